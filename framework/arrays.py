@@ -1,0 +1,60 @@
+"""NumPy or CuPy: the one place that knows which.
+
+Components receive the array module as `ctx.xp` and never import it themselves, so the same code runs on both.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+from typing import Any, Literal
+
+import numpy as np
+
+Array = Any  # a numpy.ndarray or a cupy.ndarray
+Device = Literal["auto", "cpu", "gpu"]
+
+
+class DeviceError(RuntimeError):
+    """The device that was asked for cannot be used here."""
+
+
+def gpu_module() -> ModuleType:
+    """CuPy, if it is installed and sees a device.
+
+    Raises:
+        DeviceError: with the reason why no GPU can be used.
+    """
+    try:
+        cupy = importlib.import_module("cupy")
+    except ImportError as error:
+        raise DeviceError("CuPy is not installed; pip install 'stackprop[gpu]'") from error
+    if not cupy.cuda.is_available():
+        raise DeviceError("CuPy is installed but sees no CUDA device")
+    return cupy
+
+
+def array_module(device: Device = "auto") -> Any:
+    """The array module of a device; `auto` takes the GPU if one can be used.
+
+    Raises:
+        DeviceError: `gpu` was asked for and cannot be used.
+    """
+    if device == "cpu":
+        return np
+    try:
+        return gpu_module()
+    except DeviceError:
+        if device == "gpu":
+            raise
+        return np
+
+
+def to_host(a: Array) -> np.ndarray:
+    """A NumPy array with the numbers of `a`; from a GPU this waits for the device."""
+    return a.get() if hasattr(a, "get") else np.asarray(a)
+
+
+def T(a: Array) -> Array:
+    """The last two axes swapped: (..., i, j) -> (..., j, i). A view."""
+    return a.swapaxes(-1, -2)

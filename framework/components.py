@@ -1,0 +1,168 @@
+"""The protocols of every kind of component, and what a field of one may declare about itself.
+
+A component is a frozen dataclass. Its fields are its options, its docstring is its help. The stack law that all of them
+obey:
+
+* Every parameter has exactly two core axes, its last two; all axes before them are replica axes.
+* Data has a fixed number of core axes: dense (..., N, F), image (..., N, C, H, W), sequence (..., T, N, F).
+  Labels and ids are integers (..., N) or (..., T, N). "..." is `ctx.replicas`; an axis of length 1 is shared by all replicas.
+* Only negative axes, `@` and broadcasting: never `axis=0`, `.T`, `len(x)`, `reshape(n, -1)`.
+* A loss returns one value per replica, shape (...). A gradient has its parameter's shape.
+* Slice r of a stacked run equals the run of replica r alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, field
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from framework.arrays import Array
+from framework.context import Context
+
+if TYPE_CHECKING:
+    from framework.data import Data
+
+Params = dict[str, Array]
+Shape = tuple[Any, ...]
+
+
+def option(
+    default: Any = MISSING,
+    *,
+    above: float | None = None,
+    least: float | None = None,
+    below: float | None = None,
+    most: float | None = None,
+    stackable: bool = False,
+    group: str | None = None,
+    help: str = "",
+) -> Any:
+    """A dataclass field that says what it allows.
+
+    Args:
+        default: the value if none is given; without one the option is mandatory. A function makes the default when called.
+        above, least, below, most: bounds; the first and third exclude the bound itself.
+        stackable: replicas of one stack may differ in it. Code then reads it only as `ctx.per(self.<name>, x)`.
+        group: the configuration group (`initializer`, `activation`) that gives the value where the shell says nothing.
+        help: one line for the user.
+    """
+    rules = {"above": above, "least": least, "below": below, "most": most}
+    metadata = {"rules": {k: v for k, v in rules.items() if v is not None}, "stackable": stackable, "group": group, "help": help}
+    if default is MISSING:
+        return field(metadata=metadata)
+    if callable(default):
+        return field(default_factory=default, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@runtime_checkable
+class Layer(Protocol):
+    """A node of a network. It may also offer, found by presence: `buffers` (names of tensors kept but not trained),
+    `updates(p, cache, ctx)` -> new buffer values, `carry(cache)` -> final state, `project(p, ctx)` in place after each
+    update, `terms(p, cache, dy, ctx)` -> gradients by time step, `examples()` -> (layer, in_shape) pairs for the conformance kit.
+    """
+
+    def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:
+        """Parameters of one lone replica, on the host, and the output's shape. Shapes are without N: (F,), (C, H, W),
+        (T | None, F); a tuple of shapes when the node reads several sources."""
+        ...
+
+    def forward(self, p: Params, x: Array, ctx: Context) -> tuple[Array, Any]:
+        """y and a cache for `backward`. Pure: x and p stay as they are. x is a tuple when the node reads several sources."""
+        ...
+
+    def backward(self, p: Params, cache: Any, dy: Array, ctx: Context, need_dx: bool = True) -> tuple[Array | None, Params]:
+        """dx (a tuple as x; None unless `need_dx`) and the gradients of the trained tensors, as fresh arrays."""
+        ...
+
+
+@runtime_checkable
+class Activation(Protocol):
+    """An elementwise function inside an `activation` node or a cell."""
+
+    def forward(self, x: Array, ctx: Context) -> tuple[Array, Any]: ...
+    def backward(self, cache: Any, dy: Array, ctx: Context) -> Array: ...
+
+
+class Initializer(Protocol):
+    """Draws one tensor of one replica, on the host, in float64. fans = (in, out); by default the last two axes."""
+
+    def __call__(self, rng: np.random.Generator, shape: Shape, fans: tuple[int, int] | None = None) -> np.ndarray: ...
+
+
+class Loss(Protocol):
+    """value (...) and dy, the gradient of each replica's value. y is a tuple when its head names several nodes; then dy too.
+    mask = weights (..., [T,] N). It may offer `predict(y, ctx)`: raw output -> prediction (softmax, sigmoid), which is what
+    metrics and studies see, and `targets`: the kinds of target it accepts."""
+
+    def __call__(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> tuple[Array, Array]: ...
+
+
+class Optimizer(Protocol):
+    """w, g: the trained part of the arena (..., P). It may offer `lookahead(w, state, ctx)` -> w' where the gradient is
+    taken, w untouched (Nesterov)."""
+
+    lr: float | Array
+
+    def init(self, w: Array) -> dict[str, Any]:
+        """State: a dict of arrays like w, and ints."""
+        ...
+
+    def update(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
+        """In place on w and state. lr is a number or (..., 1)."""
+        ...
+
+
+class Schedule(Protocol):
+    """The factor on the learning rate at a step of `total` steps."""
+
+    def __call__(self, step: int, total: int) -> float: ...
+
+
+class Regularizer(Protocol):
+    """penalty (...) and dW for one tensor. It acts on tensors whose name begins with `tensors` ("W" by default). It may
+    offer `after(W, lr, ctx)`, in place after the update (proximal l1, max-norm)."""
+
+    tensors: str
+
+    def __call__(self, W: Array, ctx: Context) -> tuple[Array, Array]: ...
+
+
+class Dataset(Protocol):
+    """Loads or draws data; `rng` comes from `dataset.seed`, never from `seed`."""
+
+    def load(self, rng: np.random.Generator) -> Data: ...
+
+
+class Augmentation(Protocol):
+    """x -> x for one replica, on the host, training split only."""
+
+    def __call__(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray: ...
+
+
+class Metric(Protocol):
+    """Counts that add up over batches, and their value. It sees the loss's prediction, or the raw output if it sets
+    `raw = True`."""
+
+    def count(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> Array:
+        """(..., k), to be summed over batches."""
+        ...
+
+    def value(self, counts: Array) -> Array:
+        """(...) from the summed counts."""
+        ...
+
+
+class Probe(Protocol):
+    """Looks at one training step and returns {metric: (...) or (..., L)}."""
+
+    def __call__(self, seen: Any) -> Mapping[str, Array]: ...
+
+
+class Study(Protocol):
+    """Answers one question about training in one run; its members are the last replica axis."""
+
+    def __call__(self, experiment: Any) -> Any: ...

@@ -1,0 +1,141 @@
+"""Splits and batches: what a data set holds, and the examples that each replica sees in each step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from framework.arrays import Array
+from framework.components import Shape
+from framework.streams import Key, generator
+
+Kind = Literal["real", "id", "label", "mask"]
+Split = Literal["train", "val", "test"]
+AXES = ("N", "NF", "NCHW", "NT", "NTF")
+
+
+@dataclass(frozen=True)
+class Field:
+    """What one field of the data is.
+
+    Attributes:
+        axes: its axes as stored, examples first: N, NF, NCHW, NT or NTF. Batches of NT and NTF are time-major.
+        kind: real numbers, ids (indices into an embedding), labels (classes: integers (N,), or 0/1 columns (N, F) when
+            several may hold at once), or a mask (weights).
+        size: how many ids or classes there are; 0 for real fields and masks.
+    """
+
+    axes: str
+    kind: Kind = "real"
+    size: int = 0
+
+    def __post_init__(self) -> None:
+        if self.axes not in AXES:
+            raise ValueError(f"axes {self.axes!r} are none of {', '.join(AXES)}")
+        if self.kind not in get_args(Kind):
+            raise ValueError(f"kind {self.kind!r} is none of {', '.join(get_args(Kind))}")
+
+    def shape(self, a: np.ndarray) -> Shape:
+        """The field's shape without N, as layers see it; the length of a sequence is open."""
+        core = a.shape[1:]
+        return (None, *core[1:]) if self.time_major else tuple(core)
+
+    @property
+    def time_major(self) -> bool:
+        """Whether its batches are (..., T, N[, F])."""
+        return self.axes.startswith("NT")
+
+
+@dataclass(frozen=True)
+class Data:
+    """A loaded data set.
+
+    Attributes:
+        splits: split -> field -> host array (n, ...). `train` is there; `val` and `test` may be missing.
+        fields: field -> what it is.
+        f: the true function x -> y without noise, where it is known.
+        sigma: the standard deviation of the noise on y, where it is known.
+        names: the names of the classes, where there are any.
+    """
+
+    splits: Mapping[str, Mapping[str, np.ndarray]]
+    fields: Mapping[str, Field]
+    f: Any = None
+    sigma: float | None = None
+    names: Sequence[str] = field(default=())
+
+    def shapes(self) -> dict[str, Shape]:
+        """field -> shape without N."""
+        return {name: f.shape(self.splits["train"][name]) for name, f in self.fields.items()}
+
+
+def split_at_random(fields: Mapping[str, np.ndarray], rng: np.random.Generator, val: float, test: float) -> dict[str, dict[str, np.ndarray]]:
+    """Examples shared out at random: `val` and `test` are fractions of them, rounded; the rest is for training.
+
+    Raises:
+        ValueError: nothing is left for training.
+    """
+    n = len(next(iter(fields.values())))
+    order = rng.permutation(n)
+    n_val, n_test = round(val * n), round(test * n)
+    if n_val + n_test >= n:
+        raise ValueError(f"{n_val} examples for validation and {n_test} for testing leave none of {n} for training")
+    parts = {"train": order[n_val + n_test :], "val": order[:n_val], "test": order[n_val : n_val + n_test]}
+    return {name: {k: a[rows] for k, a in fields.items()} for name, rows in parts.items() if len(rows)}
+
+
+class Feed:
+    """The examples of one split for a stack of R replicas, on the device.
+
+    Args:
+        data: one data set that all replicas share, or one per replica (equal shapes).
+        split: which split.
+        xp, dtype: where and in which precision real fields are held.
+    """
+
+    def __init__(self, data: Sequence[Data], split: str, xp: Any, dtype: Any) -> None:
+        self.xp = xp
+        self.time_major = {name for name, f in data[0].fields.items() if f.time_major}
+        self.arrays: dict[str, Array] = {}  # field -> (1 or R, n, ...)
+        for name, f in data[0].fields.items():
+            stacked = np.stack([d.splits[split][name] for d in data])
+            self.arrays[name] = xp.asarray(stacked, dtype=dtype if f.kind in ("real", "mask") else np.int64)
+        self.n = next(iter(self.arrays.values())).shape[1]
+
+    def take(self, keep: np.ndarray) -> None:
+        """Drop the replicas that have stopped."""
+        self.arrays = {k: a[keep] if a.shape[0] > 1 else a for k, a in self.arrays.items()}
+
+    def batch(self, rows: np.ndarray | slice) -> dict[str, Array]:
+        """Fields with replica axes: (1 or R, N, ...), time-major where the field has a time axis.
+
+        Args:
+            rows: a slice of the split for everyone, or the indices (1 or R, N) of each replica.
+        """
+        return {name: self._oriented(name, self._rows(a, rows)) for name, a in self.arrays.items()}
+
+    def _rows(self, a: Array, rows: np.ndarray | slice) -> Array:
+        if isinstance(rows, slice):
+            return a[:, rows]
+        if a.shape[0] == 1:
+            return a[0][self.xp.asarray(rows)]
+        return a[self.xp.arange(a.shape[0])[:, None], self.xp.asarray(rows)]
+
+    def _oriented(self, name: str, a: Array) -> Array:
+        return a.swapaxes(1, 2) if name in self.time_major else a
+
+
+def epoch_rows(n: int, size: int, keys: Sequence[Key], epoch: int, shuffle: bool = True) -> Iterator[np.ndarray | slice]:
+    """The rows of each batch of one epoch, the last batch shorter if need be.
+
+    Every replica has its own order, drawn from its own stream; replicas with one key share it, and so the batch.
+    """
+    if size >= n or not shuffle:
+        yield from (slice(start, start + size) for start in range(0, n, size))
+        return
+    distinct = keys[:1] if len(set(keys)) == 1 else keys
+    order = np.stack([generator(key, "order", epoch).permutation(n) for key in distinct])
+    yield from (order[:, start : start + size] for start in range(0, n, size))

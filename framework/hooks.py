@@ -1,0 +1,105 @@
+"""What a plugin may say: one hook per kind of component.
+
+    from framework import hookimpl
+
+    @hookimpl
+    def register_layers(register):
+        register("dense", Dense)
+
+`register(name, component)` takes the name users will write and the component's class, a frozen dataclass. The hooks run
+once, when the registries are filled; none runs while a network trains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pluggy
+
+Register = Callable[[str, Any], None]
+
+hookspec = pluggy.HookspecMarker("stackprop")
+hookimpl = pluggy.HookimplMarker("stackprop")
+
+
+@hookspec
+def register_layers(register: Register) -> None:
+    """Nodes of a network: `framework.components.Layer`."""
+
+
+@hookspec
+def register_cells(register: Register) -> None:
+    """One step of a recurrent layer."""
+
+
+@hookspec
+def register_activations(register: Register) -> None:
+    """Elementwise functions: `framework.components.Activation`."""
+
+
+@hookspec
+def register_initializers(register: Register) -> None:
+    """First values of a tensor: `framework.components.Initializer`."""
+
+
+@hookspec
+def register_losses(register: Register) -> None:
+    """What training makes small: `framework.components.Loss`."""
+
+
+@hookspec
+def register_optimizers(register: Register) -> None:
+    """How a gradient becomes a step: `framework.components.Optimizer`."""
+
+
+@hookspec
+def register_schedules(register: Register) -> None:
+    """The learning rate along training: `framework.components.Schedule`."""
+
+
+@hookspec
+def register_regularizers(register: Register) -> None:
+    """Penalties on weights: `framework.components.Regularizer`."""
+
+
+@hookspec
+def register_datasets(register: Register) -> None:
+    """Data: `framework.components.Dataset`."""
+
+
+@hookspec
+def register_augmentations(register: Register) -> None:
+    """Changes to training examples: `framework.components.Augmentation`."""
+
+
+@hookspec
+def register_metrics(register: Register) -> None:
+    """What is measured of predictions: `framework.components.Metric`."""
+
+
+@hookspec
+def register_probes(register: Register) -> None:
+    """What is measured inside a training step: `framework.components.Probe`."""
+
+
+@hookspec
+def register_studies(register: Register) -> None:
+    """Questions about training: `framework.components.Study`."""
+
+
+KINDS: dict[str, str] = {
+    "register_layers": "layer",
+    "register_cells": "cell",
+    "register_activations": "activation",
+    "register_initializers": "initializer",
+    "register_losses": "loss",
+    "register_optimizers": "optimizer",
+    "register_schedules": "schedule",
+    "register_regularizers": "regularizer",
+    "register_datasets": "dataset",
+    "register_augmentations": "augmentation",
+    "register_metrics": "metric",
+    "register_probes": "probe",
+    "register_studies": "study",
+}

@@ -1,0 +1,201 @@
+"""A network is nodes in order: caches flow forward, gradients backward.
+
+A node reads the one before it unless it names its sources; a first node reads the first field of the batch.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from framework.arena import Arena, TensorName
+from framework.arrays import Array
+from framework.components import Layer, Params, Shape
+from framework.context import Context
+from framework.streams import Key, generator
+
+Values = dict[str, Array]
+NO_PARAMS: Params = {}
+
+
+@dataclass(frozen=True)
+class Node:
+    """A layer and its place.
+
+    Attributes:
+        layer: what runs.
+        source: the node or batch field it reads, several as a tuple, or None for the node before.
+        share: the node whose tensors it uses instead of its own.
+        frozen: its tensors are kept but not trained.
+    """
+
+    layer: Layer
+    source: str | tuple[str, ...] | None = None
+    share: str | None = None
+    frozen: bool = False
+
+
+class BackwardStep(NamedTuple):
+    """One node of a backward pass: who reads its dx, and whether anyone does."""
+
+    name: str
+    layer: Layer
+    owner: str  # whose tensors it uses
+    sources: tuple[str, ...]
+    single: bool
+    wanted: tuple[bool, ...]
+
+
+@dataclass(frozen=True)
+class Network:
+    """
+    Args:
+        nodes: name -> Node, or a bare layer.
+        fields: the batch fields that nodes read, with their shapes without N; the first is what the first node reads.
+
+    Raises:
+        ValueError: a name is used twice, or a source or shared node does not stand before its reader.
+    """
+
+    nodes: Mapping[str, Node]
+    fields: Mapping[str, Shape]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "nodes", _linked(self.nodes, self.fields))
+
+    def init(self, key: Key) -> tuple[dict[str, Params], dict[str, Shape]]:
+        """Tensors of one lone replica, each node from its own stream, and the output shape of every node."""
+        shapes: dict[str, Shape] = dict(self.fields)
+        tensors: dict[str, Params] = {}
+        for name, node in self.nodes.items():
+            sources = _names(node.source)
+            in_shape = shapes[sources[0]] if isinstance(node.source, str) else tuple(shapes[s] for s in sources)
+            try:
+                p, shapes[name] = node.layer.init(generator(key, f"init/{name}"), in_shape)
+            except ValueError as error:
+                raise ValueError(f"model.layers.{name}: {error}") from error
+            if node.share is None:
+                tensors[name] = p
+            elif {t: a.shape for t, a in tensors[node.share].items()} != {t: a.shape for t, a in p.items()}:
+                raise ValueError(f"model.layers.{name}: its tensors have not the shapes of those of '{node.share}', which it shares")
+        return tensors, shapes
+
+    def arena(self, tensors: Mapping[str, Params]) -> Arena:
+        """The arena's layout for such tensors."""
+        shapes = {(name, t): a.shape for name, p in tensors.items() for t, a in p.items()}
+        for (name, t), shape in shapes.items():
+            if len(shape) != 2:
+                raise ValueError(f"model.layers.{name}: parameter {t} has shape {shape}; every parameter has exactly two core axes")
+        return Arena(shapes, [key for key in shapes if self._is_untrained(key)])
+
+    def _is_untrained(self, tensor: TensorName) -> bool:
+        node = self.nodes[tensor[0]]
+        return node.frozen or tensor[1] in getattr(node.layer, "buffers", ())
+
+    def forward(self, p: Mapping[str, Params], ctx: Context, given: Mapping[str, Array] | None = None) -> tuple[Values, dict[str, Any]]:
+        """Outputs and caches by node. Nodes in `given` are not run."""
+        values: Values = {**ctx.batch, **(given or {})}
+        caches: dict[str, Any] = {}
+        for name, node in self.nodes.items():
+            if given and name in given:
+                continue
+            source = node.source
+            x = values[source] if isinstance(source, str) else tuple(values[s] for s in _names(source))
+            values[name], caches[name] = node.layer.forward(p.get(node.share or name, NO_PARAMS), x, ctx.at(name))
+        return values, caches
+
+    def backward(
+        self, p: Mapping[str, Params], caches: Mapping[str, Any], dvalues: Mapping[str, Array], g: Mapping[str, Params], ctx: Context
+    ) -> Values:
+        """Write the gradient of every trained tensor into `g`; return the gradients of the values that were needed.
+
+        Args:
+            dvalues: node -> gradient of the loss with respect to its output, from the heads.
+            g: views of a gradient arena (..., P). A tensor is assigned on first use and added to where it is shared.
+        """
+        dvalues = dict(dvalues)
+        seen: set[TensorName] = set()
+        for name, layer, owner, sources, single, wanted in self._plan(tuple(dvalues), tuple(g)):
+            dx, grads = layer.backward(p.get(owner, NO_PARAMS), caches[name], dvalues[name], ctx.at(name), any(wanted))
+            for t, dW in grads.items():
+                if t not in g.get(owner, NO_PARAMS):
+                    continue  # the node is frozen
+                if (owner, t) in seen:
+                    g[owner][t] += dW
+                else:
+                    g[owner][t][...] = dW
+                    seen.add((owner, t))
+            if any(wanted):
+                for source, want, d in zip(sources, wanted, (dx,) if single else dx, strict=True):
+                    if want:
+                        dvalues[source] = dvalues[source] + d if source in dvalues else d
+        return dvalues
+
+    @functools.cached_property
+    def _plans(self) -> dict[tuple[tuple[str, ...], tuple[str, ...]], list[BackwardStep]]:
+        return {}
+
+    def _plan(self, heads: tuple[str, ...], trained: tuple[str, ...]) -> list[BackwardStep]:
+        """The nodes a backward pass visits, last first, worked out once per choice of heads."""
+        key = (heads, trained)
+        if key not in self._plans:
+            self._plans[key] = _backward_order(self.nodes, heads, trained)
+        return self._plans[key]
+
+    def after(self, p: Mapping[str, Params], caches: Mapping[str, Any], ctx: Context) -> None:
+        """What layers do in place after each update: projections of tensors, new values of buffers."""
+        for name, node in self._with_after:
+            owner = node.share or name
+            if hasattr(node.layer, "updates"):
+                for t, value in node.layer.updates(p[owner], caches[name], ctx.at(name)).items():
+                    p[owner][t][...] = value
+            if hasattr(node.layer, "project") and not node.frozen:
+                node.layer.project(p[owner], ctx.at(name))
+
+    @functools.cached_property
+    def _with_after(self) -> list[tuple[str, Node]]:
+        return [(n, node) for n, node in self.nodes.items() if hasattr(node.layer, "updates") or hasattr(node.layer, "project")]
+
+    def carry(self, caches: Mapping[str, Any]) -> Values:
+        """The final states of the layers that have one, for the next chunk of a sequence."""
+        return {n: node.layer.carry(caches[n]) for n, node in self.nodes.items() if hasattr(node.layer, "carry")}
+
+
+def _linked(nodes: Mapping[str, Node | Layer], fields: Mapping[str, Shape]) -> dict[str, Node]:
+    known, before = set(fields), next(iter(fields))
+    linked: dict[str, Node] = {}
+    for name, given in nodes.items():
+        node = given if isinstance(given, Node) else Node(given)
+        if name in known:
+            raise ValueError(f"model.layers.{name}: the name is taken by a field of the data or by another node")
+        source = before if node.source is None else node.source
+        for s in _names(source):
+            if s not in known:
+                raise ValueError(f"model.layers.{name}: it reads '{s}', which does not stand before it ({', '.join(sorted(known))} do)")
+        if node.share is not None and node.share not in linked:
+            raise ValueError(f"model.layers.{name}: it shares '{node.share}', which is no node before it")
+        linked[name] = Node(node.layer, source, node.share, node.frozen)
+        known.add(name)
+        before = name
+    return linked
+
+
+def _names(source: str | Sequence[str] | None) -> tuple[str, ...]:
+    return (source,) if isinstance(source, str) else tuple(source or ())
+
+
+def _backward_order(nodes: Mapping[str, Node], heads: Collection[str], trained: Collection[str]) -> list[BackwardStep]:
+    live: set[str] = set()  # nodes with a trained tensor at or before them: only their dx is ever needed
+    for name, node in nodes.items():
+        if (node.share or name) in trained or live.intersection(_names(node.source)):
+            live.add(name)
+    reached, order = set(heads), []
+    for name, node in reversed(nodes.items()):
+        if name in reached and name in live:
+            sources = _names(node.source)
+            wanted = tuple(s in live for s in sources)
+            reached.update(s for s, want in zip(sources, wanted, strict=True) if want)
+            order.append(BackwardStep(name, node.layer, node.share or name, sources, isinstance(node.source, str), wanted))
+    return order

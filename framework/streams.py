@@ -1,0 +1,34 @@
+"""Counter-based random streams: every draw is a pure function of what it is for.
+
+A generator is made afresh from (replica key, stream name, step, draw index), so nothing about randomness is ever stored,
+a resumed run continues exactly, and a replica's numbers do not depend on its place in a stack.
+The bit generator is Philox 4x64 (Salmon et al. 2011), on the host, so that CPU and GPU runs see the same numbers.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+
+import numpy as np
+
+Key = int | tuple[int, ...]  # a job's seed, or (seed, member) inside a study
+
+
+@functools.lru_cache(maxsize=65536)
+def _philox_key(key: Key, name: str) -> tuple[int, int]:
+    digest = hashlib.blake2b(f"{key!r}/{name}".encode(), digest_size=16).digest()
+    return int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little")
+
+
+def generator(key: Key, name: str, step: int = 0, draw: int = 0) -> np.random.Generator:
+    """The random numbers of one purpose.
+
+    Args:
+        key: the replica's key.
+        name: what the numbers are for: a node's name, `init/<node>`, `order` ...
+        step: the training step, or the epoch for what is drawn once an epoch.
+        draw: tells several draws of the same node in the same step apart.
+    """
+    words = np.array([0, 0, draw, step], np.uint64)  # the low two words count the numbers drawn
+    return np.random.Generator(np.random.Philox(key=np.array(_philox_key(key, name), np.uint64), counter=words))
