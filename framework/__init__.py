@@ -1,7 +1,7 @@
 """The core of stackprop: protocols and runners. Importing it brings in NumPy and pluggy, and no more."""
 
 from framework.arrays import Array, T, array_module, to_host
-from framework.components import Params, Shape, option
+from framework.components import Activation, Initializer, Loss, Params, Shape, option
 from framework.context import Context
 from framework.data import Data, Field, split_at_random
 from framework.discovery import load, registered
@@ -13,11 +13,14 @@ from framework.streams import generator
 
 __version__ = "0.1.0"
 __all__ = [
+    "Activation",
     "Array",
     "Context",
     "Data",
     "Field",
     "Head",
+    "Initializer",
+    "Loss",
     "Network",
     "Node",
     "Params",

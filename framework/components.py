@@ -5,7 +5,8 @@ obey:
 
 * Every parameter has exactly two core axes, its last two; all axes before them are replica axes.
 * Data has a fixed number of core axes: dense (..., N, F), image (..., N, C, H, W), sequence (..., T, N, F).
-  Labels and ids are integers (..., N) or (..., T, N). "..." is `ctx.replicas`; an axis of length 1 is shared by all replicas.
+  Labels and ids are integers (..., N) or (..., T, N). "..." is `ctx.replicas`; an axis of length 1 is shared by all
+  replicas.
 * Only negative axes, `@` and broadcasting: never `axis=0`, `.T`, `len(x)`, `reshape(n, -1)`.
 * A loss returns one value per replica, shape (...). A gradient has its parameter's shape.
 * Slice r of a stacked run equals the run of replica r alone.
@@ -50,7 +51,12 @@ def option(
         help: one line for the user.
     """
     rules = {"above": above, "least": least, "below": below, "most": most}
-    metadata = {"rules": {k: v for k, v in rules.items() if v is not None}, "stackable": stackable, "group": group, "help": help}
+    metadata = {
+        "rules": {k: v for k, v in rules.items() if v is not None},
+        "stackable": stackable,
+        "group": group,
+        "help": help,
+    }
     if default is MISSING:
         return field(metadata=metadata)
     if callable(default):
@@ -62,7 +68,8 @@ def option(
 class Layer(Protocol):
     """A node of a network. It may also offer, found by presence: `buffers` (names of tensors kept but not trained),
     `updates(p, cache, ctx)` -> new buffer values, `carry(cache)` -> final state, `project(p, ctx)` in place after each
-    update, `terms(p, cache, dy, ctx)` -> gradients by time step, `examples()` -> (layer, in_shape) pairs for the conformance kit.
+    update, `terms(p, cache, dy, ctx)` -> gradients by time step, `examples()` -> (layer, in_shape) pairs for the
+    conformance kit.
     """
 
     def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:

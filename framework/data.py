@@ -72,7 +72,9 @@ class Data:
         return {name: f.shape(self.splits["train"][name]) for name, f in self.fields.items()}
 
 
-def split_at_random(fields: Mapping[str, np.ndarray], rng: np.random.Generator, val: float, test: float) -> dict[str, dict[str, np.ndarray]]:
+def split_at_random(
+    fields: Mapping[str, np.ndarray], rng: np.random.Generator, val: float, test: float
+) -> dict[str, dict[str, np.ndarray]]:
     """Examples shared out at random: `val` and `test` are fractions of them, rounded; the rest is for training.
 
     Raises:

@@ -57,7 +57,9 @@ def _register(kind: str, impl: Any, registry: Registry) -> None:
     try:
         impl.function(register)
     except Exception as error:
-        registry.problems.append(f"plugin '{impl.plugin_name}' failed to register its {kind}s: {type(error).__name__}: {error}")
+        registry.problems.append(
+            f"plugin '{impl.plugin_name}' failed to register its {kind}s: {type(error).__name__}: {error}"
+        )
 
 
 def registered(kind: str, name: str, *, help: str = "") -> Any:

@@ -56,8 +56,8 @@ def total_loss(heads: Mapping[str, Head], values: Mapping[str, Array], ctx: Cont
         if weighted:
             value = ctx.per(head.weight, value) * value
         total = value if total is None else total + value
-        single = isinstance(head.source, str)
-        for source, d in zip((head.source,) if single else head.source, (dy,) if single else dy, strict=True):
+        sources, dys = ((head.source,), (dy,)) if isinstance(head.source, str) else (head.source, dy)
+        for source, d in zip(sources, dys, strict=True):
             if weighted:
                 d = ctx.per(head.weight, d) * d
             dvalues[source] = dvalues[source] + d if source in dvalues else d

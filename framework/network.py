@@ -79,7 +79,9 @@ class Network:
             if node.share is None:
                 tensors[name] = p
             elif {t: a.shape for t, a in tensors[node.share].items()} != {t: a.shape for t, a in p.items()}:
-                raise ValueError(f"model.layers.{name}: its tensors have not the shapes of those of '{node.share}', which it shares")
+                raise ValueError(
+                    f"model.layers.{name}: its tensors have not the shapes of those of '{node.share}', which it shares"
+                )
         return tensors, shapes
 
     def arena(self, tensors: Mapping[str, Params]) -> Arena:
@@ -87,14 +89,18 @@ class Network:
         shapes = {(name, t): a.shape for name, p in tensors.items() for t, a in p.items()}
         for (name, t), shape in shapes.items():
             if len(shape) != 2:
-                raise ValueError(f"model.layers.{name}: parameter {t} has shape {shape}; every parameter has exactly two core axes")
+                raise ValueError(
+                    f"model.layers.{name}: parameter {t} has shape {shape}; every parameter has exactly two core axes"
+                )
         return Arena(shapes, [key for key in shapes if self._is_untrained(key)])
 
     def _is_untrained(self, tensor: TensorName) -> bool:
         node = self.nodes[tensor[0]]
         return node.frozen or tensor[1] in getattr(node.layer, "buffers", ())
 
-    def forward(self, p: Mapping[str, Params], ctx: Context, given: Mapping[str, Array] | None = None) -> tuple[Values, dict[str, Any]]:
+    def forward(
+        self, p: Mapping[str, Params], ctx: Context, given: Mapping[str, Array] | None = None
+    ) -> tuple[Values, dict[str, Any]]:
         """Outputs and caches by node. Nodes in `given` are not run."""
         values: Values = {**ctx.batch, **(given or {})}
         caches: dict[str, Any] = {}
@@ -107,7 +113,12 @@ class Network:
         return values, caches
 
     def backward(
-        self, p: Mapping[str, Params], caches: Mapping[str, Any], dvalues: Mapping[str, Array], g: Mapping[str, Params], ctx: Context
+        self,
+        p: Mapping[str, Params],
+        caches: Mapping[str, Any],
+        dvalues: Mapping[str, Array],
+        g: Mapping[str, Params],
+        ctx: Context,
     ) -> Values:
         """Write the gradient of every trained tensor into `g`; return the gradients of the values that were needed.
 
@@ -128,7 +139,7 @@ class Network:
                     g[owner][t][...] = dW
                     seen.add((owner, t))
             if any(wanted):
-                for source, want, d in zip(sources, wanted, (dx,) if single else dx, strict=True):
+                for source, want, d in zip(sources, wanted, (dx,) if single else dx, strict=True):  # type: ignore[arg-type]
                     if want:
                         dvalues[source] = dvalues[source] + d if source in dvalues else d
         return dvalues
@@ -156,7 +167,9 @@ class Network:
 
     @functools.cached_property
     def _with_after(self) -> list[tuple[str, Node]]:
-        return [(n, node) for n, node in self.nodes.items() if hasattr(node.layer, "updates") or hasattr(node.layer, "project")]
+        return [
+            (n, node) for n, node in self.nodes.items() if hasattr(node.layer, "updates") or hasattr(node.layer, "project")
+        ]
 
     def carry(self, caches: Mapping[str, Any]) -> Values:
         """The final states of the layers that have one, for the next chunk of a sequence."""
@@ -173,7 +186,9 @@ def _linked(nodes: Mapping[str, Node | Layer], fields: Mapping[str, Shape]) -> d
         source = before if node.source is None else node.source
         for s in _names(source):
             if s not in known:
-                raise ValueError(f"model.layers.{name}: it reads '{s}', which does not stand before it ({', '.join(sorted(known))} do)")
+                raise ValueError(
+                    f"model.layers.{name}: it reads '{s}', which does not stand before it ({', '.join(sorted(known))} do)"
+                )
         if node.share is not None and node.share not in linked:
             raise ValueError(f"model.layers.{name}: it shares '{node.share}', which is no node before it")
         linked[name] = Node(node.layer, source, node.share, node.frozen)
@@ -192,7 +207,7 @@ def _backward_order(nodes: Mapping[str, Node], heads: Collection[str], trained: 
         if (node.share or name) in trained or live.intersection(_names(node.source)):
             live.add(name)
     reached, order = set(heads), []
-    for name, node in reversed(nodes.items()):
+    for name, node in reversed(list(nodes.items())):
         if name in reached and name in live:
             sources = _names(node.source)
             wanted = tuple(s in live for s in sources)

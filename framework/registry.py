@@ -48,12 +48,18 @@ class Registry:
         """
         taken = self.entries[kind].get(name)
         if taken:
-            raise RegistrationError(f"{kind} '{name}' is registered by both '{taken.provider}' and '{provider}'; '{taken.provider}' keeps it")
+            raise RegistrationError(
+                f"{kind} '{name}' is registered by both '{taken.provider}' and '{provider}'; '{taken.provider}' keeps it"
+            )
         if not (isinstance(component, type) and is_dataclass(component) and component.__dataclass_params__.frozen):  # type: ignore[attr-defined]
-            raise RegistrationError(f"{kind} '{name}' of '{provider}': {component!r} is no frozen dataclass; put @dataclass(frozen=True) on the class")
+            raise RegistrationError(
+                f"{kind} '{name}' of '{provider}': {component!r} is no frozen dataclass; write @dataclass(frozen=True)"
+            )
         for f in fields(component):
             if f.name in RESERVED:
-                raise RegistrationError(f"{kind} '{name}' of '{provider}': an option may not be called '{f.name}' (reserved: {', '.join(RESERVED)})")
+                raise RegistrationError(
+                    f"{kind} '{name}' of '{provider}': no option may be called '{f.name}' (reserved: {', '.join(RESERVED)})"
+                )
         self.entries[kind][name] = Entry(component, provider)
 
     def names(self, kind: str) -> list[str]:

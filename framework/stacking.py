@@ -25,9 +25,13 @@ def stack(parts: Sequence[Any], path: str = "") -> Any:
     """
     first = parts[0]
     if any(type(part) is not type(first) for part in parts):
-        raise CannotStackError(f"{path or 'components'}: {' and '.join(sorted({type(p).__name__ for p in parts}))} cannot share a stack")
-    if is_dataclass(first):
-        return replace(first, **{f.name: _field(f, [getattr(p, f.name) for p in parts], path) for f in fields(first) if f.init})
+        raise CannotStackError(
+            f"{path or 'components'}: {' and '.join(sorted({type(p).__name__ for p in parts}))} cannot share a stack"
+        )
+    if is_dataclass(first) and not isinstance(first, type):
+        return replace(
+            first, **{f.name: _field(f, [getattr(p, f.name) for p in parts], path) for f in fields(first) if f.init}
+        )
     if isinstance(first, Mapping):
         if any(list(p) != list(first) for p in parts):
             raise CannotStackError(f"{path}: the names differ")

@@ -1,0 +1,16 @@
+"""What training makes small."""
+
+from framework import hookimpl
+from framework.hooks import Register
+from framework_losses.binary_cross_entropy import BinaryCrossEntropy
+from framework_losses.half_squared_error import HalfSquaredError
+from framework_losses.mse import MeanSquaredError
+from framework_losses.softmax_cross_entropy import SoftmaxCrossEntropy
+
+
+@hookimpl
+def register_losses(register: Register) -> None:
+    register("binary_cross_entropy", BinaryCrossEntropy)
+    register("half_squared_error", HalfSquaredError)
+    register("mse", MeanSquaredError)
+    register("softmax_cross_entropy", SoftmaxCrossEntropy)

@@ -1,0 +1,12 @@
+"""What is measured of predictions."""
+
+from framework import hookimpl
+from framework.hooks import Register
+from framework_metrics.accuracy import Accuracy
+from framework_metrics.loss import LossMetric
+
+
+@hookimpl
+def register_metrics(register: Register) -> None:
+    register("accuracy", Accuracy)
+    register("loss", LossMetric)

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from framework import Data, Field, option
+
+
+@dataclass(frozen=True)
+class Sine:
+    """y = sin(2 pi x) + sigma e,  e ~ N(0, 1),  x ~ U(0, 1): regression with the true f and the true noise known.
+
+    Fields: x (n, 1), y (n, 1). Twenty training points, the lecture notes' number.
+    """
+
+    n: int = option(20, least=1, help="training points")
+    n_val: int = option(100, least=0, help="validation points")
+    n_test: int = option(200, least=0, help="test points")
+    sigma: float = option(0.2, least=0, help="standard deviation of the noise")
+
+    def load(self, rng: np.random.Generator) -> Data:
+        splits = {}
+        for split, n in (("train", self.n), ("val", self.n_val), ("test", self.n_test)):
+            x = rng.uniform(0, 1, (n, 1))
+            if n:
+                splits[split] = {"x": x, "y": f(x) + self.sigma * rng.standard_normal((n, 1))}
+        return Data(splits, {"x": Field("NF"), "y": Field("NF")}, f=f, sigma=self.sigma)
+
+
+def f(x: np.ndarray) -> np.ndarray:
+    """sin(2 pi x)."""
+    return np.sin(2 * np.pi * x)

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from framework import Shape, option
+from framework_initializers.fans import Reading, deviation, fans_of
+
+
+@dataclass(frozen=True)
+class HeNormal:
+    """W ~ N(0, std^2), std = gain sqrt(2 / n_in) (He et al. 2015).
+
+    For relu, which passes on half of the variance.
+    The lecture notes print this root as the variance, which is far too large; `reading: literal` draws with that variance,
+    to show what the slip costs.
+    """
+
+    gain: float = option(1.0, above=0, stackable=True, help="factor on the standard deviation")
+    reading: Reading = option("std", help="what the printed root is: the standard deviation, or (literal) the variance")
+
+    def __call__(self, rng: np.random.Generator, shape: Shape, fans: tuple[int, int] | None = None) -> np.ndarray:
+        n_in, _ = fans_of(shape, fans)
+        return self.gain * deviation((2 / n_in) ** 0.5, self.reading) * rng.standard_normal(shape)

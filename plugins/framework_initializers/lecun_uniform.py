@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from framework import Shape, option
+from framework_initializers.fans import Reading, fans_of
+
+
+@dataclass(frozen=True)
+class LecunUniform:
+    """W ~ U(-a, a), a = gain sqrt(3 / n_in): the variance of lecun_normal, 1 / n_in (LeCun et al. 1998).
+
+    The lecture notes print a = sqrt(1 / n_in), whose variance is a third of that; `reading: literal` takes it.
+    """
+
+    gain: float = option(1.0, above=0, stackable=True, help="factor on the bound a")
+    reading: Reading = option("std", help="std: the variance is 1 / n_in; literal: the bound the notes print")
+
+    def __call__(self, rng: np.random.Generator, shape: Shape, fans: tuple[int, int] | None = None) -> np.ndarray:
+        n_in, _ = fans_of(shape, fans)
+        bound = (3 / n_in) ** 0.5 if self.reading == "std" else (1 / n_in) ** 0.5
+        return rng.uniform(-1, 1, shape) * (self.gain * bound)

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from framework import Array, Context, Initializer, Params, Shape, T, option, registered
+
+
+@dataclass(frozen=True)
+class Dense:
+    """y = x W + b, one affine map for every example, and for every step of a sequence.
+
+    dW = x^T dy,  db = sum over rows of dy,  dx = dy W^T.
+
+    Shapes: x (..., [T,] N, F), W (..., F, units), b (..., 1, units), y (..., [T,] N, units). With time, the T N rows are
+    one product. b starts at 0. No non-linearity: that is a node of its own.
+    """
+
+    units: int | Literal["auto"] = option(least=1, help="outputs; auto: as many as the target needs")
+    bias: bool = option(True, help="whether there is a b")
+    initializer: Initializer = registered("initializer", "he_normal", help="first values of W")
+
+    def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:
+        if self.units == "auto":
+            raise ValueError("units: auto is only known for the last layer before a loss; give a number")
+        if len(in_shape) not in (1, 2):
+            raise ValueError(f"dense reads (F,) or (T, F), not {in_shape}; put a flatten layer before it")
+        p = {"W": self.initializer(rng, (in_shape[-1], self.units))}
+        if self.bias:
+            p["b"] = np.zeros((1, self.units))
+        return p, (*in_shape[:-1], self.units)
+
+    def forward(self, p: Params, x: Array, ctx: Context) -> tuple[Array, Array]:
+        y = _rows(x, ctx) @ p["W"]
+        if self.bias:
+            y += p["b"]
+        return y.reshape(*y.shape[:-2], *x.shape[len(ctx.replicas) : -1], y.shape[-1]), x
+
+    def backward(
+        self, p: Params, cache: Array, dy: Array, ctx: Context, need_dx: bool = True
+    ) -> tuple[Array | None, Params]:
+        x, rows = cache, _rows(dy, ctx)
+        grads = {"W": T(_rows(x, ctx)) @ rows}
+        if self.bias:
+            grads["b"] = rows.sum(-2, keepdims=True)
+        if not need_dx:
+            return None, grads
+        dx = rows @ T(p["W"])
+        return dx.reshape(*dx.shape[:-2], *dy.shape[len(ctx.replicas) : -1], dx.shape[-1]), grads
+
+    @staticmethod
+    def examples() -> list[tuple[Dense, Shape]]:
+        return [(Dense(3), (4,)), (Dense(2, bias=False), (None, 4))]
+
+
+def _rows(x: Array, ctx: Context) -> Array:
+    """(..., [T,] N, F) as (..., rows, F)."""
+    lead = len(ctx.replicas)
+    return x if x.ndim == lead + 2 else x.reshape(*x.shape[:lead], -1, x.shape[-1])

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from framework import Array, Context, option
+from framework_losses.reduction import Reduction, columns, same_axes, weighted_sum, weights
+
+
+@dataclass(frozen=True)
+class MeanSquaredError:
+    """J = mean over examples and features of (y - t)^2;  dy = 2 (y - t) / (n F).
+
+    Shapes: y, t, dy (..., [T,] N, F), mask (..., [T,] N), J (...). With `reduction: sum` examples are summed, features
+    still averaged.
+    """
+
+    targets: ClassVar[tuple[str, ...]] = ("real",)
+    reduction: Reduction = option("mean", help="over examples: mean, sum, or summed over time only")
+
+    def __call__(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> tuple[Array, Array]:
+        same_axes(y, t)
+        d = y - t
+        losses = (d * d).mean(-1)
+        w = weights(losses, ctx, mask, self.reduction)
+        return weighted_sum(losses, w, ctx), d * (columns(w) * (2 / y.shape[-1]))

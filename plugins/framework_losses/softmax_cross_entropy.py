@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from framework import Array, Context, option
+from framework_losses.reduction import Reduction, columns, weighted_sum, weights
+
+
+@dataclass(frozen=True)
+class SoftmaxCrossEntropy:
+    """J = mean of -sum_k t_k log p_k,  p = softmax(y);  dy = (p - t) / n, softmax and logarithm taken together.
+
+    Shapes: y, dy (..., [T,] N, K) raw outputs; t integers (..., [T,] N), or probabilities (..., [T,] N, K);
+    mask (..., [T,] N); J (...). The largest output is subtracted first: softmax does not change, nothing overflows.
+    """
+
+    targets: ClassVar[tuple[str, ...]] = ("label",)
+    reduction: Reduction = option("mean", help="over examples: mean, sum, or summed over time only")
+
+    def __call__(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> tuple[Array, Array]:
+        xp = ctx.xp
+        hard = t.ndim < y.ndim
+        if hard:
+            t = t[..., None] == xp.arange(y.shape[-1])
+        z = y - y.max(-1, keepdims=True)
+        e = xp.exp(z)
+        total = e.sum(-1, keepdims=True)
+        losses = xp.log(total[..., 0]) * (1.0 if hard else t.sum(-1)) - (z * t).sum(-1)
+        w = weights(losses, ctx, mask, self.reduction)
+        p = e / total
+        dy = p - t if hard else p * t.sum(-1, keepdims=True) - t
+        return weighted_sum(losses, w, ctx), dy * columns(w)
+
+    def predict(self, y: Array, ctx: Context) -> Array:
+        """p = softmax(y)."""
+        e = ctx.xp.exp(y - y.max(-1, keepdims=True))
+        return e / e.sum(-1, keepdims=True)

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from framework import Array, Context, Loss, registered
+
+
+@dataclass(frozen=True)
+class LossMetric:
+    """The mean of any loss over a split, beside the one that is trained: mse while cross-entropy is made small, say.
+
+    Shapes: y raw outputs (..., [T,] N, F), t as the loss wants it, mask (..., [T,] N); counts (..., 2): sum of losses,
+    sum of weights.
+    """
+
+    raw: ClassVar[bool] = True
+    loss: Loss = registered("loss", "mse", help="which loss")
+
+    def count(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> Array:
+        value, _ = self.loss(y, t, ctx, mask)
+        seen = y[..., 0] * 0 + (1 if mask is None else mask)
+        n = seen.sum(tuple(range(len(ctx.replicas) - seen.ndim, 0)))
+        return ctx.xp.stack([value * n, n], -1)
+
+    def value(self, counts: Array) -> Array:
+        return counts[..., 0] / counts[..., 1]

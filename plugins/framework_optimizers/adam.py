@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from framework import Array, Context, option
+
+
+@dataclass(frozen=True)
+class Adam:
+    """m <- beta1 m + (1 - beta1) g,  v <- beta2 v + (1 - beta2) g^2,  w <- w - lr m^ / sqrt(v^ + eps)
+    with m^ = m / (1 - beta1^t),  v^ = v / (1 - beta2^t)  (Kingma & Ba 2015).
+
+    Shapes: w, g, m, v (..., P). Where epsilon stands is a choice: `inside` the root, as in the lecture notes; `outside`,
+    sqrt(v^) + eps, as in the paper's algorithm 1 and PyTorch; `hat`, the paper's epsilon-hat and Keras, with sqrt(v) + eps
+    before the correction. They part where gradients are as small as eps. Defaults: the paper's.
+    """
+
+    lr: float | Array = option(0.001, above=0, stackable=True, help="learning rate")
+    beta1: float | Array = option(0.9, least=0, below=1, stackable=True, help="memory of the mean of g")
+    beta2: float | Array = option(0.999, least=0, below=1, stackable=True, help="memory of the mean of g^2")
+    eps: float | Array = option(1e-8, least=0, stackable=True, help="keeps the quotient finite")
+    epsilon: Literal["inside", "outside", "hat"] = option("inside", help="where eps stands")
+
+    def init(self, w: Array) -> dict[str, Any]:
+        return {"m": w * 0, "v": w * 0, "t": 0}
+
+    def update(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
+        m, v = state["m"], state["v"]
+        state["t"] += 1
+        # The corrections are taken in float64 and folded into factors (..., 1): six passes over w instead of nine.
+        c1, c2 = 1 - self.beta1 ** state["t"], 1 - self.beta2 ** state["t"]
+        eps = {"inside": self.eps * c2, "outside": self.eps * c2**0.5, "hat": self.eps}[self.epsilon]
+
+        m *= ctx.per(self.beta1, w)
+        m += ctx.per(1 - self.beta1, w) * g
+        v *= ctx.per(self.beta2, w)
+        square = g * g
+        square *= ctx.per(1 - self.beta2, w)
+        v += square
+        if self.epsilon == "inside":
+            root = ctx.xp.add(v, ctx.per(eps, w), out=square)
+            ctx.xp.sqrt(root, out=root)
+        else:
+            root = ctx.xp.sqrt(v, out=square)
+            root += ctx.per(eps, w)
+        step = ctx.xp.divide(m, root, out=root)
+        step *= lr * ctx.per(c2**0.5 / c1, w)
+        w -= step

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from framework import Array, Context, option
+
+
+@dataclass(frozen=True)
+class Momentum:
+    """M <- alpha M - lr g;  w <- w + M  (Polyak 1964, in the form of the lecture notes).
+
+    Shapes: w, g, M (..., P). The learning rate is inside M: after a change of lr old steps keep the rate they were taken
+    with. PyTorch multiplies the whole sum by the present rate; at a constant lr both are the same.
+    """
+
+    lr: float | Array = option(0.01, above=0, stackable=True, help="learning rate")
+    alpha: float | Array = option(0.9, least=0, below=1, stackable=True, help="share of the last step that is kept")
+
+    def init(self, w: Array) -> dict[str, Any]:
+        return {"M": w * 0}
+
+    def update(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
+        M = state["M"]
+        M *= ctx.per(self.alpha, w)
+        M -= lr * g
+        w += M
