@@ -13,21 +13,16 @@ Every check is judged in float64 unless it is about the dtype, with replica axes
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
-from math import prod
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from framework.arrays import Array
 from framework.components import Shape
-from framework.context import Context
-from framework.data import AXES, Data
-from framework.stacking import stack
 from framework.testing.differentiable import EXTRA, GENERAL
 from framework.testing.plain import PLAIN
 from framework.testing.subjects import DIFFERENTIABLE
+
+
+__all__ = ["Check", "all_checks", "conformance", "examples"]
 
 
 class Check(NamedTuple):

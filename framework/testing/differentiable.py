@@ -76,7 +76,7 @@ def check_pure(component: Any, about: Differentiable) -> None:
     before = {name: a.copy() for name, a in inputs.items()}
     about.run(part, inputs, context((3,)))
     for name, a in inputs.items():
-        assert np.arrayequal(a, before[name]), f"'{name}' was modified"
+        assert np.array_equal(a, before[name]), f"'{name}' was modified"
 
 
 def check_dtype(component: Any, about: Differentiable) -> None:
@@ -103,9 +103,9 @@ def check_determinism(component: Any, about: Differentiable) -> None:
     before = repr(np.random.get_state())
     first, second = (about.run(part, inputs, context((3,))) for _ in range(2))
     assert repr(np.random.get_state()) == before, "the global random state was used"
-    assert np.arrayequal(first.output, second.output), "two passes with one context differ"
+    assert np.array_equal(first.output, second.output), "two passes with one context differ"
     for name, a in first.grads.items():
-        assert np.arrayequal(a, second.grads[name]), f"two gradients of '{name}' with one context differ"
+        assert np.array_equal(a, second.grads[name]), f"two gradients of '{name}' with one context differ"
 
 
 def check_need_dx(layer: Any, about: Differentiable) -> None:

@@ -31,9 +31,9 @@ def _updated(optimizer: Any, w: Array, g: Array, lead: tuple[int, ...]) -> Array
         if hasattr(optimizer, "lookahead"):
             here = w.copy()
             optimizer.lookahead(w, state, ctx)
-            assert np.arrayequal(w, here), "lookahead changed w"
+            assert np.array_equal(w, here), "lookahead changed w"
         optimizer.update(w, g, state, ctx.per(optimizer.lr, w), ctx)
-    assert np.arrayequal(g, before), "g was modified"
+    assert np.array_equal(g, before), "g was modified"
     return w
 
 
@@ -55,7 +55,7 @@ def check_draws(initializer: Any) -> None:
     assert repr(np.random.get_state()) == before, "the global random state was used"
     assert isinstance(first, np.ndarray), f"a {type(first).__name__} is no host array"
     assert first.shape == (4, 3), f"shape {first.shape}, not (4, 3)"
-    assert np.arrayequal(first, second), "two draws from equal generators differ"
+    assert np.array_equal(first, second), "two draws from equal generators differ"
 
 
 def check_factor(schedule: Any) -> None:
@@ -72,7 +72,7 @@ def check_data(dataset: Any) -> None:
     for split, arrays in first.splits.items():
         assert arrays.keys() == first.fields.keys(), f"{split} has fields {list(arrays)}, not {list(first.fields)}"
         for name, a in arrays.items():
-            assert np.arrayequal(a, second.splits[split][name]), f"{split}.{name}: two draws of one seed differ"
+            assert np.array_equal(a, second.splits[split][name]), f"{split}.{name}: two draws of one seed differ"
             _check_field(first, split, name, a)
 
 
