@@ -29,6 +29,11 @@ class Head:
     mask: str | None = "mask"
     weight: float | Array = option(1.0, stackable=True)
 
+    @property
+    def sums(self) -> bool:
+        """Whether the loss sums over examples instead of averaging."""
+        return getattr(self.loss, "reduction", "mean") == "sum"
+
     def output(self, values: Mapping[str, Array]) -> Any:
         """What the loss judges: one output, or a tuple of them."""
         return values[self.source] if isinstance(self.source, str) else tuple(values[s] for s in self.source)
@@ -46,19 +51,26 @@ class Head:
         return y if predict is None else predict(y, ctx)
 
 
-def total_loss(heads: Mapping[str, Head], values: Mapping[str, Array], ctx: Context) -> tuple[Array, dict[str, Array]]:
-    """sum_h weight_h loss_h per replica, and its gradient with respect to every output that a head reads."""
+def total_loss(
+    heads: Mapping[str, Head], values: Mapping[str, Array], ctx: Context, share: float = 1.0
+) -> tuple[Array, dict[str, Array]]:
+    """sum_h weight_h loss_h per replica, and its gradient with respect to every output that a head reads.
+
+    Args:
+        share: the part of the step's batch that this is; means over examples are scaled by it, so that parts add up.
+    """
     total: Any = None
     dvalues: dict[str, Array] = {}
     for head in heads.values():
         value, dy = head.judge(values, ctx)
-        weighted = not (isinstance(head.weight, float | int) and head.weight == 1)
+        factor = head.weight if head.sums else head.weight * share
+        weighted = not (isinstance(factor, float | int) and factor == 1)
         if weighted:
-            value = ctx.per(head.weight, value) * value
+            value = ctx.per(factor, value) * value
         total = value if total is None else total + value
         sources, dys = ((head.source,), (dy,)) if isinstance(head.source, str) else (head.source, dy)
         for source, d in zip(sources, dys, strict=True):
             if weighted:
-                d = ctx.per(head.weight, d) * d
+                d = ctx.per(factor, d) * d
             dvalues[source] = dvalues[source] + d if source in dvalues else d
     return total, dvalues

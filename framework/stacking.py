@@ -67,6 +67,17 @@ def take(tree: Any, keep: Array) -> Any:
     return tree
 
 
+def placed(tree: Any, xp: Any) -> Any:
+    """The same component with its per-replica options on the device, once and for all."""
+    if is_dataclass(tree) and not isinstance(tree, type):
+        return replace(tree, **{f.name: placed(getattr(tree, f.name), xp) for f in fields(tree) if f.init})
+    if isinstance(tree, Mapping):
+        return {key: placed(value, xp) for key, value in tree.items()}
+    if isinstance(tree, tuple):
+        return tuple(placed(value, xp) for value in tree)
+    return xp.asarray(tree) if isinstance(tree, np.ndarray) else tree
+
+
 def _kept(f: Any, value: Any, keep: Array) -> Any:
     is_array = hasattr(value, "ndim")
     return value if is_array and not f.metadata.get("stackable") else take(value, keep)

@@ -21,7 +21,6 @@ from framework.testing.differentiable import EXTRA, GENERAL
 from framework.testing.plain import PLAIN
 from framework.testing.subjects import DIFFERENTIABLE
 
-
 __all__ = ["Check", "all_checks", "conformance", "examples"]
 
 

@@ -1,0 +1,46 @@
+"""Everything that decides how one network trains: its parts, and how long, in what batches, when to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from framework.arrays import Array
+from framework.components import Optimizer, Regularizer, Schedule, option
+from framework.heads import Head
+from framework.measuring import Measure
+from framework.network import Network
+from framework.stopping import EarlyStopping
+
+
+@dataclass(frozen=True)
+class TrainerOptions:
+    """How long, in what batches, and when to stop."""
+
+    epochs: int = option(20, least=1, help="passes over the training split")
+    steps: int | None = option(None, least=1, help="updates; where given, it decides instead of epochs")
+    batch_size: int | Literal["all"] = option(64, least=1, help="examples per batch; all: batch gradient descent")
+    accumulate: int = option(1, least=1, help="batches whose gradients are put together for one update")
+    clip_norm: float | Array | None = option(
+        None, above=0, stackable=True, help="largest norm of a replica's whole gradient"
+    )
+    shuffle: bool = option(True, help="draw the order of examples anew in every epoch")
+    validate_every: int = option(1, least=1, help="epochs from one validation to the next")
+    train_metrics: bool = option(True, help="measure metrics on the training batches too")
+    read_every: int = option(100, least=1, help="steps from one reading of losses and norms off the device to the next")
+    on_divergence: Literal["fail", "record"] = option("fail", help="whether numbers that are not finite make a run fail")
+    early_stopping: EarlyStopping = option(EarlyStopping)
+
+
+@dataclass(frozen=True)
+class Learner:
+    """Everything that decides how one network trains, but its data and its key. R of them make a stack."""
+
+    network: Network
+    heads: Mapping[str, Head]
+    optimizer: Optimizer
+    schedule: Schedule
+    options: TrainerOptions = field(default_factory=TrainerOptions)
+    regularizers: tuple[Regularizer, ...] = ()
+    measures: Mapping[str, Measure] = field(default_factory=dict)

@@ -1,0 +1,82 @@
+"""Loss and metrics of a split, batch by batch, for every replica."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from framework.arena import Arena
+from framework.arrays import Array
+from framework.components import Metric, Params
+from framework.context import Context
+from framework.data import Feed
+from framework.heads import Head, total_loss
+from framework.network import Network, Values
+
+EVALUATION_BATCH = 1024  # examples at once; bounds the memory that activations of a split take
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A metric and the head whose predictions it counts."""
+
+    metric: Metric
+    head: str
+
+    def count(self, heads: Mapping[str, Head], values: Values, ctx: Context) -> Array:
+        """The metric's counts on these outputs (..., k)."""
+        head = heads[self.head]
+        raw = getattr(self.metric, "raw", False)
+        y = head.output(values) if raw else head.prediction(values, ctx)
+        t = ctx.batch[head.target] if head.target else None
+        return self.metric.count(y, t, ctx, ctx.batch.get(head.mask) if head.mask else None)
+
+
+class Tally:
+    """Counts of several metrics, summed over batches on the device."""
+
+    def __init__(self, measures: Mapping[str, Measure]) -> None:
+        self.measures = measures
+        self.counts: dict[str, Array] = {}
+
+    def add(self, heads: Mapping[str, Head], values: Values, ctx: Context) -> None:
+        """Count a batch."""
+        for name, measure in self.measures.items():
+            counts = measure.count(heads, values, ctx)
+            self.counts[name] = self.counts[name] + counts if name in self.counts else counts
+
+    def values(self) -> dict[str, Array]:
+        """metric -> value (...)."""
+        return {name: self.measures[name].metric.value(counts) for name, counts in self.counts.items()}
+
+    def take(self, keep: Array) -> None:
+        """Drop the replicas that have stopped."""
+        self.counts = {name: counts[keep] for name, counts in self.counts.items()}
+
+
+def evaluate(
+    network: Network,
+    heads: Mapping[str, Head],
+    measures: Mapping[str, Measure],
+    p: Mapping[str, Params],
+    feed: Feed,
+    ctx: Context,
+) -> dict[str, Array]:
+    """`loss` and every metric over a split, (...) each."""
+    tally, loss = Tally(measures), 0.0
+    for start in range(0, feed.n, EVALUATION_BATCH):
+        rows = slice(start, min(start + EVALUATION_BATCH, feed.n))
+        here = replace(ctx, train=False, batch=feed.batch(rows))
+        values, _ = network.forward(p, here)
+        share = (rows.stop - rows.start) / feed.n
+        loss = loss + total_loss(heads, values, here, share)[0]
+        tally.add(heads, values, here)
+    return {"loss": loss, **tally.values()}
+
+
+def predictions(network: Network, head: Head, arena: Arena, w: Array, x: Mapping[str, Array], xp: Any) -> Array:
+    """The predictions (R, N, ...) of a stack with weights w (R, P + Q) for fields with replica axes."""
+    ctx = Context(xp, (w.shape[0],), tuple(range(w.shape[0])), train=False, batch=x)
+    values, _ = network.forward(arena.views(w), ctx)
+    return head.prediction(values, ctx)

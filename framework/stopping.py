@@ -1,0 +1,56 @@
+"""When to stop early: the monitored value has not got better for `patience` validations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from framework.components import option
+
+
+@dataclass(frozen=True)
+class EarlyStopping:
+    """Each replica for itself: stop when `monitor` has not improved for `patience` validations, go back to the best weights.
+
+    With val/loss 5, 4, 3, 3.1, 3.2, 3.3 and patience 3 training ends after the sixth validation, with the weights of the
+    third.
+    """
+
+    patience: int | None = option(None, least=1, help="validations without improvement that are allowed; null: never stop")
+    monitor: str = option("val/loss", help="what should improve: a loss falls, anything else rises")
+    min_delta: float = option(0.0, least=0, help="smallest change that counts as an improvement")
+
+
+class Best:
+    """The best value so far of every replica.
+
+    Attributes:
+        value, epoch: (R,) of the best validation; NaN and 0 before the first.
+        stale: (R,) validations since then.
+    """
+
+    def __init__(self, options: EarlyStopping, R: int) -> None:
+        self.options = options
+        self.value = np.full(R, np.nan)
+        self.epoch = np.zeros(R, int)
+        self.stale = np.zeros(R, int)
+
+    def update(self, value: np.ndarray, epoch: int) -> np.ndarray:
+        """Take in the monitored value (R,) of a validation; return which replicas have improved (R,)."""
+        sign = 1 if self.options.monitor.endswith("loss") else -1
+        gain = sign * (self.value - value)
+        improved = np.isfinite(value) & (np.isnan(self.value) | (gain > self.options.min_delta))
+        self.value = np.where(improved, value, self.value)
+        self.epoch = np.where(improved, epoch, self.epoch)
+        self.stale = np.where(improved, 0, self.stale + 1)
+        return np.asarray(improved)
+
+    def exhausted(self) -> np.ndarray:
+        """Which replicas have run out of patience (R,)."""
+        patience = self.options.patience
+        return self.stale >= patience if patience else np.zeros(self.stale.shape, bool)
+
+    def take(self, keep: np.ndarray) -> None:
+        """Drop the replicas that have stopped."""
+        self.value, self.epoch, self.stale = self.value[keep], self.epoch[keep], self.stale[keep]
