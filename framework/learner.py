@@ -18,9 +18,9 @@ from framework.stopping import EarlyStopping
 class TrainerOptions:
     """How long, in what batches, and when to stop."""
 
-    epochs: int = option(20, least=1, help="passes over the training split")
+    epochs: int = option(40, least=1, help="passes over the training split")
     steps: int | None = option(None, least=1, help="updates; where given, it decides instead of epochs")
-    batch_size: int | Literal["all"] = option(64, least=1, help="examples per batch; all: batch gradient descent")
+    batch_size: int | Literal["all"] = option(16, least=1, help="examples per batch; all: batch gradient descent")
     accumulate: int = option(1, least=1, help="batches whose gradients are put together for one update")
     clip_norm: float | Array | None = option(
         None, above=0, stackable=True, help="largest norm of a replica's whole gradient"

@@ -16,7 +16,7 @@ class BinaryCrossEntropy:
     Computed as max(y, 0) - y t + log(1 + e^-|y|): nothing overflows.
     """
 
-    targets: ClassVar[tuple[str, ...]] = ("columns", "label")
+    targets: ClassVar[tuple[str, ...]] = ("columns", "binary")
     reduction: Reduction = option("mean", help="over examples: mean, sum, or summed over time only")
 
     def __call__(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> tuple[Array, Array]:

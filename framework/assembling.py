@@ -1,0 +1,143 @@
+"""Settings meet the data: what was left `auto` is resolved, and a learner is put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from framework.config import ConfigError, HeadSettings, Settings
+from framework.data import Data, Field
+from framework.discovery import load
+from framework.heads import Head
+from framework.learner import Learner
+from framework.measuring import Measure
+from framework.network import Network, Node
+from framework.registry import nearest
+
+# The loss that `auto` takes, by the kind of target.
+LOSSES = {
+    "real": "mse",
+    "label": "softmax_cross_entropy",
+    "binary": "softmax_cross_entropy",
+    "columns": "binary_cross_entropy",
+}
+
+
+def assemble(settings: Settings, data: Data) -> Learner:
+    """A learner for these data.
+
+    Raises:
+        ConfigError: the settings and the data do not go together.
+    """
+    nodes = dict(settings.nodes)
+    heads = {name: _head(name, head, nodes, data) for name, head in settings.heads.items()}
+    for name, head in heads.items():
+        _set_units(name, head, nodes, data)
+    _refuse_open_units(nodes)
+    try:
+        network = Network(nodes, data.shapes())
+        network.arena(network.init(settings.seed)[0])
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    return Learner(
+        network=network,
+        heads=heads,
+        optimizer=settings.optimizer,
+        schedule=settings.schedule,
+        options=settings.trainer,
+        regularizers=settings.regularizers,
+        measures=_measures(settings, heads, data),
+    )
+
+
+def target_kind(field: Field) -> str:
+    """real, label (one class per example), binary (one of two classes), or columns (several labels may hold at once)."""
+    if field.kind != "label":
+        return field.kind
+    return "columns" if field.axes.endswith("F") else "binary" if field.size == 2 else "label"
+
+
+def accepts(loss: Any, kind: str) -> bool:
+    """Whether a loss takes such targets; one that does not say takes all."""
+    targets = getattr(loss, "targets", (kind,))
+    return kind in targets or (kind == "binary" and "label" in targets)
+
+
+def _head(name: str, head: HeadSettings, nodes: Mapping[str, Node], data: Data) -> Head:
+    source = head.source or list(nodes)[-1]
+    for node in (source,) if isinstance(source, str) else source:
+        if node not in nodes:
+            raise ConfigError(f"heads.{name}.from: no layer '{node}'{nearest(node, nodes)}")
+    if head.target is not None and head.target not in data.fields:
+        raise ConfigError(f"heads.{name}.target: the data have no field '{head.target}'{nearest(head.target, data.fields)}")
+    loss: Any = head.loss
+    kind = target_kind(data.fields[head.target]) if head.target else None
+    if loss == "auto":
+        if kind not in LOSSES:
+            raise ConfigError(f"heads.{name}.type: auto needs a target that is real or a label; name a loss")
+        loss = load().get("loss", LOSSES[kind])()
+    if kind and not accepts(loss, kind):
+        fitting = [n for n in load().names("loss") if accepts(load().get("loss", n), kind)]
+        raise ConfigError(
+            f"loss: {type(loss).__name__} takes targets of kind {' or '.join(loss.targets)}, and '{head.target}' is {kind}; "
+            f"losses for it are {', '.join(fitting)}"
+        )
+    return Head(loss, source, head.target, head.mask, head.weight)
+
+
+def _set_units(name: str, head: Head, nodes: dict[str, Node], data: Data) -> None:
+    """Give the layer that a head reads (perhaps through layers without units) as many units as the target needs."""
+    if not isinstance(head.source, str) or head.target is None:
+        return
+    order, node = list(nodes), head.source
+    while getattr(nodes[node].layer, "units", None) is None:
+        source = nodes[node].source
+        at = order.index(node)
+        before = source if source is not None else (order[at - 1] if at else None)
+        if not isinstance(before, str) or before not in nodes:
+            return
+        node = before
+    layer: Any = nodes[node].layer
+    if layer.units == "auto":
+        nodes[node] = replace(nodes[node], layer=replace(layer, units=_outputs(head, data)))
+
+
+def _outputs(head: Head, data: Data) -> int:
+    """How many numbers a target needs."""
+    assert head.target is not None
+    field = data.fields[head.target]
+    if target_kind(field) in ("label", "binary"):
+        return 1 if "label" not in getattr(head.loss, "targets", ("label",)) else field.size
+    return int(data.splits["train"][head.target].shape[-1])
+
+
+def _refuse_open_units(nodes: Mapping[str, Node]) -> None:
+    for name, node in nodes.items():
+        if getattr(node.layer, "units", None) == "auto":
+            raise ConfigError(f"model.layers.{name}.units: auto works for the layer that a loss reads; give a number")
+
+
+def _measures(settings: Settings, heads: Mapping[str, Head], data: Data) -> dict[str, Measure]:
+    """The metrics of every head; with several heads a metric's name begins with the head's."""
+    if settings.metrics != "auto":
+        return {name: Measure(metric, _known(name, head, heads)) for name, (metric, head) in settings.metrics.items()}
+    out = {}
+    for name, head in heads.items():
+        if head.target and data.fields[head.target].kind == "label":
+            out["accuracy" if len(heads) == 1 else f"{name}/accuracy"] = Measure(load().get("metric", "accuracy")(), name)
+    return out
+
+
+def _known(metric: str, head: str | None, heads: Mapping[str, Head]) -> str:
+    if head is not None and head not in heads:
+        raise ConfigError(f"metrics.{metric}.head: no head '{head}'{nearest(head, heads)}")
+    return head or next(iter(heads))
+
+
+def count_parameters(learner: Learner, seed: int) -> int:
+    """How many numbers are trained."""
+    return learner.network.arena(learner.network.init(seed)[0]).P
+
+
+__all__ = ["assemble", "count_parameters", "target_kind"]

@@ -1,0 +1,195 @@
+"""The shell: `stackprop [hydra overrides]` runs, `stackprop VERB` is a tool.
+
+Exit status: 0 done, 1 a run failed, 2 the request was wrong, 130 stopped by Ctrl-C, 143 by SIGTERM.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+VERBS: dict[str, str] = {
+    "plugins": "who provides what, and what could not be loaded",
+    "ui": "open the tracking UI on this machine: stackprop ui [--port 5000]",
+}
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The entry point of the command."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments and arguments[0] in VERBS:
+        sys.exit(verb(arguments[0], arguments[1:]))
+    if arguments and arguments[0].isidentifier():
+        from framework.registry import nearest
+
+        sys.exit(wrong(f"no verb '{arguments[0]}'{nearest(arguments[0], VERBS)}; an override is written key=value"))
+    sys.argv = [sys.argv[0], *arguments]
+    sys.exit(guarded(compose_and_run))
+
+
+def guarded(work: Callable[[], None]) -> int:
+    """Run it; exceptions become messages and an exit status."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from framework.config import ConfigError
+    from framework.experiment import RunFailed
+
+    wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then lets exceptions through to us
+    before = _raise_on_sigterm()
+    try:
+        work()
+    except (HydraException, OmegaConfBaseException, ConfigError) as error:
+        if wants_traceback:
+            raise
+        return wrong(in_words(error))
+    except KeyboardInterrupt as stop:
+        print(f"stackprop: stopped by {stop or 'Ctrl-C'}", file=sys.stderr)
+        return 143 if isinstance(stop, Terminated) else 130
+    except RunFailed as error:
+        if wants_traceback:
+            raise
+        print(f"stackprop: the run failed: {error}", file=sys.stderr)
+        return 1
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+    return 0
+
+
+def compose_and_run() -> None:
+    """Let Hydra compose, and run one job or all jobs of a sweep."""
+    import hydra
+
+    from framework.composing import conf_dir, install
+
+    install()
+    os.environ.setdefault("STACKPROP_RUNS", "runs")
+    os.environ["STACKPROP_ID"] = secrets.token_hex(2)  # two runs that begin in the same second differ
+    failed: list[Exception] = []
+
+    def job(cfg: Any) -> float | None:
+        try:
+            return task(cfg)
+        except Exception as error:
+            if _of_many():  # told at once; the others go on, and Hydra raises the first failure at the end
+                print(f"failed: {error}", file=sys.stderr, flush=True)
+                raise
+            failed.append(error)
+            return None
+
+    hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
+    if failed:
+        raise failed[0]
+
+
+def task(cfg: Any) -> float | None:
+    """One job: run it, print the end; the value is what a sweeper makes small."""
+    from framework.composing import settings_of
+    from framework.display import Display, in_words
+    from framework.experiment import prepare, run
+
+    experiment, of_many = prepare(settings_of(cfg)), _of_many()
+    display = Display(experiment.steps, brief=of_many)
+    try:
+        result = run(experiment, _place(), [display])
+    finally:
+        display.close()
+    shown = {k: v for k, v in result.metrics.items() if k.startswith(("val/", "test/"))}
+    reason = f" ({result.reason})" if result.reason else ""
+    print(f"{result.status}{reason} in {result.seconds:.1f} s: {in_words(shown)}")
+    if not of_many:
+        print(f"written to {result.folder}")
+        if experiment.settings.tracking.type == "mlflow":
+            print(f"curves:    {Path(sys.argv[0])} ui")
+    return result.metrics.get("val/loss")
+
+
+def _of_many() -> bool:
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
+
+
+def _place() -> Any:
+    from hydra.core.hydra_config import HydraConfig
+
+    from framework.experiment import Place
+
+    hydra = HydraConfig.get()
+    folder, overrides = Path(hydra.runtime.output_dir), ",".join(hydra.overrides.task)
+    runs = Path(os.environ["STACKPROP_RUNS"])
+    if not _of_many():
+        return Place(folder, runs, (overrides or folder.name)[:250])
+    tags = {"sweep": Path(hydra.sweep.dir).name, "sweep.overrides": overrides}
+    return Place(folder, runs, (overrides or folder.name)[:250], tags)
+
+
+def in_words(error: BaseException) -> str:
+    """An error of Hydra, OmegaConf or ours, as a sentence."""
+    from hydra.errors import MissingConfigException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from framework.config import ConfigError
+    from framework.registry import nearest
+
+    if isinstance(error, ConfigError):
+        return str(error)
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
+        group, _, name = str(error.missing_cfg_file).removesuffix(".yaml").rpartition("/")
+        return f"{group}: no '{name}'{nearest(name, error.options)}"
+    cause = error.__cause__ or error
+    if isinstance(cause, OmegaConfBaseException) and cause.full_key:
+        parent = cause.parent_node
+        names = [str(k) for k in parent if k != "hydra"] if hasattr(parent, "__iter__") else []
+        return f"{cause.full_key}: {str(cause.msg).splitlines()[0]}{nearest(str(cause.key), names)}"
+    return " ".join(str(error).split())
+
+
+def wrong(text: str) -> int:
+    """The request was wrong."""
+    for line in text.splitlines():
+        print(f"stackprop: {line}", file=sys.stderr)
+    return 2
+
+
+def verb(name: str, arguments: Sequence[str]) -> int:
+    """Run a tool."""
+    if name == "plugins":
+        from framework.discovery import load
+
+        for kind, entries in load().entries.items():
+            for component, entry in sorted(entries.items()):
+                print(f"{kind:13} {component:24} {entry.provider}")
+        for problem in load().problems:
+            print(f"problem: {problem}", file=sys.stderr)
+        return 0
+    from framework.ui import serve
+
+    return serve(list(arguments))
+
+
+def _raise_on_sigterm() -> Any:
+    """SIGTERM then ends a run as Ctrl-C does."""
+
+    def stop(*_: Any) -> None:
+        raise Terminated("SIGTERM")
+
+    in_main = threading.current_thread() is threading.main_thread()
+    return signal.signal(signal.SIGTERM, stop) if in_main else None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""Where Hydra finds our groups, and what it may not load.
+
+Presets are YAML files under `conf/`; every other choice of a group is a registered component, served lazily as
+`{type: name, option: default ...}`. `Loader` touches private names of Hydra 1.3: they are all in this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import hydra._internal.hydra as hydra_internal
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.object_type import ObjectType
+from hydra.core.plugins import Plugins
+from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from hydra.types import RunMode
+from omegaconf import OmegaConf
+
+from framework.config import COMPONENT_GROUPS, ConfigError, Settings, judge
+from framework.discovery import load
+from framework.judging import declared
+from framework.registry import nearest
+
+# Hydra's own nodes that it restricts to plugins in `hydra_plugins` itself.
+TARGETS_ALLOWED = ("hydra.launcher", "hydra.sweeper", "hydra.sweeper.sampler")
+
+
+def conf_dir() -> Path:
+    """The presets: inside the wheel, or beside the package in a checkout."""
+    here = Path(__file__).resolve().parent
+    return next(c for c in (here / "conf", here.parent / "conf") if (c / "config.yaml").is_file())
+
+
+def base() -> Any:
+    """The node that all others are merged into. Keys may be added where it is open; the judge closes them again."""
+    open_nodes = (*COMPONENT_GROUPS, "trainer", "tracking", "heads")
+    node = OmegaConf.create({"model": {"layers": {}}} | {key: {} for key in open_nodes})
+    for part in (node.model.layers, *(node[key] for key in open_nodes)):
+        OmegaConf.set_struct(part, False)
+    return node
+
+
+def preset(kind: str, name: str) -> dict[str, Any]:
+    """A component's name with its plain defaults."""
+    spec = declared(load().get(kind, name))
+    plain = {key: f.default for key, (_, f) in spec.items() if isinstance(f.default, int | float | str | None)}
+    return {"type": name, **plain}
+
+
+class RegistrySource(ConfigSource):
+    """`stackprop://optimizer/adam`: the registry as a source of configurations."""
+
+    @staticmethod
+    def scheme() -> str:
+        return "stackprop"
+
+    def available(self) -> bool:
+        return True
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        kind, _, name = config_path.removesuffix(".yaml").rpartition("/")
+        if not self.is_config(config_path):
+            raise ConfigLoadError(f"no component '{config_path}'")
+        node = base() if name == "base" else OmegaConf.create(preset(kind, name))
+        header = {"package": kind.replace("/", ".") or None}
+        return ConfigResult(config=node, path=f"stackprop://{config_path}", provider=self.provider, header=header)
+
+    def is_group(self, config_path: str) -> bool:
+        return config_path in ("", *COMPONENT_GROUPS)
+
+    def is_config(self, config_path: str) -> bool:
+        kind, _, name = config_path.removesuffix(".yaml").rpartition("/")
+        return (kind, name) == ("", "base") or (kind in COMPONENT_GROUPS and name in load().names(kind))
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        if config_path == "":
+            return [] if results_filter == ObjectType.CONFIG else sorted(COMPONENT_GROUPS)
+        known = config_path in COMPONENT_GROUPS and results_filter != ObjectType.GROUP
+        return load().names(config_path) if known else []
+
+
+class StackpropSearchPath(SearchPathPlugin):
+    """Puts the registry behind the presets."""
+
+    def manipulate_search_path(self, search_path: Any) -> None:
+        search_path.append("stackprop", "stackprop://")
+
+
+class Loader(ConfigLoaderImpl):
+    """Hydra's loader, through which every composition passes: refuses what could run foreign code, judges what is to run."""
+
+    def load_configuration(self, config_name: Any, overrides: Any, run_mode: Any, *args: Any, **kwargs: Any) -> Any:
+        cfg = super().load_configuration(config_name, overrides, run_mode, *args, **kwargs)
+        errors = [*_foreign(cfg), *_unused_variables(cfg)]
+        if errors:
+            raise ConfigError("\n".join(errors))
+        if run_mode == RunMode.RUN:
+            settings_of(cfg)
+        return cfg
+
+
+def settings_of(cfg: Any) -> Settings:
+    """The judged settings of a composed configuration.
+
+    Raises:
+        ConfigError: with one line for every fault.
+    """
+    tree = OmegaConf.to_container(_task(cfg), resolve=True)
+    return judge(tree, load())  # type: ignore[arg-type]
+
+
+def _task(cfg: Any) -> Any:
+    """The configuration without Hydra's own part."""
+    return OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"])
+
+
+def _foreign(cfg: Any) -> list[str]:
+    """Keys that would make Hydra or logging call something by its Python name."""
+    own = {key: OmegaConf.to_container(cfg.hydra[key], resolve=False) for key in _hydra_parts(cfg)}
+    everything = {"hydra": own, **OmegaConf.to_container(_task(cfg), resolve=False)}  # type: ignore[dict-item]
+    return [
+        f"{path}: refused ({value!r}); a configuration names components by 'type', and can call nothing else"
+        for path, value in _leaves(everything, "")
+        if path.rsplit(".", 1)[-1] in ("_target_", "()") and path.rsplit(".", 1)[0] not in TARGETS_ALLOWED
+    ]
+
+
+def _hydra_parts(cfg: Any) -> list[str]:
+    names = ("callbacks", "job_logging", "hydra_logging", "launcher", "sweeper")
+    return [name for name in names if OmegaConf.is_config(cfg.hydra.get(name))]
+
+
+def _leaves(tree: Any, path: str) -> Iterator[tuple[str, Any]]:
+    items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    for key, value in items:
+        here = f"{path}.{key}" if path else str(key)
+        yield here, value
+        yield from _leaves(value, here)
+
+
+def _unused_variables(cfg: Any) -> list[str]:
+    """Variables of the model that no layer refers to: a misspelt one would change nothing."""
+    text = OmegaConf.to_yaml(_task(cfg))
+    names = [name for name in cfg.model if name != "layers"]
+    used = [name for name in names if f"${{model.{name}}}" in text]
+    return [f"model.{name}: nothing uses it{nearest(str(name), used)}" for name in names if name not in used]
+
+
+def install() -> None:
+    """Make Hydra use all this."""
+    vars(hydra_internal)["ConfigLoaderImpl"] = Loader
+    Plugins.instance().register(RegistrySource)
+    Plugins.instance().register(StackpropSearchPath)

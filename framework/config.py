@@ -1,0 +1,179 @@
+"""The keys of an experiment: a resolved configuration becomes components, or a ConfigError with every fault in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from framework.components import Dataset, Loss, Metric, Optimizer, Regularizer, Schedule
+from framework.judging import INVALID, ConfigError, Judge
+from framework.learner import TrainerOptions
+from framework.network import Node
+from framework.recording import Tracking
+from framework.registry import Registry, nearest
+
+Auto = Literal["auto"]
+
+# Groups whose options are served from the registry.
+COMPONENT_GROUPS = ("dataset", "loss", "activation", "initializer", "optimizer", "regularizer", "schedule")
+INHERITED = ("activation", "initializer", "loss")  # groups that components without a word of their own take over
+KEYS = (*COMPONENT_GROUPS, "model", "heads", "metrics", "trainer", "tracking", "seed", "device", "dtype")
+
+
+@dataclass(frozen=True)
+class HeadSettings:
+    """A head before the data are known."""
+
+    loss: Loss | Auto
+    source: str | tuple[str, ...] | None
+    target: str | None = "y"
+    mask: str | None = "mask"
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A judged configuration: components where names stood; `auto` is still open, as it depends on the data."""
+
+    dataset: Dataset
+    dataset_seed: int
+    nodes: Mapping[str, Node]
+    heads: Mapping[str, HeadSettings]
+    metrics: Mapping[str, tuple[Metric, str | None]] | Auto
+    optimizer: Optimizer
+    schedule: Schedule
+    regularizers: tuple[Regularizer, ...]
+    trainer: TrainerOptions
+    tracking: Tracking
+    seed: int
+    device: Literal["auto", "cpu", "gpu"]
+    dtype: Literal["float32", "float64"]
+    tree: Mapping[str, Any]
+
+
+def judge(tree: Mapping[str, Any], registry: Registry) -> Settings:
+    """
+    Args:
+        tree: the configuration, resolved, as plain mappings and lists.
+
+    Raises:
+        ConfigError: with one line for every fault.
+    """
+    j = Judge(registry, {group: tree.get(group) for group in INHERITED})
+    for key in tree:
+        if key not in KEYS:
+            j.refuse(key, f"no such key{nearest(key, KEYS)}")
+    for group in INHERITED[:2]:  # judged although no layer may use them
+        if tree.get(group):
+            j.component(group, tree[group], group)
+    dataset = dict(_mapping(j, tree.get("dataset"), "dataset"))
+    values = {
+        "dataset_seed": j.value(int, dataset.pop("seed", 0), "dataset.seed"),
+        "dataset": j.component("dataset", dataset, "dataset"),
+        "nodes": _nodes(j, _mapping(j, tree.get("model"), "model")),
+        "heads": _heads(j, tree),
+        "metrics": _metrics(j, tree.get("metrics", "auto")),
+        "optimizer": j.component("optimizer", tree.get("optimizer"), "optimizer"),
+        "schedule": j.component("schedule", tree.get("schedule") or "constant", "schedule"),
+        "regularizers": _regularizers(j, tree.get("regularizer")),
+        "trainer": j.value(TrainerOptions, tree.get("trainer") or {}, "trainer"),
+        "tracking": j.value(Tracking, tree.get("tracking") or {}, "tracking"),
+        "seed": j.value(int, tree.get("seed", 0), "seed"),
+        "device": j.value(Literal["auto", "cpu", "gpu"], tree.get("device", "auto"), "device"),
+        "dtype": j.value(Literal["float32", "float64"], tree.get("dtype", "float32"), "dtype"),
+    }
+    if j.errors:
+        raise ConfigError("\n".join(j.errors))
+    return Settings(**values, tree=tree)
+
+
+def _mapping(j: Judge, value: Any, path: str) -> Mapping[str, Any]:
+    if isinstance(value, str):
+        return {"type": value}
+    if isinstance(value, Mapping):
+        return value
+    j.refuse(path, f"{value!r} is not a mapping")
+    return {}
+
+
+def _nodes(j: Judge, model: Mapping[str, Any]) -> dict[str, Node]:
+    """The layers in their order; `after` moves one, null removes one."""
+    layers = {name: value for name, value in (model.get("layers") or {}).items() if value is not None}
+    if not layers:
+        j.refuse("model.layers", "a network needs at least one layer")
+    nodes = {name: _node(j, name, value) for name, value in layers.items()}
+    return {name: nodes[name] for name in _ordered(j, layers)}
+
+
+def _node(j: Judge, name: str, value: Any) -> Any:
+    path = f"model.layers.{name}"
+    given = dict(_mapping(j, value, path))
+    given.pop("after", None)
+    source = _source(j, given.pop("from", None), f"{path}.from")
+    share = j.value(str | None, given.pop("share", None), f"{path}.share")
+    frozen = j.value(bool, given.pop("frozen", False), f"{path}.frozen")
+    return Node(j.component("layer", given, path), source, share, frozen)
+
+
+def _source(j: Judge, value: Any, path: str) -> Any:
+    return j.value(tuple[str, ...], value, path) if isinstance(value, list) else j.value(str | None, value, path)
+
+
+def _ordered(j: Judge, layers: Mapping[str, Any]) -> list[str]:
+    order = list(layers)
+    for name, value in layers.items():
+        before = value.get("after") if isinstance(value, Mapping) else None
+        if before is None:
+            continue
+        if before not in order or before == name:
+            j.refuse(f"model.layers.{name}.after", f"no other layer '{before}'{nearest(str(before), layers)}")
+            continue
+        order.remove(name)
+        order.insert(order.index(before) + 1, name)
+    return order
+
+
+def _heads(j: Judge, tree: Mapping[str, Any]) -> dict[str, HeadSettings]:
+    """The heads; without any, the group `loss` judges the last node."""
+    heads = tree.get("heads") or {"loss": {}}
+    return {name: _head(j, value, tree.get("loss") or "auto", f"heads.{name}") for name, value in heads.items()}
+
+
+def _head(j: Judge, value: Any, group: Any, path: str) -> HeadSettings:
+    given = dict(_mapping(j, value, path))
+    source = _source(j, given.pop("from", None), f"{path}.from")
+    target = j.value(str | None, given.pop("target", "y"), f"{path}.target")
+    mask = j.value(str | None, given.pop("mask", "mask"), f"{path}.mask")
+    weight = j.value(float, given.pop("weight", 1.0), f"{path}.weight")
+    choice, at = (given, path) if given else (group, "loss")
+    is_auto = choice == "auto" or (isinstance(choice, Mapping) and choice.get("type") == "auto")
+    return HeadSettings("auto" if is_auto else j.component("loss", choice, at), source, target, mask, weight)
+
+
+def _metrics(j: Judge, value: Any) -> Any:
+    """metric -> (component, its head or None), or auto."""
+    if value == "auto":
+        return "auto"
+    if isinstance(value, str):
+        value = [value]
+    if isinstance(value, list):
+        value = {v if isinstance(v, str) else str(_mapping(j, v, "metrics").get("type")): v for v in value}
+    out = {}
+    for name, choice in _mapping(j, value, "metrics").items():
+        given = dict(_mapping(j, choice, f"metrics.{name}"))
+        head = j.value(str | None, given.pop("head", None), f"metrics.{name}.head")
+        out[name] = (j.component("metric", given, f"metrics.{name}"), head)
+    return out
+
+
+def _regularizers(j: Judge, value: Any) -> tuple[Any, ...]:
+    """None, one, or several by name."""
+    if not value:
+        return ()
+    if isinstance(value, Mapping) and "type" not in value and all(isinstance(v, Mapping) for v in value.values()):
+        return tuple(j.component("regularizer", v, f"regularizer.{name}") for name, v in value.items())
+    return (j.component("regularizer", value, "regularizer"),)
+
+
+__all__ = ["COMPONENT_GROUPS", "INVALID", "KEYS", "ConfigError", "HeadSettings", "Settings", "judge"]

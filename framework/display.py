@@ -1,0 +1,69 @@
+"""What a person sees while a run trains: a progress bar on a terminal, plain lines anywhere else."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+LINES = 20  # at most about so many lines of progress where there is no terminal
+
+
+class Display:
+    """An observer that shows the first member of a stack.
+
+    Args:
+        steps: how many there will be at most.
+        brief: show nothing until the end (one job of many).
+    """
+
+    def __init__(self, steps: int, brief: bool = False) -> None:
+        self.total, self.brief = steps, brief
+        self.loss, self.printed = float("nan"), 0
+        self.bar: Any = None
+        if not brief and sys.stderr.isatty():
+            self._start_bar()
+
+    def _start_bar(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (BarColumn(), TextColumn("step {task.completed:.0f}/{task.total:.0f}"), TimeRemainingColumn())
+        self.bar = Progress(*columns, TextColumn("{task.description}"), console=Console(stderr=True), transient=True)
+        self.task = self.bar.add_task("", total=self.total)
+        self.bar.start()
+
+    def steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
+        """Move the bar."""
+        if member == 0 and len(rows):
+            self.loss = float(rows[:, 0].mean())
+            if self.bar:
+                self.bar.update(self.task, completed=first + len(rows) - 1)
+
+    def measured(self, member: int, step: int, values: Mapping[str, float]) -> None:
+        """Show the newest values."""
+        if member != 0 or self.brief or any(name.startswith("test/") for name in values):
+            return
+        text = in_words({"train/loss": self.loss, **values})
+        if self.bar:
+            self.bar.update(self.task, description=text)
+        elif step * LINES >= self.printed * self.total or step == self.total:
+            print(f"step {step:>{len(str(self.total))}}/{self.total}  {text}", flush=True)
+            self.printed = step * LINES // self.total + 1
+
+    def ended(self, outcome: Any) -> None:
+        """Take the bar away."""
+        self.close()
+
+    def close(self) -> None:
+        """Take the bar away, whatever happened."""
+        if self.bar:
+            self.bar.stop()
+            self.bar = None
+
+
+def in_words(values: Mapping[str, float]) -> str:
+    """`val/loss 0.107  val/accuracy 0.964`."""
+    return "  ".join(f"{name} {value:.4g}" for name, value in values.items())

@@ -1,0 +1,41 @@
+"""The tracking UI on this machine, with links that open where the curves are."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import quote
+
+from framework.mlflow_store import Store, tracking_uri
+from framework.recording import Tracking
+
+
+def links(store: Store, host: str) -> dict[str, str]:
+    """What to look at -> address: the chart view of the experiment, and of its last sweep."""
+    page = f"{host}/#/experiments/{store.experiment_id}/runs?workflowType=machine_learning&compareRunsMode=CHART"
+    out = {"all runs": page}
+    runs = store.client.search_runs([store.experiment_id], order_by=["attributes.start_time DESC"], max_results=200)
+    sweeps = [run.data.tags["sweep"] for run in runs if "sweep" in run.data.tags]
+    if sweeps:
+        out[f"last sweep ({sweeps[0]})"] = page + "&searchFilter=" + quote(f"tags.sweep = '{sweeps[0]}'", safe="")
+    return out
+
+
+def serve(arguments: list[str]) -> int:
+    """Start MLflow's server on 127.0.0.1 and print the links; ends with Ctrl-C."""
+    parser = argparse.ArgumentParser("stackprop ui", description=__doc__)
+    parser.add_argument("--port", type=int, default=5000)
+    port = parser.parse_args(arguments).port
+    runs = Path(os.environ.get("STACKPROP_RUNS", "runs"))
+    store = Store(Tracking(), runs)
+    for what, address in links(store, f"http://127.0.0.1:{port}").items():
+        print(f"{what}: {address}")
+    uri = tracking_uri(Tracking(), runs)
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    try:
+        return subprocess.call([*command, "--backend-store-uri", uri])
+    except KeyboardInterrupt:
+        return 0
