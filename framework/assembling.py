@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from framework.components import Shape
 from framework.config import ConfigError, HeadSettings, Settings
 from framework.data import Data, Field
 from framework.discovery import load
@@ -37,9 +38,12 @@ def assemble(settings: Settings, data: Data) -> Learner:
     _refuse_open_units(nodes)
     try:
         network = Network(nodes, data.shapes())
-        network.arena(network.init(settings.seed)[0])
+        tensors, shapes = network.init(settings.seed)
+        network.arena(tensors)
     except ValueError as error:
         raise ConfigError(str(error)) from error
+    for name, head in heads.items():
+        _refuse_wrong_width(name, head, shapes, data)
     return Learner(
         network=network,
         heads=heads,
@@ -110,6 +114,17 @@ def _outputs(head: Head, data: Data) -> int:
     if target_kind(field) in ("label", "binary"):
         return 1 if "label" not in getattr(head.loss, "targets", ("label",)) else field.size
     return int(data.splits["train"][head.target].shape[-1])
+
+
+def _refuse_wrong_width(name: str, head: Head, shapes: Mapping[str, Shape], data: Data) -> None:
+    if not isinstance(head.source, str) or head.target is None or not hasattr(head.loss, "targets"):
+        return
+    given, needed = shapes[head.source][-1], _outputs(head, data)
+    if given != needed:
+        raise ConfigError(
+            f"model.layers.{head.source}: it has {given} outputs, and head '{name}' needs {needed} for the target "
+            f"'{head.target}' (units: auto on the last dense layer finds the number)"
+        )
 
 
 def _refuse_open_units(nodes: Mapping[str, Node]) -> None:

@@ -129,12 +129,19 @@ def _place() -> Any:
     from framework.experiment import Place
 
     hydra = HydraConfig.get()
-    folder, overrides = Path(hydra.runtime.output_dir), ",".join(hydra.overrides.task)
-    runs = Path(os.environ["STACKPROP_RUNS"])
-    if not _of_many():
-        return Place(folder, runs, (overrides or folder.name)[:250])
-    tags = {"sweep": Path(hydra.sweep.dir).name, "sweep.overrides": overrides}
-    return Place(folder, runs, (overrides or folder.name)[:250], tags)
+    folder, overrides = Path(hydra.runtime.output_dir), list(hydra.overrides.task)
+    tags = {"sweep": Path(hydra.sweep.dir).name, "sweep.overrides": ",".join(overrides)} if _of_many() else {}
+    return Place(folder, Path(os.environ["STACKPROP_RUNS"]), run_name(overrides) or folder.name, tags)
+
+
+def run_name(overrides: Sequence[str]) -> str:
+    """`optimizer=adam optimizer.lr=0.1 seed=2` as a legend has room for it: `adam lr=0.1 seed=2`."""
+    words = []
+    for override in overrides:
+        key, _, value = override.lstrip("+~").partition("=")
+        is_choice = "." not in key and key not in ("seed", "device", "dtype", "metrics")
+        words.append(value if is_choice and value else f"{key.rsplit('.', 1)[-1]}={value}")
+    return " ".join(words)[:250]
 
 
 def in_words(error: BaseException) -> str:

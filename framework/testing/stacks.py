@@ -60,10 +60,12 @@ def context(lead: tuple[int, ...], train: bool = True, step: int = 3) -> Context
 
 
 def equal(a: Array, b: Array, what: str) -> None:
+    """Refuse arrays that differ by more than rounding."""
     assert a.shape == b.shape, f"{what}: {a.shape} and {b.shape}"
     worst = float(np.max(np.abs(a - b), initial=0))
     assert worst <= LAW_TOLERANCE, f"{what} differs by {worst:.1e}"
 
 
 def spread(a: Array, like: Array) -> Array:
+    """An array with length-1 axes written out."""
     return np.broadcast_to(a, like.shape)

@@ -1,0 +1,127 @@
+"""The tracking store: a real SQLite file, real runs."""
+
+import sqlite3
+
+import numpy as np
+import pytest
+from test_judging import judged
+
+from framework.experiment import Place, RunFailed, prepare, run
+from framework.mlflow_store import Store, flattened
+from framework.recording import Tracking, read_lines
+
+QUICK = "{dataset: {type: spirals, n: 40}, trainer: {epochs: 3, batch_size: 16}, tracking: {type: mlflow, max_points: 5}}"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def store(runs):
+    return Store(Tracking(), runs)
+
+
+def trained(runs, name, changes=QUICK, observers=()):
+    place = Place(runs / name, runs, name, {"sweep": "s1", "sweep.overrides": name})
+    return run(prepare(judged(changes)), place, observers)
+
+
+def tracked(store, name):
+    found = store.client.search_runs([store.experiment_id], f"attributes.run_name = '{name}'")
+    assert len(found) == 1
+    return found[0]
+
+
+def test_the_store_is_written_ahead_and_lies_where_the_runs_are(runs, store):
+    with sqlite3.connect(runs / "mlflow.db") as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    where = store.client.get_experiment(store.experiment_id).artifact_location
+    assert where == (runs.resolve() / "artifacts" / "stackprop").as_uri()
+
+
+def test_a_run_is_recorded_with_params_tags_curves_and_its_end(runs, store):
+    result = trained(runs, "good")
+    found = tracked(store, "good")
+    assert found.info.status == "FINISHED"
+    assert found.data.params["optimizer.lr"] == "0.01"
+    assert found.data.params["model.layers.hidden.units"] == "4"
+    tags = found.data.tags
+    assert tags["sweep"] == "s1"
+    assert tags["stackprop.status"] == "finished"
+    assert len(tags["stackprop.config_hash"]) == 16
+    assert found.data.metrics["test/accuracy"] == result.metrics["test/accuracy"]
+    assert not any(key.startswith("mlflow.parentRunId") for key in tags)
+
+
+def test_curves_are_thinned_in_the_store_and_whole_in_the_folder(runs, store):
+    if not (runs / "good").exists():
+        trained(runs, "good")
+    history = store.client.get_metric_history(tracked(store, "good").info.run_id, "grad_norm/hidden")
+    lines = [line for line in read_lines(runs / "good" / "metrics.jsonl") if "grad_norm/hidden" in line]
+    steps = sorted(point.step for point in history)
+    assert [line["step"] for line in lines] == list(range(1, len(lines) + 1))
+    assert steps[0] == 1
+    assert steps[-1] == lines[-1]["step"]
+    assert len(steps) <= 5
+    assert np.float32(history[0].value) == np.float32(lines[history[0].step - 1]["grad_norm/hidden"])
+
+
+class Breaks:
+    """An observer that stops the training from inside."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def steps(self, *_):
+        raise self.error
+
+    def measured(self, *_):
+        pass
+
+    def ended(self, *_):
+        pass
+
+
+def test_ctrl_c_ends_a_run_as_killed(runs, store):
+    with pytest.raises(KeyboardInterrupt):
+        trained(runs, "stopped", observers=[Breaks(KeyboardInterrupt())])
+    assert tracked(store, "stopped").info.status == "KILLED"
+
+
+def test_an_exception_ends_a_run_as_failed_with_its_reason(runs, store):
+    with pytest.raises(RunFailed, match="ZeroDivisionError: oh"):
+        trained(runs, "broken", observers=[Breaks(ZeroDivisionError("oh"))])
+    found = tracked(store, "broken")
+    assert found.info.status == "FAILED"
+    assert found.data.tags["stackprop.status"] == "failed: ZeroDivisionError: oh"
+    assert "ZeroDivisionError: oh" in (runs / "broken" / "traceback.txt").read_text()
+
+
+DIVERGING = "{optimizer: {type: sgd, lr: 1.0e+30}, activation: linear, trainer: {epochs: 3}}"
+
+
+def test_divergence_fails_a_run_with_step_and_reason(runs, store):
+    with pytest.raises(RunFailed, match="diverged: the loss or the gradient is no longer finite at step"):
+        trained(runs, "diverged", DIVERGING)
+    assert tracked(store, "diverged").info.status == "FAILED"
+    assert tracked(store, "diverged").data.tags["stackprop.status"].startswith("diverged: ")
+    last = read_lines(runs / "diverged" / "metrics.jsonl")[-1]
+    assert not np.isfinite(last["train/loss"] + last["grad_norm/total"])
+
+
+def test_divergence_can_be_a_result(runs, store):
+    result = trained(runs, "on record", DIVERGING.replace("epochs: 3", "epochs: 3, on_divergence: record"))
+    assert result.status == "diverged"
+    assert tracked(store, "on record").info.status == "FINISHED"
+
+
+def test_without_tracking_there_is_the_folder_alone(tmp_path):
+    result = trained(tmp_path, "alone", QUICK.replace("type: mlflow, max_points: 5", "type: none"))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["alone"]
+    assert sorted(p.name for p in result.folder.iterdir()) == ["config.yaml", "metrics.jsonl", "run.json"]
+
+
+def test_params_are_the_leaves_of_the_configuration():
+    assert dict(flattened({"a": {"b": 1, "c": {}}, "d": [1, 2]})) == {"a.b": 1, "d": [1, 2]}
