@@ -1,0 +1,41 @@
+# make run    train a network on handwritten digits and record it
+# make test   lint, types, tests
+# make bench  speed, side by side with PyTorch and JAX
+PYTHON ?= python3
+BIN := .venv/bin
+# Bytecode is compiled once here; every start would be two seconds slower otherwise.
+INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode
+
+.PHONY: run test bench clean
+
+run: .venv/.fast
+	$(BIN)/stackprop
+
+test: .venv/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+bench: .venv/.bench
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache
+
+$(BIN)/uv:
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+.venv/.fast: pyproject.toml $(BIN)/uv
+	$(INSTALL) -e '.[fast]'
+	@touch $@
+
+.venv/.test: pyproject.toml $(BIN)/uv
+	$(INSTALL) -e '.[fast,test]'
+	@touch $@
+
+# pip, not uv: on some machines it chooses the smaller CPU build of PyTorch.
+.venv/.bench: .venv/.test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	@touch $@
