@@ -130,14 +130,25 @@ class Feed:
         return a.swapaxes(1, 2) if name in self.time_major else a
 
 
-def epoch_rows(n: int, size: int, keys: Sequence[Key], epoch: int, shuffle: bool = True) -> Iterator[np.ndarray | slice]:
+class EpochRows:
     """The rows of each batch of one epoch, the last batch shorter if need be.
 
     Every replica has its own order, drawn from its own stream; replicas with one key share it, and so the batch.
     """
-    if size >= n or not shuffle:
-        yield from (slice(start, start + size) for start in range(0, n, size))
-        return
-    distinct = keys[:1] if len(set(keys)) == 1 else keys
-    order = np.stack([generator(key, "order", epoch).permutation(n) for key in distinct])
-    yield from (order[:, start : start + size] for start in range(0, n, size))
+
+    def __init__(self, n: int, size: int, keys: Sequence[Key], epoch: int, shuffle: bool = True) -> None:
+        self.n, self.size = n, size
+        self.order: np.ndarray | None = None
+        if shuffle and size < n:
+            distinct = keys[:1] if len(set(keys)) == 1 else keys
+            self.order = np.stack([generator(key, "order", epoch).permutation(n) for key in distinct])
+
+    def __iter__(self) -> Iterator[np.ndarray | slice]:
+        for start in range(0, self.n, self.size):
+            stop = start + self.size
+            yield slice(start, stop) if self.order is None else self.order[:, start:stop]
+
+    def take(self, keep: np.ndarray) -> None:
+        """Drop the replicas that have stopped."""
+        if self.order is not None and self.order.shape[0] > 1:
+            self.order = self.order[keep]

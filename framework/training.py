@@ -16,7 +16,7 @@ import numpy as np
 from framework.arrays import Array, to_host
 from framework.components import Params
 from framework.context import Context
-from framework.data import Data, Feed, epoch_rows
+from framework.data import Data, EpochRows, Feed
 from framework.learner import Learner, TrainerOptions
 from framework.measuring import Tally, evaluate
 from framework.stepping import Stack, train_step
@@ -91,12 +91,12 @@ def train(
     with np.errstate(all="ignore"):  # numbers that are not finite are found and reported by `read`
         for epoch in count(1):
             run.begin(epoch)
-            for rows in epoch_rows(run.n, run.update_size, run.stack.keys, epoch, options.shuffle):
+            for rows in run.rows:
                 run.update(rows)
                 if run.step == run.total or not run.stack.members.size:
                     break
-            run.read()
             if epoch % options.validate_every == 0 or run.step == run.total:
+                run.read()
                 run.validate()
             if run.step == run.total:
                 run.leave(np.ones(run.stack.members.size, bool), "finished", "")
@@ -130,6 +130,7 @@ class Run:
     def begin(self, epoch: int) -> None:
         """Start an epoch."""
         self.epoch = epoch
+        self.rows = EpochRows(self.n, self.update_size, self.stack.keys, epoch, self.options.shuffle)
         self.tally = Tally(self.stack.learner.measures if self.options.train_metrics else {})
 
     def update(self, rows: np.ndarray | slice) -> None:
@@ -203,6 +204,7 @@ class Run:
         keep = ~who
         self.best.take(keep)
         s.take(keep)
+        self.rows.take(keep)
         self.tally.take(s.xp.asarray(keep))
         self.block = self.block[:, s.xp.asarray(keep)]
         if self.best_w is not None:
