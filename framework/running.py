@@ -1,0 +1,221 @@
+"""The state of a training of R networks, and what happens to it at each step, reading, validation and end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from framework.arrays import to_host
+from framework.components import Params
+from framework.data import EpochRows
+from framework.learner import TrainerOptions
+from framework.measuring import Tally, evaluate
+from framework.stepping import Rows, Stack, train_step
+from framework.stopping import Best
+
+Status = Literal["finished", "stopped_early", "diverged"]
+Snapshot = tuple[Mapping[str, np.ndarray], Mapping[str, Any]]  # arrays, and plain values that JSON can hold
+Save = Callable[[Mapping[str, np.ndarray], Mapping[str, Any]], None]
+
+
+class Observer(Protocol):
+    """Who wants to know. `member` is the place in the list of learners that training began with."""
+
+    def steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
+        """Numbers of consecutive training steps, counted from 1: rows (K, len(columns)), row 0 is step `first`."""
+
+    def measured(self, member: int, step: int, values: Mapping[str, float]) -> None:
+        """Numbers measured after a step: val/loss, train/accuracy, test/loss ..."""
+
+    def ended(self, outcome: Outcome) -> None:
+        """A member has stopped; its test is still to come."""
+
+
+@dataclass
+class Outcome:
+    """How the training of one member ended.
+
+    Attributes:
+        status: finished, stopped_early or diverged; reason says more.
+        step, epoch: of the last update, and the epochs begun.
+        best_epoch, best: of the best validation, and the monitored value there.
+        weights: node -> tensor -> host array.
+        metrics: the last measured values, with test/... at the end.
+    """
+
+    member: int
+    status: Literal["finished", "stopped_early", "diverged"]
+    reason: str
+    step: int
+    epoch: int
+    weights: dict[str, Params]
+    best_epoch: int = 0
+    best: float = math.nan
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+class Run:
+    """The state of a training: the stack, the step, what is still to be read off the device, and who has ended.
+
+    Attributes:
+        step, total: updates done, and how many there will be at most.
+        epoch, done: the epoch that goes on, from 1, and the updates done in it.
+        outcomes: of the members that have ended.
+    """
+
+    def __init__(self, stack: Stack, observers: Sequence[Observer], save: Save | None = None) -> None:
+        self.stack, self.observers, self.save = stack, observers, save
+        self.options: TrainerOptions = stack.learner.options
+        self.n = stack.feeds["train"].n
+        size = self.n if self.options.batch_size == "all" else min(self.options.batch_size, self.n)
+        self.update_size = min(size * self.options.accumulate, self.n)
+        self.total = self.options.steps or self.options.epochs * math.ceil(self.n / self.update_size)
+        self.columns = _columns(stack)
+        self.block = stack.xp.empty((self.options.read_every, stack.members.size, len(self.columns)), stack.dtype)
+        self.step = self.done = self.unread = 0
+        self.epoch = 1
+        self.tally = Tally({})
+        self.best = Best(self.options.early_stopping, stack.members.size)
+        self.best_w = stack.w.copy() if self.options.early_stopping.patience else None
+        self.outcomes: dict[int, Outcome] = {}
+        self.latest: dict[int, dict[str, float]] = {int(member): {} for member in stack.members}
+        if self.options.early_stopping.patience and "val" not in stack.feeds:
+            raise ValueError("trainer.early_stopping.patience: the data set has no validation split to watch")
+
+    def batches(self) -> Iterator[Rows]:
+        """The batches of this epoch that are still to come."""
+        self.rows = EpochRows(self.n, self.update_size, self.stack.keys, self.epoch, self.options.shuffle)
+        if not self.done:
+            self.tally = Tally(self.stack.learner.measures if self.options.train_metrics else {})
+        return islice(self.rows, self.done, None)
+
+    def update(self, rows: Rows) -> None:
+        """One training step; losses and norms stay on the device until the block is full."""
+        train_step(self.stack, rows, self.step, self.total, self.tally, self.block[self.unread])
+        self.step += 1
+        self.done += 1
+        self.unread += 1
+        due = self.save and self.options.checkpoint_every and self.step % self.options.checkpoint_every == 0
+        if due or self.unread == self.options.read_every:
+            self.read()
+        if due and self.save and self.stack.members.size:
+            self.save(*self.snapshot())
+
+    def read(self) -> None:
+        """Bring the block to the host, hand it on, and let go of replicas whose numbers are no longer finite."""
+        rows = to_host(self.block[: self.unread])
+        first, self.unread = self.step - self.unread + 1, 0
+        bad = ~np.isfinite(rows[:, :, 0] + rows[:, :, self.columns.index("grad_norm/total")])
+        for r, member in enumerate(self.stack.members):
+            upto = int(bad[:, r].argmax()) + 1 if bad[:, r].any() else len(rows)
+            for observer in self.observers:
+                observer.steps(int(member), first, self.columns, rows[:upto, r])
+        if bad.any():
+            steps = first + bad.argmax(0)
+            self.leave(bad.any(0), "diverged", "the loss or the gradient is no longer finite", steps)
+
+    def validate(self) -> None:
+        """Measure, keep the best, and let go of replicas that have run out of patience."""
+        s, learner = self.stack, self.stack.learner
+        if not s.members.size:
+            return
+        values = {f"train/{name}": value for name, value in self.tally.values().items()}
+        if "val" in s.feeds:
+            ctx = s.context(self.step)
+            val = evaluate(learner.network, learner.heads, learner.measures, s.p, s.feeds["val"], ctx)
+            values |= {f"val/{name}": value for name, value in val.items()}
+        host = {name: to_host(value) for name, value in values.items()}
+        for r, member in enumerate(s.members):
+            self.measured(int(member), {name: float(value[r]) for name, value in host.items()})
+        if "val" in s.feeds:
+            self._keep_best(host)
+
+    def _keep_best(self, values: Mapping[str, np.ndarray]) -> None:
+        monitor = self.options.early_stopping.monitor
+        if monitor not in values:
+            raise ValueError(f"trainer.early_stopping.monitor: '{monitor}' is not measured ({', '.join(values)} are)")
+        improved = self.best.update(values[monitor], self.epoch)
+        if self.best_w is not None:
+            on_device = self.stack.xp.asarray(improved)
+            self.best_w[on_device] = self.stack.w[on_device]
+        patience = self.options.early_stopping.patience
+        exhausted = self.best.exhausted()
+        if exhausted.any() and self.step < self.total:
+            self.leave(exhausted, "stopped_early", f"{monitor} has not improved in {patience} validations")
+
+    def measured(self, member: int, values: Mapping[str, float]) -> None:
+        """Pass measured values on, and remember the latest."""
+        self.latest[member].update(values)
+        for observer in self.observers:
+            observer.measured(member, self.step, values)
+
+    def leave(self, who: np.ndarray, status: Status, reason: str, steps: np.ndarray | None = None) -> None:
+        """End the replicas `who` (R,) and drop them from the stack."""
+        s = self.stack
+        w = to_host(s.w if self.best_w is None else self.best_w)
+        for r in np.flatnonzero(who):
+            member, step = int(s.members[r]), self.step if steps is None else int(steps[r])
+            outcome = Outcome(member, status, reason, step, self.epoch, s.arena.views(w[r].copy()))
+            outcome.best_epoch, outcome.best = int(self.best.epoch[r]), float(self.best.value[r])
+            outcome.metrics = self.latest[member]
+            self.outcomes[member] = outcome
+            for observer in self.observers:
+                observer.ended(outcome)
+        keep = ~who
+        self.best.take(keep)
+        s.take(keep)
+        self.rows.take(keep)
+        self.tally.take(s.xp.asarray(keep))
+        self.block = self.block[:, s.xp.asarray(keep)]
+        if self.best_w is not None:
+            self.best_w = self.best_w[s.xp.asarray(keep)]
+
+    def snapshot(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Everything that a later process needs to go on as if nothing had happened: arrays, and plain values."""
+        s, best = self.stack, self.best
+        arrays = {
+            "w": s.w,
+            "members": s.members,
+            "best.value": best.value,
+            "best.epoch": best.epoch,
+            "best.stale": best.stale,
+        }
+        arrays |= {f"state.{name}": a for name, a in s.state.items() if hasattr(a, "ndim")}
+        arrays |= {f"tally.{name}": a for name, a in self.tally.counts.items()}
+        arrays |= {} if self.best_w is None else {"best_w": self.best_w}
+        for member, outcome in self.outcomes.items():
+            arrays[f"ended.{member}"] = s.arena.fill([outcome.weights], s.dtype)
+        ended = {m: {k: v for k, v in vars(o).items() if k != "weights"} for m, o in self.outcomes.items()}
+        plain = {"step": self.step, "epoch": self.epoch, "done": self.done, "latest": self.latest, "ended": ended}
+        plain["state"] = {name: a for name, a in s.state.items() if not hasattr(a, "ndim")}
+        return {name: to_host(a) for name, a in arrays.items()}, plain
+
+    def restore(self, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> None:
+        """Go back to a snapshot."""
+        s, on_device = self.stack, self.stack.xp.asarray
+        keep = np.isin(s.members, arrays["members"])
+        s.take(keep)
+        s.w[...] = on_device(arrays["w"])
+        for name in s.state:
+            s.state[name] = plain["state"][name] if name in plain["state"] else on_device(arrays[f"state.{name}"])
+        self.best.value, self.best.epoch, self.best.stale = (arrays[f"best.{k}"] for k in ("value", "epoch", "stale"))
+        self.block = self.block[:, : len(s.members)]
+        self.best_w = None if self.best_w is None else on_device(arrays["best_w"])
+        self.step, self.epoch, self.done = plain["step"], plain["epoch"], plain["done"]
+        self.latest = {int(member): dict(values) for member, values in plain["latest"].items()}
+        self.tally = Tally(s.learner.measures if self.options.train_metrics else {})
+        self.tally.counts = {k.removeprefix("tally."): on_device(a) for k, a in arrays.items() if k.startswith("tally.")}
+        for member, told in plain["ended"].items():
+            weights = s.arena.views(arrays[f"ended.{member}"][0])
+            self.outcomes[int(member)] = Outcome(**{**told, "weights": weights})
+
+
+def _columns(s: Stack) -> tuple[str, ...]:
+    """What a row of a training step holds."""
+    penalty = ("train/penalty",) if s.learner.regularizers else ()
+    return ("train/loss", *penalty, "grad_norm/total", *(f"grad_norm/{layer}" for layer in s.arena.layers))
