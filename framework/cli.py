@@ -126,7 +126,7 @@ def _of_many() -> bool:
 def _place() -> Any:
     from hydra.core.hydra_config import HydraConfig
 
-    from framework.experiment import Place
+    from framework.record import Place
 
     hydra = HydraConfig.get()
     folder, overrides = Path(hydra.runtime.output_dir), list(hydra.overrides.task)

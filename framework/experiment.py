@@ -2,47 +2,24 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import json
 import math
-import subprocess
 import time
 import traceback
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-import framework
 from framework.arrays import DeviceError, array_module
 from framework.assembling import assemble
 from framework.config import ConfigError, Settings
 from framework.data import Data
 from framework.learner import Learner
-from framework.mlflow_store import Store, TrackedRun, flattened
-from framework.recording import Recorder, write_json
+from framework.record import Place, Record
 from framework.streams import generator
 from framework.training import Observer, Outcome, train
 
-
-@dataclass(frozen=True)
-class Place:
-    """Where a run is written, and what it is known by.
-
-    Attributes:
-        folder: the run's own folder.
-        runs: the folder of all runs, with the tracking store.
-        name: what the run is called in the UI.
-        tags: the sweep it belongs to.
-    """
-
-    folder: Path
-    runs: Path
-    name: str
-    tags: Mapping[str, str] = field(default_factory=dict)
+__all__ = ["Experiment", "Place", "Result", "RunFailed", "expected", "load_data", "prepare", "run"]
 
 
 @dataclass(frozen=True)
@@ -107,13 +84,18 @@ def prepare(settings: Settings) -> Experiment:
     return Experiment(settings, xp, data, learner, *expected(settings, data))
 
 
-def run(experiment: Experiment, place: Place, observers: Sequence[Observer] = ()) -> Result:
+def run(experiment: Experiment, place: Place, observers: Sequence[Observer] = (), resume: bool = False) -> Result:
     """Train and record.
 
+    Args:
+        resume: go on from the checkpoint in that place.
+
     Raises:
+        ConfigError: the run in that place cannot be taken up again.
         RunFailed: the training diverged and `trainer.on_divergence` is fail, or something broke; the record says so.
     """
-    settings, record = experiment.settings, Record(experiment, place)
+    settings = experiment.settings
+    record = Record(settings, place, experiment.steps, experiment.validations, resume)
     started = time.perf_counter()
     try:
         outcome = train(
@@ -123,6 +105,8 @@ def run(experiment: Experiment, place: Place, observers: Sequence[Observer] = ()
             xp=experiment.xp,
             dtype=settings.dtype,
             observers=[record.recorder, *observers],
+            save=record.save,
+            resume=record.snapshot,
         )[0]
     except KeyboardInterrupt as stop:
         record.end("killed", f"stopped by {stop or 'Ctrl-C'}", "KILLED", {})
@@ -139,48 +123,6 @@ def run(experiment: Experiment, place: Place, observers: Sequence[Observer] = ()
     return Result(outcome.status, reason, outcome.metrics, time.perf_counter() - started, outcome, place.folder)
 
 
-class Record:
-    """One run's folder and its run in the tracking store, from begin to end."""
-
-    def __init__(self, experiment: Experiment, place: Place) -> None:
-        settings = experiment.settings
-        self.settings, self.place = settings, place
-        place.folder.mkdir(parents=True, exist_ok=True)
-        text = yaml.safe_dump(settings.tree, sort_keys=False, allow_unicode=True)
-        (place.folder / "config.yaml").write_text(text, encoding="utf-8")
-        self.tracked = self._begin() if settings.tracking.type == "mlflow" else None
-        self.state: dict[str, Any] = {"status": "running", "started": time.time(), "name": place.name}
-        self.state |= {"mlflow_run_id": self.tracked.run_id if self.tracked else None, **place.tags}
-        write_json(place.folder / "run.json", self.state)
-        counts = (experiment.steps, experiment.validations)
-        self.recorder = Recorder(place.folder, *counts, self.tracked, settings.tracking.max_points)
-
-    def _begin(self) -> TrackedRun:
-        store = Store(self.settings.tracking, self.place.runs)
-        tags = {
-            "stackprop.config_hash": config_hash(self.settings.tree),
-            "stackprop.version": framework.__version__,
-            "stackprop.status": "running",
-            "stackprop.folder": str(self.place.folder),
-            **self.place.tags,
-        }
-        commit = git_commit()
-        if commit:
-            tags |= {"stackprop.git_commit": commit, "mlflow.source.git.commit": commit}
-        return store.begin(self.place.name, dict(flattened(self.settings.tree)), tags)
-
-    def end(self, status: str, reason: str, state: str, metrics: Mapping[str, float]) -> None:
-        """Write down how it ended, here and in the store."""
-        self.recorder.close()
-        last = {name: value if math.isfinite(value) else str(value) for name, value in metrics.items()}
-        self.state |= {"status": status, "reason": reason, "ended": time.time(), "metrics": last}
-        write_json(self.place.folder / "run.json", self.state)
-        if self.tracked:
-            self.tracked.tag("stackprop.status", f"{status}: {reason}" if reason else status)
-            self.tracked.artifact(self.place.folder / "config.yaml")
-            self.tracked.end(state)
-
-
 def expected(settings: Settings, data: Data) -> tuple[int, int]:
     """Steps and validations of a training that is not stopped early."""
     options, n = settings.trainer, len(next(iter(data.splits["train"].values())))
@@ -188,19 +130,3 @@ def expected(settings: Settings, data: Data) -> tuple[int, int]:
     per_epoch = math.ceil(n / min(size * options.accumulate, n))
     steps = options.steps or options.epochs * per_epoch
     return steps, max(1, math.ceil(steps / per_epoch / options.validate_every))
-
-
-def config_hash(tree: Mapping[str, Any]) -> str:
-    """The same for two runs if and only if they train the same thing; where they are tracked does not matter."""
-    told = {key: value for key, value in tree.items() if key != "tracking"}
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
-
-
-@functools.cache
-def git_commit() -> str | None:
-    """The commit of the working directory, if it is one."""
-    try:
-        found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return found.stdout.strip() if found.returncode == 0 else None

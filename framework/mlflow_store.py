@@ -11,8 +11,9 @@ import getpass
 import logging
 import os
 import sqlite3
+import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,18 +70,32 @@ class Store:
             self.client.log_batch(run.info.run_id, params=entries[at : at + PARAMS])
         return TrackedRun(self.client, str(run.info.run_id))
 
+    def reopen(self, run_id: str) -> TrackedRun:
+        """A run of before in state RUNNING again; points that it has already are not sent twice."""
+        run = self.client.get_run(run_id)
+        self.client.update_run(run_id, status="RUNNING")
+        tracked = TrackedRun(self.client, run_id)
+        for name in run.data.metrics:
+            tracked.known |= {(name, point.step) for point in self.client.get_metric_history(run_id, name)}
+        return tracked
+
 
 class TrackedRun:
-    """One MLflow run; a sink of points, which are sent in batches."""
+    """One MLflow run; a sink of points, which are sent in batches.
+
+    A store that cannot be reached loses nothing: that is said once, and the run's folder holds what it did not get.
+    """
 
     def __init__(self, client: Any, run_id: str) -> None:
         self.client, self.run_id = client, run_id
+        self.known: set[tuple[str, int]] = set()
+        self.lost = False
         self.waiting: list[tuple[str, float, int, int]] = []
         self.sent = time.monotonic()
 
     def points(self, points: Sequence[tuple[str, float, int, int]]) -> None:
         """Take in points; they are sent when there are enough for a batch, or have waited long enough to be looked at."""
-        self.waiting.extend(points)
+        self.waiting.extend(point for point in points if (point[0], point[2]) not in self.known)
         if len(self.waiting) >= BATCH or time.monotonic() - self.sent > PATIENCE:
             self.send()
 
@@ -88,29 +103,51 @@ class TrackedRun:
         """Send all points that wait."""
         from mlflow.entities import Metric
 
+        if self.lost:
+            return
         waiting, self.waiting = self.waiting, []
         self.sent = time.monotonic()
         for at in range(0, len(waiting), BATCH):
             metrics = [Metric(name, value, when, step) for name, value, step, when in waiting[at : at + BATCH]]
-            self.client.log_batch(self.run_id, metrics=metrics)
+            self._try(self.client.log_batch, self.run_id, metrics=metrics)
 
     def artifact(self, path: Path) -> None:
         """Keep a file with the run."""
-        self.client.log_artifact(self.run_id, str(path))
+        self._try(self.client.log_artifact, self.run_id, str(path))
 
     def tag(self, key: str, value: str) -> None:
         """Set a tag."""
-        self.client.set_tag(self.run_id, key, value)
+        self._try(self.client.set_tag, self.run_id, key, value)
 
     def end(self, state: str) -> None:
         """Send what waits and end the run: FINISHED, FAILED or KILLED."""
         self.send()
-        self.client.set_terminated(self.run_id, state)
+        self._try(self.client.set_terminated, self.run_id, state)
+
+    def _try(self, action: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        if self.lost:
+            return
+        try:
+            action(*args, **kwargs)
+        except Exception as error:  # whatever a store raises must not cost the training
+            self.lost = True
+            complain(error)
+
+
+def complain(error: Exception) -> None:
+    """Say that the store cannot be reached, and what to do."""
+    text = " ".join(str(error).split())[:200]
+    print(f"stackprop: the tracking store cannot be used ({type(error).__name__}: {text})", file=sys.stderr)
+    print(
+        "stackprop: the run's folder keeps everything; `stackprop doctor` sends it on later", file=sys.stderr
+    )
 
 
 def quiet_mlflow() -> Any:
     """MLflow, without its telemetry and its log lines about database migrations."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # a server that is down is told in seconds, not minutes
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     import mlflow
 
     for name in ("mlflow", "alembic"):

@@ -7,9 +7,11 @@ same numbers, thinned to `max_points` a series.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ import numpy as np
 
 from framework.components import option
 
+FLUSH_BYTES = 1 << 16
 LAYERS_SHOWN = 20  # norms of more layers go into the run folder only: a thousand metric names freeze a tracking UI
 
 
@@ -58,30 +61,74 @@ class Thinned:
 class Recorder:
     """Writes one run's folder and feeds its sink; an observer of the training.
 
+    A disk that is full loses nothing: lines wait in memory, it is said once, and they are written when there is room.
+
     Args:
         folder: the run's own.
         steps, validations: how many there will be at most.
         sink: who gets thinned series, if anybody.
         max_points: per series, for the sink.
+        upto: when a run is taken up again, how many bytes of its `metrics.jsonl` stand; later lines are cut off, and the
+            sink is fed what it misses of the others.
     """
 
-    def __init__(self, folder: Path, steps: int, validations: int, sink: Sink | None = None, max_points: int = 200) -> None:
-        self.folder, self.sink = folder, sink
+    def __init__(
+        self,
+        folder: Path,
+        steps: int,
+        validations: int,
+        sink: Sink | None = None,
+        max_points: int = 200,
+        upto: int | None = None,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.file = open(folder / "metrics.jsonl", "a", encoding="utf-8")  # noqa: SIM115
+        self.path, self.sink = folder / "metrics.jsonl", sink
         self.per_step = Thinned(steps, max_points)
         self.measures: dict[str, Thinned] = {}
         self.validations, self.max_points = validations, max_points
         self.columns: tuple[str, ...] = ()
+        self.pending, self.complained = bytearray(), False
+        self.file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        if upto is not None:
+            os.truncate(self.file, upto)
+            self.feed(read_lines(self.path))
 
     def steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
         """Append a line per training step."""
-        if not len(rows):
-            return
-        self.columns = tuple(columns)
-        self.file.write(lines(first, columns, rows))
+        if len(rows):
+            self._write(lines(first, columns, rows))
+            self._feed_steps(first, columns, rows)
+
+    def measured(self, member: int, step: int, values: Mapping[str, float]) -> None:
+        """Append a line of measured values."""
+        self._write(json.dumps({"step": step, **{k: _word(v) for k, v in values.items()}}) + "\n")
+        self._flush()
+        self._feed_measured(step, values)
+
+    def ended(self, outcome: Any = None) -> None:
+        """The last point of every series, if it was left out."""
+        self._flush()
         if self.sink is None:
             return
+        if self.per_step.last is not None:
+            self._send_row(*self.per_step.last, _now())
+            self.per_step.last = None
+        left_out = [(name, *thinned.last) for name, thinned in self.measures.items() if thinned.last is not None]
+        self.sink.points([(name, value, step, _now()) for name, step, value in left_out])
+
+    def feed(self, written: Sequence[Mapping[str, float]]) -> None:
+        """Send lines that were written before, thinned as they were then."""
+        for line in written:
+            values = {key: value for key, value in line.items() if key != "step"}
+            if "grad_norm/total" in values:
+                self._feed_steps(int(line["step"]), tuple(values), np.array([list(values.values())]))
+            else:
+                self._feed_measured(int(line["step"]), values)
+
+    def _feed_steps(self, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
+        if self.sink is None:
+            return
+        self.columns = tuple(columns)
         now, start = _now(), (-self.per_step.seen) % self.per_step.stride
         self.per_step.seen += len(rows)
         kept = range(start, len(rows), self.per_step.stride)
@@ -90,10 +137,7 @@ class Recorder:
         whole = bool(kept) and kept[-1] == len(rows) - 1
         self.per_step.last = None if whole else (first + len(rows) - 1, rows[-1])
 
-    def measured(self, member: int, step: int, values: Mapping[str, float]) -> None:
-        """Append a line of measured values."""
-        self.file.write(json.dumps({"step": step, **{k: _word(v) for k, v in values.items()}}) + "\n")
-        self.file.flush()
+    def _feed_measured(self, step: int, values: Mapping[str, float]) -> None:
         if self.sink is None:
             return
         now, points = _now(), []
@@ -103,28 +147,45 @@ class Recorder:
                 points.append((name, value, step, now))
         self.sink.points(points)
 
-    def ended(self, outcome: Any) -> None:
-        """The last point of every series, if it was left out."""
-        self.file.flush()
-        if self.sink is None:
-            return
-        if self.per_step.last is not None:
-            self._send_row(*self.per_step.last, _now())
-            self.per_step.last = None
-        left_out = [(name, *thinned.last) for name, thinned in self.measures.items() if thinned.last is not None]
-        self.sink.points([(name, value, step, _now()) for name, step, value in left_out])
-
     def _send_row(self, step: int, row: np.ndarray, now: int) -> None:
         assert self.sink is not None
         named = list(zip(self.columns, row.tolist(), strict=True))
         shown = [c for c in self.columns if c.startswith("grad_norm/")][: LAYERS_SHOWN + 1]
         self.sink.points([(c, v, step, now) for c, v in named if c in shown or not c.startswith("grad_norm/")])
 
+    def _write(self, text: str) -> None:
+        self.pending += text.encode()
+        if len(self.pending) > FLUSH_BYTES and not self.complained:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Write what waits; on a full disk keep the rest, and say so once."""
+        try:
+            while self.pending:
+                # Not through a file object: its own buffer would not tell how much was written when the disk is full.
+                del self.pending[: os.write(self.file, self.pending)]
+        except OSError as error:
+            if not self.complained:
+                print(f"stackprop: {self.path}: {error}; its lines wait in memory", file=sys.stderr, flush=True)
+            self.complained = True
+
+    def sync(self) -> int:
+        """Bring everything to the disk; the size of `metrics.jsonl` then.
+
+        Raises:
+            OSError: there is no room.
+        """
+        self._flush()
+        if self.pending:
+            raise OSError(f"{self.path} could not be written")
+        os.fsync(self.file)
+        return os.fstat(self.file).st_size
+
     def close(self) -> None:
         """Bring the file to the disk."""
-        self.file.flush()
-        os.fsync(self.file.fileno())
-        self.file.close()
+        with contextlib.suppress(OSError):
+            self.sync()
+        os.close(self.file)
 
 
 def lines(first: int, columns: Sequence[str], rows: np.ndarray) -> str:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from test_judging import judged
 
-from framework.experiment import Place, RunFailed, prepare, run
+from framework.experiment import RunFailed, prepare, run
 from framework.mlflow_store import Store, flattened
+from framework.record import Place
 from framework.recording import Tracking, read_lines
 
 QUICK = "{dataset: {type: spirals, n: 40}, trainer: {epochs: 3, batch_size: 16}, tracking: {type: mlflow, max_points: 5}}"
@@ -119,7 +120,7 @@ def test_divergence_can_be_a_result(runs, store):
 
 def test_without_tracking_there_is_the_folder_alone(tmp_path):
     result = trained(tmp_path, "alone", QUICK.replace("type: mlflow, max_points: 5", "type: none"))
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["alone"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".running", "alone"]
     assert sorted(p.name for p in result.folder.iterdir()) == ["config.yaml", "metrics.jsonl", "run.json"]
 
 

@@ -1,0 +1,159 @@
+"""One run's folder and its run in the tracking store, from begin to end."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import math
+import os
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+import framework
+from framework import checkpoints
+from framework.config import ConfigError, Settings
+from framework.mlflow_store import Store, TrackedRun, complain, flattened
+from framework.reaping import claim
+from framework.recording import Recorder, write_json
+from framework.running import Snapshot
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run is written, and what it is known by.
+
+    Attributes:
+        folder: the run's own folder.
+        runs: the folder of all runs, with the tracking store.
+        name: what the run is called in the UI.
+        tags: the sweep it belongs to.
+    """
+
+    folder: Path
+    runs: Path
+    name: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+class Record:
+    """
+    Args:
+        settings: what runs.
+        place: where it is written.
+        steps, validations: how many there will be at most.
+        resume: take the run in that folder up again, at its checkpoint.
+
+    Attributes:
+        recorder: an observer of the training.
+        snapshot: of the checkpoint, when a run is taken up again.
+
+    Raises:
+        ConfigError: the run cannot be taken up again; the message says why.
+    """
+
+    def __init__(self, settings: Settings, place: Place, steps: int, validations: int, resume: bool = False) -> None:
+        self.settings, self.place = settings, place
+        place.folder.mkdir(parents=True, exist_ok=True)
+        self.lock = claim(place.runs, place.folder)
+        self.snapshot: Snapshot | None = None
+        upto: int | None = None
+        if resume:
+            self.snapshot, upto = self._checkpoint()
+        self.state = self._state(resume)
+        self.tracked = self._tracked() if settings.tracking.type == "mlflow" else None
+        self.state["mlflow_run_id"] = self.tracked.run_id if self.tracked else None
+        write_json(place.folder / "run.json", self.state)
+        self.recorder = Recorder(place.folder, steps, validations, self.tracked, settings.tracking.max_points, upto)
+
+    def _state(self, resume: bool) -> dict[str, Any]:
+        """What `run.json` says."""
+        if resume:
+            return {**read_state(self.place.folder), "status": "running", "resumed": time.time()}
+        text = yaml.safe_dump(self.settings.tree, sort_keys=False, allow_unicode=True)
+        (self.place.folder / "config.yaml").write_text(text, encoding="utf-8")
+        told = {"status": "running", "started": time.time(), "name": self.place.name, "tags": dict(self.place.tags)}
+        return {**told, "config_hash": config_hash(self.settings.tree), "version": framework.__version__, "pid": os.getpid()}
+
+    def _tracked(self) -> TrackedRun | None:
+        try:
+            store, known = Store(self.settings.tracking, self.place.runs), self.state.get("mlflow_run_id")
+            return store.reopen(known) if known else begin_tracked(store, self.place, self.settings.tree)
+        except Exception as error:  # whatever a store raises must not cost the training
+            complain(error)
+            return None
+
+    def _checkpoint(self) -> tuple[Snapshot, int]:
+        if read_state(self.place.folder).get("config_hash") != config_hash(self.settings.tree):
+            raise ConfigError(f"{self.place.folder}/config.yaml: it was changed since the run began")
+        try:
+            arrays, plain = checkpoints.load(self.place.folder / "checkpoint.npz")
+        except checkpoints.CheckpointError as error:
+            raise ConfigError(str(error)) from error
+        return (arrays, plain["training"]), plain["metrics_bytes"]
+
+    def save(self, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> None:
+        """Write a checkpoint: first the metrics up to here, then the state that belongs to them."""
+        told = {"training": plain, "metrics_bytes": self.recorder.sync()}
+        if self.tracked:
+            self.tracked.send()
+        checkpoints.save(self.place.folder / "checkpoint.npz", arrays, told)
+
+    def end(self, status: str, reason: str, state: str, metrics: Mapping[str, float]) -> None:
+        """Write down how it ended, here and in the store."""
+        self.recorder.close()
+        last = {name: value if math.isfinite(value) else str(value) for name, value in metrics.items()}
+        self.state |= {"status": status, "reason": reason, "ended": time.time(), "metrics": last, "state": state}
+        if self.tracked:
+            self.tracked.tag("stackprop.status", f"{status}: {reason}" if reason else status)
+            self.tracked.artifact(self.place.folder / "config.yaml")
+            self.tracked.end(state)
+        self.state["tracked"] = self.tracked is not None and not self.tracked.lost
+        write_json(self.place.folder / "run.json", self.state)
+        self.lock.release()
+
+
+def begin_tracked(store: Store, place: Place, tree: Mapping[str, Any]) -> TrackedRun:
+    """A new run in the store, with params and tags."""
+    tags = {
+        "stackprop.config_hash": config_hash(tree),
+        "stackprop.version": framework.__version__,
+        "stackprop.status": "running",
+        "stackprop.folder": str(place.folder),
+        **place.tags,
+    }
+    commit = git_commit()
+    if commit:
+        tags |= {"stackprop.git_commit": commit, "mlflow.source.git.commit": commit}
+    return store.begin(place.name, dict(flattened(tree)), tags)
+
+
+def read_state(folder: Path) -> dict[str, Any]:
+    """What `run.json` says, or nothing."""
+    try:
+        return dict(json.loads((folder / "run.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}
+
+
+def config_hash(tree: Mapping[str, Any]) -> str:
+    """The same for two runs if and only if they train the same thing; where they are tracked does not matter."""
+    told = {key: value for key, value in tree.items() if key != "tracking"}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@functools.cache
+def git_commit() -> str | None:
+    """The commit of the working directory, if it is one."""
+    try:
+        found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() if found.returncode == 0 else None
