@@ -5,6 +5,7 @@ Exit status: 0 done, 1 a run failed, 2 the request was wrong, 130 stopped by Ctr
 
 from __future__ import annotations
 
+import importlib
 import os
 import secrets
 import signal
@@ -14,10 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-VERBS: dict[str, str] = {
-    "plugins": "who provides what, and what could not be loaded",
-    "ui": "open the tracking UI on this machine: stackprop ui [--port 5000]",
-}
+from framework.verbs import VERBS
 
 
 class Terminated(KeyboardInterrupt):
@@ -28,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """The entry point of the command."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments and arguments[0] in VERBS:
-        sys.exit(verb(arguments[0], arguments[1:]))
+        sys.exit(guarded(lambda: tool(arguments[0], arguments[1:])))
     if arguments and arguments[0].isidentifier():
         from framework.registry import nearest
 
@@ -37,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     sys.exit(guarded(compose_and_run))
 
 
-def guarded(work: Callable[[], None]) -> int:
+def guarded(work: Callable[[], int]) -> int:
     """Run it; exceptions become messages and an exit status."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
@@ -49,7 +47,7 @@ def guarded(work: Callable[[], None]) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then lets exceptions through to us
     before = _raise_on_sigterm()
     try:
-        work()
+        return work()
     except (HydraException, OmegaConfBaseException, ConfigError) as error:
         if wants_traceback:
             raise
@@ -57,6 +55,9 @@ def guarded(work: Callable[[], None]) -> int:
     except KeyboardInterrupt as stop:
         print(f"stackprop: stopped by {stop or 'Ctrl-C'}", file=sys.stderr)
         return 143 if isinstance(stop, Terminated) else 130
+    except BrokenPipeError:  # whoever read our output has gone: `stackprop plugins | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except RunFailed as error:
         if wants_traceback:
             raise
@@ -65,10 +66,9 @@ def guarded(work: Callable[[], None]) -> int:
     finally:
         if before is not None:
             signal.signal(signal.SIGTERM, before)
-    return 0
 
 
-def compose_and_run() -> None:
+def compose_and_run() -> int:
     """Let Hydra compose, and run one job or all jobs of a sweep."""
     import hydra
 
@@ -92,27 +92,25 @@ def compose_and_run() -> None:
     hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
     if failed:
         raise failed[0]
+    return 0
 
 
 def task(cfg: Any) -> float | None:
     """One job: run it, print the end; the value is what a sweeper makes small."""
     from framework.composing import settings_of
-    from framework.display import Display, in_words
+    from framework.display import Display, report
     from framework.experiment import prepare, run
+    from framework.refilling import end_lost
 
-    experiment, of_many = prepare(settings_of(cfg)), _of_many()
+    experiment, of_many, place = prepare(settings_of(cfg)), _of_many(), _place()
+    for folder in end_lost(place.runs):
+        print(f"stackprop: {folder} was left without a process; `stackprop resume {folder}` goes on", file=sys.stderr)
     display = Display(experiment.steps, brief=of_many)
     try:
-        result = run(experiment, _place(), [display])
+        result = run(experiment, place, [display])
     finally:
         display.close()
-    shown = {k: v for k, v in result.metrics.items() if k.startswith(("val/", "test/"))}
-    reason = f" ({result.reason})" if result.reason else ""
-    print(f"{result.status}{reason} in {result.seconds:.1f} s: {in_words(shown)}")
-    if not of_many:
-        print(f"written to {result.folder}")
-        if experiment.settings.tracking.type == "mlflow":
-            print(f"curves:    {Path(sys.argv[0])} ui")
+    report(result, tracked=experiment.settings.tracking.type == "mlflow", brief=of_many)
     return result.metrics.get("val/loss")
 
 
@@ -172,20 +170,10 @@ def wrong(text: str) -> int:
     return 2
 
 
-def verb(name: str, arguments: Sequence[str]) -> int:
-    """Run a tool."""
-    if name == "plugins":
-        from framework.discovery import load
-
-        for kind, entries in load().entries.items():
-            for component, entry in sorted(entries.items()):
-                print(f"{kind:13} {component:24} {entry.provider}")
-        for problem in load().problems:
-            print(f"problem: {problem}", file=sys.stderr)
-        return 0
-    from framework.ui import serve
-
-    return serve(list(arguments))
+def tool(name: str, arguments: Sequence[str]) -> int:
+    """Run a verb."""
+    module = importlib.import_module(f"framework.verbs.{name}")
+    return int(module.main(arguments))
 
 
 def _raise_on_sigterm() -> Any:

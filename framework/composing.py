@@ -112,6 +112,20 @@ def settings_of(cfg: Any) -> Settings:
     return judge(tree, load())  # type: ignore[arg-type]
 
 
+def compose(overrides: list[str]) -> Settings:
+    """The settings of `stackprop [overrides]`, without running anything.
+
+    Raises:
+        ConfigError: with one line for every fault.
+    """
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+
+    install()
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        return settings_of(hydra_compose("config", overrides, return_hydra_config=True))
+
+
 def _task(cfg: Any) -> Any:
     """The configuration without Hydra's own part."""
     return OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"])

@@ -64,6 +64,17 @@ class Display:
             self.bar = None
 
 
+def report(result: Any, tracked: bool, brief: bool = False) -> None:
+    """Print how a run ended and where it is written."""
+    shown = {k: v for k, v in result.metrics.items() if k.startswith(("val/", "test/"))}
+    reason = f" ({result.reason})" if result.reason else ""
+    print(f"{result.status}{reason} in {result.seconds:.1f} s: {in_words(shown)}", flush=True)
+    if not brief:
+        print(f"written to {result.folder}")
+    if tracked and not brief:
+        print(f"curves:    {sys.argv[0]} ui")
+
+
 def in_words(values: Mapping[str, float]) -> str:
     """`val/loss 0.107  val/accuracy 0.964`."""
     return "  ".join(f"{name} {value:.4g}" for name, value in values.items())

@@ -138,9 +138,7 @@ def complain(error: Exception) -> None:
     """Say that the store cannot be reached, and what to do."""
     text = " ".join(str(error).split())[:200]
     print(f"stackprop: the tracking store cannot be used ({type(error).__name__}: {text})", file=sys.stderr)
-    print(
-        "stackprop: the run's folder keeps everything; `stackprop doctor` sends it on later", file=sys.stderr
-    )
+    print("stackprop: the run's folder keeps everything; `stackprop doctor` sends it on later", file=sys.stderr)
 
 
 def quiet_mlflow() -> Any:

@@ -67,7 +67,7 @@ class Record:
         upto: int | None = None
         if resume:
             self.snapshot, upto = self._checkpoint()
-        self.state = self._state(resume)
+        self.state = {**self._state(resume), "steps": steps, "validations": validations}
         self.tracked = self._tracked() if settings.tracking.type == "mlflow" else None
         self.state["mlflow_run_id"] = self.tracked.run_id if self.tracked else None
         write_json(place.folder / "run.json", self.state)

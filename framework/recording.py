@@ -149,7 +149,9 @@ class Recorder:
 
     def _send_row(self, step: int, row: np.ndarray, now: int) -> None:
         assert self.sink is not None
-        named = list(zip(self.columns, row.tolist(), strict=True))
+        # As they are in the file, so that a store that is filled again from it gets the same numbers.
+        digits = _digits(row)
+        named = [(c, float(digits % v)) for c, v in zip(self.columns, row.tolist(), strict=True)]
         shown = [c for c in self.columns if c.startswith("grad_norm/")][: LAYERS_SHOWN + 1]
         self.sink.points([(c, v, step, now) for c, v in named if c in shown or not c.startswith("grad_norm/")])
 
@@ -190,7 +192,7 @@ class Recorder:
 
 def lines(first: int, columns: Sequence[str], rows: np.ndarray) -> str:
     """Rows of consecutive steps as lines of JSON."""
-    digits = "%.9g" if rows.dtype == np.float32 else "%.17g"
+    digits = _digits(rows)
     numbers = rows.tolist()
     if not np.isfinite(rows).all():
         return "".join(
@@ -217,6 +219,11 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     beside = path.with_suffix(".part")
     beside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     beside.replace(path)
+
+
+def _digits(rows: np.ndarray) -> str:
+    """As many digits as bring a number back exactly."""
+    return "%.9g" if rows.dtype == np.float32 else "%.17g"
 
 
 def _word(value: float) -> float | str:

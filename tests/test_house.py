@@ -13,8 +13,11 @@ ROOT = Path(__file__).resolve().parent.parent
 # Data flows down this list once: a room imports only rooms on later lines.
 ROOMS = [
     ["cli"],
-    ["ui", "display"],
+    ["verbs"],
+    ["display"],
+    ["refilling"],
     ["experiment"],
+    ["restoring", "runs"],
     ["composing"],
     ["assembling"],
     ["record"],

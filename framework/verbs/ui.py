@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from framework.mlflow_store import Store, tracking_uri
 from framework.recording import Tracking
+from framework.runs import runs_dir
 
 
 def links(store: Store, host: str) -> dict[str, str]:
@@ -24,12 +24,12 @@ def links(store: Store, host: str) -> dict[str, str]:
     return out
 
 
-def serve(arguments: list[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Start MLflow's server on 127.0.0.1 and print the links; ends with Ctrl-C."""
     parser = argparse.ArgumentParser("stackprop ui", description=__doc__)
     parser.add_argument("--port", type=int, default=5000)
     port = parser.parse_args(arguments).port
-    runs = Path(os.environ.get("STACKPROP_RUNS", "runs"))
+    runs = runs_dir()
     store = Store(Tracking(), runs)
     for what, address in links(store, f"http://127.0.0.1:{port}").items():
         print(f"{what}: {address}")

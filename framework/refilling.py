@@ -1,0 +1,86 @@
+"""The tracking store catches up with the folders of the runs: with what it missed, and with runs that died."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from framework.mlflow_store import Store
+from framework.reaping import reap
+from framework.record import Place, begin_tracked, read_state
+from framework.recording import Recorder, write_json
+from framework.restoring import settings_of_run
+from framework.runs import all_runs, is_finished
+
+
+def end_lost(runs: Path) -> list[Path]:
+    """End the runs whose process is gone, here and in the store."""
+
+    def end(folder: Path, state: dict[str, Any]) -> None:
+        state["tracked"] = False  # what its store did not get is sent by `refill`
+        write_json(folder / "run.json", state)
+        if state.get("mlflow_run_id"):
+            refill_run(folder, runs)
+
+    return reap(runs, end)
+
+
+def refill(runs: Path) -> tuple[list[Path], list[tuple[Path, str]]]:
+    """Send every ended run that its store does not have in full.
+
+    Returns:
+        The folders that were sent, and those that could not be, with the reason.
+    """
+    sent, unsent = [], []
+    for folder in all_runs(runs):
+        state = read_state(folder)
+        if state.get("status") == "running" or not _is_missing(folder, state, runs):
+            continue
+        try:
+            refill_run(folder, runs)
+            sent.append(folder)
+        except Exception as error:  # a store may raise anything; the others go on
+            unsent.append((folder, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"))
+    return sent, unsent
+
+
+def _is_missing(folder: Path, state: Mapping[str, Any], runs: Path) -> bool:
+    settings = settings_of_run(folder)
+    if settings.tracking.type != "mlflow":
+        return False
+    if not state.get("tracked"):
+        return True
+    try:
+        Store(settings.tracking, runs).client.get_run(state["mlflow_run_id"])
+    except Exception:  # the store is there and does not know the run, or it is not there
+        return True
+    return False
+
+
+def refill_run(folder: Path, runs: Path) -> None:
+    """Send one run: params and tags if the store has never seen it, the points it lacks, and its end.
+
+    Raises:
+        Exception: whatever the store raises.
+    """
+    settings, state = settings_of_run(folder), read_state(folder)
+    store = Store(settings.tracking, runs)
+    place = Place(folder, runs, state["name"], state["tags"])
+    try:
+        tracked = store.reopen(state["mlflow_run_id"])
+    except Exception:  # the store was lost, or has never had the run
+        tracked = begin_tracked(store, place, settings.tree)
+    size = (folder / "metrics.jsonl").stat().st_size if (folder / "metrics.jsonl").exists() else 0
+    counts = (state["steps"], state["validations"])
+    recorder = Recorder(folder, *counts, tracked, settings.tracking.max_points, upto=size)
+    if is_finished(folder):  # one that died may be resumed, and its last point would not be the last
+        recorder.ended()
+    recorder.close()
+    reason = f": {state['reason']}" if state.get("reason") else ""
+    tracked.tag("stackprop.status", f"{state['status']}{reason}")
+    tracked.artifact(folder / "config.yaml")
+    tracked.end(state.get("state", "FAILED"))
+    if tracked.lost:
+        raise ConnectionError("the store cannot be used")
+    write_json(folder / "run.json", {**state, "mlflow_run_id": tracked.run_id, "tracked": True})

@@ -1,0 +1,13 @@
+"""The tools of the shell, one per file: `stackprop VERB ...`."""
+
+VERBS: dict[str, str] = {
+    "check": "the conformance kit on a component: stackprop check dense",
+    "describe": "options, ranges, defaults and formula of a component: stackprop describe adam",
+    "doctor": "store, devices, versions; ends lost runs, sends what the store missed",
+    "evaluate": "a recorded run on its test split, or on a file: stackprop evaluate last [data.csv]",
+    "plugins": "who provides what, and what could not be loaded",
+    "predict": "predictions of a recorded run for a file, as CSV: stackprop predict last data.csv",
+    "resume": "take a run up again at its last checkpoint: stackprop resume last",
+    "summary": "nodes, shapes, parameters and bytes of a network: stackprop summary model=mlp2",
+    "ui": "open the tracking UI on this machine: stackprop ui [--port 5000]",
+}
