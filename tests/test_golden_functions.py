@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+
+from framework import Context
 from framework_activations.linear import Linear
 from framework_activations.relu import Relu
 from framework_activations.sigmoid import Sigmoid
@@ -13,8 +15,6 @@ from framework_losses.binary_cross_entropy import BinaryCrossEntropy
 from framework_losses.half_squared_error import HalfSquaredError
 from framework_losses.mse import MeanSquaredError
 from framework_losses.softmax_cross_entropy import SoftmaxCrossEntropy
-
-from framework import Context
 
 CTX = Context()
 GOLDEN = 1e-6

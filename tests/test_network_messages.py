@@ -1,0 +1,59 @@
+"""What a network says about links, shapes and parameters that cannot be."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from framework import Network, Node
+from framework_layers.add import Add
+from framework_layers.dense import Dense
+
+
+@dataclass(frozen=True)
+class OneAxis:
+    """Breaks the law of two core axes."""
+
+    def init(self, rng, in_shape):
+        return {"v": np.zeros(3)}, in_shape
+
+
+@pytest.mark.parametrize(
+    ("nodes", "message"),
+    [
+        ({"a": Node(Dense(2), "nowhere")}, r"model\.layers\.a: it reads 'nowhere', which does not stand before it \(x do\)"),
+        ({"a": Node(Dense(2), "b"), "b": Dense(2)}, r"model\.layers\.a: it reads 'b', which does not stand before it"),
+        ({"a": Node(Dense(2), "a")}, r"model\.layers\.a: it reads 'a'"),
+        ({"a": Dense(2), "b": Node(Add(), ("a", "c"))}, r"model\.layers\.b: it reads 'c', .* \(a, x do\)"),
+        ({"x": Dense(2)}, r"model\.layers\.x: the name is taken by a field"),
+        ({"a": Node(Dense(2), share="b")}, r"model\.layers\.a: it shares 'b', which is no node before it"),
+        ({"a": Node(Dense(2), share="x")}, r"model\.layers\.a: it shares 'x'"),
+    ],
+)
+def test_wrong_links_are_refused(nodes, message):
+    with pytest.raises(ValueError, match=message):
+        Network(nodes, {"x": (3,)})
+
+
+@pytest.mark.parametrize(
+    ("nodes", "shape", "message"),
+    [
+        ({"a": Dense(2)}, (1, 8, 8), r"model\.layers\.a: dense reads .* not \(1, 8, 8\); put a flatten layer before it"),
+        ({"a": Add()}, (3,), r"model\.layers\.a: add needs several sources"),
+        ({"a": Dense(2), "b": Node(Add(), ("a", "x"))}, (3,), r"model\.layers\.b: add needs sources of one shape"),
+        (
+            {"a": Dense(2), "b": Node(Dense(2), share="a")},
+            (3,),
+            r"model\.layers\.b: its tensors have not the shapes of .*'a'",
+        ),
+    ],
+)
+def test_wrong_shapes_are_refused(nodes, shape, message):
+    with pytest.raises(ValueError, match=message):
+        Network(nodes, {"x": shape}).init(0)
+
+
+def test_a_parameter_without_two_axes_is_refused():
+    network = Network({"a": OneAxis()}, {"x": (3,)})
+    with pytest.raises(ValueError, match=r"model\.layers\.a: parameter v has shape \(3,\); every parameter has exactly two"):
+        network.arena(network.init(0)[0])

@@ -1,0 +1,191 @@
+"""Names to components, and plugins that fail without taking others along."""
+
+from dataclasses import dataclass
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+from framework import hookimpl
+from framework.discovery import registered, registry_of
+from framework.hooks import KINDS
+from framework.registry import RegistrationError, Registry, UnknownComponentError, nearest
+
+
+@dataclass(frozen=True)
+class Good:
+    units: int = 1
+
+
+@dataclass(frozen=True)
+class Better:
+    pass
+
+
+@dataclass
+class Thawed:
+    pass
+
+
+class Plain:
+    pass
+
+
+@dataclass(frozen=True)
+class Reserved:
+    share: int = 1
+
+
+class Point:
+    """An entry point of a distribution."""
+
+    def __init__(self, name, loads, dist="a-package", value=None):
+        self.name, self.loads = name, loads
+        self.value = value or getattr(loads, "__name__", name)
+        self.dist = SimpleNamespace(name=dist) if dist else None
+
+    def load(self):
+        if isinstance(self.loads, Exception):
+            raise self.loads
+        return self.loads
+
+
+def plugin(module, hook="register_layers", **components):
+    """A module with one hook that registers these components."""
+
+    def implementation(register):
+        for name, component in components.items():
+            if isinstance(component, Exception):
+                raise component
+            register(name, component)
+
+    implementation.__name__ = hook
+    made = ModuleType(module)
+    setattr(made, hook, hookimpl(implementation))
+    return made
+
+
+def test_plugins_fill_the_registry():
+    registry = registry_of(
+        [Point("a", plugin("mod_a", good=Good)), Point("b", plugin("mod_b", "register_losses", better=Better))]
+    )
+    assert registry.problems == []
+    assert registry.get("layer", "good") is Good
+    assert registry.get("loss", "better") is Better
+    assert registry.entries["layer"]["good"].provider == "mod_a"
+
+
+@pytest.mark.parametrize(("hook", "kind"), KINDS.items())
+def test_there_is_a_hook_for_every_kind(hook, kind):
+    registry = registry_of([Point("a", plugin("mod_a", hook, good=Good))])
+    assert registry.names(kind) == ["good"]
+    assert registry.problems == []
+
+
+def test_names_are_sorted():
+    assert registry_of([Point("a", plugin("mod_a", b=Good, a=Better))]).names("layer") == ["a", "b"]
+
+
+def test_a_name_taken_twice_names_both_owners():
+    registry = registry_of([Point("a", plugin("mod_a", good=Good)), Point("b", plugin("mod_b", good=Better))])
+    assert registry.problems == ["layer 'good' is registered by both 'mod_a' and 'mod_b'; 'mod_a' keeps it"]
+    assert registry.get("layer", "good") is Good
+
+
+def test_built_ins_keep_their_names():
+    points = [Point("a", plugin("mod_a", good=Better)), Point("z", plugin("framework_z", good=Good))]
+    for order in (points, points[::-1]):
+        registry = registry_of(order)
+        assert registry.get("layer", "good") is Good
+        assert "'framework_z' keeps it" in registry.problems[0]
+
+
+def test_one_name_may_stand_for_several_kinds():
+    registry = registry_of(
+        [Point("a", plugin("mod_a", good=Good)), Point("b", plugin("mod_b", "register_cells", good=Better))]
+    )
+    assert registry.problems == []
+
+
+def test_a_plugin_that_cannot_be_imported_costs_only_itself():
+    broken = Point("broken", ImportError("no module named 'jax'"), dist="their-package")
+    registry = registry_of([broken, Point("a", plugin("mod_a", good=Good))])
+    assert registry.names("layer") == ["good"]
+    assert registry.problems == ["plugin 'broken' of their-package could not be loaded: ImportError: no module named 'jax'"]
+
+
+def test_a_plugin_without_a_distribution_is_named_all_the_same():
+    registry = registry_of([Point("broken", SyntaxError("oops"), dist=None)])
+    assert registry.problems == ["plugin 'broken' of an unknown distribution could not be loaded: SyntaxError: oops"]
+
+
+def test_a_hook_that_raises_costs_only_what_it_had_not_registered():
+    failing = plugin("mod_f", first=Good, then=ZeroDivisionError("oops"), never=Good)
+    registry = registry_of([Point("f", failing), Point("a", plugin("mod_a", other=Good))])
+    assert registry.names("layer") == ["first", "other"]
+    assert registry.problems == ["plugin 'mod_f' failed to register its layers: ZeroDivisionError: oops"]
+
+
+def test_an_unknown_hook_is_reported_with_those_there_are():
+    registry = registry_of(
+        [Point("a", plugin("mod_a", "register_layerz", good=Good)), Point("b", plugin("mod_b", good=Good))]
+    )
+    (problem,) = registry.problems
+    assert problem.startswith("mod_a: unknown hook 'register_layerz'")
+    assert "register_layers, register_cells" in problem
+    assert registry.names("layer") == ["good"]
+
+
+def test_a_hook_with_other_arguments_is_reported():
+    module = ModuleType("mod_a")
+
+    def register_layers(add):
+        add("good", Good)
+
+    module.register_layers = hookimpl(register_layers)
+    registry = registry_of([Point("a", module), Point("b", plugin("mod_b", better=Better))])
+    assert registry.names("layer") == ["better"]
+    assert "plugin 'a' of a-package could not be loaded: PluginValidationError" in registry.problems[0]
+
+
+@pytest.mark.parametrize(
+    "component", [Thawed, Plain, Good(), print], ids=["not frozen", "no dataclass", "instance", "function"]
+)
+def test_what_is_no_frozen_dataclass_is_refused(component):
+    registry = registry_of([Point("a", plugin("mod_a", bad=component, good=Good))])
+    (problem,) = registry.problems
+    assert problem.startswith("layer 'bad' of 'mod_a': ")
+    assert problem.endswith("is no frozen dataclass; write @dataclass(frozen=True)")
+    assert registry.names("layer") == ["good"]
+
+
+def test_a_reserved_option_name_is_refused():
+    with pytest.raises(
+        RegistrationError, match=r"layer 'bad' of 'mod': no option may be called 'share' \(reserved: type, from"
+    ):
+        Registry().add("layer", "bad", Reserved, "mod")
+
+
+def test_an_unknown_component_offers_the_nearest_name():
+    registry = registry_of([Point("a", plugin("mod_a", dense=Good, dropout=Better))])
+    with pytest.raises(
+        UnknownComponentError, match=r"^no layer 'dens'; did you mean 'dense'\? \(there are: dense, dropout\)$"
+    ):
+        registry.get("layer", "dens")
+    with pytest.raises(UnknownComponentError, match=r"^no layer 'conv2d' \(there are: dense, dropout\)$"):
+        registry.get("layer", "conv2d")
+    with pytest.raises(UnknownComponentError, match=r"^no loss 'mse' \(there is none\)$"):
+        registry.get("loss", "mse")
+
+
+def test_nearest_names():
+    assert nearest("sdg", ["sgd", "adam"]) == "; did you mean 'sgd'? (there are: adam, sgd)"
+    assert nearest("zzz", ["sgd", "adam"]) == " (there are: adam, sgd)"
+    assert nearest("zzz", []) == " (there is none)"
+
+
+def test_a_component_option_defaults_to_a_registered_component():
+    @dataclass(frozen=True)
+    class Holder:
+        function: object = registered("activation", "tanh")
+
+    assert type(Holder().function).__name__ == "Tanh"

@@ -1,0 +1,142 @@
+"""When training ends early, and with which weights."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from small import Record, backpropagate, learner, lone, mlp, regression
+
+from framework.measuring import Measure
+from framework.stopping import Best, EarlyStopping
+from framework_metrics.loss import LossMetric
+from framework_optimizers.adam import Adam
+
+
+def overfitting(**options):
+    """Few examples and many units: validation gets worse after a while."""
+    return learner(mlp(40, 2), Adam(0.03), epochs=200, batch_size="all", **options)
+
+
+SCARCE, PLENTY = regression(n=10, val=40), regression(n=40, val=30)
+
+
+def test_early_stopping_goes_back_to_the_best_weights():
+    record = Record()
+    member = overfitting(early_stopping=EarlyStopping(patience=4))
+    outcome = lone(member, SCARCE, observers=[record])
+    val = [values["val/loss"] for _, _, values in record.values]
+    best = int(np.argmin(val)) + 1
+    assert outcome.status == "stopped_early"
+    assert outcome.reason == "val/loss has not improved in 4 validations"
+    assert (outcome.best_epoch, outcome.best, outcome.epoch) == (best, min(val), best + 4)
+    loss, *_ = backpropagate(member.network, member.heads, outcome.weights, SCARCE.splits["val"])
+    assert loss == pytest.approx(outcome.best, abs=1e-12)
+
+
+def test_patience_counts_validations():
+    outcome = lone(overfitting(early_stopping=EarlyStopping(patience=2), validate_every=3), SCARCE)
+    assert outcome.status == "stopped_early"
+    assert outcome.best_epoch % 3 == 0
+    assert outcome.epoch == outcome.best_epoch + 6
+
+
+def test_a_run_that_ends_before_its_patience_goes_back_to_the_best_weights_too():
+    member = overfitting(early_stopping=EarlyStopping(patience=1000))
+    outcome = lone(member, SCARCE)
+    loss, *_ = backpropagate(member.network, member.heads, outcome.weights, SCARCE.splits["val"])
+    assert outcome.status == "finished"
+    assert outcome.best_epoch < 200
+    assert loss == pytest.approx(outcome.best, abs=1e-12)
+
+
+def test_without_patience_the_last_weights_are_kept_and_the_best_value_reported():
+    record = Record()
+    member = overfitting()
+    outcome = lone(member, SCARCE, observers=[record])
+    val = [values["val/loss"] for _, _, values in record.values]
+    assert (outcome.status, outcome.epoch, len(val)) == ("finished", 200, 200)
+    assert outcome.best == min(val) < val[-1]
+    loss, *_ = backpropagate(member.network, member.heads, outcome.weights, SCARCE.splits["val"])
+    assert loss == pytest.approx(val[-1], abs=1e-12)
+
+
+def test_training_goes_without_validation():
+    data, record = regression(), Record()
+    outcome = lone(learner(mlp(4, 2), epochs=2), data, observers=[record])
+    assert outcome.status == "finished"
+    assert not [name for _, _, values in record.values for name in values if name.startswith("val")]
+
+
+def test_early_stopping_without_validation_is_refused():
+    with pytest.raises(ValueError, match=r"trainer\.early_stopping\.patience: the data set has no validation split"):
+        lone(learner(mlp(4, 2), early_stopping=EarlyStopping(patience=1)), regression())
+
+
+def test_watching_what_is_not_measured_is_refused():
+    with pytest.raises(ValueError, match=r"monitor: 'val/accuracy' is not measured \(val/loss are\)"):
+        lone(learner(mlp(4, 2), early_stopping=EarlyStopping(patience=1, monitor="val/accuracy")), PLENTY)
+
+
+def test_the_test_split_is_measured_once_at_the_end_with_the_weights_that_are_kept():
+    data, record = regression(n=10, val=40), Record()
+    data = replace(data, splits={**data.splits, "test": data.splits["val"]})
+    member = replace(
+        overfitting(early_stopping=EarlyStopping(patience=4)), measures={"again": Measure(LossMetric(), "loss")}
+    )
+    outcome = lone(member, data, observers=[record])
+    assert [sorted(values) for _, _, values in record.values if "test/loss" in values] == [["test/again", "test/loss"]]
+    assert outcome.metrics["test/loss"] == pytest.approx(outcome.best, abs=1e-12)
+    assert outcome.metrics["test/again"] == pytest.approx(outcome.best, abs=1e-12)
+
+
+def watched(values, **options):
+    """Best after these validations of several replicas."""
+    best = Best(EarlyStopping(**options), len(values[0]))
+    for epoch, row in enumerate(values, 1):
+        best.update(np.array(row), epoch)
+    return best
+
+
+def test_every_replica_has_its_own_best():
+    best = watched([[5.0, 1.0], [4.0, 2.0], [6.0, 3.0]], patience=2)
+    assert np.array_equal(best.value, [4, 1])
+    assert np.array_equal(best.epoch, [2, 1])
+    assert np.array_equal(best.exhausted(), [False, True])
+
+
+def test_a_loss_should_fall_and_anything_else_rise():
+    values = [[1.0], [2.0], [0.5]]
+    for monitor, best in (("val/loss", 0.5), ("val/accuracy", 2.0), ("val/other_loss", 0.5)):
+        assert watched(values, monitor=monitor).value[0] == best
+
+
+def test_small_changes_are_no_improvement():
+    best = watched([[1.0], [0.95], [0.85], [0.8]], min_delta=0.1, patience=2)
+    assert (best.value[0], best.epoch[0], best.stale[0]) == (0.85, 3, 1)
+
+
+def test_equal_values_are_no_improvement():
+    assert watched([[1.0], [1.0], [1.0]], patience=2).exhausted()[0]
+
+
+def test_numbers_that_are_not_finite_never_improve():
+    best = watched([[np.nan, 3.0], [2.0, np.nan], [np.nan, np.inf], [1.0, 4.0]], patience=3)
+    assert np.array_equal(best.value, [1, 3])
+    assert np.array_equal(best.exhausted(), [False, True])
+
+
+def test_before_the_first_validation_nothing_is_best():
+    best = Best(EarlyStopping(patience=1), 2)
+    assert np.isnan(best.value).all()
+    assert not best.epoch.any()
+    assert not best.exhausted().any()
+
+
+def test_without_patience_nobody_is_ever_exhausted():
+    assert not watched([[1.0]] * 50).exhausted().any()
+
+
+def test_the_best_of_those_that_stay():
+    best = watched([[5.0, 1.0, 3.0]], patience=1)
+    best.take(np.array([True, False, True]))
+    assert np.array_equal(best.value, [5, 3])
