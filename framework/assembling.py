@@ -15,6 +15,7 @@ from framework.learner import Learner
 from framework.measuring import Measure
 from framework.network import Network, Node
 from framework.registry import nearest
+from framework.running import refuse_unmeasured
 
 # The loss that `auto` takes, by the kind of target.
 LOSSES = {
@@ -44,7 +45,7 @@ def assemble(settings: Settings, data: Data) -> Learner:
         raise ConfigError(str(error)) from error
     for name, head in heads.items():
         _refuse_wrong_width(name, head, shapes, data)
-    return Learner(
+    learner = Learner(
         network=network,
         heads=heads,
         optimizer=settings.optimizer,
@@ -53,6 +54,12 @@ def assemble(settings: Settings, data: Data) -> Learner:
         regularizers=settings.regularizers,
         measures=_measures(settings, heads, data),
     )
+    if settings.trainer.early_stopping.patience:
+        try:
+            refuse_unmeasured(learner, "val" in data.splits)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+    return learner
 
 
 def target_kind(field: Field) -> str:

@@ -152,7 +152,7 @@ class Augmentation(Protocol):
 
 class Metric(Protocol):
     """Counts that add up over batches, and their value. It sees the loss's prediction, or the raw output if it sets
-    `raw = True`."""
+    `raw = True`. Early stopping takes larger values for better, unless it sets `falls = True`."""
 
     def count(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> Array:
         """(..., k), to be summed over batches."""

@@ -79,8 +79,6 @@ def prepare(settings: Settings) -> Experiment:
         raise ConfigError(f"device: {settings.device!r} cannot be used here: {error}") from error
     data = load_data(settings)
     learner = assemble(settings, data)
-    if settings.trainer.early_stopping.patience and "val" not in data.splits:
-        raise ConfigError("trainer.early_stopping.patience: the data set has no validation split to watch")
     return Experiment(settings, xp, data, learner, *expected(settings, data))
 
 

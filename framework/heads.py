@@ -34,6 +34,10 @@ class Head:
         """Whether the loss sums over examples instead of averaging."""
         return getattr(self.loss, "reduction", "mean") == "sum"
 
+    def weighs(self, batch: Mapping[str, Array]) -> bool:
+        """Whether the loss divides by the sum of a mask, and not by the number of examples."""
+        return self.mask in batch and getattr(self.loss, "reduction", "mean") == "mean"
+
     def output(self, values: Mapping[str, Array]) -> Any:
         """What the loss judges: one output, or a tuple of them."""
         return values[self.source] if isinstance(self.source, str) else tuple(values[s] for s in self.source)
@@ -52,18 +56,18 @@ class Head:
 
 
 def total_loss(
-    heads: Mapping[str, Head], values: Mapping[str, Array], ctx: Context, share: float = 1.0
+    heads: Mapping[str, Head], values: Mapping[str, Array], ctx: Context, shares: Mapping[str, float | Array] | None = None
 ) -> tuple[Array, dict[str, Array]]:
     """sum_h weight_h loss_h per replica, and its gradient with respect to every output that a head reads.
 
     Args:
-        share: the part of the step's batch that this is; means over examples are scaled by it, so that parts add up.
+        shares: head -> the part of its examples that this batch holds, where it is one part of several: see `shares`.
     """
     total: Any = None
     dvalues: dict[str, Array] = {}
-    for head in heads.values():
+    for name, head in heads.items():
         value, dy = head.judge(values, ctx)
-        factor = head.weight if head.sums else head.weight * share
+        factor = head.weight if shares is None else head.weight * shares[name]
         weighted = not (isinstance(factor, float | int) and factor == 1)
         if weighted:
             value = ctx.per(factor, value) * value
@@ -74,3 +78,27 @@ def total_loss(
                 d = ctx.per(factor, d) * d
             dvalues[source] = dvalues[source] + d if source in dvalues else d
     return total, dvalues
+
+
+def shares(
+    heads: Mapping[str, Head], part: Mapping[str, Array], whole: Mapping[str, Array], share: float, ctx: Context
+) -> dict[str, float | Array]:
+    """head -> what a part of a batch has to be multiplied by, so that all parts add up to the whole.
+
+    Args:
+        part, whole: fields of the part, and (masks at least) of the whole.
+        share: the part's share of the examples.
+    """
+    out: dict[str, float | Array] = {}
+    for name, head in heads.items():
+        out[name] = 1.0 if head.sums else share
+        if head.weighs(part):
+            total = _sum(whole[str(head.mask)], ctx)
+            out[name] = _sum(part[str(head.mask)], ctx) / ctx.xp.where(total > 0, total, ctx.xp.ones_like(total))
+    return out
+
+
+def _sum(mask: Array, ctx: Context) -> Array:
+    """Sum of the weights per replica (...)."""
+    total = mask.sum(tuple(range(len(ctx.replicas) - mask.ndim, 0)))
+    return ctx.xp.broadcast_to(total, ctx.replicas)

@@ -11,7 +11,7 @@ from framework.arrays import Array
 from framework.components import Metric, Params
 from framework.context import Context
 from framework.data import Feed
-from framework.heads import Head, total_loss
+from framework.heads import Head, shares, total_loss
 from framework.network import Network, Values
 
 EVALUATION_BATCH = 1024  # examples at once; bounds the memory that activations of a split take
@@ -70,7 +70,8 @@ def evaluate(
         here = replace(ctx, train=False, batch=feed.batch(rows))
         values, _ = network.forward(p, here)
         share = (rows.stop - rows.start) / feed.n
-        loss = loss + total_loss(heads, values, here, share)[0]
+        whole = here.batch if share == 1 else feed.batch(slice(0, feed.n))
+        loss = loss + total_loss(heads, values, here, shares(heads, here.batch, whole, share, here))[0]
         tally.add(heads, values, here)
     return {"loss": loss, **tally.values()}
 

@@ -142,6 +142,11 @@ class Network:
                 for source, want, d in zip(sources, wanted, (dx,) if single else dx, strict=True):  # type: ignore[arg-type]
                     if want:
                         dvalues[source] = dvalues[source] + d if source in dvalues else d
+        if len(seen) < sum(map(len, g.values())):  # tensors that no head reaches
+            for owner, tensors in g.items():
+                for t, into in tensors.items():
+                    if (owner, t) not in seen:
+                        into[...] = 0
         return dvalues
 
     @functools.cached_property
@@ -191,6 +196,11 @@ def _linked(nodes: Mapping[str, Node | Layer], fields: Mapping[str, Shape]) -> d
                 )
         if node.share is not None and node.share not in linked:
             raise ValueError(f"model.layers.{name}: it shares '{node.share}', which is no node before it")
+        if node.share is not None and linked[node.share].share is not None:
+            owner = linked[node.share].share
+            raise ValueError(f"model.layers.{name}: '{node.share}' has no tensors of its own; share '{owner}'")
+        if node.share is not None and node.frozen:
+            raise ValueError(f"model.layers.{name}: its tensors are those of '{node.share}'; freeze them there")
         linked[name] = Node(node.layer, source, node.share, node.frozen)
         known.add(name)
         before = name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,8 +14,9 @@ import numpy as np
 from framework.arrays import to_host
 from framework.components import Params
 from framework.data import EpochRows
-from framework.learner import TrainerOptions
+from framework.learner import Learner, TrainerOptions
 from framework.measuring import Tally, evaluate
+from framework.registry import nearest
 from framework.stepping import Rows, Stack, train_step
 from framework.stopping import Best
 
@@ -74,18 +76,19 @@ class Run:
         self.n = stack.feeds["train"].n
         size = self.n if self.options.batch_size == "all" else min(self.options.batch_size, self.n)
         self.update_size = min(size * self.options.accumulate, self.n)
-        self.total = self.options.steps or self.options.epochs * math.ceil(self.n / self.update_size)
+        self.per_epoch = math.ceil(self.n / self.update_size)
+        self.total = self.options.steps or self.options.epochs * self.per_epoch
         self.columns = _columns(stack)
         self.block = stack.xp.empty((self.options.read_every, stack.members.size, len(self.columns)), stack.dtype)
         self.step = self.done = self.unread = 0
         self.epoch = 1
         self.tally = Tally({})
-        self.best = Best(self.options.early_stopping, stack.members.size)
+        self.best = Best(self.options.early_stopping, stack.members.size, falls(stack.learner))
         self.best_w = stack.w.copy() if self.options.early_stopping.patience else None
         self.outcomes: dict[int, Outcome] = {}
         self.latest: dict[int, dict[str, float]] = {int(member): {} for member in stack.members}
-        if self.options.early_stopping.patience and "val" not in stack.feeds:
-            raise ValueError("trainer.early_stopping.patience: the data set has no validation split to watch")
+        if self.options.early_stopping.patience:
+            refuse_unmeasured(stack.learner, "val" in stack.feeds)
 
     def batches(self) -> Iterator[Rows]:
         """The batches of this epoch that are still to come."""
@@ -108,7 +111,9 @@ class Run:
 
     def read(self) -> None:
         """Bring the block to the host, hand it on, and let go of replicas whose numbers are no longer finite."""
-        rows = to_host(self.block[: self.unread])
+        if not self.unread:
+            return
+        rows = np.array(to_host(self.block[: self.unread]))  # a copy: the block is written again
         first, self.unread = self.step - self.unread + 1, 0
         bad = ~np.isfinite(rows[:, :, 0] + rows[:, :, self.columns.index("grad_norm/total")])
         for r, member in enumerate(self.stack.members):
@@ -138,7 +143,7 @@ class Run:
     def _keep_best(self, values: Mapping[str, np.ndarray]) -> None:
         monitor = self.options.early_stopping.monitor
         if monitor not in values:
-            raise ValueError(f"trainer.early_stopping.monitor: '{monitor}' is not measured ({', '.join(values)} are)")
+            return  # there is no patience, and so nothing to watch
         improved = self.best.update(values[monitor], self.epoch)
         if self.best_w is not None:
             on_device = self.stack.xp.asarray(improved)
@@ -160,9 +165,10 @@ class Run:
         w = to_host(s.w if self.best_w is None else self.best_w)
         for r in np.flatnonzero(who):
             member, step = int(s.members[r]), self.step if steps is None else int(steps[r])
-            outcome = Outcome(member, status, reason, step, self.epoch, s.arena.views(w[r].copy()))
+            epoch = math.ceil(step / self.per_epoch)
+            outcome = Outcome(member, status, reason, step, epoch, s.arena.views(w[r].copy()))
             outcome.best_epoch, outcome.best = int(self.best.epoch[r]), float(self.best.value[r])
-            outcome.metrics = self.latest[member]
+            outcome.metrics = dict(self.latest[member])
             self.outcomes[member] = outcome
             for observer in self.observers:
                 observer.ended(outcome)
@@ -193,17 +199,17 @@ class Run:
         ended = {m: {k: v for k, v in vars(o).items() if k != "weights"} for m, o in self.outcomes.items()}
         plain = {"step": self.step, "epoch": self.epoch, "done": self.done, "latest": self.latest, "ended": ended}
         plain["state"] = {name: a for name, a in s.state.items() if not hasattr(a, "ndim")}
-        return {name: to_host(a) for name, a in arrays.items()}, plain
+        return {name: np.array(to_host(a)) for name, a in arrays.items()}, copy.deepcopy(plain)
 
     def restore(self, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> None:
         """Go back to a snapshot."""
-        s, on_device = self.stack, self.stack.xp.asarray
+        s, on_device = self.stack, self.stack.xp.array
         keep = np.isin(s.members, arrays["members"])
         s.take(keep)
         s.w[...] = on_device(arrays["w"])
         for name in s.state:
             s.state[name] = plain["state"][name] if name in plain["state"] else on_device(arrays[f"state.{name}"])
-        self.best.value, self.best.epoch, self.best.stale = (arrays[f"best.{k}"] for k in ("value", "epoch", "stale"))
+        self.best.value, self.best.epoch, self.best.stale = (arrays[f"best.{k}"].copy() for k in ("value", "epoch", "stale"))
         self.block = self.block[:, : len(s.members)]
         self.best_w = None if self.best_w is None else on_device(arrays["best_w"])
         self.step, self.epoch, self.done = plain["step"], plain["epoch"], plain["done"]
@@ -219,3 +225,24 @@ def _columns(s: Stack) -> tuple[str, ...]:
     """What a row of a training step holds."""
     penalty = ("train/penalty",) if s.learner.regularizers else ()
     return ("train/loss", *penalty, "grad_norm/total", *(f"grad_norm/{layer}" for layer in s.arena.layers))
+
+
+def falls(learner: Learner) -> bool:
+    """Whether smaller is better for what early stopping watches: for losses, and for metrics that say so."""
+    name = learner.options.early_stopping.monitor.partition("/")[2]
+    return name == "loss" or getattr(getattr(learner.measures.get(name), "metric", None), "falls", False)
+
+
+def refuse_unmeasured(learner: Learner, has_validation: bool) -> None:
+    """
+    Raises:
+        ValueError: early stopping watches what is not measured.
+    """
+    if not has_validation:
+        raise ValueError("trainer.early_stopping.patience: the data set has no validation split to watch")
+    options = learner.options
+    measured = ["val/loss", *(f"val/{name}" for name in learner.measures)]
+    measured += [f"train/{name}" for name in learner.measures if options.train_metrics]
+    monitor = options.early_stopping.monitor
+    if monitor not in measured:
+        raise ValueError(f"trainer.early_stopping.monitor: '{monitor}' is not measured{nearest(monitor, measured)}")

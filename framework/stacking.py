@@ -24,6 +24,10 @@ def stack(parts: Sequence[Any], path: str = "") -> Any:
         CannotStackError: naming the first field that differs and may not.
     """
     first = parts[0]
+    if all(isinstance(part, int | float) and not isinstance(part, bool) and part == first for part in parts):
+        return first
+    if any(isinstance(part, np.ndarray) for part in parts):
+        raise CannotStackError(f"{path}: this is a stack already; stack lone components")
     if any(type(part) is not type(first) for part in parts):
         raise CannotStackError(
             f"{path or 'components'}: {' and '.join(sorted({type(p).__name__ for p in parts}))} cannot share a stack"

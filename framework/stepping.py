@@ -12,7 +12,7 @@ from framework.arrays import Array
 from framework.components import Params, Regularizer
 from framework.context import Context
 from framework.data import Data, Feed
-from framework.heads import total_loss
+from framework.heads import shares, total_loss
 from framework.learner import Learner
 from framework.measuring import Tally
 from framework.stacking import placed, stack, take
@@ -25,6 +25,8 @@ class Stack:
     """R networks in training: options, tensors, optimizer slots, data and keys, all with a leading axis R."""
 
     def __init__(self, learners: Sequence[Learner], data: Sequence[Data], keys: Sequence[Key], xp: Any, dtype: Any) -> None:
+        if len(data) not in (1, len(learners)):
+            raise ValueError(f"{len(data)} data sets for {len(learners)} learners; give one for all, or one for each")
         replicas = [learner.network.init(key)[0] for learner, key in zip(learners, keys, strict=True)]
         self.xp, self.dtype = xp, np.dtype(dtype)
         self.arena: Arena = learners[0].network.arena(replicas[0])
@@ -68,8 +70,8 @@ def train_step(s: Stack, rows: Rows, step: int, total: int, tally: Tally, row: A
     penalty = add_penalties(learner.regularizers, p, s.dp, ctx)
     norms = s.arena.norms(s.g, s.xp)
     row[:, 0] = loss
-    if penalty is not None:
-        row[:, 1] = penalty
+    if learner.regularizers:
+        row[:, 1] = 0 if penalty is None else penalty
     row[:, -norms.shape[-1] :] = norms
     if learner.options.clip_norm is not None:
         clip(s.g, norms[..., :1], learner.options.clip_norm, ctx)
@@ -91,10 +93,12 @@ def gradient(
     parts = list(cut(rows, s.learner.options.batch_size, feed.n))
     loss: Any = 0.0
     summed = s.xp.zeros_like(s.g) if len(parts) > 1 else None
+    whole = {} if summed is None else feed.batch(rows)
     for i, (part, share) in enumerate(parts):
         ctx = s.context(ctx.step, part=i, batch=feed.batch(part))
         values, caches = net.forward(p, ctx)
-        value, dvalues = total_loss(heads, values, ctx, share)
+        of_whole = None if summed is None else shares(heads, ctx.batch, whole, share, ctx)
+        value, dvalues = total_loss(heads, values, ctx, of_whole)
         net.backward(p, caches, dvalues, s.dp, ctx)
         loss = value if i == 0 else loss + value
         if tally.measures:

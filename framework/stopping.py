@@ -18,28 +18,32 @@ class EarlyStopping:
     """
 
     patience: int | None = option(None, least=1, help="validations without improvement that are allowed; null: never stop")
-    monitor: str = option("val/loss", help="what should improve: a loss falls, anything else rises")
+    monitor: str = option("val/loss", help="what should improve: a loss by falling, a metric as it says")
     min_delta: float = option(0.0, least=0, help="smallest change that counts as an improvement")
 
 
 class Best:
     """The best value so far of every replica.
 
+    Args:
+        options: patience and the smallest improvement.
+        R: replicas.
+        falls: whether smaller is better.
+
     Attributes:
         value, epoch: (R,) of the best validation; NaN and 0 before the first.
         stale: (R,) validations since then.
     """
 
-    def __init__(self, options: EarlyStopping, R: int) -> None:
-        self.options = options
+    def __init__(self, options: EarlyStopping, R: int, falls: bool = True) -> None:
+        self.options, self.falls = options, falls
         self.value = np.full(R, np.nan)
         self.epoch = np.zeros(R, int)
         self.stale = np.zeros(R, int)
 
     def update(self, value: np.ndarray, epoch: int) -> np.ndarray:
         """Take in the monitored value (R,) of a validation; return which replicas have improved (R,)."""
-        sign = 1 if self.options.monitor.endswith("loss") else -1
-        gain = sign * (self.value - value)
+        gain = (self.value - value) * (1 if self.falls else -1)
         improved = np.isfinite(value) & (np.isnan(self.value) | (gain > self.options.min_delta))
         self.value = np.where(improved, value, self.value)
         self.epoch = np.where(improved, epoch, self.epoch)

@@ -30,5 +30,6 @@ def generator(key: Key, name: str, step: int = 0, draw: int = 0) -> np.random.Ge
         step: the training step, or the epoch for what is drawn once an epoch.
         draw: tells several draws of the same node in the same step apart.
     """
+    key = tuple(map(int, key)) if isinstance(key, tuple) else int(key)  # 7 and np.int64(7) are one key
     words = np.array([0, 0, draw, step], np.uint64)  # the low two words count the numbers drawn
     return np.random.Generator(np.random.Philox(key=np.array(_philox_key(key, name), np.uint64), counter=words))

@@ -58,13 +58,13 @@ def train(
     with np.errstate(all="ignore"):  # numbers that are not finite are found and reported by `read`
         while run.stack.members.size:
             for rows in run.batches():
-                run.update(rows)
-                if run.step == run.total or not run.stack.members.size:
+                if run.step >= run.total or not run.stack.members.size:
                     break
-            if run.epoch % options.validate_every == 0 or run.step == run.total:
+                run.update(rows)
+            if run.epoch % options.validate_every == 0 or run.step >= run.total:
                 run.read()
                 run.validate()
-            if run.step == run.total:
+            if run.step >= run.total:
                 run.leave(np.ones(run.stack.members.size, bool), "finished", "")
             run.epoch, run.done = run.epoch + 1, 0
         _test(run, everything, data, keys)
@@ -84,6 +84,6 @@ def _test(run: Run, learner: Learner, data: Sequence[Data], keys: Sequence[Key])
     host = {f"test/{name}": to_host(value) for name, value in values.items()}
     for r, outcome in enumerate(outcomes):
         if outcome.status != "diverged":
-            run.latest[r].update({name: float(value[r]) for name, value in host.items()})
+            outcome.metrics.update({name: float(value[r]) for name, value in host.items()})
             for observer in run.observers:
                 observer.measured(r, outcome.step, {name: float(value[r]) for name, value in host.items()})

@@ -15,13 +15,15 @@ class LossMetric:
     """
 
     raw: ClassVar[bool] = True
+    falls: ClassVar[bool] = True
     loss: Loss = registered("loss", "mse", help="which loss")
 
     def count(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> Array:
         value, _ = self.loss(y, t, ctx, mask)
         seen = y[..., 0] * 0 + (1 if mask is None else mask)
         n = seen.sum(tuple(range(len(ctx.replicas) - seen.ndim, 0)))
-        return ctx.xp.stack([value * n, n], -1)
+        total = value if getattr(self.loss, "reduction", "mean") == "sum" else value * n
+        return ctx.xp.stack([total, n], -1)
 
     def value(self, counts: Array) -> Array:
         return counts[..., 0] / counts[..., 1]
