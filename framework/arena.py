@@ -78,6 +78,6 @@ class Arena:
         squares = xp.empty((*g.shape[:-1], 1 + len(self._spans)), g.dtype)
         for i, (start, stop) in enumerate(self._spans, 1):
             part = g[..., start:stop]
-            squares[..., i] = xp.einsum("...i,...i->...", part, part)
+            squares[..., i] = (part[..., None, :] @ part[..., None])[..., 0, 0]  # half the time of einsum
         squares[..., 0] = squares[..., 1:].sum(-1)
         return xp.sqrt(squares, out=squares)

@@ -117,14 +117,16 @@ class Feed:
         Args:
             rows: a slice of the split for everyone, or the indices (1 or R, N) of each replica.
         """
+        if not isinstance(rows, slice):
+            rows = self.xp.asarray(rows)
         return {name: self._oriented(name, self._rows(a, rows)) for name, a in self.arrays.items()}
 
-    def _rows(self, a: Array, rows: np.ndarray | slice) -> Array:
+    def _rows(self, a: Array, rows: Array | slice) -> Array:
         if isinstance(rows, slice):
             return a[:, rows]
         if a.shape[0] == 1:
-            return a[0][self.xp.asarray(rows)]
-        return a[self.xp.arange(a.shape[0])[:, None], self.xp.asarray(rows)]
+            return a[0].take(rows, 0)
+        return a[self.xp.arange(a.shape[0])[:, None], rows]
 
     def _oriented(self, name: str, a: Array) -> Array:
         return a.swapaxes(1, 2) if name in self.time_major else a

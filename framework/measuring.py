@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from framework.arena import Arena
@@ -67,7 +67,7 @@ def evaluate(
     tally, loss = Tally(measures), 0.0
     for start in range(0, feed.n, EVALUATION_BATCH):
         rows = slice(start, min(start + EVALUATION_BATCH, feed.n))
-        here = replace(ctx, train=False, batch=feed.batch(rows))
+        here = ctx.but(train=False, batch=feed.batch(rows))
         values, _ = network.forward(p, here)
         share = (rows.stop - rows.start) / feed.n
         whole = here.batch if share == 1 else feed.batch(slice(0, feed.n))

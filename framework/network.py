@@ -38,14 +38,23 @@ class Node:
 
 
 class BackwardStep(NamedTuple):
-    """One node of a backward pass: who reads its dx, and whether anyone does."""
+    """One node of a backward pass, everything that does not change from step to step worked out."""
 
     name: str
     layer: Layer
     owner: str  # whose tensors it uses
+    first: bool  # the first to write their gradients; later ones add
     sources: tuple[str, ...]
-    single: bool
-    wanted: tuple[bool, ...]
+    single: bool  # x is one array, not a tuple
+    wanted: tuple[bool, ...]  # which sources need their dx
+    need_dx: bool
+
+
+class BackwardPlan(NamedTuple):
+    """The nodes a backward pass visits, last first, and the owners of tensors that no head reaches."""
+
+    steps: list[BackwardStep]
+    unreached: list[str]
 
 
 @dataclass(frozen=True)
@@ -126,38 +135,29 @@ class Network:
             dvalues: node -> gradient of the loss with respect to its output, from the heads.
             g: views of a gradient arena (..., P). A tensor is assigned on first use and added to where it is shared.
         """
-        dvalues = dict(dvalues)
-        seen: set[TensorName] = set()
-        for name, layer, owner, sources, single, wanted in self._plan(tuple(dvalues), tuple(g)):
-            dx, grads = layer.backward(p.get(owner, NO_PARAMS), caches[name], dvalues[name], ctx.at(name), any(wanted))
-            for t, dW in grads.items():
-                if t not in g.get(owner, NO_PARAMS):
-                    continue  # the node is frozen
-                if (owner, t) in seen:
-                    g[owner][t] += dW
-                else:
-                    g[owner][t][...] = dW
-                    seen.add((owner, t))
-            if any(wanted):
+        dvalues, plan = dict(dvalues), self._plan(tuple(dvalues), tuple(g))
+        for name, layer, owner, first, sources, single, wanted, need_dx in plan.steps:
+            dx, grads = layer.backward(p.get(owner, NO_PARAMS), caches[name], dvalues[name], ctx.at(name), need_dx)
+            if owner in g:
+                _write(grads, g[owner], first)
+            if need_dx:
                 for source, want, d in zip(sources, wanted, (dx,) if single else dx, strict=True):  # type: ignore[arg-type]
                     if want:
                         dvalues[source] = dvalues[source] + d if source in dvalues else d
-        if len(seen) < sum(map(len, g.values())):  # tensors that no head reaches
-            for owner, tensors in g.items():
-                for t, into in tensors.items():
-                    if (owner, t) not in seen:
-                        into[...] = 0
+        for owner in plan.unreached:
+            for dW in g[owner].values():
+                dW[...] = 0
         return dvalues
 
     @functools.cached_property
-    def _plans(self) -> dict[tuple[tuple[str, ...], tuple[str, ...]], list[BackwardStep]]:
+    def _plans(self) -> dict[tuple[tuple[str, ...], tuple[str, ...]], BackwardPlan]:
         return {}
 
-    def _plan(self, heads: tuple[str, ...], trained: tuple[str, ...]) -> list[BackwardStep]:
-        """The nodes a backward pass visits, last first, worked out once per choice of heads."""
+    def _plan(self, heads: tuple[str, ...], trained: tuple[str, ...]) -> BackwardPlan:
+        """Worked out once per choice of heads."""
         key = (heads, trained)
         if key not in self._plans:
-            self._plans[key] = _backward_order(self.nodes, heads, trained)
+            self._plans[key] = _backward_plan(self.nodes, heads, trained)
         return self._plans[key]
 
     def after(self, p: Mapping[str, Params], caches: Mapping[str, Any], ctx: Context) -> None:
@@ -211,16 +211,28 @@ def _names(source: str | Sequence[str] | None) -> tuple[str, ...]:
     return (source,) if isinstance(source, str) else tuple(source or ())
 
 
-def _backward_order(nodes: Mapping[str, Node], heads: Collection[str], trained: Collection[str]) -> list[BackwardStep]:
+def _write(grads: Params, into: Params, first: bool) -> None:
+    """Assign gradients to the arena's views, or add them; those of frozen tensors have no view."""
+    for t, dW in grads.items():
+        if t in into:
+            if first:
+                into[t][...] = dW
+            else:
+                into[t] += dW
+
+
+def _backward_plan(nodes: Mapping[str, Node], heads: Collection[str], trained: Collection[str]) -> BackwardPlan:
     live: set[str] = set()  # nodes with a trained tensor at or before them: only their dx is ever needed
     for name, node in nodes.items():
         if (node.share or name) in trained or live.intersection(_names(node.source)):
             live.add(name)
-    reached, order = set(heads), []
+    reached, steps, written = set(heads), [], set()
     for name, node in reversed(list(nodes.items())):
         if name in reached and name in live:
-            sources = _names(node.source)
+            sources, owner = _names(node.source), node.share or name
             wanted = tuple(s in live for s in sources)
             reached.update(s for s, want in zip(sources, wanted, strict=True) if want)
-            order.append(BackwardStep(name, node.layer, node.share or name, sources, isinstance(node.source, str), wanted))
-    return order
+            single, first = isinstance(node.source, str), owner not in written
+            written.add(owner)
+            steps.append(BackwardStep(name, node.layer, owner, first, sources, single, wanted, any(wanted)))
+    return BackwardPlan(steps, [owner for owner in trained if owner not in written])

@@ -32,6 +32,7 @@ class Stack:
         self.arena: Arena = learners[0].network.arena(replicas[0])
         self.learner: Learner = placed(stack(learners), xp)
         self.members, self.keys = np.arange(len(keys)), tuple(keys)
+        self._context: Context | None = None
         self.feeds = {split: Feed(data, split, xp, dtype) for split in ("train", "val") if split in data[0].splits}
         self._hold(xp.asarray(self.arena.fill(replicas, dtype)))
         self.state = self.learner.optimizer.init(self.trained)
@@ -44,7 +45,9 @@ class Stack:
 
     def context(self, step: int, **more: Any) -> Context:
         """The context of the whole stack at a step."""
-        return Context(self.xp, (len(self.keys),), self.keys, step=step, **more)
+        if self._context is None or self._context.keys is not self.keys:
+            self._context = Context(self.xp, (len(self.keys),), self.keys)
+        return self._context.but(step=step, **more)
 
     def take(self, keep: np.ndarray) -> None:
         """Drop the replicas that have stopped; keep: (R,) of booleans."""
@@ -90,12 +93,12 @@ def gradient(
 ) -> tuple[Array, dict[str, Any], Context]:
     """The loss (R,) at the tensors p, with its gradient in s.g; and the caches and the context of the last part."""
     net, heads, feed = s.learner.network, s.learner.heads, s.feeds["train"]
-    parts = list(cut(rows, s.learner.options.batch_size, feed.n))
+    parts = [(rows, 1.0)] if s.learner.options.accumulate == 1 else list(cut(rows, s.learner.options.batch_size, feed.n))
     loss: Any = 0.0
     summed = s.xp.zeros_like(s.g) if len(parts) > 1 else None
     whole = {} if summed is None else feed.batch(rows)
     for i, (part, share) in enumerate(parts):
-        ctx = s.context(ctx.step, part=i, batch=feed.batch(part))
+        ctx = ctx.but(part=i, batch=feed.batch(part))
         values, caches = net.forward(p, ctx)
         of_whole = None if summed is None else shares(heads, ctx.batch, whole, share, ctx)
         value, dvalues = total_loss(heads, values, ctx, of_whole)

@@ -36,7 +36,7 @@ class Dense:
         y = _rows(x, ctx) @ p["W"]
         if self.bias:
             y += p["b"]
-        return y.reshape(*y.shape[:-2], *x.shape[len(ctx.replicas) : -1], y.shape[-1]), x
+        return _like(y, x), x
 
     def backward(
         self, p: Params, cache: Array, dy: Array, ctx: Context, need_dx: bool = True
@@ -47,8 +47,7 @@ class Dense:
             grads["b"] = rows.sum(-2, keepdims=True)
         if not need_dx:
             return None, grads
-        dx = rows @ T(p["W"])
-        return dx.reshape(*dx.shape[:-2], *dy.shape[len(ctx.replicas) : -1], dx.shape[-1]), grads
+        return _like(rows @ T(p["W"]), dy), grads
 
     @staticmethod
     def examples() -> list[tuple[Dense, Shape]]:
@@ -59,3 +58,8 @@ def _rows(x: Array, ctx: Context) -> Array:
     """(..., [T,] N, F) as (..., rows, F)."""
     lead = len(ctx.replicas)
     return x if x.ndim == lead + 2 else x.reshape(*x.shape[:lead], -1, x.shape[-1])
+
+
+def _like(rows: Array, x: Array) -> Array:
+    """(..., rows, units) with the [T,] N of x."""
+    return rows if rows.ndim == x.ndim else rows.reshape(*rows.shape[:-2], *x.shape[-3:-1], rows.shape[-1])

@@ -26,7 +26,7 @@ class BinaryCrossEntropy:
         same_axes(y, t)
         t = t.astype(y.dtype)
         losses = (xp.maximum(y, 0) - y * t + xp.log1p(xp.exp(-xp.abs(y)))).mean(-1)
-        w = weights(losses, ctx, mask, self.reduction)
+        w = weights(y.shape[:-1], ctx, mask, self.reduction)
         return weighted_sum(losses, w, ctx), (self.predict(y, ctx) - t) * (columns(w) * (1 / y.shape[-1]))
 
     def predict(self, y: Array, ctx: Context) -> Array:

@@ -21,5 +21,5 @@ class HalfSquaredError:
         same_axes(y, t)
         d = y - t
         losses = (d * d).sum(-1) * 0.5
-        w = weights(losses, ctx, mask, self.reduction)
+        w = weights(y.shape[:-1], ctx, mask, self.reduction)
         return weighted_sum(losses, w, ctx), d * columns(w)

@@ -22,5 +22,5 @@ class MeanSquaredError:
         same_axes(y, t)
         d = y - t
         losses = (d * d).mean(-1)
-        w = weights(losses, ctx, mask, self.reduction)
+        w = weights(y.shape[:-1], ctx, mask, self.reduction)
         return weighted_sum(losses, w, ctx), d * (columns(w) * (2 / y.shape[-1]))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from math import prod
 from typing import Any, Literal
 
-from framework import Array, Context
+from framework import Array, Context, Shape
 
 Reduction = Literal["mean", "sum", "sum_over_time"]
 
 
-def weights(losses: Array, ctx: Context, mask: Array | None, reduction: Reduction) -> Any:
-    """The weight of each example's loss: a number, or an array (..., [T,] N).
+def weights(shape: Shape, ctx: Context, mask: Array | None, reduction: Reduction) -> Any:
+    """The weight of each example's loss, for losses of that shape: a number, or an array (..., [T,] N).
 
     mean: 1 / n, n the number of examples (and steps), or mask / (sum of the mask).
     sum: 1, or the mask.  sum_over_time: summed over T, mean over N.
@@ -20,10 +20,10 @@ def weights(losses: Array, ctx: Context, mask: Array | None, reduction: Reductio
     if reduction == "sum":
         return 1.0 if mask is None else mask
     if reduction == "sum_over_time":
-        per_sequence = 1 / losses.shape[-1]
+        per_sequence = 1 / shape[-1]
         return per_sequence if mask is None else mask * per_sequence
     if mask is None:
-        return 1 / prod(losses.shape[lead:])
+        return 1 / prod(shape[lead:])
     total = mask.sum(axes(mask, ctx), keepdims=True)
     return mask / ctx.xp.where(total > 0, total, ctx.xp.ones_like(total))
 

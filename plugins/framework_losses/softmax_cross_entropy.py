@@ -26,11 +26,11 @@ class SoftmaxCrossEntropy:
         z = y - y.max(-1, keepdims=True)
         e = xp.exp(z)
         total = e.sum(-1, keepdims=True)
-        losses = xp.log(total[..., 0]) * (1.0 if hard else t.sum(-1)) - (z * t).sum(-1)
-        w = weights(losses, ctx, mask, self.reduction)
-        p = e / total
-        dy = p - t if hard else p * t.sum(-1, keepdims=True) - t
-        return weighted_sum(losses, w, ctx), dy * columns(w)
+        w = columns(weights(y.shape[:-1], ctx, mask, self.reduction))
+        value = -weighted_sum((z - xp.log(total)) * t, w, ctx)
+        mass = 1.0 if hard else t.sum(-1, keepdims=True)
+        dy = e * (mass / total) - t
+        return value, dy * w
 
     def predict(self, y: Array, ctx: Context) -> Array:
         """p = softmax(y)."""

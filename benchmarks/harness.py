@@ -1,0 +1,122 @@
+"""Contestants in processes of their own, asked in turn, round after round; medians, spread, and ratios within a round.
+
+A shared machine is noisy: only what was measured in the same round is compared. A contestant is a function without
+arguments that prepares everything and returns `run(steps)`. It is named as `module:function`, so that its process imports
+nothing of the others.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+# What a machine may have pinned OpenBLAS to; its own choice of kernels is what people get.
+PINS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+@dataclass
+class Contestant:
+    """A process that waits to be asked.
+
+    Attributes:
+        label: what it is called in the table.
+        where: `module:function`.
+        absent: why it cannot take part, if it cannot.
+    """
+
+    label: str
+    where: str
+    process: subprocess.Popen[str]
+    absent: str = ""
+
+    def ask(self, seconds: float) -> float:
+        """Seconds per step, over about so many seconds."""
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(f"{seconds}\n")
+        self.process.stdin.flush()
+        return float(json.loads(self.process.stdout.readline())["per_step"])
+
+
+def start(label: str, where: str, threads: int) -> Contestant:
+    """Start a contestant and wait until it has warmed up."""
+    env = (
+        {k: v for k, v in os.environ.items() if k not in PINS}
+        | dict.fromkeys(POOLS, str(threads))
+        | {"JAX_PLATFORMS": "cpu", "BENCH_THREADS": str(threads)}
+    )
+    if threads == 1:
+        env["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    command = [sys.executable, "-m", "benchmarks.harness", where]
+    process = subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    told = json.loads(process.stdout.readline() or '{"absent": "its process ended"}')
+    return Contestant(label, where, process, told.get("absent", ""))
+
+
+def race(
+    contestants: Mapping[str, str], threads: int, rounds: int, seconds: float
+) -> tuple[dict[str, list[float]], dict[str, str]]:
+    """label -> seconds per step in every round; and label -> why it is absent."""
+    started = [start(label, where, threads) for label, where in contestants.items()]
+    present = [c for c in started if not c.absent]
+    times: dict[str, list[float]] = {c.label: [] for c in present}
+    try:
+        for _ in range(rounds):
+            for c in present:
+                times[c.label].append(c.ask(seconds))
+    finally:
+        for c in started:
+            c.process.kill()
+            c.process.wait()
+    return times, {c.label: c.absent for c in started if c.absent}
+
+
+def ratios(times: Mapping[str, Sequence[float]], label: str, reference: str) -> list[float]:
+    """time of `label` / time of `reference`, round by round."""
+    return [a / b for a, b in zip(times[label], times[reference], strict=True)]
+
+
+def summary(times: Mapping[str, Sequence[float]], reference: str) -> list[dict[str, Any]]:
+    """A row per contestant: median, 10 and 90 % quantiles, and the median ratio to the reference."""
+    rows = []
+    for label, seconds in times.items():
+        low, high = np.quantile(seconds, [0.1, 0.9])
+        ratio = median(ratios(times, label, reference))
+        rows.append({"contestant": label, "median": median(seconds), "low": low, "high": high, "ratio": ratio})
+    return rows
+
+
+def worker(where: str) -> None:
+    """The contestant's side: prepare, warm up, then answer every line with a measurement."""
+    module, _, function = where.partition(":")
+    try:
+        run = getattr(__import__(module, fromlist=[function]), function)()
+    except ImportError as error:
+        print(json.dumps({"absent": str(error)}), flush=True)
+        return
+    run(50)
+    began = time.perf_counter()
+    run(200)
+    per_step = (time.perf_counter() - began) / 200
+    print(json.dumps({"ready": True}), flush=True)
+    for line in sys.stdin:
+        steps = max(20, round(float(line) / per_step))
+        began = time.perf_counter()
+        run(steps)
+        per_step = (time.perf_counter() - began) / steps
+        print(json.dumps({"per_step": per_step}), flush=True)
+
+
+if __name__ == "__main__":
+    worker(sys.argv[1])

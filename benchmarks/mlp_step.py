@@ -1,0 +1,195 @@
+"""One training step of an MLP 64-128-64-10: batch 64, relu, softmax cross-entropy, Adam, float32, one thread each.
+
+Ours goes through the public trainer: batches are drawn anew in every epoch and gathered, and the gradient norm of every
+layer is kept at every step. The others get one fixed batch, and only one of them takes the norms.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+SIZES, BATCH, LR, N = (64, 128, 64, 10), 64, 1e-3, 1280
+THREADS = 1
+REFERENCE = "PyTorch eager, fused Adam"
+CONTESTANTS = {
+    "stackprop": "benchmarks.mlp_step:stackprop",
+    "PyTorch eager, default Adam": "benchmarks.mlp_step:torch_default",
+    REFERENCE: "benchmarks.mlp_step:torch_fused",
+    "PyTorch eager, fused Adam, layer norms": "benchmarks.mlp_step:torch_norms",
+    "JAX jit": "benchmarks.mlp_step:jax_jit",
+}
+Run = Callable[[int], None]
+
+
+def examples(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """x (n, 64) and labels (n,)."""
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((n, SIZES[0])), rng.integers(0, SIZES[-1], n)
+
+
+def learner(steps: int, **options: Any) -> Any:
+    """Our side of it: network, loss, optimizer, options."""
+    from framework import Head, Network, discovery
+    from framework.learner import Learner, TrainerOptions
+
+    get = discovery.load().get
+    layers: dict[str, Any] = {}
+    for i, units in enumerate(SIZES[1:], 1):
+        layers[f"dense{i}"] = get("layer", "dense")(units)
+        if i < len(SIZES) - 1:
+            layers[f"act{i}"] = get("layer", "activation")()
+    network = Network(layers, {"x": (SIZES[0],), "y": ()})
+    head = Head(get("loss", "softmax_cross_entropy")(), f"dense{len(SIZES) - 1}")
+    optimizer = get("optimizer", "adam")(lr=LR, epsilon="outside")
+    trainer = TrainerOptions(steps=steps, batch_size=BATCH, train_metrics=False, validate_every=10**9, **options)
+    return Learner(network, {"loss": head}, optimizer, get("schedule", "constant")(), trainer)
+
+
+def data() -> Any:
+    """A training split alone."""
+    from framework import Data, Field
+
+    x, y = examples(N)
+    return Data({"train": {"x": x, "y": y}}, {"x": Field("NF"), "y": Field("N", "label", SIZES[-1])})
+
+
+def stackprop() -> Run:
+    """The public trainer."""
+    from threadpoolctl import threadpool_limits
+
+    from framework.training import train
+
+    threadpool_limits(int(os.environ.get("BENCH_THREADS", "1")))
+    split = data()
+    return lambda steps: void(train([learner(steps)], [split], [0]))
+
+
+def void(_: Any) -> None:
+    """Throw a result away."""
+
+
+def torch_step(fused: bool, norms: bool) -> Run:
+    """PyTorch, as people write it."""
+    import torch
+
+    torch.set_num_threads(int(os.environ.get("BENCH_THREADS", "1")))
+    torch.manual_seed(0)
+    net = torch_net(torch)
+    x, y = (torch.from_numpy(a) for a in examples(BATCH))
+    x, loss_of = x.float(), torch.nn.functional.cross_entropy
+    optimizer = torch.optim.Adam(net.parameters(), lr=LR, fused=fused)
+    kept = []
+
+    def run(steps: int) -> None:
+        kept.clear()
+        for _ in range(steps):
+            optimizer.zero_grad()
+            loss_of(net(x), y).backward()
+            if norms:
+                kept.append(layer_norms(torch, net))
+            optimizer.step()
+
+    return run
+
+
+def torch_net(torch: Any) -> Any:
+    """The same network."""
+    parts = []
+    for i, (a, b) in enumerate(pairwise(SIZES)):
+        parts += [torch.nn.Linear(a, b), *([torch.nn.ReLU()] if i < len(SIZES) - 2 else [])]
+    return torch.nn.Sequential(*parts)
+
+
+def layer_norms(torch: Any, net: Any) -> Any:
+    """The norm of every layer's gradient, and of all of it, left on the device."""
+    grads = [[p.grad for p in layer.parameters()] for layer in net if isinstance(layer, torch.nn.Linear)]
+    each = torch.stack([torch.linalg.vector_norm(torch.cat([g.flatten() for g in layer])) for layer in grads])
+    return torch.cat([each, torch.linalg.vector_norm(each)[None]])
+
+
+def torch_default() -> Run:
+    """torch.optim.Adam as it comes."""
+    return torch_step(fused=False, norms=False)
+
+
+def torch_fused() -> Run:
+    """torch.optim.Adam(fused=True)."""
+    return torch_step(fused=True, norms=False)
+
+
+def torch_norms() -> Run:
+    """With the norms that ours always records."""
+    return torch_step(fused=True, norms=True)
+
+
+def jax_jit() -> Run:
+    """The whole step compiled."""
+    import jax
+    import jax.numpy as jnp
+
+    x, y = examples(BATCH)
+    x, y, rng = jnp.asarray(x, jnp.float32), jnp.asarray(y), np.random.default_rng(1)
+    p = [(jnp.asarray(rng.standard_normal(s) / s[0] ** 0.5, jnp.float32), jnp.zeros(s[1])) for s in pairwise(SIZES)]
+
+    def loss(p: Any) -> Any:
+        h = x
+        for i, (W, b) in enumerate(p):
+            h = h @ W + b
+            h = jnp.maximum(h, 0) if i < len(p) - 1 else h
+        return -jnp.take_along_axis(jax.nn.log_softmax(h), y[:, None], 1).mean()
+
+    def step(p: Any, m: Any, v: Any, t: Any) -> Any:
+        value, g = jax.value_and_grad(loss)(p)
+        t, each = t + 1, jax.tree.map
+        m = each(lambda m, g: 0.9 * m + 0.1 * g, m, g)
+        v = each(lambda v, g: 0.999 * v + 0.001 * g * g, v, g)
+        c1, c2 = 1 - 0.9**t, 1 - 0.999**t
+        p = each(lambda p, m, v: p - LR * (m / c1) / (jnp.sqrt(v / c2) + 1e-8), p, m, v)
+        return p, m, v, t, value
+
+    zeros = jax.tree.map(jnp.zeros_like, p)
+    state, compiled = [p, zeros, zeros, jnp.zeros(())], jax.jit(step)
+
+    def run(steps: int) -> None:
+        for _ in range(steps):
+            *state[:], value = compiled(*state)
+        value.block_until_ready()
+
+    return run
+
+
+def verify() -> str:
+    """Our gradients against PyTorch's, in float64 and float32.
+
+    Raises:
+        AssertionError: they differ by more than rounding.
+    """
+    import torch
+
+    from framework import Context
+    from framework.heads import total_loss
+
+    worst = {}
+    for name, dtype, limit in (("float64", torch.float64, 1e-12), ("float32", torch.float32, 1e-5)):
+        ours, net = learner(1), torch_net(torch).to(dtype)
+        x, y = examples(BATCH)
+        tensors, _ = ours.network.init(0)
+        arena = ours.network.arena(tensors)
+        w = arena.fill([tensors], name)
+        linear = [layer for layer in net if isinstance(layer, torch.nn.Linear)]
+        for layer, p in zip(linear, arena.views(w).values(), strict=True):
+            p["W"][0], p["b"][0] = layer.weight.detach().T.numpy(), layer.bias.detach().numpy()
+        torch.nn.functional.cross_entropy(net(torch.from_numpy(x).to(dtype)), torch.from_numpy(y)).backward()
+        ctx = Context(replicas=(1,), batch={"x": x[None].astype(name), "y": y[None]})
+        values, caches = ours.network.forward(arena.views(w), ctx)
+        g = np.zeros((1, arena.P), name)
+        ours.network.backward(arena.views(w), caches, total_loss(ours.heads, values, ctx)[1], arena.views(g), ctx)
+        theirs = np.concatenate([np.concatenate([k.weight.grad.T.numpy().ravel(), k.bias.grad.numpy()]) for k in linear])
+        worst[name] = float(np.abs(g[0] - theirs).max() / np.abs(theirs).max())
+        assert worst[name] < limit, f"gradients differ from PyTorch's by {worst[name]:.1e} in {name}"
+    return "gradients equal PyTorch's to " + " and ".join(f"{value:.0e} in {name}" for name, value in worst.items())

@@ -1,0 +1,39 @@
+"""What recording costs: steps of `mlp_step` with and without `metrics.jsonl` (loss and layer norms at every step)."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from benchmarks.mlp_step import Run, data, learner, void
+
+THREADS = 1
+REFERENCE = "training alone"
+CONTESTANTS = {REFERENCE: "benchmarks.recording:alone", "training and recording": "benchmarks.recording:recorded"}
+
+
+def alone() -> Run:
+    """Nobody watches."""
+    return training(record=False)
+
+
+def recorded() -> Run:
+    """A run folder is written."""
+    return training(record=True)
+
+
+def training(record: bool) -> Run:
+    """The public trainer, with or without a recorder."""
+    from framework.recording import Recorder
+    from framework.training import train
+
+    split = data()
+
+    def run(steps: int) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            observers = [Recorder(Path(folder), steps, 1)] if record else []
+            void(train([learner(steps)], [split], [0], observers=observers))
+            for observer in observers:
+                observer.close()
+
+    return run
