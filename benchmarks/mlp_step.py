@@ -37,7 +37,7 @@ def learner(steps: int, **options: Any) -> Any:
     from framework import Head, Network, discovery
     from framework.learner import Learner, TrainerOptions
 
-    get = discovery.load().get
+    get = discovery.discover().get
     layers: dict[str, Any] = {}
     for i, units in enumerate(SIZES[1:], 1):
         layers[f"dense{i}"] = get("layer", "dense")(units)

@@ -4,7 +4,7 @@ from framework.arrays import Array, T, array_module, to_host
 from framework.components import Activation, Initializer, Loss, Params, Shape, option
 from framework.context import Context
 from framework.data import Data, Field, split_at_random
-from framework.discovery import load, registered
+from framework.discovery import discover, registered
 from framework.heads import Head
 from framework.hooks import hookimpl
 from framework.network import Network, Node
@@ -27,9 +27,9 @@ __all__ = [
     "Shape",
     "T",
     "array_module",
+    "discover",
     "generator",
     "hookimpl",
-    "load",
     "option",
     "registered",
     "split_at_random",

@@ -9,7 +9,7 @@ from typing import Any
 from framework.components import Shape
 from framework.config import ConfigError, HeadSettings, Settings
 from framework.data import Data, Field
-from framework.discovery import load
+from framework.discovery import discover
 from framework.heads import Head
 from framework.learner import Learner
 from framework.measuring import Measure
@@ -87,9 +87,9 @@ def _head(name: str, head: HeadSettings, nodes: Mapping[str, Node], data: Data) 
     if loss == "auto":
         if kind not in LOSSES:
             raise ConfigError(f"heads.{name}.type: auto needs a target that is real or a label; name a loss")
-        loss = load().get("loss", LOSSES[kind])()
+        loss = discover().get("loss", LOSSES[kind])()
     if kind and not accepts(loss, kind):
-        fitting = [n for n in load().names("loss") if accepts(load().get("loss", n), kind)]
+        fitting = [n for n in discover().names("loss") if accepts(discover().get("loss", n), kind)]
         raise ConfigError(
             f"loss: {type(loss).__name__} takes targets of kind {' or '.join(loss.targets)}, and '{head.target}' is {kind}; "
             f"losses for it are {', '.join(fitting)}"
@@ -147,7 +147,9 @@ def _measures(settings: Settings, heads: Mapping[str, Head], data: Data) -> dict
     out = {}
     for name, head in heads.items():
         if head.target and data.fields[head.target].kind == "label":
-            out["accuracy" if len(heads) == 1 else f"{name}/accuracy"] = Measure(load().get("metric", "accuracy")(), name)
+            out["accuracy" if len(heads) == 1 else f"{name}/accuracy"] = Measure(
+                discover().get("metric", "accuracy")(), name
+            )
     return out
 
 

@@ -20,7 +20,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from framework.config import COMPONENT_GROUPS, ConfigError, Settings, judge
-from framework.discovery import load
+from framework.discovery import discover
 from framework.judging import declared
 from framework.registry import nearest
 
@@ -45,7 +45,7 @@ def base() -> Any:
 
 def preset(kind: str, name: str) -> dict[str, Any]:
     """A component's name with its plain defaults."""
-    spec = declared(load().get(kind, name))
+    spec = declared(discover().get(kind, name))
     plain = {key: f.default for key, (_, f) in spec.items() if isinstance(f.default, int | float | str | None)}
     return {"type": name, **plain}
 
@@ -73,13 +73,13 @@ class RegistrySource(ConfigSource):
 
     def is_config(self, config_path: str) -> bool:
         kind, _, name = config_path.removesuffix(".yaml").rpartition("/")
-        return (kind, name) == ("", "base") or (kind in COMPONENT_GROUPS and name in load().names(kind))
+        return (kind, name) == ("", "base") or (kind in COMPONENT_GROUPS and name in discover().names(kind))
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
         if config_path == "":
             return [] if results_filter == ObjectType.CONFIG else sorted(COMPONENT_GROUPS)
         known = config_path in COMPONENT_GROUPS and results_filter != ObjectType.GROUP
-        return load().names(config_path) if known else []
+        return discover().names(config_path) if known else []
 
 
 class StackpropSearchPath(SearchPathPlugin):
@@ -109,7 +109,7 @@ def settings_of(cfg: Any) -> Settings:
         ConfigError: with one line for every fault.
     """
     tree = OmegaConf.to_container(_task(cfg), resolve=True)
-    return judge(tree, load())  # type: ignore[arg-type]
+    return judge(tree, discover())  # type: ignore[arg-type]
 
 
 def compose(overrides: list[str]) -> Settings:

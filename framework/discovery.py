@@ -16,7 +16,7 @@ GROUP = "stackprop"
 
 
 @functools.cache
-def load() -> Registry:
+def discover() -> Registry:
     """The registry of everything installed. A plugin that fails costs only itself; `registry.problems` says why."""
     return registry_of(entry_points(group=GROUP))
 
@@ -68,4 +68,4 @@ def registered(kind: str, name: str, *, help: str = "") -> Any:
     Its value comes from the configuration group `kind` where a configuration says nothing, and is the registered
     component `name` where a class is built in Python without one.
     """
-    return option(lambda: load().get(kind, name)(), group=kind, help=help)
+    return option(lambda: discover().get(kind, name)(), group=kind, help=help)

@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from framework.config import ConfigError, Settings, judge
-from framework.discovery import load
+from framework.discovery import discover
 
 
 def settings_of_run(folder: Path) -> Settings:
@@ -20,4 +20,4 @@ def settings_of_run(folder: Path) -> Settings:
         tree = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(f"{folder}/config.yaml: it cannot be read ({type(error).__name__})") from error
-    return judge(tree, load())
+    return judge(tree, discover())

@@ -2,10 +2,10 @@
 
 import pytest
 
-from framework import load
+from framework import discover
 from framework.testing import all_checks
 
-CHECKS = list(all_checks(load()))
+CHECKS = list(all_checks(discover()))
 
 
 @pytest.mark.parametrize("check", [check for _, check in CHECKS], ids=[f"{name}-{check.name}" for name, check in CHECKS])
@@ -14,4 +14,4 @@ def test_conformance(check):
 
 
 def test_every_built_in_plugin_loads():
-    assert load().problems == []
+    assert discover().problems == []

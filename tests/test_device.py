@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from framework import Head, Network, generator, load
+from framework import Head, Network, discover, generator
 from framework.arrays import DeviceError, array_module, gpu_module
 from framework.learner import Learner, TrainerOptions
 from framework.measuring import Measure
@@ -11,7 +11,7 @@ from framework.stopping import EarlyStopping
 from framework.testing.double import Double, HostDeviceMixError
 from framework.training import train
 
-get = load().get
+get = discover().get
 DATA = get("dataset", "spirals")(n=30).load(generator(0, "dataset"))
 
 
@@ -50,7 +50,7 @@ def test_the_double_refuses_what_cupy_refuses():
     assert xp.to_host == 2
 
 
-@pytest.mark.parametrize("optimizer", load().names("optimizer"))
+@pytest.mark.parametrize("optimizer", discover().names("optimizer"))
 @pytest.mark.parametrize("options", [{}, {"batch_size": "all"}, {"accumulate": 2, "batch_size": 8}])
 def test_a_stack_trains_on_a_device_as_on_the_host(optimizer, options):
     stack = [learner(optimizer, lr, keep, **options) for lr, keep in ((0.01, 0.8), (0.02, 0.7), (0.03, 0.9))]

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from framework import load
+from framework import discover
 from framework.config import ConfigError, judge
 from framework.learner import TrainerOptions
 from framework.recording import Tracking
@@ -31,7 +31,7 @@ def judged(changes="{}", text=MINIMAL):
         for part in path:
             node = node.setdefault(part, {})
         node[last] = value
-    return judge(tree, load())
+    return judge(tree, discover())
 
 
 def messages(changes):

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from framework.arrays import DeviceError, gpu_module
-from framework.discovery import load
+from framework.discovery import discover
 from framework.refilling import end_lost, refill
 from framework.runs import all_runs, runs_dir
 
@@ -25,10 +25,10 @@ def main(arguments: Sequence[str]) -> int:
         print(line)
     print(f"cpu       {os.cpu_count()} cores")
     print(f"gpu       {_gpu()}")
-    for problem in load().problems:
+    for problem in discover().problems:
         print(f"plugin    {problem}", file=sys.stderr)
     print(f"runs      {runs.resolve()}: {sum(1 for _ in all_runs(runs))}")
-    return max(1 if load().problems else 0, _store(runs))
+    return max(1 if discover().problems else 0, _store(runs))
 
 
 def _versions() -> Iterator[str]:

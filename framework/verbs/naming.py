@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from framework.config import ConfigError
-from framework.discovery import load
+from framework.discovery import discover
 from framework.registry import nearest
 
 
@@ -15,7 +15,7 @@ def find(word: str) -> tuple[str, str, Any]:
     Raises:
         ConfigError: no component has that name, or several have.
     """
-    entries = load().entries
+    entries = discover().entries
     kind, _, name = word.rpartition("/")
     kinds = [k for k in entries if name in entries[k] and kind in ("", k)]
     if len(kinds) == 1:

@@ -6,13 +6,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 
-from framework.discovery import load
+from framework.discovery import discover
 
 
 def main(arguments: Sequence[str]) -> int:
     """Print every component with the package and distribution that brought it; problems go to standard error."""
     found = packages_distributions()
-    registry = load()
+    registry = discover()
     for kind, entries in registry.entries.items():
         for name, entry in sorted(entries.items()):
             print(f"{kind:13} {name:24} {entry.provider:26} {_distribution(entry.provider, found)}".rstrip())
