@@ -1,22 +1,36 @@
 """The core of stackprop: protocols and runners. Importing it brings in NumPy and pluggy, and no more."""
 
+from typing import Any
+
 from framework.arrays import Array, T, array_module, to_host
 from framework.components import Activation, Initializer, Loss, Params, Shape, option
 from framework.context import Context
-from framework.data import Data, Field, split_at_random
+from framework.data import Data, DataError, Encoding, Field, split_at_random
 from framework.discovery import discover, registered
 from framework.heads import Head
 from framework.hooks import hookimpl
 from framework.network import Network, Node
+from framework.registry import nearest
 from framework.stacking import stack, take
 from framework.streams import generator
 
 __version__ = "0.1.0"
+
+
+def load(run: str) -> Any:
+    """The trained network of a recorded run: `load("last").predict(x)`; see `framework.restoring.load`."""
+    from framework.restoring import load as restored  # YAML and all that reads a configuration, only when asked for
+
+    return restored(run)
+
+
 __all__ = [
     "Activation",
     "Array",
     "Context",
     "Data",
+    "DataError",
+    "Encoding",
     "Field",
     "Head",
     "Initializer",
@@ -30,6 +44,8 @@ __all__ = [
     "discover",
     "generator",
     "hookimpl",
+    "load",
+    "nearest",
     "option",
     "registered",
     "split_at_random",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 import secrets
+import shlex
 import signal
 import sys
 import threading
@@ -41,6 +42,7 @@ def guarded(work: Callable[[], int]) -> int:
     from omegaconf.errors import OmegaConfBaseException
 
     from framework.config import ConfigError
+    from framework.data import DataError
     from framework.experiment import RunFailed
 
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
@@ -48,7 +50,7 @@ def guarded(work: Callable[[], int]) -> int:
     before = _raise_on_sigterm()
     try:
         return work()
-    except (HydraException, OmegaConfBaseException, ConfigError) as error:
+    except (HydraException, OmegaConfBaseException, ConfigError, DataError) as error:
         if wants_traceback:
             raise
         return wrong(in_words(error))
@@ -129,7 +131,8 @@ def _place() -> Any:
     hydra = HydraConfig.get()
     folder, overrides = Path(hydra.runtime.output_dir), list(hydra.overrides.task)
     tags = {"sweep": Path(hydra.sweep.dir).name, "sweep.overrides": ",".join(overrides)} if _of_many() else {}
-    return Place(folder, Path(os.environ["STACKPROP_RUNS"]), run_name(overrides) or folder.name, tags)
+    command = " ".join(map(shlex.quote, ["stackprop", *overrides]))
+    return Place(folder, Path(os.environ["STACKPROP_RUNS"]), run_name(overrides) or folder.name, tags, command)
 
 
 def run_name(overrides: Sequence[str]) -> str:

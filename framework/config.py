@@ -12,6 +12,7 @@ from framework.learner import TrainerOptions
 from framework.network import Node
 from framework.recording import Tracking
 from framework.registry import Registry, nearest
+from framework.scaling import How
 
 Auto = Literal["auto"]
 
@@ -38,6 +39,7 @@ class Settings:
 
     dataset: Dataset
     dataset_seed: int
+    dataset_scale: How
     nodes: Mapping[str, Node]
     heads: Mapping[str, HeadSettings]
     metrics: Mapping[str, tuple[Metric, str | None]] | Auto
@@ -70,6 +72,7 @@ def judge(tree: Mapping[str, Any], registry: Registry) -> Settings:
     dataset = dict(_mapping(j, tree.get("dataset"), "dataset"))
     values = {
         "dataset_seed": j.value(int, dataset.pop("seed", 0), "dataset.seed"),
+        "dataset_scale": j.value(How, dataset.pop("scale", "none"), "dataset.scale"),
         "dataset": j.component("dataset", dataset, "dataset"),
         "nodes": _nodes(j, _mapping(j, tree.get("model"), "model")),
         "heads": _heads(j, tree),

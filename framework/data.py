@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from pathlib import Path
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 
@@ -15,6 +16,10 @@ from framework.streams import Key, generator
 Kind = Literal["real", "id", "label", "mask"]
 Split = Literal["train", "val", "test"]
 AXES = ("N", "NF", "NCHW", "NT", "NTF")
+
+
+class DataError(ValueError):
+    """A file of data cannot be used; the message names the file, the place in it, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,26 @@ class Field:
         return self.axes.startswith("NT")
 
 
+class Encoding(Protocol):
+    """How the rows of a file became the fields of a data set: what a trained network needs to read a new file.
+
+    Plain values of it go into JSON with the data set's name in the registry as `type`; the data set's class turns them back
+    with its class method `encoding_from_json(told)`.
+    """
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, {"type": ..., ...}."""
+        ...
+
+    def read(self, path: str | Path, with_target: bool) -> dict[str, np.ndarray]:
+        """field -> array (n, ...) of a new file's rows, in the file's order; the targets only if asked for.
+
+        Raises:
+            DataError: the file cannot be read, or holds what the training data did not.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Data:
     """A loaded data set.
@@ -59,6 +84,8 @@ class Data:
         f: the true function x -> y without noise, where it is known.
         sigma: the standard deviation of the noise on y, where it is known.
         names: the names of the classes, where there are any.
+        name: what the data set is called.
+        encoding: how new files are read, where the data came from a file.
     """
 
     splits: Mapping[str, Mapping[str, np.ndarray]]
@@ -66,6 +93,8 @@ class Data:
     f: Any = None
     sigma: float | None = None
     names: Sequence[str] = field(default=())
+    name: str = ""
+    encoding: Encoding | None = None
 
     def shapes(self) -> dict[str, Shape]:
         """field -> shape without N."""

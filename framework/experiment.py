@@ -6,10 +6,11 @@ import math
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from framework import artifacts, model
 from framework.arrays import DeviceError, array_module
 from framework.assembling import assemble
 from framework.config import ConfigError, Settings
@@ -77,7 +78,7 @@ def prepare(settings: Settings) -> Experiment:
         xp = array_module(settings.device)
     except DeviceError as error:
         raise ConfigError(f"device: {settings.device!r} cannot be used here: {error}") from error
-    data = load_data(settings)
+    data = replace(load_data(settings), name=settings.tree["dataset"]["type"])
     learner = assemble(settings, data)
     return Experiment(settings, xp, data, learner, *expected(settings, data))
 
@@ -115,10 +116,21 @@ def run(experiment: Experiment, place: Place, observers: Sequence[Observer] = ()
         raise RunFailed(f"{type(error).__name__}: {error} (traceback in {place.folder}/traceback.txt)") from error
     failed = outcome.status == "diverged" and settings.trainer.on_divergence == "fail"
     reason = f"{outcome.reason} at step {outcome.step}" if outcome.status == "diverged" else outcome.reason
+    if not failed:
+        _leave(record, experiment, outcome)
     record.end(outcome.status, reason, "FAILED" if failed else "FINISHED", outcome.metrics)
     if failed:
         raise RunFailed(f"diverged: {reason} (trainer.on_divergence=record makes this a result)")
     return Result(outcome.status, reason, outcome.metrics, time.perf_counter() - started, outcome, place.folder)
+
+
+def _leave(record: Record, experiment: Experiment, outcome: Outcome) -> None:
+    """Model, figures and note, for a single run; the jobs of a sweep leave the model alone."""
+    place = record.place
+    record.recorder.flush()
+    model.save(place.folder, outcome.weights, experiment.data)
+    if "sweep" not in place.tags:
+        artifacts.leave(place.folder, record.tracked, experiment.data, outcome.metrics, place.command or place.name)
 
 
 def expected(settings: Settings, data: Data) -> tuple[int, int]:

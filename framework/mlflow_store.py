@@ -111,9 +111,9 @@ class TrackedRun:
             metrics = [Metric(name, value, when, step) for name, value, step, when in waiting[at : at + BATCH]]
             self._try(self.client.log_batch, self.run_id, metrics=metrics)
 
-    def artifact(self, path: Path) -> None:
+    def artifact(self, path: Path, folder: str | None = None) -> None:
         """Keep a file with the run."""
-        self._try(self.client.log_artifact, self.run_id, str(path))
+        self._try(self.client.log_artifact, self.run_id, str(path), folder)
 
     def tag(self, key: str, value: str) -> None:
         """Set a tag."""

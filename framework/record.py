@@ -35,12 +35,14 @@ class Place:
         runs: the folder of all runs, with the tracking store.
         name: what the run is called in the UI.
         tags: the sweep it belongs to.
+        command: what repeats it.
     """
 
     folder: Path
     runs: Path
     name: str
     tags: Mapping[str, str] = field(default_factory=dict)
+    command: str = ""
 
 
 class Record:
@@ -80,6 +82,7 @@ class Record:
         text = yaml.safe_dump(self.settings.tree, sort_keys=False, allow_unicode=True)
         (self.place.folder / "config.yaml").write_text(text, encoding="utf-8")
         told = {"status": "running", "started": time.time(), "name": self.place.name, "tags": dict(self.place.tags)}
+        told |= {"command": self.place.command}
         return {**told, "config_hash": config_hash(self.settings.tree), "version": framework.__version__, "pid": os.getpid()}
 
     def _tracked(self) -> TrackedRun | None:

@@ -102,12 +102,12 @@ class Recorder:
     def measured(self, member: int, step: int, values: Mapping[str, float]) -> None:
         """Append a line of measured values."""
         self._write(json.dumps({"step": step, **{k: _word(v) for k, v in values.items()}}) + "\n")
-        self._flush()
+        self.flush()
         self._feed_measured(step, values)
 
     def ended(self, outcome: Any = None) -> None:
         """The last point of every series, if it was left out."""
-        self._flush()
+        self.flush()
         if self.sink is None:
             return
         if self.per_step.last is not None:
@@ -158,9 +158,9 @@ class Recorder:
     def _write(self, text: str) -> None:
         self.pending += text.encode()
         if len(self.pending) > FLUSH_BYTES and not self.complained:
-            self._flush()
+            self.flush()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         """Write what waits; on a full disk keep the rest, and say so once."""
         try:
             while self.pending:
@@ -177,7 +177,7 @@ class Recorder:
         Raises:
             OSError: there is no room.
         """
-        self._flush()
+        self.flush()
         if self.pending:
             raise OSError(f"{self.path} could not be written")
         os.fsync(self.file)

@@ -23,10 +23,11 @@ def main(arguments: Sequence[str]) -> int:
         raise ConfigError(f"{folder}: the run has ended ({state['status']}); there is nothing to resume")
     if not (folder / "checkpoint.npz").exists():
         raise ConfigError(f"{folder}: there is no checkpoint; trainer.checkpoint_every=N writes one every N steps")
+    place = Place(folder, store_dir(folder), state["name"], state["tags"], state.get("command", ""))
     experiment = prepare(settings_of_run(folder))
     display = Display(experiment.steps)
     try:
-        result = run(experiment, Place(folder, store_dir(folder), state["name"], state["tags"]), [display], resume=True)
+        result = run(experiment, place, [display], resume=True)
     finally:
         display.close()
     report(result, tracked=experiment.settings.tracking.type == "mlflow")

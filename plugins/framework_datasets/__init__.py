@@ -1,8 +1,10 @@
-"""Data that comes with the framework, or is drawn by it."""
+"""Data from your own files, data that comes with the framework, and data that is drawn by it."""
 
 from framework import hookimpl
 from framework.hooks import Register
+from framework_datasets.csv import Csv
 from framework_datasets.digits import Digits
+from framework_datasets.npz import Npz
 from framework_datasets.sine import Sine
 from framework_datasets.spirals import Spirals
 from framework_datasets.xor import Xor
@@ -10,7 +12,9 @@ from framework_datasets.xor import Xor
 
 @hookimpl
 def register_datasets(register: Register) -> None:
+    register("csv", Csv)
     register("digits", Digits)
+    register("npz", Npz)
     register("sine", Sine)
     register("spirals", Spirals)
     register("xor", Xor)

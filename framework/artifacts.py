@@ -1,0 +1,105 @@
+"""What a finished run leaves behind besides its numbers: model, figures, a note on its page."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from framework import figures, model
+from framework.data import Data
+from framework.mlflow_store import TrackedRun
+
+MODEL_FILES = (model.WEIGHTS, model.ABOUT, "config.yaml")
+
+
+def leave(folder: Path, tracked: TrackedRun | None, data: Data, metrics: Mapping[str, float], note: str) -> None:
+    """Draw figures and hand everything to the tracking store; what fails is said, and costs nothing else."""
+    drawn = _try("figures", lambda: figures.draw(folder)) or []
+    if tracked is None or tracked.lost:
+        return
+    for path in drawn:
+        tracked.artifact(path, "figures")
+    _try("the data set's description", lambda: describe_data(tracked, data))
+    _try("the model", lambda: log_model(tracked, folder, data))
+    tracked.tag("mlflow.note.content", page(note, metrics))
+
+
+def _try(what: str, action: Callable[[], Any]) -> Any:
+    try:
+        return action()
+    except Exception as error:  # a finished training is worth more than its pictures
+        print(f"stackprop: {what} could not be made: {type(error).__name__}: {error}", file=sys.stderr)
+        return None
+
+
+def page(note: str, metrics: Mapping[str, float]) -> str:
+    """Markdown for the run's page: how to repeat it, and what came out."""
+    rows = "\n".join(f"| {name} | {value:.5g} |" for name, value in metrics.items())
+    return f"    {note}\n\n| metric | value |\n|---|---|\n{rows}\n"
+
+
+def describe_data(tracked: TrackedRun, data: Data) -> None:
+    """Tell MLflow what the run was trained on."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    digest = hashlib.sha256()
+    for split in data.splits.values():
+        for a in split.values():
+            digest.update(np.ascontiguousarray(a).tobytes())
+    counts = {split: len(next(iter(fields.values()))) for split, fields in data.splits.items()}
+    fields = {name: f"{f.axes} {f.kind}" + (f" of {f.size}" if f.size else "") for name, f in data.fields.items()}
+    told = Dataset(
+        name=data.name or "data",
+        digest=digest.hexdigest()[:16],
+        source_type="stackprop",
+        source=json.dumps({"dataset": data.name}),
+        schema=json.dumps(fields),
+        profile=json.dumps(counts),
+    )
+    tracked.client.log_inputs(tracked.run_id, [DatasetInput(told, [InputTag("mlflow.data.context", "training")])])
+
+
+def log_model(tracked: TrackedRun, folder: Path, data: Data) -> None:
+    """Log the model from code, with a signature and without pickle."""
+    import mlflow
+    from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+
+    client, run = tracked.client, tracked.client.get_run(tracked.run_id)
+    logged = client.create_logged_model(run.info.experiment_id, name="model", source_run_id=tracked.run_id)
+    with tempfile.TemporaryDirectory() as temporary:
+        files, to = Path(temporary) / "run", Path(temporary) / "model"
+        files.mkdir()
+        for name in MODEL_FILES:
+            shutil.copy(folder / name, files)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # MLflow would like an example of the input in every model
+            mlflow.pyfunc.save_model(
+                to,
+                python_model=str(Path(__file__).with_name("serving.py")),
+                artifacts={"run": str(files)},
+                signature=signature(data),
+                pip_requirements=["stackprop"],
+            )
+        client.log_model_artifacts(logged.model_id, str(to))
+    client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
+    client.log_outputs(tracked.run_id, [LoggedModelOutput(logged.model_id, step=0)])
+
+
+def signature(data: Data) -> Any:
+    """The first field as a tensor; the length of a sequence is open, as is the number of examples."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    name = next(iter(data.fields))
+    shape = tuple(-1 if size is None else size for size in data.shapes()[name])
+    kind = np.dtype(np.float64 if data.fields[name].kind == "real" else np.int64)
+    return ModelSignature(inputs=Schema([TensorSpec(kind, (-1, *shape))]))

@@ -1,0 +1,41 @@
+"""Examples for a trained network from a file: as its training data were encoded, or arrays from `.npz` and `.npy`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from framework.data import DataError
+from framework.model import Model
+
+
+def read_fields(model: Model, path: str, with_target: bool) -> dict[str, np.ndarray]:
+    """field -> array (n, ...).
+
+    Raises:
+        DataError: the file cannot be read, or does not hold what the network needs.
+    """
+    if model.about.encoding is not None:
+        return model.about.encoding.read(path, with_target)
+    needed = [name for name in model.about.fields if with_target or name not in model.targets]
+    try:
+        found = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{path}: no .npz or .npy file ({error})") from error
+    if isinstance(found, np.ndarray):
+        found = {needed[0]: found}
+    missing = [name for name in needed if name not in found]
+    if missing:
+        raise DataError(f"{path}: it holds no '{missing[0]}'; the network needs {', '.join(needed)}")
+    fields = {name: np.asarray(found[name]) for name in needed}
+    for name, shape in model.about.shapes().items():
+        if name in fields and not _fits(fields[name].shape[1:], shape):
+            raise DataError(
+                f"{Path(path).name}: '{name}' has shape {fields[name].shape}, not (n, {', '.join(map(str, shape))})"
+            )
+    return fields
+
+
+def _fits(given: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+    return len(given) == len(wanted) and all(w is None or g == w for g, w in zip(given, wanted, strict=True))

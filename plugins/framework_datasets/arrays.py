@@ -1,0 +1,105 @@
+"""Arrays of an npz file become numbers or labels; what cannot is named with its index."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from framework import DataError
+from framework_datasets.files import existing, unreadable
+from framework_datasets.table import near
+
+
+@dataclass(frozen=True)
+class Archive:
+    """An open npz file; messages call it by `path`."""
+
+    path: str
+    file: Any
+
+    @property
+    def names(self) -> list[str]:
+        """The arrays in it."""
+        return list(self.file.files)
+
+    def get(self, name: str) -> np.ndarray:
+        """
+        Raises:
+            DataError: there is no such array, or it holds Python objects, or it is damaged.
+        """
+        if name not in self.names:
+            raise DataError(f"{self.path}: no array '{name}'{near(name, self.names)}")
+        try:
+            a = self.file[name]
+        except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
+            objects = "Object arrays" in str(error)
+            what = "holds Python objects; save an array of numbers" if objects else f"cannot be read ({error})"
+            raise DataError(f"{self.path}: array '{name}' {what}") from error
+        if not isinstance(a, np.ndarray):
+            raise DataError(f"{self.path}: '{name}' is no array; write the file with numpy.savez")
+        return a
+
+
+@contextmanager
+def opened(path: str | Path) -> Iterator[Archive]:
+    """An npz file, from which nothing but arrays of numbers is taken.
+
+    Raises:
+        DataError: it cannot be read, or is something else.
+    """
+    at = existing(path)
+    try:
+        file = np.load(at, allow_pickle=False)
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path}: this is no npz file; numpy.savez writes one, and dataset=csv reads tables") from error
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if isinstance(file, np.ndarray):
+        raise DataError(f"{path}: this is one array (npy); numpy.savez('{at.stem}.npz', x=..., y=...) keeps two")
+    with file:
+        yield Archive(str(path), file)
+
+
+def place(name: str, index: Any) -> str:
+    """`x[3, 2]`: where a value stands, counted from 0, rows first."""
+    return f"{name}[{', '.join(str(int(i)) for i in np.atleast_1d(index))}] (counted from 0)"
+
+
+def real(path: str, name: str, a: np.ndarray) -> np.ndarray:
+    """The same numbers in float64.
+
+    Raises:
+        DataError: they are no real numbers, or there are none, or one is NaN or inf.
+    """
+    if a.dtype.kind not in "biuf":
+        raise DataError(f"{path}: array '{name}' holds {a.dtype}, not real numbers")
+    if not a.size:
+        raise DataError(f"{path}: array '{name}' is empty; its shape is {a.shape}")
+    a = a.astype(float)
+    broken = np.argwhere(~np.isfinite(a))
+    if len(broken):
+        first = tuple(broken[0])
+        more = f", and {len(broken) - 1} more are not finite" if len(broken) > 1 else ""
+        raise DataError(f"{path}: {place(name, first)} is {a[first]}{more}; leave out such rows")
+    return a
+
+
+def labels(path: str, name: str, a: np.ndarray) -> np.ndarray:
+    """(n,) int64, from 0 on.
+
+    Raises:
+        DataError: a label is no whole number, or negative.
+    """
+    numbers = real(path, name, a)
+    for broken, what in ((numbers != np.round(numbers), "no whole number"), (numbers < 0, "negative")):
+        if broken.any():
+            row = int(np.argmax(broken))
+            raise DataError(f"{path}: {place(name, row)} is {a[row]}: a label may not be {what}; classes count from 0 on")
+    return numbers.astype(np.int64)

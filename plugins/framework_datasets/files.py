@@ -1,0 +1,65 @@
+"""A path that a person gave becomes a file that can be opened, or a message."""
+
+from __future__ import annotations
+
+import atexit
+import difflib
+import functools
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from framework import DataError
+
+
+def existing(path: str | Path) -> Path:
+    """The file at a path; `~` is the home folder, a relative path begins at the current one.
+
+    Raises:
+        DataError: it is missing (the nearest name in its folder is offered), a folder, or empty.
+    """
+    at = Path(os.path.expanduser(path))
+    try:
+        if at.is_dir():
+            raise DataError(f"{path}: this is a folder; name a file in it{_contents(at)}")
+        if not at.exists():
+            raise DataError(f"{path}: there is no such file{_near(at)}")
+        if at.is_file() and at.stat().st_size == 0:
+            raise DataError(f"{path}: the file is empty")
+    except OSError as error:
+        raise unreadable(path, error) from error
+    return at
+
+
+def unreadable(path: str | Path, error: OSError) -> DataError:
+    """What the system says about a file, as a DataError."""
+    return DataError(f"{path}: it cannot be read ({error.strerror or error})")
+
+
+def _near(at: Path) -> str:
+    folder = at.parent.resolve()
+    if not folder.is_dir():
+        return f"; there is no folder {folder} either"
+    close = difflib.get_close_matches(at.name, os.listdir(folder), 1)
+    return f" in {folder}" + (f"; did you mean '{close[0]}'?" if close else _contents(folder))
+
+
+def _contents(folder: Path, most: int = 8) -> str:
+    files = sorted(p.name for p in folder.iterdir() if p.suffix in (".csv", ".tsv", ".txt", ".npz"))
+    more = ", ..." if len(files) > most else ""
+    return f" (there are: {', '.join(files[:most])}{more})" if files else ""
+
+
+def sample(name: str, content: bytes) -> str:
+    """A small file for the conformance kit, removed when the process ends."""
+    path = _samples() / name
+    path.write_bytes(content)
+    return str(path)
+
+
+@functools.cache
+def _samples() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="stackprop-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

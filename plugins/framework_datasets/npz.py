@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from framework import Data, option
+from framework_datasets.array_encoding import ArrayEncoding, check_classes, shape_of_x, sizes_of_y
+from framework_datasets.arrays import opened
+from framework_datasets.files import sample
+from framework_datasets.rows import share_out
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Npz:
+    """Your own arrays, written with numpy.savez.
+
+    The file holds x and y, whose rows are shared out at random (from `dataset.seed`), or x_train, y_train, x_val, y_val,
+    x_test, y_test, which stay as they are; where x_val is not among these, the fraction `val` of the training rows is drawn.
+    Fields: x (n, F), (n, T, F) sequences or (n, C, H, W) images; y (n,) whole numbers: the class, 0 ... K-1; y (n,) with
+    fractions, as (n, 1), or y (n, k): numbers.
+    """
+
+    path: str = option(help="the file, from the current folder on")
+    x: str = option("x", help="the array of inputs; with _train, _val, _test behind it where the file is split")
+    y: str = option("y", help="the array of targets, likewise")
+    task: Literal["auto", "classification", "regression"] = option("auto", help="auto: integers (n,) are labels")
+    val: float = option(0.2, least=0, below=1, help="fraction for validation")
+    test: float = option(0.2, least=0, below=1, help="fraction for the test")
+
+    def load(self, rng: np.random.Generator) -> Data:
+        with opened(self.path) as file:
+            names = self._names(file.names)
+            arrays = {name: file.get(name) for pair in names.values() for name in pair}
+        x, y = next(iter(names.values()))  # what decides: the training arrays, or the only ones
+        sizes = sizes_of_y(self.path, y, arrays[y], self.task)
+        encoding = ArrayEncoding(self.x, self.y, shape_of_x(self.path, x, arrays[x]), *sizes)
+        parts = {
+            part: encoding.encode(self.path, (x, arrays[x]), (y, arrays[y])) for part, (x, y) in names.items()
+        }  # as they are in the file
+        rows = self._rows({part: len(fields["x"]) for part, fields in parts.items()}, rng)
+        splits = {split: {name: a[at] for name, a in parts[part].items()} for split, (part, at) in rows.items()}
+        if encoding.classes:
+            check_classes(self.path, {s: (names[part][1], at, splits[s]["y"]) for s, (part, at) in rows.items()})
+        return Data(splits, encoding.fields, names=[str(k) for k in range(encoding.classes)], encoding=encoding)
+
+    @classmethod
+    def encoding_from_json(cls, told: Mapping[str, Any]) -> ArrayEncoding:
+        """The encoding that was saved with a model."""
+        return ArrayEncoding.from_json(told)
+
+    def _names(self, there: Sequence[str]) -> dict[str, tuple[str, str]]:
+        """part of the file -> its two arrays: one part `all`, or a part for each split."""
+        if self.x in there or f"{self.x}_train" not in there:
+            return {"all": (self.x, self.y)}
+        pairs = {split: (f"{self.x}_{split}", f"{self.y}_{split}") for split in SPLITS}
+        return {split: pair for split, pair in pairs.items() if set(pair) & set(there)}
+
+    def _rows(self, sizes: Mapping[str, int], rng: np.random.Generator) -> dict[str, tuple[str, np.ndarray]]:
+        """split -> the part of the file it is taken from, and the rows of that part."""
+        if "all" in sizes:
+            shares = share_out(self.path, sizes["all"], rng, self.val, self.test)
+            return {split: ("all", rows) for split, rows in shares.items()}
+        whole = {split: (split, np.arange(n)) for split, n in sizes.items()}
+        if "val" in sizes or not self.val:
+            return whole
+        shares = share_out(self.path, sizes["train"], rng, self.val, 0)
+        return whole | {split: ("train", rows) for split, rows in shares.items()}
+
+    @staticmethod
+    def examples() -> list[tuple[Npz, None]]:
+        rng = np.random.default_rng(0)
+        y = np.arange(30) % 3
+        images = {f"x_{s}": rng.uniform(size=(30, 1, 4, 4)) for s in SPLITS} | {f"y_{s}": y / 2 for s in SPLITS}
+        contents = {"rows": {"x": rng.uniform(size=(30, 2)), "y": y}, "images": images}
+        return [(Npz(sample(f"{name}.npz", _written(arrays))), None) for name, arrays in contents.items()]
+
+
+def _written(arrays: Mapping[str, np.ndarray]) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
