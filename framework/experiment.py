@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from framework import artifacts, model
+from framework import artifacts, model, scaling
 from framework.arrays import DeviceError, array_module
 from framework.assembling import assemble
 from framework.config import ConfigError, Settings
 from framework.data import Data
 from framework.learner import Learner
 from framework.record import Place, Record
+from framework.scaling import Scale
 from framework.streams import generator
 from framework.training import Observer, Outcome, train
 
@@ -57,12 +58,14 @@ class Experiment:
 
     Attributes:
         xp: the array module.
+        data, scale: the data set, scaled, and how.
         steps, validations: how many a training that is not stopped early will have.
     """
 
     settings: Settings
     xp: Any
     data: Data
+    scale: Scale
     learner: Learner
     steps: int
     validations: int
@@ -80,7 +83,10 @@ def prepare(settings: Settings) -> Experiment:
         raise ConfigError(f"device: {settings.device!r} cannot be used here: {error}") from error
     data = replace(load_data(settings), name=settings.tree["dataset"]["type"])
     learner = assemble(settings, data)
-    return Experiment(settings, xp, data, learner, *expected(settings, data))
+    targets = {head.target for head in learner.heads.values()}
+    scale = scaling.fit(data, settings.dataset_scale, [name for name in data.fields if name not in targets])
+    data = scaling.scaled(data, scale)
+    return Experiment(settings, xp, data, scale, learner, *expected(settings, data))
 
 
 def run(experiment: Experiment, place: Place, observers: Sequence[Observer] = (), resume: bool = False) -> Result:
@@ -128,7 +134,7 @@ def _leave(record: Record, experiment: Experiment, outcome: Outcome) -> None:
     """Model, figures and note, for a single run; the jobs of a sweep leave the model alone."""
     place = record.place
     record.recorder.flush()
-    model.save(place.folder, outcome.weights, experiment.data)
+    model.save(place.folder, outcome.weights, experiment.data, experiment.scale)
     if "sweep" not in place.tags:
         artifacts.leave(place.folder, record.tracked, experiment.data, outcome.metrics, place.command or place.name)
 

@@ -14,9 +14,11 @@ from framework.arena import Arena
 from framework.components import Params
 from framework.context import Context
 from framework.data import Data, Field
+from framework.discovery import discover
 from framework.heads import Head, total_loss
 from framework.learner import Learner
 from framework.measuring import Tally
+from framework.scaling import Scale
 
 ABOUT, WEIGHTS = "model.json", "model.npz"
 
@@ -27,16 +29,18 @@ class Model:
     Attributes:
         learner: network, heads and metrics.
         weights: node -> tensor -> array, one replica.
-        about: what the data were: fields, class names, how they were scaled and encoded.
+        about: what the data were: fields, class names, how a file is read.
+        scale: how features were scaled; it is applied to whatever comes in.
     """
 
     learner: Learner
     weights: Mapping[str, Params]
     about: Data
+    scale: Scale
 
     def outputs(self, fields: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], Context]:
         """Values of all nodes for fields (n, ...), as the data set stores them; and the context they were made in."""
-        batch = {name: self._oriented(name, np.asarray(a)) for name, a in fields.items()}
+        batch = {name: self._oriented(name, np.asarray(a)) for name, a in self.scale.apply(fields).items()}
         ctx = Context(train=False, batch=batch)
         with np.errstate(all="ignore"):
             values, _ = self.learner.network.forward(self.weights, ctx)
@@ -82,7 +86,7 @@ class Model:
         return next(iter(self.learner.heads.values()))
 
 
-def save(folder: Path, weights: Mapping[str, Params], data: Data) -> None:
+def save(folder: Path, weights: Mapping[str, Params], data: Data, scale: Scale) -> None:
     """Write a model into a run's folder: weights as plain arrays, the rest as JSON."""
     flat = {f"{node}/{name}": a for node, tensors in weights.items() for name, a in tensors.items()}
     np.savez(folder / WEIGHTS, allow_pickle=False, **flat)
@@ -91,11 +95,12 @@ def save(folder: Path, weights: Mapping[str, Params], data: Data) -> None:
         for name, f in data.fields.items()
     }
     told: dict[str, Any] = {"fields": fields, "splits": list(data.splits), "names": list(data.names)}
+    told |= {"scale": scale.to_json(), "encoding": data.encoding.to_json() if data.encoding else None}
     (folder / ABOUT).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 
 
-def read_about(folder: Path) -> Data:
-    """What `save` told of the data: a data set without examples.
+def read_about(folder: Path) -> tuple[Data, Scale]:
+    """What `save` told of the data: a data set without examples, and its scale.
 
     Raises:
         OSError, ValueError, KeyError: the file is not there, or not as it was written.
@@ -103,7 +108,10 @@ def read_about(folder: Path) -> Data:
     told = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
     fields = {name: Field(f["axes"], f["kind"], f["size"]) for name, f in told["fields"].items()}
     empty = {name: np.zeros((0, *f["shape"])) for name, f in told["fields"].items()}
-    return Data(dict.fromkeys(told["splits"], empty), fields, names=told["names"])
+    encoded = told["encoding"]
+    encoding = discover().get("dataset", encoded["type"]).encoding_from_json(encoded) if encoded else None
+    about = Data(dict.fromkeys(told["splits"], empty), fields, names=told["names"], encoding=encoding)
+    return about, Scale.from_json(told["scale"])
 
 
 def read_weights(folder: Path, arena: Arena) -> dict[str, Params]:

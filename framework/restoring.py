@@ -39,10 +39,10 @@ def load(run: str | Path) -> Model:
     folder = Path(run) if (Path(run) / "model.npz").is_file() else find_run(str(run), runs_dir())
     settings = settings_of_run(folder)
     try:
-        about = read_about(folder)
+        about, scale = read_about(folder)
         learner = assemble(settings, about)
         arena = learner.network.arena(learner.network.init(settings.seed)[0])
-        return Model(learner, read_weights(folder, arena), about)
+        return Model(learner, read_weights(folder, arena), about, scale)
     except FileNotFoundError as error:
         raise ConfigError(f"{folder}: the run has no model; it did not come to its end") from error
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:

@@ -68,9 +68,7 @@ class ArrayEncoding:
         y = labels(path, name, a)
         if y.max() >= self.classes:
             row = int(np.argmax(y >= self.classes))
-            raise DataError(
-                f"{path}: {place(name, row)} is {y[row]}; the training split has classes up to {self.classes - 1}"
-            )
+            raise DataError(f"{path}: {place(name, row)} is {y[row]}; training labels go up to {self.classes - 1}")
         return y
 
     def _numbers(self, path: str, name: str, a: np.ndarray) -> np.ndarray:
@@ -121,9 +119,7 @@ def sizes_of_y(path: str, name: str, y: np.ndarray, task: str) -> tuple[int, int
         raise DataError(f"{path}: array '{name}' has shape {y.shape}; it should be (n,) or (n, k)")
     if task == "classification" or (task == "auto" and y.ndim == 1 and y.dtype.kind in "biu"):
         if y.ndim == 2:
-            raise DataError(
-                f"{path}: array '{name}' has shape {y.shape}; labels are (n,): '{name}'.argmax(1), if these are 0/1"
-            )
+            raise DataError(f"{path}: array '{name}' has shape {y.shape}; labels are (n,), as {name}.argmax(1) makes them")
         return int(labels(path, name, y).max()) + 1, 0
     return 0, 1 if y.ndim == 1 else y.shape[1]
 
@@ -143,8 +139,8 @@ def check_classes(path: str, ys: Mapping[str, tuple[str, np.ndarray, np.ndarray]
         if new.any():
             at = int(np.argmax(new))
             raise DataError(
-                f"{path}: {place(name, rows[at])} is {y[at]}, in the {split} split, and no row of the training split has that "
-                f"label; leave it out, draw another split (dataset.seed), or take numbers (dataset.task=regression)"
+                f"{path}: {place(name, rows[at])} is {y[at]}, in the {split} split, and no row that trains has that label; "
+                f"leave it out, draw another split (dataset.seed), or take numbers (dataset.task=regression)"
             )
     name, rows, y = ys["train"]
     if len(seen) == 1:
@@ -153,6 +149,6 @@ def check_classes(path: str, ys: Mapping[str, tuple[str, np.ndarray, np.ndarray]
     if gap.size:
         at = int(np.argmax(y == seen[gap[0]]))
         raise DataError(
-            f"{path}: {place(name, rows[at])} is {y[at]}, and no row has the label {gap[0]}; classes count from 0 without a gap: "
-            f"numpy.unique({name}, return_inverse=True)[1] makes such, dataset.task=regression takes numbers"
+            f"{path}: {place(name, rows[at])} is {y[at]}, and there is no {gap[0]}; classes count from 0 without a gap "
+            f"(numpy.unique({name}, return_inverse=True)[1] makes such labels; dataset.task=regression takes numbers)"
         )

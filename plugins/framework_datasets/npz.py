@@ -77,11 +77,11 @@ class Npz:
         rng = np.random.default_rng(0)
         y = np.arange(30) % 3
         images = {f"x_{s}": rng.uniform(size=(30, 1, 4, 4)) for s in SPLITS} | {f"y_{s}": y / 2 for s in SPLITS}
-        contents = {"rows": {"x": rng.uniform(size=(30, 2)), "y": y}, "images": images}
+        contents: dict[str, Mapping[str, np.ndarray]] = {"rows": {"x": rng.uniform(size=(30, 2)), "y": y}, "images": images}
         return [(Npz(sample(f"{name}.npz", _written(arrays))), None) for name, arrays in contents.items()]
 
 
 def _written(arrays: Mapping[str, np.ndarray]) -> bytes:
     file = io.BytesIO()
-    np.savez(file, **arrays)
+    np.savez(file, **arrays)  # type: ignore[arg-type]
     return file.getvalue()

@@ -114,7 +114,8 @@ def _delimiter(path: str | Path, text: str, delimiter: str) -> str:
 def _rows(path: str | Path, text: str, delimiter: str) -> tuple[list[list[str]], list[int]]:
     """Rows of words, the header among them, and the line on which each begins."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
-    rows, lines, before = [], [], 0
+    rows: list[list[str]] = []
+    lines, before = [], 0
     try:
         for row in reader:
             words = [word.strip() for word in row]

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from framework import DataError, Field
-from framework_datasets.columns import class_indices, is_numbers, label, one_hot, real
+from framework_datasets.columns import class_indices, label, numbers, one_hot, real
 from framework_datasets.table import Table, number, read_table
 
 Task = Literal["auto", "classification", "regression"]
@@ -111,16 +111,16 @@ def fit_features(table: Table, names: Sequence[str], train: np.ndarray) -> tuple
     """
     features, constant = [], []
     for name in names:
-        numbers = is_numbers(table, name)
-        seen = {(number(word) if numbers else word) for word in _words(table, name, train)}
+        values = numbers(table, name)
+        seen = np.unique(values[train]) if values is not None else sorted(set(_words(table, name, train)))
         if len(seen) == 1:
             constant.append(name)
-        if not numbers and len(seen) > MOST_CATEGORIES:
+        if values is None and len(seen) > MOST_CATEGORIES:
             raise DataError(
-                f"{table.path}: column '{name}' has {len(seen)} different words, and one-hot columns for at most "
-                f"{MOST_CATEGORIES} are made; leave it out: dataset.drop=[{name}]"
+                f"{table.path}: column '{name}' has {len(seen)} different words; one-hot columns are made for at most "
+                f"{MOST_CATEGORIES}, so leave it out: dataset.drop=[{name}]"
             )
-        features.append(Feature(name, None if numbers else tuple(sorted(map(str, seen)))))
+        features.append(Feature(name, None if values is not None else tuple(seen)))
     if constant:
         word = table.columns[constant[0]][train[0]]
         raise DataError(
@@ -140,38 +140,34 @@ def fit_target(table: Table, names: Sequence[str], task: Task, train: np.ndarray
         DataError: the target does not fit the task, or there is one class only.
     """
     if len(names) > 1 and task == "classification":
-        raise DataError(
-            f"{table.path}: dataset.target: {len(names)} columns; labels stand in one, several are for regression"
-        )
-    numbers = [is_numbers(table, name) for name in names]
+        raise DataError(f"{table.path}: dataset.target: labels stand in one column, not in {len(names)}")
+    values = {name: numbers(table, name) for name in names}
     if len(names) > 1 or task == "regression":
-        if not all(numbers):
-            name = names[numbers.index(False)]
-            raise table.fault(0, name, f"'{table.columns[name][0]}' is text, and regression is about numbers")
+        for name in names:
+            if values[name] is None:
+                raise table.fault(0, name, f"'{table.columns[name][0]}' is text, and regression is about numbers")
         return Target(tuple(names))
-    if numbers[0] and not _are_labels(table, names[0], task):
-        return Target(tuple(names))
-    words = {label(word) for word in table.columns[names[0]]}
-    if len(words) == 1:
+    (name,), (own,) = names, values.values()
+    if own is not None and not _are_labels(table, name, own, task):
+        return Target((name,))
+    if len(words := {label(word) for word in table.columns[name]}) == 1:
         raise DataError(
-            f"{table.path}: column '{names[0]}' holds one class only: '{words.pop()}' in every row, from line "
+            f"{table.path}: column '{name}' holds one class only, '{words.pop()}' in every row, from line "
             f"{table.lines[0]} on; a classifier needs two"
         )
-    seen = {label(word) for word in _words(table, names[0], train)}
-    return Target(tuple(names), tuple(sorted(seen, key=int if numbers[0] else None)))
+    seen = {label(word) for word in _words(table, name, train)}
+    return Target((name,), tuple(sorted(seen, key=None if own is None else int)))
 
 
-def _are_labels(table: Table, name: str, task: Task) -> bool:
+def _are_labels(table: Table, name: str, values: np.ndarray, task: Task) -> bool:
     """Whether a column of numbers is one of labels."""
-    values = real(table, name)
-    broken = np.flatnonzero(values != np.round(values))
+    fractions = np.flatnonzero(values != np.round(values))
     if task == "auto":
-        return not broken.size and len(np.unique(values)) <= MOST_CLASSES
-    if broken.size:
-        word = table.columns[name][broken[0]]
-        raise table.fault(
-            int(broken[0]), name, f"'{word}' is no label: words and whole numbers are (dataset.task=regression?)"
-        )
+        return not fractions.size and len(np.unique(values)) <= MOST_CLASSES
+    if fractions.size:
+        row = int(fractions[0])
+        word = table.columns[name][row]
+        raise table.fault(row, name, f"'{word}' is no label, but a fraction; is dataset.task=regression meant?")
     return True
 
 
