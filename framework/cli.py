@@ -18,6 +18,9 @@ from typing import Any
 
 from framework.verbs import VERBS
 
+# Flags of Hydra that show something and run nothing.
+RUNS = {"--hydra-help", "--cfg", "-c", "--info", "-i", "--resolve", "--version"}
+
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM."""
@@ -26,6 +29,15 @@ class Terminated(KeyboardInterrupt):
 def main(argv: Sequence[str] | None = None) -> None:
     """The entry point of the command."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if "--help" in arguments or "-h" in arguments:
+        from framework.helping import text
+
+        print(text())
+        return
+    if "COMP_LINE" in os.environ and any(a == "-sc" or a.startswith("-sc") for a in arguments):
+        offered = completions()
+        if offered:
+            print(offered, end=" ")
     if arguments and arguments[0] in VERBS:
         sys.exit(guarded(lambda: tool(arguments[0], arguments[1:])))
     if arguments and arguments[0].isidentifier():
@@ -70,13 +82,21 @@ def guarded(work: Callable[[], int]) -> int:
             signal.signal(signal.SIGTERM, before)
 
 
+def completions() -> str:
+    """What may follow on a TAB press where Hydra would offer keys only: the verbs."""
+    line = os.environ.get("COMP_LINE", "")
+    words = line.split()[1:] + ([""] if line.endswith(" ") else [])
+    return " ".join(verb for verb in VERBS if len(words) == 1 and verb.startswith(words[0]))
+
+
 def compose_and_run() -> int:
     """Let Hydra compose, and run one job or all jobs of a sweep."""
     import hydra
 
     from framework.composing import conf_dir, install
 
-    install()
+    completing = "COMP_LINE" in os.environ
+    install(None if completing or not RUNS.isdisjoint(sys.argv) else check)
     os.environ.setdefault("STACKPROP_RUNS", "runs")
     os.environ["STACKPROP_ID"] = secrets.token_hex(2)  # two runs that begin in the same second differ
     failed: list[Exception] = []
@@ -95,6 +115,13 @@ def compose_and_run() -> int:
     if failed:
         raise failed[0]
     return 0
+
+
+def check(settings: Any) -> None:
+    """Whatever can be known before a run begins: settings and data go together."""
+    from framework.experiment import prepare
+
+    prepare(settings)
 
 
 def task(cfg: Any) -> float | None:

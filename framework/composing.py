@@ -6,7 +6,8 @@ Presets are YAML files under `conf/`; every other choice of a group is a registe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ from framework.discovery import discover
 from framework.judging import declared
 from framework.registry import nearest
 
-# Hydra's own nodes that it restricts to plugins in `hydra_plugins` itself.
+CHECKS: list[Callable[[Settings], None]] = []  # what else is asked of settings before a run begins
+# Hydra's own nodes, which it restricts to plugins in `hydra_plugins` itself.
 TARGETS_ALLOWED = ("hydra.launcher", "hydra.sweeper", "hydra.sweeper.sampler")
 
 
@@ -94,11 +96,15 @@ class Loader(ConfigLoaderImpl):
 
     def load_configuration(self, config_name: Any, overrides: Any, run_mode: Any, *args: Any, **kwargs: Any) -> Any:
         cfg = super().load_configuration(config_name, overrides, run_mode, *args, **kwargs)
+        if "COMP_LINE" in os.environ:  # the shell completes a word: nothing will run, and it has to be quick
+            return cfg
         errors = [*_foreign(cfg), *_unused_variables(cfg)]
         if errors:
             raise ConfigError("\n".join(errors))
         if run_mode == RunMode.RUN:
-            settings_of(cfg)
+            settings = settings_of(cfg)
+            for check in CHECKS:
+                check(settings)
         return cfg
 
 
@@ -163,8 +169,13 @@ def _unused_variables(cfg: Any) -> list[str]:
     return [f"model.{name}: nothing uses it{nearest(str(name), used)}" for name in names if name not in used]
 
 
-def install() -> None:
-    """Make Hydra use all this."""
+def install(check: Callable[[Settings], None] | None = None) -> None:
+    """Make Hydra use all this.
+
+    Args:
+        check: what else is to be asked of settings before a run, or the first job of a sweep, begins.
+    """
+    CHECKS[:] = [check] if check else []
     vars(hydra_internal)["ConfigLoaderImpl"] = Loader
     Plugins.instance().register(RegistrySource)
     Plugins.instance().register(StackpropSearchPath)

@@ -43,13 +43,20 @@ class Result:
     folder: Path
 
 
+_loaded: dict[tuple[str, int], Data] = {}  # the data set that was loaded last
+
+
 class RunFailed(RuntimeError):  # noqa: N818
     """A run did not reach its end; the message says why, its folder has the rest."""
 
 
 def load_data(settings: Settings) -> Data:
-    """The data set, drawn from `dataset.seed` alone."""
-    return settings.dataset.load(generator(settings.dataset_seed, "dataset"))
+    """The data set, drawn from `dataset.seed` alone; the jobs of a sweep that share one load it once."""
+    key = (repr(settings.dataset), settings.dataset_seed)
+    if key not in _loaded:
+        _loaded.clear()
+        _loaded[key] = settings.dataset.load(generator(settings.dataset_seed, "dataset"))
+    return _loaded[key]
 
 
 @dataclass(frozen=True)

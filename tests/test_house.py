@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Data flows down this list once: a room imports only rooms on later lines.
 ROOMS = [
     ["cli"],
+    ["helping"],
     ["verbs"],
     ["display"],
     ["refilling"],

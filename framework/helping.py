@@ -1,0 +1,43 @@
+"""The help of the command: what can be typed, and every choice of every group.
+
+Hydra's own help composes a configuration for it and takes twice as long.
+"""
+
+from __future__ import annotations
+
+from framework.composing import conf_dir
+from framework.config import COMPONENT_GROUPS
+from framework.discovery import discover
+from framework.verbs import VERBS
+
+TEXT = """\
+stackprop: study how neural networks train
+
+  stackprop [key=value ...]      train, e.g. stackprop model=mlp2 optimizer=nag optimizer.lr=0.05
+  stackprop -m key=a,b,c ...     a sweep, e.g. stackprop -m optimizer=sgd,adam 'seed=range(5)'
+  stackprop VERB ...             a tool:
+
+{verbs}
+
+Groups and their choices (key=choice; an option of a choice: group.option=value)
+
+{groups}
+
+stackprop describe NAME tells the options of a choice, stackprop --cfg job prints the whole configuration.
+Completion: eval "$(stackprop -sc install=bash)"   (also zsh, fish)"""
+
+
+def text() -> str:
+    """The help."""
+    verbs = "\n".join(f"    {name:10} {what}" for name, what in VERBS.items())
+    width = max(map(len, choices()))
+    groups = "\n".join(f"  {group:{width}}  {', '.join(names)}" for group, names in choices().items())
+    return TEXT.format(verbs=verbs, groups=groups)
+
+
+def choices() -> dict[str, list[str]]:
+    """group -> what can be chosen: presets, and registered components."""
+    found: dict[str, set[str]] = {group: set(discover().names(group)) for group in COMPONENT_GROUPS}
+    for path in conf_dir().glob("*/*.yaml"):
+        found.setdefault(path.parent.name, set()).add(path.stem)
+    return {group: sorted(found[group]) for group in sorted(found)}
