@@ -44,11 +44,11 @@ class Store:
         mlflow = quiet_mlflow()
         runs = runs.resolve()
         runs.mkdir(parents=True, exist_ok=True)
-        self.client = mlflow.MlflowClient(tracking_uri(tracking, runs))
         # Two processes that create one store at once would run its migrations into each other.
         with FileLock(runs / ".mlflow.lock") if tracking.uri is None else contextlib.nullcontext():
-            if tracking.uri is None:
-                _write_ahead(runs / "mlflow.db")
+            if tracking.uri is None and not (runs / "mlflow.db").exists():
+                _create(runs / "mlflow.db")
+            self.client = mlflow.MlflowClient(tracking_uri(tracking, runs))
             self.experiment_id = self._experiment(tracking, runs)
 
     def _experiment(self, tracking: Tracking, runs: Path) -> str:
@@ -153,10 +153,18 @@ def quiet_mlflow() -> Any:
     return mlflow
 
 
-def _write_ahead(path: Path) -> None:
-    """Readers and a writer side by side; the mode stays with the file."""
-    with contextlib.closing(sqlite3.connect(path)) as connection:
+def _create(path: Path) -> None:
+    """A new store under its name only when it is complete: a process killed meanwhile leaves no half of one."""
+    from mlflow import MlflowClient
+
+    beside = path.with_name(".mlflow-new.db")
+    for left in path.parent.glob(".mlflow-new.db*"):
+        left.unlink()
+    MlflowClient(f"sqlite:///{beside}").search_experiments(max_results=1)
+    # Write-ahead: readers and a writer side by side. The mode stays with the file.
+    with contextlib.closing(sqlite3.connect(beside)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
+    beside.replace(path)
 
 
 def flattened(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:

@@ -24,7 +24,7 @@ HOWS = ("standard", "minmax")
 
 def arrays(seed, n):
     rng = np.random.default_rng(seed)
-    spread = np.array([1, 100, 1e-3])
+    spread = np.array([1, 100, 0.1])
     return {
         "x": 5 + spread * rng.standard_normal((n, 3)),
         "s": 5 + spread * rng.standard_normal((n, 4, 3)),
@@ -145,7 +145,10 @@ def test_a_known_true_function_takes_the_scaled_x():
         (lambda: fit(data(), "standart", ["x"]), "no scale 'standart'; did you mean 'standard'?"),
         (lambda: fit(data(), "standard", ["xs"]), "the data have no field 'xs'; did you mean"),
         (lambda: fit(data(), "standard", ["x"]).apply({"x": np.ones((4, 2))}), "'x' has .* it was scaled with 3 features"),
-        (lambda: fit(data(), "standard", ["image"]).apply({"image": np.ones((4, 1, 3, 3))}), "it was scaled with 3 features"),
+        (
+            lambda: fit(data(), "standard", ["image"]).apply({"image": np.ones((4, 1, 3, 3))}),
+            "it was scaled with 3 features",
+        ),
     ],
 )
 def test_what_cannot_be_scaled_is_refused(call, expected):

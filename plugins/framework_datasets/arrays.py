@@ -56,15 +56,18 @@ def opened(path: str | Path) -> Iterator[Archive]:
     """
     at = existing(path)
     try:
-        file = np.load(at, allow_pickle=False)
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: this is no npz file; numpy.savez writes one, and dataset=csv reads tables") from error
+        raw = at.open("rb")
     except OSError as error:
         raise unreadable(path, error) from error
-    if isinstance(file, np.ndarray):
-        raise DataError(f"{path}: this is one array (npy); numpy.savez('{at.stem}.npz', x=..., y=...) keeps two")
-    with file:
-        yield Archive(str(path), file)
+    with raw:  # ours to close: given a path, numpy.load leaves a damaged file open
+        try:
+            file = np.load(raw, allow_pickle=False)
+        except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+            raise DataError(f"{path}: this is no npz file; numpy.savez writes one, and dataset=csv reads tables") from error
+        if isinstance(file, np.ndarray):
+            raise DataError(f"{path}: this is one array (npy); numpy.savez('{at.stem}.npz', x=..., y=...) keeps two")
+        with file:
+            yield Archive(str(path), file)
 
 
 def place(name: str, index: Any) -> str:

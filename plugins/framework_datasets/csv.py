@@ -23,10 +23,10 @@ class Csv:
     """
 
     path: str = option(help="the file, from the current folder on")
-    target: str | list[str] = option(help="the column to predict; a list of them for regression with several")
+    target: str | list[str] = option(help="the column to predict; a list of columns, for regression")
     features: list[str] | None = option(None, help="the columns to predict from; null: all others")
     drop: list[str] = option(list, help="columns to leave out")
-    delimiter: str = option(",", help="the character between fields; tab, or auto to find it")
+    delimiter: str = option(",", help="between fields: a character, comma, semicolon, tab, bar; auto finds it")
     task: Task = option("auto", help="auto: words, and whole numbers with at most 20 different values, are labels")
     val: float = option(0.2, least=0, below=1, help="fraction for validation")
     test: float = option(0.2, least=0, below=1, help="fraction for the test")

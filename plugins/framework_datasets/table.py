@@ -14,7 +14,8 @@ from pathlib import Path
 from framework import DataError, nearest
 from framework_datasets.files import existing, unreadable
 
-DELIMITERS = ",;\t|"  # what `auto` looks for
+# What `auto` looks for. The words are for the shell, which reads a bare semicolon or bar as its own.
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 SAMPLE = 8192  # characters that `auto` looks at
 
 
@@ -61,7 +62,7 @@ def read_table(path: str | Path, delimiter: str = ",") -> Table:
     """A text with a header, in UTF-8. Blanks around words are dropped, empty lines are no rows.
 
     Args:
-        delimiter: one character (`tab` for that one), or auto: found by csv.Sniffer among comma, semicolon, tab and bar.
+        delimiter: one character, or comma, semicolon, tab, bar; or auto: csv.Sniffer finds which of these four.
 
     Raises:
         DataError: the file cannot be read, has no header, or a row of another length than the header.
@@ -98,17 +99,17 @@ def _text(path: str | Path) -> str:
 
 
 def _delimiter(path: str | Path, text: str, delimiter: str) -> str:
-    if delimiter in ("tab", r"\t"):
-        return "\t"
     if delimiter != "auto":
-        if len(delimiter) != 1 or delimiter in '"\r\n':
-            raise DataError(f"{path}: dataset.delimiter: {delimiter!r} is not one character, tab or auto")
-        return delimiter
+        character = {word: d for d, word in DELIMITERS.items()}.get(delimiter, delimiter)
+        if len(character) != 1 or character in '"\r\n':
+            words = ", ".join(DELIMITERS.values())
+            raise DataError(f"{path}: dataset.delimiter: {delimiter!r} is not one character, and none of {words}, auto")
+        return character
     sample = text if len(text) <= SAMPLE else text[: text.rfind("\n", 0, SAMPLE) + 1] or text[:SAMPLE]
     try:
-        return csv.Sniffer().sniff(sample, DELIMITERS).delimiter
+        return csv.Sniffer().sniff(sample, "".join(DELIMITERS)).delimiter
     except csv.Error as error:
-        raise DataError(f"{path}: the delimiter is not to be seen; name it, as in dataset.delimiter=';'") from error
+        raise DataError(f"{path}: the delimiter is not to be seen; name it, as in dataset.delimiter=semicolon") from error
 
 
 def _rows(path: str | Path, text: str, delimiter: str) -> tuple[list[list[str]], list[int]]:
@@ -140,8 +141,7 @@ def _check_header(place: str, names: list[str]) -> None:
         raise DataError(f"{place}: '{twice[0]}' is the name of columns {where}; every column needs a name of its own")
     other = [d for d in DELIMITERS if d in names[0]]
     if len(names) == 1 and other:
-        written = "tab" if other[0] == "\t" else f"'{other[0]}'"
-        raise DataError(f"{place} is one column, '{names[0]}'; is dataset.delimiter={written} meant?")
+        raise DataError(f"{place} is one column, '{names[0]}'; is dataset.delimiter={DELIMITERS[other[0]]} meant?")
 
 
 def number(word: str) -> float | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -118,16 +120,22 @@ def fit_features(table: Table, names: Sequence[str], train: np.ndarray) -> tuple
         if values is None and len(seen) > MOST_CATEGORIES:
             raise DataError(
                 f"{table.path}: column '{name}' has {len(seen)} different words; one-hot columns are made for at most "
-                f"{MOST_CATEGORIES}, so leave it out: dataset.drop=[{name}]"
+                f"{MOST_CATEGORIES}, so leave it out: {_dropping([name])}"
             )
         features.append(Feature(name, None if values is not None else tuple(seen)))
     if constant:
         word = table.columns[constant[0]][train[0]]
         raise DataError(
             f"{table.path}: column '{constant[0]}' is constant on the training split: '{word}' in every row, from line "
-            f"{table.lines[train.min()]} on; it tells nothing, so leave it out: dataset.drop=[{','.join(constant)}]"
+            f"{table.lines[train.min()]} on; it tells nothing, so leave it out: {_dropping(constant)}"
         )
     return tuple(features)
+
+
+def _dropping(names: Sequence[str]) -> str:
+    """The override that leaves columns out, as a shell takes it."""
+    plain = all(re.fullmatch(r"[A-Za-z_]\w*", name) for name in names)
+    return f"dataset.drop=[{','.join(names)}]" if plain else f"'dataset.drop=[{','.join(map(json.dumps, names))}]'"
 
 
 def fit_target(table: Table, names: Sequence[str], task: Task, train: np.ndarray) -> Target:
