@@ -14,7 +14,7 @@ from framework import artifacts, model, scaling
 from framework.arrays import DeviceError, array_module
 from framework.assembling import assemble
 from framework.config import ConfigError, Settings
-from framework.data import Data
+from framework.data import Data, DataError
 from framework.learner import Learner
 from framework.record import Place, Record
 from framework.scaling import Scale
@@ -51,11 +51,21 @@ class RunFailed(RuntimeError):  # noqa: N818
 
 
 def load_data(settings: Settings) -> Data:
-    """The data set, drawn from `dataset.seed` alone; the jobs of a sweep that share one load it once."""
+    """The data set, drawn from `dataset.seed` alone; the jobs of a sweep that share one load it once.
+
+    Raises:
+        DataError: a file cannot be used.
+        ConfigError: the options cannot all hold.
+    """
     key = (repr(settings.dataset), settings.dataset_seed)
     if key not in _loaded:
         _loaded.clear()
-        _loaded[key] = settings.dataset.load(generator(settings.dataset_seed, "dataset"))
+        try:
+            _loaded[key] = settings.dataset.load(generator(settings.dataset_seed, "dataset"))
+        except DataError:
+            raise
+        except ValueError as error:
+            raise ConfigError(f"dataset: {error}") from error
     return _loaded[key]
 
 

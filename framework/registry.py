@@ -12,6 +12,9 @@ from framework.hooks import KINDS
 RESERVED = ("type", "from", "share", "frozen", "after")  # keys that a node of the configuration uses itself
 
 
+LISTED = 24  # names that a message lists at most
+
+
 class RegistrationError(ValueError):
     """A plugin registers something that cannot be a component."""
 
@@ -30,9 +33,12 @@ class Entry(NamedTuple):
 def nearest(word: str, names: Iterable[object]) -> str:
     """The tail of an error message: the closest of `names`, and all of them."""
     known = [str(name) for name in names]
-    close = difflib.get_close_matches(str(word), known, 1)
+    close = difflib.get_close_matches(str(word), known, 1) or [name for name in known if word and name.startswith(str(word))]
     hint = f"; did you mean '{close[0]}'?" if close else ""
-    return f"{hint} (there are: {', '.join(sorted(known))})" if known else f"{hint} (there is none)"
+    if not known:
+        return " (there is none)"
+    shown = ", ".join(sorted(known)[:LISTED]) + (f" and {len(known) - LISTED} more" if len(known) > LISTED else "")
+    return f"{hint} (there are: {shown})"
 
 
 class Registry:

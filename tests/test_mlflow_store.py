@@ -121,7 +121,8 @@ def test_divergence_can_be_a_result(runs, store):
 def test_without_tracking_there_is_the_folder_alone(tmp_path):
     result = trained(tmp_path, "alone", QUICK.replace("type: mlflow, max_points: 5", "type: none"))
     assert sorted(p.name for p in tmp_path.iterdir()) == [".running", "alone"]
-    assert sorted(p.name for p in result.folder.iterdir()) == ["config.yaml", "metrics.jsonl", "run.json"]
+    files = ["config.yaml", "metrics.jsonl", "model.json", "model.npz", "run.json"]
+    assert sorted(p.name for p in result.folder.iterdir()) == files
 
 
 def test_params_are_the_leaves_of_the_configuration():

@@ -1,0 +1,96 @@
+"""Forty wrong requests, each answered with status 2, in words, at once, and with nothing left behind."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from test_shell import stackprop
+
+REQUESTS = {
+    "optimizer=adm": "optimizer: no 'adm'; did you mean 'adam'?",
+    "model=mpl": "model: no 'mpl'; did you mean 'mlp'?",
+    "dataset=digit": "dataset: no 'digit'; did you mean 'digits'?",
+    "loss=mes": "loss: no 'mes'; did you mean 'mse'?",
+    "activation=rleu": "activation: no 'rleu'; did you mean 'relu'?",
+    "initializer=he": "initializer: no 'he'; did you mean 'he_",
+    "regularizer=l3": "regularizer: no 'l3' (there are: l1, l2)",
+    "schedule=constnt": "schedule: no 'constnt'; did you mean 'constant'?",
+    "trainer=defalt": "trainer: no 'defalt'; did you mean 'default'?",
+    "tracking=mlflw": "tracking: no 'mlflw'; did you mean 'mlflow'?",
+    "debug=quick": "debug: no 'quick' (there are: fast)",
+    "optimiser=adam": "optimiser",
+    "optimizer.lrr=1": "optimizer.lrr: optimizer 'adam' has no such option; did you mean 'lr'?",
+    "optimizer.lr=-1": "optimizer.lr: -1.0 must be above 0",
+    "optimizer.lr=fast": "optimizer.lr: 'fast' is not a number",
+    "optimizer.beta1=1": "optimizer.beta1: 1.0 must be below 1",
+    "optimizer.epsilon=insid": "optimizer.epsilon: 'insid' is not allowed; did you mean 'inside'?",
+    "model.hiden=3": "model.hiden: Key 'hiden' is not in struct; did you mean 'hidden'?",
+    "+model.hiden=3": "model.hiden: nothing uses it; did you mean 'hidden'?",
+    "model.hidden=0": "model.layers.hidden.units: 0 must be at least 1",
+    "model.hidden=many": "model.layers.hidden.units: 'many' is not a whole number or 'auto'",
+    "model.layers.hidden.unit=3": "model.layers.hidden.unit: layer 'dense' has no such option; did you mean 'units'?",
+    "model.layers.hiden.units=3": "model.layers.hiden.type: missing: which layer?",
+    "model.layers.hidden.initializer=xavir_normal": "model.layers.hidden.initializer.type: no initializer 'xavir_normal'",
+    "model.layers.flat=null": "model.layers.hidden: dense reads (F,) or (T, F), not (1, 8, 8)",
+    "model.layers.drop={type:dropout,keep:0,after:act}": "model.layers.drop.keep: 0.0 must be above 0",
+    "model.layers.drop={type:dropout,after:atc}": "model.layers.drop.after: no other layer 'atc'; did you mean 'act'?",
+    "model.layers.out.units=7": "model.layers.out: it has 7 outputs, and head 'loss' needs 10",
+    "model.layers.act.from=hiden": "model.layers.act: it reads 'hiden', which does not stand before it",
+    "model.layers.sum=add": "model.layers.sum: add needs several sources",
+    "seed=x": "seed: 'x' is not a whole number",
+    "+sed=3": "sed: no such key; did you mean 'seed'?",
+    "device=gpu": "device: 'gpu' cannot be used here",
+    "device=tpu": "device: 'tpu' is not allowed",
+    "dtype=float16": "dtype: 'float16' is not allowed",
+    "trainer.epochs=0": "trainer.epochs: 0 must be at least 1",
+    "trainer.batch_size=al": "trainer.batch_size: 'al' is not a whole number or 'all'",
+    "trainer.on_divergence=ignore": "trainer.on_divergence: 'ignore' is not allowed",
+    "trainer.early_stopping.patience=2 trainer.early_stopping.monitor=val/acuracy": "'val/acuracy' is not measured",
+    "dataset=xor dataset.val=false trainer.early_stopping.patience=2": "the data set has no validation split to watch",
+    "loss=mse": "loss: MeanSquaredError takes targets of kind real, and 'y' is label",
+    "loss=softmax_cross_entropy dataset=sine": "SoftmaxCrossEntropy takes targets of kind label, and 'y' is real",
+    "metrics=[acuracy]": "metrics.acuracy.type: no metric 'acuracy'; did you mean 'accuracy'?",
+    "dataset=csv dataset.target=y": "dataset.path: missing; dataset 'csv' needs it",
+    "dataset=csv dataset.path=nothing.csv dataset.target=y": "nothing.csv",
+    "dataset.scale=standart": "dataset.scale: 'standart' is not allowed; did you mean 'standard'?",
+    "dataset.val=1.5": "dataset.val: 1.5 must be below 1",
+    "dataset.val=0.6 dataset.test=0.6": "leave none of 1797 for training",
+    "+hydra.callbacks.x._target_=webbrowser.open": "hydra.callbacks.x._target_: refused",
+    "+model.layers.act._target_=os.system": "model.layers.act._target_: refused",
+    "+optimizer.x='${nothing}'": "nothing",
+    "-m optimizer.lr=0.1,-1": "optimizer.lr: -1.0 must be above 0",
+    "-m loss=mse,softmax_cross_entropy": "loss: MeanSquaredError takes targets of kind real",
+    "trian": "no verb 'trian'",
+    "resume nothing": "no run 'nothing'",
+    "describe adm": "no component 'adm'; did you mean 'adam'?",
+    "predict nothing x.npz": "no run 'nothing'",
+}
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory):
+    """request -> process, seconds and folder; two at a time, as a machine has two cores."""
+    stackprop(tmp_path_factory.mktemp("warm"), "--help")
+
+    def ask(request):
+        place, began = tmp_path_factory.mktemp("wrong"), time.monotonic()
+        return stackprop(place, *request.split()), time.monotonic() - began, place
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(REQUESTS, pool.map(ask, REQUESTS), strict=True))
+
+
+@pytest.mark.parametrize("request_", REQUESTS)
+def test_a_wrong_request_is_answered_in_words_and_leaves_nothing(answers, request_):
+    done, _, place = answers[request_]
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert REQUESTS[request_] in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(place.rglob("run.json"))
+    assert not (place / "runs" / "mlflow.db").exists()
+
+
+def test_answers_come_quickly(answers):
+    """Half of them within two seconds on any machine that also runs other things."""
+    assert np.median([seconds for _, seconds, _ in answers.values()]) < 2
