@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -35,7 +38,21 @@ def main(arguments: Sequence[str]) -> int:
         print(f"{what}: {address}")
     uri = tracking_uri(Tracking(), runs)
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    # A group of its own: the server starts workers, which have to go when it goes.
+    server = subprocess.Popen([*command, "--backend-store-uri", uri], start_new_session=True)
     try:
-        return subprocess.call([*command, "--backend-store-uri", uri])
+        return server.wait()
     except KeyboardInterrupt:
         return 0
+    finally:
+        _stop(server)
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    """End the server and its workers, kindly first."""
+    for way, patience in ((signal.SIGTERM, 10), (signal.SIGKILL, 5)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, way)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(patience)
+            return

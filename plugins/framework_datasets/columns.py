@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from framework_datasets.table import Table, near, number
+from framework import DataError
+from framework_datasets.table import Table, near, number, shown
 
 REPAIR = "put it right, or leave out the row or the column"
 DECIMAL_COMMA = re.compile(r"[+-]?\d[\d.]*,\d+")
@@ -33,7 +34,7 @@ def numbers(table: Table, name: str) -> np.ndarray | None:
     if all_text or 2 * len(odd) <= len(words):
         raise _fault(table, name, odd[0])
     row = int(np.argmax(np.isfinite(values)))
-    raise table.fault(row, name, f"'{words[row]}' is a number in a column of text; {REPAIR}")
+    raise table.fault(row, name, f"'{shown(words[row])}' is a number in a column of text; {REPAIR}")
 
 
 def real(table: Table, name: str) -> np.ndarray:
@@ -87,7 +88,7 @@ def _indices(table: Table, name: str, words: Sequence[str], what: str, known: Se
         if not word:
             raise _fault(table, name, row)
         if word not in index:
-            raise table.fault(row, name, f"the {what} '{word}' {unseen}{near(word, known)}")
+            raise table.fault(row, name, f"the {what} '{shown(word)}' {unseen}{near(word, known)}")
     return np.array([index[word] for word in words], np.int64)
 
 
@@ -97,12 +98,12 @@ def label(word: str) -> str:
     return str(int(value)) if value is not None and value.is_integer() else word
 
 
-def _fault(table: Table, name: str, row: int) -> Exception:
+def _fault(table: Table, name: str, row: int) -> DataError:
     """Why a word is no number."""
     word = table.columns[name][row]
     if not word:
         return table.fault(row, name, f"the cell is empty; {REPAIR}")
     if number(word) is not None:
-        return table.fault(row, name, f"'{word}' is no finite number; {REPAIR}")
+        return table.fault(row, name, f"'{shown(word)}' is no finite number; {REPAIR}")
     how = "numbers have a decimal point, no comma" if DECIMAL_COMMA.fullmatch(word) else REPAIR
-    return table.fault(row, name, f"'{word}' is text in a column of numbers; {how}")
+    return table.fault(row, name, f"'{shown(word)}' is text in a column of numbers; {how}")

@@ -25,7 +25,7 @@ class Csv:
     path: str = option(help="the file, from the current folder on")
     target: str | list[str] = option(help="the column to predict; a list of columns, for regression")
     features: list[str] | None = option(None, help="the columns to predict from; null: all others")
-    drop: list[str] = option(list, help="columns to leave out")
+    drop: list[str] = option(list, help="columns to leave out, also of `features`")
     delimiter: str = option(",", help="between fields: a character, comma, semicolon, tab, bar; auto finds it")
     task: Task = option("auto", help="auto: words, and whole numbers with at most 20 different values, are labels")
     val: float = option(0.2, least=0, below=1, help="fraction for validation")
@@ -36,7 +36,7 @@ class Csv:
         targets, features = self._roles(table)
         parts = share_out(self.path, len(table), rng, self.val, self.test)
         encoding = TableEncoding(
-            fit_features(table, features, parts["train"]),
+            fit_features(table, features, parts["train"], self.drop),
             fit_target(table, targets, self.task, parts["train"]),
             self.delimiter,
         )
@@ -61,9 +61,9 @@ class Csv:
         for key, names in asked.items():
             for name in names:
                 table.require(name, f"dataset.{key}")
-        for a, b in (("target", "features"), ("target", "drop"), ("features", "drop")):
-            for name in set(asked[a]) & set(asked[b]):
-                raise DataError(f"{self.path}: column '{name}' is in dataset.{a} and in dataset.{b}; choose one")
+        for key in ("features", "drop"):
+            for name in set(targets) & set(asked[key]):
+                raise DataError(f"{self.path}: column '{name}' is in dataset.target and in dataset.{key}; choose one")
         chosen = table.columns if self.features is None else dict.fromkeys(self.features)
         features = [name for name in chosen if name not in targets and name not in self.drop]
         if not features or not targets:

@@ -40,9 +40,7 @@ class Npz:
         x, y = next(iter(names.values()))  # what decides: the training arrays, or the only ones
         sizes = sizes_of_y(self.path, y, arrays[y], self.task)
         encoding = ArrayEncoding(self.x, self.y, shape_of_x(self.path, x, arrays[x]), *sizes)
-        parts = {
-            part: encoding.encode(self.path, (x, arrays[x]), (y, arrays[y])) for part, (x, y) in names.items()
-        }  # as they are in the file
+        parts = {part: encoding.encode(self.path, (x, arrays[x]), (y, arrays[y])) for part, (x, y) in names.items()}
         rows = self._rows({part: len(fields["x"]) for part, fields in parts.items()}, rng)
         splits = {split: {name: a[at] for name, a in parts[part].items()} for split, (part, at) in rows.items()}
         if encoding.classes:

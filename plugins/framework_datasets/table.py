@@ -21,11 +21,12 @@ SAMPLE = 8192  # characters that `auto` looks at
 
 @dataclass(frozen=True)
 class Table:
-    """
+    """The words of a file below its header.
+
     Attributes:
         path: the file, as messages name it.
         columns: column -> its words, one per row.
-        lines: the line of the file on which each row begins; the header stands on line 1.
+        lines: the line of the file on which each row begins, counted from 1.
     """
 
     path: str
@@ -38,10 +39,13 @@ class Table:
 
     def fault(self, row: int, column: str, text: str) -> DataError:
         """What is wrong with one cell, with its place."""
-        return DataError(f"{self.path}: line {self.lines[row]}, column '{column}': {text}")
+        return DataError(f"{self.path}: line {self.lines[row]}, column '{shown(column)}': {text}")
 
     def require(self, name: str, role: str) -> None:
         """
+        Args:
+            role: what the column is for, for the message.
+
         Raises:
             DataError: there is no such column; the nearest one is offered.
         """
@@ -58,6 +62,12 @@ def near(word: str, names: Iterable[str], most: int = 30) -> str:
     return f"; did you mean '{close[0]}'?" if close else f" (there are {len(known)})"
 
 
+def shown(word: str, most: int = 50) -> str:
+    """A word as a message has room for it: on one line, cut if need be."""
+    flat = " ".join(word.split())
+    return flat if len(flat) <= most else f"{flat[:most]}..."
+
+
 def read_table(path: str | Path, delimiter: str = ",") -> Table:
     """A text with a header, in UTF-8. Blanks around words are dropped, empty lines are no rows.
 
@@ -69,6 +79,8 @@ def read_table(path: str | Path, delimiter: str = ",") -> Table:
     """
     text = _text(path)
     rows, lines = _rows(path, text, _delimiter(path, text, delimiter))
+    if not rows:
+        raise DataError(f"{path}: the file is empty")
     _check_header(f"{path}: line {lines[0]}", rows[0])
     for row, line in zip(rows, lines, strict=True):
         if len(row) != len(rows[0]):
@@ -93,8 +105,6 @@ def _text(path: str | Path) -> str:
         raise DataError(f"{path}: line {line}: this is no UTF-8 text (byte {byte:#04x}); save the file as UTF-8") from error
     if "\0" in text:
         raise DataError(f"{path}: it holds zero bytes, so it is no UTF-8 text; save the file as UTF-8")
-    if not text.strip():
-        raise DataError(f"{path}: the file is empty")
     return text
 
 
@@ -132,16 +142,16 @@ def _rows(path: str | Path, text: str, delimiter: str) -> tuple[list[list[str]],
 
 def _check_header(place: str, names: list[str]) -> None:
     if all(number(name) is not None for name in names):
-        raise DataError(f"{place} holds numbers only ({', '.join(names[:5])}); the first line must name the columns")
+        raise DataError(f"{place} holds numbers only ({shown(', '.join(names))}); the first line must name the columns")
     if "" in names:
         raise DataError(f"{place}: column {names.index('') + 1} has no name; every column needs one")
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         where = " and ".join(str(i + 1) for i, name in enumerate(names) if name == twice[0])
-        raise DataError(f"{place}: '{twice[0]}' is the name of columns {where}; every column needs a name of its own")
+        raise DataError(f"{place}: '{shown(twice[0])}' is the name of columns {where}; every column needs a name of its own")
     other = [d for d in DELIMITERS if d in names[0]]
     if len(names) == 1 and other:
-        raise DataError(f"{place} is one column, '{names[0]}'; is dataset.delimiter={DELIMITERS[other[0]]} meant?")
+        raise DataError(f"{place} is one column, '{shown(names[0])}'; is dataset.delimiter={DELIMITERS[other[0]]} meant?")
 
 
 def number(word: str) -> float | None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from framework import DataError, Field
 from framework_datasets.columns import class_indices, label, numbers, one_hot, real
-from framework_datasets.table import Table, number, read_table
+from framework_datasets.table import Table, number, read_table, shown
 
 Task = Literal["auto", "classification", "regression"]
 MOST_CLASSES = 20  # whole numbers with more different values than this are regression, unless `task` says otherwise
@@ -103,10 +103,11 @@ class TableEncoding:
         return cls(features, target, told["delimiter"])
 
 
-def fit_features(table: Table, names: Sequence[str], train: np.ndarray) -> tuple[Feature, ...]:
+def fit_features(table: Table, names: Sequence[str], train: np.ndarray, dropped: Sequence[str]) -> tuple[Feature, ...]:
     """
     Args:
         train: the rows of the training split.
+        dropped: the columns that are left out already, for the advice to leave out more.
 
     Raises:
         DataError: a column mixes numbers and text, is constant on the training split, or has too many categories.
@@ -120,14 +121,14 @@ def fit_features(table: Table, names: Sequence[str], train: np.ndarray) -> tuple
         if values is None and len(seen) > MOST_CATEGORIES:
             raise DataError(
                 f"{table.path}: column '{name}' has {len(seen)} different words; one-hot columns are made for at most "
-                f"{MOST_CATEGORIES}, so leave it out: {_dropping([name])}"
+                f"{MOST_CATEGORIES}, so leave it out: {_dropping([*dropped, name])}"
             )
         features.append(Feature(name, None if values is not None else tuple(seen)))
     if constant:
         word = table.columns[constant[0]][train[0]]
         raise DataError(
-            f"{table.path}: column '{constant[0]}' is constant on the training split: '{word}' in every row, from line "
-            f"{table.lines[train.min()]} on; it tells nothing, so leave it out: {_dropping(constant)}"
+            f"{table.path}: column '{shown(constant[0])}' is constant on the training split: '{shown(word)}' in every row, "
+            f"from line {table.lines[train.min()]} on; it tells nothing, so leave it out: {_dropping([*dropped, *constant])}"
         )
     return tuple(features)
 
@@ -135,7 +136,8 @@ def fit_features(table: Table, names: Sequence[str], train: np.ndarray) -> tuple
 def _dropping(names: Sequence[str]) -> str:
     """The override that leaves columns out, as a shell takes it."""
     plain = all(re.fullmatch(r"[A-Za-z_]\w*", name) for name in names)
-    return f"dataset.drop=[{','.join(names)}]" if plain else f"'dataset.drop=[{','.join(map(json.dumps, names))}]'"
+    quoted = (json.dumps(name, ensure_ascii=False) for name in names)
+    return f"dataset.drop=[{','.join(names)}]" if plain else f"'dataset.drop=[{','.join(quoted)}]'"
 
 
 def fit_target(table: Table, names: Sequence[str], task: Task, train: np.ndarray) -> Target:
@@ -153,14 +155,14 @@ def fit_target(table: Table, names: Sequence[str], task: Task, train: np.ndarray
     if len(names) > 1 or task == "regression":
         for name in names:
             if values[name] is None:
-                raise table.fault(0, name, f"'{table.columns[name][0]}' is text, and regression is about numbers")
+                raise table.fault(0, name, f"'{shown(table.columns[name][0])}' is text, and regression is about numbers")
         return Target(tuple(names))
     (name,), (own,) = names, values.values()
     if own is not None and not _are_labels(table, name, own, task):
         return Target((name,))
     if len(words := {label(word) for word in table.columns[name]}) == 1:
         raise DataError(
-            f"{table.path}: column '{name}' holds one class only, '{words.pop()}' in every row, from line "
+            f"{table.path}: column '{name}' holds one class only, '{shown(words.pop())}' in every row, from line "
             f"{table.lines[0]} on; a classifier needs two"
         )
     seen = {label(word) for word in _words(table, name, train)}
