@@ -5,6 +5,8 @@ import pytest
 
 from framework import Head, Network, discover, generator
 from framework.arrays import DeviceError, array_module, gpu_module
+from framework.composing import compose, conf_dir
+from framework.experiment import prepare
 from framework.learner import Learner, TrainerOptions
 from framework.measuring import Measure
 from framework.stopping import EarlyStopping
@@ -67,6 +69,14 @@ def test_replicas_leave_the_stack_on_a_device():
     on_host = train(stack, [DATA], [0, 1, 2], dtype=np.float64)
     assert [(o.status, o.step, o.best_epoch) for o in on_device] == [(o.status, o.step, o.best_epoch) for o in on_host]
     assert "diverged" in {o.status for o in on_device}
+
+
+@pytest.mark.parametrize("model", sorted(path.stem for path in (conf_dir() / "model").glob("*.yaml")))
+@pytest.mark.parametrize("dataset", ["digits", "sine", "spirals"])
+def test_every_preset_trains_on_a_device(model, dataset):
+    experiment = prepare(compose([f"model={model}", f"dataset={dataset}", "trainer.steps=3"]))
+    outcomes = [train([experiment.learner], [experiment.data], [0], xp=xp) for xp in (Double(), np)]
+    assert outcomes[0][0].metrics == pytest.approx(outcomes[1][0].metrics, abs=1e-6)
 
 
 def transfers(steps):

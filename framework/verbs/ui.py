@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     for what, address in links(store, f"http://127.0.0.1:{port}").items():
         print(f"{what}: {address}")
     uri = tracking_uri(Tracking(), runs)
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     # A group of its own: the server starts workers, which have to go when it goes.
     server = subprocess.Popen([*command, "--backend-store-uri", uri], start_new_session=True)
     try:
