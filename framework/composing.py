@@ -39,7 +39,7 @@ def conf_dir() -> Path:
 def base() -> Any:
     """The node that all others are merged into. Keys may be added where it is open; the judge closes them again."""
     open_nodes = (*COMPONENT_GROUPS, "trainer", "tracking", "heads")
-    node = OmegaConf.create({"model": {"layers": {}}} | {key: {} for key in open_nodes})
+    node = OmegaConf.create({"model": {"init_from": None, "layers": {}}} | {key: {} for key in open_nodes})
     for part in (node.model.layers, *(node[key] for key in open_nodes)):
         OmegaConf.set_struct(part, False)
     return node
@@ -164,7 +164,7 @@ def _leaves(tree: Any, path: str) -> Iterator[tuple[str, Any]]:
 def _unused_variables(cfg: Any) -> list[str]:
     """Variables of the model that no layer refers to: a misspelt one would change nothing."""
     text = OmegaConf.to_yaml(_task(cfg))
-    names = [name for name in cfg.model if name != "layers"]
+    names = [name for name in cfg.model if name not in ("layers", "init_from")]
     used = [name for name in names if f"${{model.{name}}}" in text]
     return [f"model.{name}: nothing uses it{nearest(str(name), used)}" for name in names if name not in used]
 

@@ -41,6 +41,7 @@ class Settings:
     dataset_seed: int
     dataset_scale: How
     nodes: Mapping[str, Node]
+    init_from: str | None
     heads: Mapping[str, HeadSettings]
     metrics: Mapping[str, tuple[Metric, str | None]] | Auto
     optimizer: Optimizer
@@ -75,6 +76,7 @@ def judge(tree: Mapping[str, Any], registry: Registry) -> Settings:
         "dataset_scale": j.value(How, dataset.pop("scale", "none"), "dataset.scale"),
         "dataset": j.component("dataset", dataset, "dataset"),
         "nodes": _nodes(j, _mapping(j, tree.get("model"), "model")),
+        "init_from": j.value(str | None, (tree.get("model") or {}).get("init_from"), "model.init_from"),
         "heads": _heads(j, tree),
         "metrics": _metrics(j, tree.get("metrics", "auto")),
         "optimizer": j.component("optimizer", tree.get("optimizer"), "optimizer"),
@@ -105,13 +107,16 @@ def _nodes(j: Judge, model: Mapping[str, Any]) -> dict[str, Node]:
     layers = {name: value for name, value in (model.get("layers") or {}).items() if value is not None}
     if not layers:
         j.refuse("model.layers", "a network needs at least one layer")
-    nodes = {name: _node(j, name, value) for name, value in layers.items()}
+    nodes = {name: _node(j, name, value, layers) for name, value in layers.items()}
     return {name: nodes[name] for name in _ordered(j, layers)}
 
 
-def _node(j: Judge, name: str, value: Any) -> Any:
+def _node(j: Judge, name: str, value: Any, layers: Mapping[str, Any]) -> Any:
     path = f"model.layers.{name}"
     given = dict(_mapping(j, value, path))
+    if "type" not in given:
+        others = [other for other in layers if other != name]
+        return j.refuse(path, f"a new layer needs a 'type'; to change another one, name it{nearest(name, others)}")
     given.pop("after", None)
     source = _source(j, given.pop("from", None), f"{path}.from")
     share = j.value(str | None, given.pop("share", None), f"{path}.share")

@@ -13,10 +13,13 @@ from typing import Any
 from framework import artifacts, model, scaling
 from framework.arrays import DeviceError, array_module
 from framework.assembling import assemble
+from framework.components import Params
 from framework.config import ConfigError, Settings
 from framework.data import Data, DataError
 from framework.learner import Learner
 from framework.record import Place, Record
+from framework.registry import nearest
+from framework.restoring import load
 from framework.scaling import Scale
 from framework.streams import generator
 from framework.training import Observer, Outcome, train
@@ -100,10 +103,34 @@ def prepare(settings: Settings) -> Experiment:
         raise ConfigError(f"device: {settings.device!r} cannot be used here: {error}") from error
     data = replace(load_data(settings), name=settings.tree["dataset"]["type"])
     learner = assemble(settings, data)
+    if settings.init_from is not None:
+        learner = replace(learner, initial=initial_weights(learner, settings))
     targets = {head.target for head in learner.heads.values()}
     scale = scaling.fit(data, settings.dataset_scale, [name for name in data.fields if name not in targets])
     data = scaling.scaled(data, scale)
     return Experiment(settings, xp, data, scale, learner, *expected(settings, data))
+
+
+def initial_weights(learner: Learner, settings: Settings) -> dict[str, Params]:
+    """The tensors of the nodes that the run `model.init_from` has too.
+
+    Raises:
+        ConfigError: the run has no model, none of the nodes, or tensors of other shapes.
+    """
+    run_of = settings.init_from
+    weights = load(str(run_of)).weights
+    wanted, _ = learner.network.init(settings.seed)
+    shared = {node: tensors for node, tensors in weights.items() if wanted.get(node)}
+    if not shared:
+        raise ConfigError(f"model.init_from: {run_of} has none of these layers{nearest(next(iter(wanted)), weights)}")
+    for node, tensors in shared.items():
+        given, needed = ({t: a.shape for t, a in p.items()} for p in (tensors, wanted[node]))
+        if given != needed:
+            raise ConfigError(
+                f"model.init_from: layer '{node}' of {run_of} has {given}, and here it has {needed}; "
+                "a layer that is to begin anew needs another name"
+            )
+    return shared
 
 
 def run(experiment: Experiment, place: Place, observers: Sequence[Observer] = (), resume: bool = False) -> Result:

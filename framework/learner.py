@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from framework.arrays import Array
-from framework.components import Optimizer, Regularizer, Schedule, option
+from framework.components import Optimizer, Params, Regularizer, Schedule, option
 from framework.heads import Head
 from framework.measuring import Measure
 from framework.network import Network
@@ -36,7 +36,10 @@ class TrainerOptions:
 
 @dataclass(frozen=True)
 class Learner:
-    """Everything that decides how one network trains, but its data and its key. R of them make a stack."""
+    """Everything that decides how one network trains, but its data and its key. R of them make a stack.
+
+    `initial` holds first values, node -> tensor -> array, of nodes that do not draw their own.
+    """
 
     network: Network
     heads: Mapping[str, Head]
@@ -45,3 +48,4 @@ class Learner:
     options: TrainerOptions = field(default_factory=TrainerOptions)
     regularizers: tuple[Regularizer, ...] = ()
     measures: Mapping[str, Measure] = field(default_factory=dict)
+    initial: Mapping[str, Params] = field(default_factory=dict)

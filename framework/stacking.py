@@ -24,6 +24,8 @@ def stack(parts: Sequence[Any], path: str = "") -> Any:
         CannotStackError: naming the first field that differs and may not.
     """
     first = parts[0]
+    if all(part is first for part in parts):
+        return first
     if all(isinstance(part, int | float) and not isinstance(part, bool) and part == first for part in parts):
         return first
     if any(isinstance(part, np.ndarray) for part in parts):

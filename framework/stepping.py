@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,10 +28,10 @@ class Stack:
     def __init__(self, learners: Sequence[Learner], data: Sequence[Data], keys: Sequence[Key], xp: Any, dtype: Any) -> None:
         if len(data) not in (1, len(learners)):
             raise ValueError(f"{len(data)} data sets for {len(learners)} learners; give one for all, or one for each")
-        replicas = [learner.network.init(key)[0] for learner, key in zip(learners, keys, strict=True)]
+        replicas = [{**learner.network.init(key)[0], **learner.initial} for learner, key in zip(learners, keys, strict=True)]
         self.xp, self.dtype = xp, np.dtype(dtype)
         self.arena: Arena = learners[0].network.arena(replicas[0])
-        self.learner: Learner = placed(stack(learners), xp)
+        self.learner: Learner = placed(replace(stack(learners), initial={}), xp)  # they are in the arena now
         self.members, self.keys = np.arange(len(keys)), tuple(keys)
         self._context: Context | None = None
         self.feeds = {split: Feed(data, split, xp, dtype) for split in ("train", "val") if split in data[0].splits}

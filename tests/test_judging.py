@@ -84,7 +84,7 @@ def test_sources_shared_tensors_and_frozen_nodes_are_said_in_the_node():
         ("{model/layers/hidden/units: some}", "model.layers.hidden.units: 'some' is not a whole number or 'auto'"),
         ("{model/layers/hidden/bias: 1}", "model.layers.hidden.bias: 1 is not true or false"),
         ("{model/layers/x: {type: dens, units: 1}}", "model.layers.x.type: no layer 'dens'; did you mean 'dense'?"),
-        ("{model/layers/x: {units: 1}}", "model.layers.x.type: missing: which layer?"),
+        ("{model/layers/x: {units: 1}}", "model.layers.x: a new layer needs a 'type'"),
         ("{model/layers/x: {type: dense}}", "model.layers.x.units: missing; layer 'dense' needs it"),
         (
             "{model/layers/x: {type: dropout, after: hiden}}",

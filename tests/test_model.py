@@ -114,3 +114,22 @@ def test_a_model_of_another_network_is_refused(place, folder):
         (folder / "config.yaml").write_text(config)
     assert done.returncode == 2
     assert "hidden/W has shape (64, 16), and the network wants (64, 8)" in done.stderr
+
+
+def test_a_run_begins_where_another_ended_and_frozen_layers_stay(place, folder):
+    words = [f"model.init_from={folder.name}", "model.layers.hidden.frozen=true", "trainer.epochs=1", "tracking=none"]
+    done = stackprop(place, *WORDS[1:], *words)
+    assert done.returncode == 0, done.stderr
+    before, after = framework.load(str(folder)).weights, framework.load(str(newest(place))).weights
+    assert np.array_equal(before["hidden"]["W"], after["hidden"]["W"])
+    assert not np.array_equal(before["out"]["W"], after["out"]["W"])
+    first = json.loads((newest(place) / "metrics.jsonl").read_text().splitlines()[0])
+    ended = json.loads((folder / "run.json").read_text())["metrics"]["val/loss"]
+    assert first["train/loss"] == pytest.approx(ended, abs=0.4)
+    assert "grad_norm/hidden" not in first
+
+
+def test_a_run_with_other_shapes_cannot_be_begun_from(place, folder):
+    done = stackprop(place, "model.hidden=8", f"model.init_from={folder.name}", "tracking=none")
+    assert done.returncode == 2
+    assert "layer 'hidden' of" in done.stderr

@@ -1,6 +1,8 @@
 """The folder of a run."""
 
+import errno
 import json
+import os
 
 import numpy as np
 import pytest
@@ -96,3 +98,26 @@ def test_a_small_file_is_replaced_in_one_step(tmp_path):
     write_json(tmp_path / "run.json", {"status": "running"})
     write_json(tmp_path / "run.json", {"status": "finished"})
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+
+
+def test_a_full_disk_loses_no_line_and_is_told_once(tmp_path, monkeypatch, capsys):
+    recorder, write, room = Recorder(tmp_path, 20, 1), os.write, [30]
+
+    def full(file, data):
+        if room[0] is not None:
+            count, room[0] = min(len(data), room[0]), 0
+            if not count:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            data = data[:count]
+        return write(file, data)
+
+    monkeypatch.setattr("framework.recording.os.write", full)
+    for step in range(1, 11):
+        recorder.steps(0, step, COLUMNS, np.full((1, 2), float(step)))
+        recorder.measured(0, step, {"val/loss": 1.0})
+    with pytest.raises(OSError, match="could not be written"):
+        recorder.sync()
+    room[0] = None  # somebody made room
+    recorder.close()
+    assert [line["step"] for line in read_lines(tmp_path / "metrics.jsonl")] == [n for n in range(1, 11) for _ in "ab"]
+    assert capsys.readouterr().err.count("No space left on device") == 1

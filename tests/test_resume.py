@@ -112,3 +112,18 @@ def test_a_changed_configuration_or_a_broken_checkpoint_is_refused(place):
     assert (done.returncode, "no whole checkpoint" in done.stderr) == (2, True)
     (folder / "checkpoint.npz").write_bytes(whole)
     assert stackprop(place, "resume", folder.name).returncode == 0
+
+
+@pytest.mark.slow
+def test_processes_that_start_at_once_on_a_missing_store_all_record(tmp_path):
+    """Eight at a time here; sixteen with three runs each were counted by hand."""
+    words = [*COMMAND, "-m", *QUICK, "seed=0,1"]
+    running = [subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for _ in range(8)]
+    for process in running:
+        assert b"cannot be used" not in process.communicate(timeout=240)[1]
+    store = Store(Tracking(), tmp_path / "runs")
+    runs = store.client.search_runs([store.experiment_id])
+    assert len(runs) == 16
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    counts = {len(store.client.get_metric_history(run.info.run_id, "grad_norm/hidden")) for run in runs}
+    assert counts == {6}
