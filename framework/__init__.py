@@ -3,7 +3,7 @@
 from typing import Any
 
 from framework.arrays import Array, T, array_module, to_host
-from framework.components import Activation, Initializer, Loss, Params, Shape, option
+from framework.components import Activation, Initializer, Loss, Params, Schedule, Shape, option
 from framework.context import Context
 from framework.data import Data, DataError, Encoding, Field, split_at_random
 from framework.discovery import discover, registered
@@ -38,6 +38,7 @@ __all__ = [
     "Network",
     "Node",
     "Params",
+    "Schedule",
     "Shape",
     "T",
     "array_module",

@@ -4,7 +4,9 @@ from framework import hookimpl
 from framework.hooks import Register
 from framework_losses.binary_cross_entropy import BinaryCrossEntropy
 from framework_losses.half_squared_error import HalfSquaredError
+from framework_losses.mae import MeanAbsoluteError
 from framework_losses.mse import MeanSquaredError
+from framework_losses.msle import MeanSquaredLogError
 from framework_losses.softmax_cross_entropy import SoftmaxCrossEntropy
 
 
@@ -12,5 +14,7 @@ from framework_losses.softmax_cross_entropy import SoftmaxCrossEntropy
 def register_losses(register: Register) -> None:
     register("binary_cross_entropy", BinaryCrossEntropy)
     register("half_squared_error", HalfSquaredError)
+    register("mae", MeanAbsoluteError)
     register("mse", MeanSquaredError)
+    register("msle", MeanSquaredLogError)
     register("softmax_cross_entropy", SoftmaxCrossEntropy)

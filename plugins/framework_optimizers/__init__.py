@@ -2,15 +2,23 @@
 
 from framework import hookimpl
 from framework.hooks import Register
+from framework_optimizers.adadelta import Adadelta
+from framework_optimizers.adagrad import Adagrad
 from framework_optimizers.adam import Adam
+from framework_optimizers.adamw import Adamw
 from framework_optimizers.momentum import Momentum
 from framework_optimizers.nag import Nag
+from framework_optimizers.rmsprop import Rmsprop
 from framework_optimizers.sgd import Sgd
 
 
 @hookimpl
 def register_optimizers(register: Register) -> None:
+    register("adadelta", Adadelta)
+    register("adagrad", Adagrad)
     register("adam", Adam)
+    register("adamw", Adamw)
     register("momentum", Momentum)
     register("nag", Nag)
+    register("rmsprop", Rmsprop)
     register("sgd", Sgd)

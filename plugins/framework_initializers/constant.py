@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from framework import Shape, option
+
+
+@dataclass(frozen=True)
+class Constant:
+    """W = value everywhere. As with zeros, the units of a layer stay alike for ever."""
+
+    value: float = option(0.0, stackable=True, help="of every weight")
+
+    def __call__(self, rng: np.random.Generator, shape: Shape, fans: tuple[int, int] | None = None) -> np.ndarray:
+        return np.full(shape, float(self.value))

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from framework import Array, Context, option
+
+
+@dataclass(frozen=True)
+class Adagrad:
+    """G <- G + g^2;  w <- w - lr g / sqrt(G + eps)  (Duchi et al. 2011).
+
+    Shapes: w, g, G (..., P). Every weight has a rate of its own, which only shrinks: after t gradients of size 1 it is
+    lr / sqrt(t). `epsilon: outside` is sqrt(G) + eps, as in PyTorch.
+    """
+
+    lr: float | Array = option(0.01, above=0, stackable=True, help="learning rate")
+    eps: float | Array = option(1e-8, least=0, stackable=True, help="keeps the quotient finite")
+    epsilon: Literal["inside", "outside"] = option("inside", help="where eps stands")
+
+    def init(self, w: Array) -> dict[str, Any]:
+        return {"G": w * 0}
+
+    def update(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
+        G, eps = state["G"], ctx.per(self.eps, w)
+        G += g * g
+        root = ctx.xp.sqrt(G + eps) if self.epsilon == "inside" else ctx.xp.sqrt(G) + eps
+        w -= lr * g / root

@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from framework import option
+
+
+@dataclass(frozen=True)
+class Exponential:
+    """final^(step / total): falls by the same share in every step, from 1 towards `final`."""
+
+    final: float = option(0.01, above=0, help="the factor that the last step comes near")
+
+    def __call__(self, step: int, total: int) -> float:
+        return float(self.final ** (step / total))

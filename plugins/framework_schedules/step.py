@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from framework import option
+
+
+@dataclass(frozen=True)
+class Step:
+    """factor^k in the k-th stage, k = 0, 1, ...; the stages share the steps of the training equally."""
+
+    stages: int = option(3, least=1, help="how many")
+    factor: float = option(0.1, above=0, help="from one to the next")
+
+    def __call__(self, step: int, total: int) -> float:
+        return self.factor ** (step * self.stages // total)

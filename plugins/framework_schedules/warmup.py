@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from framework import Schedule, option, registered
+
+
+@dataclass(frozen=True)
+class Warmup:
+    """(step + 1) / steps in the first `steps` steps; then another schedule over those that are left."""
+
+    steps: int = option(100, least=1, help="of the rise")
+    then: Schedule = registered("schedule", "constant", help="what follows")
+
+    def __call__(self, step: int, total: int) -> float:
+        if step < self.steps:
+            return (step + 1) / self.steps
+        return self.then(step - self.steps, total - self.steps)
