@@ -4,15 +4,29 @@ from framework import hookimpl
 from framework.hooks import Register
 from framework_layers.activation import ActivationLayer
 from framework_layers.add import Add
+from framework_layers.average_pool import AveragePool
+from framework_layers.batch_norm import BatchNorm
+from framework_layers.concat import Concat
+from framework_layers.conv2d import Conv2d
 from framework_layers.dense import Dense
 from framework_layers.dropout import Dropout
 from framework_layers.flatten import Flatten
+from framework_layers.layer_norm import LayerNorm
+from framework_layers.max_pool import MaxPool
+from framework_layers.sum_pool import SumPool
 
 
 @hookimpl
 def register_layers(register: Register) -> None:
     register("activation", ActivationLayer)
     register("add", Add)
+    register("average_pool", AveragePool)
+    register("batch_norm", BatchNorm)
+    register("concat", Concat)
+    register("conv2d", Conv2d)
     register("dense", Dense)
     register("dropout", Dropout)
     register("flatten", Flatten)
+    register("layer_norm", LayerNorm)
+    register("max_pool", MaxPool)
+    register("sum_pool", SumPool)

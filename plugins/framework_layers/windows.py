@@ -1,0 +1,30 @@
+"""The windows of a pooling: where each lies, one strided slice per offset inside the window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from framework import Shape
+
+
+def pooled_shape(in_shape: Shape, size: int, stride: int) -> Shape:
+    """(C, Ho, Wo) of images (C, H, W).
+
+    Raises:
+        ValueError: these are no images, or a window does not fit in.
+    """
+    if len(in_shape) != 3:
+        raise ValueError(f"pooling reads images (C, H, W), not {in_shape}")
+    C, H, W = in_shape
+    if size > min(H, W):
+        raise ValueError(f"a window of {size} does not fit into {H} x {W}")
+    return C, (H - size) // stride + 1, (W - size) // stride + 1
+
+
+def offsets(out_shape: tuple[int, ...], size: int, stride: int) -> Iterator[tuple[Any, ...]]:
+    """For each place in a window, row by row, the index of the numbers that lie there in all windows (..., Ho, Wo)."""
+    Ho, Wo = out_shape[-2:]
+    for i in range(size):
+        for j in range(size):
+            yield ..., slice(i, i + stride * (Ho - 1) + 1, stride), slice(j, j + stride * (Wo - 1) + 1, stride)
