@@ -11,7 +11,7 @@ from framework_layers.im2col import col2im, im2col, padded
 
 @dataclass(frozen=True)
 class Conv2d:
-    """y[f, a, b] = sum over c, i, j of W[(c, i, j), f] x[c, s a + i, s b + j] + b[f]: a small dense layer, used at every place.
+    """y[f, a, b] = sum over c, i, j of W[(c, i, j), f] x[c, s a + i, s b + j] + b[f]: a small dense layer at every place.
 
     As products, with X the windows of x as columns (..., N, C k k, Ho Wo):  y = W^T X + b,  dW = sum over n of X dy^T,
     db = sum over n and places of dy,  dX = W dy, added up where windows overlap.
