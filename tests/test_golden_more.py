@@ -133,3 +133,17 @@ def test_max_norm_bounds_the_incoming_weights_of_every_unit():
     )
     W = train([learner], [data], [0], dtype=np.float64)[0].weights["out"]["W"]
     assert np.linalg.norm(W, axis=0) == pytest.approx(np.full(4, 0.7))
+
+
+@pytest.mark.parametrize(("form", "golden"), [("notes", 0.247073), ("torch", 0.636665)])
+def test_D4_momentum_with_a_changing_rate_depends_on_where_the_rate_stands(form, golden):
+    optimizer, w = get("optimizer", "momentum")(form=form), np.ones(1)
+    state = optimizer.init(w)
+    for lr in (0.1, 0.1, 0.01, 0.01, 0.01):
+        optimizer.update(w, w.copy(), state, lr, CTX)
+    assert w[0] == pytest.approx(golden, abs=1e-6)
+
+
+def test_D4_at_a_constant_rate_both_forms_are_the_same():
+    momentum = get("optimizer", "momentum")
+    assert descended(momentum(form="notes"), 0.1) == pytest.approx(descended(momentum(form="torch"), 0.1), abs=1e-12)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from framework import Array, Context, option
 
@@ -11,11 +11,13 @@ class Momentum:
     """M <- alpha M - lr g;  w <- w + M  (Polyak 1964, in the form of the lecture notes).
 
     Shapes: w, g, M (..., P). The learning rate is inside M: after a change of lr old steps keep the rate they were taken
-    with. PyTorch multiplies the whole sum by the present rate; at a constant lr both are the same.
+    with. `form: torch` is M <- alpha M - g;  w <- w + lr M, where the whole sum gets the present rate. At a constant lr
+    both are the same.
     """
 
     lr: float | Array = option(0.01, above=0, stackable=True, help="learning rate")
     alpha: float | Array = option(0.9, least=0, below=1, stackable=True, help="share of the last step that is kept")
+    form: Literal["notes", "torch"] = option("notes", help="whether lr is inside M or outside")
 
     def init(self, w: Array) -> dict[str, Any]:
         return {"M": w * 0}
@@ -23,5 +25,9 @@ class Momentum:
     def update(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
         M = state["M"]
         M *= ctx.per(self.alpha, w)
-        M -= lr * g
-        w += M
+        if self.form == "notes":
+            M -= lr * g
+            w += M
+        else:
+            M -= g
+            w += lr * M
