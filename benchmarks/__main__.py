@@ -12,7 +12,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import race, summary
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.harness import pins, race, summary
 
 WORKLOADS = ("mlp_step", "recording")
 
@@ -23,15 +26,16 @@ def main() -> None:
     parser.add_argument("workloads", nargs="*", default=WORKLOADS, help=", ".join(WORKLOADS))
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--seconds", type=float, default=0.4, help="per contestant and round")
+    parser.add_argument("--pinned", action="store_true", help="leave OpenBLAS pinned, where this machine pins it")
     options = parser.parse_args()
     for name in options.workloads:
         if name not in WORKLOADS:
             parser.error(f"no workload '{name}' (there are: {', '.join(WORKLOADS)})")
     for name in options.workloads:
-        report(name, options.rounds, options.seconds)
+        report(name, options.rounds, options.seconds, options.pinned)
 
 
-def report(name: str, rounds: int, seconds: float) -> None:
+def report(name: str, rounds: int, seconds: float, pinned: bool = False) -> None:
     """Run a workload; print its table and keep it."""
     workload: Any = importlib.import_module(f"benchmarks.{name}")
     notes = [" ".join(workload.__doc__.split())]
@@ -40,25 +44,54 @@ def report(name: str, rounds: int, seconds: float) -> None:
             notes.append(workload.verify())
         except ImportError as error:
             notes.append(f"gradients not verified: {error}")
-    times, absent = race(workload.CONTESTANTS, workload.THREADS, rounds, seconds)
+    times, absent = race(workload.CONTESTANTS, workload.THREADS, rounds, seconds, pinned)
+    if not times:
+        raise SystemExit("\n".join(f"{label} is absent: {why}" for label, why in absent.items()))
     notes += [f"{label} is absent: {why}" for label, why in absent.items()]
     reference = workload.REFERENCE if workload.REFERENCE in times else next(iter(times))
-    text = markdown(name, summary(times, reference), reference, notes, rounds)
+    rows = summary(times, reference)
+    conditions = f"{rounds} rounds of {seconds} s, {workload.THREADS} thread each, {versions()}{pinning(pinned)}"
     folder = Path("runs/bench")
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.md").write_text(text, encoding="utf-8")
-    (folder / f"{name}.json").write_text(json.dumps({"times": times, "absent": absent, "notes": notes}, indent=1))
-    print(text)
+    kept = {"times": times, "summary": rows, "reference": reference, "absent": absent, "notes": notes}
+    (folder / f"{name}.json").write_text(json.dumps({**kept, "conditions": conditions}, indent=1), encoding="utf-8")
+    head, cells = table(rows, reference)
+    (folder / f"{name}.md").write_text(markdown(name, head, cells, notes, conditions), encoding="utf-8")
+    show(name, head, cells, notes, conditions)
 
 
-def markdown(name: str, rows: list[dict[str, Any]], reference: str, notes: list[str], rounds: int) -> str:
-    """The table."""
-    lines = [f"### {name}", "", *(f"{note}" + "\n" for note in notes)]
-    lines += [f"| contestant | us per step | 10-90 % | time / {reference} |", "|---|---|---|---|"]
+def table(rows: list[dict[str, Any]], reference: str) -> tuple[list[str], list[list[str]]]:
+    """Its header and its cells."""
+    cells = []
     for row in rows:
         us = [f"{1e6 * row[key]:.0f}" for key in ("median", "low", "high")]
-        lines.append(f"| {row['contestant']} | {us[0]} | {us[1]}-{us[2]} | {row['ratio']:.2f} |")
-    return "\n".join([*lines, "", f"{rounds} rounds, {versions()}", ""])
+        cells.append([row["contestant"], us[0], f"{us[1]}-{us[2]}", f"{row['ratio']:.2f}"])
+    return ["contestant", "us per step", "10-90 %", f"time / {reference}"], cells
+
+
+def markdown(name: str, head: list[str], cells: list[list[str]], notes: list[str], conditions: str) -> str:
+    """The page that is kept."""
+    lines = [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *cells)]
+    return "\n".join([f"### {name}", "", *(f"{note}\n" for note in notes), *lines, "", conditions, ""])
+
+
+def show(name: str, head: list[str], cells: list[list[str]], notes: list[str], conditions: str) -> None:
+    """The same on the screen."""
+    shown = Table(title=name, title_justify="left", caption=conditions, caption_justify="left")
+    for i, column in enumerate(head):
+        shown.add_column(column, justify="right" if i else "left")
+    for row in cells:
+        shown.add_row(*row)
+    console = Console(highlight=False)
+    for note in notes:
+        console.print(note, markup=False)
+    console.print(shown)
+
+
+def pinning(pinned: bool) -> str:
+    """Whether a pin of OpenBLAS was in force; it can change the result by a fifth."""
+    found = ", ".join(f"{name}={value}" for name, value in pins().items())
+    return f"; {found} {'in force' if pinned else 'lifted'}" if found else ""
 
 
 def versions() -> str:

@@ -21,6 +21,7 @@ import numpy as np
 
 # What a machine may have pinned OpenBLAS to; its own choice of kernels is what people get.
 PINS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+FEWEST = 500  # steps per request: a training is set up anew in each
 POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -45,13 +46,21 @@ class Contestant:
         assert self.process.stdout
         self.process.stdin.write(f"{seconds}\n")
         self.process.stdin.flush()
-        return float(json.loads(self.process.stdout.readline())["per_step"])
+        told = self.process.stdout.readline()
+        if not told:
+            raise RuntimeError(f"{self.label} ended in the middle of the race; what it said stands above")
+        return float(json.loads(told)["per_step"])
 
 
-def start(label: str, where: str, threads: int) -> Contestant:
+def pins() -> dict[str, str]:
+    """What OpenBLAS is pinned to here."""
+    return {name: os.environ[name] for name in PINS if name in os.environ}
+
+
+def start(label: str, where: str, threads: int, pinned: bool = False) -> Contestant:
     """Start a contestant and wait until it has warmed up."""
     env = (
-        {k: v for k, v in os.environ.items() if k not in PINS}
+        {k: v for k, v in os.environ.items() if pinned or k not in PINS}
         | dict.fromkeys(POOLS, str(threads))
         | {"JAX_PLATFORMS": "cpu", "BENCH_THREADS": str(threads)}
     )
@@ -60,15 +69,15 @@ def start(label: str, where: str, threads: int) -> Contestant:
     command = [sys.executable, "-m", "benchmarks.harness", where]
     process = subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout
-    told = json.loads(process.stdout.readline() or '{"absent": "its process ended"}')
+    told = json.loads(process.stdout.readline() or '{"absent": "its process ended; what it said stands above"}')
     return Contestant(label, where, process, told.get("absent", ""))
 
 
 def race(
-    contestants: Mapping[str, str], threads: int, rounds: int, seconds: float
+    contestants: Mapping[str, str], threads: int, rounds: int, seconds: float, pinned: bool = False
 ) -> tuple[dict[str, list[float]], dict[str, str]]:
     """label -> seconds per step in every round; and label -> why it is absent."""
-    started = [start(label, where, threads) for label, where in contestants.items()]
+    started = [start(label, where, threads, pinned) for label, where in contestants.items()]
     present = [c for c in started if not c.absent]
     times: dict[str, list[float]] = {c.label: [] for c in present}
     try:
@@ -111,7 +120,7 @@ def worker(where: str) -> None:
     per_step = (time.perf_counter() - began) / 200
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
-        steps = max(20, round(float(line) / per_step))
+        steps = max(FEWEST, round(float(line) / per_step))
         began = time.perf_counter()
         run(steps)
         per_step = (time.perf_counter() - began) / steps
