@@ -93,8 +93,9 @@ def compose_and_run() -> int:
     """Let Hydra compose, and run one job or all jobs of a sweep."""
     import hydra
 
-    from framework.composing import conf_dir, install
+    from framework.composing import conf_dir, install, load_plugins_of
 
+    load_plugins_of(sys.argv[1:])
     completing = "COMP_LINE" in os.environ
     install(None if completing or not RUNS.isdisjoint(sys.argv) else check)
     os.environ.setdefault("STACKPROP_RUNS", "runs")
@@ -201,7 +202,12 @@ def wrong(text: str) -> int:
 
 
 def tool(name: str, arguments: Sequence[str]) -> int:
-    """Run a verb."""
+    """Run a verb; `plugins=[my_layer.py]` brings a file's components to any of them."""
+    if any(word.startswith("plugins=") for word in arguments):
+        from framework.composing import load_plugins_of
+
+        load_plugins_of(arguments)
+        arguments = [word for word in arguments if name == "summary" or not word.startswith("plugins=")]
     module = importlib.import_module(f"framework.verbs.{name}")
     return int(module.main(arguments))
 

@@ -7,13 +7,14 @@ Presets are YAML files under `conf/`; every other choice of a group is a registe
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import hydra._internal.hydra as hydra_internal
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
@@ -21,9 +22,9 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from framework.config import COMPONENT_GROUPS, ConfigError, Settings, judge
-from framework.discovery import discover
+from framework.discovery import discover, load_files
 from framework.judging import declared
-from framework.registry import nearest
+from framework.registry import RegistrationError, nearest
 
 CHECKS: list[Callable[[Settings], None]] = []  # what else is asked of settings before a run begins
 # Hydra's own nodes, which it restricts to plugins in `hydra_plugins` itself.
@@ -88,6 +89,8 @@ class StackpropSearchPath(SearchPathPlugin):
     """Puts the registry behind the presets."""
 
     def manipulate_search_path(self, search_path: Any) -> None:
+        for folder in discover().presets:
+            search_path.append("stackprop-plugin", f"file://{folder}")
         search_path.append("stackprop", "stackprop://")
 
 
@@ -114,8 +117,40 @@ def settings_of(cfg: Any) -> Settings:
     Raises:
         ConfigError: with one line for every fault.
     """
-    tree = OmegaConf.to_container(_task(cfg), resolve=True)
-    return judge(tree, discover())  # type: ignore[arg-type]
+    tree: Any = OmegaConf.to_container(_task(cfg), resolve=True)
+    load_plugins(tree.get("plugins"))
+    return judge(with_absolute_paths(tree), discover())
+
+
+def load_plugins(paths: Any) -> None:
+    """Register the components of the single files that `plugins=[...]` names.
+
+    Raises:
+        ConfigError: a file is missing or wrong.
+    """
+    if isinstance(paths, list) and all(isinstance(path, str) for path in paths):
+        try:
+            load_files(paths)
+        except RegistrationError as error:
+            raise ConfigError("\n".join(f"plugins: {line}" for line in str(error).splitlines())) from error
+
+
+def load_plugins_of(overrides: Sequence[str]) -> None:
+    """The same, before anything is composed: the files may bring choices that the other overrides name."""
+    for override in overrides:
+        if override.lstrip("+").startswith("plugins="):
+            load_plugins(OverridesParser.create().parse_override(override).value())
+
+
+def with_absolute_paths(tree: dict[str, Any]) -> dict[str, Any]:
+    """The same tree, with files named so that the run can be taken up from any folder."""
+    out = dict(tree)
+    if isinstance(tree.get("plugins"), list):
+        out["plugins"] = [os.path.abspath(path) if isinstance(path, str) else path for path in tree["plugins"]]
+    dataset = tree.get("dataset")
+    if isinstance(dataset, dict) and isinstance(dataset.get("path"), str):
+        out["dataset"] = {**dataset, "path": os.path.abspath(os.path.expanduser(dataset["path"]))}
+    return out
 
 
 def compose(overrides: list[str]) -> Settings:
@@ -128,6 +163,7 @@ def compose(overrides: list[str]) -> Settings:
     from hydra import initialize_config_dir
 
     install()
+    load_plugins_of(overrides)
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         return settings_of(hydra_compose("config", overrides, return_hydra_config=True))
 

@@ -19,7 +19,7 @@ Auto = Literal["auto"]
 # Groups whose options are served from the registry.
 COMPONENT_GROUPS = ("dataset", "loss", "activation", "initializer", "optimizer", "regularizer", "schedule")
 INHERITED = ("activation", "initializer", "loss")  # groups that components without a word of their own take over
-KEYS = (*COMPONENT_GROUPS, "model", "heads", "metrics", "trainer", "tracking", "seed", "device", "dtype")
+KEYS = (*COMPONENT_GROUPS, "model", "heads", "metrics", "trainer", "tracking", "seed", "device", "dtype", "plugins")
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ class Settings:
     seed: int
     device: Literal["auto", "cpu", "gpu"]
     dtype: Literal["float32", "float64"]
+    plugins: tuple[str, ...]
     tree: Mapping[str, Any]
 
 
@@ -87,6 +88,7 @@ def judge(tree: Mapping[str, Any], registry: Registry) -> Settings:
         "seed": j.value(int, tree.get("seed", 0), "seed"),
         "device": j.value(Literal["auto", "cpu", "gpu"], tree.get("device", "auto"), "device"),
         "dtype": j.value(Literal["float32", "float64"], tree.get("dtype", "float32"), "dtype"),
+        "plugins": j.value(tuple[str, ...], tree.get("plugins") or [], "plugins"),
     }
     if j.errors:
         raise ConfigError("\n".join(j.errors))

@@ -9,8 +9,9 @@ import yaml
 
 from framework.assembling import assemble
 from framework.config import ConfigError, Settings, judge
-from framework.discovery import discover
+from framework.discovery import discover, load_files
 from framework.model import Model, read_about, read_weights
+from framework.registry import RegistrationError
 from framework.runs import find_run, runs_dir
 
 
@@ -24,6 +25,10 @@ def settings_of_run(folder: Path) -> Settings:
         tree = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(f"{folder}/config.yaml: it cannot be read ({type(error).__name__})") from error
+    try:
+        load_files(tree.get("plugins") or [])
+    except RegistrationError as error:
+        raise ConfigError(f"{folder}: {error}") from error
     return judge(tree, discover())
 
 
