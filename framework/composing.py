@@ -128,6 +128,7 @@ def load_plugins(paths: Any) -> None:
     Raises:
         ConfigError: a file is missing or wrong.
     """
+    paths = [paths] if isinstance(paths, str) else paths
     if isinstance(paths, list) and all(isinstance(path, str) for path in paths):
         try:
             load_files(paths)
@@ -145,8 +146,9 @@ def load_plugins_of(overrides: Sequence[str]) -> None:
 def with_absolute_paths(tree: dict[str, Any]) -> dict[str, Any]:
     """The same tree, with files named so that the run can be taken up from any folder."""
     out = dict(tree)
-    if isinstance(tree.get("plugins"), list):
-        out["plugins"] = [os.path.abspath(path) if isinstance(path, str) else path for path in tree["plugins"]]
+    plugins = [tree["plugins"]] if isinstance(tree.get("plugins"), str) else tree.get("plugins")
+    if isinstance(plugins, list):
+        out["plugins"] = [os.path.abspath(path) if isinstance(path, str) else path for path in plugins]
     dataset = tree.get("dataset")
     if isinstance(dataset, dict) and isinstance(dataset.get("path"), str):
         out["dataset"] = {**dataset, "path": os.path.abspath(os.path.expanduser(dataset["path"]))}

@@ -1,10 +1,21 @@
-"""Entry points to names: finds every installed plugin, the built-in ones included, and fills the registry once."""
+"""Entry points and single files to names: fills the registry once, with the built-in plugins and everybody's.
+
+A plugin is a module with functions marked `@hookimpl`. What is wrong with one is told in words and costs only itself.
+"""
 
 from __future__ import annotations
 
+import difflib
 import functools
+import hashlib
+import inspect
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import pluggy
 
@@ -15,51 +26,151 @@ from framework.registry import RegistrationError, Registry
 GROUP = "stackprop"
 
 
+class Plugin(NamedTuple):
+    """A module that may hold hooks; `name` is how the registry calls it, `label` how messages do."""
+
+    label: str
+    name: str
+    module: Any
+
+
 @functools.cache
 def discover() -> Registry:
     """The registry of everything installed. A plugin that fails costs only itself; `registry.problems` says why."""
     return registry_of(entry_points(group=GROUP))
 
 
-def registry_of(points: Any) -> Registry:
+def registry_of(points: Iterable[EntryPoint]) -> Registry:
     """The registry that these entry points fill."""
     registry = Registry()
-    manager = pluggy.PluginManager(GROUP)
-    manager.add_hookspecs(hooks)
+    plugins: dict[str, Plugin] = {}
     # Built-ins first, so that a clash of names is the newcomer's.
     for point in sorted(points, key=lambda p: (not p.value.startswith("framework_"), p.name)):
-        _import(point, manager, registry)
-    try:
-        manager.check_pending()
-    except pluggy.PluginValidationError as error:
-        registry.problems.append(f"{error.plugin.__name__}: {error}; the hooks are {', '.join(hooks.KINDS)}")  # type: ignore[attr-defined]
-    for hook, kind in hooks.KINDS.items():
-        for impl in getattr(manager.hook, hook).get_hookimpls():
-            _register(kind, impl, registry)
+        label = f"plugin '{point.name}' of {point.dist.name if point.dist else 'an unknown distribution'}"
+        if point.value in plugins:
+            registry.problems.append(f"{label} is '{point.value}' once more, which {plugins[point.value].label} is already")
+            continue
+        try:
+            plugins[point.value] = Plugin(label, point.value, point.load())
+        except (Exception, SystemExit) as error:  # whatever a stranger's module raises must not stop the others
+            registry.problems.append(f"{label} could not be loaded: {_in_words(error)}")
+    registry.problems += _read(plugins.values(), registry)
     return registry
 
 
-def _import(point: EntryPoint, manager: pluggy.PluginManager, registry: Registry) -> None:
-    owner = point.dist.name if point.dist else "an unknown distribution"
+def load_files(paths: Sequence[str | Path]) -> None:
+    """Add the components of single `.py` files to the registry of this process; a file is read once.
+
+    Raises:
+        RegistrationError: with the file and the reason; nothing of that file is registered then.
+    """
+    registry = discover()
+    for path in paths:
+        file = Path(path).expanduser().resolve()
+        if file in registry.files:
+            continue
+        presets, plugin = registry.presets, Plugin(str(path), str(path), _module(file, str(path)))
+        problems = list(_read([plugin], registry))
+        if problems:
+            registry.forget(str(path))
+            registry.presets = presets
+            raise RegistrationError("\n".join(problems))
+        registry.files.append(file)
+
+
+def _module(file: Path, shown: str) -> ModuleType:
+    """The module in a file, imported under a name of its own."""
+    if not file.is_file():
+        near = _closest(file.name, [other.name for other in file.parent.glob("*.py")])
+        raise RegistrationError(f"{shown}: there is no such file" + (f"; did you mean '{near}'?" if near else ""))
+    if file.suffix != ".py":
+        raise RegistrationError(f"{shown}: a plugin is a Python file, whose name ends with .py")
+    name = f"stackprop_file_{file.stem}_{hashlib.blake2b(str(file).encode(), digest_size=4).hexdigest()}"
+    module = sys.modules[name] = ModuleType(name)  # dataclasses look their module up there
+    module.__file__ = str(file)
     try:
-        manager.register(point.load(), name=point.value)
-    except Exception as error:  # whatever a stranger's module raises must not stop the others
-        registry.problems.append(f"plugin '{point.name}' of {owner} could not be loaded: {type(error).__name__}: {error}")
+        exec(compile(file.read_bytes(), str(file), "exec"), module.__dict__)
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        raise RegistrationError(f"{_place(error, file, shown)}: {_in_words(error)}") from error
+    return module
 
 
-def _register(kind: str, impl: Any, registry: Registry) -> None:
-    def register(name: str, component: Any) -> None:
+def _place(error: BaseException, file: Path, shown: str) -> str:
+    """The file, and the line of it in which an import failed."""
+    if isinstance(error, SyntaxError):
+        return f"{shown if error.filename == str(file) else error.filename}, line {error.lineno}"
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+    return f"{shown}, line {lines[-1]}" if lines else shown
+
+
+def _in_words(error: BaseException) -> str:
+    text = error.msg if isinstance(error, SyntaxError) else error
+    return f"{type(error).__name__}: {' '.join(str(text).split())}"
+
+
+def _read(plugins: Iterable[Plugin], registry: Registry) -> Iterator[str]:
+    """Call the hooks of these plugins; yields what is wrong with them."""
+    manager = pluggy.PluginManager(GROUP)
+    manager.add_hookspecs(hooks)
+    for plugin in plugins:
+        yield from _mistakes(manager, plugin)
         try:
-            registry.add(kind, name, component, impl.plugin_name)
+            manager.register(plugin.module, name=plugin.name)
+        except Exception as error:
+            yield f"{plugin.label} could not be loaded: {_in_words(error)}"
+    for hook in hooks.HOOKS:  # presets last: their names are held against the components'
+        for impl in getattr(manager.hook, hook).get_hookimpls():
+            yield from _call(hook, impl, registry)
+
+
+def _mistakes(manager: pluggy.PluginManager, plugin: Plugin) -> Iterator[str]:
+    """Hooks that would never be called: misspelt ones, and those without their decorator."""
+    marked = {name for name in dir(plugin.module) if manager.parse_hookimpl_opts(plugin.module, name) is not None}
+    functions = [name for name, _ in inspect.getmembers(plugin.module, inspect.isfunction)]
+    bare = [name for name in functions if name.startswith("register_") and name not in marked]
+    for name in sorted(marked - set(hooks.HOOKS)):
+        yield f"{plugin.name}: unknown hook '{name}'{_meant(name)}; the hooks are {', '.join(hooks.HOOKS)}"
+    for name in bare:
+        if name in hooks.HOOKS:
+            yield f"{plugin.name}: {name} is never called; write @hookimpl above it"
+        elif _meant(name):
+            yield f"{plugin.name}: {name} is no hook and is never called{_meant(name)}; write @hookimpl above it"
+    if not marked and not bare:
+        yield f"{plugin.name}: it has no hook and brings nothing; mark a function such as register_layers with @hookimpl"
+
+
+def _meant(name: str) -> str:
+    kind = _closest(name.removeprefix("register_"), [hook.removeprefix("register_") for hook in hooks.HOOKS])
+    return f"; did you mean 'register_{kind}'?" if kind else ""
+
+
+def _closest(word: str, names: Sequence[str]) -> str:
+    return next(iter(difflib.get_close_matches(word, names, 1)), "")
+
+
+def _call(hook: str, impl: Any, registry: Registry) -> list[str]:
+    """Let a hook register what it brings; what is wrong with that."""
+    problems: list[str] = []
+
+    def noted(add: Callable[..., None], *given: Any) -> None:
+        try:
+            add(*given, impl.plugin_name)
         except RegistrationError as error:
-            registry.problems.append(str(error))
+            problems.append(str(error))
+
+    def register(name: str, component: Any) -> None:
+        noted(registry.add, hooks.KINDS[hook], name, component)
+
+    def register_folder(folder: str | Path) -> None:
+        noted(registry.add_presets, folder)
 
     try:
-        impl.function(register)
+        impl.function(register if hook in hooks.KINDS else register_folder)
     except Exception as error:
-        registry.problems.append(
-            f"plugin '{impl.plugin_name}' failed to register its {kind}s: {type(error).__name__}: {error}"
-        )
+        brings = hook.removeprefix("register_")
+        problems.append(f"plugin '{impl.plugin_name}' failed to register its {brings}: {_in_words(error)}")
+    return problems
 
 
 def registered(kind: str, name: str, *, help: str = "") -> Any:

@@ -38,6 +38,7 @@ def text() -> str:
 def choices() -> dict[str, list[str]]:
     """group -> what can be chosen: presets, and registered components."""
     found: dict[str, set[str]] = {group: set(discover().names(group)) for group in COMPONENT_GROUPS}
-    for path in conf_dir().glob("*/*.yaml"):
-        found.setdefault(path.parent.name, set()).add(path.stem)
+    for folder in (conf_dir(), *discover().presets):
+        for path in folder.glob("*/*.yaml"):
+            found.setdefault(path.parent.name, set()).add(path.stem)
     return {group: sorted(found[group]) for group in sorted(found)}

@@ -1,4 +1,4 @@
-"""What a plugin may say: one hook per kind of component.
+"""What a plugin may say: one hook per kind of component, and one for presets.
 
     from framework import hookimpl
 
@@ -13,11 +13,13 @@ once, when the registries are filled; none runs while a network trains.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pluggy
 
 Register = Callable[[str, Any], None]
+RegisterPresets = Callable[[str | Path], None]
 
 hookspec = pluggy.HookspecMarker("stackprop")
 hookimpl = pluggy.HookimplMarker("stackprop")
@@ -88,6 +90,12 @@ def register_studies(register: Register) -> None:
     """Questions about training: `framework.components.Study`."""
 
 
+@hookspec
+def register_presets(register: RegisterPresets) -> None:
+    """Presets that come with a plugin: `register(folder)`, a folder laid out like `conf/` (`model/mine.yaml`), given as a
+    path, or as a dotted name where it lies inside a package ("stackprop_mine.conf")."""
+
+
 KINDS: dict[str, str] = {
     "register_layers": "layer",
     "register_cells": "cell",
@@ -103,3 +111,4 @@ KINDS: dict[str, str] = {
     "register_probes": "probe",
     "register_studies": "study",
 }
+HOOKS = (*KINDS, "register_presets")

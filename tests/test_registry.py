@@ -1,6 +1,7 @@
 """Names to components, and plugins that fail without taking others along."""
 
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, make_dataclass
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from framework import hookimpl
 from framework.discovery import registered, registry_of
 from framework.hooks import KINDS
-from framework.registry import RegistrationError, Registry, UnknownComponentError, nearest
+from framework.registry import RESERVED, RegistrationError, Registry, UnknownComponentError, nearest
 
 
 @dataclass(frozen=True)
@@ -189,3 +190,133 @@ def test_a_component_option_defaults_to_a_registered_component():
         function: object = registered("activation", "tanh")
 
     assert type(Holder().function).__name__ == "Tanh"
+
+
+# ---- hooks that would never be called
+
+
+def undecorated(name):
+    made = ModuleType("mod_u")
+    setattr(made, name, lambda register: None)
+    return made
+
+
+def test_a_misspelt_hook_is_offered_the_nearest():
+    (problem,) = registry_of([Point("a", plugin("mod_a", "register_activation", good=Good))]).problems
+    assert "mod_a: unknown hook 'register_activation'; did you mean 'register_activations'?; the hooks are " in problem
+
+
+def test_several_plugins_with_misspelt_hooks_are_all_named():
+    points = [Point(name, plugin(f"mod_{name}", "register_layer", good=Good)) for name in "ab"]
+    assert [problem[:5] for problem in registry_of(points).problems] == ["mod_a", "mod_b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("register_layers", "mod_u: register_layers is never called; write @hookimpl above it"),
+        (
+            "register_layer",
+            "mod_u: register_layer is no hook and is never called; did you mean 'register_layers'?; "
+            "write @hookimpl above it",
+        ),
+    ],
+)
+def test_a_forgotten_decorator_is_noticed(name, expected):
+    registry = registry_of([Point("u", undecorated(name)), Point("a", plugin("mod_a", good=Good))])
+    assert registry.problems == [expected]
+    assert registry.names("layer") == ["good"]
+
+
+def test_a_helper_beside_a_hook_is_nobodys_business():
+    module = plugin("mod_a", good=Good)
+    module.register_all = lambda: None
+    assert registry_of([Point("a", module)]).problems == []
+
+
+def test_a_module_without_any_hook_is_noticed():
+    (problem,) = registry_of([Point("e", ModuleType("mod_e"))]).problems
+    assert problem == "mod_e: it has no hook and brings nothing; mark a function such as register_layers with @hookimpl"
+
+
+def test_one_module_named_by_two_entry_points_is_read_once():
+    module = plugin("mod_a", good=Good)
+    registry = registry_of([Point("a", module, "old-name"), Point("b", module, "new-name")])
+    assert registry.problems == ["plugin 'b' of new-name is 'mod_a' once more, which plugin 'a' of old-name is already"]
+    assert registry.names("layer") == ["good"]
+
+
+def test_a_module_that_ends_the_program_costs_only_itself():
+    class Leaving(Point):
+        def load(self):
+            sys.exit("no license")
+
+    registry = registry_of([Leaving("l", plugin("mod_l")), Point("a", plugin("mod_a", good=Good))])
+    assert registry.problems == ["plugin 'l' of a-package could not be loaded: SystemExit: no license"]
+    assert registry.names("layer") == ["good"]
+
+
+# ---- options
+
+
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, names in RESERVED.items() for name in names])
+def test_keys_that_a_kind_uses_itself_are_no_options(kind, name):
+    component = make_dataclass("Bad", [("x", int, 1)], frozen=True)
+    component.__dataclass_fields__[name] = component.__dataclass_fields__.pop("x")
+    component.__dataclass_fields__[name].name = name  # make_dataclass itself refuses `from`
+    with pytest.raises(RegistrationError, match=f"no option may be called '{name}' \\(reserved: type"):
+        Registry().add(kind, "bad", component, "mod")
+
+
+def test_other_kinds_may_use_those_names():
+    Registry().add("activation", "good", Reserved, "mod")
+    Registry().add("optimizer", "good", make_dataclass("Weighted", [("weight", float, 1.0)], frozen=True), "mod")
+    Registry().add("initializer", "good", make_dataclass("Scaled", [("scale", float, 1.0)], frozen=True), "mod")
+
+
+# ---- presets
+
+
+def presets(tmp_path, *paths):
+    for path in paths:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("")
+    return tmp_path
+
+
+def bringing(folder, module="mod_p", **components):
+    made = plugin(module, **components)
+    made.register_presets = hookimpl(lambda register: register(folder))
+    made.register_presets.__name__ = "register_presets"
+    return made
+
+
+def test_presets_of_plugins_are_known_by_their_folders(tmp_path):
+    first, second = presets(tmp_path / "a", "model/mine.yaml"), presets(tmp_path / "b", "experiment/mine.yaml")
+    registry = registry_of([Point("a", bringing(first, "mod_a")), Point("b", bringing(str(second), "mod_b"))])
+    assert registry.presets == [first, second]
+    assert registry.problems == []
+
+
+def test_presets_inside_a_package_have_a_dotted_name(tmp_path, monkeypatch):
+    presets(tmp_path, "package_of_presets/__init__.py", "package_of_presets/conf/model/mine.yaml")
+    monkeypatch.syspath_prepend(tmp_path)
+    registry = registry_of([Point("a", bringing("package_of_presets.conf"))])
+    assert registry.presets == [tmp_path / "package_of_presets" / "conf"]
+
+
+@pytest.mark.parametrize("place", ["nowhere", "no.where", "/no/where", "framework_layers.dense"])
+def test_presets_that_are_nowhere_are_reported(place, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    registry = registry_of([Point("a", bringing(place, good=Good))])
+    assert registry.names("layer") == ["good"]
+    assert registry.problems == [f"presets of 'mod_p': there is no folder {place}"]
+
+
+def test_presets_that_would_never_be_read_are_reported(tmp_path):
+    first, second = presets(tmp_path / "a", "model/x.yaml", "layer/good.yaml"), presets(tmp_path / "b", "model/x.yaml")
+    registry = registry_of([Point("a", bringing(first, "mod_a", good=Good)), Point("b", bringing(second, "mod_b"))])
+    assert registry.problems == [
+        "preset layer/good.yaml of 'mod_a' is never read: its name is that of a component",
+        f"preset model/x.yaml of 'mod_b' is never read: {first}/model/x.yaml comes first",
+    ]

@@ -13,15 +13,31 @@ Every check is judged in float64 unless it is about the dtype, with replica axes
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from framework.components import Shape
-from framework.testing.differentiable import EXTRA, GENERAL
+from framework.testing import layers, losses, optimizers
+from framework.testing.differentiable import GENERAL
 from framework.testing.plain import PLAIN
-from framework.testing.subjects import DIFFERENTIABLE
+from framework.testing.purity import check_declaration
+from framework.testing.stacks import stackable
+from framework.testing.subjects import SUBJECTS
 
-__all__ = ["Check", "all_checks", "conformance", "examples"]
+__all__ = ["KINDS", "Check", "all_checks", "conformance", "examples"]
+
+Checks = Mapping[str, Callable[..., None]]
+
+# kind -> checks for all, and checks of what a component may offer, each under the name of the attribute that offers it.
+TABLES: Mapping[str, tuple[Checks, Checks]] = {
+    "layer": ({**GENERAL, **layers.LAYER}, layers.OFFERED),
+    "activation": (GENERAL, {}),
+    "loss": ({**GENERAL, **losses.LOSS}, losses.LOSS_OFFERED),
+    "regularizer": ({**GENERAL, **losses.REGULARIZER}, losses.REGULARIZER_OFFERED),
+    "optimizer": (optimizers.OPTIMIZER, optimizers.OPTIMIZER_OFFERED),
+    **{kind: (checks, {}) for kind, checks in PLAIN.items()},
+}
+KINDS = tuple(TABLES)  # of component that the kit knows
 
 
 class Check(NamedTuple):
@@ -34,36 +50,69 @@ class Check(NamedTuple):
         self.run()
 
 
-def conformance(kind: str, component: Any, in_shape: Shape | None = None) -> list[Check]:
+def conformance(
+    kind: str,
+    component: Any,
+    in_shape: Shape | None = None,
+    expected_failures: Mapping[str, str] | None = None,
+) -> list[Check]:
     """The checks of a component.
 
     Args:
         kind: "layer", "activation", "loss", ... as in the registry.
         component: an instance with the options to check.
-        in_shape: for layers, the shape of the input without N; (None, F) for a sequence, a tuple of shapes for several
-            inputs.
+        in_shape: for layers, the shape of the input without N, (4,) by default; (None, F) for a sequence, (None,) for a
+            sequence of ids 0, 1, 2, a tuple of shapes for several inputs.
+        expected_failures: check -> why it cannot hold. Such a check must fail: once it holds, it says so.
 
     Raises:
-        ValueError: the kit has no checks for that kind.
+        ValueError: the kit has no checks for that kind, or none of a name in `expected_failures`.
     """
-    if kind in DIFFERENTIABLE:
-        about = DIFFERENTIABLE[kind](in_shape)
-        checks = {**GENERAL, **EXTRA.get(kind, {})}
-        return [Check(name, functools.partial(check, component, about)) for name, check in checks.items()]
-    if kind not in PLAIN:
-        raise ValueError(f"the kit has no checks for a {kind}; it has for {', '.join([*DIFFERENTIABLE, *PLAIN])}")
-    return [Check(name, functools.partial(check, component)) for name, check in PLAIN[kind].items()]
+    if kind not in TABLES:
+        raise ValueError(f"the kit has no checks for a {kind}; it has for {', '.join(KINDS)}")
+    about = (SUBJECTS[kind](in_shape),) if kind in SUBJECTS else ()
+    always, offered = TABLES[kind]
+    chosen = {"declaration": check_declaration, **always}
+    chosen |= {name: check for name, check in offered.items() if getattr(component, name, None)}
+    if not any(stackable(component)):
+        chosen.pop("options", None)
+    expected = expected_failures or {}
+    for name in expected:
+        if name not in chosen:
+            raise ValueError(f"expected_failures: there is no check '{name}' (there are: {', '.join(chosen)})")
+    checks = {name: functools.partial(check, component, *about) for name, check in chosen.items()}
+    return [Check(n, functools.partial(_must_fail, n, c, expected[n]) if n in expected else c) for n, c in checks.items()]
+
+
+def _must_fail(name: str, check: Callable[[], None], why: str) -> None:
+    try:
+        check()
+    except Exception:  # a component that cannot hold a check may fail it in any way
+        return
+    raise AssertionError(f"'{name}' holds now; take it out of expected_failures (it said: {why})")
 
 
 def examples(component_class: Any) -> list[tuple[Any, Shape | None]]:
-    """What the kit checks of a class: its own `examples()`, or the component with its defaults."""
+    """What the kit checks of a class: its own `examples()`, or the component with its defaults.
+
+    Raises:
+        ValueError: an option has no default, and there are no examples.
+    """
     own = getattr(component_class, "examples", None)
-    return own() if own else [(component_class(), None)]
+    if own:
+        return list(own())
+    try:
+        return [(component_class(), None)]
+    except TypeError as error:
+        raise ValueError(
+            f"{component_class.__name__}: an option has no default; a static method examples() gives the kit "
+            f"(component, in_shape) pairs ({error})"
+        ) from error
 
 
 def all_checks(registry: Any) -> Iterator[tuple[str, Check]]:
     """(kind/name, check) of every registered component of the kinds that the kit knows."""
-    for kind in (*DIFFERENTIABLE, *PLAIN):
+    for kind in KINDS:
         for name in registry.names(kind):
             for component, in_shape in examples(registry.get(kind, name)):
                 for check in conformance(kind, component, in_shape):

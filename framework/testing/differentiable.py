@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
 
-from framework.testing.stacks import LEADS, context, equal, spread, stacked
-from framework.testing.subjects import Differentiable, N
+from framework.arrays import Array
+from framework.stacking import placed
+from framework.testing.double import Double
+from framework.testing.purity import on_device, untouched
+from framework.testing.stacks import LEADS, alone, context, equal, spread, stackable, stacked
+from framework.testing.subjects import Differentiable, Inputs, Result, weighed
 
 GRADIENT_TOLERANCE = 1e-6
+MODES = (True, False)  # of ctx.train
+
+
+def _in(train: bool) -> str:
+    return "" if train else " with ctx.train = False"
 
 
 def check_gradient(component: Any, about: Differentiable) -> None:
-    """The gradient equals a central difference along random directions, for every replica."""
-    for lead in LEADS:
+    """The gradient equals a central difference along random directions, for every replica, trained or not."""
+    for lead, train in product(LEADS, MODES):
         part, _, _, inputs = stacked(component, about, lead)
-        ctx = context(lead)
+        ctx = context(lead, train)
         grads = about.run(part, inputs, ctx).grads
-        for name in inputs.keys() - set(about.fixed):
+        for name in about.differentiated(part, inputs):
             assert name in grads, f"no gradient for '{name}'"
             direction = np.random.default_rng(7).standard_normal(inputs[name].shape)
             h = 1e-6
@@ -28,32 +37,66 @@ def check_gradient(component: Any, about: Differentiable) -> None:
             numeric = (up - down) / (2 * h)
             analytic = (grads[name] * direction).sum(tuple(range(len(lead), direction.ndim)))
             scale = np.abs(numeric) + np.abs(analytic) + 1e-3
-            worst = float(np.max(np.abs(numeric - analytic) / scale))
-            assert worst < GRADIENT_TOLERANCE, f"gradient of '{name}', replica axes {lead}: relative error {worst:.1e}"
+            errors = np.ravel(np.abs(numeric - analytic) / scale)
+            worst = int(np.argmax(errors))
+            given, expected = (float(np.ravel(a)[worst]) for a in (analytic, numeric))
+            what = f"gradient of '{name}'{_in(train)}, replica axes {lead}"
+            assert errors[worst] < GRADIENT_TOLERANCE, f"{what}: {given:.9g} where differences give {expected:.9g}"
 
 
 def check_shapes(component: Any, about: Differentiable) -> None:
     """Outputs keep the replica axes; a gradient has the shape of what it is the gradient of."""
     for lead in LEADS:
         part, _, _, inputs = stacked(component, about, lead)
-        result = about.run(part, inputs, context(lead))
-        assert result.output.shape[: len(lead)] == lead, f"output {result.output.shape} lost the replica axes {lead}"
-        assert result.value.shape == lead, f"value {result.value.shape}, not one per replica {lead}"
-        for name, grad in result.grads.items():
-            assert grad.shape == inputs[name].shape, f"gradient of '{name}' is {grad.shape}, not {inputs[name].shape}"
+        _same_shapes(about.run(part, inputs, context(lead)), inputs, lead)
+
+
+def _same_shapes(result: Result, inputs: Inputs, lead: tuple[int, ...]) -> None:
+    assert result.output.shape[: len(lead)] == lead, f"output {result.output.shape} lost the replica axes {lead}"
+    assert result.value.shape == lead, f"value {result.value.shape}, not one per replica {lead}"
+    for name, grad in result.grads.items():
+        assert grad.shape == inputs[name].shape, f"gradient of '{name}' is {grad.shape}, not {inputs[name].shape}"
+
+
+def check_one_example(component: Any, about: Differentiable) -> None:
+    """A batch of one example works: right shapes, finite numbers."""
+    part, _, _, inputs = stacked(component, about, (3,))
+    axes = {name: about.n_axis(name) for name in inputs}
+    one = {name: a if axes[name] is None else a.take([0], 1 + int(axes[name] or 0)) for name, a in inputs.items()}
+    for train in MODES:
+        with np.errstate(all="ignore"):  # what comes of it is judged
+            result = about.run(part, one, context((3,), train))
+        _same_shapes(result, one, (3,))
+        for name, a in _arrays(result).items():
+            assert np.isfinite(a).all(), f"{name} of a single example{_in(train)} is not finite"
 
 
 def check_stack_law(component: Any, about: Differentiable) -> None:
-    """Slice r of the stack equals replica r alone."""
-    for lead in LEADS[1:]:
-        part, lone, each, inputs = stacked(component, about, lead)
-        together = about.run(part, inputs, context(lead))
-        for r, (member, one) in enumerate(zip(lone, each, strict=True)):
-            at = np.unravel_index(r, lead)
-            alone = about.run(member, one, replace(context(()), keys=(r,)))
-            equal(together.output[at], alone.output, f"output of replica {r}")
-            for name, grad in alone.grads.items():
-                equal(together.grads[name][at], grad, f"gradient of '{name}', replica {r}")
+    """Slice r of the stack equals replica r alone, trained or not."""
+    for lead, train in product(LEADS[1:], MODES):
+        _law(component, about, lead, train)
+
+
+def _law(component: Any, about: Differentiable, lead: tuple[int, ...], train: bool, only: str | None = None) -> None:
+    part, lone, each, inputs = stacked(component, about, lead, only)
+    together = about.run(part, inputs, context(lead, train))
+    for r, (member, one) in enumerate(zip(lone, each, strict=True)):
+        at = np.unravel_index(r, lead)
+        single = about.run(member, one, alone(r, train))
+        equal(together.output[at], single.output, f"output of replica {r}{_in(train)}")
+        for name, grad in single.grads.items():
+            equal(together.grads[name][at], grad, f"gradient of '{name}', replica {r}{_in(train)}")
+
+
+def check_options(component: Any, about: Differentiable) -> None:
+    """Replicas may differ in each option declared stackable."""
+    for option in stackable(component):
+        try:
+            for lead, train in product(LEADS[1:], MODES):
+                _law(component, about, lead, train, option)
+        except Exception as error:
+            why = f"replicas differ in the stackable option '{option}': {str(error).strip()}"
+            raise AssertionError(f"{why}; read it as ctx.per(self.{option}, x)") from error
 
 
 def check_shared(component: Any, about: Differentiable) -> None:
@@ -71,21 +114,27 @@ def check_shared(component: Any, about: Differentiable) -> None:
 
 
 def check_pure(component: Any, about: Differentiable) -> None:
-    """Inputs stay as they are."""
+    """Inputs and dy stay as they are; a cache serves a second backward pass."""
     part, _, _, inputs = stacked(component, about, (3,))
-    before = {name: a.copy() for name, a in inputs.items()}
-    about.run(part, inputs, context((3,)))
-    for name, a in inputs.items():
-        assert np.array_equal(a, before[name]), f"'{name}' was modified"
+    before, ctx = {name: a.copy() for name, a in inputs.items()}, context((3,))
+    output, cache = about.forward(part, inputs, ctx)
+    dy = weighed(output, ctx)[1].copy() if about.weighs else np.zeros(())
+    given = dy.copy()
+    first = {name: g.copy() for name, g in about.backward(part, inputs, cache, dy, ctx).items()}
+    second = about.backward(part, inputs, cache, dy, ctx)
+    for name, a in {**inputs, "dy": dy}.items():
+        assert np.array_equal(a, {**before, "dy": given}[name]), f"'{name}' was modified"
+    for name, grad in first.items():
+        assert np.array_equal(grad, second[name]), f"the cache was modified: a second gradient of '{name}' differs"
 
 
 def check_dtype(component: Any, about: Differentiable) -> None:
     """float32 stays float32."""
     part, _, _, inputs = stacked(component, about, (3,))
     inputs = {name: a.astype(np.float32) if a.dtype == np.float64 else a for name, a in inputs.items()}
-    result = about.run(part, inputs, context((3,)))
-    for name, a in {"output": result.output, **result.grads}.items():
-        assert a.dtype == np.float32, f"{name} of float32 inputs is {a.dtype}"
+    for train in MODES:
+        for name, a in _arrays(about.run(part, inputs, context((3,), train))).items():
+            assert a.dtype == np.float32, f"{name} of float32 inputs is {a.dtype}{_in(train)}"
 
 
 def check_strides(component: Any, about: Differentiable) -> None:
@@ -93,68 +142,63 @@ def check_strides(component: Any, about: Differentiable) -> None:
     part, _, _, inputs = stacked(component, about, (3,))
     plain = about.run(part, inputs, context((3,)))
     apart = about.run(part, {name: np.repeat(a, 2, -1)[..., ::2] for name, a in inputs.items()}, context((3,)))
-    for name, a in {"output": plain.output, **plain.grads}.items():
-        equal({"output": apart.output, **apart.grads}[name], a, f"{name} of strided inputs")
+    for name, a in _arrays(plain).items():
+        equal(_arrays(apart)[name], a, f"{name} of strided inputs")
 
 
 def check_determinism(component: Any, about: Differentiable) -> None:
-    """The same context gives the same numbers, and the global random state is left alone."""
+    """The same context gives the same numbers, and no other source of chance is used."""
     part, _, _, inputs = stacked(component, about, (3,))
-    before = repr(np.random.get_state())
-    first, second = (about.run(part, inputs, context((3,))) for _ in range(2))
-    assert repr(np.random.get_state()) == before, "the global random state was used"
-    assert np.array_equal(first.output, second.output), "two passes with one context differ"
-    for name, a in first.grads.items():
-        assert np.array_equal(a, second.grads[name]), f"two gradients of '{name}' with one context differ"
+    with untouched(part):
+        first, second = (_arrays(about.run(part, inputs, context((3,)))) for _ in range(2))
+    for name, a in first.items():
+        assert np.array_equal(a, second[name]), f"{name}: two passes with one context differ"
 
 
-def check_need_dx(layer: Any, about: Differentiable) -> None:
-    """Without need_dx there is no dx, and the other gradients are the same."""
-    _, _, _, inputs = stacked(layer, about, ())
-    run: Any = about.run
-    full, spared = run(layer, inputs, context(())), run(layer, inputs, context(()), need_dx=False)
-    assert not [name for name in spared.grads if name.startswith("x")], "dx was returned although nobody needs it"
-    for name, grad in spared.grads.items():
-        equal(grad, full.grads[name], f"gradient of '{name}' without dx")
+def check_state(component: Any, about: Differentiable) -> None:
+    """Nothing is kept on the object: two passes in turn do not disturb each other."""
+    part, _, _, inputs = stacked(component, about, (3,))
+    other = {name: a[::-1].copy() for name, a in inputs.items()}
+    ctx = context((3,))
+    with untouched(part):
+        expected = [_arrays(about.run(part, given, ctx)) for given in (inputs, other)]
+        passes = [(given, *about.forward(part, given, ctx)) for given in (inputs, other)]
+        for (given, output, cache), wanted in zip(passes, expected, strict=True):
+            dy = weighed(output, ctx)[1] if about.weighs else None
+            for name, a in {"output": output, **about.backward(part, given, cache, dy, ctx)}.items():
+                equal(a, wanted[name], f"something is kept on the object: with another pass in between, {name}")
 
 
-def check_parameters(layer: Any, about: Differentiable) -> None:
-    """Every tensor has two core axes, and a gradient if and only if it is no buffer."""
-    _, _, _, inputs = stacked(layer, about, ())
-    tensors = {name: a for name, a in inputs.items() if name.startswith("p.")}
-    for name, a in tensors.items():
-        assert a.ndim == 2, f"'{name}' has shape {a.shape}, not two core axes"
-    trained = tensors.keys() - {f"p.{name}" for name in getattr(layer, "buffers", ())}
-    got = {name for name in about.run(layer, inputs, context(())).grads if name.startswith("p.")}
-    assert got == trained, f"gradients of {sorted(got)}, trained tensors {sorted(trained)}"
+def check_device(component: Any, about: Differentiable) -> None:
+    """The same numbers on a device whose arrays refuse to meet host arrays; nothing is brought back."""
+    part, _, _, inputs = stacked(component, about, (3,))
+    xp = Double()
+    moved = {name: xp.asarray(a) for name, a in inputs.items()}
+    for train in MODES:
+        host = _arrays(about.run(part, inputs, context((3,), train)))
+        with on_device():
+            there = about.run(placed(part, xp), moved, context((3,), train).but(xp=xp))
+        assert xp.to_host == 0, "numbers were brought from the device to the host"
+        for name, a in _arrays(there).items():
+            equal(a.get(), host[name], f"{name} on a device")
+        xp.to_host = 0
 
 
-def check_mask(loss: Any, about: Differentiable) -> None:
-    """A mask of ones means no mask; an example of weight 0 counts for nothing."""
-    _, _, _, inputs = stacked(loss, about, ())
-    y, t, ctx = inputs["y"], inputs["t"], context(())
-    for a, b in zip(loss(y, t, ctx), loss(y, t, ctx, np.ones(N)), strict=True):
-        equal(np.asarray(a), np.asarray(b), "a mask of ones")
-    mask = np.ones(N)
-    mask[-1] = 0
-    value, dy = loss(y, t, ctx, mask)
-    fewer, _ = loss(y[:-1], t[:-1], ctx)
-    equal(np.asarray(value), np.asarray(fewer), "a masked example")
-    assert not dy[-1].any(), "a masked example has a gradient"
-    assert np.isfinite(loss(y, t, ctx, 0 * mask)[0]), "a mask of zeros gives no number"
+def _arrays(result: Result) -> dict[str, Array]:
+    return {"output": result.output, **result.grads}
 
 
 GENERAL: Mapping[str, Callable[[Any, Differentiable], None]] = {
     "gradient": check_gradient,
     "shapes": check_shapes,
+    "one_example": check_one_example,
     "stack_law": check_stack_law,
+    "options": check_options,
     "shared": check_shared,
     "pure": check_pure,
     "dtype": check_dtype,
     "strides": check_strides,
     "determinism": check_determinism,
-}
-EXTRA: Mapping[str, Mapping[str, Callable[[Any, Differentiable], None]]] = {
-    "layer": {"need_dx": check_need_dx, "parameters": check_parameters},
-    "loss": {"mask": check_mask},
+    "state": check_state,
+    "device": check_device,
 }

@@ -1,79 +1,79 @@
-"""Checks of optimizers, initializers, schedules, data sets and metrics."""
+"""Checks of initializers, schedules, data sets and metrics."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from framework.arrays import Array
 from framework.data import AXES, Data
-from framework.stacking import stack
-from framework.testing.stacks import context, equal, varied
-
-
-def check_update(optimizer: Any) -> None:
-    """Updates are in place, keep the dtype, leave g alone, and obey the stack law with an lr per replica."""
-    lone = [varied(optimizer, r) for r in range(3)]
-    w, g = np.random.default_rng(0).standard_normal((2, 3, 6))
-    together = _updated(stack(lone), w.copy(), g, (3,))
-    for r, member in enumerate(lone):
-        equal(together[r], _updated(member, w[r].copy(), g[r], ()), f"w of replica {r}")
-    single = w.astype(np.float32)
-    assert _updated(optimizer, single, g.astype(np.float32), (3,)).dtype == np.float32, "float32 became another dtype"
-
-
-def _updated(optimizer: Any, w: Array, g: Array, lead: tuple[int, ...]) -> Array:
-    ctx, state, before = context(lead), optimizer.init(w), g.copy()
-    for _ in range(5):
-        if hasattr(optimizer, "lookahead"):
-            here = w.copy()
-            optimizer.lookahead(w, state, ctx)
-            assert np.array_equal(w, here), "lookahead changed w"
-        optimizer.update(w, g, state, ctx.per(optimizer.lr, w), ctx)
-    assert np.array_equal(g, before), "g was modified"
-    return w
-
-
-def check_descent(optimizer: Any) -> None:
-    """300 steps with lr 0.01 make w^2 / 2 smaller."""
-    optimizer, ctx = replace(optimizer, lr=0.01), context(())
-    w = np.ones(1)
-    state = optimizer.init(w)
-    for _ in range(300):
-        at = optimizer.lookahead(w, state, ctx) if hasattr(optimizer, "lookahead") else w
-        optimizer.update(w, at.copy(), state, 0.01, ctx)
-    assert abs(w[0]) < 0.9, f"w went from 1 to {w[0]:.3g}"
+from framework.testing.double import Double
+from framework.testing.purity import on_device, untouched
+from framework.testing.stacks import alone, context, equal
+from framework.testing.subjects import outputs_and_targets
 
 
 def check_draws(initializer: Any) -> None:
-    """A host array of the shape, the same for the same generator, from no other source of chance."""
-    before = repr(np.random.get_state())
-    first, second = (initializer(np.random.default_rng(0), (4, 3)) for _ in range(2))
-    assert repr(np.random.get_state()) == before, "the global random state was used"
-    assert isinstance(first, np.ndarray), f"a {type(first).__name__} is no host array"
-    assert first.shape == (4, 3), f"shape {first.shape}, not (4, 3)"
+    """A host array of the shape in float64, the same for the same generator, from no other source of chance."""
+    with untouched(initializer):
+        first, second = (initializer(np.random.default_rng(0), (4, 3)) for _ in range(2))
+    assert type(first) is np.ndarray, f"a {type(first).__name__} is no host array"
+    assert (first.shape, first.dtype) == ((4, 3), np.float64), f"{first.dtype} {first.shape}, not float64 (4, 3)"
     assert np.array_equal(first, second), "two draws from equal generators differ"
 
 
+def check_fans(initializer: Any) -> None:
+    """The scale follows the fans it is given; only a constant scale, or an orthogonal tensor, may ignore them."""
+    shape, fans = (120, 80), (480, 320)
+
+    def draw(shape: tuple[int, int], fans: tuple[int, int] | None = None) -> Array:
+        W: Array = initializer(np.random.default_rng(0), shape, fans)
+        return W
+
+    if np.array_equal(draw(shape), draw(shape, fans)):
+        gram = draw(shape).T @ draw(shape)
+        orthogonal = np.allclose(gram, np.diag(gram.diagonal()))
+        assert orthogonal or _close(draw(shape), draw(fans)), "fans=(in, out) is ignored, and the scale follows the shape"
+        return
+    for given in (fans, fans[::-1]):
+        W, wanted = draw(shape, given), draw(given)
+        what = f"with fans={given} the deviation is {W.std():.3g}"
+        assert _close(W, wanted), f"{what}; that of a tensor of this shape is {wanted.std():.3g}"
+
+
+def _close(W: Array, other: Array) -> bool:
+    return bool(np.isclose(W.std(), other.std(), rtol=0.05))  # thousands of numbers: their deviation is good to 1 %
+
+
 def check_factor(schedule: Any) -> None:
-    """A finite factor of at least 0 for every step."""
-    for total in (1, 10):
-        for step in range(total):
-            assert 0 <= schedule(step, total) < np.inf, f"step {step} of {total}: {schedule(step, total)}"
+    """A finite factor of at least 0 for every step, the same in whatever order steps are asked for."""
+    with untouched(schedule):
+        for total in (1, 10, 1000):
+            factors = [schedule(step, total) for step in range(total)]
+            for step, factor in enumerate(factors):
+                assert np.ndim(factor) == 0, f"step {step} of {total}: {factor!r} is no number"
+                assert 0 <= factor < np.inf, f"step {step} of {total}: {factor}"
+            backwards = [schedule(step, total) for step in reversed(range(total))]
+            assert backwards[::-1] == factors, "steps asked for in another order have other factors"
 
 
 def check_data(dataset: Any) -> None:
-    """Every split has every field with the axes it declares; labels are in range; a seed gives one set."""
-    first, second = (dataset.load(np.random.default_rng(0)) for _ in range(2))
+    """Every split has every field with the axes it declares; labels are in range; a seed gives one set; targets are what
+    the true f and sigma say, where these are known."""
+    with untouched(dataset):
+        first, second = (dataset.load(np.random.default_rng(0)) for _ in range(2))
     assert "train" in first.splits, "there is no training split"
     for split, arrays in first.splits.items():
+        assert split in ("train", "val", "test"), f"there is no split '{split}': train, val, test"
         assert arrays.keys() == first.fields.keys(), f"{split} has fields {list(arrays)}, not {list(first.fields)}"
+        assert len({len(a) for a in arrays.values()}) == 1, f"the fields of {split} have different numbers of examples"
         for name, a in arrays.items():
             assert np.array_equal(a, second.splits[split][name]), f"{split}.{name}: two draws of one seed differ"
             _check_field(first, split, name, a)
+        if first.f is not None:
+            _check_truth(first, split)
 
 
 def _check_field(data: Data, split: str, name: str, a: np.ndarray) -> None:
@@ -82,26 +82,90 @@ def _check_field(data: Data, split: str, name: str, a: np.ndarray) -> None:
     assert a.ndim == len(field.axes), f"{split}.{name} has shape {a.shape}, not axes {field.axes}"
     assert np.isfinite(a).all(), f"{split}.{name} holds numbers that are not finite"
     if field.kind in ("id", "label"):
+        assert np.issubdtype(a.dtype, np.integer), f"{split}.{name} are {a.dtype}, not whole numbers"
         assert 0 <= a.min() <= a.max() < field.size, f"{split}.{name} is not within 0 ... {field.size - 1}"
+    if field.kind == "mask":
+        assert a.min() >= 0, f"{split}.{name} holds negative weights"
+
+
+def _check_truth(data: Data, split: str) -> None:
+    """Where the true f and the noise are known, the targets are f(x) + noise of that size."""
+    x, y = data.splits[split]["x"], data.splits[split]["y"]
+    residuals = y - data.f(x)
+    assert residuals.shape == y.shape, f"f({split}.x) has not the shape {y.shape} of the targets"
+    if data.sigma is not None:
+        band = 6 * data.sigma / (2 * residuals.size) ** 0.5 + 1e-9  # six standard errors of a deviation
+        off = float(np.sqrt((residuals**2).mean())) - data.sigma
+        assert abs(off) <= band, f"the noise in {split} is off sigma by {off:.2g}, which chance allows up to {band:.2g}"
+
+
+def _drawn(metric: Any, n: int = 8) -> tuple[Array, Array]:
+    """Predictions (3, n, K) within 0 ... 1 (any number for a raw metric), and targets of the first kind it names."""
+    raw, rng = getattr(metric, "raw", False), np.random.default_rng(0)
+    kind = getattr(metric, "targets", ("real" if raw else "label",))[0]
+    y, t = outputs_and_targets(kind, (3, n), rng)
+    return (y if raw or kind == "real" else rng.uniform(0, 1, y.shape)), t
 
 
 def check_counts(metric: Any) -> None:
-    """Counts add up over batches and are one row per replica; a masked example is not counted."""
-    rng, ctx = np.random.default_rng(0), context((3,))
-    y = rng.uniform(0, 1, (3, 8, 4))
-    t = rng.uniform(0, 1, (3, 8, 4)).round() if getattr(metric, "raw", False) else rng.integers(0, 4, (3, 8))
-    whole, mask = metric.count(y, t, ctx), np.ones((3, 8))
+    """Counts are (..., k) and add up over batches, the value is one per replica, and a masked example is not counted."""
+    y, t = _drawn(metric)
+    ctx, mask = context((3,)), np.ones((3, 8))
     mask[:, 3:] = 0
+    whole = metric.count(y, t, ctx)
+    assert whole.shape[:-1] == (3,), f"counts {whole.shape} are not (..., k)"
+    assert metric.value(whole).shape == (3,), f"value {metric.value(whole).shape}, not one per replica (3,)"
     parts = [metric.count(y[:, s], t[:, s], ctx) for s in (slice(3), slice(3, None))]
-    assert metric.value(whole).shape == (3,), "the value is not one number per replica"
-    equal(whole, parts[0] + parts[1], "counts of two batches")
+    equal(whole, parts[0] + parts[1], "the sum of the counts of two batches, against those of both together,")
     equal(metric.value(metric.count(y, t, ctx, mask)), metric.value(parts[0]), "a masked count")
 
 
+def check_each_replica(metric: Any) -> None:
+    """Counts and value of replica r are those of replica r alone."""
+    y, t = _drawn(metric)
+    counts = metric.count(y, t, context((3,)))
+    values = metric.value(counts)
+    for r in range(3):
+        lone = metric.count(y[r], t[r], alone(r))
+        equal(counts[r], lone, f"counts of replica {r}")
+        equal(values[r], np.asarray(metric.value(lone)), f"value of replica {r}")
+    shared = metric.count(y, t[:1], context((3,)))
+    equal(shared, metric.count(y, np.repeat(t[:1], 3, 0), context((3,))), "counts of targets that replicas share")
+
+
+def check_unchanged(metric: Any) -> None:
+    """Predictions, targets and counts stay as they are, and nothing is kept on the object."""
+    y, t = _drawn(metric)
+    before, ctx = (y.copy(), t.copy()), context((3,))
+    with untouched(metric):
+        counts = metric.count(y, t, ctx)
+        given = counts.copy()
+        metric.value(counts)
+    assert np.array_equal(y, before[0]), "the predictions were modified"
+    assert np.array_equal(t, before[1]), "the targets were modified"
+    assert np.array_equal(counts, given), "the counts were modified"
+    assert np.array_equal(metric.count(y, t, ctx), given), "two counts of one batch differ"
+
+
+def check_device(metric: Any) -> None:
+    """The same counts on a device whose arrays refuse to meet host arrays; nothing is brought back."""
+    y, t = _drawn(metric)
+    xp = Double()
+    with on_device():
+        counts = metric.count(xp.asarray(y), xp.asarray(t), context((3,)).but(xp=xp))
+        value = metric.value(counts)
+    assert xp.to_host == 0, "numbers were brought from the device to the host"
+    equal(value.get(), metric.value(metric.count(y, t, context((3,)))), "the value on a device")
+
+
 PLAIN: Mapping[str, Mapping[str, Callable[[Any], None]]] = {
-    "optimizer": {"update": check_update, "descent": check_descent},
-    "initializer": {"draws": check_draws},
+    "initializer": {"draws": check_draws, "fans": check_fans},
     "schedule": {"factor": check_factor},
     "dataset": {"data": check_data},
-    "metric": {"counts": check_counts},
+    "metric": {
+        "counts": check_counts,
+        "stack_law": check_each_replica,
+        "pure": check_unchanged,
+        "device": check_device,
+    },
 }

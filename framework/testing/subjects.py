@@ -12,7 +12,7 @@ from framework.arrays import Array
 from framework.components import Shape
 from framework.context import Context
 
-N, STEPS = 5, 4  # examples and time steps of the kit's batches
+N, STEPS, K = 5, 4, 4  # examples, time steps and outputs of the kit's batches
 Inputs = dict[str, Array]
 
 
@@ -31,71 +31,131 @@ class Differentiable:
 
     Attributes:
         draw: (component, rng) -> the inputs of one replica, without replica axes.
-        run: (component, inputs, ctx) -> Result.
+        forward: (component, inputs, ctx) -> output, cache.
+        backward: (component, inputs, cache, dy, ctx) -> gradients by the name of their input.
+        weighs: whether outputs are weighed and summed to get a number per replica; a loss is one itself.
         fixed: inputs that are not differentiated (targets).
-        shareable: inputs that replicas may share, with a replica axis of length 1.
+        shareable: whether replicas may share an input, with a replica axis of length 1.
+        n_axis: the core axis of N of an input, None for one without examples (a tensor).
+        in_shape: for layers, the shape they were asked to read.
     """
 
     draw: Callable[[Any, np.random.Generator], Inputs]
-    run: Callable[[Any, Inputs, Context], Result]
+    forward: Callable[[Any, Inputs, Context], tuple[Array, Any]]
+    backward: Callable[..., Inputs]
+    weighs: bool = True
     fixed: tuple[str, ...] = ()
     shareable: Callable[[str], bool] = lambda name: True
+    n_axis: Callable[[str], int | None] = lambda name: 0
+    in_shape: Shape | None = None
+
+    def run(self, component: Any, inputs: Inputs, ctx: Context) -> Result:
+        """Forward and backward."""
+        output, cache = self.forward(component, inputs, ctx)
+        value, dy = weighed(output, ctx) if self.weighs else (output, None)
+        return Result(output, value, self.backward(component, inputs, cache, dy, ctx))
+
+    def differentiated(self, component: Any, inputs: Inputs) -> list[str]:
+        """The inputs that have a gradient: real numbers that are neither fixed nor a buffer."""
+        without = {*self.fixed, *(f"p.{name}" for name in getattr(component, "buffers", ()))}
+        return [name for name, a in inputs.items() if name not in without and np.issubdtype(a.dtype, np.floating)]
 
 
-def _of_layer(in_shape: Shape | None) -> Differentiable:
-    if in_shape is None:
-        raise ValueError("a layer is checked with an in_shape")
+def of_layer(in_shape: Shape | None) -> Differentiable:
+    """Inputs: tensors as `p.W`, sources as `x0`, `x1` ...; ids where a shape has no features: () or (None,)."""
+    in_shape = (4,) if in_shape is None else in_shape
     several = bool(in_shape) and isinstance(in_shape[0], tuple)
     shapes = in_shape if several else (in_shape,)
 
     def draw(layer: Any, rng: np.random.Generator) -> Inputs:
         p, _ = layer.init(rng, in_shape)
-        inputs = {f"p.{t}": a + 0.1 * rng.standard_normal(a.shape) for t, a in p.items()}
-        return inputs | {f"x{i}": rng.standard_normal(_core(shape)) for i, shape in enumerate(shapes)}
+        buffers = getattr(layer, "buffers", ())
+        p = {t: a if t in buffers else a + 0.1 * rng.standard_normal(a.shape) for t, a in p.items()}
+        inputs = {f"p.{t}": a for t, a in p.items()} | {f"x{i}": _source(shape, rng) for i, shape in enumerate(shapes)}
+        if hasattr(layer, "updates"):  # buffers as they are after a step, not as they begin
+            _, cache = forward(layer, inputs, Context())
+            inputs |= {f"p.{t}": a for t, a in layer.updates(p, cache, Context()).items()}
+        return inputs
 
-    def run(layer: Any, inputs: Inputs, ctx: Context, need_dx: bool = True) -> Result:
-        p = {t[2:]: a for t, a in inputs.items() if t.startswith("p.")}
-        xs = tuple(a for t, a in inputs.items() if t.startswith("x"))
-        y, cache = layer.forward(p, xs if several else xs[0], ctx)
-        value, dy = _weighed(y, ctx)
-        dx, grads = layer.backward(p, cache, dy, ctx, need_dx)
+    def forward(layer: Any, inputs: Inputs, ctx: Context) -> tuple[Array, Any]:
+        xs = tuple(a for name, a in inputs.items() if name.startswith("x"))
+        y, cache = layer.forward(tensors(inputs), xs if several else xs[0], ctx)
+        return y, cache
+
+    def backward(layer: Any, inputs: Inputs, cache: Any, dy: Array, ctx: Context, need_dx: bool = True) -> Inputs:
+        dx, grads = layer.backward(tensors(inputs), cache, dy, ctx, need_dx)
         dxs = () if dx is None else (dx if several else (dx,))
-        return Result(y, value, {f"p.{t}": g for t, g in grads.items()} | {f"x{i}": d for i, d in enumerate(dxs)})
+        return {f"p.{t}": g for t, g in grads.items()} | {f"x{i}": d for i, d in enumerate(dxs) if d is not None}
 
-    return Differentiable(draw, run, shareable=lambda name: name.startswith("x"))
+    def n_axis(name: str) -> int | None:
+        return _n_axis(shapes[int(name[1:])]) if name.startswith("x") else None
 
-
-def _of_activation(in_shape: Shape | None) -> Differentiable:
-    def run(activation: Any, inputs: Inputs, ctx: Context) -> Result:
-        y, cache = activation.forward(inputs["x"], ctx)
-        value, dy = _weighed(y, ctx)
-        return Result(y, value, {"x": activation.backward(cache, dy, ctx)})
-
-    return Differentiable(lambda _, rng: {"x": rng.standard_normal(_core(in_shape or (4,)))}, run)
+    return Differentiable(
+        draw, forward, backward, shareable=lambda name: name.startswith("x"), n_axis=n_axis, in_shape=in_shape
+    )
 
 
-def _of_loss(in_shape: Shape | None) -> Differentiable:
-    K = 4
+def tensors(inputs: Inputs) -> Inputs:
+    """A layer's tensors, by their own names."""
+    return {name[2:]: a for name, a in inputs.items() if name.startswith("p.")}
+
+
+def of_activation(in_shape: Shape | None) -> Differentiable:
+    """Inputs: x."""
+
+    def backward(activation: Any, inputs: Inputs, cache: Any, dy: Array, ctx: Context) -> Inputs:
+        return {"x": activation.backward(cache, dy, ctx)}
+
+    shape = in_shape or (4,)
+    return Differentiable(
+        lambda _, rng: {"x": rng.standard_normal(_core(shape))},
+        lambda activation, inputs, ctx: activation.forward(inputs["x"], ctx),
+        backward,
+        n_axis=lambda name: _n_axis(shape),
+    )
+
+
+def of_loss(in_shape: Shape | None, kind: str | None = None, time: bool = False) -> Differentiable:
+    """Inputs: y, t, mask; t is of that kind of target, or of the first that the loss names."""
+    core = (STEPS, N) if time else (N,)
 
     def draw(loss: Any, rng: np.random.Generator) -> Inputs:
-        kind = getattr(loss, "targets", ("real",))[0]
-        y = rng.standard_normal((N, K))
-        t = {"real": y[::-1] + 1.0, "label": rng.integers(0, K, N), "columns": rng.integers(0, 2, (N, K))}[kind]
-        return {"y": y, "t": t, "mask": rng.uniform(0.5, 2, N)}
+        kinds = getattr(loss, "targets", ("real",))
+        y, t = outputs_and_targets(kind or kinds[0], core, rng, "label" in kinds)
+        return {"y": y, "t": t, "mask": rng.uniform(0.5, 2, core)}
 
-    def run(loss: Any, inputs: Inputs, ctx: Context) -> Result:
-        value, dy = loss(inputs["y"], inputs["t"], ctx, inputs["mask"])
-        return Result(value, value, {"y": dy})
+    return Differentiable(
+        draw,
+        lambda loss, inputs, ctx: loss(inputs["y"], inputs["t"], ctx, inputs["mask"]),
+        lambda loss, inputs, cache, dy, ctx: {"y": cache},
+        weighs=False,
+        fixed=("t", "mask"),
+        n_axis=lambda name: int(time),
+    )
 
-    return Differentiable(draw, run, fixed=("t", "mask"))
+
+def outputs_and_targets(
+    kind: str, core: tuple[int, ...], rng: np.random.Generator, by_class: bool = True
+) -> tuple[Array, Array]:
+    """Raw outputs (*core, K) and targets of a kind: real, label, columns, or binary (one column unless `by_class`)."""
+    if kind == "binary":
+        return rng.standard_normal((*core, 2 if by_class else 1)), rng.integers(0, 2, core)
+    y = rng.standard_normal((*core, K))
+    if kind == "label":
+        return y, rng.integers(0, K, core)
+    return y, rng.integers(0, 2, y.shape) if kind == "columns" else rng.standard_normal(y.shape) + 1.0
 
 
-def _of_regularizer(in_shape: Shape | None) -> Differentiable:
-    def run(regularizer: Any, inputs: Inputs, ctx: Context) -> Result:
-        value, dW = regularizer(inputs["W"], ctx)
-        return Result(value, value, {"W": dW})
-
-    return Differentiable(lambda _, rng: {"W": rng.standard_normal((4, 3))}, run, shareable=lambda name: False)
+def of_regularizer(in_shape: Shape | None) -> Differentiable:
+    """Inputs: W."""
+    return Differentiable(
+        lambda _, rng: {"W": rng.standard_normal((4, 3))},
+        lambda regularizer, inputs, ctx: regularizer(inputs["W"], ctx),
+        lambda regularizer, inputs, cache, dy, ctx: {"W": cache},
+        weighs=False,
+        shareable=lambda name: False,
+        n_axis=lambda name: None,
+    )
 
 
 def _core(shape: Shape) -> tuple[int, ...]:
@@ -103,16 +163,25 @@ def _core(shape: Shape) -> tuple[int, ...]:
     return (STEPS, N, *shape[1:]) if shape and shape[0] is None else (N, *shape)
 
 
-def _weighed(y: Array, ctx: Context) -> tuple[Array, Array]:
+def _n_axis(shape: Shape) -> int:
+    return 1 if shape and shape[0] is None else 0
+
+
+def _source(shape: Shape, rng: np.random.Generator) -> Array:
+    has_features = shape not in ((), (None,))
+    return rng.standard_normal(_core(shape)) if has_features else rng.integers(0, 3, _core(shape))
+
+
+def weighed(y: Array, ctx: Context) -> tuple[Array, Array]:
     """A number per replica, sum of v y with fixed weights v, and dy = v."""
     lead = len(ctx.replicas)
-    v = np.random.default_rng(1).standard_normal(y.shape[lead:]).astype(y.dtype)
-    return (y * v).sum(tuple(range(lead, y.ndim))), np.broadcast_to(v, y.shape)
+    v = ctx.xp.asarray(np.random.default_rng(1).standard_normal(y.shape[lead:]), dtype=y.dtype)
+    return (y * v).sum(tuple(range(lead, y.ndim))), ctx.xp.broadcast_to(v, y.shape)
 
 
-DIFFERENTIABLE: Mapping[str, Callable[[Shape | None], Differentiable]] = {
-    "layer": _of_layer,
-    "activation": _of_activation,
-    "loss": _of_loss,
-    "regularizer": _of_regularizer,
+SUBJECTS: Mapping[str, Callable[[Shape | None], Differentiable]] = {
+    "layer": of_layer,
+    "activation": of_activation,
+    "loss": of_loss,
+    "regularizer": of_regularizer,
 }

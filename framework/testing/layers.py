@@ -1,0 +1,181 @@
+"""What only layers promise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from framework.arrays import Array
+from framework.components import Params, Shape
+from framework.testing.purity import untouched
+from framework.testing.stacks import LEADS, alone, context, equal, stacked
+from framework.testing.subjects import STEPS, Differentiable, N, tensors, weighed
+
+
+def check_init(layer: Any, about: Differentiable) -> None:
+    """Tensors are host arrays drawn from the given generator alone; the shape it announces is the shape it puts out."""
+    with untouched(layer):
+        (p, out_shape), (again, _) = (layer.init(np.random.default_rng(0), about.in_shape) for _ in range(2))
+    for name, a in p.items():
+        assert type(a) is np.ndarray, f"'{name}' is a {type(a).__name__}, no host array"
+        assert np.array_equal(a, again[name]), f"'{name}': two draws from equal generators differ"
+    y, _ = about.forward(layer, about.draw(layer, np.random.default_rng(0)), context(()))
+    core = (STEPS, N, *out_shape[1:]) if _is_sequence(out_shape) else (N, *out_shape)
+    assert y.shape == core, f"init announces {out_shape}, so a batch has shape {core}, but the output is {y.shape}"
+
+
+def check_parameters(layer: Any, about: Differentiable) -> None:
+    """Every tensor has two core axes, and every trained one a gradient."""
+    inputs = about.draw(layer, np.random.default_rng(0))
+    p = tensors(inputs)
+    for name, a in p.items():
+        assert a.ndim == 2, f"'{name}' has shape {a.shape}, not two core axes"
+    got = tensors(about.run(layer, inputs, context(())).grads).keys()
+    trained = p.keys() - set(getattr(layer, "buffers", ()))
+    assert trained <= got, f"trained tensors without a gradient: {sorted(trained - got)}"
+    assert got <= p.keys(), f"gradients of what is no tensor: {sorted(got - p.keys())}"
+
+
+def check_need_dx(layer: Any, about: Differentiable) -> None:
+    """Without need_dx there is no dx, and the other gradients are the same."""
+    inputs, ctx = about.draw(layer, np.random.default_rng(0)), context(())
+    full = about.run(layer, inputs, ctx).grads
+    y, cache = about.forward(layer, inputs, ctx)
+    spared = about.backward(layer, inputs, cache, weighed(y, ctx)[1], ctx, need_dx=False)
+    assert not [name for name in spared if name.startswith("x")], "dx was returned although nobody needs it"
+    for name, grad in spared.items():
+        equal(grad, full[name], f"gradient of '{name}' without dx")
+
+
+def check_evaluation(layer: Any, about: Differentiable) -> None:
+    """Where nothing is trained, an output follows from its own example: no noise, no statistics of the batch."""
+    part, _, _, inputs = stacked(layer, about, (3,))
+    y, _ = about.forward(part, inputs, context((3,), train=False))
+    later = context((3,), train=False, step=4).but(keys=(7, 8, 9))
+    equal(about.forward(part, inputs, later)[0], y, "with ctx.train = False, the output in another step")
+    axes = {name: about.n_axis(name) for name in inputs}
+    one = {name: a if axes[name] is None else a.take([1], 1 + int(axes[name] or 0)) for name, a in inputs.items()}
+    _, out_shape = layer.init(np.random.default_rng(0), about.in_shape)
+    single, _ = about.forward(part, one, context((3,), train=False))
+    expected = y.take([1], 2 if _is_sequence(out_shape) else 1)
+    equal(single, expected, "with ctx.train = False, the output of an example without the rest of its batch")
+
+
+def check_buffers(layer: Any, about: Differentiable) -> None:
+    """Tensors that are kept but not trained: they get no gradient, and evaluation reads them."""
+    inputs, ctx = about.draw(layer, np.random.default_rng(0)), context((), train=False)
+    names = {f"p.{name}" for name in layer.buffers}
+    assert names <= inputs.keys(), f"init makes no tensor {sorted(names - inputs.keys())}"
+    for train in (True, False):
+        trained = names & about.run(layer, inputs, context((), train)).grads.keys()
+        assert not trained, f"a buffer has a gradient: {sorted(trained)}"
+    moved = {name: inputs[name] * 1.1 + 0.1 for name in names}
+    y, other = (about.forward(layer, given, ctx)[0] for given in (inputs, inputs | moved))
+    assert not np.array_equal(y, other), "with ctx.train = False the output does not depend on the buffers"
+
+
+def check_updates(layer: Any, about: Differentiable) -> None:
+    """New values of buffers: fresh arrays in their shapes, the same for the same cache, each replica its own."""
+    for lead in LEADS:
+        part, lone, each, inputs = stacked(layer, about, lead)
+        new = _updates(part, about, inputs, lead)
+        for name, a in new.items():
+            assert name in getattr(layer, "buffers", ()), f"updates names '{name}', which is no buffer"
+            assert a.shape == inputs[f"p.{name}"].shape, f"'{name}' becomes {a.shape}, not {inputs[f'p.{name}'].shape}"
+        for r, (member, one) in enumerate(zip(lone, each, strict=True)):
+            for name, a in _updates(member, about, one, (), r).items():
+                equal(new[name][np.unravel_index(r, lead)], a, f"new value of '{name}', replica {r}")
+    single = {name: a.astype(np.float32) if a.dtype == np.float64 else a for name, a in inputs.items()}
+    for name, a in _updates(part, about, single, lead).items():
+        assert a.dtype == np.float32, f"the new value of '{name}' is {a.dtype} where the tensor is float32"
+
+
+def _updates(layer: Any, about: Differentiable, inputs: Params, lead: tuple[int, ...], r: int | None = None) -> Params:
+    ctx = context(lead) if r is None else alone(r)
+    _, cache = about.forward(layer, inputs, ctx)
+    before, p = {name: a.copy() for name, a in inputs.items()}, tensors(inputs)
+    new: Params = {name: a.copy() for name, a in layer.updates(p, cache, ctx).items()}
+    again = layer.updates(p, cache, ctx)
+    for name, a in inputs.items():
+        assert np.array_equal(a, before[name]), f"updates modified '{name}'; it only returns new values"
+    for name, a in new.items():
+        assert np.array_equal(a, again[name]), f"updates called twice gives two values of '{name}'"
+    return new
+
+
+def check_project(layer: Any, about: Differentiable) -> None:
+    """In place after an update: doing it twice changes no more, and each replica is projected by itself."""
+    for lead in LEADS:
+        part, lone, each, inputs = stacked(layer, about, lead)
+        p = _projected(part, inputs, lead)
+        once = {name: a.copy() for name, a in p.items()}
+        part.project(p, context(lead))
+        for name, a in p.items():
+            equal(a, once[name], f"'{name}' projected twice")
+        for r, (member, one) in enumerate(zip(lone, each, strict=True)):
+            for name, a in _projected(member, one, (), r).items():
+                equal(once[name][np.unravel_index(r, lead)], a, f"projected '{name}', replica {r}")
+
+
+def _projected(layer: Any, inputs: Params, lead: tuple[int, ...], r: int | None = None) -> Params:
+    p = {name: 10 * a for name, a in tensors(inputs).items()}  # far outside of any bound
+    held = dict(p)
+    assert layer.project(p, context(lead) if r is None else alone(r)) is None, "project works in place, it returns nothing"
+    assert all(p.get(name) is a for name, a in held.items()), "project put new arrays in place of the tensors"
+    return p
+
+
+def check_carry(layer: Any, about: Differentiable) -> None:
+    """A sequence in two chunks with carried state gives the outputs of the whole."""
+    assert _is_sequence(about.in_shape), "the state of a layer is checked on a sequence: in_shape=(None, F)"
+    part, lone, each, inputs = stacked(layer, about, (3,))
+    ctx = context((3,), train=False)
+    y, cache = about.forward(part, inputs, ctx)
+    state = part.carry(cache)
+    assert state.shape[:-1] == (3, N), f"the state {state.shape} is not (..., N, S)"
+    for r, (member, one) in enumerate(zip(lone, each, strict=True)):
+        equal(state[r], member.carry(about.forward(member, one, alone(r, False))[1]), f"state of replica {r}")
+    whole_sequence = y.ndim > 3 and y.shape[1] == STEPS
+    for k in (1, STEPS - 1):
+        first, second = ({n: _steps(a, n, s) for n, a in inputs.items()} for s in (slice(k), slice(k, None)))
+        carried = ctx.but(carry={ctx.name: part.carry(about.forward(part, first, ctx)[1])})
+        rest, _ = about.forward(part, second, carried)
+        equal(rest, y[:, k:] if whole_sequence else y, f"outputs after a chunk of {k} steps")
+
+
+def _steps(a: Array, name: str, steps: slice) -> Array:
+    return a[:, steps] if name.startswith("x") else a
+
+
+def check_terms(layer: Any, about: Differentiable) -> None:
+    """Gradients by time step (..., T, i, o) add up to the gradients."""
+    part, _, _, inputs = stacked(layer, about, (3,))
+    ctx = context((3,))
+    y, cache = about.forward(part, inputs, ctx)
+    dy = weighed(y, ctx)[1]
+    grads = tensors(about.backward(part, inputs, cache, dy, ctx))
+    for name, a in part.terms(tensors(inputs), cache, dy, ctx).items():
+        assert a.shape[1] == STEPS, f"the terms of '{name}' are {a.shape}, not (..., T, i, o)"
+        equal(a.sum(-3), grads[name], f"the sum over time of the terms of '{name}'")
+
+
+def _is_sequence(shape: Shape | None) -> bool:
+    return bool(shape) and shape is not None and shape[0] is None
+
+
+LAYER: Mapping[str, Callable[[Any, Differentiable], None]] = {
+    "init": check_init,
+    "parameters": check_parameters,
+    "need_dx": check_need_dx,
+    "evaluation": check_evaluation,
+}
+# Of what a layer may offer: checked where it is there.
+OFFERED: Mapping[str, Callable[[Any, Differentiable], None]] = {
+    "buffers": check_buffers,
+    "updates": check_updates,
+    "project": check_project,
+    "carry": check_carry,
+    "terms": check_terms,
+}

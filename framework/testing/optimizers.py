@@ -1,0 +1,190 @@
+"""Checks of optimizers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from framework.arrays import Array
+from framework.context import Context
+from framework.stacking import placed, take
+from framework.testing.double import Double
+from framework.testing.purity import on_device, untouched
+from framework.testing.stacks import alone, context, equal, merged, stackable, varied
+
+P, UPDATES = 6, 5
+
+
+def _drawn(dtype: Any = np.float64) -> tuple[Array, Array]:
+    """w (3, P) as a view of a wider array, as a network's arena gives it, and gradients (UPDATES, 3, P)."""
+    rng = np.random.default_rng(0)
+    arena = rng.standard_normal((3, P + 2)).astype(dtype)
+    return arena[..., :P], rng.standard_normal((UPDATES, 3, P)).astype(dtype)
+
+
+def _train(optimizer: Any, w: Array, gradients: Sequence[Array] | Array, ctx: Context, state: Any = None) -> dict[str, Any]:
+    """Update w by each gradient in turn; the last state."""
+    state = optimizer.init(w) if state is None else state
+    for g in gradients:
+        if hasattr(optimizer, "lookahead"):
+            optimizer.lookahead(w, state, ctx)
+        optimizer.update(w, g, state, ctx.per(optimizer.lr, w), ctx)
+    return dict(state)
+
+
+def check_in_place(optimizer: Any) -> None:
+    """update changes w itself, returns nothing, and leaves the gradient and the learning rate as they are."""
+    w, gradients = _drawn()
+    g, before, ctx = gradients[0].copy(), w.copy(), context((3,))
+    lr = np.full((3, 1), 0.1)
+    returned = optimizer.update(w, g, optimizer.init(w), lr, ctx)
+    assert returned is None, "update works in place, it returns nothing"
+    assert not np.array_equal(w, before), "w is as before: update changes it in place (w -= ..., not w = w - ...)"
+    assert np.array_equal(g, gradients[0]), "g was modified"
+    assert np.array_equal(lr, np.full((3, 1), 0.1)), "the learning rate was modified"
+
+
+def check_stack_law(optimizer: Any) -> None:
+    """Slice r of a stacked training equals replica r alone; replicas differ in lr and every other stackable option."""
+    _law(optimizer)
+
+
+def _law(optimizer: Any, only: str | None = None) -> None:
+    lone = [varied(optimizer, r, only) for r in range(3)]
+    w, gradients = _drawn()
+    together, whole, ctx = w.copy(), merged(lone, (3,)), context((3,))
+    state = _train(whole, together, gradients, ctx)
+    for r, member in enumerate(lone):
+        single = w[r].copy()
+        own = _train(member, single, gradients[:, r], alone(r))
+        equal(together[r], single, f"w of replica {r}")
+        if hasattr(member, "lookahead"):
+            ahead, wanted = whole.lookahead(together, state, ctx)[r], member.lookahead(single, own, alone(r))
+            equal(ahead, wanted, f"lookahead of replica {r}")
+
+
+def check_options(optimizer: Any) -> None:
+    """Replicas may differ in each option declared stackable."""
+    for option in stackable(optimizer):
+        try:
+            _law(optimizer, option)
+        except Exception as error:
+            why = f"replicas differ in the stackable option '{option}': {str(error).strip()}"
+            raise AssertionError(f"{why}; read it as ctx.per(self.{option}, w)") from error
+
+
+def check_dtype(optimizer: Any) -> None:
+    """float32 stays float32, in w and in the state."""
+    w, gradients = _drawn(np.float32)
+    state = _train(merged([varied(optimizer, r) for r in range(3)], (3,)), w, gradients, context((3,)))
+    for name, a in state.items():
+        assert isinstance(a, int) or a.dtype == np.float32, f"state '{name}' of float32 numbers is {a.dtype}"
+    assert np.isfinite(w).all(), "w is no longer finite"
+
+
+def check_state(optimizer: Any) -> None:
+    """The state is a dict of arrays like w and whole numbers, and all there is: nothing is kept on the object."""
+    w, gradients = _drawn()
+    ctx, expected = context((3,)), [w.copy(), w[::-1].copy()]
+    ws = [w.copy(), w[::-1].copy()]
+    with untouched(optimizer):
+        for each in expected:
+            _train(optimizer, each, gradients, ctx)
+        states = [optimizer.init(each) for each in ws]
+        before = [_kinds(state, w) for state in states]
+        for g in gradients:
+            for each, state in zip(ws, states, strict=True):
+                _train(optimizer, each, [g], ctx, state)
+    for each, wanted, state, kinds in zip(ws, expected, states, before, strict=True):
+        equal(each, wanted, "something is kept on the object: with another training in between, w")
+        assert _kinds(state, w) == kinds, f"the state was {kinds} and became {_kinds(state, w)}"
+
+
+def _kinds(state: Any, w: Array) -> dict[str, str]:
+    assert isinstance(state, dict), f"the state is a {type(state).__name__}, not a dict"
+    for name, value in state.items():
+        is_slot = isinstance(value, np.ndarray) and value.shape == w.shape
+        is_count = isinstance(value, int) and not isinstance(value, bool)
+        assert is_slot or is_count, f"state '{name}' is neither an array like w {w.shape} nor an int"
+    return {name: type(value).__name__ for name, value in state.items()}
+
+
+def check_take(optimizer: Any) -> None:
+    """A replica leaves the stack in the middle; the others go on as if alone."""
+    lone = [varied(optimizer, r) for r in range(3)]
+    w, gradients = _drawn()
+    whole, kept = merged(lone, (3,)), np.array([True, False, True])
+    together = w.copy()
+    state = _train(whole, together, gradients[:2], context((3,)))
+    fewer, ctx = together[kept], context((2,)).but(keys=(0, 2))
+    _train(take(whole, kept), fewer, gradients[2:, kept], ctx, take(state, kept))
+    for place, r in enumerate((0, 2)):
+        single = w[r].copy()
+        _train(lone[r], single, gradients[:, r], alone(r))
+        equal(fewer[place], single, f"w of replica {r} after another has left")
+
+
+def check_learning_rate(optimizer: Any) -> None:
+    """One number as learning rate means the same as an array (..., 1) of that number."""
+    w, gradients = _drawn()
+    ctx, (a, b) = context((3,)), (w.copy(), w.copy())
+    optimizer.update(a, gradients[0], optimizer.init(a), 0.1, ctx)
+    optimizer.update(b, gradients[0], optimizer.init(b), np.full((3, 1), 0.1), ctx)
+    equal(a, b, "w by an array of learning rates")
+
+
+def check_lookahead(optimizer: Any) -> None:
+    """lookahead returns an array like w and changes neither w nor the state."""
+    w, gradients = _drawn()
+    ctx = context((3,))
+    state = _train(optimizer, w, gradients, ctx)
+    before, slots = w.copy(), {name: np.array(value) for name, value in state.items()}
+    ahead = optimizer.lookahead(w, state, ctx)
+    assert ahead.shape == w.shape, f"lookahead gives {ahead.shape}, not an array like w {w.shape}"
+    assert ahead.dtype == w.dtype, f"lookahead gives {ahead.dtype}, not an array like w"
+    assert np.array_equal(w, before), "lookahead changed w"
+    for name, value in slots.items():
+        assert np.array_equal(state[name], value), f"lookahead changed the state '{name}'"
+
+
+def check_descent(optimizer: Any) -> None:
+    """300 steps, with lr 0.01 or its own, make w^2 / 2 smaller."""
+    ends = []
+    for one in (replace(optimizer, lr=0.01), optimizer):
+        w, ctx = np.ones(1), context(())
+        state = one.init(w)
+        for _ in range(300):
+            at = one.lookahead(w, state, ctx) if hasattr(one, "lookahead") else w
+            one.update(w, at.copy(), state, one.lr, ctx)
+        ends.append(float(w[0]))
+    assert any(abs(end) < 0.9 for end in ends), f"w went from 1 to {' or '.join(f'{end:.3g}' for end in ends)}"
+
+
+def check_device(optimizer: Any) -> None:
+    """The same numbers on a device whose arrays refuse to meet host arrays; nothing is brought back."""
+    whole = merged([varied(optimizer, r) for r in range(3)], (3,))
+    w, gradients = _drawn()
+    xp = Double()
+    there = xp.asarray(w)
+    with on_device():
+        _train(placed(whole, xp), there, [xp.asarray(g) for g in gradients], context((3,)).but(xp=xp))
+    assert xp.to_host == 0, "numbers were brought from the device to the host"
+    _train(whole, w, gradients, context((3,)))
+    equal(there.get(), w, "w on a device")
+
+
+OPTIMIZER: Mapping[str, Callable[[Any], None]] = {
+    "in_place": check_in_place,
+    "stack_law": check_stack_law,
+    "options": check_options,
+    "dtype": check_dtype,
+    "state": check_state,
+    "take": check_take,
+    "learning_rate": check_learning_rate,
+    "descent": check_descent,
+    "device": check_device,
+}
+OPTIMIZER_OFFERED: Mapping[str, Callable[[Any], None]] = {"lookahead": check_lookahead}
