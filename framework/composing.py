@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,7 @@ def settings_of(cfg: Any) -> Settings:
     """
     tree: Any = OmegaConf.to_container(_task(cfg), resolve=True)
     load_plugins(tree.get("plugins"))
-    return judge(with_absolute_paths(tree), discover())
+    return replace(judge(tree, discover()), tree=with_absolute_paths(tree))
 
 
 def load_plugins(paths: Any) -> None:

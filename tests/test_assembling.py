@@ -41,7 +41,7 @@ def test_units_are_found_through_layers_without_any():
     [
         (
             "{loss: softmax_cross_entropy}",
-            "takes targets of kind label, and 'y' is real; losses for it are half_squared_error, mse",
+            "takes targets of kind label, and 'y' is real; losses for it are half_squared_error",
         ),
         ("{model/layers/hidden/units: auto}", "model.layers.hidden.units: auto works for the layer that a loss reads"),
         ("{model/layers/out: {type: dense, units: 3}}", "model.layers.out: it has 3 outputs, and head 'loss' needs 1"),
