@@ -133,3 +133,30 @@ def test_a_run_with_other_shapes_cannot_be_begun_from(place, folder):
     done = stackprop(place, "model.hidden=8", f"model.init_from={folder.name}", "tracking=none")
     assert done.returncode == 2
     assert "layer 'hidden' of" in done.stderr
+
+
+def flowers(place, name="flowers.csv", n=120, extra=""):
+    rng = np.random.default_rng(0)
+    kinds = rng.integers(0, 3, n)
+    rows = [f"{5 * k + rng.normal():.3f},{rng.normal(0, 40):.2f},{rng.choice(['red', 'blue'])},{'abc'[k]}" for k in kinds]
+    (place / name).write_text("\n".join(["length,width,colour,kind", *rows]) + "\n" + extra)
+
+
+def test_a_table_with_words_and_scales_is_learned_and_new_rows_are_read_the_same_way(tmp_path):
+    flowers(tmp_path)
+    words = ["dataset=csv", "dataset.path=flowers.csv", "dataset.target=kind", "dataset.scale=standard", "tracking=none"]
+    done = stackprop(tmp_path, *words, "model.hidden=8", "trainer.epochs=40", "optimizer.lr=0.02")
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "new.csv").write_text("colour,length,width\nred,0.1,3\nblue,10.2,-7\n")
+    told = stackprop(tmp_path / "elsewhere", "predict", str(newest(tmp_path)), "new.csv")
+    assert told.returncode == 0, told.stderr
+    header, *rows = csv.reader(io.StringIO(told.stdout))
+    assert header == ["class", "p(a)", "p(b)", "p(c)"]
+    assert [row[0] for row in rows] == ["a", "c"]
+    measured = stackprop(tmp_path / "elsewhere", "evaluate", str(newest(tmp_path)), "../flowers.csv").stdout
+    assert float(measured.split()[-1]) > 0.9
+    (tmp_path / "odd.csv").write_text("colour,length,width\ngreen,1,2\n")
+    refused = stackprop(tmp_path, "predict", "last", "odd.csv")
+    assert refused.returncode == 2
+    assert "odd.csv: line 2, column 'colour': the category 'green' was in no row" in refused.stderr
