@@ -147,3 +147,35 @@ def test_D4_momentum_with_a_changing_rate_depends_on_where_the_rate_stands(form,
 def test_D4_at_a_constant_rate_both_forms_are_the_same():
     momentum = get("optimizer", "momentum")
     assert descended(momentum(form="notes"), 0.1) == pytest.approx(descended(momentum(form="torch"), 0.1), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("normalize", "x", "golden"),
+    [
+        ("max", [1, 2, 3], [0.090031, 0.244728, 0.665241]),
+        ("none", [1, 2, 3], [0.090031, 0.244728, 0.665241]),
+        ("standard", [1, 2, 3], [0.062556, 0.212896, 0.724548]),
+        ("minmax", [1, 2, 3], [0.186324, 0.307196, 0.506480]),
+        ("max", [1, 2, 3, 10], [None, None, None, 0.998631]),
+        ("standard", [1, 2, 3, 10], [None, None, None, 0.757246]),
+        ("max", [1000, 1001, 1002], [0.090031, 0.244728, 0.665241]),
+    ],
+)
+def test_C7_E11_softmax_with_the_normalisations_of_the_notes(normalize, x, golden):
+    y, _ = get("activation", "softmax")(normalize).forward(np.array([x], float), CTX)
+    for found, expected in zip(y[0], golden, strict=True):
+        assert expected is None or found == pytest.approx(expected, abs=1e-6)
+
+
+def test_E11_without_normalisation_large_inputs_are_no_numbers():
+    with np.errstate(all="ignore"):
+        y, _ = get("activation", "softmax")("none").forward(np.array([[1000.0, 1001, 1002]]), CTX)
+    assert np.isnan(y).all()
+
+
+def test_H3_decay_is_half_of_the_notes_penalty():
+    W = np.array([[1.0, -2.0]])
+    notes, decay = (get("regularizer", "l2")(0.1, form)(W, CTX) for form in ("notes", "decay"))
+    assert (notes[0], decay[0]) == pytest.approx((0.5, 0.25))
+    assert notes[1].tolist() == [[0.2, -0.4]]
+    assert decay[1].tolist() == [[0.1, -0.2]]

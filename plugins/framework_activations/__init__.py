@@ -7,6 +7,7 @@ from framework_activations.leaky_relu import LeakyRelu
 from framework_activations.linear import Linear
 from framework_activations.relu import Relu
 from framework_activations.sigmoid import Sigmoid
+from framework_activations.softmax import Softmax
 from framework_activations.softplus import Softplus
 from framework_activations.tanh import Tanh
 
@@ -18,5 +19,6 @@ def register_activations(register: Register) -> None:
     register("linear", Linear)
     register("relu", Relu)
     register("sigmoid", Sigmoid)
+    register("softmax", Softmax)
     register("softplus", Softplus)
     register("tanh", Tanh)

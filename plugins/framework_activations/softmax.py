@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from framework import Array, Context, option
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """y_i = e^z_i / sum_j e^z_j over the last axis, z = x - max(x);  dz = y (dy - sum_j y_j dy_j).
+
+    Shapes: x, y, dy, dx (..., any core axes, K). Subtracting a number changes nothing, and keeps e^z finite. The lecture
+    notes normalise in other ways against overflow; they are here to be looked at: `none` overflows from about 88 on in
+    float32; `standard`, z = (x - mean) / std, and `minmax`, z = (x - min) / (max - min), change the probabilities and
+    divide by 0 where all x are equal. The losses that take raw outputs need no softmax before them.
+    """
+
+    normalize: Literal["max", "none", "standard", "minmax"] = option("max", help="what is done to x first")
+
+    def forward(self, x: Array, ctx: Context) -> tuple[Array, Any]:
+        z = self._normalized(x, ctx)
+        e = ctx.xp.exp(z)
+        y = e / e.sum(-1, keepdims=True)
+        return y, (y, z, x)
+
+    def backward(self, cache: Any, dy: Array, ctx: Context) -> Array:
+        y, z, x = cache
+        dz = y * (dy - (y * dy).sum(-1, keepdims=True))
+        if self.normalize == "standard":
+            dz = dz - dz.mean(-1, keepdims=True) - z * (dz * z).mean(-1, keepdims=True)
+            return dz / x.std(-1, keepdims=True)
+        if self.normalize == "minmax":
+            least, most = x.min(-1, keepdims=True), x.max(-1, keepdims=True)
+            at_least, at_most = (dz * (z - 1)).sum(-1, keepdims=True), (dz * z).sum(-1, keepdims=True)
+            return (dz + (x == least) * at_least - (x == most) * at_most) / (most - least)
+        return dz  # a shift of all x leaves y as it is
+
+    def _normalized(self, x: Array, ctx: Context) -> Array:
+        if self.normalize == "max":
+            return x - x.max(-1, keepdims=True)
+        if self.normalize == "standard":
+            return (x - x.mean(-1, keepdims=True)) / x.std(-1, keepdims=True)
+        if self.normalize == "minmax":
+            least = x.min(-1, keepdims=True)
+            return (x - least) / (x.max(-1, keepdims=True) - least)
+        return x
+
+    @staticmethod
+    def examples() -> list[tuple[Softmax, None]]:
+        return [(Softmax("max"), None), (Softmax("none"), None), (Softmax("standard"), None), (Softmax("minmax"), None)]
