@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import shutil
@@ -17,7 +18,9 @@ import numpy as np
 from framework import figures, model
 from framework.data import Data
 from framework.mlflow_store import TrackedRun
+from framework.recording import LAYERS_SHOWN, read_lines
 
+TABLE_ROWS = 500
 MODEL_FILES = (model.WEIGHTS, model.ABOUT, "config.yaml")
 
 
@@ -28,6 +31,9 @@ def leave(folder: Path, tracked: TrackedRun | None, data: Data, metrics: Mapping
         return
     for path in drawn:
         tracked.artifact(path, "figures")
+    table = _try("the table of norms", lambda: norms_table(folder))
+    if table is not None:
+        tracked.artifact(table)
     _try("the data set's description", lambda: describe_data(tracked, data))
     _try("the model", lambda: log_model(tracked, folder, data))
     tracked.tag("mlflow.note.content", page(note, metrics))
@@ -39,6 +45,20 @@ def _try(what: str, action: Callable[[], Any]) -> Any:
     except Exception as error:  # a finished training is worth more than its pictures
         print(f"stackprop: {what} could not be made: {type(error).__name__}: {error}", file=sys.stderr)
         return None
+
+
+def norms_table(folder: Path) -> Path | None:
+    """`gradient_norms.csv`, a column per layer, where there are more layers than a tracking UI can bear as metrics."""
+    lines = [line for line in read_lines(folder / "metrics.jsonl") if "grad_norm/total" in line]
+    names = [name for name in lines[0] if name.startswith("grad_norm/")] if lines else []
+    if len(names) <= LAYERS_SHOWN + 1:
+        return None
+    path = folder / "gradient_norms.csv"
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["step", *(name.removeprefix("grad_norm/") for name in names)])
+        rows.writerows([line["step"], *(line[name] for name in names)] for line in lines[:: -(-len(lines) // TABLE_ROWS)])
+    return path
 
 
 def page(note: str, metrics: Mapping[str, float]) -> str:

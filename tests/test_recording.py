@@ -7,6 +7,7 @@ import os
 import numpy as np
 import pytest
 
+from framework.artifacts import norms_table
 from framework.recording import Recorder, Thinned, lines, read_lines, write_json
 
 COLUMNS = ("train/loss", "grad_norm/total")
@@ -121,3 +122,12 @@ def test_a_full_disk_loses_no_line_and_is_told_once(tmp_path, monkeypatch, capsy
     recorder.close()
     assert [line["step"] for line in read_lines(tmp_path / "metrics.jsonl")] == [n for n in range(1, 11) for _ in "ab"]
     assert capsys.readouterr().err.count("No space left on device") == 1
+
+
+def test_norms_of_very_many_layers_become_a_table(tmp_path):
+    for layers, expected in ((20, None), (21, 501)):
+        columns = ("train/loss", "grad_norm/total", *(f"grad_norm/{i}" for i in range(layers)))
+        (tmp_path / "metrics.jsonl").write_text(lines(1, columns, np.ones((1000, layers + 2))))
+        table = norms_table(tmp_path)
+        assert (None if table is None else len(table.read_text().splitlines())) == expected
+    assert table.read_text().startswith("step,total,0,1,")
