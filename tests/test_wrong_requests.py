@@ -1,9 +1,7 @@
-"""Forty wrong requests, each answered with status 2, in words, at once, and with nothing left behind."""
+"""Wrong requests, each answered with status 2, in words, and with nothing left behind."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
 import pytest
 from test_shell import stackprop
 
@@ -70,12 +68,11 @@ REQUESTS = {
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory):
-    """request -> process, seconds and folder; two at a time, as a machine has two cores."""
-    stackprop(tmp_path_factory.mktemp("warm"), "--help")
+    """request -> process and folder; two at a time, as a machine has two cores."""
 
     def ask(request):
-        place, began = tmp_path_factory.mktemp("wrong"), time.monotonic()
-        return stackprop(place, *request.split()), time.monotonic() - began, place
+        place = tmp_path_factory.mktemp("wrong")
+        return stackprop(place, *request.split()), place
 
     with ThreadPoolExecutor(2) as pool:
         return dict(zip(REQUESTS, pool.map(ask, REQUESTS), strict=True))
@@ -83,14 +80,9 @@ def answers(tmp_path_factory):
 
 @pytest.mark.parametrize("request_", REQUESTS)
 def test_a_wrong_request_is_answered_in_words_and_leaves_nothing(answers, request_):
-    done, _, place = answers[request_]
+    done, place = answers[request_]
     assert done.returncode == 2, done.stdout + done.stderr
     assert REQUESTS[request_] in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(place.rglob("run.json"))
     assert not (place / "runs" / "mlflow.db").exists()
-
-
-def test_answers_come_quickly(answers):
-    """Half of them within two seconds on any machine that also runs other things."""
-    assert np.median([seconds for _, seconds, _ in answers.values()]) < 2
