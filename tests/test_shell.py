@@ -29,6 +29,11 @@ def stackprop(place, *words, **environment):
     )
 
 
+def interruptible():
+    """In the child: Ctrl-C works, even where the tests themselves run in the background, which ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def newest(place, pattern="runs/2*"):
     return max(place.glob(pattern), key=lambda path: path.stat().st_mtime)
 
@@ -93,9 +98,9 @@ def test_a_diverging_run_ends_with_status_1(place):
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_the_run_as_killed(place, sent, status):
     before = set(place.glob("runs/2*"))
-    process = subprocess.Popen(
-        [*COMMAND, *QUICK, "trainer.epochs=10000000"], cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    words = [*COMMAND, *QUICK, "trainer.epochs=10000000"]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(words, cwd=place, stdout=pipe, stderr=pipe, text=True, preexec_fn=interruptible)
     deadline = time.monotonic() + 60
     while not any((p / "metrics.jsonl").exists() for p in set(place.glob("runs/2*")) - before):
         assert time.monotonic() < deadline, process.poll()

@@ -9,7 +9,7 @@ import time
 import urllib.request
 
 import pytest
-from test_shell import COMMAND, QUICK, newest, stackprop
+from test_shell import COMMAND, QUICK, interruptible, newest, stackprop
 
 pytestmark = pytest.mark.slow
 
@@ -30,9 +30,8 @@ def place(tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(place):
     """The address of the last sweep's charts, while the server runs."""
-    process = subprocess.Popen(
-        [*COMMAND, "ui", "--port", str(free_port())], cwd=place, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
+    words, pipe, no = [*COMMAND, "ui", "--port", str(free_port())], subprocess.PIPE, subprocess.DEVNULL
+    process = subprocess.Popen(words, cwd=place, stdout=pipe, stderr=no, text=True, preexec_fn=interruptible)
     address = next(m[1] for line in process.stdout if (m := re.match(r"last sweep.*?: (http.*)", line)))
     deadline = time.monotonic() + 90
     while True:
