@@ -157,11 +157,3 @@ def _known(metric: str, head: str | None, heads: Mapping[str, Head]) -> str:
     if head is not None and head not in heads:
         raise ConfigError(f"metrics.{metric}.head: no head '{head}'{nearest(head, heads)}")
     return head or next(iter(heads))
-
-
-def count_parameters(learner: Learner, seed: int) -> int:
-    """How many numbers are trained."""
-    return learner.network.arena(learner.network.init(seed)[0]).P
-
-
-__all__ = ["assemble", "count_parameters", "target_kind"]

@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         print(text())
         return
-    if "COMP_LINE" in os.environ and any(a == "-sc" or a.startswith("-sc") for a in arguments):
+    if "COMP_LINE" in os.environ and any(a.startswith("-sc") for a in arguments):
         offered = completions()
         if offered:
             print(offered, end=" ")

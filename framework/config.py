@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from framework.components import Dataset, Loss, Metric, Optimizer, Regularizer, Schedule
-from framework.judging import INVALID, ConfigError, Judge
+from framework.judging import ConfigError, Judge
 from framework.learner import TrainerOptions
 from framework.network import Node
 from framework.recording import Tracking
@@ -186,4 +186,4 @@ def _regularizers(j: Judge, value: Any) -> tuple[Any, ...]:
     return (j.component("regularizer", value, "regularizer"),)
 
 
-__all__ = ["COMPONENT_GROUPS", "INVALID", "KEYS", "ConfigError", "HeadSettings", "Settings", "judge"]
+__all__ = ["COMPONENT_GROUPS", "KEYS", "ConfigError", "HeadSettings", "Settings", "judge"]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from framework.arena import Arena
 from framework.arrays import Array
 from framework.components import Metric, Params
 from framework.context import Context
@@ -74,10 +72,3 @@ def evaluate(
         loss = loss + total_loss(heads, values, here, shares(heads, here.batch, whole, share, here))[0]
         tally.add(heads, values, here)
     return {"loss": loss, **tally.values()}
-
-
-def predictions(network: Network, head: Head, arena: Arena, w: Array, x: Mapping[str, Array], xp: Any) -> Array:
-    """The predictions (R, N, ...) of a stack with weights w (R, P + Q) for fields with replica axes."""
-    ctx = Context(xp, (w.shape[0],), tuple(range(w.shape[0])), train=False, batch=x)
-    values, _ = network.forward(arena.views(w), ctx)
-    return head.prediction(values, ctx)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ def end_lost(runs: Path) -> list[Path]:
         state["tracked"] = False  # what its store did not get is sent by `refill`
         write_json(folder / "run.json", state)
         if state.get("mlflow_run_id"):
-            refill_run(folder, runs)
+            with contextlib.suppress(Exception):  # a store that is down must not stop whoever starts now; `refill` sends it
+                refill_run(folder, runs)
 
     return reap(runs, end)
 
@@ -35,11 +37,10 @@ def refill(runs: Path) -> tuple[list[Path], list[tuple[Path, str]]]:
     sent, unsent = [], []
     for folder in all_runs(runs):
         state = read_state(folder)
-        if state.get("status") == "running" or not _is_missing(folder, state, runs):
-            continue
         try:
-            refill_run(folder, runs)
-            sent.append(folder)
+            if state.get("status") != "running" and _is_missing(folder, state, runs):
+                refill_run(folder, runs)
+                sent.append(folder)
         except Exception as error:  # a store may raise anything; the others go on
             unsent.append((folder, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"))
     return sent, unsent

@@ -127,3 +127,17 @@ def test_processes_that_start_at_once_on_a_missing_store_all_record(tmp_path):
     assert {run.info.status for run in runs} == {"FINISHED"}
     counts = {len(store.client.get_metric_history(run.info.run_id, "grad_norm/hidden")) for run in runs}
     assert counts == {6}
+
+
+def test_a_lost_run_whose_server_is_down_does_not_stop_the_next_run(tmp_path):
+    folder = tmp_path / "runs" / "lost"
+    assert stackprop(tmp_path, *QUICK, "tracking=none", f"hydra.run.dir={folder}").returncode == 0
+    config = (folder / "config.yaml").read_text().replace("type: none", "type: mlflow\n  uri: http://127.0.0.1:9")
+    (folder / "config.yaml").write_text(config)
+    state = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**state, "status": "running", "mlflow_run_id": "of the server"}))
+    (tmp_path / "runs" / ".running" / "runs-lost.json").write_text(json.dumps({"folder": str(folder)}))
+    done = stackprop(tmp_path, *QUICK, "tracking=none", MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
+    assert done.returncode == 0, done.stderr
+    assert "was left without a process" in done.stderr
+    assert json.loads((folder / "run.json").read_text())["status"] == "lost"

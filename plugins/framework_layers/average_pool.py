@@ -3,42 +3,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from framework import Array, Context, Params, Shape, option
-from framework_layers.windows import offsets, pooled_shape
+from framework import Array, Context, Params, Shape
+from framework_layers.sum_pool import SumPool
 
 
 @dataclass(frozen=True)
-class AveragePool:
-    """y = the mean of each window; each of its numbers gets dy / size^2.
+class AveragePool(SumPool):
+    """y = the mean of each window, the sum of sum_pool divided by size^2; each of its numbers gets dy / size^2.
 
     Shapes: x (..., N, C, H, W), y (..., N, C, Ho, Wo), Ho = (H - size) // stride + 1.
     """
 
-    size: int = option(2, least=1, help="height and width of a window")
-    stride: int | None = option(None, least=1, help="from one window to the next; null: size")
-
-    def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:
-        return {}, pooled_shape(in_shape, self.size, self.stride or self.size)
-
     def forward(self, p: Params, x: Array, ctx: Context) -> tuple[Array, Any]:
-        stride = self.stride or self.size
-        *lead, H, W = x.shape
-        y = ctx.xp.zeros((*lead, (H - self.size) // stride + 1, (W - self.size) // stride + 1), x.dtype)
-        for window in offsets(y.shape, self.size, stride):
-            y += x[window]
-        return y / self.size**2, x.shape
+        y, cache = super().forward(p, x, ctx)
+        return y / self.size**2, cache
 
     def backward(self, p: Params, cache: Any, dy: Array, ctx: Context, need_dx: bool = True) -> tuple[Array | None, Params]:
-        if not need_dx:
-            return None, {}
-        lead = dy.shape[: len(ctx.replicas)]
-        dx = ctx.xp.zeros((*lead, *cache[len(lead) :]), dy.dtype)
-        for window in offsets(dy.shape, self.size, self.stride or self.size):
-            dx[window] += dy / self.size**2
-        return dx, {}
+        return super().backward(p, cache, dy / self.size**2, ctx, need_dx)
 
     @staticmethod
-    def examples() -> list[tuple[AveragePool, Shape]]:
+    def examples() -> list[tuple[SumPool, Shape]]:
         return [(AveragePool(), (2, 4, 4)), (AveragePool(3, 1), (1, 5, 4))]
