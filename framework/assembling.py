@@ -52,6 +52,8 @@ def assemble(settings: Settings, data: Data) -> Learner:
         schedule=settings.schedule,
         options=settings.trainer,
         regularizers=settings.regularizers,
+        augmentations=settings.augmentations,
+        probes=settings.probes,
         measures=_measures(settings, heads, data),
     )
     if settings.trainer.early_stopping.patience:

@@ -22,11 +22,12 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from framework.config import COMPONENT_GROUPS, ConfigError, Settings, judge
+from framework.config import COMPONENT_GROUPS, SEVERAL_GROUPS, ConfigError, Settings, judge
 from framework.discovery import discover, load_files
 from framework.judging import declared
 from framework.registry import RegistrationError, nearest
 
+KINDS_OF = {**{group: group for group in COMPONENT_GROUPS}, **SEVERAL_GROUPS}  # group -> kind of what it chooses from
 CHECKS: list[Callable[[Settings], None]] = []  # what else is asked of settings before a run begins
 # Hydra's own nodes, which it restricts to plugins in `hydra_plugins` itself.
 TARGETS_ALLOWED = ("hydra.launcher", "hydra.sweeper", "hydra.sweeper.sampler")
@@ -40,18 +41,19 @@ def conf_dir() -> Path:
 
 def base() -> Any:
     """The node that all others are merged into. Keys may be added where it is open; the judge closes them again."""
-    open_nodes = (*COMPONENT_GROUPS, "trainer", "tracking", "heads")
+    open_nodes = (*KINDS_OF, "trainer", "tracking", "heads")
     node = OmegaConf.create({"model": {"init_from": None, "layers": {}}} | {key: {} for key in open_nodes})
     for part in (node.model.layers, *(node[key] for key in open_nodes)):
         OmegaConf.set_struct(part, False)
     return node
 
 
-def preset(kind: str, name: str) -> dict[str, Any]:
-    """A component's name with its plain defaults."""
-    spec = declared(discover().get(kind, name))
+def preset(group: str, name: str) -> dict[str, Any]:
+    """A component's name with its plain defaults; under its name, where a group holds several."""
+    spec = declared(discover().get(KINDS_OF[group], name))
     plain = {key: f.default for key, (_, f) in spec.items() if isinstance(f.default, int | float | str | None)}
-    return {"type": name, **plain}
+    chosen = {"type": name, **plain}
+    return {name: chosen} if group in SEVERAL_GROUPS else chosen
 
 
 class RegistrySource(ConfigSource):
@@ -65,25 +67,25 @@ class RegistrySource(ConfigSource):
         return True
 
     def load_config(self, config_path: str) -> ConfigResult:
-        kind, _, name = config_path.removesuffix(".yaml").rpartition("/")
+        group, _, name = config_path.removesuffix(".yaml").rpartition("/")
         if not self.is_config(config_path):
             raise ConfigLoadError(f"no component '{config_path}'")
-        node = base() if name == "base" else OmegaConf.create(preset(kind, name))
-        header = {"package": kind.replace("/", ".") or None}
+        node = base() if name == "base" else OmegaConf.create(preset(group, name))
+        header = {"package": group.replace("/", ".") or None}
         return ConfigResult(config=node, path=f"stackprop://{config_path}", provider=self.provider, header=header)
 
     def is_group(self, config_path: str) -> bool:
-        return config_path in ("", *COMPONENT_GROUPS)
+        return config_path in ("", *KINDS_OF)
 
     def is_config(self, config_path: str) -> bool:
-        kind, _, name = config_path.removesuffix(".yaml").rpartition("/")
-        return (kind, name) == ("", "base") or (kind in COMPONENT_GROUPS and name in discover().names(kind))
+        group, _, name = config_path.removesuffix(".yaml").rpartition("/")
+        return (group, name) == ("", "base") or (group in KINDS_OF and name in discover().names(KINDS_OF[group]))
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
         if config_path == "":
-            return [] if results_filter == ObjectType.CONFIG else sorted(COMPONENT_GROUPS)
-        known = config_path in COMPONENT_GROUPS and results_filter != ObjectType.GROUP
-        return discover().names(config_path) if known else []
+            return [] if results_filter == ObjectType.CONFIG else sorted(KINDS_OF)
+        known = config_path in KINDS_OF and results_filter != ObjectType.GROUP
+        return discover().names(KINDS_OF[config_path]) if known else []
 
 
 class StackpropSearchPath(SearchPathPlugin):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from framework.components import Dataset, Loss, Metric, Optimizer, Regularizer, Schedule
+from framework.components import Augmentation, Dataset, Loss, Metric, Optimizer, Probe, Regularizer, Schedule
 from framework.judging import ConfigError, Judge
 from framework.learner import TrainerOptions
 from framework.network import Node
@@ -18,8 +18,11 @@ Auto = Literal["auto"]
 
 # Groups whose options are served from the registry.
 COMPONENT_GROUPS = ("dataset", "loss", "activation", "initializer", "optimizer", "regularizer", "schedule")
+# Groups that hold several components, each under its name: probes=[dead,saturated] probes.dead.every=10. Group -> kind.
+SEVERAL_GROUPS = {"augmentation": "augmentation", "probes": "probe"}
 INHERITED = ("activation", "initializer", "loss")  # groups that components without a word of their own take over
-KEYS = (*COMPONENT_GROUPS, "model", "heads", "metrics", "trainer", "tracking", "seed", "device", "dtype", "plugins")
+KEYS = (*COMPONENT_GROUPS, *SEVERAL_GROUPS, "model", "heads", "metrics", "trainer", "tracking")
+KEYS += ("seed", "device", "dtype", "plugins")
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ class Settings:
     optimizer: Optimizer
     schedule: Schedule
     regularizers: tuple[Regularizer, ...]
+    augmentations: tuple[Augmentation, ...]
+    probes: Mapping[str, Probe]
     trainer: TrainerOptions
     tracking: Tracking
     seed: int
@@ -83,6 +88,8 @@ def judge(tree: Mapping[str, Any], registry: Registry) -> Settings:
         "optimizer": j.component("optimizer", tree.get("optimizer"), "optimizer"),
         "schedule": j.component("schedule", tree.get("schedule") or "constant", "schedule"),
         "regularizers": _regularizers(j, tree.get("regularizer")),
+        "augmentations": tuple(_several(j, tree.get("augmentation"), "augmentation").values()),
+        "probes": _several(j, tree.get("probes"), "probes"),
         "trainer": j.value(TrainerOptions, tree.get("trainer") or {}, "trainer"),
         "tracking": j.value(Tracking, tree.get("tracking") or {}, "tracking"),
         "seed": j.value(int, tree.get("seed", 0), "seed"),
@@ -186,4 +193,11 @@ def _regularizers(j: Judge, value: Any) -> tuple[Any, ...]:
     return (j.component("regularizer", value, "regularizer"),)
 
 
-__all__ = ["COMPONENT_GROUPS", "KEYS", "ConfigError", "HeadSettings", "Settings", "judge"]
+def _several(j: Judge, value: Any, group: str) -> dict[str, Any]:
+    """name -> component, in order; null removes one."""
+    given = {str(name): {} for name in value} if isinstance(value, list) else _mapping(j, value or {}, group)
+    chosen = {name: {"type": name, **_mapping(j, v, f"{group}.{name}")} for name, v in given.items() if v is not None}
+    return {name: j.component(SEVERAL_GROUPS[group], v, f"{group}.{name}") for name, v in chosen.items()}
+
+
+__all__ = ["COMPONENT_GROUPS", "KEYS", "SEVERAL_GROUPS", "ConfigError", "HeadSettings", "Settings", "judge"]

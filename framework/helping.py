@@ -5,8 +5,7 @@ Hydra's own help composes a configuration for it and takes twice as long.
 
 from __future__ import annotations
 
-from framework.composing import conf_dir
-from framework.config import COMPONENT_GROUPS
+from framework.composing import KINDS_OF, conf_dir
 from framework.discovery import discover
 from framework.verbs import VERBS
 
@@ -37,7 +36,7 @@ def text() -> str:
 
 def choices() -> dict[str, list[str]]:
     """group -> what can be chosen: presets, and registered components."""
-    found: dict[str, set[str]] = {group: set(discover().names(group)) for group in COMPONENT_GROUPS}
+    found: dict[str, set[str]] = {group: set(discover().names(kind)) for group, kind in KINDS_OF.items()}
     for folder in (conf_dir(), *discover().presets):
         for path in folder.glob("*/*.yaml"):
             found.setdefault(path.parent.name, set()).add(path.stem)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from framework.arrays import Array
-from framework.components import Optimizer, Params, Regularizer, Schedule, option
+from framework.components import Augmentation, Optimizer, Params, Probe, Regularizer, Schedule, option
 from framework.heads import Head
 from framework.measuring import Measure
 from framework.network import Network
@@ -47,5 +47,7 @@ class Learner:
     schedule: Schedule
     options: TrainerOptions = field(default_factory=TrainerOptions)
     regularizers: tuple[Regularizer, ...] = ()
+    augmentations: tuple[Augmentation, ...] = ()
+    probes: Mapping[str, Probe] = field(default_factory=dict)
     measures: Mapping[str, Measure] = field(default_factory=dict)
     initial: Mapping[str, Params] = field(default_factory=dict)
