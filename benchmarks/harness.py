@@ -21,7 +21,7 @@ import numpy as np
 
 # What a machine may have pinned OpenBLAS to; its own choice of kernels is what people get.
 PINS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
-FEWEST = 500  # steps per request: a training is set up anew in each
+FEWEST = 500  # steps per request, unless a workload says otherwise: a training is set up anew in each
 POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -114,13 +114,14 @@ def worker(where: str) -> None:
     except ImportError as error:
         print(json.dumps({"absent": str(error)}), flush=True)
         return
-    run(50)
+    fewest = getattr(sys.modules[module], "FEWEST", FEWEST)
+    run(fewest // 10)
     began = time.perf_counter()
-    run(200)
-    per_step = (time.perf_counter() - began) / 200
+    run(fewest // 2)
+    per_step = (time.perf_counter() - began) / (fewest // 2)
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
-        steps = max(FEWEST, round(float(line) / per_step))
+        steps = max(fewest, round(float(line) / per_step))
         began = time.perf_counter()
         run(steps)
         per_step = (time.perf_counter() - began) / steps

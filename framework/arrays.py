@@ -5,7 +5,9 @@ Components receive the array module as `ctx.xp` and never import it themselves, 
 
 from __future__ import annotations
 
+import ctypes
 import importlib
+import sys
 from types import ModuleType
 from typing import Any, Literal
 
@@ -13,6 +15,7 @@ import numpy as np
 
 Array = Any  # a numpy.ndarray or a cupy.ndarray
 Device = Literal["auto", "cpu", "gpu"]
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 
 
 class DeviceError(RuntimeError):
@@ -48,6 +51,17 @@ def array_module(device: Device = "auto") -> Any:
         if device == "gpu":
             raise
         return np
+
+
+def keep_memory() -> None:
+    """Let the process keep the memory of arrays it frees, for the next ones.
+
+    The C library gives large pieces back at once, and the next array pays for fresh pages: a step of a small convolutional
+    network took 1.6 times as long.
+    """
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        libc.mallopt(M_MMAP_THRESHOLD, 32 << 20)  # the largest that glibc takes
+        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def to_host(a: Array) -> np.ndarray:

@@ -68,8 +68,9 @@ def option(
 class Layer(Protocol):
     """A node of a network. It may also offer, found by presence: `buffers` (names of tensors kept but not trained),
     `updates(p, cache, ctx)` -> new buffer values, `carry(cache)` -> final state, `project(p, ctx)` in place after each
-    update, `terms(p, cache, dy, ctx)` -> gradients by time step, `examples()` -> (layer, in_shape) pairs for the
-    conformance kit.
+    update, `terms(p, cache, dy, ctx)` -> gradients by time step, `per_example = True` where the output of an example depends
+    on that example alone and nothing is drawn (a batch may then run in blocks), `examples()` -> (layer, in_shape) pairs for
+    the conformance kit.
     """
 
     def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:
@@ -88,7 +89,7 @@ class Layer(Protocol):
 
 @runtime_checkable
 class Activation(Protocol):
-    """An elementwise function inside an `activation` node or a cell."""
+    """An elementwise function inside an `activation` node or a cell. It may say `per_example = True`, as a layer may."""
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, Any]: ...
     def backward(self, cache: Any, dy: Array, ctx: Context) -> Array: ...

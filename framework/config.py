@@ -22,7 +22,7 @@ COMPONENT_GROUPS = ("dataset", "loss", "activation", "initializer", "optimizer",
 SEVERAL_GROUPS = {"augmentation": "augmentation", "probes": "probe"}
 INHERITED = ("activation", "initializer", "loss")  # groups that components without a word of their own take over
 KEYS = (*COMPONENT_GROUPS, *SEVERAL_GROUPS, "model", "heads", "metrics", "trainer", "tracking")
-KEYS += ("seed", "device", "dtype", "plugins")
+KEYS += ("seed", "device", "dtype", "threads", "plugins")
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ class Settings:
     seed: int
     device: Literal["auto", "cpu", "gpu"]
     dtype: Literal["float32", "float64"]
+    threads: int | Auto
     plugins: tuple[str, ...]
     tree: Mapping[str, Any]
 
@@ -95,11 +96,21 @@ def judge(tree: Mapping[str, Any], registry: Registry) -> Settings:
         "seed": j.value(int, tree.get("seed", 0), "seed"),
         "device": j.value(Literal["auto", "cpu", "gpu"], tree.get("device", "auto"), "device"),
         "dtype": j.value(Literal["float32", "float64"], tree.get("dtype", "float32"), "dtype"),
+        "threads": _threads(j, tree.get("threads", "auto")),
         "plugins": j.value(tuple[str, ...], tree.get("plugins") or [], "plugins"),
     }
     if j.errors:
         raise ConfigError("\n".join(j.errors))
     return Settings(**values, tree=tree)
+
+
+def _threads(j: Judge, value: Any) -> Any:
+    threads = j.value(int | Auto, value, "threads")
+    return (
+        j.refuse("threads", f"{value!r} must be at least 1, or auto")
+        if isinstance(threads, int) and threads < 1
+        else threads
+    )
 
 
 def _mapping(j: Judge, value: Any, path: str) -> Mapping[str, Any]:

@@ -153,6 +153,7 @@ def run(experiment: Experiment, place: Place, observers: Sequence[Observer] = ()
             [settings.seed],
             xp=experiment.xp,
             dtype=settings.dtype,
+            threads=None if settings.threads == "auto" else settings.threads,
             observers=[record.recorder, *observers],
             save=record.save,
             resume=record.snapshot,

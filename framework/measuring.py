@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from framework.arrays import Array
+from framework.blocks import Blocks
 from framework.components import Metric, Params
 from framework.context import Context
 from framework.data import Feed
@@ -54,7 +55,7 @@ class Tally:
 
 
 def evaluate(
-    network: Network,
+    network: Network | Blocks,
     heads: Mapping[str, Head],
     measures: Mapping[str, Measure],
     p: Mapping[str, Params],

@@ -128,14 +128,16 @@ class Network:
         dvalues: Mapping[str, Array],
         g: Mapping[str, Params],
         ctx: Context,
+        fields: tuple[str, ...] = (),
     ) -> Values:
         """Write the gradient of every trained tensor into `g`; return the gradients of the values that were needed.
 
         Args:
             dvalues: node -> gradient of the loss with respect to its output, from the heads.
             g: views of a gradient arena (..., P). A tensor is assigned on first use and added to where it is shared.
+            fields: batch fields whose gradients are wanted too.
         """
-        dvalues, plan = dict(dvalues), self._plan(tuple(dvalues), tuple(g))
+        dvalues, plan = dict(dvalues), self._plan(tuple(dvalues), tuple(g), fields)
         for name, layer, owner, first, sources, single, wanted, need_dx in plan.steps:
             dx, grads = layer.backward(p.get(owner, NO_PARAMS), caches[name], dvalues[name], ctx.at(name), need_dx)
             if owner in g:
@@ -150,14 +152,13 @@ class Network:
         return dvalues
 
     @functools.cached_property
-    def _plans(self) -> dict[tuple[tuple[str, ...], tuple[str, ...]], BackwardPlan]:
+    def _plans(self) -> dict[tuple[tuple[str, ...], ...], BackwardPlan]:
         return {}
 
-    def _plan(self, heads: tuple[str, ...], trained: tuple[str, ...]) -> BackwardPlan:
-        """Worked out once per choice of heads."""
-        key = (heads, trained)
+    def _plan(self, *key: tuple[str, ...]) -> BackwardPlan:
+        """Worked out once per choice of heads, trained nodes and fields."""
         if key not in self._plans:
-            self._plans[key] = _backward_plan(self.nodes, heads, trained)
+            self._plans[key] = _backward_plan(self.nodes, *key)
         return self._plans[key]
 
     def after(self, p: Mapping[str, Params], caches: Mapping[str, Any], ctx: Context) -> None:
@@ -221,8 +222,10 @@ def _write(grads: Params, into: Params, first: bool) -> None:
                 into[t] += dW
 
 
-def _backward_plan(nodes: Mapping[str, Node], heads: Collection[str], trained: Collection[str]) -> BackwardPlan:
-    live: set[str] = set()  # nodes with a trained tensor at or before them: only their dx is ever needed
+def _backward_plan(
+    nodes: Mapping[str, Node], heads: Collection[str], trained: Collection[str], fields: Collection[str]
+) -> BackwardPlan:
+    live = set(fields)  # and nodes with a trained tensor at or before them: only their dx is ever needed
     for name, node in nodes.items():
         if (node.share or name) in trained or live.intersection(_names(node.source)):
             live.add(name)

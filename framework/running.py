@@ -132,7 +132,7 @@ class Run:
         values = {f"train/{name}": value for name, value in self.tally.values().items()}
         if "val" in s.feeds:
             ctx = s.context(self.step)
-            val = evaluate(learner.network, learner.heads, learner.measures, s.p, s.feeds["val"], ctx)
+            val = evaluate(s.network, learner.heads, learner.measures, s.p, s.feeds["val"], ctx)
             values |= {f"val/{name}": value for name, value in val.items()}
         host = {name: to_host(value) for name, value in values.items()}
         for r, member in enumerate(s.members):

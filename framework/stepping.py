@@ -10,12 +10,14 @@ import numpy as np
 
 from framework.arena import Arena
 from framework.arrays import Array
+from framework.blocks import Blocks, in_blocks
 from framework.components import Params, Regularizer
 from framework.context import Context
 from framework.data import Data, Feed
 from framework.heads import shares, total_loss
 from framework.learner import Learner
 from framework.measuring import Tally
+from framework.network import Network
 from framework.stacking import placed, stack, take
 from framework.streams import Key
 
@@ -25,18 +27,37 @@ Rows = np.ndarray | slice
 class Stack:
     """R networks in training: options, tensors, optimizer slots, data and keys, all with a leading axis R."""
 
-    def __init__(self, learners: Sequence[Learner], data: Sequence[Data], keys: Sequence[Key], xp: Any, dtype: Any) -> None:
+    def __init__(
+        self,
+        learners: Sequence[Learner],
+        data: Sequence[Data],
+        keys: Sequence[Key],
+        xp: Any,
+        dtype: Any,
+        threads: int | None = None,
+    ) -> None:
         if len(data) not in (1, len(learners)):
             raise ValueError(f"{len(data)} data sets for {len(learners)} learners; give one for all, or one for each")
-        replicas = [{**learner.network.init(key)[0], **learner.initial} for learner, key in zip(learners, keys, strict=True)]
+        drawn = [learner.network.init(key) for learner, key in zip(learners, keys, strict=True)]
+        replicas = [{**tensors, **learner.initial} for (tensors, _), learner in zip(drawn, learners, strict=True)]
         self.xp, self.dtype = xp, np.dtype(dtype)
+        self.threads, self.shapes = threads, drawn[0][1]
         self.arena: Arena = learners[0].network.arena(replicas[0])
         self.learner: Learner = placed(replace(stack(learners), initial={}), xp)  # they are in the arena now
+        self.network = self.passes_of(self.learner)
         self.members, self.keys = np.arange(len(keys)), tuple(keys)
         self._context: Context | None = None
         self.feeds = {split: Feed(data, split, xp, dtype) for split in ("train", "val") if split in data[0].splits}
         self._hold(xp.asarray(self.arena.fill(replicas, dtype)))
         self.state = self.learner.optimizer.init(self.trained)
+
+    def passes_of(self, learner: Learner) -> Network | Blocks:
+        """What runs the forward and backward passes of a stack: its network, on the CPU in blocks where it can be."""
+        if self.xp is not np:
+            return learner.network
+        heads = [head.source for head in learner.heads.values()]
+        read = {name for source in heads for name in ((source,) if isinstance(source, str) else source)}
+        return in_blocks(learner.network, self.shapes, read, self.threads)
 
     def _hold(self, w: Array) -> None:
         self.w, self.p = w, self.arena.views(w)
@@ -56,6 +77,7 @@ class Stack:
         self._hold(self.w[on_device])
         self.state = take(self.state, on_device)
         self.learner = take(self.learner, on_device)
+        self.network = self.passes_of(self.learner)
         self.members, self.keys = self.members[keep], tuple(k for k, kept in zip(self.keys, keep, strict=True) if kept)
         for feed in self.feeds.values():
             feed.take(on_device)
@@ -93,7 +115,7 @@ def gradient(
     s: Stack, p: Mapping[str, Params], rows: Rows, ctx: Context, tally: Tally
 ) -> tuple[Array, dict[str, Any], Context]:
     """The loss (R,) at the tensors p, with its gradient in s.g; and the caches and the context of the last part."""
-    net, heads, feed = s.learner.network, s.learner.heads, s.feeds["train"]
+    net, heads, feed = s.network, s.learner.heads, s.feeds["train"]
     parts = [(rows, 1.0)] if s.learner.options.accumulate == 1 else list(cut(rows, s.learner.options.batch_size, feed.n))
     loss: Any = 0.0
     summed = s.xp.zeros_like(s.g) if len(parts) > 1 else None

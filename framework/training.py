@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from framework.arrays import Array, to_host
+from framework.arrays import Array, keep_memory, to_host
+from framework.blocks import blas_limited
 from framework.context import Context
 from framework.data import Data, Feed
 from framework.learner import Learner
@@ -29,6 +30,7 @@ def train(
     *,
     xp: Any = np,
     dtype: Any = np.float32,
+    threads: int | None = None,
     observers: Sequence[Observer] = (),
     save: Save | None = None,
     resume: Snapshot | None = None,
@@ -40,6 +42,7 @@ def train(
         data: one data set for all members, or one for each (of equal shapes).
         keys: one random key per member.
         xp, dtype: array module and precision.
+        threads: on the CPU, how many the training may use; None: as many as BLAS has.
         observers: who wants to know.
         save: receives a snapshot every `checkpoint_every` steps.
         resume: such a snapshot; training goes on from there.
@@ -51,11 +54,12 @@ def train(
         CannotStackError: the learners differ in something else.
         ValueError: the data lack what the options ask for, or a network cannot be built.
     """
-    run = Run(Stack(learners, data, keys, xp, dtype), observers, save)
+    keep_memory()
+    run = Run(Stack(learners, data, keys, xp, dtype, threads), observers, save)
     options, everything = run.options, run.stack.learner
     if resume is not None:
         run.restore(*resume)
-    with np.errstate(all="ignore"):  # numbers that are not finite are found and reported by `read`
+    with blas_limited(threads), np.errstate(all="ignore"):  # numbers that are not finite are found and reported by `read`
         while run.stack.members.size:
             for rows in run.batches():
                 if run.step >= run.total or not run.stack.members.size:
@@ -80,7 +84,7 @@ def _test(run: Run, learner: Learner, data: Sequence[Data], keys: Sequence[Key])
     w: Array = s.xp.asarray(s.arena.fill([outcome.weights for outcome in outcomes], s.dtype))
     ctx = Context(s.xp, (len(keys),), tuple(keys), step=run.step)
     feed = Feed(data, "test", s.xp, s.dtype)
-    values = evaluate(learner.network, learner.heads, learner.measures, s.arena.views(w), feed, ctx)
+    values = evaluate(s.passes_of(learner), learner.heads, learner.measures, s.arena.views(w), feed, ctx)
     host = {f"test/{name}": to_host(value) for name, value in values.items()}
     for r, outcome in enumerate(outcomes):
         if outcome.status != "diverged":

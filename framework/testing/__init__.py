@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from framework.components import Shape
 from framework.testing import layers, losses, optimizers
-from framework.testing.differentiable import GENERAL
+from framework.testing.differentiable import GENERAL, check_per_example
 from framework.testing.plain import PLAIN
 from framework.testing.purity import check_declaration
 from framework.testing.stacks import stackable
@@ -30,8 +30,8 @@ Checks = Mapping[str, Callable[..., None]]
 
 # kind -> checks for all, and checks of what a component may offer, each under the name of the attribute that offers it.
 TABLES: Mapping[str, tuple[Checks, Checks]] = {
-    "layer": ({**GENERAL, **layers.LAYER}, layers.OFFERED),
-    "activation": (GENERAL, {}),
+    "layer": ({**GENERAL, **layers.LAYER}, {**layers.OFFERED, "per_example": check_per_example}),
+    "activation": (GENERAL, {"per_example": check_per_example}),
     "loss": ({**GENERAL, **losses.LOSS}, losses.LOSS_OFFERED),
     "regularizer": ({**GENERAL, **losses.REGULARIZER}, losses.REGULARIZER_OFFERED),
     "optimizer": (optimizers.OPTIMIZER, optimizers.OPTIMIZER_OFFERED),

@@ -184,6 +184,31 @@ def check_device(component: Any, about: Differentiable) -> None:
         xp.to_host = 0
 
 
+def check_per_example(component: Any, about: Differentiable) -> None:
+    """Said to treat every example by itself: a batch in two blocks gives the same outputs, and gradients that add up."""
+    part, _, _, inputs = stacked(component, about, (3,))
+    ctx = context((3,))
+    axes = {name: about.n_axis(name) for name in inputs}
+    n = 1 + next(int(axis) for axis in axes.values() if axis is not None)  # the replica axis comes first
+    y, cache = about.forward(part, inputs, ctx)
+    dy = weighed(y, ctx)[1]
+    whole = about.backward(part, inputs, cache, dy, ctx)
+    blocks: list[Result] = []
+    for rows in (slice(0, 1), slice(1, y.shape[n])):
+        few = {name: a if axes[name] is None else _part(a, rows, n) for name, a in inputs.items()}
+        output, own = about.forward(part, few, ctx)
+        blocks.append(Result(output, output, about.backward(part, few, own, _part(dy, rows, n), ctx)))
+    equal(np.concatenate([block.output for block in blocks], n), y, "per_example is said, but in two blocks the output")
+    for name, grad in whole.items():
+        parts = [block.grads[name] for block in blocks]
+        together = sum(parts) if axes[name] is None else np.concatenate(parts, n)
+        equal(together, grad, f"per_example is said, but in two blocks the gradient of '{name}'")
+
+
+def _part(a: Array, rows: slice, axis: int) -> Array:
+    return a[(slice(None),) * axis + (rows,)]
+
+
 def _arrays(result: Result) -> dict[str, Array]:
     return {"output": result.output, **result.grads}
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from framework import Array, Context
 
@@ -15,6 +16,8 @@ class Gelu:
 
     Shapes: x, y, dy, dx (..., any core axes). The tanh form of Hendrycks & Gimpel (2016), within 5e-4 of x Phi(x).
     """
+
+    per_example: ClassVar[bool] = True
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, tuple[Array, Array]]:
         tanh = ctx.xp.tanh(ROOT * (x + CUBE * x * x * x))

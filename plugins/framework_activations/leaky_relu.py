@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from framework import Array, Context, option
 
@@ -12,6 +13,7 @@ class LeakyRelu:
     Shapes: x, y, dy, dx (..., any core axes). A unit below 0 still learns, and cannot die.
     """
 
+    per_example: ClassVar[bool] = True
     slope: float | Array = option(0.01, least=0, stackable=True, help="below 0")
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, Array]:

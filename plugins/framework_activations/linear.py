@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from framework import Array, Context
 
@@ -12,6 +12,8 @@ class Linear:
 
     Shapes: x, y, dy, dx (..., any core axes).
     """
+
+    per_example: ClassVar[bool] = True
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, Any]:
         return x, None

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from framework import Array, Context, option
 
@@ -14,6 +14,7 @@ class Relu:
     subgradient. The lecture slides take 1 (their f' is 1 for x >= 0), and so does the default; PyTorch and JAX take 0.
     """
 
+    per_example: ClassVar[bool] = True
     at_zero: Literal[0, 1] = option(1, help="the derivative at x = 0")
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, Array]:

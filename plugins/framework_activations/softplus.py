@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from framework import Array, Context
 
@@ -11,6 +12,8 @@ class Softplus:
 
     Shapes: x, y, dy, dx (..., any core axes). Computed as max(x, 0) + log(1 + e^-|x|): nothing overflows.
     """
+
+    per_example: ClassVar[bool] = True
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, Array]:
         xp = ctx.xp

@@ -17,6 +17,11 @@ class ActivationLayer:
 
     function: Activation = registered("activation", "relu", help="f")
 
+    @property
+    def per_example(self) -> bool:
+        """Whether an output depends on its own example alone: as the function says."""
+        return getattr(self.function, "per_example", False)
+
     def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:
         return {}, in_shape
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -13,6 +14,8 @@ class Add:
 
     dx_i = dy for every source. Shapes: x_i, y (..., any core axes), all alike.
     """
+
+    per_example: ClassVar[bool] = True
 
     def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:
         if not in_shape or not all(isinstance(shape, tuple) for shape in in_shape):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -15,6 +15,8 @@ class Concat:
 
     Shapes: x_i (..., [T,] N, F_i), y (..., [T,] N, sum F_i); or images (..., N, C_i, H, W), joined along their channels.
     """
+
+    per_example: ClassVar[bool] = True
 
     def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:
         if not in_shape or not all(isinstance(shape, tuple) for shape in in_shape):

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -20,6 +20,7 @@ class Conv2d:
     Ho = (H + 2 padding - k) // stride + 1. k = size, s = stride. Fans: in C k k, out filters k k. b starts at 0.
     """
 
+    per_example: ClassVar[bool] = True
     filters: int = option(least=1, help="feature maps")
     size: int = option(3, least=1, help="height and width of the kernel")
     stride: int = option(1, least=1, help="from one window to the next")

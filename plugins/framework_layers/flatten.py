@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from typing import ClassVar
 
 import numpy as np
 
@@ -14,6 +15,8 @@ class Flatten:
 
     Shapes: x (..., N, C, H, W) or (..., N, F), y (..., N, C H W). A sequence has no fixed size and is refused.
     """
+
+    per_example: ClassVar[bool] = True
 
     def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:
         if None in in_shape:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -16,6 +16,7 @@ class MaxPool:
     Shapes: x (..., N, C, H, W), y (..., N, C, Ho, Wo), Ho = (H - size) // stride + 1.
     """
 
+    per_example: ClassVar[bool] = True
     size: int = option(2, least=1, help="height and width of a window")
     stride: int | None = option(None, least=1, help="from one window to the next; null: size")
 
