@@ -101,8 +101,11 @@ def compose_and_run() -> int:
     os.environ.setdefault("STACKPROP_RUNS", "runs")
     os.environ["STACKPROP_ID"] = secrets.token_hex(2)  # two runs that begin in the same second differ
     failed: list[Exception] = []
+    sweeps: list[Path] = []
 
     def job(cfg: Any) -> float | None:
+        if _of_many() and not sweeps:
+            sweeps.append(_place().folder.parent)
         try:
             return task(cfg)
         except Exception as error:
@@ -112,10 +115,24 @@ def compose_and_run() -> int:
             failed.append(error)
             return None
 
-    hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
+    try:
+        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
+    finally:
+        if sweeps:
+            compare(sweeps[0])
     if failed:
         raise failed[0]
     return 0
+
+
+def compare(sweep: Path) -> None:
+    """Table and figure of a sweep, whether or not all of it went well."""
+    from framework.verbs.compare import compare
+
+    try:
+        compare(sweep, {})
+    except Exception as error:  # the runs are recorded; their figure must not make them fail
+        print(f"stackprop: no figure of {sweep}: {error}", file=sys.stderr)
 
 
 def check(settings: Any) -> None:

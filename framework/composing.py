@@ -41,7 +41,7 @@ def conf_dir() -> Path:
 
 def base() -> Any:
     """The node that all others are merged into. Keys may be added where it is open; the judge closes them again."""
-    open_nodes = (*KINDS_OF, "trainer", "tracking", "heads")
+    open_nodes = (*KINDS_OF, "trainer", "tracking", "heads", "figure")
     node = OmegaConf.create({"model": {"init_from": None, "layers": {}}} | {key: {} for key in open_nodes})
     for part in (node.model.layers, *(node[key] for key in open_nodes)):
         OmegaConf.set_struct(part, False)

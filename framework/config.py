@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from framework.comparison import Comparison
 from framework.components import Augmentation, Dataset, Loss, Metric, Optimizer, Probe, Regularizer, Schedule
 from framework.judging import ConfigError, Judge
 from framework.learner import TrainerOptions
@@ -21,7 +22,7 @@ COMPONENT_GROUPS = ("dataset", "loss", "activation", "initializer", "optimizer",
 # Groups that hold several components, each under its name: probes=[dead,saturated] probes.dead.every=10. Group -> kind.
 SEVERAL_GROUPS = {"augmentation": "augmentation", "probes": "probe"}
 INHERITED = ("activation", "initializer", "loss")  # groups that components without a word of their own take over
-KEYS = (*COMPONENT_GROUPS, *SEVERAL_GROUPS, "model", "heads", "metrics", "trainer", "tracking")
+KEYS = (*COMPONENT_GROUPS, *SEVERAL_GROUPS, "model", "heads", "metrics", "trainer", "tracking", "figure")
 KEYS += ("seed", "device", "dtype", "threads", "plugins")
 
 
@@ -54,6 +55,7 @@ class Settings:
     probes: Mapping[str, Probe]
     trainer: TrainerOptions
     tracking: Tracking
+    figure: Comparison
     seed: int
     device: Literal["auto", "cpu", "gpu"]
     dtype: Literal["float32", "float64"]
@@ -93,6 +95,7 @@ def judge(tree: Mapping[str, Any], registry: Registry) -> Settings:
         "probes": _several(j, tree.get("probes"), "probes"),
         "trainer": j.value(TrainerOptions, tree.get("trainer") or {}, "trainer"),
         "tracking": j.value(Tracking, tree.get("tracking") or {}, "tracking"),
+        "figure": j.value(Comparison, tree.get("figure") or {}, "figure"),
         "seed": j.value(int, tree.get("seed", 0), "seed"),
         "device": j.value(Literal["auto", "cpu", "gpu"], tree.get("device", "auto"), "device"),
         "dtype": j.value(Literal["float32", "float64"], tree.get("dtype", "float32"), "dtype"),

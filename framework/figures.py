@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from framework.comparison import Series, series
 from framework.recording import read_lines
 
 # Okabe and Ito's colours, which colour-blind readers tell apart too.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 POINTS = 400  # a line is drawn through the means of at most so many groups of steps
-Series = dict[str, np.ndarray]
 
 
 def draw(folder: Path) -> list[Path]:
@@ -27,16 +26,6 @@ def draw(folder: Path) -> list[Path]:
     if norms:
         written.append(_lines(to / "gradient_norms.png", norms, "gradient norm"))
     return written
-
-
-def series(lines: Sequence[Mapping[str, float]]) -> Series:
-    """name -> (K, 2) of step and value."""
-    points: dict[str, list[tuple[float, float]]] = {}
-    for line in lines:
-        for name, value in line.items():
-            if name != "step":
-                points.setdefault(name, []).append((line["step"], value))
-    return {name: np.array(values) for name, values in points.items()}
 
 
 def _lines(path: Path, found: Series, title: str) -> Path:

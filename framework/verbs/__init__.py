@@ -2,6 +2,7 @@
 
 VERBS: dict[str, str] = {
     "check": "the conformance kit on a component: stackprop check dense",
+    "compare": "table and figure of a sweep: stackprop compare last y=val/accuracy x=optimizer.lr",
     "describe": "options, ranges, defaults and formula of a component: stackprop describe adam",
     "doctor": "store, devices, versions; ends lost runs, sends what the store missed",
     "evaluate": "a recorded run on its test split, or on a file: stackprop evaluate last [data.csv]",

@@ -1,0 +1,135 @@
+"""The figure of a sweep: curves with a band over seeds, or a value of each run against a swept key or the layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from framework.comparison import Comparison, Group, Job, grouped, metrics, swept
+from framework.figures import COLOURS
+
+STYLES = ("-", "--", ":", "-.")
+POINTS = 200  # of a line; longer ones are drawn through means
+SPAN = 30  # the factor from which a logarithmic axis is taken
+
+
+class Panel(NamedTuple):
+    """A part of the figure: what is shown of which groups."""
+
+    title: str
+    metric: str
+    groups: Sequence[Group]
+
+
+def draw(jobs: Sequence[Job], what: Comparison, y: Sequence[str], path: Path) -> Path:
+    """Write the figure."""
+    from matplotlib.figure import Figure  # without pyplot: no window system is touched, nothing is kept
+
+    parts = panels(grouped(jobs), what, y)
+    fig = Figure(figsize=(1.2 + 4.2 * len(parts), 3.8), layout="constrained")
+    axes = fig.subplots(1, len(parts), squeeze=False)[0]
+    keys = [key for key in swept(jobs) if key not in ("seed", what.x, what.panels)]
+    for ax, part in zip(axes, parts, strict=True):
+        _fill(ax, part, what, keys, jobs)
+        ax.set_title(part.title, fontsize=10)
+        ax.spines[["top", "right"]].set_visible(False)
+    handles = {label: line for ax in axes for line, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    if keys and handles:
+        fig.legend(handles.values(), handles.keys(), loc="outside right center", frameon=False, fontsize=8)
+    fig.savefig(path, dpi=110)
+    return path
+
+
+def panels(groups: Sequence[Group], what: Comparison, y: Sequence[str]) -> list[Panel]:
+    """A panel for each metric, or for each value of a key."""
+    if what.panels is None:
+        return [Panel(metric, metric, groups) for metric in y]
+    values = dict.fromkeys(group.keys[what.panels] for group in groups)
+    return [
+        Panel(
+            f"{metric}   {what.panels.rpartition('.')[2]} {value}",
+            metric,
+            [g for g in groups if g.keys[str(what.panels)] == value],
+        )
+        for metric in y
+        for value in values
+    ]
+
+
+def label(group: Group, keys: Sequence[str]) -> str:
+    """`adam lr 0.1`: the values of the keys that tell lines apart."""
+    return "  ".join(group.keys[key] if "." not in key else f"{key.rpartition('.')[2]} {group.keys[key]}" for key in keys)
+
+
+def _fill(ax: Any, part: Panel, what: Comparison, keys: Sequence[str], jobs: Sequence[Job]) -> None:
+    lines: dict[str, list[Group]] = {}
+    for group in part.groups:
+        lines.setdefault(label(group, keys), []).append(group)
+    every = list(dict.fromkeys(label(group, keys) for group in grouped(jobs)))
+    seen: list[np.ndarray] = []
+    for name, groups in lines.items():
+        i = every.index(name)
+        look = {"color": COLOURS[i % 7], "ls": STYLES[i // 7 % 4], "lw": 1.6}
+        if what.x == "step":
+            seen += _curve(ax, groups[0], part.metric, name, look)
+        elif what.x == "layer":
+            seen += _by_layer(ax, groups[0], part.metric, what.at, name, look)
+        else:
+            seen += _by_key(ax, groups, part.metric, what, name, look)
+    _scale(ax, what, seen)
+
+
+def _curve(ax: Any, group: Group, metric: str, name: str, look: Mapping[str, Any]) -> list[np.ndarray]:
+    found = group.curve(metric)
+    if found is None:
+        return []
+    size = -(-len(found[0]) // POINTS)
+    step, mean, spread = (np.array([a[i : i + size].mean() for i in range(0, len(a), size)]) for a in found)
+    ax.plot(step, mean, label=name, **look)
+    if len(group.jobs) > 1:
+        ax.fill_between(step, mean - spread, mean + spread, color=look["color"], alpha=0.15, lw=0)
+    ax.set_xlabel("training step")
+    return [mean]
+
+
+def _by_layer(ax: Any, group: Group, pattern: str, at: str, name: str, look: Mapping[str, Any]) -> list[np.ndarray]:
+    names = metrics(group.jobs, pattern)
+    values = [group.values(metric, at) for metric in names]
+    mean = np.array([v.mean() for v in values])
+    ax.errorbar(range(1, len(names) + 1), mean, [v.std() for v in values], marker="o", ms=3, capsize=2, label=name, **look)
+    ax.set_xlabel("layer")
+    return [mean]
+
+
+def _by_key(
+    ax: Any, groups: Sequence[Group], metric: str, what: Comparison, name: str, look: Mapping[str, Any]
+) -> list[np.ndarray]:
+    values = [group.values(metric, what.at) for group in groups]
+    kept = [(group.keys[what.x], v) for group, v in zip(groups, values, strict=True) if len(v)]
+    x = places([key for key, _ in kept])
+    mean = np.array([v.mean() for _, v in kept])
+    ax.errorbar(x, mean, [v.std() for _, v in kept], marker="o", ms=3, capsize=2, label=name, **look)
+    numbers = all(isinstance(place, float) for place in x)
+    if numbers and len(x) > 2 and min(x) > 0 and max(x) / min(x) > SPAN:
+        ax.set_xscale("log")
+    ax.set_xlabel(what.x)
+    return [mean]
+
+
+def places(words: Sequence[str]) -> list[Any]:
+    """Numbers where all are, words otherwise."""
+    try:
+        return [float(word) for word in words]
+    except ValueError:
+        return list(words)
+
+
+def _scale(ax: Any, what: Comparison, seen: Sequence[np.ndarray]) -> None:
+    values = np.concatenate(seen) if seen else np.ones(1)
+    values = values[np.isfinite(values)]
+    wide = bool(len(values)) and bool((values > 0).all()) and values.max() / values.min() > SPAN
+    if what.log or (what.log is None and wide):
+        ax.set_yscale("log")

@@ -1,0 +1,106 @@
+"""`stackprop compare [SWEEP] [y=METRIC] [x=KEY] ...`: the table and the figure of a sweep, with seeds put together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from framework.comparison import Comparison, Job, grouped, metrics, read_jobs, rows, swept
+from framework.config import ConfigError
+from framework.discovery import discover
+from framework.judging import Judge
+from framework.registry import nearest
+from framework.runs import runs_dir
+from framework.sweep_figure import draw
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Draw again what a sweep drew at its end, or something else of it."""
+    words = [word for word in arguments if "=" not in word]
+    if len(words) > 1:
+        raise ConfigError(f"compare: one sweep at a time, not {' '.join(words)}")
+    given = dict(word.split("=", 1) for word in arguments if "=" in word)
+    compare(find_sweep(words[0] if words else "last"), {key: yaml.safe_load(value) for key, value in given.items()})
+    return 0
+
+
+def find_sweep(word: str) -> Path:
+    """A sweep's folder from its path, its name under `runs/`, or `last`.
+
+    Raises:
+        ConfigError: there is no such sweep.
+    """
+    runs = runs_dir()
+    known = sorted(runs.glob("sweep-*"), key=lambda path: path.stat().st_mtime)
+    if word == "last" and known:
+        return known[-1]
+    for folder in (Path(word), runs / word):
+        if any(folder.glob("*/run.json")):
+            return folder
+    raise ConfigError(f"no sweep '{word}' in {runs}{nearest(word, [*(path.name for path in known[-20:]), 'last'])}")
+
+
+def compare(sweep: Path, changes: dict[str, Any]) -> None:
+    """Print the table of a sweep; write it to `table.md` and the figure to `comparison.png`.
+
+    Raises:
+        ConfigError: what is to be shown was not recorded, or not swept.
+    """
+    jobs = read_jobs(sweep)
+    if not jobs:
+        raise ConfigError(f"{sweep}: none of its jobs has begun")
+    config = yaml.safe_load((sweep / jobs[0].name / "config.yaml").read_text(encoding="utf-8"))
+    what = settings({**(config.get("figure") or {}), **changes})
+    y = wanted(what, jobs)
+    refuse_unswept(what, jobs)
+    names = [name for metric in y for name in (metrics(jobs, metric) if "*" in metric else [metric])]
+    table = list(rows(grouped(jobs), names, "last" if what.x == "step" else what.at))
+    show(table)
+    lines = [f"| {' | '.join(row)} |" for row in (table[0], ["---"] * len(table[0]), *table[1:])]
+    (sweep / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print(f"figure: {draw(jobs, what, y, sweep / 'comparison.png')}")
+
+
+def settings(told: dict[str, Any]) -> Comparison:
+    """What is to be shown, judged."""
+    judge = Judge(discover(), {})
+    what: Comparison = judge.value(Comparison, told, "figure")
+    if judge.errors:
+        raise ConfigError("\n".join(judge.errors))
+    return what
+
+
+def wanted(what: Comparison, jobs: Sequence[Job]) -> list[str]:
+    """The metrics to show: those asked for, or validation loss and accuracy as far as they were recorded."""
+    known = metrics(jobs, "*")
+    if what.y is None:
+        loss = "val/loss" if "val/loss" in known else "train/loss"
+        return [loss, *(name for name in ("val/accuracy",) if name in known)]
+    asked = [what.y] if isinstance(what.y, str) else list(what.y)
+    for metric in asked:
+        if not metrics(jobs, metric):
+            raise ConfigError(f"figure.y: no job recorded '{metric}'{nearest(metric, known)}")
+    return asked
+
+
+def refuse_unswept(what: Comparison, jobs: Sequence[Job]) -> None:
+    """Raises ConfigError where x or panels is a key that all jobs share."""
+    for name, key in (("x", what.x), ("panels", what.panels)):
+        if key not in (None, "step", "layer", *swept(jobs)):
+            raise ConfigError(f"figure.{name}: '{key}' is not swept{nearest(str(key), ['step', 'layer', *swept(jobs)])}")
+
+
+def show(table: Sequence[Sequence[str]]) -> None:
+    """The table on the screen."""
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(box=None, pad_edge=False)
+    for i, column in enumerate(table[0]):
+        shown.add_column(column, justify="left" if i == 0 else "right")
+    for row in table[1:]:
+        shown.add_row(*row)
+    Console().print(shown, markup=False, highlight=False)
