@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from framework import Array, Context, option
 
@@ -16,6 +16,7 @@ class Softmax:
     divide by 0 where all x are equal. The losses that take raw outputs need no softmax before them.
     """
 
+    outputs: ClassVar[str] = "probability"
     normalize: Literal["max", "none", "standard", "minmax"] = option("max", help="what is done to x first")
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, Any]:

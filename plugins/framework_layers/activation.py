@@ -17,6 +17,11 @@ class ActivationLayer:
 
     function: Activation = registered("activation", "relu", help="f")
 
+    @property
+    def outputs(self) -> str | None:
+        """What f says of its outputs."""
+        return getattr(self.function, "outputs", None)
+
     def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:
         return {}, in_shape
 
