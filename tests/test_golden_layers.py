@@ -1,4 +1,4 @@
-"""Golden numbers of the lecture notes: batch normalisation (G) pooling (I6 to I8), convolution (I), fans (F8); layers inside a training."""
+"""Golden numbers of the notes: batch normalisation (G), pooling and convolution (I), fans (F8); layers inside a training."""
 
 import numpy as np
 import pytest
