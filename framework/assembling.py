@@ -64,6 +64,22 @@ def assemble(settings: Settings, data: Data) -> Learner:
     return learner
 
 
+def doubts(learner: Learner) -> list[str]:
+    """What is allowed and hardly meant, in words: a softmax before a loss with its own, or none before one without."""
+    told = []
+    for name, head in learner.heads.items():
+        who, reads = type(head.loss).__name__, getattr(head.loss, "outputs", None)
+        for source in head.sources:
+            given = getattr(learner.network.nodes[source].layer, "outputs", None)
+            if reads == "raw" and given == "probability":
+                told.append(
+                    f"heads.{name}: {who} makes probabilities itself, and '{source}' gives them already; leave it out"
+                )
+            if reads == "probability" and given != "probability":
+                told.append(f"heads.{name}: {who} reads probabilities, and '{source}' does not say that it gives any")
+    return told
+
+
 def target_kind(field: Field) -> str:
     """real, label (one class per example), binary (one of two classes), or columns (several labels may hold at once)."""
     if field.kind != "label":
@@ -79,7 +95,8 @@ def accepts(loss: Any, kind: str) -> bool:
 
 def _head(name: str, head: HeadSettings, nodes: Mapping[str, Node], data: Data) -> Head:
     source = head.source or list(nodes)[-1]
-    for node in (source,) if isinstance(source, str) else source:
+    sources = (source,) if isinstance(source, str) else source
+    for node in sources:
         if node not in nodes:
             raise ConfigError(f"heads.{name}.from: no layer '{node}'{nearest(node, nodes)}")
     if head.target is not None and head.target not in data.fields:
@@ -90,13 +107,27 @@ def _head(name: str, head: HeadSettings, nodes: Mapping[str, Node], data: Data) 
         if kind not in LOSSES:
             raise ConfigError(f"heads.{name}.type: auto needs a target that is real or a label; name a loss")
         loss = discover().get("loss", LOSSES[kind])()
+    _refuse_wrong_ends(f"heads.{name}", loss, sources, head.target)
     if kind and not accepts(loss, kind):
         fitting = [n for n in discover().names("loss") if accepts(discover().get("loss", n), kind)]
         raise ConfigError(
             f"loss: {type(loss).__name__} takes targets of kind {' or '.join(loss.targets)}, and '{head.target}' is {kind}; "
             f"losses for it are {', '.join(fitting)}"
         )
-    return Head(loss, source, head.target, head.mask, head.weight)
+    return Head(loss, sources if len(sources) > 1 else sources[0], head.target, head.mask, head.weight)
+
+
+def _refuse_wrong_ends(path: str, judge: Any, sources: tuple[str, ...], target: str | None) -> None:
+    """A loss or metric that does not say what it takes may read several layers, and have a target or none."""
+    who, targets = type(judge).__name__, getattr(judge, "targets", None)
+    n = getattr(judge, "sources", len(sources) if targets is None else 1)
+    if len(sources) != n:
+        wanted = "one layer" if n == 1 else f"{n} layers, from: [{', '.join('abcdefgh'[:n])}]"
+        raise ConfigError(f"{path}: {who} reads {wanted}; the head's are {', '.join(sources)}")
+    if targets == () and target is not None:
+        raise ConfigError(f"{path}: {who} takes no target, and the head has '{target}'; write target: null")
+    if targets and target is None:
+        raise ConfigError(f"{path}: {who} needs a target of kind {' or '.join(targets)}, and the head has none")
 
 
 def _set_units(name: str, head: Head, nodes: dict[str, Node], data: Data) -> None:
@@ -126,6 +157,9 @@ def _outputs(head: Head, data: Data) -> int:
 
 
 def _refuse_wrong_width(name: str, head: Head, shapes: Mapping[str, Shape], data: Data) -> None:
+    if len({shapes[source] for source in head.sources}) > 1 and hasattr(head.loss, "sources"):
+        told = ", ".join(f"'{source}' gives {shapes[source]}" for source in head.sources)
+        raise ConfigError(f"heads.{name}: {type(head.loss).__name__} reads outputs of one shape; {told}")
     if not isinstance(head.source, str) or head.target is None or not hasattr(head.loss, "targets"):
         return
     given, needed = shapes[head.source][-1], _outputs(head, data)
@@ -139,13 +173,16 @@ def _refuse_wrong_width(name: str, head: Head, shapes: Mapping[str, Shape], data
 def _refuse_open_units(nodes: Mapping[str, Node]) -> None:
     for name, node in nodes.items():
         if getattr(node.layer, "units", None) == "auto":
-            raise ConfigError(f"model.layers.{name}.units: auto works for the layer that a loss reads; give a number")
+            raise ConfigError(
+                f"model.layers.{name}.units: auto works for the layer that a loss reads "
+                "and compares with a target; give a number"
+            )
 
 
 def _measures(settings: Settings, heads: Mapping[str, Head], data: Data) -> dict[str, Measure]:
     """The metrics of every head; with several heads a metric's name begins with the head's."""
     if settings.metrics != "auto":
-        return {name: Measure(metric, _known(name, head, heads)) for name, (metric, head) in settings.metrics.items()}
+        return {name: _measure(name, metric, head, heads) for name, (metric, head) in settings.metrics.items()}
     out = {}
     for name, head in heads.items():
         if head.target and data.fields[head.target].kind == "label":
@@ -153,6 +190,13 @@ def _measures(settings: Settings, heads: Mapping[str, Head], data: Data) -> dict
                 discover().get("metric", "accuracy")(), name
             )
     return out
+
+
+def _measure(name: str, metric: Any, of: str | None, heads: Mapping[str, Head]) -> Measure:
+    known = _known(name, of, heads)
+    sources = heads[known].sources if getattr(metric, "raw", False) else ("the prediction",)
+    _refuse_wrong_ends(f"metrics.{name}", metric, sources, heads[known].target)
+    return Measure(metric, known)
 
 
 def _known(metric: str, head: str | None, heads: Mapping[str, Head]) -> str:

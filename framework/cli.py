@@ -144,6 +144,7 @@ def check(settings: Any) -> None:
 
 def task(cfg: Any) -> float | None:
     """One job: run it, print the end; the value is what a sweeper makes small."""
+    from framework.assembling import doubts
     from framework.composing import settings_of
     from framework.display import Display, report
     from framework.experiment import prepare, run
@@ -152,6 +153,8 @@ def task(cfg: Any) -> float | None:
     experiment, of_many, place = prepare(settings_of(cfg)), _of_many(), _place()
     for folder in end_lost(place.runs):
         print(f"stackprop: {folder} was left without a process; `stackprop resume {folder}` goes on", file=sys.stderr)
+    for doubt in doubts(experiment.learner):
+        print(f"stackprop: warning: {doubt}", file=sys.stderr)
     display = Display(experiment.steps, brief=of_many)
     try:
         result = run(experiment, place, [display])

@@ -89,7 +89,8 @@ class Layer(Protocol):
 
 @runtime_checkable
 class Activation(Protocol):
-    """An elementwise function inside an `activation` node or a cell. It may say `per_example = True`, as a layer may."""
+    """An elementwise function inside an `activation` node or a cell. It may say `per_example = True`, as a layer may, and
+    `outputs = "probability"` where it gives probabilities."""
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, Any]: ...
     def backward(self, cache: Any, dy: Array, ctx: Context) -> Array: ...
@@ -104,7 +105,9 @@ class Initializer(Protocol):
 class Loss(Protocol):
     """value (...) and dy, the gradient of each replica's value. y is a tuple when its head names several nodes; then dy too.
     mask = weights (..., [T,] N). It may offer `predict(y, ctx)`: raw output -> prediction (softmax, sigmoid), which is what
-    metrics and studies see, and `targets`: the kinds of target it accepts."""
+    metrics and studies see, and say, as class attributes, `targets`: the kinds of target it accepts (`()`: none, t is None);
+    `sources`: how many nodes it reads, 1 if it does not say; `outputs`: "probability" where y are probabilities already,
+    "raw" where the loss makes them itself."""
 
     def __call__(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> tuple[Array, Array]: ...
 
@@ -153,7 +156,8 @@ class Augmentation(Protocol):
 
 class Metric(Protocol):
     """Counts that add up over batches, and their value. It sees the loss's prediction, or the raw output if it sets
-    `raw = True`. Early stopping takes larger values for better, unless it sets `falls = True`."""
+    `raw = True`. Early stopping takes larger values for better, unless it sets `falls = True`. `targets` (and
+    `sources`, if raw) as of a loss."""
 
     def count(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> Array:
         """(..., k), to be summed over batches."""

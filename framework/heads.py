@@ -30,6 +30,11 @@ class Head:
     weight: float | Array = option(1.0, stackable=True)
 
     @property
+    def sources(self) -> tuple[str, ...]:
+        """The nodes it judges."""
+        return (self.source,) if isinstance(self.source, str) else self.source
+
+    @property
     def sums(self) -> bool:
         """Whether the loss sums over examples instead of averaging."""
         return getattr(self.loss, "reduction", "mean") == "sum"
@@ -72,8 +77,7 @@ def total_loss(
         if weighted:
             value = ctx.per(factor, value) * value
         total = value if total is None else total + value
-        sources, dys = ((head.source,), (dy,)) if isinstance(head.source, str) else (head.source, dy)
-        for source, d in zip(sources, dys, strict=True):
+        for source, d in zip(head.sources, (dy,) if isinstance(head.source, str) else dy, strict=True):
             if weighted:
                 d = ctx.per(factor, d) * d
             dvalues[source] = dvalues[source] + d if source in dvalues else d

@@ -1,10 +1,12 @@
-"""Golden numbers of the lecture notes: batch normalisation (G) and pooling (I6 to I8); layers inside a training."""
+"""Golden numbers of the notes: batch normalisation (G), pooling and convolution (I), fans (F8); layers inside a training."""
 
 import numpy as np
 import pytest
 from small import learner, regression
+from test_judging import judged
 
-from framework import Context, Network, Node, discover
+from framework import Context, Data, Field, Network, Node, discover
+from framework.assembling import assemble
 from framework.heads import total_loss
 from framework.training import train
 
@@ -133,13 +135,86 @@ def test_I5_a_shifted_image_gives_a_shifted_map():
     assert np.array_equal(y[..., :-2], shifted[..., 2:])
 
 
-def test_F8_fans_of_a_kernel():
+@pytest.mark.parametrize(
+    ("name", "options", "in_shape", "shape", "fans"),
+    [
+        ("conv2d", {"filters": 8, "size": 3}, (4, 6, 6), (36, 8), (36, 72)),  # receptive field x channels
+        ("conv2d", {"filters": 8, "size": 1}, (4, 6, 6), (4, 8), (4, 8)),  # a dense layer at every place
+        ("conv2d", {"filters": 8, "size": 3, "stride": 3}, (4, 6, 6), (36, 8), (36, 72)),
+        ("dense", {"units": 5}, (7,), (7, 5), (7, 5)),
+    ],
+)
+def test_F8_fans_of_a_kernel(name, options, in_shape, shape, fans):
     asked = []
 
     class Spy:
         def __call__(self, rng, shape, fans=None):
-            asked.append((shape, fans))
+            asked.append((shape, fans or shape))
             return np.zeros(shape)
 
-    get("layer", "conv2d")(8, 3, initializer=Spy()).init(np.random.default_rng(0), (4, 6, 6))
-    assert asked == [((36, 8), (36, 72))]
+    get("layer", name)(**options, initializer=Spy()).init(np.random.default_rng(0), in_shape)
+    assert asked == [(shape, fans)]
+
+
+@pytest.mark.parametrize(
+    ("initializer", "variance"), [("lecun_normal", 1 / 144), ("xavier_normal", 2 / (144 + 288)), ("he_normal", 2 / 144)]
+)
+def test_F8_the_kernel_of_a_convolution_is_scaled_by_its_fans(initializer, variance):
+    layer = get("layer", "conv2d")(32, 3, initializer=get("initializer", initializer)())
+    p, _ = layer.init(np.random.default_rng(0), (16, 8, 8))
+    assert p["W"].var() == pytest.approx(variance, rel=4 * (2 / p["W"].size) ** 0.5)  # four standard errors
+
+
+@pytest.mark.parametrize(("kind", "y", "dx"), [("max", 9, [[0, 0], [9, 0]]), ("average", 4, None), ("sum", 16, None)])
+def test_global_pooling_of_a_channel(kind, y, dx):
+    x = np.array([[[[1.0, 3], [9, 3]], [[2, 2], [2, 2]]]])  # two channels
+    layer = get("layer", "global_pool")(kind)
+    found, cache = layer.forward({}, x, Context())
+    assert found.tolist() == [[y, {"max": 2, "average": 2, "sum": 8}[kind]]]
+    back, _ = layer.backward({}, cache, np.array([[9.0, 4]]), Context())
+    assert back[0, 0].tolist() == (dx or np.full((2, 2), 9 / 4 if kind == "average" else 9).tolist())
+    if kind == "max":
+        assert back[0, 1].tolist() == [[4, 0], [0, 0]]  # of several largest, the first
+
+
+def test_a_global_pool_is_a_pool_whose_window_is_the_image():
+    x = np.random.default_rng(0).standard_normal((3, 2, 4, 4))
+    for kind in ("max", "average", "sum"):
+        whole, window = get("layer", "global_pool")(kind), get("layer", f"{kind}_pool")(4)
+        (y, cache), (z, z_cache) = (layer.forward({}, x, Context()) for layer in (whole, window))
+        assert y == pytest.approx(z[..., 0, 0], abs=1e-14)
+        dx, dz = whole.backward({}, cache, y, Context())[0], window.backward({}, z_cache, z, Context())[0]
+        assert dx == pytest.approx(dz, abs=1e-14)
+
+
+def stripes(n=60):
+    """Images 6 x 6 with a bright row (class 0) or a bright column (class 1), anywhere, in noise."""
+    rng = np.random.default_rng(0)
+    x, y = 0.1 * rng.standard_normal((n, 1, 6, 6)), np.arange(n) % 2
+    for image, label, at in zip(x, y, rng.integers(0, 6, n), strict=True):
+        np.swapaxes(image[0], 0, label)[at] += 1
+    return Data({"train": {"x": x, "y": y}}, {"x": Field("NCHW"), "y": Field("N", "label", 2)})
+
+
+FULLY_CONVOLUTIONAL = """
+dataset: {type: xor}
+model:
+  layers:
+    conv: {type: conv2d, filters: 6, padding: same}
+    act: {type: activation, function: relu}
+    classes: {type: conv2d, filters: 2, size: 1}
+    pool: {type: global_pool, kind: max}
+optimizer: {type: adam, lr: 0.02}
+trainer: {epochs: 40}
+"""
+
+
+def test_I14_a_network_without_dense_layers_trains_and_reads_images_of_any_size():
+    member, data = assemble(judged(text=FULLY_CONVOLUTIONAL), stripes()), stripes()
+    assert not any("Dense" in type(node.layer).__name__ for node in member.network.nodes.values())
+    outcome = train([member], [data], [0], dtype=np.float64)[0]
+    assert outcome.metrics["train/accuracy"] > 0.95
+    larger = np.zeros((2, 1, 9, 12))
+    larger[0, 0, 7], larger[1, 0, :, 10] = 1, 1
+    values, _ = member.network.forward(outcome.weights, Context(train=False, batch={"x": larger}))
+    assert values["pool"].argmax(-1).tolist() == [0, 1]

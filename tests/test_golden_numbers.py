@@ -1,20 +1,21 @@
 """The numbers of the lecture notes: neurons, feed-forward networks and backpropagation (A), and the errata among them."""
 
-from dataclasses import dataclass
-from math import prod
-
 import numpy as np
 import pytest
 from small import assert_gradients, backpropagate, differences, learner, lone, mlp, regression
 
 from framework import Context, Head, Network, Node
+from framework_activations.relu import Relu
 from framework_activations.sigmoid import Sigmoid
 from framework_activations.tanh import Tanh
 from framework_layers.activation import ActivationLayer
 from framework_layers.add import Add
 from framework_layers.dense import Dense
 from framework_losses.half_squared_error import HalfSquaredError
+from framework_losses.mae import MeanAbsoluteError
+from framework_losses.max_margin import MaxMargin
 from framework_optimizers.sgd import Sgd
+from framework_regularizers.l1 import L1
 
 CTX = Context()
 GOLDEN = 1e-6
@@ -70,28 +71,6 @@ def test_A5_bias_is_another_input():
     _, grads = with_bias.backward({"W": W, "b": b}, cache, dy, CTX)
     _, grads1 = without.backward(joined, cache1, dy, CTX)
     assert near(np.concatenate([grads["W"], grads["b"]]), grads1["W"], 1e-14)
-
-
-def window_scorer():
-    """s = U^T f(W x + b) of the true window and of the corrupt one, with shared weights."""
-    nodes = {
-        "hidden": Node(Dense(8), "x"),
-        "act": ActivationLayer(Sigmoid()),
-        "score": Dense(1, bias=False),
-        "hidden_c": Node(Dense(8), "corrupt", share="hidden"),
-        "act_c": ActivationLayer(Sigmoid()),
-        "score_c": Node(Dense(1, bias=False), share="score"),
-    }
-    return Network(nodes, {"x": (20,), "corrupt": (20,)})
-
-
-def test_A7_window_scorer_shapes():
-    tensors, shapes = window_scorer().init(0)
-    assert tensors["hidden"]["W"].shape == (20, 8)
-    assert tensors["hidden"]["b"].shape == (1, 8)
-    assert tensors["score"]["W"].shape == (8, 1)
-    assert shapes["score"] == (1,)
-    assert sum(prod(a.shape) for p in tensors.values() for a in p.values()) == 176
 
 
 def test_A8_fixture_4_2_1():
@@ -160,6 +139,15 @@ def test_A12_accumulated_samples_equal_one_batch():
             assert near(sum(single[2][node][t] for single in singles) / 5, grad, 1e-12)
 
 
+def test_A13_delta_is_an_elementwise_product():
+    activation, rng = Sigmoid(), np.random.default_rng(0)
+    z, back = rng.standard_normal((2, 3, 4))
+    a, cache = activation.forward(z, CTX)
+    delta = activation.backward(cache, back, CTX)
+    for i in np.ndindex(z.shape):
+        assert delta[i] == pytest.approx(back[i] * a[i] * (1 - a[i]), abs=1e-15)
+
+
 def test_A14_chain_rule_through_two_paths():
     nodes = {
         "h1": Dense(1, bias=False),
@@ -183,6 +171,18 @@ def test_A14_chain_rule_through_two_paths():
     assert near(g["h1"]["W"], numeric, 1e-9)
 
 
+def test_A15_partials_of_one_hidden_layer():
+    network, rng = mlp(2, 1, activation=Tanh(), features=3, bias=False), np.random.default_rng(0)
+    p, ctx = network.init(0)[0], Context(batch={"x": rng.standard_normal((1, 3))})
+    values, caches = network.forward(p, ctx)
+    g = network.arena(p).views(np.zeros(8))
+    dvalues = network.backward(p, caches, {"out": np.ones((1, 1))}, g, ctx)  # dy/dy = 1: what follows are partials of y
+    h, w, x = values["act0"], p["out"]["W"], ctx.batch["x"]
+    assert near(g["out"]["W"], h.T, 1e-15)  # dy/dw_i = h_i
+    assert near(dvalues["act0"], w.T, 1e-15)  # dy/dh_j = w_j
+    assert near(g["hidden0"]["W"], x.T @ (w.T * (1 - h**2)), 1e-15)  # dy/dw_ij = w_j phi'_j x_i
+
+
 def test_A16_E12_sign_of_the_update():
     w, x, y = np.array([[0.5]]), np.array([[2.0]]), np.array([[3.0]])
     _, _, g, _ = backpropagate(mlp(1, features=1, bias=False), HALF, {"out": {"W": w}}, {"x": x, "y": y})
@@ -191,47 +191,26 @@ def test_A16_E12_sign_of_the_update():
     assert near(after - w, 0.4, 1e-15)
 
 
-@dataclass(frozen=True)
-class PairHinge:
-    """J = mean of max(0, margin + s_c - s): a true window should win by the margin."""
-
-    margin: float = 1.0
-
-    def __call__(self, y, t, ctx, mask=None):
-        s, s_c = y
-        gap = self.margin + s_c - s
-        active = (gap > 0) / s.shape[-2]
-        return ctx.xp.maximum(gap, 0).mean((-2, -1)), (-active, active)
+def test_A17_subgradients_where_there_is_no_derivative():
+    zero = np.zeros((1, 1))
+    relu = Relu()
+    assert relu.backward(relu.forward(zero, CTX)[1], np.ones((1, 1)), CTX) == 1  # the slides' f' is 1 for x >= 0
+    assert L1(0.1)(zero, CTX)[1] == 0
+    assert MeanAbsoluteError()(zero, zero, CTX)[1] == 0
+    _, (ds, ds_c) = MaxMargin(1.0)((zero + 1, zero), None, CTX)  # s - s_c is the margin
+    assert (ds, ds_c) == (0, 0)
 
 
-def windows(n):
-    network = window_scorer()
+def test_A18_the_two_cases_of_delta():
+    network = mlp(3, 2, activation=Sigmoid())
+    network = Network({**network.nodes, "y": ActivationLayer(Sigmoid())}, network.fields)
     rng = np.random.default_rng(1)
-    batch = {"x": rng.standard_normal((n, 20)), "corrupt": rng.standard_normal((n, 20))}
-    return network, network.init(0)[0], batch
-
-
-def test_E1_max_margin_sign():
-    network, p, batch = windows(1)
-    heads = {"loss": Head(PairHinge(), ("score", "score_c"), target=None)}
-    loss, values, g, deltas = backpropagate(network, heads, p, batch)
-    assert loss > 0
-    delta, delta_c = (
-        p["score"]["W"].T * values[a] * (1 - values[a]) for a in ("act", "act_c")
-    )  # delta_i = U_i f'(z_i), as the slides define it
-    right = -batch["x"].T @ delta + batch["corrupt"].T @ delta_c
-    assert near(g["hidden"]["W"], right, 1e-14)
-    assert near(deltas["score"], -1, 1e-15)
-    numeric = differences(lambda: backpropagate(network, heads, p, batch)[0], p["hidden"]["W"])
-    assert near(g["hidden"]["W"], numeric, 1e-9)
-    as_printed = batch["x"].T @ delta + batch["corrupt"].T @ delta_c
-    assert not near(as_printed, numeric, 0.1)
-    assert_gradients(network, heads, p, batch)
-
-
-def test_E1_no_gradient_once_the_margin_is_won():
-    network, p, batch = windows(4)
-    heads = {"loss": Head(PairHinge(margin=-100.0), ("score", "score_c"), target=None)}
-    loss, _, g, _ = backpropagate(network, heads, p, batch)
-    assert loss == 0
-    assert not any(grad.any() for tensors in g.values() for grad in tensors.values())
+    p, batch = network.init(0)[0], {"x": rng.standard_normal((1, 3)), "y_true": rng.uniform(size=(1, 2))}
+    head = {"loss": Head(HalfSquaredError(), "y", target="y_true")}
+    _, values, g, _ = backpropagate(network, head, p, batch)
+    y, a = values["y"], values["act0"]
+    sensitivity = (y - batch["y_true"]) * y * (1 - y)  # case 1: an output neuron
+    assert near(g["out"]["W"], a.T @ sensitivity, 1e-15)
+    for j in range(3):  # case 2: a hidden neuron
+        summed = sum(sensitivity[0, k] * p["out"]["W"][j, k] for k in range(2))
+        assert near(g["hidden0"]["W"][:, j], summed * a[0, j] * (1 - a[0, j]) * batch["x"][0], 1e-15)

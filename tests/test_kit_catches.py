@@ -8,11 +8,14 @@ import pytest
 
 from framework import Data, Field, T, option
 from framework.testing import TABLES, conformance, examples
+from framework.testing.subjects import of_loss
 from framework_activations.tanh import Tanh
 from framework_datasets.sine import Sine
 from framework_initializers.he_normal import HeNormal
 from framework_layers.dense import Dense
 from framework_layers.dropout import Dropout
+from framework_losses.cross_entropy import CrossEntropy
+from framework_losses.max_margin import MaxMargin
 from framework_losses.mse import MeanSquaredError
 from framework_losses.softmax_cross_entropy import SoftmaxCrossEntropy
 from framework_metrics.accuracy import Accuracy
@@ -127,6 +130,16 @@ def mse(change):
     return lambda self, y, t, ctx, mask=None: change(*MeanSquaredError.__call__(self, y, t, ctx, mask), t)
 
 
+def pair(change):
+    """The max-margin loss with its value and both gradients changed."""
+
+    def changed(self, y, t, ctx, mask=None):
+        value, dys = MaxMargin.__call__(self, y, t, ctx, mask)
+        return change(value, *dys)
+
+    return changed
+
+
 # fmt: off
 wrong("wrong sign", "activation", "gradient", Tanh(),
       backward=lambda self, cache, dy, ctx: -Tanh.backward(self, cache, dy, ctx))
@@ -189,6 +202,18 @@ wrong("one of its targets", "loss", "targets", MeanSquaredError(), targets=("rea
       __call__=mse(lambda value, dy, t: (value, dy if t.dtype.kind == "f" else dy + 1)))
 wrong("softmax over everything", "loss", "predict", SoftmaxCrossEntropy(),
       predict=lambda self, y, ctx: np.exp(y) / np.exp(y).sum())
+wrong("the sign of the notes", "loss", "gradient", MaxMargin(),
+      __call__=pair(lambda value, ds, ds_c: (value, (-ds, ds_c))))
+wrong("margin read without ctx.per", "loss", "options", MaxMargin(),
+      __call__=lambda self, y, t, ctx, mask=None: MaxMargin.__call__(self, (y[0] - self.margin + 1, y[1]), t, ctx, mask))
+wrong("masked pairs kept in one tower", "loss", "mask", MaxMargin(), __call__=lambda self, y, t, ctx, mask=None: (
+      MaxMargin.__call__(self, y, t, ctx, mask)[0],
+      (MaxMargin.__call__(self, y, t, ctx, mask)[1][0], MaxMargin.__call__(self, y, t, ctx)[1][1])))
+wrong("scores that replicas mix", "loss", "predict", MaxMargin(),
+      predict=lambda self, y, ctx: np.concatenate(y, -1) - y[0].mean())
+wrong("the gradient of raw outputs", "loss", "gradient", CrossEntropy(),
+      __call__=lambda self, y, t, ctx, mask=None: (
+          CrossEntropy.__call__(self, y, t, ctx, mask)[0], SoftmaxCrossEntropy()(np.log(y), t, ctx, mask)[1]))
 wrong("half a gradient", "regularizer", "gradient", L2(0.1),
       __call__=lambda self, W, ctx: (L2.__call__(self, W, ctx)[0], self.strength * W))
 wrong("one threshold for all", "regularizer", "after", L1(0.1, proximal=True),
@@ -257,6 +282,14 @@ def named(name, checks):
 def test_every_check_has_caught_something():
     names = {name for always, offered in TABLES.values() for name in (*always, *offered)}
     assert names <= {check for check, *_ in CASES.values()}
+
+
+def test_outputs_are_drawn_as_the_loss_reads_them():
+    rng = np.random.default_rng(0)
+    drawn = of_loss(None).draw(CrossEntropy(), rng)
+    assert drawn["y"].sum(-1) == pytest.approx(np.ones(len(drawn["y"])))
+    assert drawn["y"].min() > 0
+    assert of_loss(None).draw(MaxMargin(), rng).keys() == {"y0", "y1", "mask"}
 
 
 def test_the_message_about_an_option_names_it_and_the_remedy():

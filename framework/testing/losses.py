@@ -11,59 +11,85 @@ from framework.arrays import Array
 from framework.context import Context
 from framework.testing.differentiable import check_gradient
 from framework.testing.stacks import LEADS, alone, context, equal, stacked
-from framework.testing.subjects import Differentiable, of_loss
+from framework.testing.subjects import Differentiable, Inputs, by_source, of_loss, outputs, reads_probabilities
 
 TARGETS = ("real", "label", "columns", "binary")
 
 
 def check_mask(loss: Any, about: Differentiable) -> None:
     """A mask holds the weights of the examples: 1 is none, 0 counts for nothing, 2 is an example twice."""
-    inputs, ctx = about.draw(loss, np.random.default_rng(0)), context(())
-    y, t = inputs["y"], inputs["t"]
-    _masked_counts_for_nothing(loss, y, t, ctx)
-    value, dy = loss(y, t, ctx, _first(y, 0))
+    inputs, ctx = _drawn(about, loss), context(())
+    n = next(iter(inputs.values())).shape[0]
+    _masked_counts_for_nothing(loss, inputs, ctx)
+    value, dys = _judged(loss, inputs, ctx, np.zeros(n))
     assert np.isfinite(value).all(), "a mask of zeros gives no number"
-    assert np.isfinite(dy).all(), "a mask of zeros gives a gradient that is not finite"
+    assert all(np.isfinite(dy).all() for dy in dys.values()), "a mask of zeros gives a gradient that is not finite"
     if getattr(loss, "reduction", "mean") in ("mean", "sum"):
-        equal(loss(y, t, ctx, _first(y, y.shape[0] - 1))[0], loss(y[:-1], t[:-1], ctx)[0], "a masked example")
-        twice = [0, *range(y.shape[0])]
-        weights = np.ones(y.shape[0])
+        weights = np.ones(n)
+        weights[-1] = 0
+        shorter = _judged(loss, _rows(inputs, slice(-1)), ctx)[0]
+        equal(_judged(loss, inputs, ctx, weights)[0], shorter, "a masked example")
+        weights = np.ones(n)
         weights[0] = 2
-        equal(loss(y, t, ctx, weights)[0], loss(y[twice], t[twice], ctx)[0], "an example of weight 2")
+        twice = _judged(loss, _rows(inputs, [0, *range(n)]), ctx)[0]
+        equal(_judged(loss, inputs, ctx, weights)[0], twice, "an example of weight 2")
 
 
-def _masked_counts_for_nothing(loss: Any, y: Array, t: Array, ctx: Context) -> None:
-    for a, b in zip(loss(y, t, ctx), loss(y, t, ctx, np.ones(y.shape[:-1])), strict=True):
-        equal(np.asarray(a), np.asarray(b), "a mask of ones")
-    mask = np.random.default_rng(3).uniform(0.5, 2, y.shape[:-1])
+def _drawn(about: Differentiable, loss: Any) -> Inputs:
+    """Outputs and targets of one replica, without a mask."""
+    inputs = about.draw(loss, np.random.default_rng(0))
+    return {name: a for name, a in inputs.items() if name != "mask"}
+
+
+def _judged(loss: Any, inputs: Inputs, ctx: Context, mask: Array | None = None) -> tuple[Array, Inputs]:
+    """The value, and dy by the name of its output."""
+    value, dy = loss(outputs(inputs), inputs.get("t"), ctx, mask)
+    return np.asarray(value), by_source(dy)
+
+
+def _rows(inputs: Inputs, rows: Any) -> Inputs:
+    """Some of the examples."""
+    return {name: a[rows] for name, a in inputs.items()}
+
+
+def _masked_counts_for_nothing(loss: Any, inputs: Inputs, ctx: Context) -> None:
+    core = next(iter(inputs.values())).shape[:-1]  # of an output
+    value, dys = _judged(loss, inputs, ctx)
+    value_of_ones, dys_of_ones = _judged(loss, inputs, ctx, np.ones(core))
+    equal(value, value_of_ones, "the value with a mask of ones")
+    for name, dy in dys.items():
+        equal(dy, dys_of_ones[name], f"d{name} with a mask of ones")
+    mask = np.random.default_rng(3).uniform(0.5, 2, core)
     mask[..., -2:] = 0
-    value, dy = loss(y, t, ctx, mask)
-    other, other_dy = loss(np.where(mask[..., None] > 0, y, y + 3), t, ctx, mask)
-    equal(np.asarray(value), np.asarray(other), "the value, although only masked outputs changed,")
-    equal(dy, other_dy, "dy, although only masked outputs changed,")
-    assert not dy[..., -2:, :].any(), "a masked example has a gradient"
+    changed = {n: np.where(mask[..., None] > 0, a, _another(loss, a)) for n, a in inputs.items() if n != "t"}
+    value, dys = _judged(loss, inputs, ctx, mask)
+    other, other_dys = _judged(loss, inputs | changed, ctx, mask)
+    equal(value, other, "the value, although only masked outputs changed,")
+    for name, dy in dys.items():
+        equal(dy, other_dys[name], f"d{name}, although only masked outputs changed,")
+        assert not dy[..., -2:, :].any(), "a masked example has a gradient"
 
 
-def _first(y: Array, n: int) -> Array:
-    """A mask of the first n examples."""
-    return (np.arange(y.shape[0]) < n).astype(float)
+def _another(loss: Any, y: Array) -> Array:
+    """Other outputs of the sort that the loss reads."""
+    return (1 - y) / max(1, y.shape[-1] - 1) if reads_probabilities(loss) else y + 3
 
 
 def check_sequence(loss: Any, about: Differentiable) -> None:
     """Outputs with a time axis (..., T, N, F) and a mask (..., T, N), unless the loss refuses them with a ValueError."""
     subject, ctx = of_loss(None, time=True), context(())
-    inputs = subject.draw(loss, np.random.default_rng(0))
-    y, t = inputs["y"], inputs["t"]
+    inputs = _drawn(subject, loss)
     try:
-        loss(y, t, ctx)
+        _judged(loss, inputs, ctx)
     except ValueError:
         return
     check_gradient(loss, subject)
-    _masked_counts_for_nothing(loss, y, t, ctx)
+    _masked_counts_for_nothing(loss, inputs, ctx)
     if getattr(loss, "reduction", "mean") in ("mean", "sum"):
-        kept = np.random.default_rng(4).uniform(size=y.shape[:-1]) < 0.6
-        value, _ = loss(y, t, ctx, kept.astype(float))
-        equal(value, loss(y[kept], t[kept], ctx)[0], "a mask over time, against the unmasked steps alone,")
+        kept = np.random.default_rng(4).uniform(size=next(iter(inputs.values())).shape[:-1]) < 0.6
+        value = _judged(loss, inputs, ctx, kept.astype(float))[0]
+        steps = _judged(loss, _rows(inputs, kept), ctx)[0]
+        equal(value, steps, "a mask over time, against the unmasked steps alone,")
 
 
 def check_targets(loss: Any, about: Differentiable) -> None:
@@ -77,13 +103,14 @@ def check_predict(loss: Any, about: Differentiable) -> None:
     """The prediction keeps replica axes, examples and dtype, changes nothing, and is each replica's own."""
     for lead in LEADS:
         part, lone, each, inputs = stacked(loss, about, lead)
-        y, before = inputs["y"], inputs["y"].copy()
-        s = part.predict(y, context(lead))
-        assert np.array_equal(y, before), "predict modified y"
-        assert s.shape[: len(lead) + 1] == y.shape[: len(lead) + 1], f"outputs {y.shape} became predictions {s.shape}"
+        y, before = by_source(outputs(inputs)), by_source(outputs({name: a.copy() for name, a in inputs.items()}))
+        s, shape = part.predict(outputs(inputs), context(lead)), next(iter(y.values())).shape
+        assert all(np.array_equal(a, before[name]) for name, a in y.items()), "predict modified y"
+        assert s.shape[: len(lead) + 1] == shape[: len(lead) + 1], f"outputs {shape} became predictions {s.shape}"
         for r, (member, one) in enumerate(zip(lone, each, strict=True)):
-            equal(s[np.unravel_index(r, lead)], member.predict(one["y"], alone(r)), f"prediction of replica {r}")
-    assert part.predict(y.astype(np.float32), context(lead)).dtype == np.float32, "predictions of float32 are not float32"
+            equal(s[np.unravel_index(r, lead)], member.predict(outputs(one), alone(r)), f"prediction of replica {r}")
+    single = outputs({name: a.astype(np.float32) for name, a in y.items()})
+    assert part.predict(single, context(lead)).dtype == np.float32, "predictions of float32 are not float32"
 
 
 def check_tensors(regularizer: Any, about: Differentiable) -> None:

@@ -116,22 +116,49 @@ def of_activation(in_shape: Shape | None) -> Differentiable:
 
 
 def of_loss(in_shape: Shape | None, kind: str | None = None, time: bool = False) -> Differentiable:
-    """Inputs: y, t, mask; t is of that kind of target, or of the first that the loss names."""
+    """Inputs: y (y0, y1 ... of a loss that reads several nodes), t, mask; t is of that kind of target, or of the first that
+    the loss names, and not there if it names none."""
     core = (STEPS, N) if time else (N,)
 
     def draw(loss: Any, rng: np.random.Generator) -> Inputs:
-        kinds = getattr(loss, "targets", ("real",))
-        y, t = outputs_and_targets(kind or kinds[0], core, rng, "label" in kinds)
-        return {"y": y, "t": t, "mask": rng.uniform(0.5, 2, core)}
+        kinds, sources = getattr(loss, "targets", ("real",)), getattr(loss, "sources", 1)
+        chosen = kind or (kinds[0] if kinds else "real")
+        drawn = [outputs_and_targets(chosen, core, rng, "label" in kinds) for _ in range(sources)]
+        ys = [probabilities(y, chosen) if reads_probabilities(loss) else y for y, _ in drawn]
+        t = {"t": drawn[0][1]} if kinds else {}
+        return by_source(ys[0] if sources == 1 else tuple(ys)) | t | {"mask": rng.uniform(0.5, 2, core)}
 
     return Differentiable(
         draw,
-        lambda loss, inputs, ctx: loss(inputs["y"], inputs["t"], ctx, inputs["mask"]),
-        lambda loss, inputs, cache, dy, ctx: {"y": cache},
+        lambda loss, inputs, ctx: loss(outputs(inputs), inputs.get("t"), ctx, inputs["mask"]),
+        lambda loss, inputs, cache, dy, ctx: by_source(cache),
         weighs=False,
         fixed=("t", "mask"),
         n_axis=lambda name: int(time),
     )
+
+
+def outputs(inputs: Inputs) -> Any:
+    """What a loss judges: one array, or a tuple of them."""
+    return inputs["y"] if "y" in inputs else tuple(a for name, a in inputs.items() if name.startswith("y"))
+
+
+def by_source(y: Any) -> Inputs:
+    """Outputs, or their gradients, under their names: y, or y0, y1 ..."""
+    return {f"y{i}": a for i, a in enumerate(y)} if isinstance(y, tuple) else {"y": y}
+
+
+def reads_probabilities(loss: Any) -> bool:
+    """Whether it says that the outputs it reads are probabilities."""
+    return getattr(loss, "outputs", "raw") == "probability"
+
+
+def probabilities(y: Array, kind: str) -> Array:
+    """Softmax of raw outputs, or the sigmoid of each where columns are questions of their own."""
+    if kind == "columns" or y.shape[-1] == 1:
+        return 1 / (1 + np.exp(-y))
+    e = np.exp(y)
+    return e / e.sum(-1, keepdims=True)
 
 
 def outputs_and_targets(

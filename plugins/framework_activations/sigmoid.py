@@ -14,6 +14,7 @@ class Sigmoid:
     """
 
     per_example: ClassVar[bool] = True
+    outputs: ClassVar[str] = "probability"
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, Array]:
         xp = ctx.xp

@@ -17,6 +17,7 @@ class Softmax:
     """
 
     per_example: ClassVar[bool] = True
+    outputs: ClassVar[str] = "probability"
     normalize: Literal["max", "none", "standard", "minmax"] = option("max", help="what is done to x first")
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, Any]:

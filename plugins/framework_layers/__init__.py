@@ -11,6 +11,7 @@ from framework_layers.conv2d import Conv2d
 from framework_layers.dense import Dense
 from framework_layers.dropout import Dropout
 from framework_layers.flatten import Flatten
+from framework_layers.global_pool import GlobalPool
 from framework_layers.layer_norm import LayerNorm
 from framework_layers.max_pool import MaxPool
 from framework_layers.sum_pool import SumPool
@@ -27,6 +28,7 @@ def register_layers(register: Register) -> None:
     register("dense", Dense)
     register("dropout", Dropout)
     register("flatten", Flatten)
+    register("global_pool", GlobalPool)
     register("layer_norm", LayerNorm)
     register("max_pool", MaxPool)
     register("sum_pool", SumPool)

@@ -22,6 +22,11 @@ class ActivationLayer:
         """Whether an output depends on its own example alone: as the function says."""
         return getattr(self.function, "per_example", False)
 
+    @property
+    def outputs(self) -> str | None:
+        """What f says of its outputs."""
+        return getattr(self.function, "outputs", None)
+
     def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:
         return {}, in_shape
 

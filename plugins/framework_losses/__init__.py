@@ -3,8 +3,10 @@
 from framework import hookimpl
 from framework.hooks import Register
 from framework_losses.binary_cross_entropy import BinaryCrossEntropy
+from framework_losses.cross_entropy import CrossEntropy
 from framework_losses.half_squared_error import HalfSquaredError
 from framework_losses.mae import MeanAbsoluteError
+from framework_losses.max_margin import MaxMargin
 from framework_losses.mse import MeanSquaredError
 from framework_losses.msle import MeanSquaredLogError
 from framework_losses.softmax_cross_entropy import SoftmaxCrossEntropy
@@ -13,8 +15,10 @@ from framework_losses.softmax_cross_entropy import SoftmaxCrossEntropy
 @hookimpl
 def register_losses(register: Register) -> None:
     register("binary_cross_entropy", BinaryCrossEntropy)
+    register("cross_entropy", CrossEntropy)
     register("half_squared_error", HalfSquaredError)
     register("mae", MeanAbsoluteError)
+    register("max_margin", MaxMargin)
     register("mse", MeanSquaredError)
     register("msle", MeanSquaredLogError)
     register("softmax_cross_entropy", SoftmaxCrossEntropy)

@@ -17,6 +17,7 @@ class BinaryCrossEntropy:
     """
 
     targets: ClassVar[tuple[str, ...]] = ("columns", "binary")
+    outputs: ClassVar[str] = "raw"
     reduction: Reduction = option("mean", help="over examples: mean, sum, or summed over time only")
 
     def __call__(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> tuple[Array, Array]:

@@ -16,6 +16,7 @@ class SoftmaxCrossEntropy:
     """
 
     targets: ClassVar[tuple[str, ...]] = ("label",)
+    outputs: ClassVar[str] = "raw"
     reduction: Reduction = option("mean", help="over examples: mean, sum, or summed over time only")
 
     def __call__(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> tuple[Array, Array]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from framework import Array, Context, option
 
@@ -13,6 +14,7 @@ class Accuracy:
     own; mask (..., [T,] N); counts (..., 2): right answers, answers.
     """
 
+    targets: ClassVar[tuple[str, ...]] = ("label", "binary", "columns")
     threshold: float = option(0.5, above=0, below=1, help="above it a column says yes")
 
     def count(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> Array:

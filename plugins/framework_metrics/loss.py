@@ -18,9 +18,20 @@ class LossMetric:
     falls: ClassVar[bool] = True
     loss: Loss = registered("loss", "mse", help="which loss")
 
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The kinds of target that the loss takes."""
+        return getattr(self.loss, "targets", ("real",))
+
+    @property
+    def sources(self) -> int:
+        """How many nodes the loss reads."""
+        return getattr(self.loss, "sources", 1)
+
     def count(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> Array:
         value, _ = self.loss(y, t, ctx, mask)
-        seen = y[..., 0] * 0 + (1 if mask is None else mask)
+        first = y[0] if isinstance(y, tuple) else y
+        seen = first[..., 0] * 0 + (1 if mask is None else mask)
         n = seen.sum(tuple(range(len(ctx.replicas) - seen.ndim, 0)))
         total = value if getattr(self.loss, "reduction", "mean") == "sum" else value * n
         return ctx.xp.stack([total, n], -1)
