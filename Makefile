@@ -1,12 +1,13 @@
 # make run    train a network on handwritten digits and record it
 # make test   lint, types, tests
+# make docs   write docs/reference/ from the docstrings
 # make bench  speed, side by side with PyTorch and JAX
 PYTHON ?= python3
 BIN := .venv/bin
 # Bytecode is compiled once here; every start would be two seconds slower otherwise.
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode
 
-.PHONY: run test bench clean
+.PHONY: run test docs bench clean
 
 run: .venv/.fast
 	$(BIN)/stackprop
@@ -16,6 +17,9 @@ test: .venv/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+docs: .venv/.fast
+	$(BIN)/python docs/reference.py
 
 bench: .venv/.bench
 	$(BIN)/python -m benchmarks

@@ -67,7 +67,7 @@ def register_regularizers(register: Register) -> None:
 
 @hookspec
 def register_datasets(register: Register) -> None:
-    """Data: `framework.components.Dataset`."""
+    """Where examples come from: `framework.components.Dataset`."""
 
 
 @hookspec

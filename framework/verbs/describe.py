@@ -9,10 +9,13 @@ from collections.abc import Sequence
 from dataclasses import MISSING
 from typing import Any, get_args, get_origin
 
+from framework.config import INHERITED
+from framework.discovery import discover
 from framework.judging import PROTOCOLS, declared
 from framework.verbs.naming import find
 
 SIGNS = {"above": ">", "least": ">=", "below": "<", "most": "<="}
+COLUMNS = ("option", "type", "default", "range", "per replica", "")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -25,15 +28,23 @@ def main(arguments: Sequence[str]) -> int:
     kind, name, component = find(parser.parse_args(arguments).name)
     console = Console() if sys.stdout.isatty() else Console(width=140)
     print(f"{kind} '{name}'\n\n{inspect.getdoc(component) or ''}")
-    options = Table("option", "type", "default", "range", "per replica", "", box=None, pad_edge=False)
-    for option, (hint, f) in declared(component).items():
-        rules = " ".join(f"{SIGNS[rule]} {bound}" for rule, bound in f.metadata.get("rules", {}).items())
-        stackable = "yes" if f.metadata.get("stackable") else ""
-        options.add_row(option, in_words(hint), default(f), rules, stackable, f.metadata.get("help", ""))
+    options = Table(*COLUMNS, box=None, pad_edge=False)
+    for row in options_of(component):
+        options.add_row(*row)
     if options.rows:
         console.print()
         console.print(options, markup=False)
     return 0
+
+
+def options_of(component: type) -> list[tuple[str, ...]]:
+    """The options of a component in words: the COLUMNS of a table."""
+    rows: list[tuple[str, ...]] = []
+    for name, (hint, f) in declared(component).items():
+        rules = ", ".join(f"{SIGNS[rule]} {bound}" for rule, bound in f.metadata.get("rules", {}).items())
+        stackable = "yes" if f.metadata.get("stackable") else ""
+        rows.append((name, in_words(hint), default(f), rules, stackable, f.metadata.get("help", "")))
+    return rows
 
 
 def in_words(hint: Any) -> str:
@@ -44,6 +55,8 @@ def in_words(hint: Any) -> str:
     if hint in names:
         return names[hint]
     arguments = [a for a in get_args(hint) if a is not Any]
+    if get_origin(hint) in (list, tuple):
+        return f"list of {in_words(arguments[0])}s"
     if get_origin(hint) is not None and not isinstance(hint, type) and all(isinstance(a, str | int) for a in arguments):
         return ", ".join(map(str, arguments))
     return " or ".join(map(in_words, arguments)) if arguments else getattr(hint, "__name__", str(hint))
@@ -51,8 +64,10 @@ def in_words(hint: Any) -> str:
 
 def default(f: Any) -> str:
     """An option's default as it would be written."""
-    if f.metadata.get("group"):
-        return f"the group {f.metadata['group']}"
-    if f.default is MISSING:
-        return "" if f.default_factory is MISSING else str(f.default_factory())
-    return "null" if f.default is None else str(f.default).lower() if isinstance(f.default, bool) else str(f.default)
+    if f.default is MISSING and f.default_factory is MISSING:
+        return "must be given"
+    group, value = f.metadata.get("group"), f.default_factory() if f.default is MISSING else f.default
+    if group:
+        name = next(name for name, entry in discover().entries[group].items() if entry.component is type(value))
+        return f"the group {group}, else {name}" if group in INHERITED else name
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -11,7 +11,7 @@ from framework import Data, Field, option
 class Sine:
     """y = sin(2 pi x) + sigma e,  e ~ N(0, 1),  x ~ U(0, 1): regression with the true f and the true noise known.
 
-    Fields: x (n, 1), y (n, 1). Twenty training points, the lecture notes' number.
+    Fields: x (n, 1), y (n, 1). Few training points, so that a large network fits the noise.
     """
 
     n: int = option(20, least=1, help="training points")

@@ -11,7 +11,7 @@ from framework import Data, Field, option, split_at_random
 class Spirals:
     """Interleaved spirals, one per class: x = r (cos a, sin a) + noise, r from 0 to 1, a = 2 pi (turns r + k / classes).
 
-    Fields: x (n, 2), y (n,) the class k; n = `n` per class (after Lang & Witbrock 1988).
+    Fields: x (n classes, 2), y (n classes,) the class k (after Lang & Witbrock 1988, who have two classes).
     """
 
     n: int = option(200, least=1, help="points per class, over all splits")

@@ -9,7 +9,10 @@ from framework import Shape, option
 
 @dataclass(frozen=True)
 class Constant:
-    """W = value everywhere. As with zeros, the units of a layer stay alike for ever."""
+    """W = value everywhere.
+
+    Shapes: W (i, o). As with zeros, the units of a layer stay alike for ever.
+    """
 
     value: float = option(0.0, stackable=True, help="of every weight")
 

@@ -12,7 +12,9 @@ from framework_initializers.fans import Reading, deviation, fans_of
 class HeNormal:
     """W ~ N(0, std^2), std = gain sqrt(2 / n_in) (He et al. 2015).
 
-    For relu, which passes on half of the variance.
+    Shapes: W (i, o); n_in = i, unless the layer says otherwise, as a convolution does. For relu, which passes on half of the
+    variance.
+
     The lecture notes print this root as the variance, which is far too large; `reading: literal` draws with that variance,
     to show what the slip costs.
     """

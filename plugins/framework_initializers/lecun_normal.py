@@ -12,7 +12,9 @@ from framework_initializers.fans import Reading, deviation, fans_of
 class LecunNormal:
     """W ~ N(0, std^2), std = gain sqrt(1 / n_in) (LeCun et al. 1998).
 
-    Keeps the variance of sums of inputs.
+    Shapes: W (i, o); n_in = i, unless the layer says otherwise, as a convolution does. Sums of inputs keep the variance of
+    the inputs.
+
     The lecture notes print this root as the variance, which is far too large; `reading: literal` draws with that variance,
     to show what the slip costs.
     """

@@ -12,6 +12,8 @@ from framework_initializers.fans import Reading, fans_of
 class LecunUniform:
     """W ~ U(-a, a), a = gain sqrt(3 / n_in): the variance of lecun_normal, 1 / n_in (LeCun et al. 1998).
 
+    Shapes: W (i, o); n_in = i, unless the layer says otherwise, as a convolution does.
+
     The lecture notes print a = sqrt(1 / n_in), whose variance is a third of that; `reading: literal` takes it.
     """
 

@@ -9,7 +9,10 @@ from framework import Shape, option
 
 @dataclass(frozen=True)
 class Normal:
-    """W ~ N(0, std^2), whatever the fans; std = 1 is the lecture notes' baseline, under which deep layers saturate."""
+    """W ~ N(0, std^2), whatever the fans.
+
+    Shapes: W (i, o). Default std: the lecture notes' baseline, under which layers of many units saturate.
+    """
 
     std: float = option(1.0, least=0, stackable=True, help="standard deviation")
 

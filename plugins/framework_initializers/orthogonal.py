@@ -9,10 +9,10 @@ from framework import Shape, option
 
 @dataclass(frozen=True)
 class Orthogonal:
-    """W = gain Q, Q with orthonormal rows or columns, whichever are fewer (Saxe et al. 2014): lengths are kept, so that a
-    deep linear network neither blows up nor fades.
+    """W = gain Q, Q with orthonormal rows or columns, whichever are fewer (Saxe et al. 2014).
 
-    Q comes from the QR decomposition of a normal matrix, with the signs of R's diagonal, which makes it uniform.
+    Shapes: W and Q (i, o). Lengths are kept, so that a deep linear network neither blows up nor fades. Q comes from the QR
+    decomposition of a normal matrix, with the signs of R's diagonal, which makes it uniform.
     """
 
     gain: float = option(1.0, above=0, stackable=True, help="factor on lengths")

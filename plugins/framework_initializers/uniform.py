@@ -9,7 +9,10 @@ from framework import Shape, option
 
 @dataclass(frozen=True)
 class Uniform:
-    """W ~ U(-bound, bound), whatever the fans."""
+    """W ~ U(-bound, bound), whatever the fans.
+
+    Shapes: W (i, o). Default bound: Keras's.
+    """
 
     bound: float = option(0.05, least=0, stackable=True, help="largest absolute value")
 

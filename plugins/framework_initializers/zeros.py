@@ -9,7 +9,10 @@ from framework import Shape
 
 @dataclass(frozen=True)
 class Zeros:
-    """W = 0. Never for all weights of a network: the units of a layer would stay alike for ever."""
+    """W = 0.
+
+    Shapes: W (i, o). Never for all weights of a network: the units of a layer would stay alike for ever.
+    """
 
     def __call__(self, rng: np.random.Generator, shape: Shape, fans: tuple[int, int] | None = None) -> np.ndarray:
         return np.zeros(shape)

@@ -10,12 +10,12 @@ from framework import Activation, Array, Context, Params, Shape, registered
 
 @dataclass(frozen=True)
 class ActivationLayer:
-    """y = f(x), elementwise; dx = dy f'(x).
+    """y = f(x), elementwise;  dx = dy f'(x).
 
-    Shapes: x and y (..., any core axes).
+    Shapes: x, y, dy, dx (..., any core axes). f may also mix the last axis, as softmax does.
     """
 
-    function: Activation = registered("activation", "relu", help="f")
+    function: Activation = registered("activation", "relu", help="f, an activation")
 
     @property
     def per_example(self) -> bool:

@@ -12,7 +12,7 @@ from framework import Array, Context, Params, Shape
 class Add:
     """y = x_1 + x_2 + ... of several sources (`from: [a, b]`): where two paths meet, as in a residual block.
 
-    dx_i = dy for every source. Shapes: x_i, y (..., any core axes), all alike.
+    dx_i = dy for every source. Shapes: x_i, y, dy, dx_i (..., any core axes), all alike.
     """
 
     per_example: ClassVar[bool] = True

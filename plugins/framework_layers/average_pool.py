@@ -11,7 +11,7 @@ from framework_layers.sum_pool import SumPool
 class AveragePool(SumPool):
     """y = the mean of each window, the sum of sum_pool divided by size^2; each of its numbers gets dy / size^2.
 
-    Shapes: x (..., N, C, H, W), y (..., N, C, Ho, Wo), Ho = (H - size) // stride + 1.
+    Shapes: x (..., N, C, H, W), y (..., N, C, Ho, Wo), Ho = (H - size) // stride + 1, Wo likewise.
     """
 
     def forward(self, p: Params, x: Array, ctx: Context) -> tuple[Array, Any]:

@@ -13,13 +13,13 @@ class BatchNorm:
     """y = gamma x^ + beta,  x^ = (x - mu) / sqrt(var + eps), mu and var of the batch, var = mean of (x - mu)^2
     (Ioffe & Szegedy 2015).
 
-    With d = dy gamma and m examples:  dx = (d - mean(d) - x^ mean(d x^)) / sqrt(var + eps);  dgamma = sum dy x^,
-    dbeta = sum dy.
+    With d = dy gamma and the means over the batch:  dx = (d - mean(d) - x^ mean(d x^)) / sqrt(var + eps);
+    dgamma = sum dy x^,  dbeta = sum dy.
 
     Shapes: x, y (..., N, F), (..., T, N, F) or (..., N, C, H, W); gamma, beta and the buffers mean, var (..., 1, F), one per
     feature or channel, taken over everything else. Outside training the buffers stand for the batch; each training step
     moves them: mean <- momentum mean + (1 - momentum) mu (an addition to the lecture notes, which stop at training).
-    A bias before it has no effect. Default eps: the paper's code and PyTorch.
+    A bias before it has no effect. Defaults: PyTorch's, whose momentum is 1 - ours, and whose buffer holds the unbiased var.
     """
 
     buffers: ClassVar[tuple[str, ...]] = ("mean", "var")

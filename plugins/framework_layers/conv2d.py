@@ -11,13 +11,13 @@ from framework_layers.im2col import col2im, im2col, padded
 
 @dataclass(frozen=True)
 class Conv2d:
-    """y[f, a, b] = sum over c, i, j of W[(c, i, j), f] x[c, s a + i, s b + j] + b[f]: a small dense layer at every place.
+    """y[f, u, v] = sum over c, i, j of W[(c, i, j), f] x[c, s u + i, s v + j] + b[f]: a small dense layer at every place.
 
     As products, with X the windows of x as columns (..., N, C k k, Ho Wo):  y = W^T X + b,  dW = sum over n of X dy^T,
     db = sum over n and places of dy,  dX = W dy, added up where windows overlap.
 
     Shapes: x (..., N, C, H, W), W (..., C k k, filters), b (..., 1, filters), y (..., N, filters, Ho, Wo),
-    Ho = (H + 2 padding - k) // stride + 1. k = size, s = stride. Fans: in C k k, out filters k k. b starts at 0.
+    Ho = (H + 2 padding - k) // s + 1, Wo likewise; k = size, s = stride. Fans: in C k k, out filters k k. b starts at 0.
     """
 
     per_example: ClassVar[bool] = True

@@ -13,7 +13,7 @@ from framework_layers.windows import offsets, pooled_shape
 class MaxPool:
     """y = the largest number of each window; dy goes to where it was, to the first place if there are several.
 
-    Shapes: x (..., N, C, H, W), y (..., N, C, Ho, Wo), Ho = (H - size) // stride + 1.
+    Shapes: x (..., N, C, H, W), y (..., N, C, Ho, Wo), Ho = (H - size) // stride + 1, Wo likewise.
     """
 
     per_example: ClassVar[bool] = True

@@ -13,7 +13,7 @@ from framework_layers.windows import offsets, pooled_shape
 class SumPool:
     """y = the sum of each window; each of its numbers gets dy.
 
-    Shapes: x (..., N, C, H, W), y (..., N, C, Ho, Wo), Ho = (H - size) // stride + 1.
+    Shapes: x (..., N, C, H, W), y (..., N, C, Ho, Wo), Ho = (H - size) // stride + 1, Wo likewise.
     """
 
     per_example: ClassVar[bool] = True

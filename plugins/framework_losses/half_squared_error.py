@@ -11,7 +11,8 @@ from framework_losses.reduction import Reduction, columns, same_axes, weighted_s
 class HalfSquaredError:
     """J = mean over examples of 1/2 |y - t|^2, features summed;  dy = (y - t) / n.
 
-    Shapes: y, t, dy (..., [T,] N, F), mask (..., [T,] N), J (...). The half makes the gradient of one example y - t.
+    Shapes: y, t, dy (..., [T,] N, F), mask (..., [T,] N), J (...); n = N, or T N with time. The half makes the gradient of
+    one example y - t.
     """
 
     targets: ClassVar[tuple[str, ...]] = ("real",)

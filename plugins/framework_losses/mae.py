@@ -11,8 +11,8 @@ from framework_losses.reduction import Reduction, columns, same_axes, weighted_s
 class MeanAbsoluteError:
     """J = mean over examples and features of |y - t|;  dy = sign(y - t) / (n F), 0 where y = t.
 
-    Shapes: y, t, dy (..., [T,] N, F), mask (..., [T,] N), J (...). Less moved by outliers than the squared error; its
-    gradient does not shrink near the target.
+    Shapes: y, t, dy (..., [T,] N, F), mask (..., [T,] N), J (...); n = N, or T N with time. Less moved by outliers than the
+    squared error; its gradient does not shrink near the target.
     """
 
     targets: ClassVar[tuple[str, ...]] = ("real",)

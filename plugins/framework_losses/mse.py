@@ -11,8 +11,8 @@ from framework_losses.reduction import Reduction, columns, same_axes, weighted_s
 class MeanSquaredError:
     """J = mean over examples and features of (y - t)^2;  dy = 2 (y - t) / (n F).
 
-    Shapes: y, t, dy (..., [T,] N, F), mask (..., [T,] N), J (...). With `reduction: sum` examples are summed, features
-    still averaged.
+    Shapes: y, t, dy (..., [T,] N, F), mask (..., [T,] N), J (...); n = N, or T N with time. With `reduction: sum` examples
+    are summed, features still averaged.
     """
 
     targets: ClassVar[tuple[str, ...]] = ("real",)

@@ -11,8 +11,8 @@ from framework_losses.reduction import Reduction, columns, same_axes, weighted_s
 class MeanSquaredLogError:
     """J = mean over examples and features of (log(1 + y) - log(1 + t))^2;  dy = 2 (log(1 + y) - log(1 + t)) / ((1 + y) n F).
 
-    Shapes: y, t, dy (..., [T,] N, F), mask (..., [T,] N), J (...). The squared error of ratios, for targets that span
-    powers of ten. Both are taken as at least 0: below it the loss is flat.
+    Shapes: y, t, dy (..., [T,] N, F), mask (..., [T,] N), J (...); n = N, or T N with time. The squared error of ratios, for
+    targets that span powers of ten. y and t are taken as at least 0: below it the loss is flat.
     """
 
     targets: ClassVar[tuple[str, ...]] = ("real",)

@@ -9,10 +9,12 @@ from framework_losses.reduction import Reduction, columns, weighted_sum, weights
 
 @dataclass(frozen=True)
 class SoftmaxCrossEntropy:
-    """J = mean of -sum_k t_k log p_k,  p = softmax(y);  dy = (p - t) / n, softmax and logarithm taken together.
+    """J = mean over examples of -sum_k t_k log p_k,  p_k = e^y_k / sum_j e^y_j;  dy = (p - t) / n, softmax and logarithm
+    together.
 
     Shapes: y, dy (..., [T,] N, K) raw outputs; t integers (..., [T,] N), or probabilities (..., [T,] N, K);
-    mask (..., [T,] N); J (...). The largest output is subtracted first: softmax does not change, nothing overflows.
+    mask (..., [T,] N); J (...); n = N, or T N with time. The largest output is subtracted first: softmax does not change,
+    nothing overflows.
     """
 
     targets: ClassVar[tuple[str, ...]] = ("label",)

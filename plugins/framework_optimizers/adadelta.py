@@ -11,8 +11,9 @@ class Adadelta:
     """G <- gamma G + (1 - gamma) g^2;  d = sqrt(S + eps) / sqrt(G + eps) g;  S <- gamma S + (1 - gamma) d^2;  w <- w - lr d
     (Zeiler 2012).
 
-    Shapes: w, g, G, S (..., P). The method has no learning rate: steps have the size of earlier steps, and eps decides how
-    it starts. lr = 1 is the method; other libraries offer a factor, and so does this.
+    Shapes: w, g, G, S, d (..., P); G and S begin at 0. The method has no learning rate: steps have the size of earlier
+    steps, and eps decides how it starts. lr = 1 is the method; other libraries offer a factor (1 in PyTorch, 0.001 in
+    Keras), and so does this. Default gamma: the lecture notes' and PyTorch's; eps: the paper's.
     """
 
     lr: float | Array = option(1.0, above=0, stackable=True, help="factor on the step; 1 is the method")

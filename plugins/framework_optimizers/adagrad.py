@@ -10,8 +10,9 @@ from framework import Array, Context, option
 class Adagrad:
     """G <- G + g^2;  w <- w - lr g / sqrt(G + eps)  (Duchi et al. 2011).
 
-    Shapes: w, g, G (..., P). Every weight has a rate of its own, which only shrinks: after t gradients of size 1 it is
-    lr / sqrt(t). `epsilon: outside` is sqrt(G) + eps, as in PyTorch.
+    Shapes: w, g, G (..., P); G begins at 0 (at 0.1 in Keras). Every weight has a rate of its own, which only shrinks: after
+    t gradients of size 1 it is lr / sqrt(t). `epsilon: outside` is sqrt(G) + eps, as in PyTorch; they part where sqrt(G) is
+    below sqrt(eps). Default eps: the lecture notes'; lr: PyTorch's.
     """
 
     lr: float | Array = option(0.01, above=0, stackable=True, help="learning rate")

@@ -11,9 +11,10 @@ class Adam:
     """m <- beta1 m + (1 - beta1) g,  v <- beta2 v + (1 - beta2) g^2,  w <- w - lr m^ / sqrt(v^ + eps)
     with m^ = m / (1 - beta1^t),  v^ = v / (1 - beta2^t)  (Kingma & Ba 2015).
 
-    Shapes: w, g, m, v (..., P). Where epsilon stands is a choice: `inside` the root, as in the lecture notes; `outside`,
-    sqrt(v^) + eps, as in the paper's algorithm 1 and PyTorch; `hat`, the paper's epsilon-hat and Keras, with sqrt(v) + eps
-    before the correction. They part where gradients are as small as eps. Defaults: the paper's.
+    Shapes: w, g, m, v (..., P); m and v begin at 0, t counts the steps from 1. Where epsilon stands is a choice: `inside`
+    the root, as in the lecture notes; `outside`, m^ / (sqrt(v^) + eps), as in the paper's algorithm 1 and PyTorch; `hat`,
+    the paper's epsilon-hat and Keras, w <- w - lr sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + eps). They part where
+    gradients are smaller than sqrt(eps). Defaults: the paper's.
     """
 
     lr: float | Array = option(0.001, above=0, stackable=True, help="learning rate")

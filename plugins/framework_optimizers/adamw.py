@@ -12,7 +12,7 @@ class Adamw(Adam):
     """w <- w - lr decay w, and then Adam's step: the decay does not pass through the moments (Loshchilov & Hutter 2019).
 
     Shapes: as adam. It acts on all trained numbers, biases too. With l2 the penalty's gradient is divided by sqrt(v), so
-    that weights with large gradients are decayed less. Default decay: the paper's.
+    that weights with large gradients are decayed less. Default decay: PyTorch's.
     """
 
     decay: float | Array = option(0.01, least=0, stackable=True, help="share of w lost per step, times lr")

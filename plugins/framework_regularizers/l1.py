@@ -10,7 +10,8 @@ class L1:
     """R = strength sum |W|;  dW = strength sign(W), 0 at 0 (lasso).
 
     Shapes: W, dW (..., i, o), R (...). The subgradient alone never makes a weight exactly 0. With `proximal` there is no
-    gradient; after each update W <- sign(W) max(|W| - lr strength, 0) instead, and weights do become 0.
+    gradient; after each update W <- sign(W) max(|W| - lr strength, 0) instead, lr the present rate, and weights do become 0.
+    Default strength: mild.
     """
 
     strength: float | Array = option(1e-4, least=0, stackable=True, help="lambda")

@@ -11,7 +11,7 @@ class L2:
     """R = strength sum W^2;  dW = 2 strength W (ridge, as in the lecture notes).
 
     Shapes: W, dW (..., i, o), R (...). `form: decay` is R = strength / 2 sum W^2, dW = strength W: the `weight_decay` of
-    other libraries, half as strong.
+    other libraries, half as strong. Default strength: mild.
     """
 
     strength: float | Array = option(1e-4, least=0, stackable=True, help="lambda")

@@ -7,7 +7,11 @@ from framework import option
 
 @dataclass(frozen=True)
 class Exponential:
-    """final^(step / total): falls by the same share in every step, from 1 towards `final`."""
+    """factor = final^(step / total).
+
+    The learning rate is lr times the factor; step = 0, 1, ... of `total`. It falls by the same share in every step, from 1
+    towards `final`, which is the factor after the last.
+    """
 
     final: float = option(0.01, above=0, help="the factor that the last step comes near")
 

@@ -7,7 +7,11 @@ from framework import option
 
 @dataclass(frozen=True)
 class Step:
-    """factor^k in the k-th stage, k = 0, 1, ...; the stages share the steps of the training equally."""
+    """factor^k in the k-th stage, k = 0, 1, ...: k = floor(step stages / total).
+
+    The learning rate is lr times that; step = 0, 1, ... of `total`, which the stages share equally. Dividing by ten twice is
+    what He et al. (2016) do.
+    """
 
     stages: int = option(3, least=1, help="how many")
     factor: float = option(0.1, above=0, help="from one to the next")

@@ -7,7 +7,11 @@ from framework import Schedule, option, registered
 
 @dataclass(frozen=True)
 class Warmup:
-    """(step + 1) / steps in the first `steps` steps; then another schedule over those that are left."""
+    """factor = (step + 1) / steps in the first `steps` steps; then another schedule over those that are left
+    (Goyal et al. 2017).
+
+    The learning rate is lr times the factor; step = 0, 1, ... It rises in equal parts, for gradients that are wild at first.
+    """
 
     steps: int = option(100, least=1, help="of the rise")
     then: Schedule = registered("schedule", "constant", help="what follows")

@@ -1,0 +1,178 @@
+"""Writes the reference, one page per kind of component, from the docstrings and options of the built-in components:
+
+python docs/reference.py        (or: make docs)
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import numpy as np
+
+from framework import hooks
+from framework.config import COMPONENT_GROUPS
+from framework.discovery import GROUP, registry_of
+from framework.judging import PROTOCOLS, RULES, declared
+from framework.registry import Entry
+from framework.verbs.describe import options_of
+
+FOLDER = Path(__file__).parent / "reference"
+TITLES = {hook.removeprefix("register_"): kind for hook, kind in hooks.KINDS.items()}  # plural -> kind
+REGRESSION = "dataset=sine "
+MADE = "<!-- Made by `make docs` from the docstrings; change those. -->"
+INDEX = f"""\
+{MADE}
+
+# Reference
+
+Every built-in component: its formula, its options, a line that uses it. `stackprop describe NAME` tells the same in the shell, for
+components by others too.
+
+- `...` in a shape stands for the replica axes, N for examples, F for features, T for time steps, C, H and W for channels, height
+  and width, P for all trained numbers of a network. What stands in brackets, `[T,]`, may be absent.
+- d before a letter is the gradient of the loss with respect to it: `dy` comes from above, `dx` goes on below.
+- A ^ behind a letter is its hat, before a number or a letter a power: m^ and g^2.
+- An option marked *per replica* may differ between the networks of one stack: a sweep over it can be one run.
+- A new layer stands behind the one that `after` names; `model.layers.drop=dropout` puts it at the end.
+- An option that holds a component takes a name, or a name with options: `{{type: relu, at_zero: 0}}`.
+
+"""  # noqa: E501
+
+
+def pages() -> dict[str, str]:
+    """File name -> text, for every kind that has components."""
+    registry = registry_of(point for point in entry_points(group=GROUP) if point.dist and point.dist.name == "stackprop")
+    found = {title: registry.entries[kind] for title, kind in TITLES.items() if registry.entries[kind]}
+    made = {f"{title}.md": page(title, known) for title, known in found.items()}
+    lines = [f"- [{in_english(title)}]({title}.md): {listed(title, known)}\n" for title, known in found.items()]
+    return made | {"README.md": INDEX + "".join(lines)}
+
+
+def listed(title: str, known: Iterable[str]) -> str:
+    """Names with links to their sections."""
+    return ", ".join(f"[{name}]({title}.md#{name})" for name in sorted(known))
+
+
+def in_english(title: str) -> str:
+    """The heading of a kind."""
+    return title.capitalize().replace("Datasets", "Data sets")
+
+
+def page(title: str, known: Mapping[str, Entry]) -> str:
+    """All components of one kind."""
+    what = inspect.cleandoc(getattr(hooks, f"register_{title}").__doc__).split(":")[0].rstrip(".")
+    sections = "\n".join(section(TITLES[title], name, known[name].component) for name in sorted(known))
+    return f"{MADE}\n\n# {in_english(title)}\n\n{what}. [All kinds](README.md)\n\n{sections}"
+
+
+def section(kind: str, name: str, component: Any) -> str:
+    """One component: formula, text, options, a line for the shell."""
+    formula, *text = inspect.getdoc(component).split("\n\n")
+    parts = [f"## {name}", f"```text\n{formula}\n```", *map(prose, text), *table(options_of(component))]
+    line = example(kind, name, component)
+    return "\n\n".join([*parts, *([f"```sh\n{line}\n```"] if line else [])]) + "\n"
+
+
+def prose(paragraph: str) -> str:
+    """Text with everything kept that Markdown would take for itself, but for `code`."""
+    if paragraph.startswith(" "):
+        return f"```text\n{inspect.cleandoc(paragraph)}\n```"
+    parts = re.split(r"(`[^`]*`)", paragraph)
+    parts[::2] = [re.sub(r"([\\*$~]|<(?=[\w/!?])|](?=\()|(?<!\w)_|_(?!\w))", r"\\\1", part) for part in parts[::2]]
+    return re.sub(r"^([-+=#>])", r"\\\1", "".join(parts), flags=re.M)
+
+
+def table(rows: Iterable[tuple[str, ...]]) -> list[str]:
+    """The options as a table; nothing for a component without any."""
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    lines = [f"| `{o}` | {t} | {code(d)} | {code(r)} | {s} | {prose(h)} |" for o, t, d, r, s, h in cells]
+    head = "| option | type | default | allowed | per replica | what it is |\n|---|---|---|---|---|---|\n"
+    return [head + "\n".join(lines)] if lines else []
+
+
+def code(words: str) -> str:
+    """A value as code, a sentence as it is."""
+    return f"`{words}`" if words and not words.startswith(("the ", "must ")) else words
+
+
+def example(kind: str, name: str, component: Any) -> str:
+    """A command that uses the component, with another value for one of its options."""
+    if kind == "layer":
+        model, place = placed(component)
+        new = f"'model.layers.new={{type:{name},{place}}}'"
+        return " ".join(["stackprop", *model, new, *overrides(component, "model.layers.new")])
+    if kind == "metric":
+        options = "".join("," + told.removeprefix(".").replace("=", ":") for told in overrides(component, ""))
+        return f"stackprop {REGRESSION if is_for_numbers(component) else ''}'metrics=[{{type:{name}{options}}}]'"
+    if kind not in COMPONENT_GROUPS:
+        return ""
+    data = REGRESSION if is_for_numbers(component) else "dataset=xor " if "binary" in targets(component) else ""
+    return " ".join([f"stackprop {data}{kind}={name}", *overrides(component, kind)])
+
+
+def targets(component: Any) -> tuple[str, ...]:
+    """The kinds of target that a loss accepts, or the loss that a metric holds by default."""
+    holds = [f.default_factory() for hint, f in declared(component).values() if PROTOCOLS.get(hint) == "loss"]
+    return getattr((holds or [component])[0], "targets", ())
+
+
+def is_for_numbers(component: Any) -> bool:
+    """Whether it needs a target of real numbers."""
+    return targets(component) == ("real",)
+
+
+def placed(layer: Any) -> tuple[list[str], str]:
+    """A model with a place for this layer, by what its first example reads and makes, and that place."""
+    made, shape = layer.examples()[0]
+    if isinstance(shape[0], tuple):
+        return [], "from:[hidden,act],after:act"
+    if None in shape:
+        return ["model=..."], "after:..."
+    if len(shape) == 1:
+        return [], "after:act"
+    _, out = made.init(np.random.default_rng(0), shape)
+    return ["model=cnn"], "after:act" if len(out) == len(shape) else "after:pool2"
+
+
+def overrides(component: Any, at: str) -> list[str]:
+    """Every option that has to be given; where there is none, the first that can be changed (of a layer: in one stack, as
+    others may change its shape)."""
+    options = declared(component)
+    chosen = [name for name, (_, f) in options.items() if f.default is MISSING and f.default_factory is MISSING]
+    if not chosen:
+        free = [name for name, (_, f) in options.items() if f.metadata.get("stackable") or not at.startswith("model")]
+        chosen = [name for name in free if other_value(*options[name]) is not None][:1]
+    return [f"{at}.{name}={other_value(*options[name])}" for name in chosen]
+
+
+def other_value(hint: Any, f: Any) -> Any:
+    """A value that is allowed and not the default, as the shell wants it; None where none comes to mind."""
+    hints = {hint, *get_args(hint)} if get_origin(hint) is not Literal else {hint}
+    if f.default is MISSING and f.default_factory is MISSING:
+        return 8 if int in hints else "..."
+    if hint in PROTOCOLS or f.default is MISSING:
+        return None
+    if get_origin(hint) is Literal:
+        return next(choice for choice in get_args(hint) if choice != f.default)
+    if hint is bool:
+        return str(not f.default).lower()
+    number = f.default
+    if not isinstance(number, int | float):
+        return 1 if int in hints else None
+    trials = [number * 2, number + 1] if isinstance(number, int) else [number / 2, number + 0.1]
+    rules = f.metadata.get("rules", {}).items()
+    return next((n for n in trials if n != number and all(RULES[rule][0](n, bound) for rule, bound in rules)), None)
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    for old in FOLDER.glob("*.md"):
+        old.unlink()
+    for file, text in pages().items():
+        (FOLDER / file).write_text(text)
