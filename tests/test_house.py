@@ -36,7 +36,7 @@ ROOMS = [
     ["checkpoints", "reaping", "recording", "stopping", "measuring", "testing"],
     ["heads"],
     ["network"],
-    ["scaling"],
+    ["scaling", "augmenting"],
     ["data", "arena"],
     ["discovery"],
     ["registry"],
