@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args, get_origin
 import numpy as np
 
 from framework import hooks
-from framework.config import COMPONENT_GROUPS
+from framework.config import COMPONENT_GROUPS, SEVERAL_GROUPS
 from framework.discovery import GROUP, registry_of
 from framework.judging import PROTOCOLS, RULES, declared
 from framework.registry import Entry
@@ -110,6 +110,9 @@ def example(kind: str, name: str, component: Any) -> str:
     if kind == "metric":
         options = "".join("," + told.removeprefix(".").replace("=", ":") for told in overrides(component, ""))
         return f"stackprop {REGRESSION if is_for_numbers(component) else ''}'metrics=[{{type:{name}{options}}}]'"
+    group = next((group for group, of in SEVERAL_GROUPS.items() if of == kind), None)
+    if group:
+        return " ".join(["stackprop", f"{group}={name}", *overrides(component, f"{group}.{name}")])
     if kind not in COMPONENT_GROUPS:
         return ""
     data = REGRESSION if is_for_numbers(component) else "dataset=xor " if "binary" in targets(component) else ""

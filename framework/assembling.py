@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from framework.augmenting import refuse_unfit
 from framework.components import Shape
 from framework.config import ConfigError, HeadSettings, Settings
 from framework.data import Data, Field
@@ -45,6 +46,7 @@ def assemble(settings: Settings, data: Data) -> Learner:
         raise ConfigError(str(error)) from error
     for name, head in heads.items():
         _refuse_wrong_width(name, head, shapes, data)
+    _refuse_augmentations(settings, data)
     learner = Learner(
         network=network,
         heads=heads,
@@ -168,6 +170,15 @@ def _refuse_wrong_width(name: str, head: Head, shapes: Mapping[str, Shape], data
             f"model.layers.{head.source}: it has {given} outputs, and head '{name}' needs {needed} for the target "
             f"'{head.target}' (units: auto on the last dense layer finds the number)"
         )
+
+
+def _refuse_augmentations(settings: Settings, data: Data) -> None:
+    name, about = next(iter(data.fields.items()))
+    held = data.splits["train"][name]
+    try:
+        refuse_unfit(settings.augmentations, name, about, held if about.kind != "real" else held[:2].astype(settings.dtype))
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 def _refuse_open_units(nodes: Mapping[str, Node]) -> None:

@@ -201,13 +201,16 @@ def in_words(error: BaseException) -> str:
     from omegaconf.errors import OmegaConfBaseException
 
     from framework.config import ConfigError
+    from framework.helping import choices
     from framework.registry import nearest
 
     if isinstance(error, ConfigError):
         return str(error)
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, name = str(error.missing_cfg_file).removesuffix(".yaml").rpartition("/")
-        return f"{group}: no '{name}'{nearest(name, error.options)}"
+        options = error.options or choices().get(group)  # Hydra names none where a list was chosen: probes=[dead,sad]
+        if options is not None:
+            return f"{group}: no '{name}'{nearest(name, options)}"
     cause = error.__cause__ or error
     if isinstance(cause, OmegaConfBaseException) and cause.full_key:
         parent = cause.parent_node

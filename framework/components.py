@@ -149,7 +149,10 @@ class Dataset(Protocol):
 
 
 class Augmentation(Protocol):
-    """x -> x for one replica, on the host, training split only."""
+    """x -> x for one replica, on the host, training split only: the first field of a batch, (N, C, H, W), (N, F), (T, N, F)
+    and so on, in the shape and dtype it came in, labels being none of its business. Pure: x stays as it is, and all chance
+    is drawn from `rng`. It may offer `axes`, the kinds of field it works on ("NCHW", "NF" ...; any if it does not say).
+    As it never meets a stack, a stackable option is read as the plain number it is."""
 
     def __call__(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray: ...
 

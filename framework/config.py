@@ -51,7 +51,7 @@ class Settings:
     optimizer: Optimizer
     schedule: Schedule
     regularizers: tuple[Regularizer, ...]
-    augmentations: tuple[Augmentation, ...]
+    augmentations: Mapping[str, Augmentation]
     probes: Mapping[str, Probe]
     trainer: TrainerOptions
     tracking: Tracking
@@ -91,7 +91,7 @@ def judge(tree: Mapping[str, Any], registry: Registry) -> Settings:
         "optimizer": j.component("optimizer", tree.get("optimizer"), "optimizer"),
         "schedule": j.component("schedule", tree.get("schedule") or "constant", "schedule"),
         "regularizers": _regularizers(j, tree.get("regularizer")),
-        "augmentations": tuple(_several(j, tree.get("augmentation"), "augmentation").values()),
+        "augmentations": _several(j, tree.get("augmentation"), "augmentation"),
         "probes": _several(j, tree.get("probes"), "probes"),
         "trainer": j.value(TrainerOptions, tree.get("trainer") or {}, "trainer"),
         "tracking": j.value(Tracking, tree.get("tracking") or {}, "tracking"),

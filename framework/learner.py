@@ -47,7 +47,7 @@ class Learner:
     schedule: Schedule
     options: TrainerOptions = field(default_factory=TrainerOptions)
     regularizers: tuple[Regularizer, ...] = ()
-    augmentations: tuple[Augmentation, ...] = ()
-    probes: Mapping[str, Probe] = field(default_factory=dict)
     measures: Mapping[str, Measure] = field(default_factory=dict)
     initial: Mapping[str, Params] = field(default_factory=dict)
+    augmentations: Mapping[str, Augmentation] = field(default_factory=dict)
+    probes: Mapping[str, Probe] = field(default_factory=dict)

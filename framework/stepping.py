@@ -10,6 +10,7 @@ import numpy as np
 
 from framework.arena import Arena
 from framework.arrays import Array
+from framework.augmenting import Augmenter
 from framework.blocks import Blocks, in_blocks
 from framework.components import Params, Regularizer
 from framework.context import Context
@@ -48,6 +49,8 @@ class Stack:
         self.members, self.keys = np.arange(len(keys)), tuple(keys)
         self._context: Context | None = None
         self.feeds = {split: Feed(data, split, xp, dtype) for split in ("train", "val") if split in data[0].splits}
+        chosen = [learner.augmentations for learner in learners]
+        self.augmenter = Augmenter(self.feeds["train"], data, chosen) if any(chosen) else None
         self._hold(xp.asarray(self.arena.fill(replicas, dtype)))
         self.state = self.learner.optimizer.init(self.trained)
 
@@ -71,6 +74,13 @@ class Stack:
             self._context = Context(self.xp, (len(self.keys),), self.keys)
         return self._context.but(step=step, **more)
 
+    def batch(self, rows: Rows, step: int, part: int = 0) -> dict[str, Array]:
+        """A batch of the training split, augmented where the learners say so."""
+        batch = self.feeds["train"].batch(rows)
+        if self.augmenter is not None:
+            batch[self.augmenter.field] = self.xp.asarray(self.augmenter.batch(rows, self.keys, step, part))
+        return batch
+
     def take(self, keep: np.ndarray) -> None:
         """Drop the replicas that have stopped; keep: (R,) of booleans."""
         on_device = self.xp.asarray(keep)
@@ -81,6 +91,8 @@ class Stack:
         self.members, self.keys = self.members[keep], tuple(k for k, kept in zip(self.keys, keep, strict=True) if kept)
         for feed in self.feeds.values():
             feed.take(on_device)
+        if self.augmenter is not None:
+            self.augmenter.take(keep)
 
 
 def train_step(s: Stack, rows: Rows, step: int, total: int, tally: Tally, row: Array) -> None:
@@ -121,7 +133,7 @@ def gradient(
     summed = s.xp.zeros_like(s.g) if len(parts) > 1 else None
     whole = {} if summed is None else feed.batch(rows)
     for i, (part, share) in enumerate(parts):
-        ctx = ctx.but(part=i, batch=feed.batch(part))
+        ctx = ctx.but(part=i, batch=s.batch(part, ctx.step, i))
         values, caches = net.forward(p, ctx)
         of_whole = None if summed is None else shares(heads, ctx.batch, whole, share, ctx)
         value, dvalues = total_loss(heads, values, ctx, of_whole)

@@ -38,7 +38,7 @@ ROOMS = [
     ["checkpoints", "reaping", "recording", "stopping", "measuring", "testing"],
     ["heads", "blocks"],
     ["network"],
-    ["scaling"],
+    ["scaling", "augmenting"],
     ["data", "arena"],
     ["discovery"],
     ["registry"],

@@ -10,6 +10,8 @@ from framework import Data, Field, T, option
 from framework.testing import TABLES, conformance, examples
 from framework.testing.subjects import of_loss
 from framework_activations.tanh import Tanh
+from framework_augmentations.noise import Noise
+from framework_augmentations.translate import Translate
 from framework_datasets.sine import Sine
 from framework_initializers.he_normal import HeNormal
 from framework_layers.dense import Dense
@@ -160,6 +162,9 @@ wrong("N - 1 of one example", "activation", "one_example", Tanh(),
       forward=lambda self, x, ctx: (np.tanh(x) * (x.shape[-2] - 1.0) / np.float64(x.shape[-2] - 1), np.tanh(x)))
 wrong("host arrays on a device", "activation", "device", Tanh(),
       forward=lambda self, x, ctx: Tanh.forward(self, x + np.zeros(x.shape), ctx))
+wrong("the mean of the batch", "activation", "per_example", Tanh(),
+      forward=lambda self, x, ctx: (x - x.mean(-2, keepdims=True), x),
+      backward=lambda self, x, dy, ctx: dy - dy.mean(-2, keepdims=True))
 wrong("no docstring", "activation", "declaration", Tanh(), __doc__=None)
 
 wrong("axis 0 used", "layer", "stack_law", Centre(),
@@ -253,6 +258,20 @@ wrong("labels out of range", "dataset", "data", Sine(), load=lambda self, rng: D
       {"train": {"x": np.zeros((3, 1)), "y": np.arange(3)}}, {"x": Field("NF"), "y": Field("N", "label", 2)}))
 wrong("noise of another size", "dataset", "data", Sine(), load=lambda self, rng: Data(
       **{**vars(Sine.load(self, rng)), "sigma": 2 * self.sigma}))
+wrong("padded by the move", "augmentation", "shape", Translate(),
+      __call__=lambda self, x, rng: np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1))))
+wrong("noise in another dtype", "augmentation", "shape", Noise(),
+      __call__=lambda self, x, rng: x + self.sigma * rng.standard_normal(x.shape))
+wrong("a generator of its own", "augmentation", "seeded", Noise(),
+      __call__=lambda self, x, rng: Noise.__call__(self, x, np.random.default_rng()))
+wrong("other draws in each dtype", "augmentation", "seeded", Noise(),
+      __call__=lambda self, x, rng: x + x.dtype.type(self.sigma) * rng.standard_normal(x.shape, x.dtype))
+wrong("the batch moved in place", "augmentation", "pure", Translate(),
+      __call__=lambda self, x, rng: put(x, Translate.__call__(self, x, rng)) or x)
+wrong("the batch's mean taken off", "augmentation", "independent", Translate(),
+      __call__=lambda self, x, rng: x - x.mean(0))
+wrong("a batch read as one piece", "augmentation", "strides", Translate(), __call__=lambda self, x, rng: (
+      Translate.__call__(self, np.lib.stride_tricks.as_strided(x, x.shape, x.copy().strides), rng)))
 wrong("not additive", "metric", "counts", Accuracy(), count=lambda self, y, t, ctx, mask=None: (
       Accuracy.count(self, y, t, ctx, mask) / Accuracy.count(self, y, t, ctx, mask)[..., 1:]))
 wrong("one value for all", "metric", "stack_law", Accuracy(),

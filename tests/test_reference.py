@@ -85,7 +85,7 @@ def test_signs_of_markdown_are_kept_as_they_stand():
 @EVERY
 def test_the_example_of_a_component_gives_options_that_it_takes(kind, name, component):
     line = example(kind, name, component)
-    given = dict(re.findall(rf"(?:{kind}|model\.layers\.new)\.(\w+)=(\S+)", line))
+    given = dict(re.findall(rf"(?:{kind}|{kind}s\.{name}|{kind}\.{name}|model\.layers\.new)\.(\w+)=(\S+)", line))
     judge = Judge(discover(), {})
     judge.component(kind, {"type": name, **{option: read(word) for option, word in given.items()}}, kind)
     assert not judge.errors

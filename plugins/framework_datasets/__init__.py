@@ -5,6 +5,7 @@ from framework.hooks import Register
 from framework_datasets.csv import Csv
 from framework_datasets.digits import Digits
 from framework_datasets.npz import Npz
+from framework_datasets.shifted_digits import ShiftedDigits
 from framework_datasets.sine import Sine
 from framework_datasets.spirals import Spirals
 from framework_datasets.xor import Xor
@@ -15,6 +16,7 @@ def register_datasets(register: Register) -> None:
     register("csv", Csv)
     register("digits", Digits)
     register("npz", Npz)
+    register("shifted_digits", ShiftedDigits)
     register("sine", Sine)
     register("spirals", Spirals)
     register("xor", Xor)

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from framework import option
+
+
+@dataclass(frozen=True)
+class VerticalFlip:
+    """y[n, c, i, j] = x[n, c, H - 1 - i, j] with the given probability, else x: top and bottom change places.
+
+    Shapes: x, y (N, C, H, W); every example is drawn for itself. Twice is the identity. Only where what
+    stands on its head keeps its label: in pictures from above or from a microscope; a 6 does not.
+
+    Default: flipped as often as not, as if the mirror images were in the training set too (Krizhevsky et al. 2012).
+    """
+
+    axes: ClassVar[tuple[str, ...]] = ("NCHW",)
+    probability: float = option(0.5, least=0, most=1, stackable=True, help="chance that an example is flipped")
+
+    def __call__(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        flipped = rng.random(x.shape[0]) < self.probability
+        return np.where(flipped[:, None, None, None], x[..., ::-1, :], x)
