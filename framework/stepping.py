@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from framework.data import Data, Feed
 from framework.heads import shares, total_loss
 from framework.learner import Learner
 from framework.measuring import Tally
+from framework.network import Values
+from framework.probing import Seen
 from framework.stacking import placed, stack, take
 from framework.streams import Key
 
@@ -61,19 +63,35 @@ class Stack:
             feed.take(on_device)
 
 
-def train_step(s: Stack, rows: Rows, step: int, total: int, tally: Tally, row: Array) -> None:
-    """One update of every replica; `row` (R, columns) receives loss, penalty and norms, before clipping."""
+class Pass(NamedTuple):
+    """A forward and backward pass: the loss (R,); outputs, caches, gradients of outputs and the context of its last part."""
+
+    loss: Array
+    values: Values
+    caches: Mapping[str, Any]
+    dvalues: Values
+    ctx: Context
+
+
+def train_step(s: Stack, rows: Rows, step: int, total: int, tally: Tally, row: Array, watched: bool = False) -> Seen | None:
+    """One update of every replica; `row` (R, columns) receives loss, penalty and norms, before clipping.
+
+    Returns:
+        What probes may see of it, if it is watched.
+    """
     learner, ctx = s.learner, s.context(step)
     optimizer, p = learner.optimizer, s.p
+    before = look = s.w.copy() if watched else s.w
     if hasattr(optimizer, "lookahead"):
-        ahead = s.w.copy()
-        ahead[..., : s.arena.P] = optimizer.lookahead(s.trained, s.state, ctx)
-        p = s.arena.views(ahead)
+        look = s.w.copy()
+        look[..., : s.arena.P] = optimizer.lookahead(s.trained, s.state, ctx)
+        p = s.arena.views(look)
 
-    loss, caches, ctx = gradient(s, p, rows, ctx, tally)
+    done = gradient(s, p, rows, ctx, tally)
+    ctx = done.ctx
     penalty = add_penalties(learner.regularizers, p, s.dp, ctx)
     norms = s.arena.norms(s.g, s.xp)
-    row[:, 0] = loss
+    row[:, 0] = done.loss
     if learner.regularizers:
         row[:, 1] = 0 if penalty is None else penalty
     row[:, -norms.shape[-1] :] = norms
@@ -82,17 +100,19 @@ def train_step(s: Stack, rows: Rows, step: int, total: int, tally: Tally, row: A
 
     lr = ctx.per(optimizer.lr, s.g) * learner.schedule(step, total)
     optimizer.update(s.trained, s.g, s.state, lr, ctx)
-    learner.network.after(s.p, caches, ctx)
+    learner.network.after(s.p, done.caches, ctx)
     for regularizer in learner.regularizers:
         if hasattr(regularizer, "after"):
             for W, _ in penalised(regularizer, s.p, s.dp):
                 regularizer.after(W, lr, ctx)
+    if not watched:
+        return None
+    w = before[..., : s.arena.P]
+    return Seen(learner.network, look, s.dp, done.values, done.caches, done.dvalues, done.ctx, s.arena, w, s.trained)
 
 
-def gradient(
-    s: Stack, p: Mapping[str, Params], rows: Rows, ctx: Context, tally: Tally
-) -> tuple[Array, dict[str, Any], Context]:
-    """The loss (R,) at the tensors p, with its gradient in s.g; and the caches and the context of the last part."""
+def gradient(s: Stack, p: Mapping[str, Params], rows: Rows, ctx: Context, tally: Tally) -> Pass:
+    """The loss (R,) at the tensors p, with its gradient in s.g, and the last part's pass."""
     net, heads, feed = s.learner.network, s.learner.heads, s.feeds["train"]
     parts = [(rows, 1.0)] if s.learner.options.accumulate == 1 else list(cut(rows, s.learner.options.batch_size, feed.n))
     loss: Any = 0.0
@@ -103,7 +123,7 @@ def gradient(
         values, caches = net.forward(p, ctx)
         of_whole = None if summed is None else shares(heads, ctx.batch, whole, share, ctx)
         value, dvalues = total_loss(heads, values, ctx, of_whole)
-        net.backward(p, caches, dvalues, s.dp, ctx)
+        dvalues = net.backward(p, caches, dvalues, s.dp, ctx)
         loss = value if i == 0 else loss + value
         if tally.measures:
             tally.add(heads, values, ctx)
@@ -111,7 +131,7 @@ def gradient(
             summed += s.g
     if summed is not None:
         s.g[...] = summed
-    return loss, caches, ctx
+    return Pass(loss, values, caches, dvalues, ctx)
 
 
 def cut(rows: Rows, batch_size: int | str, n: int) -> Iterator[tuple[Rows, float]]:

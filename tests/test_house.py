@@ -34,7 +34,7 @@ ROOMS = [
     ["model"],
     ["learner"],
     ["checkpoints", "reaping", "recording", "stopping", "measuring", "testing"],
-    ["heads"],
+    ["heads", "probing"],
     ["network"],
     ["scaling"],
     ["data", "arena"],
