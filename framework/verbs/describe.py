@@ -44,6 +44,8 @@ def in_words(hint: Any) -> str:
     if hint in names:
         return names[hint]
     arguments = [a for a in get_args(hint) if a is not Any]
+    if get_origin(hint) is tuple and arguments[-1] is Ellipsis:
+        return f"list of {in_words(arguments[0])}s"
     if get_origin(hint) is not None and not isinstance(hint, type) and all(isinstance(a, str | int) for a in arguments):
         return ", ".join(map(str, arguments))
     return " or ".join(map(in_words, arguments)) if arguments else getattr(hint, "__name__", str(hint))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from framework import Array, Context
 
@@ -11,6 +12,8 @@ class Sigmoid:
 
     Shapes: x, y, dy, dx (..., any core axes). Computed without overflow, to full relative precision in both tails.
     """
+
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, Array]:
         xp = ctx.xp

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from framework import Array, Context
 
@@ -11,6 +12,8 @@ class Tanh:
 
     Shapes: x, y, dy, dx (..., any core axes).
     """
+
+    bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, Array]:
         y = ctx.xp.tanh(x)
