@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from framework.components import Shape
-from framework.testing import layers, losses, optimizers
+from framework.testing import layers, losses, optimizers, probes
 from framework.testing.differentiable import GENERAL
 from framework.testing.plain import PLAIN
 from framework.testing.purity import check_declaration
@@ -35,6 +35,7 @@ TABLES: Mapping[str, tuple[Checks, Checks]] = {
     "loss": ({**GENERAL, **losses.LOSS}, losses.LOSS_OFFERED),
     "regularizer": ({**GENERAL, **losses.REGULARIZER}, losses.REGULARIZER_OFFERED),
     "optimizer": (optimizers.OPTIMIZER, optimizers.OPTIMIZER_OFFERED),
+    "probe": (probes.PROBE, {}),
     **{kind: (checks, {}) for kind, checks in PLAIN.items()},
 }
 KINDS = tuple(TABLES)  # of component that the kit knows
