@@ -17,7 +17,7 @@ from rich.table import Table
 
 from benchmarks.harness import pins, race, summary
 
-WORKLOADS = ("mlp_step", "cnn_step", "digits_cnn_step", "recording")
+WORKLOADS = ("mlp_step", "cnn_step", "digits_cnn_step", "recording", "probes")
 
 
 def main() -> None:

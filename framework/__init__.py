@@ -10,6 +10,7 @@ from framework.discovery import discover, registered
 from framework.heads import Head
 from framework.hooks import hookimpl
 from framework.network import Network, Node
+from framework.probing import Seen
 from framework.registry import nearest
 from framework.stacking import stack, take
 from framework.streams import generator
@@ -39,6 +40,7 @@ __all__ = [
     "Node",
     "Params",
     "Schedule",
+    "Seen",
     "Shape",
     "T",
     "array_module",

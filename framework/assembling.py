@@ -15,6 +15,7 @@ from framework.heads import Head
 from framework.learner import Learner
 from framework.measuring import Measure
 from framework.network import Network, Node
+from framework.probing import refuse_unknown_nodes
 from framework.registry import nearest
 from framework.running import refuse_unmeasured
 
@@ -42,6 +43,7 @@ def assemble(settings: Settings, data: Data) -> Learner:
         network = Network(nodes, data.shapes())
         tensors, shapes = network.init(settings.seed)
         network.arena(tensors)
+        refuse_unknown_nodes(settings.probes, network)
     except ValueError as error:
         raise ConfigError(str(error)) from error
     for name, head in heads.items():

@@ -32,7 +32,7 @@ class Blocks:
         network: the whole.
         front: names of the nodes at its front.
         shapes: node -> output shape.
-        read: nodes whose outputs are read by others than nodes (heads).
+        read: nodes whose outputs are read by others than nodes (heads, probes).
         threads: how many blocks run at once.
     """
 
@@ -73,24 +73,32 @@ class Blocks:
         dvalues: Mapping[str, Array],
         g: Mapping[str, Params],
         ctx: Context,
-    ) -> None:
-        """Write the gradient of every trained tensor into `g`; the blocks' are added up in their order."""
+    ) -> Values:
+        """Write the gradient of every trained tensor into `g`, the blocks' added up in their order; return the gradients of
+        the values that `forward` gave."""
         of_front = {node: g[node] for node in self.front.nodes if node in g}
         if self.rest:
             of_rest = {node: g[node] for node in g if node not in of_front}
             dvalues = self.rest.backward(p, caches, dvalues, of_rest, ctx, self.handed)
-        dvalues = {name: dy for name, dy in dvalues.items() if name in self.front.nodes}
+        known = {name: dy for name, dy in dvalues.items() if name in self.front.nodes}
 
-        def block(rows: slice, own: Mapping[str, Any], here: Context) -> dict[str, Params]:
+        def block(rows: slice, own: Mapping[str, Any], here: Context) -> tuple[dict[str, Params], Values]:
             into = {node: {t: np.empty_like(dW) for t, dW in tensors.items()} for node, tensors in of_front.items()}
-            self.front.backward(p, own, {name: _rows(dy, rows, ctx) for name, dy in dvalues.items()}, into, here)
-            return into
+            found = self.front.backward(p, own, {name: _rows(dy, rows, ctx) for name, dy in known.items()}, into, here)
+            return into, {name: found[name] for name in self.outputs if name in found}
 
         blocks = [(rows, *part) for rows, part in zip(self._blocks(ctx), caches[PARTS], strict=True)]
-        for i, part in enumerate(self._each(lambda args: block(*args), blocks)):
+        parts = self._each(lambda args: block(*args), blocks)
+        for i, (part, _) in enumerate(parts):
             for node, tensors in of_front.items():
                 for t, dW in tensors.items():
                     np.add(dW, part[node][t], out=dW) if i else np.copyto(dW, part[node][t])
+        front = {
+            n: np.concatenate([found[n] for _, found in parts], len(ctx.replicas))
+            for n in parts[0][1]
+            if n not in self.handed
+        }
+        return {**dvalues, **front}
 
     def _blocks(self, ctx: Context) -> list[slice]:
         n = ctx.batch[next(iter(self.fields))].shape[len(ctx.replicas)]
@@ -113,7 +121,7 @@ def in_blocks(network: Network, shapes: Mapping[str, Shape], read: Collection[st
 
     Args:
         shapes: node -> output shape.
-        read: nodes whose outputs are read by others than nodes (heads).
+        read: nodes whose outputs are read by others than nodes (heads, probes).
         threads: how many blocks run at once; None: as many as BLAS has.
     """
     names = front(network, shapes)

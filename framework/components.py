@@ -25,6 +25,7 @@ from framework.context import Context
 
 if TYPE_CHECKING:
     from framework.data import Data
+    from framework.probing import Seen
 
 Params = dict[str, Array]
 Shape = tuple[Any, ...]
@@ -89,8 +90,8 @@ class Layer(Protocol):
 
 @runtime_checkable
 class Activation(Protocol):
-    """An elementwise function inside an `activation` node or a cell. It may say `per_example = True`, as a layer may, and
-    `outputs = "probability"` where it gives probabilities."""
+    """An elementwise function inside an `activation` node or a cell. It may say `per_example = True`, as a layer may,
+    `outputs = "probability"` where it gives probabilities, and `bounds`, the two values it saturates at."""
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, Any]: ...
     def backward(self, cache: Any, dy: Array, ctx: Context) -> Array: ...
@@ -172,9 +173,10 @@ class Metric(Protocol):
 
 
 class Probe(Protocol):
-    """Looks at one training step and returns {metric: (...) or (..., L)}."""
+    """Looks at one training step and returns {metric: (...) or (..., L)}; an axis L becomes the step, and is not for what
+    is measured along training. An option `nodes` holds names of nodes, which are checked before a run begins."""
 
-    def __call__(self, seen: Any) -> Mapping[str, Array]: ...
+    def __call__(self, seen: Seen) -> Mapping[str, Array]: ...
 
 
 class Study(Protocol):

@@ -19,7 +19,7 @@ Auto = Literal["auto"]
 
 # Groups whose options are served from the registry.
 COMPONENT_GROUPS = ("dataset", "loss", "activation", "initializer", "optimizer", "regularizer", "schedule")
-# Groups that hold several components, each under its name: probes=[dead,saturated] probes.dead.every=10. Group -> kind.
+# Groups that hold several components, each under its name: probes=[dead,saturated] probes.dead.nodes=[act]. Group -> kind.
 SEVERAL_GROUPS = {"augmentation": "augmentation", "probes": "probe"}
 INHERITED = ("activation", "initializer", "loss")  # groups that components without a word of their own take over
 KEYS = (*COMPONENT_GROUPS, *SEVERAL_GROUPS, "model", "heads", "metrics", "trainer", "tracking", "figure")

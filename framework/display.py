@@ -42,6 +42,9 @@ class Display:
             if self.bar:
                 self.bar.update(self.task, completed=first + len(rows) - 1)
 
+    def probed(self, member: int, steps: np.ndarray, columns: Sequence[str], rows: np.ndarray) -> None:
+        """There is no room for what probes measure."""
+
     def measured(self, member: int, step: int, values: Mapping[str, float]) -> None:
         """Show the newest values."""
         if member != 0 or self.brief or any(name.startswith("test/") for name in values):

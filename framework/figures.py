@@ -1,4 +1,5 @@
-"""The figures of a run, drawn from its `metrics.jsonl`: loss and metrics, and the gradient norm of every layer."""
+"""The figures of a run, drawn from its `metrics.jsonl`: loss and metrics, the gradient norm of every layer, and what probes
+measured of activations."""
 
 from __future__ import annotations
 
@@ -13,10 +14,13 @@ from framework.recording import read_lines
 # Okabe and Ito's colours, which colour-blind readers tell apart too.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 POINTS = 400  # a line is drawn through the means of at most so many groups of steps
+ACTIVATIONS = {"dead": "dead units", "saturated": "saturated values", "std": "standard deviation"}
+DEPTH = 3  # from so many nodes on, activations are drawn by depth
 
 
 def draw(folder: Path) -> list[Path]:
-    """Write `loss.png` and `gradient_norms.png` into `figures/`; return their paths."""
+    """Write `loss.png`, `gradient_norms.png` and, where probes looked, `activations.png` into `figures/`; return their
+    paths."""
     found = series(read_lines(folder / "metrics.jsonl"))
     to = folder / "figures"
     to.mkdir(exist_ok=True)
@@ -25,11 +29,21 @@ def draw(folder: Path) -> list[Path]:
     written = [_lines(to / "loss.png", losses, "loss")]
     if norms:
         written.append(_lines(to / "gradient_norms.png", norms, "gradient norm"))
+    probed = activations(found)
+    if probed:
+        written.append(_panels(to / "activations.png", probed))
     return written
 
 
+def activations(found: Series) -> dict[str, Series]:
+    """dead, saturated, std -> node -> series, of `activation/<node>/<what>`, nodes in order."""
+    split = {name: name.removeprefix("activation/").rpartition("/") for name in found if name.startswith("activation/")}
+    panels = {what: {node: found[name] for name, (node, _, w) in split.items() if w == what} for what in ACTIVATIONS}
+    return {what: nodes for what, nodes in panels.items() if nodes}
+
+
 def _lines(path: Path, found: Series, title: str) -> Path:
-    fig, ax = _axes()
+    fig, (ax,) = _axes()
     for colour, (name, a) in zip(COLOURS * 9, found.items(), strict=False):
         thinned = grouped(a)
         ax.plot(thinned[:, 0], thinned[:, 1], color=colour, lw=1.5, label=name)
@@ -42,11 +56,46 @@ def _lines(path: Path, found: Series, title: str) -> Path:
     return path
 
 
-def _axes() -> tuple[Any, Any]:
+def _panels(path: Path, panels: dict[str, Series]) -> Path:
+    """A panel for each of dead, saturated, std: by depth at the first and the last look, or along training for few nodes."""
+    fig, axes = _axes(len(panels))
+    for ax, (what, nodes) in zip(axes, panels.items(), strict=True):
+        if len(nodes) >= DEPTH:
+            _by_depth(ax, nodes)
+        else:
+            for colour, (node, a) in zip(COLOURS, nodes.items(), strict=False):
+                thinned = grouped(a)
+                ax.plot(thinned[:, 0], thinned[:, 1], color=colour, lw=1.5, label=node)
+            ax.set_xlabel("training step")
+        values = np.concatenate([a[:, 1] for a in nodes.values()])
+        values = values[np.isfinite(values) & (values > 0)]
+        if what != "std":
+            ax.set_ylim(-0.03, 1.03)
+        elif len(values) and values.max() > 20 * values.min():
+            ax.set_yscale("log")
+        else:
+            ax.set_ylim(bottom=0)
+        ax.set_title(ACTIVATIONS[what])
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.legend(frameon=False, fontsize=8)
+    fig.savefig(path, dpi=120)
+    return path
+
+
+def _by_depth(ax: Any, nodes: Series) -> None:
+    for colour, at in zip(COLOURS, (0, -1), strict=False):
+        steps = {int(a[at, 0]) for a in nodes.values()}
+        label = f"step {min(steps)}"
+        ax.plot(range(len(nodes)), [a[at, 1] for a in nodes.values()], "o-", color=colour, lw=1.5, ms=4, label=label)
+    every = -(-len(nodes) // 12)  # names of more nodes would overlap
+    ax.set_xticks(range(0, len(nodes), every), list(nodes)[::every], rotation=45, fontsize=8)
+
+
+def _axes(panels: int = 1) -> tuple[Any, Any]:
     from matplotlib.figure import Figure  # without pyplot: no window system is touched, nothing is kept
 
-    fig = Figure(figsize=(6, 3.6), layout="constrained")
-    return fig, fig.subplots()
+    fig = Figure(figsize=(6 if panels == 1 else 3.6 * panels, 3.6), layout="constrained")
+    return fig, fig.subplots(1, panels, squeeze=False)[0]
 
 
 def grouped(a: np.ndarray) -> np.ndarray:

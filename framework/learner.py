@@ -29,6 +29,7 @@ class TrainerOptions:
     validate_every: int = option(1, least=1, help="epochs from one validation to the next")
     train_metrics: bool = option(True, help="measure metrics on the training batches too")
     read_every: int = option(100, least=1, help="steps from one reading of losses and norms off the device to the next")
+    probe_every: int = option(10, least=1, help="steps from one look of the probes to the next; the first and last always")
     on_divergence: Literal["fail", "record"] = option("fail", help="whether numbers that are not finite make a run fail")
     checkpoint_every: int | None = option(None, least=1, help="steps from one checkpoint to the next; null: none")
     early_stopping: EarlyStopping = option(EarlyStopping)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from framework.arena import Arena, TensorName
 from framework.arrays import Array
-from framework.components import Layer, Params, Shape
+from framework.components import Activation, Layer, Params, Shape
 from framework.context import Context
 from framework.streams import Key, generator
 
@@ -170,6 +170,11 @@ class Network:
                     p[owner][t][...] = value
             if hasattr(node.layer, "project") and not node.frozen:
                 node.layer.project(p[owner], ctx.at(name))
+
+    @functools.cached_property
+    def activations(self) -> tuple[str, ...]:
+        """The nodes that apply an activation: those whose layer holds one as its `function`."""
+        return tuple(n for n, node in self.nodes.items() if isinstance(getattr(node.layer, "function", None), Activation))
 
     @functools.cached_property
     def _with_after(self) -> list[tuple[str, Node]]:

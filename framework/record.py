@@ -73,7 +73,8 @@ class Record:
         self.tracked = self._tracked() if settings.tracking.type == "mlflow" else None
         self.state["mlflow_run_id"] = self.tracked.run_id if self.tracked else None
         write_json(place.folder / "run.json", self.state)
-        self.recorder = Recorder(place.folder, steps, validations, self.tracked, settings.tracking.max_points, upto)
+        counts, points = (steps, validations), settings.tracking.max_points
+        self.recorder = Recorder(place.folder, *counts, self.tracked, points, upto, settings.trainer.probe_every)
 
     def _state(self, resume: bool) -> dict[str, Any]:
         """What `run.json` says."""

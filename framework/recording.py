@@ -13,7 +13,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -21,9 +21,11 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from framework.components import option
+from framework.probing import MEASURED
 
 FLUSH_BYTES = 1 << 16
 LAYERS_SHOWN = 20  # norms of more layers go into the run folder only: a thousand metric names freeze a tracking UI
+PROBED_SHOWN = 120  # and so do more names of probes
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class Recorder:
         steps, validations: how many there will be at most.
         sink: who gets thinned series, if anybody.
         max_points: per series, for the sink.
+        probe_every: steps from one look of the probes to the next.
         upto: when a run is taken up again, how many bytes of its `metrics.jsonl` stand; later lines are cut off, and the
             sink is fed what it misses of the others.
     """
@@ -80,12 +83,15 @@ class Recorder:
         sink: Sink | None = None,
         max_points: int = 200,
         upto: int | None = None,
+        probe_every: int = 1,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.path, self.sink = folder / "metrics.jsonl", sink
         self.per_step = Thinned(steps, max_points)
         self.measures: dict[str, Thinned] = {}
         self.validations, self.max_points = validations, max_points
+        self.looks = steps // probe_every + 2  # the first step and the last are always among them
+        self.probed_names = 0
         self.columns: tuple[str, ...] = ()
         self.pending, self.complained = bytearray(), False
         self.file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -96,8 +102,16 @@ class Recorder:
     def steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
         """Append a line per training step."""
         if len(rows):
-            self._write(lines(first, columns, rows))
+            self._write(lines(range(first, first + len(rows)), columns, rows))
             self._feed_steps(first, columns, rows)
+
+    def probed(self, member: int, steps: np.ndarray, columns: Sequence[str], rows: np.ndarray) -> None:
+        """Append a line per step that probes looked at."""
+        self._write(lines(steps, columns, rows))
+        if self.sink is not None:
+            digits = _digits(rows)
+            for step, row in zip(steps.tolist(), rows.tolist(), strict=True):
+                self._feed_measured(step, {c: float(digits % v) for c, v in zip(columns, row, strict=True)})
 
     def measured(self, member: int, step: int, values: Mapping[str, float]) -> None:
         """Append a line of measured values."""
@@ -142,10 +156,20 @@ class Recorder:
             return
         now, points = _now(), []
         for name, value in values.items():
-            thinned = self.measures.setdefault(name, Thinned(self.validations, self.max_points))
-            if thinned.add(step, value):
+            thinned = self.measures.get(name) or self._begun(name)
+            if thinned is not None and thinned.add(step, value):
                 points.append((name, value, step, now))
         self.sink.points(points)
+
+    def _begun(self, name: str) -> Thinned | None:
+        """A series that begins; None for one that the sink does not get."""
+        is_probed = not name.startswith(MEASURED)
+        if is_probed:
+            if self.probed_names == PROBED_SHOWN:
+                return None
+            self.probed_names += 1
+        self.measures[name] = Thinned(self.looks if is_probed else self.validations, self.max_points)
+        return self.measures[name]
 
     def _send_row(self, step: int, row: np.ndarray, now: int) -> None:
         assert self.sink is not None
@@ -190,18 +214,18 @@ class Recorder:
         os.close(self.file)
 
 
-def lines(first: int, columns: Sequence[str], rows: np.ndarray) -> str:
-    """Rows of consecutive steps as lines of JSON."""
+def lines(steps: Iterable[int], columns: Sequence[str], rows: np.ndarray) -> str:
+    """A row per step as lines of JSON."""
     digits = _digits(rows)
     numbers = rows.tolist()
     if not np.isfinite(rows).all():
         return "".join(
-            json.dumps({"step": first + i, **{c: _word(v) for c, v in zip(columns, row, strict=True)}}) + "\n"
-            for i, row in enumerate(numbers)
+            json.dumps({"step": int(step), **{c: _word(v) for c, v in zip(columns, row, strict=True)}}) + "\n"
+            for step, row in zip(steps, numbers, strict=True)
         )
     # One format for the whole block: a step costs two microseconds instead of ten.
-    template = '{"step": %d, ' + ", ".join(f'"{c}": {digits}' for c in columns) + "}\n"
-    flat = [x for i, row in enumerate(numbers) for x in (first + i, *row)]
+    template = '{"step": %d, ' + ", ".join(f"{json.dumps(c).replace('%', '%%')}: {digits}" for c in columns) + "}\n"
+    flat = [x for step, row in zip(steps, numbers, strict=True) for x in (step, *row)]
     return template * len(numbers) % tuple(flat)
 
 

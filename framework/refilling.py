@@ -74,7 +74,8 @@ def refill_run(folder: Path, runs: Path) -> None:
         tracked = begin_tracked(store, place, settings.tree)
     size = (folder / "metrics.jsonl").stat().st_size if (folder / "metrics.jsonl").exists() else 0
     counts = (state["steps"], state["validations"])
-    recorder = Recorder(folder, *counts, tracked, settings.tracking.max_points, upto=size)
+    every = settings.trainer.probe_every
+    recorder = Recorder(folder, *counts, tracked, settings.tracking.max_points, upto=size, probe_every=every)
     if is_finished(folder):  # one that died may be resumed, and its last point would not be the last
         recorder.ended()
     recorder.close()

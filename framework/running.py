@@ -16,6 +16,7 @@ from framework.components import Params
 from framework.data import EpochRows
 from framework.learner import Learner, TrainerOptions
 from framework.measuring import Tally, evaluate
+from framework.probing import Looks, Watch, refuse_unknown_nodes
 from framework.registry import nearest
 from framework.stepping import Rows, Stack, train_step
 from framework.stopping import Best
@@ -30,6 +31,10 @@ class Observer(Protocol):
 
     def steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
         """Numbers of consecutive training steps, counted from 1: rows (K, len(columns)), row 0 is step `first`."""
+
+    def probed(self, member: int, steps: np.ndarray, columns: Sequence[str], rows: np.ndarray) -> None:
+        """What probes measured at some of the training steps that `steps` has just told: rows (K, len(columns)) of the K
+        steps of those numbers. Called only where there are probes."""
 
     def measured(self, member: int, step: int, values: Mapping[str, float]) -> None:
         """Numbers measured after a step: val/loss, train/accuracy, test/loss ..."""
@@ -83,6 +88,8 @@ class Run:
         self.step = self.done = self.unread = 0
         self.epoch = 1
         self.tally = Tally({})
+        refuse_unknown_nodes(stack.learner.probes, stack.learner.network)
+        self.watch = Watch(stack.xp, self.options.probe_every if stack.learner.probes else 0, self.total)
         self.best = Best(self.options.early_stopping, stack.members.size, falls(stack.learner))
         self.best_w = stack.w.copy() if self.options.early_stopping.patience else None
         self.outcomes: dict[int, Outcome] = {}
@@ -99,8 +106,11 @@ class Run:
 
     def update(self, rows: Rows) -> None:
         """One training step; losses and norms stay on the device until the block is full."""
-        train_step(self.stack, rows, self.step, self.total, self.tally, self.block[self.unread])
+        s, watched = self.stack, self.watch.due(self.step + 1)
+        seen = train_step(s, rows, self.step, self.total, self.tally, self.block[self.unread], watched)
         self.step += 1
+        if seen is not None:
+            self.watch.look(self.step, s.learner.probes, seen)
         self.done += 1
         self.unread += 1
         due = self.save and self.options.checkpoint_every and self.step % self.options.checkpoint_every == 0
@@ -110,19 +120,30 @@ class Run:
             self.save(*self.snapshot())
 
     def read(self) -> None:
-        """Bring the block to the host, hand it on, and let go of replicas whose numbers are no longer finite."""
+        """Bring the block to the host, and what probes measured; hand them on, and let go of replicas whose numbers are no
+        longer finite."""
         if not self.unread:
             return
         rows = np.array(to_host(self.block[: self.unread]))  # a copy: the block is written again
         first, self.unread = self.step - self.unread + 1, 0
+        looks = self.watch.read()
         bad = ~np.isfinite(rows[:, :, 0] + rows[:, :, self.columns.index("grad_norm/total")])
         for r, member in enumerate(self.stack.members):
             upto = int(bad[:, r].argmax()) + 1 if bad[:, r].any() else len(rows)
             for observer in self.observers:
                 observer.steps(int(member), first, self.columns, rows[:upto, r])
+            if looks is not None:
+                self.probed(r, looks, first + upto - 1)
         if bad.any():
             steps = first + bad.argmax(0)
             self.leave(bad.any(0), "diverged", "the loss or the gradient is no longer finite", steps)
+
+    def probed(self, r: int, looks: Looks, last: int) -> None:
+        """Pass on what probes measured of a replica, up to the step `last`, its last with numbers."""
+        steps = looks.steps[looks.steps <= last]
+        if len(steps):
+            for observer in self.observers:
+                observer.probed(int(self.stack.members[r]), steps, looks.columns, looks.values[: len(steps), :, r])
 
     def validate(self) -> None:
         """Measure, keep the best, and let go of replicas that have run out of patience."""

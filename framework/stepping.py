@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,8 @@ from framework.data import Data, Feed
 from framework.heads import shares, total_loss
 from framework.learner import Learner
 from framework.measuring import Tally
-from framework.network import Network
+from framework.network import Network, Values
+from framework.probing import Seen
 from framework.stacking import placed, stack, take
 from framework.streams import Key
 
@@ -45,7 +46,7 @@ class Stack:
         self.threads, self.shapes = threads, drawn[0][1]
         self.arena: Arena = learners[0].network.arena(replicas[0])
         self.learner: Learner = placed(replace(stack(learners), initial={}), xp)  # they are in the arena now
-        self.network = self.passes_of(self.learner)
+        self._plan()
         self.members, self.keys = np.arange(len(keys)), tuple(keys)
         self._context: Context | None = None
         self.feeds = {split: Feed(data, split, xp, dtype) for split in ("train", "val") if split in data[0].splits}
@@ -54,13 +55,21 @@ class Stack:
         self._hold(xp.asarray(self.arena.fill(replicas, dtype)))
         self.state = self.learner.optimizer.init(self.trained)
 
-    def passes_of(self, learner: Learner) -> Network | Blocks:
-        """What runs the forward and backward passes of a stack: its network, on the CPU in blocks where it can be."""
+    def _plan(self) -> None:
+        self.network = self.passes_of(self.learner)
+        self.watched = self.passes_of(self.learner, watched=True) if self.learner.probes else self.network
+
+    def passes_of(self, learner: Learner, watched: bool = False) -> Network | Blocks:
+        """What runs the forward and backward passes of a stack: its network, on the CPU in blocks where it can be.
+
+        Args:
+            watched: every node's output is wanted.
+        """
         if self.xp is not np:
             return learner.network
         heads = [head.source for head in learner.heads.values()]
         read = {name for source in heads for name in ((source,) if isinstance(source, str) else source)}
-        return in_blocks(learner.network, self.shapes, read, self.threads)
+        return in_blocks(learner.network, self.shapes, set(learner.network.nodes) if watched else read, self.threads)
 
     def _hold(self, w: Array) -> None:
         self.w, self.p = w, self.arena.views(w)
@@ -87,7 +96,7 @@ class Stack:
         self._hold(self.w[on_device])
         self.state = take(self.state, on_device)
         self.learner = take(self.learner, on_device)
-        self.network = self.passes_of(self.learner)
+        self._plan()
         self.members, self.keys = self.members[keep], tuple(k for k, kept in zip(self.keys, keep, strict=True) if kept)
         for feed in self.feeds.values():
             feed.take(on_device)
@@ -95,19 +104,35 @@ class Stack:
             self.augmenter.take(keep)
 
 
-def train_step(s: Stack, rows: Rows, step: int, total: int, tally: Tally, row: Array) -> None:
-    """One update of every replica; `row` (R, columns) receives loss, penalty and norms, before clipping."""
+class Pass(NamedTuple):
+    """A forward and backward pass: the loss (R,); outputs, caches, gradients of outputs and the context of its last part."""
+
+    loss: Array
+    values: Values
+    caches: Mapping[str, Any]
+    dvalues: Values
+    ctx: Context
+
+
+def train_step(s: Stack, rows: Rows, step: int, total: int, tally: Tally, row: Array, watched: bool = False) -> Seen | None:
+    """One update of every replica; `row` (R, columns) receives loss, penalty and norms, before clipping.
+
+    Returns:
+        What probes may see of it, if it is watched.
+    """
     learner, ctx = s.learner, s.context(step)
     optimizer, p = learner.optimizer, s.p
+    before = look = s.w.copy() if watched else s.w
     if hasattr(optimizer, "lookahead"):
-        ahead = s.w.copy()
-        ahead[..., : s.arena.P] = optimizer.lookahead(s.trained, s.state, ctx)
-        p = s.arena.views(ahead)
+        look = s.w.copy()
+        look[..., : s.arena.P] = optimizer.lookahead(s.trained, s.state, ctx)
+        p = s.arena.views(look)
 
-    loss, caches, ctx = gradient(s, p, rows, ctx, tally)
+    done = gradient(s, p, rows, ctx, tally, watched)
+    ctx = done.ctx
     penalty = add_penalties(learner.regularizers, p, s.dp, ctx)
     norms = s.arena.norms(s.g, s.xp)
-    row[:, 0] = loss
+    row[:, 0] = done.loss
     if learner.regularizers:
         row[:, 1] = 0 if penalty is None else penalty
     row[:, -norms.shape[-1] :] = norms
@@ -116,18 +141,20 @@ def train_step(s: Stack, rows: Rows, step: int, total: int, tally: Tally, row: A
 
     lr = ctx.per(optimizer.lr, s.g) * learner.schedule(step, total)
     optimizer.update(s.trained, s.g, s.state, lr, ctx)
-    learner.network.after(s.p, caches, ctx)
+    learner.network.after(s.p, done.caches, ctx)
     for regularizer in learner.regularizers:
         if hasattr(regularizer, "after"):
             for W, _ in penalised(regularizer, s.p, s.dp):
                 regularizer.after(W, lr, ctx)
+    if not watched:
+        return None
+    w = before[..., : s.arena.P]
+    return Seen(learner.network, look, s.dp, done.values, done.caches, done.dvalues, done.ctx, s.arena, w, s.trained)
 
 
-def gradient(
-    s: Stack, p: Mapping[str, Params], rows: Rows, ctx: Context, tally: Tally
-) -> tuple[Array, dict[str, Any], Context]:
-    """The loss (R,) at the tensors p, with its gradient in s.g; and the caches and the context of the last part."""
-    net, heads, feed = s.network, s.learner.heads, s.feeds["train"]
+def gradient(s: Stack, p: Mapping[str, Params], rows: Rows, ctx: Context, tally: Tally, watched: bool = False) -> Pass:
+    """The loss (R,) at the tensors p, with its gradient in s.g, and the last part's pass."""
+    net, heads, feed = s.watched if watched else s.network, s.learner.heads, s.feeds["train"]
     parts = [(rows, 1.0)] if s.learner.options.accumulate == 1 else list(cut(rows, s.learner.options.batch_size, feed.n))
     loss: Any = 0.0
     summed = s.xp.zeros_like(s.g) if len(parts) > 1 else None
@@ -137,7 +164,7 @@ def gradient(
         values, caches = net.forward(p, ctx)
         of_whole = None if summed is None else shares(heads, ctx.batch, whole, share, ctx)
         value, dvalues = total_loss(heads, values, ctx, of_whole)
-        net.backward(p, caches, dvalues, s.dp, ctx)
+        dvalues = net.backward(p, caches, dvalues, s.dp, ctx)
         loss = value if i == 0 else loss + value
         if tally.measures:
             tally.add(heads, values, ctx)
@@ -145,7 +172,7 @@ def gradient(
             summed += s.g
     if summed is not None:
         s.g[...] = summed
-    return loss, caches, ctx
+    return Pass(loss, values, caches, dvalues, ctx)
 
 
 def cut(rows: Rows, batch_size: int | str, n: int) -> Iterator[tuple[Rows, float]]:

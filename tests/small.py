@@ -116,11 +116,15 @@ class Record:
         self.blocks: list[tuple[int, int, np.ndarray]] = []
         self.columns: tuple[str, ...] = ()
         self.values: list[tuple[int, int, dict[str, float]]] = []
+        self.looks: list[tuple[int, int, dict[str, float]]] = []
         self.outcomes: list[Any] = []
 
     def steps(self, member: int, first: int, columns: Any, rows: np.ndarray) -> None:
         self.columns = tuple(columns)
         self.blocks.append((member, first, rows.copy()))
+
+    def probed(self, member: int, steps: Any, columns: Any, rows: np.ndarray) -> None:
+        self.looks += [(member, int(n), dict(zip(columns, row, strict=True))) for n, row in zip(steps, rows, strict=True)]
 
     def measured(self, member: int, step: int, values: Any) -> None:
         self.values.append((member, step, dict(values)))
@@ -131,6 +135,10 @@ class Record:
     def rows(self, member: int) -> np.ndarray:
         """All rows of a member, in the order in which they came."""
         return np.concatenate([rows for m, _, rows in self.blocks if m == member])
+
+    def probe(self, member: int, name: str) -> dict[int, float]:
+        """step -> what a probe measured of a member."""
+        return {step: values[name] for m, step, values in self.looks if m == member and name in values}
 
     def column(self, member: int, name: str) -> np.ndarray:
         """One column of a member's rows."""

@@ -1,8 +1,10 @@
 """What a later process goes on from."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from test_device import DATA, learner
+from test_device import DATA, get, learner
 
 from framework import checkpoints
 from framework.checkpoints import CheckpointError
@@ -16,6 +18,9 @@ class Heard:
 
     def steps(self, member, first, columns, rows):
         self.lines += [(member, first + i, *row) for i, row in enumerate(rows.tolist())]
+
+    def probed(self, member, steps, columns, rows):
+        self.lines += [(member, step, *row) for step, row in zip(steps.tolist(), rows.tolist(), strict=True)]
 
     def measured(self, member, step, values):
         self.lines.append((member, step, *values.items()))
@@ -38,8 +43,11 @@ STACKS = {
     "one, adam": [learner("adam", checkpoint_every=1)],
     "three, nag": [learner("nag", lr, checkpoint_every=1) for lr in (0.01, 0.02, 0.03)],
     "accumulated": [learner("momentum", accumulate=2, batch_size=8, checkpoint_every=1)],
-    "some stop, one diverges": [
-        learner("sgd", lr, early_stopping=EarlyStopping(patience=1), epochs=12, checkpoint_every=1)
+    "some stop, one diverges, under probes": [
+        replace(
+            learner("sgd", lr, early_stopping=EarlyStopping(patience=1), epochs=12, checkpoint_every=1, probe_every=3),
+            probes={name: get("probe", name)() for name in ("dead", "update_ratio", "sensitivity")},
+        )
         for lr in (0.5, 1e30, 1e-4)
     ],
 }

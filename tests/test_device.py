@@ -75,7 +75,7 @@ MODELS = sorted(path.stem for path in (conf_dir() / "model").glob("*.yaml"))
 
 
 @pytest.mark.parametrize(
-    "choice", [*(f"model={model}" for model in MODELS), "dataset=sine", "dataset=spirals", "dataset=xor"]
+    "choice", [*(f"model={model}" for model in MODELS), "dataset=sine", "dataset=spirals", "dataset=xor", "probes=layers"]
 )
 def test_every_preset_trains_on_a_device(choice):
     experiment = prepare(compose([choice, "trainer.steps=3"]))

@@ -36,7 +36,7 @@ ROOMS = [
     ["learner"],
     ["comparison"],
     ["checkpoints", "reaping", "recording", "stopping", "measuring", "testing"],
-    ["heads", "blocks"],
+    ["heads", "blocks", "probing"],
     ["network"],
     ["scaling", "augmenting"],
     ["data", "arena"],

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from framework import Data, Field, T, option
+from framework import Data, Field, T, option, to_host
 from framework.testing import TABLES, conformance, examples
 from framework.testing.subjects import of_loss
 from framework_activations.tanh import Tanh
@@ -24,6 +24,11 @@ from framework_metrics.accuracy import Accuracy
 from framework_optimizers.momentum import Momentum
 from framework_optimizers.nag import Nag
 from framework_optimizers.sgd import Sgd
+from framework_probes.activation_spread import ActivationSpread
+from framework_probes.dead import Dead
+from framework_probes.saturated import Saturated
+from framework_probes.sensitivity import Sensitivity
+from framework_probes.update_ratio import UpdateRatio
 from framework_regularizers.l1 import L1
 from framework_regularizers.l2 import L2
 from framework_schedules.constant import Constant
@@ -89,6 +94,17 @@ class Summing:
 
     def project(self, p, ctx):
         p["w"][...] = p["w"].clip(-1, 1)
+
+
+@dataclass(frozen=True)
+class Above:
+    """How far values lie above a margin."""
+
+    margin: float = option(0.1, stackable=True)
+
+    def __call__(self, seen):
+        y = seen.values["act1"]
+        return {"above": (y - seen.ctx.per(self.margin, y)).mean((-2, -1))}
 
 
 def later(dy):
@@ -280,6 +296,28 @@ wrong("predictions rounded in place", "metric", "pure", Accuracy(),
       count=lambda self, y, t, ctx, mask=None: Accuracy.count(self, np.round(y, out=y), t, ctx, mask))
 wrong("counted on the host", "metric", "device", Accuracy(),
       count=lambda self, y, t, ctx, mask=None: Accuracy.count(self, np.clip(y, 0, 1), t, ctx, mask))
+
+wrong("one number for all replicas of a stack", "probe", "shapes", Dead(),
+      __call__=lambda self, seen: {name: a.mean() for name, a in Dead.__call__(self, seen).items()})
+wrong("a name that is taken", "probe", "shapes", Saturated(),
+      __call__=lambda self, seen: {f"train/{name}": a for name, a in Saturated.__call__(self, seen).items()})
+wrong("nothing measured", "probe", "shapes", Saturated(), __call__=lambda self, seen: {})
+wrong("compared with the other replicas", "probe", "stack_law", Sensitivity(),
+      __call__=lambda self, seen: {n: a - a.mean() for n, a in Sensitivity.__call__(self, seen).items()})
+wrong("threshold read without ctx.per", "probe", "stack_law", Above(),
+      __call__=lambda self, seen: {"above": (seen.values["act1"] - np.max(self.margin)).mean((-2, -1))})
+wrong("gradients turned in place", "probe", "pure", Sensitivity(),
+      _size=lambda self, delta, seen: Sensitivity._size(self, np.abs(delta, out=delta), seen))
+wrong("weights put back", "probe", "pure", UpdateRatio(),
+      __call__=lambda self, seen: (UpdateRatio.__call__(self, seen), put(seen.after, seen.w))[0])
+wrong("the look before remembered", "probe", "pure", Dead(),
+      __call__=lambda self, seen: self.__dict__.setdefault("first", Dead.__call__(self, seen)))
+wrong("a fraction in float64", "probe", "dtype", Dead(),
+      _fraction=lambda self, y, seen: 1 - (y != 0).any(-2).mean(-1))
+wrong("numbers brought to the host", "probe", "device", ActivationSpread(),
+      __call__=lambda self, seen: {n: to_host(a) for n, a in ActivationSpread.__call__(self, seen).items()})
+wrong("decided on the host", "probe", "device", UpdateRatio(),
+      __call__=lambda self, seen: UpdateRatio.__call__(self, seen) if (seen.after != seen.w).any() else {})
 # fmt: on
 
 

@@ -127,3 +127,17 @@ def test_without_tracking_there_is_the_folder_alone(tmp_path):
 
 def test_params_are_the_leaves_of_the_configuration():
     assert dict(flattened({"a": {"b": 1, "c": {}}, "d": [1, 2]})) == {"a.b": 1, "d": [1, 2]}
+
+
+def test_probes_are_recorded_at_their_own_steps_and_tracked_thinned(runs, store):
+    probes = "probes: [activation_spread, saturated, update_ratio], trainer: {steps: 60, batch_size: 16, probe_every: 2}"
+    trained(runs, "probed", QUICK.replace("trainer: {epochs: 3, batch_size: 16}", probes))
+    lines = read_lines(runs / "probed" / "metrics.jsonl")
+    series = [(line["step"], line["activation/act/std"]) for line in lines if "activation/act/std" in line]
+    assert [step for step, _ in series] == [1, *range(2, 61, 2)]
+    run = tracked(store, "probed")
+    points = [(m.step, m.value) for m in store.client.get_metric_history(run.info.run_id, "activation/act/std")]
+    assert len(points) <= 5
+    assert (points[0], points[-1]) == (series[0], series[-1])
+    assert set(points) <= set(series)
+    assert {"activation/act/saturated", "update_ratio/hidden", "update_ratio/out"} <= run.data.metrics.keys()

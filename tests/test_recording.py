@@ -24,7 +24,7 @@ class Sink:
 
 def test_every_step_is_a_line_of_json():
     rows = np.array([[0.5, 1.25], [0.25, 1e-20]])
-    found = [json.loads(line) for line in lines(7, COLUMNS, rows).splitlines()]
+    found = [json.loads(line) for line in lines([7, 8], COLUMNS, rows).splitlines()]
     assert found == [
         {"step": 7, "train/loss": 0.5, "grad_norm/total": 1.25},
         {"step": 8, "train/loss": 0.25, "grad_norm/total": 1e-20},
@@ -34,14 +34,14 @@ def test_every_step_is_a_line_of_json():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_numbers_survive_the_writing_exactly(dtype, tmp_path):
     rows = np.random.default_rng(0).standard_normal((50, 2)).astype(dtype)
-    (tmp_path / "m.jsonl").write_text(lines(1, COLUMNS, rows))
+    (tmp_path / "m.jsonl").write_text(lines(range(1, 51), COLUMNS, rows))
     again = np.array([[line[c] for c in COLUMNS] for line in read_lines(tmp_path / "m.jsonl")]).astype(dtype)
     assert np.array_equal(again, rows)
 
 
 def test_numbers_that_are_not_finite_are_words_that_standard_json_reads(tmp_path):
     rows = np.array([[np.nan, np.inf], [-np.inf, 1.0]])
-    text = lines(1, COLUMNS, rows)
+    text = lines([1, 2], COLUMNS, rows)
     assert json.loads(text.splitlines()[0]) == {"step": 1, "train/loss": "NaN", "grad_norm/total": "Infinity"}
     (tmp_path / "m.jsonl").write_text(text)
     assert read_lines(tmp_path / "m.jsonl")[1]["train/loss"] == -np.inf
@@ -127,7 +127,7 @@ def test_a_full_disk_loses_no_line_and_is_told_once(tmp_path, monkeypatch, capsy
 def test_norms_of_very_many_layers_become_a_table(tmp_path):
     for layers, expected in ((20, None), (21, 501)):
         columns = ("train/loss", "grad_norm/total", *(f"grad_norm/{i}" for i in range(layers)))
-        (tmp_path / "metrics.jsonl").write_text(lines(1, columns, np.ones((1000, layers + 2))))
+        (tmp_path / "metrics.jsonl").write_text(lines(range(1, 1001), columns, np.ones((1000, layers + 2))))
         table = norms_table(tmp_path)
         assert (None if table is None else len(table.read_text().splitlines())) == expected
     assert table.read_text().startswith("step,total,0,1,")

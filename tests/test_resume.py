@@ -14,7 +14,7 @@ from test_shell import COMMAND, QUICK, newest, stackprop
 from framework.mlflow_store import Store
 from framework.recording import Tracking, read_lines
 
-LONG = [*QUICK, "trainer.epochs=400", "trainer.checkpoint_every=50", "seed=4"]
+LONG = [*QUICK, "trainer.epochs=400", "trainer.checkpoint_every=50", "seed=4", "probes=layers"]
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from framework.components import Shape
-from framework.testing import augmentations, layers, losses, optimizers
+from framework.testing import augmentations, layers, losses, optimizers, probes
 from framework.testing.differentiable import GENERAL, check_per_example
 from framework.testing.plain import PLAIN
 from framework.testing.purity import check_declaration
@@ -36,6 +36,7 @@ TABLES: Mapping[str, tuple[Checks, Checks]] = {
     "regularizer": ({**GENERAL, **losses.REGULARIZER}, losses.REGULARIZER_OFFERED),
     "optimizer": (optimizers.OPTIMIZER, optimizers.OPTIMIZER_OFFERED),
     "augmentation": (augmentations.AUGMENTATION, {}),
+    "probe": (probes.PROBE, {}),
     **{kind: (checks, {}) for kind, checks in PLAIN.items()},
 }
 KINDS = tuple(TABLES)  # of component that the kit knows

@@ -15,6 +15,7 @@ class Sigmoid:
 
     per_example: ClassVar[bool] = True
     outputs: ClassVar[str] = "probability"
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, Array]:
         xp = ctx.xp

@@ -14,6 +14,7 @@ class Tanh:
     """
 
     per_example: ClassVar[bool] = True
+    bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, Array]:
         y = ctx.xp.tanh(x)

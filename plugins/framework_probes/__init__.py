@@ -1,0 +1,18 @@
+"""What is measured inside a training step, along training."""
+
+from framework import hookimpl
+from framework.hooks import Register
+from framework_probes.activation_spread import ActivationSpread
+from framework_probes.dead import Dead
+from framework_probes.saturated import Saturated
+from framework_probes.sensitivity import Sensitivity
+from framework_probes.update_ratio import UpdateRatio
+
+
+@hookimpl
+def register_probes(register: Register) -> None:
+    register("activation_spread", ActivationSpread)
+    register("dead", Dead)
+    register("saturated", Saturated)
+    register("sensitivity", Sensitivity)
+    register("update_ratio", UpdateRatio)

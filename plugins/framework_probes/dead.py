@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from framework import Array, Seen, option
+from framework_probes.axes import examples
+
+
+@dataclass(frozen=True)
+class Dead:
+    """activation/<node>/dead: the fraction of units u with y_nu = 0 for every example n of the batch. Behind a relu nothing
+    flows back through such a unit: its weights stay as they are, and it may never come back.
+
+    Shapes: y (..., N, F), (..., T, N, F), or (..., N, C, H, W), where a unit is a channel; fraction (...). A unit that is
+    silent on a small batch may still answer to other examples: the fraction falls as the batch grows. Unless nodes are
+    named, all activations without `bounds` are looked at: relu and its kin, and not tanh, which saturates.
+    """
+
+    nodes: tuple[str, ...] | None = option(None, help="which nodes; null: the activations without bounds")
+
+    def __call__(self, seen: Seen) -> dict[str, Array]:
+        nodes = self.nodes or _unbounded(seen)
+        return {f"activation/{node}/dead": self._fraction(seen.values[node], seen) for node in nodes}
+
+    def _fraction(self, y: Array, seen: Seen) -> Array:
+        alive = (y != 0).any(examples(y, seen.ctx))
+        return 1 - alive.mean(-1, dtype=y.dtype)
+
+
+def _unbounded(seen: Seen) -> list[str]:
+    nodes = seen.network.nodes
+    return [node for node in seen.network.activations if not hasattr(nodes[node].layer.function, "bounds")]

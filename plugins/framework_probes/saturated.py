@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from framework import Array, Seen, option
+from framework_probes.axes import core
+
+ELSE = (-1.0, 1.0)  # of a named node that has no bounds: a recurrent layer behind a tanh, say
+
+
+@dataclass(frozen=True)
+class Saturated:
+    """activation/<node>/saturated: the fraction of values (unit, example) with y > high - margin or y < low + margin, where
+    [low, high] are the `bounds` of the activation: |y| > 0.99 for tanh, y < 0.01 or y > 0.99 for sigmoid. The slope there
+    is below 0.02 (tanh) or 0.01 (sigmoid): hardly anything flows back.
+
+    Shapes: y (..., any core axes), fraction (...). Unless nodes are named, all activations with bounds are looked at. A
+    named node without bounds is held against -1 and 1.
+    """
+
+    margin: float = option(0.01, above=0, below=0.5, help="how close to a bound is saturated")
+    nodes: tuple[str, ...] | None = option(None, help="which nodes; null: the activations with bounds")
+
+    def __call__(self, seen: Seen) -> dict[str, Array]:
+        layers = {node: seen.network.nodes[node].layer for node in self.nodes or seen.network.activations}
+        bounds = {node: getattr(getattr(layer, "function", None), "bounds", None) for node, layer in layers.items()}
+        wanted = {node: b or ELSE for node, b in bounds.items() if b or self.nodes}
+        return {f"activation/{n}/saturated": self._fraction(seen.values[n], *b, seen) for n, b in wanted.items()}
+
+    def _fraction(self, y: Array, low: float, high: float, seen: Seen) -> Array:
+        beyond = (y > high - self.margin) | (y < low + self.margin)
+        return beyond.mean(core(y, seen.ctx), dtype=y.dtype)
