@@ -127,10 +127,14 @@ def compose_and_run() -> int:
 
 def compare(sweep: Path) -> None:
     """Table and figure of a sweep, whether or not all of it went well."""
+    from framework.config import ConfigError
     from framework.verbs.compare import compare
 
     try:
-        compare(sweep, {})
+        try:
+            compare(sweep, {})
+        except ConfigError:  # what a preset shows is not what was swept
+            compare(sweep, {"x": "step", "y": None, "panels": None})
     except Exception as error:  # the runs are recorded; their figure must not make them fail
         print(f"stackprop: no figure of {sweep}: {error}", file=sys.stderr)
 
