@@ -3,7 +3,7 @@
 from typing import Any
 
 from framework.arrays import Array, T, array_module, to_host
-from framework.components import Activation, Initializer, Loss, Params, Schedule, Shape, option
+from framework.components import Activation, Cell, Initializer, Loss, Params, Schedule, Shape, option
 from framework.context import Context
 from framework.data import Data, DataError, Encoding, Field, split_at_random
 from framework.discovery import discover, registered
@@ -28,6 +28,7 @@ def load(run: str) -> Any:
 __all__ = [
     "Activation",
     "Array",
+    "Cell",
     "Context",
     "Data",
     "DataError",

@@ -89,6 +89,48 @@ class Layer(Protocol):
 
 
 @runtime_checkable
+class Cell(Protocol):
+    """One step of a recurrent layer; the layer does time, masks, direction, the product x W and the sums over time.
+
+    units: numbers of an output. gates: a = x W + b is (..., N, gates units). state: numbers of the whole state, one array
+    (..., N, state): h, or h and c side by side. A cell may offer `buffers` and `project` as a layer may, and
+    `trace(cache)` -> {name: (..., N, k)}, what is worth seeing of a step. It says `draws = True` if a step draws numbers.
+    """
+
+    units: int
+
+    @property
+    def gates(self) -> int: ...
+    @property
+    def state(self) -> int: ...
+
+    def init(self, rng: np.random.Generator) -> Params:
+        """The recurrent tensors of one lone replica, on the host; a `b` among them gives first values of the layer's b."""
+        ...
+
+    def step(self, p: Params, a: Array, s: Array, ctx: Context) -> tuple[Array, Any]:
+        """The new state from a = x W + b and the old one, and a tuple of arrays for `back` and `grads`. Pure."""
+        ...
+
+    def out(self, s: Array) -> Array:
+        """The output (..., N, units) of a state."""
+        ...
+
+    def dout(self, dy: Array, ctx: Context) -> Array:
+        """The gradient of an output, as one of the state; dy may carry a T axis."""
+        ...
+
+    def back(self, p: Params, cache: Any, ds: Array, ctx: Context) -> tuple[Array, Array]:
+        """da and the gradient of the old state, from ds: a product with the step's Jacobian."""
+        ...
+
+    def grads(self, p: Params, cache: Any, da: Array, ctx: Context) -> Params:
+        """The gradients of the recurrent tensors, summed over N, from the arrays of a cache by number, `cache[0]`. All of
+        them may have another axis for T before N, which stays, or T N rows in the place of N."""
+        ...
+
+
+@runtime_checkable
 class Activation(Protocol):
     """An elementwise function inside an `activation` node or a cell. It may say `per_example = True`, as a layer may,
     `outputs = "probability"` where it gives probabilities, and `bounds`, the two values it saturates at."""

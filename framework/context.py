@@ -23,6 +23,7 @@ class Context:
         train: whether this pass trains; dropout and its like are the identity otherwise.
         step: the training step, counted from 0.
         part: which part of the step's batch, where gradients are accumulated over several.
+        time: the step of a sequence that runs, for a cell that draws numbers.
         name: the node that runs.
         batch: every field of the batch: x, y, mask ...
         carry: node -> state left by the chunk of a sequence before; empty where a sequence begins.
@@ -34,6 +35,7 @@ class Context:
     train: bool = True
     step: int = 0
     part: int = 0
+    time: int = 0
     name: str = ""
     batch: Mapping[str, Array] = field(default_factory=dict)
     carry: Mapping[str, Array] = field(default_factory=dict)
@@ -73,7 +75,8 @@ class Context:
         # Drawn with 24 bits whatever the dtype: a float32 and a float64 run then see the same numbers.
         core = like.shape[len(self.replicas) :]
         keys = self.keys[:1] if len(set(self.keys)) == 1 else self.keys
-        numbers = np.stack([sample(generator(key, self.name, self.step, draw + (self.part << 32)), core) for key in keys])
+        which = draw + (self.part << 32) + (self.time << 44)
+        numbers = np.stack([sample(generator(key, self.name, self.step, which), core) for key in keys])
         lead = self.replicas if len(keys) > 1 else (1,) * len(self.replicas)
         return self.xp.asarray(numbers.reshape(*lead, *core), dtype=like.dtype)
 

@@ -173,10 +173,10 @@ def _call(hook: str, impl: Any, registry: Registry) -> list[str]:
     return problems
 
 
-def registered(kind: str, name: str, *, help: str = "") -> Any:
+def registered(kind: str, name: str, *, inherit: bool = True, help: str = "") -> Any:
     """An option that is itself a component.
 
     Its value comes from the configuration group `kind` where a configuration says nothing, and is the registered
-    component `name` where a class is built in Python without one.
+    component `name` where a class is built in Python without one. With `inherit=False` it is `name` in both cases.
     """
-    return option(lambda: discover().get(kind, name)(), group=kind, help=help)
+    return option(lambda: discover().get(kind, name)(), group=kind if inherit else None, help=help)

@@ -19,6 +19,7 @@ from framework.registry import Registry, nearest
 # The fields typed by one of these hold a component of that kind.
 PROTOCOLS: dict[Any, str] = {
     components.Activation: "activation",
+    components.Cell: "cell",
     components.Initializer: "initializer",
     components.Loss: "loss",
     components.Optimizer: "optimizer",

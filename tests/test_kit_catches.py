@@ -12,10 +12,13 @@ from framework.testing.subjects import of_loss
 from framework_activations.tanh import Tanh
 from framework_augmentations.noise import Noise
 from framework_augmentations.translate import Translate
+from framework_cells.indrnn import IndRnn
+from framework_cells.lstm import Lstm
 from framework_datasets.sine import Sine
 from framework_initializers.he_normal import HeNormal
 from framework_layers.dense import Dense
 from framework_layers.dropout import Dropout
+from framework_layers.recurrent import Recurrent
 from framework_losses.cross_entropy import CrossEntropy
 from framework_losses.max_margin import MaxMargin
 from framework_losses.mse import MeanSquaredError
@@ -112,6 +115,8 @@ def later(dy):
     return dy[..., ::-1, :, :].cumsum(-3)[..., ::-1, :, :]
 
 
+LSTM, INDRNN = Lstm(2), IndRnn(2, bound=0.5)
+RECURRENT = Recurrent(LSTM)
 CASES = {}
 
 
@@ -209,6 +214,14 @@ wrong("projected by the largest replica", "layer", "project", Summing(), (None, 
       project=lambda self, p, ctx: put(p["w"], p["w"] / np.abs(p["w"]).max()))
 wrong("first state carried", "layer", "carry", Summing(), (None, 3),
       carry=lambda self, cache: cache[1][..., 0, :, :])
+wrong("padding that counts", "layer", "mask", RECURRENT, (None, 3), _kept=lambda self, ctx: None)
+wrong("a state of another size", "cell", "sizes", LSTM, state=3)
+wrong("gradient of the whole state", "cell", "outputs", LSTM,
+      dout=lambda self, dy, ctx: np.concatenate((dy, dy), -1))
+wrong("summed over time always", "cell", "time", LSTM,
+      grads=lambda self, p, cache, da, ctx: {"U": (T(cache[0]) @ da).sum(tuple(range(1, da.ndim - 2)))})
+wrong("bounded by the largest replica", "cell", "project", INDRNN,
+      project=lambda self, p, ctx: put(p["u"], p["u"] / max(1, np.abs(p["u"]).max())))
 wrong("terms without what comes later", "layer", "terms", Summing(), (None, 3),
       terms=lambda self, p, cache, dy, ctx: {"w": (cache[0] * dy).sum(-2, keepdims=True)})
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from framework.components import Shape
-from framework.testing import augmentations, layers, losses, optimizers, probes
+from framework.testing import augmentations, cells, layers, losses, optimizers, probes
 from framework.testing.differentiable import GENERAL, check_per_example
 from framework.testing.plain import PLAIN
 from framework.testing.purity import check_declaration
@@ -32,6 +32,7 @@ Checks = Mapping[str, Callable[..., None]]
 TABLES: Mapping[str, tuple[Checks, Checks]] = {
     "layer": ({**GENERAL, **layers.LAYER}, {**layers.OFFERED, "per_example": check_per_example}),
     "activation": (GENERAL, {"per_example": check_per_example}),
+    "cell": ({**GENERAL, **cells.CELL}, cells.CELL_OFFERED),
     "loss": ({**GENERAL, **losses.LOSS}, losses.LOSS_OFFERED),
     "regularizer": ({**GENERAL, **losses.REGULARIZER}, losses.REGULARIZER_OFFERED),
     "optimizer": (optimizers.OPTIMIZER, optimizers.OPTIMIZER_OFFERED),

@@ -115,6 +115,29 @@ def of_activation(in_shape: Shape | None) -> Differentiable:
     )
 
 
+def of_cell(in_shape: Shape | None) -> Differentiable:
+    """Inputs: tensors as `p.U` (b is the layer's), the preactivation a, the old state s."""
+
+    def draw(cell: Any, rng: np.random.Generator) -> Inputs:
+        buffers = getattr(cell, "buffers", ())
+        p = {t: a if t in buffers else a + 0.1 * rng.standard_normal(a.shape) for t, a in cell.init(rng).items() if t != "b"}
+        given = {"a": rng.standard_normal((N, cell.gates * cell.units)), "s": rng.standard_normal((N, cell.state))}
+        return {f"p.{t}": a for t, a in p.items()} | given
+
+    def backward(cell: Any, inputs: Inputs, cache: Any, dy: Array, ctx: Context) -> Inputs:
+        da, ds = cell.back(tensors(inputs), cache, dy, ctx)
+        grads = cell.grads(tensors(inputs), cache, da, ctx)
+        return {f"p.{t}": g for t, g in grads.items()} | {"a": da, "s": ds}
+
+    return Differentiable(
+        draw,
+        lambda cell, inputs, ctx: cell.step(tensors(inputs), inputs["a"], inputs["s"], ctx),
+        backward,
+        shareable=lambda name: not name.startswith("p."),
+        n_axis=lambda name: None if name.startswith("p.") else 0,
+    )
+
+
 def of_loss(in_shape: Shape | None, kind: str | None = None, time: bool = False) -> Differentiable:
     """Inputs: y (y0, y1 ... of a loss that reads several nodes), t, mask; t is of that kind of target, or of the first that
     the loss names, and not there if it names none."""
@@ -211,4 +234,5 @@ SUBJECTS: Mapping[str, Callable[[Shape | None], Differentiable]] = {
     "activation": of_activation,
     "loss": of_loss,
     "regularizer": of_regularizer,
+    "cell": of_cell,
 }

@@ -14,6 +14,7 @@ from framework_layers.flatten import Flatten
 from framework_layers.global_pool import GlobalPool
 from framework_layers.layer_norm import LayerNorm
 from framework_layers.max_pool import MaxPool
+from framework_layers.recurrent import Recurrent
 from framework_layers.sum_pool import SumPool
 
 
@@ -31,4 +32,5 @@ def register_layers(register: Register) -> None:
     register("global_pool", GlobalPool)
     register("layer_norm", LayerNorm)
     register("max_pool", MaxPool)
+    register("recurrent", Recurrent)
     register("sum_pool", SumPool)

@@ -1,0 +1,87 @@
+"""What only cells promise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from framework.testing.stacks import alone, context, equal, stacked
+from framework.testing.subjects import STEPS, Differentiable, N, tensors
+
+
+def check_sizes(cell: Any, about: Differentiable) -> None:
+    """A step makes a state of the size announced, and an output of `units` numbers."""
+    inputs = about.draw(cell, np.random.default_rng(0))
+    s, _ = about.forward(cell, inputs, alone(0))
+    assert s.shape == (N, cell.state), f"state announces {cell.state} numbers, and a step makes {s.shape[-1]}"
+    y = cell.out(s)
+    assert y.shape == (N, cell.units), f"units announces {cell.units} numbers, and out gives {y.shape}"
+
+
+def check_outputs(cell: Any, about: Differentiable) -> None:
+    """`dout` is the gradient of `out`, also with a T axis."""
+    part, _, _, inputs = stacked(cell, about, (3,))
+    ctx, rng = context((3,)), np.random.default_rng(1)
+    s = about.forward(part, inputs, ctx)[0]
+    direction, dy = rng.standard_normal(s.shape), rng.standard_normal((3, STEPS, N, cell.units))
+    change = cell.out(s + direction) - cell.out(s)  # out is linear
+    equal((cell.dout(dy[:, 0], ctx) * direction).sum((-2, -1)), (change * dy[:, 0]).sum((-2, -1)), "dout")
+    for t in range(STEPS):
+        equal(cell.dout(dy, ctx)[:, t], cell.dout(dy[:, t], ctx), "dout with a T axis")
+
+
+def check_time(cell: Any, about: Differentiable) -> None:
+    """`grads` keeps a T axis; and with T N rows in the place of N it sums over time."""
+    part, _, _, inputs = stacked(cell, about, (3,))
+    ctx, rng, p, s = context((3,)), np.random.default_rng(1), tensors(inputs), inputs["s"]
+    caches, das = [], []
+    for t in range(STEPS):
+        s, cache = part.step(p, inputs["a"], s, ctx.but(time=t))
+        caches.append(cache)
+        das.append(part.back(p, cache, rng.standard_normal(s.shape), ctx.but(time=t))[0])
+    each = [part.grads(p, cache, da, ctx) for cache, da in zip(caches, das, strict=True)]
+    da = np.stack(das, -3)
+    by_time, rows = part.grads(p, Arrays(caches, False), da, ctx), part.grads(p, Arrays(caches, True), _flat(da), ctx)
+    for name in each[0]:
+        equal(by_time[name], np.stack([g[name] for g in each], -3), f"gradients of '{name}' by time")
+        equal(rows[name], sum(g[name] for g in each), f"the sum over time of the gradient of '{name}'")
+
+
+class Arrays:
+    """The arrays of several caches by number, stacked; flat: T N rows."""
+
+    def __init__(self, caches: list[Any], flat: bool) -> None:
+        self.caches, self.flat = caches, flat
+
+    def __getitem__(self, k: int) -> Any:
+        a = np.stack([cache[k] for cache in self.caches], -3)
+        return _flat(a) if self.flat else a
+
+
+def _flat(a: Any) -> Any:
+    return a.reshape(*a.shape[:-3], -1, a.shape[-1])
+
+
+def check_project(cell: Any, about: Differentiable) -> None:
+    """In place, each replica by itself; a second time changes nothing."""
+    part, lone, each, inputs = stacked(cell, about, (3,))
+    together = {name: 3 * a for name, a in tensors(inputs).items()}
+    part.project(together, context((3,)))
+    again = {name: a.copy() for name, a in together.items()}
+    part.project(again, context((3,)))
+    for r, (member, one) in enumerate(zip(lone, each, strict=True)):
+        single = {name: 3 * a for name, a in tensors(one).items()}
+        member.project(single, alone(r))
+        for name, a in single.items():
+            equal(together[name][r], a, f"'{name}' of replica {r} after project")
+            equal(again[name][r], a, f"'{name}' after a second project")
+
+
+CELL: Mapping[str, Callable[[Any, Differentiable], None]] = {
+    "sizes": check_sizes,
+    "outputs": check_outputs,
+    "time": check_time,
+}
+CELL_OFFERED: Mapping[str, Callable[[Any, Differentiable], None]] = {"project": check_project}

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from framework import Array, Context, Initializer, Params, T, option, registered
+from framework_cells.gates import packed, squashed
+
+
+@dataclass(frozen=True)
+class Gru:
+    """r, z = sigmoid of a_t + h_{t-1} U;  g = tanh(a_g + (r h_{t-1}) U_g);  h_t = z h_{t-1} + (1 - z) g.
+
+    Backwards, with reset: before: dg = dh (1 - z) (1 - g^2), dq = dg U_g^T for q = r h_{t-1}, dr = dq h_{t-1} r (1 - r),
+    dz = dh (h_{t-1} - g) z (1 - z);  dh_{t-1} = dh z + dq r + (dr, dz) (U_r, U_z)^T.
+
+    Shapes: a = x W + b and da (..., N, 3 units), columns r, z, g; U (..., units, 3 units), U_g its last columns;
+    h (..., N, units). The state is h, and so is the output. Cho et al. (2014).
+
+    reset: before takes r h into the product, as the notes and the paper do; after multiplies by r what comes out,
+    g = tanh(a_g + r (h_{t-1} U_g)), as PyTorch and cuDNN do. z: keep is the formula above; update turns z round,
+    h_t = (1 - z) h_{t-1} + z g: the notes have both. One becomes the other when W and b of z change their signs.
+    """
+
+    gates: ClassVar[int] = 3
+    units: int = option(least=1, help="numbers of the state")
+    reset: Literal["before", "after"] = option("before", help="whether r meets h before or after the product with U")
+    z: Literal["keep", "update"] = option("keep", help="what z = 1 means: keep the old state, or take the new")
+    recurrent: Initializer = registered("initializer", "orthogonal", inherit=False, help="first values of U, gate by gate")
+
+    @property
+    def state(self) -> int:
+        """h."""
+        return self.units
+
+    def init(self, rng: np.random.Generator) -> Params:
+        return {"U": packed(self.recurrent, rng, self.units, 3)}
+
+    def step(self, p: Params, a: Array, s: Array, ctx: Context) -> tuple[Array, Any]:
+        n, U = self.units, p["U"]
+        if self.reset == "before":
+            gates = squashed(a[..., : 2 * n] + s @ U[..., : 2 * n], 2 * n, ctx.xp)
+            q = gates[..., :n] * s
+            g = a[..., 2 * n :] + q @ U[..., 2 * n :]
+        else:
+            product = s @ U
+            gates = squashed(a[..., : 2 * n] + product[..., : 2 * n], 2 * n, ctx.xp)
+            q = product[..., 2 * n :]
+            g = a[..., 2 * n :] + gates[..., :n] * q
+        ctx.xp.tanh(g, out=g)
+        z = gates[..., n:]
+        h = g + z * (s - g) if self.z == "keep" else s + z * (g - s)
+        return h, (s, gates, g, q)
+
+    def out(self, s: Array) -> Array:
+        return s
+
+    def dout(self, dy: Array, ctx: Context) -> Array:
+        return dy
+
+    def back(self, p: Params, cache: Any, ds: Array, ctx: Context) -> tuple[Array, Array]:
+        n, U, xp = self.units, p["U"], ctx.xp
+        s, gates, g, q = cache
+        r, z = gates[..., :n], gates[..., n:]
+        kept = ds * z if self.z == "keep" else ds - ds * z
+        dg = (ds - kept) * (1 - g * g)
+        dz = ds * (s - g) if self.z == "keep" else ds * (g - s)
+        if self.reset == "before":
+            dq = dg @ T(U[..., 2 * n :])
+            da = xp.concatenate((dq * s, dz, dg), -1)
+            da[..., : 2 * n] *= gates - gates * gates
+            return da, kept + dq * r + da[..., : 2 * n] @ T(U[..., : 2 * n])
+        da = xp.concatenate((dg * q, dz, dg), -1)
+        da[..., : 2 * n] *= gates - gates * gates
+        return da, kept + self._after(da, r) @ T(U)
+
+    def grads(self, p: Params, cache: Any, da: Array, ctx: Context) -> Params:
+        n, s, gates = self.units, cache[0], cache[1]
+        if self.reset == "after":
+            return {"U": T(s) @ self._after(da, gates[..., :n])}
+        return {"U": ctx.xp.concatenate((T(s) @ da[..., : 2 * n], T(cache[3]) @ da[..., 2 * n :]), -1)}
+
+    def _after(self, da: Array, r: Array) -> Array:
+        """The gradient of the product s U where r comes after it."""
+        dproduct = da.copy()
+        dproduct[..., 2 * self.units :] *= r
+        return dproduct
+
+    def trace(self, cache: Any) -> dict[str, Array]:
+        """The gates and the candidate g."""
+        return {"r": cache[1][..., : self.units], "z": cache[1][..., self.units :], "g": cache[2]}
+
+    @staticmethod
+    def examples() -> list[tuple[Gru, None]]:
+        return [(Gru(3), None), (Gru(2, "after"), None), (Gru(2, z="update"), None), (Gru(2, "after", "update"), None)]

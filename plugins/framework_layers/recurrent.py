@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from framework import Array, Cell, Context, Initializer, Params, Shape, T, discover, option, registered
+
+
+@dataclass(frozen=True)
+class Recurrent:
+    """s_t = cell(x_t W + b, s_{t-1}) and y_t = the cell's output, for t = 1 ... T: the same tensors in every step.
+
+    Backpropagation through time, from T to 1: ds_t is what dy_t and step t + 1 ask of s_t; the cell's backward step gives
+    da_t and ds_{t-1}. Then dW = sum over t of x_t^T da_t, one product over all T N rows; db = the sum of da; dx = da W^T.
+
+    Shapes: x (..., T, N, F), or a pair of it and a first state (..., N, S) where the node names two sources (otherwise the
+    first state is 0); W (..., F, gates units), b (..., 1, gates units), the cell's own tensors as it says;
+    y (..., T, N, units), with output: last (..., N, units), with output: state the whole final state (..., N, S).
+    mask (..., T, N): where it is 0 a step leaves the state as it is, so that padding on either side, and an empty sequence,
+    change nothing.
+
+    Every gate's part of W is drawn by itself, fans (F, units). b starts at 0, or as the cell says.
+    """
+
+    cell: Cell = option(help="one step: simple, lstm, gru ...")
+    output: Literal["all", "last", "state"] = option("all", help="what is put out: every step, the last, or the final state")
+    reverse: bool = option(False, help="from the last step to the first")
+    mask: str = option("mask", help="the batch field that says which steps count, where there is one")
+    initializer: Initializer = registered("initializer", "xavier_uniform", help="first values of W")
+
+    @property
+    def buffers(self) -> tuple[str, ...]:
+        """Those of the cell."""
+        return getattr(self.cell, "buffers", ())
+
+    @property
+    def project(self) -> Any:
+        """That of the cell, if it has one."""
+        return self.cell.project  # type: ignore[attr-defined]
+
+    def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:
+        shape, given = in_shape if in_shape and isinstance(in_shape[0], tuple) else (in_shape, None)
+        cell = self.cell
+        if len(shape) != 2:
+            raise ValueError(
+                f"recurrent reads sequences (T, F), not {shape}; ids need an embedding or one_hot layer before it"
+            )
+        if given not in (None, (cell.state,)):
+            raise ValueError(f"the first state has shape {given}, and this cell's is ({cell.state},)")
+        W = np.concatenate([self.initializer(rng, (shape[-1], cell.units)) for _ in range(cell.gates)], -1)
+        p = {"W": W, "b": np.zeros((1, cell.gates * cell.units)), **cell.init(rng)}
+        return p, {"all": (*shape[:-1], cell.units), "last": (cell.units,), "state": (cell.state,)}[self.output]
+
+    def forward(self, p: Params, x: Array, ctx: Context) -> tuple[Array, Any]:
+        pair = isinstance(x, tuple)
+        x, s = x if pair else (x, ctx.initial())
+        a = _unfolded(_rows(x) @ p["W"] + p["b"], x)
+        if s is None:
+            s = ctx.xp.zeros((*a.shape[:-3], a.shape[-2], self.cell.state), a.dtype)
+        s = ctx.xp.broadcast_to(s, (*a.shape[:-3], *s.shape[-2:]))
+        kept = self._kept(ctx)
+        states, caches = [s] * a.shape[-3], [()] * a.shape[-3]
+        for t in self._order(a.shape[-3]):
+            new, caches[t] = self.cell.step(p, a[..., t, :, :], s, _at(ctx, self.cell, t))
+            s = new if kept is None else ctx.xp.where(kept[..., t, :, :], s, new)
+            states[t] = s
+        return self._output(states, s, ctx), Trace(x, kept, caches, s, pair)
+
+    def backward(self, p: Params, cache: Any, dy: Array, ctx: Context, need_dx: bool = True) -> tuple[Any, Params]:
+        da, ds = self._through_time(p, cache, dy, ctx)
+        rows = _rows(da)
+        grads = {"W": T(_rows(cache.x)) @ rows, "b": rows.sum(-2, keepdims=True)}
+        grads |= self.cell.grads(p, Steps(cache.caches, ctx.xp, flat=True), rows, ctx)
+        if not need_dx:
+            return None, grads
+        dx = _unfolded(rows @ T(p["W"]), da)
+        return ((dx, ds) if cache.pair else dx), grads
+
+    def terms(self, p: Params, cache: Any, dy: Array, ctx: Context) -> Params:
+        """The gradients by time step, (..., T, i, o): their sum over T is what `backward` gives."""
+        da, _ = self._through_time(p, cache, dy, ctx)
+        of_cell = self.cell.grads(p, Steps(cache.caches, ctx.xp, flat=False), da, ctx)
+        return {"W": T(cache.x) @ da, "b": da.sum(-2, keepdims=True), **of_cell}
+
+    @property
+    def carry(self) -> Callable[[Any], Array]:
+        """cache -> the final state (..., N, S). None where time runs backwards: a chunk knows no future."""
+        if self.reverse:
+            raise AttributeError("carry")
+        return lambda cache: cache.final
+
+    def trace(self, cache: Any, ctx: Context) -> dict[str, Array]:
+        """What the cell shows of its steps, name -> (..., T, N, k)."""
+        shown = [self.cell.trace(step) for step in cache.caches]  # type: ignore[attr-defined]
+        return {name: ctx.xp.stack([step[name] for step in shown], -3) for name in shown[0]}
+
+    def _through_time(self, p: Params, cache: Any, dy: Array, ctx: Context) -> tuple[Array, Array]:
+        """da of all steps (..., T, N, gates units), and the gradient of the first state."""
+        cell, kept, xp = self.cell, cache.kept, ctx.xp
+        p = {name: T(xp.ascontiguousarray(T(a))) for name, a in p.items()}  # so that U^T lies in one piece in every step
+        T_, das = len(cache.caches), [dy] * len(cache.caches)
+        dout = cell.dout(dy, ctx) if self.output != "state" else dy
+        ds = xp.zeros_like(cache.final) if self.output == "all" else dout
+        for t in reversed(self._order(T_)):
+            if self.output == "all":
+                ds = ds + dout[..., t, :, :]
+            if kept is None:
+                das[t], ds = cell.back(p, cache.caches[t], ds, _at(ctx, cell, t))
+                continue
+            through = xp.where(kept[..., t, :, :], xp.zeros_like(ds), ds)
+            das[t], before = cell.back(p, cache.caches[t], through, _at(ctx, cell, t))
+            ds = before + (ds - through)
+        return xp.stack(das, -3), ds
+
+    def _kept(self, ctx: Context) -> Array | None:
+        """Where a step leaves the state as it is, (..., T, N, 1)."""
+        mask = ctx.mask(self.mask)
+        return None if mask is None else mask[..., None] == 0
+
+    def _order(self, n: int) -> Sequence[int]:
+        return range(n - 1, -1, -1) if self.reverse else range(n)
+
+    def _output(self, states: Sequence[Array], final: Array, ctx: Context) -> Array:
+        if self.output == "all":
+            return ctx.xp.stack([self.cell.out(s) for s in states], -3)
+        return final if self.output == "state" else self.cell.out(final)
+
+    @staticmethod
+    def examples() -> list[tuple[Recurrent, Shape]]:
+        cells = discover()
+        simple, lstm = cells.get("cell", "simple")(3), cells.get("cell", "lstm")(2)
+        pair = ((None, 4), (3,))
+        layers = [Recurrent(simple), Recurrent(lstm, "last"), Recurrent(lstm, "state", reverse=True)]
+        return [*((layer, (None, 4)) for layer in layers), (Recurrent(simple, reverse=True), pair)]
+
+
+class Trace(NamedTuple):
+    """What a forward pass keeps: the input, where steps are skipped, the cell's caches by time, the final state, and whether
+    a first state was given."""
+
+    x: Array
+    kept: Array | None
+    caches: list[Any]
+    final: Array
+    pair: bool
+
+
+class Steps:
+    """The caches of all steps as one: `steps[k]` is the k-th array of every step, stacked when it is asked for.
+
+    (..., T, N, i), or, flat, with T N rows in the place of N.
+    """
+
+    def __init__(self, caches: Sequence[Any], xp: Any, flat: bool) -> None:
+        self.caches, self.xp, self.flat = caches, xp, flat
+
+    def __getitem__(self, k: int) -> Array:
+        stacked = self.xp.stack([cache[k] for cache in self.caches], -3)
+        return _rows(stacked) if self.flat else stacked
+
+
+def _rows(x: Array) -> Array:
+    """(..., T, N, F) as (..., T N, F)."""
+    return x.reshape(*x.shape[:-3], -1, x.shape[-1])
+
+
+def _unfolded(rows: Array, like: Array) -> Array:
+    """(..., T N, k) with the T and N of `like`."""
+    return rows.reshape(*rows.shape[:-2], *like.shape[-3:-1], rows.shape[-1])
+
+
+def _at(ctx: Context, cell: Cell, t: int) -> Context:
+    return ctx.but(time=t) if getattr(cell, "draws", False) else ctx
