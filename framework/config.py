@@ -13,13 +13,14 @@ from framework.network import Node
 from framework.recording import Tracking
 from framework.registry import Registry, nearest
 from framework.scaling import How
+from framework.updating import Tier
 
 Auto = Literal["auto"]
 
 # Groups whose options are served from the registry.
 COMPONENT_GROUPS = ("dataset", "loss", "activation", "initializer", "optimizer", "regularizer", "schedule")
 INHERITED = ("activation", "initializer", "loss")  # groups that components without a word of their own take over
-KEYS = (*COMPONENT_GROUPS, "model", "heads", "metrics", "trainer", "tracking", "seed", "device", "dtype", "plugins")
+KEYS = (*COMPONENT_GROUPS, "model", "heads", "metrics", "trainer", "tracking", "seed", "device", "dtype", "tier", "plugins")
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Settings:
     seed: int
     device: Literal["auto", "cpu", "gpu"]
     dtype: Literal["float32", "float64"]
+    tier: Tier
     plugins: tuple[str, ...]
     tree: Mapping[str, Any]
 
@@ -88,6 +90,7 @@ def judge(tree: Mapping[str, Any], registry: Registry) -> Settings:
         "seed": j.value(int, tree.get("seed", 0), "seed"),
         "device": j.value(Literal["auto", "cpu", "gpu"], tree.get("device", "auto"), "device"),
         "dtype": j.value(Literal["float32", "float64"], tree.get("dtype", "float32"), "dtype"),
+        "tier": j.value(Tier, tree.get("tier", "auto"), "tier"),
         "plugins": j.value(tuple[str, ...], tree.get("plugins") or [], "plugins"),
     }
     if j.errors:

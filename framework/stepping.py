@@ -18,6 +18,7 @@ from framework.learner import Learner
 from framework.measuring import Tally
 from framework.stacking import placed, stack, take
 from framework.streams import Key
+from framework.updating import Update, by_array
 
 Rows = np.ndarray | slice
 
@@ -37,6 +38,7 @@ class Stack:
         self.feeds = {split: Feed(data, split, xp, dtype) for split in ("train", "val") if split in data[0].splits}
         self._hold(xp.asarray(self.arena.fill(replicas, dtype)))
         self.state = self.learner.optimizer.init(self.trained)
+        self.update: Update = by_array
 
     def _hold(self, w: Array) -> None:
         self.w, self.p = w, self.arena.views(w)
@@ -81,7 +83,7 @@ def train_step(s: Stack, rows: Rows, step: int, total: int, tally: Tally, row: A
         clip(s.g, norms[..., :1], learner.options.clip_norm, ctx)
 
     lr = ctx.per(optimizer.lr, s.g) * learner.schedule(step, total)
-    optimizer.update(s.trained, s.g, s.state, lr, ctx)
+    s.update(optimizer, s.trained, s.g, s.state, lr, ctx)
     learner.network.after(s.p, caches, ctx)
     for regularizer in learner.regularizers:
         if hasattr(regularizer, "after"):
