@@ -101,9 +101,10 @@ def _adam(w, g, m, v, c, start, stop):  # type: ignore[no-untyped-def]
         beta1, rest1, beta2, rest2 = c[0, r], c[1, r], c[2, r], c[3, r]
         inside, outside, lr, kept = c[4, r], c[5, r], c[6, r], c[7, r]
         for i in range(W.size):
-            M[i] = beta1 * M[i] + rest1 * G[i]
-            V[i] = beta2 * V[i] + rest2 * (G[i] * G[i])
-            W[i] = kept * W[i] - M[i] / (math.sqrt(V[i] + inside) + outside) * lr
+            m_i = beta1 * M[i] + rest1 * G[i]
+            v_i = beta2 * V[i] + rest2 * (G[i] * G[i])
+            M[i], V[i] = m_i, v_i
+            W[i] = kept * W[i] - m_i / (math.sqrt(v_i + inside) + outside) * lr
 
 
 # Numba keeps no compiled function on disk that takes another one as its argument: hence four of these.
@@ -164,13 +165,20 @@ def _run(kernel: int, arrays: Sequence[Any], factors: Sequence[Any]) -> None:
     w = arrays[0]
     if not w.size:
         return
-    c = np.empty((len(factors), w.shape[0]), w.dtype)
-    for k, factor in enumerate(factors):
-        c[k] = factor if isinstance(factor, NUMBER) else factor.reshape(-1)
+    c = _factors(factors, w.shape[0], w.dtype)
     if w.size >= FEWEST and (threads := _threads()) > 1:
         _ready(kernel, 1, w.dtype, len(arrays))(*arrays, c, -(-w.size // threads))
     else:
         _ready(kernel, 0, w.dtype, len(arrays))(*arrays, c, 0, w.size)
+
+
+def _factors(factors: Sequence[Any], replicas: int, dtype: Any) -> Any:
+    if replicas == 1:  # half the time
+        return np.array([[f if isinstance(f, NUMBER) else f.item()] for f in factors], dtype)
+    c = np.empty((len(factors), replicas), dtype)
+    for k, factor in enumerate(factors):
+        c[k] = factor if isinstance(factor, NUMBER) else factor.reshape(-1)
+    return c
 
 
 def _rows(a: Any) -> Any:
