@@ -20,7 +20,7 @@ import numpy as np
 from numba import get_num_threads, njit, prange, types
 from numba.extending import intrinsic
 
-FEWEST = 200_000  # numbers; with fewer, waking a second thread costs more than it gives
+FEWEST = 100_000  # numbers; with fewer, waking a second thread gives too little for what it costs on a busy machine
 NUMBER = (float, int)
 _forked = False
 
@@ -212,11 +212,21 @@ def _threads() -> int:
 
 @functools.cache
 def _has_openmp() -> bool:
-    """Whether Numba has OpenMP here; its own pool is slower than one thread, and two callers at once would crash it."""
+    """Whether Numba has OpenMP here; its own pool is slower than one thread, and two callers at once would crash it.
+
+    GNU's OpenMP lets threads that wait spin for milliseconds, unless told otherwise when it is loaded: it would take the
+    cores from the matrix products that follow, and a step would last twice as long as without kernels.
+    """
+    ours = not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & set(os.environ)
+    if ours:
+        os.environ["GOMP_SPINCOUNT"] = "1000"
     try:
         importlib.import_module("numba.np.ufunc.omppool")
     except ImportError:
         return False
+    finally:
+        if ours:
+            del os.environ["GOMP_SPINCOUNT"]
     return True
 
 
