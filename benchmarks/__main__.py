@@ -8,6 +8,7 @@ import importlib.metadata
 import json
 import os
 import platform
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from rich.table import Table
 
 from benchmarks.harness import pins, race, summary
 
-WORKLOADS = ("mlp_step", "cnn_step", "digits_cnn_step", "recording", "probes")
+WORKLOADS = ("mlp_step", "cnn_step", "digits_cnn_step", "optimizer_update", "recording", "probes")
 
 
 def main() -> None:
@@ -36,7 +37,7 @@ def main() -> None:
 
 
 def report(name: str, rounds: int, seconds: float, pinned: bool = False) -> None:
-    """Run a workload; print its table and keep it."""
+    """Run a workload; print its tables and keep them."""
     workload: Any = importlib.import_module(f"benchmarks.{name}")
     notes = [" ".join(workload.__doc__.split())]
     if hasattr(workload, "verify"):
@@ -44,13 +45,21 @@ def report(name: str, rounds: int, seconds: float, pinned: bool = False) -> None
             notes.append(workload.verify())
         except ImportError as error:
             notes.append(f"gradients not verified: {error}")
-    times, absent = race(workload.CONTESTANTS, workload.THREADS, rounds, seconds, pinned)
+    for title, contestants in getattr(workload, "TABLES", {name: getattr(workload, "CONTESTANTS", {})}).items():
+        compare(workload, title, contestants, notes, rounds, seconds, pinned)
+
+
+def compare(
+    workload: Any, name: str, contestants: Mapping[str, str], notes: list[str], rounds: int, seconds: float, pinned: bool
+) -> None:
+    """One table."""
+    times, absent = race(contestants, workload.THREADS, rounds, seconds, pinned)
     if not times:
         raise SystemExit("\n".join(f"{label} is absent: {why}" for label, why in absent.items()))
-    notes += [f"{label} is absent: {why}" for label, why in absent.items()]
+    notes = [*notes, *(f"{label} is absent: {why}" for label, why in absent.items())]
     reference = workload.REFERENCE if workload.REFERENCE in times else next(iter(times))
     rows = summary(times, reference)
-    conditions = f"{rounds} rounds of {seconds} s, {workload.THREADS} thread each, {versions()}{pinning(pinned)}"
+    conditions = f"{rounds} rounds of {seconds} s, threads each: {workload.THREADS}, {versions()}{pinning(pinned)}"
     folder = Path("runs/bench")
     folder.mkdir(parents=True, exist_ok=True)
     kept = {"times": times, "summary": rows, "reference": reference, "absent": absent, "notes": notes}
@@ -97,7 +106,7 @@ def pinning(pinned: bool) -> str:
 def versions() -> str:
     """What it ran on."""
     found = []
-    for package in ("numpy", "torch", "jax"):
+    for package in ("numpy", "numba", "torch", "jax"):
         try:
             found.append(f"{package} {importlib.metadata.version(package)}")
         except importlib.metadata.PackageNotFoundError:

@@ -1,8 +1,8 @@
 """Contestants in processes of their own, asked in turn, round after round; medians, spread, and ratios within a round.
 
-A shared machine is noisy: only what was measured in the same round is compared. A contestant is a function without
-arguments that prepares everything and returns `run(steps)`. It is named as `module:function`, so that its process imports
-nothing of the others.
+A shared machine is noisy: only what was measured in the same round is compared. A contestant is a function that prepares
+everything and returns `run(steps)`. It is named as `module:function`, so that its process imports nothing of the others;
+what follows in such a name, as in `module:function:adam:1000`, are the function's arguments.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import numpy as np
 
 # What a machine may have pinned OpenBLAS to; its own choice of kernels is what people get.
 PINS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
-FEWEST = 500  # steps per request, unless a workload says otherwise: a training is set up anew in each
-POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+FEWEST = 500  # steps per request, unless the module says less: a training is set up anew in each
+POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 @dataclass
@@ -108,14 +108,15 @@ def summary(times: Mapping[str, Sequence[float]], reference: str) -> list[dict[s
 
 def worker(where: str) -> None:
     """The contestant's side: prepare, warm up, then answer every line with a measurement."""
-    module, _, function = where.partition(":")
+    name, function, *arguments = where.split(":")
     try:
-        run = getattr(__import__(module, fromlist=[function]), function)()
+        module = __import__(name, fromlist=[function])
+        run = getattr(module, function)(*arguments)
     except ImportError as error:
         print(json.dumps({"absent": str(error)}), flush=True)
         return
-    fewest = getattr(sys.modules[module], "FEWEST", FEWEST)
-    run(fewest // 10)
+    fewest = getattr(module, "FEWEST", FEWEST)
+    run(fewest // 10 + 1)
     began = time.perf_counter()
     run(fewest // 2)
     per_step = (time.perf_counter() - began) / (fewest // 2)

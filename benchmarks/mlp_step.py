@@ -17,7 +17,8 @@ SIZES, BATCH, LR, N = (64, 128, 64, 10), 64, 1e-3, 1280
 THREADS = 1
 REFERENCE = "PyTorch eager, fused Adam"
 CONTESTANTS = {
-    "stackprop": "benchmarks.mlp_step:stackprop",
+    "stackprop": "benchmarks.mlp_step:stackprop:array",
+    "stackprop, compiled update": "benchmarks.mlp_step:stackprop:compiled",
     "PyTorch eager, default Adam": "benchmarks.mlp_step:torch_default",
     REFERENCE: "benchmarks.mlp_step:torch_fused",
     "PyTorch eager, fused Adam, layer norms": "benchmarks.mlp_step:torch_norms",
@@ -58,7 +59,7 @@ def data() -> Any:
     return Data({"train": {"x": x, "y": y}}, {"x": Field("NF"), "y": Field("N", "label", SIZES[-1])})
 
 
-def stackprop() -> Run:
+def stackprop(tier: str = "auto") -> Run:
     """The public trainer."""
     from threadpoolctl import threadpool_limits
 
@@ -66,7 +67,7 @@ def stackprop() -> Run:
 
     threadpool_limits(int(os.environ.get("BENCH_THREADS", "1")))
     split = data()
-    return lambda steps: void(train([learner(steps)], [split], [0]))
+    return lambda steps: void(train([learner(steps)], [split], [0], tier=tier))
 
 
 def void(_: Any) -> None:

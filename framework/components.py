@@ -156,8 +156,11 @@ class Loss(Protocol):
 
 
 class Optimizer(Protocol):
-    """w, g: the trained part of the arena (..., P). It may offer `lookahead(w, state, ctx)` -> w' where the gradient is
-    taken, w untouched (Nesterov)."""
+    """w, g: the trained part of the arena (..., P). It may offer, found by presence: `lookahead(w, state, ctx)` -> w' where
+    the gradient is taken, w untouched (Nesterov); `elementwise = True`, where `update` treats each number by itself, so that
+    it may be called on some of the columns at a time; `compiled(w, g, state, lr, ctx)`, the same as `update` through a
+    kernel for the CPU that imports Numba inside (the numbers of a replica lie side by side, replicas by any stride apart).
+    The last two hold for the `update` of their own class: a class that brings another one says them anew."""
 
     lr: float | Array
 

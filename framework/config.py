@@ -14,6 +14,7 @@ from framework.network import Node
 from framework.recording import Tracking
 from framework.registry import Registry, nearest
 from framework.scaling import How
+from framework.updating import Tier
 
 Auto = Literal["auto"]
 
@@ -23,7 +24,7 @@ COMPONENT_GROUPS = ("dataset", "loss", "activation", "initializer", "optimizer",
 SEVERAL_GROUPS = {"augmentation": "augmentation", "probes": "probe"}
 INHERITED = ("activation", "initializer", "loss")  # groups that components without a word of their own take over
 KEYS = (*COMPONENT_GROUPS, *SEVERAL_GROUPS, "model", "heads", "metrics", "trainer", "tracking", "figure")
-KEYS += ("seed", "device", "dtype", "threads", "plugins")
+KEYS += ("seed", "device", "dtype", "threads", "tier", "plugins")
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class Settings:
     device: Literal["auto", "cpu", "gpu"]
     dtype: Literal["float32", "float64"]
     threads: int | Auto
+    tier: Tier
     plugins: tuple[str, ...]
     tree: Mapping[str, Any]
 
@@ -100,6 +102,7 @@ def judge(tree: Mapping[str, Any], registry: Registry) -> Settings:
         "device": j.value(Literal["auto", "cpu", "gpu"], tree.get("device", "auto"), "device"),
         "dtype": j.value(Literal["float32", "float64"], tree.get("dtype", "float32"), "dtype"),
         "threads": _threads(j, tree.get("threads", "auto")),
+        "tier": j.value(Tier, tree.get("tier", "auto"), "tier"),
         "plugins": j.value(tuple[str, ...], tree.get("plugins") or [], "plugins"),
     }
     if j.errors:

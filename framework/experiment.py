@@ -23,6 +23,7 @@ from framework.restoring import load
 from framework.scaling import Scale
 from framework.streams import generator
 from framework.training import Observer, Outcome, train
+from framework.updating import TierError, refuse_compiled
 
 __all__ = ["Experiment", "Place", "Result", "RunFailed", "expected", "load_data", "prepare", "run"]
 
@@ -95,12 +96,17 @@ def prepare(settings: Settings) -> Experiment:
     """Load the data and put the learner together.
 
     Raises:
-        ConfigError: the device cannot be used, or the settings and the data do not go together.
+        ConfigError: the device or the tier cannot be used, or the settings and the data do not go together.
     """
     try:
         xp = array_module(settings.device)
     except DeviceError as error:
         raise ConfigError(f"device: {settings.device!r} cannot be used here: {error}") from error
+    if settings.tier == "compiled":
+        try:
+            refuse_compiled(xp)
+        except TierError as error:
+            raise ConfigError(f"tier: 'compiled' cannot be used here: {error}") from error
     data = replace(load_data(settings), name=settings.tree["dataset"]["type"])
     learner = assemble(settings, data)
     if settings.init_from is not None:
@@ -154,6 +160,7 @@ def run(experiment: Experiment, place: Place, observers: Sequence[Observer] = ()
             xp=experiment.xp,
             dtype=settings.dtype,
             threads=None if settings.threads == "auto" else settings.threads,
+            tier=settings.tier,
             observers=[record.recorder, *observers],
             save=record.save,
             resume=record.snapshot,

@@ -20,6 +20,7 @@ from framework.probing import Looks, Watch, refuse_unknown_nodes
 from framework.registry import nearest
 from framework.stepping import Rows, Stack, train_step
 from framework.stopping import Best
+from framework.updating import Tier, chosen
 
 Status = Literal["finished", "stopped_early", "diverged"]
 Snapshot = tuple[Mapping[str, np.ndarray], Mapping[str, Any]]  # arrays, and plain values that JSON can hold
@@ -75,7 +76,7 @@ class Run:
         outcomes: of the members that have ended.
     """
 
-    def __init__(self, stack: Stack, observers: Sequence[Observer], save: Save | None = None) -> None:
+    def __init__(self, stack: Stack, observers: Sequence[Observer], save: Save | None = None, tier: Tier = "auto") -> None:
         self.stack, self.observers, self.save = stack, observers, save
         self.options: TrainerOptions = stack.learner.options
         self.n = stack.feeds["train"].n
@@ -83,6 +84,8 @@ class Run:
         self.update_size = min(size * self.options.accumulate, self.n)
         self.per_epoch = math.ceil(self.n / self.update_size)
         self.total = self.options.steps or self.options.epochs * self.per_epoch
+        # All steps, not those still to come: a training that is taken up again goes the same way.
+        stack.update = chosen(tier, stack.learner.optimizer, stack.xp, stack.trained.size, self.total)
         self.columns = _columns(stack)
         self.block = stack.xp.empty((self.options.read_every, stack.members.size, len(self.columns)), stack.dtype)
         self.step = self.done = self.unread = 0

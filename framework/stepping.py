@@ -22,6 +22,7 @@ from framework.network import Network, Values
 from framework.probing import Seen
 from framework.stacking import placed, stack, take
 from framework.streams import Key
+from framework.updating import Update, by_array
 
 Rows = np.ndarray | slice
 
@@ -54,6 +55,7 @@ class Stack:
         self.augmenter = Augmenter(self.feeds["train"], data, chosen) if any(chosen) else None
         self._hold(xp.asarray(self.arena.fill(replicas, dtype)))
         self.state = self.learner.optimizer.init(self.trained)
+        self.update: Update = by_array
 
     def _plan(self) -> None:
         self.network = self.passes_of(self.learner)
@@ -140,7 +142,7 @@ def train_step(s: Stack, rows: Rows, step: int, total: int, tally: Tally, row: A
         clip(s.g, norms[..., :1], learner.options.clip_norm, ctx)
 
     lr = ctx.per(optimizer.lr, s.g) * learner.schedule(step, total)
-    optimizer.update(s.trained, s.g, s.state, lr, ctx)
+    s.update(optimizer, s.trained, s.g, s.state, lr, ctx)
     learner.network.after(s.p, done.caches, ctx)
     for regularizer in learner.regularizers:
         if hasattr(regularizer, "after"):

@@ -19,6 +19,7 @@ from framework.measuring import evaluate
 from framework.running import Observer, Outcome, Run, Save, Snapshot
 from framework.stepping import Stack
 from framework.streams import Key
+from framework.updating import Tier
 
 __all__ = ["Observer", "Outcome", "Snapshot", "train"]
 
@@ -31,6 +32,7 @@ def train(
     xp: Any = np,
     dtype: Any = np.float32,
     threads: int | None = None,
+    tier: Tier = "auto",
     observers: Sequence[Observer] = (),
     save: Save | None = None,
     resume: Snapshot | None = None,
@@ -43,6 +45,7 @@ def train(
         keys: one random key per member.
         xp, dtype: array module and precision.
         threads: on the CPU, how many the training may use; None: as many as BLAS has.
+        tier: whether compiled kernels update the weights; auto: where the training is long enough to repay their start.
         observers: who wants to know.
         save: receives a snapshot every `checkpoint_every` steps.
         resume: such a snapshot; training goes on from there.
@@ -53,9 +56,10 @@ def train(
     Raises:
         CannotStackError: the learners differ in something else.
         ValueError: the data lack what the options ask for, or a network cannot be built.
+        TierError: compiled kernels cannot be used here.
     """
     keep_memory()
-    run = Run(Stack(learners, data, keys, xp, dtype, threads), observers, save)
+    run = Run(Stack(learners, data, keys, xp, dtype, threads), observers, save, tier)
     options, everything = run.options, run.stack.learner
     if resume is not None:
         run.restore(*resume)

@@ -36,6 +36,7 @@ ROOMS = [
     ["learner"],
     ["comparison"],
     ["checkpoints", "reaping", "recording", "stopping", "measuring", "testing"],
+    ["updating"],
     ["heads", "blocks", "probing"],
     ["network"],
     ["scaling", "augmenting"],
@@ -87,7 +88,8 @@ def test_a_plugin_imports_only_public_names_and_its_own_package(path):
 
 
 def test_importing_the_core_is_light():
-    code = "import sys, framework; print([m for m in ('mlflow', 'hydra', 'cupy', 'sklearn', 'yaml') if m in sys.modules])"
+    heavy = ("mlflow", "hydra", "cupy", "sklearn", "yaml", "numba")
+    code = f"import sys, framework; framework.discover(); print([m for m in {heavy} if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert found.stdout.strip() == "[]"
 

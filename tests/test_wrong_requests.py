@@ -46,6 +46,7 @@ REQUESTS = {
     "device=tpu": "device: 'tpu' is not allowed",
     "dtype=float16": "dtype: 'float16' is not allowed",
     "threads=0": "threads: 0 must be at least 1, or auto",
+    "tier=compile": "tier: 'compile' is not allowed; did you mean 'compiled'?",
     "trainer.epochs=0": "trainer.epochs: 0 must be at least 1",
     "trainer.batch_size=al": "trainer.batch_size: 'al' is not a whole number or 'all'",
     "trainer.on_divergence=ignore": "trainer.on_divergence: 'ignore' is not allowed",

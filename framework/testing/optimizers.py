@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import unittest
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,7 +15,8 @@ from framework.context import Context
 from framework.stacking import placed, take
 from framework.testing.double import Double
 from framework.testing.purity import on_device, untouched
-from framework.testing.stacks import alone, context, equal, merged, stackable, varied
+from framework.testing.stacks import LAW_TOLERANCE, alone, context, equal, merged, stackable, varied
+from framework.updating import by_blocks, holds
 
 P, UPDATES = 6, 5
 
@@ -176,6 +179,65 @@ def check_device(optimizer: Any) -> None:
     equal(there.get(), w, "w on a device")
 
 
+def check_elementwise(optimizer: Any) -> None:
+    """update on some of the columns at a time gives the same w and state, and counts a step once."""
+    if not holds(optimizer, "elementwise"):
+        return
+    whole, ctx = merged([varied(optimizer, r) for r in range(3)], (3,)), context((3,))
+    w, gradients = _drawn()
+    pieces, state = w.copy(), optimizer.init(w)
+    for g in gradients:
+        by_blocks(whole, pieces, g, state, ctx.per(whole.lr, w), ctx, 4)
+    _same((pieces, state), (w, _train(whole, w, gradients, ctx)), LAW_TOLERANCE, "by blocks")
+
+
+def check_compiled(optimizer: Any) -> None:
+    """compiled is update: the same w and state after 20 steps, nothing written behind P, and what is not finite stays so.
+
+    Raises:
+        SkipTest: Numba is not installed.
+    """
+    if not holds(optimizer, "compiled"):
+        return
+    if importlib.util.find_spec("numba") is None:
+        raise unittest.SkipTest("Numba is not installed; pip install 'stackprop[fast]'")
+    for dtype, tolerance in ((np.float64, 1e-14), (np.float32, 1e-6)):
+        for lead in ((3,), ()):
+            _check_compiled(
+                merged([varied(optimizer, r) for r in range(3)], lead) if lead else optimizer, lead, dtype, tolerance
+            )
+
+
+def _check_compiled(optimizer: Any, lead: tuple[int, ...], dtype: Any, tolerance: float) -> None:
+    rng, ctx, width = np.random.default_rng(0), context(lead), 37
+    arenas = [rng.standard_normal((*lead, width + 2)).astype(dtype)]
+    arenas.append(arenas[0].copy())
+    behind, (a, b) = arenas[0][..., width:].copy(), (arena[..., :width] for arena in arenas)
+    one, other = optimizer.init(a), optimizer.init(b)
+    for step in range(21):
+        g = rng.standard_normal(a.shape).astype(dtype)
+        if step == 20:
+            g[..., 3], g[..., 5] = np.nan, np.inf
+        before, lr = g.copy(), ctx.per(optimizer.lr, a)
+        with np.errstate(all="ignore"):
+            optimizer.update(a, g.copy(), one, lr, ctx)
+        assert optimizer.compiled(b, g, other, lr, ctx) is None, "compiled works in place, it returns nothing"
+        assert np.array_equal(g, before, equal_nan=True), "compiled changed g"
+        _same((b, other), (a, one), tolerance, f"compiled, in {np.dtype(dtype)}")
+    assert np.array_equal(arenas[1][..., width:], behind), "compiled wrote behind the trained numbers"
+
+
+def _same(found: tuple[Array, Any], wanted: tuple[Array, Any], tolerance: float, how: str) -> None:
+    """The same w and state, the same places not finite."""
+    pairs = {"w": (found[0], wanted[0]), **{f"state '{k}'": (found[1][k], wanted[1][k]) for k in wanted[1]}}
+    for name, (a, b) in pairs.items():
+        where = np.isfinite(b)
+        assert np.array_equal(np.isfinite(a), where), f"{how}: {name} is finite in other places than update leaves it"
+        a, b = np.where(where, a, 0), np.where(where, b, 0)
+        worst = float(np.max(np.abs(a - b) / np.maximum(1, np.abs(b)), initial=0))
+        assert worst <= tolerance, f"{how}: {name} differs by {worst:.1e} from what update gives"
+
+
 OPTIMIZER: Mapping[str, Callable[[Any], None]] = {
     "in_place": check_in_place,
     "stack_law": check_stack_law,
@@ -187,4 +249,8 @@ OPTIMIZER: Mapping[str, Callable[[Any], None]] = {
     "descent": check_descent,
     "device": check_device,
 }
-OPTIMIZER_OFFERED: Mapping[str, Callable[[Any], None]] = {"lookahead": check_lookahead}
+OPTIMIZER_OFFERED: Mapping[str, Callable[[Any], None]] = {
+    "lookahead": check_lookahead,
+    "elementwise": check_elementwise,
+    "compiled": check_compiled,
+}

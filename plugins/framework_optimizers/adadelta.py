@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from framework import Array, Context, option
 
@@ -16,6 +16,8 @@ class Adadelta:
     Keras), and so does this. Default gamma: the lecture notes' and PyTorch's; eps: the paper's.
     """
 
+    elementwise: ClassVar[bool] = True
+
     lr: float | Array = option(1.0, above=0, stackable=True, help="factor on the step; 1 is the method")
     gamma: float | Array = option(0.9, least=0, below=1, stackable=True, help="memory of both means")
     eps: float | Array = option(1e-6, above=0, stackable=True, help="what the first steps are made of")
@@ -28,7 +30,9 @@ class Adadelta:
         gamma, rest, eps = ctx.per(self.gamma, w), ctx.per(1 - self.gamma, w), ctx.per(self.eps, w)
         G *= gamma
         G += rest * (g * g)
-        d = xp.sqrt(S + eps) / xp.sqrt(G + eps) * g
+        d = xp.sqrt(S + eps)
+        d /= xp.sqrt(G + eps)
+        d *= g
         S *= gamma
         S += rest * (d * d)
         w -= lr * d

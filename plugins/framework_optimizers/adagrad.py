@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from framework import Array, Context, option
 
@@ -15,6 +15,8 @@ class Adagrad:
     below sqrt(eps). Default eps: the lecture notes'; lr: PyTorch's.
     """
 
+    elementwise: ClassVar[bool] = True
+
     lr: float | Array = option(0.01, above=0, stackable=True, help="learning rate")
     eps: float | Array = option(1e-8, least=0, stackable=True, help="keeps the quotient finite")
     epsilon: Literal["inside", "outside"] = option("inside", help="where eps stands")
@@ -23,7 +25,21 @@ class Adagrad:
         return {"G": w * 0}
 
     def update(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
-        G, eps = state["G"], ctx.per(self.eps, w)
-        G += g * g
-        root = ctx.xp.sqrt(G + eps) if self.epsilon == "inside" else ctx.xp.sqrt(G) + eps
-        w -= lr * g / root
+        G, eps, xp = state["G"], ctx.per(self.eps, w), ctx.xp
+        square = g * g
+        G += square
+        if self.epsilon == "inside":
+            root = xp.add(G, eps, out=square)
+            xp.sqrt(root, out=root)
+        else:
+            root = xp.sqrt(G, out=square)
+            root += eps
+        step = lr * g
+        step /= root
+        w -= step
+
+    def compiled(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
+        from framework_optimizers import fused
+
+        eps = ctx.per(self.eps, w)
+        fused.rms(w, g, state["G"], 1.0, 1.0, *((eps, 0.0) if self.epsilon == "inside" else (0.0, eps)), lr)

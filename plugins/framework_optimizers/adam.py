@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from framework import Array, Context, option
 
@@ -17,6 +17,8 @@ class Adam:
     gradients are smaller than sqrt(eps). Defaults: the paper's.
     """
 
+    elementwise: ClassVar[bool] = True
+
     lr: float | Array = option(0.001, above=0, stackable=True, help="learning rate")
     beta1: float | Array = option(0.9, least=0, below=1, stackable=True, help="memory of the mean of g")
     beta2: float | Array = option(0.999, least=0, below=1, stackable=True, help="memory of the mean of g^2")
@@ -29,9 +31,7 @@ class Adam:
     def update(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
         m, v = state["m"], state["v"]
         state["t"] += 1
-        # The corrections are taken in float64 and folded into factors (..., 1): six passes over w instead of nine.
-        c1, c2 = 1 - self.beta1 ** state["t"], 1 - self.beta2 ** state["t"]
-        eps = {"inside": self.eps * c2, "outside": self.eps * c2**0.5, "hat": self.eps}[self.epsilon]
+        eps, correction = self._folded(state["t"])
 
         m *= ctx.per(self.beta1, w)
         m += ctx.per(1 - self.beta1, w) * g
@@ -46,5 +46,27 @@ class Adam:
             root = ctx.xp.sqrt(v, out=square)
             root += ctx.per(eps, w)
         step = ctx.xp.divide(m, root, out=root)
-        step *= lr * ctx.per(c2**0.5 / c1, w)
+        step *= lr * ctx.per(correction, w)
         w -= step
+
+    def compiled(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
+        self._fused(w, g, state, lr, 1.0, ctx)
+
+    def _fused(
+        self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, kept: float | Array, ctx: Context
+    ) -> None:
+        """Adam's step from kept w."""
+        from framework_optimizers import fused
+
+        state["t"] += 1
+        eps, correction = self._folded(state["t"])
+        memory = (self.beta1, 1 - self.beta1, self.beta2, 1 - self.beta2)
+        factors = (*memory, *((eps, 0.0) if self.epsilon == "inside" else (0.0, eps)))
+        per = (ctx.per(value, w) for value in factors)
+        fused.adam(w, g, state["m"], state["v"], *per, lr * ctx.per(correction, w), kept)
+
+    def _folded(self, t: int) -> tuple[float | Array, float | Array]:
+        """The corrections, taken in float64 and folded into eps and a factor on lr: six passes over w instead of nine."""
+        c1, c2 = 1 - self.beta1**t, 1 - self.beta2**t
+        eps = {"inside": self.eps * c2, "outside": self.eps * c2**0.5, "hat": self.eps}[self.epsilon]
+        return eps, c2**0.5 / c1

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from framework import Array, Context, option
 from framework_optimizers.adam import Adam
@@ -15,8 +15,13 @@ class Adamw(Adam):
     that weights with large gradients are decayed less. Default decay: PyTorch's.
     """
 
+    elementwise: ClassVar[bool] = True
+
     decay: float | Array = option(0.01, least=0, stackable=True, help="share of w lost per step, times lr")
 
     def update(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
         w *= 1 - lr * ctx.per(self.decay, w)
         super().update(w, g, state, lr, ctx)
+
+    def compiled(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
+        self._fused(w, g, state, lr, 1 - lr * ctx.per(self.decay, w), ctx)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from framework import Array, Context, option
 
@@ -14,6 +14,8 @@ class Momentum:
     were taken with. `form: torch` is M <- alpha M - g;  w <- w + lr M, where the whole sum gets the present rate. At a
     constant lr both are the same. Default alpha: the usual one.
     """
+
+    elementwise: ClassVar[bool] = True
 
     lr: float | Array = option(0.01, above=0, stackable=True, help="learning rate")
     alpha: float | Array = option(0.9, least=0, below=1, stackable=True, help="share of the last step that is kept")
@@ -31,3 +33,9 @@ class Momentum:
         else:
             M -= g
             w += lr * M
+
+    def compiled(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
+        from framework_optimizers import fused
+
+        rates = (lr, 1.0) if self.form == "notes" else (1.0, lr)
+        fused.momentum(w, g, state["M"], ctx.per(self.alpha, w), *rates)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from framework import Array, Context, option
 
@@ -14,6 +14,8 @@ class Nag:
     look-ahead point itself as their weights; theirs equal w + alpha M here. Default alpha: the usual one.
     """
 
+    elementwise: ClassVar[bool] = True
+
     lr: float | Array = option(0.01, above=0, stackable=True, help="learning rate")
     alpha: float | Array = option(0.9, least=0, below=1, stackable=True, help="share of the last step that is kept")
 
@@ -21,10 +23,17 @@ class Nag:
         return {"M": w * 0}
 
     def lookahead(self, w: Array, state: dict[str, Any], ctx: Context) -> Array:
-        return w + ctx.per(self.alpha, w) * state["M"]
+        ahead = ctx.per(self.alpha, w) * state["M"]
+        ahead += w
+        return ahead
 
     def update(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
         M = state["M"]
         M *= ctx.per(self.alpha, w)
         M -= lr * g
         w += M
+
+    def compiled(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
+        from framework_optimizers import fused
+
+        fused.momentum(w, g, state["M"], ctx.per(self.alpha, w), lr, 1.0)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from framework import Array, Context, option
 
@@ -15,6 +15,8 @@ class Rmsprop:
     307-fold. Default lr and gamma: the lecture notes'.
     """
 
+    elementwise: ClassVar[bool] = True
+
     lr: float | Array = option(0.001, above=0, stackable=True, help="learning rate")
     gamma: float | Array = option(0.9, least=0, below=1, stackable=True, help="memory of the mean of g^2")
     eps: float | Array = option(1e-8, least=0, stackable=True, help="keeps the quotient finite")
@@ -24,8 +26,23 @@ class Rmsprop:
         return {"G": w * 0}
 
     def update(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
-        G, eps = state["G"], ctx.per(self.eps, w)
+        G, eps, xp = state["G"], ctx.per(self.eps, w), ctx.xp
+        square = g * g
+        square *= ctx.per(1 - self.gamma, w)
         G *= ctx.per(self.gamma, w)
-        G += ctx.per(1 - self.gamma, w) * (g * g)
-        root = ctx.xp.sqrt(G + eps) if self.epsilon == "inside" else ctx.xp.sqrt(G) + eps
-        w -= lr * g / root
+        G += square
+        if self.epsilon == "inside":
+            root = xp.add(G, eps, out=square)
+            xp.sqrt(root, out=root)
+        else:
+            root = xp.sqrt(G, out=square)
+            root += eps
+        step = lr * g
+        step /= root
+        w -= step
+
+    def compiled(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
+        from framework_optimizers import fused
+
+        gamma, rest, eps = (ctx.per(value, w) for value in (self.gamma, 1 - self.gamma, self.eps))
+        fused.rms(w, g, state["G"], gamma, rest, *((eps, 0.0) if self.epsilon == "inside" else (0.0, eps)), lr)

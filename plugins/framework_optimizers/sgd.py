@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from framework import Array, Context, option
 
@@ -13,6 +13,8 @@ class Sgd:
     Shapes: w, g (..., P), lr (..., 1) or a number.
     """
 
+    elementwise: ClassVar[bool] = True
+
     lr: float | Array = option(0.1, above=0, stackable=True, help="learning rate")
 
     def init(self, w: Array) -> dict[str, Any]:
@@ -20,3 +22,8 @@ class Sgd:
 
     def update(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
         w -= lr * g
+
+    def compiled(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
+        from framework_optimizers import fused
+
+        fused.sgd(w, g, lr)
