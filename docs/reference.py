@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING
 from importlib.metadata import entry_points
@@ -113,6 +114,8 @@ def example(kind: str, name: str, component: Any) -> str:
     group = next((group for group, of in SEVERAL_GROUPS.items() if of == kind), None)
     if group:
         return " ".join(["stackprop", f"{group}={name}", *overrides(component, f"{group}.{name}")])
+    if kind == "cell":
+        return f"stackprop model=... 'model.layers.new.cell={{type:{name},units:8}}'"
     if kind not in COMPONENT_GROUPS:
         return ""
     data = REGRESSION if is_for_numbers(component) else "dataset=xor " if "binary" in targets(component) else ""
@@ -151,14 +154,14 @@ def overrides(component: Any, at: str) -> list[str]:
     if not chosen:
         free = [name for name, (_, f) in options.items() if f.metadata.get("stackable") or not at.startswith("model")]
         chosen = [name for name in free if other_value(*options[name]) is not None][:1]
-    return [f"{at}.{name}={other_value(*options[name])}" for name in chosen]
+    return [shlex.quote(f"{at}.{name}={other_value(*options[name])}") for name in chosen]
 
 
 def other_value(hint: Any, f: Any) -> Any:
     """A value that is allowed and not the default, as the shell wants it; None where none comes to mind."""
     hints = {hint, *get_args(hint)} if get_origin(hint) is not Literal else {hint}
     if f.default is MISSING and f.default_factory is MISSING:
-        return 8 if int in hints else "..."
+        return 8 if int in hints else "{type:lstm,units:8}" if PROTOCOLS.get(hint) == "cell" else "..."
     if hint in PROTOCOLS or f.default is MISSING:
         return None
     if get_origin(hint) is Literal:

@@ -1,10 +1,10 @@
 """The pages of docs/reference/ say what the docstrings and options say."""
 
-import json
 import re
 import shlex
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from markdown_it import MarkdownIt
 
 from docs.reference import FOLDER, TITLES, example, pages, prose
@@ -84,18 +84,18 @@ def test_signs_of_markdown_are_kept_as_they_stand():
 
 @EVERY
 def test_the_example_of_a_component_gives_options_that_it_takes(kind, name, component):
-    line = example(kind, name, component)
-    given = dict(re.findall(rf"(?:{kind}|{kind}s\.{name}|{kind}\.{name}|model\.layers\.new)\.(\w+)=(\S+)", line))
+    line, its_name = example(kind, name, component), name
+    at = rf"(?:{kind}|{kind}s\.{name}|{kind}\.{name}|model\.layers\.new)\.(\w+)=(\S+)"
+    given = dict(match.groups() for match in (re.fullmatch(at, word) for word in shlex.split(line)) if match)
+    if kind == "cell":
+        kind, name = "layer", "recurrent"
     judge = Judge(discover(), {})
     judge.component(kind, {"type": name, **{option: read(word) for option, word in given.items()}}, kind)
     assert not judge.errors
     assert shlex.split(line)[0] == "stackprop"
-    assert re.search(rf"\b{name}\b", line)
+    assert re.search(rf"\b{its_name}\b", line)
 
 
 def read(word):
     """A value as the shell's grammar reads it."""
-    try:
-        return json.loads(word)
-    except json.JSONDecodeError:
-        return word
+    return OverridesParser.create().parse_override(f"x={word}").value()
