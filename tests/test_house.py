@@ -39,7 +39,7 @@ ROOMS = [
     ["updating"],
     ["heads", "blocks", "probing"],
     ["network"],
-    ["scaling", "augmenting"],
+    ["scaling", "augmenting", "chunking"],
     ["data", "arena"],
     ["discovery"],
     ["registry"],

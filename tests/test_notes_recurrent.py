@@ -93,6 +93,42 @@ def test_J8_J15_N6_the_terms_of_the_gradient_by_lag(step, norms):
     assert found == pytest.approx(norms, abs=1e-6)
 
 
+@pytest.mark.parametrize(("lag", "norm"), [(1, 0.099103), (2, 0.098454), (3, 0.098477), (9, 0.098477), (None, 0.098477)])
+def test_J14_the_gradient_where_losses_reach_back_a_few_lags_only(lag, norm):
+    _, _, _, caches, dvalues, ctx = weather()
+    layer = WEATHER.nodes["rnn"].layer
+    _, g = layer.backward(TENSORS["rnn"], caches["rnn"], dvalues["rnn"], ctx.at("rnn").but(lag=lag))
+    assert np.linalg.norm(g["U"]) == pytest.approx(norm, abs=1e-6)
+
+
+def test_J14_the_gradient_of_chunks_of_two_steps():
+    total, carry = 0, {"rnn": FIRST}
+    for steps in (slice(0, 2), slice(2, 3)):
+        ctx = Context(batch={"x": SCR[steps], "y": CRT[steps]}, carry=carry)
+        values, caches = WEATHER.forward(TENSORS, ctx)
+        g = {node: {t: np.zeros_like(a) for t, a in p.items()} for node, p in TENSORS.items()}
+        WEATHER.backward(TENSORS, caches, total_loss(LOSS, values, ctx)[1], g, ctx)
+        total, carry = total + g["rnn"]["U"], WEATHER.carry(caches)
+    assert np.linalg.norm(total) == pytest.approx(0.097743, abs=1e-6)
+
+
+@pytest.mark.parametrize("output", ["all", "last", "state"])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_J14_as_many_lags_as_steps_are_full_bptt_also_under_a_mask(output, reverse):
+    layer = get("layer", "recurrent")(get("cell", "lstm")(2), output, reverse)
+    p, x = drawn(layer)
+    mask = np.array([[1, 1], [1, 1], [1, 0], [1, 0], [1, 0], [0, 0]], float)
+    ctx = Context(batch={"mask": mask})
+    y, cache = layer.forward(p, (x, np.ones((2, 4))), ctx)
+    dy = np.random.default_rng(2).standard_normal(y.shape)
+    (dx, ds), grads = layer.backward(p, cache, dy, ctx)
+    (dx6, ds6), grads6 = layer.backward(p, cache, dy, ctx.but(lag=7))  # one more, so that the first state is reached too
+    assert dx6 == pytest.approx(dx, abs=1e-13)
+    assert ds6 == pytest.approx(ds, abs=1e-13)
+    for name, grad in grads.items():
+        assert grads6[name] == pytest.approx(grad, abs=1e-13)
+
+
 # ---- 3.5: the network of 'hello', whose recurrent weight is one number ----
 
 
