@@ -8,12 +8,12 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from framework.components import option
-from framework.recording import read_lines
+from framework.recording import read_lines, started
 
 Series = dict[str, np.ndarray]  # metric -> (K, 2) of step and value
 
@@ -87,12 +87,15 @@ def _job(folder: Path) -> Job:
     return Job(folder.name, overrides, told.get("status", "?"), series(read_lines(path) if path.exists() else []))
 
 
-def series(lines: Sequence[Mapping[str, float]]) -> Series:
-    """name -> (K, 2) of step and value."""
+def series(lines: Sequence[Mapping[str, Any]]) -> Series:
+    """name -> (K, 2) of step and value; of a row, the latest and the first (`..._start/...`), of place and value."""
     points: dict[str, list[tuple[float, float]]] = {}
     for line in lines:
         for name, value in line.items():
-            if name != "step":
+            if isinstance(value, list):
+                points.setdefault(started(name), list(enumerate(value)))
+                points[name] = list(enumerate(value))
+            elif name != "step":
                 points.setdefault(name, []).append((line["step"], value))
     return {name: np.array(values) for name, values in points.items()}
 

@@ -37,6 +37,9 @@ class Observer(Protocol):
         """What probes measured at some of the training steps that `steps` has just told: rows (K, len(columns)) of the K
         steps of those numbers. Called only where there are probes."""
 
+    def probed_row(self, member: int, step: int, metric: str, row: np.ndarray) -> None:
+        """A row (L,) that a probe measured at a step: a number per lag, for example."""
+
     def measured(self, member: int, step: int, values: Mapping[str, float]) -> None:
         """Numbers measured after a step: val/loss, train/accuracy, test/loss ..."""
 
@@ -150,6 +153,10 @@ class Run:
         if len(steps):
             for observer in self.observers:
                 observer.probed(int(self.stack.members[r]), steps, looks.columns, looks.values[: len(steps), :, r])
+        for step, metric, row in looks.rows:
+            if step <= last:
+                for observer in self.observers:
+                    observer.probed_row(int(self.stack.members[r]), step, metric, row[r])
 
     def validate(self) -> None:
         """Measure, keep the best, and let go of replicas that have run out of patience."""

@@ -9,8 +9,10 @@ from small import learner, lone
 
 from framework import Context, Data, Field, Network, discover
 from framework.chunking import chunks
+from framework.comparison import series
 from framework.heads import total_loss
 from framework.learner import Bptt
+from framework.recording import Recorder, read_lines
 from framework.training import train
 from framework_optimizers.sgd import Sgd
 
@@ -131,3 +133,57 @@ def test_memory_is_that_of_a_chunk():
     short, long, uncut = peak(50, None), peak(1000, 50), peak(1000, None)
     assert long < 2 * short  # the data themselves are 20 times as long
     assert uncut > 8 * short
+
+
+class Rows:
+    """Keeps the rows that probes measured."""
+
+    def __init__(self):
+        self.rows = []
+
+    def probed_row(self, member, step, metric, row):
+        self.rows.append((step, metric, row.copy()))
+
+    def steps(self, *_):
+        pass
+
+    probed = measured = ended = steps
+
+
+def test_the_gradient_by_lag_is_recorded_along_training_for_every_replica():
+    probe = get("probe", "gradient_by_lag")(states=False)
+    members = [replace(member(epochs=6, probe_every=5), probes={"lag": probe}, optimizer=Sgd(lr=lr)) for lr in (0.1, 0.2)]
+    alone, together = Rows(), Rows()
+    train(members[:1], [sequences()], [1], dtype=np.float64, observers=[alone])
+    train(members, [sequences()], [1, 2], dtype=np.float64, observers=[together])
+    assert [step for step, *_ in alone.rows] == [1, 5, 10, 12]
+    for (step, metric, row), (step2, metric2, row2) in zip(alone.rows, together.rows[::2], strict=True):
+        assert (step, metric, row.shape) == (step2, metric2, (6,))
+        assert row2 == pytest.approx(row, abs=1e-12)
+
+
+def test_rows_are_kept_whole_and_reach_the_store_as_curves_over_lags(tmp_path):
+    class Sink:
+        def __init__(self):
+            self.sent = []
+
+        def points(self, points):
+            self.sent += [point[:3] for point in points]
+
+    first, again = Sink(), Sink()
+    recorder = Recorder(tmp_path, 10, 1, first)
+    for step, row in ((1, [0.5, 0.25]), (10, [0.1, np.nan])):
+        recorder.probed_row(0, step, "gradient_by_lag/rnn", np.array(row))
+    recorder.ended()
+    recorder.close()
+    lines = read_lines(tmp_path / "metrics.jsonl")
+    assert lines[0] == {"step": 1, "gradient_by_lag/rnn": [0.5, 0.25]}
+    assert first.sent[:3] == [
+        ("gradient_by_lag_start/rnn", 0.5, 0),
+        ("gradient_by_lag_start/rnn", 0.25, 1),
+        ("gradient_by_lag/rnn", 0.1, 0),
+    ]
+    assert series(lines)["gradient_by_lag/rnn"][0].tolist() == [0, 0.1]
+    filled = Recorder(tmp_path, 10, 1, again, upto=(tmp_path / "metrics.jsonl").stat().st_size)
+    filled.ended()
+    assert str(again.sent) == str(first.sent)

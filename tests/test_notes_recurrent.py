@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from framework import Context, Network, T, discover
+from framework import Context, Network, Seen, T, discover
 from framework.heads import Head, total_loss
 from framework.network import Node
 
@@ -127,6 +127,49 @@ def test_J14_as_many_lags_as_steps_are_full_bptt_also_under_a_mask(output, rever
     assert ds6 == pytest.approx(ds, abs=1e-13)
     for name, grad in grads.items():
         assert grads6[name] == pytest.approx(grad, abs=1e-13)
+
+
+def test_J8_the_probe_measures_the_lags_of_the_weather_network():
+    seen = weather_seen(TENSORS)
+    found = get("probe", "gradient_by_lag")()(seen)
+    assert found["gradient_by_lag/rnn"] == pytest.approx([0.082413, 0.000975, 0.000044], abs=1e-6)
+    assert found["state_by_lag/rnn"][0] == pytest.approx(np.linalg.norm((seen.dvalues["out"] @ WHY)[-1]))
+    assert found["state_by_lag_direct/rnn"][1:] == pytest.approx([0, 0])  # nothing but U leads back
+
+
+def weather_seen(tensors):
+    values, _, g, caches, dvalues, ctx = weather(tensors)
+    arena = WEATHER.arena(tensors)
+    w = arena.fill([tensors], np.float64)[0]
+    return Seen(WEATHER, w, g, values, caches, dvalues, ctx, arena, w, w)
+
+
+@pytest.mark.parametrize("cell", ["simple", "lstm", "gru", "indrnn", "peephole_lstm"])
+def test_J8_the_terms_by_lag_add_up_to_the_gradient_of_the_last_loss(cell):
+    layer = recurrent(cell, 3)
+    p, x = drawn(layer)
+    y, cache = layer.forward(p, x, Context())
+    dy = np.zeros_like(y)
+    dy[-1] = 1.0
+    _, grads = layer.backward(p, cache, dy, Context())
+    for name, terms in layer.terms(p, cache, dy, Context()).items():
+        assert terms.sum(0) == pytest.approx(grads[name], abs=1e-13)
+    flow = layer.flow(p, cache, dy, Context())
+    (_, ds), _ = layer.backward(p, layer.forward(p, (x, np.zeros_like(flow[0])), Context())[1], dy, Context())
+    assert flow.shape == (6, 2, layer.cell.state)
+    assert np.abs(flow[-1, :, :3]).max() == 1
+    assert ds.shape == flow[0].shape
+
+
+def test_K4_along_the_memory_of_an_lstm_only_the_forget_gate_multiplies():
+    layer = recurrent("lstm", 2, output="state")
+    p, x = drawn(layer)
+    _, cache = layer.forward(p, x, Context())
+    dy = np.concatenate((np.zeros((2, 2)), np.ones((2, 2))), -1)
+    direct = layer.flow(p, cache, dy, Context(), direct=True)[..., 2:]
+    f = layer.trace(cache, Context())["f"]
+    assert direct[0] == pytest.approx(f[1:].prod(0), abs=1e-14)
+    assert np.abs(layer.flow(p, cache, dy, Context())[0, :, 2:] - direct[0]).max() > 1e-3
 
 
 # ---- 3.5: the network of 'hello', whose recurrent weight is one number ----

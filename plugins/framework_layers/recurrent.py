@@ -85,6 +85,23 @@ class Recurrent:
         of_cell = self.cell.grads(p, Steps(cache.caches, ctx.xp, flat=False), da, ctx)
         return {"W": T(cache.x) @ da, "b": da.sum(-2, keepdims=True), **of_cell}
 
+    def flow(self, p: Params, cache: Any, dy: Array, ctx: Context, direct: bool = False) -> Array:
+        """The gradient with respect to the state after each step, (..., T, N, S), of what dy weighs.
+
+        direct: only along the cell's own memory, as if no output were fed back (the recurrent tensors taken as 0): in an
+        LSTM ds_t / ds_{t-1} = f.
+        """
+        p = {name: ctx.xp.zeros_like(a) for name, a in p.items()} if direct else p
+        dout = dy if self.output == "state" else self.cell.dout(dy, ctx)
+        ds = ctx.xp.zeros_like(cache.final) if self.output == "all" else dout
+        found = [ds] * len(cache.caches)
+        for t in reversed(self._order(len(found))):
+            if self.output == "all":
+                ds = ds + dout[..., t, :, :]
+            found[t] = ds
+            ds = self._back(p, cache, t, ds, ctx)[1]
+        return ctx.xp.stack(found, -3)
+
     @property
     def carry(self) -> Callable[[Any], Array]:
         """cache -> the final state (..., N, S). None where time runs backwards: a chunk knows no future."""
