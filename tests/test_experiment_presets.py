@@ -1,5 +1,6 @@
 """Every experiment that ships goes together, at both ends of what it sweeps, and shows what it sweeps."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,9 @@ def test_the_comment_says_what_is_asked(name):
     lines = (FOLDER / f"{name}.yaml").read_text().splitlines()
     assert lines[0] == "# @package _global_"
     assert lines[1].startswith("# ")
+
+
+def test_the_docs_name_each_experiment_and_no_other():
+    pages = [FOLDER.parent.parent / "README.md", *(FOLDER.parent.parent / "docs").glob("*.md")]
+    named = {name for page in pages for name in re.findall(r"^    stackprop experiment=(\w+)", page.read_text(), re.M)}
+    assert named == set(PRESETS)
