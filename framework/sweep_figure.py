@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from framework.comparison import Comparison, Group, Job, grouped, metrics, swept
+from framework.comparison import Comparison, Group, Job, grouped, metrics, spread, swept, words
 from framework.figures import COLOURS
 
 STYLES = ("-", "--", ":", "-.")
@@ -50,7 +50,7 @@ def panels(groups: Sequence[Group], what: Comparison, y: Sequence[str]) -> list[
     values = dict.fromkeys(group.keys[what.panels] for group in groups)
     return [
         Panel(
-            f"{metric}   {what.panels.rpartition('.')[2]} {value}",
+            f"{metric}   {what.panels.rpartition('.')[2]} {words(value)}",
             metric,
             [g for g in groups if g.keys[str(what.panels)] == value],
         )
@@ -61,7 +61,8 @@ def panels(groups: Sequence[Group], what: Comparison, y: Sequence[str]) -> list[
 
 def label(group: Group, keys: Sequence[str]) -> str:
     """`adam lr 0.1`: the values of the keys that tell lines apart."""
-    return "  ".join(group.keys[key] if "." not in key else f"{key.rpartition('.')[2]} {group.keys[key]}" for key in keys)
+    told = {key: words(group.keys[key]) for key in keys}
+    return "  ".join(value if "." not in key else f"{key.rpartition('.')[2]} {value}" for key, value in told.items())
 
 
 def _fill(ax: Any, part: Panel, what: Comparison, keys: Sequence[str], jobs: Sequence[Job]) -> None:
@@ -79,6 +80,9 @@ def _fill(ax: Any, part: Panel, what: Comparison, keys: Sequence[str], jobs: Seq
             seen += _by_layer(ax, groups[0], part.metric, what.at, name, look)
         else:
             seen += _by_key(ax, groups, part.metric, what, name, look)
+    goal = (what.reach or {}).get(part.metric)
+    if goal is not None and what.x != "layer":
+        ax.axhline(goal, color="#888888", ls=":", lw=1, zorder=0)
     _scale(ax, what, seen)
 
 
@@ -99,8 +103,9 @@ def _by_layer(ax: Any, group: Group, pattern: str, at: str, name: str, look: Map
     names = metrics(group.jobs, pattern)
     values = [group.values(metric, at) for metric in names]
     mean = np.array([v.mean() for v in values])
-    ax.errorbar(range(1, len(names) + 1), mean, [v.std() for v in values], marker="o", ms=3, capsize=2, label=name, **look)
+    ax.errorbar(range(1, len(names) + 1), mean, [spread(v) for v in values], marker="o", ms=3, capsize=2, label=name, **look)
     ax.set_xlabel("layer")
+    ax.set_xticks(range(1, len(names) + 1, -(-len(names) // 12)))
     return [mean]
 
 
@@ -111,7 +116,7 @@ def _by_key(
     kept = [(group.keys[what.x], v) for group, v in zip(groups, values, strict=True) if len(v)]
     x = places([key for key, _ in kept])
     mean = np.array([v.mean() for _, v in kept])
-    ax.errorbar(x, mean, [v.std() for _, v in kept], marker="o", ms=3, capsize=2, label=name, **look)
+    ax.errorbar(x, mean, [spread(v) for _, v in kept], marker="o", ms=3, capsize=2, label=name, **look)
     numbers = all(isinstance(place, float) for place in x)
     if numbers and len(x) > 2 and min(x) > 0 and max(x) / min(x) > SPAN:
         ax.set_xscale("log")

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-NOT_RUNS = ("stackprop ui", "stackprop describe", "stackprop summary")
+NOT_RUNS = ("stackprop ui", "stackprop describe", "stackprop summary", "stackprop experiment=")  # test_experiment_presets
 QUICK = ["trainer.steps=2", "tracking=none"]
 
 

@@ -52,7 +52,7 @@ REQUESTS = {
     "trainer.on_divergence=ignore": "trainer.on_divergence: 'ignore' is not allowed",
     "trainer.early_stopping.patience=2 trainer.early_stopping.monitor=val/acuracy": "'val/acuracy' is not measured",
     "dataset=xor dataset.val=false trainer.early_stopping.patience=2": "the data set has no validation split to watch",
-    "loss=mse": "loss: MeanSquaredError takes targets of kind real, and 'y' is label",
+    "loss=mse": "loss: MeanSquaredError takes targets of kind real or columns or binary, and 'y' is label",
     "loss=softmax_cross_entropy dataset=sine": "SoftmaxCrossEntropy takes targets of kind label, and 'y' is real",
     "metrics=[acuracy]": "metrics.acuracy.type: no metric 'acuracy'; did you mean 'accuracy'?",
     "dataset=csv dataset.target=y": "dataset.path: missing; dataset 'csv' needs it",

@@ -8,6 +8,7 @@ from framework_datasets.npz import Npz
 from framework_datasets.shifted_digits import ShiftedDigits
 from framework_datasets.sine import Sine
 from framework_datasets.spirals import Spirals
+from framework_datasets.wine import Wine
 from framework_datasets.xor import Xor
 
 
@@ -19,4 +20,5 @@ def register_datasets(register: Register) -> None:
     register("shifted_digits", ShiftedDigits)
     register("sine", Sine)
     register("spirals", Spirals)
+    register("wine", Wine)
     register("xor", Xor)
