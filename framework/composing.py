@@ -146,6 +146,18 @@ def load_plugins_of(overrides: Sequence[str]) -> None:
             load_plugins(OverridesParser.create().parse_override(override).value())
 
 
+def refuse_null_choices(overrides: Sequence[str]) -> None:
+    """Hydra would answer `probes=null` with a traceback.
+
+    Raises:
+        ConfigError: a group is asked to be nothing.
+    """
+    for override in overrides:
+        group, _, value = override.partition("=")
+        if value == "null" and (group in KINDS_OF or (conf_dir() / group).is_dir()):
+            raise ConfigError(f"{group}: null is no choice; '~{group}' takes out what was chosen")
+
+
 def with_absolute_paths(tree: dict[str, Any]) -> dict[str, Any]:
     """The same tree, with files named so that the run can be taken up from any folder."""
     out = dict(tree)
@@ -168,6 +180,7 @@ def compose(overrides: list[str]) -> Settings:
     from hydra import initialize_config_dir
 
     install()
+    refuse_null_choices(overrides)
     load_plugins_of(overrides)
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         return settings_of(hydra_compose("config", overrides, return_hydra_config=True))

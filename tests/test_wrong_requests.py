@@ -45,6 +45,7 @@ REQUESTS = {
     "device=gpu": "device: 'gpu' cannot be used here",
     "device=tpu": "device: 'tpu' is not allowed",
     "dtype=float16": "dtype: 'float16' is not allowed",
+    "probes=null": "probes: null is no choice; '~probes' takes out what was chosen",
     "threads=0": "threads: 0 must be at least 1, or auto",
     "tier=compile": "tier: 'compile' is not allowed; did you mean 'compiled'?",
     "trainer.epochs=0": "trainer.epochs: 0 must be at least 1",
