@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from framework import lag_figure
 from framework.comparison import Series, series
 from framework.model import ABOUT, WEIGHTS
 from framework.recording import read_lines
@@ -23,9 +24,10 @@ FILTERS = 32  # so many are shown
 
 
 def draw(folder: Path) -> list[Path]:
-    """Write `loss.png`, `gradient_norms.png`, where probes looked `activations.png`, and where the first layer reads images
-    `filters.png` into `figures/`; return their paths."""
-    found = series(read_lines(folder / "metrics.jsonl"))
+    """Write `loss.png`, `gradient_norms.png`, where probes looked `activations.png` and `gradient_by_lag.png`, and where the
+    first layer reads images `filters.png` into `figures/`; return their paths."""
+    lines = read_lines(folder / "metrics.jsonl")
+    found = series(lines)
     to = folder / "figures"
     to.mkdir(exist_ok=True)
     losses = {name: a for name, a in found.items() if name.endswith("/loss") and not name.startswith("test/")}
@@ -36,6 +38,9 @@ def draw(folder: Path) -> list[Path]:
     probed = activations(found)
     if probed:
         written.append(_panels(to / "activations.png", probed))
+    lags = lag_figure.rows(lines)
+    if lags:
+        written.append(lag_figure.draw(to / "gradient_by_lag.png", lags, COLOURS))
     first = filters(folder)
     if first is not None:
         written.append(_images(to / "filters.png", *first))

@@ -95,7 +95,7 @@ def _curve(ax: Any, group: Group, metric: str, name: str, look: Mapping[str, Any
     ax.plot(step, mean, label=name, **look)
     if len(group.jobs) > 1:
         ax.fill_between(step, mean - spread, mean + spread, color=look["color"], alpha=0.15, lw=0)
-    ax.set_xlabel("training step")
+    ax.set_xlabel("lag" if "_by_lag" in metric else "training step")
     return [mean]
 
 

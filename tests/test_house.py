@@ -22,6 +22,7 @@ ROOMS = [
     ["artifacts"],
     ["sweep_figure"],
     ["restoring", "figures"],
+    ["lag_figure"],
     ["runs"],
     ["composing"],
     ["assembling"],
