@@ -26,8 +26,13 @@ class Comparison:
         None, help="a metric, or several, a panel each; null: what early stopping watches"
     )
     x: str = option("step", help="step: curves; a swept key: one value per run against it; layer: against the * of y")
-    at: Literal["last", "first", "best"] = option("last", help="which value of a run, where x is not step")
+    at: Literal["last", "first", "best", "mean", "fluctuation"] = option(
+        "last",
+        help="which value of a run, where x is not step; fluctuation: root mean square of the change from one value to the "
+        "next, in the second half of its series",
+    )
     panels: str | None = option(None, help="a swept key: a panel for each of its values")
+    together: bool = option(False, help="all of y in one panel, to compare them")
     log: bool | None = option(None, help="logarithmic y; null: where the values span more than a factor of 30")
     table: tuple[str, ...] | str | None = option(None, help="the metrics of the table; null: those of the figure")
     reach: Mapping[str, float] | None = option(
@@ -66,8 +71,10 @@ class Group:
         return np.array(steps), values.mean(0), values.std(0)
 
     def values(self, metric: str, at: str) -> np.ndarray:
-        """One value per job that has the metric."""
-        return np.array([chosen(job.series[metric][:, 1], at, metric) for job in self.jobs if metric in job.series])
+        """One value per job that has the metric; not a number where it diverged."""
+        jobs = [job for job in self.jobs if metric in job.series]
+        found = [np.nan if job.status == "diverged" else chosen(job.series[metric][:, 1], at, metric) for job in jobs]
+        return np.array(found)
 
     def reached(self, metric: str, goal: float) -> np.ndarray:
         """For each job that has the metric, the first step at which it is as good as the goal; nan for those that never
@@ -76,7 +83,12 @@ class Group:
 
 
 def chosen(values: np.ndarray, at: str, metric: str) -> float:
-    """The last, first, or best value of a series; the best loss is the smallest, of anything else the largest."""
+    """The last, first, or best value of a series, the best loss being the smallest, of anything else the largest; or how
+    much it fluctuates."""
+    if at == "mean":
+        return float(values.mean())
+    if at == "fluctuation":
+        return float(np.sqrt(np.mean(np.diff(values[len(values) // 2 :]) ** 2))) if len(values) > 3 else float("nan")
     if at == "best":
         return float(np.nanmin(values) if falls(metric) else np.nanmax(values))
     return float(values[0 if at == "first" else -1])
@@ -162,7 +174,7 @@ def rows(
 
 
 def _cell(values: np.ndarray) -> str:
-    if not len(values):
+    if not np.isfinite(values).any():
         return "-"
     return f"{values.mean():.4g}" + (f" ± {spread(values):.2g}" if len(values) > 1 and np.isfinite(values).all() else "")
 

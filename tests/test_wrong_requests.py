@@ -12,7 +12,7 @@ REQUESTS = {
     "loss=mes": "loss: no 'mes'; did you mean 'mse'?",
     "activation=rleu": "activation: no 'rleu'; did you mean 'relu'?",
     "initializer=he": "initializer: no 'he'; did you mean 'he_",
-    "regularizer=l3": "regularizer: no 'l3' (there are: l1, l2, max_norm)",
+    "regularizer=l3": "regularizer: no 'l3' (there are: l1, l1_proximal, l2, max_norm)",
     "augmentation=[hflp]": "augmentation: no 'hflp'; did you mean 'hflip'?",
     "augmentation=[rotate] augmentation.rotate.degrees=200": "augmentation.rotate.degrees: 200.0 must be at most 180",
     "augmentation=[noise,hflip] dataset=sine": "augmentation.hflip: it works on NCHW, and the first field 'x' is NF",

@@ -4,7 +4,9 @@ from framework import hookimpl
 from framework.hooks import Register
 from framework_datasets.csv import Csv
 from framework_datasets.digits import Digits
+from framework_datasets.linear import Linear
 from framework_datasets.npz import Npz
+from framework_datasets.quadratic import Quadratic
 from framework_datasets.shifted_digits import ShiftedDigits
 from framework_datasets.sine import Sine
 from framework_datasets.spirals import Spirals
@@ -16,7 +18,9 @@ from framework_datasets.xor import Xor
 def register_datasets(register: Register) -> None:
     register("csv", Csv)
     register("digits", Digits)
+    register("linear", Linear)
     register("npz", Npz)
+    register("quadratic", Quadratic)
     register("shifted_digits", ShiftedDigits)
     register("sine", Sine)
     register("spirals", Spirals)
