@@ -14,6 +14,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from framework.comparison import read_jobs, swept
 from framework.composing import compose, conf_dir, install
+from framework.experiment import prepare
 
 ROOT = Path(__file__).resolve().parent.parent
 PRESETS = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((conf_dir() / "experiment").glob("*.yaml"))}
@@ -32,11 +33,12 @@ def values(key, value):
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_the_first_and_the_last_job_of_a_preset_are_valid(name):
+def test_the_first_and_the_last_job_of_a_preset_go_together_with_their_data(name):
     swept = {key: values(key, value) for key, value in params(name).items()}
     for end in (0, -1):
         settings = compose([f"experiment={name}", *(f"{key}={found[end]}" for key, found in swept.items())])
         assert {settings.figure.x, settings.figure.panels} <= {"step", "layer", None, *swept}
+        assert prepare(settings).steps > 0
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -49,6 +51,8 @@ def test_a_preset_says_what_it_asks_and_sweeps(name):
 
 
 def test_every_preset_is_on_a_page_and_every_experiment_of_a_page_is_a_preset():
+    index = PAGES[ROOT / "docs" / "claims.md"]
+    assert set(re.findall(r"\| `(\w+)` \|", index)) == set(PRESETS)
     named = {name for text in PAGES.values() for name in re.findall(r"\bexperiment=(\w+)", text)}
     assert named == set(PRESETS)
 
