@@ -53,7 +53,8 @@ class Model:
         return a.swapaxes(0, 1) if field is not None and field.time_major else a
 
     def predict(self, x: np.ndarray | Mapping[str, np.ndarray], head: str | None = None) -> np.ndarray:
-        """Predictions of a head: probabilities (n, K) of a classifier, numbers (n, F) of a regression.
+        """Predictions of a head: probabilities (n, K) of a classifier, numbers (n, F) of a regression; with another axis T,
+        (n, T, K) and (n, T, F), where there is one for every step of a sequence.
 
         Args:
             x: the first field (n, ...), or several fields by name.
@@ -62,7 +63,9 @@ class Model:
         fields = x if isinstance(x, Mapping) else {next(iter(self.about.fields)): x}
         values, ctx = self.outputs(fields)
         chosen = self.learner.heads[head or next(iter(self.learner.heads))]
-        return np.asarray(chosen.prediction(values, ctx))
+        y = np.asarray(chosen.prediction(values, ctx))
+        target = self.about.fields.get(str(chosen.target))
+        return y.swapaxes(0, 1) if target is not None and target.time_major else y
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         return self.predict(x)
