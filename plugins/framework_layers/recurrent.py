@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from framework import Array, Cell, Context, Initializer, Params, Shape, T, discover, option, registered
+from framework import Array, Cell, Context, Initializer, Params, Shape, T, blas_in_loop, discover, option, registered
 
 
 @dataclass(frozen=True)
@@ -57,16 +58,20 @@ class Recurrent:
     def forward(self, p: Params, x: Array, ctx: Context) -> tuple[Array, Any]:
         pair = isinstance(x, tuple)
         x, s = x if pair else (x, ctx.initial())
-        a = _unfolded(_rows(x) @ p["W"] + p["b"], x)
+        x = ctx.xp.ascontiguousarray(x)  # a batch is turned time-major by its strides only, and its rows are wanted twice
+        rows = _rows(x) @ p["W"]
+        rows += p["b"]
+        a = _unfolded(rows, x)
         if s is None:
             s = ctx.xp.zeros((*a.shape[:-3], a.shape[-2], self.cell.state), a.dtype)
         s = ctx.xp.broadcast_to(s, (*a.shape[:-3], *s.shape[-2:]))
         kept = self._kept(ctx)
         states, caches = [s] * a.shape[-3], [()] * a.shape[-3]
-        for t in self._order(a.shape[-3]):
-            new, caches[t] = self.cell.step(p, a[..., t, :, :], s, _at(ctx, self.cell, t))
-            s = new if kept is None else ctx.xp.where(kept[..., t, :, :], s, new)
-            states[t] = s
+        with self._products(a):
+            for t in self._order(a.shape[-3]):
+                new, caches[t] = self.cell.step(p, a[..., t, :, :], s, _at(ctx, self.cell, t))
+                s = new if kept is None else ctx.xp.where(kept[..., t, :, :], s, new)
+                states[t] = s
         return self._output(states, s, ctx), Trace(x, kept, caches, s, pair)
 
     def backward(self, p: Params, cache: Any, dy: Array, ctx: Context, need_dx: bool = True) -> tuple[Any, Params]:
@@ -100,20 +105,28 @@ class Recurrent:
     def _through_time(self, p: Params, cache: Any, dy: Array, ctx: Context) -> tuple[Array, Array]:
         """da of all steps (..., T, N, gates units), and the gradient of the first state."""
         cell, kept, xp = self.cell, cache.kept, ctx.xp
-        p = {name: T(xp.ascontiguousarray(T(a))) for name, a in p.items()}  # so that U^T lies in one piece in every step
-        T_, das = len(cache.caches), [dy] * len(cache.caches)
+        # The cell's tensors, so that U^T lies in one piece in every step.
+        p = {name: T(xp.ascontiguousarray(T(a))) for name, a in p.items() if name not in ("W", "b")}
+        T_ = len(cache.caches)
+        da = xp.empty((*cache.final.shape[:-2], T_, cache.final.shape[-2], cell.gates * cell.units), dy.dtype)
         dout = cell.dout(dy, ctx) if self.output != "state" else dy
         ds = xp.zeros_like(cache.final) if self.output == "all" else dout
-        for t in reversed(self._order(T_)):
-            if self.output == "all":
-                ds = ds + dout[..., t, :, :]
-            if kept is None:
-                das[t], ds = cell.back(p, cache.caches[t], ds, _at(ctx, cell, t))
-                continue
-            through = xp.where(kept[..., t, :, :], xp.zeros_like(ds), ds)
-            das[t], before = cell.back(p, cache.caches[t], through, _at(ctx, cell, t))
-            ds = before + (ds - through)
-        return xp.stack(das, -3), ds
+        with self._products(da):
+            for t in reversed(self._order(T_)):
+                if self.output == "all":
+                    ds = ds + dout[..., t, :, :]
+                at = _at(ctx, cell, t)
+                if kept is None:
+                    da[..., t, :, :], ds = cell.back(p, cache.caches[t], ds, at)
+                    continue
+                through = xp.where(kept[..., t, :, :], xp.zeros_like(ds), ds)
+                da[..., t, :, :], before = cell.back(p, cache.caches[t], through, at)
+                ds = before + (ds - through)
+        return da, ds
+
+    def _products(self, a: Array) -> AbstractContextManager[Any]:
+        """Threads for the products with U."""
+        return blas_in_loop(a.shape[-2] * a.shape[-1] * self.cell.units)
 
     def _kept(self, ctx: Context) -> Array | None:
         """Where a step leaves the state as it is, (..., T, N, 1)."""
