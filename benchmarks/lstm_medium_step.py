@@ -1,5 +1,4 @@
-"""One training step of an LSTM over 35 steps of 650 features, batch 20, 650 units, 10 classes; otherwise as rnn_step.
-"""
+"""One training step of an LSTM over 35 steps of 650 features, batch 20, 650 units, 10 classes; otherwise as rnn_step."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""One training step of an LSTM over 50 steps of 64 features, batch 32, 128 units, 64 classes; otherwise as rnn_step.
-"""
+"""One training step of an LSTM over 50 steps of 64 features, batch 32, 128 units, 64 classes; otherwise as rnn_step."""
 
 from __future__ import annotations
 

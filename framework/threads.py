@@ -8,7 +8,8 @@ from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
-SHARED = 10_000_000  # multiplications; measured: below, a second thread saves 10 us where cores are idle, and costs ms where not
+# Multiplications. Measured: below, a second thread saves 10 us where cores are idle, and costs milliseconds where not.
+SHARED = 10_000_000
 
 
 def blas_limited(threads: int | None) -> AbstractContextManager[Any]:

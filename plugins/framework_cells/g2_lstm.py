@@ -11,9 +11,9 @@ EPS = 1e-3  # keeps both logarithms finite; the authors' value
 
 @dataclass(frozen=True)
 class G2Lstm(Lstm):
-    """An LSTM whose gates i and f learn to be 0 or 1: in training i, f = sigmoid((a_t + h_{t-1} U + m n) / temperature), with
-    n = log(u + eps) - log(1 + eps - u), u from U(0, 1), and m one with `probability`, else 0. o, g, c and h as in lstm; when
-    it is evaluated there is neither noise nor temperature, and it is an lstm.
+    """An LSTM whose gates i and f learn to be 0 or 1: in training i, f = sigmoid((a_t + h_{t-1} U + m n) / temperature),
+    with n = log(u + eps) - log(1 + eps - u), u from U(0, 1), and m one with `probability`, else 0. o, g, c and h as in lstm;
+    when it is evaluated there is neither noise nor temperature, and it is an lstm.
 
     Backwards: as lstm, with the slopes of i and f divided by the temperature; n and m are constants.
 

@@ -14,9 +14,9 @@ class MaskedLstm(Lstm):
     """An LSTM in which some recurrent connections are missing: lstm with U M in the place of U (by elements), M of zeros and
     ones;  dU = (h_{t-1}^T da) M. After each update U is 0 where M is.
 
-    Shapes: those of lstm; M like U (..., units, 4 units), columns i, f, o, g: kept with the tensors, not trained. M is drawn, a
-    connection being there with probability `density`; or it is given as a first value of the tensor M, for example by
-    model.init_from: this is how a search over structures (ElSaid et al. 2018: ant colonies) tries its cells.
+    Shapes: those of lstm; M like U (..., units, 4 units), columns i, f, o, g: kept with the tensors, not trained. M is
+    drawn, a connection being there with probability `density`; or it is given as a first value of the tensor M
+    (`Learner.initial`): this is how a search over structures (ElSaid et al. 2018: ant colonies) tries its cells.
 
     Only recurrent connections: W belongs to the layer. Inputs are left out by a dense node before it, bias: false and
     frozen: true, with an identity matrix some of whose ones are 0.
