@@ -18,7 +18,8 @@ from rich.table import Table
 
 from benchmarks.harness import pins, race, summary
 
-WORKLOADS = ("mlp_step", "cnn_step", "digits_cnn_step", "optimizer_update", "recording", "probes")
+RECURRENT = ("rnn_step", "gru_step", "lstm_step", "lstm_medium_step")
+WORKLOADS = ("mlp_step", "cnn_step", "digits_cnn_step", *RECURRENT, "optimizer_update", "recording", "probes")
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from framework.probing import Seen
 from framework.registry import nearest
 from framework.stacking import stack, take
 from framework.streams import generator
+from framework.threads import blas_in_loop
 
 __version__ = "0.1.0"
 
@@ -45,6 +46,7 @@ __all__ = [
     "Shape",
     "T",
     "array_module",
+    "blas_in_loop",
     "discover",
     "generator",
     "hookimpl",

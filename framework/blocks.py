@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 from math import prod
 from typing import Any
 
@@ -20,6 +19,7 @@ from framework.arrays import Array
 from framework.components import Params, Shape
 from framework.context import Context
 from framework.network import Network, Node, Values
+from framework.threads import blas_threads
 
 BLOCK = 1 << 20  # numbers that the layers of a block hand on; measured: 16 images of 28 x 28 through 32 and 64 maps
 PARTS = "(blocks)"  # the entry of the caches that holds those of the blocks
@@ -126,16 +126,6 @@ def in_blocks(network: Network, shapes: Mapping[str, Shape], read: Collection[st
     """
     names = front(network, shapes)
     return Blocks(network, names, shapes, read, threads or blas_threads()) if names else network
-
-
-def blas_limited(threads: int | None) -> AbstractContextManager[Any]:
-    """Matrix products on that many threads; None leaves it as it is."""
-    return nullcontext() if threads is None else ThreadpoolController().limit(limits=threads)
-
-
-def blas_threads() -> int:
-    """How many threads a matrix product may use here; the usual environment variables decide it."""
-    return max((int(library["num_threads"]) for library in ThreadpoolController().info()), default=1)
 
 
 def front(network: Network, shapes: Mapping[str, Shape]) -> list[str]:

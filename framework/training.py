@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from framework.arrays import Array, keep_memory, to_host
-from framework.blocks import blas_limited
 from framework.context import Context
 from framework.data import Data, Feed
 from framework.learner import Learner
@@ -19,6 +18,7 @@ from framework.measuring import evaluate
 from framework.running import Observer, Outcome, Run, Save, Snapshot
 from framework.stepping import Stack
 from framework.streams import Key
+from framework.threads import blas_limited
 from framework.updating import Tier
 
 __all__ = ["Observer", "Outcome", "Snapshot", "train"]

@@ -47,7 +47,7 @@ ROOMS = [
     ["hooks"],
     ["components", "stacking"],
     ["context"],
-    ["arrays", "streams"],
+    ["arrays", "streams", "threads"],
 ]
 RANK = {name: i for i, names in enumerate(ROOMS) for name in names}
 

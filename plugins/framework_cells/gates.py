@@ -21,9 +21,9 @@ def squashed(z: Array, sigmoids: int, xp: Any) -> Array:
 
 def slopes(y: Array, sigmoids: int) -> Array:
     """The derivatives: y (1 - y) in the first `sigmoids` columns, 1 - y^2 in the others."""
-    slope = 1 - y * y
-    gates = y[..., :sigmoids]
-    slope[..., :sigmoids] = gates - gates * gates
+    slope = y - y * y
+    g = y[..., sigmoids:]
+    slope[..., sigmoids:] = 1 - g * g
     return slope
 
 

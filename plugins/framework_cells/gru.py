@@ -40,14 +40,12 @@ class Gru:
 
     def step(self, p: Params, a: Array, s: Array, ctx: Context) -> tuple[Array, Any]:
         n, U = self.units, p["U"]
+        gates = squashed(a[..., : 2 * n] + s @ U[..., : 2 * n], 2 * n, ctx.xp)
         if self.reset == "before":
-            gates = squashed(a[..., : 2 * n] + s @ U[..., : 2 * n], 2 * n, ctx.xp)
             q = gates[..., :n] * s
             g = a[..., 2 * n :] + q @ U[..., 2 * n :]
         else:
-            product = s @ U
-            gates = squashed(a[..., : 2 * n] + product[..., : 2 * n], 2 * n, ctx.xp)
-            q = product[..., 2 * n :]
+            q = s @ U[..., 2 * n :]
             g = a[..., 2 * n :] + gates[..., :n] * q
         ctx.xp.tanh(g, out=g)
         z = gates[..., n:]
@@ -69,24 +67,17 @@ class Gru:
         dz = ds * (s - g) if self.z == "keep" else ds * (g - s)
         if self.reset == "before":
             dq = dg @ T(U[..., 2 * n :])
-            da = xp.concatenate((dq * s, dz, dg), -1)
-            da[..., : 2 * n] *= gates - gates * gates
-            return da, kept + dq * r + da[..., : 2 * n] @ T(U[..., : 2 * n])
-        da = xp.concatenate((dg * q, dz, dg), -1)
+            dr, through = dq * s, dq * r
+        else:
+            dr, through = dg * q, (dg * r) @ T(U[..., 2 * n :])
+        da = xp.concatenate((dr, dz, dg), -1)
         da[..., : 2 * n] *= gates - gates * gates
-        return da, kept + self._after(da, r) @ T(U)
+        return da, kept + through + da[..., : 2 * n] @ T(U[..., : 2 * n])
 
     def grads(self, p: Params, cache: Any, da: Array, ctx: Context) -> Params:
-        n, s, gates = self.units, cache[0], cache[1]
-        if self.reset == "after":
-            return {"U": T(s) @ self._after(da, gates[..., :n])}
-        return {"U": ctx.xp.concatenate((T(s) @ da[..., : 2 * n], T(cache[3]) @ da[..., 2 * n :]), -1)}
-
-    def _after(self, da: Array, r: Array) -> Array:
-        """The gradient of the product s U where r comes after it."""
-        dproduct = da.copy()
-        dproduct[..., 2 * self.units :] *= r
-        return dproduct
+        n, s, dg = self.units, cache[0], da[..., 2 * self.units :]
+        of_g = T(cache[3]) @ dg if self.reset == "before" else T(s) @ (dg * cache[1][..., :n])
+        return {"U": ctx.xp.concatenate((T(s) @ da[..., : 2 * n], of_g), -1)}
 
     def trace(self, cache: Any) -> dict[str, Array]:
         """The gates and the candidate g."""

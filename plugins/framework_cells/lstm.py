@@ -41,10 +41,18 @@ class Lstm:
     def step(self, p: Params, a: Array, s: Array, ctx: Context) -> tuple[Array, Any]:
         n = self.units
         h, c = s[..., :n], s[..., n:]
-        y = squashed(a + h @ p["U"], 3 * n, ctx.xp)
+        y = squashed(self.gated(p, a, h, ctx), 3 * n, ctx.xp)
         c_new = y[..., n : 2 * n] * c + y[..., :n] * y[..., 3 * n :]
         tanh_c = ctx.xp.tanh(c_new)
         return ctx.xp.concatenate((y[..., 2 * n : 3 * n] * tanh_c, c_new), -1), (h, c, y, tanh_c)
+
+    def gated(self, p: Params, a: Array, h: Array, ctx: Context) -> Array:
+        """What the gates squash."""
+        return a + h @ p["U"]
+
+    def sloped(self, y: Array, ctx: Context) -> Array:
+        """dy/dz of all gates."""
+        return slopes(y, 3 * self.units)
 
     def out(self, s: Array) -> Array:
         return s[..., : self.units]
@@ -59,7 +67,7 @@ class Lstm:
         dh = ds[..., :n]
         dc = ds[..., n:] + dh * o * (1 - tanh_c * tanh_c)
         da = ctx.xp.concatenate((dc * g, dc * c, dh * tanh_c, dc * i), -1)
-        da *= slopes(y, 3 * n)
+        da *= self.sloped(y, ctx)
         return da, ctx.xp.concatenate((da @ T(p["U"]), dc * f), -1)
 
     def grads(self, p: Params, cache: Any, da: Array, ctx: Context) -> Params:
@@ -71,5 +79,5 @@ class Lstm:
         return {name: cache[2][..., k * n : (k + 1) * n] for k, name in enumerate("ifog")} | {"c_before": cache[1]}
 
     @staticmethod
-    def examples() -> list[tuple[Lstm, None]]:
+    def examples() -> list[tuple[Any, None]]:
         return [(Lstm(3), None)]

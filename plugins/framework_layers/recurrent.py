@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from framework import Array, Cell, Context, Initializer, Params, Shape, T, discover, option, registered
+from framework import Array, Cell, Context, Initializer, Params, Shape, T, blas_in_loop, discover, option, registered
 
 
 @dataclass(frozen=True)
@@ -57,16 +58,20 @@ class Recurrent:
     def forward(self, p: Params, x: Array, ctx: Context) -> tuple[Array, Any]:
         pair = isinstance(x, tuple)
         x, s = x if pair else (x, ctx.initial())
-        a = _unfolded(_rows(x) @ p["W"] + p["b"], x)
+        x = ctx.xp.ascontiguousarray(x)  # a batch is turned time-major by its strides only, and its rows are wanted twice
+        rows = _rows(x) @ p["W"]
+        rows += p["b"]
+        a = _unfolded(rows, x)
         if s is None:
             s = ctx.xp.zeros((*a.shape[:-3], a.shape[-2], self.cell.state), a.dtype)
         s = ctx.xp.broadcast_to(s, (*a.shape[:-3], *s.shape[-2:]))
         kept = self._kept(ctx)
         states, caches = [s] * a.shape[-3], [()] * a.shape[-3]
-        for t in self._order(a.shape[-3]):
-            new, caches[t] = self.cell.step(p, a[..., t, :, :], s, _at(ctx, self.cell, t))
-            s = new if kept is None else ctx.xp.where(kept[..., t, :, :], s, new)
-            states[t] = s
+        with self._products(a):
+            for t in self._order(a.shape[-3]):
+                new, caches[t] = self.cell.step(p, a[..., t, :, :], s, _at(ctx, self.cell, t))
+                s = new if kept is None else ctx.xp.where(kept[..., t, :, :], s, new)
+                states[t] = s
         return self._output(states, s, ctx), Trace(x, kept, caches, s, pair)
 
     def backward(self, p: Params, cache: Any, dy: Array, ctx: Context, need_dx: bool = True) -> tuple[Any, Params]:
@@ -116,17 +121,24 @@ class Recurrent:
 
     def _through_time(self, p: Params, cache: Any, dy: Array, ctx: Context) -> tuple[Array, Array]:
         """da of all steps (..., T, N, gates units), and the gradient of the first state."""
-        xp, das = ctx.xp, [dy] * len(cache.caches)
-        p = {name: T(xp.ascontiguousarray(T(a))) for name, a in p.items()}  # so that U^T lies in one piece in every step
-        dout = dy if self.output == "state" else self.cell.dout(dy, ctx)
+        cell, xp, n = self.cell, ctx.xp, len(cache.caches)
+        # The cell's tensors, so that U^T lies in one piece in every step.
+        p = {name: T(xp.ascontiguousarray(T(a))) for name, a in p.items() if name not in ("W", "b")}
+        dout = dy if self.output == "state" else cell.dout(dy, ctx)
         if ctx.lag is not None:
             return self._within_lag(p, cache, dout, ctx)
+        da = xp.empty((*cache.final.shape[:-2], n, cache.final.shape[-2], cell.gates * cell.units), dy.dtype)
         ds = xp.zeros_like(cache.final) if self.output == "all" else dout
-        for t in reversed(self._order(len(das))):
-            if self.output == "all":
-                ds = ds + dout[..., t, :, :]
-            das[t], ds = self._back(p, cache, t, ds, ctx)
-        return xp.stack(das, -3), ds
+        with self._products(da):
+            for t in reversed(self._order(n)):
+                if self.output == "all":
+                    ds = ds + dout[..., t, :, :]
+                da[..., t, :, :], ds = self._back(p, cache, t, ds, ctx)
+        return da, ds
+
+    def _products(self, a: Array) -> AbstractContextManager[Any]:
+        """Threads for the products with U."""
+        return blas_in_loop(a.shape[-2] * a.shape[-1] * self.cell.units)
 
     def _within_lag(self, p: Params, cache: Any, dout: Array, ctx: Context) -> tuple[Array, Array]:
         """The same, where the loss of a step reaches back over `ctx.lag` lags only: every loss walks back by itself."""

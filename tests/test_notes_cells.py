@@ -1,0 +1,164 @@
+"""The rows of the notes on further cells: J9, 4.2, 4.5."""
+
+import numpy as np
+import pytest
+
+from framework import Context, Data, Field, Head, Network, T, discover
+from framework.learner import Learner, TrainerOptions
+from framework.training import train
+
+get = discover().get
+
+
+def recurrent(cell, *options, output="all", **more):
+    return get("layer", "recurrent")(get("cell", cell)(*options, **more), output)
+
+
+def drawn(layer, features=3, steps=6):
+    rng = np.random.default_rng(1)
+    p, _ = layer.init(np.random.default_rng(0), (None, features))
+    p = {name: a if name == "M" else a + 0.3 * rng.standard_normal(a.shape) for name, a in p.items()}
+    return p, rng.standard_normal((steps, 2, features))
+
+
+# ---- J9: the three paths from the output z of step t + 1 to U ----
+
+
+def two_steps(delayed, dz):
+    """dU of a loss dz . z_2, and what the paths are made of."""
+    layer = recurrent("skip", 3, delayed, output="last")
+    p, x = drawn(layer, steps=2)
+    first = np.random.default_rng(2).standard_normal((2, 6))
+    states = recurrent("skip", 3, delayed, output="state")
+    h1 = states.forward(p, (x[:1], first), Context())[0][:, :3]
+    h2 = states.forward(p, (x, first), Context())[0][:, :3]
+    _, cache = layer.forward(p, (x, first), Context())
+    return layer.backward(p, cache, dz, Context())[1]["U"], p, first[:, :3], h1, h2
+
+
+@pytest.mark.parametrize("delayed", ["state", "output"])
+def test_J9_the_output_reaches_U_on_three_paths(delayed):
+    dz = np.random.default_rng(3).standard_normal((2, 3))
+    dU, p, h0, h1, h2 = two_steps(delayed, dz)
+    da2 = (dz @ T(p["V"])) * (1 - h2 * h2)
+    by_the_step = T(h1) @ da2  # z2 h2 U
+    by_two_steps = T(h0) @ ((da2 @ T(p["U"])) * (1 - h1 * h1))  # z2 h2 h1 U
+    late = dz @ T(p["D"])  # reaches h1, or z1 and from there h1
+    past_the_step = T(h0) @ ((late if delayed == "state" else late @ T(p["V"])) * (1 - h1 * h1))
+    assert dU == pytest.approx(by_the_step + by_two_steps + past_the_step, abs=1e-14)
+    assert min(np.abs(path).max() for path in (by_the_step, by_two_steps, past_the_step)) > 0.01
+
+
+def test_J9_without_the_delayed_connection_it_is_a_simple_network_with_an_output():
+    skip, simple = recurrent("skip", 3), recurrent("simple", 3)
+    p, x = drawn(skip)
+    p["D"][...] = p["W"][:, 3:] = p["b"][:, 3:] = 0
+    h = simple.forward({"W": p["W"][:, :3], "b": p["b"][:, :3], "U": p["U"]}, x, Context())[0]
+    assert skip.forward(p, x, Context())[0] == pytest.approx(h @ p["V"], abs=1e-14)
+
+
+def test_J9_a_delay_between_outputs_is_a_second_linear_network():
+    skip, simple = recurrent("skip", 3, "output"), recurrent("simple", 3)
+    above = recurrent("simple", 3, activation=get("activation", "linear")())
+    p, x = drawn(skip)
+    p["W"][:, 3:] = 0
+    h = simple.forward({"W": p["W"][:, :3], "b": p["b"][:, :3], "U": p["U"]}, x, Context())[0]
+    z = above.forward({"W": p["V"], "b": p["b"][:, 3:], "U": p["D"]}, h, Context())[0]
+    assert skip.forward(p, x, Context())[0] == pytest.approx(z, abs=1e-14)
+
+
+# ---- 4.2: gates that learn to be binary ----
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_4_2_without_noise_and_temperature_it_is_the_lstm_bit_for_bit(train):
+    g2 = recurrent("g2_lstm", 4, probability=0.0) if train else recurrent("g2_lstm", 4, temperature=0.5)
+    p, x = drawn(g2)
+    ctx, lstm = Context(train=train, name="rnn"), recurrent("lstm", 4)
+    (y, cache), (expected, other) = g2.forward(p, x, ctx), lstm.forward(p, x, ctx)
+    assert (y == expected).all()
+    grads, theirs = g2.backward(p, cache, y, ctx)[1], lstm.backward(p, other, y, ctx)[1]
+    assert all((grads[name] == theirs[name]).all() for name in theirs)
+
+
+def noise(**options):
+    """What is added to i and f: with zero weights and temperature 1, (T, N, 2 units) of logits."""
+    layer = recurrent("g2_lstm", 50, **options)
+    p = {"W": np.zeros((1, 200)), "U": np.zeros((50, 200)), "b": np.zeros((1, 200))}
+    ctx = Context(name="rnn", keys=(7,))
+    shown = layer.trace(layer.forward(p, np.zeros((20, 10, 1)), ctx)[1], ctx)
+    gates = np.concatenate((shown["i"], shown["f"]), -1)
+    assert (shown["o"] == 0.5).all()
+    return np.log(gates / (1 - gates))
+
+
+def test_4_2_the_noise_is_logistic_and_falls_on_a_part_of_the_elements():
+    n = noise(probability=0.25)
+    struck = n[np.abs(n) > 1e-9]
+    assert struck.size / n.size == pytest.approx(0.25, abs=0.02)
+    assert struck.mean() == pytest.approx(0, abs=0.1)
+    assert struck.std() == pytest.approx(np.pi / 3**0.5, abs=0.1)
+    assert np.abs(n).max() <= np.log(1.001 / 0.001) + 1e-4  # eps
+
+
+def test_4_2_noise_is_new_at_every_step_or_frozen_over_a_sequence():
+    fresh, frozen = noise(), noise(frozen=True)
+    assert (fresh[0] != fresh[1]).mean() > 0.99
+    assert (frozen == frozen[:1]).all()
+
+
+def test_4_2_temperature_divides_what_the_gates_squash():
+    assert noise(temperature=0.5) == pytest.approx(2 * noise(), abs=1e-9)
+
+
+def test_4_2_gradients_under_fixed_draws():
+    layer = recurrent("g2_lstm", 3, temperature=0.8, probability=0.5)
+    p, x = drawn(layer)
+    ctx, step = Context(name="rnn"), 1e-6
+    y, cache = layer.forward(p, x, ctx)
+    v = np.random.default_rng(4).standard_normal(y.shape)
+    dU = layer.backward(p, cache, v, ctx)[1]["U"]
+    for at in [(0, 1), (1, 4), (2, 7), (2, 11)]:
+        ends = []
+        for sign in (1, -1):
+            U = p["U"].copy()
+            U[at] += sign * step
+            ends.append((layer.forward({**p, "U": U}, x, ctx)[0] * v).sum())
+        assert dU[at] == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=1e-6, abs=1e-8)
+
+
+# ---- 4.5: missing connections ----
+
+
+def test_4_5_a_full_mask_is_the_lstm_and_an_empty_gate_knows_no_past():
+    masked, lstm = recurrent("masked_lstm", 4), recurrent("lstm", 4)
+    p, x = drawn(masked)
+    assert (masked.forward(p, x, Context())[0] == lstm.forward(p, x, Context())[0]).all()
+    p["M"][...] = 0
+    alone = lstm.forward({**p, "U": np.zeros_like(p["U"])}, x, Context())[0]
+    assert (masked.forward(p, x, Context())[0] == alone).all()
+
+
+def test_4_5_density_is_the_share_of_connections():
+    p, _ = recurrent("masked_lstm", 64, density=0.3).init(np.random.default_rng(0), (None, 2))
+    assert p["M"].mean() == pytest.approx(0.3, abs=0.01)
+    assert ((p["U"] != 0) == (p["M"] == 1)).all()
+
+
+def test_4_5_missing_connections_stay_missing_and_others_learn():
+    """M given as a first value, U as it was drawn: the first update clears what is masked."""
+    layers = {"rnn": recurrent("masked_lstm", 3, output="last"), "out": get("layer", "dense")(2)}
+    network = Network(layers, {"x": (None, 2), "y": ()})
+    first = network.init(0)[0]["rnn"]
+    M = (np.random.default_rng(5).random((3, 12)) < 0.5).astype(float)
+    heads = {"loss": Head(get("loss", "softmax_cross_entropy")(), "out")}
+    adam, constant = get("optimizer", "adam")(lr=0.01), get("schedule", "constant")()
+    learner = Learner(network, heads, adam, constant, TrainerOptions(steps=5), initial={"rnn": {**first, "M": M}})
+    rng = np.random.default_rng(6)
+    split = {"x": rng.standard_normal((8, 4, 2)), "y": rng.integers(0, 2, 8)}
+    data = Data({"train": split}, {"x": Field("NTF"), "y": Field("N", "label", 2)})
+    (outcome,) = train([learner], [data], [0], dtype="float64")
+    U = outcome.weights["rnn"]["U"]
+    assert (outcome.weights["rnn"]["M"] == M).all()
+    assert ((U == 0) == (M == 0)).all()
+    assert (np.abs(U - first["U"])[M == 1] > 1e-3).all()
