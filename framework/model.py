@@ -13,7 +13,7 @@ import numpy as np
 from framework.arena import Arena
 from framework.components import Params
 from framework.context import Context
-from framework.data import Data, Field
+from framework.data import Data, Field, refuse_strangers
 from framework.discovery import discover
 from framework.heads import Head, total_loss
 from framework.learner import Learner
@@ -40,6 +40,7 @@ class Model:
 
     def outputs(self, fields: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], Context]:
         """Values of all nodes for fields (n, ...), as the data set stores them; and the context they were made in."""
+        refuse_strangers(self.about.fields, {name: np.asarray(a) for name, a in fields.items()})
         batch = {name: self._oriented(name, np.asarray(a)) for name, a in self.scale.apply(fields).items()}
         ctx = Context(train=False, batch=batch)
         with np.errstate(all="ignore"):
@@ -53,7 +54,8 @@ class Model:
         return a.swapaxes(0, 1) if field is not None and field.time_major else a
 
     def predict(self, x: np.ndarray | Mapping[str, np.ndarray], head: str | None = None) -> np.ndarray:
-        """Predictions of a head: probabilities (n, K) of a classifier, numbers (n, F) of a regression.
+        """Predictions of a head: probabilities (n, K) of a classifier, numbers (n, F) of a regression; (n, T, ...) where there
+        is one for every step of a sequence.
 
         Args:
             x: the first field (n, ...), or several fields by name.
@@ -62,7 +64,9 @@ class Model:
         fields = x if isinstance(x, Mapping) else {next(iter(self.about.fields)): x}
         values, ctx = self.outputs(fields)
         chosen = self.learner.heads[head or next(iter(self.learner.heads))]
-        return np.asarray(chosen.prediction(values, ctx))
+        y = np.asarray(chosen.prediction(values, ctx))
+        target = self.about.fields.get(str(chosen.target))
+        return y.swapaxes(0, 1) if target is not None and target.time_major else y
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         return self.predict(x)

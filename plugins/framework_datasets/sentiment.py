@@ -20,8 +20,8 @@ WORDS = tuple(dict.fromkeys(" ".join((PADDING, *SUBJECTS, *VERBS, *NEGATIONS, *A
 
 @dataclass(frozen=True)
 class Sentiment:
-    """the film was not really good to me -> negative: sentences of a small grammar, praise or blame, which a `not` or `never`
-    before the adjective turns into its opposite.
+    """the film was not really good to me -> negative: sentences of a small grammar, praise or blame, which a `not` or
+    `never` before the adjective turns into its opposite.
 
     Fields: x (n, T) ids, words of a vocabulary of 37, 0 behind the end of shorter sentences; y (n,) negative 0, positive 1;
     mask (n, T), 1 where a word is. A sentence is: subject, verb, perhaps a negation, up to `adverbs` adverbs, adjective,

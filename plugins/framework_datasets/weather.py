@@ -20,7 +20,7 @@ class Weather:
     """
 
     days: int = option(1095, least=8, help="days in all")
-    noise: float = option(0.02, least=0, most=1, help="probability that a day is like the one before")
+    noise: float = option(0.01, least=0, most=1, help="probability that a day is like the one before")
     length: int = option(12, least=1, help="days in a window")
     stride: int = option(1, least=1, help="days from one window to the next")
     val: float = option(0.2, least=0, below=1, help="fraction of the days for validation")
