@@ -194,13 +194,13 @@ def _refuse_wrong_steps(name: str, head: Head, shapes: Mapping[str, Shape], data
         given = shapes[source][:1] == (None,)
         if given and not wanted:
             raise ConfigError(
-                f"model.layers.{source}: it gives an output for every step, and head '{name}' has one target '{head.target}' "
-                "for a sequence; a recurrent layer with output: last gives one (in the presets: model.output=last)"
+                f"model.layers.{source}: it gives an output for every step, and head '{name}' has one target "
+                f"'{head.target}' for a sequence; a recurrent layer with output: last gives one (presets: model.output=last)"
             )
         if wanted and not given:
             raise ConfigError(
                 f"model.layers.{source}: it gives one output for a sequence, and head '{name}' has a target '{head.target}' "
-                "for every step; a recurrent layer with output: all gives those (in the presets: model.output=all)"
+                "for every step; a recurrent layer with output: all gives those (presets: model.output=all)"
             )
 
 
