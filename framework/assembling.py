@@ -17,7 +17,7 @@ from framework.measuring import Measure
 from framework.network import Network, Node
 from framework.probing import refuse_unknown_nodes
 from framework.registry import nearest
-from framework.running import refuse_unmeasured
+from framework.running import chunks_of, refuse_unmeasured
 
 # The loss that `auto` takes, by the kind of target.
 LOSSES = {
@@ -63,11 +63,12 @@ def assemble(settings: Settings, data: Data) -> Learner:
         probes=settings.probes,
         measures=_measures(settings, heads, data),
     )
-    if settings.trainer.early_stopping.patience:
-        try:
+    try:
+        chunks_of(learner, data)
+        if settings.trainer.early_stopping.patience:
             refuse_unmeasured(learner, "val" in data.splits)
-        except ValueError as error:
-            raise ConfigError(str(error)) from error
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
     return learner
 
 

@@ -93,8 +93,9 @@ def compose_and_run() -> int:
     """Let Hydra compose, and run one job or all jobs of a sweep."""
     import hydra
 
-    from framework.composing import conf_dir, install, load_plugins_of
+    from framework.composing import conf_dir, install, load_plugins_of, refuse_null_choices
 
+    refuse_null_choices(sys.argv[1:])
     load_plugins_of(sys.argv[1:])
     completing = "COMP_LINE" in os.environ
     install(None if completing or not RUNS.isdisjoint(sys.argv) else check)

@@ -8,12 +8,12 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from framework.components import option
-from framework.recording import read_lines
+from framework.recording import read_lines, started
 
 Series = dict[str, np.ndarray]  # metric -> (K, 2) of step and value
 
@@ -26,9 +26,18 @@ class Comparison:
         None, help="a metric, or several, a panel each; null: what early stopping watches"
     )
     x: str = option("step", help="step: curves; a swept key: one value per run against it; layer: against the * of y")
-    at: Literal["last", "first", "best"] = option("last", help="which value of a run, where x is not step")
+    at: Literal["last", "first", "best", "mean", "fluctuation"] = option(
+        "last",
+        help="which value of a run, where x is not step; fluctuation: root mean square of the change from one value to the "
+        "next, in the second half of its series",
+    )
     panels: str | None = option(None, help="a swept key: a panel for each of its values")
+    together: bool = option(False, help="all of y in one panel, to compare them")
     log: bool | None = option(None, help="logarithmic y; null: where the values span more than a factor of 30")
+    table: tuple[str, ...] | str | None = option(None, help="the metrics of the table; null: those of the figure")
+    reach: Mapping[str, float] | None = option(
+        None, help="metric -> a value: a dotted line in its panel, and in the table the first step at which a run is there"
+    )
 
 
 @dataclass(frozen=True)
@@ -62,15 +71,39 @@ class Group:
         return np.array(steps), values.mean(0), values.std(0)
 
     def values(self, metric: str, at: str) -> np.ndarray:
-        """One value per job that has the metric."""
-        return np.array([chosen(job.series[metric][:, 1], at, metric) for job in self.jobs if metric in job.series])
+        """One value per job that has the metric; not a number where it diverged."""
+        jobs = [job for job in self.jobs if metric in job.series]
+        found = [np.nan if job.status == "diverged" else chosen(job.series[metric][:, 1], at, metric) for job in jobs]
+        return np.array(found)
+
+    def reached(self, metric: str, goal: float) -> np.ndarray:
+        """For each job that has the metric, the first step at which it is as good as the goal; nan for those that never
+        get there."""
+        return np.array([first_step(job.series[metric], metric, goal) for job in self.jobs if metric in job.series])
 
 
 def chosen(values: np.ndarray, at: str, metric: str) -> float:
-    """The last, first, or best value of a series; the best loss is the smallest, of anything else the largest."""
+    """The last, first, or best value of a series, the best loss being the smallest, of anything else the largest; or how
+    much it fluctuates."""
+    if at == "mean":
+        return float(values.mean())
+    if at == "fluctuation":
+        return float(np.sqrt(np.mean(np.diff(values[len(values) // 2 :]) ** 2))) if len(values) > 3 else float("nan")
     if at == "best":
-        return float(np.nanmin(values) if metric.endswith("loss") else np.nanmax(values))
+        return float(np.nanmin(values) if falls(metric) else np.nanmax(values))
     return float(values[0 if at == "first" else -1])
+
+
+def falls(metric: str) -> bool:
+    """Whether less is better."""
+    return metric.endswith("loss")
+
+
+def first_step(series: np.ndarray, metric: str, goal: float) -> float:
+    """The first step of a series (K, 2) whose value is as good as the goal, or nan."""
+    step, values = series.T
+    there = values <= goal if falls(metric) else values >= goal
+    return float(step[there.argmax()]) if there.any() else float("nan")
 
 
 def read_jobs(sweep: Path) -> list[Job]:
@@ -87,12 +120,15 @@ def _job(folder: Path) -> Job:
     return Job(folder.name, overrides, told.get("status", "?"), series(read_lines(path) if path.exists() else []))
 
 
-def series(lines: Sequence[Mapping[str, float]]) -> Series:
-    """name -> (K, 2) of step and value."""
+def series(lines: Sequence[Mapping[str, Any]]) -> Series:
+    """name -> (K, 2) of step and value; of a row, the latest and the first (`..._start/...`), of place and value."""
     points: dict[str, list[tuple[float, float]]] = {}
     for line in lines:
         for name, value in line.items():
-            if name != "step":
+            if isinstance(value, list):
+                points.setdefault(started(name), list(enumerate(value)))
+                points[name] = list(enumerate(value))
+            elif name != "step":
                 points.setdefault(name, []).append((line["step"], value))
     return {name: np.array(values) for name, values in points.items()}
 
@@ -118,17 +154,44 @@ def metrics(jobs: Sequence[Job], pattern: str) -> list[str]:
     return [name for name in names if fnmatch.fnmatchcase(name, pattern)]
 
 
-def rows(groups: Sequence[Group], wanted: Sequence[str], at: str) -> Iterator[list[str]]:
-    """Cells of the sweep's table: the header, then a row per group; mean ± standard deviation over seeds."""
-    keys = list(groups[0].keys) if groups else []
-    yield [*(key.rpartition(".")[2] for key in keys), "seeds", *wanted, "status"]
+def rows(
+    groups: Sequence[Group], wanted: Mapping[str, str], reach: Mapping[str, float] | None = None
+) -> Iterator[list[str]]:
+    """Cells of the sweep's table: the header, then a row per group; mean ± standard deviation over seeds.
+
+    Args:
+        wanted: metric -> which of its values: last, first or best.
+    """
+    keys, goals = list(groups[0].keys) if groups else [], reach or {}
+    shown = [metric if at == "last" else f"{at} {metric}" for metric, at in wanted.items()]
+    headers = [f"steps to {metric} {goal:g}" for metric, goal in goals.items()]
+    yield [*(key.rpartition(".")[2] for key in keys), "seeds", *shown, *headers, "status"]
     for group in groups:
-        cells = [_cell(group.values(metric, at)) for metric in wanted]
+        cells = [_cell(group.values(metric, at)) for metric, at in wanted.items()]
+        cells += [_steps(group.reached(metric, goal)) for metric, goal in goals.items()]
         statuses = sorted({job.status for job in group.jobs})
-        yield [*(group.keys[key] for key in keys), str(len(group.jobs)), *cells, ", ".join(statuses)]
+        yield [*(words(group.keys[key]) for key in keys), str(len(group.jobs)), *cells, ", ".join(statuses)]
 
 
 def _cell(values: np.ndarray) -> str:
-    if not len(values):
+    if not np.isfinite(values).any():
         return "-"
-    return f"{values.mean():.4g}" + (f" ± {values.std():.2g}" if len(values) > 1 else "")
+    return f"{values.mean():.4g}" + (f" ± {spread(values):.2g}" if len(values) > 1 and np.isfinite(values).all() else "")
+
+
+def _steps(steps: np.ndarray) -> str:
+    """Over the seeds that got there, and how many did where not all."""
+    there = steps[np.isfinite(steps)]
+    if not len(there):
+        return "never"
+    return _cell(there) + (f" ({len(there)} of {len(steps)})" if len(there) < len(steps) else "")
+
+
+def spread(values: np.ndarray) -> float:
+    """Standard deviation, nan where a run diverged."""
+    return float(values.std()) if np.isfinite(values).all() else float("nan")
+
+
+def words(value: str) -> str:
+    """A swept value as a person reads it: `{type:batch_norm,after:act}` is `batch_norm after:act`."""
+    return value.strip("{}").removeprefix("type:").replace(",", " ") if value.startswith("{") else value

@@ -20,7 +20,7 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import RunMode
-from omegaconf import OmegaConf
+from omegaconf import OmegaConf, open_dict
 
 from framework.config import COMPONENT_GROUPS, SEVERAL_GROUPS, ConfigError, Settings, judge
 from framework.discovery import discover, load_files
@@ -102,6 +102,7 @@ class Loader(ConfigLoaderImpl):
 
     def load_configuration(self, config_name: Any, overrides: Any, run_mode: Any, *args: Any, **kwargs: Any) -> Any:
         cfg = super().load_configuration(config_name, overrides, run_mode, *args, **kwargs)
+        _drop_params(cfg, overrides)
         if "COMP_LINE" in os.environ:  # the shell completes a word: nothing will run, and it has to be quick
             return cfg
         errors = [*_foreign(cfg), *_unused_variables(cfg)]
@@ -112,6 +113,16 @@ class Loader(ConfigLoaderImpl):
             for check in CHECKS:
                 check(settings)
         return cfg
+
+
+def _drop_params(cfg: Any, overrides: Sequence[str]) -> None:
+    """A key given in the shell is not swept by the preset too: Hydra would run every job once for each of its values."""
+    params = cfg.hydra.sweeper.get("params")
+    for override in overrides:
+        key = override.lstrip("+~").partition("=")[0]
+        if params and key in params:
+            with open_dict(params):
+                del params[key]
 
 
 def settings_of(cfg: Any) -> Settings:
@@ -146,6 +157,18 @@ def load_plugins_of(overrides: Sequence[str]) -> None:
             load_plugins(OverridesParser.create().parse_override(override).value())
 
 
+def refuse_null_choices(overrides: Sequence[str]) -> None:
+    """Hydra would answer `probes=null` with a traceback.
+
+    Raises:
+        ConfigError: a group is asked to be nothing.
+    """
+    for override in overrides:
+        group, _, value = override.partition("=")
+        if value == "null" and (group in KINDS_OF or (conf_dir() / group).is_dir()):
+            raise ConfigError(f"{group}: null is no choice; '~{group}' takes out what was chosen")
+
+
 def with_absolute_paths(tree: dict[str, Any]) -> dict[str, Any]:
     """The same tree, with files named so that the run can be taken up from any folder."""
     out = dict(tree)
@@ -168,6 +191,7 @@ def compose(overrides: list[str]) -> Settings:
     from hydra import initialize_config_dir
 
     install()
+    refuse_null_choices(overrides)
     load_plugins_of(overrides)
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         return settings_of(hydra_compose("config", overrides, return_hydra_config=True))

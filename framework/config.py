@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from framework.comparison import Comparison
@@ -129,17 +129,54 @@ def _mapping(j: Judge, value: Any, path: str) -> Mapping[str, Any]:
 
 
 def _nodes(j: Judge, model: Mapping[str, Any]) -> dict[str, Node]:
-    """The layers in their order; `after` moves one, null removes one."""
-    layers = {name: value for name, value in (model.get("layers") or {}).items() if value is not None}
-    if not layers:
+    """The layers in their order; `after` moves one, null removes one, a group with `repeat` stands for several."""
+    layers = _kept(j, model.get("layers"), "model.layers")
+    nodes: dict[str, Node] = {}
+    for name in _ordered(j, layers, "model.layers"):
+        group, path = layers[name], f"model.layers.{name}"
+        repeats = isinstance(group, Mapping) and "repeat" in group
+        made = _repeated(j, group, path) if repeats else {name: _node(j, name, layers, "model.layers")}
+        for each in nodes.keys() & made:
+            j.refuse(path, f"there is already a layer '{each}'")
+        nodes |= made
+    if not nodes and not j.errors:
         j.refuse("model.layers", "a network needs at least one layer")
-    nodes = {name: _node(j, name, value, layers) for name, value in layers.items()}
-    return {name: nodes[name] for name in _ordered(j, layers)}
+    return nodes
 
 
-def _node(j: Judge, name: str, value: Any, layers: Mapping[str, Any]) -> Any:
-    path = f"model.layers.{name}"
-    given = dict(_mapping(j, value, path))
+def _kept(j: Judge, layers: Any, path: str) -> dict[str, Any]:
+    return {name: value for name, value in _mapping(j, layers or {}, path).items() if value is not None}
+
+
+def _repeated(j: Judge, group: Mapping[str, Any], path: str) -> dict[str, Node]:
+    """`{repeat: 2, layers: {hidden: ..., act: ...}}` is hidden1, act1, hidden2, act2; where one of them names another as its
+    source, the one of the same turn is meant."""
+    keys = ("repeat", "layers", "after")
+    for key in group:
+        if key not in keys:
+            j.refuse(f"{path}.{key}", f"layers that repeat have no such key{nearest(key, keys)}")
+    layers = _kept(j, group.get("layers"), f"{path}.layers")
+    nodes = {name: _node(j, name, layers, f"{path}.layers") for name in _ordered(j, layers, f"{path}.layers")}
+    times = j.value(int, group["repeat"], f"{path}.repeat")
+    if isinstance(times, int) and times < 0:
+        j.refuse(f"{path}.repeat", f"{times} must be at least 0")
+    if j.errors:
+        return {}
+    return {f"{name}{i}": _of_turn(node, nodes, i) for i in range(1, times + 1) for name, node in nodes.items()}
+
+
+def _of_turn(node: Node, names: Collection[str], turn: int) -> Node:
+    def renamed(name: str) -> str:
+        return f"{name}{turn}" if name in names else name
+
+    source, share = node.source, node.share
+    found = renamed(source) if isinstance(source, str) else source and tuple(map(renamed, source))
+    return replace(node, source=found, share=share and renamed(share))
+
+
+def _node(j: Judge, name: str, layers: Mapping[str, Any], above: str) -> Any:
+    path = f"{above}.{name}"
+    given = dict(_mapping(j, layers[name], path))
     if "type" not in given:
         others = [other for other in layers if other != name]
         return j.refuse(path, f"a new layer needs a 'type'; to change another one, name it{nearest(name, others)}")
@@ -154,14 +191,14 @@ def _source(j: Judge, value: Any, path: str) -> Any:
     return j.value(tuple[str, ...], value, path) if isinstance(value, list) else j.value(str | None, value, path)
 
 
-def _ordered(j: Judge, layers: Mapping[str, Any]) -> list[str]:
+def _ordered(j: Judge, layers: Mapping[str, Any], path: str) -> list[str]:
     order = list(layers)
     for name, value in layers.items():
         before = value.get("after") if isinstance(value, Mapping) else None
         if before is None:
             continue
         if before not in order or before == name:
-            j.refuse(f"model.layers.{name}.after", f"no other layer '{before}'{nearest(str(before), layers)}")
+            j.refuse(f"{path}.{name}.after", f"no other layer '{before}'{nearest(str(before), layers)}")
             continue
         order.remove(name)
         order.insert(order.index(before) + 1, name)

@@ -26,6 +26,7 @@ class Context:
         time: the step of a sequence that runs, for a cell that draws numbers.
         name: the node that runs.
         batch: every field of the batch: x, y, mask ...
+        lag: over how many lags, its own step included, the loss of a step reaches back in time; None: over all.
         carry: node -> state left by the chunk of a sequence before; empty where a sequence begins.
     """
 
@@ -36,6 +37,7 @@ class Context:
     step: int = 0
     part: int = 0
     time: int = 0
+    lag: int | None = None
     name: str = ""
     batch: Mapping[str, Array] = field(default_factory=dict)
     carry: Mapping[str, Array] = field(default_factory=dict)

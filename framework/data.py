@@ -148,6 +148,11 @@ class Feed:
             self.arrays[name] = xp.asarray(stacked, dtype=dtype if f.kind in ("real", "mask") else np.int64)
         self.n = next(iter(self.arrays.values())).shape[1]
 
+    @property
+    def longest(self) -> int:
+        """Steps of the longest sequence; 1 where there are none."""
+        return max((self.arrays[name].shape[2] for name in self.time_major), default=1)
+
     def take(self, keep: np.ndarray) -> None:
         """Drop the replicas that have stopped."""
         self.arrays = {k: a[keep] if a.shape[0] > 1 else a for k, a in self.arrays.items()}
@@ -186,10 +191,18 @@ class EpochRows:
             distinct = keys[:1] if len(set(keys)) == 1 else keys
             self.order = np.stack([generator(key, "order", epoch).permutation(n) for key in distinct])
 
+    @property
+    def starts(self) -> range:
+        """Where the batches begin."""
+        return range(0, self.n, self.size)
+
+    def at(self, start: int) -> np.ndarray | slice:
+        """The batch that begins there, for the replicas that are left."""
+        stop = start + self.size
+        return slice(start, stop) if self.order is None else self.order[:, start:stop]
+
     def __iter__(self) -> Iterator[np.ndarray | slice]:
-        for start in range(0, self.n, self.size):
-            stop = start + self.size
-            yield slice(start, stop) if self.order is None else self.order[:, start:stop]
+        return map(self.at, self.starts)
 
     def take(self, keep: np.ndarray) -> None:
         """Drop the replicas that have stopped."""

@@ -45,6 +45,9 @@ class Display:
     def probed(self, member: int, steps: np.ndarray, columns: Sequence[str], rows: np.ndarray) -> None:
         """There is no room for what probes measure."""
 
+    def probed_row(self, member: int, step: int, metric: str, row: np.ndarray) -> None:
+        """Nothing is shown of it."""
+
     def measured(self, member: int, step: int, values: Mapping[str, float]) -> None:
         """Show the newest values."""
         if member != 0 or self.brief or any(name.startswith("test/") for name in values):

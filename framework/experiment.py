@@ -13,6 +13,7 @@ from typing import Any
 from framework import artifacts, model, scaling
 from framework.arrays import DeviceError, array_module
 from framework.assembling import assemble
+from framework.chunking import chunks
 from framework.components import Params
 from framework.config import ConfigError, Settings
 from framework.data import Data, DataError
@@ -195,6 +196,6 @@ def expected(settings: Settings, data: Data) -> tuple[int, int]:
     """Steps and validations of a training that is not stopped early."""
     options, n = settings.trainer, len(next(iter(data.splits["train"].values())))
     size = n if options.batch_size == "all" else min(options.batch_size, n)
-    per_epoch = math.ceil(n / min(size * options.accumulate, n))
+    per_epoch = math.ceil(n / min(size * options.accumulate, n)) * len(chunks(data, options.bptt.chunk))
     steps = options.steps or options.epochs * per_epoch
     return steps, max(1, math.ceil(steps / per_epoch / options.validate_every))

@@ -1,14 +1,18 @@
 """The figures of a run, drawn from its `metrics.jsonl`: loss and metrics, the gradient norm of every layer, and what probes
-measured of activations."""
+measured of activations. From its weights: what the first layer looks for in an image."""
 
 from __future__ import annotations
 
+import json
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from framework import lag_figure
 from framework.comparison import Series, series
+from framework.model import ABOUT, WEIGHTS
 from framework.recording import read_lines
 
 # Okabe and Ito's colours, which colour-blind readers tell apart too.
@@ -16,12 +20,14 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 POINTS = 400  # a line is drawn through the means of at most so many groups of steps
 ACTIVATIONS = {"dead": "dead units", "saturated": "saturated values", "std": "standard deviation"}
 DEPTH = 3  # from so many nodes on, activations are drawn by depth
+FILTERS = 32  # so many are shown
 
 
 def draw(folder: Path) -> list[Path]:
-    """Write `loss.png`, `gradient_norms.png` and, where probes looked, `activations.png` into `figures/`; return their
-    paths."""
-    found = series(read_lines(folder / "metrics.jsonl"))
+    """Write `loss.png`, `gradient_norms.png`, where probes looked `activations.png` and `gradient_by_lag.png`, and where the
+    first layer reads images `filters.png` into `figures/`; return their paths."""
+    lines = read_lines(folder / "metrics.jsonl")
+    found = series(lines)
     to = folder / "figures"
     to.mkdir(exist_ok=True)
     losses = {name: a for name, a in found.items() if name.endswith("/loss") and not name.startswith("test/")}
@@ -32,7 +38,32 @@ def draw(folder: Path) -> list[Path]:
     probed = activations(found)
     if probed:
         written.append(_panels(to / "activations.png", probed))
+    lags = lag_figure.rows(lines)
+    if lags:
+        written.append(lag_figure.draw(to / "gradient_by_lag.png", lags, COLOURS))
+    first = filters(folder)
+    if first is not None:
+        written.append(_images(to / "filters.png", *first))
     return written
+
+
+def filters(folder: Path) -> tuple[str, np.ndarray] | None:
+    """The first layer with tensors and what its units weigh, (units, rows, columns), channels averaged: kernels of a
+    convolution, whole images of a dense layer. None where the data are no images, or the layer is of another kind."""
+    if not (folder / WEIGHTS).exists():
+        return None
+    fields = json.loads((folder / ABOUT).read_text(encoding="utf-8"))["fields"]
+    field = next(iter(fields.values()))
+    with np.load(folder / WEIGHTS, allow_pickle=False) as file:
+        name, W = file.files[0], file[file.files[0]]
+    if field["axes"] != "NCHW" or not name.endswith("/W"):
+        return None
+    C, H, width = field["shape"]
+    k = math.isqrt(len(W) // C)
+    shape = (H, width) if len(W) == C * H * width else (k, k)
+    if len(W) != C * shape[0] * shape[1]:
+        return None
+    return name.removesuffix("/W"), W.T.reshape(-1, C, *shape).mean(1)
 
 
 def activations(found: Series) -> dict[str, Series]:
@@ -78,6 +109,26 @@ def _panels(path: Path, panels: dict[str, Series]) -> Path:
         ax.set_title(ACTIVATIONS[what])
         ax.spines[["top", "right"]].set_visible(False)
         ax.legend(frameon=False, fontsize=8)
+    fig.savefig(path, dpi=120)
+    return path
+
+
+def _images(path: Path, node: str, images: np.ndarray) -> Path:
+    """Small images on one scale: blue where a weight is negative, red where it is positive."""
+    from matplotlib.figure import Figure
+
+    shown, columns = images[:FILTERS], min(8, len(images))
+    lines = -(-len(shown) // columns)
+    fig = Figure(figsize=(6, 0.4 + 0.75 * lines), layout="constrained")
+    most = float(np.abs(shown).max()) or 1.0
+    axes = fig.subplots(lines, columns, squeeze=False).ravel()
+    for ax, image in zip(axes, shown, strict=False):
+        drawn = ax.imshow(image, cmap="RdBu_r", vmin=-most, vmax=most)
+    for ax in axes:
+        ax.axis("off")
+    fig.colorbar(drawn, ax=axes.tolist(), shrink=0.9)
+    more = f" (the first {FILTERS} of {len(images)})" if len(images) > FILTERS else ""
+    fig.suptitle(f"weights of {node}{more}", fontsize=10)
     fig.savefig(path, dpi=120)
     return path
 

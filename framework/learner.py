@@ -15,6 +15,14 @@ from framework.stopping import EarlyStopping
 
 
 @dataclass(frozen=True)
+class Bptt:
+    """How backpropagation through time is cut short. Two different things: chunks also make an update each."""
+
+    chunk: int | None = option(None, least=1, help="steps of a sequence per update; the state goes on, no gradient does")
+    lag: int | None = option(None, least=1, help="lags that the loss of a step reaches back over, its own included")
+
+
+@dataclass(frozen=True)
 class TrainerOptions:
     """How long, in what batches, and when to stop."""
 
@@ -33,6 +41,7 @@ class TrainerOptions:
     on_divergence: Literal["fail", "record"] = option("fail", help="whether numbers that are not finite make a run fail")
     checkpoint_every: int | None = option(None, least=1, help="steps from one checkpoint to the next; null: none")
     early_stopping: EarlyStopping = option(EarlyStopping)
+    bptt: Bptt = option(Bptt, help="truncated backpropagation through time")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from framework.data import Feed
 from framework.heads import Head, shares, total_loss
 from framework.network import Network, Values
 
-EVALUATION_BATCH = 1024  # examples at once; bounds the memory that activations of a split take
+EVALUATION_BATCH = 1024  # examples at once, ...
+EVALUATION_STEPS = 4096  # ... or steps of sequences; bounds the memory that activations of a split take
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,9 @@ def evaluate(
 ) -> dict[str, Array]:
     """`loss` and every metric over a split, (...) each."""
     tally, loss = Tally(measures), 0.0
-    for start in range(0, feed.n, EVALUATION_BATCH):
-        rows = slice(start, min(start + EVALUATION_BATCH, feed.n))
+    size = min(EVALUATION_BATCH, max(1, EVALUATION_STEPS // feed.longest))
+    for start in range(0, feed.n, size):
+        rows = slice(start, min(start + size, feed.n))
         here = ctx.but(train=False, batch=feed.batch(rows))
         values, _ = network.forward(p, here)
         share = (rows.stop - rows.start) / feed.n

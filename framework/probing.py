@@ -65,11 +65,13 @@ class Seen:
 
 
 class Looks(NamedTuple):
-    """What was measured: `values` is (K, M, R), for K steps (counted from 1), M metrics and R replicas."""
+    """What was measured: `values` is (K, M, R), for K steps (counted from 1), M metrics and R replicas. `rows` holds what is
+    no single number, as (step, metric, (R, L))."""
 
     steps: np.ndarray
     columns: tuple[str, ...]
     values: np.ndarray
+    rows: list[tuple[int, str, np.ndarray]]
 
 
 class Watch:
@@ -83,9 +85,11 @@ class Watch:
 
     def __init__(self, xp: Any, every: int, total: int) -> None:
         self.xp, self.every, self.total = xp, every, total
-        self.columns: tuple[str, ...] | None = None
+        self.names: tuple[str, ...] | None = None  # of all that is measured ...
+        self.columns: tuple[str, ...] = ()  # ... and of what is one number
         self.steps: list[int] = []
         self.kept: list[Array] = []
+        self.rows: list[tuple[int, str, Array]] = []
 
     def due(self, step: int) -> bool:
         """Whether to look at a step, counted from 1: the first, the last, and those that `every` divides."""
@@ -97,11 +101,16 @@ class Watch:
         Raises:
             ValueError: a probe measures what cannot be recorded.
         """
-        found = {name: probe(seen) for name, probe in probes.items()}
-        columns, replicas = tuple(metric for values in found.values() for metric in values), seen.ctx.replicas
-        if columns != self.columns:
-            refuse_unrecordable(found, self.columns, replicas)
-            self.columns = columns
+        found, replicas = {name: dict(probe(seen)) for name, probe in probes.items()}, seen.ctx.replicas
+        names = tuple(metric for values in found.values() for metric in values)
+        if names != self.names:
+            refuse_unrecordable(found, self.names, replicas)
+            self.names = names
+        for values in found.values():
+            for metric in [metric for metric, a in values.items() if a.ndim > len(replicas)]:
+                a = values.pop(metric)
+                self.rows.append((step, metric, self.xp.array(self.xp.broadcast_to(a, (*replicas, a.shape[-1])))))
+        columns = self.columns = tuple(metric for values in found.values() for metric in values)
         if columns:
             arrays = [a for values in found.values() for a in values.values()]
             arrays = [a if a.shape == replicas else self.xp.broadcast_to(a, replicas) for a in arrays]
@@ -111,11 +120,14 @@ class Watch:
 
     def read(self) -> Looks | None:
         """Bring everything to the host, in one transfer, and forget it here."""
-        if not self.kept or self.columns is None:
+        if not (self.kept or self.rows):
             return None
-        values = np.array(to_host(self.xp.stack(self.kept))).reshape(len(self.steps), len(self.columns), -1)
-        looks = Looks(np.array(self.steps), self.columns, values)
-        self.steps, self.kept = [], []
+        values = np.array(to_host(self.xp.stack(self.kept))) if self.kept else np.zeros((0, 0, 1))
+        rows = [(step, metric, to_host(a)) for step, metric, a in self.rows]
+        if self.kept:
+            values = values.reshape(len(self.steps), len(self.columns), -1)
+        looks = Looks(np.array(self.steps), self.columns, values, rows)
+        self.steps, self.kept, self.rows = [], [], []
         return looks
 
 
@@ -134,8 +146,10 @@ def refuse_unrecordable(
                 raise ValueError(f"probes.{probe}: '{metric}' is measured by the probe '{owners[metric]}' already")
             if metric.startswith(MEASURED):
                 raise ValueError(f"probes.{probe}: '{metric}': a probe's names begin with none of {', '.join(MEASURED)}")
-            if a.shape not in (replicas, (1,) * len(replicas)):
-                raise ValueError(f"probes.{probe}: '{metric}' has shape {a.shape}, not one number per replica {replicas}")
+            shared = (1,) * len(replicas)
+            if a.shape not in (replicas, shared) and a.shape[:-1] not in (replicas, shared):
+                what = f"one number, or a row of them, per replica {replicas}"
+                raise ValueError(f"probes.{probe}: '{metric}' has shape {a.shape}, not {what}")
             owners[metric] = probe
     if before is not None:
         raise ValueError(f"probes: they measured {', '.join(before)}, and now {', '.join(owners)}; each step needs the same")

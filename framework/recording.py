@@ -92,6 +92,7 @@ class Recorder:
         self.validations, self.max_points = validations, max_points
         self.looks = steps // probe_every + 2  # the first step and the last are always among them
         self.probed_names = 0
+        self.rows: dict[str, tuple[list[float], list[float]]] = {}  # metric -> its first row and its latest
         self.columns: tuple[str, ...] = ()
         self.pending, self.complained = bytearray(), False
         self.file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -113,6 +114,16 @@ class Recorder:
             for step, row in zip(steps.tolist(), rows.tolist(), strict=True):
                 self._feed_measured(step, {c: float(digits % v) for c, v in zip(columns, row, strict=True)})
 
+    def probed_row(self, member: int, step: int, metric: str, row: np.ndarray) -> None:
+        """Append a line with the whole row."""
+        digits = _digits(row)
+        values = [float(digits % v) for v in row.tolist()]
+        self._write(json.dumps({"step": step, metric: [_word(v) for v in values]}) + "\n")
+        self._keep_row(metric, values)
+
+    def _keep_row(self, metric: str, row: list[float]) -> None:
+        self.rows[metric] = (self.rows[metric][0] if metric in self.rows else row, row)
+
     def measured(self, member: int, step: int, values: Mapping[str, float]) -> None:
         """Append a line of measured values."""
         self._write(json.dumps({"step": step, **{k: _word(v) for k, v in values.items()}}) + "\n")
@@ -129,11 +140,19 @@ class Recorder:
             self.per_step.last = None
         left_out = [(name, *thinned.last) for name, thinned in self.measures.items() if thinned.last is not None]
         self.sink.points([(name, value, step, _now()) for name, step, value in left_out])
+        for metric, (first, latest) in self.rows.items():  # their place in the row is the step: a curve over lags
+            for name, row in ((started(metric), first), (metric, latest)):
+                self.sink.points([(name, value, lag, _now()) for lag, value in enumerate(row)])
 
     def feed(self, written: Sequence[Mapping[str, float]]) -> None:
         """Send lines that were written before, thinned as they were then."""
         for line in written:
-            values = {key: value for key, value in line.items() if key != "step"}
+            values: dict[str, Any] = {key: value for key, value in line.items() if key != "step"}
+            rows = [key for key, value in values.items() if isinstance(value, list)]
+            for key in rows:
+                self._keep_row(key, values.pop(key))
+            if rows:
+                continue
             if "grad_norm/total" in values:
                 self._feed_steps(int(line["step"]), tuple(values), np.array([list(values.values())]))
             else:
@@ -229,13 +248,23 @@ def lines(steps: Iterable[int], columns: Sequence[str], rows: np.ndarray) -> str
     return template * len(numbers) % tuple(flat)
 
 
+def started(metric: str) -> str:
+    """The name of a row at the start of a training: `gradient_by_lag/rnn` -> `gradient_by_lag_start/rnn`."""
+    head, slash, rest = metric.partition("/")
+    return f"{head}_start{slash}{rest}"
+
+
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """The lines of a `metrics.jsonl`, "NaN" and "Infinity" as numbers again; a line cut short at the end is left out."""
     out = []
     for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
         if line.endswith("\n"):
-            out.append({k: float(v) if isinstance(v, str) else v for k, v in json.loads(line).items()})
+            out.append({k: _number(v) for k, v in json.loads(line).items()})
     return out
+
+
+def _number(value: Any) -> Any:
+    return [_number(v) for v in value] if isinstance(value, list) else float(value) if isinstance(value, str) else value
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

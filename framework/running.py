@@ -6,19 +6,19 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from framework.arrays import to_host
+from framework.chunking import chunks, refuse_late_targets
 from framework.components import Params
-from framework.data import EpochRows
+from framework.data import Data, EpochRows
 from framework.learner import Learner, TrainerOptions
 from framework.measuring import Tally, evaluate
 from framework.probing import Looks, Watch, refuse_unknown_nodes
 from framework.registry import nearest
-from framework.stepping import Rows, Stack, train_step
+from framework.stepping import Batch, Stack, train_step
 from framework.stopping import Best
 from framework.updating import Tier, chosen
 
@@ -36,6 +36,9 @@ class Observer(Protocol):
     def probed(self, member: int, steps: np.ndarray, columns: Sequence[str], rows: np.ndarray) -> None:
         """What probes measured at some of the training steps that `steps` has just told: rows (K, len(columns)) of the K
         steps of those numbers. Called only where there are probes."""
+
+    def probed_row(self, member: int, step: int, metric: str, row: np.ndarray) -> None:
+        """A row (L,) that a probe measured at a step: a number per lag, for example."""
 
     def measured(self, member: int, step: int, values: Mapping[str, float]) -> None:
         """Numbers measured after a step: val/loss, train/accuracy, test/loss ..."""
@@ -82,7 +85,8 @@ class Run:
         self.n = stack.feeds["train"].n
         size = self.n if self.options.batch_size == "all" else min(self.options.batch_size, self.n)
         self.update_size = min(size * self.options.accumulate, self.n)
-        self.per_epoch = math.ceil(self.n / self.update_size)
+        self.chunks = chunks_of(stack.learner, stack.data)
+        self.per_epoch = math.ceil(self.n / self.update_size) * len(self.chunks)
         self.total = self.options.steps or self.options.epochs * self.per_epoch
         # All steps, not those still to come: a training that is taken up again goes the same way.
         stack.update = chosen(tier, stack.learner.optimizer, stack.xp, stack.trained.size, self.total)
@@ -100,17 +104,19 @@ class Run:
         if self.options.early_stopping.patience:
             refuse_unmeasured(stack.learner, "val" in stack.feeds)
 
-    def batches(self) -> Iterator[Rows]:
-        """The batches of this epoch that are still to come."""
+    def batches(self) -> Iterator[Batch]:
+        """The batches of this epoch that are still to come, sequences chunk by chunk."""
         self.rows = EpochRows(self.n, self.update_size, self.stack.keys, self.epoch, self.options.shuffle)
         if not self.done:
             self.tally = Tally(self.stack.learner.measures if self.options.train_metrics else {})
-        return islice(self.rows, self.done, None)
+        plan = [(start, steps) for start in self.rows.starts for steps in self.chunks]
+        # Rows are taken when they are asked for, so that they are those of the replicas left by then.
+        return (Batch(self.rows.at(start), steps) for start, steps in plan[self.done :])
 
-    def update(self, rows: Rows) -> None:
+    def update(self, batch: Batch) -> None:
         """One training step; losses and norms stay on the device until the block is full."""
         s, watched = self.stack, self.watch.due(self.step + 1)
-        seen = train_step(s, rows, self.step, self.total, self.tally, self.block[self.unread], watched)
+        seen = train_step(s, batch, self.step, self.total, self.tally, self.block[self.unread], watched)
         self.step += 1
         if seen is not None:
             self.watch.look(self.step, s.learner.probes, seen)
@@ -147,6 +153,10 @@ class Run:
         if len(steps):
             for observer in self.observers:
                 observer.probed(int(self.stack.members[r]), steps, looks.columns, looks.values[: len(steps), :, r])
+        for step, metric, row in looks.rows:
+            if step <= last:
+                for observer in self.observers:
+                    observer.probed_row(int(self.stack.members[r]), step, metric, row[r])
 
     def validate(self) -> None:
         """Measure, keep the best, and let go of replicas that have run out of patience."""
@@ -217,6 +227,7 @@ class Run:
         }
         arrays |= {f"state.{name}": a for name, a in s.state.items() if hasattr(a, "ndim")}
         arrays |= {f"tally.{name}": a for name, a in self.tally.counts.items()}
+        arrays |= {f"carry.{name}": a for name, a in s.carry.items()}
         arrays |= {} if self.best_w is None else {"best_w": self.best_w}
         for member, outcome in self.outcomes.items():
             arrays[f"ended.{member}"] = s.arena.fill([outcome.weights], s.dtype)
@@ -231,6 +242,7 @@ class Run:
         keep = np.isin(s.members, arrays["members"])
         s.take(keep)
         s.w[...] = on_device(arrays["w"])
+        s.carry = {k.removeprefix("carry."): on_device(a) for k, a in arrays.items() if k.startswith("carry.")}
         for name in s.state:
             s.state[name] = plain["state"][name] if name in plain["state"] else on_device(arrays[f"state.{name}"])
         self.best.value, self.best.epoch, self.best.stale = (arrays[f"best.{k}"].copy() for k in ("value", "epoch", "stale"))
@@ -255,6 +267,18 @@ def falls(learner: Learner) -> bool:
     """Whether smaller is better for what early stopping watches: for losses, and for metrics that say so."""
     name = learner.options.early_stopping.monitor.partition("/")[2]
     return name == "loss" or getattr(getattr(learner.measures.get(name), "metric", None), "falls", False)
+
+
+def chunks_of(learner: Learner, data: Data) -> list[slice | None]:
+    """The steps of each chunk of a batch's sequences.
+
+    Raises:
+        ValueError: these data or targets cannot be cut.
+    """
+    options = learner.options
+    if options.bptt.chunk is not None:
+        refuse_late_targets([head.target for head in learner.heads.values() if head.target], data)
+    return chunks(data, options.bptt.chunk, options.accumulate)
 
 
 def refuse_unmeasured(learner: Learner, has_validation: bool) -> None:

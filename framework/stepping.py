@@ -27,6 +27,13 @@ from framework.updating import Update, by_array
 Rows = np.ndarray | slice
 
 
+class Batch(NamedTuple):
+    """What an update sees: which rows of the training split, and of sequences which steps (None: all)."""
+
+    rows: Rows
+    times: slice | None = None
+
+
 class Stack:
     """R networks in training: options, tensors, optimizer slots, data and keys, all with a leading axis R."""
 
@@ -43,7 +50,7 @@ class Stack:
             raise ValueError(f"{len(data)} data sets for {len(learners)} learners; give one for all, or one for each")
         drawn = [learner.network.init(key) for learner, key in zip(learners, keys, strict=True)]
         replicas = [{**tensors, **learner.initial} for (tensors, _), learner in zip(drawn, learners, strict=True)]
-        self.xp, self.dtype = xp, np.dtype(dtype)
+        self.xp, self.dtype, self.data = xp, np.dtype(dtype), data[0]
         self.threads, self.shapes = threads, drawn[0][1]
         self.arena: Arena = learners[0].network.arena(replicas[0])
         self.learner: Learner = placed(replace(stack(learners), initial={}), xp)  # they are in the arena now
@@ -56,6 +63,7 @@ class Stack:
         self._hold(xp.asarray(self.arena.fill(replicas, dtype)))
         self.state = self.learner.optimizer.init(self.trained)
         self.update: Update = by_array
+        self.carry: Mapping[str, Array] = {}  # the states that the chunk before left
 
     def _plan(self) -> None:
         self.network = self.passes_of(self.learner)
@@ -85,18 +93,21 @@ class Stack:
             self._context = Context(self.xp, (len(self.keys),), self.keys)
         return self._context.but(step=step, **more)
 
-    def batch(self, rows: Rows, step: int, part: int = 0) -> dict[str, Array]:
-        """A batch of the training split, augmented where the learners say so."""
-        batch = self.feeds["train"].batch(rows)
+    def batch(self, batch: Batch, step: int, part: int = 0) -> dict[str, Array]:
+        """The fields of a batch of the training split, augmented where the learners say so."""
+        feed, (rows, times) = self.feeds["train"], batch
+        fields = feed.batch(rows)
         if self.augmenter is not None:
-            batch[self.augmenter.field] = self.xp.asarray(self.augmenter.batch(rows, self.keys, step, part))
-        return batch
+            fields[self.augmenter.field] = self.xp.asarray(self.augmenter.batch(rows, self.keys, step, part))
+        if times is not None:
+            fields |= {name: fields[name][:, times] for name in feed.time_major}
+        return fields
 
     def take(self, keep: np.ndarray) -> None:
         """Drop the replicas that have stopped; keep: (R,) of booleans."""
         on_device = self.xp.asarray(keep)
         self._hold(self.w[on_device])
-        self.state = take(self.state, on_device)
+        self.state, self.carry = take(self.state, on_device), take(self.carry, on_device)
         self.learner = take(self.learner, on_device)
         self._plan()
         self.members, self.keys = self.members[keep], tuple(k for k, kept in zip(self.keys, keep, strict=True) if kept)
@@ -116,13 +127,16 @@ class Pass(NamedTuple):
     ctx: Context
 
 
-def train_step(s: Stack, rows: Rows, step: int, total: int, tally: Tally, row: Array, watched: bool = False) -> Seen | None:
+def train_step(
+    s: Stack, batch: Batch, step: int, total: int, tally: Tally, row: Array, watched: bool = False
+) -> Seen | None:
     """One update of every replica; `row` (R, columns) receives loss, penalty and norms, before clipping.
 
     Returns:
         What probes may see of it, if it is watched.
     """
-    learner, ctx = s.learner, s.context(step)
+    learner, goes_on = s.learner, batch.times is not None and batch.times.start > 0
+    ctx = s.context(step, lag=learner.options.bptt.lag, carry=s.carry if goes_on else {})
     optimizer, p = learner.optimizer, s.p
     before = look = s.w.copy() if watched else s.w
     if hasattr(optimizer, "lookahead"):
@@ -130,8 +144,9 @@ def train_step(s: Stack, rows: Rows, step: int, total: int, tally: Tally, row: A
         look[..., : s.arena.P] = optimizer.lookahead(s.trained, s.state, ctx)
         p = s.arena.views(look)
 
-    done = gradient(s, p, rows, ctx, tally, watched)
+    done = gradient(s, p, batch, ctx, tally, watched)
     ctx = done.ctx
+    s.carry = {} if batch.times is None else learner.network.carry(done.caches)
     penalty = add_penalties(learner.regularizers, p, s.dp, ctx)
     norms = s.arena.norms(s.g, s.xp)
     row[:, 0] = done.loss
@@ -154,15 +169,16 @@ def train_step(s: Stack, rows: Rows, step: int, total: int, tally: Tally, row: A
     return Seen(learner.network, look, s.dp, done.values, done.caches, done.dvalues, done.ctx, s.arena, w, s.trained)
 
 
-def gradient(s: Stack, p: Mapping[str, Params], rows: Rows, ctx: Context, tally: Tally, watched: bool = False) -> Pass:
+def gradient(s: Stack, p: Mapping[str, Params], batch: Batch, ctx: Context, tally: Tally, watched: bool = False) -> Pass:
     """The loss (R,) at the tensors p, with its gradient in s.g, and the last part's pass."""
     net, heads, feed = s.watched if watched else s.network, s.learner.heads, s.feeds["train"]
+    rows = batch.rows
     parts = [(rows, 1.0)] if s.learner.options.accumulate == 1 else list(cut(rows, s.learner.options.batch_size, feed.n))
     loss: Any = 0.0
     summed = s.xp.zeros_like(s.g) if len(parts) > 1 else None
     whole = {} if summed is None else feed.batch(rows)
     for i, (part, share) in enumerate(parts):
-        ctx = ctx.but(part=i, batch=s.batch(part, ctx.step, i))
+        ctx = ctx.but(part=i, batch=s.batch(Batch(part, batch.times), ctx.step, i))
         values, caches = net.forward(p, ctx)
         of_whole = None if summed is None else shares(heads, ctx.batch, whole, share, ctx)
         value, dvalues = total_loss(heads, values, ctx, of_whole)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from framework.comparison import Comparison, Group, Job, grouped, metrics, swept
+from framework.comparison import Comparison, Group, Job, grouped, metrics, spread, swept, words
 from framework.figures import COLOURS
 
 STYLES = ("-", "--", ":", "-.")
@@ -20,7 +21,7 @@ class Panel(NamedTuple):
     """A part of the figure: what is shown of which groups."""
 
     title: str
-    metric: str
+    metrics: Sequence[str]
     groups: Sequence[Group]
 
 
@@ -30,38 +31,36 @@ def draw(jobs: Sequence[Job], what: Comparison, y: Sequence[str], path: Path) ->
 
     parts = panels(grouped(jobs), what, y)
     fig = Figure(figsize=(1.2 + 4.2 * len(parts), 3.8), layout="constrained")
-    axes = fig.subplots(1, len(parts), squeeze=False)[0]
+    axes = fig.subplots(1, len(parts), squeeze=False, sharey=len({tuple(part.metrics) for part in parts}) == 1)[0]
     keys = [key for key in swept(jobs) if key not in ("seed", what.x, what.panels)]
     for ax, part in zip(axes, parts, strict=True):
         _fill(ax, part, what, keys, jobs)
         ax.set_title(part.title, fontsize=10)
         ax.spines[["top", "right"]].set_visible(False)
     handles = {label: line for ax in axes for line, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    if keys and handles:
+    if len(handles) > 1 or any(handles):
         fig.legend(handles.values(), handles.keys(), loc="outside right center", frameon=False, fontsize=8)
     fig.savefig(path, dpi=110)
     return path
 
 
 def panels(groups: Sequence[Group], what: Comparison, y: Sequence[str]) -> list[Panel]:
-    """A panel for each metric, or for each value of a key."""
+    """A panel for each metric, or for all of them; and for each value of a key."""
+    titles = {", ".join(y): y} if what.together else {metric: [metric] for metric in y}
     if what.panels is None:
-        return [Panel(metric, metric, groups) for metric in y]
-    values = dict.fromkeys(group.keys[what.panels] for group in groups)
+        return [Panel(title, shown, groups) for title, shown in titles.items()]
+    word, values = what.panels.rpartition(".")[2], dict.fromkeys(group.keys[what.panels] for group in groups)
     return [
-        Panel(
-            f"{metric}   {what.panels.rpartition('.')[2]} {value}",
-            metric,
-            [g for g in groups if g.keys[str(what.panels)] == value],
-        )
-        for metric in y
+        Panel(f"{title}   {word} {words(value)}", shown, [g for g in groups if g.keys[str(what.panels)] == value])
+        for title, shown in titles.items()
         for value in values
     ]
 
 
 def label(group: Group, keys: Sequence[str]) -> str:
     """`adam lr 0.1`: the values of the keys that tell lines apart."""
-    return "  ".join(group.keys[key] if "." not in key else f"{key.rpartition('.')[2]} {group.keys[key]}" for key in keys)
+    told = {key: words(group.keys[key]) for key in keys}
+    return "  ".join(value if "." not in key else f"{key.rpartition('.')[2]} {value}" for key, value in told.items())
 
 
 def _fill(ax: Any, part: Panel, what: Comparison, keys: Sequence[str], jobs: Sequence[Job]) -> None:
@@ -70,15 +69,20 @@ def _fill(ax: Any, part: Panel, what: Comparison, keys: Sequence[str], jobs: Seq
         lines.setdefault(label(group, keys), []).append(group)
     every = list(dict.fromkeys(label(group, keys) for group in grouped(jobs)))
     seen: list[np.ndarray] = []
-    for name, groups in lines.items():
+    for (m, metric), (name, groups) in itertools.product(enumerate(part.metrics), lines.items()):
         i = every.index(name)
-        look = {"color": COLOURS[i % 7], "ls": STYLES[i // 7 % 4], "lw": 1.6}
+        colour = COLOURS[(i if len(every) > 1 else m) % 7]
+        look = {"color": colour, "ls": STYLES[(m or i // 7) % 4], "lw": 1.6}
+        name = f"{metric}  {name}" if len(part.metrics) > 1 else name
         if what.x == "step":
-            seen += _curve(ax, groups[0], part.metric, name, look)
+            seen += _curve(ax, groups[0], metric, name, look)
         elif what.x == "layer":
-            seen += _by_layer(ax, groups[0], part.metric, what.at, name, look)
+            seen += _by_layer(ax, groups[0], metric, what.at, name, look)
         else:
-            seen += _by_key(ax, groups, part.metric, what, name, look)
+            seen += _by_key(ax, groups, metric, what, name, look)
+    for goal in [(what.reach or {}).get(metric) for metric in part.metrics]:
+        if goal is not None and what.x != "layer":
+            ax.axhline(goal, color="#888888", ls=":", lw=1, zorder=0)
     _scale(ax, what, seen)
 
 
@@ -91,7 +95,7 @@ def _curve(ax: Any, group: Group, metric: str, name: str, look: Mapping[str, Any
     ax.plot(step, mean, label=name, **look)
     if len(group.jobs) > 1:
         ax.fill_between(step, mean - spread, mean + spread, color=look["color"], alpha=0.15, lw=0)
-    ax.set_xlabel("training step")
+    ax.set_xlabel("lag" if "_by_lag" in metric else "training step")
     return [mean]
 
 
@@ -99,8 +103,9 @@ def _by_layer(ax: Any, group: Group, pattern: str, at: str, name: str, look: Map
     names = metrics(group.jobs, pattern)
     values = [group.values(metric, at) for metric in names]
     mean = np.array([v.mean() for v in values])
-    ax.errorbar(range(1, len(names) + 1), mean, [v.std() for v in values], marker="o", ms=3, capsize=2, label=name, **look)
+    ax.errorbar(range(1, len(names) + 1), mean, [spread(v) for v in values], marker="o", ms=3, capsize=2, label=name, **look)
     ax.set_xlabel("layer")
+    ax.set_xticks(range(1, len(names) + 1, -(-len(names) // 12)))
     return [mean]
 
 
@@ -111,10 +116,11 @@ def _by_key(
     kept = [(group.keys[what.x], v) for group, v in zip(groups, values, strict=True) if len(v)]
     x = places([key for key, _ in kept])
     mean = np.array([v.mean() for _, v in kept])
-    ax.errorbar(x, mean, [v.std() for _, v in kept], marker="o", ms=3, capsize=2, label=name, **look)
+    ax.errorbar(x, mean, [spread(v) for _, v in kept], marker="o", ms=3, capsize=2, label=name, **look)
     numbers = all(isinstance(place, float) for place in x)
-    if numbers and len(x) > 2 and min(x) > 0 and max(x) / min(x) > SPAN:
-        ax.set_xscale("log")
+    above = [place for place in x if numbers and place > 0]
+    if len(above) > 2 and min(x) >= 0 and max(x) / min(above) > SPAN:
+        ax.set_xscale("symlog", linthresh=min(above)) if min(x) == 0 else ax.set_xscale("log")
     ax.set_xlabel(what.x)
     return [mean]
 
@@ -133,3 +139,5 @@ def _scale(ax: Any, what: Comparison, seen: Sequence[np.ndarray]) -> None:
     wide = bool(len(values)) and bool((values > 0).all()) and values.max() / values.min() > SPAN
     if what.log or (what.log is None and wide):
         ax.set_yscale("log")
+        if wide:
+            ax.set_ylim(bottom=values.min() / 2)  # a band may reach below 0

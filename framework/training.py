@@ -65,10 +65,10 @@ def train(
         run.restore(*resume)
     with blas_limited(threads), np.errstate(all="ignore"):  # numbers that are not finite are found and reported by `read`
         while run.stack.members.size:
-            for rows in run.batches():
+            for batch in run.batches():
                 if run.step >= run.total or not run.stack.members.size:
                     break
-                run.update(rows)
+                run.update(batch)
             if run.epoch % options.validate_every == 0 or run.step >= run.total:
                 run.read()
                 run.validate()

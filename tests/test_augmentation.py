@@ -15,7 +15,7 @@ from framework.augmenting import augmented, refuse_unfit
 from framework.composing import compose
 from framework.config import ConfigError
 from framework.experiment import prepare
-from framework.stepping import Stack
+from framework.stepping import Batch, Stack
 from framework.testing.double import Double
 from framework.training import train
 from framework_augmentations.crop_resize import CropResize
@@ -204,7 +204,7 @@ def member(augmentations=SEVERAL, net=None, **options):
 def test_I12_labels_and_other_fields_stay_as_they_are():
     stack = Stack([member()], [SMALL], [3], np, np.float64)
     rows = np.arange(10)[None]
-    batch, plain = stack.batch(rows, step=5), stack.feeds["train"].batch(rows)
+    batch, plain = stack.batch(Batch(rows), step=5), stack.feeds["train"].batch(rows)
     assert np.array_equal(batch["y"], plain["y"])
     assert batch["x"].shape == plain["x"].shape
     assert not np.array_equal(batch["x"], plain["x"])
@@ -252,7 +252,7 @@ def test_replicas_that_stop_leave_the_others_their_draws():
 def test_replicas_with_one_key_share_a_batch_made_once():
     seen = []
     stack = Stack([member({"spy": Spy(seen)})] * 3, [SMALL], [4, 4, 4], np, np.float64)
-    assert stack.batch(np.arange(10)[None], 0)["x"].shape[0] == 1
+    assert stack.batch(Batch(np.arange(10)[None]), 0)["x"].shape[0] == 1
     assert len(seen) == 2  # the check, and the batch
 
 
@@ -283,7 +283,7 @@ def test_nothing_comes_back_from_the_device():
     xp = Double()
     stack = Stack([member()] * 2, [SMALL], [1, 2], xp, np.float32)
     before = xp.to_host
-    x = stack.batch(np.arange(6).reshape(2, 3), 0)["x"]
+    x = stack.batch(Batch(np.arange(6).reshape(2, 3)), 0)["x"]
     assert (x.shape, x.dtype) == ((2, 3, 1, 8, 8), np.float32)
     assert xp.to_host == before
 

@@ -22,6 +22,9 @@ class Heard:
     def probed(self, member, steps, columns, rows):
         self.lines += [(member, step, *row) for step, row in zip(steps.tolist(), rows.tolist(), strict=True)]
 
+    def probed_row(self, member, step, metric, row):
+        pass
+
     def measured(self, member, step, values):
         self.lines.append((member, step, *values.items()))
 

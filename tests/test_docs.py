@@ -10,7 +10,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-NOT_RUNS = ("stackprop ui", "stackprop describe", "stackprop summary")
+NOT_RUNS = ("stackprop ui", "stackprop describe", "stackprop summary", "stackprop compare")
+NOT_RUNS += ("stackprop experiment=",)  # whole sweeps: tests/test_experiments.py
 QUICK = ["trainer.steps=2", "tracking=none"]
 
 

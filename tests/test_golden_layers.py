@@ -179,3 +179,15 @@ def test_I14_a_network_without_dense_layers_trains_and_reads_images_of_any_size(
     larger[0, 0, 7], larger[1, 0, :, 10] = 1, 1
     values, _ = member.network.forward(outcome.weights, Context(train=False, batch={"x": larger}))
     assert values["pool"].argmax(-1).tolist() == [0, 1]
+
+
+def test_I4_each_feature_map_sums_over_all_channels_with_a_kernel_for_each():
+    conv = get("layer", "conv2d")(2, 3)
+    p, shape = conv.init(np.random.default_rng(0), (3, 5, 5))
+    assert (p["W"].shape, shape) == ((3 * 3 * 3, 2), (2, 3, 3))  # C_in k k rows, C_out columns
+    x = np.random.default_rng(1).standard_normal((1, 3, 5, 5))
+    y, _ = conv.forward(p, x, Context())
+    single = get("layer", "conv2d")(1, 3, bias=False)
+    for f in range(2):
+        maps = [single.forward({"W": p["W"][9 * c : 9 * c + 9, f : f + 1]}, x[:, c : c + 1], Context())[0] for c in range(3)]
+        assert y[:, f] == pytest.approx(sum(maps)[:, 0], abs=1e-14)

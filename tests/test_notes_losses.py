@@ -48,6 +48,14 @@ def test_B1_squared_error_saturates_behind_a_sigmoid():
     assert near(BinaryCrossEntropy()(z, t, CTX)[1], -0.999955)
 
 
+def test_B1_squared_error_of_two_classes_reads_their_numbers():
+    s, labels = np.array([[0.2], [0.9]]), np.array([0, 1])
+    (value, dy), (same, likewise) = (MeanSquaredError()(s, t, CTX) for t in (labels, labels[:, None].astype(float)))
+    assert value == same == pytest.approx(0.025)
+    assert np.array_equal(dy, likewise)
+    assert MeanSquaredError()(s.astype(np.float32), labels, CTX)[1].dtype == np.float32
+
+
 def test_B1_log_form_of_the_squared_error():
     value, dy = MeanSquaredLogError()(np.array([[np.e - 1]]), np.array([[0.0]]), CTX)
     assert value == pytest.approx(1)

@@ -193,6 +193,16 @@ def first_step(optimizer, lr):
 
 
 # The notes print these with five digits, the last one with three.
+
+
+def test_D10_without_correction_the_first_step_of_adam_is_3_16_times_as_long_and_later_ones_come_down():
+    moved = {correct: steps(Adam(eps=0, correct=correct), [1] * 5000, 0.001)[0] for correct in (True, False)}
+    assert moved[True] == pytest.approx(0.001, abs=1e-15)
+    assert moved[False][0] / moved[True][0] == pytest.approx((1 - 0.9) / (1 - 0.999) ** 0.5)
+    assert moved[False][9] / moved[True][9] == pytest.approx((1 - 0.9**10) / (1 - 0.999**10) ** 0.5)
+    assert moved[False][-1] == pytest.approx(0.001, rel=0.01)
+
+
 @pytest.mark.parametrize(("epsilon", "golden"), [("inside", 9.9995e-4), ("outside", 9.9010e-2)])
 def test_D6_adagrad_first_step_for_a_gradient_of_1e_6(epsilon, golden):
     assert first_step(Adagrad(epsilon=epsilon), 0.1) == pytest.approx(golden, rel=2e-5)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from framework import Context, Network, T, discover
+from framework import Context, Network, Seen, T, discover
 from framework.heads import Head, total_loss
 from framework.network import Node
 
@@ -91,6 +91,85 @@ def test_J8_J15_N6_the_terms_of_the_gradient_by_lag(step, norms):
     terms = WEATHER.nodes["rnn"].layer.terms(TENSORS["rnn"], caches["rnn"], only, ctx.at("rnn"))["U"]
     found = [np.linalg.norm(terms[t]) for t in range(step, -1, -1)]
     assert found == pytest.approx(norms, abs=1e-6)
+
+
+@pytest.mark.parametrize(("lag", "norm"), [(1, 0.099103), (2, 0.098454), (3, 0.098477), (9, 0.098477), (None, 0.098477)])
+def test_J14_the_gradient_where_losses_reach_back_a_few_lags_only(lag, norm):
+    _, _, _, caches, dvalues, ctx = weather()
+    layer = WEATHER.nodes["rnn"].layer
+    _, g = layer.backward(TENSORS["rnn"], caches["rnn"], dvalues["rnn"], ctx.at("rnn").but(lag=lag))
+    assert np.linalg.norm(g["U"]) == pytest.approx(norm, abs=1e-6)
+
+
+def test_J14_the_gradient_of_chunks_of_two_steps():
+    total, carry = 0, {"rnn": FIRST}
+    for steps in (slice(0, 2), slice(2, 3)):
+        ctx = Context(batch={"x": SCR[steps], "y": CRT[steps]}, carry=carry)
+        values, caches = WEATHER.forward(TENSORS, ctx)
+        g = {node: {t: np.zeros_like(a) for t, a in p.items()} for node, p in TENSORS.items()}
+        WEATHER.backward(TENSORS, caches, total_loss(LOSS, values, ctx)[1], g, ctx)
+        total, carry = total + g["rnn"]["U"], WEATHER.carry(caches)
+    assert np.linalg.norm(total) == pytest.approx(0.097743, abs=1e-6)
+
+
+@pytest.mark.parametrize("output", ["all", "last", "state"])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_J14_as_many_lags_as_steps_are_full_bptt_also_under_a_mask(output, reverse):
+    layer = get("layer", "recurrent")(get("cell", "lstm")(2), output, reverse)
+    p, x = drawn(layer)
+    mask = np.array([[1, 1], [1, 1], [1, 0], [1, 0], [1, 0], [0, 0]], float)
+    ctx = Context(batch={"mask": mask})
+    y, cache = layer.forward(p, (x, np.ones((2, 4))), ctx)
+    dy = np.random.default_rng(2).standard_normal(y.shape)
+    (dx, ds), grads = layer.backward(p, cache, dy, ctx)
+    (dx6, ds6), grads6 = layer.backward(p, cache, dy, ctx.but(lag=7))  # one more, so that the first state is reached too
+    assert dx6 == pytest.approx(dx, abs=1e-13)
+    assert ds6 == pytest.approx(ds, abs=1e-13)
+    for name, grad in grads.items():
+        assert grads6[name] == pytest.approx(grad, abs=1e-13)
+
+
+def test_J8_the_probe_measures_the_lags_of_the_weather_network():
+    seen = weather_seen(TENSORS)
+    found = get("probe", "gradient_by_lag")()(seen)
+    assert found["gradient_by_lag/rnn"] == pytest.approx([0.082413, 0.000975, 0.000044], abs=1e-6)
+    assert found["state_by_lag/rnn"][0] == pytest.approx(np.linalg.norm((seen.dvalues["out"] @ WHY)[-1]))
+    assert found["state_by_lag_direct/rnn"][1:] == pytest.approx([0, 0])  # nothing but U leads back
+
+
+def weather_seen(tensors):
+    values, _, g, caches, dvalues, ctx = weather(tensors)
+    arena = WEATHER.arena(tensors)
+    w = arena.fill([tensors], np.float64)[0]
+    return Seen(WEATHER, w, g, values, caches, dvalues, ctx, arena, w, w)
+
+
+@pytest.mark.parametrize("cell", ["simple", "lstm", "gru", "indrnn", "peephole_lstm"])
+def test_J8_the_terms_by_lag_add_up_to_the_gradient_of_the_last_loss(cell):
+    layer = recurrent(cell, 3)
+    p, x = drawn(layer)
+    y, cache = layer.forward(p, x, Context())
+    dy = np.zeros_like(y)
+    dy[-1] = 1.0
+    _, grads = layer.backward(p, cache, dy, Context())
+    for name, terms in layer.terms(p, cache, dy, Context()).items():
+        assert terms.sum(0) == pytest.approx(grads[name], abs=1e-13)
+    flow = layer.flow(p, cache, dy, Context())
+    (_, ds), _ = layer.backward(p, layer.forward(p, (x, np.zeros_like(flow[0])), Context())[1], dy, Context())
+    assert flow.shape == (6, 2, layer.cell.state)
+    assert np.abs(flow[-1, :, :3]).max() == 1
+    assert ds.shape == flow[0].shape
+
+
+def test_K4_along_the_memory_of_an_lstm_only_the_forget_gate_multiplies():
+    layer = recurrent("lstm", 2, output="state")
+    p, x = drawn(layer)
+    _, cache = layer.forward(p, x, Context())
+    dy = np.concatenate((np.zeros((2, 2)), np.ones((2, 2))), -1)
+    direct = layer.flow(p, cache, dy, Context(), direct=True)[..., 2:]
+    f = layer.trace(cache, Context())["f"]
+    assert direct[0] == pytest.approx(f[1:].prod(0), abs=1e-14)
+    assert np.abs(layer.flow(p, cache, dy, Context())[0, :, 2:] - direct[0]).max() > 1e-3
 
 
 # ---- 3.5: the network of 'hello', whose recurrent weight is one number ----

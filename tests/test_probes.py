@@ -298,7 +298,7 @@ class Odd:
 @pytest.mark.parametrize(
     ("probes", "told"),
     [
-        ({"a": Odd({"m": np.ones((1, 7))})}, r"probes\.a: 'm' has shape \(1, 7\), not one number per replica \(1,\)"),
+        ({"a": Odd({"m": np.ones((1, 7, 2))})}, r"probes\.a: 'm' has shape \(1, 7, 2\), not one number, or a row of them"),
         ({"a": Odd({"val/loss": np.ones(1)})}, r"probes\.a: 'val/loss': a probe's names begin with none of train/, val/"),
         ({"a": Dead(("act0",)), "b": Dead()}, r"probes\.b: 'activation/act0/dead' is measured by the probe 'a' already"),
         ({"a": Dead(("act",))}, r"probes\.a\.nodes: no layer 'act'; did you mean 'act0'\?"),

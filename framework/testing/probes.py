@@ -1,7 +1,8 @@
 """Checks of probes, on one training step of a small network.
 
 Its nodes: `hidden1` (dense), `act1` (relu), `hidden2` (dense), `act2` (tanh), `out` (dense); the loss is the mean squared
-error, the step that of plain gradient descent. All replicas read the same examples.
+error, the step that of plain gradient descent. All replicas read the same examples. A probe that says `sequences = True` is
+shown a recurrent network instead: `rnn` (recurrent, lstm) and `out` (dense).
 """
 
 from __future__ import annotations
@@ -22,33 +23,41 @@ from framework.testing.double import Double
 from framework.testing.purity import on_device, untouched
 from framework.testing.stacks import LEADS, alone, context, equal, merged, varied
 
-N, WIDTH, LR = 3, 8, 0.1
+N, STEPS, WIDTH, LR = 3, 4, 8, 0.1
 SCALE = 3  # weights so large, and so few examples, that some units are dead and some saturated
 
 
-def _network() -> Network:
+def _network(sequences: bool) -> Network:
     get = discover().get
+    if sequences:
+        rnn = get("layer", "recurrent")(get("cell", "lstm")(WIDTH))
+        return Network({"rnn": rnn, "out": get("layer", "dense")(2)}, {"x": (None, 3), "y": (None, 2)})
     dense, activation = get("layer", "dense"), get("layer", "activation")
     layers = {"hidden1": dense(WIDTH), "act1": activation(get("activation", "relu")())}
     layers |= {"hidden2": dense(WIDTH), "act2": activation(get("activation", "tanh")()), "out": dense(2)}
     return Network(layers, {"x": (3,), "y": (2,)})
 
 
-def step(ctx: Any, dtype: Any = np.float64) -> Seen:
+def step(ctx: Any, dtype: Any = np.float64, sequences: bool = False) -> Seen:
     """One step of the small network for the replicas of a context, each with the weights of its key."""
-    network, xp = _network(), ctx.xp
+    network, xp = _network(sequences), ctx.xp
     replicas = [network.init(key)[0] for key in ctx.keys]
     arena = network.arena(replicas[0])
     host, rng = SCALE * arena.fill(replicas, dtype), np.random.default_rng(0)
     w = xp.asarray(host.reshape(*ctx.replicas, -1))
     shared = (1,) * len(ctx.replicas)
-    batch = {name: xp.asarray(rng.standard_normal((*shared, N, n)).astype(dtype)) for name, n in (("x", 3), ("y", 2))}
+    core = (STEPS, N) if sequences else (N,)
+    batch = {name: xp.asarray(rng.standard_normal((*shared, *core, n)).astype(dtype)) for name, n in (("x", 3), ("y", 2))}
     ctx, p, heads = ctx.but(batch=batch), arena.views(w), {"loss": Head(discover().get("loss", "mse")(), "out")}
     values, caches = network.forward(p, ctx)
     _, dvalues = total_loss(heads, values, ctx)
     g = xp.zeros_like(w)
     dvalues = network.backward(p, caches, dvalues, arena.views(g), ctx)
     return Seen(network, w, arena.views(g), values, caches, dvalues, ctx, arena, w, w - LR * g)
+
+
+def _step(probe: Any, ctx: Any, dtype: Any = np.float64) -> Seen:
+    return step(ctx, dtype, getattr(probe, "sequences", False))
 
 
 def _stack(probe: Any, lead: tuple[int, ...]) -> tuple[Any, list[Any]]:
@@ -60,7 +69,7 @@ def _stack(probe: Any, lead: tuple[int, ...]) -> tuple[Any, list[Any]]:
 def check_shapes(probe: Any) -> None:
     """At least one metric, under a name that is free; each value one number per replica, or a row of them."""
     for lead in LEADS:
-        found = _stack(probe, lead)[0](step(context(lead)))
+        found = _stack(probe, lead)[0](_step(probe, context(lead)))
         assert found, "nothing is measured on the kit's network, whose nodes are hidden1, act1, hidden2, act2 and out"
         for name, value in found.items():
             assert isinstance(name, str), f"{name!r} is no name of a metric"
@@ -74,9 +83,9 @@ def check_stack_law(probe: Any) -> None:
     """What is measured of replica r of a stack is what is measured of it alone."""
     for lead in LEADS[1:]:
         whole, lone = _stack(probe, lead)
-        found = whole(step(context(lead)))
+        found = whole(_step(probe, context(lead)))
         for r, member in enumerate(lone):
-            single, at = member(step(alone(r))), np.unravel_index(r, lead)
+            single, at = member(_step(probe, alone(r))), np.unravel_index(r, lead)
             assert single.keys() == found.keys(), f"of a stack {sorted(found)} is measured, of one network {sorted(single)}"
             for name, value in found.items():
                 spread = np.broadcast_to(value, (*lead, *value.shape[len(lead) :]))
@@ -85,7 +94,7 @@ def check_stack_law(probe: Any) -> None:
 
 def check_unchanged(probe: Any) -> None:
     """Everything it sees stays as it is, nothing is kept on the object, and a second look measures the same."""
-    seen = step(context((3,)))
+    seen = _step(probe, context((3,)))
     before = [a.copy() for _, a in _arrays(seen)]
     with untouched(probe):
         first = {name: np.array(value) for name, value in probe(seen).items()}
@@ -111,18 +120,18 @@ def _arrays(seen: Any, path: str = "") -> Iterator[tuple[str, Array]]:
 
 def check_dtype(probe: Any) -> None:
     """float32 stays float32."""
-    for name, value in _stack(probe, (3,))[0](step(context((3,)), np.float32)).items():
+    for name, value in _stack(probe, (3,))[0](_step(probe, context((3,)), np.float32)).items():
         assert value.dtype == np.float32, f"'{name}' of float32 numbers is {value.dtype}"
 
 
 def check_device(probe: Any) -> None:
     """The same numbers on a device whose arrays refuse to meet host arrays; nothing is brought back."""
     whole, xp = _stack(probe, (3,))[0], Double()
-    seen = step(context((3,)).but(xp=xp))
+    seen = _step(probe, context((3,)).but(xp=xp))
     with on_device():
         found = placed(whole, xp)(seen)
     assert xp.to_host == 0, "numbers were brought from the device to the host"
-    for name, value in whole(step(context((3,)))).items():
+    for name, value in whole(_step(probe, context((3,)))).items():
         assert hasattr(found[name], "get"), f"'{name}' is not on the device"
         equal(to_host(found[name]), value, f"'{name}' on a device")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -56,8 +57,7 @@ def compare(sweep: Path, changes: dict[str, Any]) -> None:
     what = settings({**(config.get("figure") or {}), **changes})
     y = wanted(what, jobs)
     refuse_unswept(what, jobs)
-    names = [name for metric in y for name in (metrics(jobs, metric) if "*" in metric else [metric])]
-    table = list(rows(grouped(jobs), names, "last" if what.x == "step" else what.at))
+    table = list(rows(grouped(jobs), tabled(what, y, jobs), what.reach))
     show(table)
     lines = [f"| {' | '.join(row)} |" for row in (table[0], ["---"] * len(table[0]), *table[1:])]
     (sweep / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -79,11 +79,29 @@ def wanted(what: Comparison, jobs: Sequence[Job]) -> list[str]:
     if what.y is None:
         loss = "val/loss" if "val/loss" in known else "train/loss"
         return [loss, *(name for name in ("val/accuracy",) if name in known)]
-    asked = [what.y] if isinstance(what.y, str) else list(what.y)
-    for metric in asked:
+    return asked("y", what.y, jobs)
+
+
+def tabled(what: Comparison, y: Sequence[str], jobs: Sequence[Job]) -> dict[str, str]:
+    """Metric of the table -> which of its values: as in the figure; the last of those that are not in it."""
+    asked("reach", list(what.reach or ()), jobs)
+    patterns = y if what.table is None else asked("table", what.table, jobs)
+    drawn = {name for pattern in y for name in metrics(jobs, pattern)} if what.x != "step" else set()
+    names = dict.fromkeys(name for pattern in patterns for name in metrics(jobs, pattern))
+    return {name: what.at if name in drawn else "last" for name in names}
+
+
+def asked(key: str, given: str | Sequence[str], jobs: Sequence[Job]) -> list[str]:
+    """Names or patterns as a list.
+
+    Raises:
+        ConfigError: nothing of that name was recorded.
+    """
+    names = [given] if isinstance(given, str) else list(given)
+    for metric in names:
         if not metrics(jobs, metric):
-            raise ConfigError(f"figure.y: no job recorded '{metric}'{nearest(metric, known)}")
-    return asked
+            raise ConfigError(f"figure.{key}: no job recorded '{metric}'{nearest(metric, metrics(jobs, '*'))}")
+    return names
 
 
 def refuse_unswept(what: Comparison, jobs: Sequence[Job]) -> None:
@@ -103,4 +121,4 @@ def show(table: Sequence[Sequence[str]]) -> None:
         shown.add_column(column, justify="left" if i == 0 else "right")
     for row in table[1:]:
         shown.add_row(*row)
-    Console().print(shown, markup=False, highlight=False)
+    Console(width=None if sys.stdout.isatty() else 200).print(shown, markup=False, highlight=False)

@@ -8,7 +8,9 @@ from framework_datasets.copy import Copy
 from framework_datasets.csv import Csv
 from framework_datasets.digits import Digits
 from framework_datasets.hello import Hello
+from framework_datasets.linear import Linear
 from framework_datasets.npz import Npz
+from framework_datasets.quadratic import Quadratic
 from framework_datasets.reverse import Reverse
 from framework_datasets.sentiment import Sentiment
 from framework_datasets.series import Series
@@ -18,6 +20,7 @@ from framework_datasets.sine_series import SineSeries
 from framework_datasets.spirals import Spirals
 from framework_datasets.text import Text
 from framework_datasets.weather import Weather
+from framework_datasets.wine import Wine
 from framework_datasets.xor import Xor
 
 
@@ -29,7 +32,9 @@ def register_datasets(register: Register) -> None:
     register("csv", Csv)
     register("digits", Digits)
     register("hello", Hello)
+    register("linear", Linear)
     register("npz", Npz)
+    register("quadratic", Quadratic)
     register("reverse", Reverse)
     register("sentiment", Sentiment)
     register("series", Series)
@@ -39,4 +44,5 @@ def register_datasets(register: Register) -> None:
     register("spirals", Spirals)
     register("text", Text)
     register("weather", Weather)
+    register("wine", Wine)
     register("xor", Xor)

@@ -85,6 +85,23 @@ class Recurrent:
         of_cell = self.cell.grads(p, Steps(cache.caches, ctx.xp, flat=False), da, ctx)
         return {"W": T(cache.x) @ da, "b": da.sum(-2, keepdims=True), **of_cell}
 
+    def flow(self, p: Params, cache: Any, dy: Array, ctx: Context, direct: bool = False) -> Array:
+        """The gradient with respect to the state after each step, (..., T, N, S), of what dy weighs.
+
+        direct: only along the cell's own memory, as if no output were fed back (the recurrent tensors taken as 0): in an
+        LSTM ds_t / ds_{t-1} = f.
+        """
+        p = {name: ctx.xp.zeros_like(a) for name, a in p.items()} if direct else p
+        dout = dy if self.output == "state" else self.cell.dout(dy, ctx)
+        ds = ctx.xp.zeros_like(cache.final) if self.output == "all" else dout
+        found = [ds] * len(cache.caches)
+        for t in reversed(self._order(len(found))):
+            if self.output == "all":
+                ds = ds + dout[..., t, :, :]
+            found[t] = ds
+            ds = self._back(p, cache, t, ds, ctx)[1]
+        return ctx.xp.stack(found, -3)
+
     @property
     def carry(self) -> Callable[[Any], Array]:
         """cache -> the final state (..., N, S). None where time runs backwards: a chunk knows no future."""
@@ -99,21 +116,41 @@ class Recurrent:
 
     def _through_time(self, p: Params, cache: Any, dy: Array, ctx: Context) -> tuple[Array, Array]:
         """da of all steps (..., T, N, gates units), and the gradient of the first state."""
-        cell, kept, xp = self.cell, cache.kept, ctx.xp
+        xp, das = ctx.xp, [dy] * len(cache.caches)
         p = {name: T(xp.ascontiguousarray(T(a))) for name, a in p.items()}  # so that U^T lies in one piece in every step
-        T_, das = len(cache.caches), [dy] * len(cache.caches)
-        dout = cell.dout(dy, ctx) if self.output != "state" else dy
+        dout = dy if self.output == "state" else self.cell.dout(dy, ctx)
+        if ctx.lag is not None:
+            return self._within_lag(p, cache, dout, ctx)
         ds = xp.zeros_like(cache.final) if self.output == "all" else dout
-        for t in reversed(self._order(T_)):
+        for t in reversed(self._order(len(das))):
             if self.output == "all":
                 ds = ds + dout[..., t, :, :]
-            if kept is None:
-                das[t], ds = cell.back(p, cache.caches[t], ds, _at(ctx, cell, t))
-                continue
-            through = xp.where(kept[..., t, :, :], xp.zeros_like(ds), ds)
-            das[t], before = cell.back(p, cache.caches[t], through, _at(ctx, cell, t))
-            ds = before + (ds - through)
+            das[t], ds = self._back(p, cache, t, ds, ctx)
         return xp.stack(das, -3), ds
+
+    def _within_lag(self, p: Params, cache: Any, dout: Array, ctx: Context) -> tuple[Array, Array]:
+        """The same, where the loss of a step reaches back over `ctx.lag` lags only: every loss walks back by itself."""
+        n, xp = len(cache.caches), ctx.xp
+        das, walks = [], []  # walks: what the loss of the step k steps later asks of this one, by k; None: nothing
+        for k, t in enumerate(reversed(self._order(n))):
+            new = dout[..., t, :, :] if self.output == "all" else dout if k == 0 else None
+            walks = [new, *walks[: ctx.lag - 1]]
+            back = [(None, None) if ds is None else self._back(p, cache, t, ds, ctx) for ds in walks]
+            da = [da for da, _ in back if da is not None]
+            das.append(sum(da) if da else xp.zeros_like(das[-1]))
+            walks = [ds for _, ds in back]
+        left = [ds for ds in walks[: ctx.lag - 1] if ds is not None]
+        das = das if self.reverse else das[::-1]
+        return xp.stack(das, -3), sum(left) if left else xp.zeros_like(cache.final)
+
+    def _back(self, p: Params, cache: Any, t: int, ds: Array, ctx: Context) -> tuple[Array, Array]:
+        """da_t and the gradient of the state before; a step that was skipped hands it on as it is."""
+        ctx = _at(ctx, self.cell, t)
+        if cache.kept is None:
+            return self.cell.back(p, cache.caches[t], ds, ctx)
+        through = ctx.xp.where(cache.kept[..., t, :, :], ctx.xp.zeros_like(ds), ds)
+        da, before = self.cell.back(p, cache.caches[t], through, ctx)
+        return da, before + (ds - through)
 
     def _kept(self, ctx: Context) -> Array | None:
         """Where a step leaves the state as it is, (..., T, N, 1)."""

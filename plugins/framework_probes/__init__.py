@@ -4,15 +4,21 @@ from framework import hookimpl
 from framework.hooks import Register
 from framework_probes.activation_spread import ActivationSpread
 from framework_probes.dead import Dead
+from framework_probes.effective_rate import EffectiveRate
+from framework_probes.gradient_by_lag import GradientByLag
 from framework_probes.saturated import Saturated
 from framework_probes.sensitivity import Sensitivity
 from framework_probes.update_ratio import UpdateRatio
+from framework_probes.weights import Weights
 
 
 @hookimpl
 def register_probes(register: Register) -> None:
     register("activation_spread", ActivationSpread)
     register("dead", Dead)
+    register("effective_rate", EffectiveRate)
+    register("gradient_by_lag", GradientByLag)
     register("saturated", Saturated)
     register("sensitivity", Sensitivity)
     register("update_ratio", UpdateRatio)
+    register("weights", Weights)

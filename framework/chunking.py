@@ -1,0 +1,40 @@
+"""Sequences in chunks of a few steps, one update each: truncated backpropagation through time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from framework.data import Data
+
+
+def chunks(data: Data, size: int | None, accumulate: int = 1) -> list[slice | None]:
+    """The steps of each chunk of a batch's sequences; one None where they stay whole.
+
+    Raises:
+        ValueError: the data have no sequences, or several that are not in step.
+    """
+    if size is None:
+        return [None]
+    lengths = {name: data.splits["train"][name].shape[1] for name, f in data.fields.items() if f.time_major}
+    if not lengths:
+        raise ValueError("trainer.bptt.chunk: the data set has no sequences")
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name} {n}" for name, n in lengths.items())
+        raise ValueError(f"trainer.bptt.chunk: chunks need sequences of one length, which walk in step ({told})")
+    if accumulate > 1:
+        raise ValueError("trainer.bptt.chunk: every chunk is an update; it cannot be put together with trainer.accumulate")
+    n = next(iter(lengths.values()))
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+
+
+def refuse_late_targets(targets: Collection[str], data: Data) -> None:
+    """
+    Raises:
+        ValueError: a target belongs to a whole sequence, and no chunk but the last could be judged by it.
+    """
+    for name in targets:
+        if not data.fields[name].time_major:
+            raise ValueError(
+                f"trainer.bptt.chunk: the target '{name}' belongs to the whole sequence, and every chunk needs one; "
+                "trainer.bptt.lag shortens the way back without cutting the sequence"
+            )

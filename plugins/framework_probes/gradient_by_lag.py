@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from framework import Array, Seen, option
+
+SHARED = ("W", "b")  # the tensors that read the input; the others are the cell's, through which time is walked back
+
+
+@dataclass(frozen=True)
+class GradientByLag:
+    """gradient_by_lag/<layer>[k] = |dE_T / dU at lag k|: the part of the gradient that goes from the loss of the last step T
+    back to the use of the recurrent tensors in step T - k. Their sum over k is dE_T / dU: backpropagation through time,
+    taken apart. state_by_lag/<layer>[k] = |dE_T / ds_{T-k}|, and state_by_lag_direct/<layer>[k] the same along the cell's
+    own memory alone, as if no output were fed back (in an LSTM the product of the forget gates).
+
+    Shapes: each (..., T), norms over tensors, or over N and the state, of the batch's loss. Where the output has no time
+    axis, its one loss takes the place of E_T. Layers that run backwards in time are left out. A network whose gradient fades
+    at lag k cannot learn what lies k steps back (Bengio, Simard & Frasconi 1994).
+    """
+
+    sequences: ClassVar[bool] = True
+    nodes: tuple[str, ...] | None = option(None, help="which recurrent layers; null: all")
+    states: bool = option(True, help="whether the gradients of the states are measured too")
+
+    def __call__(self, seen: Seen) -> dict[str, Array]:
+        names = self.nodes or [n for n, node in seen.network.nodes.items() if _walks(node.layer)]
+        dvalues = _of_the_last_step(seen) if names else {}
+        found: dict[str, Array] = {}
+        for name in names:
+            layer = seen.network.nodes[name].layer
+            if not _walks(layer):
+                raise ValueError(f"probe gradient_by_lag: layer '{name}' does not walk forwards in time")
+            given = (seen.p[seen.network.nodes[name].share or name], seen.caches[name], dvalues[name], seen.ctx.at(name))
+            terms = [a for tensor, a in layer.terms(*given).items() if tensor not in SHARED]
+            found[f"gradient_by_lag/{name}"] = _norms(terms, seen)
+            if self.states:
+                found[f"state_by_lag/{name}"] = _norms([layer.flow(*given)], seen)
+                found[f"state_by_lag_direct/{name}"] = _norms([layer.flow(*given, direct=True)], seen)
+        return found
+
+
+def _walks(layer: Any) -> bool:
+    return hasattr(layer, "terms") and hasattr(layer, "flow") and not layer.reverse
+
+
+def _of_the_last_step(seen: Seen) -> Any:
+    """The gradients of all values, of the loss of the last step of the last node."""
+    last = list(seen.network.nodes)[-1]
+    dy, lead = seen.dvalues[last], len(seen.ctx.replicas)
+    if dy.ndim == lead + 3:  # (..., T, N, K)
+        alone = seen.ctx.xp.zeros_like(dy)
+        alone[..., -1, :, :] = dy[..., -1, :, :]
+        dy = alone
+    aside = {node: {t: seen.ctx.xp.empty_like(a) for t, a in tensors.items()} for node, tensors in seen.g.items()}
+    return seen.network.backward(seen.p, seen.caches, {last: dy}, aside, seen.ctx)
+
+
+def _norms(terms: list[Array], seen: Seen) -> Array:
+    """Norms by lag (..., T) of arrays (..., T, i, o) by time."""
+    squares: Any = sum((a * a).sum((-2, -1)) for a in terms)
+    return seen.ctx.xp.sqrt(squares)[..., ::-1]

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from framework import Array, Seen, option
+from framework_probes.axes import flat, squares
+
+
+@dataclass(frozen=True)
+class Weights:
+    """weights/<layer>/mean = (1/K) sum_k W_k, /norm = sqrt(sum_k W_k^2), /zero: the fraction with W_k = 0 exactly, and
+    /small: the fraction with |W_k| < `margin`, those that are 0 among them.
+
+    Shapes: W all K numbers (..., K) of a layer's trained tensors whose name begins with `tensors`, after the step with all
+    that follows it (projections, proximal steps); values (...). A penalty draws weights towards 0 (norm, small); only some
+    make them 0 (zero).
+    """
+
+    margin: float = option(1e-3, above=0, help="what is small")
+    tensors: str = option("W", help="looks at tensors whose name begins so")
+    nodes: tuple[str, ...] | None = option(None, help="which layers; null: all with such tensors")
+
+    def __call__(self, seen: Seen) -> dict[str, Array]:
+        found, xp = {}, seen.ctx.xp
+        for layer, W in self._layers(seen).items():
+            size = xp.abs(W)
+            found[f"weights/{layer}/mean"] = W.mean(-1)
+            found[f"weights/{layer}/norm"] = xp.sqrt(squares(W))
+            found[f"weights/{layer}/zero"] = (size == 0).mean(-1, dtype=W.dtype)
+            found[f"weights/{layer}/small"] = (size < self.margin).mean(-1, dtype=W.dtype)
+        return found
+
+    def _layers(self, seen: Seen) -> dict[str, Array]:
+        parts = {
+            layer: [flat(a, seen.ctx) for name, a in tensors.items() if name.startswith(self.tensors)]
+            for layer, tensors in seen.arena.views(seen.after).items()
+        }
+        for node in self.nodes or ():
+            if not parts.get(node):
+                raise ValueError(f"probe weights: layer '{node}' has no trained tensors '{self.tensors}...'")
+        return {layer: seen.ctx.xp.concatenate(parts[layer], -1) for layer in self.nodes or parts if parts[layer]}

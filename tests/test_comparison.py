@@ -1,0 +1,44 @@
+"""Jobs side by side, and the figure of them."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from framework.comparison import Comparison, Group, Job, chosen, rows
+from framework.sweep_figure import draw, panels
+
+
+def job(values, status="finished", **overrides):
+    steps = np.arange(1, len(values) + 1)
+    return Job("0", {k: str(v) for k, v in overrides.items()}, status, {"train/loss": np.stack([steps, values], -1)})
+
+
+@pytest.mark.parametrize(
+    ("at", "value"), [("first", 9), ("last", 3), ("best", 1), ("mean", 4), ("fluctuation", np.sqrt((2**2 + 0) / 2))]
+)
+def test_one_value_of_a_series(at, value):
+    assert chosen(np.array([9.0, 1, 3, 5, 3, 3]), at, "loss") == value
+
+
+def test_what_diverged_has_no_value_and_says_so():
+    group = Group({"optimizer.lr": "1"}, (job([1.0, 1e30], "diverged"), job([1.0, 1e31], "diverged")))
+    assert np.isnan(group.values("train/loss", "last")).all()
+    assert list(rows([group], ["train/loss"], "last"))[1] == ["1", "2", "-", "diverged"]
+
+
+def test_metrics_share_a_panel_where_they_are_to_be_compared():
+    groups = [Group({"k": str(k)}, (job([1.0, 2.0], k=k),)) for k in (1, 2)]
+    apart = panels(groups, Comparison(panels="k"), ["train/loss", "val/loss"])
+    together = panels(groups, Comparison(panels="k", together=True), ["train/loss", "val/loss"])
+    assert [list(p.metrics) for p in apart] == [["train/loss"], ["train/loss"], ["val/loss"], ["val/loss"]]
+    assert [list(p.metrics) for p in together] == [["train/loss", "val/loss"]] * 2
+
+
+@pytest.mark.parametrize(
+    ("values", "scale"), [((0, 1e-3, 1e-2, 1), "symlog"), ((1e-3, 1e-2, 1), "log"), ((0, 1, 2), "linear")]
+)
+def test_a_zero_has_a_place_beside_a_logarithmic_axis(values, scale, tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda self, *_, **__: figures.append(self))
+    draw([job([1.0, 2.0], strength=v) for v in values], Comparison(x="strength"), ["train/loss"], tmp_path / "f.png")
+    assert figures[0].axes[0].get_xscale() == scale
