@@ -54,8 +54,8 @@ class Model:
         return a.swapaxes(0, 1) if field is not None and field.time_major else a
 
     def predict(self, x: np.ndarray | Mapping[str, np.ndarray], head: str | None = None) -> np.ndarray:
-        """Predictions of a head: probabilities (n, K) of a classifier, numbers (n, F) of a regression; (n, T, ...) where
-        there is one for every step of a sequence.
+        """Predictions of a head: probabilities (n, K) of a classifier, numbers (n, F) of a regression; with another axis T,
+        (n, T, K) and (n, T, F), where there is one for every step of a sequence.
 
         Args:
             x: the first field (n, ...), or several fields by name.

@@ -19,7 +19,7 @@ ROOMS = [
     ["refilling"],
     ["serving"],
     ["experiment"],
-    ["artifacts"],
+    ["artifacts", "generating"],
     ["sweep_figure"],
     ["restoring", "figures"],
     ["lag_figure"],
