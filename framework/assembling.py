@@ -9,7 +9,7 @@ from typing import Any
 from framework.augmenting import refuse_unfit
 from framework.components import Shape
 from framework.config import ConfigError, HeadSettings, Settings
-from framework.data import Data, Field
+from framework.data import Data, Field, refuse_strangers
 from framework.discovery import discover
 from framework.heads import Head
 from framework.learner import Learner
@@ -34,7 +34,9 @@ def assemble(settings: Settings, data: Data) -> Learner:
     Raises:
         ConfigError: the settings and the data do not go together.
     """
-    nodes = dict(settings.nodes)
+    for arrays in data.splits.values():
+        refuse_strangers(data.fields, arrays)
+    nodes = _with_sizes(settings.nodes, data)
     heads = {name: _head(name, head, nodes, data) for name, head in settings.heads.items()}
     for name, head in heads.items():
         _set_units(name, head, nodes, data)
@@ -47,6 +49,7 @@ def assemble(settings: Settings, data: Data) -> Learner:
     except ValueError as error:
         raise ConfigError(str(error)) from error
     for name, head in heads.items():
+        _refuse_wrong_steps(name, head, shapes, data)
         _refuse_wrong_width(name, head, shapes, data)
     _refuse_augmentations(settings, data)
     learner = Learner(
@@ -119,7 +122,13 @@ def _head(name: str, head: HeadSettings, nodes: Mapping[str, Node], data: Data) 
             f"loss: {type(loss).__name__} takes targets of kind {' or '.join(loss.targets)}, and '{head.target}' is {kind}; "
             f"losses for it are {', '.join(fitting)}"
         )
-    return Head(loss, sources if len(sources) > 1 else sources[0], head.target, head.mask, head.weight)
+    return Head(loss, sources if len(sources) > 1 else sources[0], head.target, _mask(head, data), head.weight)
+
+
+def _mask(head: HeadSettings, data: Data) -> str | None:
+    """The head's mask; one of steps has nothing to say about targets that sequences have once."""
+    mask, target = data.fields.get(str(head.mask)), data.fields.get(str(head.target))
+    return None if mask and target and mask.time_major and not target.time_major else head.mask
 
 
 def _refuse_wrong_ends(path: str, judge: Any, sources: tuple[str, ...], target: str | None) -> None:
@@ -133,6 +142,23 @@ def _refuse_wrong_ends(path: str, judge: Any, sources: tuple[str, ...], target: 
         raise ConfigError(f"{path}: {who} takes no target, and the head has '{target}'; write target: null")
     if targets and target is None:
         raise ConfigError(f"{path}: {who} needs a target of kind {' or '.join(targets)}, and the head has none")
+
+
+def _with_sizes(nodes: Mapping[str, Node], data: Data) -> dict[str, Node]:
+    """The nodes, where those that read a field of ids know its vocabulary."""
+    out, before = dict(nodes), next(iter(data.fields))
+    for name, node in nodes.items():
+        source, before = node.source or before, name
+        field = data.fields.get(source) if isinstance(source, str) else None
+        layer: Any = node.layer
+        size = getattr(layer, "size", None)
+        if field is None or field.kind != "id" or size is None:
+            continue
+        if size == "auto":
+            out[name] = replace(node, layer=replace(layer, size=field.size))
+        elif size < field.size:
+            raise ConfigError(f"model.layers.{name}.size: {size} symbols, and '{source}' has {field.size} (auto finds them)")
+    return out
 
 
 def _set_units(name: str, head: Head, nodes: dict[str, Node], data: Data) -> None:
@@ -159,6 +185,24 @@ def _outputs(head: Head, data: Data) -> int:
     if target_kind(field) in ("label", "binary"):
         return 1 if "label" not in getattr(head.loss, "targets", ("label",)) else field.size
     return int(data.splits["train"][head.target].shape[-1])
+
+
+def _refuse_wrong_steps(name: str, head: Head, shapes: Mapping[str, Shape], data: Data) -> None:
+    if head.target is None or not hasattr(head.loss, "targets"):
+        return
+    wanted = data.fields[head.target].time_major
+    for source in head.sources:
+        given = shapes[source][:1] == (None,)
+        if given and not wanted:
+            raise ConfigError(
+                f"model.layers.{source}: it gives an output for every step, and head '{name}' has one target "
+                f"'{head.target}' for a sequence; a recurrent layer with output: last gives one (presets: model.output=last)"
+            )
+        if wanted and not given:
+            raise ConfigError(
+                f"model.layers.{source}: it gives one output for a sequence, and head '{name}' has a target '{head.target}' "
+                "for every step; a recurrent layer with output: all gives those (presets: model.output=all)"
+            )
 
 
 def _refuse_wrong_width(name: str, head: Head, shapes: Mapping[str, Shape], data: Data) -> None:

@@ -101,6 +101,18 @@ class Data:
         return {name: f.shape(self.splits["train"][name]) for name, f in self.fields.items()}
 
 
+def refuse_strangers(fields: Mapping[str, Field], arrays: Mapping[str, np.ndarray]) -> None:
+    """
+    Raises:
+        DataError: an id is outside its vocabulary, where it would silently be taken for another.
+    """
+    for name, a in arrays.items():
+        if name in fields and fields[name].kind == "id" and a.size:
+            odd, size = a[(a < 0) | (a >= fields[name].size)], fields[name].size
+            if odd.size:
+                raise DataError(f"'{name}' holds the id {odd.flat[0]}; with {size} symbols ids go from 0 to {size - 1}")
+
+
 def split_at_random(
     fields: Mapping[str, np.ndarray], rng: np.random.Generator, val: float, test: float
 ) -> dict[str, dict[str, np.ndarray]]:

@@ -13,7 +13,7 @@ import numpy as np
 from framework.arena import Arena
 from framework.components import Params
 from framework.context import Context
-from framework.data import Data, Field
+from framework.data import Data, Field, refuse_strangers
 from framework.discovery import discover
 from framework.heads import Head, total_loss
 from framework.learner import Learner
@@ -40,6 +40,7 @@ class Model:
 
     def outputs(self, fields: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], Context]:
         """Values of all nodes for fields (n, ...), as the data set stores them; and the context they were made in."""
+        refuse_strangers(self.about.fields, {name: np.asarray(a) for name, a in fields.items()})
         batch = {name: self._oriented(name, np.asarray(a)) for name, a in self.scale.apply(fields).items()}
         ctx = Context(train=False, batch=batch)
         with np.errstate(all="ignore"):

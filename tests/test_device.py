@@ -72,13 +72,14 @@ def test_replicas_leave_the_stack_on_a_device():
 
 
 MODELS = sorted(path.stem for path in (conf_dir() / "model").glob("*.yaml"))
+FITTING = dict.fromkeys(("rnn", "lstm", "gru", "indrnn", "birnn"), "weather") | {"seq2seq": "reverse", "caption": "captions"}
+CHOICES = [f"model={model} dataset={FITTING.get(model, 'digits')}" for model in MODELS]
+CHOICES += ["dataset=sine", "dataset=spirals", "dataset=xor", "probes=layers"]
 
 
-@pytest.mark.parametrize(
-    "choice", [*(f"model={model}" for model in MODELS), "dataset=sine", "dataset=spirals", "dataset=xor", "probes=layers"]
-)
+@pytest.mark.parametrize("choice", CHOICES)
 def test_every_preset_trains_on_a_device(choice):
-    experiment = prepare(compose([choice, "trainer.steps=3"]))
+    experiment = prepare(compose([*choice.split(), "trainer.steps=3"]))
     outcomes = [train([experiment.learner], [experiment.data], [0], xp=xp) for xp in (Double(), np)]
     assert outcomes[0][0].metrics == pytest.approx(outcomes[1][0].metrics, abs=1e-6)
 

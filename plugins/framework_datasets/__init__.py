@@ -2,27 +2,47 @@
 
 from framework import hookimpl
 from framework.hooks import Register
+from framework_datasets.adding import Adding
+from framework_datasets.captions import Captions
+from framework_datasets.copy import Copy
 from framework_datasets.csv import Csv
 from framework_datasets.digits import Digits
+from framework_datasets.hello import Hello
 from framework_datasets.linear import Linear
 from framework_datasets.npz import Npz
 from framework_datasets.quadratic import Quadratic
+from framework_datasets.reverse import Reverse
+from framework_datasets.sentiment import Sentiment
+from framework_datasets.series import Series
 from framework_datasets.shifted_digits import ShiftedDigits
 from framework_datasets.sine import Sine
+from framework_datasets.sine_series import SineSeries
 from framework_datasets.spirals import Spirals
+from framework_datasets.text import Text
+from framework_datasets.weather import Weather
 from framework_datasets.wine import Wine
 from framework_datasets.xor import Xor
 
 
 @hookimpl
 def register_datasets(register: Register) -> None:
+    register("adding", Adding)
+    register("captions", Captions)
+    register("copy", Copy)
     register("csv", Csv)
     register("digits", Digits)
+    register("hello", Hello)
     register("linear", Linear)
     register("npz", Npz)
     register("quadratic", Quadratic)
+    register("reverse", Reverse)
+    register("sentiment", Sentiment)
+    register("series", Series)
     register("shifted_digits", ShiftedDigits)
     register("sine", Sine)
+    register("sine_series", SineSeries)
     register("spirals", Spirals)
+    register("text", Text)
+    register("weather", Weather)
     register("wine", Wine)
     register("xor", Xor)

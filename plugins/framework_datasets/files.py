@@ -6,6 +6,7 @@ import atexit
 import difflib
 import functools
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -35,6 +36,25 @@ def existing(path: str | Path) -> Path:
 def unreadable(path: str | Path, error: OSError) -> DataError:
     """What the system says about a file, as a DataError."""
     return DataError(f"{path}: it cannot be read ({error.strerror or error})")
+
+
+def text_of(path: str | Path) -> str:
+    """What a UTF-8 text holds, without a byte order mark.
+
+    Raises:
+        DataError: it cannot be read, or is no such text; the line is named.
+    """
+    try:
+        text = existing(path).read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except UnicodeDecodeError as error:
+        line = len(re.findall(rb"\r\n|\r|\n", error.object[: error.start])) + 1
+        byte = error.object[error.start]
+        raise DataError(f"{path}: line {line}: this is no UTF-8 text (byte {byte:#04x}); save the file as UTF-8") from error
+    if "\0" in text:
+        raise DataError(f"{path}: it holds zero bytes, so it is no UTF-8 text; save the file as UTF-8")
+    return text
 
 
 def _near(at: Path) -> str:

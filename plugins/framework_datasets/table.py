@@ -5,14 +5,13 @@ from __future__ import annotations
 import csv
 import difflib
 import io
-import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from framework import DataError, nearest
-from framework_datasets.files import existing, unreadable
+from framework_datasets.files import text_of
 
 # What `auto` looks for. The words are for the shell, which reads a bare semicolon or bar as its own.
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -77,7 +76,7 @@ def read_table(path: str | Path, delimiter: str = ",") -> Table:
     Raises:
         DataError: the file cannot be read, has no header, or a row of another length than the header.
     """
-    text = _text(path)
+    text = text_of(path)
     rows, lines = _rows(path, text, _delimiter(path, text, delimiter))
     if not rows:
         raise DataError(f"{path}: the file is empty")
@@ -92,20 +91,6 @@ def read_table(path: str | Path, delimiter: str = ",") -> Table:
         raise DataError(f"{path}: there is a header and no row below it")
     header, *body = rows
     return Table(str(path), dict(zip(header, zip(*body, strict=True), strict=True)), lines[1:])
-
-
-def _text(path: str | Path) -> str:
-    try:
-        text = existing(path).read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise unreadable(path, error) from error
-    except UnicodeDecodeError as error:
-        line = len(re.findall(rb"\r\n|\r|\n", error.object[: error.start])) + 1
-        byte = error.object[error.start]
-        raise DataError(f"{path}: line {line}: this is no UTF-8 text (byte {byte:#04x}); save the file as UTF-8") from error
-    if "\0" in text:
-        raise DataError(f"{path}: it holds zero bytes, so it is no UTF-8 text; save the file as UTF-8")
-    return text
 
 
 def _delimiter(path: str | Path, text: str, delimiter: str) -> str:

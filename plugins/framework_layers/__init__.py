@@ -10,10 +10,12 @@ from framework_layers.concat import Concat
 from framework_layers.conv2d import Conv2d
 from framework_layers.dense import Dense
 from framework_layers.dropout import Dropout
+from framework_layers.embedding import Embedding
 from framework_layers.flatten import Flatten
 from framework_layers.global_pool import GlobalPool
 from framework_layers.layer_norm import LayerNorm
 from framework_layers.max_pool import MaxPool
+from framework_layers.one_hot import OneHot
 from framework_layers.recurrent import Recurrent
 from framework_layers.sum_pool import SumPool
 
@@ -28,9 +30,11 @@ def register_layers(register: Register) -> None:
     register("conv2d", Conv2d)
     register("dense", Dense)
     register("dropout", Dropout)
+    register("embedding", Embedding)
     register("flatten", Flatten)
     register("global_pool", GlobalPool)
     register("layer_norm", LayerNorm)
     register("max_pool", MaxPool)
+    register("one_hot", OneHot)
     register("recurrent", Recurrent)
     register("sum_pool", SumPool)

@@ -3,10 +3,12 @@
 from framework import hookimpl
 from framework.hooks import Register
 from framework_metrics.accuracy import Accuracy
+from framework_metrics.exact_match import ExactMatch
 from framework_metrics.loss import LossMetric
 
 
 @hookimpl
 def register_metrics(register: Register) -> None:
     register("accuracy", Accuracy)
+    register("exact_match", ExactMatch)
     register("loss", LossMetric)

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from framework import Data, DataError, Field, option
+from framework_datasets.columns import real
+from framework_datasets.files import sample
+from framework_datasets.table import read_table
+from framework_datasets.windows import ahead, windows
+
+
+@dataclass(frozen=True)
+class Series:
+    """v_1 ... v_T -> v_2 ... v_{T+1}: a column of your own table, its rows being steps of time, each predicted from those
+    before it.
+
+    Fields: x (n, length, 1), y (n, length, 1), windows and the same one step later. The first part of the series trains, the
+    next validates, the last is the test. Targets are not scaled: give the column a unit in which it is near 1.
+    """
+
+    path: str = option(help="the file, from the current folder on; its first line names the columns")
+    column: str = option(help="the column of numbers")
+    delimiter: str = option(",", help="between fields: a character, comma, semicolon, tab, bar; auto finds it")
+    length: int = option(25, least=1, help="T, steps in a window")
+    stride: int = option(1, least=1, help="steps from one window to the next")
+    val: float = option(0.2, least=0, below=1, help="fraction of the series for validation")
+    test: float = option(0.2, least=0, below=1, help="fraction of the series for the test")
+
+    def load(self, rng: np.random.Generator) -> Data:
+        encoding = SeriesEncoding(self.column, self.delimiter, self.length)
+        values = encoding.column_of(self.path, "dataset.column")
+        try:
+            splits = ahead(values, self.length, self.stride, self.val, self.test)
+        except ValueError as error:
+            raise DataError(f"{self.path}: dataset.{error}") from error
+        return Data(splits, {"x": Field("NTF"), "y": Field("NTF")}, encoding=encoding)
+
+    @classmethod
+    def encoding_from_json(cls, told: Mapping[str, Any]) -> SeriesEncoding:
+        """The encoding that was saved with a model."""
+        return SeriesEncoding(told["column"], told["delimiter"], told["length"])
+
+    @staticmethod
+    def examples() -> list[tuple[Series, None]]:
+        path = sample("series.csv", ("day,level\n" + "".join(f"{i},{i % 7 / 7}\n" for i in range(60))).encode())
+        return [(Series(path, "level", length=5), None)]
+
+
+@dataclass(frozen=True)
+class SeriesEncoding:
+    """A column of a table as a series, and its windows.
+
+    Attributes:
+        length: steps in a window of a new file; a shorter file is one window.
+    """
+
+    column: str
+    delimiter: str
+    length: int
+
+    def column_of(self, path: str | Path, role: str) -> np.ndarray:
+        """(n, 1) numbers.
+
+        Raises:
+            DataError: there is no such column, or it holds something else.
+        """
+        table = read_table(path, self.delimiter)
+        table.require(self.column, role)
+        return real(table, self.column)[:, None]
+
+    def read(self, path: str | Path, with_target: bool) -> dict[str, np.ndarray]:
+        """Windows of a new file, one behind the other; what is left at the end is passed over.
+
+        Raises:
+            DataError: the file cannot be read, or is too short.
+        """
+        values = self.column_of(path, "the column that the model reads")
+        x = values[:-1] if with_target else values
+        if not x.size:
+            raise DataError(f"{path}: one row is too short to predict another")
+        length = min(self.length, x.shape[0])
+        fields = {"x": windows(x, length, length)}
+        return fields | {"y": windows(values[1:], length, length)} if with_target else fields
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"type": "series", **asdict(self)}

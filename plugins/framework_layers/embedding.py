@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from framework import Array, Context, Initializer, Params, Shape, T, option, registered
+from framework_layers.one_hot import chosen, vocabulary
+
+PRODUCT = 256  # symbols up to which a product with the one-hot ids is the faster sum on a CPU
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """y = W[x], row x of a table: one trained vector for each symbol, the same as one_hot(x) W without the zeros.
+
+    dW[v] = the sum of dy over all places where x = v: one_hot(x)^T dy in one product, or, for a large vocabulary on a CPU,
+    one weighted count. Ids have no gradient.
+
+    Shapes: x ids (..., [T,] N) from 0 to size - 1, W (..., size, units), y (..., [T,] N, units). First values N(0, 1), as a
+    vector is not a sum over the vocabulary. Bengio et al. (2003).
+    """
+
+    units: int = option(least=1, help="numbers per symbol")
+    size: int | Literal["auto"] = option("auto", least=1, help="how many symbols there are; auto: as the data say")
+    initializer: Initializer = registered("initializer", "normal", inherit=False, help="first values of W")
+
+    def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:
+        if in_shape not in ((), (None,)):
+            raise ValueError(f"embedding reads ids, not features {in_shape}; a dense layer reads those")
+        return {"W": self.initializer(rng, (vocabulary(self.size), self.units))}, (*in_shape, self.units)
+
+    def forward(self, p: Params, x: Array, ctx: Context) -> tuple[Array, Array]:
+        W, xp = p["W"], ctx.xp
+        lead = [xp.arange(n).reshape(n, *(1,) * (x.ndim - i - 1)) for i, n in enumerate(W.shape[:-2])]
+        return W[(*lead, x)], x
+
+    def backward(self, p: Params, cache: Array, dy: Array, ctx: Context, need_dx: bool = True) -> tuple[None, Params]:
+        lead = dy.shape[: len(ctx.replicas)]
+        x, rows = cache.reshape(*cache.shape[: len(lead)], -1), dy.reshape(*lead, -1, self.units)
+        size = p["W"].shape[-2]
+        if size <= PRODUCT or ctx.xp is not np:
+            return None, {"W": T(chosen(x, size, rows.dtype, ctx)) @ rows}
+        return None, {"W": counted(x, rows, size)}
+
+    @staticmethod
+    def examples() -> list[tuple[Embedding, Shape]]:
+        return [(Embedding(3, 5), (None,)), (Embedding(2, PRODUCT + 1), ())]
+
+
+def counted(x: np.ndarray, rows: np.ndarray, size: int) -> np.ndarray:
+    """Rows (..., M, units) summed by their ids (..., M), on the host: (..., size, units). Sums are in float64."""
+    lead, units = rows.shape[:-2], rows.shape[-1]
+    replica = size * np.arange(np.prod(lead, dtype=int)).reshape(*lead, 1)
+    places = (x + replica)[..., None] * units + np.arange(units)
+    sums = np.bincount(places.ravel(), rows.ravel(), replica.size * size * units)
+    return sums.reshape(*lead, size, units).astype(rows.dtype)

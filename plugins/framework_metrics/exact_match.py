@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from framework import Array, Context
+
+
+@dataclass(frozen=True)
+class ExactMatch:
+    """The share of sequences that are right from end to end: argmax_k y_k = t at every step that counts.
+
+    Shapes: y predictions (..., [T,] N, K); t integers (..., [T,] N); mask (..., [T,] N): a step counts where it is above 0,
+    and a sequence without any such step is none; counts (..., 2): right sequences, sequences. Without time it is accuracy.
+    """
+
+    targets: ClassVar[tuple[str, ...]] = ("label",)
+
+    def count(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> Array:
+        right = y.argmax(-1) == t
+        counts = right | True if mask is None else (mask > 0) | (right & False)
+        wrong = counts & ~right
+        if right.ndim - len(ctx.replicas) == 2:
+            wrong, counts = wrong.any(-2), counts.any(-2)
+        return ctx.xp.stack([(counts & ~wrong).sum(-1), counts.sum(-1)], -1).astype(y.dtype)
+
+    def value(self, counts: Array) -> Array:
+        return counts[..., 0] / counts[..., 1]
