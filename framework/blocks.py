@@ -13,7 +13,6 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from framework.arrays import Array
 from framework.components import Params, Shape
@@ -49,7 +48,7 @@ class Blocks:
         fields = {**network.fields, **{name: shapes[name] for name in front}}
         self.rest = Network(rest, fields) if rest else None
         self.numbers = sum(prod(shapes[name]) for name in front)  # per example and replica
-        self.pool, self.blas = ThreadPoolExecutor(threads), ThreadpoolController()
+        self.pool = ThreadPoolExecutor(threads)
 
     def forward(self, p: Mapping[str, Params], ctx: Context) -> tuple[Values, dict[str, Any]]:
         """Outputs and caches; of the front only the outputs that something else reads."""
@@ -100,20 +99,21 @@ class Blocks:
         }
         return {**dvalues, **front}
 
+    def blocks(self, n: int, replicas: int) -> list[slice]:
+        """The blocks of a batch of n examples."""
+        size = max(1, BLOCK // (self.numbers * replicas))
+        return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+
     def _blocks(self, ctx: Context) -> list[slice]:
         n = ctx.batch[next(iter(self.fields))].shape[len(ctx.replicas)]
-        size = max(1, BLOCK // (self.numbers * prod(ctx.replicas)))
-        return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+        return self.blocks(n, prod(ctx.replicas))
 
     def _each(self, run: Callable[[Any], Any], blocks: Sequence[Any]) -> list[Any]:
         def quiet(block: Any) -> Any:
             with np.errstate(all="ignore"):  # numbers that are not finite are found where they are read
                 return run(block)
 
-        if len(blocks) == 1:
-            return [run(blocks[0])]
-        with self.blas.limit(limits=1):
-            return list(self.pool.map(quiet, blocks))
+        return [run(blocks[0])] if len(blocks) == 1 else list(self.pool.map(quiet, blocks))
 
 
 def in_blocks(network: Network, shapes: Mapping[str, Shape], read: Collection[str], threads: int | None) -> Network | Blocks:

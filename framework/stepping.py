@@ -81,6 +81,12 @@ class Stack:
         read = {name for source in heads for name in ((source,) if isinstance(source, str) else source)}
         return in_blocks(learner.network, self.shapes, set(learner.network.nodes) if watched else read, self.threads)
 
+    def blas_threads(self, examples: int) -> int | None:
+        """For batches of so many examples: one where several blocks run at once, as a second thread of BLAS, waiting for
+        its next product, would take the core of one of them."""
+        at_once = isinstance(self.network, Blocks) and len(self.network.blocks(examples, len(self.keys))) > 1
+        return 1 if at_once else self.threads
+
     def _hold(self, w: Array) -> None:
         self.w, self.p = w, self.arena.views(w)
         self.trained = w[..., : self.arena.P]

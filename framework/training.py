@@ -63,7 +63,10 @@ def train(
     options, everything = run.options, run.stack.learner
     if resume is not None:
         run.restore(*resume)
-    with blas_limited(threads), np.errstate(all="ignore"):  # numbers that are not finite are found and reported by `read`
+    with (
+        blas_limited(run.stack.blas_threads(run.update_size)),
+        np.errstate(all="ignore"),
+    ):  # numbers that are not finite are found and reported by `read`
         while run.stack.members.size:
             for batch in run.batches():
                 if run.step >= run.total or not run.stack.members.size:

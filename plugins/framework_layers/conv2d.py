@@ -6,15 +6,15 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from framework import Array, Context, Initializer, Params, Shape, T, option, registered
-from framework_layers.im2col import col2im, im2col, padded
+from framework_layers.im2col import col2im, im2col, images, padded, planes, sum_of_rows
 
 
 @dataclass(frozen=True)
 class Conv2d:
     """y[f, u, v] = sum over c, i, j of W[(c, i, j), f] x[c, s u + i, s v + j] + b[f]: a small dense layer at every place.
 
-    As products, with X the windows of x as columns (..., N, C k k, Ho Wo):  y = W^T X + b,  dW = sum over n of X dy^T,
-    db = sum over n and places of dy,  dX = W dy, added up where windows overlap.
+    As products, with the windows of all images as the rows of X (..., Ho Wo N, k k C):  y = X W + b,  dW = X^T dy,
+    db = sum over rows of dy,  dX = dy W^T, added up where windows overlap.
 
     Shapes: x (..., N, C, H, W), W (..., C k k, filters), b (..., 1, filters), y (..., N, filters, Ho, Wo),
     Ho = (H + 2 padding - k) // s + 1, Wo likewise; k = size, s = stride. Fans: in C k k, out filters k k. b starts at 0.
@@ -45,23 +45,32 @@ class Conv2d:
 
     def forward(self, p: Params, x: Array, ctx: Context) -> tuple[Array, Any]:
         out = self._out(*x.shape[-2:])
-        X = im2col(padded(x, self._frame, ctx.xp), self.size, self.stride, out, ctx.xp)
-        y = T(p["W"])[..., None, :, :] @ X
+        X = im2col(padded(planes(x), self._frame, ctx.xp), self.size, self.stride, out, ctx.xp)
+        y = X @ self._by_place(p["W"])
         if self.bias:
-            y += T(p["b"])[..., None, :, :]
-        return y.reshape(*y.shape[:-1], *out), (X, x.shape[-3:])
+            y += p["b"]
+        return images(y.reshape(*y.shape[:-2], *out, x.shape[-4], self.filters)), (X, planes(x).shape[-4:])
 
     def backward(self, p: Params, cache: Any, dy: Array, ctx: Context, need_dx: bool = True) -> tuple[Array | None, Params]:
         X, shape = cache
-        out = dy.shape[-2:]
-        dy = dy.reshape(*dy.shape[:-2], out[0] * out[1])
-        grads = {"W": (X @ T(dy)).sum(-3)}
+        rows = planes(dy).reshape(*dy.shape[:-4], -1, self.filters)
+        grads = {"W": self._by_channel(T(X) @ rows)}
         if self.bias:
-            grads["b"] = dy.sum((-3, -1))[..., None, :]
+            grads["b"] = sum_of_rows(rows, ctx.xp)
         if not need_dx:
             return None, grads
-        dX = p["W"][..., None, :, :] @ dy
-        return col2im(dX, shape, self.size, self.stride, out, self._frame, ctx.xp), grads
+        dX = rows @ ctx.xp.ascontiguousarray(T(self._by_place(p["W"])))
+        return images(col2im(dX, shape, self.size, self.stride, dy.shape[-2:], self._frame, ctx.xp)), grads
+
+    def _by_place(self, W: Array) -> Array:
+        """W with rows (c, i, j) brought into the order of X, (i, j, c)."""
+        each = W.reshape(*W.shape[:-2], -1, self.size**2, self.filters)
+        return each.swapaxes(-3, -2).reshape(W.shape)
+
+    def _by_channel(self, dW: Array) -> Array:
+        """The way back."""
+        each = dW.reshape(*dW.shape[:-2], self.size**2, -1, self.filters)
+        return each.swapaxes(-3, -2).reshape(dW.shape)
 
     @property
     def _frame(self) -> int:

@@ -1,7 +1,7 @@
-"""Convolution as a matrix product: the windows of an image as columns, and back.
+"""Convolution as one matrix product: the windows of a batch of images as rows, and back.
 
-Columns are (..., N, C k k, Ho Wo): row (c, i, j) holds what lies at offset (i, j) of the windows in channel c. So
-W^T columns is the output in its own layout (..., N, F, Ho Wo), and no axis has to be moved.
+Memory lies as (..., H, W, N, C), whatever the order of the axes says: then the rows of all windows are one matrix, an offset
+inside a window is a slice of whole planes, and everything elementwise runs over long stretches.
 """
 
 from __future__ import annotations
@@ -9,36 +9,54 @@ from __future__ import annotations
 from typing import Any
 
 from framework import Array
-from framework_layers.windows import offsets
+from framework_layers.windows import places
 
 
-def padded(x: Array, padding: int, xp: Any) -> Array:
-    """x (..., H, W) with a frame of zeros."""
+def planes(x: Array) -> Array:
+    """Images (..., N, C, H, W) seen as (..., H, W, N, C): a view."""
+    return x.swapaxes(-4, -2).swapaxes(-3, -1)
+
+
+def images(planes: Array) -> Array:
+    """The same view back."""
+    return planes.swapaxes(-3, -1).swapaxes(-4, -2)
+
+
+def padded(planes: Array, padding: int, xp: Any) -> Array:
+    """(..., H, W, N, C) with a frame of zeros."""
     if not padding:
-        return x
-    *lead, H, W = x.shape
-    out = xp.zeros((*lead, H + 2 * padding, W + 2 * padding), x.dtype)
-    out[..., padding : padding + H, padding : padding + W] = x
+        return planes
+    *lead, H, W, N, C = planes.shape
+    out = xp.zeros((*lead, H + 2 * padding, W + 2 * padding, N, C), planes.dtype)
+    out[..., padding : padding + H, padding : padding + W, :, :] = planes
     return out
 
 
-def im2col(x: Array, size: int, stride: int, out: tuple[int, int], xp: Any) -> Array:
-    """Columns (..., N, C k k, Ho Wo) of x (..., N, C, H, W), which is padded already."""
-    *lead, C, _, _ = x.shape
-    columns = xp.empty((*lead, C, size * size, *out), x.dtype)
-    for k, window in enumerate(offsets(out, size, stride)):
-        columns[..., k, :, :] = x[window]
-    return columns.reshape(*lead, C * size * size, out[0] * out[1])
+def im2col(planes: Array, size: int, stride: int, out: tuple[int, int], xp: Any) -> Array:
+    """Windows as rows (..., Ho Wo N, k k C) of (..., H, W, N, C), which is padded already."""
+    *lead, _, _, N, C = planes.shape
+    rows = xp.empty((*lead, *out, N, size * size, C), planes.dtype)
+    for k, (i, j) in enumerate(places(out, size, stride)):
+        rows[..., k, :] = planes[..., i, j, :, :]
+    return rows.reshape(*lead, out[0] * out[1] * N, size * size * C)
 
 
 def col2im(
-    columns: Array, shape: tuple[int, ...], size: int, stride: int, out: tuple[int, int], padding: int, xp: Any
+    rows: Array, shape: tuple[int, ...], size: int, stride: int, out: tuple[int, int], padding: int, xp: Any
 ) -> Array:
-    """The sum of columns (..., N, C k k, Ho Wo) at their places in images of core shape (C, H, W), the frame taken off."""
-    C, H, W = shape
-    lead = columns.shape[:-2]
-    each = columns.reshape(*lead, C, size * size, *out)
-    x = xp.zeros((*lead, C, H + 2 * padding, W + 2 * padding), columns.dtype)
-    for k, window in enumerate(offsets(out, size, stride)):
-        x[window] += each[..., k, :, :]
-    return x[..., padding : padding + H, padding : padding + W]
+    """The sum of rows (..., Ho Wo N, k k C) at their places in images (..., H, W, N, C), the frame taken off."""
+    H, W, N, C = shape
+    lead = rows.shape[:-2]
+    each = rows.reshape(*lead, *out, N, size * size, C)
+    x = xp.zeros((*lead, H + 2 * padding, W + 2 * padding, N, C), rows.dtype)
+    for k, (i, j) in enumerate(places(out, size, stride)):
+        x[..., i, j, :, :] += each[..., k, :]
+    return x[..., padding : padding + H, padding : padding + W, :, :]
+
+
+def sum_of_rows(a: Array, xp: Any) -> Array:
+    """The sum over the axis before the last, which stays: (..., n, i) -> (..., 1, i), as a product with ones.
+
+    A reduction over rows of a few numbers takes ten times as long.
+    """
+    return xp.ones((1, a.shape[-2]), a.dtype) @ a

@@ -25,26 +25,25 @@ class MaxPool:
 
     def forward(self, p: Params, x: Array, ctx: Context) -> tuple[Array, Any]:
         stride = self.stride or self.size
-        *lead, H, W = x.shape
-        out = (*lead, (H - self.size) // stride + 1, (W - self.size) // stride + 1)
-        y, where = None, None
-        for k, window in enumerate(offsets(out, self.size, stride)):
+        out = pooled_shape(x.shape[-3:], self.size, stride)
+        first, *others = offsets(out, self.size, stride)
+        y, where = x[first], ctx.xp.zeros_like(x[first], dtype=np.int8)
+        for k, window in enumerate(others, 1):
             a = x[window]
-            if y is None:
-                y, where = a.copy(), ctx.xp.zeros(out, np.int8)
-                continue
             where = ctx.xp.maximum(where, (a > y) * np.int8(k))  # k grows, so the newest place wins
             y = ctx.xp.maximum(y, a)
-        return y, (where, x.shape, x.dtype)
+        return y, (where, x.shape[-2:])
 
     def backward(self, p: Params, cache: Any, dy: Array, ctx: Context, need_dx: bool = True) -> tuple[Array | None, Params]:
-        where, shape, dtype = cache
+        where, size = cache
         if not need_dx:
             return None, {}
-        lead = dy.shape[: len(ctx.replicas)]
-        dx = ctx.xp.zeros((*lead, *shape[len(lead) :]), dtype)
+        like = {"dtype": dy.dtype, "order": "K"}  # memory in the order that x has, whatever dy's is
+        dx = ctx.xp.zeros_like(where, shape=(*dy.shape[:-2], *size), **like)
+        ordered = ctx.xp.empty_like(where, shape=dy.shape, **like)
+        ordered[...] = dy
         for k, window in enumerate(offsets(dy.shape, self.size, self.stride or self.size)):
-            dx[window] += dy * (where == k)
+            dx[window] += ordered * (where == k)
         return dx, {}
 
     @staticmethod

@@ -26,7 +26,7 @@ class SumPool:
     def forward(self, p: Params, x: Array, ctx: Context) -> tuple[Array, Any]:
         stride = self.stride or self.size
         *lead, H, W = x.shape
-        y = ctx.xp.zeros((*lead, (H - self.size) // stride + 1, (W - self.size) // stride + 1), x.dtype)
+        y = ctx.xp.zeros_like(x, shape=(*lead, (H - self.size) // stride + 1, (W - self.size) // stride + 1))
         for window in offsets(y.shape, self.size, stride):
             y += x[window]
         return y, x.shape
@@ -34,8 +34,7 @@ class SumPool:
     def backward(self, p: Params, cache: Any, dy: Array, ctx: Context, need_dx: bool = True) -> tuple[Array | None, Params]:
         if not need_dx:
             return None, {}
-        lead = dy.shape[: len(ctx.replicas)]
-        dx = ctx.xp.zeros((*lead, *cache[len(lead) :]), dy.dtype)
+        dx = ctx.xp.zeros_like(dy, shape=(*dy.shape[:-2], *cache[-2:]))
         for window in offsets(dy.shape, self.size, self.stride or self.size):
             dx[window] += dy
         return dx, {}

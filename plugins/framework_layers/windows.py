@@ -22,9 +22,15 @@ def pooled_shape(in_shape: Shape, size: int, stride: int) -> Shape:
     return C, (H - size) // stride + 1, (W - size) // stride + 1
 
 
-def offsets(out_shape: tuple[int, ...], size: int, stride: int) -> Iterator[tuple[Any, ...]]:
-    """For each place in a window, row by row, the index of the numbers that lie there in all windows (..., Ho, Wo)."""
-    Ho, Wo = out_shape[-2:]
+def places(out: tuple[int, int], size: int, stride: int) -> Iterator[tuple[slice, slice]]:
+    """For each place in a window, row by row, the rows and the columns of an image that lie there in all Ho x Wo windows."""
+    Ho, Wo = out
     for i in range(size):
         for j in range(size):
-            yield ..., slice(i, i + stride * (Ho - 1) + 1, stride), slice(j, j + stride * (Wo - 1) + 1, stride)
+            yield slice(i, i + stride * (Ho - 1) + 1, stride), slice(j, j + stride * (Wo - 1) + 1, stride)
+
+
+def offsets(out_shape: tuple[int, ...], size: int, stride: int) -> Iterator[tuple[Any, ...]]:
+    """For each place in a window, row by row, the index of the numbers that lie there in all windows (..., Ho, Wo)."""
+    for i, j in places(out_shape[-2:], size, stride):  # type: ignore[arg-type]
+        yield ..., i, j
