@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from framework import Array, Context, Params, Shape, option
-from framework_layers.windows import offsets, pooled_shape
+from framework_layers.windows import pooled_shape, strips
 
 
 @dataclass(frozen=True)
@@ -24,27 +24,41 @@ class MaxPool:
         return {}, pooled_shape(in_shape, self.size, self.stride or self.size)
 
     def forward(self, p: Params, x: Array, ctx: Context) -> tuple[Array, Any]:
-        stride = self.stride or self.size
-        out = pooled_shape(x.shape[-3:], self.size, stride)
-        first, *others = offsets(out, self.size, stride)
-        y, where = x[first], ctx.xp.zeros_like(x[first], dtype=np.int8)
-        for k, window in enumerate(others, 1):
-            a = x[window]
-            where = ctx.xp.maximum(where, (a > y) * np.int8(k))  # k grows, so the newest place wins
-            y = ctx.xp.maximum(y, a)
-        return y, (where, x.shape[-2:])
+        h, in_rows = self._largest(x, -1, ctx.xp)
+        y, in_columns = self._largest(h, -2, ctx.xp)
+        return y, (in_rows, in_columns, x.shape[-2:])
 
     def backward(self, p: Params, cache: Any, dy: Array, ctx: Context, need_dx: bool = True) -> tuple[Array | None, Params]:
-        where, size = cache
         if not need_dx:
             return None, {}
-        like = {"dtype": dy.dtype, "order": "K"}  # memory in the order that x has, whatever dy's is
-        dx = ctx.xp.zeros_like(where, shape=(*dy.shape[:-2], *size), **like)
-        ordered = ctx.xp.empty_like(where, shape=dy.shape, **like)
-        ordered[...] = dy
-        for k, window in enumerate(offsets(dy.shape, self.size, self.stride or self.size)):
-            dx[window] += ordered * (where == k)
-        return dx, {}
+        in_rows, in_columns, (H, W) = cache
+        if in_rows:  # memory in the order that x has, whatever dy's is
+            ordered = ctx.xp.empty_like(in_columns[0], dtype=dy.dtype, shape=dy.shape)
+            ordered[...] = dy
+            dy = ordered
+        dh = self._spread(dy, in_columns, -2, H, ctx.xp)
+        return self._spread(dh, in_rows, -1, W, ctx.xp), {}
+
+    def _largest(self, x: Array, axis: int, xp: Any) -> tuple[Array, list[Array]]:
+        """The largest of each window along one axis; and for each place in it but the first, where it beats those before."""
+        first, *others = strips(x.shape[axis], axis, self.size, self.stride or self.size)
+        y, beats = x[first], []
+        for strip in others:
+            beats.append(x[strip] > y)
+            y = xp.maximum(y, x[strip])
+        return y, beats
+
+    def _spread(self, dy: Array, beats: list[Array], axis: int, n: int, xp: Any) -> Array:
+        """dx of `_largest`, n numbers along the axis: each dy goes to the last place that beats those before."""
+        stride = self.stride or self.size
+        dx = xp.zeros_like(dy, shape=(*dy.shape[:axis], n, *dy.shape[dy.ndim + axis + 1 :]))
+        first, *others = strips(n, axis, self.size, stride)
+        for strip, beat in zip(others[::-1], beats[::-1], strict=True):
+            here = dy * beat
+            dy -= here
+            dx[strip] += here
+        dx[first] += dy
+        return dx
 
     @staticmethod
     def examples() -> list[tuple[MaxPool, Shape]]:

@@ -34,3 +34,10 @@ def offsets(out_shape: tuple[int, ...], size: int, stride: int) -> Iterator[tupl
     """For each place in a window, row by row, the index of the numbers that lie there in all windows (..., Ho, Wo)."""
     for i, j in places(out_shape[-2:], size, stride):  # type: ignore[arg-type]
         yield ..., i, j
+
+
+def strips(n: int, axis: int, size: int, stride: int) -> list[tuple[Any, ...]]:
+    """For each place in a window along one axis (-1 or -2) of n numbers, the index of the numbers there in all windows."""
+    out = (n - size) // stride + 1
+    after = (slice(None),) * (-1 - axis)
+    return [(..., slice(i, i + stride * (out - 1) + 1, stride), *after) for i in range(size)]
