@@ -91,11 +91,14 @@ def _curve(ax: Any, group: Group, metric: str, name: str, look: Mapping[str, Any
     if found is None:
         return []
     size = -(-len(found[0]) // POINTS)
-    step, mean, spread = (np.array([a[i : i + size].mean() for i in range(0, len(a), size)]) for a in found)
-    ax.plot(step, mean, label=name, **look)
+    step, mean, std = (np.array([a[i : i + size].mean() for i in range(0, len(a), size)]) for a in found)
+    by_lag = "_by_lag" in metric
+    shown = np.where(mean > 0, mean, np.nan) if by_lag else mean  # no first state, no gradient at the largest lag
+    ax.plot(step, shown, label=name, **look)
     if len(group.jobs) > 1:
-        ax.fill_between(step, mean - spread, mean + spread, color=look["color"], alpha=0.15, lw=0)
-    ax.set_xlabel("lag" if "_by_lag" in metric else "training step")
+        below = shown**2 / (shown + std) if by_lag else mean - std  # as far below as above, on a logarithmic axis
+        ax.fill_between(step, below, shown + std, color=look["color"], alpha=0.15, lw=0)
+    ax.set_xlabel("lag" if by_lag else "training step")
     return [mean]
 
 

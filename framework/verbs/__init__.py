@@ -6,7 +6,7 @@ VERBS: dict[str, str] = {
     "describe": "options, ranges, defaults and formula of a component: stackprop describe adam",
     "doctor": "store, devices, versions; ends lost runs, sends what the store missed",
     "evaluate": "a recorded run on its test split, or on a file: stackprop evaluate last [data.csv]",
-    "generate": "what a trained network of symbols says next: stackprop generate last --prompt S --length 20",
+    "generate": "what a trained network of symbols says next: stackprop generate last --prompt 'to be'",
     "plugins": "who provides what, and what could not be loaded",
     "predict": "predictions of a recorded run for a file, as CSV: stackprop predict last data.csv",
     "resume": "take a run up again at its last checkpoint: stackprop resume last",
