@@ -27,6 +27,14 @@ def chunks(data: Data, size: int | None, accumulate: int = 1) -> list[slice | No
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
 
+def needless(data: Data, size: int | None) -> list[str]:
+    """What is to be said of a chunk that cuts nothing."""
+    lengths = [data.splits["train"][name].shape[1] for name, f in data.fields.items() if f.time_major]
+    if size is None or not lengths or size < max(lengths):
+        return []
+    return [f"trainer.bptt.chunk: {size} cuts nothing; the sequences have {max(lengths)} steps"]
+
+
 def refuse_late_targets(targets: Collection[str], data: Data) -> None:
     """
     Raises:

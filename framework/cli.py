@@ -150,6 +150,7 @@ def check(settings: Any) -> None:
 def task(cfg: Any) -> float | None:
     """One job: run it, print the end; the value is what a sweeper makes small."""
     from framework.assembling import doubts
+    from framework.chunking import needless
     from framework.composing import settings_of
     from framework.display import Display, report
     from framework.experiment import prepare, run
@@ -158,7 +159,7 @@ def task(cfg: Any) -> float | None:
     experiment, of_many, place = prepare(settings_of(cfg)), _of_many(), _place()
     for folder in end_lost(place.runs):
         print(f"stackprop: {folder} was left without a process; `stackprop resume {folder}` goes on", file=sys.stderr)
-    for doubt in doubts(experiment.learner):
+    for doubt in doubts(experiment.learner) + needless(experiment.data, experiment.settings.trainer.bptt.chunk):
         print(f"stackprop: warning: {doubt}", file=sys.stderr)
     display = Display(experiment.steps, brief=of_many)
     try:

@@ -8,7 +8,7 @@ import pytest
 from small import learner, lone
 
 from framework import Context, Data, Field, Network, discover
-from framework.chunking import chunks
+from framework.chunking import chunks, needless
 from framework.comparison import series
 from framework.heads import total_loss
 from framework.learner import Bptt
@@ -113,6 +113,11 @@ def test_what_cannot_be_cut_is_told(fields, options, words):
         train_split["y"] = train_split["y"][:, -1]
     with pytest.raises(ValueError, match=f"trainer.bptt.chunk: .*{words}"):
         lone(member(2, **options), Data({"train": train_split}, FIELDS | fields))
+
+
+def test_a_chunk_that_cuts_nothing_is_told():
+    assert needless(sequences(), 5) == needless(sequences(), None) == []
+    assert needless(sequences(), 6) == ["trainer.bptt.chunk: 6 cuts nothing; the sequences have 6 steps"]
 
 
 def test_data_without_sequences_have_no_chunks():
