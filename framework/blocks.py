@@ -38,7 +38,7 @@ class Blocks:
     def __init__(
         self, network: Network, front: Sequence[str], shapes: Mapping[str, Shape], read: Collection[str], threads: int
     ) -> None:
-        nodes = network.nodes
+        self.network, nodes = network, network.nodes
         self.front = Network({name: nodes[name] for name in front}, network.fields)
         rest = {name: node for name, node in nodes.items() if name not in front}
         sources = {s for node in rest.values() for s in _sources(node)}
@@ -51,14 +51,17 @@ class Blocks:
         self.pool = ThreadPoolExecutor(threads)
 
     def forward(self, p: Mapping[str, Params], ctx: Context) -> tuple[Values, dict[str, Any]]:
-        """Outputs and caches; of the front only the outputs that something else reads."""
+        """Outputs and caches; of the front only the outputs that something else reads. One block is the whole."""
+        blocks = self._blocks(ctx)
+        if len(blocks) == 1:
+            return self.network.forward(p, ctx)
 
         def block(rows: slice) -> tuple[Values, dict[str, Any], Context]:
             here = ctx.but(batch={name: _rows(ctx.batch[name], rows, ctx) for name in self.fields})
             values, caches = self.front.forward(p, here)
             return {name: values[name] for name in self.outputs}, caches, here
 
-        parts = self._each(block, self._blocks(ctx))
+        parts = list(self.pool.map(_quietly(block), blocks))
         values = {name: np.concatenate([part[0][name] for part in parts], len(ctx.replicas)) for name in self.outputs}
         caches: dict[str, Any] = {}
         if self.rest:
@@ -75,6 +78,8 @@ class Blocks:
     ) -> Values:
         """Write the gradient of every trained tensor into `g`, the blocks' added up in their order; return the gradients of
         the values that `forward` gave."""
+        if PARTS not in caches:
+            return self.network.backward(p, caches, dvalues, g, ctx)
         of_front = {node: g[node] for node in self.front.nodes if node in g}
         if self.rest:
             of_rest = {node: g[node] for node in g if node not in of_front}
@@ -87,7 +92,7 @@ class Blocks:
             return into, {name: found[name] for name in self.outputs if name in found}
 
         blocks = [(rows, *part) for rows, part in zip(self._blocks(ctx), caches[PARTS], strict=True)]
-        parts = self._each(lambda args: block(*args), blocks)
+        parts = list(self.pool.map(_quietly(lambda args: block(*args)), blocks))
         for i, (part, _) in enumerate(parts):
             for node, tensors in of_front.items():
                 for t, dW in tensors.items():
@@ -108,12 +113,15 @@ class Blocks:
         n = ctx.batch[next(iter(self.fields))].shape[len(ctx.replicas)]
         return self.blocks(n, prod(ctx.replicas))
 
-    def _each(self, run: Callable[[Any], Any], blocks: Sequence[Any]) -> list[Any]:
-        def quiet(block: Any) -> Any:
-            with np.errstate(all="ignore"):  # numbers that are not finite are found where they are read
-                return run(block)
 
-        return [run(blocks[0])] if len(blocks) == 1 else list(self.pool.map(quiet, blocks))
+def _quietly(run: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Numbers that are not finite are found where they are read; a thread begins with warnings of its own."""
+
+    def quiet(block: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return run(block)
+
+    return quiet
 
 
 def in_blocks(network: Network, shapes: Mapping[str, Shape], read: Collection[str], threads: int | None) -> Network | Blocks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,12 +23,11 @@ def pooled_shape(in_shape: Shape, size: int, stride: int) -> Shape:
     return C, (H - size) // stride + 1, (W - size) // stride + 1
 
 
-def places(out: tuple[int, int], size: int, stride: int) -> Iterator[tuple[slice, slice]]:
+@functools.lru_cache(maxsize=256)
+def places(out: tuple[int, int], size: int, stride: int) -> list[tuple[slice, slice]]:
     """For each place in a window, row by row, the rows and the columns of an image that lie there in all Ho x Wo windows."""
-    Ho, Wo = out
-    for i in range(size):
-        for j in range(size):
-            yield slice(i, i + stride * (Ho - 1) + 1, stride), slice(j, j + stride * (Wo - 1) + 1, stride)
+    across = [[slice(k, k + stride * (n - 1) + 1, stride) for k in range(size)] for n in out]
+    return [(i, j) for i in across[0] for j in across[1]]
 
 
 def offsets(out_shape: tuple[int, ...], size: int, stride: int) -> Iterator[tuple[Any, ...]]:
