@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.jax_adam import training
 from benchmarks.mlp_step import Run, void
 
 SIZE, FILTERS, CLASSES, BATCH, LR = 28, (32, 64), 10, 64, 1e-3
@@ -131,24 +132,7 @@ def jax_step(size: int, filters: tuple[int, ...]) -> Run:
         W, b = p[-1]
         return -jnp.take_along_axis(jax.nn.log_softmax(h.reshape(BATCH, -1) @ W + b), y[:, None], 1).mean()
 
-    def step(p: Any, m: Any, v: Any, t: Any) -> Any:
-        value, g = jax.value_and_grad(loss)(p)
-        t, each = t + 1, jax.tree.map
-        m = each(lambda m, g: 0.9 * m + 0.1 * g, m, g)
-        v = each(lambda v, g: 0.999 * v + 0.001 * g * g, v, g)
-        c1, c2 = 1 - 0.9**t, 1 - 0.999**t
-        p = each(lambda p, m, v: p - LR * (m / c1) / (jnp.sqrt(v / c2) + 1e-8), p, m, v)
-        return p, m, v, t, value
-
-    zeros = jax.tree.map(jnp.zeros_like, p)
-    state, compiled = [p, zeros, zeros, jnp.zeros(())], jax.jit(step)
-
-    def run(steps: int) -> None:
-        for _ in range(steps):
-            *state[:], value = compiled(*state)
-        value.block_until_ready()
-
-    return run
+    return training(loss, p)
 
 
 def jax_jit() -> Run:

@@ -133,6 +133,8 @@ def jax_jit() -> Run:
     import jax
     import jax.numpy as jnp
 
+    from benchmarks.jax_adam import training  # which takes names from here
+
     x, y = examples(BATCH)
     x, y, rng = jnp.asarray(x, jnp.float32), jnp.asarray(y), np.random.default_rng(1)
     p = [(jnp.asarray(rng.standard_normal(s) / s[0] ** 0.5, jnp.float32), jnp.zeros(s[1])) for s in pairwise(SIZES)]
@@ -144,24 +146,7 @@ def jax_jit() -> Run:
             h = jnp.maximum(h, 0) if i < len(p) - 1 else h
         return -jnp.take_along_axis(jax.nn.log_softmax(h), y[:, None], 1).mean()
 
-    def step(p: Any, m: Any, v: Any, t: Any) -> Any:
-        value, g = jax.value_and_grad(loss)(p)
-        t, each = t + 1, jax.tree.map
-        m = each(lambda m, g: 0.9 * m + 0.1 * g, m, g)
-        v = each(lambda v, g: 0.999 * v + 0.001 * g * g, v, g)
-        c1, c2 = 1 - 0.9**t, 1 - 0.999**t
-        p = each(lambda p, m, v: p - LR * (m / c1) / (jnp.sqrt(v / c2) + 1e-8), p, m, v)
-        return p, m, v, t, value
-
-    zeros = jax.tree.map(jnp.zeros_like, p)
-    state, compiled = [p, zeros, zeros, jnp.zeros(())], jax.jit(step)
-
-    def run(steps: int) -> None:
-        for _ in range(steps):
-            *state[:], value = compiled(*state)
-        value.block_until_ready()
-
-    return run
+    return training(loss, p)
 
 
 def verify() -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.jax_adam import training
 from benchmarks.mlp_step import Run, void
 
 LR, CLIP, BATCHES = 1e-3, 5.0, 4
@@ -158,26 +159,7 @@ def jax_step(kind: str) -> Run:
         logs = jax.nn.log_softmax(h.reshape(-1, s.H) @ p["V"] + p["c"])
         return -jnp.take_along_axis(logs, y.reshape(-1, 1), 1).mean()
 
-    def step(p: Any, m: Any, v: Any, t: Any) -> Any:
-        value, g = jax.value_and_grad(loss)(p)
-        t, each = t + 1, jax.tree.map
-        norm = jnp.sqrt(sum((a * a).sum() for a in jax.tree.leaves(g)))
-        g = each(lambda g: g * jnp.minimum(1, CLIP / norm), g)
-        m = each(lambda m, g: 0.9 * m + 0.1 * g, m, g)
-        v = each(lambda v, g: 0.999 * v + 0.001 * g * g, v, g)
-        c1, c2 = 1 - 0.9**t, 1 - 0.999**t
-        p = each(lambda p, m, v: p - LR * (m / c1) / (jnp.sqrt(v / c2) + 1e-8), p, m, v)
-        return p, m, v, t, value
-
-    zeros = jax.tree.map(jnp.zeros_like, p)
-    state, compiled = [p, zeros, zeros, jnp.zeros(())], jax.jit(step)
-
-    def run(steps: int) -> None:
-        for _ in range(steps):
-            *state[:], value = compiled(*state)
-        value.block_until_ready()
-
-    return run
+    return training(loss, p, CLIP)
 
 
 def verify(kind: str = "rnn") -> str:

@@ -7,7 +7,7 @@ do the numbers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import prod
 from typing import Any
@@ -17,7 +17,7 @@ import numpy as np
 from framework.arrays import Array
 from framework.components import Params, Shape
 from framework.context import Context
-from framework.network import Network, Node, Values
+from framework.network import Network, Values
 from framework.threads import blas_threads
 
 BLOCK = 1 << 20  # numbers that the layers of a block hand on; measured: 16 images of 28 x 28 through 32 and 64 maps
@@ -41,10 +41,10 @@ class Blocks:
         self.network, nodes = network, network.nodes
         self.front = Network({name: nodes[name] for name in front}, network.fields)
         rest = {name: node for name, node in nodes.items() if name not in front}
-        sources = {s for node in rest.values() for s in _sources(node)}
+        sources = {s for node in rest.values() for s in node.sources}
         self.handed = tuple(name for name in front if name in sources)
         self.outputs = tuple(name for name in front if name in sources or name in read)
-        self.fields = {s for node in self.front.nodes.values() for s in _sources(node)} & set(network.fields)
+        self.fields = {s for node in self.front.nodes.values() for s in node.sources} & set(network.fields)
         fields = {**network.fields, **{name: shapes[name] for name in front}}
         self.rest = Network(rest, fields) if rest else None
         self.numbers = sum(prod(shapes[name]) for name in front)  # per example and replica
@@ -141,17 +141,13 @@ def front(network: Network, shapes: Mapping[str, Shape]) -> list[str]:
     names: list[str] = []
     known = {**network.fields, **shapes}
     for name, node in network.nodes.items():
-        images = [len(known[n]) == 3 for n in (*_sources(node), name)]
+        images = [len(known[n]) == 3 for n in (*node.sources, name)]
         apart = getattr(node.layer, "per_example", False) and not hasattr(node.layer, "updates") and node.share is None
-        if not (apart and any(images) and all(s in names or s in network.fields for s in _sources(node))):
+        if not (apart and any(images) and all(s in names or s in network.fields for s in node.sources)):
             break
         names.append(name)
     owners = {node.share for node in network.nodes.values()}
     return [] if owners.intersection(names) else names
-
-
-def _sources(node: Node) -> Iterable[str]:
-    return (node.source,) if isinstance(node.source, str) else node.source or ()
 
 
 def _rows(a: Array, rows: slice, ctx: Context) -> Array:

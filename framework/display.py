@@ -74,7 +74,7 @@ def report(result: Any, tracked: bool, brief: bool = False) -> None:
     """Print how a run ended and where it is written."""
     shown = {k: v for k, v in result.metrics.items() if k.startswith(("val/", "test/"))}
     reason = f" ({result.reason})" if result.reason else ""
-    print(f"{result.status}{reason} in {result.seconds:.1f} s: {in_words(shown)}", flush=True)
+    print(f"{result.status}{reason} in {result.seconds:.1f} s{': ' if shown else ''}{in_words(shown)}", flush=True)
     if not brief:
         print(f"written to {result.folder}")
     if tracked and not brief:

@@ -25,7 +25,7 @@ def symbols(model: Model) -> list[str]:
         raise ValueError(f"its input '{first}' is no sequence of symbols")
     if target is None or target.kind != "label" or target.size != fields[first].size or not target.time_major:
         raise ValueError("it does not say a next symbol at every step")
-    others = {s for node in model.learner.network.nodes.values() for s in _names(node.source)} & set(fields) - {first}
+    others = {s for node in model.learner.network.nodes.values() for s in node.sources} & set(fields) - {first}
     if others:
         raise ValueError(f"beside '{first}' it reads {', '.join(sorted(others))}")
     backwards = [name for name, node in model.learner.network.nodes.items() if getattr(node.layer, "reverse", False)]
@@ -78,7 +78,3 @@ def drawn(p: np.ndarray, temperature: float, u: float) -> int:
         logs = np.log(p) / temperature
     q = np.exp(logs - logs.max())
     return int(np.searchsorted(np.cumsum(q), u * q.sum(), side="right"))
-
-
-def _names(source: str | Sequence[str] | None) -> tuple[str, ...]:
-    return (source,) if isinstance(source, str) else tuple(source or ())

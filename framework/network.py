@@ -6,8 +6,8 @@ A node reads the one before it unless it names its sources; a first node reads t
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from framework.arena import Arena, TensorName
@@ -35,6 +35,11 @@ class Node:
     source: str | tuple[str, ...] | None = None
     share: str | None = None
     frozen: bool = False
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """What it reads, always as a tuple."""
+        return (self.source,) if isinstance(self.source, str) else tuple(self.source or ())
 
 
 class BackwardStep(NamedTuple):
@@ -79,7 +84,7 @@ class Network:
         shapes: dict[str, Shape] = dict(self.fields)
         tensors: dict[str, Params] = {}
         for name, node in self.nodes.items():
-            sources = _names(node.source)
+            sources = node.sources
             in_shape = shapes[sources[0]] if isinstance(node.source, str) else tuple(shapes[s] for s in sources)
             try:
                 p, shapes[name] = node.layer.init(generator(key, f"init/{name}"), in_shape)
@@ -117,7 +122,7 @@ class Network:
             if given and name in given:
                 continue
             source = node.source
-            x = values[source] if isinstance(source, str) else tuple(values[s] for s in _names(source))
+            x = values[source] if isinstance(source, str) else tuple(values[s] for s in node.sources)
             values[name], caches[name] = node.layer.forward(p.get(node.share or name, NO_PARAMS), x, ctx.at(name))
         return values, caches
 
@@ -194,8 +199,8 @@ def _linked(nodes: Mapping[str, Node | Layer], fields: Mapping[str, Shape]) -> d
         node = given if isinstance(given, Node) else Node(given)
         if name in known:
             raise ValueError(f"model.layers.{name}: the name is taken by a field of the data or by another node")
-        source = before if node.source is None else node.source
-        for s in _names(source):
+        node = replace(node, source=before) if node.source is None else node
+        for s in node.sources:
             if s not in known:
                 raise ValueError(
                     f"model.layers.{name}: it reads '{s}', which does not stand before it ({', '.join(sorted(known))} do)"
@@ -207,14 +212,10 @@ def _linked(nodes: Mapping[str, Node | Layer], fields: Mapping[str, Shape]) -> d
             raise ValueError(f"model.layers.{name}: '{node.share}' has no tensors of its own; share '{owner}'")
         if node.share is not None and node.frozen:
             raise ValueError(f"model.layers.{name}: its tensors are those of '{node.share}'; freeze them there")
-        linked[name] = Node(node.layer, source, node.share, node.frozen)
+        linked[name] = node
         known.add(name)
         before = name
     return linked
-
-
-def _names(source: str | Sequence[str] | None) -> tuple[str, ...]:
-    return (source,) if isinstance(source, str) else tuple(source or ())
 
 
 def _write(grads: Params, into: Params, first: bool) -> None:
@@ -232,12 +233,12 @@ def _backward_plan(
 ) -> BackwardPlan:
     live = set(fields)  # and nodes with a trained tensor at or before them: only their dx is ever needed
     for name, node in nodes.items():
-        if (node.share or name) in trained or live.intersection(_names(node.source)):
+        if (node.share or name) in trained or live.intersection(node.sources):
             live.add(name)
     reached, steps, written = set(heads), [], set()
     for name, node in reversed(list(nodes.items())):
         if name in reached and name in live:
-            sources, owner = _names(node.source), node.share or name
+            sources, owner = node.sources, node.share or name
             wanted = tuple(s in live for s in sources)
             reached.update(s for s, want in zip(sources, wanted, strict=True) if want)
             single, first = isinstance(node.source, str), owner not in written

@@ -77,8 +77,7 @@ class Stack:
         """
         if self.xp is not np:
             return learner.network
-        heads = [head.source for head in learner.heads.values()]
-        read = {name for source in heads for name in ((source,) if isinstance(source, str) else source)}
+        read = {name for head in learner.heads.values() for name in head.sources}
         return in_blocks(learner.network, self.shapes, set(learner.network.nodes) if watched else read, self.threads)
 
     def blas_threads(self, examples: int) -> int | None:
