@@ -5,6 +5,7 @@ Components receive the array module as `ctx.xp` and never import it themselves, 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib
 import sys
@@ -51,6 +52,13 @@ def array_module(device: Device = "auto") -> Any:
         if device == "gpu":
             raise
         return np
+
+
+def use_gpu(number: int) -> None:
+    """Let this process use the GPU of that number, counted round where there are fewer; nothing where there is none."""
+    with contextlib.suppress(DeviceError):
+        cupy = gpu_module()
+        cupy.cuda.Device(number % cupy.cuda.runtime.getDeviceCount()).use()
 
 
 def keep_memory() -> None:

@@ -6,9 +6,9 @@ Exit status: 0 done, 1 a run failed, 2 the request was wrong, 130 stopped by Ctr
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import secrets
-import shlex
 import signal
 import sys
 import threading
@@ -56,6 +56,7 @@ def guarded(work: Callable[[], int]) -> int:
     from framework.config import ConfigError
     from framework.data import DataError
     from framework.experiment import RunFailed
+    from framework.wording import in_words
 
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then lets exceptions through to us
@@ -94,19 +95,20 @@ def compose_and_run() -> int:
     import hydra
 
     from framework.composing import conf_dir, install, load_plugins_of, refuse_null_choices
+    from framework.launching.manifest import resumed
+    from framework.launching.stacked import BEGUN
 
+    sys.argv[1:] = resumed(sys.argv[1:]) or sys.argv[1:]
     refuse_null_choices(sys.argv[1:])
     load_plugins_of(sys.argv[1:])
     completing = "COMP_LINE" in os.environ
     install(None if completing or not RUNS.isdisjoint(sys.argv) else check)
     os.environ.setdefault("STACKPROP_RUNS", "runs")
     os.environ["STACKPROP_ID"] = secrets.token_hex(2)  # two runs that begin in the same second differ
+    os.environ["STACKPROP_COMMAND"] = json.dumps(sys.argv[1:])
     failed: list[Exception] = []
-    sweeps: list[Path] = []
 
     def job(cfg: Any) -> float | None:
-        if _of_many() and not sweeps:
-            sweeps.append(_place().folder.parent)
         try:
             return task(cfg)
         except Exception as error:
@@ -119,8 +121,9 @@ def compose_and_run() -> int:
     try:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
     finally:
-        if sweeps:
-            compare(sweeps[0])
+        for sweep in dict.fromkeys(BEGUN):
+            compare(sweep)
+        BEGUN.clear()
     if failed:
         raise failed[0]
     return 0
@@ -149,14 +152,18 @@ def check(settings: Any) -> None:
 
 def task(cfg: Any) -> float | None:
     """One job: run it, print the end; the value is what a sweeper makes small."""
+    from hydra.core.hydra_config import HydraConfig
+
     from framework.assembling import doubts
     from framework.chunking import needless
     from framework.composing import settings_of
     from framework.display import Display, report
     from framework.experiment import prepare, run
+    from framework.launching.places import place_of
     from framework.refilling import end_lost
 
-    experiment, of_many, place = prepare(settings_of(cfg)), _of_many(), _place()
+    experiment, of_many, hydra = prepare(settings_of(cfg)), _of_many(), HydraConfig.get()
+    place = place_of(hydra.runtime.output_dir, list(hydra.overrides.task), hydra.sweep.dir if of_many else None)
     for folder in end_lost(place.runs):
         print(f"stackprop: {folder} was left without a process; `stackprop resume {folder}` goes on", file=sys.stderr)
     for doubt in doubts(experiment.learner) + needless(experiment.data, experiment.settings.trainer.bptt.chunk):
@@ -175,54 +182,6 @@ def _of_many() -> bool:
     from hydra.types import RunMode
 
     return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
-
-
-def _place() -> Any:
-    from hydra.core.hydra_config import HydraConfig
-
-    from framework.record import Place
-
-    hydra = HydraConfig.get()
-    folder, overrides = Path(hydra.runtime.output_dir), list(hydra.overrides.task)
-    tags = {"sweep": Path(hydra.sweep.dir).name, "sweep.overrides": ",".join(overrides)} if _of_many() else {}
-    command = " ".join(map(shlex.quote, ["stackprop", *overrides]))
-    return Place(folder, Path(os.environ["STACKPROP_RUNS"]), run_name(overrides) or folder.name, tags, command)
-
-
-def run_name(overrides: Sequence[str]) -> str:
-    """`optimizer=adam optimizer.lr=0.1 seed=2` as a legend has room for it: `adam lr=0.1 seed=2`."""
-    words = []
-    for override in overrides:
-        key, _, value = override.lstrip("+~").partition("=")
-        if key == "plugins":
-            continue
-        is_choice = "." not in key and key not in ("seed", "device", "dtype", "tier", "metrics")
-        words.append(value if is_choice and value else f"{key.rsplit('.', 1)[-1]}={value}")
-    return " ".join(words)[:250]
-
-
-def in_words(error: BaseException) -> str:
-    """An error of Hydra, OmegaConf or ours, as a sentence."""
-    from hydra.errors import MissingConfigException
-    from omegaconf.errors import OmegaConfBaseException
-
-    from framework.config import ConfigError
-    from framework.helping import choices
-    from framework.registry import nearest
-
-    if isinstance(error, ConfigError):
-        return str(error)
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        group, _, name = str(error.missing_cfg_file).removesuffix(".yaml").rpartition("/")
-        options = error.options or choices().get(group)  # Hydra names none where a list was chosen: probes=[dead,sad]
-        if options is not None:
-            return f"{group}: no '{name}'{nearest(name, options)}"
-    cause = error.__cause__ or error
-    if isinstance(cause, OmegaConfBaseException) and cause.full_key:
-        parent = cause.parent_node
-        names = [str(k) for k in parent if k != "hydra"] if hasattr(parent, "__iter__") else []
-        return f"{cause.full_key}: {str(cause.msg).splitlines()[0]}{nearest(str(cause.key), names)}"
-    return " ".join(str(error).split())
 
 
 def wrong(text: str) -> int:

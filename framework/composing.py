@@ -56,6 +56,15 @@ def preset(group: str, name: str) -> dict[str, Any]:
     return {name: chosen} if group in SEVERAL_GROUPS else chosen
 
 
+def choices() -> dict[str, list[str]]:
+    """group -> what can be chosen: presets, and registered components."""
+    found: dict[str, set[str]] = {group: set(discover().names(kind)) for group, kind in KINDS_OF.items()}
+    for folder in (conf_dir(), *discover().presets):
+        for path in folder.glob("*/*.yaml"):
+            found.setdefault(path.parent.name, set()).add(path.stem)
+    return {group: sorted(found[group]) for group in sorted(found)}
+
+
 class RegistrySource(ConfigSource):
     """`stackprop://optimizer/adam`: the registry as a source of configurations."""
 
@@ -100,15 +109,25 @@ class StackpropSearchPath(SearchPathPlugin):
 class Loader(ConfigLoaderImpl):
     """Hydra's loader, through which every composition passes: refuses what could run foreign code, judges what is to run."""
 
+    judges = True
+
+    def unjudged(self, master: Any, choices: list[str]) -> Any:
+        """What the jobs of a sweep with these choices of groups have in common; judged when their values are there."""
+        self.judges = False
+        try:
+            return self.load_sweep_config(master, choices)
+        finally:
+            self.judges = True
+
     def load_configuration(self, config_name: Any, overrides: Any, run_mode: Any, *args: Any, **kwargs: Any) -> Any:
         cfg = super().load_configuration(config_name, overrides, run_mode, *args, **kwargs)
         _drop_params(cfg, overrides)
         if "COMP_LINE" in os.environ:  # the shell completes a word: nothing will run, and it has to be quick
             return cfg
-        errors = [*_foreign(cfg), *_unused_variables(cfg)]
-        if errors:
-            raise ConfigError("\n".join(errors))
-        if run_mode == RunMode.RUN:
+        refuse_foreign(cfg)
+        if self.judges:
+            refuse_strange(task_part(cfg))
+        if self.judges and run_mode == RunMode.RUN:
             settings = settings_of(cfg)
             for check in CHECKS:
                 check(settings)
@@ -131,7 +150,7 @@ def settings_of(cfg: Any) -> Settings:
     Raises:
         ConfigError: with one line for every fault.
     """
-    tree: Any = OmegaConf.to_container(_task(cfg), resolve=True)
+    tree: Any = OmegaConf.to_container(task_part(cfg), resolve=True)
     load_plugins(tree.get("plugins"))
     return replace(judge(tree, discover()), tree=with_absolute_paths(tree))
 
@@ -197,18 +216,37 @@ def compose(overrides: list[str]) -> Settings:
         return settings_of(hydra_compose("config", overrides, return_hydra_config=True))
 
 
-def _task(cfg: Any) -> Any:
+def task_part(cfg: Any) -> Any:
     """The configuration without Hydra's own part."""
-    return OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"])
+    return OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"]) if "hydra" in cfg else cfg
 
 
-def _foreign(cfg: Any) -> list[str]:
-    """Keys that would make Hydra or logging call something by its Python name."""
+def refuse_foreign(cfg: Any) -> None:
+    """
+    Raises:
+        ConfigError: in Hydra's part, a key would make Hydra or logging call something by its Python name.
+    """
     own = {key: OmegaConf.to_container(cfg.hydra[key], resolve=False) for key in _hydra_parts(cfg)}
-    everything = {"hydra": own, **OmegaConf.to_container(_task(cfg), resolve=False)}  # type: ignore[dict-item]
+    errors = _called({"hydra": own})
+    if errors:
+        raise ConfigError("\n".join(errors))
+
+
+def refuse_strange(task: Any) -> None:
+    """
+    Raises:
+        ConfigError: the task's part would call something by its Python name, or sets what nothing uses.
+    """
+    tree = OmegaConf.to_container(task, resolve=False)
+    errors = [*_called(tree), *_unused_variables(tree)]
+    if errors:
+        raise ConfigError("\n".join(errors))
+
+
+def _called(tree: Any) -> list[str]:
     return [
         f"{path}: refused ({value!r}); a configuration names components by 'type', and can call nothing else"
-        for path, value in _leaves(everything, "")
+        for path, value in _leaves(tree, "")
         if path.rsplit(".", 1)[-1] in ("_target_", "()") and path.rsplit(".", 1)[0] not in TARGETS_ALLOWED
     ]
 
@@ -226,11 +264,11 @@ def _leaves(tree: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield from _leaves(value, here)
 
 
-def _unused_variables(cfg: Any) -> list[str]:
+def _unused_variables(tree: Any) -> list[str]:
     """Variables of the model that no layer refers to: a misspelt one would change nothing."""
-    text = OmegaConf.to_yaml(_task(cfg))
-    names = [name for name in cfg.model if name not in ("layers", "init_from")]
-    used = [name for name in names if f"${{model.{name}}}" in text]
+    words = [value for _, value in _leaves(tree, "") if isinstance(value, str)]
+    names = [name for name in tree.get("model") or {} if name not in ("layers", "init_from")]
+    used = [name for name in names if any(f"${{model.{name}}}" in word for word in words)]
     return [f"model.{name}: nothing uses it{nearest(str(name), used)}" for name in names if name not in used]
 
 

@@ -5,28 +5,31 @@ from __future__ import annotations
 import math
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from framework import artifacts, model, scaling
+import numpy as np
+
+from framework import artifacts, model
 from framework.arrays import DeviceError, array_module
 from framework.assembling import assemble
 from framework.chunking import chunks
 from framework.components import Params
 from framework.config import ConfigError, Settings
-from framework.data import Data, DataError
+from framework.data import Data
 from framework.learner import Learner
-from framework.record import Place, Record
+from framework.loading import load_data, scaled_data
+from framework.record import Place, Record, claimed_by_us
 from framework.registry import nearest
 from framework.restoring import load
 from framework.scaling import Scale
-from framework.streams import generator
+from framework.slicing import train_sliced
 from framework.training import Observer, Outcome, train
 from framework.updating import TierError, refuse_compiled
 
-__all__ = ["Experiment", "Place", "Result", "RunFailed", "expected", "load_data", "prepare", "run"]
+__all__ = ["Experiment", "Place", "Result", "RunFailed", "expected", "prepare", "run", "run_stack"]
 
 
 @dataclass(frozen=True)
@@ -48,30 +51,8 @@ class Result:
     folder: Path
 
 
-_loaded: dict[tuple[str, int], Data] = {}  # the data set that was loaded last
-
-
 class RunFailed(RuntimeError):  # noqa: N818
     """A run did not reach its end; the message says why, its folder has the rest."""
-
-
-def load_data(settings: Settings) -> Data:
-    """The data set, drawn from `dataset.seed` alone; the jobs of a sweep that share one load it once.
-
-    Raises:
-        DataError: a file cannot be used.
-        ConfigError: the options cannot all hold.
-    """
-    key = (repr(settings.dataset), settings.dataset_seed)
-    if key not in _loaded:
-        _loaded.clear()
-        try:
-            _loaded[key] = settings.dataset.load(generator(settings.dataset_seed, "dataset"))
-        except DataError:
-            raise
-        except ValueError as error:
-            raise ConfigError(f"dataset: {error}") from error
-    return _loaded[key]
 
 
 @dataclass(frozen=True)
@@ -108,13 +89,12 @@ def prepare(settings: Settings) -> Experiment:
             refuse_compiled(xp)
         except TierError as error:
             raise ConfigError(f"tier: 'compiled' cannot be used here: {error}") from error
-    data = replace(load_data(settings), name=settings.tree["dataset"]["type"])
+    data = load_data(settings)
     learner = assemble(settings, data)
     if settings.init_from is not None:
         learner = replace(learner, initial=initial_weights(learner, settings))
     targets = {head.target for head in learner.heads.values()}
-    scale = scaling.fit(data, settings.dataset_scale, [name for name in data.fields if name not in targets])
-    data = scaling.scaled(data, scale)
+    data, scale = scaled_data(settings, data, [name for name in data.fields if name not in targets])
     return Experiment(settings, xp, data, scale, learner, *expected(settings, data))
 
 
@@ -141,7 +121,7 @@ def initial_weights(learner: Learner, settings: Settings) -> dict[str, Params]:
 
 
 def run(experiment: Experiment, place: Place, observers: Sequence[Observer] = (), resume: bool = False) -> Result:
-    """Train and record.
+    """Train and record one network.
 
     Args:
         resume: go on from the checkpoint in that place.
@@ -151,36 +131,142 @@ def run(experiment: Experiment, place: Place, observers: Sequence[Observer] = ()
         RunFailed: the training diverged and `trainer.on_divergence` is fail, or something broke; the record says so.
     """
     settings = experiment.settings
-    record = Record(settings, place, experiment.steps, experiment.validations, resume)
-    started = time.perf_counter()
-    try:
-        outcome = train(
+    recorded = Recorded([experiment], [Record(settings, place, experiment.steps, experiment.validations, resume)])
+    record = recorded.records[0]
+
+    def alone() -> list[Outcome]:
+        return train(
             [experiment.learner],
             [experiment.data],
             [settings.seed],
-            xp=experiment.xp,
-            dtype=settings.dtype,
-            threads=None if settings.threads == "auto" else settings.threads,
-            tier=settings.tier,
-            observers=[record.recorder, *observers],
+            **_how(experiment),
+            observers=[recorded, *observers],
             save=record.save,
             resume=record.snapshot,
-        )[0]
-    except KeyboardInterrupt as stop:
-        record.end("killed", f"stopped by {stop or 'Ctrl-C'}", "KILLED", {})
-        raise
-    except Exception as error:
-        (place.folder / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
-        record.end("failed", f"{type(error).__name__}: {error}", "FAILED", {})
-        raise RunFailed(f"{type(error).__name__}: {error} (traceback in {place.folder}/traceback.txt)") from error
-    failed = outcome.status == "diverged" and settings.trainer.on_divergence == "fail"
-    reason = f"{outcome.reason} at step {outcome.step}" if outcome.status == "diverged" else outcome.reason
-    if not failed:
+        )
+
+    result = recorded.run(alone)[0]
+    if isinstance(result, RunFailed):
+        raise result
+    return result
+
+
+def run_stack(
+    experiments: Sequence[Experiment], places: Sequence[Place], observers: Sequence[Observer] = ()
+) -> list[Result | RunFailed]:
+    """Train networks that can share a stack in one pass, and record each as a run of its own.
+
+    Args:
+        observers: are called from several threads; `member` is the place in the list.
+
+    Returns:
+        How each ended, in order; a failure is handed back, not raised.
+
+    Raises:
+        CannotStackError: they differ in something that replicas must share.
+    """
+    first = experiments[0]
+    shared = all(experiment.data is first.data for experiment in experiments)
+    recorded = Recorded(experiments, begin(experiments, places))
+
+    def together() -> list[Outcome]:
+        return train_sliced(
+            [experiment.learner for experiment in experiments],
+            [first.data] if shared else [experiment.data for experiment in experiments],
+            [experiment.settings.seed for experiment in experiments],
+            **_how(first),
+            observers=[recorded, *observers],
+            save=recorded.save,
+        )
+
+    return recorded.run(together)
+
+
+def _how(experiment: Experiment) -> dict[str, Any]:
+    """What the trainings of a stack share."""
+    settings = experiment.settings
+    threads = None if settings.threads == "auto" else settings.threads
+    return {"xp": experiment.xp, "dtype": settings.dtype, "threads": threads, "tier": settings.tier}
+
+
+def begin(experiments: Sequence[Experiment], places: Sequence[Place]) -> list[Record]:
+    """The records of runs that begin together, under one claim."""
+    claimed = claimed_by_us(places)
+    pairs = zip(experiments, places, strict=True)
+    return [Record(e.settings, place, e.steps, e.validations, claimed=claimed) for e, place in pairs]
+
+
+class Recorded:
+    """Trainings and their records: an observer that hands each record what happens to its member, and ends it."""
+
+    def __init__(self, experiments: Sequence[Experiment], records: Sequence[Record]) -> None:
+        self.experiments, self.records = experiments, records
+        self.failed: dict[int, RunFailed] = {}
+        self.started = time.perf_counter()
+
+    def steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
+        """Of one member."""
+        self.records[member].recorder.steps(member, first, columns, rows)
+
+    def probed(self, member: int, steps: np.ndarray, columns: Sequence[str], rows: np.ndarray) -> None:
+        """Of one member."""
+        self.records[member].recorder.probed(member, steps, columns, rows)
+
+    def probed_row(self, member: int, step: int, metric: str, row: np.ndarray) -> None:
+        """Of one member."""
+        self.records[member].recorder.probed_row(member, step, metric, row)
+
+    def measured(self, member: int, step: int, values: Mapping[str, float]) -> None:
+        """Of one member."""
+        self.records[member].recorder.measured(member, step, values)
+
+    def save(self, member: int, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> None:
+        """A checkpoint of one member."""
+        self.records[member].save(arrays, plain)
+
+    def ended(self, outcome: Outcome) -> None:
+        """A member that has failed is a failed run at once; the others are still to be measured."""
+        record, member = self.records[outcome.member], outcome.member
+        record.recorder.ended(outcome)
+        if outcome.status == "diverged" and self.experiments[member].settings.trainer.on_divergence == "fail":
+            reason = f"{outcome.reason} at step {outcome.step}"
+            record.end("diverged", reason, "FAILED", outcome.metrics)
+            self.failed[member] = RunFailed(f"diverged: {reason} (trainer.on_divergence=record makes this a result)")
+
+    def run(self, training: Callable[[], list[Outcome]]) -> list[Result | RunFailed]:
+        """Train, and end every record truly, whatever happens."""
+        try:
+            outcomes = training()
+        except KeyboardInterrupt as stop:
+            self._end_all("killed", f"stopped by {stop or 'Ctrl-C'}", "KILLED")
+            raise
+        except Exception as error:
+            return self._broken(error)
+        return [self.failed.get(i) or self._finished(i, outcome) for i, outcome in enumerate(outcomes)]
+
+    def _finished(self, member: int, outcome: Outcome) -> Result:
+        record, experiment = self.records[member], self.experiments[member]
+        reason = f"{outcome.reason} at step {outcome.step}" if outcome.status == "diverged" else outcome.reason
         _leave(record, experiment, outcome)
-    record.end(outcome.status, reason, "FAILED" if failed else "FINISHED", outcome.metrics)
-    if failed:
-        raise RunFailed(f"diverged: {reason} (trainer.on_divergence=record makes this a result)")
-    return Result(outcome.status, reason, outcome.metrics, time.perf_counter() - started, outcome, place.folder)
+        record.end(outcome.status, reason, "FINISHED", outcome.metrics)
+        seconds = time.perf_counter() - self.started
+        return Result(outcome.status, reason, outcome.metrics, seconds, outcome, record.place.folder)
+
+    def _broken(self, error: Exception) -> list[Result | RunFailed]:
+        told = f"{type(error).__name__}: {error}"
+        for i, record in enumerate(self.records):
+            if i not in self.failed:
+                where = record.place.folder / "traceback.txt"
+                where.write_text(traceback.format_exc(), encoding="utf-8")
+                self.failed[i] = RunFailed(f"{told} (traceback in {where})")
+                self.failed[i].__cause__ = error
+        self._end_all("failed", told, "FAILED")
+        return [self.failed[i] for i in range(len(self.records))]
+
+    def _end_all(self, status: str, reason: str, state: str) -> None:
+        for record in self.records:
+            if not record.ended:
+                record.end(status, reason, state, {})
 
 
 def _leave(record: Record, experiment: Experiment, outcome: Outcome) -> None:

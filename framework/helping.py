@@ -5,8 +5,7 @@ Hydra's own help composes a configuration for it and takes twice as long.
 
 from __future__ import annotations
 
-from framework.composing import KINDS_OF, conf_dir
-from framework.discovery import discover
+from framework.composing import choices
 from framework.verbs import VERBS
 
 TEXT = """\
@@ -32,12 +31,3 @@ def text() -> str:
     width = max(map(len, choices()))
     groups = "\n".join(f"  {group:{width}}  {', '.join(names)}" for group, names in choices().items())
     return TEXT.format(verbs=verbs, groups=groups)
-
-
-def choices() -> dict[str, list[str]]:
-    """group -> what can be chosen: presets, and registered components."""
-    found: dict[str, set[str]] = {group: set(discover().names(kind)) for group, kind in KINDS_OF.items()}
-    for folder in (conf_dir(), *discover().presets):
-        for path in folder.glob("*/*.yaml"):
-            found.setdefault(path.parent.name, set()).add(path.stem)
-    return {group: sorted(found[group]) for group in sorted(found)}

@@ -80,6 +80,18 @@ class Store:
         return tracked
 
 
+_opened: dict[tuple[str, str], Store] = {}
+
+
+def opened(tracking: Tracking, runs: Path) -> Store:
+    """The store, opened once for all jobs of a sweep."""
+    key = (tracking_uri(tracking, runs), tracking.experiment)
+    local = runs.resolve() / "mlflow.db"
+    if key not in _opened or (tracking.uri is None and not local.exists()):
+        _opened[key] = Store(tracking, runs)
+    return _opened[key]
+
+
 class TrackedRun:
     """One MLflow run; a sink of points, which are sent in batches.
 

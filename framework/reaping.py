@@ -1,14 +1,14 @@
 """Runs whose process is gone without a word (SIGKILL, power cut) are ended by whoever starts next.
 
-A running process holds a lock on `runs/.running/<run>`; the file names the run's folder. A lock that can be had although the
-file is there tells that its process is gone.
+A running process holds a lock beside `runs/.running/<run>.json`; the file names the folders of its runs. A lock that can be
+had although the file is there tells that its process is gone.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,31 +16,49 @@ from filelock import FileLock, Timeout
 
 
 class Claim:
-    """The lock that says: this run has a living process."""
+    """The lock that says: these runs have a living process.
 
-    def __init__(self, marker: Path) -> None:
-        self.marker, self.lock = marker, FileLock(marker.with_suffix(".lock"))
+    Args:
+        marker: the file that names their folders; the lock is beside it.
+    """
 
-    def release(self) -> None:
-        """The run has ended in good order."""
-        self.marker.unlink(missing_ok=True)
-        self.lock.release()
-        Path(self.lock.lock_file).unlink(missing_ok=True)
+    def __init__(self, marker: Path, folders: Sequence[Path] = ()) -> None:
+        # Threads are one process: a run may end on another one than it began on.
+        self.marker, self.lock = marker, FileLock(marker.with_suffix(".lock"), thread_local=False)
+        self.left = {folder.resolve() for folder in folders}
+
+    def release(self, folder: Path | None = None) -> None:
+        """A run has ended in good order, the last one or (None) all of them."""
+        self.left.discard(folder.resolve()) if folder else self.left.clear()
+        if not self.left:
+            self.marker.unlink(missing_ok=True)
+            self.lock.release()
+            Path(self.lock.lock_file).unlink(missing_ok=True)
 
 
-def claim(runs: Path, folder: Path) -> Claim:
-    """Mark a run as running by this process."""
+class StillRunning(RuntimeError):  # noqa: N818
+    """A run has a living process."""
+
+
+def claim(runs: Path, folders: Sequence[Path]) -> Claim:
+    """Mark runs as running by this process.
+
+    Raises:
+        StillRunning: another one is at it.
+    """
     place = runs / ".running"
     place.mkdir(parents=True, exist_ok=True)
-    marker = place / f"{folder.parent.name}-{folder.name}.json"
-    claimed = Claim(marker)
-    claimed.lock.acquire()
-    marker.write_text(json.dumps({"folder": str(folder.resolve())}), encoding="utf-8")
+    claimed = Claim(place / f"{folders[0].parent.name}-{folders[0].name}.json", folders)
+    try:
+        claimed.lock.acquire(timeout=0)
+    except Timeout as error:
+        raise StillRunning(f"{folders[0]}: it is still running, in another process") from error
+    claimed.marker.write_text(json.dumps({"folders": [str(folder.resolve()) for folder in folders]}), encoding="utf-8")
     return claimed
 
 
-def gone(runs: Path) -> Iterator[tuple[Claim, Path]]:
-    """The folders of runs without a living process, each with its claim, to be released when it has been ended."""
+def gone(runs: Path) -> Iterator[tuple[Claim, list[Path]]]:
+    """The folders of runs without a living process, each with its claim, to be released when they have been ended."""
     for marker in sorted((runs / ".running").glob("*.json")):
         left = Claim(marker)
         try:
@@ -48,11 +66,11 @@ def gone(runs: Path) -> Iterator[tuple[Claim, Path]]:
         except Timeout:
             continue
         try:
-            folder = Path(json.loads(marker.read_text(encoding="utf-8"))["folder"])
+            folders = [Path(folder) for folder in json.loads(marker.read_text(encoding="utf-8"))["folders"]]
         except (OSError, ValueError, KeyError):
             left.release()
             continue
-        yield left, folder
+        yield left, folders
 
 
 def reap(runs: Path, end: Any) -> list[Path]:
@@ -63,10 +81,10 @@ def reap(runs: Path, end: Any) -> list[Path]:
         end: called with the folder and the state that `run.json` is to have; it tells the tracking store.
     """
     reaped = []
-    for left, folder in gone(runs):
-        path = folder / "run.json"
-        if path.exists():
-            state = json.loads(path.read_text(encoding="utf-8"))
+    for left, folders in gone(runs):
+        for folder in folders:
+            path = folder / "run.json"
+            state = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
             if state.get("status") == "running":
                 state |= {"status": "lost", "reason": "its process is gone", "ended": time.time(), "state": "FAILED"}
                 end(folder, state)

@@ -41,6 +41,22 @@ def find_run(word: str, runs: Path) -> Path:
     raise ConfigError(f"no run '{word}' in {runs}{nearest(word, [*known[-20:], 'last'])}")
 
 
+def find_sweep(word: str) -> Path:
+    """A sweep's folder from its path, its name under `runs/`, or `last`.
+
+    Raises:
+        ConfigError: there is no such sweep.
+    """
+    runs = runs_dir()
+    known = sorted(runs.glob("sweep-*"), key=lambda path: path.stat().st_mtime)
+    if word == "last" and known:
+        return known[-1]
+    for folder in (Path(word), runs / word):
+        if any(folder.glob("*/run.json")):
+            return folder
+    raise ConfigError(f"no sweep '{word}' in {runs}{nearest(word, [*(path.name for path in known[-20:]), 'last'])}")
+
+
 def store_dir(folder: Path) -> Path:
     """The folder of runs that a run belongs to: the nearest one above it with a tracking store, or the one it lies in."""
     folder = folder.resolve()
@@ -53,4 +69,4 @@ def is_finished(folder: Path) -> bool:
     return read_state(folder).get("status") in ("finished", "stopped_early", "diverged")
 
 
-__all__ = ["all_runs", "find_run", "is_finished", "runs_dir", "store_dir"]
+__all__ = ["all_runs", "find_run", "find_sweep", "is_finished", "runs_dir", "store_dir"]

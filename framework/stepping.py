@@ -53,7 +53,7 @@ class Stack:
         self.xp, self.dtype, self.data = xp, np.dtype(dtype), data[0]
         self.threads, self.shapes = threads, drawn[0][1]
         self.arena: Arena = learners[0].network.arena(replicas[0])
-        self.learner: Learner = placed(replace(stack(learners), initial={}), xp)  # they are in the arena now
+        self.learner: Learner = placed(stack([replace(learner, initial={}) for learner in learners]), xp)
         self._plan()
         self.members, self.keys = np.arange(len(keys)), tuple(keys)
         self._context: Context | None = None

@@ -5,7 +5,7 @@ from test_judging import judged
 
 from framework.assembling import assemble
 from framework.config import ConfigError
-from framework.experiment import load_data
+from framework.loading import load_data
 
 
 def learner(changes="{}"):

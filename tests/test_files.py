@@ -13,7 +13,7 @@ from test_judging import judged, messages
 
 from framework import DataError, discover, generator
 from framework.assembling import assemble
-from framework.experiment import load_data
+from framework.loading import load_data
 from framework_datasets.csv import Csv
 from framework_datasets.npz import Npz
 

@@ -136,7 +136,7 @@ def test_a_lost_run_whose_server_is_down_does_not_stop_the_next_run(tmp_path):
     (folder / "config.yaml").write_text(config)
     state = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps({**state, "status": "running", "mlflow_run_id": "of the server"}))
-    (tmp_path / "runs" / ".running" / "runs-lost.json").write_text(json.dumps({"folder": str(folder)}))
+    (tmp_path / "runs" / ".running" / "runs-lost.json").write_text(json.dumps({"folders": [str(folder)]}))
     done = stackprop(tmp_path, *QUICK, "tracking=none", MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
     assert done.returncode == 0, done.stderr
     assert "was left without a process" in done.stderr

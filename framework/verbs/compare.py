@@ -14,7 +14,7 @@ from framework.config import ConfigError
 from framework.discovery import discover
 from framework.judging import Judge
 from framework.registry import nearest
-from framework.runs import runs_dir
+from framework.runs import find_sweep
 from framework.sweep_figure import draw
 
 
@@ -26,22 +26,6 @@ def main(arguments: Sequence[str]) -> int:
     given = dict(word.split("=", 1) for word in arguments if "=" in word)
     compare(find_sweep(words[0] if words else "last"), {key: yaml.safe_load(value) for key, value in given.items()})
     return 0
-
-
-def find_sweep(word: str) -> Path:
-    """A sweep's folder from its path, its name under `runs/`, or `last`.
-
-    Raises:
-        ConfigError: there is no such sweep.
-    """
-    runs = runs_dir()
-    known = sorted(runs.glob("sweep-*"), key=lambda path: path.stat().st_mtime)
-    if word == "last" and known:
-        return known[-1]
-    for folder in (Path(word), runs / word):
-        if any(folder.glob("*/run.json")):
-            return folder
-    raise ConfigError(f"no sweep '{word}' in {runs}{nearest(word, [*(path.name for path in known[-20:]), 'last'])}")
 
 
 def compare(sweep: Path, changes: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from framework.experiment import load_data
+from framework.loading import load_data
 from framework.restoring import load, settings_of_run
 from framework.runs import find_run, runs_dir
 from framework.verbs.reading import read_fields

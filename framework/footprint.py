@@ -1,0 +1,87 @@
+"""How many bytes one replica of a training takes: how wide a stack may be, and into what slices it is cut.
+
+An estimate, from the tensors and the outputs of the nodes; what layers keep for the backward pass is guessed from those.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from framework.components import Shape
+from framework.data import Data
+from framework.learner import Learner
+from framework.measuring import EVALUATION_BATCH, EVALUATION_STEPS
+
+SLOTS = 4  # arrays as long as the trained tensors that a step touches: weights, gradient, two of the optimizer
+KEPT = 3  # arrays as large as a node's output that a step touches: the output, its gradient, something kept for it
+KEPT_IN_TIME = 8  # the same for a node over time: gates, states and their gradients
+SPARE = 3  # best weights, what is read off, what is passing
+SHARE = 0.25  # of the free memory that one stack may take
+UNKNOWN = 2 << 30  # bytes taken to be free where the system does not tell
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Bytes per replica.
+
+    Attributes:
+        step: what a training step touches.
+        whole: everything that lasts, and the larger of a step and a validation.
+    """
+
+    step: int
+    whole: int
+
+
+def footprint(learner: Learner, data: Data, dtype: Any, own_data: bool = False) -> Footprint:
+    """
+    Args:
+        own_data: whether each replica has a data set of its own.
+    """
+    tensors, shapes = learner.network.init(0)
+    train = next(iter(data.splits["train"].values()))
+    longest = max((data.splits["train"][n].shape[1] for n, f in data.fields.items() if f.time_major), default=1)
+    size, n = learner.options.batch_size, len(train)
+    rows = n if size == "all" else min(size, n)
+    measured = min(n, EVALUATION_BATCH, max(1, EVALUATION_STEPS // longest))
+    steps = min(longest, learner.options.bptt.chunk or longest)
+    outputs, item = _outputs(shapes, 1), np.dtype(dtype).itemsize
+    weights = item * sum(a.size for of_node in tensors.values() for a in of_node.values())
+    step = SLOTS * weights + item * rows * _outputs(shapes, steps, KEPT, KEPT_IN_TIME)
+    validation = item * measured * (_outputs(shapes, longest) + outputs)
+    of_data = sum(a.nbytes for split in data.splits.values() for a in split.values()) if own_data else 0
+    return Footprint(step, SPARE * weights + max(step, validation) + of_data)
+
+
+def _outputs(shapes: dict[str, Shape], steps: int, factor: int = 1, factor_in_time: int = 1) -> int:
+    """Numbers that all nodes hand on for one example."""
+    return sum(
+        prod(steps if s is None else s for s in shape) * (factor_in_time if None in shape else factor)
+        for shape in shapes.values()
+    )
+
+
+def widest(found: Footprint, xp: Any) -> int:
+    """Replicas that fit into the part of the free memory that a stack may take."""
+    return max(1, int(SHARE * free_memory(xp)) // found.whole)
+
+
+def free_memory(xp: Any) -> int:
+    """Bytes that are free, on the device or on this machine."""
+    if xp is not np:
+        return int(xp.cuda.Device().mem_info[0])
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            told = dict(line.split(":") for line in file)
+        return int(told["MemAvailable"].split()[0]) << 10
+    except (OSError, KeyError, ValueError):
+        pass
+    try:
+        return int(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (AttributeError, OSError, ValueError):
+        return UNKNOWN

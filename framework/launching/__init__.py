@@ -1,0 +1,13 @@
+"""How the jobs of a sweep become stacks, processes or tasks of a cluster.
+
+composer.py    overrides become configurations: one full composition per choice of groups, values on a copy of it
+jobs.py        all jobs of a sweep judged and put together before the first one runs
+places.py      where a job is written, and what it is called
+grouping.py    which jobs share a stack, and how wide it may be
+folders.py     a job's folder
+stacked.py     the launcher: stacks one after another, or several processes with a stack each
+workers.py     stacks in processes: one that is killed costs its jobs, not the sweep
+progress.py    what a person sees of it
+manifest.py    what a sweep was asked to do, and what of it is done: resuming
+summary.py     the sweep's own run in the tracking store
+"""

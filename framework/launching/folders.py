@@ -1,0 +1,23 @@
+"""A job's folder: the files that Hydra's own launcher writes, and what an earlier attempt left set aside."""
+
+from __future__ import annotations
+
+import yaml
+
+from framework.launching import manifest
+from framework.launching.jobs import Job
+from framework.record import Dumper
+
+
+def prepare_folder(job: Job) -> None:
+    """What Hydra's own launcher writes for a job, the files of an earlier attempt set aside."""
+    manifest.set_aside(job)
+    subdir = job.composed.hydra["output_subdir"]
+    if subdir is None:
+        return
+    folder = job.place.folder / str(subdir)
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = {"config": job.composed.task, "hydra": {"hydra": job.composed.hydra}, "overrides": list(job.composed.overrides)}
+    for name, tree in parts.items():
+        text = yaml.dump(tree, Dumper=Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False)
+        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")

@@ -1,0 +1,83 @@
+"""All jobs of a sweep, judged and put together before the first one runs: one bad job, and none does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from framework.assembling import doubts
+from framework.chunking import needless
+from framework.composing import settings_of
+from framework.config import ConfigError
+from framework.data import DataError
+from framework.experiment import Experiment, prepare
+from framework.launching.composer import Composed, Composer
+from framework.launching.places import place_of
+from framework.record import Place
+from framework.wording import in_words
+
+SHOWN = 5  # bad jobs that are told in full
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job that can run.
+
+    Attributes:
+        number: in its sweep.
+        overrides: what tells it from others.
+        composed: its configuration, as Hydra wants it back.
+    """
+
+    number: int
+    overrides: tuple[str, ...]
+    composed: Composed
+    experiment: Experiment
+    place: Place
+
+
+def judged_jobs(composer: Composer, overrides: Sequence[Sequence[str]], first: int) -> list[Job]:
+    """Every job composed, judged, and held against its data.
+
+    Args:
+        first: the number of the first of them.
+
+    Raises:
+        ConfigError: some cannot run; the message names them.
+    """
+    jobs, bad = [], []
+    for number, words in enumerate(overrides, first):
+        try:
+            jobs.append(_job(composer, tuple(words), number))
+        except (HydraException, OmegaConfBaseException, ConfigError, DataError) as error:
+            bad.append((number, words, in_words(error)))
+    if bad:
+        raise ConfigError(_told(bad, len(overrides)))
+    return jobs
+
+
+def _job(composer: Composer, overrides: tuple[str, ...], number: int) -> Job:
+    composed = composer.job(overrides, number)
+    experiment = prepare(settings_of(composed.cfg))
+    own = [word for word in overrides if not word.lstrip("+~").startswith("hydra.")]
+    return Job(number, overrides, composed, experiment, place_of(composed.folder, own, composer.sweep))
+
+
+def warnings_of(jobs: Sequence[Job]) -> list[str]:
+    """What is allowed and hardly meant, each once."""
+    told: dict[str, None] = {}
+    for job in jobs:
+        experiment = job.experiment
+        told |= dict.fromkeys(doubts(experiment.learner))
+        told |= dict.fromkeys(needless(experiment.data, experiment.settings.trainer.bptt.chunk))
+    return list(told)
+
+
+def _told(bad: Sequence[tuple[int, Sequence[str], str]], of: int) -> str:
+    named = [(f"job {number} ({' '.join(words)})", text.splitlines()) for number, words, text in bad[:SHOWN]]
+    lines = [f"{name}: {line}" for name, text in named for line in text]
+    lines += [f"... and {len(bad) - SHOWN} more jobs"] if len(bad) > SHOWN else []
+    return "\n".join([*lines, f"none of the {of} jobs has begun"] if of > 1 else lines)

@@ -1,0 +1,107 @@
+"""What a sweep was asked to do, and what of it is done: `sweep.json` in its folder.
+
+A sweep that is resumed composes its jobs again. Those that have finished are not run again, the others from their beginning;
+what they had left is kept in `attempts/`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from framework.config import ConfigError
+from framework.launching.jobs import Job
+from framework.mlflow_store import opened
+from framework.record import config_hash, read_state
+from framework.recording import write_json
+from framework.runs import find_sweep, is_finished
+
+FILE = "sweep.json"
+KEY = "sweep.resume"
+
+
+def resumed(words: Sequence[str]) -> list[str] | None:
+    """The words of the command that `sweep.resume=ID` stands for; None where they do not hold it.
+
+    Raises:
+        ConfigError: there is no such sweep, or the command is another than the one it began with.
+    """
+    asked = [word for word in words if word.partition("=")[0] == KEY]
+    if not asked:
+        return None
+    folder = find_sweep(asked[-1].partition("=")[2])
+    told = read(folder)
+    if not told:
+        raise ConfigError(f"{KEY}: {folder}/{FILE} is missing; the sweep has not begun any job")
+    given = [word for word in words if word not in (*asked, "-m", "--multirun")]
+    before = [word for word in told["command"] if word not in ("-m", "--multirun")]
+    strange = [word for word in given if word not in before] + [w for w in before if given and w not in given]
+    if strange:
+        raise ConfigError(
+            f"{KEY}: {folder.name} was begun with other words ({', '.join(strange)} differ); "
+            "a changed configuration is a new sweep"
+        )
+    return [*told["command"], f"hydra.sweep.dir={folder}"]
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """What `sweep.json` says, or nothing."""
+    try:
+        return dict(json.loads((folder / FILE).read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}
+
+
+def begin(folder: Path, jobs: Sequence[Job]) -> dict[int, float | None]:
+    """Write down what the sweep is to do.
+
+    Returns:
+        Number -> validation loss of the jobs that have finished already.
+
+    Raises:
+        ConfigError: a job has another configuration than when the sweep began.
+    """
+    known = read(folder).get("jobs", {})
+    hashes = {job.number: config_hash(job.experiment.settings.tree) for job in jobs}
+    changed = [number for number, found in hashes.items() if known.get(str(number), {"hash": found})["hash"] != found]
+    if changed:
+        shown = ", ".join(map(str, changed[:10]))
+        raise ConfigError(f"{KEY}: the configuration of job {shown} has changed since {folder.name} began; sweep anew")
+    folder.mkdir(parents=True, exist_ok=True)
+    told = {str(job.number): {"overrides": list(job.overrides), "hash": hashes[job.number]} for job in jobs}
+    command = json.loads(os.environ.get("STACKPROP_COMMAND", "[]"))
+    write_json(folder / FILE, {"command": command, **read(folder), "jobs": {**known, **told}})
+    return {job.number: value_of(job.place.folder) for job in jobs if is_done(job.place.folder, hashes[job.number])}
+
+
+def is_done(folder: Path, found: str) -> bool:
+    """Whether a job with that hash has finished there."""
+    state = read_state(folder)
+    return is_finished(folder) and state.get("state") == "FINISHED" and state.get("config_hash") == found
+
+
+def value_of(folder: Path) -> float | None:
+    """The last validation loss of a run."""
+    value = read_state(folder).get("metrics", {}).get("val/loss")
+    return None if value is None or not math.isfinite(float(value)) else float(value)
+
+
+def set_aside(job: Job) -> None:
+    """Keep what an earlier attempt left, and let the store's run say that it is one."""
+    folder = job.place.folder
+    state = read_state(folder)
+    if not state:
+        return
+    kept = folder.parent / "attempts"
+    kept.mkdir(exist_ok=True)
+    count = sum(1 for _ in kept.glob(f"{folder.name}-*"))
+    if state.get("mlflow_run_id"):
+        tracking = job.experiment.settings.tracking
+        with suppress(Exception):  # a store that is down must not stop the sweep
+            opened(tracking, job.place.runs).client.set_tag(state["mlflow_run_id"], "sweep", f"{folder.parent.name}-attempt")
+    folder.rename(kept / f"{folder.name}-{count + 1}")

@@ -1,0 +1,27 @@
+"""An error of Hydra, OmegaConf or ours, as a sentence."""
+
+from __future__ import annotations
+
+from hydra.errors import MissingConfigException
+from omegaconf.errors import OmegaConfBaseException
+
+from framework.composing import choices
+from framework.config import ConfigError
+from framework.registry import nearest
+
+
+def in_words(error: BaseException) -> str:
+    """What is wrong, and the nearest valid choice."""
+    if isinstance(error, ConfigError):
+        return str(error)
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, name = str(error.missing_cfg_file).removesuffix(".yaml").rpartition("/")
+        options = error.options or choices().get(group)  # Hydra names none where a list was chosen: probes=[dead,sad]
+        if options is not None:
+            return f"{group}: no '{name}'{nearest(name, options)}"
+    cause = error.__cause__ or error
+    if isinstance(cause, OmegaConfBaseException) and cause.full_key:
+        parent = cause.parent_node
+        names = [str(k) for k in parent if k != "hydra"] if hasattr(parent, "__iter__") else []
+        return f"{cause.full_key}: {str(cause.msg).splitlines()[0]}{nearest(str(cause.key), names)}"
+    return " ".join(str(error).split())
