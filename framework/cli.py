@@ -132,13 +132,16 @@ def compose_and_run() -> int:
 def compare(sweep: Path) -> None:
     """Table and figure of a sweep, whether or not all of it went well."""
     from framework.config import ConfigError
+    from framework.launching.summary import record
+    from framework.runs import runs_dir
     from framework.verbs.compare import compare
 
     try:
         try:
-            compare(sweep, {})
+            found = compare(sweep, {})
         except ConfigError:  # what a preset shows is not what was swept
-            compare(sweep, {"x": "step", "y": None, "panels": None})
+            found = compare(sweep, {"x": "step", "y": None, "panels": None})
+        record(sweep, runs_dir(), *found)
     except Exception as error:  # the runs are recorded; their figure must not make them fail
         print(f"stackprop: no figure of {sweep}: {error}", file=sys.stderr)
 

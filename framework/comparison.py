@@ -148,6 +148,35 @@ def grouped(jobs: Sequence[Job]) -> list[Group]:
     return [Group(dict(zip(keys, values, strict=True)), tuple(members)) for values, members in found.items()]
 
 
+def ranked(groups: Sequence[Group], metric: str, at: str) -> list[Group]:
+    """The groups, the best by a measured metric first; those that diverged last. What is not measured on a split, a norm for
+    example, has no best, and leaves the order as it is."""
+    if not metric.startswith(("train/", "val/", "test/")):
+        return list(groups)
+    sign = 1 if falls(metric) else -1
+
+    def place(group: Group) -> float:
+        values = group.values(metric, at)
+        return sign * float(values.mean()) if len(values) and np.isfinite(values).all() else float("inf")
+
+    return sorted(groups, key=place)
+
+
+def numbered(jobs: Sequence[Job]) -> str:
+    """`0-3, 8` for the jobs 0, 1, 2, 3 and 8: the names of their folders."""
+    names = [job.name for job in jobs]
+    if not all(name.isdigit() for name in names):
+        return ", ".join(names)
+    spans: list[list[int]] = []
+    for number in sorted(map(int, names)):
+        if spans and number == spans[-1][1] + 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    told = [f"{a}-{b}" if b > a else str(a) for a, b in spans]
+    return ", ".join(told if len(told) <= 6 else [*told[:4], "...", told[-1]])
+
+
 def metrics(jobs: Sequence[Job], pattern: str) -> list[str]:
     """The metrics that a pattern with * means, in the order in which they were recorded."""
     names = dict.fromkeys(name for job in jobs for name in job.series)
@@ -165,12 +194,13 @@ def rows(
     keys, goals = list(groups[0].keys) if groups else [], reach or {}
     shown = [metric if at == "last" else f"{at} {metric}" for metric, at in wanted.items()]
     headers = [f"steps to {metric} {goal:g}" for metric, goal in goals.items()]
-    yield [*(key.rpartition(".")[2] for key in keys), "seeds", *shown, *headers, "status"]
+    yield [*(key.rpartition(".")[2] for key in keys), "seeds", *shown, *headers, "status", "jobs"]
     for group in groups:
         cells = [_cell(group.values(metric, at)) for metric, at in wanted.items()]
         cells += [_steps(group.reached(metric, goal)) for metric, goal in goals.items()]
         statuses = sorted({job.status for job in group.jobs})
-        yield [*(words(group.keys[key]) for key in keys), str(len(group.jobs)), *cells, ", ".join(statuses)]
+        keyed = [words(group.keys[key]) for key in keys]
+        yield [*keyed, str(len(group.jobs)), *cells, ", ".join(statuses), numbered(group.jobs)]
 
 
 def _cell(values: np.ndarray) -> str:

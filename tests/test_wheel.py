@@ -48,5 +48,6 @@ def test_presets_and_completion_come_with_it(installed, tmp_path):
 def test_it_holds_no_tests_and_no_runs(installed):
     assert {p.name for p in installed.iterdir() if not p.name.endswith(".dist-info")} == {
         "framework",
+        "hydra_plugins",
         *(p.name for p in (ROOT / "plugins").glob("framework_*")),
     }

@@ -31,6 +31,7 @@ class Progress:
         self.best: tuple[float, str, str] | None = None
         self.lock, self.started = threading.Lock(), time.monotonic()
         self.due = self.started + PATIENCE
+        self.trains = False
         self.bar: Any = None
         if sys.stderr.isatty():
             self._start_bar()
@@ -52,6 +53,8 @@ class Progress:
     def at(self, job: Job, step: int) -> None:
         """A job has come so far."""
         with self.lock:
+            if not self.trains:
+                self.trains, self.started = True, time.monotonic()  # to open a store takes seconds, and tells nothing
             self.steps[job.number] = step
             self._show()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from framework.comparison import Comparison, Job, grouped, metrics, read_jobs, rows, swept
+from framework.comparison import Comparison, Group, Job, grouped, metrics, ranked, read_jobs, rows, swept
 from framework.config import ConfigError
 from framework.discovery import discover
 from framework.judging import Judge
@@ -28,8 +28,11 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def compare(sweep: Path, changes: dict[str, Any]) -> None:
+def compare(sweep: Path, changes: dict[str, Any]) -> tuple[list[Group], dict[str, str]]:
     """Print the table of a sweep; write it to `table.md` and the figure to `comparison.png`.
+
+    Returns:
+        The rows of the table, and its metrics.
 
     Raises:
         ConfigError: what is to be shown was not recorded, or not swept.
@@ -41,11 +44,14 @@ def compare(sweep: Path, changes: dict[str, Any]) -> None:
     what = settings({**(config.get("figure") or {}), **changes})
     y = wanted(what, jobs)
     refuse_unswept(what, jobs)
-    table = list(rows(grouped(jobs), tabled(what, y, jobs), what.reach))
+    shown = tabled(what, y, jobs)
+    groups = ranked(grouped(jobs), *next(iter(shown.items()))) if shown else grouped(jobs)
+    table = list(rows(groups, shown, what.reach))
     show(table)
     lines = [f"| {' | '.join(row)} |" for row in (table[0], ["---"] * len(table[0]), *table[1:])]
     (sweep / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(f"figure: {draw(jobs, what, y, sweep / 'comparison.png')}")
+    return groups, shown
 
 
 def settings(told: dict[str, Any]) -> Comparison:

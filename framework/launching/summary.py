@@ -1,0 +1,108 @@
+"""The sweep's own run in the tracking store: means and spread over seeds, the table, the figure, and the best job."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from framework import artifacts
+from framework.comparison import Group, Job, falls, spread
+from framework.config import Settings
+from framework.experiment import prepare
+from framework.launching import manifest
+from framework.mlflow_store import Store, TrackedRun, opened
+from framework.record import read_state
+from framework.recording import write_json
+from framework.restoring import settings_of_run
+
+GROUPS = 100  # at most so many rows of the table become params
+
+
+def record(sweep: Path, runs: Path, groups: Sequence[Group], shown: Mapping[str, str]) -> None:
+    """Write the summary of a sweep, the same run again where it was resumed.
+
+    Args:
+        groups: the rows of the table, in its order.
+        shown: metric -> which of its values: last, first, best ...
+
+    Raises:
+        Exception: whatever the store raises.
+    """
+    jobs = [job for group in groups for job in group.jobs]
+    best = best_job(groups, shown)
+    settings = settings_of_run(sweep / (best or jobs[0]).name)
+    if settings.tracking.type != "mlflow":
+        return
+    store, told = opened(settings.tracking, runs), manifest.read(sweep)
+    run = _begun(store, sweep, groups, told.get("summary"))
+    for name, points in series(groups, shown).items():
+        run.points([(name, value, rank, 0) for rank, value in enumerate(points) if math.isfinite(value)])
+    for path in (sweep / "comparison.png", sweep / "table.md", sweep / manifest.FILE):
+        if path.exists():
+            run.artifact(path)
+    run.tag("mlflow.note.content", _note(sweep, told))
+    run.tag("stackprop.status", _counted(jobs))
+    if best:
+        run.tag("sweep.best", str(read_state(sweep / best.name).get("mlflow_run_id")))
+    run.end("FINISHED" if all(job.status in ("finished", "stopped_early") for job in jobs) else "FAILED")
+    if told:
+        write_json(sweep / manifest.FILE, {**told, "summary": run.run_id})
+    if best and told.get("best") != best.name:
+        _leave_best(sweep / best.name, settings, store)
+
+
+def best_job(groups: Sequence[Group], shown: Mapping[str, str]) -> Job | None:
+    """The job with the best value of the first metric of the table, of those that finished."""
+    metric, at = next(iter(shown.items()), ("", ""))
+    found = [
+        (float(group.values(metric, at)[i]), job)
+        for group in groups
+        for i, job in enumerate(job for job in group.jobs if metric in job.series)
+    ]
+    finite = [(value, job) for value, job in found if math.isfinite(value) and job.status in ("finished", "stopped_early")]
+    sign = 1 if falls(metric) else -1
+    return min(finite, key=lambda pair: sign * pair[0])[1] if finite else None
+
+
+def series(groups: Sequence[Group], shown: Mapping[str, str]) -> dict[str, list[float]]:
+    """`mean/val/loss` and `std/val/loss` ..., a number for each row of the table."""
+    found = {}
+    for metric, at in shown.items():
+        values = [group.values(metric, at) for group in groups]
+        found[f"mean/{metric}"] = [float(v.mean()) if len(v) else math.nan for v in values]
+        found[f"std/{metric}"] = [spread(v) if len(v) > 1 else math.nan for v in values]
+    return found
+
+
+def _begun(store: Store, sweep: Path, groups: Sequence[Group], known: str | None) -> TrackedRun:
+    if known:
+        return store.reopen(known)
+    params = {f"row.{i}": " ".join(f"{k}={v}" for k, v in group.keys.items()) for i, group in enumerate(groups[:GROUPS])}
+    tags = {"kind": "sweep", "sweep": sweep.name, "stackprop.folder": str(sweep)}
+    return store.begin(sweep.name, params, tags)
+
+
+def _note(sweep: Path, told: Mapping[str, object]) -> str:
+    """The page of the run: what repeats the sweep, and its table."""
+    command = " ".join(["stackprop", *map(str, json.loads(json.dumps(told.get("command", []))))])
+    table = (sweep / "table.md").read_text(encoding="utf-8") if (sweep / "table.md").exists() else ""
+    return f"    {command}\n\n{table}"
+
+
+def _counted(jobs: Sequence[Job]) -> str:
+    """`30 finished, 2 diverged`."""
+    statuses = [job.status for job in jobs]
+    return ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses))
+
+
+def _leave_best(folder: Path, settings: Settings, store: Store) -> None:
+    """Figures and model of the best job, as a single run leaves them."""
+    state = read_state(folder)
+    metrics = {name: float(value) for name, value in state.get("metrics", {}).items()}
+    known = state.get("mlflow_run_id")
+    tracked = store.reopen(known) if known else None
+    artifacts.leave(folder, tracked, prepare(settings).data, metrics, state.get("command") or folder.name)
+    if tracked:
+        tracked.end(state.get("state", "FINISHED"))
