@@ -1,10 +1,19 @@
-"""The rows of the notes on further cells: J9, 4.2, 4.5."""
+"""The rows of the notes on further cells: J9, K8, 4.2, 4.5."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from small import Record
+from test_notes_recurrent import Twice
+from test_notes_sequences import assembled
 
 from framework import Context, Data, Field, Head, Network, T, discover
 from framework.learner import Learner, TrainerOptions
+from framework.testing.probes import step
 from framework.training import train
 
 get = discover().get
@@ -67,7 +76,105 @@ def test_J9_a_delay_between_outputs_is_a_second_linear_network():
     assert skip.forward(p, x, Context())[0] == pytest.approx(z, abs=1e-14)
 
 
+# ---- K8, E27: an LSTM with its gates fixed ----
+
+
+def fixed(i=None, f=None, o=None):
+    return get("layer", "recurrent")(get("cell", "fixed_lstm")(4, input=i, forget=f, output=o))
+
+
+def candidate(p):
+    """What is left of an LSTM without its gates: the columns of g."""
+    return {name: a[:, 12:] for name, a in p.items()}
+
+
+def test_K8_with_all_gates_at_1_the_cell_adds_up():
+    p, x = drawn(fixed())
+    h, tanh = (
+        layer.forward(q, x, Context())[0] for layer, q in ((fixed(1, 1, 1), p), (recurrent("simple", 4), candidate(p)))
+    )
+    c = np.cumsum(fixed(1, 1, 1).trace(fixed(1, 1, 1).forward(p, x, Context())[1], Context())["g"], 0)
+    assert h == pytest.approx(np.tanh(c), abs=1e-14)
+    assert np.abs(h - tanh).max() > 0.5
+
+
+def test_K8_with_the_forget_gate_at_0_it_is_a_simple_network_with_tanh_twice():
+    """The notes' three numbers, 1.78, 0.228 and 0, are of one draw of weights, which they do not give; 0 is for any."""
+    p, x = drawn(fixed())
+    h = fixed(1, 0, 1).forward(p, x, Context())[0]
+    twice = recurrent("simple", 4, activation=Twice()).forward(candidate(p), x, Context())[0]
+    assert h == pytest.approx(twice, abs=1e-15)
+    assert np.abs(h - recurrent("simple", 4).forward(candidate(p), x, Context())[0]).max() > 0.1
+
+
+def test_K8_the_weights_of_a_fixed_gate_have_no_gradient_and_those_of_the_others_do():
+    p, x = drawn(fixed())
+    layer = fixed(f=1)
+    y, cache = layer.forward(p, x, Context())
+    for grad in layer.backward(p, cache, y, Context())[1].values():
+        assert (grad[:, 4:8] == 0).all()
+        assert (np.delete(grad, slice(4, 8), -1) != 0).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_K8_a_fixed_gate_is_exactly_0_or_1_and_learnt_gates_make_an_lstm(dtype):
+    p, x = drawn(fixed())
+    p, x = {name: a.astype(dtype) for name, a in p.items()}, x.astype(dtype)
+    shown = fixed(1, 0).trace(fixed(1, 0).forward(p, x, Context())[1], Context())
+    assert (shown["i"] == 1).all()
+    assert (shown["f"] == 0).all()
+    assert (fixed().forward(p, x, Context())[0] == recurrent("lstm", 4).forward(p, x, Context())[0]).all()
+
+
 # ---- 4.2: gates that learn to be binary ----
+
+
+def shares(cell):
+    """The shares of gates all but open or shut, by gate, at the first and the last step of a short training."""
+    made = assembled(
+        f"model=lstm model.output=last dataset=adding dataset.length=8 dataset.n=400 dataset.n_val=0 dataset.n_test=0 "
+        f"model.hidden=8 model.layers.rnn.cell.type={cell} optimizer.lr=0.02 trainer.epochs=20 probes=gates"
+    )
+    record = Record()
+    train([made.learner], [made.data], [0], observers=[record])
+    found = {gate: list(record.probe(0, f"gates/rnn/{gate}").values()) for gate in "ifo"}
+    return {gate: (values[0], values[-1]) for gate, values in found.items()}
+
+
+def test_4_2_N3_after_training_more_gates_are_open_or_shut_than_in_an_lstm():
+    lstm, g2 = shares("lstm"), shares("g2_lstm")
+    assert lstm["i"][0] == g2["i"][0]  # the probe looks without noise
+    assert g2["i"][1] > 2 * lstm["i"][1]
+    assert g2["f"][1] > 2 * lstm["f"][1]
+
+
+def test_N3_the_probe_counts_gates_within_the_margin():
+    seen = step(Context(replicas=(2,), keys=(0, 1)), sequences=True)
+    shown = seen.network.nodes["rnn"].layer.trace(seen.caches["rnn"], seen.ctx.at("rnn"))
+    found = get("probe", "gates")(margin=0.2)(seen)
+    assert list(found) == ["gates/rnn/i", "gates/rnn/f", "gates/rnn/o"]
+    for gate in "ifo":
+        assert found[f"gates/rnn/{gate}"] == pytest.approx((np.abs(shown[gate] - 0.5) > 0.3).mean((1, 2, 3)))
+    with pytest.raises(ValueError, match="probe gates: layer 'out' shows no gates"):
+        get("probe", "gates")(nodes=("out",))(seen)
+
+
+def test_N3_gates_whose_weights_are_rounded_are_judged_on_the_validation_split(tmp_path, capsys):
+    words = ["experiment=binary_gates", "seed=0", "trainer.steps=2", "dataset.n=100", "tracking=none"]
+    command = [Path(sys.executable).with_name("stackprop"), *words]
+    subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
+    path = Path(__file__).resolve().parent.parent / "docs" / "rounded_gates.py"
+    spec = importlib.util.spec_from_file_location("rounded_gates", path)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    script.main(next((tmp_path / "runs").glob("sweep-*")))
+    lines = capsys.readouterr().out.splitlines()
+    cells = [line.split(" | ") for line in lines]
+    assert [row[0] for row in cells[1:]] == ["lstm", "lstm", "g2_lstm temperature:0.9", "g2_lstm temperature:0.9"]
+    assert [row[1] for row in cells[1:]] == ["loss", "accuracy"] * 2
+    assert {len(row) for row in cells[1:]} == {2 + len(script.STEPS)}
+    near = script.rounded({"U": np.array([[0.3, -0.7, 0.3, -0.7]])}, 0.5)["U"]
+    assert near.tolist() == [[0.5, -0.5, 0.3, -0.7]]
 
 
 @pytest.mark.parametrize("train", [True, False])
@@ -114,7 +221,7 @@ def test_4_2_temperature_divides_what_the_gates_squash():
 def test_4_2_gradients_under_fixed_draws():
     layer = recurrent("g2_lstm", 3, temperature=0.8, probability=0.5)
     p, x = drawn(layer)
-    ctx, step = Context(name="rnn"), 1e-6
+    ctx, width = Context(name="rnn"), 1e-6
     y, cache = layer.forward(p, x, ctx)
     v = np.random.default_rng(4).standard_normal(y.shape)
     dU = layer.backward(p, cache, v, ctx)[1]["U"]
@@ -122,9 +229,9 @@ def test_4_2_gradients_under_fixed_draws():
         ends = []
         for sign in (1, -1):
             U = p["U"].copy()
-            U[at] += sign * step
+            U[at] += sign * width
             ends.append((layer.forward({**p, "U": U}, x, ctx)[0] * v).sum())
-        assert dU[at] == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=1e-6, abs=1e-8)
+        assert dU[at] == pytest.approx((ends[0] - ends[1]) / (2 * width), rel=1e-6, abs=1e-8)
 
 
 # ---- 4.5: missing connections ----

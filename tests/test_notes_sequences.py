@@ -63,6 +63,24 @@ def test_J22_a_wave_is_predicted_one_step_ahead():
     assert 0.1**2 < outcome.metrics["val/loss"] < 0.03  # between its noise and the 0.05 of "as it was a step before"
 
 
+def tagged(model):
+    """A tagger of a small grammar: right sentences and right words of the validation split, and where it is wrong."""
+    made = trained(f"model={model} dataset=tagging {SMALL} model.hidden=16 optimizer.lr=0.03 trainer.epochs=12")
+    held = {name: a.swapaxes(0, 1) for name, a in made[0].data.splits["val"].items()}
+    wrong = (outputs(*made, {"x": held["x"], "mask": held["mask"]}).argmax(-1) != held["y"]) & (held["mask"] > 0)
+    return made[1].metrics["val/accuracy"], set(held["x"][wrong])
+
+
+def test_J22_a_tagger_reads_in_both_directions():
+    from framework_datasets.tagging import HER, WORDS
+
+    accuracy, _ = tagged("birnn")
+    assert accuracy > 0.99
+    accuracy, wrong = tagged("lstm")
+    assert 0.9 < accuracy < 0.99
+    assert wrong == {WORDS.index(HER)}  # what comes after it is not known yet
+
+
 # ---- J7: sequences of several lengths ----
 
 
@@ -241,6 +259,13 @@ def test_K15_an_embedding_stands_where_one_hot_stood():
     assert network.init(0)[1]["input"] == (None, 3)
 
 
+def test_K15_two_lstms_over_an_embedding_learn_sentiment():
+    _, outcome = trained(
+        f"model=lstm2 model.output=last dataset=sentiment {SMALL} model.hidden=12 optimizer.lr=0.02 trainer.epochs=8"
+    )
+    assert outcome.metrics["val/accuracy"] > 0.95
+
+
 # ---- the layers ----
 
 
@@ -293,6 +318,19 @@ def test_accuracy_and_exact_match_count_the_steps_that_a_mask_leaves():
 
 
 # ---- the data sets ----
+
+
+def test_every_word_is_tagged_and_only_some_need_their_context():
+    from framework_datasets.tagging import BOTH, HER, TAGS, WORDS
+
+    x, y, mask = load("tagging").splits["train"].values()
+    seen = {}
+    for word, tag in zip(x[mask > 0], y[mask > 0], strict=True):
+        seen.setdefault(WORDS[word], set()).add(TAGS[tag])
+    assert {word for word, tags in seen.items() if len(tags) > 1} == {*BOTH, HER}
+    assert all(seen[word] == {"noun", "verb"} for word in BOTH)
+    assert seen[HER] == {"determiner", "pronoun"}
+    assert len(seen) == len(WORDS) - 1
 
 
 def test_the_sum_of_two_marked_numbers_leaves_a_constant_answer_a_sixth():

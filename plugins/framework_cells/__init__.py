@@ -2,6 +2,7 @@
 
 from framework import hookimpl
 from framework.hooks import Register
+from framework_cells.fixed_lstm import FixedLstm
 from framework_cells.g2_lstm import G2Lstm
 from framework_cells.gru import Gru
 from framework_cells.indrnn import IndRnn
@@ -14,6 +15,7 @@ from framework_cells.skip import Skip
 
 @hookimpl
 def register_cells(register: Register) -> None:
+    register("fixed_lstm", FixedLstm)
     register("g2_lstm", G2Lstm)
     register("gru", Gru)
     register("indrnn", IndRnn)

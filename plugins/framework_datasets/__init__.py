@@ -18,6 +18,7 @@ from framework_datasets.shifted_digits import ShiftedDigits
 from framework_datasets.sine import Sine
 from framework_datasets.sine_series import SineSeries
 from framework_datasets.spirals import Spirals
+from framework_datasets.tagging import Tagging
 from framework_datasets.text import Text
 from framework_datasets.weather import Weather
 from framework_datasets.wine import Wine
@@ -42,6 +43,7 @@ def register_datasets(register: Register) -> None:
     register("sine", Sine)
     register("sine_series", SineSeries)
     register("spirals", Spirals)
+    register("tagging", Tagging)
     register("text", Text)
     register("weather", Weather)
     register("wine", Wine)

@@ -5,6 +5,7 @@ from framework.hooks import Register
 from framework_probes.activation_spread import ActivationSpread
 from framework_probes.dead import Dead
 from framework_probes.effective_rate import EffectiveRate
+from framework_probes.gates import Gates
 from framework_probes.gradient_by_lag import GradientByLag
 from framework_probes.saturated import Saturated
 from framework_probes.sensitivity import Sensitivity
@@ -17,6 +18,7 @@ def register_probes(register: Register) -> None:
     register("activation_spread", ActivationSpread)
     register("dead", Dead)
     register("effective_rate", EffectiveRate)
+    register("gates", Gates)
     register("gradient_by_lag", GradientByLag)
     register("saturated", Saturated)
     register("sensitivity", Sensitivity)

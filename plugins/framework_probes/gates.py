@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from framework import Array, Seen, option
+from framework_probes.axes import core
+
+GATES = ("i", "f", "o", "r", "z")  # what the traces of the cells call their gates
+
+
+@dataclass(frozen=True)
+class Gates:
+    """gates/<layer>/<gate>: the share of values (step, example, unit) of a gate that are all but open or all but shut:
+    y < margin or y > 1 - margin.
+
+    Shapes: y (..., T, N, units), share (...). The gates are those that a recurrent layer's trace shows: i, f and o of an
+    lstm, r and z of a gru. A cell that draws numbers in training (g2_lstm) runs once more without them, as it does when
+    it is evaluated: noise alone would push its gates apart. Padded steps count. 0.1 is the margin of Li et al. (2018).
+    """
+
+    sequences: ClassVar[bool] = True
+    margin: float = option(0.1, above=0, below=0.5, help="how close to 0 or 1 is all but there")
+    nodes: tuple[str, ...] | None = option(None, help="which recurrent layers; null: those that show gates")
+
+    def __call__(self, seen: Seen) -> dict[str, Array]:
+        found = {}
+        for name in self.nodes or seen.network.nodes:
+            for gate, y in self._shown(name, seen).items():
+                beyond = (y < self.margin) | (y > 1 - self.margin)
+                found[f"gates/{name}/{gate}"] = beyond.mean(core(y, seen.ctx), dtype=y.dtype)
+        return found
+
+    def _shown(self, name: str, seen: Seen) -> dict[str, Array]:
+        node, ctx = seen.network.nodes[name], seen.ctx.at(name)
+        cell: Any = getattr(node.layer, "cell", None)
+        if not hasattr(cell, "trace"):
+            if self.nodes:
+                raise ValueError(f"probe gates: layer '{name}' shows no gates")
+            return {}
+        cache = seen.caches[name]
+        if getattr(cell, "draws", False):
+            sources = [seen.values[source] for source in node.sources]
+            x = sources[0] if len(sources) == 1 else tuple(sources)
+            ctx = ctx.but(train=False)
+            _, cache = node.layer.forward(seen.p[node.share or name], x, ctx)
+        return {gate: y for gate, y in node.layer.trace(cache, ctx).items() if gate in GATES}
