@@ -15,6 +15,7 @@ from framework.streams import Key, generator
 
 Kind = Literal["real", "id", "label", "mask"]
 Split = Literal["train", "val", "test"]
+Layout = Literal["batch_major", "time_major"]  # of a user's sequences: (n, T, F) or (T, n, F)
 AXES = ("N", "NF", "NCHW", "NT", "NTF")
 
 

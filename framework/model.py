@@ -13,7 +13,7 @@ import numpy as np
 from framework.arena import Arena
 from framework.components import Params
 from framework.context import Context
-from framework.data import Data, Feed, Field, refuse_strangers
+from framework.data import Data, Feed, Field, Layout, refuse_strangers
 from framework.discovery import discover
 from framework.heads import Head
 from framework.learner import Learner
@@ -63,20 +63,26 @@ class Model:
         dtype: np.dtype[Any] = next(iter(next(iter(self.weights.values())).values())).dtype
         return dtype
 
-    def predict(self, x: np.ndarray | Mapping[str, np.ndarray], head: str | None = None) -> np.ndarray:
+    def predict(
+        self, x: np.ndarray | Mapping[str, np.ndarray], head: str | None = None, layout: Layout = "batch_major"
+    ) -> np.ndarray:
         """Predictions of a head: probabilities (n, K) of a classifier, numbers (n, F) of a regression; with another axis T,
         (n, T, K) and (n, T, F), where there is one for every step of a sequence.
 
         Args:
             x: the first field (n, ...), or several fields by name.
             head: which one, if there are several.
+            layout: of sequences, in and out; time_major: (T, n, F) and (T, n, K).
         """
         fields = x if isinstance(x, Mapping) else {next(iter(self.about.fields)): x}
+        time_first = layout == "time_major"
+        if time_first:
+            fields = {n: np.swapaxes(a, 0, 1) if self.about.fields[n].time_major else a for n, a in fields.items()}
         chosen = self.learner.heads[head or next(iter(self.learner.heads))]
         parts = [np.asarray(chosen.prediction(values, ctx)) for values, ctx in self.passes(fields)]
         y = parts[0] if len(parts) == 1 else np.concatenate(parts, -2)
         target = self.about.fields.get(str(chosen.target))
-        return y.swapaxes(0, 1) if target is not None and target.time_major else y
+        return y.swapaxes(0, 1) if target is not None and target.time_major and not time_first else y
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         return self.predict(x)
