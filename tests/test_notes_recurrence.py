@@ -1,4 +1,4 @@
-"""What recurrence is, in the notes' words: one function at every step (J1, J2, J4), four criteria (J6), the gated cells (K1, K11)."""
+"""What recurrence is: one function at every step (J1, J2, J4), the notes' four criteria (J6), gated cells (K1, K11)."""
 
 import numpy as np
 import pytest

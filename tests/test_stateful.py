@@ -15,6 +15,7 @@ from framework.learner import Bptt
 from framework.measuring import STREAM, evaluate
 from framework.model import Model
 from framework.scaling import Scale
+from framework.testing.double import Double
 from framework.training import train
 from framework_optimizers.sgd import Sgd
 
@@ -67,6 +68,15 @@ def test_a_stack_carries_its_states_as_its_members_do_alone():
     together = train(members, [WINDOWS], [1, 2, 3], dtype=np.float64)
     for outcome, one, key in zip(together, members, (1, 2, 3), strict=True):
         assert distance(outcome, lone(one, WINDOWS, key)) < 1e-12
+
+
+def test_states_are_carried_on_a_device_as_on_the_host():
+    data = replace(WINDOWS, splits={"train": cut(6), "val": cut(6)})
+    on_device = train([member(), member(lr=0.05)], [data], [1, 2], xp=Double(), dtype=np.float64)
+    on_host = train([member(), member(lr=0.05)], [data], [1, 2], dtype=np.float64)
+    for one, other in zip(on_device, on_host, strict=True):
+        assert distance(one, other) < 1e-12
+        assert one.metrics == pytest.approx(other.metrics)
 
 
 def test_a_training_taken_up_between_two_batches_goes_on_as_if_nothing_had_happened():
