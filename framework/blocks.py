@@ -104,6 +104,10 @@ class Blocks:
         }
         return {**dvalues, **front}
 
+    def carry(self, caches: Mapping[str, Any]) -> Values:
+        """As the network's own."""
+        return self.network.carry(caches)
+
     def blocks(self, n: int, replicas: int) -> list[slice]:
         """The blocks of a batch of n examples."""
         size = max(1, BLOCK // (self.numbers * replicas))

@@ -1,9 +1,13 @@
-"""Sequences in chunks of a few steps, one update each: truncated backpropagation through time."""
+"""Sequences in chunks of a few steps, one update each, and batches that go on from each other: truncated backpropagation
+through time. The state is carried, the gradient is not."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
+from framework.arrays import Array
+from framework.context import Context
 from framework.data import Data
 
 
@@ -46,3 +50,35 @@ def refuse_late_targets(targets: Collection[str], data: Data) -> None:
                 f"trainer.bptt.chunk: the target '{name}' belongs to the whole sequence, and every chunk needs one; "
                 "trainer.bptt.lag shortens the way back without cutting the sequence"
             )
+
+
+def carried(carry: Mapping[str, Array], n: int, ctx: Context) -> dict[str, Array]:
+    """The states (..., N, any core axes) of the first n streams: in a last batch some have come to their end."""
+    return {name: s[(slice(None),) * len(ctx.replicas) + (slice(n),)] for name, s in carry.items()}
+
+
+def refuse_uncarried(nodes: Mapping[str, Any], data: Data, size: int, accumulate: int = 1) -> None:
+    """
+    Args:
+        size: examples in a batch.
+
+    Raises:
+        ValueError: rows go on from each other, and no state can be carried from one batch to the next.
+    """
+    n = len(next(iter(data.splits["train"].values())))
+    for name, node in nodes.items():
+        if getattr(node.layer, "reverse", False):
+            raise ValueError(f"dataset.stateful: the layer '{name}' reads from the end, and so from the batch to come")
+        if hasattr(node.layer, "carry") and len(node.sources) > 1:
+            raise ValueError(f"dataset.stateful: the layer '{name}' is given its first state by '{node.sources[1]}'")
+    if not any(hasattr(node.layer, "carry") for node in nodes.values()):
+        raise ValueError("dataset.stateful: no layer of the network has a state to carry from batch to batch")
+    if accumulate > 1:
+        raise ValueError(
+            "dataset.stateful: every batch goes on from the one before; trainer.accumulate puts several together"
+        )
+    if 0 < n <= size:
+        raise ValueError(
+            f"dataset.stateful: {n} windows side by side in a batch of {size} leave nothing to carry; trainer.batch_size is "
+            "the number of streams, each of several windows"
+        )

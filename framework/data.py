@@ -15,6 +15,7 @@ from framework.streams import Key, generator
 
 Kind = Literal["real", "id", "label", "mask"]
 Split = Literal["train", "val", "test"]
+Layout = Literal["batch_major", "time_major"]  # of a user's sequences: (n, T, F) or (T, n, F)
 AXES = ("N", "NF", "NCHW", "NT", "NTF")
 
 
@@ -86,6 +87,8 @@ class Data:
         names: the names of the classes, where there are any.
         name: what the data set is called.
         encoding: how new files are read, where the data came from a file.
+        stateful: whether every row of a split goes on where the one before it ends; states are then carried from batch to
+            batch.
     """
 
     splits: Mapping[str, Mapping[str, np.ndarray]]
@@ -95,6 +98,7 @@ class Data:
     names: Sequence[str] = field(default=())
     name: str = ""
     encoding: Encoding | None = None
+    stateful: bool = False
 
     def shapes(self) -> dict[str, Shape]:
         """field -> shape without N."""
@@ -140,7 +144,7 @@ class Feed:
     """
 
     def __init__(self, data: Sequence[Data], split: str, xp: Any, dtype: Any) -> None:
-        self.xp = xp
+        self.xp, self.stateful = xp, data[0].stateful
         self.time_major = {name for name, f in data[0].fields.items() if f.time_major}
         self.arrays: dict[str, Array] = {}  # field -> (1 or R, n, ...)
         for name, f in data[0].fields.items():
@@ -178,16 +182,30 @@ class Feed:
         return a.swapaxes(1, 2) if name in self.time_major else a
 
 
+def in_streams(n: int, streams: int) -> np.ndarray:
+    """The order (n,) in which rows that go on from each other are read as several streams side by side: the first row of
+    every stream, the second of every stream, and so on. Where not all can be equally long, the first are a row longer."""
+    length, longer = divmod(n, min(streams, n))
+    stream = np.arange(min(streams, n))
+    first = stream * length + np.minimum(stream, longer)
+    return np.concatenate([(first + np.arange(length)[:, None]).ravel(), first[:longer] + length])
+
+
 class EpochRows:
     """The rows of each batch of one epoch, the last batch shorter if need be.
 
-    Every replica has its own order, drawn from its own stream; replicas with one key share it, and so the batch.
+    Every replica has its own order, drawn from its own stream; replicas with one key share it, and so the batch. Rows that
+    go on from each other (`stateful`) are read as `size` streams: a batch is the next row of each.
     """
 
-    def __init__(self, n: int, size: int, keys: Sequence[Key], epoch: int, shuffle: bool = True) -> None:
+    def __init__(
+        self, n: int, size: int, keys: Sequence[Key], epoch: int, shuffle: bool = True, stateful: bool = False
+    ) -> None:
         self.n, self.size = n, size
         self.order: np.ndarray | None = None
-        if shuffle and size < n:
+        if stateful:
+            self.order = in_streams(n, size)[None]
+        elif shuffle and size < n:
             distinct = keys[:1] if len(set(keys)) == 1 else keys
             self.order = np.stack([generator(key, "order", epoch).permutation(n) for key in distinct])
 

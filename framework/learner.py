@@ -33,7 +33,7 @@ class TrainerOptions:
     clip_norm: float | Array | None = option(
         None, above=0, stackable=True, help="largest norm of a replica's whole gradient"
     )
-    shuffle: bool = option(True, help="draw the order of examples anew in every epoch")
+    shuffle: bool = option(True, help="draw the order of examples anew in every epoch; stateful data keep theirs")
     validate_every: int = option(1, least=1, help="epochs from one validation to the next")
     train_metrics: bool = option(True, help="measure metrics on the training batches too")
     read_every: int = option(100, least=1, help="steps from one reading of losses and norms off the device to the next")

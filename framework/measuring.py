@@ -7,14 +7,16 @@ from dataclasses import dataclass
 
 from framework.arrays import Array
 from framework.blocks import Blocks
+from framework.chunking import carried
 from framework.components import Metric, Params
 from framework.context import Context
-from framework.data import Feed
+from framework.data import EpochRows, Feed
 from framework.heads import Head, shares, total_loss
 from framework.network import Network, Values
 
 EVALUATION_BATCH = 1024  # examples at once, ...
 EVALUATION_STEPS = 4096  # ... or steps of sequences; bounds the memory that activations of a split take
+STREAM = 10  # where states are carried: windows of each stream, or more; only the first of them begins with nothing
 
 
 @dataclass(frozen=True)
@@ -66,11 +68,16 @@ def evaluate(
     """`loss` and every metric over a split, (...) each."""
     tally, loss = Tally(measures), 0.0
     size = min(EVALUATION_BATCH, max(1, EVALUATION_STEPS // feed.longest))
-    for start in range(0, feed.n, size):
-        rows = slice(start, min(start + size, feed.n))
-        here = ctx.but(train=False, batch=feed.batch(rows))
-        values, _ = network.forward(p, here)
-        share = (rows.stop - rows.start) / feed.n
+    if feed.stateful:
+        size = max(1, min(size, feed.n // STREAM))
+    order = EpochRows(feed.n, size, (), 0, shuffle=False, stateful=feed.stateful)
+    carry: Mapping[str, Array] = {}
+    for start in order.starts:
+        n = min(size, feed.n - start)
+        here = ctx.but(train=False, batch=feed.batch(order.at(start)), carry=carried(carry, n, ctx))
+        values, caches = network.forward(p, here)
+        carry = network.carry(caches) if feed.stateful else carry
+        share = n / feed.n
         whole = here.batch if share == 1 else feed.batch(slice(0, feed.n))
         loss = loss + total_loss(heads, values, here, shares(heads, here.batch, whole, share, here))[0]
         tally.add(heads, values, here)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,12 @@ import numpy as np
 from framework.arena import Arena
 from framework.components import Params
 from framework.context import Context
-from framework.data import Data, Field, refuse_strangers
+from framework.data import Data, Feed, Field, Layout, refuse_strangers
 from framework.discovery import discover
-from framework.heads import Head, total_loss
+from framework.heads import Head
 from framework.learner import Learner
-from framework.measuring import Tally
+from framework.measuring import evaluate
+from framework.network import Values
 from framework.scaling import Scale
 
 ABOUT, WEIGHTS = "model.json", "model.npz"
@@ -38,46 +39,64 @@ class Model:
     about: Data
     scale: Scale
 
-    def outputs(self, fields: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], Context]:
-        """Values of all nodes for fields (n, ...), as the data set stores them; and the context they were made in."""
+    def passes(self, fields: Mapping[str, np.ndarray]) -> Iterator[tuple[Values, Context]]:
+        """Values of all nodes for fields (n, ...), as the data set stores them, and the context they were made in: of all
+        rows at once; row by row, with carried states, where each goes on from the one before."""
         refuse_strangers(self.about.fields, {name: np.asarray(a) for name, a in fields.items()})
-        batch = {name: self._oriented(name, np.asarray(a)) for name, a in self.scale.apply(fields).items()}
-        ctx = Context(train=False, batch=batch)
-        with np.errstate(all="ignore"):
-            values, _ = self.learner.network.forward(self.weights, ctx)
-        return values, ctx
+        network, ctx, scaled = self.learner.network, Context(train=False), self.scale.apply(fields)
+        rows = [slice(i, i + 1) for i in range(len(next(iter(scaled.values()))))] if self.about.stateful else [slice(None)]
+        for part in rows:
+            ctx = ctx.but(batch={name: self._oriented(name, np.asarray(a)[part]) for name, a in scaled.items()})
+            with np.errstate(all="ignore"):
+                values, caches = network.forward(self.weights, ctx)
+            yield values, ctx
+            ctx = ctx.but(carry=network.carry(caches))
 
     def _oriented(self, name: str, a: np.ndarray) -> np.ndarray:
         field = self.about.fields.get(name)
         if field is not None and field.kind in ("real", "mask"):
-            a = a.astype(next(iter(next(iter(self.weights.values())).values())).dtype)
+            a = a.astype(self._dtype)
         return a.swapaxes(0, 1) if field is not None and field.time_major else a
 
-    def predict(self, x: np.ndarray | Mapping[str, np.ndarray], head: str | None = None) -> np.ndarray:
+    @property
+    def _dtype(self) -> np.dtype[Any]:
+        dtype: np.dtype[Any] = next(iter(next(iter(self.weights.values())).values())).dtype
+        return dtype
+
+    def predict(
+        self, x: np.ndarray | Mapping[str, np.ndarray], head: str | None = None, layout: Layout = "batch_major"
+    ) -> np.ndarray:
         """Predictions of a head: probabilities (n, K) of a classifier, numbers (n, F) of a regression; with another axis T,
         (n, T, K) and (n, T, F), where there is one for every step of a sequence.
 
         Args:
             x: the first field (n, ...), or several fields by name.
             head: which one, if there are several.
+            layout: of sequences, in and out; time_major: (T, n, F) and (T, n, K).
         """
         fields = x if isinstance(x, Mapping) else {next(iter(self.about.fields)): x}
-        values, ctx = self.outputs(fields)
+        time_first = layout == "time_major"
+        if time_first:
+            fields = {n: np.swapaxes(a, 0, 1) if self.about.fields[n].time_major else a for n, a in fields.items()}
         chosen = self.learner.heads[head or next(iter(self.learner.heads))]
-        y = np.asarray(chosen.prediction(values, ctx))
+        parts = [np.asarray(chosen.prediction(values, ctx)) for values, ctx in self.passes(fields)]
+        y = parts[0] if len(parts) == 1 else np.concatenate(parts, -2)
         target = self.about.fields.get(str(chosen.target))
-        return y.swapaxes(0, 1) if target is not None and target.time_major else y
+        return y.swapaxes(0, 1) if target is not None and target.time_major and not time_first else y
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         return self.predict(x)
 
     def evaluate(self, fields: Mapping[str, np.ndarray]) -> dict[str, float]:
         """Loss and metrics on fields that include the targets."""
-        values, ctx = self.outputs(fields)
-        tally = Tally(self.learner.measures)
-        tally.add(self.learner.heads, values, ctx)
-        loss, _ = total_loss(self.learner.heads, values, ctx)
-        return {"loss": float(loss), **{name: float(value) for name, value in tally.values().items()}}
+        refuse_strangers(self.about.fields, fields)
+        there = {name: f for name, f in self.about.fields.items() if name in fields}
+        data = replace(self.about, splits={"test": self.scale.apply(fields)}, fields=there)
+        p = {node: {name: a[None] for name, a in tensors.items()} for node, tensors in self.weights.items()}
+        feed, ctx, learner = Feed([data], "test", np, self._dtype), Context(replicas=(1,)), self.learner
+        with np.errstate(all="ignore"):
+            values = evaluate(learner.network, learner.heads, learner.measures, p, feed, ctx)
+        return {name: float(value[0]) for name, value in values.items()}
 
     @property
     def targets(self) -> set[str]:
@@ -99,7 +118,11 @@ def save(folder: Path, weights: Mapping[str, Params], data: Data, scale: Scale) 
         for name, f in data.fields.items()
     }
     told: dict[str, Any] = {"fields": fields, "splits": list(data.splits), "names": list(data.names)}
-    told |= {"scale": scale.to_json(), "encoding": data.encoding.to_json() if data.encoding else None}
+    told |= {
+        "stateful": data.stateful,
+        "scale": scale.to_json(),
+        "encoding": data.encoding.to_json() if data.encoding else None,
+    }
     (folder / ABOUT).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 
 
@@ -114,7 +137,8 @@ def read_about(folder: Path) -> tuple[Data, Scale]:
     empty = {name: np.zeros((0, *f["shape"])) for name, f in told["fields"].items()}
     encoded = told["encoding"]
     encoding = discover().get("dataset", encoded["type"]).encoding_from_json(encoded) if encoded else None
-    about = Data(dict.fromkeys(told["splits"], empty), fields, names=told["names"], encoding=encoding)
+    more = {"names": told["names"], "encoding": encoding, "stateful": told.get("stateful", False)}
+    about = Data(dict.fromkeys(told["splits"], empty), fields, **more)
     return about, Scale.from_json(told["scale"])
 
 

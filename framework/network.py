@@ -188,8 +188,9 @@ class Network:
         ]
 
     def carry(self, caches: Mapping[str, Any]) -> Values:
-        """The final states of the layers that have one, for the next chunk of a sequence."""
-        return {n: node.layer.carry(caches[n]) for n, node in self.nodes.items() if hasattr(node.layer, "carry")}
+        """The final states of the layers that have one and have run, for what comes next of a sequence."""
+        ran = [(n, self.nodes[n].layer) for n in caches if n in self.nodes]
+        return {n: layer.carry(caches[n]) for n, layer in ran if hasattr(layer, "carry")}
 
 
 def _linked(nodes: Mapping[str, Node | Layer], fields: Mapping[str, Shape]) -> dict[str, Node]:

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from framework.arrays import to_host
-from framework.chunking import chunks, refuse_late_targets
+from framework.chunking import chunks, refuse_late_targets, refuse_uncarried
 from framework.components import Params
 from framework.data import Data, EpochRows
 from framework.learner import Learner, TrainerOptions
@@ -106,12 +106,17 @@ class Run:
 
     def batches(self) -> Iterator[Batch]:
         """The batches of this epoch that are still to come, sequences chunk by chunk."""
-        self.rows = EpochRows(self.n, self.update_size, self.stack.keys, self.epoch, self.options.shuffle)
+        stateful = self.stack.data.stateful
+        self.rows = EpochRows(self.n, self.update_size, self.stack.keys, self.epoch, self.options.shuffle, stateful)
         if not self.done:
             self.tally = Tally(self.stack.learner.measures if self.options.train_metrics else {})
-        plan = [(start, steps) for start in self.rows.starts for steps in self.chunks]
+        plan = [
+            (start, steps, i > 0 or (stateful and start > 0))
+            for start in self.rows.starts
+            for i, steps in enumerate(self.chunks)
+        ]
         # Rows are taken when they are asked for, so that they are those of the replicas left by then.
-        return (Batch(self.rows.at(start), steps) for start, steps in plan[self.done :])
+        return (Batch(self.rows.at(start), steps, goes_on) for start, steps, goes_on in plan[self.done :])
 
     def update(self, batch: Batch) -> None:
         """One training step; losses and norms stay on the device until the block is full."""
@@ -273,9 +278,13 @@ def chunks_of(learner: Learner, data: Data) -> list[slice | None]:
     """The steps of each chunk of a batch's sequences.
 
     Raises:
-        ValueError: these data or targets cannot be cut.
+        ValueError: these data or targets cannot be cut, or a state cannot be carried on.
     """
     options = learner.options
+    if data.stateful:
+        n = len(next(iter(data.splits["train"].values())))
+        size = n if options.batch_size == "all" else options.batch_size
+        refuse_uncarried(learner.network.nodes, data, size, options.accumulate)
     if options.bptt.chunk is not None:
         refuse_late_targets([head.target for head in learner.heads.values() if head.target], data)
     return chunks(data, options.bptt.chunk, options.accumulate)

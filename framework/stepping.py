@@ -12,6 +12,7 @@ from framework.arena import Arena
 from framework.arrays import Array
 from framework.augmenting import Augmenter
 from framework.blocks import Blocks, in_blocks
+from framework.chunking import carried
 from framework.components import Params, Regularizer
 from framework.context import Context
 from framework.data import Data, Feed
@@ -28,10 +29,12 @@ Rows = np.ndarray | slice
 
 
 class Batch(NamedTuple):
-    """What an update sees: which rows of the training split, and of sequences which steps (None: all)."""
+    """What an update sees: which rows of the training split, of sequences which steps (None: all), and whether they go on
+    where the batch before ended."""
 
     rows: Rows
     times: slice | None = None
+    goes_on: bool = False
 
 
 class Stack:
@@ -63,7 +66,7 @@ class Stack:
         self._hold(xp.asarray(self.arena.fill(replicas, dtype)))
         self.state = self.learner.optimizer.init(self.trained)
         self.update: Update = by_array
-        self.carry: Mapping[str, Array] = {}  # the states that the chunk before left
+        self.carry: Mapping[str, Array] = {}  # the states that the batch before left, where another may go on
 
     def _plan(self) -> None:
         self.network = self.passes_of(self.learner)
@@ -100,7 +103,7 @@ class Stack:
 
     def batch(self, batch: Batch, step: int, part: int = 0) -> dict[str, Array]:
         """The fields of a batch of the training split, augmented where the learners say so."""
-        feed, (rows, times) = self.feeds["train"], batch
+        feed, rows, times = self.feeds["train"], batch.rows, batch.times
         fields = feed.batch(rows)
         if self.augmenter is not None:
             fields[self.augmenter.field] = self.xp.asarray(self.augmenter.batch(rows, self.keys, step, part))
@@ -140,8 +143,10 @@ def train_step(
     Returns:
         What probes may see of it, if it is watched.
     """
-    learner, goes_on = s.learner, batch.times is not None and batch.times.start > 0
-    ctx = s.context(step, lag=learner.options.bptt.lag, carry=s.carry if goes_on else {})
+    learner = s.learner
+    ctx = s.context(step, lag=learner.options.bptt.lag)
+    if batch.goes_on:
+        ctx = ctx.but(carry=s.carry if isinstance(batch.rows, slice) else carried(s.carry, batch.rows.shape[-1], ctx))
     optimizer, p = learner.optimizer, s.p
     before = look = s.w.copy() if watched else s.w
     if hasattr(optimizer, "lookahead"):
@@ -151,7 +156,7 @@ def train_step(
 
     done = gradient(s, p, batch, ctx, tally, watched)
     ctx = done.ctx
-    s.carry = {} if batch.times is None else learner.network.carry(done.caches)
+    s.carry = learner.network.carry(done.caches) if s.data.stateful or batch.times is not None else {}
     penalty = add_penalties(learner.regularizers, p, s.dp, ctx)
     norms = s.arena.norms(s.g, s.xp)
     row[:, 0] = done.loss

@@ -1,10 +1,12 @@
 """A network of symbols writes: with carried state, drawn and not only the likeliest, and told in words where it cannot."""
 
+import itertools
+
 import numpy as np
 import pytest
 
-from framework import Context, Data, Field, Head, Network, discover
-from framework.generating import drawn, generate, spelled, symbols
+from framework import Context, Data, Field, Head, Network, Node, discover
+from framework.generating import answer, decoder, drawn, generate, spelled, symbols
 from framework.learner import Learner, TrainerOptions
 from framework.model import Model
 from framework.scaling import Scale
@@ -66,3 +68,74 @@ def test_a_prompt_is_read_as_characters_or_words(prompt, vocabulary, ids):
 def test_what_cannot_be_written_is_told(act, words):
     with pytest.raises(ValueError, match=words):
         act()
+
+
+# ---- an encoder and a decoder ----
+
+
+def pair(reverse=False, both=False, names=(), decoder_reads="d"):
+    recurrent, lstm, one_hot = get("layer", "recurrent"), get("cell", "lstm")(5), get("layer", "one_hot")
+    layers = {"source": Node(one_hot(4), "x"), "enc": recurrent(lstm, output="state", reverse=True)}
+    layers |= {"target": Node(one_hot(5), decoder_reads), "dec": Node(recurrent(lstm, reverse=reverse), ("target", "enc"))}
+    if both:
+        layers |= {"all": Node(recurrent(lstm), "source"), "both": Node(get("layer", "concat")(), ("dec", "all"))}
+    net = Network({**layers, "out": get("layer", "dense")(4)}, {"x": (None,), "d": (None,), "z": (None,)})
+    fields = {"x": Field("NT", "id", 4), "d": Field("NT", "id", 5), "z": Field("NT", "id", 5), "y": Field("NT", "label", 4)}
+    learner = Learner(
+        net,
+        {"loss": Head(get("loss", "softmax_cross_entropy")(), "out")},
+        get("optimizer", "sgd")(),
+        get("schedule", "constant")(),
+        TrainerOptions(),
+    )
+    weights = {node: {t: 4 * a for t, a in p.items()} for node, p in net.init(3)[0].items()}
+    empty = {name: np.zeros((0, 6), int) for name in fields}
+    return Model(learner, weights, Data({"train": empty}, fields, names=names), Scale("none", {}, {}))
+
+
+def test_J20_a_decoder_reads_its_own_words_after_the_start_symbol():
+    m, prompt = pair(), [3, 1, 2]
+    said = list(answer(m, decoder(m), prompt, 6, greedy=True))
+    batch = {"x": np.array(prompt)[:, None], "d": np.array([4, *said[:-1]])[:, None]}
+    values, _ = m.learner.network.forward(m.weights, Context(train=False, batch=batch))
+    assert values["out"][:, 0].argmax(-1).tolist() == said
+    assert len(set(said)) > 1
+
+
+def test_J20_an_answer_is_drawn_from_its_seed_and_reads_the_prompt():
+    m = pair()
+    one, same, other = (list(answer(m, decoder(m), [0, 1], 40, seed=seed)) for seed in (1, 1, 2))
+    assert one == same != other
+    assert list(answer(m, decoder(m), [3, 3], 40, seed=1)) != one
+
+
+def test_a_stack_of_decoders_speaks_as_each_alone():
+    m, prompt = pair(), np.array([[3, 1, 2], [0, 0, 1]]).T
+    net, head, speaker = m.learner.network, m.head, decoder(m)
+    batch = {"x": prompt, "d": np.zeros((3, 2), int)}
+    others = {node: {t: -a for t, a in p.items()} for node, p in m.weights.items()}
+    alone = [
+        np.stack([y for _, y in itertools.islice(speaker.says(net, p, head, Context(batch=batch)), 5)])
+        for p in (m.weights, others)
+    ]
+    stacked = {node: {t: np.stack([a, others[node][t]]) for t, a in p.items()} for node, p in m.weights.items()}
+    ctx = Context(replicas=(2,), keys=(0, 1), batch={k: a[None] for k, a in batch.items()})
+    together = np.stack([y for _, y in itertools.islice(speaker.says(net, stacked, head, ctx), 5)], 1)
+    assert together == pytest.approx(np.stack(alone), abs=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("act", "words"),
+    [
+        (lambda: answer(pair(), decoder(pair()), [0] * 7, 3), "prompt: 7 symbols; the network was trained on at most 6"),
+        (lambda: decoder(pair(reverse=True)), "the layer 'dec' of the decoder reads from the end"),
+        (lambda: decoder(pair(both=True)), "the layer 'both' of the decoder reads all of 'all'; it has to go step by step"),
+    ],
+)
+def test_what_cannot_be_answered_is_told(act, words):
+    with pytest.raises(ValueError, match=words):
+        act()
+
+
+def test_a_network_that_reads_its_prompt_only_has_no_decoder():
+    assert decoder(model()) is None

@@ -42,6 +42,7 @@ ROOMS = [
     ["comparison"],
     ["checkpoints", "reaping", "recording", "stopping", "measuring", "testing"],
     ["updating"],
+    ["decoding"],
     ["heads", "blocks", "probing"],
     ["network"],
     ["scaling", "augmenting", "chunking"],

@@ -203,7 +203,7 @@ def gates(tau, hard=False):
     return GumbelSigmoid(tau, hard).forward(np.full((DRAWS, 1), ALPHA), CTX.but(name="gate"))[0]
 
 
-def test_4_1_the_largest_noisy_logit_is_drawn_with_its_probability():
+def test_N2_4_1_the_largest_noisy_logit_is_drawn_with_its_probability():
     pi = np.array([0.2, 0.3, 0.5])
     logits = np.broadcast_to(np.log(pi), (DRAWS, 3))
     for activation in (GumbelSoftmax(hard=True), GumbelSoftmax(0.1, hard=True)):
@@ -215,7 +215,7 @@ def test_4_1_the_largest_noisy_logit_is_drawn_with_its_probability():
     assert np.array_equal(soft.argmax(-1), y.argmax(-1))  # the temperature does not move the choice
 
 
-def test_4_1_low_temperatures_give_one_hot_and_high_ones_uniform():
+def test_N2_4_1_low_temperatures_give_one_hot_and_high_ones_uniform():
     logits = np.log(np.broadcast_to([0.2, 0.3, 0.5], (1000, 3)))
     cold, hot = (GumbelSoftmax(tau).forward(logits, CTX)[0] for tau in (1e-3, 1e3))
     assert cold.max(-1).mean() > 0.99

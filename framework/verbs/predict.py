@@ -22,6 +22,8 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     model = load(options.run)
     y = model.predict(read_fields(model, options.file, with_target=False))
+    if y.ndim == 3 and getattr(model.about.encoding, "layout", None) == "time_major":
+        y = y.swapaxes(0, 1)  # in the order of the user's file
     csv.writer(sys.stdout, lineterminator="\n").writerows(rows(model, y))
     return 0
 

@@ -24,3 +24,4 @@ def register_cells(register: Register) -> None:
     register("peephole_lstm", PeepholeLstm)
     register("simple", Simple)
     register("skip", Skip)
+    register("elman", Simple)  # the notes' name for it

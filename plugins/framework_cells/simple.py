@@ -15,7 +15,7 @@ class Simple:
     Shapes: a = x W + b, h, da and dh (..., N, units); U (..., units, units). The state is h, and so is the output.
 
     Whatever reaches back k steps has passed through k factors f' U^T: it fades or grows like a power. An orthogonal U
-    keeps lengths, so that at the start only f' shrinks them (Saxe et al. 2014).
+    keeps lengths, so that at the start only f' shrinks them (Saxe et al. 2014). Registered as simple and as elman.
     """
 
     gates: ClassVar[int] = 1

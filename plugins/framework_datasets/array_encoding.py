@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from framework import DataError, Field
 from framework_datasets.arrays import labels, opened, place, real
+
+Layout = Literal["batch_major", "time_major"]
 
 AXES = {2: "NF", 3: "NTF", 4: "NCHW"}  # of x, by the number of its dimensions
 
@@ -24,6 +26,8 @@ class ArrayEncoding:
         shape: the shape of one example of x; 0 where any length will do (T).
         classes: how many classes there are; 0 if y is numbers.
         outputs: how many numbers y has per example; 0 if y is labels.
+        steps: whether y has labels or numbers for every step of a sequence.
+        layout: of sequences in a file; time_major: (T, n, F). Fields are batch-major.
     """
 
     x: str
@@ -31,15 +35,18 @@ class ArrayEncoding:
     shape: tuple[int, ...]
     classes: int
     outputs: int
+    steps: bool = False
+    layout: Layout = "batch_major"
 
     @property
     def fields(self) -> dict[str, Field]:
         """What x and y are."""
-        y = Field("N", "label", self.classes) if self.classes else Field("NF")
+        axes = "NT" if self.steps else "N"
+        y = Field(axes, "label", self.classes) if self.classes else Field(f"{axes}F")
         return {"x": Field(AXES[len(self.shape) + 1]), "y": y}
 
     def encode(self, path: str, x: tuple[str, np.ndarray], y: tuple[str, np.ndarray] | None) -> dict[str, np.ndarray]:
-        """x (n, ...), and y (n,) or (n, k) if it is given.
+        """x (n, ...), and y (n,), (n, k), (n, T) or (n, T, k) if it is given.
 
         Args:
             path: the file, for messages.
@@ -48,14 +55,19 @@ class ArrayEncoding:
         Raises:
             DataError: a shape, a type or a value is not what the training array had.
         """
-        out = {"x": real(path, *x)}
-        wrong = [i for i, size in enumerate(self.shape, 1) if x[1].ndim <= i or size not in (0, x[1].shape[i])]
-        if wrong or x[1].ndim != len(self.shape) + 1:
-            wanted = ", ".join(["n", *(str(size or "T") for size in self.shape)])
-            raise DataError(f"{path}: array '{x[0]}' has shape {x[1].shape}; the training split has ({wanted})")
+        a = real(path, *x)
+        fits = a.ndim == len(self.shape) + 1
+        out = {"x": self._batch_major(a) if fits else a}
+        if not fits or any(size not in (0, given) for size, given in zip(self.shape, out["x"].shape[1:], strict=True)):
+            wanted = ["n", *(str(size or "T") for size in self.shape)]
+            told = ", ".join([wanted[1], wanted[0], *wanted[2:]] if self.layout == "time_major" else wanted)
+            raise DataError(f"{path}: array '{x[0]}' has shape {a.shape}; the training split has ({told})")
         if y is None:
             return out
-        out["y"] = self._classes(path, *y) if self.classes else self._numbers(path, *y)
+        target = self._classes(path, *y) if self.classes else self._numbers(path, *y)
+        out["y"] = self._batch_major(target) if self.steps else target
+        if self.steps and out["y"].shape[:2] != out["x"].shape[:2]:
+            raise DataError(f"{path}: '{x[0]}' has shape {a.shape} and '{y[0]}' {y[1].shape}; every step needs both")
         if len(out["y"]) != len(out["x"]):
             raise DataError(
                 f"{path}: '{x[0]}' has {len(out['x'])} rows and '{y[0]}' has {len(out['y'])}; every example needs both"
@@ -63,19 +75,24 @@ class ArrayEncoding:
         return out
 
     def _classes(self, path: str, name: str, a: np.ndarray) -> np.ndarray:
-        if a.ndim != 1:
-            raise DataError(f"{path}: array '{name}' has shape {a.shape}; labels are (n,)")
+        if a.ndim != 1 + self.steps:
+            wanted = "labels are one for every step" if self.steps else "labels are (n,)"
+            raise DataError(f"{path}: array '{name}' has shape {a.shape}; {wanted}")
         y = labels(path, name, a)
         if y.max() >= self.classes:
-            row = int(np.argmax(y >= self.classes))
-            raise DataError(f"{path}: {place(name, row)} is {y[row]}; training labels go up to {self.classes - 1}")
+            at = tuple(np.argwhere(y >= self.classes)[0])
+            raise DataError(f"{path}: {place(name, at)} is {y[at]}; training labels go up to {self.classes - 1}")
         return y
+
+    def _batch_major(self, a: np.ndarray) -> np.ndarray:
+        return a.swapaxes(0, 1) if self.layout == "time_major" else a
 
     def _numbers(self, path: str, name: str, a: np.ndarray) -> np.ndarray:
         y = real(path, name, a)
         y = y[:, None] if y.ndim == 1 else y
-        if y.shape[1:] != (self.outputs,):
-            raise DataError(f"{path}: array '{name}' has shape {a.shape}; the training split has {self.outputs} per example")
+        if y.ndim != 2 + self.steps or y.shape[-1] != self.outputs:
+            what = "step" if self.steps else "example"
+            raise DataError(f"{path}: array '{name}' has shape {a.shape}; the training split has {self.outputs} per {what}")
         return y
 
     def read(self, path: str | Path, with_target: bool) -> dict[str, np.ndarray]:
@@ -95,60 +112,78 @@ class ArrayEncoding:
     @classmethod
     def from_json(cls, told: Mapping[str, Any]) -> ArrayEncoding:
         """What `to_json` told."""
-        return cls(told["x"], told["y"], tuple(told["shape"]), told["classes"], told["outputs"])
+        return cls(told["x"], told["y"], tuple(told["shape"]), told["classes"], told["outputs"], **_later(told))
 
 
-def shape_of_x(path: str, name: str, x: np.ndarray) -> tuple[int, ...]:
+def _later(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What the first files did not tell."""
+    return {name: told[name] for name in ("steps", "layout") if name in told}
+
+
+def shape_of_x(path: str, name: str, x: np.ndarray, layout: Layout) -> tuple[int, ...]:
     """
     Raises:
-        DataError: no layer reads arrays with so many dimensions.
+        DataError: no layer reads arrays with so many dimensions, or they are no sequences, and the layout is of such.
     """
+    if layout == "time_major" and x.ndim != 3:
+        raise DataError(f"{path}: array '{name}' has shape {x.shape}; layout=time_major is for sequences (T, n, F)")
     if x.ndim not in AXES:
         hint = "; one feature is x[:, None]" if x.ndim == 1 else ""
         raise DataError(f"{path}: array '{name}' has shape {x.shape}; it should be (n, F), (n, T, F) or (n, C, H, W){hint}")
     return (0, *x.shape[2:]) if x.ndim == 3 else x.shape[1:]
 
 
-def sizes_of_y(path: str, name: str, y: np.ndarray, task: str) -> tuple[int, int]:
-    """classes and outputs, one of which is 0. With task auto, whole numbers (n,) are labels and all else is numbers.
+def sizes_of_y(path: str, name: str, y: np.ndarray, task: str, x: np.ndarray) -> tuple[int, int, bool]:
+    """classes and outputs, one of which is 0, and whether every step of a sequence has its own. With task auto, whole
+    numbers (n,), or one for every step, are labels, and all else is numbers.
 
     Raises:
-        DataError: y is neither (n,) nor (n, k), or does not fit the task.
+        DataError: y has another shape, or does not fit the task.
     """
-    if y.ndim not in (1, 2):
-        raise DataError(f"{path}: array '{name}' has shape {y.shape}; it should be (n,) or (n, k)")
-    if task == "classification" or (task == "auto" and y.ndim == 1 and y.dtype.kind in "biu"):
-        if y.ndim == 2:
+    each = x.ndim == 3 and y.shape[:2] == x.shape[:2]  # in either layout
+    if y.ndim not in (1, 2) and not (each and y.ndim == 3):
+        beside = ", or (n, T, k) beside sequences (n, T, F)" if x.ndim == 3 else ""
+        raise DataError(f"{path}: array '{name}' has shape {y.shape}; it should be (n,) or (n, k){beside}")
+    by_step = each and y.ndim == 2
+    if task == "classification" or (task == "auto" and (y.ndim == 1 or by_step) and y.dtype.kind in "biu"):
+        if y.ndim == 3 or (y.ndim == 2 and not by_step):
             raise DataError(f"{path}: array '{name}' has shape {y.shape}; labels are (n,), as {name}.argmax(1) makes them")
-        return int(labels(path, name, y).max()) + 1, 0
-    return 0, 1 if y.ndim == 1 else y.shape[1]
+        return int(labels(path, name, y).max()) + 1, 0, by_step
+    return 0, 1 if y.ndim == 1 else y.shape[-1], y.ndim == 3
 
 
-def check_classes(path: str, ys: Mapping[str, tuple[str, np.ndarray, np.ndarray]]) -> None:
+def check_classes(path: str, ys: Mapping[str, tuple[str, np.ndarray, np.ndarray]], layout: Layout) -> None:
     """Every label is in the training split, and they count from 0 without a gap.
 
     Args:
-        ys: split -> the array's name, the rows of it, and their labels.
+        ys: split -> the array's name, the rows of it, and their labels (n,) or (n, T).
+        layout: of the array.
 
     Raises:
         DataError: naming the label and a row.
     """
+
+    def where(name: str, rows: np.ndarray, found: np.ndarray) -> str:
+        row, *step = found
+        index = (rows[row], *step)
+        return place(name, index[::-1] if layout == "time_major" else index)
+
     seen = np.unique(ys["train"][2])
     for split, (name, rows, y) in ys.items():
         new = ~np.isin(y, seen)
         if new.any():
-            at = int(np.argmax(new))
+            at = np.argwhere(new)[0]
             raise DataError(
-                f"{path}: {place(name, rows[at])} is {y[at]}, in the {split} split, and no row that trains has that label; "
-                f"leave it out, draw another split (dataset.seed), or take numbers (dataset.task=regression)"
+                f"{path}: {where(name, rows, at)} is {y[tuple(at)]}, in the {split} split, and no row that trains has that "
+                f"label; leave it out, draw another split (dataset.seed), or take numbers (dataset.task=regression)"
             )
     name, rows, y = ys["train"]
     if len(seen) == 1:
         raise DataError(f"{path}: array '{name}' holds one class only, {seen[0]}, from {place(name, rows[0])} on")
     gap = np.flatnonzero(seen != np.arange(len(seen)))
     if gap.size:
-        at = int(np.argmax(y == seen[gap[0]]))
+        at = np.argwhere(y == seen[gap[0]])[0]
         raise DataError(
-            f"{path}: {place(name, rows[at])} is {y[at]}, and there is no {gap[0]}; classes count from 0 without a gap "
-            f"(numpy.unique({name}, return_inverse=True)[1] makes such labels; dataset.task=regression takes numbers)"
+            f"{path}: {where(name, rows, at)} is {y[tuple(at)]}, and there is no {gap[0]}; classes count from 0 without a "
+            f"gap (numpy.unique({name}, return_inverse=True)[1] makes such labels; dataset.task=regression takes numbers)"
         )

@@ -93,7 +93,7 @@ def real(path: str, name: str, a: np.ndarray) -> np.ndarray:
 
 
 def labels(path: str, name: str, a: np.ndarray) -> np.ndarray:
-    """(n,) int64, from 0 on.
+    """The same shape in int64, from 0 on.
 
     Raises:
         DataError: a label is no whole number, or negative.
@@ -101,6 +101,6 @@ def labels(path: str, name: str, a: np.ndarray) -> np.ndarray:
     numbers = real(path, name, a)
     for broken, what in ((numbers != np.round(numbers), "no whole number"), (numbers < 0, "negative")):
         if broken.any():
-            row = int(np.argmax(broken))
-            raise DataError(f"{path}: {place(name, row)} is {a[row]}: a label may not be {what}; classes count from 0 on")
+            at = tuple(np.argwhere(broken)[0])
+            raise DataError(f"{path}: {place(name, at)} is {a[at]}: a label may not be {what}; classes count from 0 on")
     return numbers.astype(np.int64)

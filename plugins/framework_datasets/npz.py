@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from framework import Data, option
-from framework_datasets.array_encoding import ArrayEncoding, check_classes, shape_of_x, sizes_of_y
+from framework_datasets.array_encoding import ArrayEncoding, Layout, check_classes, shape_of_x, sizes_of_y
 from framework_datasets.arrays import opened
 from framework_datasets.files import sample
 from framework_datasets.rows import share_out
@@ -23,13 +23,17 @@ class Npz:
     The file holds x and y, whose rows are shared out at random (from `dataset.seed`), or x_train, y_train, x_val, y_val,
     x_test, y_test, which stay as they are; where x_val is not among these, the fraction `val` of the training rows is drawn.
     Fields: x (n, F), (n, T, F) sequences or (n, C, H, W) images; y (n,) whole numbers: the class, 0 ... K-1; y (n,) with
-    fractions, as (n, 1), or y (n, k): numbers.
+    fractions, as (n, 1), or y (n, k): numbers. Beside sequences also y (n, T) whole numbers, the class of every step, or
+    y (n, T, k) numbers. With layout=time_major sequences stand in the file as x (T, n, F), y (T, n) or (T, n, k).
     """
 
     path: str = option(help="the file, from the current folder on")
     x: str = option("x", help="the array of inputs; with _train, _val, _test behind it where the file is split")
     y: str = option("y", help="the array of targets, likewise")
-    task: Literal["auto", "classification", "regression"] = option("auto", help="auto: integers (n,) are labels")
+    task: Literal["auto", "classification", "regression"] = option(
+        "auto", help="auto: integers are labels, one per row or step"
+    )
+    layout: Layout = option("batch_major", help="of sequences in the file, and of what is predicted for each of their steps")
     val: float = option(0.2, least=0, below=1, help="fraction for validation")
     test: float = option(0.2, least=0, below=1, help="fraction for the test")
 
@@ -38,13 +42,16 @@ class Npz:
             names = self._names(file.names)
             arrays = {name: file.get(name) for pair in names.values() for name in pair}
         x, y = next(iter(names.values()))  # what decides: the training arrays, or the only ones
-        sizes = sizes_of_y(self.path, y, arrays[y], self.task)
-        encoding = ArrayEncoding(self.x, self.y, shape_of_x(self.path, x, arrays[x]), *sizes)
+        shape = shape_of_x(self.path, x, arrays[x], self.layout)
+        sizes = sizes_of_y(self.path, y, arrays[y], self.task, arrays[x])
+        encoding = ArrayEncoding(self.x, self.y, shape, *sizes, self.layout)
         parts = {part: encoding.encode(self.path, (x, arrays[x]), (y, arrays[y])) for part, (x, y) in names.items()}
         rows = self._rows({part: len(fields["x"]) for part, fields in parts.items()}, rng)
         splits = {split: {name: a[at] for name, a in parts[part].items()} for split, (part, at) in rows.items()}
         if encoding.classes:
-            check_classes(self.path, {s: (names[part][1], at, splits[s]["y"]) for s, (part, at) in rows.items()})
+            check_classes(
+                self.path, {s: (names[part][1], at, splits[s]["y"]) for s, (part, at) in rows.items()}, self.layout
+            )
         return Data(splits, encoding.fields, names=[str(k) for k in range(encoding.classes)], encoding=encoding)
 
     @classmethod
@@ -76,7 +83,9 @@ class Npz:
         y = np.arange(30) % 3
         images = {f"x_{s}": rng.uniform(size=(30, 1, 4, 4)) for s in SPLITS} | {f"y_{s}": y / 2 for s in SPLITS}
         contents: dict[str, Mapping[str, np.ndarray]] = {"rows": {"x": rng.uniform(size=(30, 2)), "y": y}, "images": images}
-        return [(Npz(sample(f"{name}.npz", _written(arrays))), None) for name, arrays in contents.items()]
+        steps = sample("steps.npz", _written({"x": rng.uniform(size=(5, 30, 2)), "y": np.stack([y] * 5)}))
+        made = [(Npz(sample(f"{name}.npz", _written(arrays))), None) for name, arrays in contents.items()]
+        return [*made, (Npz(steps, layout="time_major"), None)]
 
 
 def _written(arrays: Mapping[str, np.ndarray]) -> bytes:

@@ -11,7 +11,7 @@ from framework import Data, DataError, Field, option
 from framework_datasets.columns import real
 from framework_datasets.files import sample
 from framework_datasets.table import read_table
-from framework_datasets.windows import ahead, windows
+from framework_datasets.windows import ahead, refuse_gaps, windows
 
 
 @dataclass(frozen=True)
@@ -27,18 +27,23 @@ class Series:
     column: str = option(help="the column of numbers")
     delimiter: str = option(",", help="between fields: a character, comma, semicolon, tab, bar; auto finds it")
     length: int = option(25, least=1, help="T, steps in a window")
-    stride: int = option(1, least=1, help="steps from one window to the next")
+    stride: int | None = option(None, least=1, help="steps from one window to the next; null: 1, or length if stateful")
     val: float = option(0.2, least=0, below=1, help="fraction of the series for validation")
     test: float = option(0.2, least=0, below=1, help="fraction of the series for the test")
+    stateful: bool = option(
+        False, help="carry states from window to window: the series is read as `trainer.batch_size` streams"
+    )
 
     def load(self, rng: np.random.Generator) -> Data:
         encoding = SeriesEncoding(self.column, self.delimiter, self.length)
         values = encoding.column_of(self.path, "dataset.column")
         try:
-            splits = ahead(values, self.length, self.stride, self.val, self.test)
+            refuse_gaps(self.stateful, self.length, self.stride)
+            stride = self.stride or (self.length if self.stateful else 1)
+            splits = ahead(values, self.length, stride, self.val, self.test)
         except ValueError as error:
             raise DataError(f"{self.path}: dataset.{error}") from error
-        return Data(splits, {"x": Field("NTF"), "y": Field("NTF")}, encoding=encoding)
+        return Data(splits, {"x": Field("NTF"), "y": Field("NTF")}, encoding=encoding, stateful=self.stateful)
 
     @classmethod
     def encoding_from_json(cls, told: Mapping[str, Any]) -> SeriesEncoding:

@@ -9,7 +9,7 @@ import numpy as np
 
 from framework import Data, DataError, Field, option
 from framework_datasets.files import sample, text_of
-from framework_datasets.windows import ahead, windows
+from framework_datasets.windows import ahead, refuse_gaps, windows
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,9 @@ class Text:
     stride: int | None = option(None, least=1, help="characters from one window to the next; null: length")
     val: float = option(0.1, least=0, below=1, help="fraction of the text for validation")
     test: float = option(0.1, least=0, below=1, help="fraction of the text for the test")
+    stateful: bool = option(
+        False, help="carry states from window to window: the text is read as `trainer.batch_size` streams"
+    )
 
     def load(self, rng: np.random.Generator) -> Data:
         text = characters(self.path)
@@ -34,12 +37,13 @@ class Text:
             raise DataError(f"{self.path}: it holds one character only, {vocabulary!r}; there is nothing to predict")
         encoding = TextEncoding(vocabulary, self.length)
         try:
+            refuse_gaps(self.stateful, self.length, self.stride)
             splits = ahead(encoding.ids(self.path, text), self.length, self.stride or self.length, self.val, self.test)
         except ValueError as error:
             raise DataError(f"{self.path}: dataset.{error}") from error
         size = len(vocabulary)
         fields = {"x": Field("NT", "id", size), "y": Field("NT", "label", size)}
-        return Data(splits, fields, names=list(vocabulary), encoding=encoding)
+        return Data(splits, fields, names=list(vocabulary), encoding=encoding, stateful=self.stateful)
 
     @classmethod
     def encoding_from_json(cls, told: Mapping[str, Any]) -> TextEncoding:
@@ -49,7 +53,7 @@ class Text:
     @staticmethod
     def examples() -> list[tuple[Text, None]]:
         path = sample("text.txt", "\n".join(f"{i} and {i} is {2 * i}" for i in range(30)).encode())
-        return [(Text(path, 8), None), (Text(path, 8, 3, 0.2, 0), None)]
+        return [(Text(path, 8), None), (Text(path, 8, 3, 0.2, 0), None), (Text(path, 8, stateful=True), None)]
 
 
 @dataclass(frozen=True)

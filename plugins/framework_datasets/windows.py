@@ -33,6 +33,17 @@ def ahead(series: np.ndarray, length: int, stride: int, val: float, test: float)
     return out
 
 
+def refuse_gaps(stateful: bool, length: int, stride: int | None) -> None:
+    """
+    Raises:
+        ValueError: states are to be carried from window to window, and a window does not begin where the one before ends.
+    """
+    if stateful and stride not in (None, length):
+        raise ValueError(
+            f"stateful: a window goes on where the one before ends, so stride is length ({length}) or null, not {stride}"
+        )
+
+
 def windows(series: np.ndarray, length: int, stride: int) -> np.ndarray:
     """All whole windows (n, length, ...) of a series, from the first step on."""
     starts = np.arange(0, series.shape[0] - length + 1, stride)

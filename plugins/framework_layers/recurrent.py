@@ -31,6 +31,7 @@ class Recurrent:
     reverse: bool = option(False, help="from the last step to the first")
     mask: str = option("mask", help="the batch field that says which steps count, where there is one")
     initializer: Initializer = registered("initializer", "xavier_uniform", help="first values of W")
+    bias: bool = option(True, help="whether there is a b; without it a cell's own first values of b are left out too")
 
     @property
     def buffers(self) -> tuple[str, ...]:
@@ -53,6 +54,8 @@ class Recurrent:
             raise ValueError(f"the first state has shape {given}, and this cell's is ({cell.state},)")
         W = np.concatenate([self.initializer(rng, (shape[-1], cell.units)) for _ in range(cell.gates)], -1)
         p = {"W": W, "b": np.zeros((1, cell.gates * cell.units)), **cell.init(rng)}
+        if not self.bias:
+            del p["b"]
         return p, {"all": (*shape[:-1], cell.units), "last": (cell.units,), "state": (cell.state,)}[self.output]
 
     def forward(self, p: Params, x: Array, ctx: Context) -> tuple[Array, Any]:
@@ -60,7 +63,8 @@ class Recurrent:
         x, s = x if pair else (x, ctx.initial())
         x = ctx.xp.ascontiguousarray(x)  # a batch is turned time-major by its strides only, and its rows are wanted twice
         rows = _rows(x) @ p["W"]
-        rows += p["b"]
+        if self.bias:
+            rows += p["b"]
         a = _unfolded(rows, x)
         if s is None:
             s = ctx.xp.zeros((*a.shape[:-3], a.shape[-2], self.cell.state), a.dtype)
@@ -77,7 +81,9 @@ class Recurrent:
     def backward(self, p: Params, cache: Any, dy: Array, ctx: Context, need_dx: bool = True) -> tuple[Any, Params]:
         da, ds = self._through_time(p, cache, dy, ctx)
         rows = _rows(da)
-        grads = {"W": T(_rows(cache.x)) @ rows, "b": rows.sum(-2, keepdims=True)}
+        grads = {"W": T(_rows(cache.x)) @ rows}
+        if self.bias:
+            grads["b"] = rows.sum(-2, keepdims=True)
         grads |= self.cell.grads(p, Steps(cache.caches, ctx.xp, flat=True), rows, ctx)
         if not need_dx:
             return None, grads
@@ -88,7 +94,8 @@ class Recurrent:
         """The gradients by time step, (..., T, i, o): their sum over T is what `backward` gives."""
         da, _ = self._through_time(p, cache, dy, ctx)
         of_cell = self.cell.grads(p, Steps(cache.caches, ctx.xp, flat=False), da, ctx)
-        return {"W": T(cache.x) @ da, "b": da.sum(-2, keepdims=True), **of_cell}
+        of_b = {"b": da.sum(-2, keepdims=True)} if self.bias else {}
+        return {"W": T(cache.x) @ da, **of_b, **of_cell}
 
     def flow(self, p: Params, cache: Any, dy: Array, ctx: Context, direct: bool = False) -> Array:
         """The gradient with respect to the state after each step, (..., T, N, S), of what dy weighs.
@@ -182,7 +189,7 @@ class Recurrent:
         cells = discover()
         simple, lstm = cells.get("cell", "simple")(3), cells.get("cell", "lstm")(2)
         pair = ((None, 4), (3,))
-        layers = [Recurrent(simple), Recurrent(lstm, "last"), Recurrent(lstm, "state", reverse=True)]
+        layers = [Recurrent(simple), Recurrent(lstm, "last"), Recurrent(lstm, "state", reverse=True, bias=False)]
         return [*((layer, (None, 4)) for layer in layers), (Recurrent(simple, reverse=True), pair)]
 
 

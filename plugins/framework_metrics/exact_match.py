@@ -12,6 +12,9 @@ class ExactMatch:
 
     Shapes: y predictions (..., [T,] N, K); t integers (..., [T,] N); mask (..., [T,] N): a step counts where it is above 0,
     and a sequence without any such step is none; counts (..., 2): right sequences, sequences. Without time it is accuracy.
+
+    A decoder that is told the last word at every step (teacher forcing) and one that reads its own, the likeliest, have the
+    same share: up to the first wrong word both have read the same.
     """
 
     targets: ClassVar[tuple[str, ...]] = ("label",)
