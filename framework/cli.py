@@ -96,7 +96,7 @@ def compose_and_run() -> int:
 
     from framework.composing import conf_dir, install, load_plugins_of, refuse_null_choices
     from framework.launching.manifest import resumed
-    from framework.launching.stacked import BEGUN
+    from framework.launching.stacked import BEGUN, close_feeder
 
     sys.argv[1:] = resumed(sys.argv[1:]) or sys.argv[1:]
     refuse_null_choices(sys.argv[1:])
@@ -124,6 +124,7 @@ def compose_and_run() -> int:
         for sweep in dict.fromkeys(BEGUN):
             compare(sweep)
         BEGUN.clear()
+        close_feeder()
     if failed:
         raise failed[0]
     return 0
@@ -132,6 +133,7 @@ def compose_and_run() -> int:
 def compare(sweep: Path) -> None:
     """Table and figure of a sweep, whether or not all of it went well."""
     from framework.config import ConfigError
+    from framework.launching.stacked import FEEDERS
     from framework.launching.summary import record
     from framework.runs import runs_dir
     from framework.verbs.compare import compare
@@ -141,7 +143,11 @@ def compare(sweep: Path) -> None:
             found = compare(sweep, {})
         except ConfigError:  # what a preset shows is not what was swept
             found = compare(sweep, {"x": "step", "y": None, "panels": None})
-        record(sweep, runs_dir(), *found)
+        if FEEDERS:
+            FEEDERS[0].settle()
+            FEEDERS[0].call(record, sweep, runs_dir(), *found)
+        else:
+            record(sweep, runs_dir(), *found)
     except Exception as error:  # the runs are recorded; their figure must not make them fail
         print(f"stackprop: no figure of {sweep}: {error}", file=sys.stderr)
 

@@ -19,8 +19,10 @@ from framework.chunking import chunks
 from framework.components import Params
 from framework.config import ConfigError, Settings
 from framework.data import Data
+from framework.feeding import Feeder
 from framework.learner import Learner
 from framework.loading import load_data, scaled_data
+from framework.mlflow_store import PATIENCE, TrackedRun
 from framework.record import Place, Record, claimed_by_us
 from framework.registry import nearest
 from framework.restoring import load
@@ -49,6 +51,9 @@ class Result:
     seconds: float
     outcome: Outcome
     folder: Path
+
+
+SHARE_OF_TIME = 0.2  # seconds between two sendings of a run, for each run of its stack
 
 
 class RunFailed(RuntimeError):  # noqa: N818
@@ -152,12 +157,16 @@ def run(experiment: Experiment, place: Place, observers: Sequence[Observer] = ()
 
 
 def run_stack(
-    experiments: Sequence[Experiment], places: Sequence[Place], observers: Sequence[Observer] = ()
+    experiments: Sequence[Experiment],
+    places: Sequence[Place],
+    observers: Sequence[Observer] = (),
+    feeder: Feeder | None = None,
 ) -> list[Result | RunFailed]:
     """Train networks that can share a stack in one pass, and record each as a run of its own.
 
     Args:
         observers: are called from several threads; `member` is the place in the list.
+        feeder: the process that feeds the store; None: this one does.
 
     Returns:
         How each ended, in order; a failure is handed back, not raised.
@@ -167,7 +176,7 @@ def run_stack(
     """
     first = experiments[0]
     shared = all(experiment.data is first.data for experiment in experiments)
-    recorded = Recorded(experiments, begin(experiments, places))
+    recorded = Recorded(experiments, begin(experiments, places, feeder))
 
     def together() -> list[Outcome]:
         return train_sliced(
@@ -189,11 +198,15 @@ def _how(experiment: Experiment) -> dict[str, Any]:
     return {"xp": experiment.xp, "dtype": settings.dtype, "threads": threads, "tier": settings.tier}
 
 
-def begin(experiments: Sequence[Experiment], places: Sequence[Place]) -> list[Record]:
+def begin(experiments: Sequence[Experiment], places: Sequence[Place], feeder: Feeder | None = None) -> list[Record]:
     """The records of runs that begin together, under one claim."""
     claimed = claimed_by_us(places)
     pairs = zip(experiments, places, strict=True)
-    return [Record(e.settings, place, e.steps, e.validations, claimed=claimed) for e, place in pairs]
+    records = [Record(e.settings, place, e.steps, e.validations, claimed=claimed, feeder=feeder) for e, place in pairs]
+    for record in records:
+        if record.tracked:  # to send points takes each run 10 ms or more, in which no network trains
+            record.tracked.patience = max(PATIENCE, SHARE_OF_TIME * len(records))
+    return records
 
 
 class Recorded:
@@ -230,7 +243,7 @@ class Recorded:
         record.recorder.ended(outcome)
         if outcome.status == "diverged" and self.experiments[member].settings.trainer.on_divergence == "fail":
             reason = f"{outcome.reason} at step {outcome.step}"
-            record.end("diverged", reason, "FAILED", outcome.metrics)
+            record.end("diverged", reason, "FAILED", outcome.metrics, settle=False)
             self.failed[member] = RunFailed(f"diverged: {reason} (trainer.on_divergence=record makes this a result)")
 
     def run(self, training: Callable[[], list[Outcome]]) -> list[Result | RunFailed]:
@@ -242,13 +255,15 @@ class Recorded:
             raise
         except Exception as error:
             return self._broken(error)
-        return [self.failed.get(i) or self._finished(i, outcome) for i, outcome in enumerate(outcomes)]
+        results = [self.failed.get(i) or self._finished(i, outcome) for i, outcome in enumerate(outcomes)]
+        self._settle()
+        return results
 
     def _finished(self, member: int, outcome: Outcome) -> Result:
         record, experiment = self.records[member], self.experiments[member]
         reason = f"{outcome.reason} at step {outcome.step}" if outcome.status == "diverged" else outcome.reason
         _leave(record, experiment, outcome)
-        record.end(outcome.status, reason, "FINISHED", outcome.metrics)
+        record.end(outcome.status, reason, "FINISHED", outcome.metrics, settle=False)
         seconds = time.perf_counter() - self.started
         return Result(outcome.status, reason, outcome.metrics, seconds, outcome, record.place.folder)
 
@@ -266,7 +281,15 @@ class Recorded:
     def _end_all(self, status: str, reason: str, state: str) -> None:
         for record in self.records:
             if not record.ended:
-                record.end(status, reason, state, {})
+                record.end(status, reason, state, {}, settle=False)
+        self._settle()
+
+    def _settle(self) -> None:
+        for record in self.records:
+            if record.feeder is None:
+                record.settle()
+            else:
+                record.feeder.settlements.append(record.settle)
 
 
 def _leave(record: Record, experiment: Experiment, outcome: Outcome) -> None:
@@ -275,7 +298,8 @@ def _leave(record: Record, experiment: Experiment, outcome: Outcome) -> None:
     record.recorder.flush()
     model.save(place.folder, outcome.weights, experiment.data, experiment.scale)
     if "sweep" not in place.tags:
-        artifacts.leave(place.folder, record.tracked, experiment.data, outcome.metrics, place.command or place.name)
+        tracked = record.tracked if isinstance(record.tracked, TrackedRun) else None
+        artifacts.leave(place.folder, tracked, experiment.data, outcome.metrics, place.command or place.name)
 
 
 def expected(settings: Settings, data: Data) -> tuple[int, int]:

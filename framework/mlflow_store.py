@@ -68,7 +68,15 @@ class Store:
         entries = [Param(key, str(value)[:PARAM_LENGTH]) for key, value in params.items()]
         for at in range(0, len(entries), PARAMS):
             self.client.log_batch(run.info.run_id, params=entries[at : at + PARAMS])
-        return TrackedRun(self.client, str(run.info.run_id))
+        tracked = TrackedRun(self.client, str(run.info.run_id))
+        if not run.info.artifact_uri.startswith("mlflow-artifacts:"):
+            tracked.files = artifact_repository(run.info.artifact_uri)
+        return tracked
+
+    def find(self, folder: Path) -> str | None:
+        """The id of the run that is written to a folder."""
+        found = self.client.search_runs([self.experiment_id], f"tags.`stackprop.folder` = '{folder}'", max_results=1)
+        return str(found[0].info.run_id) if found else None
 
     def reopen(self, run_id: str) -> TrackedRun:
         """A run of before in state RUNNING again; points that it has already are not sent twice."""
@@ -100,6 +108,8 @@ class TrackedRun:
 
     def __init__(self, client: Any, run_id: str) -> None:
         self.client, self.run_id = client, run_id
+        self.files: Any = None
+        self.patience = PATIENCE
         self.known: set[tuple[str, int]] = set()
         self.lost = False
         self.waiting: list[tuple[str, float, int, int]] = []
@@ -108,32 +118,42 @@ class TrackedRun:
     def points(self, points: Sequence[tuple[str, float, int, int]]) -> None:
         """Take in points; they are sent when there are enough for a batch, or have waited long enough to be looked at."""
         self.waiting.extend(point for point in points if (point[0], point[2]) not in self.known)
-        if len(self.waiting) >= BATCH or time.monotonic() - self.sent > PATIENCE:
+        if len(self.waiting) >= BATCH or time.monotonic() - self.sent > self.patience:
             self.send()
 
-    def send(self) -> None:
-        """Send all points that wait."""
-        from mlflow.entities import Metric
+    def send(self, tags: Mapping[str, str] | None = None) -> None:
+        """Send all points that wait, and tags with the last of them."""
+        from mlflow.entities import Metric, RunTag
 
         if self.lost:
             return
         waiting, self.waiting = self.waiting, []
         self.sent = time.monotonic()
-        for at in range(0, len(waiting), BATCH):
-            metrics = [Metric(name, value, when, step) for name, value, step, when in waiting[at : at + BATCH]]
-            self._try(self.client.log_batch, self.run_id, metrics=metrics)
+        batches = [waiting[at : at + BATCH] for at in range(0, len(waiting), BATCH)] or [[]]
+        told = [RunTag(key, value) for key, value in (tags or {}).items()]
+        for batch in batches:
+            metrics = [Metric(name, value, when, step) for name, value, step, when in batch]
+            if metrics or told:
+                own = told if batch is batches[-1] else []
+                self._try(self.client.log_batch, self.run_id, metrics=metrics, tags=own)
 
     def artifact(self, path: Path, folder: str | None = None) -> None:
         """Keep a file with the run."""
-        self._try(self.client.log_artifact, self.run_id, str(path), folder)
+        self._try(self._keep, str(path), folder)
+
+    def _keep(self, path: str, folder: str | None) -> None:
+        if self.files is None:
+            self.client.log_artifact(self.run_id, path, folder)
+        else:
+            self.files.log_artifact(path, folder)
 
     def tag(self, key: str, value: str) -> None:
         """Set a tag."""
         self._try(self.client.set_tag, self.run_id, key, value)
 
-    def end(self, state: str) -> None:
-        """Send what waits and end the run: FINISHED, FAILED or KILLED."""
-        self.send()
+    def end(self, state: str, tags: Mapping[str, str] | None = None) -> None:
+        """Send what waits, and tags, and end the run: FINISHED, FAILED or KILLED."""
+        self.send(tags)
         self._try(self.client.set_terminated, self.run_id, state)
 
     def _try(self, action: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
@@ -177,6 +197,13 @@ def _create(path: Path) -> None:
     with contextlib.closing(sqlite3.connect(beside)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
     beside.replace(path)
+
+
+def artifact_repository(uri: str) -> Any:
+    """Where a run's files go. The client would read the whole run again for each file, only to learn that."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    return get_artifact_repository(uri)
 
 
 def flattened(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:

@@ -20,6 +20,7 @@ import yaml
 import framework
 from framework import checkpoints
 from framework.config import ConfigError, Settings
+from framework.feeding import FedRun, Feeder
 from framework.mlflow_store import Store, TrackedRun, complain, flattened, opened
 from framework.reaping import Claim, StillRunning, claim
 from framework.recording import Recorder, write_json
@@ -55,6 +56,7 @@ class Record:
         steps, validations: how many there will be at most.
         resume: take the run in that folder up again, at its checkpoint.
         claimed: the lock that says that its process lives, where several runs begin together.
+        feeder: the process that feeds the store, where there is one.
 
     Attributes:
         ended: whether it has been written down how the run ended.
@@ -73,8 +75,9 @@ class Record:
         validations: int,
         resume: bool = False,
         claimed: Claim | None = None,
+        feeder: Feeder | None = None,
     ) -> None:
-        self.settings, self.place, self.ended = settings, place, False
+        self.settings, self.place, self.feeder, self.ended = settings, place, feeder, False
         place.folder.mkdir(parents=True, exist_ok=True)
         self.claimed = claimed or claimed_by_us([place])
         self.snapshot: Snapshot | None = None
@@ -82,8 +85,9 @@ class Record:
         if resume:
             self.snapshot, upto = self._checkpoint()
         self.state = {**self._state(resume), "steps": steps, "validations": validations}
-        self.tracked = self._tracked() if settings.tracking.type == "mlflow" else None
-        self.state["mlflow_run_id"] = self.tracked.run_id if self.tracked else None
+        self.tracked = self._tracked(feeder) if settings.tracking.type == "mlflow" else None
+        # A feeder's runs begin while the networks train; if this process dies by then, the store finds them by their tag.
+        self.state["mlflow_run_id"] = self.tracked.run_id if self.tracked and not feeder else None
         write_json(place.folder / "run.json", self.state)
         counts, points = (steps, validations), settings.tracking.max_points
         self.recorder = Recorder(place.folder, *counts, self.tracked, points, upto, settings.trainer.probe_every)
@@ -98,7 +102,10 @@ class Record:
         told |= {"command": self.place.command}
         return {**told, "config_hash": config_hash(self.settings.tree), "version": framework.__version__, "pid": os.getpid()}
 
-    def _tracked(self) -> TrackedRun | None:
+    def _tracked(self, feeder: Feeder | None) -> TrackedRun | FedRun | None:
+        if feeder:
+            named = self.place.name, dict(flattened(self.settings.tree)), tags_of(self.place, self.settings.tree)
+            return feeder.begin(self.settings.tracking, self.place.runs, *named)
         try:
             store, known = opened(self.settings.tracking, self.place.runs), self.state.get("mlflow_run_id")
             return store.reopen(known) if known else begin_tracked(store, self.place, self.settings.tree)
@@ -122,19 +129,30 @@ class Record:
             self.tracked.send()
         checkpoints.save(self.place.folder / "checkpoint.npz", arrays, told)
 
-    def end(self, status: str, reason: str, state: str, metrics: Mapping[str, float]) -> None:
-        """Write down how it ended, here and in the store."""
+    def end(self, status: str, reason: str, state: str, metrics: Mapping[str, float], settle: bool = True) -> None:
+        """Write down how it ended, here and in the store.
+
+        Args:
+            settle: wait until the store has it; `settle` does it later, for many runs that end together.
+        """
         self.recorder.close()
         last = {name: value if math.isfinite(value) else str(value) for name, value in metrics.items()}
         self.state |= {"status": status, "reason": reason, "ended": time.time(), "metrics": last, "state": state}
         if self.tracked:
-            self.tracked.tag("stackprop.status", f"{status}: {reason}" if reason else status)
             self.tracked.artifact(self.place.folder / "config.yaml")
-            self.tracked.end(state)
+            self.tracked.end(state, {"stackprop.status": f"{status}: {reason}" if reason else status})
+        self.ended = True
+        if settle:
+            self.settle()
+        else:
+            write_json(self.place.folder / "run.json", {**self.state, "tracked": False})
+
+    def settle(self) -> None:
+        """Write down what the store has; the run is not ours any more."""
         self.state["tracked"] = self.tracked is not None and not self.tracked.lost
+        self.state["mlflow_run_id"] = self.tracked.run_id if self.tracked else None
         write_json(self.place.folder / "run.json", self.state)
         self.claimed.release(self.place.folder)
-        self.ended = True
 
 
 def claimed_by_us(places: Sequence[Place]) -> Claim:
@@ -151,6 +169,11 @@ def claimed_by_us(places: Sequence[Place]) -> Claim:
 
 def begin_tracked(store: Store, place: Place, tree: Mapping[str, Any]) -> TrackedRun:
     """A new run in the store, with params and tags."""
+    return store.begin(place.name, dict(flattened(tree)), tags_of(place, tree))
+
+
+def tags_of(place: Place, tree: Mapping[str, Any]) -> dict[str, str]:
+    """What a run is found by."""
     tags = {
         "stackprop.config_hash": config_hash(tree),
         "stackprop.version": framework.__version__,
@@ -161,7 +184,7 @@ def begin_tracked(store: Store, place: Place, tree: Mapping[str, Any]) -> Tracke
     commit = git_commit()
     if commit:
         tags |= {"stackprop.git_commit": commit, "mlflow.source.git.commit": commit}
-    return store.begin(place.name, dict(flattened(tree)), tags)
+    return tags
 
 
 def read_state(folder: Path) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class Tracking:
     type: Literal["mlflow", "none"] = option("mlflow", help="none: the run folder only")
     uri: str | None = option(None, help="of an MLflow server or store; null: runs/mlflow.db")
     experiment: str = option("stackprop", help="the MLflow experiment")
-    max_points: int = option(200, least=2, help="points of a series that MLflow gets; the run folder keeps all")
+    max_points: int = option(100, least=2, help="points of a series that MLflow gets; the run folder keeps all")
 
 
 class Sink(Protocol):
@@ -81,7 +81,7 @@ class Recorder:
         steps: int,
         validations: int,
         sink: Sink | None = None,
-        max_points: int = 200,
+        max_points: int = 100,
         upto: int | None = None,
         probe_every: int = 1,
     ) -> None:
@@ -256,11 +256,13 @@ def started(metric: str) -> str:
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """The lines of a `metrics.jsonl`, "NaN" and "Infinity" as numbers again; a line cut short at the end is left out."""
-    out = []
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        if line.endswith("\n"):
-            out.append({k: _number(v) for k, v in json.loads(line).items()})
-    return out
+    text = path.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1].splitlines()
+    # All lines as one list: a third of the time that a call for each line takes.
+    found: list[dict[str, Any]] = json.loads(f"[{','.join(whole)}]")
+    if ': "' not in text and "[" not in text:  # all numbers
+        return found
+    return [{k: _number(v) for k, v in line.items()} for line in found]
 
 
 def _number(value: Any) -> Any:

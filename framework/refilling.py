@@ -21,7 +21,7 @@ def end_lost(runs: Path) -> list[Path]:
     def end(folder: Path, state: dict[str, Any]) -> None:
         state["tracked"] = False  # what its store did not get is sent by `refill`
         write_json(folder / "run.json", state)
-        if state.get("mlflow_run_id"):
+        if settings_of_run(folder).tracking.type == "mlflow":
             with contextlib.suppress(Exception):  # a store that is down must not stop whoever starts now; `refill` sends it
                 refill_run(folder, runs)
 
@@ -69,7 +69,7 @@ def refill_run(folder: Path, runs: Path) -> None:
     store = Store(settings.tracking, runs)
     place = Place(folder, runs, state["name"], state["tags"])
     try:
-        tracked = store.reopen(state["mlflow_run_id"])
+        tracked = store.reopen(state.get("mlflow_run_id") or str(store.find(folder)))
     except Exception:  # the store was lost, or has never had the run
         tracked = begin_tracked(store, place, settings.tree)
     size = (folder / "metrics.jsonl").stat().st_size if (folder / "metrics.jsonl").exists() else 0
@@ -80,9 +80,8 @@ def refill_run(folder: Path, runs: Path) -> None:
         recorder.ended()
     recorder.close()
     reason = f": {state['reason']}" if state.get("reason") else ""
-    tracked.tag("stackprop.status", f"{state['status']}{reason}")
     tracked.artifact(folder / "config.yaml")
-    tracked.end(state.get("state", "FAILED"))
+    tracked.end(state.get("state", "FAILED"), {"stackprop.status": f"{state['status']}{reason}"})
     if tracked.lost:
         raise ConnectionError("the store cannot be used")
     write_json(folder / "run.json", {**state, "mlflow_run_id": tracked.run_id, "tracked": True})

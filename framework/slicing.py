@@ -23,7 +23,7 @@ from framework.threads import blas_limited, blas_threads
 from framework.training import train
 from framework.updating import Tier
 
-CACHE = 4 << 20  # bytes that a step of one slice may touch; measured, beside it the time per step is flat
+CACHE = 8 << 20  # bytes that a step of one slice may touch; measured: time per step is flat around it
 NARROWEST = 8  # replicas: in narrower slices the cost of calling NumPy shows again
 
 SaveMember = Callable[[int, Mapping[str, np.ndarray], Mapping[str, Any]], None]

@@ -36,6 +36,7 @@ ROOMS = [
     ["training"],
     ["running"],
     ["stepping"],
+    ["feeding"],
     ["mlflow_store"],
     ["model"],
     ["learner"],

@@ -243,4 +243,5 @@ def test_a_killed_worker_costs_its_jobs_and_not_the_sweep(tmp_path):
     assert process.returncode == 1, err
     assert err.count("its process was ended (SIGKILL)") >= 2
     ends = [json.loads(p.read_text())["status"] for p in tmp_path.glob("runs/sweep-*/*/run.json")]
-    assert sorted(ends) == ["finished"] * 4 + ["lost"] * 2, out
+    assert ends.count("finished") == 4, out
+    assert set(ends) == {"finished", "lost"}  # the other of the two may not even have begun its record

@@ -13,6 +13,7 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrid
 
 from framework.config import ConfigError
 from framework.experiment import RunFailed, run_stack
+from framework.feeding import Feeder
 from framework.launching import manifest
 from framework.launching.composer import Composer
 from framework.launching.folders import prepare_folder
@@ -23,6 +24,8 @@ from framework.launching.workers import run_in_workers
 from framework.refilling import end_lost
 
 BEGUN: list[Path] = []  # the folders of the sweeps of this process
+FEEDERS: list[Feeder] = []  # the process that feeds the tracking store, if there is one
+FED = 8  # jobs from which it repays its start
 
 
 def launch(
@@ -43,11 +46,25 @@ def launch(
     setup_globals()
     configure_log(config.hydra.hydra_logging, config.hydra.verbose)
     sweep = Path(config.hydra.sweep.dir)
+    if config.tracking.get("type") == "mlflow" and len(overrides) >= FED and n_jobs == 1:
+        start_feeder()  # before the jobs are composed: it takes two seconds to be ready
     jobs = judged(context, config, sweep, overrides, first)
     done = begin(sweep, jobs)
     todo = [job for job in jobs if job.number not in done]
     values: dict[int, Any] = {**done, **_run(todo, len(done), max_stack, n_jobs)}
     return [returned(job, values[job.number]) for job in jobs]
+
+
+def start_feeder() -> None:
+    """One for this process."""
+    if not FEEDERS:
+        FEEDERS.append(Feeder())
+
+
+def close_feeder() -> None:
+    """Let it finish what it was asked to do."""
+    while FEEDERS:
+        FEEDERS.pop().close()
 
 
 def begin_elsewhere(context: Any, config: Any, overrides: Sequence[Sequence[str]], batch: int) -> None:
@@ -100,7 +117,7 @@ def _run_one(group: Sequence[Job], progress: Progress) -> dict[int, Any]:
     """One stack, in this process."""
     for job in group:
         prepare_folder(job)
-    found = run_stack([j.experiment for j in group], [j.place for j in group], [progress.observer(group)])
+    found = run_stack([j.experiment for j in group], [j.place for j in group], [progress.observer(group)], *FEEDERS)
     progress.finished(group)
     for job, result in zip(group, found, strict=True):
         if isinstance(result, RunFailed) and result.__cause__ is not None:  # what diverged was told when it did
