@@ -68,7 +68,8 @@ class Group:
             return None
         steps = sorted(set.intersection(*(set(a[:, 0].tolist()) for a in found)))
         values = np.stack([a[np.isin(a[:, 0], steps), 1] for a in found])
-        return np.array(steps), values.mean(0), values.std(0)
+        with np.errstate(invalid="ignore"):  # a seed that diverged ends in inf, which has no spread
+            return np.array(steps), values.mean(0), values.std(0)
 
     def values(self, metric: str, at: str) -> np.ndarray:
         """One value per job that has the metric; not a number where it diverged."""
