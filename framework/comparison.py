@@ -13,9 +13,9 @@ from typing import Any, Literal
 import numpy as np
 
 from framework.components import option
-from framework.recording import read_lines, started
+from framework.recording import parsed, read_lines, started
 
-Series = dict[str, np.ndarray]  # metric -> (K, 2) of step and value
+Series = Mapping[str, np.ndarray]  # metric -> (K, 2) of step and value
 
 
 @dataclass(frozen=True)
@@ -118,10 +118,38 @@ def _job(folder: Path) -> Job:
     words = shlex.split(told.get("command", ""))[1:]
     overrides = dict(word.lstrip("+~").partition("=")[::2] for word in words)
     path = folder / "metrics.jsonl"
-    return Job(folder.name, overrides, told.get("status", "?"), series(read_lines(path) if path.exists() else []))
+    return Job(folder.name, overrides, told.get("status", "?"), Recorded(path) if path.exists() else {})
 
 
-def series(lines: Sequence[Mapping[str, Any]]) -> Series:
+class Recorded(Mapping[str, np.ndarray]):
+    """The series of a run's `metrics.jsonl`. Nearly all of its lines are of training steps, all with the same names; they
+    are not read unless one of those is asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        text = path.read_text(encoding="utf-8")
+        lines = text[: text.rfind("\n") + 1].splitlines()  # the last one of a run that goes on may be half a line
+        first = next((line for line in lines if OF_STEPS in line), "{}")
+        self.of_steps = [name for name in json.loads(first) if name != "step"]
+        self.found: dict[str, np.ndarray] = series(parsed(line for line in lines if OF_STEPS not in line))
+        self.whole = not self.of_steps
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name in self.of_steps and not self.whole:
+            self.found, self.whole = series(read_lines(self.path)), True
+        return self.found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys([*self.of_steps, *self.found]))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+OF_STEPS = '"grad_norm/total"'  # stands in the lines of training steps, and in no other
+
+
+def series(lines: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
     """name -> (K, 2) of step and value; of a row, the latest and the first (`..._start/...`), of place and value."""
     points: dict[str, list[tuple[float, float]]] = {}
     for line in lines:
