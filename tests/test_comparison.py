@@ -42,3 +42,10 @@ def test_a_zero_has_a_place_beside_a_logarithmic_axis(values, scale, tmp_path, m
     monkeypatch.setattr(Figure, "savefig", lambda self, *_, **__: figures.append(self))
     draw([job([1.0, 2.0], strength=v) for v in values], Comparison(x="strength"), ["train/loss"], tmp_path / "f.png")
     assert figures[0].axes[0].get_xscale() == scale
+
+
+def test_a_curve_of_a_seed_that_ends_in_inf_draws_without_complaint():
+    steps, mean, std = Group({}, (job([1.0, np.inf], "diverged"), job([3.0, 2.0]))).curve("train/loss")
+    assert (steps == [1, 2]).all()
+    assert (mean[0], std[0]) == (2, 1)
+    assert not np.isfinite([mean[1], std[1]]).any()

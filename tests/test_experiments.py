@@ -80,6 +80,12 @@ def test_every_picture_of_the_claims_is_shown():
     assert {path.name for path in (ROOT / "docs" / "images" / "claims").glob("*.png")} <= shown
 
 
+def test_a_preset_decides_over_the_defaults_and_the_shell_over_the_preset():
+    assert compose(["experiment=momentum_or_lookahead"]).dtype == "float64"
+    assert compose(["experiment=forget_bias"]).tree["metrics"] == ["exact_match"]
+    assert compose(["experiment=momentum_or_lookahead", "dtype=float32"]).dtype == "float32"
+
+
 def test_a_key_given_in_the_shell_is_not_swept_by_the_preset_too():
     install()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):

@@ -292,7 +292,7 @@ def test_4_3_an_indrnn_is_a_simple_rnn_with_a_diagonal_U():
     )
 
 
-def test_4_3_on_the_active_path_the_gradient_at_lag_k_is_u_to_the_k():
+def test_N7_4_3_on_the_active_path_the_gradient_at_lag_k_is_u_to_the_k():
     u = 2 ** (1 / 30)
     layer = recurrent("indrnn", 1, output="last")
     p = {"W": np.ones((1, 1)), "b": np.zeros((1, 1)), "u": np.full((1, 1), u)}
