@@ -197,7 +197,7 @@ def numbered(jobs: Sequence[Job]) -> str:
     if not all(name.isdigit() for name in names):
         return ", ".join(names)
     spans: list[list[int]] = []
-    for number in sorted(map(int, names)):
+    for number in sorted({int(name) for name in names}):
         if spans and number == spans[-1][1] + 1:
             spans[-1][1] = number
         else:

@@ -23,7 +23,7 @@ def test_one_value_of_a_series(at, value):
 def test_what_diverged_has_no_value_and_says_so():
     group = Group({"optimizer.lr": "1"}, (job([1.0, 1e30], "diverged"),) * 2)
     assert np.isnan(group.values("train/loss", "last")).all()
-    assert list(rows([group], {"train/loss": "last"}))[1] == ["1", "2", "-", "diverged", "0, 0"]
+    assert list(rows([group], {"train/loss": "last"}))[1] == ["1", "2", "-", "diverged", "0"]
 
 
 def test_metrics_share_a_panel_where_they_are_to_be_compared():
