@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from framework.arrays import Array, T, array_module, to_host
+from framework.arrays import Array, T, array_module, product, row_sums, to_host
 from framework.components import Activation, Cell, Initializer, Loss, Params, Schedule, Shape, option
 from framework.context import Context
 from framework.data import Data, DataError, Encoding, Field, split_at_random
@@ -53,7 +53,9 @@ __all__ = [
     "load",
     "nearest",
     "option",
+    "product",
     "registered",
+    "row_sums",
     "split_at_random",
     "stack",
     "take",

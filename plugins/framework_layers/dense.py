@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from framework import Array, Context, Initializer, Params, Shape, T, option, registered
+from framework import Array, Context, Initializer, Params, Shape, T, option, product, registered, row_sums
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Dense:
         return p, (*in_shape[:-1], self.units)
 
     def forward(self, p: Params, x: Array, ctx: Context) -> tuple[Array, Array]:
-        y = _rows(x, ctx) @ p["W"]
+        y = product(_rows(x, ctx), p["W"])
         if self.bias:
             y += p["b"]
         return _like(y, x), x
@@ -42,12 +42,12 @@ class Dense:
         self, p: Params, cache: Array, dy: Array, ctx: Context, need_dx: bool = True
     ) -> tuple[Array | None, Params]:
         x, rows = cache, _rows(dy, ctx)
-        grads = {"W": T(_rows(x, ctx)) @ rows}
+        grads = {"W": product(T(_rows(x, ctx)), rows)}
         if self.bias:
-            grads["b"] = rows.sum(-2, keepdims=True)
+            grads["b"] = row_sums(rows, ctx.xp)
         if not need_dx:
             return None, grads
-        return _like(rows @ T(p["W"]), dy), grads
+        return _like(product(rows, T(p["W"])), dy), grads
 
     @staticmethod
     def examples() -> list[tuple[Dense, Shape]]:

@@ -7,7 +7,21 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from framework import Array, Cell, Context, Initializer, Params, Shape, T, blas_in_loop, discover, option, registered
+from framework import (
+    Array,
+    Cell,
+    Context,
+    Initializer,
+    Params,
+    Shape,
+    T,
+    blas_in_loop,
+    discover,
+    option,
+    product,
+    registered,
+    row_sums,
+)
 
 
 @dataclass(frozen=True)
@@ -62,7 +76,7 @@ class Recurrent:
         pair = isinstance(x, tuple)
         x, s = x if pair else (x, ctx.initial())
         x = ctx.xp.ascontiguousarray(x)  # a batch is turned time-major by its strides only, and its rows are wanted twice
-        rows = _rows(x) @ p["W"]
+        rows = product(_rows(x), p["W"])
         if self.bias:
             rows += p["b"]
         a = _unfolded(rows, x)
@@ -83,7 +97,7 @@ class Recurrent:
         rows = _rows(da)
         grads = {"W": T(_rows(cache.x)) @ rows}
         if self.bias:
-            grads["b"] = rows.sum(-2, keepdims=True)
+            grads["b"] = row_sums(rows, ctx.xp)
         grads |= self.cell.grads(p, Steps(cache.caches, ctx.xp, flat=True), rows, ctx)
         if not need_dx:
             return None, grads
