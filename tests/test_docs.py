@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-NOT_RUNS = ("stackprop ui", "stackprop describe", "stackprop summary", "stackprop compare")
+NOT_RUNS = ("stackprop ui", "stackprop describe", "stackprop summary", "stackprop compare", "stackprop -m sweep.resume")
 NOT_RUNS += ("stackprop experiment=",)  # whole sweeps: tests/test_experiments.py
 QUICK = ["trainer.steps=2", "tracking=none"]
 
@@ -56,8 +56,9 @@ def test_the_python_of_the_readme_runs(capsys):
     assert len(eval(capsys.readouterr().out)) == 4
 
 
-def test_the_messages_of_the_readme_are_those_of_the_command(tmp_path):
-    text = (ROOT / "README.md").read_text()
+@pytest.mark.parametrize("page", ["README.md", "docs/sweeps.md"])
+def test_the_messages_of_a_page_are_those_of_the_command(page, tmp_path):
+    text = (ROOT / page).read_text()
     # The first console block shows messages; those after it need a run.
     command, *expected = re.search(r"```console\n\$ (.*?)```", text, re.S)[1].strip().splitlines()
     words = [Path(sys.executable).with_name("stackprop"), *shlex.split(command)[1:]]

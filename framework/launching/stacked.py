@@ -104,6 +104,7 @@ def _run(jobs: Sequence[Job], done: int, max_stack: int | None, n_jobs: int) -> 
     groups = stacks(jobs, max_stack)
     if done:
         print(f"{done} of {done + len(jobs)} jobs had finished; {len(jobs)} to go")
+    print(f"{len(jobs)} jobs in {len(groups)} stack{'s' if len(groups) != 1 else ''}", flush=True)
     progress = Progress(jobs, done)
     try:
         if n_jobs > 1 and len(groups) > 1:
