@@ -7,6 +7,7 @@ from framework.components import Activation, Cell, Initializer, Loss, Params, Sc
 from framework.context import Context
 from framework.data import Data, DataError, Encoding, Field, split_at_random
 from framework.discovery import discover, registered
+from framework.findings import Findings
 from framework.heads import Head
 from framework.hooks import hookimpl
 from framework.network import Network, Node
@@ -35,6 +36,7 @@ __all__ = [
     "DataError",
     "Encoding",
     "Field",
+    "Findings",
     "Head",
     "Initializer",
     "Loss",

@@ -25,6 +25,8 @@ from framework.context import Context
 
 if TYPE_CHECKING:
     from framework.data import Data
+    from framework.findings import Findings
+    from framework.preparing import Experiment
     from framework.probing import Seen
 
 Params = dict[str, Array]
@@ -225,6 +227,10 @@ class Probe(Protocol):
 
 
 class Study(Protocol):
-    """Answers one question about training in one run; its members are the last replica axis."""
+    """Answers one question about training in one run; the networks it trains are one stack, their keys (seed, member).
 
-    def __call__(self, experiment: Any) -> Any: ...
+    It may offer, found by presence: `check(experiment)`, which raises ValueError before anything runs where the data or the
+    settings cannot serve it; the class attribute `figure`, what the figure of a sweep of such studies shows, as the key
+    `figure` does (x: swept stands for the first swept key)."""
+
+    def __call__(self, experiment: Experiment) -> Findings: ...

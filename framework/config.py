@@ -7,7 +7,17 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from framework.comparison import Comparison
-from framework.components import Augmentation, Dataset, Loss, Metric, Optimizer, Probe, Regularizer, Schedule
+from framework.components import (
+    Augmentation,
+    Dataset,
+    Loss,
+    Metric,
+    Optimizer,
+    Probe,
+    Regularizer,
+    Schedule,
+    Study,
+)
 from framework.judging import ConfigError, Judge
 from framework.learner import TrainerOptions
 from framework.network import Node
@@ -19,7 +29,7 @@ from framework.updating import Tier
 Auto = Literal["auto"]
 
 # Groups whose options are served from the registry.
-COMPONENT_GROUPS = ("dataset", "loss", "activation", "initializer", "optimizer", "regularizer", "schedule")
+COMPONENT_GROUPS = ("dataset", "loss", "activation", "initializer", "optimizer", "regularizer", "schedule", "study")
 # Groups that hold several components, each under its name: probes=[dead,saturated] probes.dead.nodes=[act]. Group -> kind.
 SEVERAL_GROUPS = {"augmentation": "augmentation", "probes": "probe"}
 INHERITED = ("activation", "initializer", "loss")  # groups that components without a word of their own take over
@@ -54,6 +64,7 @@ class Settings:
     regularizers: tuple[Regularizer, ...]
     augmentations: Mapping[str, Augmentation]
     probes: Mapping[str, Probe]
+    study: Study | None
     trainer: TrainerOptions
     tracking: Tracking
     figure: Comparison
@@ -95,6 +106,7 @@ def judge(tree: Mapping[str, Any], registry: Registry) -> Settings:
         "regularizers": _regularizers(j, tree.get("regularizer")),
         "augmentations": _several(j, tree.get("augmentation"), "augmentation"),
         "probes": _several(j, tree.get("probes"), "probes"),
+        "study": j.component("study", tree["study"], "study") if tree.get("study") else None,
         "trainer": j.value(TrainerOptions, tree.get("trainer") or {}, "trainer"),
         "tracking": j.value(Tracking, tree.get("tracking") or {}, "tracking"),
         "figure": j.value(Comparison, tree.get("figure") or {}, "figure"),

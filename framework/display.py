@@ -75,6 +75,8 @@ def report(result: Any, tracked: bool, brief: bool = False) -> None:
     shown = {k: v for k, v in result.metrics.items() if k.startswith(("val/", "test/"))}
     reason = f" ({result.reason})" if result.reason else ""
     print(f"{result.status}{reason} in {result.seconds:.1f} s{': ' if shown else ''}{in_words(shown)}", flush=True)
+    if result.findings is not None and not brief:
+        print(f"\n{result.findings.summary}\n")
     if not brief:
         print(f"written to {result.folder}")
     if tracked and not brief:

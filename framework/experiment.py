@@ -1,8 +1,7 @@
-"""A judged configuration becomes data, a network, a training and a record of it."""
+"""An experiment is run, and recorded from begin to end: a training, a stack of them, or a study."""
 
 from __future__ import annotations
 
-import math
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -13,23 +12,15 @@ from typing import Any
 import numpy as np
 
 from framework import artifacts, model
-from framework.arrays import DeviceError, array_module
-from framework.assembling import assemble
-from framework.chunking import chunks
-from framework.components import Params
-from framework.config import ConfigError, Settings
-from framework.data import Data
+from framework.config import ConfigError
 from framework.feeding import Feeder
-from framework.learner import Learner
-from framework.loading import load_data, scaled_data
+from framework.findings import Findings
 from framework.mlflow_store import PATIENCE, TrackedRun
+from framework.preparing import Experiment, expected, prepare
 from framework.record import Place, Record, claimed_by_us
-from framework.registry import nearest
-from framework.restoring import load
-from framework.scaling import Scale
 from framework.slicing import train_sliced
+from framework.studying import record_findings
 from framework.training import Observer, Outcome, train
-from framework.updating import TierError, refuse_compiled
 
 __all__ = ["Experiment", "Place", "Result", "RunFailed", "expected", "prepare", "run", "run_stack"]
 
@@ -41,8 +32,9 @@ class Result:
     Attributes:
         status: finished, stopped_early or diverged; reason says more.
         metrics: the last value of everything measured, test/... included.
-        outcome: the training's outcome, weights included.
+        outcome: the training's outcome, weights included; without weights after a study.
         folder: where everything is written.
+        findings: of a study.
     """
 
     status: str
@@ -51,6 +43,7 @@ class Result:
     seconds: float
     outcome: Outcome
     folder: Path
+    findings: Findings | None = None
 
 
 SHARE_OF_TIME = 0.2  # seconds between two sendings of a run, for each run of its stack
@@ -58,71 +51,6 @@ SHARE_OF_TIME = 0.2  # seconds between two sendings of a run, for each run of it
 
 class RunFailed(RuntimeError):  # noqa: N818
     """A run did not reach its end; the message says why, its folder has the rest."""
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """Settings that have met their data: everything is there, nothing is recorded yet.
-
-    Attributes:
-        xp: the array module.
-        data, scale: the data set, scaled, and how.
-        steps, validations: how many a training that is not stopped early will have.
-    """
-
-    settings: Settings
-    xp: Any
-    data: Data
-    scale: Scale
-    learner: Learner
-    steps: int
-    validations: int
-
-
-def prepare(settings: Settings) -> Experiment:
-    """Load the data and put the learner together.
-
-    Raises:
-        ConfigError: the device or the tier cannot be used, or the settings and the data do not go together.
-    """
-    try:
-        xp = array_module(settings.device)
-    except DeviceError as error:
-        raise ConfigError(f"device: {settings.device!r} cannot be used here: {error}") from error
-    if settings.tier == "compiled":
-        try:
-            refuse_compiled(xp)
-        except TierError as error:
-            raise ConfigError(f"tier: 'compiled' cannot be used here: {error}") from error
-    data = load_data(settings)
-    learner = assemble(settings, data)
-    if settings.init_from is not None:
-        learner = replace(learner, initial=initial_weights(learner, settings))
-    targets = {head.target for head in learner.heads.values()}
-    data, scale = scaled_data(settings, data, [name for name in data.fields if name not in targets])
-    return Experiment(settings, xp, data, scale, learner, *expected(settings, data))
-
-
-def initial_weights(learner: Learner, settings: Settings) -> dict[str, Params]:
-    """The tensors of the nodes that the run `model.init_from` has too.
-
-    Raises:
-        ConfigError: the run has no model, none of the nodes, or tensors of other shapes.
-    """
-    run_of = settings.init_from
-    weights = load(str(run_of)).weights
-    wanted, _ = learner.network.init(settings.seed)
-    shared = {node: tensors for node, tensors in weights.items() if wanted.get(node)}
-    if not shared:
-        raise ConfigError(f"model.init_from: {run_of} has none of these layers{nearest(next(iter(wanted)), weights)}")
-    for node, tensors in shared.items():
-        given, needed = ({t: a.shape for t, a in p.items()} for p in (tensors, wanted[node]))
-        if given != needed:
-            raise ConfigError(
-                f"model.init_from: layer '{node}' of {run_of} has {given}, and here it has {needed}; "
-                "a layer that is to begin anew needs another name"
-            )
-    return shared
 
 
 def run(experiment: Experiment, place: Place, observers: Sequence[Observer] = (), resume: bool = False) -> Result:
@@ -136,6 +64,10 @@ def run(experiment: Experiment, place: Place, observers: Sequence[Observer] = ()
         RunFailed: the training diverged and `trainer.on_divergence` is fail, or something broke; the record says so.
     """
     settings = experiment.settings
+    if settings.study is not None:
+        if resume:
+            raise ConfigError(f"{place.folder}: a study has no checkpoints; it is run anew")
+        return _raised(run_study(experiment, place, observers))
     recorded = Recorded([experiment], [Record(settings, place, experiment.steps, experiment.validations, resume)])
     record = recorded.records[0]
 
@@ -144,16 +76,46 @@ def run(experiment: Experiment, place: Place, observers: Sequence[Observer] = ()
             [experiment.learner],
             [experiment.data],
             [settings.seed],
-            **_how(experiment),
+            **experiment.how,
             observers=[recorded, *observers],
             save=record.save,
             resume=record.snapshot,
         )
 
-    result = recorded.run(alone)[0]
+    return _raised(recorded.run(alone)[0])
+
+
+def _raised(result: Result | RunFailed) -> Result:
     if isinstance(result, RunFailed):
         raise result
     return result
+
+
+def run_study(
+    experiment: Experiment, place: Place, observers: Sequence[Observer] = (), feeder: Feeder | None = None
+) -> Result | RunFailed:
+    """Let the study of an experiment answer its question, and record what it finds.
+
+    Args:
+        observers: of all that it trains.
+    """
+    study = experiment.settings.study
+    assert study is not None
+    # A study says itself at which steps it measures; all of that is sent on.
+    recorded = Recorded([replace(experiment, validations=1)], begin([replace(experiment, validations=1)], [place], feeder))
+    found: list[Findings] = []
+
+    def answered() -> list[Outcome]:
+        found.append(study(replace(experiment, observers=tuple(observers))))
+        record_findings(recorded.records[0], found[0])
+        metrics, failure = found[0].metrics, found[0].failure
+        if failure:
+            recorded.records[0].end("failed", failure, "FAILED", metrics, settle=False)
+            recorded.failed[0] = RunFailed(failure)
+        return [Outcome(0, "finished", "", len(found[0].rows), 0, {}, metrics=metrics)]
+
+    result = recorded.run(answered)[0]
+    return replace(result, findings=found[0]) if isinstance(result, Result) else result
 
 
 def run_stack(
@@ -175,6 +137,8 @@ def run_stack(
         CannotStackError: they differ in something that replicas must share.
     """
     first = experiments[0]
+    if first.settings.study is not None:
+        return [run_study(e, place, observers, feeder) for e, place in zip(experiments, places, strict=True)]
     shared = all(experiment.data is first.data for experiment in experiments)
     recorded = Recorded(experiments, begin(experiments, places, feeder))
 
@@ -183,19 +147,12 @@ def run_stack(
             [experiment.learner for experiment in experiments],
             [first.data] if shared else [experiment.data for experiment in experiments],
             [experiment.settings.seed for experiment in experiments],
-            **_how(first),
+            **first.how,
             observers=[recorded, *observers],
             save=recorded.save,
         )
 
     return recorded.run(together)
-
-
-def _how(experiment: Experiment) -> dict[str, Any]:
-    """What the trainings of a stack share."""
-    settings = experiment.settings
-    threads = None if settings.threads == "auto" else settings.threads
-    return {"xp": experiment.xp, "dtype": settings.dtype, "threads": threads, "tier": settings.tier}
 
 
 def begin(experiments: Sequence[Experiment], places: Sequence[Place], feeder: Feeder | None = None) -> list[Record]:
@@ -296,16 +253,9 @@ def _leave(record: Record, experiment: Experiment, outcome: Outcome) -> None:
     """Model, figures and note, for a single run; the jobs of a sweep leave the model alone."""
     place = record.place
     record.recorder.flush()
+    if experiment.settings.study is not None:
+        return
     model.save(place.folder, outcome.weights, experiment.data, experiment.scale)
     if "sweep" not in place.tags:
         tracked = record.tracked if isinstance(record.tracked, TrackedRun) else None
         artifacts.leave(place.folder, tracked, experiment.data, outcome.metrics, place.command or place.name)
-
-
-def expected(settings: Settings, data: Data) -> tuple[int, int]:
-    """Steps and validations of a training that is not stopped early."""
-    options, n = settings.trainer, len(next(iter(data.splits["train"].values())))
-    size = n if options.batch_size == "all" else min(options.batch_size, n)
-    per_epoch = math.ceil(n / min(size * options.accumulate, n)) * len(chunks(data, options.bptt.chunk))
-    steps = options.steps or options.epochs * per_epoch
-    return steps, max(1, math.ceil(steps / per_epoch / options.validate_every))

@@ -26,6 +26,7 @@ PROTOCOLS: dict[Any, str] = {
     components.Regularizer: "regularizer",
     components.Schedule: "schedule",
     components.Metric: "metric",
+    components.Study: "study",
 }
 RULES = {"above": (operator.gt, "above"), "least": (operator.ge, "at least")}
 RULES |= {"below": (operator.lt, "below"), "most": (operator.le, "at most")}

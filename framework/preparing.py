@@ -1,0 +1,156 @@
+"""Settings meet their data: a judged configuration becomes data, a network, and what trains it. Nothing is recorded yet."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from framework.arena import Arena
+from framework.arrays import Array, DeviceError, array_module, to_host
+from framework.assembling import assemble
+from framework.chunking import chunks
+from framework.components import Params
+from framework.config import ConfigError, Settings
+from framework.context import Context
+from framework.data import Data, Feed
+from framework.heads import Head
+from framework.learner import Learner
+from framework.loading import load_data, scaled_data
+from framework.registry import nearest
+from framework.restoring import load
+from framework.running import Observer, Outcome
+from framework.scaling import Scale, scaled
+from framework.slicing import train_sliced
+from framework.streams import Key, generator
+from framework.updating import TierError, refuse_compiled
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Settings that have met their data: everything is there, nothing is recorded yet.
+
+    Attributes:
+        xp: the array module.
+        data, scale: the data set, scaled, and how.
+        steps, validations: how many a training that is not stopped early will have.
+        observers: who else wants to know of what a study trains.
+    """
+
+    settings: Settings
+    xp: Any
+    data: Data
+    scale: Scale
+    learner: Learner
+    steps: int
+    validations: int
+    observers: tuple[Observer, ...] = ()
+
+    @property
+    def how(self) -> dict[str, Any]:
+        """What the trainings of a stack share."""
+        settings = self.settings
+        threads = None if settings.threads == "auto" else settings.threads
+        return {"xp": self.xp, "dtype": settings.dtype, "threads": threads, "tier": settings.tier}
+
+    def train(
+        self,
+        learners: Sequence[Learner],
+        data: Sequence[Data] = (),
+        keys: Sequence[Key] = (),
+        observers: Sequence[Observer] = (),
+    ) -> list[Outcome]:
+        """Train the networks of a study in one stack.
+
+        Args:
+            learners: one per member; they may differ in stackable options only.
+            data: one data set for each member; without them all learn from that of the experiment.
+            keys: of each member; without them (seed, member).
+            observers: are called from several threads, for different members.
+        """
+        members = keys or [(self.settings.seed, member) for member in range(len(learners))]
+        watching = [*self.observers, *observers]
+        return train_sliced(learners, data or [self.data], members, **self.how, observers=watching)
+
+    def draw(self, member: int) -> Data:
+        """The data set drawn anew, from (dataset.seed, member), on the scale of the experiment's."""
+        drawn = self.settings.dataset.load(generator((self.settings.dataset_seed, member), "dataset"))
+        return scaled(replace(drawn, name=self.data.name), self.scale)
+
+    def batch(self, fields: Mapping[str, np.ndarray]) -> dict[str, Array]:
+        """Fields (n, ...) as networks see them: on the device, (1, n, ...), sequences (1, T, n, ...)."""
+        feed = Feed([replace(self.data, splits={"test": fields})], "test", self.xp, self.settings.dtype)
+        return feed.batch(slice(0, feed.n))
+
+    def predict(self, weights: Sequence[Mapping[str, Params]], fields: Mapping[str, np.ndarray], head: Head) -> np.ndarray:
+        """What R networks predict of fields (n, ...): (R, n, outputs), for every step of a sequence (R, T, n, outputs)."""
+        arena: Arena = self.learner.network.arena(weights[0])
+        w = self.xp.asarray(arena.fill(weights, self.settings.dtype))
+        ctx = Context(self.xp, (len(weights),), tuple(range(len(weights))), train=False, batch=self.batch(fields))
+        values, _ = self.learner.network.forward(arena.views(w), ctx)
+        return np.asarray(to_host(head.prediction(values, ctx)))
+
+
+def prepare(settings: Settings) -> Experiment:
+    """Load the data and put the learner together.
+
+    Raises:
+        ConfigError: the device or the tier cannot be used, or the settings and the data do not go together.
+    """
+    try:
+        xp = array_module(settings.device)
+    except DeviceError as error:
+        raise ConfigError(f"device: {settings.device!r} cannot be used here: {error}") from error
+    if settings.tier == "compiled":
+        try:
+            refuse_compiled(xp)
+        except TierError as error:
+            raise ConfigError(f"tier: 'compiled' cannot be used here: {error}") from error
+    data = load_data(settings)
+    learner = assemble(settings, data)
+    if settings.init_from is not None:
+        learner = replace(learner, initial=initial_weights(learner, settings))
+    targets = {head.target for head in learner.heads.values()}
+    data, scale = scaled_data(settings, data, [name for name in data.fields if name not in targets])
+    experiment = Experiment(settings, xp, data, scale, learner, *expected(settings, data))
+    check = getattr(settings.study, "check", None)
+    if check:
+        try:
+            check(experiment)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+    return experiment
+
+
+def initial_weights(learner: Learner, settings: Settings) -> dict[str, Params]:
+    """The tensors of the nodes that the run `model.init_from` has too.
+
+    Raises:
+        ConfigError: the run has no model, none of the nodes, or tensors of other shapes.
+    """
+    run_of = settings.init_from
+    weights = load(str(run_of)).weights
+    wanted, _ = learner.network.init(settings.seed)
+    shared = {node: tensors for node, tensors in weights.items() if wanted.get(node)}
+    if not shared:
+        raise ConfigError(f"model.init_from: {run_of} has none of these layers{nearest(next(iter(wanted)), weights)}")
+    for node, tensors in shared.items():
+        given, needed = ({t: a.shape for t, a in p.items()} for p in (tensors, wanted[node]))
+        if given != needed:
+            raise ConfigError(
+                f"model.init_from: layer '{node}' of {run_of} has {given}, and here it has {needed}; "
+                "a layer that is to begin anew needs another name"
+            )
+    return shared
+
+
+def expected(settings: Settings, data: Data) -> tuple[int, int]:
+    """Steps and validations of a training that is not stopped early."""
+    options, n = settings.trainer, len(next(iter(data.splits["train"].values())))
+    size = n if options.batch_size == "all" else min(options.batch_size, n)
+    per_epoch = math.ceil(n / min(size * options.accumulate, n)) * len(chunks(data, options.bptt.chunk))
+    steps = options.steps or options.epochs * per_epoch
+    return steps, max(1, math.ceil(steps / per_epoch / options.validate_every))

@@ -1,0 +1,10 @@
+"""Questions about training, answered in one run each."""
+
+from framework import hookimpl
+from framework.hooks import Register
+from framework_studies.bias_variance import BiasVariance
+
+
+@hookimpl
+def register_studies(register: Register) -> None:
+    register("bias_variance", BiasVariance)

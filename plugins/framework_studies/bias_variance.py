@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from framework import Findings, option
+from framework_studies.bias_variance_figures import figures
+from framework_studies.common_places import Places, common_places
+from framework_studies.decomposition import Decomposition, decompose, zero_one
+from framework_studies.training_sets import Draw, training_sets
+from framework_studies.watching import Collected, Predictions
+
+TERMS = ("bias2", "variance", "noise", "epe")
+ERRORS = ("bias2", "variance", "epe")  # of these
+
+
+@dataclass(frozen=True)
+class BiasVariance:
+    """E (y - y_T)^2 = bias^2 + variance + noise,  bias = E_T y_T - f,  variance = E_T (y_T - E_T y_T)^2.
+
+    R networks y_T learn from R training sets T in one stack, and are asked at the same places of the test split along
+    training (R `members`, G `points`). f is the true function where the data set knows it; then the sets are drawn
+    afresh, and the error is measured against new noisy targets. Otherwise the sets are bootstrap samples of the training
+    split (or disjoint parts of it), and the targets stand for f. Of a classifier y_T are its probabilities and y is 0 or
+    1 for each class; the 0-1 loss is decomposed apart (`zero_one/...`), where the terms do not add up.
+
+    Recorded, with the training step: `bias_variance/bias2`, `variance`, `noise`, `epe` (the measured error), averaged over
+    places and outputs as `mse` is; their standard errors; loss and gradient norms as means over the members.
+    Geman, Bienenstock, Doursat (Neural Computation 4, 1992); for the 0-1 loss Domingos (ICML 2000).
+    """
+
+    members: int = option(50, least=3, help="networks, each with a training set of its own")
+    draw: Draw = option(
+        "auto",
+        help="fresh: sets drawn anew; noise: the same x with new noise; bootstrap: with replacement; disjoint: parts of the "
+        "training split; auto: fresh or noise where the true function is known, else bootstrap",
+    )
+    noise: float | None = option(None, least=0, help="variance of the noise in the targets, where the data do not tell it")
+    points: int = option(200, least=1, help="places of the test split at which the networks are asked, at most")
+    looks: int = option(100, least=1, help="decompositions along training")
+
+    figure: ClassVar[dict[str, Any]] = {
+        "y": [f"bias_variance/{term}" for term in TERMS],
+        "table": [f"bias_variance/{term}" for term in TERMS],
+        "x": "swept",
+        "together": True,
+    }
+
+    def check(self, experiment: Any) -> None:
+        """
+        Raises:
+            ValueError: these data cannot serve it; the message says what is missing.
+        """
+        if experiment.settings.probes:
+            raise ValueError(
+                f"probes: a study of many networks has no room for them ({', '.join(experiment.settings.probes)})"
+            )
+        common_places(experiment, self.points, self.noise)
+        training_sets(experiment, self.draw, 2)
+
+    def __call__(self, experiment: Any) -> Findings:
+        at = common_places(experiment, self.points, self.noise)
+        way, data = training_sets(experiment, self.draw, self.members)
+        watched = self.watched(experiment, Predictions(at.head, at.batch))
+        seen = Collected(self.members, experiment.steps)
+        outcomes = experiment.train([watched] * self.members, data, observers=[seen])
+        kept = np.array([outcome.status != "diverged" for outcome in outcomes])
+        lost = f"{(~kept).sum()} of {self.members} members diverged"
+        if kept.sum() < 2 or (not kept.all() and watched.options.on_divergence == "fail"):
+            return Findings(lost, failure=f"{lost} (trainer.on_divergence=record leaves them out)")
+        final = experiment.predict([o.weights for o in outcomes if o.status != "diverged"], at.fields, at.head)
+        final = final.reshape(len(final), -1)
+        looks = {step: filled(y[kept], final) for step, y in sorted(seen.looks.items())}
+        looks[max(outcome.step for outcome in outcomes)] = final
+        targets = at.measured_against(np.flatnonzero(kept), experiment.settings.dataset_seed)
+        found = {step: decompose(y, at.f, targets, at.noise) for step, y in looks.items()}
+        classes = {step: zero_one(named(y, at), at.labels) for step, y in looks.items()} if at.labels is not None else {}
+        series = {**of_terms(found), **of_classes(classes), **seen.validation()}
+        n = len(next(iter(data[0].splits["train"].values())))
+        sets = f"{self.members} networks, training sets: {way}, {n} examples each"
+        return Findings(
+            summary=summary(found, classes, "; ".join([sets, *([lost] if not kept.all() else [])]), series, seen),
+            series=series,
+            columns=seen.columns,
+            rows=seen.means(),
+            figures=figures(at, found, final),
+            files={"bias_variance.csv": table(found)},
+            arrays={"predictions": final, "targets": at.targets, "f": at.targets if at.f is None else at.f},
+            outcomes=outcomes,
+        )
+
+    def watched(self, experiment: Any, predictions: Predictions) -> Any:
+        """The learner of a member: it is looked at so many times, and validated as often unless early stopping asks for
+        more."""
+        learner, options = experiment.learner, experiment.learner.options
+        every = 1 if options.early_stopping.patience else max(1, experiment.validations // self.looks)
+        options = replace(
+            options,
+            probe_every=max(1, experiment.steps // self.looks),
+            validate_every=max(1, options.validate_every * every),
+            train_metrics=False,
+        )
+        return replace(learner, probes={"study": predictions}, options=options, measures={})
+
+
+def filled(y: np.ndarray, final: np.ndarray) -> np.ndarray:
+    """Predictions (R, G) at a step; of members that had stopped, those they ended with."""
+    return np.where(np.isnan(y), final, y)
+
+
+def named(y: np.ndarray, at: Places) -> np.ndarray:
+    """The class that each network names (R, n) by its probabilities (R, G)."""
+    assert at.labels is not None
+    p = y.reshape(len(y), len(at.labels), -1)
+    return p.argmax(-1) if p.shape[-1] > 1 else (p[..., 0] > 0.5).astype(int)
+
+
+def of_terms(found: Mapping[int, Decomposition]) -> dict[str, np.ndarray]:
+    """metric -> (K, 2) of the terms and their standard errors."""
+    series = {f"bias_variance/{t}": np.array([(step, getattr(d, t)) for step, d in found.items()]) for t in TERMS}
+    return series | {f"bias_variance_se/{t}": np.array([(step, d.se[t]) for step, d in found.items()]) for t in ERRORS}
+
+
+def of_classes(found: Mapping[int, Mapping[str, float]]) -> dict[str, np.ndarray]:
+    """metric -> (K, 2) of the terms of the 0-1 loss."""
+    names = next(iter(found.values()), {})
+    return {f"zero_one/{name}": np.array([(step, values[name]) for step, values in found.items()]) for name in names}
+
+
+def table(found: Mapping[int, Decomposition]) -> str:
+    """All of it as CSV."""
+    rows = [("step", *TERMS, "gap", *(f"se_{t}" for t in (*ERRORS, "gap")))]
+    for step, d in found.items():
+        rows.append((str(step), *(f"{getattr(d, t):.9g}" for t in (*TERMS, "gap")), *(f"{e:.9g}" for e in d.se.values())))
+    return "".join(",".join(row) + "\n" for row in rows)
+
+
+def summary(
+    found: Mapping[int, Decomposition],
+    classes: Mapping[int, Mapping[str, float]],
+    sets: str,
+    series: Mapping[str, np.ndarray],
+    seen: Collected,
+) -> str:
+    """What a person reads at the end."""
+    step, d = list(found.items())[-1]
+    best = min(found, key=lambda s: found[s].epe)
+    lines = [f"{sets}; after step {step}:", "", "| term | value | standard error |", "|---|---|---|"]
+    lines += [f"| {t} | {getattr(d, t):.4g} | {d.se[t]:.2g} |" for t in ("bias2", "variance")]
+    lines += [f"| noise | {d.noise:.4g} | |", f"| sum | {d.bias2 + d.variance + d.noise:.4g} | |"]
+    lines += [
+        f"| measured error | {d.epe:.4g} | {d.se['epe']:.2g} |",
+        f"| measured - sum | {d.gap:.2g} | {d.se['gap']:.2g} |",
+    ]
+    if classes:
+        told = ", ".join(f"{name} {value:.4g}" for name, value in classes[step].items())
+        lines += ["", f"0-1 loss, which does not add up: {told}."]
+    if found[best].epe < d.epe:
+        lines += ["", f"The error was smallest at step {best}: {found[best].epe:.4g}."]
+    val = series.get("val/loss")
+    return "\n".join([*lines, "", diagnosis(d, float(seen.means()[-1, 0]), None if val is None else float(val[-1, 1]))])
+
+
+def diagnosis(d: Decomposition, train: float, val: float | None) -> str:
+    """Which of the two is to blame, in words."""
+    losses = f"train/loss {train:.3g}" + ("" if val is None else f", val/loss {val:.3g}")
+    reducible = max(d.bias2, 0.0) + d.variance
+    if reducible == 0:
+        return f"No error but the noise ({losses})."
+    share, of = (d.variance / reducible, "variance") if d.variance > d.bias2 else (d.bias2 / reducible, "bias")
+    means = {
+        "variance": "the networks follow their own training sets: more data, a penalty or fewer units lower it",
+        "bias": "the networks agree on what is wrong: more units or more training lower it",
+    }
+    return f"High {of}: {share:.0%} of what could be learnt; {means[of]} ({losses})."
