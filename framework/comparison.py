@@ -25,7 +25,10 @@ class Comparison:
     y: tuple[str, ...] | str | None = option(
         None, help="a metric, or several, a panel each; null: what early stopping watches"
     )
-    x: str = option("step", help="step: curves; a swept key: one value per run against it; layer: against the * of y")
+    x: str = option(
+        "step",
+        help="step: curves; a swept key: one value per run against it; swept: the first such key; layer: against the * of y",
+    )
     at: Literal["last", "first", "best", "mean", "fluctuation"] = option(
         "last",
         help="which value of a run, where x is not step; fluctuation: root mean square of the change from one value to the "
@@ -33,6 +36,7 @@ class Comparison:
     )
     panels: str | None = option(None, help="a swept key: a panel for each of its values")
     together: bool = option(False, help="all of y in one panel, to compare them")
+    stack: tuple[str, ...] | None = option(None, help="metrics to draw on top of each other, y being what they add up to")
     log: bool | None = option(None, help="logarithmic y; null: where the values span more than a factor of 30")
     table: tuple[str, ...] | str | None = option(None, help="the metrics of the table; null: those of the figure")
     reach: Mapping[str, float] | None = option(
@@ -97,7 +101,7 @@ def chosen(values: np.ndarray, at: str, metric: str) -> float:
 
 def falls(metric: str) -> bool:
     """Whether less is better."""
-    return metric.endswith("loss")
+    return metric.endswith(("loss", "/epe"))
 
 
 def first_step(series: np.ndarray, metric: str, goal: float) -> float:

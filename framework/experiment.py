@@ -19,7 +19,7 @@ from framework.mlflow_store import PATIENCE, TrackedRun
 from framework.preparing import Experiment, expected, prepare
 from framework.record import Place, Record, claimed_by_us
 from framework.slicing import train_sliced
-from framework.studying import record_findings
+from framework.studying import FirstMember, record_findings
 from framework.training import Observer, Outcome, train
 
 __all__ = ["Experiment", "Place", "Result", "RunFailed", "expected", "prepare", "run", "run_stack"]
@@ -106,7 +106,7 @@ def run_study(
     found: list[Findings] = []
 
     def answered() -> list[Outcome]:
-        found.append(study(replace(experiment, observers=tuple(observers))))
+        found.append(study(replace(experiment, observers=tuple(map(FirstMember, observers)))))
         record_findings(recorded.records[0], found[0])
         metrics, failure = found[0].metrics, found[0].failure
         if failure:

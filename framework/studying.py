@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from framework.findings import Findings
 from framework.record import Record
+from framework.running import Observer, Outcome
 
 SUMMARY = "study.md"
 
@@ -50,3 +51,29 @@ def kept(folder: Path, found: Findings) -> list[Path]:
         drawn.append(folder / "figures" / f"{name}.png")
         figure.savefig(drawn[-1], dpi=120)
     return [*(folder / name for name in texts), *([folder / "study.npz"] if found.arrays else []), *drawn]
+
+
+class FirstMember:
+    """An observer of one run that is told how far the first of a study's networks has come."""
+
+    def __init__(self, observer: Observer) -> None:
+        self.observer = observer
+
+    def steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
+        """Pass it on."""
+        if member == 0:
+            self.observer.steps(0, first, columns, rows)
+
+    def probed(self, member: int, steps: np.ndarray, columns: Sequence[str], rows: np.ndarray) -> None:
+        """What a study looks at is its own affair."""
+
+    def probed_row(self, member: int, step: int, metric: str, row: np.ndarray) -> None:
+        """What a study looks at is its own affair."""
+
+    def measured(self, member: int, step: int, values: Mapping[str, float]) -> None:
+        """Pass it on."""
+        if member == 0:
+            self.observer.measured(0, step, values)
+
+    def ended(self, outcome: Outcome) -> None:
+        """The study goes on."""

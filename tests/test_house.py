@@ -23,7 +23,7 @@ ROOMS = [
     ["preparing"],
     ["loading", "slicing"],
     ["artifacts", "generating"],
-    ["sweep_figure"],
+    ["sweep_figure", "stacked_figure"],
     ["restoring", "figures"],
     ["lag_figure"],
     ["runs"],

@@ -49,7 +49,7 @@ def record(sweep: Path, runs: Path, groups: Sequence[Group], shown: Mapping[str,
     run.end("FINISHED" if all(job.status in ("finished", "stopped_early") for job in jobs) else "FAILED")
     if told:
         write_json(sweep / manifest.FILE, {**told, "summary": run.run_id})
-    if best and told.get("best") != best.name:
+    if best and told.get("best") != best.name and settings.study is None:  # a study has left all it has
         _leave_best(sweep / best.name, settings, store)
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from framework import stacked_figure, sweep_figure
 from framework.comparison import Comparison, Group, Job, grouped, metrics, ranked, read_jobs, rows, swept
 from framework.config import ConfigError
 from framework.discovery import discover
 from framework.judging import Judge
 from framework.registry import nearest
 from framework.runs import find_sweep
-from framework.sweep_figure import draw
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -41,7 +42,9 @@ def compare(sweep: Path, changes: dict[str, Any]) -> tuple[list[Group], dict[str
     if not jobs:
         raise ConfigError(f"{sweep}: none of its jobs has begun")
     config = yaml.safe_load((sweep / jobs[0].name / "config.yaml").read_text(encoding="utf-8"))
-    what = settings({**(config.get("figure") or {}), **changes})
+    what = settings({**of_study(config), **(config.get("figure") or {}), **changes})
+    if what.x == "swept":
+        what = replace(what, x=next((key for key in swept(jobs) if key != "seed"), "step"))
     y = wanted(what, jobs)
     refuse_unswept(what, jobs)
     shown = tabled(what, y, jobs)
@@ -50,8 +53,16 @@ def compare(sweep: Path, changes: dict[str, Any]) -> tuple[list[Group], dict[str
     show(table)
     lines = [f"| {' | '.join(row)} |" for row in (table[0], ["---"] * len(table[0]), *table[1:])]
     (sweep / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    draw = stacked_figure.draw if what.stack else sweep_figure.draw
     print(f"figure: {draw(jobs, what, y, sweep / 'comparison.png')}")
     return groups, shown
+
+
+def of_study(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the study of a sweep would like its figure to show."""
+    study = config.get("study") or {}
+    name = study if isinstance(study, str) else study.get("type")
+    return dict(getattr(discover().get("study", name), "figure", {})) if name else {}
 
 
 def settings(told: dict[str, Any]) -> Comparison:

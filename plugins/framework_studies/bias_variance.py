@@ -43,10 +43,10 @@ class BiasVariance:
     looks: int = option(100, least=1, help="decompositions along training")
 
     figure: ClassVar[dict[str, Any]] = {
-        "y": [f"bias_variance/{term}" for term in TERMS],
-        "table": [f"bias_variance/{term}" for term in TERMS],
+        "y": "bias_variance/epe",
+        "stack": [f"bias_variance/{term}" for term in ("noise", "variance", "bias2")],
+        "table": [f"bias_variance/{term}" for term in ("epe", "bias2", "variance", "noise")],
         "x": "swept",
-        "together": True,
     }
 
     def check(self, experiment: Any) -> None:
@@ -59,7 +59,7 @@ class BiasVariance:
                 f"probes: a study of many networks has no room for them ({', '.join(experiment.settings.probes)})"
             )
         common_places(experiment, self.points, self.noise)
-        training_sets(experiment, self.draw, 2)
+        training_sets(experiment, self.draw, self.members if self.draw == "disjoint" else 2)
 
     def __call__(self, experiment: Any) -> Findings:
         at = common_places(experiment, self.points, self.noise)
