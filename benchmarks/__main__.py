@@ -19,7 +19,8 @@ from rich.table import Table
 from benchmarks.harness import pins, race, summary
 
 RECURRENT = ("rnn_step", "gru_step", "lstm_step", "lstm_medium_step")
-WORKLOADS = ("mlp_step", "cnn_step", "digits_cnn_step", *RECURRENT, "sweep_step", "optimizer_update", "recording", "probes")
+SWEEPS = ("sweep_step", "bias_variance")
+WORKLOADS = ("mlp_step", "cnn_step", "digits_cnn_step", *RECURRENT, *SWEEPS, "optimizer_update", "recording", "probes")
 
 
 def main() -> None:

@@ -120,6 +120,13 @@ def test_M5_ridge_has_the_bias_and_variance_of_its_closed_form():
     assert told["bias_variance/variance"] == pytest.approx(variance, rel=0.01)
 
 
+def test_M6_too_few_units_are_told_as_bias_and_too_many_as_variance():
+    few = studied("model.hidden=1", "trainer.steps=400", "optimizer.lr=0.03", "study.members=20")[1]
+    many = studied("model.hidden=50", "trainer.steps=400", "optimizer.lr=0.03", "study.members=20", "dataset.sigma=0.5")[1]
+    assert "High bias" in few.summary
+    assert "High variance" in many.summary
+
+
 def test_a_member_is_the_network_that_trains_alone_on_its_set():
     experiment, found = studied("dtype=float64", "dataset.n_val=0")
     _, sets = training_sets(experiment, "fresh", 12)
@@ -144,7 +151,7 @@ def test_members_that_stopped_early_say_what_they_ended_with():
     assert all(np.isfinite(points).all() for points in found.series.values())
 
 
-def test_fresh_sets_differ_and_do_not_depend_on_how_many_there_are():
+def test_M1_training_sets_differ_and_do_not_depend_on_how_many_there_are():
     experiment = prepared()
     few, many = (training_sets(experiment, "fresh", n)[1] for n in (2, 5))
     assert np.array_equal(few[1].splits["train"]["x"], many[1].splits["train"]["x"])
@@ -218,7 +225,7 @@ def test_data_that_cannot_serve_it_are_told_before_anything_runs(words, expected
 def test_unknown_noise_and_a_single_class_are_told():
     experiment = prepared()
     unknown = replace(experiment, data=replace(experiment.data, f=None, sigma=None, name="mine"))
-    with pytest.raises(ValueError, match="study.noise: the data set 'mine' does not tell the noise in its targets"):
+    with pytest.raises(ValueError, match=r"study\.noise: the data set 'mine' does not tell the noise in its targets"):
         experiment.settings.study.check(unknown)
     labels = {s: {"x": np.eye(4), "y": np.ones(4, int)} for s in ("train", "test")}
     data = Data(labels, {"x": Field("NF"), "y": Field("N", "label", 3)})
