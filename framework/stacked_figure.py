@@ -29,6 +29,7 @@ def draw(jobs: Sequence[Job], what: Comparison, y: Sequence[str], path: Path) ->
             by_key(ax, groups, what.stack or (), y, what)
         ax.set_title(title, fontsize=10)
         ax.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylabel(", ".join(y))
     handles, labels = axes[0].get_legend_handles_labels()
     fig.legend(handles[::-1], labels[::-1], loc="outside right center", frameon=False, fontsize=8)
     fig.savefig(path, dpi=110)
