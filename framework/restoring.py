@@ -43,6 +43,8 @@ def load(run: str | Path) -> Model:
     """
     folder = Path(run) if (Path(run) / "model.npz").is_file() else find_run(str(run), runs_dir())
     settings = settings_of_run(folder)
+    if settings.study is not None:
+        raise ConfigError(f"{folder}: it is a study, which leaves no network; what it found stands in its folder")
     try:
         about, scale = read_about(folder)
         learner = assemble(settings, about)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from framework.config import ConfigError
@@ -37,8 +37,12 @@ def find_run(word: str, runs: Path) -> Path:
     for folder in folders:
         if read_state(folder).get("mlflow_run_id") == word:
             return folder
-    known = [str(folder.relative_to(runs)) for folder in folders]
-    raise ConfigError(f"no run '{word}' in {runs}{nearest(word, [*known[-20:], 'last'])}")
+    raise _missing("run", word, runs, [str(folder.relative_to(runs)) for folder in folders])
+
+
+def _missing(what: str, word: str, runs: Path, known: Sequence[str]) -> ConfigError:
+    offered = nearest(word, [*known[-20:], "last"]) if known else "; there is none yet"
+    return ConfigError(f"no {what} '{word}' in {runs}{offered}")
 
 
 def find_sweep(word: str) -> Path:
@@ -54,7 +58,7 @@ def find_sweep(word: str) -> Path:
     for folder in (Path(word), runs / word):
         if any(folder.glob("*/run.json")):
             return folder
-    raise ConfigError(f"no sweep '{word}' in {runs}{nearest(word, [*(path.name for path in known[-20:]), 'last'])}")
+    raise _missing("sweep", word, runs, [path.name for path in known])
 
 
 def store_dir(folder: Path) -> Path:

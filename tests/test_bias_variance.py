@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from small import distance
 
-from framework import Data, Field, generator
+from framework import Data, Field, generator, load
 from framework.composing import compose
 from framework.config import ConfigError
 from framework.experiment import RunFailed, run
