@@ -258,11 +258,10 @@ def test_a_study_is_one_run_in_folder_and_store(tmp_path):
     assert [point.step for point in points] == [1, 10, 20, 30, 40, 50, 60]
     assert len(store.client.get_metric_history(recorded.info.run_id, "grad_norm/hidden")) == 60
     assert "| bias2 |" in recorded.data.tags["mlflow.note.content"]
-    assert {f.path for f in store.client.list_artifacts(recorded.info.run_id)} >= {
-        "figures",
-        "study.md",
-        "bias_variance.csv",
-    }
+    files = {file.path for file in store.client.list_artifacts(recorded.info.run_id)}
+    assert files >= {"figures", "study.md", "bias_variance.csv"}
+    with pytest.raises(ConfigError, match="it is a study, which leaves no network"):
+        load(folder)
 
 
 def test_a_study_that_fails_is_a_failed_run(tmp_path):
