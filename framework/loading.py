@@ -34,7 +34,8 @@ def load_data(settings: Settings) -> Data:
             raise
         except ValueError as error:
             raise ConfigError(f"dataset: {error}") from error
-        data = replace(data, name=settings.tree["dataset"]["type"])
+        named = settings.tree["dataset"]
+        data = replace(data, name=named if isinstance(named, str) else named["type"])
         return data, size(data)
 
     return _loaded.get(_key(settings), load)
