@@ -214,12 +214,18 @@ wrong("projected by the largest replica", "layer", "project", Summing(), (None, 
       project=lambda self, p, ctx: put(p["w"], p["w"] / np.abs(p["w"]).max()))
 wrong("first state carried", "layer", "carry", Summing(), (None, 3),
       carry=lambda self, cache: cache[1][..., 0, :, :])
-wrong("padding that counts", "layer", "mask", RECURRENT, (None, 3), _kept=lambda self, ctx: None)
+wrong("padding that counts", "layer", "mask", RECURRENT, (None, 3), _kept=lambda self, x, ctx: None)
 wrong("a state of another size", "cell", "sizes", LSTM, state=3)
 wrong("gradient of the whole state", "cell", "outputs", LSTM,
       dout=lambda self, dy, ctx: np.concatenate((dy, dy), -1))
 wrong("summed over time always", "cell", "time", LSTM,
       grads=lambda self, p, cache, da, ctx: {"U": (T(cache[0]) @ da).sum(tuple(range(1, da.ndim - 2)))})
+wrong("another step when it is later", "cell", "chunks", LSTM, draws=True,
+      step=lambda self, p, a, s, ctx: Lstm.step(self, p, a + 0.1 * ctx.time, s, ctx))
+wrong("the first example leaks", "cell", "padding", LSTM,
+      step=lambda self, p, a, s, ctx: Lstm.step(self, p, a + s[..., :1, :1], s, ctx))
+wrong("no way back through time", "cell", "sequences", LSTM,
+      back=lambda self, p, cache, ds, ctx: (Lstm.back(self, p, cache, ds, ctx)[0], ds * 0))
 wrong("bounded by the largest replica", "cell", "project", INDRNN,
       project=lambda self, p, ctx: put(p["u"], p["u"] / max(1, np.abs(p["u"]).max())))
 wrong("terms without what comes later", "layer", "terms", Summing(), (None, 3),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from framework.discovery import discover
+from framework.testing.differentiable import check_gradient, check_stack_law
+from framework.testing.layers import check_carry, check_mask, check_terms
 from framework.testing.stacks import alone, context, equal, stacked
-from framework.testing.subjects import STEPS, Differentiable, N, tensors
+from framework.testing.subjects import STEPS, Differentiable, N, of_layer, tensors
 
 
 def check_sizes(cell: Any, about: Differentiable) -> None:
@@ -64,6 +67,30 @@ def _flat(a: Any) -> Any:
     return a.reshape(*a.shape[:-3], -1, a.shape[-1])
 
 
+def check_sequences(cell: Any, about: Differentiable) -> None:
+    """In a recurrent layer, in either direction: gradients through time, the stack law, gradients by time step."""
+    for layer in _layers(cell):
+        for check in (check_gradient, check_stack_law, check_terms):
+            check(layer, of_layer(SEQUENCE))
+
+
+def check_padding(cell: Any, about: Differentiable) -> None:
+    """In a recurrent layer, in either direction, a padded batch equals the loop over single sequences."""
+    for layer in _layers(cell):
+        check_mask(layer, of_layer(SEQUENCE))
+
+
+def check_chunks(cell: Any, about: Differentiable) -> None:
+    """In a recurrent layer, a sequence in two chunks with carried state gives the outputs of the whole."""
+    check_carry(next(_layers(cell)), of_layer(SEQUENCE))
+
+
+def _layers(cell: Any) -> Iterator[Any]:
+    """Recurrent layers of the cell: forwards, then backwards in time."""
+    recurrent = discover().get("layer", "recurrent")
+    return (recurrent(cell, reverse=reverse) for reverse in (False, True))
+
+
 def check_project(cell: Any, about: Differentiable) -> None:
     """In place, each replica by itself; a second time changes nothing."""
     part, lone, each, inputs = stacked(cell, about, (3,))
@@ -79,9 +106,13 @@ def check_project(cell: Any, about: Differentiable) -> None:
             equal(again[name][r], a, f"'{name}' after a second project")
 
 
+SEQUENCE = (None, 3)
 CELL: Mapping[str, Callable[[Any, Differentiable], None]] = {
     "sizes": check_sizes,
     "outputs": check_outputs,
     "time": check_time,
+    "sequences": check_sequences,
+    "padding": check_padding,
+    "chunks": check_chunks,
 }
 CELL_OFFERED: Mapping[str, Callable[[Any, Differentiable], None]] = {"project": check_project}

@@ -13,6 +13,8 @@ from framework.testing.purity import untouched
 from framework.testing.stacks import LEADS, alone, context, equal, stacked
 from framework.testing.subjects import STEPS, Differentiable, N, tensors, weighed
 
+PADDING_TOLERANCE = 1e-12
+
 
 def check_init(layer: Any, about: Differentiable) -> None:
     """Tensors are host arrays drawn from the given generator alone; the shape it announces is the shape it puts out."""
@@ -148,9 +150,10 @@ def check_carry(layer: Any, about: Differentiable) -> None:
 
 
 def check_mask(layer: Any, about: Differentiable) -> None:
-    """A padded batch under its mask equals the loop over single sequences, padded on either side, one of them empty."""
+    """A padded batch under its mask equals the loop over single sequences, padded on either side, one of them empty; without
+    noise, which would be another for a sequence alone."""
     part, _, _, inputs = stacked(layer, about, (3,))
-    lengths, ctx = [STEPS, 1, 0, STEPS - 1, 2], context((3,))
+    lengths, ctx = [STEPS, 1, 0, STEPS - 1, 2], context((3,), train=False)
     for left in (False, True):
         shown = np.arange(STEPS)[:, None] >= STEPS - np.array(lengths) if left else np.arange(STEPS)[:, None] < lengths
         masked = ctx.but(batch={layer.mask: np.broadcast_to(shown * 1.0, (3, STEPS, N))})
@@ -166,13 +169,14 @@ def check_mask(layer: Any, about: Differentiable) -> None:
                 continue
             one = {name: _of_example(a, name, n, steps) for name, a in inputs.items()}
             alone_y, alone_cache = about.forward(part, one, ctx)
-            equal(y[:, steps, n] if by_step else y[:, n], alone_y[..., 0, :], f"output of a sequence of {len(steps)} steps")
+            own = y[:, steps, n] if by_step else y[:, n]
+            equal(own, alone_y[..., 0, :], f"output of a sequence of {len(steps)} steps", PADDING_TOLERANCE)
             dy_one = dy[:, steps][:, :, n : n + 1] if by_step else dy[:, n : n + 1]
             single = about.backward(part, one, alone_cache, np.broadcast_to(dy_one, alone_y.shape), ctx)
-            equal(grads["x0"][:, steps, n], single["x0"][:, :, 0], "dx of a padded sequence")
+            equal(grads["x0"][:, steps, n], single["x0"][:, :, 0], "dx of a padded sequence", PADDING_TOLERANCE)
             sums = {name: total + single[name] for name, total in sums.items()}
         for name, total in sums.items():
-            equal(grads[name], total, f"gradient of '{name}' under a mask")
+            equal(grads[name], total, f"gradient of '{name}' under a mask", PADDING_TOLERANCE)
 
 
 def _of_example(a: Array, name: str, n: int, steps: np.ndarray) -> Array:

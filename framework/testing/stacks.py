@@ -104,11 +104,11 @@ def alone(r: int, train: bool = True) -> Context:
     return context((), train).but(keys=(r,))
 
 
-def equal(a: Array, b: Array, what: str) -> None:
+def equal(a: Array, b: Array, what: str, tolerance: float = LAW_TOLERANCE) -> None:
     """Refuse arrays that differ by more than rounding."""
     assert a.shape == b.shape, f"{what}: {a.shape} and {b.shape}"
     worst = float(np.max(np.abs(a - b), initial=0))
-    assert worst <= LAW_TOLERANCE, f"{what} differs by {worst:.1e}"
+    assert worst <= tolerance, f"{what} differs by {worst:.1e}"
 
 
 def spread(a: Array, like: Array) -> Array:
