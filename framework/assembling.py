@@ -9,7 +9,7 @@ from typing import Any
 from framework.augmenting import refuse_unfit
 from framework.components import Shape
 from framework.config import ConfigError, HeadSettings, Settings
-from framework.data import Data, Field, refuse_strangers
+from framework.data import Data, Field, refuse_strangers, refuse_uneven
 from framework.discovery import discover
 from framework.heads import Head
 from framework.learner import Learner
@@ -36,6 +36,7 @@ def assemble(settings: Settings, data: Data) -> Learner:
     """
     for arrays in data.splits.values():
         refuse_strangers(data.fields, arrays)
+        refuse_uneven(data.fields, arrays)
     nodes = _with_sizes(settings.nodes, data)
     heads = {name: _head(name, head, nodes, data) for name, head in settings.heads.items()}
     for name, head in heads.items():
@@ -73,8 +74,12 @@ def assemble(settings: Settings, data: Data) -> Learner:
 
 
 def doubts(learner: Learner) -> list[str]:
-    """What is allowed and hardly meant, in words: a softmax before a loss with its own, or none before one without."""
+    """What is allowed and hardly meant, in words: a softmax before a loss with its own, or none before one without; a probe
+    of recurrent layers where there are none."""
     told = []
+    if not any(hasattr(node.layer, "terms") for node in learner.network.nodes.values()):
+        blind = [name for name, probe in learner.probes.items() if getattr(probe, "sequences", False)]
+        told += [f"probes.{name}: it looks at recurrent layers, and the network has none" for name in blind]
     for name, head in learner.heads.items():
         who, reads = type(head.loss).__name__, getattr(head.loss, "outputs", None)
         for source in head.sources:

@@ -41,18 +41,21 @@ class Decoder:
             p: tensors of the network.
             choose: predictions (..., N, K) -> the symbols (..., N) that are said, and read next.
         """
-        said = ctx.xp.full_like(ctx.batch[self.field][..., :1, :], self.start)
-        values, caches = network.forward(p, ctx.but(train=False, batch={**ctx.batch, self.field: said}))
         steps = stepwise(network, self.field)
-        given = {name: values[name] for name in network.nodes if name not in steps}
-        stepper = replace(network, nodes={**network.nodes, **steps})
-        read = {s: ctx.batch[s] for node in steps.values() for s in node.sources if s in ctx.batch}
+        once = replace(network, nodes={name: node for name, node in network.nodes.items() if name not in steps})
+        values, _ = once.forward(p, ctx.but(train=False))
+        given, stepper = {name: values[name] for name in once.nodes}, replace(network, nodes={**network.nodes, **steps})
+        # No mask among them: what the decoder says has a length of its own.
+        read = {s: ctx.batch[s] for name in steps for s in network.nodes[name].sources if s in ctx.batch}
+        said, carry, runs = ctx.xp.full_like(ctx.batch[self.field][..., :1, :], self.start), ctx.carry, network
         while True:
+            here = ctx.but(train=False, batch={**read, self.field: said}, carry=carry)
+            values, caches = runs.forward(p, here, given)
             y = head.prediction(values, ctx)[..., 0, :, :]
             said = choose(y)
             yield said, y
-            here = ctx.but(train=False, batch={**read, self.field: said[..., None, :]}, carry=network.carry(caches))
-            values, caches = stepper.forward(p, here, given)
+            said, carry = said[..., None, :], network.carry(caches)
+            runs = stepper
 
 
 def decoder_of(network: Network, shapes: Mapping[str, Shape], fields: Mapping[str, Field], target: str | None) -> Decoder:

@@ -24,7 +24,7 @@ class Scale:
 
     standard: shift = mean, width = standard deviation (the root of the mean squared deviation). minmax: shift = min,
     width = max - min, so that the training split lies in 0 ... 1. A feature that is constant on the training split has
-    no width: it is shifted to 0 and keeps its unit.
+    no width: it is shifted to 0 and keeps its unit. Steps of sequences that a mask leaves out count for nothing.
 
     Attributes:
         how: none, standard or minmax.
@@ -85,9 +85,17 @@ def fit(data: Data, how: str, fields: Collection[str]) -> Scale:
         if name not in data.fields:
             raise ValueError(f"the data have no field '{name}'{nearest(name, data.fields)}")
     scaled_fields = [name for name, f in data.fields.items() if name in fields and f.kind == "real" and how != "none"]
-    found = {name: _measured(data.splits["train"][name], data.fields[name].axes, how) for name in scaled_fields}
+    found = {name: _measured(*_counted(name, data), how) for name in scaled_fields}
     shift, width = ({name: pair[i] for name, pair in found.items()} for i in (0, 1))
     return Scale(how, shift, width)  # type: ignore[arg-type]
+
+
+def _counted(name: str, data: Data) -> tuple[np.ndarray, str]:
+    """A field of the training split and its axes; of sequences with a mask the steps that count, as rows."""
+    train, field = data.splits["train"], data.fields[name]
+    masks = [train[mask] for mask, f in data.fields.items() if f.kind == "mask" and f.time_major]
+    fitting = [mask for mask in masks if field.time_major and mask.shape == train[name].shape[:2] and mask.any()]
+    return (train[name][fitting[0] > 0], field.axes.replace("T", "")) if fitting else (train[name], field.axes)
 
 
 def _measured(a: np.ndarray, axes: str, how: str) -> tuple[np.ndarray, np.ndarray]:

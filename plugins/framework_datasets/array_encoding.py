@@ -13,6 +13,7 @@ from framework import DataError, Field
 from framework_datasets.arrays import labels, opened, place, real
 
 Layout = Literal["batch_major", "time_major"]
+Named = tuple[str, np.ndarray]
 
 AXES = {2: "NF", 3: "NTF", 4: "NCHW"}  # of x, by the number of its dimensions
 
@@ -28,6 +29,7 @@ class ArrayEncoding:
         outputs: how many numbers y has per example; 0 if y is labels.
         steps: whether y has labels or numbers for every step of a sequence.
         layout: of sequences in a file; time_major: (T, n, F). Fields are batch-major.
+        mask: the array that says which steps of a new file's sequences count; empty if those that trained had none.
     """
 
     x: str
@@ -37,20 +39,22 @@ class ArrayEncoding:
     outputs: int
     steps: bool = False
     layout: Layout = "batch_major"
+    mask: str = ""
 
     @property
     def fields(self) -> dict[str, Field]:
-        """What x and y are."""
+        """What x, y and the mask are."""
         axes = "NT" if self.steps else "N"
         y = Field(axes, "label", self.classes) if self.classes else Field(f"{axes}F")
-        return {"x": Field(AXES[len(self.shape) + 1]), "y": y}
+        mask = {"mask": Field("NT", "mask")} if self.mask else {}
+        return {"x": Field(AXES[len(self.shape) + 1]), "y": y, **mask}
 
-    def encode(self, path: str, x: tuple[str, np.ndarray], y: tuple[str, np.ndarray] | None) -> dict[str, np.ndarray]:
-        """x (n, ...), and y (n,), (n, k), (n, T) or (n, T, k) if it is given.
+    def encode(self, path: str, x: Named, y: Named | None, mask: Named | None = None) -> dict[str, np.ndarray]:
+        """x (n, ...), and y (n,), (n, k), (n, T) or (n, T, k) and the mask (n, T) if they are given.
 
         Args:
             path: the file, for messages.
-            x, y: names and arrays as they are in the file.
+            x, y, mask: names and arrays as they are in the file.
 
         Raises:
             DataError: a shape, a type or a value is not what the training array had.
@@ -62,6 +66,8 @@ class ArrayEncoding:
             wanted = ["n", *(str(size or "T") for size in self.shape)]
             told = ", ".join([wanted[1], wanted[0], *wanted[2:]] if self.layout == "time_major" else wanted)
             raise DataError(f"{path}: array '{x[0]}' has shape {a.shape}; the training split has ({told})")
+        if mask is not None:
+            out["mask"] = self._batch_major(_mask(path, mask, x))
         if y is None:
             return out
         target = self._classes(path, *y) if self.classes else self._numbers(path, *y)
@@ -103,7 +109,10 @@ class ArrayEncoding:
         """
         with opened(path) as file:
             x, y = (self.x, file.get(self.x)), (self.y, file.get(self.y)) if with_target else None
-        return self.encode(str(path), x, y)
+            mask = (self.mask, file.get(self.mask)) if self.mask in file.names else None
+            if not self.mask and x[1].ndim == 3 and "mask" in file.names:
+                raise DataError(f"{path}: array 'mask': the sequences that trained had none, all of their steps counted")
+        return self.encode(str(path), x, y, mask)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -117,7 +126,24 @@ class ArrayEncoding:
 
 def _later(told: Mapping[str, Any]) -> dict[str, Any]:
     """What the first files did not tell."""
-    return {name: told[name] for name in ("steps", "layout") if name in told}
+    return {name: told[name] for name in ("steps", "layout", "mask") if name in told}
+
+
+def _mask(path: str, mask: Named, x: Named) -> np.ndarray:
+    """
+    Raises:
+        DataError: it has another shape than the steps of x, or weighs one by less than 0.
+    """
+    (name, a), steps = mask, x[1].shape[:2]
+    if a.shape != steps:
+        raise DataError(
+            f"{path}: array '{name}' has shape {a.shape}, and the steps of '{x[0]}' are {steps}; each needs its 0 or 1"
+        )
+    a = real(path, name, a)
+    below = np.argwhere(a < 0)
+    if len(below):
+        raise DataError(f"{path}: {place(name, below[0])} is {a[tuple(below[0])]}: 1 is a step that counts, 0 padding")
+    return a
 
 
 def shape_of_x(path: str, name: str, x: np.ndarray, layout: Layout) -> tuple[int, ...]:
