@@ -96,7 +96,8 @@ class Cell(Protocol):
 
     units: numbers of an output. gates: a = x W + b is (..., N, gates units). state: numbers of the whole state, one array
     (..., N, state): h, or h and c side by side. A cell may offer `buffers` and `project` as a layer may, and
-    `trace(cache)` -> {name: (..., N, k)}, what is worth seeing of a step. It says `draws = True` if a step draws numbers.
+    `trace(cache)` -> {name: (..., N, k)}, what is worth seeing of a step beside the state, and `parts`, the names of the
+    equal parts of the state, ("h", "c"). It says `draws = True` if a step draws numbers.
     """
 
     units: int

@@ -13,12 +13,13 @@ import numpy as np
 from framework.arena import Arena
 from framework.components import Params
 from framework.context import Context
-from framework.data import Data, Feed, Field, Layout, refuse_strangers
+from framework.data import Data, DataError, Feed, Field, Layout, refuse_strangers, refuse_uneven
 from framework.discovery import discover
 from framework.heads import Head
 from framework.learner import Learner
 from framework.measuring import evaluate
 from framework.network import Values
+from framework.registry import nearest
 from framework.scaling import Scale
 
 ABOUT, WEIGHTS = "model.json", "model.npz"
@@ -39,18 +40,37 @@ class Model:
     about: Data
     scale: Scale
 
-    def passes(self, fields: Mapping[str, np.ndarray]) -> Iterator[tuple[Values, Context]]:
-        """Values of all nodes for fields (n, ...), as the data set stores them, and the context they were made in: of all
-        rows at once; row by row, with carried states, where each goes on from the one before."""
-        refuse_strangers(self.about.fields, {name: np.asarray(a) for name, a in fields.items()})
+    def passes(self, fields: Mapping[str, np.ndarray]) -> Iterator[tuple[Values, Mapping[str, Any], Context]]:
+        """Values and caches of all nodes for fields (n, ...), as the data set stores them, and the context they were made
+        in: of all rows at once; row by row, with carried states, where each goes on from the one before.
+
+        Raises:
+            DataError: the fields are not as those of the training split were.
+        """
+        self._refuse_misfits({name: np.asarray(a) for name, a in fields.items()})
         network, ctx, scaled = self.learner.network, Context(train=False), self.scale.apply(fields)
         rows = [slice(i, i + 1) for i in range(len(next(iter(scaled.values()))))] if self.about.stateful else [slice(None)]
         for part in rows:
             ctx = ctx.but(batch={name: self._oriented(name, np.asarray(a)[part]) for name, a in scaled.items()})
             with np.errstate(all="ignore"):
                 values, caches = network.forward(self.weights, ctx)
-            yield values, ctx
+            yield values, caches, ctx
             ctx = ctx.but(carry=network.carry(caches))
+
+    def _refuse_misfits(self, arrays: Mapping[str, np.ndarray]) -> None:
+        trained = self.about.splits.get("train", {})
+        for name, a in arrays.items():
+            if name not in self.about.fields:
+                raise DataError(f"the model knows no field '{name}'{nearest(name, self.about.fields)}")
+            if name in trained:
+                axes, shape = self.about.fields[name].axes, trained[name].shape
+                if a.ndim != len(axes) or (axes.endswith("F") and a.shape[-1] != shape[-1]):
+                    told = ", ".join(
+                        ["n", *("T" if axis == "T" else str(k) for axis, k in zip(axes[1:], shape[1:], strict=True))]
+                    )
+                    raise DataError(f"'{name}' has shape {a.shape}; the training split has ({told})")
+        refuse_strangers(self.about.fields, arrays)
+        refuse_uneven(self.about.fields, arrays)
 
     def _oriented(self, name: str, a: np.ndarray) -> np.ndarray:
         field = self.about.fields.get(name)
@@ -74,12 +94,10 @@ class Model:
             head: which one, if there are several.
             layout: of sequences, in and out; time_major: (T, n, F) and (T, n, K).
         """
-        fields = x if isinstance(x, Mapping) else {next(iter(self.about.fields)): x}
         time_first = layout == "time_major"
-        if time_first:
-            fields = {n: np.swapaxes(a, 0, 1) if self.about.fields[n].time_major else a for n, a in fields.items()}
+        fields = self._fields(x, time_first)
         chosen = self.learner.heads[head or next(iter(self.learner.heads))]
-        parts = [np.asarray(chosen.prediction(values, ctx)) for values, ctx in self.passes(fields)]
+        parts = [np.asarray(chosen.prediction(values, ctx)) for values, _, ctx in self.passes(fields)]
         y = parts[0] if len(parts) == 1 else np.concatenate(parts, -2)
         target = self.about.fields.get(str(chosen.target))
         return y.swapaxes(0, 1) if target is not None and target.time_major and not time_first else y
@@ -87,9 +105,32 @@ class Model:
     def __call__(self, x: np.ndarray) -> np.ndarray:
         return self.predict(x)
 
+    def trace(self, x: np.ndarray | Mapping[str, np.ndarray], layout: Layout = "batch_major") -> dict[str, np.ndarray]:
+        """What goes on in the recurrent layers, step by step, `<layer>/<name>` -> (n, T, k): the parts of the state after
+        each step (h; h and c of an lstm), and whatever else the cell shows of it (gates i, f, o, the candidate g).
+
+        Args:
+            x, layout: as of `predict`; time_major: (T, n, k).
+        """
+        time_first, nodes = layout == "time_major", self.learner.network.nodes
+        found: dict[str, list[np.ndarray]] = {}
+        for _, caches, ctx in self.passes(self._fields(x, time_first)):
+            for node in [name for name in caches if hasattr(nodes[name].layer, "trace")]:
+                shown: Mapping[str, np.ndarray] = nodes[node].layer.trace(caches[node], ctx.at(node))  # type: ignore[attr-defined]
+                for name, a in shown.items():
+                    found.setdefault(f"{node}/{name}", []).append(a)
+        joined = {name: np.concatenate(parts, -2) for name, parts in found.items()}
+        return joined if time_first else {name: a.swapaxes(0, 1) for name, a in joined.items()}
+
+    def _fields(self, x: np.ndarray | Mapping[str, np.ndarray], time_first: bool) -> dict[str, np.ndarray]:
+        """Fields as a data set stores them, batch first."""
+        fields = dict(x) if isinstance(x, Mapping) else {next(iter(self.about.fields)): x}
+        turned = [name for name, f in self.about.fields.items() if time_first and f.time_major and name in fields]
+        return {name: np.swapaxes(a, 0, 1) if name in turned else a for name, a in fields.items()}
+
     def evaluate(self, fields: Mapping[str, np.ndarray]) -> dict[str, float]:
         """Loss and metrics on fields that include the targets."""
-        refuse_strangers(self.about.fields, fields)
+        self._refuse_misfits(fields)
         there = {name: f for name, f in self.about.fields.items() if name in fields}
         data = replace(self.about, splits={"test": self.scale.apply(fields)}, fields=there)
         p = {node: {name: a[None] for name, a in tensors.items()} for node, tensors in self.weights.items()}

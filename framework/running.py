@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from framework.arrays import to_host
-from framework.chunking import chunks, refuse_late_targets, refuse_uncarried
+from framework.chunking import chunks, refuse_timeless, refuse_uncarried, refuse_uncuttable
 from framework.components import Params
 from framework.data import Data, EpochRows
 from framework.learner import Learner, TrainerOptions
@@ -285,8 +285,11 @@ def chunks_of(learner: Learner, data: Data) -> list[slice | None]:
         n = len(next(iter(data.splits["train"].values())))
         size = n if options.batch_size == "all" else options.batch_size
         refuse_uncarried(learner.network.nodes, data, size, options.accumulate)
+    if options.bptt.lag is not None:
+        refuse_timeless("trainer.bptt.lag", data)
     if options.bptt.chunk is not None:
-        refuse_late_targets([head.target for head in learner.heads.values() if head.target], data)
+        targets = [head.target for head in learner.heads.values() if head.target]
+        refuse_uncuttable(targets, learner.network.nodes, data)
     return chunks(data, options.bptt.chunk, options.accumulate)
 
 

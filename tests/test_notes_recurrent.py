@@ -221,7 +221,8 @@ def test_K2_K16_the_lstm_of_the_linked_example():
     shown = {"g": [0.817754, 0.849804], "i": [0.960834, 0.981184], "f": [0.851953, 0.870302], "o": [0.817574, 0.849933]}
     for name, values in shown.items():
         assert trace[name].ravel() == pytest.approx(values, abs=1e-6)
-    assert trace["c_before"].ravel() == pytest.approx([0, 0.785726], abs=1e-6)
+    assert trace["c"].ravel() == pytest.approx([0.785726, 1.517633], abs=1e-6)
+    assert (trace["h"] == h).all()
     dW = [[-0.002204, -0.003153, -0.025924, -0.026716], [-0.006639, -0.018920, -0.162604, -0.092201]]
     assert grads["W"] == pytest.approx(np.array(dW), abs=1e-6)
     assert grads["U"] == pytest.approx(np.array([[-0.000598, -0.003382, -0.029700, -0.010396]]), abs=1e-6)

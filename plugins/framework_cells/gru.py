@@ -25,6 +25,7 @@ class Gru:
     """
 
     gates: ClassVar[int] = 3
+    parts: ClassVar[tuple[str, ...]] = ("h",)
     units: int = option(least=1, help="numbers of the state")
     reset: Literal["before", "after"] = option("before", help="whether r meets h before or after the product with U")
     z: Literal["keep", "update"] = option("keep", help="what z = 1 means: keep the old state, or take the new")

@@ -21,6 +21,7 @@ class IndRnn:
     """
 
     gates: ClassVar[int] = 1
+    parts: ClassVar[tuple[str, ...]] = ("h",)
     units: int = option(least=1, help="numbers of the state")
     bound: float | None = option(None, above=0, help="largest |u|, for example 2^(1/T); null: none")
     activation: Activation = registered("activation", "relu", inherit=False, help="f")

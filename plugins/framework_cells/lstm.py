@@ -24,6 +24,7 @@ class Lstm:
     """
 
     gates: ClassVar[int] = 4
+    parts: ClassVar[tuple[str, ...]] = ("h", "c")
     units: int = option(least=1, help="numbers of h, and of c")
     forget_bias: float = option(1.0, stackable=True, help="first value of b for the forget gate")
     recurrent: Initializer = registered("initializer", "orthogonal", inherit=False, help="first values of U, gate by gate")
@@ -74,9 +75,9 @@ class Lstm:
         return {"U": T(cache[0]) @ da}
 
     def trace(self, cache: Any) -> dict[str, Array]:
-        """The gates, the candidate g, and the old c."""
+        """The gates and the candidate g."""
         n = self.units
-        return {name: cache[2][..., k * n : (k + 1) * n] for k, name in enumerate("ifog")} | {"c_before": cache[1]}
+        return {name: cache[2][..., k * n : (k + 1) * n] for k, name in enumerate("ifog")}
 
     @staticmethod
     def examples() -> list[tuple[Any, None]]:

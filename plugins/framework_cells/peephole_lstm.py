@@ -23,6 +23,7 @@ class PeepholeLstm:
     """
 
     gates: ClassVar[int] = 4
+    parts: ClassVar[tuple[str, ...]] = ("h", "c")
     units: int = option(least=1, help="numbers of h, and of c")
     peephole: Literal["diagonal", "full"] = option("diagonal", help="whether a gate sees its own c only, or all")
     forget_bias: float = option(1.0, stackable=True, help="first value of b for the forget gate")
@@ -93,8 +94,8 @@ class PeepholeLstm:
         return (c * dz).sum(-2, keepdims=True) if self.peephole == "diagonal" else T(c) @ dz
 
     def trace(self, cache: Any) -> dict[str, Array]:
-        """The gates, the candidate g, and the old c."""
-        return dict(zip("ifog", cache[3:7], strict=True)) | {"c_before": cache[1]}
+        """The gates and the candidate g."""
+        return dict(zip("ifog", cache[3:7], strict=True))
 
     @staticmethod
     def examples() -> list[tuple[PeepholeLstm, None]]:

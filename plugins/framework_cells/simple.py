@@ -19,6 +19,7 @@ class Simple:
     """
 
     gates: ClassVar[int] = 1
+    parts: ClassVar[tuple[str, ...]] = ("h",)
     units: int = option(least=1, help="numbers of the state")
     activation: Activation = registered("activation", "tanh", inherit=False, help="f")
     recurrent: Initializer = registered("initializer", "orthogonal", inherit=False, help="first values of U")

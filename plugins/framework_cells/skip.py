@@ -23,6 +23,7 @@ class Skip:
     """
 
     gates: ClassVar[int] = 2
+    parts: ClassVar[tuple[str, ...]] = ("h", "z")
     units: int = option(least=1, help="numbers of h, and of z")
     delayed: Literal["state", "output"] = option("state", help="what reaches the next output: h, or z itself")
     activation: Activation = registered("activation", "tanh", inherit=False, help="f")

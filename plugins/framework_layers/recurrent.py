@@ -83,14 +83,14 @@ class Recurrent:
         if s is None:
             s = ctx.xp.zeros((*a.shape[:-3], a.shape[-2], self.cell.state), a.dtype)
         s = ctx.xp.broadcast_to(s, (*a.shape[:-3], *s.shape[-2:]))
-        kept = self._kept(ctx)
+        kept = self._kept(x, ctx)
         states, caches = [s] * a.shape[-3], [()] * a.shape[-3]
         with self._products(a):
             for t in self._order(a.shape[-3]):
                 new, caches[t] = self.cell.step(p, a[..., t, :, :], s, _at(ctx, self.cell, t))
                 s = new if kept is None else ctx.xp.where(kept[..., t, :, :], s, new)
                 states[t] = s
-        return self._output(states, s, ctx), Trace(x, kept, caches, s, pair)
+        return self._output(states, s, ctx), Trace(x, kept, caches, states, s, pair)
 
     def backward(self, p: Params, cache: Any, dy: Array, ctx: Context, need_dx: bool = True) -> tuple[Any, Params]:
         da, ds = self._through_time(p, cache, dy, ctx)
@@ -136,9 +136,13 @@ class Recurrent:
         return lambda cache: cache.final
 
     def trace(self, cache: Any, ctx: Context) -> dict[str, Array]:
-        """What the cell shows of its steps, name -> (..., T, N, k)."""
-        shown = [self.cell.trace(step) for step in cache.caches]  # type: ignore[attr-defined]
-        return {name: ctx.xp.stack([step[name] for step in shown], -3) for name in shown[0]}
+        """The parts of the state after each step, and what else the cell shows of it, name -> (..., T, N, k)."""
+        cell: Any = self.cell
+        states = ctx.xp.stack(cache.states, -3)
+        parts = getattr(cell, "parts", ("state",))
+        found = dict(zip(parts, ctx.xp.split(states, len(parts), -1), strict=True))
+        shown = [cell.trace(step) for step in cache.caches] if hasattr(cell, "trace") else [{}]
+        return found | {name: ctx.xp.stack([step[name] for step in shown], -3) for name in shown[0]}
 
     def _through_time(self, p: Params, cache: Any, dy: Array, ctx: Context) -> tuple[Array, Array]:
         """da of all steps (..., T, N, gates units), and the gradient of the first state."""
@@ -185,10 +189,15 @@ class Recurrent:
         da, before = self.cell.back(p, cache.caches[t], through, ctx)
         return da, before + (ds - through)
 
-    def _kept(self, ctx: Context) -> Array | None:
+    def _kept(self, x: Array, ctx: Context) -> Array | None:
         """Where a step leaves the state as it is, (..., T, N, 1)."""
         mask = ctx.mask(self.mask)
-        return None if mask is None else mask[..., None] == 0
+        if mask is None:
+            return None
+        if mask.shape[-2:] != x.shape[-3:-1]:
+            told = f"(T, N) = {mask.shape[-2:]}, and its sequences {x.shape[-3:-1]}"
+            raise ValueError(f"layer '{ctx.name}': the mask '{self.mask}' has {told}")
+        return mask[..., None] == 0
 
     def _order(self, n: int) -> Sequence[int]:
         return range(n - 1, -1, -1) if self.reverse else range(n)
@@ -208,12 +217,13 @@ class Recurrent:
 
 
 class Trace(NamedTuple):
-    """What a forward pass keeps: the input, where steps are skipped, the cell's caches by time, the final state, and whether
-    a first state was given."""
+    """What a forward pass keeps: the input, where steps are skipped, the cell's caches and the states after each step, by
+    time, the final state, and whether a first state was given."""
 
     x: Array
     kept: Array | None
     caches: list[Any]
+    states: list[Array]
     final: Array
     pair: bool
 
