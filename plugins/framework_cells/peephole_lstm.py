@@ -1,16 +1,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from framework import Array, Context, Initializer, Params, T, option, registered
-from framework_cells.gates import packed
+from framework import Array, Context, Params, T, option
+from framework_cells.lstm import Lstm
 
 
 @dataclass(frozen=True)
-class PeepholeLstm:
+class PeepholeLstm(Lstm):
     """An LSTM whose gates see c: i, f = sigmoid(a + h_{t-1} U + c_{t-1} V),  g = tanh(a + h_{t-1} U),
     c_t = f c_{t-1} + i g,  o = sigmoid(a + h_{t-1} U + c_t V_o),  h_t = o tanh(c_t).
 
@@ -22,27 +22,11 @@ class PeepholeLstm:
     have the diagonal, which is the default; the notes leave it open. V begins at 0: an lstm.
     """
 
-    gates: ClassVar[int] = 4
-    parts: ClassVar[tuple[str, ...]] = ("h", "c")
-    units: int = option(least=1, help="numbers of h, and of c")
     peephole: Literal["diagonal", "full"] = option("diagonal", help="whether a gate sees its own c only, or all")
-    forget_bias: float = option(1.0, stackable=True, help="first value of b for the forget gate")
-    recurrent: Initializer = registered("initializer", "orthogonal", inherit=False, help="first values of U, gate by gate")
-
-    @property
-    def state(self) -> int:
-        """h and c."""
-        return 2 * self.units
 
     def init(self, rng: np.random.Generator) -> Params:
         n = self.units
-        b = np.zeros((1, 4 * n))
-        b[:, n : 2 * n] = self.forget_bias
-        return {
-            "U": packed(self.recurrent, rng, n, 4),
-            "V": np.zeros((1 if self.peephole == "diagonal" else n, 3 * n)),
-            "b": b,
-        }
+        return super().init(rng) | {"V": np.zeros((1 if self.peephole == "diagonal" else n, 3 * n))}
 
     def step(self, p: Params, a: Array, s: Array, ctx: Context) -> tuple[Array, Any]:
         n, xp = self.units, ctx.xp
@@ -55,12 +39,6 @@ class PeepholeLstm:
         o = _sigmoid(z[..., 2 * n : 3 * n] + self._seen(c_new, p, 2), xp)
         tanh_c = xp.tanh(c_new)
         return xp.concatenate((o * tanh_c, c_new), -1), (h, c, c_new, i, f, o, g, tanh_c)
-
-    def out(self, s: Array) -> Array:
-        return s[..., : self.units]
-
-    def dout(self, dy: Array, ctx: Context) -> Array:
-        return ctx.xp.concatenate((dy, ctx.xp.zeros_like(dy)), -1)
 
     def back(self, p: Params, cache: Any, ds: Array, ctx: Context) -> tuple[Array, Array]:
         n = self.units
@@ -98,8 +76,8 @@ class PeepholeLstm:
         return dict(zip("ifog", cache[3:7], strict=True))
 
     @staticmethod
-    def examples() -> list[tuple[PeepholeLstm, None]]:
-        return [(PeepholeLstm(3), None), (PeepholeLstm(2, "full"), None)]
+    def examples() -> list[tuple[Any, None]]:
+        return [(PeepholeLstm(3), None), (PeepholeLstm(2, peephole="full"), None)]
 
 
 def _sigmoid(z: Array, xp: Any) -> Array:
