@@ -81,11 +81,12 @@ def spelled(prompt: str, vocabulary: Sequence[str]) -> list[int]:
         ValueError: the prompt is empty, or a symbol of it is unknown.
     """
     words = list(prompt) if all(len(symbol) == 1 for symbol in vocabulary) else prompt.split()
+    shown = [symbol if symbol.isprintable() and not symbol.isspace() else repr(symbol) for symbol in vocabulary]
     if not words:
-        raise ValueError(f"prompt: it needs at least one symbol{nearest('', vocabulary)}")
+        raise ValueError(f"prompt: it needs at least one symbol{nearest('', shown)}")
     for word in words:
         if word not in vocabulary:
-            raise ValueError(f"prompt: {word!r} was never seen in training{nearest(word, vocabulary)}")
+            raise ValueError(f"prompt: {word!r} was never seen in training{nearest(word, shown)}")
     return [list(vocabulary).index(word) for word in words]
 
 

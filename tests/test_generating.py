@@ -60,6 +60,7 @@ def test_a_prompt_is_read_as_characters_or_words(prompt, vocabulary, ids):
     ("act", "words"),
     [
         (lambda: spelled("help", SYMBOLS), "prompt: 'p' was never seen in training .there are: e, h, l, o"),
+        (lambda: spelled("b", ["\n", " ", "a"]), r"prompt: 'b' was never seen in training .there are: ' ', '\\n', a"),
         (lambda: spelled("", SYMBOLS), "prompt: it needs at least one symbol"),
         (lambda: symbols(model(reverse=True)), "its layer 'rnn' reads from the end"),
         (lambda: symbols(model(target="other")), "it does not say a next symbol at every step"),

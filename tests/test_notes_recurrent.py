@@ -57,6 +57,14 @@ def test_J3_J16_the_weather_network_forward():
     assert values["out"].argmax(-1).ravel().tolist() == [0, 0, 0]  # untrained: S at every step
 
 
+def test_J3_J16_what_the_weather_network_says_of_the_first_state():
+    y, _ = WEATHER.nodes["out"].layer.forward(TENSORS["out"], FIRST, Context())
+    assert y[0] == pytest.approx([0.5017, 0.3032, 0.2126, 0.2107], abs=5e-5)
+    p = LOSS["loss"].prediction({"out": y}, Context())[0]
+    assert p == pytest.approx([0.301531, 0.247243, 0.225828, 0.225399], abs=1e-6)
+    assert y.argmax() == 0
+
+
 def test_J8_the_weather_network_backward():
     _, loss, g, _, _, _ = weather()
     assert loss == pytest.approx(5.030855, abs=1e-6)
