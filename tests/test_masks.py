@@ -52,6 +52,13 @@ def test_a_file_that_is_split_has_a_mask_for_each_part(tmp_path):
         made.load(generator(0, "dataset"))
 
 
+def test_a_mask_of_another_name_is_one_that_has_to_be_there(tmp_path):
+    made = replace(dataset(tmp_path / "a.npz", steps=MASK), mask="steps")
+    assert made.load(generator(0, "dataset")).encoding.mask == "steps"
+    with pytest.raises(DataError, match="no array 'step'; did you mean 'steps'"):
+        replace(made, mask="step").load(generator(0, "dataset"))
+
+
 def trained(path, tmp_path):
     words = ["dataset=npz", f"dataset.path={path}", "model=lstm", "model.hidden=4", "dataset.scale=standard"]
     made = prepare(compose([*words, "dataset.val=0", "dataset.test=0", "trainer.epochs=3", "tracking=none"]))

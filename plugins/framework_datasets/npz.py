@@ -68,7 +68,8 @@ class Npz:
         whole = self.x in there or f"{self.x}_train" not in there
         ends = {"all": ""} if whole else {split: f"_{split}" for split in SPLITS}
         first = next(iter(ends.values()))
-        named = (self.x, self.y, self.mask) if f"{self.mask}{first}" in there else (self.x, self.y)
+        masked = self.mask != "mask" or f"{self.mask}{first}" in there  # another name was asked for
+        named = (self.x, self.y, self.mask) if masked else (self.x, self.y)
         pairs = {part: tuple(f"{name}{end}" for name in named) for part, end in ends.items()}
         return {part: names for part, names in pairs.items() if whole or set(names) & set(there)}
 

@@ -16,8 +16,9 @@ class GradientByLag:
     own memory alone, as if no output were fed back (in an LSTM the product of the forget gates).
 
     Shapes: each (..., T), norms over tensors, or over N and the state, of the batch's loss. Where the output has no time
-    axis, its one loss takes the place of E_T. Layers that run backwards in time are left out. A network whose gradient fades
-    at lag k cannot learn what lies k steps back (Bengio, Simard & Frasconi 1994).
+    axis, its one loss takes the place of E_T. Where it has one, sequences padded on the right have no loss at T and count
+    for nothing. Layers that run backwards in time are left out. A network whose gradient fades at lag k cannot learn what
+    lies k steps back (Bengio, Simard & Frasconi 1994).
     """
 
     sequences: ClassVar[bool] = True
