@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -119,14 +119,8 @@ class Recurrent:
         """
         p = {name: ctx.xp.zeros_like(a) for name, a in p.items()} if direct else p
         dout = dy if self.output == "state" else self.cell.dout(dy, ctx)
-        ds = ctx.xp.zeros_like(cache.final) if self.output == "all" else dout
-        found = [ds] * len(cache.caches)
-        for t in reversed(self._order(len(found))):
-            if self.output == "all":
-                ds = ds + dout[..., t, :, :]
-            found[t] = ds
-            ds = self._back(p, cache, t, ds, ctx)[1]
-        return ctx.xp.stack(found, -3)
+        found = {t: ds for t, ds, _, _ in self._walk(p, cache, dout, ctx)}
+        return ctx.xp.stack([found[t] for t in range(len(found))], -3)
 
     @property
     def carry(self) -> Callable[[Any], Array]:
@@ -153,13 +147,20 @@ class Recurrent:
         if ctx.lag is not None:
             return self._within_lag(p, cache, dout, ctx)
         da = xp.empty((*cache.final.shape[:-2], n, cache.final.shape[-2], cell.gates * cell.units), dy.dtype)
-        ds = xp.zeros_like(cache.final) if self.output == "all" else dout
         with self._products(da):
-            for t in reversed(self._order(n)):
-                if self.output == "all":
-                    ds = ds + dout[..., t, :, :]
-                da[..., t, :, :], ds = self._back(p, cache, t, ds, ctx)
-        return da, ds
+            for t, _, da_t, before in self._walk(p, cache, dout, ctx):
+                da[..., t, :, :], first = da_t, before
+        return da, first
+
+    def _walk(self, p: Params, cache: Any, dout: Array, ctx: Context) -> Iterator[tuple[int, Array, Array, Array]]:
+        """From the last step to the first: t, the gradient of the state after it, da_t, the gradient of the state before."""
+        ds = ctx.xp.zeros_like(cache.final) if self.output == "all" else dout
+        for t in reversed(self._order(len(cache.caches))):
+            if self.output == "all":
+                ds = ds + dout[..., t, :, :]
+            da, before = self._back(p, cache, t, ds, ctx)
+            yield t, ds, da, before
+            ds = before
 
     def _products(self, a: Array) -> AbstractContextManager[Any]:
         """Threads for the products with U."""
