@@ -5,7 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from framework.comparison import Comparison, Group, Job, chosen, rows
-from framework.sweep_figure import draw, panels
+from framework.figures.sweep import draw, panels
 
 
 def job(values, status="finished", **overrides):
