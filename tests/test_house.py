@@ -15,6 +15,7 @@ ROOMS = [
     ["cli"],
     ["helping"],
     ["verbs"],
+    ["reporting"],
     ["launching"],
     ["display"],
     ["refilling"],

@@ -46,13 +46,12 @@ def line(ax: Any, a: np.ndarray, number: int, label: str) -> None:
     ax.plot(thinned[:, 0], thinned[:, 1], style, color=COLOURS[number % len(COLOURS)], lw=LINE, label=label)
 
 
-def finish(ax: Any, title: str, x: str = "training step", y: str = "") -> None:
+def finish(ax: Any, title: str, x: str = "training step", legend: bool = True) -> None:
     """Words around a panel of lines, and no frame."""
     ax.set_title(title, fontsize=TITLE)
     ax.set_xlabel(x, fontsize=TEXT)
-    ax.set_ylabel(y, fontsize=TEXT)
     ax.spines[["top", "right"]].set_visible(False)
-    if ax.get_legend_handles_labels()[0]:
+    if legend and ax.get_legend_handles_labels()[0]:
         ax.legend(frameon=False, fontsize=SMALL)
 
 

@@ -34,7 +34,7 @@ def draw(jobs: Sequence[Job], what: Comparison, y: Sequence[str], path: Path) ->
     keys = [key for key in swept(jobs) if key not in ("seed", what.x, what.panels)]
     for ax, part in zip(axes, parts, strict=True):
         _fill(ax, part, what, keys, jobs)
-        style.finish(ax, part.title, ax.get_xlabel())
+        style.finish(ax, part.title, ax.get_xlabel(), legend=False)
     handles = {label: line for ax in axes for line, label in zip(*ax.get_legend_handles_labels(), strict=True)}
     if len(handles) > 1 or any(handles):
         fig.legend(handles.values(), handles.keys(), loc="outside right center", frameon=False, fontsize=style.SMALL)
