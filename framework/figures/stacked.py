@@ -52,10 +52,9 @@ def by_key(ax: Any, groups: Sequence[Group], stack: Sequence[str], y: Sequence[s
         height = np.array([mean(group, metric, what.at) for group in groups])
         ax.bar(place, height, 0.7, bottom=floor, color=colour, label=last(metric))
         floor = floor + np.nan_to_num(height)
+    look = {"color": "black", "lw": style.LINE, "marker": "o", "ms": style.MARKER}
     for metric in y:
-        ax.plot(
-            place, [mean(group, metric, what.at) for group in groups], "o-", color="black", lw=style.LINE, ms=style.MARKER, label=last(metric)
-        )
+        ax.plot(place, [mean(group, metric, what.at) for group in groups], label=last(metric), **look)
     ax.set_xticks(place, [words(group.keys[what.x]) for group in groups])
     ax.set_xlabel(what.x)
 
