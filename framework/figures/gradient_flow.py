@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from framework.comparison import means
 from framework.figures import style
 from framework.figures.subject import Subject
 
@@ -18,7 +19,7 @@ def draw(run: Subject) -> Any:
     if len(norms) < 2:
         return None
     steps = next(iter(norms.values()))[:, 0]
-    values = np.stack([style.grouped(a[:, 1], COLUMNS) for a in norms.values()])
+    values = np.stack([means(a[:, 1], COLUMNS) for a in norms.values()])
     fig, (ax,) = style.panels(left=style.room_for(list(norms)), height=min(6.0, 1.6 + 0.35 * max(4, len(norms))))
     edges = (steps[0] - 0.5, steps[-1] + 0.5, len(norms) - 0.5, -0.5)
     style.heat(fig, ax, style.logs(values), edges, "gradient flow: log10 of the norm")

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from framework.comparison import means
+
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito's
 STYLES = ("-", "--", ":", "-.")
 ORDERED, SIGNED, SHARES = "viridis", "RdBu_r", "Blues"  # colour maps: small to large; around 0; none to all
@@ -41,7 +43,7 @@ def panels(
 
 def line(ax: Any, a: np.ndarray, number: int, label: str) -> None:
     """The series a (K, 2) of step and value as the line with that number."""
-    thinned = grouped(a)
+    thinned = means(a, POINTS)
     style = STYLES[number // len(COLOURS) % len(STYLES)]
     ax.plot(thinned[:, 0], thinned[:, 1], style, color=COLOURS[number % len(COLOURS)], lw=LINE, label=label)
 
@@ -87,9 +89,3 @@ def logs(values: np.ndarray) -> np.ndarray:
     """log10; what is not above 0 has none."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.log10(np.where(np.isfinite(values) & (values > 0), values, np.nan))
-
-
-def grouped(a: np.ndarray, most: int = POINTS) -> np.ndarray:
-    """Means of consecutive rows of (K, ...), few enough to be told apart."""
-    size = -(-len(a) // most)
-    return np.stack([a[i : i + size].mean(0) for i in range(0, len(a), size)])

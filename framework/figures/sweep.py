@@ -12,7 +12,7 @@ import numpy as np
 from framework.comparison import Comparison, Group, Job, grouped, metrics, spread, swept, words
 from framework.figures import style
 
-POINTS = 200  # of a line; longer ones are drawn through means
+POINTS = 100  # of a line; longer ones are drawn through means
 SPAN = 30  # the factor from which a logarithmic axis is taken
 
 
@@ -85,11 +85,10 @@ def _fill(ax: Any, part: Panel, what: Comparison, keys: Sequence[str], jobs: Seq
 
 
 def _curve(ax: Any, group: Group, metric: str, name: str, look: Mapping[str, Any]) -> list[np.ndarray]:
-    found = group.curve(metric)
+    found = group.curve(metric, POINTS)
     if found is None:
         return []
-    size = -(-len(found[0]) // POINTS)
-    step, mean, std = (np.array([a[i : i + size].mean() for i in range(0, len(a), size)]) for a in found)
+    step, mean, std = found
     by_lag = "_by_lag" in metric
     shown = np.where(mean > 0, mean, np.nan) if by_lag else mean  # no first state, no gradient at the largest lag
     ax.plot(step, shown, label=name, **look)

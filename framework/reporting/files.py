@@ -13,6 +13,8 @@ from framework.figures import FIGURES
 ELSEWHERE = ("traceback.txt",)  # told at another place of the report
 ABOUT = {name: about for name, (_, about) in FIGURES.items()}
 ABOUT["comparison"] = "The jobs of the sweep side by side, seeds put together; the table has the numbers."
+ABOUT["bias_variance"] = "Noise, variance and bias² on top of each other along training, and the error as it was measured."
+ABOUT["predictions"] = "What single networks say, their mean and spread, and the truth; below, bias² and variance at each x."
 LONGEST = 20_000  # characters of a text
 
 
