@@ -196,8 +196,8 @@ def test_a_changed_preset_is_told(place, swept, tmp_path):
     assert "the configuration of job 3 has changed since sweep-1 began" in done.stderr
 
 
-def until(condition, process):
-    for _ in range(2000):
+def until(condition, process, seconds=60):
+    for _ in range(100 * seconds):
         if condition():
             return
         assert process.poll() is None

@@ -17,8 +17,8 @@ from typing import Any
 from framework.config import ConfigError
 from framework.launching.jobs import Job
 from framework.mlflow_store import opened
-from framework.record import config_hash, read_state
-from framework.recording import write_json
+from framework.record import Place, config_hash, read_state
+from framework.recording import Tracking, write_json
 from framework.runs import find_sweep, is_finished
 
 FILE = "sweep.json"
@@ -64,7 +64,7 @@ def begin(folder: Path, jobs: Sequence[Job]) -> dict[int, float | None]:
         Number -> validation loss of the jobs that have finished already.
 
     Raises:
-        ConfigError: a job has another configuration than when the sweep began.
+        ConfigError: a job has another configuration than when the sweep began, or is still running.
     """
     known = read(folder).get("jobs", {})
     hashes = {job.number: config_hash(job.experiment.settings.tree) for job in jobs}
@@ -72,10 +72,15 @@ def begin(folder: Path, jobs: Sequence[Job]) -> dict[int, float | None]:
     if changed:
         shown = ", ".join(map(str, changed[:10]))
         raise ConfigError(f"{KEY}: the configuration of job {shown} has changed since {folder.name} began; sweep anew")
+    alive = [job.number for job in jobs if read_state(job.place.folder).get("status") == "running"]
+    if alive:  # those without a process have been ended by now
+        shown = ", ".join(map(str, alive[:10]))
+        raise ConfigError(f"{KEY}: job {shown} of {folder.name} is still running, in another process")
     folder.mkdir(parents=True, exist_ok=True)
     told = {str(job.number): {"overrides": list(job.overrides), "hash": hashes[job.number]} for job in jobs}
     command = json.loads(os.environ.get("STACKPROP_COMMAND", "[]"))
-    write_json(folder / FILE, {"command": command, **read(folder), "jobs": {**known, **told}})
+    launch = os.environ.get("STACKPROP_ID", "")
+    write_json(folder / FILE, {"command": command, **read(folder), "launch": launch, "jobs": {**known, **told}})
     return {job.number: value_of(job.place.folder) for job in jobs if is_done(job.place.folder, hashes[job.number])}
 
 
@@ -91,9 +96,13 @@ def value_of(folder: Path) -> float | None:
     return None if value is None or not math.isfinite(float(value)) else float(value)
 
 
-def set_aside(job: Job) -> None:
-    """Keep what an earlier attempt left, and let the store's run say that it is one."""
-    folder = job.place.folder
+def set_aside(place: Place, tracking: Tracking, own: Sequence[str] = ()) -> None:
+    """Keep what an earlier attempt left, and let the store's run say that it is one.
+
+    Args:
+        own: what is there of the attempt that begins now.
+    """
+    folder = place.folder
     state = read_state(folder)
     if not state:
         return
@@ -101,7 +110,10 @@ def set_aside(job: Job) -> None:
     kept.mkdir(exist_ok=True)
     count = sum(1 for _ in kept.glob(f"{folder.name}-*"))
     if state.get("mlflow_run_id"):
-        tracking = job.experiment.settings.tracking
         with suppress(Exception):  # a store that is down must not stop the sweep
-            opened(tracking, job.place.runs).client.set_tag(state["mlflow_run_id"], "sweep", f"{folder.parent.name}-attempt")
-    folder.rename(kept / f"{folder.name}-{count + 1}")
+            opened(tracking, place.runs).client.set_tag(state["mlflow_run_id"], "sweep", f"{folder.parent.name}-attempt")
+    aside = folder.rename(kept / f"{folder.name}-{count + 1}")
+    folder.mkdir()
+    for name in own:
+        if (aside / name).exists():
+            (aside / name).rename(folder / name)
