@@ -82,9 +82,7 @@ def launch(context: Any, config: Any, overrides: Sequence[Sequence[str]], first:
     sweep = Path(config.hydra.sweep.dir)
     alone = how.n_jobs == 1 and how.cluster is None
     if config.tracking.get("type") == "mlflow" and len(overrides) >= FED and alone:
-        start_feeder(
-            2 if len(overrides) >= 8 * FED and (os.cpu_count() or 1) > 1 else 1
-        )  # before the jobs are composed: it takes two seconds to be ready
+        start_feeder(len(overrides))  # before the jobs are composed: it takes two seconds to be ready
     with unbegun(sweep):
         jobs = judged_jobs(Composer(context.config_loader, config), overrides, first)
         cluster = how.cluster() if how.cluster else None
@@ -94,10 +92,10 @@ def launch(context: Any, config: Any, overrides: Sequence[Sequence[str]], first:
     return [returned(job, found[job.number]) for job in jobs]
 
 
-def start_feeder(lanes: int) -> None:
+def start_feeder(jobs: int) -> None:
     """One for this process."""
     if not FEEDERS:
-        FEEDERS.append(Feeder(lanes))
+        FEEDERS.append(Feeder(2 if jobs >= 8 * FED and (os.cpu_count() or 1) > 1 else 1))
 
 
 def close_feeder() -> None:
