@@ -21,6 +21,7 @@ from framework.mlflow_store import BATCH, PATIENCE, TrackedRun, complain, opened
 from framework.recording import Tracking
 
 Point = tuple[str, float, int, int]
+PAUSE = 60.0  # seconds in which a store that could not be reached is not tried again: a try takes ten
 HEARTBEAT = 1.0  # seconds from one look to the next at whether the other process lives
 
 
@@ -154,16 +155,19 @@ class Desk:
 
     def __init__(self) -> None:
         self.runs: dict[int, TrackedRun] = {}
-        self.complained = False
+        self.complained, self.down_until = False, dict[str | None, float]()
 
     def begin(self, number: int, tracking: Tracking, runs: Path, name: str, params: Any, tags: Any) -> str | None:
         """The id of a new run, or None."""
+        if time.monotonic() < self.down_until.get(tracking.uri, 0):
+            return None
         try:
             self.runs[number] = opened(tracking, runs).begin(name, params, tags)
         except Exception as error:  # whatever a store raises must not cost the training
             if not self.complained:
                 complain(error)
             self.complained = True
+            self.down_until[tracking.uri] = time.monotonic() + PAUSE
             return None
         return self.runs[number].run_id
 
