@@ -114,6 +114,7 @@ def test_an_exception_ends_a_run_as_failed_with_its_reason(runs, store):
     assert found.info.status == "FAILED"
     assert found.data.tags["stackprop.status"] == "failed: ZeroDivisionError: oh"
     assert "ZeroDivisionError: oh" in (runs / "broken" / "traceback.txt").read_text()
+    assert "traceback.txt" in [file.path for file in store.client.list_artifacts(found.info.run_id)]
 
 
 DIVERGING = "{optimizer: {type: sgd, lr: 1.0e+30}, activation: linear, trainer: {epochs: 3}}"

@@ -26,7 +26,8 @@ KEY = "sweep.resume"
 
 
 def resumed(words: Sequence[str]) -> list[str] | None:
-    """The words of the command that `sweep.resume=ID` stands for; None where they do not hold it.
+    """The words of the command that `sweep.resume=ID` stands for; None where they do not hold it. Words that say where
+    stacks train stand for those of before.
 
     Raises:
         ConfigError: there is no such sweep, or the command is another than the one it began with.
@@ -38,15 +39,21 @@ def resumed(words: Sequence[str]) -> list[str] | None:
     told = read(folder)
     if not told:
         raise ConfigError(f"{KEY}: {folder}/{FILE} is missing; the sweep has not begun any job")
-    given = [word for word in words if word not in (*asked, "-m", "--multirun")]
-    before = [word for word in told["command"] if word not in ("-m", "--multirun")]
+    where = [word for word in words if _says_where(word)]
+    kept = [word for word in told["command"] if not (where and _says_where(word))]
+    given = [word for word in words if word not in (*asked, *where, "-m", "--multirun")]
+    before = [word for word in kept if word not in ("-m", "--multirun")]
     strange = [word for word in given if word not in before] + [w for w in before if given and w not in given]
     if strange:
         raise ConfigError(
             f"{KEY}: {folder.name} was begun with other words ({', '.join(strange)} differ); "
             "a changed configuration is a new sweep"
         )
-    return [*told["command"], f"hydra.sweep.dir={folder}"]
+    return [*kept, *where, f"hydra.sweep.dir={folder}"]
+
+
+def _says_where(word: str) -> bool:
+    return word.lstrip("+").startswith(("hydra.launcher.", "hydra/launcher="))
 
 
 def read(folder: Path) -> dict[str, Any]:
