@@ -163,16 +163,24 @@ def task(cfg: Any) -> float | None:
     """One job: run it, print the end; the value is what a sweeper makes small."""
     from hydra.core.hydra_config import HydraConfig
 
+    from framework.arrays import use_gpu
     from framework.assembling import doubts
     from framework.chunking import needless
     from framework.composing import settings_of
     from framework.display import Display, report
     from framework.experiment import prepare, run
+    from framework.launching.manifest import is_done, set_aside, value_of
     from framework.launching.places import place_of
+    from framework.record import config_hash
     from framework.refilling import end_lost
 
     experiment, of_many, hydra = prepare(settings_of(cfg)), _of_many(), HydraConfig.get()
     place = place_of(hydra.runtime.output_dir, list(hydra.overrides.task), hydra.sweep.dir if of_many else None)
+    if of_many:  # by a launcher that is not ours: each job by itself, perhaps in a process of its own
+        use_gpu(hydra.job.num)
+        if is_done(place.folder, config_hash(experiment.settings.tree)):
+            return value_of(place.folder)
+        set_aside(place, experiment.settings.tracking, [hydra.output_subdir or ""])
     for folder in end_lost(place.runs):
         print(f"stackprop: {folder} was left without a process; `stackprop resume {folder}` goes on", file=sys.stderr)
     for doubt in doubts(experiment.learner) + needless(experiment.data, experiment.settings.trainer.bptt.chunk):

@@ -230,6 +230,8 @@ class Recorded:
             if i not in self.failed:
                 where = record.place.folder / "traceback.txt"
                 where.write_text(traceback.format_exc(), encoding="utf-8")
+                if record.tracked:
+                    record.tracked.artifact(where)
                 self.failed[i] = RunFailed(f"{told} (traceback in {where})")
                 self.failed[i].__cause__ = error
         self._end_all("failed", told, "FAILED")
