@@ -26,8 +26,8 @@ class Given:
     """x, y, ... as they are written: the few examples of a blackboard, in the configuration.
 
     Fields: those of `fields`, each {values: [...], kind: real, id, label or mask}, examples first. Real numbers (n, F),
-    (n, T, F) or (n, C, H, W); ids, labels and masks (n) or (n, T). Ids and labels are numbers from 0 on, or words of `names`;
-    there are as many symbols as names, or else as the largest number says. All examples train.
+    (n, T, F) or (n, C, H, W); ids, labels and masks (n) or (n, T). Ids and labels are numbers from 0 on, or words of
+    `names`; there are as many symbols as names, or else as the largest number says. All examples train.
     """
 
     fields: Mapping[str, Rows] = option(help="name -> {values: [...], kind: real}")
@@ -71,17 +71,13 @@ class Given:
     def _field(self, name: str, kind: Any, a: np.ndarray) -> Field:
         axes = NUMBERS if kind == "real" else SYMBOLS
         if a.ndim not in axes or not a.size:
-            told = ", ".join(f"{d} for {axes[d]}" for d in axes)
-            raise ValueError(
-                f"fields.{name}.values: shape {a.shape}; a field of kind {kind} has as many dimensions as: {told}"
-            )
+            told = " or ".join(f"({', '.join(axes[d])})" for d in axes)
+            raise ValueError(f"fields.{name}.values: shape {a.shape}; a field of kind {kind} has {told}")
         if kind not in ("id", "label"):
             return Field(axes[a.ndim], kind)
-        size = max(len(self.names), int(a.max()) + 1)
-        if a.min() < 0 or (self.names and size > len(self.names)):
-            raise ValueError(
-                f"fields.{name}.values: {kind}s go from 0 to {size - 1 if not self.names else len(self.names) - 1}"
-            )
+        size = len(self.names) or max(int(a.max()) + 1, 1)
+        if a.min() < 0 or a.max() >= size:
+            raise ValueError(f"fields.{name}.values: {kind}s go from 0 to {size - 1}")
         return Field(axes[a.ndim], kind, size)
 
     @staticmethod

@@ -9,7 +9,7 @@ import numpy as np
 
 from framework import Head
 from framework_studies.board import Step
-from framework_studies.forward_lines import is_simple, mixes
+from framework_studies.forward_lines import is_simple, mixes, step_of
 from framework_studies.pen import Pen
 from framework_studies.scene import Scene, is_a
 
@@ -56,9 +56,7 @@ def node_steps(scene: Scene, pen: Pen, name: str) -> Iterator[Step]:
                 f"{name}: dW = x^T error, db = error, summed over the rows", list(of_dense(scene, pen, name, trained))
             )
         for source, dx in handed.items():
-            yield Step(
-                f"the error at {arriving(scene, source)}: error W^T", list(through_dense(scene, pen, name, source, dx))
-            )
+            yield Step(f"the error at {arriving(scene, source)}: error W^T", list(through_dense(scene, pen, name, dx)))
         return
     if is_simple(layer) and scene.seen.ctx.lag is None and scene.seen.caches[name].kept is None:
         yield Step(f"{name}: da = (error + da of the next step U^T) * f'", list(through_time(scene, pen, name)))
@@ -105,7 +103,7 @@ def of_dense(scene: Scene, pen: Pen, name: str, grads: dict[str, np.ndarray]) ->
         yield f"db = {pen.row(grads['b'])}"
 
 
-def through_dense(scene: Scene, pen: Pen, name: str, source: str, dx: np.ndarray) -> Iterator[str]:
+def through_dense(scene: Scene, pen: Pen, name: str, dx: np.ndarray) -> Iterator[str]:
     """error[1] = 1 * 0.9 = 0.9, for every input."""
     W, e = scene.tensors(name)["W"], scene.error(name)
     for label, at in scene.places(name):
@@ -125,7 +123,7 @@ def through_time(scene: Scene, pen: Pen, name: str) -> Iterator[str]:
         slope = layer.cell.activation.backward(cache.caches[t][1], np.ones_like(later), ctx)
         da, before = layer.cell.back(p, cache.caches[t], own + later, ctx)
         for n in range(later.shape[-2]):
-            who = f"t={t + 1}{f', example {n + 1}' if later.shape[-2] > 1 else ''}: "
+            who = step_of(t, n, later.shape[-2])
             asked = f"({pen.row(own[0, n])} + {pen.row(later[0, n])})" if not at_end else pen.row(own[0, n])
             yield f"{who}da = {asked} * {pen.row(slope[0, n])} = {pen.row(da[0, n])}"
         later = before
@@ -148,7 +146,8 @@ def by_step(scene: Scene, pen: Pen, name: str) -> Iterator[str]:
 
 
 def by_lag(scene: Scene, pen: Pen, name: str) -> Iterator[str]:
-    """For the loss of every step, the norm of its gradient's part at lag 0, 1, 2 ..., for the tensors that walk through time."""
+    """For the error of every step, the norm of its part in the gradient at lag 0, 1, 2 ...: of the tensors that walk through
+    time."""
     dy = scene.seen.dvalues[name]
     walking = [t for t in scene.tensors(name) if t not in ("W", "b")] or ["W"]
     everywhere = scene.is_sequence(name)

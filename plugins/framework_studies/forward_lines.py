@@ -108,19 +108,24 @@ def simple(scene: Scene, pen: Pen, name: str) -> Iterator[str]:
     """t=1: rnn[1] = tanh(1 * 0.28 + 0.11 * 0.41 + 0.51) = tanh(0.9) = 0.7."""
     p, f = scene.tensors(name), called(scene.nodes[name].layer.cell.activation, "activation")
     x, states = scene.value(scene.nodes[name].sources[0]), states_of(scene, name)
-    for t in range(len(x)):
-        for n in range(x.shape[1]):
-            who = f"t={t + 1}{f', example {n + 1}' if x.shape[1] > 1 else ''}: "
-            yield f"{who}state before = {pen.row(states[t, n])}"
-            for j, after in enumerate(states[t + 1, n]):
-                pairs = [*zip(x[t, n], p["W"][:, j], strict=True), *zip(states[t, n], p["U"][:, j], strict=True)]
-                b = [p["b"][0, j]] if "b" in p else []
-                inner = sum(a * w for a, w in pairs) + sum(b)
-                yield f"{who}{name}[{j + 1}] = {f}({pen.products(pairs, b)}) = {f}({pen.number(inner)}) = {pen.number(after)}"
+    for t, n in np.ndindex(x.shape[:2]):
+        who = step_of(t, n, x.shape[1])
+        yield f"{who}state before = {pen.row(states[t, n])}"
+        for j, after in enumerate(states[t + 1, n]):
+            pairs = [*zip(x[t, n], p["W"][:, j], strict=True), *zip(states[t, n], p["U"][:, j], strict=True)]
+            b = [p["b"][0, j]] if "b" in p else []
+            inner = pen.number(sum(a * w for a, w in pairs) + sum(b))
+            yield f"{who}{name}[{j + 1}] = {f}({pen.products(pairs, b)}) = {f}({inner}) = {pen.number(after)}"
+
+
+def step_of(t: int, n: int, examples: int) -> str:
+    """t=1, example 2: ."""
+    return f"t={t + 1}, example {n + 1}: " if examples > 1 else f"t={t + 1}: "
 
 
 def states_of(scene: Scene, name: str) -> np.ndarray:
-    """The states of a plain cell, the first among them: (T + 1, N, units). Each step's cache begins with the state before."""
+    """The states of a plain cell, the first among them: (T + 1, N, units). The cache of a step begins with the state
+    before."""
     cache = scene.seen.caches[name]
     before = [np.broadcast_to(step[0], cache.final.shape)[0] for step in cache.caches]
     return np.array([*before, cache.final[0]])
@@ -131,7 +136,6 @@ def inside(scene: Scene, pen: Pen, name: str) -> Iterator[str]:
     layer = scene.nodes[name].layer
     if hasattr(getattr(layer, "cell", None), "trace") and hasattr(layer, "trace"):
         shown = layer.trace(scene.seen.caches[name], scene.seen.ctx.at(name))
-        for gate, a in shown.items():
-            for (t, n), _ in np.ndenumerate(a[0, ..., 0]):
-                who = f"t={t + 1}{f', example {n + 1}' if a.shape[2] > 1 else ''}: "
-                yield f"{who}{gate} = {pen.row(a[0, t, n])}"
+        first = next(iter(shown.values()))
+        for t, n in np.ndindex(first.shape[1:3]):
+            yield from (f"{step_of(t, n, first.shape[2])}{gate} = {pen.row(a[0, t, n])}" for gate, a in shown.items())

@@ -40,7 +40,8 @@ class Scene:
         return {t: np.asarray(to_host(a))[0] for t, a in self.seen.p.get(self.owner(name), {}).items()}
 
     def backward(self, name: str) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """What a node's backward pass hands on: source -> dx, as far as anybody wants it, and the gradients of its tensors."""
+        """What the backward pass of a node hands on: source -> dx, as far as it is wanted, and the gradients of its
+        tensors."""
         node, seen = self.nodes[name], self.seen
         wanted = any(source in seen.dvalues for source in node.sources)
         dx, grads = node.layer.backward(
