@@ -42,6 +42,10 @@ class Curves:
         """One of them."""
         return self.rows(member)[:, self.columns.index(name)]
 
+    def names(self, member: int = 0) -> list[str]:
+        """What was measured of a member."""
+        return list(dict.fromkeys(name for _, values in self.values.get(member, []) for name in values))
+
     def series(self, name: str, member: int = 0) -> np.ndarray:
         """(K, 2) of step and what was measured under that name."""
         found = [(step, values[name]) for step, values in self.values.get(member, []) if name in values]

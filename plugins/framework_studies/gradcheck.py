@@ -8,8 +8,11 @@ import numpy as np
 
 from framework import Findings, generator, option
 from framework_studies.differences import Entries, central
-from framework_studies.one_step import exact, one_step, refuse_probes
+from framework_studies.lone import refuse_probes
+from framework_studies.one_step import exact, one_step
+from framework_studies.tables import comma_separated, markdown
 
+HEAD = ("tensor", "relative error", "beyond rounding", "entries", "of", "kinks", "furthest off at", "gradient", "difference")
 ROUNDING = 50  # units in the last place of J by which a forward pass may be off
 
 
@@ -18,17 +21,25 @@ class Tensor:
     """What was found of one tensor.
 
     Attributes:
-        error: |g - n| over the larger of |g| and |n|, for the entries looked at; what rounding hides does not count.
+        error: |g - n| over the larger of |g| and |n|, for the entries looked at, those at kinks apart.
+        beyond: the same without what rounding can make.
         checked, size: entries looked at, and in all.
         kinks: entries so near a corner of the loss that only the smaller h, or the slopes on both sides, could tell.
         worst: index of the entry that is furthest off, its gradient and its difference.
     """
 
     error: float
+    beyond: float
     checked: int
     size: int
     kinks: int
     worst: tuple[tuple[int, ...], float, float]
+
+    def row(self, name: str) -> tuple[str, ...]:
+        """What the table says of it."""
+        at, g, n = self.worst
+        numbers = (f"{self.error:.2g}", f"{self.beyond:.2g}", str(self.checked), str(self.size), str(self.kinks))
+        return (name, *numbers, str(list(at)), f"{g:.9g}", f"{n:.9g}")
 
 
 @dataclass(frozen=True)
@@ -103,62 +114,46 @@ class Gradcheck:
         n, _, noise = central(experiment, entries, self.h)
         g = entries.gradient
         scale = max(float(np.linalg.norm(g)), float(np.linalg.norm(n)))
-        off = np.maximum(np.abs(g - n) - ROUNDING * noise, 0)
-        bad = off > self.tolerance * scale / len(g) ** 0.5
-        kinks = 0
+        room = self.tolerance * scale / len(g) ** 0.5
+        off = np.abs(g - n)
+        bad = off > ROUNDING * noise + room
         if bad.any():
-            near, (left, right), noise = central(experiment, entries.take(bad), self.h / 100)
-            room = ROUNDING * noise + self.tolerance * scale / len(g) ** 0.5
-            between = (np.minimum(left, right) - room <= g[bad]) & (g[bad] <= np.maximum(left, right) + room)
-            settled = (np.abs(g[bad] - near) <= room) | between
-            kinks = int(settled.sum())
-            off[np.flatnonzero(bad)[settled]] = 0
+            near, (left, right), closer = central(experiment, entries.take(bad), self.h / 100)
+            low, high = np.minimum(left, right), np.maximum(left, right)
+            apart = np.maximum(np.maximum(low - g[bad], g[bad] - high), 0)
+            settled = np.minimum(np.abs(g[bad] - near), apart) <= ROUNDING * closer + room
+            bad[bad] = settled
+            off[bad] = 0
         worst = int(off.argmax())
         at = tuple(int(i) for i in np.unravel_index(chosen[worst], shape))
-        error = float(np.linalg.norm(off)) / scale if scale else 0.0
-        return Tensor(error, len(g), int(np.prod(shape)), kinks, (at, float(g[worst]), float(n[worst])))
+        error, beyond = (
+            float(np.linalg.norm(d)) / scale if scale else 0.0 for d in (off, np.maximum(off - ROUNDING * noise, 0))
+        )
+        size = int(np.prod(shape))
+        return Tensor(error, beyond, len(g), size, int(bad.sum()), (at, float(g[worst]), float(n[worst])))
 
     def told(self, found: Mapping[str, Tensor], curves: Any) -> Findings:
         """Table, files, verdict."""
-        wrong = [name for name, tensor in found.items() if not tensor.error <= self.tolerance]
+        wrong = [name for name, tensor in found.items() if not tensor.beyond <= self.tolerance]
         failure = "; ".join(self.fault(name, found[name]) for name in wrong)
         verdict = f"Wrong: {failure}." if wrong else f"All {len(found)} tensors agree to {self.tolerance:g}."
         kinks = sum(tensor.kinks for tensor in found.values())
         if kinks:
             verdict += f" {kinks} entries lie at a kink of the loss (relu, max, |W|) and were looked at more closely."
-        head = ("tensor", "relative error", "entries", "of", "kinks", "furthest off at", "gradient", "difference")
-        rows = [
-            (
-                name,
-                f"{t.error:.2g}",
-                str(t.checked),
-                str(t.size),
-                str(t.kinks),
-                str(list(t.worst[0])),
-                *map(exactly, t.worst[1:]),
-            )
-            for name, t in found.items()
-        ]
-        table = "\n".join(f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows))
-        csv = [",".join(head)] + [",".join(f'"{cell}"' if "," in cell else cell for cell in row) for row in rows]
+        rows = [tensor.row(name) for name, tensor in found.items()]
         series = {f"gradcheck/{name.replace('.', '/')}": np.array([[0, tensor.error]]) for name, tensor in found.items()}
         series["gradcheck/worst"] = np.array([[0, max(tensor.error for tensor in found.values())]])
         return Findings(
-            summary=f"{verdict}\n\n{table}",
+            summary=f"{verdict}\n\n{markdown(HEAD, rows)}",
             series=series,
             columns=curves.columns,
             rows=curves.rows(),
-            files={"gradcheck.md": f"{table}\n", "gradcheck.csv": "\n".join(csv) + "\n"},
+            files={"gradcheck.md": f"{markdown(HEAD, rows)}\n", "gradcheck.csv": comma_separated(HEAD, rows)},
             failure=f"wrong gradient: {failure}" if wrong else "",
         )
 
     def fault(self, name: str, tensor: Tensor) -> str:
         """What is wrong with a tensor."""
         at, g, n = tensor.worst
-        off = f"{name} is off by {tensor.error:.2g} (allowed {self.tolerance:g})"
-        return f"{off}: at {list(at)} {exactly(g)} where differences give {exactly(n)}"
-
-
-def exactly(value: float) -> str:
-    """Nine digits."""
-    return f"{value:.9g}"
+        off = f"{name} is off by {tensor.beyond:.2g} (allowed {self.tolerance:g})"
+        return f"{off}: at {list(at)} {g:.9g} where differences give {n:.9g}"

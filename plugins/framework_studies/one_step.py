@@ -10,6 +10,7 @@ import numpy as np
 
 from framework import Seen
 from framework_studies.curves import Curves
+from framework_studies.lone import lone
 
 
 class Eye:
@@ -50,18 +51,3 @@ def one_step(experiment: Any, examples: int | None, loss_only: bool = False) -> 
         learner = replace(learner, regularizers=(), options=replace(options, clip_norm=None))
     experiment.train([learner], [first_examples(experiment, examples)], [experiment.settings.seed], [curves])
     return eye.seen, curves
-
-
-def lone(options: Any, **changes: Any) -> Any:
-    """The trainer's options for a training that goes its whole way and is nobody's best."""
-    never = replace(options.early_stopping, patience=None)
-    return replace(options, early_stopping=never, train_metrics=False, checkpoint_every=None, **changes)
-
-
-def refuse_probes(experiment: Any) -> None:
-    """
-    Raises:
-        ValueError: probes were asked for.
-    """
-    if experiment.settings.probes:
-        raise ValueError(f"probes: this study has no room for them ({', '.join(experiment.settings.probes)})")
