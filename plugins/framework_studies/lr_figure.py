@@ -20,10 +20,10 @@ def figure(found: Any) -> Any:
     ax.set_xscale("log")
     if finite.any():
         shown = found.loss[finite]
-        ax.plot(found.rate[finite], shown, color="#0072B2", marker=".", lw=1.4, label="loss after training")
+        ax.plot(found.rate[finite], shown, color="#0072B2", marker=".", lw=1.4, label="loss")
         ax.plot(found.rate[found.best], found.loss[found.best], "o", color="#009E73", ms=8, label="lowest")
         # Losses far above the one without learning are no longer told apart.
-        top = min(shown.max(), 3 * found.without) if found.without > 0 else shown.max()
+        top = max(min(shown.max(), 3 * found.without), found.without) if found.without > 0 else shown.max()
         low = shown.min()
         if 0 < low < top / 30:
             ax.set_yscale("log")
@@ -38,7 +38,7 @@ def figure(found: Any) -> Any:
     if not finite.all():
         at_top = np.full((~finite).sum(), 0.97)
         ax.plot(found.rate[~finite], at_top, "x", color="black", transform=ax.get_xaxis_transform(), label="diverged")
-    ax.set(xlabel="learning rate", title="loss")
+    ax.set(xlabel="learning rate", title="loss at the end of training")
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False, fontsize=8)
     return fig

@@ -82,9 +82,7 @@ class OverfitBatch:
         also = "".join(f"; {name.partition('/')[2]} {a[-1, 1]:.3g}" for name, a in measured.items() if name != "val/loss")
         fell = f"the loss on {n} examples fell from {loss[0]:.4g} to {lowest:.4g}"
         if outcome.status == "diverged":
-            told = (
-                f"the loss is no longer finite after step {outcome.step}; a smaller optimizer.lr (study=lr_range finds one)"
-            )
+            told = f"the loss is not finite after step {outcome.step}: a smaller optimizer.lr (study=lr_range finds one)"
             return (told, told)
         if lowest < 0:
             told = f"{fell}: it goes below 0, and has no least value to reach"
@@ -119,8 +117,6 @@ def faults(data: Any, curves: Curves, heads: Any) -> list[str]:
         x = b"".join(a[i].tobytes() for name, a in train.items() if name not in targets)
         other = known.setdefault(x, i)
         if any(not np.array_equal(train[name][i], train[name][other]) for name in targets):
-            found.append(
-                f"examples {other + 1} and {i + 1} are the same but for their targets: no network can tell them apart"
-            )
+            found.append(f"examples {other + 1} and {i + 1} differ in their targets only: no network can tell them apart")
             break
     return found

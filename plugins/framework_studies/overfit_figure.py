@@ -22,15 +22,8 @@ def figure(loss: np.ndarray, evaluated: np.ndarray | None, goal: float) -> Any:
     ax = fig.subplots()
     ax.plot(np.arange(1, len(loss) + 1), np.maximum(loss, LEAST), color="#0072B2", lw=1.4, label="as trained")
     if evaluated is not None and len(evaluated):
-        ax.plot(
-            evaluated[:, 0],
-            np.maximum(evaluated[:, 1], LEAST),
-            color="#E69F00",
-            lw=0,
-            marker=".",
-            ms=4,
-            label="as evaluated",
-        )
+        steps, values = evaluated.T
+        ax.plot(steps, np.maximum(values, LEAST), color="#E69F00", lw=0, marker=".", ms=4, label="as evaluated")
     ax.axhline(max(goal, LEAST), color="black", lw=1, ls="--", label="goal")
     ax.set(xlabel="training step", title="loss on one batch", yscale="log")
     ax.spines[["top", "right"]].set_visible(False)

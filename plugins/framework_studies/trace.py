@@ -54,9 +54,10 @@ class Trace:
             raise ValueError(f"study.examples: the training split has {held}, fewer than {self.examples}")
         weights, outputs = sizes(experiment, self.examples)
         if weights + outputs > self.limit:
+            many = f"{self.examples} example{'s' * (self.examples > 1)}"
             raise ValueError(
-                f"study: {weights} weights and {outputs} outputs for {self.examples} of the examples are too many to write "
-                f"out (study.limit={self.limit}); take a smaller network, as in experiment=trace_4_2_1, or a larger limit"
+                f"study: {weights} weights, and {outputs} inputs and outputs for {many} are too many to write out "
+                f"(study.limit={self.limit}); take a smaller network, as in experiment=trace_4_2_1, or a larger limit"
             )
 
     def __call__(self, experiment: Any) -> Findings:
