@@ -112,7 +112,7 @@ class Gradcheck:
         n, _, noise = central(experiment, entries, self.h)
         g = entries.gradient
         least = ROUNDING * float(np.linalg.norm(noise)) / self.tolerance
-        scale = max(float(np.linalg.norm(g)), float(np.linalg.norm(n)), least)
+        scale = max(float(np.linalg.norm(g)), float(np.linalg.norm(n)), least, 1e-300)
         room = self.tolerance * scale / len(g) ** 0.5
         off = np.abs(g - n)
         bad = ~(off <= room)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -40,60 +41,47 @@ class OverfitBatch:
         refuse_probes(experiment)
 
     def __call__(self, experiment: Any) -> Findings:
-        data, curves = first_examples(experiment, self.examples), Curves()
-        per_epoch = -(-experiment.steps // max(1, experiment.validations))
-        every = max(1, self.steps // LOOKS // per_epoch)
-        options = lone(
-            experiment.learner.options,
-            steps=self.steps,
-            batch_size="all",
-            accumulate=1,
-            shuffle=False,
-            validate_every=every,
-            on_divergence="record",
-        )
-        learner = replace(
-            experiment.learner,
-            options=options,
-            schedule=discover().get("schedule", "constant")(),
-            regularizers=(),
-            augmentations={},
-        )
-        both = replace(data, splits={"train": data.splits["train"], "val": data.splits["train"]})
-        (outcome,) = experiment.train([learner], [both], [experiment.settings.seed], [curves])
+        data, curves, learner = first_examples(experiment, self.examples), Curves(), experiment.learner
+        looks = max(1, self.steps // LOOKS)
+        whole = {"batch_size": "all", "accumulate": 1, "shuffle": False, "validate_every": looks}
+        options = lone(learner.options, steps=self.steps, on_divergence="record", **whole)
+        constant = discover().get("schedule", "constant")()
+        learner = replace(learner, options=options, schedule=constant, regularizers=(), augmentations={})
+        batch = data.splits["train"]
+        twice = replace(data, splits={"train": batch, "val": batch})
+        (outcome,) = experiment.train([learner], [twice], [experiment.settings.seed], [curves])
         loss = curves.column("train/loss")
         measured = {name: curves.series(name) for name in curves.names() if name.startswith("val/")}
-        told, failure = self.judged(loss, measured, outcome, faults(data, curves, experiment.learner.heads))
+        told, passed = self.judged(len(next(iter(batch.values()))), loss, measured, outcome)
+        if not passed and outcome.status != "diverged" and loss.min() >= 0:
+            told = "; ".join([told, *faults(batch, curves, learner.heads), trend(loss)])
         return Findings(
             summary=told,
             series=measured,
             columns=curves.columns,
             rows=curves.rows(),
             figures={"overfit_batch": figure(loss, measured.get("val/loss"), self.goal * loss[0])},
-            failure=failure,
+            failure="" if passed else told,
             outcomes=(outcome,),
         )
 
-    def judged(self, loss: np.ndarray, measured: Any, outcome: Any, seen: list[str]) -> tuple[str, str]:
-        """What came out, in words; and again why it is no, where it is."""
-        val = measured.get("val/loss", np.zeros((0, 2)))
-        goal, n = self.goal * loss[0], self.examples
-        lowest = float(np.nanmin([*loss, *val[:, 1]]))
-        also = "".join(f"; {name.partition('/')[2]} {a[-1, 1]:.3g}" for name, a in measured.items() if name != "val/loss")
-        fell = f"the loss on {n} examples fell from {loss[0]:.4g} to {lowest:.4g}"
+    def judged(self, n: int, loss: np.ndarray, measured: Mapping[str, np.ndarray], outcome: Any) -> tuple[str, bool]:
+        """What came out, in words, and whether the n examples were learnt."""
         if outcome.status == "diverged":
-            told = f"the loss is not finite after step {outcome.step}: a smaller optimizer.lr (study=lr_range finds one)"
-            return (told, told)
+            return (
+                f"the loss is not finite after step {outcome.step}: a smaller optimizer.lr (study=lr_range finds one)",
+                False,
+            )
+        val, goal = measured.get("val/loss", np.zeros((0, 2))), self.goal * loss[0]
+        lowest = min([*loss, *val[:, 1]])
+        fell = f"the loss on {n} examples fell from {loss[0]:.4g} to {lowest:.4g}"
+        also = "".join(f", {name.partition('/')[2]} {a[-1, 1]:.3g}" for name, a in measured.items() if name != "val/loss")
         if lowest < 0:
-            told = f"{fell}: it goes below 0, and has no least value to reach"
-            return (told, told)
-        if lowest <= goal:
-            at = min([*np.flatnonzero(loss <= goal)[:1] + 1, *val[val[:, 1] <= goal, 0][:1]])
-            return f"Learnt by heart: {fell}, below {goal:.3g} at step {at:.0f} of {len(loss)}{also}.", ""
-        told = f"{fell} in {len(loss)} steps, and not to {goal:.3g} (study.goal={self.goal:g}){also}; " + "; ".join(
-            [*seen, trend(loss)]
-        )
-        return (told, told)
+            return f"{fell}: it goes below 0, and has no least value to reach", False
+        if lowest > goal:
+            return f"{fell} in {len(loss)} steps, and not to {goal:.3g} (study.goal={self.goal:g}){also}", False
+        at = min([*np.flatnonzero(loss <= goal)[:1] + 1, *val[val[:, 1] <= goal, 0][:1]])
+        return f"Learnt by heart: {fell}, below {goal:.3g} at step {at:.0f} of {len(loss)}{also}.", True
 
 
 def trend(loss: np.ndarray) -> str:
@@ -104,19 +92,18 @@ def trend(loss: np.ndarray) -> str:
     return "it falls no more: check the gradient (study=gradcheck), the rate (study=lr_range), and take more units"
 
 
-def faults(data: Any, curves: Curves, heads: Any) -> list[str]:
+def faults(batch: Mapping[str, np.ndarray], curves: Curves, heads: Any) -> list[str]:
     """What stands in the way and can be seen."""
     found = []
     for name in curves.columns:
         if name.startswith("grad_norm/") and name != "grad_norm/total" and not curves.column(name).any():
             found.append(f"no gradient ever reaches {name.removeprefix('grad_norm/')}")
-    train = data.splits["train"]
     targets = {head.target for head in heads.values() if head.target}
     known: dict[bytes, int] = {}
-    for i in range(len(next(iter(train.values())))):
-        x = b"".join(a[i].tobytes() for name, a in train.items() if name not in targets)
+    for i in range(len(next(iter(batch.values())))):
+        x = b"".join(a[i].tobytes() for name, a in batch.items() if name not in targets)
         other = known.setdefault(x, i)
-        if any(not np.array_equal(train[name][i], train[name][other]) for name in targets):
+        if any(not np.array_equal(batch[name][i], batch[name][other]) for name in targets):
             found.append(f"examples {other + 1} and {i + 1} differ in their targets only: no network can tell them apart")
             break
     return found
