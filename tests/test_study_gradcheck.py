@@ -32,7 +32,7 @@ RIGHT = {
     "dropout": XOR + "model.layers.drop={type:dropout,after:act}",
     "batch_norm": XOR + "model.layers.norm={type:batch_norm,after:hidden}",
     "nesterov": XOR + "optimizer=nag",
-    "cnn": "model=cnn model.filters=2 model.filters2=3 study.examples=3",
+    "cnn": "model=cnn model.filters=2 model.filters2=3 study.batch_size=3",
     "rnn": "dataset=weather dataset.days=100 model=rnn model.hidden=3",
     "chunks": "dataset=weather dataset.days=100 model=gru model.hidden=3 trainer.bptt.chunk=4",
     "lstm": "dataset=sentiment model=lstm model.hidden=3 model.output=last",

@@ -27,10 +27,10 @@ def studied(words):
     [
         XOR + "study.steps=300",
         XOR + "study.steps=300 model.layers.drop={type:dropout,after:act,keep:0.8}",
-        "dataset=sine model.hidden=20 activation=tanh optimizer.lr=0.03 study.examples=4 study.steps=400",
-        "model=cnn model.filters=4 model.filters2=8 optimizer.lr=0.02 study.examples=4 study.steps=80",
+        "dataset=sine model.hidden=20 activation=tanh optimizer.lr=0.03 study.batch_size=4 study.steps=400",
+        "model=cnn model.filters=4 model.filters2=8 optimizer.lr=0.02 study.batch_size=4 study.steps=80",
         "dataset=hello model=lstm model.hidden=8 optimizer.lr=0.1 study.steps=150",
-        "dataset=reverse model=seq2seq model.hidden=16 optimizer.lr=0.03 study.examples=2 study.steps=250",
+        "dataset=reverse model=seq2seq model.hidden=16 optimizer.lr=0.03 study.batch_size=2 study.steps=250",
     ],
     ids=["mlp", "dropout", "regression", "cnn", "lstm", "seq2seq"],
 )
@@ -42,7 +42,7 @@ def test_networks_that_work_learn_a_batch_by_heart(words):
 
 
 def test_the_losses_are_those_of_the_one_batch_along_training():
-    found = studied(XOR + "study.steps=40 study.examples=5 regularizer=l2 trainer.early_stopping.patience=1")
+    found = studied(XOR + "study.steps=40 study.batch_size=5 regularizer=l2 trainer.early_stopping.patience=1")
     assert found.rows.shape == (40, len(found.columns))
     assert "train/penalty" not in found.columns
     assert found.series["val/loss"][:, 0].tolist() == list(range(1, 41))

@@ -115,7 +115,7 @@ def test_the_numbers_are_those_of_the_training_step():
     words = [*XOR, "optimizer=sgd", "optimizer.lr=0.1", "dtype=float64", "trainer.batch_size=all", "trainer.steps=1"]
     experiment = prepare(compose(words))
     n = len(experiment.data.splits["train"]["y"])
-    found = traced(*words, f"study.examples={n}", "study.limit=99999")
+    found = traced(*words, f"study.batch_size={n}", "study.limit=99999")
     (outcome,) = train([experiment.learner], [experiment.data], [0], dtype=np.float64)
     first = experiment.learner.network.init(0)[0]
     for node in ("hidden", "out"):
@@ -138,7 +138,7 @@ MODELS = {
     "lstm": "dataset=hello model=lstm model.hidden=2",
     "gru": "dataset=hello model=gru model.hidden=2",
     "birnn": "dataset=hello model=birnn model.hidden=1",
-    "seq2seq": "dataset=reverse model=seq2seq model.hidden=1 study.limit=2000 study.examples=2",
+    "seq2seq": "dataset=reverse model=seq2seq model.hidden=1 study.limit=2000 study.batch_size=2",
     "dropout": "dataset=xor model.hidden=2 model.layers.drop={type:dropout,after:act}",
 }
 
@@ -202,7 +202,7 @@ def test_a_layer_by_others_is_written_with_its_docstring_tensors_outputs_and_gra
             "model=mlp",
             "study: 9610 weights, and 395 inputs and outputs for 1 example are too many to write out (study.limit=600)",
         ),
-        ("dataset=xor model.hidden=2 study.examples=10000", "study.examples: the training split has"),
+        ("dataset=xor model.hidden=2 study.batch_size=10000", "study.batch_size: the training split has"),
         ("dataset=xor model.hidden=2 probes=[dead]", "probes: this study has no room for them (dead)"),
         ("dataset=xor model.hidden=2 study.digits=0", "study.digits: 0 must be at least 1"),
     ],

@@ -58,7 +58,7 @@ class Gradcheck:
     """
 
     entries: int = option(20, least=1, help="of each tensor, drawn at random; all where it has no more")
-    examples: int = option(8, least=1, help="the first so many of the training split, as one batch")
+    batch_size: int = option(8, least=1, help="examples, the first so many of the training split")
     nudge: float = option(0.01, least=0, help="deviation of what is added to the first values")
     h: float = option(1e-5, above=0, most=0.1, help="step, for weights above 1 in proportion to them")
     tolerance: float = option(1e-6, above=0, below=1, help="largest relative error of a tensor that is right")
@@ -83,7 +83,7 @@ class Gradcheck:
         learner = experiment.learner
         unclipped = replace(learner.options, clip_norm=None)
         nudged = replace(learner, options=unclipped, initial=self.nudged(experiment))
-        seen, curves = one_step(replace(experiment, learner=nudged), self.examples)
+        seen, curves = one_step(replace(experiment, learner=nudged), self.batch_size)
         found = {}
         for node, tensors in seen.g.items():
             for t, g in tensors.items():

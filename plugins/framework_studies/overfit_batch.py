@@ -20,14 +20,14 @@ FALLING = 0.95  # a mean over a tenth of the steps below this share of the tenth
 class OverfitBatch:
     """J -> 0 on one batch: a network that cannot learn a few examples by heart is broken, and will not learn many.
 
-    The network trains on the first `examples` of the training split, as one batch again and again, with the configured
+    The network trains on the first `batch_size` examples of the training split, again and again, with the configured
     optimizer at a constant rate, without penalties and augmentation. The run passes when the loss, as trained or as
     evaluated (without dropout), falls to `goal` times the loss of the first step, and fails otherwise, with what it saw:
     diverged, still falling, no gradient in some layer, two examples that are the same with different targets. Kept: the
     losses, `val/...` being those of the same batch. A step of "A Recipe for Training Neural Networks" (Karpathy, 2019).
     """
 
-    examples: int = option(8, least=1, help="the first so many of the training split")
+    batch_size: int = option(8, least=1, help="examples, the first so many of the training split")
     steps: int = option(1000, least=1, help="updates")
     goal: float = option(0.01, above=0, below=1, help="what counts as no loss, as a share of that of the first step")
 
@@ -41,7 +41,7 @@ class OverfitBatch:
         refuse_probes(experiment)
 
     def __call__(self, experiment: Any) -> Findings:
-        data, curves, learner = first_examples(experiment, self.examples), Curves(), experiment.learner
+        data, curves, learner = first_examples(experiment, self.batch_size), Curves(), experiment.learner
         looks = max(1, self.steps // LOOKS)
         whole = {"batch_size": "all", "accumulate": 1, "shuffle": False, "validate_every": looks}
         options = lone(learner.options, steps=self.steps, on_divergence="record", **whole)

@@ -21,10 +21,10 @@ from framework_studies.scene import Scene, called, formula
 class Trace:
     """x -> y -> J -> dJ/dy -> dW -> W - lr dW: one training step, every number written out as on a blackboard.
 
-    The first step of the training that the configuration describes, in float64, on the first `examples` of the training
-    split. Forward, for every node its tensors and each output as a sum with numbers; the loss; backward, last node first,
-    the error (dJ by its output), the slopes, dW and db, of recurrent layers the part of every time step and the norms by
-    time lag; the update, and the loss after it on the same examples. The numbers are those that the training step works
+    The first step of the training that the configuration describes, in float64, on the first `batch_size` examples of the
+    training split. Forward, for every node its tensors and each output as a sum with numbers; the loss; backward, last node
+    first, the error (dJ by its output), the slopes, dW and db, of recurrent layers the part of every time step and the norms
+    by time lag; the update, and the loss after it on the same examples. The numbers are those that the training step works
     with.
 
     Layers by others, and those without sums of their own here, are written with the first lines of their docstring, their
@@ -32,7 +32,7 @@ class Trace:
     The text is trace.txt and trace.md in the run's folder.
     """
 
-    examples: int = option(1, least=1, help="the first so many of the training split, as one batch")
+    batch_size: int = option(1, least=1, help="examples, the first so many of the training split")
     digits: int = option(6, least=1, most=15, help="decimals")
     limit: int = option(600, least=1, help="tensors and outputs of more numbers than this are not written out")
 
@@ -50,11 +50,11 @@ class Trace:
         """
         refuse_probes(experiment)
         held = len(next(iter(experiment.data.splits["train"].values())))
-        if held < self.examples:
-            raise ValueError(f"study.examples: the training split has {held}, fewer than {self.examples}")
-        weights, outputs = sizes(experiment, self.examples)
+        if held < self.batch_size:
+            raise ValueError(f"study.batch_size: the training split has {held}, fewer than {self.batch_size}")
+        weights, outputs = sizes(experiment, self.batch_size)
         if weights + outputs > self.limit:
-            many = f"{self.examples} example{'s' * (self.examples > 1)}"
+            many = f"{self.batch_size} example{'s' * (self.batch_size > 1)}"
             raise ValueError(
                 f"study: {weights} weights, and {outputs} inputs and outputs for {many} are too many to write out "
                 f"(study.limit={self.limit}); take a smaller network, as in experiment=trace_4_2_1, or a larger limit"
@@ -63,9 +63,9 @@ class Trace:
     def __call__(self, experiment: Any) -> Findings:
         experiment, pen = exact(experiment), Pen(self.digits)
         learner = experiment.learner
-        seen, curves = one_step(experiment, self.examples)
+        seen, curves = one_step(experiment, self.batch_size)
         plain = learner.options.clip_norm is None and not learner.regularizers
-        loss_only = seen if plain else one_step(experiment, self.examples, loss_only=True)[0]
+        loss_only = seen if plain else one_step(experiment, self.batch_size, loss_only=True)[0]
         scene = Scene(loss_only, experiment.data.names)
         loss = float(curves.column("train/loss")[0])
         w = np.concatenate([to_host(seen.after), to_host(seen.look)[..., seen.arena.P :]], -1)
@@ -78,7 +78,7 @@ class Trace:
             ],
             "After": [after_step(pen, loss, curves, after, penalty, bool(learner.regularizers))],
         }
-        head = f"One training step, seed {experiment.settings.seed}, {self.examples} example{'s' * (self.examples > 1)}."
+        head = f"One training step, seed {experiment.settings.seed}, {self.batch_size} example{'s' * (self.batch_size > 1)}."
         text, markdown = as_text(head, board), as_markdown(head, board)
         return Findings(
             summary=markdown,
