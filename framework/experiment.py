@@ -111,7 +111,7 @@ def run_study(
         metrics, failure = found[0].metrics, found[0].failure
         if failure:
             recorded.records[0].end("failed", failure, "FAILED", metrics, settle=False)
-            recorded.failed[0] = RunFailed(failure)
+            recorded.failed[0] = RunFailed(f"{failure} (more in {recorded.records[0].place.folder})")
         return [Outcome(0, "finished", "", len(found[0].rows), 0, {}, metrics=metrics)]
 
     result = recorded.run(answered)[0]
