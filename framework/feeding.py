@@ -19,6 +19,7 @@ from typing import Any
 
 from framework.mlflow_store import BATCH, PATIENCE, TrackedRun, complain, opened
 from framework.recording import Tracking
+from framework.spawning import without_main
 
 Point = tuple[str, float, int, int]
 HEARTBEAT = 1.0  # seconds from one look to the next at whether the other process lives
@@ -31,7 +32,8 @@ class Feeder:
         context = multiprocessing.get_context("spawn")
         self.requests, self.replies = context.Queue(), context.SimpleQueue()  # to put something into a Queue never waits
         self.process = context.Process(target=serve, args=(self.requests, self.replies), daemon=True)
-        self.process.start()
+        with without_main():
+            self.process.start()
         self.asked, self.known = 0, dict[int, Any]()
         self.settlements: list[Callable[[], None]] = []  # what waits for the store to have everything
 

@@ -25,6 +25,7 @@ from framework.launching.progress import Observed, Progress, failure
 from framework.record import Place
 from framework.refilling import end_lost
 from framework.running import Outcome
+from framework.spawning import without_main
 
 Task = list[tuple[Mapping[str, Any], Place]]  # configuration and place of each member of a stack
 
@@ -46,7 +47,8 @@ class Worker:
         self.slot = slot
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=work, args=(theirs, slot, threads), daemon=True)
-        self.process.start()
+        with without_main():
+            self.process.start()
         theirs.close()
         self.group: list[Job] = []
         self.observed: Observed | None = None
