@@ -12,9 +12,7 @@ from typing import Any
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf.errors import OmegaConfBaseException
 
 from framework import cli
 from framework.composing import COMPOSING, conf_dir, install, load_plugins_of, refuse_null_choices
@@ -24,7 +22,7 @@ from framework.launching.manifest import resumed
 from framework.launching.stacked import BEGUN, close_feeder
 from framework.results import RunResult, SweepResult
 from framework.runs import find_run, find_sweep, runs_dir
-from framework.wording import in_words
+from framework.wording import worded
 
 OURS = ("hydra/hydra_logging=none",)  # log lines belong to whose process it is
 
@@ -112,7 +110,7 @@ def _hydra(overrides: Sequence[str], verbose: bool, multirun: bool = False) -> I
     before = HydraConfig.instance().cfg
     quiet: Any = contextlib.nullcontext() if verbose else contextlib.redirect_stdout(io.StringIO())
     try:
-        with COMPOSING, quiet:
+        with COMPOSING, quiet, worded():
             words = [word for word in resumed(words) or words if word not in ("-m", "--multirun")]
             refuse_null_choices(words)
             load_plugins_of(words)
@@ -120,8 +118,6 @@ def _hydra(overrides: Sequence[str], verbose: bool, multirun: bool = False) -> I
             told = cli.told(["-m", *words] if multirun else words)
             with _environment(told), initialize_config_dir(str(conf_dir()), "stackprop", version_base="1.3"):
                 yield GlobalHydra.instance().hydra, [*words, *OURS]
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(in_words(error)) from error
     finally:
         HydraConfig.instance().cfg = before
 

@@ -12,13 +12,15 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Data flows down this list once: a room imports only rooms on later lines.
 ROOMS = [
+    ["notebook"],
     ["cli"],
-    ["helping"],
+    ["helping", "results"],
     ["verbs"],
     ["launching"],
     ["display"],
     ["refilling"],
     ["serving"],
+    ["sklearn"],
     ["experiment"],
     ["preparing"],
     ["loading", "slicing"],
@@ -39,6 +41,7 @@ ROOMS = [
     ["running"],
     ["stepping"],
     ["feeding"],
+    ["spawning"],
     ["mlflow_store"],
     ["model"],
     ["learner", "findings"],
