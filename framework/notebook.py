@@ -12,6 +12,7 @@ from typing import Any
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 
 from framework import cli
@@ -49,6 +50,9 @@ def run(*overrides: str, verbose: bool = False) -> RunResult:
             ended.append(error)
 
     with _hydra(overrides, verbose) as (hydra, words):
+        several = [word.input_line for word in OverridesParser.create().parse_overrides(words) if word.is_sweep_override()]
+        if several:
+            raise ConfigError(f"{' '.join(map(str, several))}: several values are for `sweep`; a list is written [a,b]")
         mode = hydra.compose_config("config", words, run_mode=RunMode.MULTIRUN, with_log_configuration=False).hydra.mode
         if mode == RunMode.MULTIRUN:
             raise ConfigError(f"{' '.join(overrides)}: this sweeps by itself; `sweep` runs it")

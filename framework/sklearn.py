@@ -39,7 +39,7 @@ ELSEWHERE = {
 }
 
 
-class Network(BaseEstimator):  # type: ignore[misc]
+class Estimator(BaseEstimator):  # type: ignore[misc]
     """What both estimators share.
 
     Args:
@@ -113,7 +113,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
         return self.model_.predict(validate_data(self, X, reset=False, allow_nd=True))
 
 
-class Classifier(ClassifierMixin, Network):  # type: ignore[misc]
+class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]
     """A network that tells classes; labels may be anything that `numpy.unique` sorts.
 
     Attributes:
@@ -141,7 +141,7 @@ class Classifier(ClassifierMixin, Network):  # type: ignore[misc]
         return np.asarray(self.classes_[p.argmax(-1)])
 
 
-class Regressor(RegressorMixin, Network):  # type: ignore[misc]
+class Regressor(RegressorMixin, Estimator):  # type: ignore[misc]
     """A network that tells numbers, one or several for each example."""
 
     def fit(self, X: Any, y: Any) -> Self:

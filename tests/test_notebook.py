@@ -14,6 +14,7 @@ import framework
 from framework import result, run, sweep
 from framework.config import ConfigError
 from framework.data import DataError
+from framework.display import Display
 from framework.experiment import RunFailed
 from framework.record import read_state
 from framework.spawning import without_main
@@ -139,7 +140,7 @@ def test_a_study_gives_its_findings(place):
         (["optimizer.lrr=0.1", "seed=x"], "optimizer.lrr: .* did you mean 'lr'.*\nseed: 'x' is not a whole number"),
         (["model=mpl"], "model: no 'mpl'; did you mean 'mlp'"),
         (["modle=mlp"], "did you mean 'model'"),
-        (["optimizer.lr=0.1,0.2"], "To sweep over it"),
+        (["optimizer.lr=0.1,0.2"], "optimizer.lr=0.1,0.2: several values are for `sweep`"),
         (["experiment=forget_bias"], "experiment=forget_bias: this sweeps by itself; `sweep` runs it"),
         (["probes=null"], "probes: null is no choice"),
         (["plugins=[nothing.py]"], "plugins: .*nothing.py"),
@@ -170,6 +171,18 @@ def test_a_run_that_diverges_fails_and_says_where_it_is_written(place):
         run("dataset=sine", "optimizer=sgd", "optimizer.lr=1e6", "tracking=none")
     folder = failed.value.__notes__[0].removeprefix("written to ")
     assert result(folder).status == "diverged"
+
+
+def test_a_run_that_is_interrupted_is_recorded_as_killed_and_leaves_nothing_behind(place, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Display, "measured", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(*QUICK)
+    assert result("last").status == "killed"
+    monkeypatch.undo()
+    assert run(*QUICK).status == "finished"
 
 
 def test_the_process_is_as_it_was(place, tmp_path, monkeypatch):
