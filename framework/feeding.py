@@ -19,6 +19,7 @@ from typing import Any
 
 from framework.mlflow_store import BATCH, PATIENCE, TrackedRun, complain, opened
 from framework.recording import Tracking
+from framework.spawning import without_main
 
 Point = tuple[str, float, int, int]
 PAUSE = 60.0  # seconds in which a store that could not be reached is not tried again: a try takes ten
@@ -32,7 +33,8 @@ class Lane:
         context = multiprocessing.get_context("spawn")
         self.requests, self.replies = context.Queue(), context.SimpleQueue()  # to put something into a Queue never waits
         self.process = context.Process(target=serve, args=(self.requests, self.replies), daemon=True)
-        self.process.start()
+        with without_main():
+            self.process.start()
         self.asked, self.known = 0, dict[int, Any]()
 
     def ask(self, what: str, *args: Any) -> int:

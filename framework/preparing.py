@@ -108,8 +108,11 @@ class Experiment:
         return to_host(loss), to_host(penalty)
 
 
-def prepare(settings: Settings) -> Experiment:
+def prepare(settings: Settings, given: Data | None = None) -> Experiment:
     """Load the data and put the learner together.
+
+    Args:
+        given: data that take the place of the settings' data set; they are not kept for experiments to come.
 
     Raises:
         ConfigError: the device or the tier cannot be used, or the settings and the data do not go together.
@@ -123,12 +126,12 @@ def prepare(settings: Settings) -> Experiment:
             refuse_compiled(xp)
         except TierError as error:
             raise ConfigError(f"tier: 'compiled' cannot be used here: {error}") from error
-    data = load_data(settings)
+    data = given or load_data(settings)
     learner = assemble(settings, data)
     if settings.init_from is not None:
         learner = replace(learner, initial=initial_weights(learner, settings))
     targets = {head.target for head in learner.heads.values()}
-    data, scale = scaled_data(settings, data, [name for name in data.fields if name not in targets])
+    data, scale = scaled_data(settings, data, [name for name in data.fields if name not in targets], keep=given is None)
     experiment = Experiment(settings, xp, data, scale, learner, *expected(settings, data))
     check = getattr(settings.study, "check", None)
     if check:

@@ -85,3 +85,14 @@ class FirstMember:
 
     def ended(self, outcome: Outcome) -> None:
         """The study goes on."""
+
+
+def read_findings(folder: Path) -> Findings | None:
+    """What a study left in its folder: summary and arrays; None where the run was no study. Its series are the run's."""
+    if not (folder / SUMMARY).exists():
+        return None
+    arrays = {}
+    if (folder / "study.npz").exists():
+        with np.load(folder / "study.npz", allow_pickle=False) as file:
+            arrays = dict(file)
+    return Findings((folder / SUMMARY).read_text(encoding="utf-8").rstrip("\n"), arrays=arrays)

@@ -12,14 +12,16 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Data flows down this list once: a room imports only rooms on later lines.
 ROOMS = [
+    ["notebook"],
     ["cli"],
-    ["helping"],
+    ["helping", "results"],
     ["verbs"],
     ["reporting"],
     ["launching"],
     ["display"],
     ["refilling"],
     ["serving"],
+    ["sklearn"],
     ["experiment"],
     ["preparing"],
     ["loading", "slicing"],
@@ -40,6 +42,7 @@ ROOMS = [
     ["running"],
     ["stepping"],
     ["feeding"],
+    ["spawning"],
     ["mlflow_store"],
     ["model"],
     ["learner", "findings"],

@@ -20,6 +20,7 @@ from framework.launching.progress import Observed, Progress
 from framework.launching.tasks import End, heeding_signals, task_of, train, values
 from framework.refilling import end_lost
 from framework.running import Outcome
+from framework.spawning import without_main
 
 
 class Worker:
@@ -35,7 +36,8 @@ class Worker:
         self.slot = slot
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=work, args=(theirs, slot, threads), daemon=True)
-        self.process.start()
+        with without_main():
+            self.process.start()
         theirs.close()
         self.group: list[Job] = []
         self.observed: Observed | None = None

@@ -123,4 +123,4 @@ def show(table: Sequence[Sequence[str]]) -> None:
         shown.add_column(column, justify="left" if i == 0 else "right")
     for row in table[1:]:
         shown.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else 200).print(shown, markup=False, highlight=False)
+    Console(width=None if sys.stdout.isatty() else 200, force_jupyter=False).print(shown, markup=False, highlight=False)
