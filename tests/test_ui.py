@@ -126,17 +126,18 @@ DRAWN = """
 return [...document.querySelectorAll('.js-plotly-plot')].map(plot => {
   let card = plot;
   while (card && !/[a-z]+\\/[a-z0-9]+/.test(card.innerText.split('\\n')[0])) card = card.parentElement;
-  const curves = plot.data.filter(trace => trace.name && trace.x && trace.x.length > 1);
-  return [card ? card.innerText.split('\\n')[0] : '', new Set(curves.map(trace => trace.name)).size];
+  const long = plot.data.filter(trace => trace.x && trace.x.length > 1);
+  const curves = long.filter(trace => /markers/.test(trace.mode)), bands = long.filter(trace => trace.fill);
+  return [card ? card.innerText.split('\\n')[0] : '', [curves.length, bands.length]];
 })"""
 
 
 def drawn(browser, wanted):
-    """Whether the chart of each metric shows that many curves, in the end."""
+    """Whether the chart of each metric shows that many curves and bands, in the end."""
 
     def there():
         charts = dict(browser.execute_script(DRAWN))
-        return wanted.items() <= charts.items()
+        return all(charts.get(metric) == list(count) for metric, count in wanted.items())
 
     return until(there)
 
@@ -152,20 +153,20 @@ def test_the_links_lead_to_the_last_sweep_on_this_machine(place, links):
 @slow
 def test_the_charts_of_several_runs_stand_side_by_side(links, browser):
     browser.get(links["last sweep"])
-    gradients = {"grad_norm/hidden": 4, "grad_norm/out": 4, "grad_norm/total": 4}
-    assert drawn(browser, {**gradients, **{f"bias_variance/{part}": 2 for part in PARTS}})
+    gradients = dict.fromkeys(("grad_norm/hidden", "grad_norm/out", "grad_norm/total"), (4, 0))
+    assert drawn(browser, {**gradients, **{f"bias_variance/{part}": (2, 0) for part in PARTS}})
     text = re.sub("<[^>]*>", "", browser.page_source)
     for shown in ("6 matching runs", "hidden=4 epochs=2 lr=0.01 seed=1", "study hidden=8"):
         assert shown in text, shown
     assert "mean/val" not in text  # the run that sums up has other steps
     browser.execute_script("[...document.querySelectorAll('*')].forEach(e => e.scrollTop = 1e6)")
-    assert drawn(browser, {"train/loss": 4, "val/loss": 4})
+    assert drawn(browser, {"train/loss": (4, 0), "val/loss": (4, 0)})
 
 
 @slow
 def test_seeds_are_averaged_by_one_link(links, browser):
     browser.get(links["the same, seeds averaged"])
-    assert drawn(browser, {"grad_norm/hidden": 2})  # a curve for each learning rate
+    assert drawn(browser, {"grad_norm/hidden": (2, 2)})  # for each learning rate
     assert "Group: " in browser.page_source
 
 

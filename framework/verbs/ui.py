@@ -141,7 +141,7 @@ def open_when_ready(host: str, address: str) -> None:
 
 def _stop(server: subprocess.Popen[bytes]) -> None:
     """End the server and its workers, kindly first."""
-    for way, patience in ((signal.SIGTERM, 10), (signal.SIGKILL, 5)):
+    for way, patience in ((signal.SIGTERM, 3), (signal.SIGKILL, 5)):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(server.pid, way)
         with contextlib.suppress(subprocess.TimeoutExpired):
