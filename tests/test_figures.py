@@ -3,10 +3,12 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from framework import artifacts
 from framework.artifacts import AS_SCALED
 from framework.composing import compose
 from framework.experiment import Place, prepare, run
@@ -126,6 +128,18 @@ def test_a_network_of_symbols_leaves_a_page_of_text(tmp_path):
     assert greedy.startswith("the likeliest symbol each time:\nhello")
     assert len(drawn.splitlines()[1]) == len("he") + 200
     assert (tmp_path / "run" / "figures" / "gradient_by_lag.png").exists()
+
+
+def test_figures_and_text_are_kept_with_the_run(tmp_path, monkeypatch):
+    subject = recorded(tmp_path / "run", "dataset=hello", "model=rnn", "trainer.steps=2")
+    kept, tags = [], {}
+    tracked = SimpleNamespace(lost=False, artifact=lambda path, to=None: kept.append((to, path.name)), tag=tags.__setitem__)
+    monkeypatch.setattr(artifacts, "describe_data", lambda *_: None)
+    monkeypatch.setattr(artifacts, "log_model", lambda *_: None)
+    artifacts.leave(subject.folder, tracked, subject.data, {"val/loss": 1.0}, "stackprop")
+    pictures = ["loss.png", "gradient_norms.png", "gradient_flow.png", "confusion.png"]
+    assert kept == [*(("figures", name) for name in pictures), (None, "generated.txt")]
+    assert "| val/loss | 1 |" in tags["mlflow.note.content"]
 
 
 def test_an_encoder_and_decoder_leave_answers_beside_what_is_right():
