@@ -171,33 +171,47 @@ def task(cfg: Any) -> float | None:
     """One job: run it, print the end; the value is what a sweeper makes small."""
     from framework.display import report
 
+    if _of_many() and (known := done_before(cfg)):
+        return known[0]
     result = run_one(cfg)
     report(result, tracked=cfg.tracking.type == "mlflow", brief=_of_many())
     return result.metrics.get("val/loss")
+
+
+def done_before(cfg: Any) -> list[float | None]:
+    """The value of a job that has finished before, if it has; otherwise what it had left is set aside. For launchers that are
+    not ours: each job by itself, perhaps in a process of its own."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from framework.arrays import use_gpu
+    from framework.composing import settings_of
+    from framework.launching.manifest import is_done, set_aside, value_of
+    from framework.launching.places import place_of
+    from framework.record import config_hash
+
+    hydra, settings = HydraConfig.get(), settings_of(cfg)
+    place = place_of(hydra.runtime.output_dir, list(hydra.overrides.task), hydra.sweep.dir)
+    use_gpu(hydra.job.num)
+    if is_done(place.folder, config_hash(settings.tree)):
+        return [value_of(place.folder)]
+    set_aside(place, settings.tracking, [hydra.output_subdir or ""])
+    return []
 
 
 def run_one(cfg: Any) -> Result:
     """One job, shown while it runs."""
     from hydra.core.hydra_config import HydraConfig
 
-    from framework.arrays import use_gpu
     from framework.assembling import doubts
     from framework.chunking import needless
     from framework.composing import settings_of
     from framework.display import Display
     from framework.experiment import prepare, run
-    from framework.launching.manifest import is_done, set_aside, value_of
     from framework.launching.places import place_of
-    from framework.record import config_hash
     from framework.refilling import end_lost
 
     experiment, of_many, hydra = prepare(settings_of(cfg)), _of_many(), HydraConfig.get()
     place = place_of(hydra.runtime.output_dir, list(hydra.overrides.task), hydra.sweep.dir if of_many else None)
-    if of_many:  # by a launcher that is not ours: each job by itself, perhaps in a process of its own
-        use_gpu(hydra.job.num)
-        if is_done(place.folder, config_hash(experiment.settings.tree)):
-            return value_of(place.folder)
-        set_aside(place, experiment.settings.tracking, [hydra.output_subdir or ""])
     for folder in end_lost(place.runs):
         print(f"stackprop: {folder} was left without a process; `stackprop resume {folder}` goes on", file=sys.stderr)
     for doubt in doubts(experiment.learner) + needless(experiment.data, experiment.settings.trainer.bptt.chunk):
