@@ -179,8 +179,8 @@ def task(cfg: Any) -> float | None:
 
 
 def done_before(cfg: Any) -> list[float | None]:
-    """The value of a job that has finished before, if it has; otherwise what it had left is set aside. For launchers that are
-    not ours: each job by itself, perhaps in a process of its own."""
+    """The value of a job that has finished before, if it has; otherwise what it had left is set aside. For launchers that
+    are not ours: each job by itself, perhaps in a process of its own."""
     from hydra.core.hydra_config import HydraConfig
 
     from framework.arrays import use_gpu
