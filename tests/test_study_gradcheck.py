@@ -140,6 +140,11 @@ def test_entries_at_a_kink_are_counted_and_no_fault():
     assert "at a kink" not in checked(XOR).summary
 
 
+def test_a_loss_that_is_not_finite_is_told():
+    found = checked("dataset=sine model.hidden=1 model.layers.out.initial={W:[[1e300]]} activation=linear")
+    assert found.failure == "the loss is not finite at the first values: there is no gradient to check"
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [

@@ -62,7 +62,7 @@ def test_best_steepest_and_largest_stable_rate():
     assert (found.best, found.steepest, found.stable) == (3, 2, 5)
     told = found.in_words(100)
     assert "- lowest loss: 0.1 at optimizer.lr=0.0001\n" in told
-    assert "- steepest fall: at optimizer.lr=1e-05" in told
+    assert "- steepest fall: at optimizer.lr=1e-05; begin between these two\n" in told
     assert "- stable up to 0.001" in told
     assert "- diverged: 1 of 7, the smallest of them 0.1" in told
 

@@ -73,7 +73,7 @@ def test_A8_A9_A10_its_errors_are_shared_out_in_nine_steps(network_4_2_1):
         "error[2] = (-0.5) * 0.139764 = -0.069882",
         "dW[4] = 2 * [0.192519, -0.069882] = [0.385037, -0.139764]",  # ds/dW14 = a4 f'(z1) W1(2)
         "dW[2] = 0.5 * [0.192519, -0.069882] = [0.096259, -0.034941]",
-        "hidden.b = [0.080748, -0.093012]",  # b - 0.1 db
+        "hidden.b - 0.1 * db = [0.080748, -0.093012]",
         "J = 0.404968 -> 0.158631",
     ):
         assert f"    {line}\n" in network_4_2_1
@@ -211,6 +211,17 @@ def test_what_cannot_be_written_out_is_told_before_anything_runs(words, expected
     with pytest.raises(ConfigError) as error:
         prepare(compose(["study=trace", *words.split()]))
     assert expected in str(error.value)
+
+
+def test_where_paths_meet_their_errors_are_added_up():
+    words = ["model.layers.plus={type:add,from:[hidden,act],after:act}", "optimizer=sgd", "study.digits=12"]
+    told = text(*XOR, *words)
+    titles = section(told, "BACKWARD")
+    assert "the error at hidden (one part of 2)" in titles
+    assert "the error at hidden, all parts together" in titles
+    parts = [part.split("\n\n")[0] for part in told.split("the error at hidden")[1:]]
+    numbers = [[float(line.split("=")[-1].strip(" []").split(",")[0]) for line in part.splitlines()[1:]] for part in parts]
+    assert numbers[2][0] == pytest.approx(numbers[0][0] + numbers[1][0], abs=1e-10)
 
 
 def test_digits_are_as_many_as_asked_for():

@@ -46,6 +46,8 @@ def node_steps(scene: Scene, pen: Pen, name: str) -> Iterator[Step]:
     """What a node does with the error at its output."""
     layer = scene.nodes[name].layer
     handed, grads = scene.backward(name)
+    if scene.readers(name) > 1:
+        yield Step(f"the error at {name}, all parts together", list(errors(scene, pen, name)))
     if is_a(layer, "layer", "activation") and handed and not mixes(scene, name):
         yield from activation(scene, pen, name, handed)
         return

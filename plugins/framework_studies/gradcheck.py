@@ -78,12 +78,16 @@ class Gradcheck:
         if not network.arena(network.init(experiment.settings.seed)[0]).P:
             raise ValueError("study: the network has no trained tensor")
 
+    @np.errstate(all="ignore")  # numbers that are not finite agree with nothing
     def __call__(self, experiment: Any) -> Findings:
         experiment = exact(experiment)
         learner = experiment.learner
         unclipped = replace(learner.options, clip_norm=None)
         nudged = replace(learner, options=unclipped, initial=self.nudged(experiment))
         seen, curves = one_step(replace(experiment, learner=nudged), self.batch_size)
+        if not np.isfinite(curves.column("train/loss")[0]):
+            told = "the loss is not finite at the first values: there is no gradient to check"
+            return Findings(told, failure=told)
         found = {}
         for node, tensors in seen.g.items():
             for t, g in tensors.items():

@@ -34,7 +34,8 @@ def figure(found: Any) -> Any:
         ax.axvline(found.rate[found.steepest], color="#E69F00", lw=1.2, ls="-.", label="steepest")
     if found.stable:
         ax.axvline(found.rate[found.stable - 1], color="#D55E00", lw=1.2, ls=":", label="largest stable")
-    ax.axhline(found.without, color="#999999", lw=1, ls="--", label="without learning")
+    if np.isfinite(found.without):
+        ax.axhline(found.without, color="#999999", lw=1, ls="--", label="without learning")
     if not finite.all():
         at_top = np.full((~finite).sum(), 0.97)
         ax.plot(found.rate[~finite], at_top, "x", color="black", transform=ax.get_xaxis_transform(), label="diverged")

@@ -130,7 +130,8 @@ class Range:
         lines = [f"{len(rate)} rates, {steps} steps each; without learning the loss is {self.without:.4g}.", ""]
         lines.append(f"- lowest loss: {loss[best]:.4g} at optimizer.lr={rate[best]:g}{edge(best, len(rate))}")
         if self.steepest is not None:
-            lines.append(f"- steepest fall: at optimizer.lr={rate[self.steepest]:g}; begin between these two")
+            advice = "begin between these two" if self.steepest < best else "begin below"
+            lines.append(f"- steepest fall: at optimizer.lr={rate[self.steepest]:g}; {advice}")
         largest = f"stable up to {rate[self.stable - 1]:g}" if self.stable else "not even the smallest rate is stable"
         lines.append(f"- {largest}: not above the loss without learning")
         if diverged.any():

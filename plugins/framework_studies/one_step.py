@@ -30,9 +30,9 @@ def exact(experiment: Any) -> Any:
 
 
 def first_examples(experiment: Any, examples: int | None) -> Any:
-    """The data set with the first examples of the training split only; None: all of them."""
+    """The data set with the first examples of the training split only, each for itself; None: all of them."""
     train = {name: a[:examples] for name, a in experiment.data.splits["train"].items()}
-    return replace(experiment.data, splits={"train": train})
+    return replace(experiment.data, splits={"train": train}, stateful=False)
 
 
 def one_step(experiment: Any, examples: int | None, loss_only: bool = False) -> tuple[Seen, Curves]:

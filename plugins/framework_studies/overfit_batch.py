@@ -69,7 +69,7 @@ class OverfitBatch:
         """What came out, in words, and whether the n examples were learnt."""
         if outcome.status == "diverged":
             return (
-                f"the loss is not finite after step {outcome.step}: a smaller optimizer.lr (study=lr_range finds one)",
+                f"the loss is not finite after step {outcome.step}: take a smaller optimizer.lr (study=lr_range)",
                 False,
             )
         val, goal = measured.get("val/loss", np.zeros((0, 2))), self.goal * loss[0]

@@ -20,12 +20,16 @@ def figure(loss: np.ndarray, evaluated: np.ndarray | None, goal: float) -> Any:
 
     fig = Figure(figsize=(6, 3.4), layout="constrained")
     ax = fig.subplots()
-    ax.plot(np.arange(1, len(loss) + 1), np.maximum(loss, LEAST), color="#0072B2", lw=1.4, label="as trained")
+    finite = np.isfinite(loss)
+    steps = np.arange(1, len(loss) + 1)[finite]
+    ax.plot(steps, np.maximum(loss[finite], LEAST), color="#0072B2", lw=1.4, label="as trained")
     if evaluated is not None and len(evaluated):
         steps, values = evaluated.T
         ax.plot(steps, np.maximum(values, LEAST), color="#E69F00", lw=0, marker=".", ms=4, label="as evaluated")
-    ax.axhline(max(goal, LEAST), color="black", lw=1, ls="--", label="goal")
-    ax.set(xlabel="training step", title="loss on one batch", yscale="log")
+    if finite.any():
+        ax.axhline(max(goal, LEAST), color="black", lw=1, ls="--", label="goal")
+        ax.set_yscale("log")
+    ax.set(xlabel="training step", title="loss on one batch")
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False, fontsize=8)
     return fig

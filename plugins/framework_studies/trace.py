@@ -60,6 +60,7 @@ class Trace:
                 f"(study.limit={self.limit}); take a smaller network, as in experiment=trace_4_2_1, or a larger limit"
             )
 
+    @np.errstate(all="ignore")  # numbers that are not finite are written as they are
     def __call__(self, experiment: Any) -> Findings:
         experiment, pen = exact(experiment), Pen(self.digits)
         learner = experiment.learner
@@ -124,7 +125,8 @@ def update_step(scene: Scene, pen: Pen, learner: Any, curves: Any) -> Step:
                     yield from pen.grid(f"{node}.d{t}", np.asarray(to_host(g))[0])
         for node, tensors in seen.g.items():
             for t in tensors:
-                yield from pen.grid(f"{node}.{t}", new[node][t])
+                told = f"{node}.{t} - {pen.number(rate)} * d{t}" if name == "sgd" else f"{node}.{t}"
+                yield from pen.grid(told, new[node][t])
                 if name != "sgd":
                     yield from pen.grid("  it has moved by", new[node][t] - old[node][t])
 
