@@ -11,7 +11,7 @@ from framework.discovery import discover
 from framework.experiment import Place, run, run_stack
 from framework.preparing import prepare
 from framework.training import train
-from framework_studies.pen import Pen
+from framework_studies.blackboard.pen import Pen
 
 XOR = ["study=trace", "dataset=xor", "model.hidden=2", "tracking=none", "device=cpu"]
 

@@ -7,14 +7,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from framework import Findings, option, to_host
-from framework_studies.backward_lines import backward_steps
-from framework_studies.board import Step, as_markdown, as_text
-from framework_studies.forward_lines import forward_steps
+from framework_studies.blackboard.backward import backward_steps
+from framework_studies.blackboard.board import Step, as_markdown, as_text
+from framework_studies.blackboard.forward import forward_steps
+from framework_studies.blackboard.loss import loss_steps
+from framework_studies.blackboard.pen import Pen
+from framework_studies.blackboard.scene import Scene, called, formula
 from framework_studies.lone import refuse_probes
-from framework_studies.loss_lines import loss_steps
 from framework_studies.one_step import exact, one_step
-from framework_studies.pen import Pen
-from framework_studies.scene import Scene, called, formula
 
 
 @dataclass(frozen=True)
