@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 
 from framework import Context, Network, Seen, T, discover
+from framework.comparison import series
+from framework.composing import compose
+from framework.experiment import Place, prepare, run
 from framework.heads import Head, total_loss
 from framework.network import Node
+from framework.recording import read_lines
 
 get = discover().get
 
@@ -380,3 +384,19 @@ def test_K14_a_bidirectional_network_swaps_its_halves_when_the_input_is_reversed
     y = net.forward(tensors, Context(batch={"x": x}))[0]["both"]
     turned = net.forward(tensors, Context(batch={"x": x[::-1]}))[0]["both"]
     assert turned[::-1] == pytest.approx(np.concatenate([y[..., 2:], y[..., :2]], -1), abs=1e-14)
+
+
+def test_the_recorded_probe_has_the_lag_norms_of_the_weather_network_and_its_figure_shows_them(tmp_path):
+    words = [
+        "experiment=trace_weather",
+        "~study",
+        "probes=gradient_by_lag",
+        "trainer.steps=1",
+        "tracking=none",
+        "device=cpu",
+    ]
+    run(prepare(compose(words)), Place(tmp_path / "one", tmp_path, "one"))
+    found = series(read_lines(tmp_path / "one" / "metrics.jsonl"))["gradient_by_lag/rnn"]
+    assert found[:, 0].tolist() == [0, 1, 2]
+    assert found[:, 1] == pytest.approx([0.082413, 0.000975, 0.000044], abs=5e-7)
+    assert (tmp_path / "one" / "figures" / "gradient_by_lag.png").stat().st_size > 5000

@@ -47,8 +47,8 @@ def _walks(layer: Any) -> bool:
 
 
 def _of_the_last_step(seen: Seen) -> Any:
-    """The gradients of all values, of the loss of the last step of the last node."""
-    last = list(seen.network.nodes)[-1]
+    """The gradients of all values, of the loss of the last step of the last node that a loss reads."""
+    last = next(node for node in reversed(list(seen.network.nodes)) if node in seen.dvalues)
     dy, lead = seen.dvalues[last], len(seen.ctx.replicas)
     if dy.ndim == lead + 3:  # (..., T, N, K)
         alone = seen.ctx.xp.zeros_like(dy)
