@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from framework import artifacts
+from framework import artifacts, style
 from framework.artifacts import AS_SCALED
 from framework.composing import compose
 from framework.experiment import Place, prepare, run
-from framework.figures import FIGURES, Subject, draw, style
+from framework.figures import FIGURES, Subject, draw
 from framework.figures.confusion import confusion
 from framework.figures.gradient_by_lag import above_rounding
 from framework.model import Model
@@ -153,7 +153,9 @@ def test_an_encoder_and_decoder_leave_answers_beside_what_is_right():
 
 
 def test_colours_and_sizes_are_those_of_the_house():
-    for path in (ROOT / "framework" / "figures").glob("*.py"):
-        own = re.findall(r"#[0-9A-Fa-f]{6}|fontsize=\d|dpi=\d|lw=[1-9.]", path.read_text())
-        assert path.name == "style.py" or not own, f"{path.name} has {own}"
+    files = [*(ROOT / "framework" / "figures").glob("*.py"), *(ROOT / "plugins").rglob("*figure*.py")]
+    assert len(files) > 10
+    for path in files:
+        own = re.findall(r"#[0-9A-Fa-f]{6}|fontsize=\d|dpi=\d", path.read_text())
+        assert not own, f"{path.name} has {own}"
     assert len(set(style.COLOURS)) == 7

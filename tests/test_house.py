@@ -46,6 +46,7 @@ ROOMS = [
     ["mlflow_store"],
     ["model"],
     ["learner", "findings"],
+    ["style"],
     ["comparison"],
     ["checkpoints", "reaping", "recording", "stopping", "measuring", "testing"],
     ["updating"],

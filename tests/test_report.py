@@ -129,6 +129,7 @@ def test_what_a_study_left_in_the_folder_is_shown(tmp_path):
     (tmp_path / "lines.md").write_text(
         "## Bias\n\n| x | bias |\n|---|---|\n| 1 | 0.25 |\n\n<b>bold</b> ![p](http://far.away/p.png)\n"
     )
+    (tmp_path / "lines.txt").write_text("the same, for a terminal")
     (tmp_path / "generated.txt").write_text("to be <or> not")
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures" / "bias_and_variance.png").write_bytes(b"\x89PNG")
@@ -137,6 +138,7 @@ def test_what_a_study_left_in_the_folder_is_shown(tmp_path):
     assert "<td>0.25</td>" in text
     assert "<b>" not in text
     assert "<or>" in page.text
+    assert "for a terminal" not in page.text
     assert [image["alt"] for image in page.images] == ["Bias and variance."]
     assert not [place for place in page.refers if place and "far.away" in place and "img" in place]
     assert "<img" not in re.sub(r'<img src="data:', "", text)

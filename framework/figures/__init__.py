@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from framework.figures import activations, confusion, curves, filters, gradient_by_lag, gradient_flow
-from framework.figures.style import DPI
 from framework.figures.subject import Subject
+from framework.style import DPI
 
 # name of the file -> what draws it, and what a reader sees in it
 FIGURES: dict[str, tuple[Callable[[Subject], Any], str]] = {

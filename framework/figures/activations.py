@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from framework import style
 from framework.comparison import Series
-from framework.figures import style
 from framework.figures.subject import Subject
 
 KINDS = {"dead": "dead units", "saturated": "saturated values", "std": "standard deviation"}

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from framework import style
 from framework.data import Data
-from framework.figures import style
 from framework.figures.subject import Subject
 from framework.model import Model
 

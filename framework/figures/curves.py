@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from framework.figures import style
+from framework import style
 from framework.figures.subject import Subject
 
 

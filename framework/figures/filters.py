@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from framework.figures import style
+from framework import style
 from framework.figures.subject import Subject
 from framework.model import ABOUT, WEIGHTS
 

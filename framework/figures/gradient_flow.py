@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from framework import style
 from framework.comparison import means
-from framework.figures import style
 from framework.figures.subject import Subject
 
 COLUMNS = 150

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from framework import style
 from framework.comparison import Comparison, Group, Job, grouped, swept, words
-from framework.figures import style
 
 MOST = 6  # panels
 

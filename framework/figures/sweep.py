@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from framework import style
 from framework.comparison import Comparison, Group, Job, grouped, metrics, spread, swept, words
-from framework.figures import style
 
 POINTS = 100  # of a line; longer ones are drawn through means
 SPAN = 30  # the factor from which a logarithmic axis is taken

@@ -47,8 +47,10 @@ def _picture(path: Path) -> Picture:
 
 def texts(folder: Path) -> list[tuple[str, str, bool]]:
     """Name, content, and whether it is HTML already: pages of Markdown and plain texts."""
-    pages = [(path.stem.replace("_", " "), markdown(_read(path)), True) for path in sorted(_files(folder, "md"))]
-    plain = [path for path in sorted(_files(folder, "txt")) if path.name not in ELSEWHERE]
+    marked = sorted(_files(folder, "md"))
+    pages = [(path.stem.replace("_", " "), markdown(_read(path)), True) for path in marked]
+    known = {path.stem for path in marked}  # the same as plain text, for a terminal
+    plain = [path for path in sorted(_files(folder, "txt")) if path.name not in ELSEWHERE and path.stem not in known]
     return [*pages, *((path.stem.replace("_", " "), _read(path), False) for path in plain)]
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from framework import style
 from framework_studies.common_places import Places
 from framework_studies.decomposition import Decomposition
 
-# Okabe and Ito's colours, which colour-blind readers tell apart too.
-COLOURS = {"bias2": "#0072B2", "variance": "#E69F00", "noise": "#999999"}
+COLOURS = {"bias2": style.COLOURS[0], "variance": style.COLOURS[4], "noise": style.NOISE}
 NAMES = {"bias2": "bias²", "variance": "variance", "noise": "noise"}
 DRAWN = 20  # single networks
 
@@ -39,13 +39,13 @@ def along_training(found: Mapping[int, Decomposition]) -> Any:
     stacked = ax.stackplot(steps, np.maximum(list(terms.values()), 0), colors=[COLOURS[name] for name in terms], alpha=0.75)
     for area, name in zip(stacked, terms, strict=True):
         area.set_label(NAMES[name])
-    ax.plot(steps, [d.epe for d in found.values()], color="black", lw=1.4, label="measured error")
+    ax.plot(steps, [d.epe for d in found.values()], color="black", lw=style.LINE, label="measured error")
     ax.set(xlabel="training step", title="expected squared error", xlim=(steps[0], steps[-1]))
     # The first steps are often far above all that comes later.
     ax.set_ylim(0, 1.15 * max(np.quantile([d.epe for d in found.values()], 0.9), found[steps[-1]].epe))
     ax.spines[["top", "right"]].set_visible(False)
     handles, labels = ax.get_legend_handles_labels()
-    ax.legend(handles[::-1], labels[::-1], frameon=False, fontsize=8)
+    ax.legend(handles[::-1], labels[::-1], frameon=False, fontsize=style.SMALL)
     return fig
 
 
@@ -56,19 +56,19 @@ def over_x(at: Places, y: np.ndarray) -> Any:
     fig = Figure(figsize=(6, 5), layout="constrained")
     above, below = fig.subplots(2, 1, sharex=True, height_ratios=(2, 1))
     x, mean, std, truth = at.x, y.mean(0), y.std(0), at.targets if at.f is None else at.f
-    above.plot(x, y[:DRAWN].T, color="#999999", lw=0.5, alpha=0.6)
+    above.plot(x, y[:DRAWN].T, color=style.NOISE, lw=0.5, alpha=0.6)
     above.fill_between(
         x, mean - std, mean + std, color=COLOURS["variance"], alpha=0.35, lw=0, label="± one standard deviation"
     )
-    above.plot(x, mean, color=COLOURS["bias2"], lw=1.8, label=f"mean of {len(y)} networks")
-    above.plot(x, truth, color="black", lw=1.4, ls="--", label="f" if at.f is not None else "targets")
+    above.plot(x, mean, color=COLOURS["bias2"], lw=style.LINE, label=f"mean of {len(y)} networks")
+    above.plot(x, truth, color="black", lw=style.LINE, ls="--", label="f" if at.f is not None else "targets")
     low, high = np.min([truth, mean - 2 * std]), np.max([truth, mean + 2 * std])
     above.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
-    above.legend(frameon=False, fontsize=8)
+    above.legend(frameon=False, fontsize=style.SMALL)
     for name, values in (("bias2", (truth - mean) ** 2), ("variance", std**2)):
-        below.plot(x, values, color=COLOURS[name], lw=1.6, label=NAMES[name])
+        below.plot(x, values, color=COLOURS[name], lw=style.LINE, label=NAMES[name])
     below.set(xlabel="x", yscale="log" if min(np.median(std**2), np.median((truth - mean) ** 2)) > 0 else "linear")
-    below.legend(frameon=False, fontsize=8)
+    below.legend(frameon=False, fontsize=style.SMALL)
     for ax in (above, below):
         ax.spines[["top", "right"]].set_visible(False)
     return fig

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from framework import style
+
 LEAST = 1e-12  # what stands for 0 on a logarithmic axis
 
 
@@ -22,14 +24,14 @@ def figure(loss: np.ndarray, evaluated: np.ndarray | None, goal: float) -> Any:
     ax = fig.subplots()
     finite = np.isfinite(loss)
     steps = np.arange(1, len(loss) + 1)[finite]
-    ax.plot(steps, np.maximum(loss[finite], LEAST), color="#0072B2", lw=1.4, label="as trained")
+    ax.plot(steps, np.maximum(loss[finite], LEAST), color=style.COLOURS[0], lw=style.LINE, label="as trained")
     if evaluated is not None and len(evaluated):
         steps, values = evaluated.T
-        ax.plot(steps, np.maximum(values, LEAST), color="#E69F00", lw=0, marker=".", ms=4, label="as evaluated")
+        ax.plot(steps, np.maximum(values, LEAST), ".", color=style.COLOURS[4], ms=style.MARKER, label="as evaluated")
     if finite.any():
         ax.axhline(max(goal, LEAST), color="black", lw=1, ls="--", label="goal")
         ax.set_yscale("log")
     ax.set(xlabel="training step", title="loss on one batch")
     ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False, fontsize=8)
+    ax.legend(frameon=False, fontsize=style.SMALL)
     return fig
