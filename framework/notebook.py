@@ -74,14 +74,10 @@ def sweep(*overrides: str, verbose: bool = False) -> SweepResult:
         ConfigError: a job cannot run; none has begun.
         DataError: a file of data cannot be used.
     """
-
-    def job(cfg: Any) -> float | None:  # for launchers that are not ours
-        return cli.run_one(cfg).metrics.get("val/loss")
-
     with _hydra(overrides, verbose, multirun=True) as (hydra, words):
         try:
             with contextlib.suppress(RunFailed):  # of one of the jobs, when all of them have ended
-                hydra.multirun("config", job, words, with_log_configuration=False)
+                hydra.multirun("config", cli.task, words, with_log_configuration=False)
         finally:
             folder = BEGUN[0] if BEGUN else Path()
             if BEGUN:
@@ -121,7 +117,7 @@ def _hydra(overrides: Sequence[str], verbose: bool, multirun: bool = False) -> I
             install(cli.check)
             told = cli.told(["-m", *words] if multirun else words)
             with _environment(told), initialize_config_dir(str(conf_dir()), "stackprop", version_base="1.3"):
-                yield GlobalHydra.instance().hydra, [*words, *OURS]
+                yield GlobalHydra.instance().hydra, [*words, *OURS, *(["hydra.mode=MULTIRUN"] if multirun else [])]
     finally:
         HydraConfig.instance().cfg = before
 

@@ -115,7 +115,12 @@ def test_a_job_that_fails_does_not_stop_the_others(place, capsys):
 
 
 def test_jobs_run_one_after_another_where_that_is_asked_for(place):
-    assert len(sweep(*QUICK, "seed=1,2", "hydra/launcher=basic")) == 2
+    words = [*QUICK, "seed=1,2", "hydra/launcher=basic"]
+    jobs = sweep(*words)
+    began = [read_state(job.folder)["started"] for job in jobs]
+    again = sweep(*words, f"sweep.resume={jobs.folder.name}")
+    assert [read_state(job.folder)["started"] for job in again] == began
+    assert [read_state(job.folder)["tags"]["sweep.overrides"].split(",")[-1] for job in jobs] == ["seed=1", "seed=2"]
 
 
 def test_a_study_gives_its_findings(place):
