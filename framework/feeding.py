@@ -62,6 +62,7 @@ class Lane:
         else:
             self.process.terminate()
         self.process.join()
+        self.requests.cancel_join_thread()  # what a process that was killed did not read would be waited for at the end
 
 
 class Feeder:

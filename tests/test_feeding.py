@@ -90,4 +90,5 @@ def test_a_feeder_that_is_gone_does_not_stop_the_training(tmp_path):
     sent, unsent = refill(tmp_path)
     assert (len(sent), unsent) == (3, [])
     assert len(content(tmp_path)) == 3
-    feeder.lanes[0].requests.cancel_join_thread()
+    feeder.close()
+    assert feeder.lanes[0].requests._joincancelled  # or this process would never end
