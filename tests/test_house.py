@@ -25,7 +25,7 @@ ROOMS = [
     ["artifacts", "generating"],
     ["sweep_figure", "stacked_figure"],
     ["restoring", "figures"],
-    ["lag_figure"],
+    ["lag_figure", "searching"],
     ["runs"],
     ["wording"],
     ["composing"],

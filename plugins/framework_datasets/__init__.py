@@ -8,6 +8,7 @@ from framework_datasets.copy import Copy
 from framework_datasets.csv import Csv
 from framework_datasets.digits import Digits
 from framework_datasets.hello import Hello
+from framework_datasets.lagged_inputs import LaggedInputs
 from framework_datasets.linear import Linear
 from framework_datasets.npz import Npz
 from framework_datasets.quadratic import Quadratic
@@ -33,6 +34,7 @@ def register_datasets(register: Register) -> None:
     register("csv", Csv)
     register("digits", Digits)
     register("hello", Hello)
+    register("lagged_inputs", LaggedInputs)
     register("linear", Linear)
     register("npz", Npz)
     register("quadratic", Quadratic)
