@@ -14,6 +14,7 @@ from framework.figures import COLOURS
 
 STYLES = ("-", "--", ":", "-.")
 POINTS = 200  # of a line; longer ones are drawn through means
+LEGEND = 28  # more lines than colours and styles cannot be told apart
 SPAN = 30  # the factor from which a logarithmic axis is taken
 
 
@@ -38,7 +39,7 @@ def draw(jobs: Sequence[Job], what: Comparison, y: Sequence[str], path: Path) ->
         ax.set_title(part.title, fontsize=10)
         ax.spines[["top", "right"]].set_visible(False)
     handles = {label: line for ax in axes for line, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    if len(handles) > 1 or any(handles):
+    if len(handles) <= LEGEND and (len(handles) > 1 or any(handles)):
         fig.legend(handles.values(), handles.keys(), loc="outside right center", frameon=False, fontsize=8)
     fig.savefig(path, dpi=110)
     return path

@@ -2,12 +2,6 @@
 
 import numpy as np
 import pytest
-from framework_cells.masked_lstm import MaskedLstm
-from framework_datasets.lagged_inputs import LaggedInputs
-from framework_layers.dense import Dense
-from framework_layers.recurrent import Recurrent
-from framework_losses.mse import MeanSquaredError
-from framework_optimizers.adam import Adam
 from small import learner
 
 from framework import Network, generator
@@ -15,6 +9,12 @@ from framework.searching.ant_colony import AntColony, ColonyOptions, probabiliti
 from framework.searching.cell_ants import CellAnts, CellOptions
 from framework.searching.space import Choice, Number, fault
 from framework.training import train
+from framework_cells.masked_lstm import MaskedLstm
+from framework_datasets.lagged_inputs import LaggedInputs
+from framework_layers.dense import Dense
+from framework_layers.recurrent import Recurrent
+from framework_losses.mse import MeanSquaredError
+from framework_optimizers.adam import Adam
 
 MIXED = {
     "lr": Number(1e-4, 1.0, log=True),

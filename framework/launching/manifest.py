@@ -23,6 +23,7 @@ from framework.runs import find_sweep, is_finished
 
 FILE = "sweep.json"
 KEY = "sweep.resume"
+LENGTH = "hydra.sweeper.n_trials="  # of a search, which may go on for longer: no job of it is another one then
 
 
 def resumed(words: Sequence[str]) -> list[str] | None:
@@ -38,8 +39,12 @@ def resumed(words: Sequence[str]) -> list[str] | None:
     told = read(folder)
     if not told:
         raise ConfigError(f"{KEY}: {folder}/{FILE} is missing; the sweep has not begun any job")
-    given = [word for word in words if word not in (*asked, "-m", "--multirun")]
+    longer = [word for word in words if word.startswith(LENGTH)]
+    given = [word for word in words if word not in (*asked, *longer, "-m", "--multirun")]
     before = [word for word in told["command"] if word not in ("-m", "--multirun")]
+    if longer:
+        before = [word for word in before if not word.startswith(LENGTH)]
+        told["command"] = [word for word in told["command"] if not word.startswith(LENGTH)] + longer
     strange = [word for word in given if word not in before] + [w for w in before if given and w not in given]
     if strange:
         raise ConfigError(

@@ -32,9 +32,9 @@ class CellAnts:
 
         tau <- (1 - rho) tau + rho (share of the k best cells so far that have it),
 
-    and no less than `least`: it rises on what good cells have, and evaporates elsewhere. The idea is that of ElSaid, El Jamiy,
-    Higgins, Wild & Desell (arXiv 1710.03753), who reward a cell that enters the best, and punish others; here each of the best
-    is counted as long as it is among them.
+    and no less than `least`: it rises on what good cells have, and evaporates elsewhere. The idea is that of ElSaid, El
+    Jamiy, Higgins, Wild & Desell (arXiv 1710.03753), who reward a cell that enters the best, and punish others; here each of
+    the best counts as long as it is among them.
 
     Args:
         key: of the option that holds the connections.
@@ -84,6 +84,16 @@ class CellAnts:
             self.tau = np.maximum((1 - rho) * self.tau + rho * cells.mean(0), least)
             self.entry = np.maximum((1 - rho) * self.entry + rho * cells[:, :inputs].any(2).mean(0), least)
         self.iteration += 1
+
+    def report(self) -> str:
+        """The best cell, and which inputs the ants have settled on."""
+        if not self.best:
+            return "no cell has come to an end"
+        cell, inputs = self.best[0][2], len(self.entry)
+        kept = ", ".join(str(j) for j in range(inputs) if cell[j].any())
+        ranked = ", ".join(f"{j}: {self.entry[j]:.2f}" for j in np.argsort(-self.entry, kind="stable")[:10])
+        told = f"it keeps {cell.sum()} of {cell.size} connections, from inputs {kept} of {inputs}"
+        return f"{told}\npheromone of the inputs: {ranked}{' ...' if inputs > 10 else ''}"
 
 
 def as_rows(cell: np.ndarray) -> str:
