@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from framework.comparison import Comparison, Group, Job, grouped, metrics, spread, swept, words
+from framework.comparison import Comparison, Group, Job, grouped, metrics, shortened, spread, swept, words
 from framework.figures import COLOURS
 
 STYLES = ("-", "--", ":", "-.")
@@ -40,7 +40,7 @@ def draw(jobs: Sequence[Job], what: Comparison, y: Sequence[str], path: Path) ->
         ax.spines[["top", "right"]].set_visible(False)
     handles = {label: line for ax in axes for line, label in zip(*ax.get_legend_handles_labels(), strict=True)}
     if len(handles) <= LEGEND and (len(handles) > 1 or any(handles)):
-        fig.legend(handles.values(), handles.keys(), loc="outside right center", frameon=False, fontsize=8)
+        fig.legend(handles.values(), map(shortened, handles), loc="outside right center", frameon=False, fontsize=8)
     fig.savefig(path, dpi=110)
     return path
 

@@ -10,4 +10,7 @@ workers.py     stacks in processes: one that is killed costs its jobs, not the s
 progress.py    what a person sees of it
 manifest.py    what a sweep was asked to do, and what of it is done: resuming
 summary.py     the sweep's own run in the tracking store
+sweepers.py    what `hydra/sweeper=ant_colony` and others stand for
+search.py      a search: trials asked for, run as a batch of jobs, told, until there are enough
+search_space.py, archive.py, search_figure.py    what is searched; what was tried, on disk; and drawn
 """

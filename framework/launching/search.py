@@ -24,6 +24,7 @@ from framework.launching.archive import Tried
 from framework.launching.composer import Composer
 from framework.launching.jobs import job_of
 from framework.launching.places import run_name
+from framework.launching.search_figure import draw_search
 from framework.record import read_state
 from framework.registry import nearest
 from framework.searching.space import Search, Space, Trial
@@ -188,6 +189,7 @@ class Trials:
             print(f"best of {len(self.tried)} trials: {self.goal.metric} {best.value:.6g}, job {best.job}\n    {command}")
             told = {"name": "stackprop", "best_params": dict(best.overrides), "best_value": best.value}
             OmegaConf.save(OmegaConf.create(told), self.sweep / "optimization_results.yaml")
+        draw_search(self.tried, self.goal.metric, self.goal.sign, self.sweep / "search.png")
         if hasattr(search, "report"):
             print(search.report())
         if failed:

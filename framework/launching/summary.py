@@ -40,7 +40,7 @@ def record(sweep: Path, runs: Path, groups: Sequence[Group], shown: Mapping[str,
     run = _begun(store, sweep, groups, told.get("summary"))
     for name, points in series(groups, shown).items():
         run.points([(name, value, rank, 0) for rank, value in enumerate(points) if math.isfinite(value)])
-    for path in (sweep / "comparison.png", sweep / "table.md", sweep / manifest.FILE):
+    for path in (sweep / "comparison.png", sweep / "search.png", sweep / "table.md", sweep / manifest.FILE):
         if path.exists():
             run.artifact(path)
     run.tag("mlflow.note.content", _note(sweep, told))
