@@ -174,7 +174,7 @@ def test_N5_of_fifteen_inputs_the_ants_keep_the_three_that_matter():
     ants = CellAnts("connections", 15, 8, CellOptions(), seed=0)
     for _ in range(15):
         ants.tell(cells(data, [trial["connections"] for trial in ants.ask(8)], 80))
-    assert sorted(np.argsort(-ants.entry)[:3]) == [0, 1, 2]
+    assert ants.entry[:3].min() > ants.entry[3:].max()
     best = ants.best[0][2]
     assert best[:3].any(1).all()
     assert best.mean() < 0.4
