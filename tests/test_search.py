@@ -37,8 +37,8 @@ def read(*words):
     ],
 )
 def test_overrides_are_read_as_hydras_optuna_sweeper_reads_them(word, expected):
-    fixed, space = read("b=1", word, "~c")
-    assert fixed == ["b=1", "~c"]
+    fixed, seeds, space = read("b=1", word, "~c", "seed=2")
+    assert (fixed, seeds) == (["b=1", "~c", "seed=2"], [])
     found = space["a"]
     assert sorted(found.words) == list(expected.words) if "shuffle" in word else found == expected
 
@@ -46,7 +46,6 @@ def test_overrides_are_read_as_hydras_optuna_sweeper_reads_them(word, expected):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["a=1"], "nothing to search"),
         (["a=interval(2,1)"], "a: 2.0 to 1.0 holds no numbers"),
         (["a=tag(log,interval(0,1))"], "a: log needs numbers above 0"),
         (["a=tag(lgo,interval(0.1,1))"], "a: no tag 'lgo'; did you mean 'log'"),
@@ -61,9 +60,9 @@ def test_what_cannot_be_searched_is_said(words, expected):
 
 
 def test_the_later_of_two_values_of_a_key_holds():
-    assert read("a=1,2", "b=interval(0.0,1.0)", "a=3,4")[1]["a"] == Choice(("3", "4"))
-    assert read("a=1,2", "b=1,2", "a=3") == (["a=3"], {"b": Choice(("1", "2"))})
-    assert read("a=1", "b=1,2", "a=3,4") == ([], {"b": Choice(("1", "2")), "a": Choice(("3", "4"))})
+    assert read("a=1,2", "b=interval(0.0,1.0)", "a=3,4").space["a"] == Choice(("3", "4"))
+    assert read("a=1,2", "b=1,2", "a=3") == (["a=3"], [], {"b": Choice(("1", "2"))})
+    assert read("a=1", "b=1,2", "a=3,4") == ([], [], {"b": Choice(("1", "2")), "a": Choice(("3", "4"))})
 
 
 def test_a_loss_is_made_small_and_anything_else_large():
@@ -170,11 +169,11 @@ def test_trials_that_fail_or_cannot_run_are_the_worst_and_the_search_goes_on(she
     for trial in trials:
         asked = trial.overrides
         if asked["dataset.features"] == "2" and asked["dataset.matter"] == "3":
-            assert (trial.job, trial.value, trial.failed) == (None, None, False)
+            assert (trial.jobs, trial.value, trial.failed) == ([], None, False)
         else:
             assert (trial.value is None) == trial.failed == (asked["optimizer.lr"] == "1e+30")
-    assert len(list(sweep_of(tmp_path).glob("*/run.json"))) == len({trial.job for trial in trials} - {None})
-    assert f"{len({trial.job for trial in trials if trial.failed})} of 16 trials failed" in told
+    assert len(list(sweep_of(tmp_path).glob("*/run.json"))) == len({job for trial in trials for job in trial.jobs})
+    assert f"{len({tuple(trial.jobs) for trial in trials if trial.failed})} of 16 trials failed" in told
     best = min(trial.value for trial in trials if trial.value is not None)
     assert f"best of 16 trials: val/loss {best:.6g}" in out
 
@@ -186,6 +185,20 @@ def test_diverged_trials_that_are_recorded_count_as_the_worst_too(shell, tmp_pat
     trials = archive.read(sweep_of(tmp_path))[0]
     assert {trial.value is None for trial in trials if trial.overrides["optimizer.lr"] == "1e+30"} == {True}
     assert not any(trial.failed for trial in trials)
+
+
+def test_a_trial_is_run_with_every_seed_and_their_mean_counts(shell, tmp_path):
+    assert read("a=1,2", "seed=range(3)") == ([], ["0", "1", "2"], {"a": Choice(("1", "2"))})
+    status, out, _ = shell("optimizer.lr=interval(0.01,0.1)", "seed=0,1", *QUICK, *ANTS, "hydra.sweeper.n_trials=4")
+    assert status == 0
+    assert "8 jobs in 1 stack" in out
+    assert "seeds" in out
+    trials = archive.read(sweep_of(tmp_path))[0]
+    assert [trial.jobs for trial in trials] == [[0, 1], [2, 3], [4, 5], [6, 7]]
+    for trial in trials:
+        states = [json.loads((sweep_of(tmp_path) / str(job) / "run.json").read_text()) for job in trial.jobs]
+        assert trial.value == pytest.approx(sum(state["metrics"]["val/loss"] for state in states) / 2)
+    assert "mean of jobs" in out
 
 
 def test_optuna_searches_in_stacks(shell, tmp_path):
@@ -206,5 +219,5 @@ def test_N5_ants_prune_an_lstm_and_every_cell_is_a_run_of_its_own(shell, tmp_pat
     assert out.count("3 jobs in 1 stack") == 2
     assert "pheromone of the inputs: " in out
     for trial in [trial for iteration in archive.read(sweep_of(tmp_path)) for trial in iteration]:
-        config = (sweep_of(tmp_path) / str(trial.job) / "config.yaml").read_text()
+        config = (sweep_of(tmp_path) / str(trial.jobs[0]) / "config.yaml").read_text()
         assert trial.overrides["model.layers.rnn.cell.connections"] in config

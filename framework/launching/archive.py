@@ -19,14 +19,14 @@ class Tried:
     """A trial and its end.
 
     Attributes:
-        job: its number; None: it could not be one.
-        status: as its `run.json` says.
+        jobs: their numbers, one for each seed; none where it cannot run.
+        status: as their `run.json` say.
         failed: whether that is a failure, and not a result.
-        value: of what is searched for; None: there is none, and it counts as the worst.
+        value: of what is searched for, the mean over seeds; None: there is none, and it counts as the worst.
     """
 
     overrides: Trial
-    job: int | None
+    jobs: list[int]
     status: str
     failed: bool
     value: float | None

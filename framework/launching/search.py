@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -56,10 +56,14 @@ class Trials:
         context, config: Hydra's, of the whole sweep.
         launcher: gets the trials of an iteration at once.
         fixed: overrides that all trials share.
+        seeds: with each of which a trial is run, the mean being its value; none: with that of the configuration.
     """
 
-    def __init__(self, context: Any, config: Any, launcher: Any, goal: Goal, fixed: Sequence[str]) -> None:
-        self.context, self.config, self.launcher, self.goal, self.fixed = context, config, launcher, goal, list(fixed)
+    def __init__(
+        self, context: Any, config: Any, launcher: Any, goal: Goal, fixed: Sequence[str], seeds: Sequence[str] = ()
+    ) -> None:
+        self.context, self.config, self.launcher, self.goal = context, config, launcher, goal
+        self.fixed, self.seeds = list(fixed), [[f"seed={seed}"] for seed in seeds] or [[]]
         self.sweep, self.composer = Path(config.hydra.sweep.dir), Composer(context.config_loader, config)
         self.iterations: list[list[Tried]] = []
 
@@ -75,8 +79,12 @@ class Trials:
         return min(found, key=lambda trial: trial.loss(self.goal.sign), default=None)
 
     def words(self, trial: Trial) -> list[str]:
-        """The overrides of its job."""
+        """Its overrides, without a seed."""
         return [*self.fixed, *(f"{key}={value}" for key, value in trial.items())]
+
+    def jobs(self, trial: Trial) -> list[list[str]]:
+        """The overrides of its jobs, one for each seed."""
+        return [[*self.words(trial), *seed] for seed in self.seeds]
 
     def refuse_unfit(self, space: Space) -> Experiment:
         """Compose the ends of every key, one away from the first of each; the first experiment of them.
@@ -88,7 +96,7 @@ class Trials:
         faults, jobs = dict[str, str](), []  # fault -> what brings it
         for change in [{}, *({key: end} for key, part in space.items() for end in part.ends[1:])]:
             try:
-                jobs.append(job_of(self.composer, self.words({**first, **change}), 0))
+                jobs.append(job_of(self.composer, self.jobs({**first, **change})[0], 0))
             except WRONG as error:
                 told = " ".join(f"{key}={value}" for key, value in (change or first).items())
                 faults |= {line: told for line in in_words(error).splitlines() if line not in faults}
@@ -139,13 +147,13 @@ class Trials:
         """What was tried before is not run again: its end is known."""
         known = {tuple(trial.overrides.items()): trial for trial in self.tried}
         new = [dict(items) for items in dict.fromkeys(tuple(trial.items()) for trial in asked) if items not in known]
-        first = 1 + max((trial.job for trial in self.tried if trial.job is not None), default=-1)
+        first = 1 + max((number for trial in self.tried for number in trial.jobs), default=-1)
         able = self._able(new, first)
         if able:
-            self._launch([self.words(trial) for trial in able], first)
+            self._launch([words for trial in able for words in self.jobs(trial)], first)
         for trial in new:
-            number = first + able.index(trial) if trial in able else None
-            known[tuple(trial.items())] = self._ended(trial, number)
+            begin = first + able.index(trial) * len(self.seeds) if trial in able else 0
+            known[tuple(trial.items())] = self._ended(trial, list(range(begin, begin + len(self.seeds) * (trial in able))))
         return [known[tuple(trial.items())] for trial in asked]
 
     def _able(self, new: Sequence[dict[str, str]], first: int) -> list[dict[str, str]]:
@@ -153,7 +161,7 @@ class Trials:
         able = []
         for trial in new:
             try:
-                job_of(self.composer, self.words(trial), first)
+                job_of(self.composer, self.jobs(trial)[0], first)
                 able.append(trial)
             except WRONG as error:
                 told = " ".join(f"{key}={value}" for key, value in trial.items())
@@ -165,14 +173,15 @@ class Trials:
             stacked.begin(self.sweep, stacked.judged(self.context, self.config, self.sweep, overrides, first))
         self.launcher.launch(overrides, initial_job_idx=first)
 
-    def _ended(self, trial: Trial, number: int | None) -> Tried:
-        if number is None:
-            return Tried(trial, None, "refused", False, None)
-        state = read_state(Path(self.composer.job(self.words(trial), number).folder))
-        status = str(state.get("status", "lost"))
-        value = state.get("metrics", {}).get(self.goal.metric)
-        counts = status in ("finished", "stopped_early") and value is not None and math.isfinite(float(value))
-        return Tried(trial, number, status, state.get("state") != "FINISHED", float(value) if counts else None)
+    def _ended(self, trial: Trial, numbers: list[int]) -> Tried:
+        if not numbers:
+            return Tried(trial, [], "refused", False, None)
+        places = zip(self.jobs(trial), numbers, strict=True)
+        states = [read_state(Path(self.composer.job(words, number).folder)) for words, number in places]
+        mean = sum(last(state, self.goal.metric) for state in states) / len(states)
+        status = ", ".join(sorted({str(state.get("status", "lost")) for state in states}))
+        failed = any(state.get("state") != "FINISHED" for state in states)
+        return Tried(trial, numbers, status, failed, mean if math.isfinite(mean) else None)
 
     def _progress(self) -> str:
         best, told = self.best, f"{len(self.tried)} of {self.goal.n_trials} trials"
@@ -183,10 +192,11 @@ class Trials:
 
     def _report(self, search: Search) -> None:
         """The best trial, as a command and in `optimization_results.yaml`, where Hydra's sweepers leave it too."""
-        best, failed = self.best, len({trial.job for trial in self.tried if trial.failed})
+        best, failed = self.best, len({tuple(trial.jobs) for trial in self.tried if trial.failed})
         if best is not None:
             command = shlex.join(["stackprop", *self.words(best.overrides)])
-            print(f"best of {len(self.tried)} trials: {self.goal.metric} {best.value:.6g}, job {best.job}\n    {command}")
+            where = f"job {best.jobs[0]}" if len(best.jobs) == 1 else f"mean of jobs {best.jobs[0]}-{best.jobs[-1]}"
+            print(f"best of {len(self.tried)} trials: {self.goal.metric} {best.value:.6g}, {where}\n    {command}")
             told = {"name": "stackprop", "best_params": dict(best.overrides), "best_value": best.value}
             OmegaConf.save(OmegaConf.create(told), self.sweep / "optimization_results.yaml")
         draw_search(self.tried, self.goal.metric, self.goal.sign, self.sweep / "search.png")
@@ -194,6 +204,12 @@ class Trials:
             print(search.report())
         if failed:
             raise RunFailed(f"{failed} of {len(self.tried)} trials failed, and counted as the worst")
+
+
+def last(state: Mapping[str, Any], metric: str) -> float:
+    """The last value of a run that came to its end, or nan."""
+    ended = state.get("status") in ("finished", "stopped_early")
+    return float(state.get("metrics", {}).get(metric, math.nan)) if ended else math.nan
 
 
 def refuse_unmeasured(metric: str, experiment: Experiment) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import floor
-from typing import Any
+from typing import Any, NamedTuple
 
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 
@@ -15,22 +15,36 @@ from framework.searching.space import Choice, Dimension, Number, Space, fault
 TAGS = ("log",)
 
 
-def parted(overrides: Sequence[Override]) -> tuple[list[str], Space]:
-    """The overrides that all trials share, and the space of the others.
+class Parts(NamedTuple):
+    """The overrides that all trials share, the seeds with which each is run, and what is searched."""
+
+    fixed: list[str]
+    seeds: list[str]
+    space: Space
+
+
+def parted(overrides: Sequence[Override]) -> Parts:
+    """What the overrides of a search stand for.
 
     `a,b` and `choice(a,b)` are one of several words; `interval(0.1,1)` is any number between, `int(interval(1,8))` any whole
-    one, `range(1,8,2)` one of the steps, the ends included; `tag(log,interval(...))` searches ratios.
+    one, `range(1,8,2)` one of the steps, the ends included; `tag(log,interval(...))` searches ratios. Several seeds are not
+    searched: every trial is run with each, as everywhere in a sweep.
 
     Raises:
-        ConfigError: a range holds no numbers, a tag is unknown, or nothing is to be searched.
+        ConfigError: a range holds no numbers, or a tag is unknown.
     """
     fixed, space, faults = dict[str, str](), dict[str, Dimension](), []
+    seeds: list[str] = []
     for override in overrides:
         key = override.get_key_element()
         fixed.pop(key, None)
         space.pop(key, None)  # the later of two holds
+        seeds = [] if key == "seed" else seeds
         if not override.is_sweep_override():
             fixed[key] = key if override.is_delete() else f"{key}={override.get_value_element_as_str()}"
+            continue
+        if key == "seed" and override.is_discrete_sweep():
+            seeds = list(override.sweep_string_iterator())
             continue
         try:
             space[key] = dimension(override)
@@ -38,12 +52,7 @@ def parted(overrides: Sequence[Override]) -> tuple[list[str], Space]:
             faults.append(f"{key}: {error}")
     if faults:
         raise ConfigError("\n".join(faults))
-    if not space:
-        raise ConfigError(
-            "nothing to search: give a key several values, as in optimizer=sgd,adam 'model.hidden=range(4,64)' "
-            "'optimizer.lr=tag(log,interval(1e-4,1))'"
-        )
-    return list(fixed.values()), space
+    return Parts(list(fixed.values()), seeds, space)
 
 
 def dimension(override: Override) -> Dimension:

@@ -24,6 +24,7 @@ from framework.launching.workers import run_in_workers
 from framework.refilling import end_lost
 
 BEGUN: list[Path] = []  # the folders of the sweeps of this process
+TOLD: set[tuple[Path, str]] = set()  # what is doubtful of which sweep, told once for all its batches
 FEEDERS: list[Feeder] = []  # the process that feeds the tracking store, if there is one
 FED = 8  # jobs from which it repays its start
 
@@ -95,7 +96,9 @@ def begin(sweep: Path, jobs: Sequence[Job]) -> dict[int, float | None]:
         print(f"stackprop: {folder} was left without a process", file=sys.stderr)
     done = manifest.begin(sweep, jobs)
     for doubt in warnings_of(jobs):
-        print(f"stackprop: warning: {doubt}", file=sys.stderr)
+        if (sweep, doubt) not in TOLD:
+            print(f"stackprop: warning: {doubt}", file=sys.stderr)
+            TOLD.add((sweep, doubt))
     return done
 
 

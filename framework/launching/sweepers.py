@@ -14,7 +14,7 @@ from framework.discovery import discover
 from framework.experiment import Experiment
 from framework.judging import Judge, declared
 from framework.launching.search import Goal, Trials
-from framework.launching.search_space import parted
+from framework.launching.search_space import Parts, parted
 from framework.registry import nearest
 from framework.searching.ant_colony import AntColony, ColonyOptions
 from framework.searching.by_optuna import ByOptuna, Sampler
@@ -64,9 +64,9 @@ class Sweep:
             raise ConfigError("\n".join(judge.errors))
         return goal, found
 
-    def trials(self, goal: Goal, fixed: Sequence[str]) -> Trials:
+    def trials(self, goal: Goal, parts: Parts) -> Trials:
         """Of this sweep."""
-        return Trials(self.context, self.config, self.launcher, goal, fixed)
+        return Trials(self.context, self.config, self.launcher, goal, parts.fixed, parts.seeds)
 
 
 def ant_colony(sweep: Sweep) -> None:
@@ -91,20 +91,24 @@ def optuna(sweep: Sweep) -> None:
 
 def searched(sweep: Sweep, goal: Goal, count: int, make: Callable[[Space], Search]) -> None:
     """A search of what the shell gives several values."""
-    fixed, space = parted(sweep.overrides)
-    trials = sweep.trials(goal, fixed)
-    trials.refuse_unfit(space)
-    trials.run(make(space), count)
+    parts = parted(sweep.overrides)
+    if not parts.space:
+        raise ConfigError(
+            "nothing to search: give a key several values, as in optimizer=sgd,adam 'model.hidden=range(4,64)' "
+            "'optimizer.lr=tag(log,interval(1e-4,1))'"
+        )
+    trials = sweep.trials(goal, parts)
+    trials.refuse_unfit(parts.space)
+    trials.run(make(parts.space), count)
 
 
 def ant_colony_lstm(sweep: Sweep) -> None:
     """Ants in a masked LSTM."""
     goal, options = sweep.judged(LstmOptions, "ant_colony_lstm")
-    several = [override.get_key_element() for override in sweep.overrides if override.is_sweep_override()]
-    if several:
-        raise ConfigError(f"{', '.join(several)}: ant_colony_lstm searches connections alone; give one value")
-    fixed = [override.input_line for override in sweep.overrides if override.input_line]
-    trials = sweep.trials(goal, fixed)
+    parts = parted(sweep.overrides)
+    if parts.space:
+        raise ConfigError(f"{', '.join(parts.space)}: ant_colony_lstm searches connections alone; give one value")
+    trials = sweep.trials(goal, parts)
     node, inputs, units = masked(trials.refuse_unfit({}), options.node)
     key = f"model.layers.{node}.cell.connections"
     trials.run(CellAnts(key, inputs, units, options, goal.seed), options.cells)
