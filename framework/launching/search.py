@@ -21,7 +21,7 @@ from framework.data import DataError
 from framework.experiment import Experiment, RunFailed
 from framework.launching import archive, stacked
 from framework.launching.archive import Tried
-from framework.launching.composer import Composer
+from framework.launching.composer import composer_of
 from framework.launching.jobs import job_of
 from framework.launching.places import run_name
 from framework.launching.search_figure import draw_search
@@ -64,7 +64,7 @@ class Trials:
     ) -> None:
         self.context, self.config, self.launcher, self.goal = context, config, launcher, goal
         self.fixed, self.seeds = list(fixed), [[f"seed={seed}"] for seed in seeds] or [[]]
-        self.sweep, self.composer = Path(config.hydra.sweep.dir), Composer(context.config_loader, config)
+        self.sweep, self.composer = Path(config.hydra.sweep.dir), composer_of(context.config_loader, config)
         self.iterations: list[list[Tried]] = []
 
     @property

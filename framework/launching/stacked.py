@@ -15,7 +15,7 @@ from framework.config import ConfigError
 from framework.experiment import RunFailed, run_stack
 from framework.feeding import Feeder
 from framework.launching import manifest
-from framework.launching.composer import Composer
+from framework.launching.composer import composer_of
 from framework.launching.folders import prepare_folder
 from framework.launching.grouping import stacks
 from framework.launching.jobs import Job, judged_jobs, warnings_of
@@ -82,7 +82,7 @@ def begin_elsewhere(context: Any, config: Any, overrides: Sequence[Sequence[str]
 def judged(context: Any, config: Any, sweep: Path, overrides: Sequence[Sequence[str]], first: int) -> list[Job]:
     """The jobs of a batch; where one of the first batch cannot run, nothing is left of the sweep."""
     try:
-        return judged_jobs(Composer(context.config_loader, config), overrides, first)
+        return judged_jobs(composer_of(context.config_loader, config), overrides, first)
     except ConfigError:
         if {path.name for path in sweep.glob("*")} <= {"multirun.yaml"}:
             shutil.rmtree(sweep, ignore_errors=True)
