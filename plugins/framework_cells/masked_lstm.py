@@ -75,7 +75,7 @@ class MaskedLstm(Lstm):
 
     @staticmethod
     def examples() -> list[tuple[Any, None]]:
-        return [(MaskedLstm(3, density=0.5), None), (MaskedLstm(2, connections="80-40-c0-80-40-c0"), None)]
+        return [(MaskedLstm(3, density=0.5), None), (MaskedLstm(2, connections="80-40-c0-80-c0"), None)]
 
 
 def _masked(p: Params) -> Params:

@@ -70,7 +70,7 @@ class Recurrent:
         p = {"W": W, "b": np.zeros((1, cell.gates * cell.units)), **cell.init(rng)}
         if hasattr(cell, "inputs"):
             p["K"] = cell.inputs(shape[-1])
-            p["W"] = _kept_of(p)
+            p["W"] = _linked(W, p)
         if not self.bias:
             del p["b"]
         return p, {"all": (*shape[:-1], cell.units), "last": (cell.units,), "state": (cell.state,)}[self.output]
@@ -79,7 +79,7 @@ class Recurrent:
         pair = isinstance(x, tuple)
         x, s = x if pair else (x, ctx.initial())
         x = ctx.xp.ascontiguousarray(x)  # a batch is turned time-major by its strides only, and its rows are wanted twice
-        rows = product(_rows(x), _kept_of(p))
+        rows = product(_rows(x), _linked(p["W"], p))
         if self.bias:
             rows += p["b"]
         a = _unfolded(rows, x)
@@ -98,13 +98,13 @@ class Recurrent:
     def backward(self, p: Params, cache: Any, dy: Array, ctx: Context, need_dx: bool = True) -> tuple[Any, Params]:
         da, ds = self._through_time(p, cache, dy, ctx)
         rows = _rows(da)
-        grads = {"W": _kept_of({**p, "W": T(_rows(cache.x)) @ rows})}
+        grads = {"W": _linked(T(_rows(cache.x)) @ rows, p)}
         if self.bias:
             grads["b"] = row_sums(rows, ctx.xp)
         grads |= self.cell.grads(p, Steps(cache.caches, ctx.xp, flat=True), rows, ctx)
         if not need_dx:
             return None, grads
-        dx = _unfolded(rows @ T(_kept_of(p)), da)
+        dx = _unfolded(rows @ T(_linked(p["W"], p)), da)
         return ((dx, ds) if cache.pair else dx), grads
 
     def terms(self, p: Params, cache: Any, dy: Array, ctx: Context) -> Params:
@@ -249,9 +249,9 @@ class Steps:
         return _rows(stacked) if self.flat else stacked
 
 
-def _kept_of(p: Params) -> Array:
-    """W, or W K where the cell leaves out connections from inputs."""
-    return p["W"] * p["K"] if "K" in p else p["W"]
+def _linked(W: Array, p: Params) -> Array:
+    """W K where the cell leaves out connections from inputs, W elsewhere; of dW the same."""
+    return W * p["K"] if "K" in p else W
 
 
 def _rows(x: Array) -> Array:
