@@ -96,7 +96,8 @@ def sweep_of(place):
         (["optimizer.lr=interval(-1,1)"], "optimizer.lr: -1.0 must be above 0"),
         (["optimizer=sgd,adm"], "optimizer=adm: optimizer: no 'adm'; did you mean 'adam'"),
         (["activation=range(1,3)"], "activation: no '1'"),
-        (["optimizer.lr=interval(1)"], "missing a required argument: 'end'"),
+        (["optimizer.lr=interval(1)"], "optimizer.lr: interval(1) is not an interval; it takes two numbers"),
+        (["optimizer.lr=tag(log,interval(a,1))"], "optimizer.lr: interval(a,1) is not an interval"),
         (["optimizer.lr=0.1"], "nothing to search"),
         (["optimizer=sgd,adam", "hydra.sweeper.k=1"], "hydra.sweeper.k: 1 must be at least 2"),
         (["optimizer=sgd,adam", "hydra.sweeper.antz=1"], "did you mean 'ants'"),
@@ -104,6 +105,7 @@ def sweep_of(place):
         (["optimizer=sgd,adam", "hydra.sweeper.metric=val/acc"], "hydra.sweeper.metric: 'val/acc' is not measured"),
         (["optimizer=sgd,adam", "dataset.n_val=0"], "'val/loss' is not measured"),
         (["optimizer=sgd,adam", "hydra/sweeper=ant_colony_lstm"], "optimizer: ant_colony_lstm searches connections alone"),
+        (["optimizer=sgd,adam", "study=bias_variance", "hydra.sweeper.metric=bias_variance/epe"], "hydra.sweeper.direction"),
         (["hydra/sweeper=ant_colony_lstm"], "no node has a cell of type masked_lstm"),
     ],
 )
@@ -199,6 +201,14 @@ def test_a_trial_is_run_with_every_seed_and_their_mean_counts(shell, tmp_path):
         states = [json.loads((sweep_of(tmp_path) / str(job) / "run.json").read_text()) for job in trial.jobs]
         assert trial.value == pytest.approx(sum(state["metrics"]["val/loss"] for state in states) / 2)
     assert "mean of jobs" in out
+
+
+def test_what_a_study_does_not_find_is_told_after_the_first_iteration(shell, tmp_path):
+    words = ["study=bias_variance", "study.members=2", "optimizer.lr=interval(0.01,0.1)", *QUICK, *ANTS]
+    status, _, told = shell(*words, "hydra.sweeper.metric=bias_variance/ep", "hydra.sweeper.direction=minimize")
+    assert status == 2
+    assert "no trial recorded 'bias_variance/ep'; did you mean 'bias_variance/epe'" in told
+    assert len(archive.read(sweep_of(tmp_path))) == 1
 
 
 def test_optuna_searches_in_stacks(shell, tmp_path):

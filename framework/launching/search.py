@@ -31,6 +31,7 @@ from framework.searching.space import Search, Space, Trial
 from framework.wording import in_words
 
 NAMED = 60  # characters of the best trial's name while a search runs
+ENDED = ("finished", "stopped_early")  # statuses of runs whose last values count
 WRONG = (HydraException, OmegaConfBaseException, ConfigError, DataError)  # what a configuration that cannot run raises
 
 
@@ -103,7 +104,7 @@ class Trials:
         if faults:
             lines = [f"{told}: {line}" if told else line for line, told in faults.items()]
             raise ConfigError("\n".join([*lines, "no trial has begun"]))
-        refuse_unmeasured(self.goal.metric, jobs[0].experiment)
+        refuse_unmeasured(self.goal, jobs[0].experiment)
         return jobs[0].experiment
 
     def run(self, search: Search, count: int) -> None:
@@ -119,6 +120,7 @@ class Trials:
             asked = search.ask(min(count, self.goal.n_trials - len(self.tried)))
             self.iterations.append(self._run(asked))
             archive.write(self.sweep, self.iterations)
+            self._refuse_unrecorded()
             search.tell([trial.loss(self.goal.sign) for trial in self.iterations[-1]])
             print(self._progress(), flush=True)
         self._report(search)
@@ -183,6 +185,15 @@ class Trials:
         failed = any(state.get("state") != "FINISHED" for state in states)
         return Tried(trial, numbers, status, failed, mean if math.isfinite(mean) else None)
 
+    def _refuse_unrecorded(self) -> None:
+        """What a study measures is known once it has."""
+        ended = [trial for trial in self.tried if trial.status in ENDED]
+        if ended and not any(trial.value is not None for trial in ended):
+            state = read_state(Path(self.composer.job(self.jobs(ended[0].overrides)[0], ended[0].jobs[0]).folder))
+            if self.goal.metric not in state.get("metrics", {}):
+                known = nearest(self.goal.metric, state.get("metrics", {}))
+                raise ConfigError(f"hydra.sweeper.metric: no trial recorded '{self.goal.metric}'{known}")
+
     def _progress(self) -> str:
         best, told = self.best, f"{len(self.tried)} of {self.goal.n_trials} trials"
         if best is None:
@@ -208,16 +219,19 @@ class Trials:
 
 def last(state: Mapping[str, Any], metric: str) -> float:
     """The last value of a run that came to its end, or nan."""
-    ended = state.get("status") in ("finished", "stopped_early")
-    return float(state.get("metrics", {}).get(metric, math.nan)) if ended else math.nan
+    return float(state.get("metrics", {}).get(metric, math.nan)) if state.get("status") in ENDED else math.nan
 
 
-def refuse_unmeasured(metric: str, experiment: Experiment) -> None:
+def refuse_unmeasured(goal: Goal, experiment: Experiment) -> None:
     """
     Raises:
-        ConfigError: the training does not measure it.
+        ConfigError: the training does not measure the metric; or it is a study's own, and the direction is left open.
     """
-    learner, parts = experiment.learner, ["train/loss"]
+    if experiment.settings.study is not None and not goal.metric.startswith(("train/", "val/")):
+        if goal.direction is None:
+            raise ConfigError(f"hydra.sweeper.direction: minimize or maximize {goal.metric}? No trial has begun")
+        return
+    metric, learner, parts = goal.metric, experiment.learner, ["train/loss"]
     parts += [f"train/{name}" for name in learner.measures if learner.options.train_metrics]
     if "val" in experiment.data.splits:
         parts += ["val/loss", *(f"val/{name}" for name in learner.measures)]
