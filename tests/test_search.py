@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -118,6 +119,14 @@ def test_a_wrong_request_begins_nothing(shell, tmp_path, words, expected):
     assert not list(tmp_path.glob("runs/*"))
 
 
+def test_without_the_extra_optuna_is_asked_for(shell, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    status, _, told = shell(*QUICK, "hydra/sweeper=optuna", "optimizer=sgd,adam")
+    assert status == 2
+    assert "optuna is not installed; pip install 'stackprop[optuna]'" in told
+    assert not list(tmp_path.glob("runs/*"))
+
+
 def test_a_search_goes_on_from_its_archive_and_repeats_nothing_that_ended(shell, tmp_path):
     words = ["optimizer.lr=tag(log,interval(1e-3,0.1))", "optimizer=sgd,adam", *QUICK, *ANTS, "hydra.sweeper.n_trials=10"]
     status, out, _ = shell(*words)
@@ -204,7 +213,7 @@ def test_a_trial_is_run_with_every_seed_and_their_mean_counts(shell, tmp_path):
 
 
 def test_what_a_study_does_not_find_is_told_after_the_first_iteration(shell, tmp_path):
-    words = ["study=bias_variance", "study.members=2", "optimizer.lr=interval(0.01,0.1)", *QUICK, *ANTS]
+    words = ["study=bias_variance", "study.members=3", "optimizer.lr=interval(0.01,0.1)", *QUICK, *ANTS]
     status, _, told = shell(*words, "hydra.sweeper.metric=bias_variance/ep", "hydra.sweeper.direction=minimize")
     assert status == 2
     assert "no trial recorded 'bias_variance/ep'; did you mean 'bias_variance/epe'" in told
