@@ -1,6 +1,6 @@
 # make run    train a network on handwritten digits and record it
 # make test   lint, types, tests
-# make docs   write docs/reference/ from the docstrings
+# make docs   write docs/reference/ from the docstrings, run the notebooks
 # make bench  speed, side by side with PyTorch and JAX
 PYTHON ?= python3
 BIN := .venv/bin
@@ -20,6 +20,7 @@ test: .venv/.test
 
 docs: .venv/.fast
 	$(BIN)/python docs/reference.py
+	$(BIN)/python docs/run_notebooks.py
 
 bench: .venv/.bench
 	$(BIN)/python -m benchmarks

@@ -19,7 +19,7 @@ from rich.table import Table
 from benchmarks.harness import pins, race, summary
 
 RECURRENT = ("rnn_step", "gru_step", "lstm_step", "lstm_medium_step")
-SWEEPS = ("sweep_step", "bias_variance")
+SWEEPS = ("sweep_step", "sweep_command", "bias_variance")
 WORKLOADS = ("mlp_step", "cnn_step", "digits_cnn_step", *RECURRENT, *SWEEPS, "optimizer_update", "recording", "probes")
 
 
@@ -41,6 +41,10 @@ def main() -> None:
 def report(name: str, rounds: int, seconds: float, pinned: bool = False) -> None:
     """Run a workload; print its tables and keep them."""
     workload: Any = importlib.import_module(f"benchmarks.{name}")
+    if hasattr(workload, "measure"):
+        for title, head, cells, notes, conditions in workload.measure(rounds):
+            keep(title, head, cells, notes, f"{conditions}, {versions()}")
+        return
     notes = [" ".join(workload.__doc__.split())]
     if hasattr(workload, "verify"):
         try:
@@ -67,6 +71,13 @@ def compare(
     kept = {"times": times, "summary": rows, "reference": reference, "absent": absent, "notes": notes}
     (folder / f"{name}.json").write_text(json.dumps({**kept, "conditions": conditions}, indent=1), encoding="utf-8")
     head, cells = table(rows, reference)
+    keep(name, head, cells, notes, conditions)
+
+
+def keep(name: str, head: list[str], cells: list[list[str]], notes: list[str], conditions: str) -> None:
+    """The table as a page, and on the screen."""
+    folder = Path("runs/bench")
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.md").write_text(markdown(name, head, cells, notes, conditions), encoding="utf-8")
     show(name, head, cells, notes, conditions)
 

@@ -160,6 +160,8 @@ def overrides(component: Any, at: str) -> list[str]:
 def other_value(hint: Any, f: Any) -> Any:
     """A value that is allowed and not the default, as the shell wants it; None where none comes to mind."""
     hints = {hint, *get_args(hint)} if get_origin(hint) is not Literal else {hint}
+    if get_origin(hint) is Mapping and f.default is MISSING and f.default_factory is MISSING:
+        return "{x:{values:[[1,2]]},y:{values:[[3]]}}"
     if f.default is MISSING and f.default_factory is MISSING:
         return 8 if int in hints else "{type:lstm,units:8}" if PROTOCOLS.get(hint) == "cell" else "..."
     if hint in PROTOCOLS or f.default is MISSING:

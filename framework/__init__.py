@@ -1,6 +1,8 @@
 """The core of stackprop: protocols and runners. Importing it brings in NumPy and pluggy, and no more."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from framework.arrays import Array, T, array_module, product, row_sums, to_host
 from framework.components import Activation, Cell, Initializer, Loss, Params, Schedule, Shape, option
@@ -17,14 +19,41 @@ from framework.stacking import stack, take
 from framework.streams import generator
 from framework.threads import blas_in_loop
 
+if TYPE_CHECKING:
+    from framework.results import RunResult, SweepResult
+
 __version__ = "0.1.0"
+
+
+# Hydra, YAML and all that reads a configuration is imported only when one of these is called.
 
 
 def load(run: str) -> Any:
     """The trained network of a recorded run: `load("last").predict(x)`; see `framework.restoring.load`."""
-    from framework.restoring import load as restored  # YAML and all that reads a configuration, only when asked for
+    from framework.restoring import load as restored
 
     return restored(run)
+
+
+def run(*overrides: str, verbose: bool = False) -> RunResult:
+    """What `stackprop [overrides]` does, and what came of it: `run("model=lstm")`; see `framework.notebook`."""
+    from framework import notebook
+
+    return notebook.run(*overrides, verbose=verbose)
+
+
+def sweep(*overrides: str, verbose: bool = False) -> SweepResult:
+    """What `stackprop -m [overrides]` does: `sweep("optimizer.lr=0.1,0.01", "seed=range(4)")`; see `framework.notebook`."""
+    from framework import notebook
+
+    return notebook.sweep(*overrides, verbose=verbose)
+
+
+def result(run: str) -> RunResult | SweepResult:
+    """What was run before, here or from the shell: `result("last")`; see `framework.notebook`."""
+    from framework import notebook
+
+    return notebook.result(run)
 
 
 __all__ = [
@@ -57,9 +86,12 @@ __all__ = [
     "option",
     "product",
     "registered",
+    "result",
     "row_sums",
+    "run",
     "split_at_random",
     "stack",
+    "sweep",
     "take",
     "to_host",
 ]

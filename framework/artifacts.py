@@ -1,4 +1,4 @@
-"""What a finished run leaves behind besides its numbers: model, figures, a note on its page."""
+"""What a finished run leaves behind besides its numbers: figures, a sample of text, its model, a note on its page."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +20,26 @@ from framework import figures, model
 from framework.data import Data
 from framework.mlflow_store import TrackedRun
 from framework.recording import LAYERS_SHOWN, read_lines
+from framework.restoring import load
+from framework.samples import sample
+from framework.scaling import Scale
 
 TABLE_ROWS = 500
+AS_SCALED = Scale("none", {}, {})  # of data that have been scaled already
 MODEL_FILES = (model.WEIGHTS, model.ABOUT, "config.yaml")
 
 
 def leave(folder: Path, tracked: TrackedRun | None, data: Data, metrics: Mapping[str, float], note: str) -> None:
     """Draw figures and hand everything to the tracking store; what fails is said, and costs nothing else."""
-    drawn = _try("figures", lambda: figures.draw(folder)) or []
+    trained = _try("the model, to look at it,", lambda: replace(load(folder), scale=AS_SCALED))
+    drawn = _try("figures", lambda: figures.draw(figures.Subject(folder, trained, data))) or []
+    text = _try("the sample of text", lambda: write_sample(folder, trained, data)) if trained else None
     if tracked is None or tracked.lost:
         return
     for path in drawn:
         tracked.artifact(path, "figures")
+    if text is not None:
+        tracked.artifact(text)
     table = _try("the table of norms", lambda: norms_table(folder))
     if table is not None:
         tracked.artifact(table)
@@ -45,6 +54,16 @@ def _try(what: str, action: Callable[[], Any]) -> Any:
     except Exception as error:  # a finished training is worth more than its pictures
         print(f"stackprop: {what} could not be made: {type(error).__name__}: {error}", file=sys.stderr)
         return None
+
+
+def write_sample(folder: Path, trained: model.Model, data: Data) -> Path | None:
+    """`generated.txt` of a network that says symbols."""
+    text = sample(trained, data)
+    if text is None:
+        return None
+    path = folder / "generated.txt"
+    path.write_text(text, encoding="utf-8")
+    return path
 
 
 def norms_table(folder: Path) -> Path | None:

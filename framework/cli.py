@@ -14,9 +14,12 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from framework.verbs import VERBS
+
+if TYPE_CHECKING:
+    from framework.experiment import Result
 
 # Flags of Hydra that show something and run nothing.
 RUNS = {"--hydra-help", "--cfg", "-c", "--info", "-i", "--resolve", "--version"}
@@ -103,9 +106,7 @@ def compose_and_run() -> int:
     load_plugins_of(sys.argv[1:])
     completing = "COMP_LINE" in os.environ
     install(None if completing or not RUNS.isdisjoint(sys.argv) else check)
-    os.environ.setdefault("STACKPROP_RUNS", "runs")
-    os.environ["STACKPROP_ID"] = secrets.token_hex(2)  # two runs that begin in the same second differ
-    os.environ["STACKPROP_COMMAND"] = json.dumps(sys.argv[1:])
+    os.environ.update(told(sys.argv[1:]))
     failed: list[Exception] = []
 
     def job(cfg: Any) -> float | None:
@@ -128,6 +129,13 @@ def compose_and_run() -> int:
     if failed:
         raise failed[0]
     return 0
+
+
+def told(words: Sequence[str]) -> dict[str, str]:
+    """What the presets, the places of runs and `sweep.json` read from the environment."""
+    runs = os.environ.get("STACKPROP_RUNS", "runs")
+    # With an id, two runs that begin in the same second differ.
+    return {"STACKPROP_RUNS": runs, "STACKPROP_ID": secrets.token_hex(2), "STACKPROP_COMMAND": json.dumps(list(words))}
 
 
 def compare(sweep: Path) -> None:
@@ -161,12 +169,43 @@ def check(settings: Any) -> None:
 
 def task(cfg: Any) -> float | None:
     """One job: run it, print the end; the value is what a sweeper makes small."""
+    from framework.display import report
+
+    if _of_many() and (known := done_before(cfg)):
+        return known[0]
+    result = run_one(cfg)
+    report(result, tracked=cfg.tracking.type == "mlflow", brief=_of_many())
+    return result.metrics.get("val/loss")
+
+
+def done_before(cfg: Any) -> list[float | None]:
+    """The value of a job that has finished before, if it has; otherwise what it had left is set aside. For launchers that
+    are not ours: each job by itself, perhaps in a process of its own."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from framework.arrays import use_gpu
+    from framework.composing import settings_of
+    from framework.launching.manifest import is_done, set_aside, value_of
+    from framework.launching.places import place_of
+    from framework.record import config_hash
+
+    hydra, settings = HydraConfig.get(), settings_of(cfg)
+    place = place_of(hydra.runtime.output_dir, list(hydra.overrides.task), hydra.sweep.dir)
+    use_gpu(hydra.job.num)
+    if is_done(place.folder, config_hash(settings.tree)):
+        return [value_of(place.folder)]
+    set_aside(place, settings.tracking, [hydra.output_subdir or ""])
+    return []
+
+
+def run_one(cfg: Any) -> Result:
+    """One job, shown while it runs."""
     from hydra.core.hydra_config import HydraConfig
 
     from framework.assembling import doubts
     from framework.chunking import needless
     from framework.composing import settings_of
-    from framework.display import Display, report
+    from framework.display import Display
     from framework.experiment import prepare, run
     from framework.launching.places import place_of
     from framework.refilling import end_lost
@@ -179,11 +218,9 @@ def task(cfg: Any) -> float | None:
         print(f"stackprop: warning: {doubt}", file=sys.stderr)
     display = Display(experiment.steps, brief=of_many)
     try:
-        result = run(experiment, place, [display])
+        return run(experiment, place, [display])
     finally:
         display.close()
-    report(result, tracked=experiment.settings.tracking.type == "mlflow", brief=of_many)
-    return result.metrics.get("val/loss")
 
 
 def _of_many() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import itertools
 import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -66,15 +67,21 @@ class Group:
     keys: Mapping[str, str]
     jobs: tuple[Job, ...]
 
-    def curve(self, metric: str) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-        """Steps, mean over seeds and standard deviation, at the steps that every seed has; None without such."""
+    def curve(self, metric: str, points: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """Steps, mean over seeds and standard deviation, at the steps that every seed has; None without such.
+
+        Args:
+            points: at most so many: means of consecutive steps, taken of each seed, so that the deviation is between what
+                seeds do and not between single batches.
+        """
         found = [job.series[metric] for job in self.jobs if metric in job.series]
         if not found:
             return None
         steps = sorted(set.intersection(*(set(a[:, 0].tolist()) for a in found)))
         values = np.stack([a[np.isin(a[:, 0], steps), 1] for a in found])
         with np.errstate(invalid="ignore"):  # a seed that diverged ends in inf, which has no spread
-            return np.array(steps), values.mean(0), values.std(0)
+            values = means(values.T, points or len(steps)).T
+            return means(np.array(steps), points or len(steps)), values.mean(0), values.std(0)
 
     def values(self, metric: str, at: str) -> np.ndarray:
         """One value per job that has the metric; not a number where it diverged."""
@@ -86,6 +93,12 @@ class Group:
         """For each job that has the metric, the first step at which it is as good as the goal; nan for those that never
         get there."""
         return np.array([first_step(job.series[metric], metric, goal) for job in self.jobs if metric in job.series])
+
+
+def means(a: np.ndarray, most: int) -> np.ndarray:
+    """Means of consecutive rows of (K, ...), as even groups as K allows, at most so many."""
+    edges = np.linspace(0, len(a), min(most, len(a)) + 1).astype(int)
+    return np.stack([a[i:j].mean(0) for i, j in itertools.pairwise(edges)])
 
 
 def chosen(values: np.ndarray, at: str, metric: str) -> float:

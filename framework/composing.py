@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +30,7 @@ from framework.judging import declared
 from framework.registry import RegistrationError, nearest
 
 KINDS_OF = {**{group: group for group in COMPONENT_GROUPS}, **SEVERAL_GROUPS}  # group -> kind of what it chooses from
+COMPOSING = threading.RLock()  # Hydra has one state for the whole process
 CHECKS: list[Callable[[Settings], None]] = []  # what else is asked of settings before a run begins
 # Hydra's own nodes, which it restricts to plugins in `hydra_plugins` itself.
 TARGETS_ALLOWED = ("hydra.launcher", "hydra.sweeper", "hydra.sweeper.sampler")
@@ -226,7 +228,7 @@ def compose(overrides: list[str]) -> Settings:
     install()
     refuse_null_choices(overrides)
     load_plugins_of(overrides)
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+    with COMPOSING, initialize_config_dir(str(conf_dir()), version_base="1.3"):
         return settings_of(hydra_compose("config", overrides, return_hydra_config=True))
 
 

@@ -196,7 +196,8 @@ def _node(j: Judge, name: str, layers: Mapping[str, Any], above: str) -> Any:
     source = _source(j, given.pop("from", None), f"{path}.from")
     share = j.value(str | None, given.pop("share", None), f"{path}.share")
     frozen = j.value(bool, given.pop("frozen", False), f"{path}.frozen")
-    return Node(j.component("layer", given, path), source, share, frozen)
+    initial = j.value(Mapping[str, Any], given.pop("initial", None) or {}, f"{path}.initial")
+    return Node(j.component("layer", given, path), source, share, frozen, initial)
 
 
 def _source(j: Judge, value: Any, path: str) -> Any:

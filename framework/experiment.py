@@ -111,7 +111,7 @@ def run_study(
         metrics, failure = found[0].metrics, found[0].failure
         if failure:
             recorded.records[0].end("failed", failure, "FAILED", metrics, settle=False)
-            recorded.failed[0] = RunFailed(failure)
+            recorded.failed[0] = RunFailed(f"{failure} (more in {recorded.records[0].place.folder})")
         return [Outcome(0, "finished", "", len(found[0].rows), 0, {}, metrics=metrics)]
 
     result = recorded.run(answered)[0]
@@ -230,6 +230,8 @@ class Recorded:
             if i not in self.failed:
                 where = record.place.folder / "traceback.txt"
                 where.write_text(traceback.format_exc(), encoding="utf-8")
+                if record.tracked:
+                    record.tracked.artifact(where)
                 self.failed[i] = RunFailed(f"{told} (traceback in {where})")
                 self.failed[i].__cause__ = error
         self._end_all("failed", told, "FAILED")

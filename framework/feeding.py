@@ -1,7 +1,7 @@
-"""The tracking store in a process of its own, for many runs at once.
+"""The tracking store in processes of their own, for many runs at once.
 
-MLflow's client takes 50 ms of Python for a run, and two seconds to be imported. In a process beside the training both cost a
-sweep next to nothing. What a run has left in its folder does not depend on it: it is sent later if the process dies.
+MLflow's client takes 50 ms of Python for a run, and two seconds to be imported. In processes beside the training both cost a
+sweep little. What a run has left in its folder does not depend on it: it is sent later if the process dies.
 """
 
 from __future__ import annotations
@@ -19,21 +19,23 @@ from typing import Any
 
 from framework.mlflow_store import BATCH, PATIENCE, TrackedRun, complain, opened
 from framework.recording import Tracking
+from framework.spawning import without_main
 
 Point = tuple[str, float, int, int]
+PAUSE = 60.0  # seconds in which a store that could not be reached is not tried again: a try takes ten
 HEARTBEAT = 1.0  # seconds from one look to the next at whether the other process lives
 
 
-class Feeder:
-    """The process, as the training sees it."""
+class Lane:
+    """One process, as the training sees it."""
 
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
         self.requests, self.replies = context.Queue(), context.SimpleQueue()  # to put something into a Queue never waits
         self.process = context.Process(target=serve, args=(self.requests, self.replies), daemon=True)
-        self.process.start()
+        with without_main():
+            self.process.start()
         self.asked, self.known = 0, dict[int, Any]()
-        self.settlements: list[Callable[[], None]] = []  # what waits for the store to have everything
 
     def ask(self, what: str, *args: Any) -> int:
         """Let the process do something; the number under which it answers."""
@@ -53,9 +55,30 @@ class Feeder:
                 time.sleep(0.001)
         return self.known[number]
 
+    def close(self) -> None:
+        """Let it finish what it was asked to do."""
+        if self.asked:
+            self.ask("close")
+        else:
+            self.process.terminate()
+        self.process.join()
+
+
+class Feeder:
+    """
+    Args:
+        lanes: processes; the runs are dealt out to them.
+    """
+
+    def __init__(self, lanes: int = 1) -> None:
+        self.lanes, self.begun = [Lane() for _ in range(lanes)], 0
+        self.settlements: list[Callable[[], None]] = []  # what waits for the store to have everything
+
     def begin(self, tracking: Tracking, runs: Path, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> FedRun:
         """A new run in the store."""
-        return FedRun(self, self.ask("begin", tracking, runs, name, dict(params), dict(tags)))
+        lane = self.lanes[self.begun % len(self.lanes)]
+        self.begun += 1
+        return FedRun(lane, lane.ask("begin", tracking, runs, name, dict(params), dict(tags)))
 
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
         """Call a function there, where MLflow is imported and the store is open.
@@ -63,7 +86,8 @@ class Feeder:
         Raises:
             RuntimeError: it raised something.
         """
-        found = self.answer(self.ask("call", function, args))
+        lane = self.lanes[0]
+        found = lane.answer(lane.ask("call", function, args))
         if isinstance(found, RuntimeError):
             raise found
         return found
@@ -76,11 +100,8 @@ class Feeder:
     def close(self) -> None:
         """Let it finish what it was asked to do."""
         self.settle()
-        if self.asked:
-            self.ask("close")
-        else:
-            self.process.terminate()
-        self.process.join()
+        for lane in self.lanes:
+            lane.close()
 
 
 class FedRun:
@@ -88,8 +109,8 @@ class FedRun:
 
     known: frozenset[tuple[str, int]] = frozenset()
 
-    def __init__(self, feeder: Feeder, number: int) -> None:
-        self.feeder, self.number = feeder, number
+    def __init__(self, lane: Lane, number: int) -> None:
+        self.lane, self.number = lane, number
         self.patience, self.sent = PATIENCE, time.monotonic()
         self.waiting: list[Point] = []
         self.ending: int | None = None
@@ -97,13 +118,13 @@ class FedRun:
     @property
     def run_id(self) -> str | None:
         """As soon as the run has begun there; None where it could not."""
-        found = self.feeder.answer(self.number)
+        found = self.lane.answer(self.number)
         return None if found is None else str(found)
 
     @property
     def lost(self) -> bool:
         """Whether the store did not get everything."""
-        return self.ending is not None and not self.feeder.answer(self.ending)
+        return self.ending is not None and not self.lane.answer(self.ending)
 
     def points(self, points: Sequence[Point]) -> None:
         """Take in points; they are sent when there are enough, or have waited long enough to be looked at."""
@@ -115,11 +136,11 @@ class FedRun:
         """Send all points that wait."""
         waiting, self.waiting = self.waiting, []
         self.sent = time.monotonic()
-        self.feeder.ask("points", self.number, waiting, dict(tags or {}))
+        self.lane.ask("points", self.number, waiting, dict(tags or {}))
 
     def artifact(self, path: Path, folder: str | None = None) -> None:
         """Keep a file with the run."""
-        self.feeder.ask("artifact", self.number, path, folder)
+        self.lane.ask("artifact", self.number, path, folder)
 
     def tag(self, key: str, value: str) -> None:
         """Set a tag."""
@@ -128,7 +149,7 @@ class FedRun:
     def end(self, state: str, tags: Mapping[str, str] | None = None) -> None:
         """Send what waits, and tags, and end the run; whether that went well is told by `lost`, which waits for it."""
         waiting, self.waiting = self.waiting, []
-        self.ending = self.feeder.ask("end", self.number, waiting, state, dict(tags or {}))
+        self.ending = self.lane.ask("end", self.number, waiting, state, dict(tags or {}))
 
 
 class Desk:
@@ -136,16 +157,19 @@ class Desk:
 
     def __init__(self) -> None:
         self.runs: dict[int, TrackedRun] = {}
-        self.complained = False
+        self.complained, self.down_until = False, dict[str | None, float]()
 
     def begin(self, number: int, tracking: Tracking, runs: Path, name: str, params: Any, tags: Any) -> str | None:
         """The id of a new run, or None."""
+        if time.monotonic() < self.down_until.get(tracking.uri, 0):
+            return None
         try:
             self.runs[number] = opened(tracking, runs).begin(name, params, tags)
         except Exception as error:  # whatever a store raises must not cost the training
             if not self.complained:
                 complain(error)
             self.complained = True
+            self.down_until[tracking.uri] = time.monotonic() + PAUSE
             return None
         return self.runs[number].run_id
 

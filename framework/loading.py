@@ -41,8 +41,11 @@ def load_data(settings: Settings) -> Data:
     return _loaded.get(_key(settings), load)
 
 
-def scaled_data(settings: Settings, data: Data, fields: Collection[str]) -> tuple[Data, Scale]:
+def scaled_data(settings: Settings, data: Data, fields: Collection[str], keep: bool = True) -> tuple[Data, Scale]:
     """The same data with some fields on the scale that `dataset.scale` asks for, and that scale.
+
+    Args:
+        keep: for jobs to come, which have the same data if they have the same settings.
 
     Raises:
         ValueError: there is no such scale, or no such field.
@@ -53,7 +56,7 @@ def scaled_data(settings: Settings, data: Data, fields: Collection[str]) -> tupl
         scaled = scaling.scaled(data, found)
         return (scaled, found), 0 if settings.dataset_scale == "none" else size(scaled)
 
-    return _scaled.get((*_key(settings), settings.dataset_scale, *sorted(fields)), scale)
+    return scale()[0] if not keep else _scaled.get((*_key(settings), settings.dataset_scale, *sorted(fields)), scale)
 
 
 def _key(settings: Settings) -> tuple[Hashable, ...]:

@@ -25,6 +25,7 @@ BATCH = 1000  # points, MLflow's limit for a call
 PATIENCE = 2.0  # seconds that points wait at most while more arrive
 PARAMS = 100  # params, MLflow's limit for a call
 PARAM_LENGTH = 6000  # characters, MLflow's limit for a value
+SERVERS = ("http://", "https://", "databricks")  # how the URI of a server begins; any other is a file or a database
 
 
 def tracking_uri(tracking: Tracking, runs: Path) -> str:
@@ -32,12 +33,17 @@ def tracking_uri(tracking: Tracking, runs: Path) -> str:
     return tracking.uri or f"sqlite:///{runs.resolve() / 'mlflow.db'}"
 
 
+def is_served(tracking: Tracking) -> bool:
+    """Whether a server keeps the store, and knows where artifacts go."""
+    return (tracking.uri or "").startswith(SERVERS)
+
+
 class Store:
     """An open tracking store and the experiment in it.
 
     Args:
         tracking: the options.
-        runs: the folder of runs; a local store and its artifacts lie there.
+        runs: the folder of runs; the store lies there if no other is asked for, and artifacts unless a server keeps them.
     """
 
     def __init__(self, tracking: Tracking, runs: Path) -> None:
@@ -45,7 +51,7 @@ class Store:
         runs = runs.resolve()
         runs.mkdir(parents=True, exist_ok=True)
         # Two processes that create one store at once would run its migrations into each other.
-        with FileLock(runs / ".mlflow.lock") if tracking.uri is None else contextlib.nullcontext():
+        with contextlib.nullcontext() if is_served(tracking) else FileLock(runs / ".mlflow.lock"):
             if tracking.uri is None and not (runs / "mlflow.db").exists():
                 _create(runs / "mlflow.db")
             self.client = mlflow.MlflowClient(tracking_uri(tracking, runs))
@@ -55,7 +61,7 @@ class Store:
         found = self.client.get_experiment_by_name(tracking.experiment)
         if found is not None:
             return str(found.experiment_id)
-        where = None if tracking.uri else (runs / "artifacts" / tracking.experiment).as_uri()
+        where = None if is_served(tracking) else (runs / "artifacts" / tracking.experiment).as_uri()
         tags = {"mlflow.experimentKind": "custom_model_development"}
         return str(self.client.create_experiment(tracking.experiment, artifact_location=where, tags=tags))
 
@@ -179,6 +185,7 @@ def quiet_mlflow() -> Any:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # a server that is down is told in seconds, not minutes
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # there is one wherever tqdm happens to be
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines for each run of a server
     import mlflow
 
     for name in ("mlflow", "alembic"):

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from framework.arena import Arena, TensorName
 from framework.arrays import Array
 from framework.components import Activation, Layer, Params, Shape
 from framework.context import Context
+from framework.registry import nearest
 from framework.streams import Key, generator
 
 Values = dict[str, Array]
@@ -29,12 +32,14 @@ class Node:
         source: the node or batch field it reads, several as a tuple, or None for the node before.
         share: the node whose tensors it uses instead of its own.
         frozen: its tensors are kept but not trained.
+        initial: tensor -> rows of numbers, in the place of the first values that the layer would draw.
     """
 
     layer: Layer
     source: str | tuple[str, ...] | None = None
     share: str | None = None
     frozen: bool = False
+    initial: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -88,6 +93,7 @@ class Network:
             in_shape = shapes[sources[0]] if isinstance(node.source, str) else tuple(shapes[s] for s in sources)
             try:
                 p, shapes[name] = node.layer.init(generator(key, f"init/{name}"), in_shape)
+                p = {**p, **{t: _given(t, rows, p) for t, rows in node.initial.items()}}
             except ValueError as error:
                 raise ValueError(f"model.layers.{name}: {error}") from error
             if node.share is None:
@@ -211,12 +217,37 @@ def _linked(nodes: Mapping[str, Node | Layer], fields: Mapping[str, Shape]) -> d
         if node.share is not None and linked[node.share].share is not None:
             owner = linked[node.share].share
             raise ValueError(f"model.layers.{name}: '{node.share}' has no tensors of its own; share '{owner}'")
+        if node.share is not None and node.initial:
+            raise ValueError(
+                f"model.layers.{name}.initial: its tensors are those of '{node.share}'; give first values there"
+            )
         if node.share is not None and node.frozen:
             raise ValueError(f"model.layers.{name}: its tensors are those of '{node.share}'; freeze them there")
         linked[name] = node
         known.add(name)
         before = name
     return linked
+
+
+def _given(tensor: str, rows: Any, drawn: Params) -> Array:
+    """First values as they were given; a tensor of one row may be a plain list.
+
+    Raises:
+        ValueError: there is no such tensor, or it has another shape.
+    """
+    if tensor not in drawn:
+        raise ValueError(f"initial: there is no tensor '{tensor}'{nearest(tensor, drawn)}")
+    wanted = drawn[tensor].shape
+    try:
+        given = np.array(rows, np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"initial.{tensor}: {rows!r} are no rows of numbers, all equally long") from None
+    if given.shape not in (wanted, wanted[1:] if wanted[0] == 1 else None):
+        raise ValueError(
+            f"initial.{tensor}: {' x '.join(map(str, given.shape)) or 'one'} numbers, and the tensor is "
+            f"{' x '.join(map(str, wanted))}, a row for each input"
+        )
+    return given.reshape(wanted)
 
 
 def _write(grads: Params, into: Params, first: bool) -> None:

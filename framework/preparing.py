@@ -17,14 +17,16 @@ from framework.components import Params
 from framework.config import ConfigError, Settings
 from framework.context import Context
 from framework.data import Data, Feed
-from framework.heads import Head
+from framework.heads import Head, total_loss
 from framework.learner import Learner
 from framework.loading import load_data, scaled_data
+from framework.probing import Seen
 from framework.registry import nearest
 from framework.restoring import load
 from framework.running import Observer, Outcome
 from framework.scaling import Scale, scaled
 from framework.slicing import train_sliced
+from framework.stepping import penalised
 from framework.streams import Key, generator
 from framework.updating import TierError, refuse_compiled
 
@@ -93,9 +95,24 @@ class Experiment:
         values, _ = self.learner.network.forward(arena.views(w), ctx)
         return np.asarray(to_host(head.prediction(values, ctx)))
 
+    def losses(self, seen: Seen, w: Array) -> tuple[np.ndarray, np.ndarray]:
+        """Loss and penalty (R,) of R networks at the arenas w (R, P + Q), on the batch and with the draws of a step of a
+        lone network."""
+        ctx, p = seen.ctx.but(replicas=(len(w),), keys=seen.ctx.keys * len(w)), seen.arena.views(w)
+        values, _ = seen.network.forward(p, ctx)
+        loss, _ = total_loss(self.learner.heads, values, ctx)
+        penalty = self.xp.zeros_like(loss)
+        for regularizer in self.learner.regularizers:
+            for W, _ in penalised(regularizer, p, seen.g):
+                penalty = penalty + regularizer(W, ctx)[0]
+        return to_host(loss), to_host(penalty)
 
-def prepare(settings: Settings) -> Experiment:
+
+def prepare(settings: Settings, given: Data | None = None) -> Experiment:
     """Load the data and put the learner together.
+
+    Args:
+        given: data that take the place of the settings' data set; they are not kept for experiments to come.
 
     Raises:
         ConfigError: the device or the tier cannot be used, or the settings and the data do not go together.
@@ -109,12 +126,12 @@ def prepare(settings: Settings) -> Experiment:
             refuse_compiled(xp)
         except TierError as error:
             raise ConfigError(f"tier: 'compiled' cannot be used here: {error}") from error
-    data = load_data(settings)
+    data = given or load_data(settings)
     learner = assemble(settings, data)
     if settings.init_from is not None:
         learner = replace(learner, initial=initial_weights(learner, settings))
     targets = {head.target for head in learner.heads.values()}
-    data, scale = scaled_data(settings, data, [name for name in data.fields if name not in targets])
+    data, scale = scaled_data(settings, data, [name for name in data.fields if name not in targets], keep=given is None)
     experiment = Experiment(settings, xp, data, scale, learner, *expected(settings, data))
     check = getattr(settings.study, "check", None)
     if check:
@@ -134,7 +151,8 @@ def initial_weights(learner: Learner, settings: Settings) -> dict[str, Params]:
     run_of = settings.init_from
     weights = load(str(run_of)).weights
     wanted, _ = learner.network.init(settings.seed)
-    shared = {node: tensors for node, tensors in weights.items() if wanted.get(node)}
+    own = {name for name, node in learner.network.nodes.items() if node.initial}
+    shared = {node: tensors for node, tensors in weights.items() if wanted.get(node) and node not in own}
     if not shared:
         raise ConfigError(f"model.init_from: {run_of} has none of these layers{nearest(next(iter(wanted)), weights)}")
     for node, tensors in shared.items():
@@ -148,9 +166,9 @@ def initial_weights(learner: Learner, settings: Settings) -> dict[str, Params]:
 
 
 def expected(settings: Settings, data: Data) -> tuple[int, int]:
-    """Steps and validations of a training that is not stopped early."""
+    """Steps and validations of a training that is not stopped early; a study's option `steps` decides."""
     options, n = settings.trainer, len(next(iter(data.splits["train"].values())))
     size = n if options.batch_size == "all" else min(options.batch_size, n)
     per_epoch = math.ceil(n / min(size * options.accumulate, n)) * len(chunks(data, options.bptt.chunk))
-    steps = options.steps or options.epochs * per_epoch
+    steps = getattr(settings.study, "steps", None) or options.steps or options.epochs * per_epoch
     return steps, max(1, math.ceil(steps / per_epoch / options.validate_every))

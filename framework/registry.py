@@ -13,7 +13,7 @@ from framework.hooks import KINDS
 
 # Keys that the configuration of a kind uses itself, beside the component's options.
 RESERVED: dict[str, tuple[str, ...]] = dict.fromkeys(KINDS.values(), ("type",)) | {
-    "layer": ("type", "from", "share", "frozen", "after"),
+    "layer": ("type", "from", "share", "frozen", "after", "initial"),
     "loss": ("type", "from", "target", "mask", "weight"),
     "dataset": ("type", "seed", "scale"),
     "metric": ("type", "head"),

@@ -12,6 +12,7 @@ from framework.record import Record
 from framework.running import Observer, Outcome
 
 SUMMARY = "study.md"
+NOTE = 7900  # characters; a tag of MLflow holds 8000
 
 
 def record_findings(record: Record, found: Findings) -> None:
@@ -26,7 +27,14 @@ def record_findings(record: Record, found: Findings) -> None:
         if tracked:
             tracked.artifact(path, "figures" if path.suffix == ".png" else None)
     if tracked:
-        tracked.tag("mlflow.note.content", f"    {record.place.command or record.place.name}\n\n{found.summary}\n")
+        tracked.tag("mlflow.note.content", note(f"    {record.place.command or record.place.name}\n\n{found.summary}\n"))
+
+
+def note(text: str) -> str:
+    """As much of a text as the note of a run can hold, in whole lines."""
+    if len(text) <= NOTE:
+        return text
+    return f"{text[: text.rfind(chr(10), 0, NOTE)]}\n\n... the rest is in {SUMMARY}\n"
 
 
 def by_step(series: Mapping[str, np.ndarray]) -> dict[int, dict[str, float]]:
@@ -77,3 +85,14 @@ class FirstMember:
 
     def ended(self, outcome: Outcome) -> None:
         """The study goes on."""
+
+
+def read_findings(folder: Path) -> Findings | None:
+    """What a study left in its folder: summary and arrays; None where the run was no study. Its series are the run's."""
+    if not (folder / SUMMARY).exists():
+        return None
+    arrays = {}
+    if (folder / "study.npz").exists():
+        with np.load(folder / "study.npz", allow_pickle=False) as file:
+            arrays = dict(file)
+    return Findings((folder / SUMMARY).read_text(encoding="utf-8").rstrip("\n"), arrays=arrays)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
 
-from hydra.errors import MissingConfigException
+from hydra.errors import HydraException, MissingConfigException
 from omegaconf.errors import OmegaConfBaseException
 
 from framework.composing import choices
@@ -30,3 +32,12 @@ def in_words(error: BaseException) -> str:
         names = [str(k) for k in parent if k != "hydra"] if hasattr(parent, "__iter__") else []
         return f"{cause.full_key}: {str(cause.msg).splitlines()[0]}{nearest(str(cause.key), names)}"
     return " ".join(str(error).split())
+
+
+@contextlib.contextmanager
+def worded() -> Iterator[None]:
+    """Whatever Hydra or OmegaConf raise meanwhile is a ConfigError in words."""
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(in_words(error)) from None

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from framework.comparison import Comparison, Group, Job, chosen, rows
-from framework.sweep_figure import draw, panels
+from framework.figures.sweep import draw, panels
 
 
 def job(values, status="finished", **overrides):
@@ -49,3 +49,13 @@ def test_a_curve_of_a_seed_that_ends_in_inf_draws_without_complaint():
     assert (steps == [1, 2]).all()
     assert (mean[0], std[0]) == (2, 1)
     assert not np.isfinite([mean[1], std[1]]).any()
+
+
+def test_the_band_is_between_what_seeds_do_and_not_between_batches():
+    noisy = np.tile([1.0, 3.0], 50)
+    group = Group({}, (job(noisy), job(noisy[::-1])))
+    assert (group.curve("train/loss")[2] == 1).all()
+    steps, mean, std = group.curve("train/loss", 10)
+    assert (len(steps), steps[0]) == (10, 5.5)
+    assert (mean == 2).all()
+    assert (std == 0).all()

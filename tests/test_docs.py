@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+import framework
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 NOT_RUNS = ("stackprop ui", "stackprop describe", "stackprop summary", "stackprop compare", "stackprop -m sweep.resume")
-NOT_RUNS += ("stackprop experiment=",)  # whole sweeps: tests/test_experiments.py
+NOT_RUNS += ("stackprop report", "stackprop experiment=")  # whole sweeps: tests/test_experiments.py
 QUICK = ["trainer.steps=2", "tracking=none"]
 
 
@@ -51,10 +53,17 @@ def test_every_make_target_of_the_docs_exists():
         assert set(re.findall(r"^\s*make (\w+)", page.read_text(), re.M)) <= targets
 
 
-def test_the_python_of_the_readme_runs(capsys):
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-    exec(next(block for block in blocks if "outcomes = train" in block), {})
-    assert len(eval(capsys.readouterr().out)) == 4
+@pytest.mark.parametrize("page", ["README.md", "docs/python.md"])
+def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("run", "sweep"):
+        whole = getattr(framework, name)
+        monkeypatch.setattr(framework, name, lambda *words, whole=whole: whole(*words, *QUICK))
+    names = {"__name__": "page"}
+    for block in re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.S):
+        if "@dataclass" not in block:
+            exec(block, names)
+    assert len(names["jobs"]) == 8
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/sweeps.md", "docs/search.md"])

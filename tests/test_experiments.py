@@ -18,6 +18,8 @@ from framework.experiment import prepare
 
 ROOT = Path(__file__).resolve().parent.parent
 PRESETS = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((conf_dir() / "experiment").glob("*.yaml"))}
+SWEEPS = [name for name, preset in PRESETS.items() if "hydra" in preset]
+STUDIES = [name for name in PRESETS if name not in SWEEPS]  # of one run
 PAGES = {path: path.read_text() for path in sorted((ROOT / "docs").glob("claims*.md"))}
 COMMANDS = [line for text in PAGES.values() for line in re.findall(r"^ {4}(stackprop .*)$", text, re.M)]
 
@@ -32,7 +34,7 @@ def values(key, value):
     return list(override.sweep_string_iterator()) if override.is_sweep_override() else [override.get_value_string()]
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", SWEEPS)
 def test_the_first_and_the_last_job_of_a_preset_go_together_with_their_data(name):
     swept = {key: values(key, value) for key, value in params(name).items()}
     for end in (0, -1):
@@ -42,19 +44,29 @@ def test_the_first_and_the_last_job_of_a_preset_go_together_with_their_data(name
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_a_preset_says_what_it_asks_and_sweeps(name):
+def test_a_preset_says_what_it_asks(name):
     package, comment = (conf_dir() / "experiment" / f"{name}.yaml").read_text().splitlines()[:2]
     assert package == "# @package _global_"
     assert comment.startswith("# ")
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_preset_that_does_not_sweep_is_a_study_and_on_its_page(name):
+    assert compose([f"experiment={name}"]).study is not None
+    assert f"stackprop experiment={name}" in (ROOT / "docs" / "studies.md").read_text()
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_all_others_sweep(name):
     assert PRESETS[name]["hydra"]["mode"] == "MULTIRUN"
     assert any(len(values(key, value)) > 1 for key, value in params(name).items())
 
 
 def test_every_preset_is_on_a_page_and_every_experiment_of_a_page_is_a_preset():
     index = PAGES[ROOT / "docs" / "claims.md"]
-    assert set(re.findall(r"\| `(\w+)` \|", index)) == set(PRESETS)
+    assert set(re.findall(r"\| `(\w+)` \|", index)) == set(SWEEPS)
     named = {name for text in PAGES.values() for name in re.findall(r"\bexperiment=(\w+)", text)}
-    assert named == set(PRESETS)
+    assert named == set(SWEEPS)
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if re.search(r"experiment=\S+ \S", command)])

@@ -20,7 +20,7 @@ WORDS = ["dataset=spirals", "dataset.n=40", "model.hidden=4", "trainer.epochs=3"
 
 @pytest.fixture(scope="module")
 def feeder():
-    process = Feeder()
+    process = Feeder(lanes=2)
     yield process
     process.close()
 
@@ -83,11 +83,11 @@ def test_what_a_killed_feeder_did_not_send_is_sent_later_and_nothing_twice(tmp_p
 
 def test_a_feeder_that_is_gone_does_not_stop_the_training(tmp_path):
     feeder = Feeder()
-    os.kill(feeder.process.pid, signal.SIGKILL)
-    feeder.process.join()
+    os.kill(feeder.lanes[0].process.pid, signal.SIGKILL)
+    feeder.lanes[0].process.join()
     states = swept(tmp_path, feeder)
     assert [(state["status"], state["tracked"]) for state in states] == [("finished", False)] * 3
     sent, unsent = refill(tmp_path)
     assert (len(sent), unsent) == (3, [])
     assert len(content(tmp_path)) == 3
-    feeder.requests.cancel_join_thread()
+    feeder.lanes[0].requests.cancel_join_thread()

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from framework.figures import draw, filters
+from framework.figures import Subject, draw
+from framework.figures.filters import filters
 
 
 def left(folder, shape, axes="NCHW", **tensors):
@@ -38,6 +39,6 @@ def test_other_layers_and_other_data_have_no_such_figure(tmp_path, shape, axes, 
 
 @pytest.mark.parametrize("units", [1, 3, 40])
 def test_the_figure_is_written_beside_the_loss(tmp_path, units):
-    written = draw(left(tmp_path, (1, 8, 8), conv__W=np.random.default_rng(0).standard_normal((9, units))))
+    written = draw(Subject(left(tmp_path, (1, 8, 8), conv__W=np.random.default_rng(0).standard_normal((9, units)))))
     assert [path.name for path in written] == ["loss.png", "filters.png"]
     assert all(path.stat().st_size for path in written)

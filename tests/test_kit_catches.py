@@ -35,6 +35,7 @@ from framework_probes.update_ratio import UpdateRatio
 from framework_regularizers.l1 import L1
 from framework_regularizers.l2 import L2
 from framework_schedules.constant import Constant
+from framework_studies.lr_range import LrRange
 
 
 @dataclass(frozen=True)
@@ -341,6 +342,8 @@ wrong("numbers brought to the host", "probe", "device", ActivationSpread(),
       __call__=lambda self, seen: {n: to_host(a) for n, a in ActivationSpread.__call__(self, seen).items()})
 wrong("decided on the host", "probe", "device", UpdateRatio(),
       __call__=lambda self, seen: UpdateRatio.__call__(self, seen) if (seen.after != seen.w).any() else {})
+wrong("a study that wants more than the experiment", "study", "asked", LrRange(),
+      __call__=lambda self, experiment, seed: None)
 # fmt: on
 
 

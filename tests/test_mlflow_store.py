@@ -1,5 +1,6 @@
 """The tracking store: a real SQLite file, real runs."""
 
+import shutil
 import sqlite3
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from test_judging import judged
 
 from framework.experiment import RunFailed, prepare, run
-from framework.mlflow_store import Store, flattened
+from framework.mlflow_store import Store, flattened, is_served
 from framework.record import Place
 from framework.recording import Tracking, read_lines
 
@@ -40,6 +41,21 @@ def test_the_store_is_written_ahead_and_lies_where_the_runs_are(runs, store):
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     where = store.client.get_experiment(store.experiment_id).artifact_location
     assert where == (runs.resolve() / "artifacts" / "stackprop").as_uri()
+
+
+def test_artifacts_stay_with_the_runs_wherever_a_local_store_lies(runs, store, tmp_path, monkeypatch):
+    shutil.copy(runs / "mlflow.db", tmp_path / "mine.db")
+    monkeypatch.chdir(tmp_path)
+    mine = Store(Tracking(uri=f"sqlite:///{tmp_path}/mine.db", experiment="other"), tmp_path / "runs")
+    mine.begin("a", {}, {}).artifact(tmp_path / "mine.db")
+    assert [p.name for p in (tmp_path / "runs" / "artifacts" / "other").glob("*/artifacts/*")] == ["mine.db"]
+    assert not (tmp_path / "mlruns").exists()
+
+
+@pytest.mark.parametrize("uri", ["http://localhost:5000", "https://mlflow.example.org", "databricks"])
+def test_a_server_says_itself_where_artifacts_go(uri):
+    assert is_served(Tracking(uri=uri))
+    assert not is_served(Tracking(uri="postgresql://localhost/mlflow"))
 
 
 def test_a_run_is_recorded_with_params_tags_curves_and_its_end(runs, store):
@@ -98,6 +114,7 @@ def test_an_exception_ends_a_run_as_failed_with_its_reason(runs, store):
     assert found.info.status == "FAILED"
     assert found.data.tags["stackprop.status"] == "failed: ZeroDivisionError: oh"
     assert "ZeroDivisionError: oh" in (runs / "broken" / "traceback.txt").read_text()
+    assert "traceback.txt" in [file.path for file in store.client.list_artifacts(found.info.run_id)]
 
 
 DIVERGING = "{optimizer: {type: sgd, lr: 1.0e+30}, activation: linear, trainer: {epochs: 3}}"

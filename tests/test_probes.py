@@ -12,7 +12,8 @@ from framework.arena import Arena
 from framework.composing import compose
 from framework.config import ConfigError
 from framework.experiment import prepare
-from framework.figures import activations, draw
+from framework.figures import Subject, draw
+from framework.figures.activations import activations
 from framework.heads import total_loss
 from framework.probing import Watch
 from framework.recording import PROBED_SHOWN, Recorder, read_lines
@@ -407,7 +408,7 @@ def test_a_figure_shows_activations(tmp_path, depth):
     recorder = Recorder(tmp_path, 100, 2)
     lone(member, regression(), observers=[recorder])
     recorder.close()
-    assert tmp_path / "figures" / "activations.png" in draw(tmp_path)
+    assert tmp_path / "figures" / "activations.png" in draw(Subject(tmp_path))
 
 
 def test_the_panels_of_the_figure_hold_nodes_in_order():

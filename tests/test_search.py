@@ -1,6 +1,7 @@
 """Searches from the shell: what may be asked, what is kept, how a search goes on."""
 
 import json
+import os
 import shutil
 import sys
 
@@ -73,17 +74,21 @@ def test_a_loss_is_made_small_and_anything_else_large():
 
 @pytest.fixture
 def shell(tmp_path, monkeypatch, capfd):
-    """Run a command in this process: its exit status, and what it says."""
+    """Run a command in this process, leaving nothing of it behind: its exit status, and what it says."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("STACKPROP_RUNS", raising=False)
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    before = dict(os.environ)
 
     def run(*words):
-        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+        for name in ("HYDRA_FULL_ERROR", "STACKPROP_RUNS"):
+            os.environ.pop(name, None)
         with pytest.raises(SystemExit) as end:
             main(["-m", *words])
         return end.value.code, *capfd.readouterr()
 
-    return run
+    yield run
+    os.environ.clear()
+    os.environ.update(before)
 
 
 def sweep_of(place):

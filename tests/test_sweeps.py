@@ -1,11 +1,15 @@
 """A sweep from the shell: composed fast, stacked, resumed, summed up."""
 
+import io
 import json
 import os
+import re
 import signal
 import subprocess
+import sys
 import time
 
+import numpy as np
 import pytest
 import yaml
 from hydra import initialize_config_dir
@@ -14,11 +18,13 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 from test_shell import COMMAND, QUICK, newest, stackprop
 
-from framework.composing import conf_dir, install, settings_of, task_part
+from framework.composing import conf_dir, install, load_plugins_of, settings_of, task_part
 from framework.config import ConfigError
 from framework.launching.composer import Composer
+from framework.launching.grouping import stacks
 from framework.launching.jobs import judged_jobs
 from framework.launching.manifest import resumed
+from framework.launching.progress import Progress
 from framework.mlflow_store import Store
 from framework.record import read_state
 from framework.recording import Tracking, read_lines
@@ -93,6 +99,72 @@ def test_a_bad_job_is_named_before_any_has_begun(loader, words, expected):
     assert f"job 1 ({words}): " in str(error.value)
     assert expected in str(error.value)
     assert "none of the 2 jobs has begun" in str(error.value)
+
+
+OPTIMIZER = """
+from dataclasses import dataclass
+from framework import hookimpl, option
+
+@dataclass(frozen=True)
+class Drag:
+    lr: float = option(0.1, above=0, stackable=True, help="learning rate")
+    drag: float = option(0.5, stackable=True, help="of the last step")
+    kind: int = option(1, help="not stackable")
+
+    def init(self, w):
+        return {}
+
+    def update(self, w, g, state, lr, ctx):
+        w -= lr * (1 - ctx.per(self.drag, w)) * g
+
+@hookimpl
+def register_optimizers(register):
+    register("drag", Drag)
+"""
+
+
+def test_an_option_of_others_stacks_by_its_own_declaration(loader, tmp_path, monkeypatch):
+    (tmp_path / "drag.py").write_text(OPTIMIZER)
+    words = [*QUICK, "tracking=none", f"plugins=[{tmp_path}/drag.py]", "optimizer=drag"]
+    load_plugins_of(words)
+    swept = ["optimizer.drag=0.1", "optimizer.kind=2", "optimizer.drag=0.3", "seed=1"]
+    jobs = judged_jobs(Composer(*loader), [[*words, word] for word in swept], 0)
+    assert [[job.number for job in group] for group in stacks(jobs)] == [[0, 2, 3], [1]]
+    assert [len(group) for group in stacks(jobs, 2)] == [2, 1, 1]
+    monkeypatch.setattr("framework.footprint.free_memory", lambda xp: 1)
+    assert [len(group) for group in stacks(jobs)] == [1, 1, 1, 1]
+
+
+def test_progress_tells_jobs_done_the_best_so_far_and_the_time_left(loader, monkeypatch, capsys):
+    jobs = judged_jobs(Composer(*loader), [[*QUICK, "tracking=none", f"seed={s}"] for s in range(3)], 0)
+    monkeypatch.setattr("framework.launching.progress.PATIENCE", 0.0)
+    progress = Progress(jobs, done=2)
+    watch = progress.observer(jobs)
+    watch.measured(1, 3, {"val/loss": 0.5})
+    watch.measured(0, 3, {"val/loss": 0.7})
+    watch.steps(1, 1, (), np.zeros((3, 0)))
+    progress.finished(jobs[:1])
+    shown = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"2/5 jobs  best val/loss 0\.5 \(.*seed=1\)  \d+ s left", shown[0])
+    assert "3/5 jobs" in (shown[-1] if len(shown) > 1 else progress._jobs())
+
+
+def test_progress_is_a_bar_on_a_terminal(loader, monkeypatch):
+    jobs = judged_jobs(Composer(*loader), [[*QUICK, "tracking=none", f"seed={s}"] for s in range(2)], 0)
+    monkeypatch.setattr("sys.stderr", Terminal())
+    progress = Progress(jobs)
+    progress.observer(jobs).measured(0, 3, {"val/loss": 0.25})
+    progress.finished(jobs)
+    progress.say("failed: job 1")
+    text = "".join(str(cell) for cell in progress.bar.get_renderable().renderables[0].columns[-1]._cells)
+    progress.close()
+    assert "best val/loss 0.25" in text
+    assert "failed: job 1" in sys.stderr.getvalue()
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
 
 
 def runs_of(place, sweep):
@@ -182,6 +254,8 @@ def test_another_command_is_a_new_sweep(place, swept, monkeypatch):
     with pytest.raises(ConfigError, match="no sweep 'sweep-0'"):
         resumed(["-m", "sweep.resume=sweep-0"])
     assert resumed(["-m", "seed=1,2"]) is None
+    elsewhere = resumed(["-m", "sweep.resume=last", "hydra.launcher.n_jobs=2"])
+    assert elsewhere[-2:] == ["hydra.launcher.n_jobs=2", f"hydra.sweep.dir={swept[1].relative_to(place)}"]
 
 
 def test_a_changed_preset_is_told(place, swept, tmp_path):
@@ -196,8 +270,8 @@ def test_a_changed_preset_is_told(place, swept, tmp_path):
     assert "the configuration of job 3 has changed since sweep-1 began" in done.stderr
 
 
-def until(condition, process):
-    for _ in range(2000):
+def until(condition, process, seconds=60):
+    for _ in range(100 * seconds):
         if condition():
             return
         assert process.poll() is None

@@ -11,7 +11,7 @@ from framework.record import Dumper
 
 def prepare_folder(job: Job) -> None:
     """What Hydra's own launcher writes for a job, the files of an earlier attempt set aside."""
-    manifest.set_aside(job)
+    manifest.set_aside(job.place, job.experiment.settings.tracking)
     subdir = job.composed.hydra["output_subdir"]
     if subdir is None:
         return

@@ -17,8 +17,8 @@ from typing import Any
 from framework.config import ConfigError
 from framework.launching.jobs import Job
 from framework.mlflow_store import opened
-from framework.record import config_hash, read_state
-from framework.recording import write_json
+from framework.record import Place, config_hash, read_state
+from framework.recording import Tracking, write_json
 from framework.runs import find_sweep, is_finished
 
 FILE = "sweep.json"
@@ -27,7 +27,8 @@ LENGTH = "hydra.sweeper.n_trials="  # of a search, which may go on for longer: n
 
 
 def resumed(words: Sequence[str]) -> list[str] | None:
-    """The words of the command that `sweep.resume=ID` stands for; None where they do not hold it.
+    """The words of the command that `sweep.resume=ID` stands for; None where they do not hold it. Words that say where
+    stacks train, or how long a search goes on, stand for those of before.
 
     Raises:
         ConfigError: there is no such sweep, or the command is another than the one it began with.
@@ -39,19 +40,23 @@ def resumed(words: Sequence[str]) -> list[str] | None:
     told = read(folder)
     if not told:
         raise ConfigError(f"{KEY}: {folder}/{FILE} is missing; the sweep has not begun any job")
+    where = [word for word in words if _says_where(word)]
     longer = [word for word in words if word.startswith(LENGTH)]
-    given = [word for word in words if word not in (*asked, *longer, "-m", "--multirun")]
-    before = [word for word in told["command"] if word not in ("-m", "--multirun")]
-    if longer:
-        before = [word for word in before if not word.startswith(LENGTH)]
-        told["command"] = [word for word in told["command"] if not word.startswith(LENGTH)] + longer
+    kept = [word for word in told["command"] if not (where and _says_where(word))]
+    kept = [word for word in kept if not (longer and word.startswith(LENGTH))]
+    given = [word for word in words if word not in (*asked, *where, *longer, "-m", "--multirun")]
+    before = [word for word in kept if word not in ("-m", "--multirun")]
     strange = [word for word in given if word not in before] + [w for w in before if given and w not in given]
     if strange:
         raise ConfigError(
             f"{KEY}: {folder.name} was begun with other words ({', '.join(strange)} differ); "
             "a changed configuration is a new sweep"
         )
-    return [*told["command"], f"hydra.sweep.dir={folder}"]
+    return [*kept, *where, *longer, f"hydra.sweep.dir={folder}"]
+
+
+def _says_where(word: str) -> bool:
+    return word.lstrip("+").startswith(("hydra.launcher.", "hydra/launcher="))
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -69,7 +74,7 @@ def begin(folder: Path, jobs: Sequence[Job]) -> dict[int, float | None]:
         Number -> validation loss of the jobs that have finished already.
 
     Raises:
-        ConfigError: a job has another configuration than when the sweep began.
+        ConfigError: a job has another configuration than when the sweep began, or is still running.
     """
     known = read(folder).get("jobs", {})
     hashes = {job.number: config_hash(job.experiment.settings.tree) for job in jobs}
@@ -77,10 +82,15 @@ def begin(folder: Path, jobs: Sequence[Job]) -> dict[int, float | None]:
     if changed:
         shown = ", ".join(map(str, changed[:10]))
         raise ConfigError(f"{KEY}: the configuration of job {shown} has changed since {folder.name} began; sweep anew")
+    alive = [job.number for job in jobs if read_state(job.place.folder).get("status") == "running"]
+    if alive:  # those without a process have been ended by now
+        shown = ", ".join(map(str, alive[:10]))
+        raise ConfigError(f"{KEY}: job {shown} of {folder.name} is still running, in another process")
     folder.mkdir(parents=True, exist_ok=True)
     told = {str(job.number): {"overrides": list(job.overrides), "hash": hashes[job.number]} for job in jobs}
     command = json.loads(os.environ.get("STACKPROP_COMMAND", "[]"))
-    write_json(folder / FILE, {"command": command, **read(folder), "jobs": {**known, **told}})
+    launch = os.environ.get("STACKPROP_ID", "")
+    write_json(folder / FILE, {"command": command, **read(folder), "launch": launch, "jobs": {**known, **told}})
     return {job.number: value_of(job.place.folder) for job in jobs if is_done(job.place.folder, hashes[job.number])}
 
 
@@ -96,9 +106,13 @@ def value_of(folder: Path) -> float | None:
     return None if value is None or not math.isfinite(float(value)) else float(value)
 
 
-def set_aside(job: Job) -> None:
-    """Keep what an earlier attempt left, and let the store's run say that it is one."""
-    folder = job.place.folder
+def set_aside(place: Place, tracking: Tracking, own: Sequence[str] = ()) -> None:
+    """Keep what an earlier attempt left, and let the store's run say that it is one.
+
+    Args:
+        own: what is there of the attempt that begins now.
+    """
+    folder = place.folder
     state = read_state(folder)
     if not state:
         return
@@ -106,7 +120,10 @@ def set_aside(job: Job) -> None:
     kept.mkdir(exist_ok=True)
     count = sum(1 for _ in kept.glob(f"{folder.name}-*"))
     if state.get("mlflow_run_id"):
-        tracking = job.experiment.settings.tracking
         with suppress(Exception):  # a store that is down must not stop the sweep
-            opened(tracking, job.place.runs).client.set_tag(state["mlflow_run_id"], "sweep", f"{folder.parent.name}-attempt")
-    folder.rename(kept / f"{folder.name}-{count + 1}")
+            opened(tracking, place.runs).client.set_tag(state["mlflow_run_id"], "sweep", f"{folder.parent.name}-attempt")
+    aside = folder.rename(kept / f"{folder.name}-{count + 1}")
+    folder.mkdir()
+    for name in own:
+        if (aside / name).exists():
+            (aside / name).rename(folder / name)

@@ -19,12 +19,12 @@ from framework.components import option
 from framework.config import ConfigError
 from framework.data import DataError
 from framework.experiment import Experiment, RunFailed
+from framework.figures.search import draw
 from framework.launching import archive, stacked
 from framework.launching.archive import Tried
 from framework.launching.composer import composer_of
-from framework.launching.jobs import job_of
+from framework.launching.jobs import job_of, judged_jobs
 from framework.launching.places import run_name
-from framework.launching.search_figure import draw_search
 from framework.record import read_state
 from framework.registry import nearest
 from framework.searching.space import Search, Space, Trial
@@ -172,7 +172,7 @@ class Trials:
 
     def _launch(self, overrides: list[list[str]], first: int) -> None:
         if not getattr(self.launcher, "judges", False):
-            stacked.begin(self.sweep, stacked.judged(self.context, self.config, self.sweep, overrides, first))
+            stacked.begin(self.sweep, judged_jobs(self.composer, overrides, first))
         self.launcher.launch(overrides, initial_job_idx=first)
 
     def _ended(self, trial: Trial, numbers: list[int]) -> Tried:
@@ -210,7 +210,8 @@ class Trials:
             print(f"best of {len(self.tried)} trials: {self.goal.metric} {best.value:.6g}, {where}\n    {command}")
             told = {"name": "stackprop", "best_params": dict(best.overrides), "best_value": best.value}
             OmegaConf.save(OmegaConf.create(told), self.sweep / "optimization_results.yaml")
-        draw_search(self.tried, self.goal.metric, self.goal.sign, self.sweep / "search.png")
+        trials, values = [trial.overrides for trial in self.tried], [trial.value for trial in self.tried]
+        draw(trials, values, self.goal.metric, self.goal.sign, self.sweep / "search.png")
         if hasattr(search, "report"):
             print(search.report())
         if failed:

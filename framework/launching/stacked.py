@@ -2,64 +2,101 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, setup_globals
 
 from framework.config import ConfigError
-from framework.experiment import RunFailed, run_stack
+from framework.experiment import run_stack
 from framework.feeding import Feeder
 from framework.launching import manifest
+from framework.launching.clusters import Cluster
 from framework.launching.composer import composer_of
+from framework.launching.distant import run_in_cluster
 from framework.launching.folders import prepare_folder
 from framework.launching.grouping import stacks
 from framework.launching.jobs import Job, judged_jobs, warnings_of
-from framework.launching.progress import Progress, failure
+from framework.launching.progress import Progress
+from framework.launching.tasks import end_of, values
 from framework.launching.workers import run_in_workers
 from framework.refilling import end_lost
 
 BEGUN: list[Path] = []  # the folders of the sweeps of this process
 TOLD: set[tuple[Path, str]] = set()  # what is doubtful of which sweep, told once for all its batches
 FEEDERS: list[Feeder] = []  # the process that feeds the tracking store, if there is one
-FED = 8  # jobs from which it repays its start
+FED = 8  # jobs from which it repays its start; eight times as many, and a second one does
 
 
-def launch(
-    context: Any, config: Any, overrides: Sequence[Sequence[str]], first: int, max_stack: int | None, n_jobs: int
-) -> list[JobReturn]:
+@dataclass(frozen=True)
+class How:
+    """Where stacks train.
+
+    Attributes:
+        max_stack: replicas of one stack; None: as many as memory allows.
+        n_jobs: stacks that run at once, in processes of their own; None, on a cluster: as many as it takes.
+        cluster: opens the engine that takes them to other machines.
+    """
+
+    max_stack: int | None = None
+    n_jobs: int | None = 1
+    cluster: Callable[[], Cluster] | None = None
+
+    def judge(self) -> None:
+        """
+        Raises:
+            ConfigError: a number is none.
+        """
+        for name in ("max_stack", "n_jobs"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise ConfigError(f"hydra.launcher.{name}: {value!r} is not a whole number of at least 1")
+
+    def widest(self, jobs: Sequence[Job]) -> int | None:
+        """Replicas of one stack: so few that every machine, or every GPU, has one."""
+        if (self.n_jobs or 1) == 1 or (self.cluster is None and jobs[0].experiment.xp is np):
+            return self.max_stack
+        return min(self.max_stack or len(jobs), -(-len(jobs) // (self.n_jobs or 1)))
+
+
+def launch(context: Any, config: Any, overrides: Sequence[Sequence[str]], first: int, how: How) -> list[JobReturn]:
     """Run all jobs.
 
     Args:
         context, config: Hydra's, of the whole sweep.
         overrides: of each job.
         first: the number of the first of them.
-        max_stack: replicas of one stack; None: as many as memory allows.
-        n_jobs: stacks that run at once, in processes of their own.
 
     Raises:
         ConfigError: a job cannot run; none has begun.
     """
+    how.judge()
     setup_globals()
     configure_log(config.hydra.hydra_logging, config.hydra.verbose)
     sweep = Path(config.hydra.sweep.dir)
-    if config.tracking.get("type") == "mlflow" and len(overrides) >= FED and n_jobs == 1:
-        start_feeder()  # before the jobs are composed: it takes two seconds to be ready
-    jobs = judged(context, config, sweep, overrides, first)
+    alone = how.n_jobs == 1 and how.cluster is None
+    if config.tracking.get("type") == "mlflow" and len(overrides) >= FED and alone:
+        start_feeder(len(overrides))  # before the jobs are composed: it takes two seconds to be ready
+    with unbegun(sweep):
+        jobs = judged_jobs(composer_of(context.config_loader, config), overrides, first)
+        cluster = how.cluster() if how.cluster else None
     done = begin(sweep, jobs)
     todo = [job for job in jobs if job.number not in done]
-    values: dict[int, Any] = {**done, **_run(todo, len(done), max_stack, n_jobs)}
-    return [returned(job, values[job.number]) for job in jobs]
+    found: dict[int, Any] = {**done, **_run(todo, len(done), how, cluster)}
+    return [returned(job, found[job.number]) for job in jobs]
 
 
-def start_feeder() -> None:
+def start_feeder(jobs: int) -> None:
     """One for this process."""
     if not FEEDERS:
-        FEEDERS.append(Feeder())
+        FEEDERS.append(Feeder(2 if jobs >= 8 * FED and (os.cpu_count() or 1) > 1 else 1))
 
 
 def close_feeder() -> None:
@@ -76,15 +113,18 @@ def begin_elsewhere(context: Any, config: Any, overrides: Sequence[Sequence[str]
     """
     known = manifest.read(Path(config.hydra.sweep.dir)).get("jobs", {})
     sweep, first = Path(config.hydra.sweep.dir), 0 if batch <= 1 else len(known)
-    begin(sweep, judged(context, config, sweep, overrides, first))
+    with unbegun(sweep):
+        jobs = judged_jobs(composer_of(context.config_loader, config), overrides, first)
+    begin(sweep, jobs)
 
 
-def judged(context: Any, config: Any, sweep: Path, overrides: Sequence[Sequence[str]], first: int) -> list[Job]:
-    """The jobs of a batch; where one of the first batch cannot run, nothing is left of the sweep."""
+@contextlib.contextmanager
+def unbegun(sweep: Path) -> Iterator[None]:
+    """Where a job of the first batch cannot run, nothing is left of the sweep."""
     try:
-        return judged_jobs(composer_of(context.config_loader, config), overrides, first)
+        yield
     except ConfigError:
-        if {path.name for path in sweep.glob("*")} <= {"multirun.yaml"}:
+        if {path.name for path in sweep.glob("*")} <= {"multirun.yaml", ".submitit"}:
             shutil.rmtree(sweep, ignore_errors=True)
         raise
 
@@ -102,16 +142,18 @@ def begin(sweep: Path, jobs: Sequence[Job]) -> dict[int, float | None]:
     return done
 
 
-def _run(jobs: Sequence[Job], done: int, max_stack: int | None, n_jobs: int) -> dict[int, Any]:
+def _run(jobs: Sequence[Job], done: int, how: How, cluster: Cluster | None) -> dict[int, Any]:
     """Number -> the validation loss, or the exception that ended the job."""
-    groups = stacks(jobs, max_stack)
+    groups = stacks(jobs, how.widest(jobs)) if jobs else []
     if done:
         print(f"{done} of {done + len(jobs)} jobs had finished; {len(jobs)} to go")
     print(f"{len(jobs)} jobs in {len(groups)} stack{'s' if len(groups) != 1 else ''}", flush=True)
     progress = Progress(jobs, done)
     try:
-        if n_jobs > 1 and len(groups) > 1:
-            return run_in_workers(groups, n_jobs, progress)
+        if cluster:
+            return run_in_cluster(cluster, groups, how.n_jobs, progress)
+        if how.n_jobs and how.n_jobs > 1 and len(groups) > 1:
+            return run_in_workers(groups, how.n_jobs, progress)
         return {number: value for group in groups for number, value in _run_one(group, progress).items()}
     finally:
         progress.close()
@@ -122,14 +164,7 @@ def _run_one(group: Sequence[Job], progress: Progress) -> dict[int, Any]:
     for job in group:
         prepare_folder(job)
     found = run_stack([j.experiment for j in group], [j.place for j in group], [progress.observer(group)], *FEEDERS)
-    progress.finished(group)
-    for job, result in zip(group, found, strict=True):
-        if isinstance(result, RunFailed) and result.__cause__ is not None:  # what diverged was told when it did
-            progress.say(failure(job, str(result)))
-    return {
-        job.number: result if isinstance(result, RunFailed) else result.metrics.get("val/loss")
-        for job, result in zip(group, found, strict=True)
-    }
+    return values(group, [end_of(result) for result in found], progress)
 
 
 def returned(job: Job, value: Any) -> JobReturn:

@@ -15,22 +15,12 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from framework.arrays import use_gpu
-from framework.composing import load_plugins
-from framework.config import judge
-from framework.discovery import discover
-from framework.experiment import RunFailed, prepare, run_stack
-from framework.launching.folders import prepare_folder
 from framework.launching.jobs import Job
-from framework.launching.progress import Observed, Progress, failure
-from framework.record import Place
+from framework.launching.progress import Observed, Progress
+from framework.launching.tasks import End, heeding_signals, task_of, train, values
 from framework.refilling import end_lost
 from framework.running import Outcome
-
-Task = list[tuple[Mapping[str, Any], Place]]  # configuration and place of each member of a stack
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM."""
+from framework.spawning import without_main
 
 
 class Worker:
@@ -46,7 +36,8 @@ class Worker:
         self.slot = slot
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=work, args=(theirs, slot, threads), daemon=True)
-        self.process.start()
+        with without_main():
+            self.process.start()
         theirs.close()
         self.group: list[Job] = []
         self.observed: Observed | None = None
@@ -54,9 +45,7 @@ class Worker:
     def begin(self, group: list[Job], progress: Progress) -> None:
         """Let it train a stack."""
         self.group, self.observed = group, progress.observer(group)
-        for job in group:
-            prepare_folder(job)
-        self.pipe.send([(dict(job.experiment.settings.tree), job.place) for job in group])
+        self.pipe.send(task_of(group))
 
     def end(self) -> None:
         """Stop it; a training in it ends as killed."""
@@ -67,7 +56,7 @@ class Worker:
 
 def run_in_workers(groups: Sequence[list[Job]], n_jobs: int, progress: Progress) -> dict[int, Any]:
     """Number -> the validation loss, or the exception that ended the job."""
-    waiting, values = list(groups), dict[int, Any]()
+    waiting, found = list(groups), dict[int, Any]()
     n_jobs = min(n_jobs, len(groups))
     threads = max(1, (os.cpu_count() or 1) // n_jobs)
     workers = [Worker(slot, threads) for slot in range(n_jobs)]
@@ -77,45 +66,33 @@ def run_in_workers(groups: Sequence[list[Job]], n_jobs: int, progress: Progress)
         while any(worker.group for worker in workers):
             for pipe in wait([worker.pipe for worker in workers if worker.group]):
                 i = next(i for i, worker in enumerate(workers) if worker.pipe is pipe)
-                found = _heard(workers[i], progress)
-                if found is None:
+                ends = _heard(workers[i])
+                if ends is None:
                     continue
-                values |= found
-                progress.finished(workers[i].group)
+                found |= values(workers[i].group, ends, progress)
                 workers[i].group = []
                 if waiting:
                     if not workers[i].process.is_alive():
                         workers[i] = Worker(workers[i].slot, threads)
                     workers[i].begin(waiting.pop(0), progress)
-        return values
+        return found
     finally:
         for worker in workers:
             worker.end()
 
 
-def _heard(worker: Worker, progress: Progress) -> dict[int, Any] | None:
-    """What a worker tells: what its jobs came to, or None while they train."""
+def _heard(worker: Worker) -> list[End] | None:
+    """What a worker tells: how its jobs ended, or None while they train."""
     try:
         what, *told = worker.pipe.recv()
     except (EOFError, OSError):
-        return _lost(worker, progress)
-    if what != "done":
-        getattr(worker.observed, what)(*told)
-        return None
-    for job, (_, reason, untold) in zip(worker.group, told[0], strict=True):
-        if untold:
-            progress.say(failure(job, reason))
-    pairs = zip(worker.group, told[0], strict=True)
-    return {job.number: RunFailed(reason) if reason else value for job, (value, reason, _) in pairs}
-
-
-def _lost(worker: Worker, progress: Progress) -> dict[int, Any]:
-    worker.process.join()
-    reason = f"its process was ended ({ended_by(worker.process.exitcode)})"
-    end_lost(worker.group[0].place.runs)
-    for job in worker.group:
-        progress.say(failure(job, reason))
-    return {job.number: RunFailed(reason) for job in worker.group}
+        worker.process.join()
+        end_lost(worker.group[0].place.runs)
+        return [End({}, f"its process was ended ({ended_by(worker.process.exitcode)})")] * len(worker.group)
+    if what == "done":
+        return list(told[0])
+    getattr(worker.observed, what)(*told)
+    return None
 
 
 def ended_by(code: int | None) -> str:
@@ -131,31 +108,10 @@ def work(pipe: Connection, slot: int, threads: int) -> None:
     os.environ["NUMBA_NUM_THREADS"] = str(threads)
     threadpool_limits(threads)
     use_gpu(slot)
-
-    def stop(*_: Any) -> None:
-        raise Terminated("SIGTERM")
-
-    signal.signal(signal.SIGTERM, stop)
-    with contextlib.suppress(EOFError, KeyboardInterrupt):
+    with contextlib.suppress(EOFError, KeyboardInterrupt), heeding_signals():
         while True:
-            _train(pipe, pipe.recv())
-
-
-def _train(pipe: Connection, task: Task) -> None:
-    told = Told(pipe)
-    experiments = []
-    for tree, _ in task:
-        load_plugins(tree.get("plugins"))
-        experiments.append(prepare(replace(judge(tree, discover()), tree=tree)))
-    found = run_stack(experiments, [place for _, place in task], [told])
-    told.send("done", [_outcome(result) for result in found])
-
-
-def _outcome(result: Any) -> tuple[float | None, str, bool]:
-    """Value, reason of a failure, and whether that was not told before."""
-    if isinstance(result, RunFailed):
-        return None, str(result), result.__cause__ is not None
-    return result.metrics.get("val/loss"), "", False
+            told = Told(pipe)
+            told.send("done", train(pipe.recv(), [told]))
 
 
 class Told:

@@ -102,7 +102,7 @@ def examples(component_class: Any) -> list[tuple[Any, Shape | None]]:
         ValueError: an option has no default, and there are no examples.
     """
     own = getattr(component_class, "examples", None)
-    if own:
+    if callable(own):
         return list(own())
     try:
         return [(component_class(), None)]

@@ -1,8 +1,10 @@
-"""Checks of initializers, schedules, data sets and metrics."""
+"""Checks of initializers, schedules, data sets, metrics and studies."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -158,6 +160,22 @@ def check_device(metric: Any) -> None:
     equal(value.get(), metric.value(metric.count(y, t, context((3,)))), "the value on a device")
 
 
+def check_asked(study: Any) -> None:
+    """It is asked with the experiment alone, and so is its `check`; what it would like a sweep's figure to show is said by
+    its class, not an option."""
+    for name in ("__call__", "check"):
+        asked = getattr(study, name, None)
+        assert callable(asked) or name == "check", "it cannot be called"
+        if asked is not None:
+            try:
+                inspect.signature(asked).bind("the experiment")
+            except TypeError as error:
+                raise AssertionError(f"{name} takes the experiment and nothing else: {error}") from error
+    figure = getattr(study, "figure", {})
+    assert isinstance(figure, Mapping), f"figure: a {type(figure).__name__} is no mapping, as the key `figure` is"
+    assert "figure" not in {f.name for f in fields(study)}, "figure is an option; write figure: ClassVar[dict[str, Any]]"
+
+
 PLAIN: Mapping[str, Mapping[str, Callable[[Any], None]]] = {
     "initializer": {"draws": check_draws, "fans": check_fans},
     "schedule": {"factor": check_factor},
@@ -168,4 +186,5 @@ PLAIN: Mapping[str, Mapping[str, Callable[[Any], None]]] = {
         "pure": check_unchanged,
         "device": check_device,
     },
+    "study": {"asked": check_asked},
 }

@@ -9,6 +9,7 @@ VERBS: dict[str, str] = {
     "generate": "what a trained network of symbols says next: stackprop generate last --prompt 'to be'",
     "plugins": "who provides what, and what could not be loaded",
     "predict": "predictions of a recorded run for a file, as CSV: stackprop predict last data.csv",
+    "report": "a run or a sweep as one HTML file, readable offline: stackprop report last",
     "resume": "take a run up again at its last checkpoint: stackprop resume last",
     "summary": "nodes, shapes, parameters and bytes of a network: stackprop summary model=mlp2",
     "ui": "open the tracking UI on this machine: stackprop ui [--port 5000]",

@@ -10,10 +10,11 @@ from typing import Any
 
 import yaml
 
-from framework import stacked_figure, sweep_figure
 from framework.comparison import Comparison, Group, Job, grouped, metrics, ranked, read_jobs, rows, swept
 from framework.config import ConfigError
 from framework.discovery import discover
+from framework.figures import stacked
+from framework.figures.sweep import draw
 from framework.judging import Judge
 from framework.registry import nearest
 from framework.runs import find_sweep
@@ -57,8 +58,8 @@ def compare(sweep: Path, changes: dict[str, Any]) -> tuple[list[Group], dict[str
         print(f"{len(table) - SHOWN} more rows in {sweep / 'table.md'}")
     lines = [f"| {' | '.join(row)} |" for row in (table[0], ["---"] * len(table[0]), *table[1:])]
     (sweep / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    draw = stacked_figure.draw if what.stack else sweep_figure.draw
-    print(f"figure: {draw(jobs, what, y, sweep / 'comparison.png')}")
+    drawn = stacked.draw if what.stack else draw
+    print(f"figure: {drawn(jobs, what, y, sweep / 'comparison.png')}")
     return groups, shown
 
 
@@ -126,4 +127,4 @@ def show(table: Sequence[Sequence[str]]) -> None:
         shown.add_column(column, justify="left" if i == 0 else "right")
     for row in table[1:]:
         shown.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else 200).print(shown, markup=False, highlight=False)
+    Console(width=None if sys.stdout.isatty() else 200, force_jupyter=False).print(shown, markup=False, highlight=False)

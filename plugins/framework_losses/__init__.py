@@ -9,6 +9,7 @@ from framework_losses.mae import MeanAbsoluteError
 from framework_losses.max_margin import MaxMargin
 from framework_losses.mse import MeanSquaredError
 from framework_losses.msle import MeanSquaredLogError
+from framework_losses.score import Score
 from framework_losses.softmax_cross_entropy import SoftmaxCrossEntropy
 
 
@@ -21,4 +22,5 @@ def register_losses(register: Register) -> None:
     register("max_margin", MaxMargin)
     register("mse", MeanSquaredError)
     register("msle", MeanSquaredLogError)
+    register("score", Score)
     register("softmax_cross_entropy", SoftmaxCrossEntropy)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
+from omegaconf import OmegaConf
 
 
 class StackedLauncher(Launcher):
@@ -20,7 +22,7 @@ class StackedLauncher(Launcher):
 
     judges = True  # all jobs of a batch, before the first begins
 
-    def __init__(self, max_stack: int | None = None, n_jobs: int = 1) -> None:
+    def __init__(self, max_stack: int | None = None, n_jobs: int | None = 1) -> None:
         self.max_stack, self.n_jobs = max_stack, n_jobs
 
     def setup(self, *, hydra_context: Any, task_function: Any, config: Any) -> None:
@@ -29,9 +31,57 @@ class StackedLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Any:
         """All jobs of a batch."""
-        from framework.launching.stacked import launch
+        from framework.launching.stacked import How, launch
 
-        return launch(self.context, self.config, job_overrides, initial_job_idx, self.max_stack, self.n_jobs)
+        how = How(self.max_stack, self.n_jobs, self.cluster())
+        return launch(self.context, self.config, job_overrides, initial_job_idx, how)
+
+    def cluster(self) -> Callable[[], Any] | None:
+        """What opens the engine that takes stacks to other machines."""
+        return None
+
+
+class SubmititLauncher(StackedLauncher):
+    """Stacks as jobs of a SLURM cluster, or as processes of this machine.
+
+    Args:
+        max_stack: as above.
+        n_jobs: stacks that run at once; null: as many as the cluster takes.
+        engine: slurm, local; null: slurm where there is one.
+        parameters: submitit's.
+    """
+
+    def __init__(self, max_stack: int | None, n_jobs: int | None, engine: str | None, parameters: Any) -> None:
+        super().__init__(max_stack, n_jobs)
+        self.engine, self.parameters = engine, OmegaConf.to_container(parameters)
+
+    def cluster(self) -> Callable[[], Any]:
+        """Of submitit."""
+        from framework.launching.clusters import Submitit, refuse_absent
+
+        refuse_absent("submitit")
+        return lambda: Submitit(Path(self.config.hydra.sweep.dir) / ".submitit", self.engine, self.parameters)
+
+
+class RayLauncher(StackedLauncher):
+    """Stacks as tasks of a Ray cluster.
+
+    Args:
+        max_stack, n_jobs: as above.
+        address: of the cluster; null: one of this machine, for as long as the sweep takes.
+        parameters: what a task needs.
+    """
+
+    def __init__(self, max_stack: int | None, n_jobs: int | None, address: str | None, parameters: Any) -> None:
+        super().__init__(max_stack, n_jobs)
+        self.address, self.parameters = address, OmegaConf.to_container(parameters)
+
+    def cluster(self) -> Callable[[], Any]:
+        """Of Ray."""
+        from framework.launching.clusters import Ray, refuse_absent
+
+        refuse_absent("ray")
+        return lambda: Ray(self.address, self.parameters)
 
 
 class GridSweeper(BasicSweeper):

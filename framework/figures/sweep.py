@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from framework.comparison import Comparison, Group, Job, grouped, metrics, shortened, spread, swept, words
-from framework.figures import COLOURS
+from framework.figures import style
 
-STYLES = ("-", "--", ":", "-.")
-POINTS = 200  # of a line; longer ones are drawn through means
+POINTS = 100  # of a line; longer ones are drawn through means
 LEGEND = 28  # more lines than colours and styles cannot be told apart
 SPAN = 30  # the factor from which a logarithmic axis is taken
 
@@ -36,12 +35,12 @@ def draw(jobs: Sequence[Job], what: Comparison, y: Sequence[str], path: Path) ->
     keys = [key for key in swept(jobs) if key not in ("seed", what.x, what.panels)]
     for ax, part in zip(axes, parts, strict=True):
         _fill(ax, part, what, keys, jobs)
-        ax.set_title(part.title, fontsize=10)
-        ax.spines[["top", "right"]].set_visible(False)
+        style.finish(ax, part.title, ax.get_xlabel(), legend=False)
     handles = {label: line for ax in axes for line, label in zip(*ax.get_legend_handles_labels(), strict=True)}
     if len(handles) <= LEGEND and (len(handles) > 1 or any(handles)):
-        fig.legend(handles.values(), map(shortened, handles), loc="outside right center", frameon=False, fontsize=8)
-    fig.savefig(path, dpi=110)
+        named = map(shortened, handles)
+        fig.legend(handles.values(), named, loc="outside right center", frameon=False, fontsize=style.SMALL)
+    fig.savefig(path, dpi=style.DPI)
     return path
 
 
@@ -72,8 +71,8 @@ def _fill(ax: Any, part: Panel, what: Comparison, keys: Sequence[str], jobs: Seq
     seen: list[np.ndarray] = []
     for (m, metric), (name, groups) in itertools.product(enumerate(part.metrics), lines.items()):
         i = every.index(name)
-        colour = COLOURS[(i if len(every) > 1 else m) % 7]
-        look = {"color": colour, "ls": STYLES[(m or i // 7) % 4], "lw": 1.6}
+        colour = style.COLOURS[(i if len(every) > 1 else m) % 7]
+        look = {"color": colour, "ls": style.STYLES[(m or i // 7) % 4], "lw": style.LINE}
         name = f"{metric}  {name}" if len(part.metrics) > 1 else name
         if what.x == "step":
             seen += _curve(ax, groups[0], metric, name, look)
@@ -83,22 +82,21 @@ def _fill(ax: Any, part: Panel, what: Comparison, keys: Sequence[str], jobs: Seq
             seen += _by_key(ax, groups, metric, what, name, look)
     for goal in [(what.reach or {}).get(metric) for metric in part.metrics]:
         if goal is not None and what.x != "layer":
-            ax.axhline(goal, color="#888888", ls=":", lw=1, zorder=0)
+            ax.axhline(goal, color=style.FAINT, ls=":", lw=style.LINE / 2, zorder=0)
     _scale(ax, what, seen)
 
 
 def _curve(ax: Any, group: Group, metric: str, name: str, look: Mapping[str, Any]) -> list[np.ndarray]:
-    found = group.curve(metric)
+    found = group.curve(metric, POINTS)
     if found is None:
         return []
-    size = -(-len(found[0]) // POINTS)
-    step, mean, std = (np.array([a[i : i + size].mean() for i in range(0, len(a), size)]) for a in found)
+    step, mean, std = found
     by_lag = "_by_lag" in metric
     shown = np.where(mean > 0, mean, np.nan) if by_lag else mean  # no first state, no gradient at the largest lag
     ax.plot(step, shown, label=name, **look)
     if len(group.jobs) > 1:
         below = shown**2 / (shown + std) if by_lag else mean - std  # as far below as above, on a logarithmic axis
-        ax.fill_between(step, below, shown + std, color=look["color"], alpha=0.15, lw=0)
+        ax.fill_between(step, below, shown + std, color=look["color"], alpha=style.BAND, lw=0)
     ax.set_xlabel("lag" if by_lag else "training step")
     return [mean]
 
@@ -107,7 +105,16 @@ def _by_layer(ax: Any, group: Group, pattern: str, at: str, name: str, look: Map
     names = metrics(group.jobs, pattern)
     values = [group.values(metric, at) for metric in names]
     mean = np.array([v.mean() for v in values])
-    ax.errorbar(range(1, len(names) + 1), mean, [spread(v) for v in values], marker="o", ms=3, capsize=2, label=name, **look)
+    ax.errorbar(
+        range(1, len(names) + 1),
+        mean,
+        [spread(v) for v in values],
+        marker="o",
+        ms=style.MARKER,
+        capsize=2,
+        label=name,
+        **look,
+    )
     ax.set_xlabel("layer")
     ax.set_xticks(range(1, len(names) + 1, -(-len(names) // 12)))
     return [mean]
@@ -120,13 +127,19 @@ def _by_key(
     kept = [(group.keys[what.x], v) for group, v in zip(groups, values, strict=True) if len(v)]
     x = places([key for key, _ in kept])
     mean = np.array([v.mean() for _, v in kept])
-    ax.errorbar(x, mean, [spread(v) for _, v in kept], marker="o", ms=3, capsize=2, label=name, **look)
+    _points(ax, x, [v for _, v in kept], name, look)
     numbers = all(isinstance(place, float) for place in x)
     above = [place for place in x if numbers and place > 0]
     if len(above) > 2 and min(x) >= 0 and max(x) / min(above) > SPAN:
         ax.set_xscale("symlog", linthresh=min(above)) if min(x) == 0 else ax.set_xscale("log")
     ax.set_xlabel(what.x)
     return [mean]
+
+
+def _points(ax: Any, x: Sequence[Any], values: Sequence[np.ndarray], name: str, look: Mapping[str, Any]) -> None:
+    """Means with their spread."""
+    mean, std = [v.mean() for v in values], [spread(v) for v in values]
+    ax.errorbar(x, mean, std, marker="o", ms=style.MARKER, capsize=2, label=name, **look)
 
 
 def places(words: Sequence[str]) -> list[Any]:

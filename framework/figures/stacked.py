@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from framework.comparison import Comparison, Group, Job, grouped, swept, words
-from framework.figures import COLOURS
+from framework.figures import style
 
 MOST = 6  # panels
 
@@ -27,12 +27,11 @@ def draw(jobs: Sequence[Job], what: Comparison, y: Sequence[str], path: Path) ->
             along_training(ax, groups[0], what.stack or (), y)
         else:
             by_key(ax, groups, what.stack or (), y, what)
-        ax.set_title(title, fontsize=10)
-        ax.spines[["top", "right"]].set_visible(False)
+        style.finish(ax, title, ax.get_xlabel(), legend=False)
     axes[0].set_ylabel(", ".join(y))
     handles, labels = axes[0].get_legend_handles_labels()
-    fig.legend(handles[::-1], labels[::-1], loc="outside right center", frameon=False, fontsize=8)
-    fig.savefig(path, dpi=110)
+    fig.legend(handles[::-1], labels[::-1], loc="outside right center", frameon=False, fontsize=style.SMALL)
+    fig.savefig(path, dpi=style.DPI)
     return path
 
 
@@ -53,10 +52,9 @@ def by_key(ax: Any, groups: Sequence[Group], stack: Sequence[str], y: Sequence[s
         height = np.array([mean(group, metric, what.at) for group in groups])
         ax.bar(place, height, 0.7, bottom=floor, color=colour, label=last(metric))
         floor = floor + np.nan_to_num(height)
+    look = {"color": "black", "lw": style.LINE, "marker": "o", "ms": style.MARKER}
     for metric in y:
-        ax.plot(
-            place, [mean(group, metric, what.at) for group in groups], "o-", color="black", lw=1.4, ms=4, label=last(metric)
-        )
+        ax.plot(place, [mean(group, metric, what.at) for group in groups], label=last(metric), **look)
     ax.set_xticks(place, [words(group.keys[what.x]) for group in groups])
     ax.set_xlabel(what.x)
 
@@ -70,7 +68,7 @@ def along_training(ax: Any, group: Group, stack: Sequence[str], y: Sequence[str]
     for metric in y:
         curve = group.curve(metric)
         if curve is not None:
-            ax.plot(curve[0], curve[1], color="black", lw=1.4, label=last(metric))
+            ax.plot(curve[0], curve[1], color="black", lw=style.LINE, label=last(metric))
             ax.set_ylim(0, 1.3 * float(np.quantile(curve[1], 0.9)))
     ax.set_xlabel("training step")
 
@@ -83,8 +81,8 @@ def mean(group: Group, metric: str, at: str) -> float:
 
 def shades(stack: Sequence[str]) -> list[str]:
     """A colour for each term; what is noise is grey."""
-    free = iter((COLOURS[4], COLOURS[0], COLOURS[2], COLOURS[3], COLOURS[1], COLOURS[5]))
-    return ["#999999" if last(metric) == "noise" else next(free) for metric in stack]
+    free = iter(style.COLOURS[i] for i in (4, 0, 2, 3, 1, 5))
+    return [style.NOISE if last(metric) == "noise" else next(free) for metric in stack]
 
 
 def last(metric: str) -> str:

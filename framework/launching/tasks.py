@@ -1,0 +1,109 @@
+"""A stack that trains in another process or on another machine: what is sent there, and what comes back."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from framework.composing import load_plugins
+from framework.config import judge
+from framework.discovery import discover
+from framework.experiment import Result, RunFailed, prepare, run_stack
+from framework.launching import manifest
+from framework.launching.folders import prepare_folder
+from framework.launching.jobs import Job
+from framework.launching.progress import Progress, failure
+from framework.record import Place
+from framework.running import Observer
+
+STOPS = ("SIGTERM", "SIGUSR2")  # how a process, or a task of a cluster, is told to stop
+
+
+@dataclass(frozen=True)
+class Task:
+    """A stack to train.
+
+    Attributes:
+        members: configuration and place of each.
+        launch: of the sweep; a task that has waited until the sweep was launched again does nothing.
+    """
+
+    members: tuple[tuple[Mapping[str, Any], Place], ...]
+    launch: str
+
+
+@dataclass(frozen=True)
+class End:
+    """How a job ended.
+
+    Attributes:
+        metrics: the last value of everything measured.
+        reason: of a failure; empty otherwise.
+        told: whether it has been said already.
+    """
+
+    metrics: Mapping[str, float]
+    reason: str = ""
+    told: bool = False
+
+
+class Terminated(KeyboardInterrupt):
+    """A signal to stop."""
+
+
+def task_of(group: Sequence[Job]) -> Task:
+    """The task of training these jobs; their folders are made ready."""
+    for job in group:
+        prepare_folder(job)
+    places = [replace(job.place, runs=job.place.runs.resolve()) for job in group]
+    trees = [dict(job.experiment.settings.tree) for job in group]
+    return Task(tuple(zip(trees, places, strict=True)), os.environ.get("STACKPROP_ID", ""))
+
+
+def train(task: Task, observers: Sequence[Observer] = ()) -> list[End]:
+    """Train it here."""
+    told = manifest.read(task.members[0][1].folder.parent).get("launch", task.launch)
+    if told != task.launch:
+        return [End({}, "the sweep was launched again before its turn came")] * len(task.members)
+    experiments = []
+    for tree, _ in task.members:
+        load_plugins(tree.get("plugins"))
+        experiments.append(prepare(replace(judge(tree, discover()), tree=tree)))
+    return [end_of(result) for result in run_stack(experiments, [place for _, place in task.members], observers)]
+
+
+@contextlib.contextmanager
+def heeding_signals() -> Iterator[None]:
+    """A signal to stop becomes an exception in the training, whose jobs then end as killed."""
+
+    def stop(number: int, _: Any) -> None:
+        raise Terminated(signal.Signals(number).name)
+
+    numbers = [getattr(signal, name) for name in STOPS if hasattr(signal, name)]
+    before = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def end_of(result: Result | RunFailed) -> End:
+    """In a form that can be sent."""
+    if isinstance(result, RunFailed):
+        return End({}, str(result), told=result.__cause__ is None)  # what diverged was told when it did
+    return End(result.metrics)
+
+
+def values(group: Sequence[Job], ends: Sequence[End], progress: Progress) -> dict[int, Any]:
+    """Number -> the validation loss, or the exception that ended the job, which is told if it has not been yet."""
+    progress.finished(group)
+    for job, end in zip(group, ends, strict=True):
+        if end.reason and not end.told:
+            progress.say(failure(job, end.reason))
+    pairs = zip(group, ends, strict=True)
+    return {job.number: RunFailed(end.reason) if end.reason else end.metrics.get("val/loss") for job, end in pairs}

@@ -1,0 +1,143 @@
+"""The shell's two doings from Python: an experiment, or a sweep, is composed, judged, run and recorded, and handed back."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
+
+from framework import cli
+from framework.composing import COMPOSING, conf_dir, install, load_plugins_of, refuse_null_choices
+from framework.config import ConfigError
+from framework.experiment import Result, RunFailed
+from framework.launching.manifest import resumed
+from framework.launching.stacked import BEGUN, close_feeder
+from framework.results import RunResult, SweepResult
+from framework.runs import find_run, find_sweep, runs_dir
+from framework.wording import worded
+
+OURS = ("hydra/hydra_logging=none",)  # log lines belong to whose process it is
+
+
+def run(*overrides: str, verbose: bool = False) -> RunResult:
+    """What `stackprop [overrides]` does, and its result.
+
+    Args:
+        overrides: as in the shell, one string each, without the shell's quotes.
+        verbose: print what the shell prints.
+
+    Raises:
+        ConfigError: the request is wrong; nothing has begun.
+        DataError: a file of data cannot be used.
+        RunFailed: the run did not reach its end; a note says where it is written.
+    """
+    ended: list[Result | RunFailed] = []
+
+    def job(cfg: Any) -> None:
+        try:
+            ended.append(cli.run_one(cfg))
+        except RunFailed as error:
+            error.add_note(f"written to {HydraConfig.get().runtime.output_dir}")
+            ended.append(error)
+
+    with _hydra(overrides, verbose) as (hydra, words):
+        several = [word.input_line for word in OverridesParser.create().parse_overrides(words) if word.is_sweep_override()]
+        if several:
+            raise ConfigError(f"{' '.join(map(str, several))}: several values are for `sweep`; a list is written [a,b]")
+        mode = hydra.compose_config("config", words, run_mode=RunMode.MULTIRUN, with_log_configuration=False).hydra.mode
+        if mode == RunMode.MULTIRUN:
+            raise ConfigError(f"{' '.join(overrides)}: this sweeps by itself; `sweep` runs it")
+        hydra.run("config", job, words, with_log_configuration=False)
+    if isinstance(ended[0], RunFailed):
+        raise ended[0]
+    return RunResult(ended[0].folder, _keyed(overrides), ended[0].findings)
+
+
+def sweep(*overrides: str, verbose: bool = False) -> SweepResult:
+    """What `stackprop -m [overrides]` does, and the results of all jobs. A job that fails is told on standard error and does
+    not stop the others; its `status` says so.
+
+    Args:
+        overrides: as in the shell, one string each, without the shell's quotes: "optimizer.lr=0.1,0.01", "seed=range(4)".
+        verbose: print what the shell prints.
+
+    Raises:
+        ConfigError: a job cannot run; none has begun.
+        DataError: a file of data cannot be used.
+    """
+
+    def job(cfg: Any) -> float | None:  # for launchers that are not ours
+        return cli.run_one(cfg).metrics.get("val/loss")
+
+    with _hydra(overrides, verbose, multirun=True) as (hydra, words):
+        try:
+            with contextlib.suppress(RunFailed):  # of one of the jobs, when all of them have ended
+                hydra.multirun("config", job, words, with_log_configuration=False)
+        finally:
+            folder = BEGUN[0] if BEGUN else Path()
+            if BEGUN:
+                cli.compare(folder)
+            BEGUN.clear()
+            close_feeder()
+    return SweepResult(folder.resolve())
+
+
+def result(run: str) -> RunResult | SweepResult:
+    """A run, or a sweep, that was recorded before: by its folder, its name under `runs/`, or `last` for the newest run.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    with contextlib.suppress(ConfigError):
+        folder = find_run(run, runs_dir())
+        return RunResult(folder.resolve())
+    return SweepResult(find_sweep(run).resolve())
+
+
+def _keyed(overrides: Sequence[str]) -> dict[str, str]:
+    return dict(word.lstrip("+~").partition("=")[::2] for word in overrides)
+
+
+@contextlib.contextmanager
+def _hydra(overrides: Sequence[str], verbose: bool, multirun: bool = False) -> Iterator[tuple[Any, list[str]]]:
+    """Hydra ready to run, and the words it gets. Whatever it and we change in the process is as before afterwards."""
+    words = [word for word in overrides if word not in ("-m", "--multirun")]
+    before = HydraConfig.instance().cfg
+    quiet: Any = contextlib.nullcontext() if verbose else contextlib.redirect_stdout(io.StringIO())
+    try:
+        with COMPOSING, quiet, worded():
+            words = [word for word in resumed(words) or words if word not in ("-m", "--multirun")]
+            refuse_null_choices(words)
+            load_plugins_of(words)
+            install(cli.check)
+            told = cli.told(["-m", *words] if multirun else words)
+            with _environment(told), initialize_config_dir(str(conf_dir()), "stackprop", version_base="1.3"):
+                yield GlobalHydra.instance().hydra, [*words, *OURS]
+    finally:
+        HydraConfig.instance().cfg = before
+
+
+@contextlib.contextmanager
+def _environment(told: dict[str, str]) -> Iterator[None]:
+    before = {key: os.environ.get(key) for key in told}
+    os.environ.update(told)
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            if value is None:
+                os.environ.pop(key, None)
+            else:
+                os.environ[key] = value
+
+
+__all__ = ["result", "run", "sweep"]

@@ -1,0 +1,40 @@
+"""A run or a sweep as one HTML file, figures inside, no request to anywhere: it can be kept, mailed, printed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import framework
+from framework.config import ConfigError
+from framework.reporting import run_page, sweep_page
+
+FILE = "report.html"
+
+
+def write(folder: Path) -> Path:
+    """Write `report.html` into the folder of a run or of a sweep.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    is_run = (folder / "run.json").is_file()
+    text = rendered(run_page.facts(folder) if is_run else sweep_page.facts(folder))
+    path = folder / FILE
+    beside = path.with_suffix(".part")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except OSError as error:
+        raise ConfigError(f"{path}: it cannot be written ({error.strerror})") from error
+    return path
+
+
+def rendered(facts: dict[str, Any]) -> str:
+    """The page; whatever a run holds is text in it, never markup."""
+    import jinja2
+
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    return environment.from_string(Path(__file__).with_name("page.html").read_text(encoding="utf-8")).render(
+        **facts, version=framework.__version__
+    )

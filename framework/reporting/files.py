@@ -1,0 +1,73 @@
+"""What the folder of a run holds for a reader: pictures, tables, texts."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from framework.figures import FIGURES
+
+ELSEWHERE = ("traceback.txt",)  # told at another place of the report
+ABOUT = {name: about for name, (_, about) in FIGURES.items()}
+ABOUT["comparison"] = "The jobs of the sweep side by side, seeds put together; the table has the numbers."
+ABOUT["bias_variance"] = "Noise, variance and bias² on top of each other along training, and the error as it was measured."
+ABOUT["predictions"] = "What single networks say, their mean and spread, and the truth; below, bias² and variance at each x."
+LONGEST = 20_000  # characters of a text
+
+
+@dataclass(frozen=True)
+class Picture:
+    """
+    Attributes:
+        name: of its file.
+        about: what is seen in it, for those who do not see it too.
+        data: its bytes, for a data URI.
+    """
+
+    name: str
+    about: str
+    data: str
+
+
+def pictures(folder: Path) -> list[Picture]:
+    """The PNG files of a folder, those that every run has first."""
+    order = {name: place for place, name in enumerate(FIGURES)}
+    found = sorted(_files(folder, "png"), key=lambda path: (order.get(path.stem, len(order)), str(path)))
+    return [_picture(path) for path in found]
+
+
+def _picture(path: Path) -> Picture:
+    words = path.stem.replace("_", " ")
+    about = ABOUT.get(path.stem, f"{words[:1].upper()}{words[1:]}.")
+    return Picture(words, about, base64.b64encode(path.read_bytes()).decode())
+
+
+def texts(folder: Path) -> list[tuple[str, str, bool]]:
+    """Name, content, and whether it is HTML already: pages of Markdown and plain texts."""
+    pages = [(path.stem.replace("_", " "), markdown(_read(path)), True) for path in sorted(_files(folder, "md"))]
+    plain = [path for path in sorted(_files(folder, "txt")) if path.name not in ELSEWHERE]
+    return [*pages, *((path.stem.replace("_", " "), _read(path), False) for path in plain)]
+
+
+def markdown(text: str) -> Any:
+    """Markdown as HTML: tables and headings, no markup of its own, no picture that lies elsewhere."""
+    from markdown_it import MarkdownIt
+    from markupsafe import Markup
+
+    return Markup(MarkdownIt("commonmark", {"html": False}).enable("table").disable(["image", "html_inline"]).render(text))
+
+
+def _files(folder: Path, ending: str) -> Iterator[Path]:
+    """Of the folder, and of folders in it that are no runs."""
+    yield from folder.glob(f"*.{ending}")
+    for inner in sorted(folder.iterdir()):
+        if inner.is_dir() and not inner.name.startswith(".") and not (inner / "run.json").exists():
+            yield from inner.glob(f"*.{ending}")
+
+
+def _read(path: Path) -> str:
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}\n... ({len(text) - LONGEST} more characters in {path.name})"

@@ -1,0 +1,116 @@
+"""What the report of a run tells."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from framework import figures
+from framework.comparison import falls
+from framework.record import read_state
+from framework.reporting.differences import differences
+from framework.reporting.files import pictures, texts
+
+MEASURED = ("train/", "val/", "test/")
+ENDS = {
+    "finished": "good",
+    "stopped_early": "good",
+    "running": "open",
+    "diverged": "bad",
+    "failed": "bad",
+    "killed": "bad",
+    "lost": "bad",
+}
+
+
+def facts(folder: Path) -> dict[str, Any]:
+    """Everything that `page.html` shows of a run; figures are drawn where it left none."""
+    subject, state, tree = figures.Subject(folder), read_state(folder), config(folder)
+    if not pictures(folder):
+        figures.draw(subject)
+    traceback = folder / "traceback.txt"
+    return {
+        "kind": "run",
+        "title": str(state.get("name") or folder.name),
+        "status": status(state),
+        "look": ENDS.get(str(state.get("status")), "bad"),
+        "reason": str(state.get("reason") or ""),
+        "traceback": traceback.read_text(encoding="utf-8") if traceback.exists() else "",
+        "command": str(state.get("command") or ""),
+        "about": about(folder, state),
+        "measured": measured(subject.series),
+        "recorded": recorded(subject.series),
+        "pictures": pictures(folder),
+        "texts": texts(folder),
+        "differences": differences(tree),
+        "config": yaml.safe_dump(tree, sort_keys=False, allow_unicode=True),
+    }
+
+
+def config(folder: Path) -> dict[str, Any]:
+    """The run's configuration; nothing where it cannot be read."""
+    try:
+        return dict(yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, yaml.YAMLError):
+        return {}
+
+
+def status(state: Mapping[str, Any]) -> str:
+    """How it ended, in a word or two."""
+    return str(state.get("status") or "unknown").replace("_", " ")
+
+
+def about(folder: Path, state: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """When, how long, where."""
+    began, ended = state.get("started"), state.get("ended")
+    told = [("Folder", folder.name)]
+    if began:
+        told.append(("Began", time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(began))))
+    if began and ended:
+        told.append(("Took", duration(ended - began)))
+    if state.get("steps"):
+        told.append(("Planned", f"{state['steps']:,} steps"))
+    told += [
+        (name, str(state[key])) for name, key in (("MLflow run", "mlflow_run_id"), ("Version", "version")) if state.get(key)
+    ]
+    return told
+
+
+def duration(seconds: float) -> str:
+    """`3.2 s`, `4 min 10 s`, `2 h 5 min`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def measured(series: Mapping[str, np.ndarray]) -> list[tuple[str, str, str, str]]:
+    """Metric, last value, best value, step of that: of what was measured on a split."""
+    rows = []
+    for name, a in series.items():
+        if not name.startswith(MEASURED) or not len(a):
+            continue
+        values = a[np.isfinite(a[:, 1])]
+        best = values[(values[:, 1].argmin if falls(name) else values[:, 1].argmax)()] if len(values) else None
+        tells = best is not None and not name.startswith("test/") and not name.endswith("/penalty")
+        rows.append((name, number(a[-1, 1]), *((number(best[1]), f"{best[0]:.0f}") if tells else ("", ""))))  # type: ignore[index]
+    return sorted(rows, key=lambda row: MEASURED.index(row[0].partition("/")[0] + "/"))
+
+
+def recorded(series: Mapping[str, np.ndarray]) -> list[tuple[str, str, str, str, str]]:
+    """Metric, points, first value, last value, largest value: of everything else."""
+    others = {name: a for name, a in series.items() if not name.startswith(MEASURED) and len(a)}
+    return [
+        (name, str(len(a)), number(a[0, 1]), number(a[-1, 1]), number(np.nanmax(a[:, 1]) if a.size else np.nan))
+        for name, a in others.items()
+    ]
+
+
+def number(value: float) -> str:
+    """As many digits as a reader takes in."""
+    return f"{value:.4g}"

@@ -1,0 +1,110 @@
+"""What the report of a sweep tells: its table and figure, what its jobs share, and how each of them ended."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from framework.comparison import Job, read_jobs, swept
+from framework.record import read_state
+from framework.reporting.differences import differences
+from framework.reporting.files import Picture, pictures, texts
+from framework.reporting.run_page import ENDS, config, number, status
+
+COLUMNS = 5  # measured values of each job
+
+
+def facts(folder: Path) -> dict[str, Any]:
+    """Everything that `page.html` shows of a sweep."""
+    jobs = read_jobs(folder)
+    keys, first = swept(jobs), config(folder / jobs[0].name)
+    states = [str(job.status).replace("_", " ") for job in jobs]
+    counts = [f"{states.count(state)} {state}" for state in dict.fromkeys(states)]
+    shared = [row for row in differences(first) if row[0] not in keys and row[0].removesuffix(".type") not in keys]
+    return {
+        "kind": "sweep",
+        "title": folder.name,
+        "status": ", ".join(counts),
+        "look": "good" if all(ENDS.get(job.status) == "good" for job in jobs) else "bad",
+        "command": command(folder),
+        "about": [("Jobs", str(planned(folder, jobs))), ("Varied", ", ".join(keys) or "nothing")],
+        "rows": table(folder),
+        "pictures": pictures(folder),
+        "texts": [text for text in texts(folder) if text[0] != "table"],
+        "keys": keys,
+        "metrics": metrics(folder, jobs),
+        "jobs": [told(folder, job, keys, metrics(folder, jobs)) for job in jobs],
+        "looked_at": [(job.name, found) for job in jobs if (found := job_pictures(folder / job.name))],
+        "differences": shared,
+        "config": yaml.safe_dump(first, sort_keys=False, allow_unicode=True),
+    }
+
+
+def command(folder: Path) -> str:
+    """What repeats the sweep."""
+    manifest = _manifest(folder)
+    return shlex.join(["stackprop", *manifest["command"]]) if manifest.get("command") else ""
+
+
+def planned(folder: Path, jobs: Sequence[Job]) -> str:
+    """`30`, or `12 of 30 have begun`."""
+    known = len(_manifest(folder).get("jobs", {})) or len(jobs)
+    return f"{known}" if known == len(jobs) else f"{len(jobs)} of {known} have begun"
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((folder / "sweep.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}
+
+
+def table(folder: Path) -> list[list[list[tuple[str, str]]]]:
+    """The rows of `table.md`, the header first; a cell is pieces of text, each with the job that it leads to, or none."""
+    path = folder / "table.md"
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines()
+    rows = [line.strip().removeprefix("|").removesuffix("|").split(" | ") for line in lines]
+    cells = [[[(cell.strip(), "")] for cell in row] for row in rows if not set("".join(row)) <= set("-| ")]
+    for row in cells[1:]:
+        row[-1] = [(piece, _first(piece)) for piece in row[-1][0][0].split(", ")]
+    return cells
+
+
+def _first(piece: str) -> str:
+    """The first job of `10-14`."""
+    found = re.match(r"\d+", piece)
+    return found[0] if found else ""
+
+
+def metrics(folder: Path, jobs: Sequence[Job]) -> list[str]:
+    """What was measured of most interest: on validation and test splits, otherwise in training."""
+    found = dict.fromkeys(name for job in jobs for name in read_state(folder / job.name).get("metrics", {}))
+    chosen = [name for name in found if name.startswith(("val/", "test/"))] or list(found)
+    return chosen[:COLUMNS]
+
+
+def told(folder: Path, job: Job, keys: Sequence[str], shown: Sequence[str]) -> dict[str, Any]:
+    """A row of the table of jobs."""
+    state = read_state(folder / job.name)
+    values = state.get("metrics", {})
+    return {
+        "name": job.name,
+        "keys": [job.overrides.get(key, "") for key in keys],
+        "status": status(state),
+        "look": ENDS.get(job.status, "bad"),
+        "reason": str(state.get("reason") or ""),
+        "metrics": [number(float(values[name])) if name in values else "" for name in shown],
+    }
+
+
+def job_pictures(folder: Path) -> list[Picture]:
+    """Those of a job that has left some; the best one of a sweep has."""
+    return pictures(folder) if (folder / "figures").is_dir() else []

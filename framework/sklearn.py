@@ -1,0 +1,192 @@
+"""Networks as scikit-learn's estimators: `Classifier` and `Regressor` for its pipelines, searches and cross-validation.
+
+An override of the shell is a keyword, `__` for a dot: `Classifier(model="mlp2", optimizer__lr=0.01)`, and so is it in a
+search, `{"optimizer__lr": [0.1, 0.01]}`. The data are the arrays given to `fit`; nothing is recorded.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from framework.assembling import doubts
+from framework.composing import compose
+from framework.config import ConfigError, Settings
+from framework.data import Data, Field, split_at_random
+from framework.experiment import RunFailed
+from framework.model import Model
+from framework.preparing import Experiment, prepare
+from framework.running import Outcome
+from framework.streams import generator
+from framework.wording import worded
+
+AXES = {2: "NF", 3: "NTF", 4: "NCHW"}  # of X, by its dimensions
+ELSEWHERE = {
+    "dataset": "the data are what `fit` is given; dataset__scale and dataset__seed are options",
+    "dataset.type": "the data are what `fit` is given",
+    "seed": "it is the estimator's random_state",
+    "study": "a study is no estimator; framework.run runs it",
+    "tracking": "an estimator records nothing; framework.run does",
+}
+
+
+class Estimator(BaseEstimator):  # type: ignore[misc]
+    """What both estimators share.
+
+    Args:
+        validation_fraction: share of the examples held out, for early stopping to watch.
+        random_state: the seed; None draws a new one for every fit, from NumPy's global generator.
+        options: overrides, `__` for a dot: optimizer="nag", optimizer__lr=0.1, trainer__epochs=20, model__hidden=64.
+
+    Attributes:
+        model_: the trained network, `framework.model.Model`.
+        metrics_: the last values measured, such as val/loss.
+        n_iter_: epochs.
+    """
+
+    model_: Model
+
+    def __init__(self, *, validation_fraction: float = 0.0, random_state: Any = None, **options: Any) -> None:
+        self.validation_fraction = validation_fraction
+        self.random_state = random_state
+        for name, value in options.items():
+            setattr(self, name, value)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """All that was given: whatever does not end in an underscore, as everywhere in scikit-learn."""
+        return {name: value for name, value in vars(self).items() if not (name.startswith("_") or name.endswith("_"))}
+
+    def set_params(self, **params: Any) -> Self:
+        """Set options; they are judged by `fit`."""
+        for name, value in params.items():
+            setattr(self, name, value)
+        return self
+
+    def _settings(self) -> Settings:
+        """
+        Raises:
+            ConfigError: an option is wrong.
+        """
+        options = {name.replace("__", "."): value for name, value in self.get_params().items()}
+        del options["validation_fraction"]
+        random = options.pop("random_state")
+        seed = random if isinstance(random, int | np.integer) else check_random_state(random).randint(2**31)
+        for key in options.keys() & ELSEWHERE.keys():
+            raise ConfigError(f"{key}: {ELSEWHERE[key]}")
+        words = tuple(f"{key}={word(value)}" for key, value in options.items())
+        # What a plugin's file brings may have changed since.
+        with worded():
+            return replace(compose([*words]) if "plugins" in options else composed(words), seed=int(seed))
+
+    def _fit(self, X: np.ndarray, y: np.ndarray, target: Field) -> None:
+        """
+        Raises:
+            ConfigError: the options are wrong, or do not go with the data.
+            RunFailed: the training diverged.
+        """
+        settings = self._settings()
+        if X.ndim not in AXES:
+            raise ConfigError(f"X has {X.ndim} dimensions; it is (n, F), (n, T, F) or (n, C, H, W)")
+        splits: Mapping[str, Any] = {"train": {"x": X, "y": y}}
+        if self.validation_fraction:
+            rng = generator(settings.dataset_seed, "dataset")
+            splits = split_at_random(splits["train"], rng, self.validation_fraction, 0)
+        experiment = prepare(settings, Data(splits, {"x": Field(AXES[X.ndim]), "y": target}, name="arrays"))
+        for doubt in doubts(experiment.learner):
+            warnings.warn(doubt, UserWarning, stacklevel=3)
+        outcome = experiment.train([experiment.learner], keys=[settings.seed])[0]
+        if outcome.status == "diverged" and settings.trainer.on_divergence == "fail":
+            raise RunFailed(f"diverged: {outcome.reason} at step {outcome.step}")
+        self.model_, self.metrics_, self.n_iter_ = trained(experiment, outcome), outcome.metrics, outcome.epoch
+
+    def _outputs(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        return self.model_.predict(validate_data(self, X, reset=False, allow_nd=True))
+
+
+class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]
+    """A network that tells classes; labels may be anything that `numpy.unique` sorts.
+
+    Attributes:
+        classes_: in the order of the columns of `predict_proba`.
+    """
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Train a new network on X (n, F), (n, T, F) or (n, C, H, W) and labels y (n,)."""
+        X, y = validate_data(self, X, y, allow_nd=True)
+        check_classification_targets(y)
+        self.classes_, ids = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"y holds one class, {self.classes_.tolist()[0]!r}; a classifier needs two at least")
+        self._fit(X, ids, Field("N", "label", len(self.classes_)))
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probabilities (n, K) in the order of `classes_`."""
+        p = self._outputs(X)
+        return np.concatenate([1 - p, p], -1) if p.shape[-1] == 1 else p
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The likeliest class of each example (n,)."""
+        p = self.predict_proba(X)
+        return np.asarray(self.classes_[p.argmax(-1)])
+
+
+class Regressor(RegressorMixin, Estimator):  # type: ignore[misc]
+    """A network that tells numbers, one or several for each example."""
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Train a new network on X (n, F), (n, T, F) or (n, C, H, W) and numbers y (n,) or (n, K)."""
+        X, y = validate_data(self, X, y, allow_nd=True, multi_output=True, y_numeric=True)
+        self._flat = y.ndim == 1
+        self._fit(X, y.reshape(len(y), -1), Field("NF"))
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predictions, shaped as y was."""
+        y = self._outputs(X)
+        return y[:, 0] if self._flat else y
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+
+@functools.lru_cache(maxsize=64)
+def composed(words: tuple[str, ...]) -> Settings:
+    """To compose takes 50 ms, and a search does it for every fit."""
+    return compose([*words])
+
+
+def trained(experiment: Experiment, outcome: Outcome) -> Model:
+    """The network without the examples it learnt from. It answers in float64, so that an answer does not depend on what else
+    was asked beside it."""
+    weights = {node: {name: a.astype(float) for name, a in tensors.items()} for node, tensors in outcome.weights.items()}
+    empty = {name: a[:0] for name, a in experiment.data.splits["train"].items()}
+    return Model(experiment.learner, weights, replace(experiment.data, splits={"train": empty}), experiment.scale)
+
+
+def word(value: Any) -> str:
+    """A value as an override writes it."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{word(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(word, value)) + "]"
+    return "'" + value.replace("'", "\\'") + "'" if isinstance(value, str) else repr(value)
+
+
+__all__ = ["Classifier", "Regressor"]

@@ -1,0 +1,20 @@
+"""Processes that begin with nothing but what they are given."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import types
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def without_main() -> Iterator[None]:
+    """A process that is spawned meanwhile does not import the script of this one: without `if __name__ == "__main__"` that
+    would begin the script once more."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main

@@ -1,0 +1,49 @@
+"""Central differences of a training step's loss, the perturbed networks side by side in one stack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from framework import Seen, to_host
+
+MEMORY = 1 << 26  # bytes of outputs that one stack may hand on
+
+
+@dataclass(frozen=True)
+class Entries:
+    """Some numbers of a network.
+
+    Attributes:
+        seen: the step whose loss is differentiated.
+        places: (E,) where they lie in the arena.
+        gradient: (E,) what backpropagation says of them.
+    """
+
+    seen: Seen
+    places: np.ndarray
+    gradient: np.ndarray
+
+    def take(self, keep: np.ndarray) -> Entries:
+        """Only some of them."""
+        return replace(self, places=self.places[keep], gradient=self.gradient[keep])
+
+
+def central(experiment: Any, entries: Entries, h: float) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray], np.ndarray]:
+    """(J(w + h) - J(w - h)) / 2h (E,), the slopes to the left and to the right, and what one unit in the last place of J
+    makes of the first. h is multiplied by |w| where that is above 1."""
+    seen, places = entries.seen, entries.places
+    w = np.asarray(to_host(seen.look))[0].astype(np.float64)
+    step = h * np.maximum(1.0, np.abs(w[places]))
+    stack = np.repeat(w[None], 2 * len(places) + 1, 0)
+    each = np.arange(len(places))
+    stack[each, places] += step
+    stack[len(places) + each, places] -= step
+    wide = max(1, MEMORY // max(1, sum(np.asarray(a).nbytes for a in seen.values.values()) + w.nbytes))
+    J = np.concatenate([sum(experiment.losses(seen, stack[i : i + wide])) for i in range(0, len(stack), wide)])
+    up, down, here = J[: len(places)], J[len(places) : -1], J[-1]
+    plus, minus = stack[each, places] - w[places], w[places] - stack[len(places) + each, places]  # h as it was rounded
+    noise = np.finfo(float).eps * np.abs(J).max() / step
+    return (up - down) / (plus + minus), ((here - down) / minus, (up - here) / plus), noise

@@ -1,0 +1,44 @@
+"""Loss against learning rate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def figure(found: Any) -> Any:
+    """The loss of every rate, those that diverged as crosses at the top, and the rates that stand out.
+
+    Args:
+        found: a `framework_studies.lr_range.Range`.
+    """
+    from matplotlib.figure import Figure  # without pyplot: no window system is touched, nothing is kept
+
+    fig = Figure(figsize=(6, 3.6), layout="constrained")
+    ax, finite = fig.subplots(), np.isfinite(found.loss)
+    ax.set_xscale("log")
+    if finite.any():
+        shown = found.loss[finite]
+        ax.plot(found.rate[finite], shown, color="#0072B2", marker=".", lw=1.4, label="loss")
+        ax.plot(found.rate[found.best], found.loss[found.best], "o", color="#009E73", ms=8, label="lowest")
+        # Losses far above the one without learning are no longer told apart.
+        top = max(min(shown.max(), 3 * found.without), found.without) if found.without > 0 else shown.max()
+        low = shown.min()
+        if 0 < low < top / 30:
+            ax.set_yscale("log")
+            ax.set_ylim(low / 1.5, top * 2)
+        else:
+            ax.set_ylim(low - 0.1 * (top - low) - 1e-12, top + 0.15 * (top - low) + 1e-12)
+    if found.steepest is not None:
+        ax.axvline(found.rate[found.steepest], color="#E69F00", lw=1.2, ls="-.", label="steepest")
+    if found.stable:
+        ax.axvline(found.rate[found.stable - 1], color="#D55E00", lw=1.2, ls=":", label="largest stable")
+    ax.axhline(found.without, color="#999999", lw=1, ls="--", label="without learning")
+    if not finite.all():
+        at_top = np.full((~finite).sum(), 0.97)
+        ax.plot(found.rate[~finite], at_top, "x", color="black", transform=ax.get_xaxis_transform(), label="diverged")
+    ax.set(xlabel="learning rate", title="loss at the end of training")
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(frameon=False, fontsize=8)
+    return fig

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from framework import Findings, discover, option
+from framework_studies.curves import Curves
+from framework_studies.lone import lone, refuse_probes
+from framework_studies.lr_figure import figure
+from framework_studies.tables import comma_separated
+
+HEAD = ("rate", "loss", "status", "steps")
+
+
+@dataclass(frozen=True)
+class LrRange:
+    """J after `steps` updates against the learning rate: R networks in one stack, each with a rate of its own.
+
+    The rates are evenly spaced in log lr from `low` to `high`. All networks begin with the same first values, see the same
+    batches of the configured size, and keep their rate; another one, with rate 0, says what the loss on these batches is
+    without learning. The loss of a rate is the mean of `train/loss` over the last tenth of the steps. Rates that diverge are
+    a result.
+
+    Told: the rate with the lowest loss; the one where the loss falls steepest over log lr; the largest that is stable, which
+    means that it and all smaller ones did not end above the loss without learning. Recorded with the number of the rate as
+    the step: `lr_range/loss`, `lr_range/rate`; lr_range.csv has all of it. Unlike the sweep within one training of Smith
+    (WACV 2017), no rate inherits what another has learnt.
+    """
+
+    low: float = option(1e-5, above=0, help="smallest rate")
+    high: float = option(10.0, above=0, help="largest rate")
+    rates: int = option(31, least=3, help="how many, R")
+    steps: int = option(200, least=1, help="updates at each rate")
+
+    figure: ClassVar[dict[str, Any]] = {"y": ["lr_range/loss"], "table": ["lr_range/best_loss", "lr_range/best_rate"]}
+
+    def check(self, experiment: Any) -> None:
+        """
+        Raises:
+            ValueError: there is no range, or the optimizer has no rate that replicas may differ in.
+        """
+        refuse_probes(experiment)
+        if self.low >= self.high:
+            raise ValueError(f"study.low: {self.low:g} is not below study.high={self.high:g}")
+        optimizer = experiment.learner.optimizer
+        rate = next((f for f in fields(optimizer) if f.name == "lr"), None)
+        if rate is None or not rate.metadata.get("stackable"):
+            raise ValueError(f"optimizer: {type(optimizer).__name__} has no stackable option 'lr' to try values of")
+
+    def __call__(self, experiment: Any) -> Findings:
+        lr = np.array([float(f"{rate:.3g}") for rate in np.geomspace(self.low, self.high, self.rates)])
+        curves, outcomes = self.trained(experiment, [*lr, 0.0])
+        ends = np.array([self.end(curves, member, outcome) for member, outcome in enumerate(outcomes)])
+        loss, found = ends[:-1], Range(lr, ends[:-1], float(ends[-1]))
+        rows = [
+            (f"{rate:.9g}", f"{end:.9g}" if np.isfinite(end) else "", o.status, str(o.step))
+            for rate, end, o in zip(lr, loss, outcomes, strict=False)
+        ]
+        number, finite = np.arange(len(lr)), np.isfinite(loss)
+        series = {"lr_range/rate": np.stack([number, lr], 1), "lr_range/loss": np.stack([number, loss], 1)[finite]}
+        if finite.any():
+            series["lr_range/best_rate"] = np.array([[0, lr[found.best]]])
+            series["lr_range/best_loss"] = np.array([[0, loss[found.best]]])
+        return Findings(
+            summary=found.in_words(self.steps),
+            series=series,
+            figures={"lr_range": figure(found)},
+            files={"lr_range.csv": comma_separated(HEAD, rows)},
+            arrays={"rate": lr, "loss": loss},
+            outcomes=outcomes[:-1],
+        )
+
+    def end(self, curves: Curves, member: int, outcome: Any) -> float:
+        """The mean loss of the last steps; infinite where it diverged."""
+        last = curves.column("train/loss", member)[-max(1, self.steps // 10) :]
+        return float("inf") if outcome.status == "diverged" else float(last.mean())
+
+    def trained(self, experiment: Any, rates: Sequence[float]) -> tuple[Curves, list[Any]]:
+        """A network for each rate, all from the same key."""
+        curves, learner = Curves(), experiment.learner
+        options = lone(learner.options, steps=self.steps, validate_every=self.steps, on_divergence="record")
+        constant = discover().get("schedule", "constant")()
+        learners = [
+            replace(learner, options=options, schedule=constant, optimizer=replace(learner.optimizer, lr=float(rate)))
+            for rate in rates
+        ]
+        data = replace(experiment.data, splits={"train": experiment.data.splits["train"]})
+        return curves, experiment.train(learners, [data], [experiment.settings.seed] * len(rates), [curves])
+
+
+@dataclass(frozen=True)
+class Range:
+    """Losses (R,) by rate (R,), not finite where it diverged, and the loss without learning."""
+
+    rate: np.ndarray
+    loss: np.ndarray
+    without: float
+
+    @property
+    def best(self) -> int:
+        """The number of the rate with the lowest loss."""
+        return int(np.where(np.isfinite(self.loss), self.loss, np.inf).argmin())
+
+    @property
+    def stable(self) -> int:
+        """How many of the smallest rates are stable."""
+        worse = ~(self.loss <= self.without)
+        return int(worse.argmax()) if worse.any() else len(self.loss)
+
+    @property
+    def steepest(self) -> int | None:
+        """The number of the stable rate where the loss falls most over log lr."""
+        if self.stable < 3:
+            return None
+        slope = np.gradient(self.loss[: self.stable], np.log10(self.rate[: self.stable]))
+        return int(slope.argmin()) if slope.min() < 0 else None
+
+    def in_words(self, steps: int) -> str:
+        """What a person reads at the end."""
+        rate, loss, best = self.rate, self.loss, self.best
+        diverged = ~np.isfinite(loss)
+        if not loss[best] < self.without:
+            return (
+                f"No rate from {rate[0]:g} to {rate[-1]:g} ends below the loss without learning, {self.without:.4g}, after "
+                f"{steps} steps: try smaller ones (study.low), more steps, or study=gradcheck."
+            )
+        lines = [f"{len(rate)} rates, {steps} steps each; without learning the loss is {self.without:.4g}.", ""]
+        lines.append(f"- lowest loss: {loss[best]:.4g} at optimizer.lr={rate[best]:g}{edge(best, len(rate))}")
+        if self.steepest is not None:
+            lines.append(f"- steepest fall: at optimizer.lr={rate[self.steepest]:g}; begin between these two")
+        largest = f"stable up to {rate[self.stable - 1]:g}" if self.stable else "not even the smallest rate is stable"
+        lines.append(f"- {largest}: not above the loss without learning")
+        if diverged.any():
+            lines.append(f"- diverged: {diverged.sum()} of {len(rate)}, the smallest of them {rate[diverged.argmax()]:g}")
+        return "\n".join(lines)
+
+
+def edge(best: int, n: int) -> str:
+    """A lowest loss at the end of a range is none."""
+    if best == n - 1:
+        return ", the largest tried: raise study.high"
+    return ", the smallest tried: lower study.low" if best == 0 else ""

@@ -1,0 +1,53 @@
+"""One training step of a network, seen from inside: what is written out or checked is the step that training takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from framework import Seen
+from framework_studies.curves import Curves
+from framework_studies.lone import lone
+
+
+class Eye:
+    """A probe that keeps what it sees."""
+
+    seen: Seen
+
+    def __call__(self, seen: Seen) -> Mapping[str, Any]:
+        self.seen = seen
+        return {}
+
+
+def exact(experiment: Any) -> Any:
+    """The same experiment in float64, on the CPU, by the array form; a single step needs no progress bar."""
+    settings = replace(experiment.settings, dtype="float64", tier="array")
+    return replace(experiment, xp=np, settings=settings, observers=())
+
+
+def first_examples(experiment: Any, examples: int | None) -> Any:
+    """The data set with the first examples of the training split only; None: all of them."""
+    train = {name: a[:examples] for name, a in experiment.data.splits["train"].items()}
+    return replace(experiment.data, splits={"train": train})
+
+
+def one_step(experiment: Any, examples: int | None, loss_only: bool = False) -> tuple[Seen, Curves]:
+    """The first training step of the network with the experiment's seed, on the first examples as one batch.
+
+    Args:
+        loss_only: leave out penalties and clipping.
+
+    Returns:
+        What a probe sees of it, and its row: loss, penalty and norms.
+    """
+    eye, curves = Eye(), Curves()
+    options = lone(experiment.learner.options, steps=1, batch_size="all", accumulate=1, shuffle=False, probe_every=1)
+    learner = replace(experiment.learner, probes={"seen": eye}, options=options)
+    if loss_only:
+        learner = replace(learner, regularizers=(), options=replace(options, clip_norm=None))
+    experiment.train([learner], [first_examples(experiment, examples)], [experiment.settings.seed], [curves])
+    return eye.seen, curves

@@ -1,0 +1,31 @@
+"""One batch learnt by heart, or not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+LEAST = 1e-12  # what stands for 0 on a logarithmic axis
+
+
+def figure(loss: np.ndarray, evaluated: np.ndarray | None, goal: float) -> Any:
+    """The loss of every step, that of the batch as evaluated, and the goal.
+
+    Args:
+        loss: (steps,).
+        evaluated: (K, 2) of step and loss.
+    """
+    from matplotlib.figure import Figure  # without pyplot: no window system is touched, nothing is kept
+
+    fig = Figure(figsize=(6, 3.4), layout="constrained")
+    ax = fig.subplots()
+    ax.plot(np.arange(1, len(loss) + 1), np.maximum(loss, LEAST), color="#0072B2", lw=1.4, label="as trained")
+    if evaluated is not None and len(evaluated):
+        steps, values = evaluated.T
+        ax.plot(steps, np.maximum(values, LEAST), color="#E69F00", lw=0, marker=".", ms=4, label="as evaluated")
+    ax.axhline(max(goal, LEAST), color="black", lw=1, ls="--", label="goal")
+    ax.set(xlabel="training step", title="loss on one batch", yscale="log")
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(frameon=False, fontsize=8)
+    return fig
