@@ -37,7 +37,7 @@ $(BIN)/uv:
 	@touch $@
 
 .venv/.test: pyproject.toml $(BIN)/uv
-	$(INSTALL) -e '.[fast,test]'
+	$(INSTALL) -e '.[fast,optuna,test]'
 	@touch $@
 
 # pip, not uv: on some machines it chooses the smaller CPU build of PyTorch.

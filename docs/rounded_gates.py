@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from framework.comparison import grouped, read_jobs, words
-from framework.experiment import load_data
+from framework.loading import load_data
 from framework.restoring import load, settings_of_run
 
 STEPS = (0.0, 0.2, 0.5, 1.0, 2.0)  # 0: as they are

@@ -16,6 +16,7 @@ import numpy as np
 from framework.components import option
 from framework.recording import parsed, read_lines, started
 
+WIDEST = 40  # characters of a value in a table
 Series = Mapping[str, np.ndarray]  # metric -> (K, 2) of step and value
 
 
@@ -245,7 +246,7 @@ def rows(
         cells = [_cell(group.values(metric, at)) for metric, at in wanted.items()]
         cells += [_steps(group.reached(metric, goal)) for metric, goal in goals.items()]
         statuses = sorted({job.status for job in group.jobs})
-        keyed = [words(group.keys[key]) for key in keys]
+        keyed = [shortened(words(group.keys[key])) for key in keys]
         yield [*keyed, str(len(group.jobs)), *cells, ", ".join(statuses), numbered(group.jobs)]
 
 
@@ -266,6 +267,11 @@ def _steps(steps: np.ndarray) -> str:
 def spread(values: np.ndarray) -> float:
     """Standard deviation, nan where a run diverged."""
     return float(values.std()) if np.isfinite(values).all() else float("nan")
+
+
+def shortened(word: str) -> str:
+    """At most `WIDEST` characters of it."""
+    return word if len(word) <= WIDEST else f"{word[: WIDEST - 3]}..."
 
 
 def words(value: str) -> str:

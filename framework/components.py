@@ -95,9 +95,10 @@ class Cell(Protocol):
     """One step of a recurrent layer; the layer does time, masks, direction, the product x W and the sums over time.
 
     units: numbers of an output. gates: a = x W + b is (..., N, gates units). state: numbers of the whole state, one array
-    (..., N, state): h, or h and c side by side. A cell may offer `buffers` and `project` as a layer may, and
-    `trace(cache)` -> {name: (..., N, k)}, what is worth seeing of a step beside the state, and `parts`, the names of the
-    equal parts of the state, ("h", "c"). It says `draws = True` if a step draws numbers.
+    (..., N, state): h, or h and c side by side. A cell may offer `buffers` and `project` as a layer may,
+    `trace(cache)` -> {name: (..., N, k)}, what is worth seeing of a step beside the state, `parts`, the names of the equal
+    parts of the state, ("h", "c"), and `inputs(F)` -> K (F, gates units) of zeros and ones: the layer then takes W K in the
+    place of W. It says `draws = True` if a step draws numbers.
     """
 
     units: int

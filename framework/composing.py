@@ -7,6 +7,7 @@ Presets are YAML files under `conf/`; every other choice of a group is a registe
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -122,6 +123,7 @@ class Loader(ConfigLoaderImpl):
             self.judges = True
 
     def load_configuration(self, config_name: Any, overrides: Any, run_mode: Any, *args: Any, **kwargs: Any) -> Any:
+        refuse_numbers_for_choices(overrides)
         cfg = super().load_configuration(config_name, overrides, run_mode, *args, **kwargs)
         _drop_params(cfg, overrides)
         if "COMP_LINE" in os.environ:  # the shell completes a word: nothing will run, and it has to be quick
@@ -188,6 +190,18 @@ def refuse_null_choices(overrides: Sequence[str]) -> None:
         group, _, value = override.partition("=")
         if value == "null" and (group in KINDS_OF or (conf_dir() / group).is_dir()):
             raise ConfigError(f"{group}: null is no choice; '~{group}' takes out what was chosen")
+
+
+def refuse_numbers_for_choices(overrides: Sequence[str]) -> None:
+    """Hydra would answer `activation=1` with a traceback.
+
+    Raises:
+        ConfigError: a group is given a number.
+    """
+    for override in overrides:
+        group, _, value = override.lstrip("+").partition("=")
+        if re.fullmatch(r"-?\d+(\.\d*)?(e-?\d+)?", value) and group in choices():
+            raise ConfigError(f"{group}: no '{value}'{nearest(value, choices()[group])}")
 
 
 def with_absolute_paths(tree: dict[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,8 @@ class CannotStackError(ValueError):
 def stack(parts: Sequence[Any], path: str = "") -> Any:
     """Merge R lone components (or mappings, tuples and values of them) into one.
 
-    Equal values stay as they are. A differing number in a field declared `stackable` becomes an array of shape (R,).
+    Equal values stay as they are. A differing number in a field declared `stackable` becomes an array of shape (R,). So does
+    a word, which only `init` may read: there each replica is still alone.
 
     Raises:
         CannotStackError: naming the first field that differs and may not.
@@ -54,7 +55,8 @@ def stack(parts: Sequence[Any], path: str = "") -> Any:
 def _field(f: Any, values: list[Any], path: str) -> Any:
     path = _join(path, f.name)
     numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
-    if f.metadata.get("stackable") and numbers and any(v != values[0] for v in values):
+    alike = numbers or all(isinstance(v, str | None) for v in values)
+    if f.metadata.get("stackable") and alike and any(v != values[0] for v in values):
         return np.array(values)
     return stack(values, path)
 
@@ -81,7 +83,7 @@ def placed(tree: Any, xp: Any) -> Any:
         return {key: placed(value, xp) for key, value in tree.items()}
     if isinstance(tree, tuple):
         return tuple(placed(value, xp) for value in tree)
-    return xp.asarray(tree) if isinstance(tree, np.ndarray) else tree
+    return xp.asarray(tree) if isinstance(tree, np.ndarray) and tree.dtype.kind in "biuf" else tree
 
 
 def _kept(f: Any, value: Any, keep: Array) -> Any:

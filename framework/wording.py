@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 
 from hydra.errors import HydraException, MissingConfigException
@@ -22,6 +23,9 @@ def in_words(error: BaseException) -> str:
         options = error.options or choices().get(group)  # Hydra names none where a list was chosen: probes=[dead,sad]
         if options is not None:
             return f"{group}: no '{name}'{nearest(name, options)}"
+    interval = re.search(r"override '(.+?)=.*' .*while evaluating '(interval\(.*?\))'", " ".join(str(error).split()))
+    if interval:
+        return f"{interval[1]}: {interval[2]} is not an interval; it takes two numbers, its ends: interval(1e-4,1)"
     cause = error.__cause__ or error
     if isinstance(cause, OmegaConfBaseException) and cause.full_key:
         parent = cause.parent_node

@@ -27,7 +27,7 @@ ROOMS = [
     ["loading", "slicing"],
     ["artifacts"],
     ["samples"],
-    ["generating"],
+    ["generating", "searching"],
     ["restoring", "figures"],
     ["runs"],
     ["wording"],

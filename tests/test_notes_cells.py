@@ -269,3 +269,43 @@ def test_4_5_missing_connections_stay_missing_and_others_learn():
     assert (outcome.weights["rnn"]["M"] == M).all()
     assert ((U == 0) == (M == 0)).all()
     assert (np.abs(U - first["U"])[M == 1] > 1e-3).all()
+
+
+def test_4_5_connections_are_given_source_by_source():
+    layer = recurrent("masked_lstm", 3, connections="80-40-a0-00-e0")  # two inputs, three units
+    p, _ = layer.init(np.random.default_rng(0), (None, 2))
+    assert p["K"][:, :3].tolist() == [[1, 0, 0], [0, 1, 0]]
+    assert p["M"][:, :3].tolist() == [[1, 0, 1], [0, 0, 0], [1, 1, 1]]
+    assert (p["K"] == np.tile(p["K"][:, :3], 4)).all()
+    assert ((p["W"] != 0) == (p["K"] != 0)).all()
+    assert ((p["U"] != 0) == (p["M"] != 0)).all()
+
+
+@pytest.mark.parametrize(
+    ("connections", "expected"),
+    [("80-40-a0-00", "4 sources, and there are 2 inputs and 3 units here: 5"), ("8-40", "'8' is not 2 hexadecimal digits")],
+)
+def test_4_5_connections_that_do_not_fit_are_refused(connections, expected):
+    with pytest.raises(ValueError, match=expected):
+        recurrent("masked_lstm", 3, connections=connections).init(np.random.default_rng(0), (None, 2))
+
+
+def test_4_5_cells_with_other_connections_share_a_stack_and_keep_to_theirs():
+    words = ["80-40-a0-00-e0", "c0-00-a0-40-e0", None]
+
+    def learner(connections):
+        rnn = recurrent("masked_lstm", 3, output="last", connections=connections)
+        network = Network({"rnn": rnn, "out": get("layer", "dense")(2)}, {"x": (None, 2), "y": ()})
+        heads = {"loss": Head(get("loss", "softmax_cross_entropy")(), "out")}
+        adam, constant = get("optimizer", "adam")(lr=0.01), get("schedule", "constant")()
+        return Learner(network, heads, adam, constant, TrainerOptions(steps=20, clip_norm=1.0))
+
+    rng = np.random.default_rng(6)
+    split = {"x": rng.standard_normal((8, 4, 2)), "y": rng.integers(0, 2, 8)}
+    data = Data({"train": split}, {"x": Field("NTF"), "y": Field("N", "label", 2)})
+    together = train([learner(word) for word in words], [data], [0, 1, 2], dtype="float64")
+    for word, key, one in zip(words, [0, 1, 2], together, strict=True):
+        (alone,) = train([learner(word)], [data], [key], dtype="float64")
+        for name, a in alone.weights["rnn"].items():
+            assert np.abs(one.weights["rnn"][name] - a).max() < 1e-9
+        assert ((one.weights["rnn"]["W"] != 0) == (one.weights["rnn"]["K"] == 1)).all()

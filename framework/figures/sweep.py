@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from framework import style
-from framework.comparison import Comparison, Group, Job, grouped, metrics, spread, swept, words
+from framework.comparison import Comparison, Group, Job, grouped, metrics, shortened, spread, swept, words
 
 POINTS = 100  # of a line; longer ones are drawn through means
+LEGEND = 28  # more lines than colours and styles cannot be told apart
 SPAN = 30  # the factor from which a logarithmic axis is taken
 
 
@@ -36,8 +37,9 @@ def draw(jobs: Sequence[Job], what: Comparison, y: Sequence[str], path: Path) ->
         _fill(ax, part, what, keys, jobs)
         style.finish(ax, part.title, ax.get_xlabel(), legend=False)
     handles = {label: line for ax in axes for line, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    if len(handles) > 1 or any(handles):
-        fig.legend(handles.values(), handles.keys(), loc="outside right center", frameon=False, fontsize=style.SMALL)
+    if len(handles) <= LEGEND and (len(handles) > 1 or any(handles)):
+        named = map(shortened, handles)
+        fig.legend(handles.values(), named, loc="outside right center", frameon=False, fontsize=style.SMALL)
     fig.savefig(path, dpi=style.DPI)
     return path
 

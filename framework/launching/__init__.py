@@ -13,4 +13,7 @@ distant.py     stacks as tasks of a cluster, watched through the folders that th
 progress.py    what a person sees of it
 manifest.py    what a sweep was asked to do, and what of it is done: resuming
 summary.py     the sweep's own run in the tracking store
+sweepers.py    what `hydra/sweeper=ant_colony` and others stand for
+search.py      a search: trials asked for, run as a batch of jobs, told, until there are enough
+search_space.py, archive.py    what is searched; what was tried, on disk
 """

@@ -46,6 +46,16 @@ class Composed:
         return OmegaConf.to_container(self.cfg, resolve=False, enum_to_str=True)  # type: ignore[return-value]
 
 
+LAST: list[Composer] = []
+
+
+def composer_of(loader: Any, master: Any) -> Composer:
+    """The same one for all batches of a sweep, so that none composes its choices again."""
+    if not LAST or LAST[0].master is not master:
+        LAST[:] = [Composer(loader, master)]
+    return LAST[0]
+
+
 class Composer:
     """
     Args:

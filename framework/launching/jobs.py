@@ -51,7 +51,7 @@ def judged_jobs(composer: Composer, overrides: Sequence[Sequence[str]], first: i
     jobs, bad = [], []
     for number, words in enumerate(overrides, first):
         try:
-            jobs.append(_job(composer, tuple(words), number))
+            jobs.append(job_of(composer, words, number))
         except (HydraException, OmegaConfBaseException, ConfigError, DataError) as error:
             bad.append((number, words, in_words(error)))
     if bad:
@@ -59,11 +59,16 @@ def judged_jobs(composer: Composer, overrides: Sequence[Sequence[str]], first: i
     return jobs
 
 
-def _job(composer: Composer, overrides: tuple[str, ...], number: int) -> Job:
+def job_of(composer: Composer, overrides: Sequence[str], number: int) -> Job:
+    """One job, composed, judged, and held against its data.
+
+    Raises:
+        HydraException, OmegaConfBaseException, ConfigError, DataError: it cannot run.
+    """
     composed = composer.job(overrides, number)
     experiment = prepare(settings_of(composed.cfg))
     own = [word for word in overrides if not word.lstrip("+~").startswith("hydra.")]
-    return Job(number, overrides, composed, experiment, place_of(composed.folder, own, composer.sweep))
+    return Job(number, tuple(overrides), composed, experiment, place_of(composed.folder, own, composer.sweep))
 
 
 def warnings_of(jobs: Sequence[Job]) -> list[str]:

@@ -23,11 +23,12 @@ from framework.runs import find_sweep, is_finished
 
 FILE = "sweep.json"
 KEY = "sweep.resume"
+LENGTH = "hydra.sweeper.n_trials="  # of a search, which may go on for longer: no job of it is another one then
 
 
 def resumed(words: Sequence[str]) -> list[str] | None:
     """The words of the command that `sweep.resume=ID` stands for; None where they do not hold it. Words that say where
-    stacks train stand for those of before.
+    stacks train, or how long a search goes on, stand for those of before.
 
     Raises:
         ConfigError: there is no such sweep, or the command is another than the one it began with.
@@ -40,8 +41,10 @@ def resumed(words: Sequence[str]) -> list[str] | None:
     if not told:
         raise ConfigError(f"{KEY}: {folder}/{FILE} is missing; the sweep has not begun any job")
     where = [word for word in words if _says_where(word)]
+    longer = [word for word in words if word.startswith(LENGTH)]
     kept = [word for word in told["command"] if not (where and _says_where(word))]
-    given = [word for word in words if word not in (*asked, *where, "-m", "--multirun")]
+    kept = [word for word in kept if not (longer and word.startswith(LENGTH))]
+    given = [word for word in words if word not in (*asked, *where, *longer, "-m", "--multirun")]
     before = [word for word in kept if word not in ("-m", "--multirun")]
     strange = [word for word in given if word not in before] + [w for w in before if given and w not in given]
     if strange:
@@ -49,7 +52,7 @@ def resumed(words: Sequence[str]) -> list[str] | None:
             f"{KEY}: {folder.name} was begun with other words ({', '.join(strange)} differ); "
             "a changed configuration is a new sweep"
         )
-    return [*kept, *where, f"hydra.sweep.dir={folder}"]
+    return [*kept, *where, *longer, f"hydra.sweep.dir={folder}"]
 
 
 def _says_where(word: str) -> bool:

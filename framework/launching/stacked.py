@@ -19,7 +19,7 @@ from framework.experiment import run_stack
 from framework.feeding import Feeder
 from framework.launching import manifest
 from framework.launching.clusters import Cluster
-from framework.launching.composer import Composer
+from framework.launching.composer import composer_of
 from framework.launching.distant import run_in_cluster
 from framework.launching.folders import prepare_folder
 from framework.launching.grouping import stacks
@@ -30,6 +30,7 @@ from framework.launching.workers import run_in_workers
 from framework.refilling import end_lost
 
 BEGUN: list[Path] = []  # the folders of the sweeps of this process
+TOLD: set[tuple[Path, str]] = set()  # what is doubtful of which sweep, told once for all its batches
 FEEDERS: list[Feeder] = []  # the process that feeds the tracking store, if there is one
 FED = 8  # jobs from which it repays its start; eight times as many, and a second one does
 
@@ -84,7 +85,7 @@ def launch(context: Any, config: Any, overrides: Sequence[Sequence[str]], first:
     if config.tracking.get("type") == "mlflow" and len(overrides) >= FED and alone:
         start_feeder(len(overrides))  # before the jobs are composed: it takes two seconds to be ready
     with unbegun(sweep):
-        jobs = judged_jobs(Composer(context.config_loader, config), overrides, first)
+        jobs = judged_jobs(composer_of(context.config_loader, config), overrides, first)
         cluster = how.cluster() if how.cluster else None
     done = begin(sweep, jobs)
     todo = [job for job in jobs if job.number not in done]
@@ -113,7 +114,7 @@ def begin_elsewhere(context: Any, config: Any, overrides: Sequence[Sequence[str]
     known = manifest.read(Path(config.hydra.sweep.dir)).get("jobs", {})
     sweep, first = Path(config.hydra.sweep.dir), 0 if batch <= 1 else len(known)
     with unbegun(sweep):
-        jobs = judged_jobs(Composer(context.config_loader, config), overrides, first)
+        jobs = judged_jobs(composer_of(context.config_loader, config), overrides, first)
     begin(sweep, jobs)
 
 
@@ -135,7 +136,9 @@ def begin(sweep: Path, jobs: Sequence[Job]) -> dict[int, float | None]:
         print(f"stackprop: {folder} was left without a process", file=sys.stderr)
     done = manifest.begin(sweep, jobs)
     for doubt in warnings_of(jobs):
-        print(f"stackprop: warning: {doubt}", file=sys.stderr)
+        if (sweep, doubt) not in TOLD:
+            print(f"stackprop: warning: {doubt}", file=sys.stderr)
+            TOLD.add((sweep, doubt))
     return done
 
 

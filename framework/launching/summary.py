@@ -17,6 +17,7 @@ from framework.record import read_state
 from framework.recording import write_json
 from framework.restoring import settings_of_run
 
+NOTE = 7900  # characters, of 8000 that a tag holds
 GROUPS = 100  # at most so many rows of the table become params
 
 
@@ -39,7 +40,7 @@ def record(sweep: Path, runs: Path, groups: Sequence[Group], shown: Mapping[str,
     run = _begun(store, sweep, groups, told.get("summary"))
     for name, points in series(groups, shown).items():
         run.points([(name, value, rank, 0) for rank, value in enumerate(points) if math.isfinite(value)])
-    for path in (sweep / "comparison.png", sweep / "table.md", sweep / manifest.FILE):
+    for path in (sweep / "comparison.png", sweep / "search.png", sweep / "table.md", sweep / manifest.FILE):
         if path.exists():
             run.artifact(path)
     run.tag("mlflow.note.content", _note(sweep, told))
@@ -88,7 +89,11 @@ def _note(sweep: Path, told: Mapping[str, object]) -> str:
     """The page of the run: what repeats the sweep, and its table."""
     command = " ".join(["stackprop", *map(str, json.loads(json.dumps(told.get("command", []))))])
     table = (sweep / "table.md").read_text(encoding="utf-8") if (sweep / "table.md").exists() else ""
-    return f"    {command}\n\n{table}"
+    lines = table.splitlines(keepends=True)
+    while sum(map(len, lines)) > NOTE - len(command):
+        lines = lines[: len(lines) * 3 // 4]
+    more = f"\n{table.count(chr(10)) - len(lines)} more rows in table.md\n" if "".join(lines) != table else ""
+    return f"    {command}\n\n{''.join(lines)}{more}"
 
 
 def _counted(jobs: Sequence[Job]) -> str:

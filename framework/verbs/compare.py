@@ -19,6 +19,8 @@ from framework.judging import Judge
 from framework.registry import nearest
 from framework.runs import find_sweep
 
+SHOWN = 31  # lines of a table on the screen, its header included; the file has all
+
 
 def main(arguments: Sequence[str]) -> int:
     """Draw again what a sweep drew at its end, or something else of it."""
@@ -51,7 +53,9 @@ def compare(sweep: Path, changes: dict[str, Any]) -> tuple[list[Group], dict[str
     shown = tabled(what, y, jobs)
     groups = ranked(grouped(jobs), *next(iter(shown.items()))) if shown else grouped(jobs)
     table = list(rows(groups, shown, what.reach))
-    show(table)
+    show([*table[:SHOWN], *([["..."] + [""] * (len(table[0]) - 1)] if len(table) > SHOWN else [])])
+    if len(table) > SHOWN:
+        print(f"{len(table) - SHOWN} more rows in {sweep / 'table.md'}")
     lines = [f"| {' | '.join(row)} |" for row in (table[0], ["---"] * len(table[0]), *table[1:])]
     (sweep / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     drawn = stacked.draw if what.stack else draw

@@ -9,6 +9,7 @@ from framework_datasets.csv import Csv
 from framework_datasets.digits import Digits
 from framework_datasets.given import Given
 from framework_datasets.hello import Hello
+from framework_datasets.lagged_inputs import LaggedInputs
 from framework_datasets.linear import Linear
 from framework_datasets.npz import Npz
 from framework_datasets.quadratic import Quadratic
@@ -35,6 +36,7 @@ def register_datasets(register: Register) -> None:
     register("digits", Digits)
     register("given", Given)
     register("hello", Hello)
+    register("lagged_inputs", LaggedInputs)
     register("linear", Linear)
     register("npz", Npz)
     register("quadratic", Quadratic)

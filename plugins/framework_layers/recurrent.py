@@ -68,6 +68,9 @@ class Recurrent:
             raise ValueError(f"the first state has shape {given}, and this cell's is ({cell.state},)")
         W = np.concatenate([self.initializer(rng, (shape[-1], cell.units)) for _ in range(cell.gates)], -1)
         p = {"W": W, "b": np.zeros((1, cell.gates * cell.units)), **cell.init(rng)}
+        if hasattr(cell, "inputs"):
+            p["K"] = cell.inputs(shape[-1])
+            p["W"] = _linked(W, p)
         if not self.bias:
             del p["b"]
         return p, {"all": (*shape[:-1], cell.units), "last": (cell.units,), "state": (cell.state,)}[self.output]
@@ -76,7 +79,7 @@ class Recurrent:
         pair = isinstance(x, tuple)
         x, s = x if pair else (x, ctx.initial())
         x = ctx.xp.ascontiguousarray(x)  # a batch is turned time-major by its strides only, and its rows are wanted twice
-        rows = product(_rows(x), p["W"])
+        rows = product(_rows(x), _linked(p["W"], p))
         if self.bias:
             rows += p["b"]
         a = _unfolded(rows, x)
@@ -95,13 +98,13 @@ class Recurrent:
     def backward(self, p: Params, cache: Any, dy: Array, ctx: Context, need_dx: bool = True) -> tuple[Any, Params]:
         da, ds = self._through_time(p, cache, dy, ctx)
         rows = _rows(da)
-        grads = {"W": T(_rows(cache.x)) @ rows}
+        grads = {"W": _linked(T(_rows(cache.x)) @ rows, p)}
         if self.bias:
             grads["b"] = row_sums(rows, ctx.xp)
         grads |= self.cell.grads(p, Steps(cache.caches, ctx.xp, flat=True), rows, ctx)
         if not need_dx:
             return None, grads
-        dx = _unfolded(rows @ T(p["W"]), da)
+        dx = _unfolded(rows @ T(_linked(p["W"], p)), da)
         return ((dx, ds) if cache.pair else dx), grads
 
     def terms(self, p: Params, cache: Any, dy: Array, ctx: Context) -> Params:
@@ -109,7 +112,8 @@ class Recurrent:
         da, _ = self._through_time(p, cache, dy, ctx)
         of_cell = self.cell.grads(p, Steps(cache.caches, ctx.xp, flat=False), da, ctx)
         of_b = {"b": da.sum(-2, keepdims=True)} if self.bias else {}
-        return {"W": T(cache.x) @ da, **of_b, **of_cell}
+        dW = T(cache.x) @ da
+        return {"W": dW * p["K"][..., None, :, :] if "K" in p else dW, **of_b, **of_cell}
 
     def flow(self, p: Params, cache: Any, dy: Array, ctx: Context, direct: bool = False) -> Array:
         """The gradient with respect to the state after each step, (..., T, N, S), of what dy weighs.
@@ -142,7 +146,7 @@ class Recurrent:
         """da of all steps (..., T, N, gates units), and the gradient of the first state."""
         cell, xp, n = self.cell, ctx.xp, len(cache.caches)
         # The cell's tensors, so that U^T lies in one piece in every step.
-        p = {name: T(xp.ascontiguousarray(T(a))) for name, a in p.items() if name not in ("W", "b")}
+        p = {name: T(xp.ascontiguousarray(T(a))) for name, a in p.items() if name not in ("W", "b", "K")}
         dout = dy if self.output == "state" else cell.dout(dy, ctx)
         if ctx.lag is not None:
             return self._within_lag(p, cache, dout, ctx)
@@ -213,7 +217,9 @@ class Recurrent:
         cells = discover()
         simple, lstm = cells.get("cell", "simple")(3), cells.get("cell", "lstm")(2)
         pair = ((None, 4), (3,))
+        masked = cells.get("cell", "masked_lstm")(2, connections="80-40-c0-00-40-80")
         layers = [Recurrent(simple), Recurrent(lstm, "last"), Recurrent(lstm, "state", reverse=True, bias=False)]
+        layers += [Recurrent(masked)]
         return [*((layer, (None, 4)) for layer in layers), (Recurrent(simple, reverse=True), pair)]
 
 
@@ -241,6 +247,11 @@ class Steps:
     def __getitem__(self, k: int) -> Array:
         stacked = self.xp.stack([cache[k] for cache in self.caches], -3)
         return _rows(stacked) if self.flat else stacked
+
+
+def _linked(W: Array, p: Params) -> Array:
+    """W K where the cell leaves out connections from inputs, W elsewhere; of dW the same."""
+    return W * p["K"] if "K" in p else W
 
 
 def _rows(x: Array) -> Array:

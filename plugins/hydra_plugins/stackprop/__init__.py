@@ -8,6 +8,7 @@ from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
 from omegaconf import OmegaConf
 
 
@@ -18,6 +19,8 @@ class StackedLauncher(Launcher):
         max_stack: replicas of one stack; null: as many as memory allows.
         n_jobs: stacks that run at once, in processes of their own.
     """
+
+    judges = True  # all jobs of a batch, before the first begins
 
     def __init__(self, max_stack: int | None = None, n_jobs: int | None = 1) -> None:
         self.max_stack, self.n_jobs = max_stack, n_jobs
@@ -90,3 +93,46 @@ class GridSweeper(BasicSweeper):
             from framework.launching.stacked import begin_elsewhere
 
             begin_elsewhere(self.hydra_context, self.config, batch, self.batch_index)
+
+
+class SearchSweeper(Sweeper):
+    """A search that is told what came of its trials; the options are judged in `framework.launching.sweepers`."""
+
+    name = ""
+
+    def __init__(self, params: Any = None, **given: Any) -> None:
+        self.params, self.given = params or {}, given
+
+    def setup(self, *, hydra_context: Any, task_function: Any, config: Any) -> None:
+        """Keep what Hydra hands over, and make the launcher."""
+        from hydra.core.plugins import Plugins
+
+        self.context, self.config = hydra_context, config
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> None:
+        """All trials."""
+        from framework.launching import sweepers
+
+        words = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
+        getattr(sweepers, self.name)(sweepers.Sweep(self.context, self.config, self.launcher, self.given, words))
+
+
+class AntColonySweeper(SearchSweeper):
+    """Ants search numbers and words."""
+
+    name = "ant_colony"
+
+
+class AntColonyLstmSweeper(SearchSweeper):
+    """Ants search the connections of an LSTM."""
+
+    name = "ant_colony_lstm"
+
+
+class OptunaSweeper(SearchSweeper):
+    """Random search and TPE, by Optuna."""
+
+    name = "optuna"

@@ -1,0 +1,48 @@
+"""What a search has tried, and what came of it: `archive.json` in the folder of its sweep."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from framework.recording import write_json
+from framework.searching.space import Trial
+
+FILE = "archive.json"
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A trial and its end.
+
+    Attributes:
+        jobs: their numbers, one for each seed; none where it cannot run.
+        status: as their `run.json` say.
+        failed: whether that is a failure, and not a result.
+        value: of what is searched for, the mean over seeds; None: there is none, and it counts as the worst.
+    """
+
+    overrides: Trial
+    jobs: list[int]
+    status: str
+    failed: bool
+    value: float | None
+
+    def loss(self, sign: int) -> float:
+        """What a search makes small."""
+        return math.inf if self.value is None else sign * self.value
+
+
+def read(sweep: Path) -> list[list[Tried]]:
+    """The iterations that have ended."""
+    path = sweep / FILE
+    told = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"iterations": []}
+    return [[Tried(**trial) for trial in iteration] for iteration in told["iterations"]]
+
+
+def write(sweep: Path, iterations: Sequence[Sequence[Tried]]) -> None:
+    """Replace it in one step: killed at any moment, it holds whole iterations."""
+    write_json(sweep / FILE, {"iterations": [[asdict(trial) for trial in iteration] for iteration in iterations]})
