@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from framework import style
 from framework.comparison import shortened
-from framework.figures import style
 from framework.figures.sweep import SPAN, places
 
 Trial = Mapping[str, str]  # key -> its value, as an override says it

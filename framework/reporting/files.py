@@ -15,6 +15,8 @@ ABOUT = {name: about for name, (_, about) in FIGURES.items()}
 ABOUT["comparison"] = "The jobs of the sweep side by side, seeds put together; the table has the numbers."
 ABOUT["bias_variance"] = "Noise, variance and bias² on top of each other along training, and the error as it was measured."
 ABOUT["predictions"] = "What single networks say, their mean and spread, and the truth; below, bias² and variance at each x."
+ABOUT["lr_range"] = "The loss at the end of a short training against the learning rate, and the rates that stand out."
+ABOUT["overfit_batch"] = "The loss on one batch against the training step, and the goal."
 LONGEST = 20_000  # characters of a text
 
 
