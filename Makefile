@@ -1,5 +1,6 @@
 # make run    train a network on handwritten digits and record it
 # make test   lint, types, tests
+# make slow   the tests that take longer: every command of the docs, kills, other launchers
 # make docs   write docs/reference/ from the docstrings, run the notebooks
 # make bench  speed, side by side with PyTorch and JAX
 PYTHON ?= python3
@@ -7,7 +8,7 @@ BIN := .venv/bin
 # Bytecode is compiled once here; every start would be two seconds slower otherwise.
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode
 
-.PHONY: run test docs bench clean
+.PHONY: run test slow docs bench clean
 
 run: .venv/.fast
 	$(BIN)/stackprop
@@ -16,7 +17,10 @@ test: .venv/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+slow: .venv/.test
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
 docs: .venv/.fast
 	$(BIN)/python docs/reference.py

@@ -1,9 +1,11 @@
 """Wrong requests, each answered with status 2, in words, and with nothing left behind."""
 
-from concurrent.futures import ThreadPoolExecutor
+import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
-from test_shell import stackprop
 
 REQUESTS = {
     "optimizer=adm": "optimizer: no 'adm'; did you mean 'adam'?",
@@ -76,21 +78,20 @@ REQUESTS = {
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory):
-    """request -> process and folder; two at a time, as a machine has two cores."""
-
-    def ask(request):
-        place = tmp_path_factory.mktemp("wrong")
-        return stackprop(place, *request.split()), place
-
-    with ThreadPoolExecutor(2) as pool:
-        return dict(zip(REQUESTS, pool.map(ask, REQUESTS), strict=True))
+    """request -> the folder where it was asked, with stdout, stderr and status."""
+    places = {request: tmp_path_factory.mktemp("wrong") for request in REQUESTS}
+    asked = tmp_path_factory.mktemp("asked") / "requests.json"
+    asked.write_text(json.dumps([(request.split(), str(place)) for request, place in places.items()]))
+    subprocess.run([sys.executable, Path(__file__).with_name("answering.py"), asked], check=True, timeout=300)
+    return places
 
 
 @pytest.mark.parametrize("request_", REQUESTS)
 def test_a_wrong_request_is_answered_in_words_and_leaves_nothing(answers, request_):
-    done, place = answers[request_]
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert REQUESTS[request_] in done.stderr
-    assert "Traceback" not in done.stderr
+    place = answers[request_]
+    told = (place / "stderr").read_text()
+    assert (place / "status").read_text() == "2", (place / "stdout").read_text() + told
+    assert REQUESTS[request_] in told
+    assert "Traceback" not in told
     assert not list(place.rglob("run.json"))
     assert not (place / "runs" / "mlflow.db").exists()
