@@ -1,14 +1,16 @@
 """The study of bias and variance: its arithmetic, closed forms, training sets, records, and what it refuses."""
 
+import csv
 import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import yaml
 from small import distance
 
 from framework import Data, Field, generator, load
-from framework.composing import compose
+from framework.composing import compose, conf_dir
 from framework.config import ConfigError
 from framework.experiment import RunFailed, run
 from framework.mlflow_store import Store
@@ -276,3 +278,18 @@ def test_a_study_that_fails_is_a_failed_run(tmp_path):
 def test_noise_at_the_places_is_each_members_own():
     a, b = (generator((0, member), "study/test noise").standard_normal(3) for member in (0, 1))
     assert not np.array_equal(a, b)
+
+
+PRESETS = sorted(path.stem for path in (conf_dir() / "experiment").glob("bias_variance_*.yaml"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", PRESETS)
+def test_M3_terms_and_measured_error_agree_in_every_shipped_study(preset):
+    told = yaml.safe_load((conf_dir() / "experiment" / f"{preset}.yaml").read_text())
+    (key, values), *_ = told["hydra"]["sweeper"]["params"].items()
+    for value in (str(values).split(",")[0], str(values).split(",")[-1]):
+        experiment = prepare(compose([f"experiment={preset}", f"{key}={value}", "trainer.steps=150", "study.members=20"]))
+        rows = list(csv.DictReader(experiment.settings.study(experiment).files["bias_variance.csv"].splitlines()))
+        for row in (rows[0], rows[-1]):
+            assert abs(float(row["gap"])) < 3 * float(row["se_gap"]) + 1e-12
