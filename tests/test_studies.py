@@ -13,11 +13,35 @@ from framework.experiment import Place, run
 from framework.findings import Findings
 from framework.preparing import prepare
 from framework.studying import NOTE, note
+from framework.testing.double import Double
 from framework.verbs import describe
 from framework_studies.one_step import one_step
 
 ROOT = Path(__file__).resolve().parent.parent
 XOR = ["dataset=xor", "model.hidden=2", "device=cpu", "trainer.steps=3"]
+
+
+SINE = "dataset=sine model.hidden=4 activation=tanh model.layers.norm={type:batch_norm,after:hidden} trainer.steps=6 "
+WEATHER = "dataset=weather dataset.days=80 model=gru model.hidden=3 trainer.bptt.chunk=5 trainer.steps=6 "
+DROPPING = "dataset=xor model.hidden=4 regularizer=l2 model.layers.drop={type:dropout,after:act} "
+ASKED = {
+    "bias_variance": [SINE + "study.members=4 study.looks=3", WEATHER + "study.members=3 study.looks=3"],
+    "gradcheck": [DROPPING + "study.entries=3"],
+    "lr_range": [DROPPING + "study.rates=3 study.steps=6", WEATHER + "study.rates=3 study.steps=6"],
+    "overfit_batch": [DROPPING + "study.steps=6", WEATHER + "study.steps=6"],
+    "trace": ["dataset=xor model.hidden=2"],
+}
+
+
+@pytest.mark.parametrize(("name", "words"), [(name, words) for name in discover().names("study") for words in ASKED[name]])
+def test_every_study_finds_on_a_device_what_it_finds_on_the_host(name, words):
+    words = [f"study={name}", "device=cpu", "dtype=float64", "tracking=none", *words.split()]
+    experiment = prepare(compose(words))
+    study, on_device = experiment.settings.study, replace(experiment, xp=Double())
+    study.check(on_device)
+    there, here = study(on_device), study(experiment)
+    assert there.metrics == pytest.approx(here.metrics, rel=1e-9, abs=1e-9)
+    assert all(type(a) is np.ndarray for a in (there.rows, *there.series.values(), *there.arrays.values()))
 
 
 @pytest.mark.parametrize("name", discover().names("study"))
