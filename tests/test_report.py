@@ -12,6 +12,7 @@ from framework.record import read_state
 from framework.recording import write_json
 from framework.reporting import write
 from framework.reporting.differences import differences
+from framework.reporting.files import texts
 from framework.reporting.run_page import duration
 from framework.reporting.sweep_page import table
 from framework.verbs.compare import compare
@@ -115,6 +116,13 @@ def test_a_sweep_has_its_table_with_a_link_to_every_job(runs):
     assert leading == {"job-0", "job-2"}
     assert leading < page.ids == {"job-0", "job-1", "job-2"}
     assert "±" in page.text
+
+
+def test_what_the_summary_of_a_study_says_is_not_said_again(tmp_path):
+    for name, text in (("study.md", "All right.\n\n| a |\n|---|\n"), ("table.md", "| a |\n|---|\n"), ("more.md", "more\n")):
+        (tmp_path / name).write_text(text)
+    (tmp_path / "table.txt").write_text("a\n")
+    assert [name for name, _, _ in texts(tmp_path)] == ["more", "study"]
 
 
 def test_a_table_keeps_the_jobs_of_a_row_apart(tmp_path):

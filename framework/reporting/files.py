@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from framework.figures import FIGURES
+from framework.studying import SUMMARY
 
 ELSEWHERE = ("traceback.txt",)  # told at another place of the report
 ABOUT = {name: about for name, (_, about) in FIGURES.items()}
@@ -50,8 +51,10 @@ def _picture(path: Path) -> Picture:
 def texts(folder: Path) -> list[tuple[str, str, bool]]:
     """Name, content, and whether it is HTML already: pages of Markdown and plain texts."""
     marked = sorted(_files(folder, "md"))
-    pages = [(path.stem.replace("_", " "), markdown(_read(path)), True) for path in marked]
+    told = _whole(folder / SUMMARY) if folder / SUMMARY in marked else ""  # of a study; some of its files say a part of it
     known = {path.stem for path in marked}  # the same as plain text, for a terminal
+    marked = [path for path in marked if path.name == SUMMARY or _whole(path).strip() not in told]
+    pages = [(path.stem.replace("_", " "), markdown(_read(path)), True) for path in marked]
     plain = [path for path in sorted(_files(folder, "txt")) if path.name not in ELSEWHERE and path.stem not in known]
     return [*pages, *((path.stem.replace("_", " "), _read(path), False) for path in plain)]
 
@@ -72,6 +75,10 @@ def _files(folder: Path, ending: str) -> Iterator[Path]:
             yield from inner.glob(f"*.{ending}")
 
 
+def _whole(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
 def _read(path: Path) -> str:
-    text = path.read_text(encoding="utf-8", errors="replace")
+    text = _whole(path)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}\n... ({len(text) - LONGEST} more characters in {path.name})"
