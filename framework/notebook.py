@@ -93,10 +93,13 @@ def result(run: str) -> RunResult | SweepResult:
     Raises:
         ConfigError: there is none.
     """
-    with contextlib.suppress(ConfigError):
-        folder = find_run(run, runs_dir())
-        return RunResult(folder.resolve())
-    return SweepResult(find_sweep(run).resolve())
+    try:
+        return RunResult(find_run(run, runs_dir()).resolve())
+    except ConfigError as no_run:
+        try:
+            return SweepResult(find_sweep(run).resolve())
+        except ConfigError:
+            raise no_run from None
 
 
 def _keyed(overrides: Sequence[str]) -> dict[str, str]:

@@ -76,6 +76,8 @@ def test_the_record_is_that_of_the_shell(ran, place):
     assert {".hydra", "config.yaml", "metrics.jsonl", "model.npz"} <= {path.name for path in ran.folder.iterdir()}
     assert result("last").folder.parent in (ran.folder.parent, *place.glob("runs/sweep-*"))
     assert result(ran.folder.name).last == ran.last
+    with pytest.raises(ConfigError, match="no run 'nobody'"):
+        result("nobody")
 
 
 def test_runs_lie_where_the_environment_says(tmp_path, monkeypatch, capsys):
