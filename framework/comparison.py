@@ -17,6 +17,7 @@ from framework.components import option
 from framework.recording import parsed, read_lines, started
 
 WIDEST = 40  # characters of a value in a table
+FALL = ("loss", "error", "cross_entropy", "/mse", "/mae", "/msle", "_mse", "_mae", "_msle")  # how the names of losses end
 Series = Mapping[str, np.ndarray]  # metric -> (K, 2) of step and value
 
 
@@ -29,7 +30,8 @@ class Comparison:
     )
     x: str = option(
         "step",
-        help="step: curves; a swept key: one value per run against it; swept: the first such key; layer: against the * of y",
+        help="step: curves; a swept key: one value per run against it; swept: first such key; layer: against the * of y; "
+        "a metric: curves against what it was at the same step",
     )
     at: Literal["last", "first", "best", "mean", "fluctuation"] = option(
         "last",
@@ -114,8 +116,8 @@ def chosen(values: np.ndarray, at: str, metric: str) -> float:
 
 
 def falls(metric: str) -> bool:
-    """Whether less is better."""
-    return metric.endswith(("loss", "/epe"))
+    """Whether less is better: of losses and errors, by their names; of anything else more is."""
+    return metric.endswith(FALL) or metric.startswith(("bias_variance", "zero_one/", "gradcheck/"))
 
 
 def first_step(series: np.ndarray, metric: str, goal: float) -> float:

@@ -44,6 +44,26 @@ def test_a_zero_has_a_place_beside_a_logarithmic_axis(values, scale, tmp_path, m
     assert figures[0].axes[0].get_xscale() == scale
 
 
+@pytest.mark.parametrize(
+    "name", ["val/loss", "val/mse", "a/mae", "bias_variance/bias2", "zero_one/error", "gradcheck/worst"]
+)
+def test_of_losses_and_errors_the_least_is_the_best(name):
+    assert chosen(np.array([3.0, 1.0, 2.0]), "best", name) == 1
+    assert chosen(np.array([3.0, 1.0, 2.0]), "best", "val/accuracy") == 3
+
+
+def test_a_metric_is_drawn_against_another_of_the_same_steps(tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda self, *_, **__: figures.append(self))
+    rate = np.array([[0, 0.001], [1, 0.01], [2, 0.1], [3, 1.0]])
+    found = [Job("0", {"k": str(k)}, "finished", {"rate": rate, "loss": np.array([[0, 3.0], [2, k]])}) for k in (1, 2)]
+    draw(found, Comparison(x="rate"), ["loss"], tmp_path / "f.png")
+    (ax,) = figures[0].axes
+    assert [line.get_xdata().tolist() for line in ax.lines] == [[0.001, 0.1]] * 2  # rate 0.01 has no loss
+    assert [line.get_ydata().tolist() for line in ax.lines] == [[3, 1], [3, 2]]
+    assert (ax.get_xlabel(), ax.get_xscale()) == ("rate", "log")
+
+
 def test_a_curve_of_a_seed_that_ends_in_inf_draws_without_complaint():
     steps, mean, std = Group({}, (job([1.0, np.inf], "diverged"), job([3.0, 2.0]))).curve("train/loss")
     assert (steps == [1, 2]).all()

@@ -76,6 +76,8 @@ def _fill(ax: Any, part: Panel, what: Comparison, keys: Sequence[str], jobs: Seq
         name = f"{metric}  {name}" if len(part.metrics) > 1 else name
         if what.x == "step":
             seen += _curve(ax, groups[0], metric, name, look)
+        elif any(what.x in job.series for group in groups for job in group.jobs):
+            seen += _against(ax, groups[0], metric, what.x, name, look)
         elif what.x == "layer":
             seen += _by_layer(ax, groups[0], metric, what.at, name, look)
         else:
@@ -98,6 +100,23 @@ def _curve(ax: Any, group: Group, metric: str, name: str, look: Mapping[str, Any
         below = shown**2 / (shown + std) if by_lag else mean - std  # as far below as above, on a logarithmic axis
         ax.fill_between(step, below, shown + std, color=look["color"], alpha=style.BAND, lw=0)
     ax.set_xlabel("lag" if by_lag else "training step")
+    return [mean]
+
+
+def _against(ax: Any, group: Group, metric: str, x: str, name: str, look: Mapping[str, Any]) -> list[np.ndarray]:
+    """Two metrics of the same steps."""
+    found, places_found = group.curve(metric), group.curve(x)
+    if found is None or places_found is None:
+        return []
+    (step, mean, std), (at, place, _) = found, places_found
+    (step, here, there) = np.intersect1d(step, at, return_indices=True)
+    place, mean, std = place[there], mean[here], std[here]
+    ax.plot(place, mean, label=name, **look)
+    if len(group.jobs) > 1:
+        ax.fill_between(place, mean - std, mean + std, color=look["color"], alpha=style.BAND, lw=0)
+    if len(place) and place.min() > 0 and place.max() / place.min() > SPAN:
+        ax.set_xscale("log")
+    ax.set_xlabel(x)
     return [mean]
 
 

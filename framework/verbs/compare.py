@@ -111,9 +111,10 @@ def asked(key: str, given: str | Sequence[str], jobs: Sequence[Job]) -> list[str
 
 
 def refuse_unswept(what: Comparison, jobs: Sequence[Job]) -> None:
-    """Raises ConfigError where x or panels is a key that all jobs share."""
+    """Raises ConfigError where x or panels is a key that all jobs share; x may be a metric too."""
     for name, key in (("x", what.x), ("panels", what.panels)):
-        if key not in (None, "step", "layer", *swept(jobs)):
+        against = name == "x" and not what.stack and str(key) in metrics(jobs, "*")
+        if key not in (None, "step", "layer", *swept(jobs)) and not against:
             raise ConfigError(f"figure.{name}: '{key}' is not swept{nearest(str(key), ['step', 'layer', *swept(jobs)])}")
 
 

@@ -35,7 +35,11 @@ class LrRange:
     rates: int = option(31, least=3, help="how many, R")
     steps: int = option(200, least=1, help="updates at each rate")
 
-    figure: ClassVar[dict[str, Any]] = {"y": ["lr_range/loss"], "table": ["lr_range/best_loss", "lr_range/best_rate"]}
+    figure: ClassVar[dict[str, Any]] = {
+        "y": ["lr_range/loss"],
+        "x": "lr_range/rate",
+        "table": ["lr_range/best_loss", "lr_range/best_rate"],
+    }
 
     def check(self, experiment: Any) -> None:
         """
