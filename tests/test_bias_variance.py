@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -153,6 +154,16 @@ def test_members_that_stopped_early_say_what_they_ended_with():
     assert all(np.isfinite(points).all() for points in found.series.values())
 
 
+def test_early_stopping_may_watch_a_metric():
+    words = ["dataset=spirals", "dataset.n=60", "model.hidden=8", "trainer.early_stopping.monitor=val/accuracy"]
+    _, found = studied(*words, "trainer.early_stopping.patience=1", "trainer.batch_size=16", "study.members=4")
+    assert {outcome.status for outcome in found.outcomes} >= {"stopped_early"}
+
+
+def test_a_single_step_has_figures_without_complaint():
+    assert studied("trainer.steps=1")[1].series["bias_variance/epe"].shape == (1, 2)
+
+
 def test_M1_training_sets_differ_and_do_not_depend_on_how_many_there_are():
     experiment = prepared()
     few, many = (training_sets(experiment, "fresh", n)[1] for n in (2, 5))
@@ -178,6 +189,15 @@ def test_bootstrap_repeats_examples_and_disjoint_sets_share_none():
     apart = [set(data.splits["train"]["x"].ravel()) for data in training_sets(experiment, "disjoint", 4)[1]]
     assert set.union(*apart) == x
     assert sum(map(len, apart)) == 20
+
+
+def test_examples_that_are_only_split_anew_are_no_fresh_sets():
+    digits = prepare(compose(["study=bias_variance", "dataset=digits", "device=cpu"]))
+    assert training_sets(digits, "auto", 2)[0] == "bootstrap"
+    with pytest.raises(ValueError, match="'fresh' splits the same examples anew, and networks would have learnt from"):
+        training_sets(digits, "fresh", 2)
+    made = prepare(compose(["study=bias_variance", "dataset=spirals", "dataset.n=30", "device=cpu"]))
+    assert len(training_sets(made, "fresh", 3)[1]) == 3
 
 
 def test_a_truth_that_is_drawn_with_the_data_is_kept():
@@ -211,7 +231,7 @@ def test_sequences_are_decomposed_too():
     [
         (["dataset.n=1"], "study: 1 training example makes every training set the same; it needs two at least"),
         (["dataset=sine", "dataset.n_val=0", "dataset.n_test=0"], "study: the data set has no test split"),
-        (["probes=[dead]"], "probes: a study of many networks has no room for them (dead)"),
+        (["probes=[dead]"], "probes: this study has no room for them (dead)"),
         (["study.draw=disjoint", "study.members=30"], "study.draw: 'disjoint' has 20 training examples for 30 members"),
         (["study.noise=0.1"], "study.noise: the data set tells its own noise, a variance of 0.04"),
         (["study.members=2"], "study.members: 2 must be at least 3"),
@@ -229,6 +249,9 @@ def test_unknown_noise_and_a_single_class_are_told():
     unknown = replace(experiment, data=replace(experiment.data, f=None, sigma=None, name="mine"))
     with pytest.raises(ValueError, match=r"study\.noise: the data set 'mine' does not tell the noise in its targets"):
         experiment.settings.study.check(unknown)
+    going_on = replace(experiment, data=replace(experiment.data, stateful=True))
+    with pytest.raises(ValueError, match=r"dataset\.stateful=true"):
+        experiment.settings.study.check(going_on)
     labels = {s: {"x": np.eye(4), "y": np.ones(4, int)} for s in ("train", "test")}
     data = Data(labels, {"x": Field("NF"), "y": Field("N", "label", 3)})
     with pytest.raises(ValueError, match=r"study: all training targets are of one class \(1\)"):
@@ -239,9 +262,15 @@ def test_diverged_members_fail_the_study_or_are_left_out():
     words = ["optimizer=sgd", "optimizer.lr=1.2", "activation=linear", "trainer.steps=400"]
     _, failed = studied(*words)
     assert "members diverged (trainer.on_divergence=record leaves them out)" in failed.failure
-    kept = studied(*words, "trainer.on_divergence=record")[1]
-    assert "diverged" in kept.summary
-    assert kept.failure == "" or kept.arrays == {}
+    some = ["optimizer.lr=0.3", "trainer.steps=100", "trainer.on_divergence=record"]
+    kept = studied(*words, *some)[1]
+    left = [outcome for outcome in kept.outcomes if outcome.status != "diverged"]
+    assert len(kept.arrays["predictions"]) == len(left) < 12
+    assert kept.series["val/loss"][-1, 1] == pytest.approx(np.mean([outcome.metrics["val/loss"] for outcome in left]))
+    assert re.search(r"\b[1-9]\d? of 12 members diverged", kept.summary)
+    assert kept.failure == ""
+    assert np.isfinite(kept.rows).all()
+    assert kept.rows[:, 0].max() < 100  # and none of what is left out is in the means
 
 
 def test_a_study_is_one_run_in_folder_and_store(tmp_path):

@@ -10,6 +10,8 @@ from framework import Findings, option
 from framework_studies.bias_variance_figures import figures
 from framework_studies.common_places import Places, common_places
 from framework_studies.decomposition import Decomposition, decompose, zero_one
+from framework_studies.lone import refuse_probes
+from framework_studies.tables import comma_separated
 from framework_studies.training_sets import Draw, training_sets
 from framework_studies.watching import Collected, Predictions
 
@@ -54,10 +56,7 @@ class BiasVariance:
         Raises:
             ValueError: these data cannot serve it; the message says what is missing.
         """
-        if experiment.settings.probes:
-            raise ValueError(
-                f"probes: a study of many networks has no room for them ({', '.join(experiment.settings.probes)})"
-            )
+        refuse_probes(experiment)
         common_places(experiment, self.points, self.noise)
         training_sets(experiment, self.draw, self.members if self.draw == "disjoint" else 2)
 
@@ -65,7 +64,7 @@ class BiasVariance:
         at = common_places(experiment, self.points, self.noise)
         way, data = training_sets(experiment, self.draw, self.members)
         watched = self.watched(experiment, Predictions(at.head, at.batch))
-        seen = Collected(self.members, experiment.steps)
+        seen = Collected(self.members)
         outcomes = experiment.train([watched] * self.members, data, observers=[seen])
         kept = np.array([outcome.status != "diverged" for outcome in outcomes])
         lost = f"{(~kept).sum()} of {self.members} members diverged"
@@ -78,14 +77,16 @@ class BiasVariance:
         targets = at.measured_against(np.flatnonzero(kept), experiment.settings.dataset_seed)
         found = {step: decompose(y, at.f, targets, at.noise) for step, y in looks.items()}
         classes = {step: zero_one(named(y, at), at.labels) for step, y in looks.items()} if at.labels is not None else {}
-        series = {**of_terms(found), **of_classes(classes), **seen.validation()}
+        members = np.flatnonzero(kept).tolist()
+        means = seen.means(members)
+        series = {**of_terms(found), **of_classes(classes), **seen.validation(members)}
         n = len(next(iter(data[0].splits["train"].values())))
         sets = f"{self.members} networks, training sets: {way}, {n} examples each"
         return Findings(
-            summary=summary(found, classes, "; ".join([sets, *([lost] if not kept.all() else [])]), series, seen),
+            summary=summary(found, classes, "; ".join([sets, *([lost] if not kept.all() else [])]), series, means),
             series=series,
             columns=seen.columns,
-            rows=seen.means(),
+            rows=means,
             figures=figures(at, found, final),
             files={"bias_variance.csv": table(found)},
             arrays={"predictions": final, "targets": at.targets, "f": at.targets if at.f is None else at.f},
@@ -96,14 +97,16 @@ class BiasVariance:
         """The learner of a member: it is looked at so many times, and validated as often unless early stopping asks for
         more."""
         learner, options = experiment.learner, experiment.learner.options
-        every = 1 if options.early_stopping.patience else max(1, experiment.validations // self.looks)
+        stops = options.early_stopping.patience is not None
+        every = 1 if stops else max(1, experiment.validations // self.looks)
         options = replace(
             options,
             probe_every=max(1, experiment.steps // self.looks),
             validate_every=max(1, options.validate_every * every),
-            train_metrics=False,
+            train_metrics=options.train_metrics and stops,
         )
-        return replace(learner, probes={"study": predictions}, options=options, measures={})
+        measures = learner.measures if stops else {}  # early stopping may watch one
+        return replace(learner, probes={"study": predictions}, options=options, measures=measures)
 
 
 def filled(y: np.ndarray, final: np.ndarray) -> np.ndarray:
@@ -132,10 +135,12 @@ def of_classes(found: Mapping[int, Mapping[str, float]]) -> dict[str, np.ndarray
 
 def table(found: Mapping[int, Decomposition]) -> str:
     """All of it as CSV."""
-    rows = [("step", *TERMS, "gap", *(f"se_{t}" for t in (*ERRORS, "gap")))]
-    for step, d in found.items():
-        rows.append((str(step), *(f"{getattr(d, t):.9g}" for t in (*TERMS, "gap")), *(f"{e:.9g}" for e in d.se.values())))
-    return "".join(",".join(row) + "\n" for row in rows)
+    head = ("step", *TERMS, "gap", *(f"se_{t}" for t in (*ERRORS, "gap")))
+    rows = [
+        (str(step), *(f"{getattr(d, t):.9g}" for t in (*TERMS, "gap")), *(f"{d.se[t]:.9g}" for t in (*ERRORS, "gap")))
+        for step, d in found.items()
+    ]
+    return comma_separated(head, rows)
 
 
 def summary(
@@ -143,7 +148,7 @@ def summary(
     classes: Mapping[int, Mapping[str, float]],
     sets: str,
     series: Mapping[str, np.ndarray],
-    seen: Collected,
+    means: np.ndarray,
 ) -> str:
     """What a person reads at the end."""
     step, d = list(found.items())[-1]
@@ -161,7 +166,7 @@ def summary(
     if found[best].epe < d.epe:
         lines += ["", f"The error was smallest at step {best}: {found[best].epe:.4g}."]
     val = series.get("val/loss")
-    return "\n".join([*lines, "", diagnosis(d, float(seen.means()[-1, 0]), None if val is None else float(val[-1, 1]))])
+    return "\n".join([*lines, "", diagnosis(d, float(means[-1, 0]), None if val is None else float(val[-1, 1]))])
 
 
 def diagnosis(d: Decomposition, train: float, val: float | None) -> str:

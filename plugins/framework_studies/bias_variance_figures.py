@@ -40,7 +40,8 @@ def along_training(found: Mapping[int, Decomposition]) -> Any:
     for area, name in zip(stacked, terms, strict=True):
         area.set_label(NAMES[name])
     ax.plot(steps, [d.epe for d in found.values()], color="black", lw=style.LINE, label="measured error")
-    ax.set(xlabel="training step", title="expected squared error", xlim=(steps[0], steps[-1]))
+    ax.set(xlabel="training step", title="expected squared error")
+    ax.margins(x=0)
     # The first steps are often far above all that comes later.
     ax.set_ylim(0, 1.15 * max(np.quantile([d.epe for d in found.values()], 0.9), found[steps[-1]].epe))
     ax.spines[["top", "right"]].set_visible(False)

@@ -62,10 +62,11 @@ def common_places(experiment: Any, points: int, noise: float | None) -> Places:
         fields = {name: a[order] for name, a in fields.items()}
         x = x[order]
     targets, labels = _targets(experiment, head, fields)
-    known = data.f is not None and labels is None
+    classes = data.fields[str(head.target)].kind == "label"
+    known = data.f is not None and not classes
     f = np.asarray(data.f(x), float).reshape(-1) if known else None
     batch = experiment.batch(fields)
-    return Places(head, fields, batch, f, targets, _noise(data, labels, known, noise), x[:, 0] if line else None, labels)
+    return Places(head, fields, batch, f, targets, _noise(data, classes, known, noise), x[:, 0] if line else None, labels)
 
 
 def _head(experiment: Any) -> Head:
@@ -77,6 +78,10 @@ def _head(experiment: Any) -> Head:
         raise ValueError("study: the loss has no target, so that there is no error to decompose")
     if head.mask in experiment.data.fields:
         raise ValueError(f"study: it has no way to leave out steps, and the data have a mask '{head.mask}'")
+    if experiment.data.stateful:
+        raise ValueError(
+            "study: its training sets take examples apart, and those of dataset.stateful=true go on from another"
+        )
     return head
 
 
@@ -107,12 +112,12 @@ def _targets(experiment: Any, head: Head, fields: Mapping[str, np.ndarray]) -> t
     return (np.eye(outputs)[labels].reshape(-1) if outputs > 1 else labels.astype(float)), labels
 
 
-def _noise(data: Data, labels: np.ndarray | None, known: bool, given: float | None) -> float:
+def _noise(data: Data, classes: bool, known: bool, given: float | None) -> float:
     if known and data.sigma is not None:
         if given is not None:
             raise ValueError(f"study.noise: the data set tells its own noise, a variance of {data.sigma**2:g}")
         return float(data.sigma**2)
-    if given is None and labels is None:
+    if given is None and not classes:
         raise ValueError(
             f"study.noise: the data set '{data.name}' does not tell the noise in its targets; give its variance "
             "(study.noise=0 takes the targets for the truth, and bias2 then holds the noise)"

@@ -53,9 +53,20 @@ def fresh(experiment: Any, members: int) -> list[Data]:
     made = [experiment.draw(member) for member in range(members)]
     if members > 1 and np.array_equal(places(made[0]), places(made[1])):
         raise ValueError("study.draw: 'fresh' gives the same training set again; bootstrap or disjoint takes parts of it")
+    if members > 1 and examples(made[0]) == examples(made[1]):
+        raise ValueError(
+            "study.draw: 'fresh' splits the same examples anew, and networks would have learnt from those they are asked "
+            "at; bootstrap or disjoint takes parts of the training split"
+        )
     if made[0].f is not None and not one_truth(experiment):
         raise ValueError("study.draw: 'fresh' draws another true function each time; noise keeps it")
     return made
+
+
+def examples(data: Data) -> list[bytes]:
+    """All examples of all splits, whichever split they are in."""
+    splits = [[np.ascontiguousarray(a) for a in split.values()] for split in data.splits.values()]
+    return sorted(b"".join(a[i].tobytes() for a in split) for split in splits for i in range(len(split[0])))
 
 
 def noise(experiment: Any, members: int) -> list[Data]:

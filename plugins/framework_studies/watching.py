@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from framework import Array, Head, Seen
+from framework_studies.curves import Curves
 
 NAME = "study/prediction"
 
@@ -34,33 +34,18 @@ class Predictions:
         return {NAME: y.reshape(*y.shape[: len(ctx.replicas)], -1)}
 
 
-class Collected:
-    """An observer: step -> the predictions (R, G) of all members, and the mean over members of each training step's row.
+class Collected(Curves):
+    """Everything that members tell, and step -> the predictions (R, G) of all of them.
 
     Args:
         members: R.
-        steps: of a training, at most.
     """
 
-    def __init__(self, members: int, steps: int) -> None:
-        self.members, self.total = members, steps
+    def __init__(self, members: int) -> None:
+        super().__init__()
+        self.members = members
         self.looks: dict[int, np.ndarray] = {}
-        self.columns: tuple[str, ...] = ()
-        self.sums: Any = None
-        self.count = np.zeros(steps)
-        self.validations: dict[int, list[float]] = {}
         self.lock = threading.Lock()  # slices of a stack train in threads
-
-    def steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
-        """Sum up the rows of a member."""
-        with self.lock:
-            if self.sums is None:
-                self.columns, self.sums = tuple(columns), np.zeros((self.total, len(columns)))
-            self.sums[first - 1 : first - 1 + len(rows)] += rows
-            self.count[first - 1 : first - 1 + len(rows)] += 1
-
-    def probed(self, member: int, steps: np.ndarray, columns: Sequence[str], rows: np.ndarray) -> None:
-        """Members have no probes of one number."""
 
     def probed_row(self, member: int, step: int, metric: str, row: np.ndarray) -> None:
         """Keep the predictions of a member."""
@@ -69,21 +54,21 @@ class Collected:
                 self.looks[step] = np.full((self.members, row.size), np.nan, row.dtype)
             self.looks[step][member] = row
 
-    def measured(self, member: int, step: int, values: Mapping[str, float]) -> None:
-        """Keep the validation loss."""
-        if "val/loss" in values:
-            with self.lock:
-                self.validations.setdefault(step, []).append(values["val/loss"])
+    def means(self, members: Sequence[int]) -> np.ndarray:
+        """(steps, columns), over those of the members that were still training; as many steps as any of them had."""
+        longest = max((self.rows(member) for member in members), key=len)
+        total, count = np.zeros(longest.shape), np.zeros((len(longest), 1))
+        for member in members:
+            rows = self.rows(member)
+            total[: len(rows)] += rows
+            count[: len(rows)] += 1
+        return total / count
 
-    def ended(self, outcome: Any) -> None:
-        """Its weights come back with the outcome."""
-
-    def means(self) -> np.ndarray:
-        """(steps, columns), over the members that were still training; as many steps as any of them had."""
-        had = self.count > 0
-        return np.asarray(self.sums[had] / self.count[had, None])
-
-    def validation(self) -> dict[str, np.ndarray]:
-        """`val/loss`, the mean over members, (K, 2); nothing where there is no validation split."""
-        points = [(step, float(np.mean(values))) for step, values in sorted(self.validations.items())]
+    def validation(self, members: Sequence[int]) -> dict[str, np.ndarray]:
+        """`val/loss`, the mean over the members, (K, 2); nothing where there is no validation split."""
+        at: dict[int, list[float]] = {}
+        for member in members:
+            for step, value in self.series("val/loss", member).tolist():
+                at.setdefault(int(step), []).append(value)
+        points = [(step, float(np.mean(values))) for step, values in sorted(at.items())]
         return {"val/loss": np.array(points)} if points else {}
