@@ -111,6 +111,7 @@ class Rateless:
     [
         ("study.low=1 study.high=0.1", "study.low: 1 is not below study.high=0.1"),
         ("study.rates=2", "study.rates: 2 must be at least 3"),
+        ("study.steps=1", "study.steps: 1 must be at least 2"),
         ("probes=[dead]", "probes: this study has no room for them (dead)"),
     ],
 )

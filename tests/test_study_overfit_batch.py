@@ -2,12 +2,14 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from framework.composing import compose
 from framework.experiment import Place, RunFailed, run
 from framework.preparing import prepare
 from framework.recording import read_lines
+from framework_studies.overfit_batch import trend
 
 XOR = "dataset=xor model.hidden=16 activation=tanh optimizer.lr=0.05 "
 GIVEN = "dataset=given model=mlp model.hidden=4 optimizer.lr=0.05 "
@@ -88,3 +90,17 @@ def test_a_batch_that_is_not_learnt_is_a_failed_run_with_its_curve_and_reason(tm
     lines = read_lines(tmp_path / "one" / "metrics.jsonl")
     assert sum("train/loss" in line for line in lines) == 20
     assert (tmp_path / "one" / "figures" / "overfit_batch.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        ([3.0], "one step tells nothing"),
+        (0.97 ** np.arange(12), "it still falls"),  # 3 % a step is slow for a step, and not for six
+        (0.97 ** np.arange(100), "it still falls"),
+        (np.ones(12), "it falls no more"),
+        (0.999 ** np.arange(30), "it falls no more"),
+    ],
+)
+def test_the_end_of_a_curve_is_told_from_enough_steps(loss, expected):
+    assert trend(np.array(loss)).startswith(expected)

@@ -13,7 +13,8 @@ from framework_studies.one_step import first_examples
 from framework_studies.overfit_figure import figure
 
 LOOKS = 100  # evaluations along training
-FALLING = 0.95  # a mean over a tenth of the steps below this share of the tenth before: it still falls
+FALLING = 0.95  # the mean of the last steps below this share of that of as many before: it still falls
+SHORT = 10  # at least so many last steps, where there are twice as many
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,10 @@ class OverfitBatch:
 
 def trend(loss: np.ndarray) -> str:
     """What the end of the curve says."""
-    tenth = max(1, len(loss) // 10)
-    if len(loss) >= 2 * tenth and loss[-tenth:].mean() < FALLING * loss[-2 * tenth : -tenth].mean():
+    last = max(len(loss) // 10, min(SHORT, len(loss) // 2))
+    if not last:
+        return "one step tells nothing: more steps (study.steps)"
+    if loss[-last:].mean() < FALLING * loss[-2 * last : -last].mean():
         return "it still falls: more steps (study.steps), or a larger optimizer.lr (study=lr_range)"
     return "it falls no more: check the gradient (study=gradcheck), the rate (study=lr_range), and take more units"
 
