@@ -152,6 +152,9 @@ def test_members_that_stopped_early_say_what_they_ended_with():
     _, found = studied("trainer.early_stopping.patience=2", "optimizer.lr=0.1", "trainer.steps=200")
     assert {outcome.status for outcome in found.outcomes} >= {"stopped_early"}
     assert all(np.isfinite(points).all() for points in found.series.values())
+    told = np.mean([outcome.metrics["val/loss"] for outcome in found.outcomes])  # of all, not of the one that was left
+    assert f"val/loss {told:.3g})" in found.summary
+    assert f"val/loss {found.series['val/loss'][-1, 1]:.3g})" not in found.summary
 
 
 def test_early_stopping_may_watch_a_metric():

@@ -70,23 +70,21 @@ class BiasVariance:
         lost = f"{(~kept).sum()} of {self.members} members diverged"
         if kept.sum() < 2 or (not kept.all() and watched.options.on_divergence == "fail"):
             return Findings(lost, failure=f"{lost} (trainer.on_divergence=record leaves them out)")
-        final = experiment.predict([o.weights for o in outcomes if o.status != "diverged"], at.fields, at.head)
-        final = final.reshape(len(final), -1)
-        looks = {step: filled(y[kept], final) for step, y in sorted(seen.looks.items())}
-        looks[max(outcome.step for outcome in outcomes)] = final
-        targets = at.measured_against(np.flatnonzero(kept), experiment.settings.dataset_seed)
+        members = np.flatnonzero(kept).tolist()
+        final = experiment.predict([outcomes[member].weights for member in members], at.fields, at.head)
+        final, end = final.reshape(len(final), -1), max(outcomes[member].step for member in members)
+        looks = {step: filled(y[kept], final) for step, y in sorted(seen.looks.items()) if step < end} | {end: final}
+        targets = at.measured_against(members, experiment.settings.dataset_seed)
         found = {step: decompose(y, at.f, targets, at.noise) for step, y in looks.items()}
         classes = {step: zero_one(named(y, at), at.labels) for step, y in looks.items()} if at.labels is not None else {}
-        members = np.flatnonzero(kept).tolist()
-        means = seen.means(members)
         series = {**of_terms(found), **of_classes(classes), **seen.validation(members)}
         n = len(next(iter(data[0].splits["train"].values())))
         sets = f"{self.members} networks, training sets: {way}, {n} examples each"
         return Findings(
-            summary=summary(found, classes, "; ".join([sets, *([lost] if not kept.all() else [])]), series, means),
+            summary=summary(found, classes, "; ".join([sets, *([lost] if not kept.all() else [])]), seen.ends(members)),
             series=series,
             columns=seen.columns,
-            rows=means,
+            rows=seen.means(members),
             figures=figures(at, found, final),
             files={"bias_variance.csv": table(found)},
             arrays={"predictions": final, "targets": at.targets, "f": at.targets if at.f is None else at.f},
@@ -147,8 +145,7 @@ def summary(
     found: Mapping[int, Decomposition],
     classes: Mapping[int, Mapping[str, float]],
     sets: str,
-    series: Mapping[str, np.ndarray],
-    means: np.ndarray,
+    losses: Mapping[str, float],
 ) -> str:
     """What a person reads at the end."""
     step, d = list(found.items())[-1]
@@ -165,19 +162,18 @@ def summary(
         lines += ["", f"0-1 loss, which does not add up: {told}."]
     if found[best].epe < d.epe:
         lines += ["", f"The error was smallest at step {best}: {found[best].epe:.4g}."]
-    val = series.get("val/loss")
-    return "\n".join([*lines, "", diagnosis(d, float(means[-1, 0]), None if val is None else float(val[-1, 1]))])
+    return "\n".join([*lines, "", diagnosis(d, losses)])
 
 
-def diagnosis(d: Decomposition, train: float, val: float | None) -> str:
+def diagnosis(d: Decomposition, losses: Mapping[str, float]) -> str:
     """Which of the two is to blame, in words."""
-    losses = f"train/loss {train:.3g}" + ("" if val is None else f", val/loss {val:.3g}")
+    told = ", ".join(f"{name} {value:.3g}" for name, value in losses.items())
     reducible = max(d.bias2, 0.0) + d.variance
     if reducible == 0:
-        return f"No error but the noise ({losses})."
+        return f"No error but the noise ({told})."
     share, of = (d.variance / reducible, "variance") if d.variance > d.bias2 else (d.bias2 / reducible, "bias")
     means = {
         "variance": "the networks follow their own training sets: more data, a penalty or fewer units lower it",
         "bias": "the networks agree on what is wrong: more units or more training lower it",
     }
-    return f"High {of}: {share:.0%} of what could be learnt; {means[of]} ({losses})."
+    return f"High {of}: {share:.0%} of what could be learnt; {means[of]} ({told})."

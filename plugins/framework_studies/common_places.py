@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,11 +34,11 @@ class Places:
     x: np.ndarray | None
     labels: np.ndarray | None
 
-    def measured_against(self, members: np.ndarray, seed: int) -> np.ndarray:
+    def measured_against(self, members: Sequence[int], seed: int) -> np.ndarray:
         """Targets: for each member f with noise of its own from (dataset.seed, member), (R, G); or the data's (G,)."""
         if self.f is None:
             return self.targets
-        e = [generator((seed, int(member)), "study/test noise").standard_normal(self.f.shape) for member in members]
+        e = [generator((seed, member), "study/test noise").standard_normal(self.f.shape) for member in members]
         return self.f + np.sqrt(self.noise) * np.stack(e)
 
 

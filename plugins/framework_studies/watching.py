@@ -64,6 +64,12 @@ class Collected(Curves):
             count[: len(rows)] += 1
         return total / count
 
+    def ends(self, members: Sequence[int]) -> dict[str, float]:
+        """`train/loss`, and `val/loss` where there is one: the mean over the members of what each had last."""
+        val = [points[-1, 1] for member in members if len(points := self.series("val/loss", member))]
+        found = {"train/loss": [self.column("train/loss", member)[-1] for member in members], "val/loss": val}
+        return {name: float(np.mean(values)) for name, values in found.items() if values}
+
     def validation(self, members: Sequence[int]) -> dict[str, np.ndarray]:
         """`val/loss`, the mean over the members, (K, 2); nothing where there is no validation split."""
         at: dict[int, list[float]] = {}
