@@ -80,8 +80,11 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         del options["validation_fraction"]
         random = options.pop("random_state")
         seed = random if isinstance(random, int | np.integer) else check_random_state(random).randint(2**31)
-        for key in options.keys() & ELSEWHERE.keys():
-            raise ConfigError(f"{key}: {ELSEWHERE[key]}")
+        for key in options:
+            group = key.partition(".")[0]
+            told = key if group == "dataset" else group  # a data set keeps options, scale among them
+            if told in ELSEWHERE:
+                raise ConfigError(f"{key}: {ELSEWHERE[told]}")
         words = tuple(f"{key}={word(value)}" for key, value in options.items())
         # What a plugin's file brings may have changed since.
         with worded():
@@ -97,7 +100,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         if X.ndim not in AXES:
             raise ConfigError(f"X has {X.ndim} dimensions; it is (n, F), (n, T, F) or (n, C, H, W)")
         splits: Mapping[str, Any] = {"train": {"x": X, "y": y}}
-        if self.validation_fraction:
+        if self._held_out(len(X)):
             rng = generator(settings.dataset_seed, "dataset")
             splits = split_at_random(splits["train"], rng, self.validation_fraction, 0)
         experiment = prepare(settings, Data(splits, {"x": Field(AXES[X.ndim]), "y": target}, name="arrays"))
@@ -107,6 +110,22 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         if outcome.status == "diverged" and settings.trainer.on_divergence == "fail":
             raise RunFailed(f"diverged: {outcome.reason} at step {outcome.step}")
         self.model_, self.metrics_, self.n_iter_ = trained(experiment, outcome), outcome.metrics, outcome.epoch
+
+    def _held_out(self, n: int) -> int:
+        """How many of n examples are for validation.
+
+        Raises:
+            ConfigError: the share is none, or one of no example.
+        """
+        share = self.validation_fraction
+        if not isinstance(share, int | float | np.integer | np.floating) or not 0 <= share < 1:
+            raise ConfigError(f"validation_fraction: {share!r} is not a share, from 0 to below 1")
+        held = round(share * n)
+        if share and not 0 < held < n:
+            raise ConfigError(
+                f"validation_fraction: {share:g} of {n} examples leaves {held} to validate, {n - held} to train"
+            )
+        return held
 
     def _outputs(self, X: Any) -> np.ndarray:
         check_is_fitted(self)

@@ -129,6 +129,11 @@ def test_early_stopping_watches_the_part_held_out(iris):
         ({"seed": 1}, "seed: it is the estimator's random_state"),
         ({"dataset": "digits"}, "dataset: the data are what `fit` is given"),
         ({"tracking": "mlflow"}, "tracking: an estimator records nothing"),
+        ({"tracking__uri": "here"}, r"tracking\.uri: an estimator records nothing"),
+        ({"study__steps": 3}, r"study\.steps: a study is no estimator"),
+        ({"validation_fraction": 1.5}, r"validation_fraction: 1\.5 is not a share, from 0 to below 1"),
+        ({"validation_fraction": "some"}, "validation_fraction: 'some' is not a share"),
+        ({"validation_fraction": 0.001}, r"validation_fraction: 0\.001 of 150 examples leaves 0 to validate, 150 to train"),
         ({"loss": "mse"}, "loss: MeanSquaredError takes targets of kind real"),
     ],
 )
