@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from framework.unheard import unheard
 from framework.verbs import VERBS
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         sys.exit(wrong(f"no verb '{arguments[0]}'{nearest(arguments[0], VERBS)}; an override is written key=value"))
     sys.argv = [sys.argv[0], *arguments]
-    sys.exit(guarded(compose_and_run))
+    with unheard():
+        status = guarded(compose_and_run)
+    sys.exit(status)
 
 
 def guarded(work: Callable[[], int]) -> int:
@@ -122,10 +125,12 @@ def compose_and_run() -> int:
     try:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
     finally:
-        for sweep in dict.fromkeys(BEGUN):
-            compare(sweep)
-        BEGUN.clear()
-        close_feeder()
+        try:
+            for sweep in dict.fromkeys(BEGUN):
+                compare(sweep)
+        finally:
+            BEGUN.clear()
+            close_feeder()
     if failed:
         raise failed[0]
     return 0

@@ -7,6 +7,7 @@ sweep little. What a run has left in its folder does not depend on it: it is sen
 from __future__ import annotations
 
 import contextlib
+import itertools
 import multiprocessing
 import os
 import queue
@@ -20,6 +21,7 @@ from typing import Any
 from framework.mlflow_store import BATCH, PATIENCE, TrackedRun, complain, opened
 from framework.recording import Tracking
 from framework.spawning import without_main
+from framework.unheard import unheard
 
 Point = tuple[str, float, int, int]
 PAUSE = 60.0  # seconds in which a store that could not be reached is not tried again: a try takes ten
@@ -32,16 +34,17 @@ class Lane:
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
         self.requests, self.replies = context.Queue(), context.SimpleQueue()  # to put something into a Queue never waits
+        self.requests.cancel_join_thread()  # what a process that is gone did not read would be waited for at our end
         self.process = context.Process(target=serve, args=(self.requests, self.replies), daemon=True)
         with without_main():
             self.process.start()
-        self.asked, self.known = 0, dict[int, Any]()
+        self.numbers, self.asked, self.known = itertools.count(1), False, dict[int, Any]()
 
     def ask(self, what: str, *args: Any) -> int:
         """Let the process do something; the number under which it answers."""
-        self.asked += 1
-        self.requests.put((self.asked, what, args))
-        return self.asked
+        number, self.asked = next(self.numbers), True  # not counted on an attribute: several threads ask
+        self.requests.put((number, what, args))
+        return number
 
     def answer(self, number: int) -> Any:
         """Wait for an answer; None where the process is gone."""
@@ -62,7 +65,6 @@ class Lane:
         else:
             self.process.terminate()
         self.process.join()
-        self.requests.cancel_join_thread()  # what a process that was killed did not read would be waited for at the end
 
 
 class Feeder:
@@ -100,9 +102,11 @@ class Feeder:
 
     def close(self) -> None:
         """Let it finish what it was asked to do."""
-        self.settle()
-        for lane in self.lanes:
-            lane.close()
+        try:
+            self.settle()
+        finally:
+            for lane in self.lanes:
+                lane.close()
 
 
 class FedRun:
@@ -212,14 +216,15 @@ def serve(requests: Any, replies: Any) -> None:
     desk, parent = Desk(), multiprocessing.parent_process()
     with contextlib.suppress(Exception):
         import mlflow.store.tracking.sqlalchemy_store  # noqa: F401  # while the sweep is still being composed
-    while parent is None or parent.is_alive():
-        try:
-            number, what, args = requests.get(timeout=HEARTBEAT)
-        except queue.Empty:
-            continue
-        if what == "close":
-            sys.stderr.flush()
-            os._exit(0)  # everything is in the store; to take the interpreter down in order takes another second
-        answer = getattr(desk, what)(number, *args)
-        if what in ANSWERED:
-            replies.put((number, answer))
+    with unheard():
+        while parent is None or parent.is_alive():
+            try:
+                number, what, args = requests.get(timeout=HEARTBEAT)
+            except queue.Empty:
+                continue
+            if what == "close":
+                sys.stderr.flush()
+                os._exit(0)  # everything is in the store; to take the interpreter down in order takes another second
+            answer = getattr(desk, what)(number, *args)
+            if what in ANSWERED:
+                replies.put((number, answer))

@@ -1,5 +1,6 @@
 """The tracking store, fed by a process beside the training."""
 
+import itertools
 import json
 import os
 import signal
@@ -8,7 +9,7 @@ import pytest
 
 from framework.composing import compose
 from framework.experiment import prepare, run_stack
-from framework.feeding import Feeder
+from framework.feeding import Feeder, Lane
 from framework.mlflow_store import Store
 from framework.record import Place
 from framework.recording import Tracking
@@ -92,3 +93,27 @@ def test_a_feeder_that_is_gone_does_not_stop_the_training(tmp_path):
     assert len(content(tmp_path)) == 3
     feeder.close()
     assert feeder.lanes[0].requests._joincancelled  # or this process would never end
+
+
+def test_each_question_keeps_its_own_number_while_other_threads_ask():
+    lane, put = object.__new__(Lane), []
+
+    class Requests:
+        def put(self, message):
+            put.append(message)
+            if len(put) == 1:
+                lane.ask("points")  # of another thread, before the first has its number
+
+    lane.numbers, lane.requests = itertools.count(1), Requests()
+    assert lane.ask("end") == put[0][0] != put[1][0]
+
+
+def test_a_feeder_whose_last_wait_is_interrupted_is_closed_all_the_same():
+    def interrupted():
+        raise KeyboardInterrupt
+
+    feeder = Feeder()
+    feeder.settlements.append(interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        feeder.close()
+    assert not feeder.lanes[0].process.is_alive()

@@ -42,7 +42,7 @@ ROOMS = [
     ["running"],
     ["stepping"],
     ["feeding"],
-    ["spawning"],
+    ["spawning", "unheard"],
     ["mlflow_store"],
     ["model"],
     ["learner", "findings"],

@@ -1,0 +1,41 @@
+"""A closed pipe costs what would have been printed, and nothing else."""
+
+import os
+import sys
+
+import pytest
+
+from framework.cli import main
+from framework.record import read_state
+from framework.unheard import Unheard
+
+
+@pytest.fixture
+def closed():
+    """A stream whose reader has gone."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as stream:
+        yield stream
+
+
+def test_what_nobody_reads_is_dropped(closed):
+    stream = Unheard(closed)
+    print("x" * 100_000, file=stream)
+    print("more", file=stream, flush=True)
+    closed.close()  # where what it kept would be written
+
+
+def test_a_sweep_whose_output_nobody_reads_is_recorded_to_its_end(closed, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    monkeypatch.setattr(sys, "stdout", closed)
+    monkeypatch.setenv("STACKPROP_RUNS", "runs")
+    for name in ("STACKPROP_ID", "STACKPROP_COMMAND", "HYDRA_FULL_ERROR"):  # which the command sets
+        monkeypatch.setenv(name, "")
+    with pytest.raises(SystemExit) as end:
+        main(["-m", "dataset=sine", "dataset.n=20", "trainer.epochs=1", "tracking=none", "model.hidden=4", "seed=0,1"])
+    assert end.value.code == 0
+    (sweep,) = tmp_path.glob("runs/sweep-*")
+    assert [read_state(sweep / str(job))["status"] for job in range(2)] == ["finished"] * 2
+    assert (sweep / "table.md").exists()
