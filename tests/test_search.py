@@ -50,6 +50,7 @@ def test_overrides_are_read_as_hydras_optuna_sweeper_reads_them(word, expected):
     [
         (["a=interval(2,1)"], "a: 2.0 to 1.0 holds no numbers"),
         (["a=tag(log,interval(0,1))"], "a: log needs numbers above 0"),
+        (["a=tag(log,range(0.3,5.3,1))"], "a: log needs numbers above 0, and whole ones in steps of 1"),
         (["a=tag(lgo,interval(0.1,1))"], "a: no tag 'lgo'; did you mean 'log'"),
         (["a=tag(log,choice(1,2))"], "a: log goes with an interval or a range"),
         (["a=range(5,1,-1)"], "a: 5 to 1 holds no numbers"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, exp, floor, isclose, log
+from math import ceil, exp, floor, log
 from typing import Protocol
 
 Trial = Mapping[str, str]  # key -> its value, as an override says it
@@ -89,6 +89,6 @@ def fault(dimension: Number) -> str | None:
         return f"{low} to {high} holds no numbers; the smaller one comes first"
     if step is not None and step <= 0:
         return f"a step of {step} leads nowhere; it must be above 0"
-    if dimension.log and (low <= 0 or (step is not None and not isclose(step, 1))):
-        return "log needs numbers above 0, and steps of 1 where there are steps"
+    if dimension.log and (low <= 0 or (step is not None and not (dimension.whole and step == 1))):
+        return "log needs numbers above 0, and whole ones in steps of 1 where there are steps"
     return None
