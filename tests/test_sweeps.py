@@ -2,12 +2,14 @@
 
 import io
 import json
+import multiprocessing
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from test_shell import COMMAND, QUICK, newest, stackprop
 
 from framework.composing import conf_dir, install, load_plugins_of, settings_of, task_part
 from framework.config import ConfigError
+from framework.launching import workers
 from framework.launching.composer import Composer
 from framework.launching.grouping import stacks
 from framework.launching.jobs import judged_jobs
@@ -300,6 +303,17 @@ def test_a_killed_sweep_loses_nothing_that_finished_and_runs_nothing_twice(tmp_p
     _, jobs, summary = runs_of(tmp_path, sweep)
     assert (len(jobs), len(summary)) == (6, 1)
     assert {run.info.status for run in jobs} == {"FINISHED"}
+
+
+def test_a_worker_that_died_before_it_got_its_jobs_costs_them_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(workers, "task_of", lambda group: "task")
+    worker = object.__new__(workers.Worker)
+    worker.pipe, theirs = multiprocessing.Pipe()
+    theirs.close()
+    worker.process = SimpleNamespace(join=lambda: None, exitcode=-9)
+    worker.begin([SimpleNamespace(place=SimpleNamespace(runs=tmp_path))], SimpleNamespace(observer=lambda group: None))
+    (end,) = workers._heard(worker)
+    assert end.reason == "its process was ended (SIGKILL)"
 
 
 @pytest.mark.slow

@@ -45,7 +45,8 @@ class Worker:
     def begin(self, group: list[Job], progress: Progress) -> None:
         """Let it train a stack."""
         self.group, self.observed = group, progress.observer(group)
-        self.pipe.send(task_of(group))
+        with contextlib.suppress(OSError):  # one that has died by now is told when it is listened to
+            self.pipe.send(task_of(group))
 
     def end(self) -> None:
         """Stop it; a training in it ends as killed."""
