@@ -66,7 +66,7 @@ def assemble(settings: Settings, data: Data) -> Learner:
     )
     try:
         chunks_of(learner, data)
-        if settings.trainer.early_stopping.patience:
+        if settings.trainer.early_stopping.patience or settings.trainer.keeps_best:
             refuse_unmeasured(learner, "val" in data.splits)
     except ValueError as error:
         raise ConfigError(str(error)) from error

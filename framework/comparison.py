@@ -7,17 +7,18 @@ import itertools
 import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from framework.components import option
+from framework.direction import is_known, lower_is_better
 from framework.recording import parsed, read_lines, started
 
 WIDEST = 40  # characters of a value in a table
-FALL = ("loss", "error", "cross_entropy", "/mse", "/mae", "/msle", "_mse", "_mae", "_msle")  # how the names of losses end
+ENDED = ("finished", "stopped_early")  # statuses of runs that came to their end with a value
 Series = Mapping[str, np.ndarray]  # metric -> (K, 2) of step and value
 
 
@@ -33,9 +34,10 @@ class Comparison:
         help="step: curves; a swept key: one value per run against it; swept: first such key; layer: against the * of y; "
         "a metric: curves against what it was at the same step",
     )
-    at: Literal["last", "first", "best", "mean", "fluctuation"] = option(
-        "last",
-        help="which value of a run, where x is not step; fluctuation: root mean square of the change from one value to the "
+    at: Literal["kept", "last", "first", "best", "mean", "fluctuation"] = option(
+        "kept",
+        help="which value of a run, where x is not step; kept: that of the weights that are saved (the last one of what is "
+        "not measured on a split); fluctuation: root mean square of the change from one value to the "
         "next, in the second half of its series",
     )
     panels: str | None = option(None, help="a swept key: a panel for each of its values")
@@ -50,12 +52,31 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Job:
-    """A recorded job of a sweep."""
+    """A recorded job of a sweep.
+
+    Attributes:
+        kept: metric -> what was measured at the weights that are saved, where it has ended.
+        lower: metric -> whether less of it is better.
+    """
 
     name: str
     overrides: Mapping[str, str]
     status: str
     series: Series
+    kept: Mapping[str, float] = field(default_factory=dict)
+    lower: Mapping[str, bool] = field(default_factory=dict)
+
+    def value(self, metric: str, at: str) -> float:
+        """One value of its series; not a number where it diverged."""
+        if self.status == "diverged":
+            return float("nan")
+        if at == "kept" and metric in self.kept:
+            return self.kept[metric]
+        return chosen(self.series[metric][:, 1], at, self.lower_is_better(metric))
+
+    def lower_is_better(self, metric: str) -> bool:
+        """As the run's record says."""
+        return lower_is_better(metric, self.lower)
 
 
 @dataclass(frozen=True)
@@ -87,14 +108,17 @@ class Group:
 
     def values(self, metric: str, at: str) -> np.ndarray:
         """One value per job that has the metric; not a number where it diverged."""
-        jobs = [job for job in self.jobs if metric in job.series]
-        found = [np.nan if job.status == "diverged" else chosen(job.series[metric][:, 1], at, metric) for job in jobs]
-        return np.array(found)
+        return np.array([job.value(metric, at) for job in self.jobs if metric in job.series])
+
+    def lower_is_better(self, metric: str) -> bool:
+        """As the records of its jobs say."""
+        return self.jobs[0].lower_is_better(metric)
 
     def reached(self, metric: str, goal: float) -> np.ndarray:
         """For each job that has the metric, the first step at which it is as good as the goal; nan for those that never
         get there."""
-        return np.array([first_step(job.series[metric], metric, goal) for job in self.jobs if metric in job.series])
+        lower = self.lower_is_better(metric)
+        return np.array([first_step(job.series[metric], goal, lower) for job in self.jobs if metric in job.series])
 
 
 def means(a: np.ndarray, most: int) -> np.ndarray:
@@ -103,27 +127,21 @@ def means(a: np.ndarray, most: int) -> np.ndarray:
     return np.stack([a[i:j].mean(0) for i, j in itertools.pairwise(edges)])
 
 
-def chosen(values: np.ndarray, at: str, metric: str) -> float:
-    """The last, first, or best value of a series, the best loss being the smallest, of anything else the largest; or how
-    much it fluctuates."""
+def chosen(values: np.ndarray, at: str, lower: bool) -> float:
+    """The last, first, or best value of a series, the smallest or the largest; its mean, or how much it fluctuates."""
     if at == "mean":
         return float(values.mean())
     if at == "fluctuation":
         return float(np.sqrt(np.mean(np.diff(values[len(values) // 2 :]) ** 2))) if len(values) > 3 else float("nan")
     if at == "best":
-        return float(np.nanmin(values) if falls(metric) else np.nanmax(values))
+        return float(np.nanmin(values) if lower else np.nanmax(values))
     return float(values[0 if at == "first" else -1])
 
 
-def falls(metric: str) -> bool:
-    """Whether less is better: of losses and errors, by their names; of anything else more is."""
-    return metric.endswith(FALL) or metric.startswith(("bias_variance", "zero_one/", "gradcheck/"))
-
-
-def first_step(series: np.ndarray, metric: str, goal: float) -> float:
+def first_step(series: np.ndarray, goal: float, lower: bool) -> float:
     """The first step of a series (K, 2) whose value is as good as the goal, or nan."""
     step, values = series.T
-    there = values <= goal if falls(metric) else values >= goal
+    there = values <= goal if lower else values >= goal
     return float(step[there.argmax()]) if there.any() else float("nan")
 
 
@@ -138,7 +156,9 @@ def _job(folder: Path) -> Job:
     words = shlex.split(told.get("command", ""))[1:]
     overrides = dict(word.lstrip("+~").partition("=")[::2] for word in words)
     path = folder / "metrics.jsonl"
-    return Job(folder.name, overrides, told.get("status", "?"), Recorded(path) if path.exists() else {})
+    kept = {name: float(value) for name, value in told.get("metrics", {}).items()}
+    found: Series = Recorded(path) if path.exists() else {}
+    return Job(folder.name, overrides, told.get("status", "?"), found, kept, told.get("lower_is_better", {}))
 
 
 class Recorded(Mapping[str, np.ndarray]):
@@ -198,17 +218,39 @@ def grouped(jobs: Sequence[Job]) -> list[Group]:
 
 
 def ranked(groups: Sequence[Group], metric: str, at: str) -> list[Group]:
-    """The groups, the best by a measured metric first; those that diverged last. What is not measured on a split, a norm for
+    """The groups, the best mean over seeds first; those that diverged last. What nobody declares a direction for, a norm for
     example, has no best, and leaves the order as it is."""
-    if not metric.startswith(("train/", "val/", "test/")):
+    if not groups or not has_best(groups, metric):
         return list(groups)
-    sign = 1 if falls(metric) else -1
+    sign = 1 if groups and groups[0].lower_is_better(metric) else -1
 
     def place(group: Group) -> float:
         values = group.values(metric, at)
         return sign * float(values.mean()) if len(values) and np.isfinite(values).all() else float("inf")
 
     return sorted(groups, key=place)
+
+
+def has_best(groups: Sequence[Group], metric: str) -> bool:
+    """Whether more or less of a metric is better."""
+    return metric.startswith(("train/", "val/", "test/")) or is_known(metric, groups[0].jobs[0].lower)
+
+
+def best_group(groups: Sequence[Group], metric: str, at: str) -> Group | None:
+    """The group with the best mean of a metric, of those whose jobs have all come to their end with a value; None: there is
+    none."""
+    ended = [group for group in groups if all(job.status in ENDED and metric in job.series for job in group.jobs)]
+    ended = [group for group in ended if np.isfinite(group.values(metric, at)).all()]
+    return ranked(ended, metric, at)[0] if ended and has_best(ended, metric) else None
+
+
+def best_job(groups: Sequence[Group], metric: str, at: str) -> Job | None:
+    """The best job of the best group: a group is not chosen by its luckiest seed."""
+    group = best_group(groups, metric, at)
+    if group is None:
+        return None
+    sign = 1 if group.lower_is_better(metric) else -1
+    return min(group.jobs, key=lambda job: sign * job.value(metric, at))
 
 
 def numbered(jobs: Sequence[Job]) -> str:
@@ -238,10 +280,10 @@ def rows(
     """Cells of the sweep's table: the header, then a row per group; mean ± standard deviation over seeds.
 
     Args:
-        wanted: metric -> which of its values: last, first or best.
+        wanted: metric -> which of its values: kept, last, first or best.
     """
     keys, goals = list(groups[0].keys) if groups else [], reach or {}
-    shown = [metric if at == "last" else f"{at} {metric}" for metric, at in wanted.items()]
+    shown = [metric if at == "kept" else f"{at} {metric}" for metric, at in wanted.items()]
     headers = [f"steps to {metric} {goal:g}" for metric, goal in goals.items()]
     yield [*(key.rpartition(".")[2] for key in keys), "seeds", *shown, *headers, "status", "jobs"]
     for group in groups:

@@ -209,8 +209,8 @@ class Augmentation(Protocol):
 
 class Metric(Protocol):
     """Counts that add up over batches, and their value. It sees the loss's prediction, or the raw output if it sets
-    `raw = True`. Early stopping takes larger values for better, unless it sets `falls = True`. `targets` (and
-    `sources`, if raw) as of a loss."""
+    `raw = True`. More of it is better (for early stopping, searches, tables and figures), unless it sets
+    `lower_is_better = True`. `targets` (and `sources`, if raw) as of a loss."""
 
     def count(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> Array:
         """(..., k), to be summed over batches."""
@@ -232,7 +232,7 @@ class Study(Protocol):
     """Answers one question about training in one run; the networks it trains are one stack, their keys (seed, member).
 
     It may offer, found by presence: `check(experiment)`, which raises ValueError before anything runs where the data or the
-    settings cannot serve it; the class attribute `figure`, what the figure of a sweep of such studies shows, as the key
-    `figure` does (x: swept stands for the first swept key)."""
+    settings cannot serve it; the class attributes `figure`, what the figure of a sweep of such studies shows, as the key
+    `figure` does (x: swept stands for the first swept key), and `lower_is_better`, metric (or pattern with *) -> bool."""
 
     def __call__(self, experiment: Experiment) -> Findings: ...

@@ -73,7 +73,8 @@ class Display:
 def report(result: Any, tracked: bool, brief: bool = False) -> None:
     """Print how a run ended and where it is written."""
     shown = {k: v for k, v in result.metrics.items() if k.startswith(("val/", "test/"))}
-    reason = f" ({result.reason})" if result.reason else ""
+    notes = "; ".join(filter(None, (result.reason, result.outcome.kept_words)))
+    reason = f" ({notes})" if notes else ""
     print(f"{result.status}{reason} in {result.seconds:.1f} s{': ' if shown else ''}{in_words(shown)}", flush=True)
     if result.findings is not None and not brief:
         print(f"\n{result.findings.summary}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -68,7 +69,7 @@ def run(experiment: Experiment, place: Place, observers: Sequence[Observer] = ()
         if resume:
             raise ConfigError(f"{place.folder}: a study has no checkpoints; it is run anew")
         return _raised(run_study(experiment, place, observers))
-    recorded = Recorded([experiment], [Record(settings, place, experiment.steps, experiment.validations, resume)])
+    recorded = Recorded([experiment], [record_of(experiment, place, resume)])
     record = recorded.records[0]
 
     def alone() -> list[Outcome]:
@@ -159,11 +160,17 @@ def begin(experiments: Sequence[Experiment], places: Sequence[Place], feeder: Fe
     """The records of runs that begin together, under one claim."""
     claimed = claimed_by_us(places)
     pairs = zip(experiments, places, strict=True)
-    records = [Record(e.settings, place, e.steps, e.validations, claimed=claimed, feeder=feeder) for e, place in pairs]
+    records = [record_of(experiment, place, claimed=claimed, feeder=feeder) for experiment, place in pairs]
     for record in records:
         if record.tracked:  # to send points takes each run 10 ms or more, in which no network trains
             record.tracked.patience = max(PATIENCE, SHARE_OF_TIME * len(records))
     return records
+
+
+def record_of(experiment: Experiment, place: Place, resume: bool = False, **how: Any) -> Record:
+    """The record of one run."""
+    counts = experiment.steps, experiment.validations
+    return Record(experiment.settings, place, *counts, experiment.directions, resume, **how)
 
 
 class Recorded:
@@ -197,10 +204,11 @@ class Recorded:
     def ended(self, outcome: Outcome) -> None:
         """A member that has failed is a failed run at once; the others are still to be measured."""
         record, member = self.records[outcome.member], outcome.member
-        record.recorder.ended(outcome)
-        if outcome.status == "diverged" and self.experiments[member].settings.trainer.on_divergence == "fail":
+        fails = outcome.status == "diverged" and self.experiments[member].settings.trainer.on_divergence == "fail"
+        record.recorder.ended(None if fails else outcome)
+        if fails:
             reason = f"{outcome.reason} at step {outcome.step}"
-            record.end("diverged", reason, "FAILED", outcome.metrics, settle=False)
+            record.end("diverged", reason, "FAILED", dict.fromkeys(outcome.metrics, math.nan), settle=False)
             self.failed[member] = RunFailed(f"diverged: {reason} (trainer.on_divergence=record makes this a result)")
 
     def run(self, training: Callable[[], list[Outcome]]) -> list[Result | RunFailed]:
@@ -220,7 +228,12 @@ class Recorded:
         record, experiment = self.records[member], self.experiments[member]
         reason = f"{outcome.reason} at step {outcome.step}" if outcome.status == "diverged" else outcome.reason
         _leave(record, experiment, outcome)
-        record.end(outcome.status, reason, "FINISHED", outcome.metrics, settle=False)
+        if record.tracked and outcome.kept_words:
+            record.tracked.tag("stackprop.kept", outcome.kept_words)
+        kept = {"weights": outcome.kept, "epoch": outcome.kept_epoch, "step": outcome.kept_step}
+        kept |= {"epochs": outcome.epoch, "steps": outcome.step}
+        told = None if experiment.settings.study is not None else kept
+        record.end(outcome.status, reason, "FINISHED", outcome.metrics, settle=False, kept=told)
         seconds = time.perf_counter() - self.started
         return Result(outcome.status, reason, outcome.metrics, seconds, outcome, record.place.folder)
 

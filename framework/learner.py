@@ -41,7 +41,17 @@ class TrainerOptions:
     on_divergence: Literal["fail", "record"] = option("fail", help="whether numbers that are not finite make a run fail")
     checkpoint_every: int | None = option(None, least=1, help="steps from one checkpoint to the next; null: none")
     early_stopping: EarlyStopping = option(EarlyStopping)
+    keep: Literal["best", "last"] | None = option(
+        None,
+        help="weights that are saved and reported on: of the best validation, or of the last step; null: best with "
+        "early stopping, last without",
+    )
     bptt: Bptt = option(Bptt, help="truncated backpropagation through time")
+
+    @property
+    def keeps_best(self) -> bool:
+        """Whether the weights of the best validation are kept."""
+        return self.keep == "best" or (self.keep is None and self.early_stopping.patience is not None)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from framework.components import Params
 from framework.config import ConfigError, Settings
 from framework.context import Context
 from framework.data import Data, Feed
+from framework.direction import directions
 from framework.heads import Head, total_loss
 from framework.learner import Learner
 from framework.loading import load_data, scaled_data
@@ -50,6 +51,11 @@ class Experiment:
     steps: int
     validations: int
     observers: tuple[Observer, ...] = ()
+
+    @property
+    def directions(self) -> dict[str, bool]:
+        """Metric -> whether less of it is better."""
+        return directions(self.learner, self.settings.study)
 
     @property
     def how(self) -> dict[str, Any]:

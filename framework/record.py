@@ -54,6 +54,7 @@ class Record:
         settings: what runs.
         place: where it is written.
         steps, validations: how many there will be at most.
+        directions: metric -> whether less of it is better.
         resume: take the run in that folder up again, at its checkpoint.
         claimed: the lock that says that its process lives, where several runs begin together.
         feeder: the process that feeds the store, where there is one.
@@ -73,6 +74,7 @@ class Record:
         place: Place,
         steps: int,
         validations: int,
+        directions: Mapping[str, bool],
         resume: bool = False,
         claimed: Claim | None = None,
         feeder: Feeder | None = None,
@@ -85,11 +87,12 @@ class Record:
         if resume:
             self.snapshot, upto = self._checkpoint()
         self.state = {**self._state(resume), "steps": steps, "validations": validations}
+        self.state["lower_is_better"] = dict(directions)
         self.tracked = self._tracked(feeder) if settings.tracking.type == "mlflow" else None
         # A feeder's runs begin while the networks train; if this process dies by then, the store finds them by their tag.
         self.state["mlflow_run_id"] = self.tracked.run_id if self.tracked and not feeder else None
         write_json(place.folder / "run.json", self.state)
-        counts, points = (steps, validations), settings.tracking.max_points
+        counts, points = (steps, validations), series_points(settings)
         self.recorder = Recorder(place.folder, *counts, self.tracked, points, upto, settings.trainer.probe_every)
 
     def _state(self, resume: bool) -> dict[str, Any]:
@@ -129,15 +132,26 @@ class Record:
             self.tracked.send()
         checkpoints.save(self.place.folder / "checkpoint.npz", arrays, told)
 
-    def end(self, status: str, reason: str, state: str, metrics: Mapping[str, float], settle: bool = True) -> None:
+    def end(
+        self,
+        status: str,
+        reason: str,
+        state: str,
+        metrics: Mapping[str, float],
+        settle: bool = True,
+        kept: Mapping[str, Any] | None = None,
+    ) -> None:
         """Write down how it ended, here and in the store.
 
         Args:
+            metrics: what was measured at the weights that are saved.
+            kept: which weights these are, as `run.json` says it; None where there are none.
             settle: wait until the store has it; `settle` does it later, for many runs that end together.
         """
         self.recorder.close()
         last = {name: value if math.isfinite(value) else str(value) for name, value in metrics.items()}
         self.state |= {"status": status, "reason": reason, "ended": time.time(), "metrics": last, "state": state}
+        self.state |= {"kept": dict(kept)} if kept else {}
         if self.tracked:
             self.tracked.artifact(self.place.folder / "config.yaml")
             self.tracked.end(state, {"stackprop.status": f"{status}: {reason}" if reason else status})
@@ -153,6 +167,11 @@ class Record:
         self.state["mlflow_run_id"] = self.tracked.run_id if self.tracked else None
         write_json(self.place.folder / "run.json", self.state)
         self.claimed.release(self.place.folder)
+
+
+def series_points(settings: Settings) -> int:
+    """Points of a series that the store gets; one less where the value of the restored weights follows them."""
+    return max(2, settings.tracking.max_points - settings.trainer.keeps_best)
 
 
 def claimed_by_us(places: Sequence[Place]) -> Claim:

@@ -131,7 +131,7 @@ class Recorder:
         self._feed_measured(step, values)
 
     def ended(self, outcome: Any = None) -> None:
-        """The last point of every series, if it was left out."""
+        """The last point of every series, if it was left out; behind it what was measured at restored weights."""
         self.flush()
         if self.sink is None:
             return
@@ -140,9 +140,17 @@ class Recorder:
             self.per_step.last = None
         left_out = [(name, *thinned.last) for name, thinned in self.measures.items() if thinned.last is not None]
         self.sink.points([(name, value, step, _now()) for name, step, value in left_out])
+        if outcome is not None and outcome.kept_step != outcome.step:
+            self.restored(outcome.step, outcome.metrics)
         for metric, (first, latest) in self.rows.items():  # their place in the row is the step: a curve over lags
             for name, row in ((started(metric), first), (metric, latest)):
                 self.sink.points([(name, value, lag, _now()) for lag, value in enumerate(row)])
+
+    def restored(self, last: int, metrics: Mapping[str, float]) -> None:
+        """The sink shows the newest point of a series as its value: one more point, a step behind the `last`, is what was
+        measured at the weights that are saved. The folder keeps the series as it was measured, and these in `run.json`."""
+        if self.sink is not None:
+            self.sink.points([(name, value, last + 1, _now()) for name, value in metrics.items() if math.isfinite(value)])
 
     def feed(self, written: Sequence[Mapping[str, float]]) -> None:
         """Send lines that were written before, thinned as they were then."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from framework.mlflow_store import Store
 from framework.reaping import reap
-from framework.record import Place, begin_tracked, read_state
+from framework.record import Place, begin_tracked, read_state, series_points
 from framework.recording import Recorder, write_json
 from framework.restoring import settings_of_run
 from framework.runs import all_runs, is_finished
@@ -75,9 +75,13 @@ def refill_run(folder: Path, runs: Path) -> None:
     size = (folder / "metrics.jsonl").stat().st_size if (folder / "metrics.jsonl").exists() else 0
     counts = (state["steps"], state["validations"])
     every = settings.trainer.probe_every
-    recorder = Recorder(folder, *counts, tracked, settings.tracking.max_points, upto=size, probe_every=every)
+    recorder = Recorder(folder, *counts, tracked, series_points(settings), upto=size, probe_every=every)
     if is_finished(folder):  # one that died may be resumed, and its last point would not be the last
         recorder.ended()
+        kept = state.get("kept", {})
+        if kept.get("step") != kept.get("steps"):
+            values = {name: float(value) for name, value in state["metrics"].items() if not name.startswith("test/")}
+            recorder.restored(kept["steps"], values)
     recorder.close()
     reason = f": {state['reason']}" if state.get("reason") else ""
     tracked.artifact(folder / "config.yaml")

@@ -14,6 +14,7 @@ from framework.arrays import to_host
 from framework.chunking import chunks, refuse_timeless, refuse_uncarried, refuse_uncuttable
 from framework.components import Params
 from framework.data import Data, EpochRows
+from framework.direction import directions, lower_is_better
 from framework.learner import Learner, TrainerOptions
 from framework.measuring import Tally, evaluate
 from framework.probing import Looks, Watch, refuse_unknown_nodes
@@ -53,10 +54,13 @@ class Outcome:
 
     Attributes:
         status: finished, stopped_early or diverged; reason says more.
-        step, epoch: of the last update, and the epochs begun.
+        step, epoch: of the last update, and the epochs started.
         best_epoch, best: of the best validation, and the monitored value there.
         weights: node -> tensor -> host array.
-        metrics: the last measured values, with test/... at the end.
+        kept: which weights these are: of the best validation (or, before any, the initial ones), or of the last step.
+        kept_epoch, kept_step: the epoch and the step that they are of.
+        metrics: what was measured at these weights, with test/... at the end; not a number where the last weights are those
+            of a training that diverged.
     """
 
     member: int
@@ -68,6 +72,18 @@ class Outcome:
     best_epoch: int = 0
     best: float = math.nan
     metrics: dict[str, float] = field(default_factory=dict)
+    kept: Literal["best", "last"] = "last"
+    kept_epoch: int = 0
+    kept_step: int = 0
+
+    @property
+    def kept_words(self) -> str:
+        """`best epoch 7 of 12, restored`; empty where the last weights are kept."""
+        if self.kept == "last":
+            return ""
+        if not self.kept_epoch:
+            return "initial weights restored: no validation had a finite value"
+        return f"best epoch {self.kept_epoch} of {self.epoch}" + (", restored" if self.kept_step != self.step else "")
 
 
 class Run:
@@ -97,11 +113,14 @@ class Run:
         self.tally = Tally({})
         refuse_unknown_nodes(stack.learner.probes, stack.learner.network)
         self.watch = Watch(stack.xp, self.options.probe_every if stack.learner.probes else 0, self.total)
-        self.best = Best(self.options.early_stopping, stack.members.size, falls(stack.learner))
-        self.best_w = stack.w.copy() if self.options.early_stopping.patience else None
+        monitor = self.options.early_stopping.monitor
+        lower = lower_is_better(monitor, directions(stack.learner))
+        self.best = Best(self.options.early_stopping, stack.members.size, lower)
+        self.best_w = stack.w.copy() if self.options.keeps_best else None
         self.outcomes: dict[int, Outcome] = {}
         self.latest: dict[int, dict[str, float]] = {int(member): {} for member in stack.members}
-        if self.options.early_stopping.patience:
+        self.at_best: dict[int, dict[str, float]] = {int(member): {} for member in stack.members}
+        if self.options.early_stopping.patience or self.options.keeps_best:
             refuse_unmeasured(stack.learner, "val" in stack.feeds)
 
     def batches(self) -> Iterator[Batch]:
@@ -187,6 +206,8 @@ class Run:
         if self.best_w is not None:
             on_device = self.stack.xp.asarray(improved)
             self.best_w[on_device] = self.stack.w[on_device]
+        for member in self.stack.members[improved].tolist():
+            self.at_best[member] = dict(self.latest[member])
         patience = self.options.early_stopping.patience
         exhausted = self.best.exhausted()
         if exhausted.any() and self.step < self.total:
@@ -207,7 +228,7 @@ class Run:
             epoch = math.ceil(step / self.per_epoch)
             outcome = Outcome(member, status, reason, step, epoch, s.arena.views(w[r].copy()))
             outcome.best_epoch, outcome.best = int(self.best.epoch[r]), float(self.best.value[r])
-            outcome.metrics = dict(self.latest[member])
+            self._report_kept(outcome)
             self.outcomes[member] = outcome
             for observer in self.observers:
                 observer.ended(outcome)
@@ -219,6 +240,18 @@ class Run:
         self.block = self.block[:, s.xp.asarray(keep)]
         if self.best_w is not None:
             self.best_w = self.best_w[s.xp.asarray(keep)]
+
+    def _report_kept(self, outcome: Outcome) -> None:
+        """What an outcome reports belongs to its weights."""
+        if self.best_w is not None:
+            outcome.kept, outcome.kept_epoch = "best", outcome.best_epoch
+            outcome.kept_step = min(outcome.best_epoch * self.per_epoch, self.total)
+            outcome.metrics = dict(self.at_best[outcome.member])
+            return
+        outcome.kept_epoch, outcome.kept_step = outcome.epoch, outcome.step
+        outcome.metrics = dict(self.latest[outcome.member])
+        if outcome.status == "diverged":  # they were measured at earlier weights
+            outcome.metrics = dict.fromkeys(outcome.metrics, math.nan)
 
     def snapshot(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Everything that a later process needs to go on as if nothing had happened: arrays, and plain values."""
@@ -237,7 +270,8 @@ class Run:
         for member, outcome in self.outcomes.items():
             arrays[f"ended.{member}"] = s.arena.fill([outcome.weights], s.dtype)
         ended = {m: {k: v for k, v in vars(o).items() if k != "weights"} for m, o in self.outcomes.items()}
-        plain = {"step": self.step, "epoch": self.epoch, "done": self.done, "latest": self.latest, "ended": ended}
+        plain = {"step": self.step, "epoch": self.epoch, "done": self.done, "ended": ended}
+        plain |= {"latest": self.latest, "at_best": self.at_best}
         plain["state"] = {name: a for name, a in s.state.items() if not hasattr(a, "ndim")}
         return {name: np.array(to_host(a)) for name, a in arrays.items()}, copy.deepcopy(plain)
 
@@ -255,6 +289,7 @@ class Run:
         self.best_w = None if self.best_w is None else on_device(arrays["best_w"])
         self.step, self.epoch, self.done = plain["step"], plain["epoch"], plain["done"]
         self.latest = {int(member): dict(values) for member, values in plain["latest"].items()}
+        self.at_best = {int(member): dict(values) for member, values in plain["at_best"].items()}
         self.tally = Tally(s.learner.measures if self.options.train_metrics else {})
         self.tally.counts = {k.removeprefix("tally."): on_device(a) for k, a in arrays.items() if k.startswith("tally.")}
         for member, told in plain["ended"].items():
@@ -266,12 +301,6 @@ def _columns(s: Stack) -> tuple[str, ...]:
     """What a row of a training step holds."""
     penalty = ("train/penalty",) if s.learner.regularizers else ()
     return ("train/loss", *penalty, "grad_norm/total", *(f"grad_norm/{layer}" for layer in s.arena.layers))
-
-
-def falls(learner: Learner) -> bool:
-    """Whether smaller is better for what early stopping watches: for losses, and for metrics that say so."""
-    name = learner.options.early_stopping.monitor.partition("/")[2]
-    return name == "loss" or getattr(getattr(learner.measures.get(name), "metric", None), "falls", False)
 
 
 def chunks_of(learner: Learner, data: Data) -> list[slice | None]:
@@ -296,11 +325,12 @@ def chunks_of(learner: Learner, data: Data) -> list[slice | None]:
 def refuse_unmeasured(learner: Learner, has_validation: bool) -> None:
     """
     Raises:
-        ValueError: early stopping watches what is not measured.
+        ValueError: early stopping watches what is not measured, or there is no validation to choose the best weights by.
     """
-    if not has_validation:
-        raise ValueError("trainer.early_stopping.patience: the data set has no validation split to watch")
     options = learner.options
+    if not has_validation:
+        key = "early_stopping.patience" if options.early_stopping.patience else "keep"
+        raise ValueError(f"trainer.{key}: the data set has no validation split to watch")
     measured = ["val/loss", *(f"val/{name}" for name in learner.measures)]
     measured += [f"train/{name}" for name in learner.measures if options.train_metrics]
     monitor = options.early_stopping.monitor

@@ -131,7 +131,8 @@ def _saver(save: SaveMember, first: int) -> Callable[[Mapping[str, np.ndarray], 
         for r, member in enumerate(arrays["members"].tolist()):
             alone = {name: a[r : r + 1] if len(a) > 1 else a for name, a in arrays.items() if not name.startswith("ended.")}
             alone["members"] = np.zeros(1, int)
-            told = {**plain, "latest": {0: plain["latest"][member]}, "ended": {}}
+            own = {"latest": {0: plain["latest"][member]}, "at_best": {0: plain["at_best"][member]}}
+            told = {**plain, **own, "ended": {}}
             save(first + member, alone, told)
 
     return save_members

@@ -11,14 +11,14 @@ from framework.components import option
 
 @dataclass(frozen=True)
 class EarlyStopping:
-    """Each replica for itself: stop when `monitor` has not improved for `patience` validations, go back to the best weights.
+    """Each replica for itself: stop when `monitor` has not improved for `patience` validations, restore the best weights.
 
     With val/loss 5, 4, 3, 3.1, 3.2, 3.3 and patience 3 training ends after the sixth validation, with the weights of the
-    third.
+    third, whose loss, 3, is what the run reports. `trainer.keep` chooses which weights are kept.
     """
 
     patience: int | None = option(None, least=1, help="validations without improvement that are allowed; null: never stop")
-    monitor: str = option("val/loss", help="what should improve: a loss by falling, a metric as it says")
+    monitor: str = option("val/loss", help="what should improve: less of a loss, and of a metric as it declares")
     min_delta: float = option(0.0, least=0, help="smallest change that counts as an improvement")
 
 
@@ -28,22 +28,22 @@ class Best:
     Args:
         options: patience and the smallest improvement.
         R: replicas.
-        falls: whether smaller is better.
+        lower_is_better: of the monitored value.
 
     Attributes:
         value, epoch: (R,) of the best validation; NaN and 0 before the first.
         stale: (R,) validations since then.
     """
 
-    def __init__(self, options: EarlyStopping, R: int, falls: bool = True) -> None:
-        self.options, self.falls = options, falls
+    def __init__(self, options: EarlyStopping, R: int, lower_is_better: bool = True) -> None:
+        self.options, self.lower_is_better = options, lower_is_better
         self.value = np.full(R, np.nan)
         self.epoch = np.zeros(R, int)
         self.stale = np.zeros(R, int)
 
     def update(self, value: np.ndarray, epoch: int) -> np.ndarray:
         """Take in the monitored value (R,) of a validation; return which replicas have improved (R,)."""
-        gain = (self.value - value) * (1 if self.falls else -1)
+        gain = (self.value - value) * (1 if self.lower_is_better else -1)
         improved = np.isfinite(value) & (np.isnan(self.value) | (gain > self.options.min_delta))
         self.value = np.where(improved, value, self.value)
         self.epoch = np.where(improved, epoch, self.epoch)

@@ -148,13 +148,13 @@ def test_the_terms_are_recorded_along_training_with_means_of_loss_and_norms():
     assert found.metrics["bias_variance/bias2"] == pytest.approx(np.mean((f - y.mean(0)) ** 2))
 
 
-def test_members_that_stopped_early_say_what_they_ended_with():
+def test_members_that_stopped_early_count_with_what_they_kept():
     _, found = studied("trainer.early_stopping.patience=2", "optimizer.lr=0.1", "trainer.steps=200")
     assert {outcome.status for outcome in found.outcomes} >= {"stopped_early"}
     assert all(np.isfinite(points).all() for points in found.series.values())
-    told = np.mean([outcome.metrics["val/loss"] for outcome in found.outcomes])  # of all, not of the one that was left
-    assert f"val/loss {told:.3g})" in found.summary
-    assert f"val/loss {found.series['val/loss'][-1, 1]:.3g})" not in found.summary
+    kept = np.mean([outcome.best for outcome in found.outcomes])  # of all, at the weights that each kept
+    assert f"val/loss {kept:.3g})" in found.summary
+    assert found.series["val/loss"][-1, 1] == pytest.approx(kept)
 
 
 def test_early_stopping_may_watch_a_metric():

@@ -1,10 +1,13 @@
 """Jobs side by side, and the figure of them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from framework.comparison import Comparison, Group, Job, chosen, rows
+from framework.comparison import Comparison, Group, Job, best_group, best_job, chosen, rows
+from framework.direction import lower_is_better
 from framework.figures.sweep import draw, panels
 
 
@@ -17,7 +20,7 @@ def job(values, status="finished", **overrides):
     ("at", "value"), [("first", 9), ("last", 3), ("best", 1), ("mean", 4), ("fluctuation", np.sqrt((2**2 + 0) / 2))]
 )
 def test_one_value_of_a_series(at, value):
-    assert chosen(np.array([9.0, 1, 3, 5, 3, 3]), at, "loss") == value
+    assert chosen(np.array([9.0, 1, 3, 5, 3, 3]), at, lower=True) == value
 
 
 def test_what_diverged_has_no_value_and_says_so():
@@ -47,9 +50,39 @@ def test_a_zero_has_a_place_beside_a_logarithmic_axis(values, scale, tmp_path, m
 @pytest.mark.parametrize(
     "name", ["val/loss", "val/mse", "a/mae", "bias_variance/bias2", "zero_one/error", "gradcheck/worst"]
 )
-def test_of_losses_and_errors_the_least_is_the_best(name):
-    assert chosen(np.array([3.0, 1.0, 2.0]), "best", name) == 1
-    assert chosen(np.array([3.0, 1.0, 2.0]), "best", "val/accuracy") == 3
+def test_losses_and_errors_of_old_runs_are_known_by_name(name):
+    assert lower_is_better(name, {})
+    assert not lower_is_better("val/accuracy", {})
+
+
+def test_the_recorded_direction_decides_what_is_best():
+    series = {"val/nll": np.array([[1, 3.0], [2, 1.0], [3, 2.0]])}
+    decreasing, increasing = (Job("0", {}, "finished", series, lower={"val/nll": lower}) for lower in (True, False))
+    assert [one.value("val/nll", "best") for one in (decreasing, increasing)] == [1, 3]
+    assert best_job([Group({}, (increasing, replace(increasing, kept={"val/nll": 5.0})))], "val/nll", "kept").kept
+
+
+def seeds(key, *values):
+    """A group of seeds with these losses."""
+    series = [{"val/loss": np.array([[1, 9.0], [2, value]])} for value in values]
+    return Group({"k": key}, tuple(Job(f"{key}{i}", {}, "finished", s) for i, s in enumerate(series)))
+
+
+def test_the_best_of_a_sweep_is_the_best_mean_over_seeds():
+    lucky, good = seeds("lucky", 0.1, 0.9), seeds("good", 0.3, 0.2)
+    assert best_group([lucky, good], "val/loss", "kept") is good
+    assert best_job([lucky, good], "val/loss", "kept").name == "good1"
+
+
+def test_a_group_with_a_seed_that_diverged_is_not_the_best():
+    mixed = Group({"k": "mixed"}, (replace(seeds("d", 0.1).jobs[0], status="diverged"), *seeds("m", 0.0).jobs))
+    assert best_group([mixed, seeds("good", 0.5)], "val/loss", "kept").keys == {"k": "good"}
+    assert best_group([mixed], "val/loss", "kept") is None
+
+
+def test_the_value_of_a_job_is_that_of_the_kept_weights():
+    job = Job("0", {}, "stopped_early", {"val/loss": np.array([[1, 0.5], [2, 0.2], [3, 0.7]])}, {"val/loss": 0.2})
+    assert [job.value("val/loss", at) for at in ("kept", "last", "first")] == [0.2, 0.7, 0.5]
 
 
 def test_a_metric_is_drawn_against_another_of_the_same_steps(tmp_path, monkeypatch):

@@ -339,7 +339,7 @@ def test_H6_with_patience_3_it_stops_after_epoch_6():
 class Scripted:
     """A metric with the values of SERIES, one per epoch of one step."""
 
-    falls = True
+    lower_is_better = True
 
     def count(self, y, t, ctx, mask=None):
         return np.full((*ctx.replicas, 1), SERIES[ctx.step - 1])

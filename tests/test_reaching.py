@@ -18,21 +18,22 @@ GROUP = Group({"optimizer.lr": "0.1"}, (FAST, SLOW))
 
 
 def test_a_loss_falls_to_its_goal_and_an_accuracy_rises():
-    assert first_step(FAST.series["val/loss"], "val/loss", 0.25) == 20
-    assert first_step(FAST.series["val/accuracy"], "val/accuracy", 0.6) == 10
-    assert np.isnan(first_step(SLOW.series["val/accuracy"], "val/accuracy", 0.6))
+    assert first_step(FAST.series["val/loss"], 0.25, lower=True) == 20
+    assert first_step(FAST.series["val/accuracy"], 0.6, lower=False) == 10
+    assert np.isnan(first_step(SLOW.series["val/accuracy"], 0.6, lower=False))
 
 
 def test_the_table_says_how_many_got_there():
-    header, row = rows([GROUP], {"val/loss": "last"}, {"val/loss": 0.25, "val/accuracy": 0.8})
+    header, row = rows([GROUP], {"val/loss": "kept"}, {"val/loss": 0.25, "val/accuracy": 0.8})
     assert header[2:5] == ["val/loss", "steps to val/loss 0.25", "steps to val/accuracy 0.8"]
     assert row[2:5] == ["0.2 ± 0.1", "25 ± 5", "20 (1 of 2)"]
 
 
-def test_metrics_outside_the_figure_are_shown_with_their_last_value():
+def test_metrics_outside_the_figure_are_of_the_kept_weights():
     what = settings({"y": "val/loss", "x": "optimizer.lr", "at": "first", "table": ["val/*"]})
-    assert tabled(what, ["val/loss"], [FAST]) == {"val/loss": "first", "val/accuracy": "last"}
-    assert next(rows([GROUP], {"val/loss": "first"}))[2] == "first val/loss"
+    assert tabled(what, ["val/loss"], [FAST]) == {"val/loss": "first", "val/accuracy": "kept"}
+    for at, name in (("first", "first val/loss"), ("last", "last val/loss"), ("kept", "val/loss")):
+        assert next(rows([GROUP], {"val/loss": at}))[2] == name
 
 
 def test_a_diverged_run_has_no_spread():

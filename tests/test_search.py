@@ -9,7 +9,9 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from framework.cli import main
+from framework.composing import compose
 from framework.config import ConfigError
+from framework.experiment import prepare
 from framework.launching import archive
 from framework.launching.search import Goal
 from framework.launching.search_space import parted
@@ -68,9 +70,11 @@ def test_the_later_of_two_values_of_a_key_holds():
     assert read("a=1", "b=1,2", "a=3,4") == ([], [], {"b": Choice(("1", "2")), "a": Choice(("3", "4"))})
 
 
-def test_a_loss_is_made_small_and_anything_else_large():
-    assert [Goal(metric=m).sign for m in ("val/loss", "val/accuracy")] == [1, -1]
-    assert Goal(direction="maximize").sign == -1
+def test_a_search_follows_the_direction_that_a_metric_declares():
+    words = ["metrics={accuracy:{type:accuracy},nll:{type:loss,loss:softmax_cross_entropy}}", "tracking=none"]
+    experiment = prepare(compose(words))
+    assert [Goal(metric=f"val/{m}").sign(experiment) for m in ("loss", "accuracy", "nll")] == [1, -1, 1]
+    assert Goal(direction="maximize").sign(experiment) == -1
 
 
 @pytest.fixture
@@ -112,7 +116,7 @@ def sweep_of(place):
         (["optimizer=sgd,adam", "hydra.sweeper.metric=val/acc"], "hydra.sweeper.metric: 'val/acc' is not measured"),
         (["optimizer=sgd,adam", "dataset.n_val=0"], "'val/loss' is not measured"),
         (["optimizer=sgd,adam", "hydra/sweeper=ant_colony_lstm"], "optimizer: ant_colony_lstm searches connections alone"),
-        (["optimizer=sgd,adam", "study=bias_variance", "hydra.sweeper.metric=bias_variance/epe"], "hydra.sweeper.direction"),
+        (["optimizer=sgd,adam", "study=bias_variance", "hydra.sweeper.metric=grad_norm/out"], "hydra.sweeper.direction"),
         (["hydra/sweeper=ant_colony_lstm"], "no node has a cell of type masked_lstm"),
     ],
 )

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from small import Record, backpropagate, learner, lone, mlp, regression
 
+from framework.direction import directions, lower_is_better
 from framework.measuring import Measure
-from framework.running import falls
 from framework.stopping import Best, EarlyStopping
 from framework_metrics.accuracy import Accuracy
 from framework_metrics.loss import LossMetric
 from framework_optimizers.adam import Adam
+from framework_optimizers.sgd import Sgd
 
 
 def overfitting(**options):
@@ -33,6 +34,48 @@ def test_early_stopping_goes_back_to_the_best_weights():
     assert (outcome.best_epoch, outcome.best, outcome.epoch) == (best, min(val), best + 4)
     loss, *_ = backpropagate(member.network, member.heads, outcome.weights, SCARCE.splits["val"])
     assert loss == pytest.approx(outcome.best, abs=1e-12)
+
+
+def evaluated(outcome, member, data=SCARCE):
+    """The loss of an outcome's weights on the validation split."""
+    return backpropagate(member.network, member.heads, outcome.weights, data.splits["val"])[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "kept"),
+    [
+        ({"early_stopping": EarlyStopping(patience=4)}, "best"),
+        ({"early_stopping": EarlyStopping(patience=150)}, "best"),  # training ends before patience does
+        ({"keep": "best"}, "best"),
+        ({"keep": "last", "early_stopping": EarlyStopping(patience=4)}, "last"),
+        ({}, "last"),
+    ],
+)
+def test_reported_values_are_those_of_the_kept_weights(options, kept):
+    member, record = overfitting(**options), Record()
+    outcome = lone(member, SCARCE, observers=[record])
+    val = [values["val/loss"] for _, _, values in record.values]
+    epoch = int(np.argmin(val)) + 1 if kept == "best" else len(val)
+    assert (outcome.kept, outcome.kept_epoch, outcome.kept_step) == (kept, epoch, epoch)
+    assert outcome.metrics["val/loss"] == val[epoch - 1] == pytest.approx(evaluated(outcome, member), abs=1e-12)
+    assert len(val) == outcome.epoch > 5  # the curve is whole
+
+
+def test_the_kept_epoch_is_named():
+    stopped = lone(overfitting(early_stopping=EarlyStopping(patience=4)), SCARCE)
+    assert stopped.kept_words == f"best epoch {stopped.epoch - 4} of {stopped.epoch}, restored"
+    assert lone(overfitting(), SCARCE).kept_words == ""
+
+
+def test_best_weights_need_a_validation_split():
+    with pytest.raises(ValueError, match=r"trainer\.keep: the data set has no validation split"):
+        lone(learner(mlp(4, 2), keep="best"), regression(n=8))
+
+
+def test_a_diverged_training_reports_no_value_of_earlier_weights():
+    gone = lone(learner(mlp(4, 2), Sgd(1e3), epochs=60), SCARCE)
+    assert gone.status == "diverged"
+    assert np.isnan(gone.metrics["val/loss"])
 
 
 def test_patience_counts_validations():
@@ -106,16 +149,16 @@ def test_every_replica_has_its_own_best():
     assert np.array_equal(best.exhausted(), [False, True])
 
 
-def test_a_loss_should_fall_and_a_metric_as_it_says():
-    for is_falling, best in ((True, 0.5), (False, 2.0)):
-        found = Best(EarlyStopping(), 1, is_falling)
+def test_a_loss_should_decrease_and_a_metric_as_it_declares():
+    for is_lower, best in ((True, 0.5), (False, 2.0)):
+        found = Best(EarlyStopping(), 1, is_lower)
         for epoch, value in enumerate([1.0, 2.0, 0.5], 1):
             found.update(np.array([value]), epoch)
         assert found.value[0] == best
     metrics = {"accuracy": Measure(Accuracy(), "loss"), "mse": Measure(LossMetric(), "loss")}
-    for monitor, is_falling in (("val/loss", True), ("val/accuracy", False), ("val/mse", True)):
-        watching = learner(mlp(4, 2), early_stopping=EarlyStopping(monitor=monitor))
-        assert falls(replace(watching, measures=metrics)) is is_falling
+    known = directions(replace(learner(mlp(4, 2)), measures=metrics))
+    for monitor, is_lower in (("val/loss", True), ("val/accuracy", False), ("val/mse", True)):
+        assert lower_is_better(monitor, known) is is_lower
 
 
 def test_small_changes_are_no_improvement():

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from framework.direction import lower_is_better
 from framework.launching.jobs import Job
-from framework.running import Outcome, falls
+from framework.running import Outcome
 
 # Lines of progress where there is no terminal: at most about so many, and none before these seconds have passed.
 LINES, PATIENCE = 20, 5.0
@@ -28,7 +29,7 @@ class Progress:
         self.of, self.ended_before, self.ended = len(jobs) + done, done, 0
         self.total = sum(job.experiment.steps for job in jobs)
         self.steps: dict[int, int] = {}
-        self.best: tuple[float, str, str] | None = None
+        self.values: dict[int, tuple[float, str]] = {}  # job -> what is to be small, and how it is shown
         self.lock, self.started = threading.Lock(), time.monotonic()
         self.due = self.started + PATIENCE
         self.trains = False
@@ -59,16 +60,16 @@ class Progress:
             self._show()
 
     def measured(self, job: Job, values: Mapping[str, float]) -> None:
-        """Keep the best value of what early stopping would watch."""
-        learner = job.experiment.learner
-        name = learner.options.early_stopping.monitor
-        value = values.get(name, float("nan"))
-        if not np.isfinite(value):
+        """Keep what early stopping would watch, of the weights that the job would save now."""
+        options = job.experiment.learner.options
+        name = options.early_stopping.monitor
+        if not np.isfinite(value := values.get(name, float("nan"))):
             return
+        sign = 1 if lower_is_better(name, job.experiment.directions) else -1
         with self.lock:
-            worse = self.best and (value >= self.best[0] if falls(learner) else value <= self.best[0])
-            if not worse:
-                self.best = value, name, job.place.name
+            before = self.values.get(job.number)
+            if not (options.keeps_best and before and before[0] <= sign * value):
+                self.values[job.number] = sign * value, f"best {name} {value:.4g} ({job.place.name})"
 
     def finished(self, jobs: Sequence[Job]) -> None:
         """Jobs have ended and are recorded."""
@@ -96,7 +97,7 @@ class Progress:
 
     def _show(self) -> None:
         at = sum(self.steps.values())
-        best = f"best {self.best[1]} {self.best[0]:.4g} ({self.best[2]})" if self.best else ""
+        best = min(self.values.values(), default=(0.0, ""))[1]
         if self.bar:
             self.bar.update(self.task, completed=at, description=best, jobs=self._jobs())
         elif time.monotonic() >= self.due:

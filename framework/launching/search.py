@@ -14,10 +14,11 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from framework.comparison import falls
+from framework.comparison import ENDED
 from framework.components import option
 from framework.config import ConfigError
 from framework.data import DataError
+from framework.direction import is_known, lower_is_better
 from framework.experiment import Experiment, RunFailed
 from framework.figures.search import draw
 from framework.launching import archive, stacked
@@ -31,7 +32,6 @@ from framework.searching.space import Search, Space, Trial
 from framework.wording import in_words
 
 NAMED = 60  # characters of the best trial's name while a search runs
-ENDED = ("finished", "stopped_early")  # statuses of runs whose last values count
 WRONG = (HydraException, OmegaConfBaseException, ConfigError, DataError)  # what a configuration that cannot run raises
 
 
@@ -41,13 +41,14 @@ class Goal:
 
     n_trials: int = option(64, least=1, help="trials in all")
     seed: int = option(0, least=0, help="of the search; the networks have their own")
-    metric: str = option("val/loss", help="the last value of it counts")
-    direction: Literal["minimize", "maximize"] | None = option(None, help="null: minimize a loss, maximize anything else")
+    metric: str = option("val/loss", help="what is searched for: its value at the weights that a run saves")
+    direction: Literal["minimize", "maximize"] | None = option(None, help="null: as the metric or the study declares")
 
-    @property
-    def sign(self) -> int:
-        """1 where less is better."""
-        return 1 if self.direction == "minimize" or (self.direction is None and falls(self.metric)) else -1
+    def sign(self, experiment: Experiment) -> int:
+        """1 where less is better, otherwise -1."""
+        if self.direction is not None:
+            return 1 if self.direction == "minimize" else -1
+        return 1 if lower_is_better(self.metric, experiment.directions) else -1
 
 
 class Trials:
@@ -67,6 +68,7 @@ class Trials:
         self.fixed, self.seeds = list(fixed), [[f"seed={seed}"] for seed in seeds] or [[]]
         self.sweep, self.composer = Path(config.hydra.sweep.dir), composer_of(context.config_loader, config)
         self.iterations: list[list[Tried]] = []
+        self.sign = 1  # where less is better, otherwise -1; known with the first experiment
 
     @property
     def tried(self) -> list[Tried]:
@@ -77,7 +79,7 @@ class Trials:
     def best(self) -> Tried | None:
         """The first of those with the best value."""
         found = [trial for trial in self.tried if trial.value is not None]
-        return min(found, key=lambda trial: trial.loss(self.goal.sign), default=None)
+        return min(found, key=lambda trial: trial.loss(self.sign), default=None)
 
     def words(self, trial: Trial) -> list[str]:
         """Its overrides, without a seed."""
@@ -105,6 +107,7 @@ class Trials:
             lines = [f"{told}: {line}" if told else line for line, told in faults.items()]
             raise ConfigError("\n".join([*lines, "no trial has begun"]))
         refuse_unmeasured(self.goal, jobs[0].experiment)
+        self.sign = self.goal.sign(jobs[0].experiment)
         return jobs[0].experiment
 
     def run(self, search: Search, count: int) -> None:
@@ -121,7 +124,7 @@ class Trials:
             self.iterations.append(self._run(asked))
             archive.write(self.sweep, self.iterations)
             self._refuse_unrecorded()
-            search.tell([trial.loss(self.goal.sign) for trial in self.iterations[-1]])
+            search.tell([trial.loss(self.sign) for trial in self.iterations[-1]])
             print(self._progress(), flush=True)
         self._report(search)
 
@@ -139,7 +142,7 @@ class Trials:
                     f"sweep.resume: {self.sweep / archive.FILE} holds other trials than this search would make; its presets "
                     "or options have changed since it began. Sweep anew"
                 )
-            search.tell([trial.loss(self.goal.sign) for trial in iteration])
+            search.tell([trial.loss(self.sign) for trial in iteration])
         self.iterations = known
         if known:
             done, of = len(self.tried), max(self.goal.n_trials, len(self.tried))
@@ -180,7 +183,7 @@ class Trials:
             return Tried(trial, [], "refused", False, None)
         places = zip(self.jobs(trial), numbers, strict=True)
         states = [read_state(Path(self.composer.job(words, number).folder)) for words, number in places]
-        mean = sum(last(state, self.goal.metric) for state in states) / len(states)
+        mean = sum(value_of(state, self.goal.metric) for state in states) / len(states)
         status = ", ".join(sorted({str(state.get("status", "lost")) for state in states}))
         failed = any(state.get("state") != "FINISHED" for state in states)
         return Tried(trial, numbers, status, failed, mean if math.isfinite(mean) else None)
@@ -211,15 +214,15 @@ class Trials:
             told = {"name": "stackprop", "best_params": dict(best.overrides), "best_value": best.value}
             OmegaConf.save(OmegaConf.create(told), self.sweep / "optimization_results.yaml")
         trials, values = [trial.overrides for trial in self.tried], [trial.value for trial in self.tried]
-        draw(trials, values, self.goal.metric, self.goal.sign, self.sweep / "search.png")
+        draw(trials, values, self.goal.metric, self.sign, self.sweep / "search.png")
         if hasattr(search, "report"):
             print(search.report())
         if failed:
             raise RunFailed(f"{failed} of {len(self.tried)} trials failed, and counted as the worst")
 
 
-def last(state: Mapping[str, Any], metric: str) -> float:
-    """The last value of a run that came to its end, or nan."""
+def value_of(state: Mapping[str, Any], metric: str) -> float:
+    """The value of a run that came to its end, at the weights that it saved, or nan."""
     return float(state.get("metrics", {}).get(metric, math.nan)) if state.get("status") in ENDED else math.nan
 
 
@@ -229,7 +232,7 @@ def refuse_unmeasured(goal: Goal, experiment: Experiment) -> None:
         ConfigError: the training does not measure the metric; or it is a study's own, and the direction is left open.
     """
     if experiment.settings.study is not None and not goal.metric.startswith(("train/", "val/")):
-        if goal.direction is None:
+        if goal.direction is None and not is_known(goal.metric, experiment.directions):
             raise ConfigError(f"hydra.sweeper.direction: minimize or maximize {goal.metric}? No trial has begun")
         return
     metric, learner, parts = goal.metric, experiment.learner, ["train/loss"]

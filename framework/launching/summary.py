@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from framework import artifacts
-from framework.comparison import Group, Job, falls, spread
+from framework.comparison import Group, Job, best_job, spread
 from framework.config import Settings
 from framework.experiment import prepare
 from framework.launching import manifest
@@ -32,14 +32,15 @@ def record(sweep: Path, runs: Path, groups: Sequence[Group], shown: Mapping[str,
         Exception: whatever the store raises.
     """
     jobs = [job for group in groups for job in group.jobs]
-    best = best_job(groups, shown)
+    metric, at = next(iter(shown.items()), ("", ""))
+    best = best_job(groups, metric, at) if shown else None
     settings = settings_of_run(sweep / (best or jobs[0]).name)
     if settings.tracking.type != "mlflow":
         return
     store, told = opened(settings.tracking, runs), manifest.read(sweep)
     run = _begun(store, sweep, groups, told.get("summary"))
     for name, points in series(groups, shown).items():
-        run.points([(name, value, rank, 0) for rank, value in enumerate(points) if math.isfinite(value)])
+        run.points([(name, value, place, 0) for place, value in enumerate(points) if math.isfinite(value)])
     for path in (sweep / "comparison.png", sweep / "search.png", sweep / "table.md", sweep / manifest.FILE):
         if path.exists():
             run.artifact(path)
@@ -54,24 +55,12 @@ def record(sweep: Path, runs: Path, groups: Sequence[Group], shown: Mapping[str,
         _leave_best(sweep / best.name, settings, store)
 
 
-def best_job(groups: Sequence[Group], shown: Mapping[str, str]) -> Job | None:
-    """The job with the best value of the first metric of the table, of those that finished."""
-    metric, at = next(iter(shown.items()), ("", ""))
-    found = [
-        (float(group.values(metric, at)[i]), job)
-        for group in groups
-        for i, job in enumerate(job for job in group.jobs if metric in job.series)
-    ]
-    finite = [(value, job) for value, job in found if math.isfinite(value) and job.status in ("finished", "stopped_early")]
-    sign = 1 if falls(metric) else -1
-    return min(finite, key=lambda pair: sign * pair[0])[1] if finite else None
-
-
 def series(groups: Sequence[Group], shown: Mapping[str, str]) -> dict[str, list[float]]:
-    """`mean/val/loss` and `std/val/loss` ..., a number for each row of the table."""
+    """`mean/val/loss` and `std/val/loss` ..., a number for each row of the table, the last row first: a store shows the
+    newest point of a series as its value, and that has to be the best row's."""
     found = {}
     for metric, at in shown.items():
-        values = [group.values(metric, at) for group in groups]
+        values = [group.values(metric, at) for group in reversed(groups)]
         found[f"mean/{metric}"] = [float(v.mean()) if len(v) else math.nan for v in values]
         found[f"std/{metric}"] = [spread(v) if len(v) > 1 else math.nan for v in values]
     return found

@@ -11,7 +11,7 @@ import numpy as np
 import yaml
 
 from framework import figures
-from framework.comparison import falls
+from framework.direction import lower_is_better
 from framework.record import read_state
 from framework.reporting.differences import differences
 from framework.reporting.files import pictures, texts
@@ -43,7 +43,7 @@ def facts(folder: Path) -> dict[str, Any]:
         "traceback": traceback.read_text(encoding="utf-8") if traceback.exists() else "",
         "command": str(state.get("command") or ""),
         "about": about(folder, state),
-        "measured": measured(subject.series),
+        "measured": measured(subject.series, state),
         "recorded": recorded(subject.series),
         "pictures": pictures(folder),
         "texts": texts(folder),
@@ -89,16 +89,18 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def measured(series: Mapping[str, np.ndarray]) -> list[tuple[str, str, str, str]]:
-    """Metric, last value, best value, step of that: of what was measured on a split."""
-    rows = []
+def measured(series: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Metric, value of the weights that were saved, best value, step of that: of what was measured on a split."""
+    rows, kept = [], state.get("metrics") or {}
     for name, a in series.items():
         if not name.startswith(MEASURED) or not len(a):
             continue
         values = a[np.isfinite(a[:, 1])]
-        best = values[(values[:, 1].argmin if falls(name) else values[:, 1].argmax)()] if len(values) else None
+        lower = lower_is_better(name, state.get("lower_is_better") or {})
+        best = values[(values[:, 1].argmin if lower else values[:, 1].argmax)()] if len(values) else None
         tells = best is not None and not name.startswith("test/") and not name.endswith("/penalty")
-        rows.append((name, number(a[-1, 1]), *((number(best[1]), f"{best[0]:.0f}") if tells else ("", ""))))  # type: ignore[index]
+        value = number(float(kept.get(name, a[-1, 1])))
+        rows.append((name, value, *((number(best[1]), f"{best[0]:.0f}") if tells else ("", ""))))  # type: ignore[index]
     return sorted(rows, key=lambda row: MEASURED.index(row[0].partition("/")[0] + "/"))
 
 

@@ -89,12 +89,12 @@ def wanted(what: Comparison, jobs: Sequence[Job]) -> list[str]:
 
 
 def tabled(what: Comparison, y: Sequence[str], jobs: Sequence[Job]) -> dict[str, str]:
-    """Metric of the table -> which of its values: as in the figure; the last of those that are not in it."""
+    """Metric of the table -> which of its values: as in the figure; those of the kept weights of what is not in it."""
     asked("reach", list(what.reach or ()), jobs)
     patterns = y if what.table is None else asked("table", what.table, jobs)
     drawn = {name for pattern in y for name in metrics(jobs, pattern)} if what.x != "step" else set()
     names = dict.fromkeys(name for pattern in patterns for name in metrics(jobs, pattern))
-    return {name: what.at if name in drawn else "last" for name in names}
+    return {name: what.at if name in drawn else "kept" for name in names}
 
 
 def asked(key: str, given: str | Sequence[str], jobs: Sequence[Job]) -> list[str]:

@@ -15,7 +15,7 @@ class LossMetric:
     """
 
     raw: ClassVar[bool] = True
-    falls: ClassVar[bool] = True
+    lower_is_better: ClassVar[bool] = True
     loss: Loss = registered("loss", "mse", help="which loss")
 
     @property

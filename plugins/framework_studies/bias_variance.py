@@ -50,6 +50,7 @@ class BiasVariance:
         "table": [f"bias_variance/{term}" for term in ("epe", "bias2", "variance", "noise")],
         "x": "swept",
     }
+    lower_is_better: ClassVar[dict[str, bool]] = {"bias_variance/*": True, "zero_one/*": True}
 
     def check(self, experiment: Any) -> None:
         """
@@ -71,17 +72,18 @@ class BiasVariance:
         if kept.sum() < 2 or (not kept.all() and watched.options.on_divergence == "fail"):
             return Findings(lost, failure=f"{lost} (trainer.on_divergence=record leaves them out)")
         members = np.flatnonzero(kept).tolist()
-        final = experiment.predict([outcomes[member].weights for member in members], at.fields, at.head)
-        final, end = final.reshape(len(final), -1), max(outcomes[member].step for member in members)
+        left = [outcomes[member] for member in members]
+        final = experiment.predict([outcome.weights for outcome in left], at.fields, at.head)
+        final, end = final.reshape(len(final), -1), max(outcome.step for outcome in left)
         looks = {step: filled(y[kept], final) for step, y in sorted(seen.looks.items()) if step < end} | {end: final}
         targets = at.measured_against(members, experiment.settings.dataset_seed)
         found = {step: decompose(y, at.f, targets, at.noise) for step, y in looks.items()}
         classes = {step: zero_one(named(y, at), at.labels) for step, y in looks.items()} if at.labels is not None else {}
-        series = {**of_terms(found), **of_classes(classes), **seen.validation(members)}
+        series = {**of_terms(found), **of_classes(classes), **seen.validation(left)}
         n = len(next(iter(data[0].splits["train"].values())))
         sets = f"{self.members} networks, training sets: {way}, {n} examples each"
         return Findings(
-            summary=summary(found, classes, "; ".join([sets, *([lost] if not kept.all() else [])]), seen.ends(members)),
+            summary=summary(found, classes, "; ".join([sets, *([lost] if not kept.all() else [])]), seen.ends(left)),
             series=series,
             columns=seen.columns,
             rows=seen.means(members),

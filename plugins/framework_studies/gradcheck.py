@@ -64,6 +64,7 @@ class Gradcheck:
     tolerance: float = option(1e-6, above=0, below=1, help="largest relative error of a tensor that is right")
 
     figure: ClassVar[dict[str, Any]] = {"y": ["gradcheck/worst"], "x": "swept", "log": True}
+    lower_is_better: ClassVar[dict[str, bool]] = {"gradcheck/*": True}
 
     def check(self, experiment: Any) -> None:
         """

@@ -9,7 +9,7 @@ from typing import Any
 def lone(options: Any, **changes: Any) -> Any:
     """The trainer's options for a training that goes its whole way, measures no more than it must and leaves nothing."""
     never = replace(options.early_stopping, patience=None)
-    return replace(options, early_stopping=never, train_metrics=False, checkpoint_every=None, **changes)
+    return replace(options, early_stopping=never, keep="last", train_metrics=False, checkpoint_every=None, **changes)
 
 
 def refuse_probes(experiment: Any) -> None:

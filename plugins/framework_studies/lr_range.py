@@ -40,6 +40,7 @@ class LrRange:
         "x": "lr_range/rate",
         "table": ["lr_range/best_loss", "lr_range/best_rate"],
     }
+    lower_is_better: ClassVar[dict[str, bool]] = {"lr_range/loss": True, "lr_range/best_loss": True}
 
     def check(self, experiment: Any) -> None:
         """

@@ -42,6 +42,7 @@ class Trace:
         "x": "swept",
         "together": True,
     }
+    lower_is_better: ClassVar[dict[str, bool]] = {"trace/*": True}
 
     def check(self, experiment: Any) -> None:
         """

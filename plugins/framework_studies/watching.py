@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -64,17 +65,21 @@ class Collected(Curves):
             count[: len(rows)] += 1
         return total / count
 
-    def ends(self, members: Sequence[int]) -> dict[str, float]:
-        """`train/loss`, and `val/loss` where there is one: the mean over the members of what each had last."""
-        val = [points[-1, 1] for member in members if len(points := self.series("val/loss", member))]
-        found = {"train/loss": [self.column("train/loss", member)[-1] for member in members], "val/loss": val}
-        return {name: float(np.mean(values)) for name, values in found.items() if values}
+    def ends(self, outcomes: Sequence[Any]) -> dict[str, float]:
+        """`train/loss`, and `val/loss` where there is one, means over the members at the weights that each kept."""
+        val = [outcome.metrics["val/loss"] for outcome in outcomes if "val/loss" in outcome.metrics]
+        train = [self.column("train/loss", outcome.member)[outcome.kept_step - 1] for outcome in outcomes]
+        return {name: float(np.mean(values)) for name, values in (("train/loss", train), ("val/loss", val)) if values}
 
-    def validation(self, members: Sequence[int]) -> dict[str, np.ndarray]:
-        """`val/loss`, the mean over the members, (K, 2); nothing where there is no validation split."""
-        at: dict[int, list[float]] = {}
-        for member in members:
-            for step, value in self.series("val/loss", member).tolist():
-                at.setdefault(int(step), []).append(value)
-        points = [(step, float(np.mean(values))) for step, values in sorted(at.items())]
+    def validation(self, outcomes: Sequence[Any]) -> dict[str, np.ndarray]:
+        """`val/loss`, the mean over the members, (K, 2); nothing where there is no validation split. A member that has
+        stopped counts with what the weights that it kept have; at the last step all do."""
+        kept = {outcome.member: outcome.metrics["val/loss"] for outcome in outcomes if "val/loss" in outcome.metrics}
+        own = {member: dict(self.series("val/loss", member).tolist()) for member in kept}
+        end = {outcome.member: outcome.step for outcome in outcomes}
+        steps = sorted({int(step) for values in own.values() for step in values})
+        points = []
+        for step in steps:
+            there = [own[m].get(step) if step < end[m] and step != steps[-1] else kept[m] for m in kept]
+            points.append((step, float(np.mean([value for value in there if value is not None]))))
         return {"val/loss": np.array(points)} if points else {}
