@@ -7,7 +7,7 @@ import itertools
 import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -148,7 +148,10 @@ def first_step(series: np.ndarray, goal: float, lower: bool) -> float:
 def read_jobs(sweep: Path) -> list[Job]:
     """The jobs of a sweep's folder that have begun, in their order."""
     folders = sorted((path.parent for path in sweep.glob("*/run.json")), key=lambda path: (len(path.name), path.name))
-    return [_job(folder) for folder in folders]
+    path = sweep / "sweep.json"
+    goal = json.loads(path.read_text(encoding="utf-8")).get("objective") if path.exists() else None
+    searched = {goal["metric"]: goal["lower_is_better"]} if goal else {}  # before what the metric declares
+    return [replace(job, lower=searched | dict(job.lower) | searched) for job in map(_job, folders)]
 
 
 def _job(folder: Path) -> Job:
@@ -236,21 +239,18 @@ def has_best(groups: Sequence[Group], metric: str) -> bool:
     return metric.startswith(("train/", "val/", "test/")) or is_known(metric, groups[0].jobs[0].lower)
 
 
-def best_group(groups: Sequence[Group], metric: str, at: str) -> Group | None:
-    """The group with the best mean of a metric, of those whose jobs have all come to their end with a value; None: there is
-    none."""
+def best_group(groups: Sequence[Group], metric: str) -> Group | None:
+    """The group with the best mean of a metric over its seeds, at the weights that they saved, not the one with the luckiest
+    seed; of those whose jobs have all come to their end with a value. None: there is none."""
     ended = [group for group in groups if all(job.status in ENDED and metric in job.series for job in group.jobs)]
-    ended = [group for group in ended if np.isfinite(group.values(metric, at)).all()]
-    return ranked(ended, metric, at)[0] if ended and has_best(ended, metric) else None
+    ended = [group for group in ended if np.isfinite(group.values(metric, "kept")).all()]
+    return ranked(ended, metric, "kept")[0] if ended else None
 
 
-def best_job(groups: Sequence[Group], metric: str, at: str) -> Job | None:
-    """The best job of the best group: a group is not chosen by its luckiest seed."""
-    group = best_group(groups, metric, at)
-    if group is None:
-        return None
+def best_job(group: Group, metric: str) -> Job:
+    """The best seed of a group."""
     sign = 1 if group.lower_is_better(metric) else -1
-    return min(group.jobs, key=lambda job: sign * job.value(metric, at))
+    return min(group.jobs, key=lambda job: sign * job.value(metric, "kept"))
 
 
 def numbered(jobs: Sequence[Job]) -> str:
@@ -287,14 +287,15 @@ def rows(
     headers = [f"steps to {metric} {goal:g}" for metric, goal in goals.items()]
     yield [*(key.rpartition(".")[2] for key in keys), "seeds", *shown, *headers, "status", "jobs"]
     for group in groups:
-        cells = [_cell(group.values(metric, at)) for metric, at in wanted.items()]
+        cells = [cell(group.values(metric, at)) for metric, at in wanted.items()]
         cells += [_steps(group.reached(metric, goal)) for metric, goal in goals.items()]
         statuses = sorted({job.status for job in group.jobs})
         keyed = [shortened(words(group.keys[key])) for key in keys]
         yield [*keyed, str(len(group.jobs)), *cells, ", ".join(statuses), numbered(group.jobs)]
 
 
-def _cell(values: np.ndarray) -> str:
+def cell(values: np.ndarray) -> str:
+    """Mean and standard deviation."""
     if not np.isfinite(values).any():
         return "-"
     return f"{values.mean():.4g}" + (f" ± {spread(values):.2g}" if len(values) > 1 and np.isfinite(values).all() else "")
@@ -305,7 +306,7 @@ def _steps(steps: np.ndarray) -> str:
     there = steps[np.isfinite(steps)]
     if not len(there):
         return "never"
-    return _cell(there) + (f" ({len(there)} of {len(steps)})" if len(there) < len(steps) else "")
+    return cell(there) + (f" ({len(there)} of {len(steps)})" if len(there) < len(steps) else "")
 
 
 def spread(values: np.ndarray) -> float:

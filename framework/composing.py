@@ -28,6 +28,7 @@ from framework.config import COMPONENT_GROUPS, SEVERAL_GROUPS, ConfigError, Sett
 from framework.discovery import discover, load_files
 from framework.judging import declared
 from framework.registry import RegistrationError, nearest
+from framework.runs import check_unused
 
 KINDS_OF = {**{group: group for group in COMPONENT_GROUPS}, **SEVERAL_GROUPS}  # group -> kind of what it chooses from
 COMPOSING = threading.RLock()  # Hydra has one state for the whole process
@@ -131,7 +132,8 @@ class Loader(ConfigLoaderImpl):
         refuse_foreign(cfg)
         if self.judges:
             refuse_strange(task_part(cfg))
-        if self.judges and run_mode == RunMode.RUN:
+        if self.judges and run_mode == RunMode.RUN and CHECKS:
+            check_unused(Path(cfg.hydra.run.dir))
             settings = settings_of(cfg)
             for check in CHECKS:
                 check(settings)

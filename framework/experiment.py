@@ -19,6 +19,7 @@ from framework.findings import Findings
 from framework.mlflow_store import PATIENCE, TrackedRun
 from framework.preparing import Experiment, expected, prepare
 from framework.record import Place, Record, claimed_by_us
+from framework.runs import remember
 from framework.slicing import train_sliced
 from framework.studying import FirstMember, record_findings
 from framework.training import Observer, Outcome, train
@@ -169,6 +170,7 @@ def begin(experiments: Sequence[Experiment], places: Sequence[Place], feeder: Fe
 
 def record_of(experiment: Experiment, place: Place, resume: bool = False, **how: Any) -> Record:
     """The record of one run."""
+    remember(place.runs, place.folder.parent if "sweep" in place.tags else place.folder)
     counts = experiment.steps, experiment.validations
     return Record(experiment.settings, place, *counts, experiment.directions, resume, **how)
 

@@ -88,7 +88,8 @@ def sweep(*overrides: str, verbose: bool = False) -> SweepResult:
 
 
 def result(run: str) -> RunResult | SweepResult:
-    """A run, or a sweep, that was recorded before: by its folder, its name under `runs/`, or `last` for the newest run.
+    """A run, or a sweep, that was recorded before: by its folder, its name under `runs/`, `last` for the newest run, or
+    `best` for the best job of the last sweep.
 
     Raises:
         ConfigError: there is none.

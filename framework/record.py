@@ -102,7 +102,10 @@ class Record:
         text = yaml.dump(dict(self.settings.tree), Dumper=Dumper, sort_keys=False, allow_unicode=True)
         (self.place.folder / "config.yaml").write_text(text, encoding="utf-8")
         told = {"status": "running", "started": time.time(), "name": self.place.name, "tags": dict(self.place.tags)}
-        told |= {"command": self.place.command}
+        told |= {
+            "command": self.place.command,
+            "runs": os.path.relpath(self.place.runs.resolve(), self.place.folder.resolve()),
+        }
         return {**told, "config_hash": config_hash(self.settings.tree), "version": framework.__version__, "pid": os.getpid()}
 
     def _tracked(self, feeder: Feeder | None) -> TrackedRun | FedRun | None:

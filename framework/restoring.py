@@ -36,7 +36,8 @@ def load(run: str | Path) -> Model:
     """The trained network of a run.
 
     Args:
-        run: the run's folder, its name under `runs/`, the id of its MLflow run, or `last`; or a folder with a model in it.
+        run: the run's folder, its name under `runs/`, the id of its MLflow run, `last` or `best`; or a folder with a
+            model in it.
 
     Raises:
         ConfigError: there is no such run, or it has no model (it did not reach its end).

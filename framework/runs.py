@@ -1,14 +1,21 @@
-"""Where runs lie, and how a person names one."""
+"""Where runs and sweeps lie, and how a person names one."""
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from framework.config import ConfigError
 from framework.record import read_state
+from framework.recording import write_json
 from framework.registry import nearest
+
+SWEEP = "sweep.json"  # what a sweep was asked to do, and what came of it
+ELSEWHERE = ".elsewhere"  # in the folder of runs: the folders of runs and sweeps that were written outside it, one a line
+NAMES = ("last", "best")
 
 
 def runs_dir() -> Path:
@@ -17,13 +24,56 @@ def runs_dir() -> Path:
 
 
 def all_runs(runs: Path) -> Iterator[Path]:
-    """The folders of all runs, single ones and jobs of sweeps."""
+    """The folders of all runs, single ones and jobs of sweeps, those outside the folder of runs too."""
     yield from (path.parent for path in sorted(runs.glob("*/run.json")))
-    yield from (path.parent for path in sorted(runs.glob("sweep-*/*/run.json")))
+    yield from (path.parent for path in sorted(runs.glob("*/*/run.json")))
+    for folder in elsewhere(runs):
+        yield from (path.parent for path in (folder / "run.json", *sorted(folder.glob("*/run.json"))) if path.is_file())
+
+
+def all_sweeps(runs: Path) -> list[Path]:
+    """The folders of all sweeps, the one that was launched last at the end."""
+    known = [path.parent for path in runs.glob(f"*/{SWEEP}")] + [f for f in elsewhere(runs) if (f / SWEEP).is_file()]
+    return sorted(known, key=lambda folder: read_sweep(folder).get("launched") or folder.stat().st_mtime)
+
+
+def elsewhere(runs: Path) -> list[Path]:
+    """The folders outside it that `remember` wrote down."""
+    try:
+        lines = (runs / ELSEWHERE).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+    return [Path(os.path.normpath(runs / line)) for line in dict.fromkeys(lines)]
+
+
+def remember(runs: Path, folder: Path) -> None:
+    """Write down a run's or a sweep's folder that lies outside the folder of runs, so that `last` finds it. Relative to
+    it: a project that is moved as a whole keeps it."""
+    runs, folder = runs.resolve(), folder.resolve()
+    if folder.parent == runs or folder in elsewhere(runs):
+        return
+    runs.mkdir(parents=True, exist_ok=True)
+    with open(runs / ELSEWHERE, "a", encoding="utf-8") as file:
+        file.write(f"{os.path.relpath(folder, runs)}\n")
+
+
+def read_sweep(folder: Path) -> dict[str, Any]:
+    """What `sweep.json` says, or nothing."""
+    try:
+        return dict(json.loads((folder / SWEEP).read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}
+
+
+def update_sweep(folder: Path, changes: Mapping[str, Any]) -> None:
+    """Change keys of a `sweep.json` that is there."""
+    if known := read_sweep(folder):
+        write_json(folder / SWEEP, {**known, **changes})
 
 
 def find_run(word: str, runs: Path) -> Path:
-    """A run's folder from its path, its name under `runs/`, the id of its MLflow run, or `last`.
+    """A run's folder from its path, its name under `runs/`, the id of its MLflow run, `last`, or `best`: the best job of the
+    last sweep; `SWEEP/best` is that of another one.
 
     Raises:
         ConfigError: there is no such run; near names are offered.
@@ -31,17 +81,37 @@ def find_run(word: str, runs: Path) -> Path:
     for folder in (Path(word), runs / word):
         if (folder / "run.json").is_file():
             return folder
+    sweep, _, name = word.rpartition("/")
+    if name == "best":
+        return best_run(find_sweep(sweep or "last"))
     folders = list(all_runs(runs))
     if word == "last" and folders:
-        return max(folders, key=lambda folder: read_state(folder).get("started", 0))
+        return newest(folders)
     for folder in folders:
         if read_state(folder).get("mlflow_run_id") == word:
             return folder
-    raise _missing("run", word, runs, [str(folder.relative_to(runs)) for folder in folders])
+    raise _missing("run", word, runs, [os.path.relpath(folder, runs) for folder in folders])
+
+
+def newest(folders: Sequence[Path]) -> Path:
+    """The run that was started last."""
+    return max(folders, key=lambda folder: read_state(folder).get("started", 0))
+
+
+def best_run(sweep: Path) -> Path:
+    """The best job of a sweep, as its end or `stackprop compare` wrote it down.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    best = read_sweep(sweep).get("best")
+    if not best:
+        raise ConfigError(f"{sweep}: no best job is known; `stackprop compare {sweep}` looks for it once jobs have finished")
+    return sweep / str(best["job"])
 
 
 def _missing(what: str, word: str, runs: Path, known: Sequence[str]) -> ConfigError:
-    offered = nearest(word, [*known[-20:], "last"]) if known else "; there is none yet"
+    offered = nearest(word, [*known[-20:], *NAMES]) if known else "; there are no runs yet"
     return ConfigError(f"no {what} '{word}' in {runs}{offered}")
 
 
@@ -52,17 +122,21 @@ def find_sweep(word: str) -> Path:
         ConfigError: there is no such sweep.
     """
     runs = runs_dir()
-    known = sorted(runs.glob("sweep-*"), key=lambda path: path.stat().st_mtime)
+    for folder in (Path(word), runs / word):
+        if word != "last" and ((folder / SWEEP).is_file() or any(folder.glob("*/run.json"))):
+            return folder
+    known = all_sweeps(runs)
     if word == "last" and known:
         return known[-1]
-    for folder in (Path(word), runs / word):
-        if any(folder.glob("*/run.json")):
-            return folder
     raise _missing("sweep", word, runs, [path.name for path in known])
 
 
 def store_dir(folder: Path) -> Path:
-    """The folder of runs that a run belongs to: the nearest one above it with a tracking store, or the one it lies in."""
+    """The folder of runs that a run belongs to, as its record says; for older ones the nearest folder above it with a
+    tracking store, or the one it lies in."""
+    recorded = read_state(folder).get("runs")
+    if recorded and (runs := Path(os.path.normpath(folder.resolve() / str(recorded)))).is_dir():
+        return runs
     folder = folder.resolve()
     above = [parent for parent in folder.parents if (parent / "mlflow.db").exists() or (parent / ".running").is_dir()]
     return above[0] if above else folder.parent
@@ -73,4 +147,31 @@ def is_finished(folder: Path) -> bool:
     return read_state(folder).get("status") in ("finished", "stopped_early", "diverged")
 
 
-__all__ = ["all_runs", "find_run", "find_sweep", "is_finished", "runs_dir", "store_dir"]
+def check_unused(folder: Path) -> None:
+    """
+    Raises:
+        ConfigError: the folder holds a run already; a second one would be mixed into its record.
+    """
+    if (folder / "run.json").exists() or (folder / "metrics.jsonl").exists():
+        status = read_state(folder).get("status", "without a run.json")
+        raise ConfigError(
+            f"hydra.run.dir: '{folder}' holds a run already ({status}); choose another folder, remove this one, or continue "
+            f"a run that was interrupted with `stackprop resume {folder}`"
+        )
+
+
+__all__ = [
+    "all_runs",
+    "all_sweeps",
+    "best_run",
+    "check_unused",
+    "find_run",
+    "find_sweep",
+    "is_finished",
+    "newest",
+    "read_sweep",
+    "remember",
+    "runs_dir",
+    "store_dir",
+    "update_sweep",
+]

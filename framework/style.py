@@ -45,7 +45,8 @@ def line(ax: Any, a: np.ndarray, number: int, label: str) -> None:
     """The series a (K, 2) of step and value as the line with that number."""
     thinned = means(a, POINTS)
     style = STYLES[number // len(COLOURS) % len(STYLES)]
-    ax.plot(thinned[:, 0], thinned[:, 1], style, color=COLOURS[number % len(COLOURS)], lw=LINE, label=label)
+    dot = {"marker": "o", "ms": MARKER} if len(thinned) == 1 else {}  # a line of one point would not be seen
+    ax.plot(thinned[:, 0], thinned[:, 1], style, color=COLOURS[number % len(COLOURS)], lw=LINE, label=label, **dot)
 
 
 def finish(ax: Any, title: str, x: str = "training step", legend: bool = True) -> None:

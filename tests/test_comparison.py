@@ -59,7 +59,7 @@ def test_the_recorded_direction_decides_what_is_best():
     series = {"val/nll": np.array([[1, 3.0], [2, 1.0], [3, 2.0]])}
     decreasing, increasing = (Job("0", {}, "finished", series, lower={"val/nll": lower}) for lower in (True, False))
     assert [one.value("val/nll", "best") for one in (decreasing, increasing)] == [1, 3]
-    assert best_job([Group({}, (increasing, replace(increasing, kept={"val/nll": 5.0})))], "val/nll", "kept").kept
+    assert best_job(Group({}, (increasing, replace(increasing, kept={"val/nll": 5.0}))), "val/nll").kept
 
 
 def seeds(key, *values):
@@ -70,14 +70,14 @@ def seeds(key, *values):
 
 def test_the_best_of_a_sweep_is_the_best_mean_over_seeds():
     lucky, good = seeds("lucky", 0.1, 0.9), seeds("good", 0.3, 0.2)
-    assert best_group([lucky, good], "val/loss", "kept") is good
-    assert best_job([lucky, good], "val/loss", "kept").name == "good1"
+    assert best_group([lucky, good], "val/loss") is good
+    assert best_job(good, "val/loss").name == "good1"
 
 
 def test_a_group_with_a_seed_that_diverged_is_not_the_best():
     mixed = Group({"k": "mixed"}, (replace(seeds("d", 0.1).jobs[0], status="diverged"), *seeds("m", 0.0).jobs))
-    assert best_group([mixed, seeds("good", 0.5)], "val/loss", "kept").keys == {"k": "good"}
-    assert best_group([mixed], "val/loss", "kept") is None
+    assert best_group([mixed, seeds("good", 0.5)], "val/loss").keys == {"k": "good"}
+    assert best_group([mixed], "val/loss") is None
 
 
 def test_the_value_of_a_job_is_that_of_the_kept_weights():

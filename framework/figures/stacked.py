@@ -68,7 +68,8 @@ def along_training(ax: Any, group: Group, stack: Sequence[str], y: Sequence[str]
     for metric in y:
         curve = group.curve(metric)
         if curve is not None:
-            ax.plot(curve[0], curve[1], color="black", lw=style.LINE, label=last(metric))
+            dot = {"marker": "o", "ms": style.MARKER} if len(curve[0]) == 1 else {}
+            ax.plot(curve[0], curve[1], color="black", lw=style.LINE, label=last(metric), **dot)
             ax.set_ylim(0, 1.3 * float(np.quantile(curve[1], 0.9)))
     ax.set_xlabel("training step")
 

@@ -95,8 +95,11 @@ def _curve(ax: Any, group: Group, metric: str, name: str, look: Mapping[str, Any
     step, mean, std = found
     by_lag = "_by_lag" in metric
     shown = np.where(mean > 0, mean, np.nan) if by_lag else mean  # no first state, no gradient at the largest lag
-    ax.plot(step, shown, label=name, **look)
-    if len(group.jobs) > 1:
+    dot = {"marker": "o", "ms": style.MARKER} if len(step) == 1 else {}  # a line of one point would not be seen
+    ax.plot(step, shown, label=name, **look, **dot)
+    if len(group.jobs) > 1 and dot:
+        ax.errorbar(step, shown, std, capsize=2, color=look["color"], lw=0, elinewidth=style.LINE)
+    elif len(group.jobs) > 1:
         below = shown**2 / (shown + std) if by_lag else mean - std  # as far below as above, on a logarithmic axis
         ax.fill_between(step, below, shown + std, color=look["color"], alpha=style.BAND, lw=0)
     ax.set_xlabel("lag" if by_lag else "training step")
@@ -111,7 +114,8 @@ def _against(ax: Any, group: Group, metric: str, x: str, name: str, look: Mappin
     (step, mean, std), (at, place, _) = found, places_found
     (step, here, there) = np.intersect1d(step, at, return_indices=True)
     place, mean, std = place[there], mean[here], std[here]
-    ax.plot(place, mean, label=name, **look)
+    dot = {"marker": "o", "ms": style.MARKER} if len(place) == 1 else {}
+    ax.plot(place, mean, label=name, **look, **dot)
     if len(group.jobs) > 1:
         ax.fill_between(place, mean - std, mean + std, color=look["color"], alpha=style.BAND, lw=0)
     if len(place) and place.min() > 0 and place.max() / place.min() > SPAN:

@@ -22,6 +22,7 @@ from omegaconf import OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from framework.composing import refuse_strange, task_part
+from framework.config import ConfigError
 
 
 @dataclass(frozen=True)
@@ -87,11 +88,11 @@ class Composer:
         whole, task = self._base(tuple(str(override.input_line) for override in choices))
         task = copy.deepcopy(task)
         HydraConfig.instance().cfg = whole  # what ${hydra:...} means while this job is read
-        folder = self._place(whole, parsed, number)
         try:
             ConfigLoaderImpl._apply_overrides_to_config(values, task)
         except OmegaConfBaseException as error:
             raise ConfigCompositionException(str(error)) from error
+        folder = self._place(whole, task, parsed, number)
         if values:
             refuse_strange(task)
         hydra: Any = OmegaConf.to_container(whole.hydra, resolve=False, enum_to_str=True)
@@ -108,8 +109,12 @@ class Composer:
             self.bases[choices] = whole, copy.deepcopy(task_part(whole))
         return self.bases[choices]
 
-    def _place(self, whole: Any, overrides: Sequence[Override], number: int) -> str:
-        """Write the job's own facts into Hydra's part, which all jobs of these choices share; the job's folder."""
+    def _place(self, whole: Any, task: Any, overrides: Sequence[Override], number: int) -> str:
+        """Write the job's own facts into Hydra's part, which all jobs of these choices share; the job's folder.
+
+        Raises:
+            ConfigError: it does not lie in the sweep's folder.
+        """
         hydra, told = whole.hydra, self.dirname
         own = [override for override in overrides if not override.key_or_group.startswith("hydra.")]
         words = [str(override.input_line) for override in own if override.key_or_group not in told.exclude_keys]
@@ -119,6 +124,21 @@ class Composer:
             job.num = number
             job.id = str(number)
             job.override_dirname = told.item_sep.join(sorted(word.replace("=", told.kv_sep, 1) for word in words))
-            folder = os.path.abspath(os.path.join(self.sweep, str(hydra.sweep.subdir)))
+            name = self._subdir(whole, task)
+            folder = os.path.abspath(os.path.join(self.sweep, name))
+            if name in ("", ".", "attempts") or os.path.basename(name) != name:
+                raise ConfigError(
+                    f"hydra.sweep.subdir: a job's folder lies in the sweep's own (got '{name}'); give one name"
+                )
             hydra.runtime.output_dir = folder
         return folder
+
+    def _subdir(self, whole: Any, task: Any) -> str:
+        """The name of the job's folder, which may hold the job's own values: lr${optimizer.lr}."""
+        subdir = OmegaConf.to_container(whole.hydra.sweep, resolve=False)["subdir"]  # type: ignore[call-overload, index]
+        if "${" not in str(subdir) or str(subdir).startswith("${hydra"):
+            return str(whole.hydra.sweep.subdir)
+        own = copy.deepcopy(task)
+        with read_write(own), open_dict(own):
+            own.hydra, own["_subdir"] = {"job": whole.hydra.job}, subdir
+        return str(own["_subdir"])

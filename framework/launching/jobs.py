@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
@@ -56,7 +58,36 @@ def judged_jobs(composer: Composer, overrides: Sequence[Sequence[str]], first: i
             bad.append((number, words, in_words(error)))
     if bad:
         raise ConfigError(_told(bad, len(overrides)))
+    check_folders(jobs)
     return jobs
+
+
+def check_different(jobs: Sequence[Job]) -> None:
+    """
+    Raises:
+        ConfigError: two jobs of a grid are the same; they would count as two.
+    """
+    seen: dict[str, Job] = {}
+    for job in jobs:
+        other = seen.setdefault(json.dumps(job.experiment.settings.tree, sort_keys=True), job)
+        if other is not job:
+            both = " and ".join(f"{same.number} ({' '.join(same.overrides)})" for same in (other, job))
+            raise ConfigError(f"jobs {both} are the same; a value is given twice; no job was started")
+
+
+def check_folders(jobs: Sequence[Job]) -> None:
+    """
+    Raises:
+        ConfigError: two jobs would write into one folder.
+    """
+    folders: dict[Path, Job] = {}
+    for job in jobs:
+        other = folders.setdefault(job.place.folder, job)
+        if other is not job:
+            raise ConfigError(
+                f"hydra.sweep.subdir: jobs {other.number} and {job.number} would both be written to "
+                f"'{job.place.folder.name}'; name every value that is swept, or use ${{hydra.job.num}}; no job was started"
+            )
 
 
 def job_of(composer: Composer, overrides: Sequence[str], number: int) -> Job:

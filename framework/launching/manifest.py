@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,8 @@ from framework.launching.jobs import Job
 from framework.mlflow_store import opened
 from framework.record import Place, config_hash, read_state
 from framework.recording import Tracking, write_json
-from framework.runs import find_sweep, is_finished
+from framework.runs import SWEEP, find_sweep, is_finished, read_sweep
 
-FILE = "sweep.json"
 KEY = "sweep.resume"
 LENGTH = "hydra.sweeper.n_trials="  # of a search, which may go on for longer: no job of it is another one then
 
@@ -37,9 +37,9 @@ def resumed(words: Sequence[str]) -> list[str] | None:
     if not asked:
         return None
     folder = find_sweep(asked[-1].partition("=")[2])
-    told = read(folder)
+    told = read_sweep(folder)
     if not told:
-        raise ConfigError(f"{KEY}: {folder}/{FILE} is missing; the sweep has not begun any job")
+        raise ConfigError(f"{KEY}: {folder}/{SWEEP} is missing; the sweep has not begun any job")
     where = [word for word in words if _says_where(word)]
     longer = [word for word in words if word.startswith(LENGTH)]
     kept = [word for word in told["command"] if not (where and _says_where(word))]
@@ -59,14 +59,6 @@ def _says_where(word: str) -> bool:
     return word.lstrip("+").startswith(("hydra.launcher.", "hydra/launcher="))
 
 
-def read(folder: Path) -> dict[str, Any]:
-    """What `sweep.json` says, or nothing."""
-    try:
-        return dict(json.loads((folder / FILE).read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        return {}
-
-
 def begin(folder: Path, jobs: Sequence[Job]) -> dict[int, float | None]:
     """Write down what the sweep is to do.
 
@@ -76,7 +68,7 @@ def begin(folder: Path, jobs: Sequence[Job]) -> dict[int, float | None]:
     Raises:
         ConfigError: a job has another configuration than when the sweep began, or is still running.
     """
-    known = read(folder).get("jobs", {})
+    known = read_sweep(folder).get("jobs", {})
     hashes = {job.number: config_hash(job.experiment.settings.tree) for job in jobs}
     changed = [number for number, found in hashes.items() if known.get(str(number), {"hash": found})["hash"] != found]
     if changed:
@@ -87,11 +79,31 @@ def begin(folder: Path, jobs: Sequence[Job]) -> dict[int, float | None]:
         shown = ", ".join(map(str, alive[:10]))
         raise ConfigError(f"{KEY}: job {shown} of {folder.name} is still running, in another process")
     folder.mkdir(parents=True, exist_ok=True)
-    told = {str(job.number): {"overrides": list(job.overrides), "hash": hashes[job.number]} for job in jobs}
+    check_folders_of_before(known, jobs)
+    told = {
+        str(job.number): {"overrides": list(job.overrides), "hash": hashes[job.number], "folder": job.place.folder.name}
+        for job in jobs
+    }
     command = json.loads(os.environ.get("STACKPROP_COMMAND", "[]"))
     launch = os.environ.get("STACKPROP_ID", "")
-    write_json(folder / FILE, {"command": command, **read(folder), "launch": launch, "jobs": {**known, **told}})
+    own = {"launch": launch, "launched": time.time(), "jobs": {**known, **told}}
+    write_json(folder / SWEEP, {"command": command, **read_sweep(folder), **own})
     return {job.number: value_of(job.place.folder) for job in jobs if is_done(job.place.folder, hashes[job.number])}
+
+
+def check_folders_of_before(known: Mapping[str, Any], jobs: Sequence[Job]) -> None:
+    """
+    Raises:
+        ConfigError: a job of a later batch would be written where one of an earlier batch is.
+    """
+    taken = {told.get("folder"): number for number, told in known.items()}
+    for job in jobs:
+        other = taken.get(job.place.folder.name, str(job.number))
+        if other != str(job.number):
+            raise ConfigError(
+                f"hydra.sweep.subdir: jobs {other} and {job.number} would both be written to '{job.place.folder.name}'; "
+                "name every value that is swept, or use ${hydra.job.num}"
+            )
 
 
 def is_done(folder: Path, found: str) -> bool:

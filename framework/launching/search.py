@@ -28,6 +28,7 @@ from framework.launching.jobs import job_of, judged_jobs
 from framework.launching.places import run_name
 from framework.record import read_state
 from framework.registry import nearest
+from framework.runs import update_sweep
 from framework.searching.space import Search, Space, Trial
 from framework.wording import in_words
 
@@ -122,6 +123,7 @@ class Trials:
         while len(self.tried) < self.goal.n_trials:
             asked = search.ask(min(count, self.goal.n_trials - len(self.tried)))
             self.iterations.append(self._run(asked))
+            update_sweep(self.sweep, {"objective": {"metric": self.goal.metric, "lower_is_better": self.sign == 1}})
             archive.write(self.sweep, self.iterations)
             self._refuse_unrecorded()
             search.tell([trial.loss(self.sign) for trial in self.iterations[-1]])

@@ -23,11 +23,12 @@ from framework.launching.composer import composer_of
 from framework.launching.distant import run_in_cluster
 from framework.launching.folders import prepare_folder
 from framework.launching.grouping import stacks
-from framework.launching.jobs import Job, judged_jobs, warnings_of
+from framework.launching.jobs import Job, check_different, judged_jobs, warnings_of
 from framework.launching.progress import Progress
 from framework.launching.tasks import end_of, values
 from framework.launching.workers import run_in_workers
 from framework.refilling import end_lost
+from framework.runs import read_sweep
 
 BEGUN: list[Path] = []  # the folders of the sweeps of this process
 TOLD: set[tuple[Path, str]] = set()  # what is doubtful of which sweep, told once for all its batches
@@ -86,6 +87,8 @@ def launch(context: Any, config: Any, overrides: Sequence[Sequence[str]], first:
         start_feeder(len(overrides))  # before the jobs are composed: it takes two seconds to be ready
     with unbegun(sweep):
         jobs = judged_jobs(composer_of(context.config_loader, config), overrides, first)
+        if is_grid(config):
+            check_different(jobs)
         cluster = how.cluster() if how.cluster else None
     done = begin(sweep, jobs)
     todo = [job for job in jobs if job.number not in done]
@@ -111,11 +114,17 @@ def begin_elsewhere(context: Any, config: Any, overrides: Sequence[Sequence[str]
     Raises:
         ConfigError: a job cannot run; none has begun.
     """
-    known = manifest.read(Path(config.hydra.sweep.dir)).get("jobs", {})
+    known = read_sweep(Path(config.hydra.sweep.dir)).get("jobs", {})
     sweep, first = Path(config.hydra.sweep.dir), 0 if batch <= 1 else len(known)
     with unbegun(sweep):
         jobs = judged_jobs(composer_of(context.config_loader, config), overrides, first)
+        check_different(jobs)
     begin(sweep, jobs)
+
+
+def is_grid(config: Any) -> bool:
+    """Whether each job was asked for; a search may propose one twice."""
+    return "n_trials" not in config.hydra.sweeper
 
 
 @contextlib.contextmanager

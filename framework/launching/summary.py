@@ -8,14 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from framework import artifacts
-from framework.comparison import Group, Job, best_job, spread
+from framework.comparison import Group, Job, spread
 from framework.config import Settings
 from framework.experiment import prepare
-from framework.launching import manifest
 from framework.mlflow_store import Store, TrackedRun, opened
 from framework.record import read_state
-from framework.recording import write_json
 from framework.restoring import settings_of_run
+from framework.runs import SWEEP, read_sweep, update_sweep
 
 NOTE = 7900  # characters, of 8000 that a tag holds
 GROUPS = 100  # at most so many rows of the table become params
@@ -32,27 +31,26 @@ def record(sweep: Path, runs: Path, groups: Sequence[Group], shown: Mapping[str,
         Exception: whatever the store raises.
     """
     jobs = [job for group in groups for job in group.jobs]
-    metric, at = next(iter(shown.items()), ("", ""))
-    best = best_job(groups, metric, at) if shown else None
-    settings = settings_of_run(sweep / (best or jobs[0]).name)
+    told = read_sweep(sweep)
+    best = (told.get("best") or {}).get("job")
+    settings = settings_of_run(sweep / (best or jobs[0].name))
     if settings.tracking.type != "mlflow":
         return
-    store, told = opened(settings.tracking, runs), manifest.read(sweep)
+    store = opened(settings.tracking, runs)
     run = _begun(store, sweep, groups, told.get("summary"))
     for name, points in series(groups, shown).items():
         run.points([(name, value, place, 0) for place, value in enumerate(points) if math.isfinite(value)])
-    for path in (sweep / "comparison.png", sweep / "search.png", sweep / "table.md", sweep / manifest.FILE):
+    for path in (sweep / "comparison.png", sweep / "search.png", sweep / "table.md", sweep / SWEEP):
         if path.exists():
             run.artifact(path)
     run.tag("mlflow.note.content", _note(sweep, told))
     run.tag("stackprop.status", _counted(jobs))
     if best:
-        run.tag("sweep.best", str(read_state(sweep / best.name).get("mlflow_run_id")))
+        run.tag("sweep.best", str(read_state(sweep / best).get("mlflow_run_id")))
     run.end("FINISHED" if all(job.status in ("finished", "stopped_early") for job in jobs) else "FAILED")
-    if told:
-        write_json(sweep / manifest.FILE, {**told, "summary": run.run_id})
-    if best and told.get("best") != best.name and settings.study is None:  # a study has left all it has
-        _leave_best(sweep / best.name, settings, store)
+    if best and told.get("best_logged") != best and settings.study is None:  # a study has logged all it has
+        _leave_best(sweep / best, settings, store)
+    update_sweep(sweep, {"summary": run.run_id, "best_logged": best})
 
 
 def series(groups: Sequence[Group], shown: Mapping[str, str]) -> dict[str, list[float]]:

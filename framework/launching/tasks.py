@@ -13,12 +13,12 @@ from framework.composing import load_plugins
 from framework.config import judge
 from framework.discovery import discover
 from framework.experiment import Result, RunFailed, prepare, run_stack
-from framework.launching import manifest
 from framework.launching.folders import prepare_folder
 from framework.launching.jobs import Job
 from framework.launching.progress import Progress, failure
 from framework.record import Place
 from framework.running import Observer
+from framework.runs import read_sweep
 
 STOPS = ("SIGTERM", "SIGUSR2")  # how a process, or a task of a cluster, is told to stop
 
@@ -66,7 +66,7 @@ def task_of(group: Sequence[Job]) -> Task:
 
 def train(task: Task, observers: Sequence[Observer] = ()) -> list[End]:
     """Train it here."""
-    told = manifest.read(task.members[0][1].folder.parent).get("launch", task.launch)
+    told = read_sweep(task.members[0][1].folder.parent).get("launch", task.launch)
     if told != task.launch:
         return [End({}, "the sweep was launched again before its turn came")] * len(task.members)
     experiments = []

@@ -1,7 +1,8 @@
-"""`stackprop compare [SWEEP] [y=METRIC] [x=KEY] ...`: the table and the figure of a sweep, with seeds put together."""
+"""`stackprop compare [SWEEP] [y=METRIC] [x=KEY] ... [to=FOLDER]`: table and figure of a sweep, averaged over seeds."""
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,40 +11,71 @@ from typing import Any
 
 import yaml
 
-from framework.comparison import Comparison, Group, Job, grouped, metrics, ranked, read_jobs, rows, swept
+from framework.comparison import (
+    Comparison,
+    Group,
+    Job,
+    best_group,
+    best_job,
+    cell,
+    grouped,
+    has_best,
+    metrics,
+    ranked,
+    read_jobs,
+    rows,
+    spread,
+    swept,
+)
 from framework.config import ConfigError
 from framework.discovery import discover
 from framework.figures import stacked
 from framework.figures.sweep import draw
 from framework.judging import Judge
 from framework.registry import nearest
-from framework.runs import find_sweep
+from framework.runs import find_sweep, read_sweep, update_sweep
 
+NAMED = 100  # characters of a folder's name
 SHOWN = 31  # lines of a table on the screen, its header included; the file has all
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Draw again what a sweep drew at its end, or something else of it."""
+    """Draw again what a sweep drew at its end, or, into a folder of its own, something else of it."""
     words = [word for word in arguments if "=" not in word]
     if len(words) > 1:
         raise ConfigError(f"compare: one sweep at a time, not {' '.join(words)}")
     given = dict(word.split("=", 1) for word in arguments if "=" in word)
-    compare(find_sweep(words[0] if words else "last"), {key: yaml.safe_load(value) for key, value in given.items()})
+    to = given.pop("to", None)
+    sweep, changes = find_sweep(words[0] if words else "last"), {key: yaml.safe_load(value) for key, value in given.items()}
+    compare(sweep, changes, Path(to).expanduser() if to else folder_of(sweep, given))
     return 0
 
 
-def compare(sweep: Path, changes: dict[str, Any]) -> tuple[list[Group], dict[str, str]]:
+def folder_of(sweep: Path, changes: Mapping[str, str]) -> Path:
+    """Where a comparison goes: the sweep's own to its folder, another one to `comparisons/`, named after what it shows."""
+    if not changes:
+        return sweep
+    words = "-".join(f"{key}={value}" for key, value in changes.items())
+    return sweep / "comparisons" / re.sub(r"[^\w.=,-]+", "_", words)[:NAMED]
+
+
+def compare(sweep: Path, changes: dict[str, Any], to: Path | None = None) -> tuple[list[Group], dict[str, str]]:
     """Print the table of a sweep; write it to `table.md` and the figure to `comparison.png`.
+
+    Args:
+        changes: what is to be shown, instead of what the sweep's key `figure` says.
+        to: the folder for both; None: the sweep's own.
 
     Returns:
         The rows of the table, and its metrics.
 
     Raises:
-        ConfigError: what is to be shown was not recorded, or not swept.
+        ConfigError: what is to be shown was not recorded, or not swept; or the folder cannot be made.
     """
+    to = sweep if to is None else made(to)
     jobs = read_jobs(sweep)
     if not jobs:
-        raise ConfigError(f"{sweep}: none of its jobs has begun")
+        raise ConfigError(f"{sweep}: no job was started")
     config = yaml.safe_load((sweep / jobs[0].name / "config.yaml").read_text(encoding="utf-8"))
     what = settings({**of_study(config), **(config.get("figure") or {}), **changes})
     if what.x == "swept":
@@ -55,12 +87,44 @@ def compare(sweep: Path, changes: dict[str, Any]) -> tuple[list[Group], dict[str
     table = list(rows(groups, shown, what.reach))
     show([*table[:SHOWN], *([["..."] + [""] * (len(table[0]) - 1)] if len(table) > SHOWN else [])])
     if len(table) > SHOWN:
-        print(f"{len(table) - SHOWN} more rows in {sweep / 'table.md'}")
+        print(f"{len(table) - SHOWN} more rows in {to / 'table.md'}")
     lines = [f"| {' | '.join(row)} |" for row in (table[0], ["---"] * len(table[0]), *table[1:])]
-    (sweep / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (to / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     drawn = stacked.draw if what.stack else draw
-    print(f"figure: {drawn(jobs, what, y, sweep / 'comparison.png')}")
+    print(f"figure: {drawn(jobs, what, y, to / 'comparison.png')}")
+    if to == sweep:
+        note_best(sweep, groups, shown)
     return groups, shown
+
+
+def made(folder: Path) -> Path:
+    """A folder that is there.
+
+    Raises:
+        ConfigError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"to: the folder '{folder}' cannot be made ({error.strerror})") from error
+    return folder
+
+
+def note_best(sweep: Path, groups: Sequence[Group], shown: Mapping[str, str]) -> None:
+    """Say which job is the best, and write it into `sweep.json`: of the group of seeds with the best mean, of what a search
+    searched for, otherwise of the first metric of the table that has a direction."""
+    goal = read_sweep(sweep).get("objective", {}).get("metric")
+    metric = next((name for name in (goal, *shown, "val/loss") if name and has_best(groups, name)), "")
+    group = best_group(groups, metric)
+    if group is None:
+        update_sweep(sweep, {"best": None})
+        return
+    job, values = best_job(group, metric), group.values(metric, "kept")
+    found = {"job": job.name, "metric": metric, "value": job.value(metric, "kept")}
+    update_sweep(sweep, {"best": found | {"mean": float(values.mean()), "std": spread(values), "seeds": len(values)}})
+    named = " ".join(f"{key}={value}" for key, value in group.keys.items())
+    which = f" over {len(values)} seeds (best seed: job {job.name}, {found['value']:.4g})"
+    print(f"best: {named or 'all jobs'}: {metric} {cell(values)}{which if len(values) > 1 else f' (job {job.name})'}")
 
 
 def of_study(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from framework.verbs.reading import read_fields
 def main(arguments: Sequence[str]) -> int:
     """Print a line per number; without a file, for every split of the run's own data."""
     parser = argparse.ArgumentParser("stackprop evaluate", description=__doc__)
-    parser.add_argument("run", help="a run's folder, name or MLflow id, or: last")
+    parser.add_argument("run", help="a run's folder, name or MLflow id, or: last, best")
     parser.add_argument("file", nargs="?", help="a file like the one it was trained on")
     options = parser.parse_args(arguments)
     folder = find_run(options.run, runs_dir())

@@ -16,7 +16,7 @@ from framework.restoring import load
 def main(arguments: Sequence[str]) -> int:
     """Print the prompt and what follows it, symbol by symbol; of an encoder and a decoder only the answer."""
     parser = argparse.ArgumentParser("stackprop generate", description=__doc__)
-    parser.add_argument("run", help="a run's folder, name or MLflow id, or: last")
+    parser.add_argument("run", help="a run's folder, name or MLflow id, or: last, best")
     parser.add_argument("--prompt", required=True, help="characters, or words where symbols are words")
     parser.add_argument("--length", type=int, help="symbols to add (100; of an answer: as many as the prompt has)")
     parser.add_argument("--temperature", type=float, default=1.0, help="below 1 the likely becomes likelier (1)")

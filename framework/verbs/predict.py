@@ -17,7 +17,7 @@ from framework.verbs.reading import read_fields
 def main(arguments: Sequence[str]) -> int:
     """Write a row per example to standard output: the class and the probability of each, or the numbers of a regression."""
     parser = argparse.ArgumentParser("stackprop predict", description=__doc__)
-    parser.add_argument("run", help="a run's folder, name or MLflow id, or: last")
+    parser.add_argument("run", help="a run's folder, name or MLflow id, or: last, best")
     parser.add_argument("file", help="a file like the one it was trained on; it needs no target")
     options = parser.parse_args(arguments)
     model = load(options.run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -11,14 +12,14 @@ from framework.config import ConfigError
 from framework.record import read_state
 from framework.registry import nearest
 from framework.reporting import write
-from framework.runs import all_runs, find_run, find_sweep, runs_dir
+from framework.runs import NAMES, all_runs, all_sweeps, find_run, find_sweep, newest, runs_dir
 from framework.verbs.compare import compare
 
 
 def main(arguments: Sequence[str]) -> int:
     """Write `report.html` into its folder, and say where."""
     parser = argparse.ArgumentParser("stackprop report", description=__doc__)
-    parser.add_argument("what", nargs="?", default="last", help="a run or a sweep: folder, name, MLflow id; or: last")
+    parser.add_argument("what", nargs="?", default="last", help="a run or a sweep: folder, name, MLflow id; or: last, best")
     folder = find(parser.parse_args(arguments).what)
     if not (folder / "run.json").is_file() and not (folder / "table.md").is_file():
         compare(folder, {"x": "step", "y": None, "panels": None})  # a sweep that was killed has no table yet
@@ -27,15 +28,16 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def find(word: str) -> Path:
-    """The folder of a run or of a sweep; `last` is whatever began last, a sweep as a whole.
+    """The folder of a run or of a sweep; `last` is what was started last, a sweep as a whole; `best` the best
+    job of the last sweep.
 
     Raises:
         ConfigError: there is neither.
     """
     runs = runs_dir()
     if word == "last" and (known := list(all_runs(runs))):
-        newest = max(known, key=lambda folder: read_state(folder).get("started", 0))
-        return newest.parent if newest.parent.name.startswith("sweep-") else newest
+        last = newest(known)
+        return last.parent if "sweep" in read_state(last).get("tags", {}) else last
     with suppress(ConfigError):
         return find_run(word, runs)
     with suppress(ConfigError):
@@ -43,5 +45,5 @@ def find(word: str) -> Path:
     folder = next((path for path in (Path(word), runs / word) if path.is_dir()), None)
     if folder is not None:
         raise ConfigError(f"{folder}: neither a run nor a sweep; there is no run.json in it, nor in a folder of it")
-    names = [str(path.relative_to(runs)) for path in all_runs(runs)] + [path.name for path in runs.glob("sweep-*")]
-    raise ConfigError(f"no run or sweep '{word}' in {runs}{nearest(word, [*names[-40:], 'last'])}")
+    names = [os.path.relpath(path, runs) for path in all_runs(runs)] + [path.name for path in all_sweeps(runs)]
+    raise ConfigError(f"no run or sweep '{word}' in {runs}{nearest(word, [*names[-40:], *NAMES])}")

@@ -16,7 +16,7 @@ from framework.runs import find_run, is_finished, runs_dir, store_dir
 def main(arguments: Sequence[str]) -> int:
     """Train on; the same folder, the same MLflow run."""
     parser = argparse.ArgumentParser("stackprop resume", description=__doc__)
-    parser.add_argument("run", help="a run's folder, name or MLflow id, or: last")
+    parser.add_argument("run", help="a run's folder, name or MLflow id, or: last, best")
     folder = find_run(parser.parse_args(arguments).run, runs_dir())
     state = read_state(folder)
     if is_finished(folder):
