@@ -108,7 +108,7 @@ def compose_and_run() -> int:
     refuse_null_choices(sys.argv[1:])
     load_plugins_of(sys.argv[1:])
     completing = "COMP_LINE" in os.environ
-    install(None if completing or not RUNS.isdisjoint(sys.argv) else check)
+    install(None if completing or not RUNS.isdisjoint(sys.argv[1:]) else check)
     os.environ.update(told(sys.argv[1:]))
     failed: list[Exception] = []
 

@@ -20,6 +20,7 @@ from typing import Any
 from filelock import FileLock
 
 from framework.recording import Tracking
+from framework.relocating import relocate
 
 BATCH = 1000  # points, MLflow's limit for a call
 PATIENCE = 2.0  # seconds that points wait at most while more arrive
@@ -54,6 +55,8 @@ class Store:
         with contextlib.nullcontext() if is_served(tracking) else FileLock(runs / ".mlflow.lock"):
             if tracking.uri is None and not (runs / "mlflow.db").exists():
                 _create(runs / "mlflow.db")
+            elif tracking.uri is None:
+                relocate(runs / "mlflow.db", runs)
             self.client = mlflow.MlflowClient(tracking_uri(tracking, runs))
             self.experiment_id = self._experiment(tracking, runs)
 
@@ -81,7 +84,8 @@ class Store:
 
     def find(self, folder: Path) -> str | None:
         """The id of the run that is written to a folder."""
-        found = self.client.search_runs([self.experiment_id], f"tags.`stackprop.folder` = '{folder}'", max_results=1)
+        query = f"tags.`stackprop.folder` = '{os.path.abspath(folder)}'"
+        found = self.client.search_runs([self.experiment_id], query, max_results=1)
         return str(found[0].info.run_id) if found else None
 
     def reopen(self, run_id: str) -> TrackedRun:

@@ -200,7 +200,7 @@ def tags_of(place: Place, tree: Mapping[str, Any]) -> dict[str, str]:
         "stackprop.config_hash": config_hash(tree),
         "stackprop.version": framework.__version__,
         "stackprop.status": "running",
-        "stackprop.folder": str(place.folder),
+        "stackprop.folder": os.path.abspath(place.folder),
         **place.tags,
     }
     commit = git_commit()

@@ -50,7 +50,7 @@ def remember(runs: Path, folder: Path) -> None:
     """Write down a run's or a sweep's folder that lies outside the folder of runs, so that `last` finds it. Relative to
     it: a project that is moved as a whole keeps it."""
     runs, folder = runs.resolve(), folder.resolve()
-    if folder.parent == runs or folder in elsewhere(runs):
+    if runs in (folder, folder.parent) or folder in elsewhere(runs):
         return
     runs.mkdir(parents=True, exist_ok=True)
     with open(runs / ELSEWHERE, "a", encoding="utf-8") as file:

@@ -11,6 +11,7 @@ from framework.experiment import RunFailed, prepare, run
 from framework.mlflow_store import Store, flattened, is_served
 from framework.record import Place
 from framework.recording import Tracking, read_lines
+from framework.refilling import refill_run
 
 QUICK = "{dataset: {type: spirals, n: 40}, trainer: {epochs: 3, batch_size: 16}, tracking: {type: mlflow, max_points: 5}}"
 
@@ -133,6 +134,37 @@ def test_divergence_can_be_a_result(runs, store):
     result = trained(runs, "on record", DIVERGING.replace("epochs: 3", "epochs: 3, on_divergence: record"))
     assert result.status == "diverged"
     assert tracked(store, "on record").info.status == "FINISHED"
+
+
+def test_the_value_in_the_store_is_that_of_the_restored_weights(runs, store):
+    keep = "trainer: {epochs: 6, batch_size: 4, keep: best}, optimizer: {type: sgd, lr: 15.0}"
+    result = trained(runs, "restored", QUICK.replace("trainer: {epochs: 3, batch_size: 16}", keep))
+    found, outcome = tracked(store, "restored"), result.outcome
+    assert outcome.kept_step < outcome.step
+    assert found.data.metrics["val/loss"] == result.metrics["val/loss"] == outcome.best
+    assert found.data.tags["stackprop.kept"] == outcome.kept_words
+    points = [(m.step, m.value) for m in store.client.get_metric_history(found.info.run_id, "val/loss")]
+    measured = [line["val/loss"] for line in read_lines(result.folder / "metrics.jsonl") if "val/loss" in line]
+    assert len(measured) == 6  # the folder's curve is whole, and has no point more
+    assert points[-1] == (outcome.step + 1, outcome.best)
+    assert len(points) <= 5
+    refill_run(result.folder, runs)
+    assert tracked(store, "restored").data.metrics["val/loss"] == outcome.best
+
+
+def test_a_store_that_was_moved_points_to_its_new_place(tmp_path):
+    before, after = tmp_path / "bef ore" / "runs", tmp_path / "after" / "runs"
+    before.mkdir(parents=True)
+    (before / "note.txt").write_text("kept")
+    begun = Store(Tracking(), before).begin("a", {}, {"stackprop.folder": str(before / "a")})
+    begun.artifact(before / "note.txt")
+    before.parent.rename(after.parent)
+    store = Store(Tracking(), after)
+    (found,) = store.client.search_runs([store.experiment_id])
+    assert found.data.tags["stackprop.folder"] == str(after / "a")
+    assert [f.path for f in store.client.list_artifacts(found.info.run_id)] == ["note.txt"]
+    store.begin("b", {}, {}).artifact(after / "note.txt")
+    assert not before.exists()
 
 
 def test_without_tracking_there_is_the_folder_alone(tmp_path):

@@ -68,7 +68,7 @@ def _begun(store: Store, sweep: Path, groups: Sequence[Group], known: str | None
     if known:
         return store.reopen(known)
     params = {f"row.{i}": " ".join(f"{k}={v}" for k, v in group.keys.items()) for i, group in enumerate(groups[:GROUPS])}
-    tags = {"kind": "sweep", "sweep": sweep.name, "stackprop.folder": str(sweep)}
+    tags = {"kind": "sweep", "sweep": sweep.name, "stackprop.folder": str(sweep.resolve())}
     return store.begin(sweep.name, params, tags)
 
 

@@ -1,0 +1,53 @@
+"""A tracking store that was moved with its project: the paths in it are made those of the new place.
+
+MLflow keeps absolute paths. Without this a project that was renamed or copied would go on writing to the old place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+# Where MLflow's tables hold addresses of artifacts, and our tag the folder of a run.
+ADDRESSES = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
+
+
+def relocate(database: Path, runs: Path) -> None:
+    """Let a SQLite store whose artifacts lay beside it point to the folder of runs that it lies in now.
+
+    Args:
+        database: the store's file, which is there.
+        runs: the folder of runs, absolute.
+    """
+    with contextlib.closing(sqlite3.connect(database, timeout=30)) as connection, connection:
+        for old in _old_places(connection, runs):
+            _replace(connection, old, runs)
+
+
+def _old_places(connection: sqlite3.Connection, runs: Path) -> list[str]:
+    """The addresses of the folders of runs that experiments name, this one left out."""
+    found = connection.execute("SELECT name, artifact_location FROM experiments").fetchall()
+    ends = [(str(place), f"/artifacts/{(Path('/') / name).as_uri().removeprefix('file:///')}") for name, place in found]
+    ours = [place.removesuffix(end) for place, end in ends if place.startswith("file:") and place.endswith(end)]
+    return [place for place in dict.fromkeys(ours) if place != runs.as_uri()]
+
+
+def _replace(connection: sqlite3.Connection, old: str, runs: Path) -> None:
+    for table, column in ADDRESSES:
+        if column in {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}:
+            _change(connection, table, column, old, runs.as_uri())
+    _change(connection, "tags", "value", unquote(urlsplit(old).path), str(runs), "key = 'stackprop.folder' AND ")
+
+
+def _change(connection: sqlite3.Connection, table: str, column: str, old: str, new: str, only: str = "") -> None:
+    """Another beginning for the addresses that lie in the folder `old`."""
+    query = f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE {only}substr({column}, 1, ?) = ?"
+    connection.execute(query, (new, len(old) + 1, len(old) + 1, f"{old}/"))
