@@ -36,8 +36,8 @@ class Comparison:
     )
     at: Literal["kept", "last", "first", "best", "mean", "fluctuation"] = option(
         "kept",
-        help="which value of a run, where x is not step; kept: that of the weights that are saved (the last one of what is "
-        "not measured on a split); fluctuation: root mean square of the change from one value to the "
+        help="which value of a run, where x is not step; kept: that of the weights that are saved (of what is not "
+        "measured on a split, that of their step); fluctuation: root mean square of the change from one value to the "
         "next, in the second half of its series",
     )
     panels: str | None = option(None, help="a swept key: a panel for each of its values")
@@ -56,6 +56,7 @@ class Job:
 
     Attributes:
         kept: metric -> what was measured at the weights that are saved, where it has ended.
+        kept_step: the training step that these weights are of.
         lower: metric -> whether less of it is better.
     """
 
@@ -65,6 +66,7 @@ class Job:
     series: Series
     kept: Mapping[str, float] = field(default_factory=dict)
     lower: Mapping[str, bool] = field(default_factory=dict)
+    kept_step: float = np.inf
 
     def value(self, metric: str, at: str) -> float:
         """One value of its series; not a number where it diverged."""
@@ -72,7 +74,10 @@ class Job:
             return float("nan")
         if at == "kept" and metric in self.kept:
             return self.kept[metric]
-        return chosen(self.series[metric][:, 1], at, self.lower_is_better(metric))
+        series = self.series[metric]
+        if at == "kept" and self.kept_step < series[-1, 0] and "_by_lag" not in metric:
+            series = series[: max(1, int((series[:, 0] <= self.kept_step).sum()))]
+        return chosen(series[:, 1], at, self.lower_is_better(metric))
 
     def lower_is_better(self, metric: str) -> bool:
         """As the run's record says."""
@@ -161,7 +166,8 @@ def _job(folder: Path) -> Job:
     path = folder / "metrics.jsonl"
     kept = {name: float(value) for name, value in told.get("metrics", {}).items()}
     found: Series = Recorded(path) if path.exists() else {}
-    return Job(folder.name, overrides, told.get("status", "?"), found, kept, told.get("lower_is_better", {}))
+    step = (told.get("kept") or {}).get("step", np.inf)
+    return Job(folder.name, overrides, told.get("status", "?"), found, kept, told.get("lower_is_better", {}), step)
 
 
 class Recorded(Mapping[str, np.ndarray]):

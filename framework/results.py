@@ -21,6 +21,7 @@ from framework.preparing import prepare
 from framework.record import read_state
 from framework.registry import nearest
 from framework.restoring import load, settings_of_run
+from framework.runs import best_run
 from framework.studying import read_findings
 
 
@@ -79,7 +80,7 @@ class RunResult:
 
     @property
     def last(self) -> dict[str, float]:
-        """The last value of everything measured, test/... included."""
+        """Everything measured at the weights that were saved, test/... included."""
         return {name: float(value) for name, value in self._state.get("metrics", {}).items()}
 
     @property
@@ -163,8 +164,18 @@ class SweepResult(Sequence[RunResult]):
         return len(self.jobs)
 
     @property
+    def best(self) -> RunResult:
+        """The best seed of the group with the best mean over seeds.
+
+        Raises:
+            ConfigError: no group has a value for every seed.
+        """
+        name = best_run(self.folder).name
+        return next(job for job in self.jobs if job.folder.name == name)
+
+    @property
     def table(self) -> list[dict[str, Any]]:
-        """A row per job: what tells it from others, its status, the last value of everything measured. `pandas.DataFrame`
+        """A row per job: what tells it from others, its status, everything measured at the weights it saved. `DataFrame`
         takes it as it is."""
         own = [{key: _plain(value) for key, value in job.overrides.items()} for job in self.jobs]
         return [{**keys, "status": job.status, **job.last} for keys, job in zip(own, self.jobs, strict=True)]

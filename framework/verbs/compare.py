@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,8 @@ def compare(sweep: Path, changes: dict[str, Any], to: Path | None = None) -> tup
     y = wanted(what, jobs)
     refuse_unswept(what, jobs)
     shown = tabled(what, y, jobs)
-    groups = ranked(grouped(jobs), *next(iter(shown.items()))) if shown else grouped(jobs)
+    metric = deciding(sweep, grouped(jobs), shown)
+    groups = ranked(grouped(jobs), metric, shown.get(metric, "kept"))
     table = list(rows(groups, shown, what.reach))
     show([*table[:SHOWN], *([["..."] + [""] * (len(table[0]) - 1)] if len(table) > SHOWN else [])])
     if len(table) > SHOWN:
@@ -93,7 +94,7 @@ def compare(sweep: Path, changes: dict[str, Any], to: Path | None = None) -> tup
     drawn = stacked.draw if what.stack else draw
     print(f"figure: {drawn(jobs, what, y, to / 'comparison.png')}")
     if to == sweep:
-        note_best(sweep, groups, shown)
+        note_best(sweep, groups, metric)
     return groups, shown
 
 
@@ -110,11 +111,18 @@ def made(folder: Path) -> Path:
     return folder
 
 
-def note_best(sweep: Path, groups: Sequence[Group], shown: Mapping[str, str]) -> None:
-    """Say which job is the best, and write it into `sweep.json`: of the group of seeds with the best mean, of what a search
-    searched for, otherwise of the first metric of the table that has a direction."""
-    goal = read_sweep(sweep).get("objective", {}).get("metric")
-    metric = next((name for name in (goal, *shown, "val/loss") if name and has_best(groups, name)), "")
+def deciding(sweep: Path, groups: Sequence[Group], shown: Iterable[str]) -> str:
+    """The metric that the rows are sorted by, and the best is chosen by: what a search looked for; or the first one of the
+    table that has a direction, a training or test metric only where there is no other and no `val/loss`."""
+    goal = read_sweep(sweep).get("objective", {}).get("metric", "")
+    able = [name for name in shown if has_best(groups, name)]
+    held_out = [name for name in able if not name.startswith(("train/", "test/"))]
+    recorded = metrics([job for group in groups for job in group.jobs], "val/loss")
+    return next(iter([goal] * bool(goal) + held_out + recorded + able), "")
+
+
+def note_best(sweep: Path, groups: Sequence[Group], metric: str) -> None:
+    """Print which job is the best, that of the group with the best mean over seeds, and write it into `sweep.json`."""
     group = best_group(groups, metric)
     if group is None:
         update_sweep(sweep, {"best": None})
