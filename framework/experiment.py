@@ -232,8 +232,8 @@ class Recorded:
         _leave(record, experiment, outcome)
         if record.tracked and outcome.kept_words:
             record.tracked.tag("stackprop.kept", outcome.kept_words)
-        kept = {"weights": outcome.kept, "epoch": outcome.kept_epoch, "step": outcome.kept_step}
-        kept |= {"epochs": outcome.epoch, "steps": outcome.step}
+        kept: dict[str, Any] = {"weights": outcome.kept, "epoch": outcome.kept_epoch, "step": outcome.kept_step}
+        kept |= {"epochs": outcome.epoch, "steps": outcome.step, "note": outcome.kept_words}
         told = None if experiment.settings.study is not None else kept
         record.end(outcome.status, reason, "FINISHED", outcome.metrics, settle=False, kept=told)
         seconds = time.perf_counter() - self.started

@@ -132,7 +132,8 @@ class RunResult:
 
     @property
     def _title(self) -> str:
-        return f"{self._state.get('name', self.folder.name)}, {self.status}" + (f" ({self.reason})" if self.reason else "")
+        notes = "; ".join(filter(None, (self.reason, (self._state.get("kept") or {}).get("note"))))
+        return f"{self._state.get('name', self.folder.name)}, {self.status}" + (f" ({notes})" if notes else "")
 
     @property
     def _shown(self) -> dict[str, float]:

@@ -1,10 +1,12 @@
 """A report is one file with everything in it, for runs and sweeps that went well and for those that did not."""
 
+import json
 import re
 from html.parser import HTMLParser
 
 import pytest
 
+from framework import result
 from framework.composing import compose
 from framework.config import ConfigError
 from framework.experiment import Place, RunFailed, prepare, run
@@ -207,3 +209,12 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "report.part").mkdir()
     with pytest.raises(ConfigError, match=r"report.html: it cannot be written"):
         write(tmp_path)
+
+
+def test_a_report_names_the_epoch_whose_weights_were_kept(tmp_path):
+    train(tmp_path / "r", "trainer.keep=best", "optimizer=sgd", "optimizer.lr=1")
+    note = json.loads((tmp_path / "r" / "run.json").read_text())["kept"]["note"]
+    assert note.startswith("best epoch ")
+    page = Page(write(tmp_path / "r"))
+    assert note in page.text
+    assert note in repr(result(str(tmp_path / "r")))

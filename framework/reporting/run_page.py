@@ -73,6 +73,8 @@ def about(folder: Path, state: Mapping[str, Any]) -> list[tuple[str, str]]:
         told.append(("Began", time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(began))))
     if began and ended:
         told.append(("Took", duration(ended - began)))
+    if (state.get("kept") or {}).get("note"):
+        told.append(("Weights", str(state["kept"]["note"])))
     if state.get("steps"):
         told.append(("Planned", f"{state['steps']:,} steps"))
     told += [
