@@ -110,6 +110,7 @@ def sweep_of(place):
         (["optimizer.lr=interval(1)"], "optimizer.lr: interval(1) is not an interval; it takes two numbers"),
         (["optimizer.lr=tag(log,interval(a,1))"], "optimizer.lr: interval(a,1) is not an interval"),
         (["optimizer.lr=0.1"], "nothing to search"),
+        (["optimizer=sgd,adam", "seed=1,2,1"], "seed: 1 is given twice"),
         (["optimizer=sgd,adam", "hydra.sweeper.k=1"], "hydra.sweeper.k: 1 must be at least 2"),
         (["optimizer=sgd,adam", "hydra.sweeper.antz=1"], "did you mean 'ants'"),
         (["optimizer=sgd,adam", "hydra.sweeper.n_trials=3"], "n_trials=3 is too few"),

@@ -31,7 +31,7 @@ def parted(overrides: Sequence[Override]) -> Parts:
     searched: every trial is run with each, as everywhere in a sweep.
 
     Raises:
-        ConfigError: a range holds no numbers, or a tag is unknown.
+        ConfigError: a range holds no numbers, a tag is unknown, or a seed is given twice.
     """
     fixed, space, faults = dict[str, str](), dict[str, Dimension](), []
     seeds: list[str] = []
@@ -45,6 +45,9 @@ def parted(overrides: Sequence[Override]) -> Parts:
             continue
         if key == "seed" and override.is_discrete_sweep():
             seeds = list(override.sweep_string_iterator())
+            twice = sorted({seed for seed in seeds if seeds.count(seed) > 1})
+            if twice:
+                faults.append(f"seed: {', '.join(twice)} is given twice; it would count as two seeds")
             continue
         try:
             space[key] = dimension(override)
