@@ -16,14 +16,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from framework.unheard import unheard
+from framework.unheard import lenient, unheard
 from framework.verbs import VERBS
 
 if TYPE_CHECKING:
     from framework.experiment import Result
-
-# Flags of Hydra that show something and run nothing.
-RUNS = {"--hydra-help", "--cfg", "-c", "--info", "-i", "--resolve", "--version"}
 
 
 class Terminated(KeyboardInterrupt):
@@ -32,26 +29,29 @@ class Terminated(KeyboardInterrupt):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The entry point of the command."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    with unheard():
+        status = answer(list(sys.argv[1:] if argv is None else argv))
+    sys.exit(status)
+
+
+def answer(arguments: list[str]) -> int:
+    """What the command asks for; its exit status."""
     if "--help" in arguments or "-h" in arguments:
         from framework.helping import text
 
         print(text())
-        return
+        return 0
     if "COMP_LINE" in os.environ and any(a.startswith("-sc") for a in arguments):
         offered = completions()
         if offered:
             print(offered, end=" ")
     if arguments and arguments[0] in VERBS:
-        sys.exit(guarded(lambda: tool(arguments[0], arguments[1:])))
+        return guarded(lambda: tool(arguments[0], arguments[1:]))
     if arguments and arguments[0].isidentifier():
         from framework.registry import nearest
 
-        sys.exit(wrong(f"no verb '{arguments[0]}'{nearest(arguments[0], VERBS)}; an override is written key=value"))
-    sys.argv = [sys.argv[0], *arguments]
-    with unheard():
-        status = guarded(compose_and_run)
-    sys.exit(status)
+        return wrong(f"no verb '{arguments[0]}'{nearest(arguments[0], VERBS)}; an override is written key=value")
+    return guarded(lambda: compose_and_run(arguments))
 
 
 def guarded(work: Callable[[], int]) -> int:
@@ -96,20 +96,24 @@ def completions() -> str:
     return " ".join(verb for verb in VERBS if len(words) == 1 and verb.startswith(words[0]))
 
 
-def compose_and_run() -> int:
+def compose_and_run(arguments: Sequence[str]) -> int:
     """Let Hydra compose, and run one job or all jobs of a sweep."""
     import hydra
 
+    from framework.arguments import SHOWING, ordered
     from framework.composing import conf_dir, install, load_plugins_of, refuse_null_choices
     from framework.launching.manifest import resumed
     from framework.launching.stacked import BEGUN, close_feeder
 
-    sys.argv[1:] = resumed(sys.argv[1:]) or sys.argv[1:]
-    refuse_null_choices(sys.argv[1:])
-    load_plugins_of(sys.argv[1:])
-    completing = "COMP_LINE" in os.environ
-    install(None if completing or not RUNS.isdisjoint(sys.argv) else check)
-    os.environ.update(told(sys.argv[1:]))
+    words = ordered(arguments)
+    words = resumed(words) or words
+    refuse_null_choices(words)
+    shows = not set(SHOWING).isdisjoint(words)
+    if not shows:
+        load_plugins_of(words)
+    install(None if shows or "COMP_LINE" in os.environ else check, runs=not shows)
+    sys.argv = [sys.argv[0], *words]
+    os.environ.update(told(words))
     failed: list[Exception] = []
 
     def job(cfg: Any) -> float | None:
@@ -176,6 +180,7 @@ def task(cfg: Any) -> float | None:
     """One job: run it, print the end; the value is what a sweeper makes small."""
     from framework.display import report
 
+    lenient()  # in a process of its own, for launchers that start one
     if _of_many() and (known := done_before(cfg)):
         return known[0]
     result = run_one(cfg)

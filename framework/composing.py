@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,13 +27,12 @@ from omegaconf import OmegaConf, open_dict
 from framework.config import COMPONENT_GROUPS, SEVERAL_GROUPS, ConfigError, Settings, judge
 from framework.discovery import discover, load_files
 from framework.judging import declared
+from framework.permitted import calls, leaves, refuse_foreign, refuse_packages
 from framework.registry import RegistrationError, nearest
 
 KINDS_OF = {**{group: group for group in COMPONENT_GROUPS}, **SEVERAL_GROUPS}  # group -> kind of what it chooses from
 COMPOSING = threading.RLock()  # Hydra has one state for the whole process
 CHECKS: list[Callable[[Settings], None]] = []  # what else is asked of settings before a run begins
-# Hydra's own nodes, which it restricts to plugins in `hydra_plugins` itself.
-TARGETS_ALLOWED = ("hydra.launcher", "hydra.sweeper", "hydra.sweeper.sampler")
 
 
 def conf_dir() -> Path:
@@ -113,6 +112,11 @@ class Loader(ConfigLoaderImpl):
     """Hydra's loader, through which every composition passes: refuses what could run foreign code, judges what is to run."""
 
     judges = True
+    runs = True  # whether what is composed will run; otherwise no file with components is loaded for it
+
+    def __init__(self, config_search_path: Any) -> None:
+        refuse_packages(element.path for element in config_search_path.get_path() if element.provider == "main")
+        super().__init__(config_search_path)
 
     def unjudged(self, master: Any, choices: list[str]) -> Any:
         """What the jobs of a sweep with these choices of groups have in common; judged when their values are there."""
@@ -125,17 +129,29 @@ class Loader(ConfigLoaderImpl):
     def load_configuration(self, config_name: Any, overrides: Any, run_mode: Any, *args: Any, **kwargs: Any) -> Any:
         refuse_numbers_for_choices(overrides)
         cfg = super().load_configuration(config_name, overrides, run_mode, *args, **kwargs)
+        refuse_foreign(cfg)
+        if config_name is None:  # Hydra's help: there is no experiment
+            return cfg
         _drop_params(cfg, overrides)
         if "COMP_LINE" in os.environ:  # the shell completes a word: nothing will run, and it has to be quick
             return cfg
-        refuse_foreign(cfg)
         if self.judges:
             refuse_strange(task_part(cfg))
-        if self.judges and run_mode == RunMode.RUN:
+        if self.judges and run_mode == RunMode.RUN and (self.runs or not cfg.get("plugins")):
             settings = settings_of(cfg)
             for check in CHECKS:
                 check(settings)
         return cfg
+
+    def _process_config_searchpath(self, config_name: Any, parsed_overrides: Any, repo: Any) -> None:
+        """Where else presets are looked for; what is in a package would be imported."""
+        primary = repo.load_config(config_name) if config_name is not None else None
+        searched = OmegaConf.select(primary.config, "hydra.searchpath") if primary is not None else None
+        refuse_packages(searched or ())
+        for override in parsed_overrides:
+            if override.get_key_element() == "hydra.searchpath" and isinstance(override.value(), list):
+                refuse_packages(override.value())
+        super()._process_config_searchpath(config_name, parsed_overrides, repo)
 
 
 def _drop_params(cfg: Any, overrides: Sequence[str]) -> None:
@@ -237,63 +253,33 @@ def task_part(cfg: Any) -> Any:
     return OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"]) if "hydra" in cfg else cfg
 
 
-def refuse_foreign(cfg: Any) -> None:
-    """
-    Raises:
-        ConfigError: in Hydra's part, a key would make Hydra or logging call something by its Python name.
-    """
-    own = {key: OmegaConf.to_container(cfg.hydra[key], resolve=False) for key in _hydra_parts(cfg)}
-    errors = _called({"hydra": own})
-    if errors:
-        raise ConfigError("\n".join(errors))
-
-
 def refuse_strange(task: Any) -> None:
     """
     Raises:
         ConfigError: the task's part would call something by its Python name, or sets what nothing uses.
     """
     tree = OmegaConf.to_container(task, resolve=False)
-    errors = [*_called(tree), *_unused_variables(tree)]
+    errors = [*calls(tree), *_unused_variables(tree)]
     if errors:
         raise ConfigError("\n".join(errors))
 
 
-def _called(tree: Any) -> list[str]:
-    return [
-        f"{path}: refused ({value!r}); a configuration names components by 'type', and can call nothing else"
-        for path, value in _leaves(tree, "")
-        if path.rsplit(".", 1)[-1] in ("_target_", "()") and path.rsplit(".", 1)[0] not in TARGETS_ALLOWED
-    ]
-
-
-def _hydra_parts(cfg: Any) -> list[str]:
-    names = ("callbacks", "job_logging", "hydra_logging", "launcher", "sweeper")
-    return [name for name in names if OmegaConf.is_config(cfg.hydra.get(name))]
-
-
-def _leaves(tree: Any, path: str) -> Iterator[tuple[str, Any]]:
-    items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
-    for key, value in items:
-        here = f"{path}.{key}" if path else str(key)
-        yield here, value
-        yield from _leaves(value, here)
-
-
 def _unused_variables(tree: Any) -> list[str]:
     """Variables of the model that no layer refers to: a misspelt one would change nothing."""
-    words = [value for _, value in _leaves(tree, "") if isinstance(value, str)]
+    words = [value for _, _, value in leaves(tree) if isinstance(value, str)]
     names = [name for name in tree.get("model") or {} if name not in ("layers", "init_from")]
     used = [name for name in names if any(f"${{model.{name}}}" in word for word in words)]
     return [f"model.{name}: nothing uses it{nearest(str(name), used)}" for name in names if name not in used]
 
 
-def install(check: Callable[[Settings], None] | None = None) -> None:
+def install(check: Callable[[Settings], None] | None = None, runs: bool = True) -> None:
     """Make Hydra use all this.
 
     Args:
         check: what else is to be asked of settings before a run, or the first job of a sweep, begins.
+        runs: whether what is composed will run; what is only shown loads no file with components.
     """
+    Loader.runs = runs
     CHECKS[:] = [check] if check else []
     vars(hydra_internal)["ConfigLoaderImpl"] = Loader
     Plugins.instance().register(RegistrySource)
