@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from hydra import __version__ as hydra_version
 from hydra._internal.utils import get_args_parser
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 
 from framework import __version__
 from framework.config import ConfigError
@@ -38,6 +42,44 @@ def ordered(words: Sequence[str]) -> list[str]:
         if action.option_strings and value:
             flags += [min(action.option_strings, key=len), *([] if value is True else [str(value)])]
     return [*flags, *given.overrides]
+
+
+def readable(words: Sequence[str]) -> list[str]:
+    """The same overrides, a value that Hydra's grammar cannot read (`~/a.csv`, `a (1).csv`, `Länge`) as one quoted word.
+
+    Raises:
+        ConfigError: an override is not a string.
+    """
+    for word in words:
+        if not isinstance(word, str):
+            raise ConfigError(f"an override is a string, as in 'optimizer.lr=0.1' (got {word!r})")
+    return [_quoted(word) for word in words]
+
+
+def _quoted(word: str) -> str:
+    key, _, value = word.partition("=")
+    if re.fullmatch(r"[\w./:@+-]*", value, re.ASCII) or re.search(r"['\"\[\]{},$\\]", value) or _is_readable(word):
+        return word
+    quoted = f"{key}='{value}'"
+    return quoted if _is_readable(quoted) else word
+
+
+def quoting(word: str) -> str:
+    """How an override that Hydra cannot read may be written, with the quotes of the shell; empty where no quotes help."""
+    key, _, value = word.partition("=")
+    is_list = value.startswith("[") and value.endswith("]")
+    items = [item.strip() for item in (value[1:-1] if is_list else value).split(",")]
+    listed = ",".join(item if re.fullmatch(r"[\w.+-]+", item, re.ASCII) else f'"{item}"' for item in items)
+    found = f"{key}=[{listed}]" if is_list else f"{key}={listed}"
+    return shlex.quote(found) if _is_readable(found) and not re.search(r"[\[\]{}'\"]", "".join(items)) else ""
+
+
+def _is_readable(word: str) -> bool:
+    try:
+        OverridesParser.create().parse_override(word)
+    except HydraException:
+        return False
+    return True
 
 
 def _refuse(message: str) -> NoReturn:

@@ -5,6 +5,7 @@ Exit status: 0 done, 1 a run failed, 2 the request was wrong, 130 stopped by Ctr
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -12,7 +13,7 @@ import secrets
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,11 +75,15 @@ def guarded(work: Callable[[], int]) -> int:
             raise
         return wrong(in_words(error))
     except KeyboardInterrupt as stop:
-        print(f"stackprop: stopped by {stop or 'Ctrl-C'}", file=sys.stderr)
+        print(f"stackprop: stopped by {str(stop) or 'Ctrl-C'}", file=sys.stderr)
         return 143 if isinstance(stop, Terminated) else 130
     except BrokenPipeError:  # whoever read our output has gone: `stackprop plugins | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if wants_traceback or not error.filename:
+            raise
+        return wrong(f"{error.filename}: {error.strerror}{_elsewhere(error.filename)}")
     except RunFailed as error:
         if wants_traceback:
             raise
@@ -87,6 +92,13 @@ def guarded(work: Callable[[], int]) -> int:
     finally:
         if before is not None:
             signal.signal(signal.SIGTERM, before)
+
+
+def _elsewhere(name: Any) -> str:
+    from framework.runs import runs_dir
+
+    within = Path(os.fsdecode(name)).absolute().is_relative_to(runs_dir().absolute())
+    return "; it is for what runs write, and STACKPROP_RUNS=FOLDER names another folder" if within else ""
 
 
 def completions() -> str:
@@ -100,14 +112,13 @@ def compose_and_run(arguments: Sequence[str]) -> int:
     """Let Hydra compose, and run one job or all jobs of a sweep."""
     import hydra
 
-    from framework.arguments import SHOWING, ordered
-    from framework.composing import conf_dir, install, load_plugins_of, refuse_null_choices
+    from framework.arguments import SHOWING, ordered, readable
+    from framework.composing import conf_dir, install, load_plugins_of
     from framework.launching.manifest import resumed
     from framework.launching.stacked import BEGUN, close_feeder
 
-    words = ordered(arguments)
+    words = readable(ordered(arguments))
     words = resumed(words) or words
-    refuse_null_choices(words)
     shows = not set(SHOWING).isdisjoint(words)
     if not shows:
         load_plugins_of(words)
@@ -158,7 +169,8 @@ def compare(sweep: Path) -> None:
     try:
         try:
             found = compare(sweep, {})
-        except ConfigError:  # what a preset shows is not what was swept
+        except ConfigError as error:  # what a preset shows may not be what was swept
+            print(f"stackprop: {error}; drawn without what figure.* says", file=sys.stderr)
             found = compare(sweep, {"x": "step", "y": None, "panels": None})
         if FEEDERS:
             FEEDERS[0].settle()
@@ -181,11 +193,25 @@ def task(cfg: Any) -> float | None:
     from framework.display import report
 
     lenient()  # in a process of its own, for launchers that start one
-    if _of_many() and (known := done_before(cfg)):
-        return known[0]
-    result = run_one(cfg)
-    report(result, tracked=cfg.tracking.type == "mlflow", brief=_of_many())
+    with at_command():
+        if _of_many() and (known := done_before(cfg)):
+            return known[0]
+        result = run_one(cfg)
+        report(result, tracked=cfg.tracking.type == "mlflow", brief=_of_many())
     return result.metrics.get("val/loss")
+
+
+@contextlib.contextmanager
+def at_command() -> Iterator[None]:
+    """In the folder of the command, which relative paths mean, although `hydra.job.chdir` may have moved the job."""
+    from hydra.core.hydra_config import HydraConfig
+
+    before = os.getcwd()
+    os.chdir(HydraConfig.get().runtime.cwd)
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 def done_before(cfg: Any) -> list[float | None]:
