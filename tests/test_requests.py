@@ -23,9 +23,10 @@ def job(place, pattern="runs/2*"):
     return yaml.safe_load(found.read_text())
 
 
-@pytest.mark.parametrize(
-    "words", [["-m", "seed=0,1", *QUICK], [*QUICK, "-m", "seed=0,1"], [*QUICK, "seed=0,1", "--multirun"]]
-)
+FLAGS = [["-m", *QUICK, "seed=0,1"], [*QUICK, "-m", "seed=0,1"], [*QUICK, "seed=0,1", "--multirun"]]
+
+
+@pytest.mark.parametrize("words", FLAGS)
 def test_a_flag_may_stand_before_between_or_behind(ask, tmp_path, words):
     status, out, told = ask(*words)
     assert (status, told) == (0, ""), told
@@ -58,7 +59,6 @@ def test_null_takes_out_a_group_that_may_be_absent(group):
 def test_null_takes_out_what_a_preset_has_chosen():
     assert compose(["experiment=remedy/l2"]).regularizers
     assert not compose(["experiment=remedy/l2", "regularizer=null"]).regularizers
-    assert compose(["experiment=remedy/l2", "regularizer=l1", "regularizer.strength=0.5"]).regularizers[0].strength == 0.5
 
 
 def test_whole_numbers_may_be_written_with_an_e():
@@ -100,11 +100,10 @@ def test_what_a_message_advises_can_be_typed(ask, tmp_path):
     rows = "".join(f"5,{i % 7},1,{'ab'[i % 2]}\n" for i in range(40))
     (tmp_path / "a.csv").write_text(f"Länge,b,null,y\n{rows}")
     words = ["dataset=csv", "dataset.path=a.csv", "dataset.target=y", *QUICK[1:]]
-    for _ in range(2):
-        status, _, told = ask(*words)
-        assert status == 2
-        words = [*words, told.strip().rpartition("leave it out: ")[2].strip("'")]
-    assert ask(*words)[0] == 0, words
+    status, _, told = ask(*words)
+    advice = told.strip().rpartition("leave it out: ")[2]
+    assert (status, advice) == (2, """'dataset.drop=["Länge","null"]'""")
+    assert ask(*words, advice.strip("'"))[0] == 0
 
 
 def test_relative_paths_mean_the_folder_of_the_command(ask, tmp_path):
