@@ -6,6 +6,7 @@ from somebody else must not reach either: a configuration names components by `t
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -38,8 +39,8 @@ LAUNCHER = {"_target_", "max_stack", "n_jobs", "engine", "parameters", "address"
 LAUNCHER |= {"timeout_min", "mem_gb", "nodes", "tasks_per_node", "cpus_per_task", "gpus_per_node"}
 LAUNCHER |= {"slurm_partition", "slurm_account", "slurm_qos", "slurm_constraint", "num_cpus", "num_gpus"}
 LAUNCHER |= {"backend", "prefer", "require", "verbose", "timeout", "pre_dispatch", "batch_size"}
-LAUNCHER |= {"temp_folder", "max_nbytes", "mmap_mode"}
-ADDRESSES = (None, "auto")  # of a Ray cluster: what comes back from one is unpickled
+LAUNCHER |= {"max_nbytes", "mmap_mode"}
+ADDRESSES = ("auto",)  # of a Ray cluster: what comes back from one is unpickled
 PLAIN = re.compile(r"[\w.,:/*+-]*")  # no line break and no quote: it becomes a line of a shell script
 ENVIRONMENT = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
 LOGGING = ("hydra_logging", "job_logging")
@@ -114,7 +115,11 @@ def _launcher(tree: Any, typed: set[str]) -> list[str]:
     prefix = "hydra.launcher."
     errors = []
     for path, key, value in leaves(tree):
-        if not path.startswith(prefix) or any(path == word or path.startswith(f"{word}.") for word in typed):
+        if (
+            value is None
+            or not path.startswith(prefix)
+            or any(path == word or path.startswith(f"{word}.") for word in typed)
+        ):
             continue
         known = key in LAUNCHER and not isinstance(value, list) and (key != "address" or value in ADDRESSES)
         if not known or (isinstance(value, str) and not PLAIN.fullmatch(value)):
@@ -128,13 +133,18 @@ def _logging(node: Any) -> list[str]:
     for name in LOGGING:
         part = node._get_node(name)
         tree = OmegaConf.to_container(part, resolve=False) if OmegaConf.is_config(part) else part
-        packaged = sorted((Path(hydra.__file__).parent / "conf" / "hydra" / name).glob("*.yaml"))
-        if tree is not None and _without_levels(tree) not in [
-            _without_levels(yaml.safe_load(path.read_text(encoding="utf-8"))) for path in packaged
-        ]:
-            names = ", ".join(path.stem for path in packaged)
+        packaged = _packaged(name)
+        if tree is not None and _without_levels(tree) not in packaged.values():
+            names = ", ".join(packaged)
             errors.append(f"hydra.{name}: refused; hydra/{name} is one of Hydra's own ({names}), and only levels can be set")
     return errors
+
+
+@functools.cache
+def _packaged(name: str) -> dict[str, Any]:
+    """Hydra's own choices of a logging."""
+    files = sorted((Path(hydra.__file__).parent / "conf" / "hydra" / name).glob("*.yaml"))
+    return {path.stem: _without_levels(yaml.safe_load(path.read_text(encoding="utf-8"))) for path in files}
 
 
 def _without_levels(tree: Any) -> Any:
