@@ -5,6 +5,7 @@ Exit status: 0 done, 1 a run failed, 2 the request was wrong, 130 stopped by Ctr
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -12,18 +13,15 @@ import secrets
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from framework.unheard import unheard
+from framework.unheard import lenient, unheard
 from framework.verbs import VERBS
 
 if TYPE_CHECKING:
     from framework.experiment import Result
-
-# Flags of Hydra that show something and run nothing.
-RUNS = {"--hydra-help", "--cfg", "-c", "--info", "-i", "--resolve", "--version"}
 
 
 class Terminated(KeyboardInterrupt):
@@ -32,26 +30,29 @@ class Terminated(KeyboardInterrupt):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The entry point of the command."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    with unheard():
+        status = answer(list(sys.argv[1:] if argv is None else argv))
+    sys.exit(status)
+
+
+def answer(arguments: list[str]) -> int:
+    """What the command asks for; its exit status."""
     if "--help" in arguments or "-h" in arguments:
         from framework.helping import text
 
         print(text())
-        return
+        return 0
     if "COMP_LINE" in os.environ and any(a.startswith("-sc") for a in arguments):
         offered = completions()
         if offered:
             print(offered, end=" ")
     if arguments and arguments[0] in VERBS:
-        sys.exit(guarded(lambda: tool(arguments[0], arguments[1:])))
+        return guarded(lambda: tool(arguments[0], arguments[1:]))
     if arguments and arguments[0].isidentifier():
         from framework.registry import nearest
 
-        sys.exit(wrong(f"no verb '{arguments[0]}'{nearest(arguments[0], VERBS)}; an override is written key=value"))
-    sys.argv = [sys.argv[0], *arguments]
-    with unheard():
-        status = guarded(compose_and_run)
-    sys.exit(status)
+        return wrong(f"no verb '{arguments[0]}'{nearest(arguments[0], VERBS)}; an override is written key=value")
+    return guarded(lambda: compose_and_run(arguments))
 
 
 def guarded(work: Callable[[], int]) -> int:
@@ -74,11 +75,15 @@ def guarded(work: Callable[[], int]) -> int:
             raise
         return wrong(in_words(error))
     except KeyboardInterrupt as stop:
-        print(f"stackprop: stopped by {stop or 'Ctrl-C'}", file=sys.stderr)
+        print(f"stackprop: stopped by {str(stop) or 'Ctrl-C'}", file=sys.stderr)
         return 143 if isinstance(stop, Terminated) else 130
     except BrokenPipeError:  # whoever read our output has gone: `stackprop plugins | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if wants_traceback or not error.filename:
+            raise
+        return wrong(f"{error.filename}: {error.strerror}{_elsewhere(error.filename)}")
     except RunFailed as error:
         if wants_traceback:
             raise
@@ -89,6 +94,13 @@ def guarded(work: Callable[[], int]) -> int:
             signal.signal(signal.SIGTERM, before)
 
 
+def _elsewhere(name: Any) -> str:
+    from framework.runs import runs_dir
+
+    within = Path(os.fsdecode(name)).absolute().is_relative_to(runs_dir().absolute())
+    return "; it is for what runs write, and STACKPROP_RUNS=FOLDER names another folder" if within else ""
+
+
 def completions() -> str:
     """What may follow on a TAB press where Hydra would offer keys only: the verbs."""
     line = os.environ.get("COMP_LINE", "")
@@ -96,20 +108,23 @@ def completions() -> str:
     return " ".join(verb for verb in VERBS if len(words) == 1 and verb.startswith(words[0]))
 
 
-def compose_and_run() -> int:
+def compose_and_run(arguments: Sequence[str]) -> int:
     """Let Hydra compose, and run one job or all jobs of a sweep."""
     import hydra
 
-    from framework.composing import conf_dir, install, load_plugins_of, refuse_null_choices
+    from framework.arguments import SHOWING, ordered, readable
+    from framework.composing import conf_dir, install, load_plugins_of
     from framework.launching.manifest import resumed
     from framework.launching.stacked import BEGUN, close_feeder
 
-    sys.argv[1:] = resumed(sys.argv[1:]) or sys.argv[1:]
-    refuse_null_choices(sys.argv[1:])
-    load_plugins_of(sys.argv[1:])
-    completing = "COMP_LINE" in os.environ
-    install(None if completing or not RUNS.isdisjoint(sys.argv[1:]) else check)
-    os.environ.update(told(sys.argv[1:]))
+    words = readable(ordered(arguments))
+    words = resumed(words) or words
+    shows = not set(SHOWING).isdisjoint(words)
+    if not shows:
+        load_plugins_of(words)
+    install(None if shows or "COMP_LINE" in os.environ else check, runs=not shows)
+    sys.argv = [sys.argv[0], *words]
+    os.environ.update(told(words))
     failed: list[Exception] = []
 
     def job(cfg: Any) -> float | None:
@@ -154,7 +169,8 @@ def compare(sweep: Path) -> None:
     try:
         try:
             found = compare(sweep, {})
-        except ConfigError:  # what a preset shows is not what was swept
+        except ConfigError as error:  # what a preset shows may not be what was swept
+            print(f"stackprop: {error}; drawn without what figure.* says", file=sys.stderr)
             found = compare(sweep, {"x": "step", "y": None, "panels": None})
         if FEEDERS:
             FEEDERS[0].settle()
@@ -176,11 +192,26 @@ def task(cfg: Any) -> float | None:
     """One job: run it, print the end; the value is what a sweeper makes small."""
     from framework.display import report
 
-    if _of_many() and (known := done_before(cfg)):
-        return known[0]
-    result = run_one(cfg)
-    report(result, tracked=cfg.tracking.type == "mlflow", brief=_of_many())
+    lenient()  # in a process of its own, for launchers that start one
+    with at_command():
+        if _of_many() and (known := done_before(cfg)):
+            return known[0]
+        result = run_one(cfg)
+        report(result, tracked=cfg.tracking.type == "mlflow", brief=_of_many())
     return result.metrics.get("val/loss")
+
+
+@contextlib.contextmanager
+def at_command() -> Iterator[None]:
+    """In the folder of the command, which relative paths mean, although `hydra.job.chdir` may have moved the job."""
+    from hydra.core.hydra_config import HydraConfig
+
+    before = os.getcwd()
+    os.chdir(HydraConfig.get().runtime.cwd)
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 def done_before(cfg: Any) -> list[float | None]:

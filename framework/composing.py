@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,17 +24,18 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import RunMode
 from omegaconf import OmegaConf, open_dict
 
+from framework.arguments import readable
 from framework.config import COMPONENT_GROUPS, SEVERAL_GROUPS, ConfigError, Settings, judge
 from framework.discovery import discover, load_files
 from framework.judging import declared
+from framework.permitted import calls, leaves, refuse_foreign, refuse_packages
 from framework.registry import RegistrationError, nearest
 from framework.runs import check_unused
 
 KINDS_OF = {**{group: group for group in COMPONENT_GROUPS}, **SEVERAL_GROUPS}  # group -> kind of what it chooses from
+OPTIONAL = ("regularizer", "augmentation", "probes", "study", "experiment", "debug")  # groups that may be null
 COMPOSING = threading.RLock()  # Hydra has one state for the whole process
 CHECKS: list[Callable[[Settings], None]] = []  # what else is asked of settings before a run begins
-# Hydra's own nodes, which it restricts to plugins in `hydra_plugins` itself.
-TARGETS_ALLOWED = ("hydra.launcher", "hydra.sweeper", "hydra.sweeper.sampler")
 
 
 def conf_dir() -> Path:
@@ -114,6 +115,11 @@ class Loader(ConfigLoaderImpl):
     """Hydra's loader, through which every composition passes: refuses what could run foreign code, judges what is to run."""
 
     judges = True
+    runs = True  # whether what is composed will run; otherwise no file with components is loaded for it
+
+    def __init__(self, config_search_path: Any) -> None:
+        refuse_packages(element.path for element in config_search_path.get_path() if element.provider == "main")
+        super().__init__(config_search_path)
 
     def unjudged(self, master: Any, choices: list[str]) -> Any:
         """What the jobs of a sweep with these choices of groups have in common; judged when their values are there."""
@@ -124,20 +130,75 @@ class Loader(ConfigLoaderImpl):
             self.judges = True
 
     def load_configuration(self, config_name: Any, overrides: Any, run_mode: Any, *args: Any, **kwargs: Any) -> Any:
-        refuse_numbers_for_choices(overrides)
-        cfg = super().load_configuration(config_name, overrides, run_mode, *args, **kwargs)
+        self.variables: set[str] = set()
+        absent = self._absent(overrides)
+        given = [absent.get(word, word) for word in overrides]
+        cfg = super().load_configuration(config_name, given, run_mode, *args, **kwargs)
+        refuse_foreign(cfg)
+        if config_name is None:  # Hydra's help: there is no experiment
+            return cfg
+        _take_out(cfg, absent)
         _drop_params(cfg, overrides)
         if "COMP_LINE" in os.environ:  # the shell completes a word: nothing will run, and it has to be quick
             return cfg
-        refuse_foreign(cfg)
         if self.judges:
-            refuse_strange(task_part(cfg))
-        if self.judges and run_mode == RunMode.RUN and CHECKS:
-            check_unused(Path(cfg.hydra.run.dir))
+            refuse_strange(task_part(cfg), self.variables, overrides)
+        if self.judges and run_mode == RunMode.RUN and (self.runs or not cfg.get("plugins")):
+            if self.runs:
+                check_unused(Path(cfg.hydra.run.dir))
             settings = settings_of(cfg)
             for check in CHECKS:
                 check(settings)
         return cfg
+
+    def _absent(self, overrides: Sequence[str]) -> dict[str, str]:
+        """`regularizer=null` -> `~regularizer`, which is how Hydra says it.
+
+        Raises:
+            ConfigError: a group is given what cannot be the name of a choice.
+        """
+        absent = {}
+        for override in OverridesParser.create().parse_overrides(list(overrides)):
+            group, value, word = override.key_or_group, override.value(), str(override.input_line)
+            is_sweep = override.is_sweep_override() or override.is_delete()
+            names = value if isinstance(value, list) else [value]
+            if is_sweep or isinstance(value, dict) or all(isinstance(name, str) for name in names):
+                continue
+            if not self.repository.group_exists(group):
+                continue
+            if value is not None or group not in OPTIONAL:
+                text = word.partition("=")[2]
+                raise ConfigError(f"{group}: no '{text}'{nearest(text, self.repository.get_group_options(group))}")
+            absent[word] = f"~{group}"
+        return absent
+
+    def _load_single_config(self, default: Any, repo: Any) -> Any:
+        """Remember which variables of the model presets use; a value may take the place of `${model.hidden}` later."""
+        found = super()._load_single_config(default, repo)
+        if OmegaConf.is_dict(found.config):
+            self.variables |= _used_variables(OmegaConf.to_container(found.config, resolve=False))
+        return found
+
+    def _process_config_searchpath(self, config_name: Any, parsed_overrides: Any, repo: Any) -> None:
+        """Where else presets are looked for; what is in a package would be imported."""
+        primary = repo.load_config(config_name) if config_name is not None else None
+        searched = OmegaConf.select(primary.config, "hydra.searchpath") if primary is not None else None
+        refuse_packages(searched or ())
+        for override in parsed_overrides:
+            if override.get_key_element() == "hydra.searchpath" and isinstance(override.value(), list):
+                refuse_packages(override.value())
+        super()._process_config_searchpath(config_name, parsed_overrides, repo)
+
+
+def _take_out(cfg: Any, absent: Mapping[str, str]) -> None:
+    """What presets say about the options of a group that is asked to be nothing; the words stay as they were given."""
+    words = cfg.hydra.overrides.task
+    for word, deletion in absent.items():
+        words[words.index(deletion)] = word
+        group = deletion[1:]
+        if group in KINDS_OF and not any(other.lstrip("+").startswith(f"{group}.") for other in words):
+            with open_dict(cfg):
+                cfg[group] = {}
 
 
 def _drop_params(cfg: Any, overrides: Sequence[str]) -> None:
@@ -182,30 +243,6 @@ def load_plugins_of(overrides: Sequence[str]) -> None:
             load_plugins(OverridesParser.create().parse_override(override).value())
 
 
-def refuse_null_choices(overrides: Sequence[str]) -> None:
-    """Hydra would answer `probes=null` with a traceback.
-
-    Raises:
-        ConfigError: a group is asked to be nothing.
-    """
-    for override in overrides:
-        group, _, value = override.partition("=")
-        if value == "null" and (group in KINDS_OF or (conf_dir() / group).is_dir()):
-            raise ConfigError(f"{group}: null is no choice; '~{group}' takes out what was chosen")
-
-
-def refuse_numbers_for_choices(overrides: Sequence[str]) -> None:
-    """Hydra would answer `activation=1` with a traceback.
-
-    Raises:
-        ConfigError: a group is given a number.
-    """
-    for override in overrides:
-        group, _, value = override.lstrip("+").partition("=")
-        if re.fullmatch(r"-?\d+(\.\d*)?(e-?\d+)?", value) and group in choices():
-            raise ConfigError(f"{group}: no '{value}'{nearest(value, choices()[group])}")
-
-
 def with_absolute_paths(tree: dict[str, Any]) -> dict[str, Any]:
     """The same tree, with files named so that the run can be taken up from any folder."""
     out = dict(tree)
@@ -228,7 +265,7 @@ def compose(overrides: list[str]) -> Settings:
     from hydra import initialize_config_dir
 
     install()
-    refuse_null_choices(overrides)
+    overrides = readable(overrides)
     load_plugins_of(overrides)
     with COMPOSING, initialize_config_dir(str(conf_dir()), version_base="1.3"):
         return settings_of(hydra_compose("config", overrides, return_hydra_config=True))
@@ -239,63 +276,48 @@ def task_part(cfg: Any) -> Any:
     return OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"]) if "hydra" in cfg else cfg
 
 
-def refuse_foreign(cfg: Any) -> None:
+def refuse_strange(task: Any, variables: Collection[str], overrides: Sequence[str]) -> None:
     """
-    Raises:
-        ConfigError: in Hydra's part, a key would make Hydra or logging call something by its Python name.
-    """
-    own = {key: OmegaConf.to_container(cfg.hydra[key], resolve=False) for key in _hydra_parts(cfg)}
-    errors = _called({"hydra": own})
-    if errors:
-        raise ConfigError("\n".join(errors))
+    Args:
+        variables: of the model that some preset uses.
+        overrides: of the command.
 
-
-def refuse_strange(task: Any) -> None:
-    """
     Raises:
         ConfigError: the task's part would call something by its Python name, or sets what nothing uses.
     """
     tree = OmegaConf.to_container(task, resolve=False)
-    errors = [*_called(tree), *_unused_variables(tree)]
+    errors = [*calls(tree), *_unused_variables(tree, variables, overrides)]
     if errors:
         raise ConfigError("\n".join(errors))
 
 
-def _called(tree: Any) -> list[str]:
+def _used_variables(tree: Any) -> set[str]:
+    words = [value for _, _, value in leaves(tree) if isinstance(value, str)]
+    return {name for word in words for name in re.findall(r"\$\{model\.(\w+)\}", word)}
+
+
+def _unused_variables(tree: Any, variables: Collection[str], overrides: Sequence[str]) -> list[str]:
+    """Variables of the model that no layer refers to: a misspelt one would change nothing, nor would one whose place an
+    override has taken, if it is given in the command."""
+    names = [name for name in tree.get("model") or {} if name not in ("layers", "init_from")]
+    used, typed = _used_variables(tree), {word.lstrip("+").partition("=")[0] for word in overrides}
+    near = [name for name in names if name in used]
     return [
-        f"{path}: refused ({value!r}); a configuration names components by 'type', and can call nothing else"
-        for path, value in _leaves(tree, "")
-        if path.rsplit(".", 1)[-1] in ("_target_", "()") and path.rsplit(".", 1)[0] not in TARGETS_ALLOWED
+        f"model.{name}: nothing uses it"
+        + ("; another value stands in its place" if name in variables else nearest(str(name), near))
+        for name in names
+        if name not in used and (name not in variables or f"model.{name}" in typed)
     ]
 
 
-def _hydra_parts(cfg: Any) -> list[str]:
-    names = ("callbacks", "job_logging", "hydra_logging", "launcher", "sweeper")
-    return [name for name in names if OmegaConf.is_config(cfg.hydra.get(name))]
-
-
-def _leaves(tree: Any, path: str) -> Iterator[tuple[str, Any]]:
-    items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
-    for key, value in items:
-        here = f"{path}.{key}" if path else str(key)
-        yield here, value
-        yield from _leaves(value, here)
-
-
-def _unused_variables(tree: Any) -> list[str]:
-    """Variables of the model that no layer refers to: a misspelt one would change nothing."""
-    words = [value for _, value in _leaves(tree, "") if isinstance(value, str)]
-    names = [name for name in tree.get("model") or {} if name not in ("layers", "init_from")]
-    used = [name for name in names if any(f"${{model.{name}}}" in word for word in words)]
-    return [f"model.{name}: nothing uses it{nearest(str(name), used)}" for name in names if name not in used]
-
-
-def install(check: Callable[[Settings], None] | None = None) -> None:
+def install(check: Callable[[Settings], None] | None = None, runs: bool = True) -> None:
     """Make Hydra use all this.
 
     Args:
         check: what else is to be asked of settings before a run, or the first job of a sweep, begins.
+        runs: whether what is composed will run; what is only shown loads no file with components.
     """
+    Loader.runs = runs
     CHECKS[:] = [check] if check else []
     vars(hydra_internal)["ConfigLoaderImpl"] = Loader
     Plugins.instance().register(RegistrySource)

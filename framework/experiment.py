@@ -218,7 +218,7 @@ class Recorded:
         try:
             outcomes = training()
         except KeyboardInterrupt as stop:
-            self._end_all("killed", f"stopped by {stop or 'Ctrl-C'}", "KILLED")
+            self._end_all("killed", f"stopped by {str(stop) or 'Ctrl-C'}", "KILLED")
             raise
         except Exception as error:
             return self._broken(error)

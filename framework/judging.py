@@ -143,6 +143,8 @@ class Judge:
         if value is None and type(None) in options:
             return None
         options = [o for o in options if o is not type(None)]
+        if isinstance(value, float) and float in options:
+            options = [o for o in options if o is not int]
         if len(options) == 1:
             return self.value(options[0], value, path)
         for option in options:
@@ -155,6 +157,8 @@ class Judge:
     def _plain(self, hint: Any, value: Any, path: str) -> Any:
         if hint is float and isinstance(value, int) and not isinstance(value, bool):
             return float(value)
+        if hint is int and isinstance(value, float) and value.is_integer():
+            return int(value)  # 1e3
         if hint is Any or (isinstance(value, hint) and (hint is bool or not isinstance(value, bool))):
             return value
         return self.refuse(path, f"{value!r} is not {_in_words(hint)}")

@@ -53,7 +53,7 @@ class Store:
         runs.mkdir(parents=True, exist_ok=True)
         # Two processes that create one store at once would run its migrations into each other.
         with contextlib.nullcontext() if is_served(tracking) else FileLock(runs / ".mlflow.lock"):
-            if tracking.uri is None and not (runs / "mlflow.db").exists():
+            if not tracking.uri and not (runs / "mlflow.db").exists():
                 _create(runs / "mlflow.db")
             elif tracking.uri is None:
                 relocate(runs / "mlflow.db", runs)
@@ -105,7 +105,7 @@ def opened(tracking: Tracking, runs: Path) -> Store:
     """The store, opened once for all jobs of a sweep."""
     key = (tracking_uri(tracking, runs), tracking.experiment)
     local = runs.resolve() / "mlflow.db"
-    if key not in _opened or (tracking.uri is None and not local.exists()):
+    if key not in _opened or (not tracking.uri and not local.exists()):
         _opened[key] = Store(tracking, runs)
     return _opened[key]
 

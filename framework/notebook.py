@@ -16,7 +16,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 
 from framework import cli
-from framework.composing import COMPOSING, conf_dir, install, load_plugins_of, refuse_null_choices
+from framework.arguments import readable
+from framework.composing import COMPOSING, conf_dir, install, load_plugins_of
 from framework.config import ConfigError
 from framework.experiment import Result, RunFailed
 from framework.launching.manifest import resumed
@@ -44,7 +45,8 @@ def run(*overrides: str, verbose: bool = False) -> RunResult:
 
     def job(cfg: Any) -> None:
         try:
-            ended.append(cli.run_one(cfg))
+            with cli.at_command():
+                ended.append(cli.run_one(cfg))
         except RunFailed as error:
             error.add_note(f"written to {HydraConfig.get().runtime.output_dir}")
             ended.append(error)
@@ -110,13 +112,12 @@ def _keyed(overrides: Sequence[str]) -> dict[str, str]:
 @contextlib.contextmanager
 def _hydra(overrides: Sequence[str], verbose: bool, multirun: bool = False) -> Iterator[tuple[Any, list[str]]]:
     """Hydra ready to run, and the words it gets. Whatever it and we change in the process is as before afterwards."""
-    words = [word for word in overrides if word not in ("-m", "--multirun")]
+    words = readable([word for word in overrides if word not in ("-m", "--multirun")])
     before = HydraConfig.instance().cfg
     quiet: Any = contextlib.nullcontext() if verbose else contextlib.redirect_stdout(io.StringIO())
     try:
         with COMPOSING, quiet, worded():
             words = [word for word in resumed(words) or words if word not in ("-m", "--multirun")]
-            refuse_null_choices(words)
             load_plugins_of(words)
             install(cli.check)
             told = cli.told(["-m", *words] if multirun else words)

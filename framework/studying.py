@@ -10,6 +10,7 @@ import numpy as np
 from framework.findings import Findings
 from framework.record import Record
 from framework.running import Observer, Outcome
+from framework.style import save
 
 SUMMARY = "study.md"
 NOTE = 7900  # characters; a tag of MLflow holds 8000
@@ -57,7 +58,7 @@ def kept(folder: Path, found: Findings) -> list[Path]:
     drawn = []
     for name, figure in found.figures.items():
         drawn.append(folder / "figures" / f"{name}.png")
-        figure.savefig(drawn[-1], dpi=120)
+        save(figure, drawn[-1])
     return [*(folder / name for name in texts), *([folder / "study.npz"] if found.arrays else []), *drawn]
 
 

@@ -6,7 +6,9 @@ apart by colour-blind readers; what is ordered runs from dark to light, so that 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,6 +41,13 @@ def panels(
     fig = Figure(figsize=(width, height))
     edges = {"left": left / width, "right": 1 - RIGHT / width, "bottom": bottom / height, "top": 1 - TOP / height}
     return fig, fig.subplots(1, count, squeeze=False, gridspec_kw={**edges, "wspace": GAP / inner})[0]
+
+
+def save(fig: Any, path: Path) -> None:
+    """Write a figure; a sign that its font lacks is drawn as an empty box, and no warning says so."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from", UserWarning)
+        fig.savefig(path, dpi=DPI)
 
 
 def line(ax: Any, a: np.ndarray, number: int, label: str) -> None:

@@ -1,4 +1,4 @@
-"""Output that nobody reads any more: `stackprop -m ... | head`, or a pager that was left."""
+"""Output that nobody reads any more (`stackprop -m ... | head`, a pager that was left), or that cannot show every letter."""
 
 from __future__ import annotations
 
@@ -43,9 +43,17 @@ class Unheard:
         return getattr(self.stream, name)
 
 
+def lenient() -> None:
+    """From now on a letter that the encoding of the output lacks is shown as a question mark, and is not an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
 @contextlib.contextmanager
 def unheard() -> Iterator[None]:
-    """What is printed meanwhile may find no reader."""
+    """What is printed meanwhile may find no reader, and a letter that the output cannot show costs nothing else."""
+    lenient()
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = [stream and Unheard(stream) for stream in before]  # None where it was closed from the start
     try:

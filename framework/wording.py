@@ -6,9 +6,10 @@ import contextlib
 import re
 from collections.abc import Iterator
 
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
+from framework.arguments import quoting
 from framework.composing import choices
 from framework.config import ConfigError
 from framework.registry import nearest
@@ -26,6 +27,10 @@ def in_words(error: BaseException) -> str:
     interval = re.search(r"override '(.+?)=.*' .*while evaluating '(interval\(.*?\))'", " ".join(str(error).split()))
     if interval:
         return f"{interval[1]}: {interval[2]} is not an interval; it takes two numbers, its ends: interval(1e-4,1)"
+    if isinstance(error, OverrideParseException) and "while evaluating" not in str(error):
+        typed = quoting(error.override)
+        how = f"; type {typed}" if typed else "; an override is written key=value"
+        return f"{error.override}: cannot be read; letters beyond a-z, brackets, =, %, # and blanks need quotes{how}"
     cause = error.__cause__ or error
     if isinstance(cause, OmegaConfBaseException) and cause.full_key:
         parent = cause.parent_node

@@ -1,5 +1,36 @@
 """Two pytest workers share two cores; there threads of BLAS that wait for each other make tests a hundred times slower."""
 
+import logging
 import os
+import sys
+
+import pytest
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
+@pytest.fixture
+def ask(tmp_path, monkeypatch, capfd):
+    """Give a command in this process, in an empty folder, and leave nothing behind: its exit status, output and errors."""
+    from framework.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    before, root = dict(os.environ), logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+
+    def answer(*words):
+        for name in ("HYDRA_FULL_ERROR", "STACKPROP_RUNS"):
+            os.environ.pop(name, None)
+        try:
+            main(words)
+            status = 0
+        except SystemExit as end:
+            status = end.code or 0
+        root.setLevel(level)
+        root.handlers[:] = handlers  # `--info` and Hydra's logging add theirs
+        return status, *capfd.readouterr()
+
+    yield answer
+    os.environ.clear()
+    os.environ.update(before)

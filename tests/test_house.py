@@ -32,6 +32,7 @@ ROOMS = [
     ["runs"],
     ["wording"],
     ["composing"],
+    ["permitted", "arguments"],
     ["assembling"],
     ["studying"],
     ["record"],

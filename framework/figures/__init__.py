@@ -9,7 +9,7 @@ from typing import Any
 
 from framework.figures import activations, confusion, curves, filters, gradient_by_lag, gradient_flow
 from framework.figures.subject import Subject
-from framework.style import DPI
+from framework.style import save
 
 # name of the file -> what draws it, and what a reader sees in it
 FIGURES: dict[str, tuple[Callable[[Subject], Any], str]] = {
@@ -39,7 +39,7 @@ def _drawn(name: str, run: Subject, path: Path) -> Path | None:
         fig = FIGURES[name][0](run)
         if fig is None:
             return None
-        fig.savefig(path, dpi=DPI)
+        save(fig, path)
         return path
     except Exception as error:  # a finished training is worth more than its pictures
         print(f"stackprop: {path} could not be drawn: {type(error).__name__}: {error}", file=sys.stderr)

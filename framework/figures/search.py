@@ -39,7 +39,7 @@ def draw(trials: Sequence[Trial], losses: Sequence[float | None], metric: str, s
         axes[0].set_yscale("log")
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
-    fig.savefig(path, dpi=style.DPI)
+    style.save(fig, path)
 
 
 def _shows(words: Sequence[str]) -> bool:

@@ -31,7 +31,7 @@ def draw(jobs: Sequence[Job], what: Comparison, y: Sequence[str], path: Path) ->
     axes[0].set_ylabel(", ".join(y))
     handles, labels = axes[0].get_legend_handles_labels()
     fig.legend(handles[::-1], labels[::-1], loc="outside right center", frameon=False, fontsize=style.SMALL)
-    fig.savefig(path, dpi=style.DPI)
+    style.save(fig, path)
     return path
 
 

@@ -40,7 +40,7 @@ def draw(jobs: Sequence[Job], what: Comparison, y: Sequence[str], path: Path) ->
     if len(handles) <= LEGEND and (len(handles) > 1 or any(handles)):
         named = map(shortened, handles)
         fig.legend(handles.values(), named, loc="outside right center", frameon=False, fontsize=style.SMALL)
-    fig.savefig(path, dpi=style.DPI)
+    style.save(fig, path)
     return path
 
 

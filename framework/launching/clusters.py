@@ -63,7 +63,7 @@ def elsewhere(task: Task, number: int) -> list[End]:
         with heeding_signals():
             return [replace(end, told=False) for end in train(task)]  # nobody has heard anything of it yet
     except KeyboardInterrupt as stop:
-        return [End({}, f"stopped by {stop or 'Ctrl-C'}")] * len(task.members)
+        return [End({}, f"stopped by {str(stop) or 'Ctrl-C'}")] * len(task.members)
 
 
 class Submitit:

@@ -73,7 +73,7 @@ class Composer:
         parser = OverridesParser.create(config_loader=loader)
         self.parse = functools.cache(lambda text: parser.parse_override(text))
         self.is_group = functools.cache(loader.repository.group_exists)
-        self.bases: dict[tuple[str, ...], tuple[Any, Any]] = {}
+        self.bases: dict[tuple[str, ...], tuple[Any, Any, set[str]]] = {}
 
     def job(self, overrides: Sequence[str], number: int) -> Composed:
         """The same as a full composition with these overrides.
@@ -85,7 +85,7 @@ class Composer:
         parsed = [self.parse(text) for text in overrides]
         choices = [override for override in parsed if self._chooses(override)]
         values = [override for override in parsed if override not in choices]
-        whole, task = self._base(tuple(str(override.input_line) for override in choices))
+        whole, task, variables = self._base(tuple(str(override.input_line) for override in choices))
         task = copy.deepcopy(task)
         HydraConfig.instance().cfg = whole  # what ${hydra:...} means while this job is read
         try:
@@ -94,7 +94,7 @@ class Composer:
             raise ConfigCompositionException(str(error)) from error
         folder = self._place(whole, task, parsed, number)
         if values:
-            refuse_strange(task)
+            refuse_strange(task, variables, [*self.master.hydra.overrides.task, *overrides])
         hydra: Any = OmegaConf.to_container(whole.hydra, resolve=False, enum_to_str=True)
         return Composed(task, hydra, tuple(hydra["overrides"]["task"]), folder)
 
@@ -103,10 +103,10 @@ class Composer:
         of_hydra = override.key_or_group.startswith("hydra.") or override.key_or_group == "hydra"
         return of_hydra or (self.is_group(override.key_or_group) and not isinstance(override.value(), dict))
 
-    def _base(self, choices: tuple[str, ...]) -> tuple[Any, Any]:
+    def _base(self, choices: tuple[str, ...]) -> tuple[Any, Any, set[str]]:
         if choices not in self.bases:
             whole = self.loader.unjudged(self.master, list(choices))
-            self.bases[choices] = whole, copy.deepcopy(task_part(whole))
+            self.bases[choices] = whole, copy.deepcopy(task_part(whole)), self.loader.variables
         return self.bases[choices]
 
     def _place(self, whole: Any, task: Any, overrides: Sequence[Override], number: int) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from framework.config import ConfigError
 from framework.display import Display, report
@@ -17,10 +19,11 @@ def main(arguments: Sequence[str]) -> int:
     """Train on; the same folder, the same MLflow run."""
     parser = argparse.ArgumentParser("stackprop resume", description=__doc__)
     parser.add_argument("run", help="a run's folder, name or MLflow id, or: last, best")
-    folder = find_run(parser.parse_args(arguments).run, runs_dir())
+    parser.add_argument("overrides", nargs="*", help=argparse.SUPPRESS)
+    given = parser.parse_args(arguments)
+    folder = find_run(given.run, runs_dir())
     state = read_state(folder)
-    if is_finished(folder):
-        raise ConfigError(f"{folder}: the run has ended ({state['status']}); there is nothing to resume")
+    refuse_changes(folder, state, given.overrides)
     if not (folder / "checkpoint.npz").exists():
         raise ConfigError(f"{folder}: there is no checkpoint; trainer.checkpoint_every=N writes one every N steps")
     place = Place(folder, store_dir(folder), state["name"], state["tags"], state.get("command", ""))
@@ -32,3 +35,18 @@ def main(arguments: Sequence[str]) -> int:
         display.close()
     report(result, tracked=experiment.settings.tracking.type == "mlflow")
     return 0
+
+
+def refuse_changes(folder: Path, state: Mapping[str, Any], overrides: Sequence[str]) -> None:
+    """
+    Raises:
+        ConfigError: the run has ended, or would not be the same one.
+    """
+    longer = (
+        f"for more epochs start a new run from its weights: stackprop model.init_from={folder} trainer.epochs=N and what "
+        "else it was started with; the optimizer's state, the schedule and the order of examples start again"
+    )
+    if is_finished(folder):
+        raise ConfigError(f"{folder}: the run has ended ({state['status']}); there is nothing to resume; {longer}")
+    if overrides:
+        raise ConfigError(f"{' '.join(overrides)}: a run is resumed as it was started; {longer}")

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import quote
 
 from framework.config import ConfigError
-from framework.mlflow_store import Store, tracking_uri
+from framework.mlflow_store import Store, is_served, tracking_uri
 from framework.recording import Tracking
 from framework.runs import runs_dir
 
@@ -35,13 +35,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--no-browser", action="store_true", help="print the links, open nothing")
     options = parser.parse_args(arguments)
     refuse_taken(options.port)
-    runs, host = runs_dir(), f"http://{HOST}:{options.port}"
-    found = links(Store(Tracking(), runs), host)
+    runs, host, tracking = runs_dir(), f"http://{HOST}:{options.port}", of_environment()
+    found = links(Store(tracking, runs), host)
     for what, address in found.items():
         print(f"{what}: {address}")
     command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(options.port), "--workers", "1"]
     # A group of its own: the server starts workers, which have to go when it goes.
-    server = subprocess.Popen([*command, "--backend-store-uri", tracking_uri(Tracking(), runs)], start_new_session=True)
+    server = subprocess.Popen([*command, "--backend-store-uri", tracking_uri(tracking, runs)], start_new_session=True)
     if has_screen() and not options.no_browser:
         first = list(found.values())[min(1, len(found) - 1)]
         threading.Thread(target=open_when_ready, args=(host, first), daemon=True).start()
@@ -51,6 +51,19 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     finally:
         _stop(server)
+
+
+def of_environment() -> Tracking:
+    """The store that runs are sent to where their configuration says nothing.
+
+    Raises:
+        ConfigError: it is kept by a server, which has a UI of its own.
+    """
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or None
+    tracking = Tracking(uri=uri, experiment=os.environ.get("MLFLOW_EXPERIMENT_NAME", Tracking().experiment))
+    if is_served(tracking):
+        raise ConfigError("ui: MLFLOW_TRACKING_URI names a server, which shows its own UI at that address")
+    return tracking
 
 
 def links(store: Store, host: str) -> dict[str, str]:

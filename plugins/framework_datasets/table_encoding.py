@@ -135,7 +135,7 @@ def fit_features(table: Table, names: Sequence[str], train: np.ndarray, dropped:
 
 def _dropping(names: Sequence[str]) -> str:
     """The override that leaves columns out, as a shell takes it."""
-    plain = all(re.fullmatch(r"[A-Za-z_]\w*", name) for name in names)
+    plain = all(re.fullmatch(r"(?!(null|true|false|nan|inf)$)[A-Za-z_]\w*", name, re.A | re.I) for name in names)
     quoted = (json.dumps(name, ensure_ascii=False) for name in names)
     return f"dataset.drop=[{','.join(names)}]" if plain else f"'dataset.drop=[{','.join(quoted)}]'"
 
