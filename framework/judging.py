@@ -6,6 +6,7 @@ All errors of a tree are collected; each names the full key, the value, what is 
 from __future__ import annotations
 
 import functools
+import math
 import operator
 import types
 import typing
@@ -44,6 +45,19 @@ def declared(component: type) -> dict[str, tuple[Any, Any]]:
     return {f.name: (hints[f.name], f) for f in fields(component) if f.init}
 
 
+@functools.cache
+def _methods(kind: str) -> tuple[str, ...]:
+    """What the protocol of a kind asks for."""
+    protocol = vars(getattr(components, kind.capitalize()))
+    return tuple(n for n, f in protocol.items() if callable(f) and (n == "__call__" or not n.startswith("_")))
+
+
+def lacking(kind: str, component: Any) -> list[str]:
+    """The methods of its protocol that a component, or the class of one, has not."""
+    cls = component if isinstance(component, type) else type(component)
+    return [name for name in _methods(kind) if not callable(getattr(cls, name, None))]
+
+
 class Judge:
     """
     Args:
@@ -72,8 +86,11 @@ class Judge:
             return self.refuse(f"{path}.type", f"missing: which {kind}?{nearest('', names)}")
         if name not in names:
             return self.refuse(f"{path}.type", f"no {kind} '{name}'{nearest(str(name), names)}")
-        options = {key: v for key, v in value.items() if key != "type"}
-        return self.fill(self.registry.get(kind, name), options, path, f"{kind} '{name}'")
+        options, cls = {key: v for key, v in value.items() if key != "type"}, self.registry.get(kind, name)
+        missing = lacking(kind, cls)
+        if missing:
+            return self.refuse(f"{path}.type", f"{cls.__name__} has no method '{missing[0]}', which every {kind} needs")
+        return self.fill(cls, options, path, f"{kind} '{name}'")
 
     def fill(self, cls: Any, given: Mapping[str, Any], path: str, who: str) -> Any:
         """A dataclass from its options."""
@@ -146,7 +163,7 @@ class Judge:
         if len(options) == 1:
             return self.value(options[0], value, path)
         for option in options:
-            trial = Judge(self.registry, self.groups)
+            trial = type(self)(self.registry, self.groups)
             got = trial.value(option, value, path)
             if not trial.errors:
                 return got
@@ -155,6 +172,8 @@ class Judge:
     def _plain(self, hint: Any, value: Any, path: str) -> Any:
         if hint is float and isinstance(value, int) and not isinstance(value, bool):
             return float(value)
+        if isinstance(value, float) and not math.isfinite(value):
+            return self.refuse(path, f"{value!r} is not a finite number")
         if hint is Any or (isinstance(value, hint) and (hint is bool or not isinstance(value, bool))):
             return value
         return self.refuse(path, f"{value!r} is not {_in_words(hint)}")
