@@ -86,6 +86,9 @@ def refuse_learners(learners: Sequence[Learner], tier: str) -> None:
     if tier not in get_args(Tier):
         judge.refuse("tier", f"{tier!r} is not allowed{nearest(tier, get_args(Tier))}")
     for learner in learners:
+        for name, head in learner.heads.items():
+            if not hasattr(head.weight, "ndim"):
+                judge.value(float, head.weight, f"heads.{name}.weight")
         for kind, path, part in _parts(learner):
             if id(part) not in seen:
                 seen.add(id(part))
@@ -96,7 +99,6 @@ def refuse_learners(learners: Sequence[Learner], tier: str) -> None:
 def _parts(learner: Learner) -> list[tuple[str, str, Any]]:
     """(kind, path, component) of all that a learner is made of, but its layers, which their network has inspected."""
     parts: list[tuple[str, str, Any]] = [("", "trainer", learner.options)]
-    parts += [("", f"heads.{name}", head) for name, head in learner.heads.items()]
     parts += [("loss", f"heads.{name}", head.loss) for name, head in learner.heads.items()]
     parts += [("optimizer", "optimizer", learner.optimizer), ("schedule", "schedule", learner.schedule)]
     parts += [("regularizer", "regularizer", part) for part in learner.regularizers]

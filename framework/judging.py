@@ -55,7 +55,8 @@ def _methods(kind: str) -> tuple[str, ...]:
 def lacking(kind: str, component: Any) -> list[str]:
     """The methods of its protocol that a component, or the class of one, has not."""
     cls = component if isinstance(component, type) else type(component)
-    return [name for name in _methods(kind) if not callable(getattr(cls, name, None))]
+    own = {name for base in cls.__mro__ for name in vars(base)}  # of a class, getattr would find what calls the class
+    return [n for n in _methods(kind) if n not in own and (n == "__call__" or not callable(getattr(component, n, None)))]
 
 
 class Judge:

@@ -12,17 +12,23 @@ from framework import Context, Data, DataError, Field, Head, Network, generator
 from framework.checking import checked
 from framework.config import ConfigError
 from framework.fitting import admitted
+from framework.judging import Judge
 from framework.loading import load_data
 from framework.measuring import Measure
 from framework.model import Model
+from framework.registry import Registry
 from framework.scaling import Scale
+from framework.stopping import EarlyStopping
 from framework.training import train
 from framework_cells.lstm import Lstm
 from framework_datasets.sine_series import SineSeries
 from framework_layers.batch_norm import BatchNorm
+from framework_layers.conv2d import Conv2d
 from framework_layers.dense import Dense
 from framework_layers.dropout import Dropout
 from framework_layers.embedding import Embedding
+from framework_layers.flatten import Flatten
+from framework_layers.global_pool import GlobalPool
 from framework_layers.recurrent import Recurrent
 from framework_losses.mse import MeanSquaredError
 from framework_losses.softmax_cross_entropy import SoftmaxCrossEntropy
@@ -128,6 +134,18 @@ def test_data_are_checked_once_and_not_copied():
         checked(replace(data, name="another"))
 
 
+def test_a_data_set_of_another_party_is_checked_as_it_is_loaded():
+    @dataclass(frozen=True)
+    class Ratings:
+        def load(self, rng):
+            return Data(
+                {"train": {"x": X, "y": np.array([1, 2, 3, 4, 5, 1])}}, {"x": Field("NF"), "y": Field("N", "label", 5)}
+            )
+
+    with pytest.raises(DataError, match="split 'train': 'y' holds the label 5 in row 4"):
+        load_data(replace(judged("{}"), dataset=Ratings()))
+
+
 def test_a_data_set_that_does_not_return_data_is_named():
     @dataclass(frozen=True)
     class Plain:
@@ -136,6 +154,45 @@ def test_a_data_set_that_does_not_return_data_is_named():
 
     with pytest.raises(ConfigError, match=r"dataset: Plain.load returned dict; a data set returns framework.Data"):
         load_data(replace(judged("{}"), dataset=Plain()))
+
+
+# --- prediction
+
+
+def image_model(*layers):
+    images = RNG.standard_normal((4, 2, 3, 3))
+    nodes = {"conv": Conv2d(2, 2), **{f"l{i}": layer for i, layer in enumerate(layers)}, "out": Dense(3)}
+    about = Data({"train": {"x": images, "y": np.zeros(4, int)}}, {"x": Field("NCHW"), "y": Field("N", "label", 3)})
+    network = Network(nodes, about.shapes())
+    member = learner(network, loss=SoftmaxCrossEntropy())
+    return Model(member, network.init(0)[0], about, Scale("none", {}, {})), images
+
+
+def test_images_of_another_shape_are_refused_where_they_do_not_fit():
+    model, images = image_model(Flatten())
+    assert model.predict(images).shape == (4, 3)
+    for other in (images[:, :1], images[:, :, :2], np.concatenate([images, images], 1)):
+        with pytest.raises(DataError, match=r"'x' has shape .*; the training split has \(n, 2, 3, 3\)"):
+            model.predict(other)
+    pooled, images = image_model(GlobalPool())
+    assert pooled.predict(images[:, :, :2]).shape == (4, 3)  # a mean over any height and width
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda model, x: model.predict(x, head="los"), "head: the model has no head 'los'; did you mean 'loss'"),
+        (lambda model, x: model.predict({"y": np.zeros(4, int)}), "the field 'x' is missing"),
+        (lambda model, x: model.evaluate({"x": x}), "the field 'y' is missing"),
+        (lambda model, x: model.evaluate({"x": x, "y": np.array([0, 1, 2, 3])}), "'y' holds the label 3 in row 3"),
+        (lambda model, x: model.predict(x[:0]), "'x' is empty"),
+        (lambda model, x: model.predict(np.where(x == x[2, 1, 0, 0], np.nan, x)), "'x' holds nan in row 2"),
+    ],
+)
+def test_what_a_model_cannot_read_is_refused(ask, message):
+    model, images = image_model(Flatten())
+    with pytest.raises((ConfigError, DataError), match=message):
+        ask(model, images)
 
 
 # --- padding
@@ -196,6 +253,9 @@ def test_labels_of_minus_one_may_stand_in_padding():
         (lambda: trained(optimizer=Sgd(np.nan)), "optimizer.lr: nan is not a finite number"),
         (lambda: trained(loss=MeanSquaredError("men")), "heads.loss.reduction: 'men' is not allowed; did you mean 'mean'"),
         (lambda: trained(epochs=0), "trainer.epochs: 0 must be at least 1"),
+        (lambda: trained(early_stopping=EarlyStopping(patience=-1)), "trainer.early_stopping.patience: -1 must be at least"),
+        (lambda: weighed(np.nan), "heads.loss.weight: nan is not a finite number"),
+        (lambda: Network({"out": Dense(2, initializer="xavier")}, {"x": (3,)}), "model.layers.out.initializer: str has no method"),
         (lambda: trained(tier="fast"), "tier: 'fast' is not allowed"),
     ],
 )
@@ -206,6 +266,11 @@ def test_bounds_hold_for_what_is_built_in_python(build, message):
 
 def trained(tier="auto", **options):
     return train([learner(mlp(2), **options)], [points(X, X[:, :2])], [0], tier=tier)
+
+
+def weighed(weight):
+    member = replace(learner(mlp(2)), heads={"loss": Head(MeanSquaredError(), "out", weight=weight)})
+    return train([member], [points(X, X[:, :2])], [0])
 
 
 @pytest.mark.parametrize("value", ["inf", "-inf", "nan"])
@@ -227,6 +292,19 @@ def test_a_component_without_a_method_of_its_kind_is_named():
         Network({"half": Half()}, {"x": (3,)})
     with pytest.raises(ConfigError, match="optimizer: Half has no method 'update'"):
         trained(optimizer=Half())
+
+
+def test_a_plugin_without_a_method_of_its_kind_is_named():
+    @dataclass(frozen=True)
+    class Half:
+        def forward(self, x, ctx):
+            return x, None
+
+    registry = Registry()
+    registry.add("activation", "half", Half, "somebody")
+    judge = Judge(registry, {})
+    judge.component("activation", "half", "activation")
+    assert list(judge.errors) == ["activation.type: Half has no method 'backward', which every activation needs"]
 
 
 # --- what does not go together
