@@ -1,5 +1,6 @@
 """What comes in through the doors of training, evaluation and prediction is what it seems, or is refused."""
 
+import types
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,6 +31,7 @@ from framework_layers.embedding import Embedding
 from framework_layers.flatten import Flatten
 from framework_layers.global_pool import GlobalPool
 from framework_layers.recurrent import Recurrent
+from framework_losses.binary_cross_entropy import BinaryCrossEntropy
 from framework_losses.mse import MeanSquaredError
 from framework_losses.softmax_cross_entropy import SoftmaxCrossEntropy
 from framework_metrics.accuracy import Accuracy
@@ -255,7 +257,10 @@ def test_labels_of_minus_one_may_stand_in_padding():
         (lambda: trained(epochs=0), "trainer.epochs: 0 must be at least 1"),
         (lambda: trained(early_stopping=EarlyStopping(patience=-1)), "trainer.early_stopping.patience: -1 must be at least"),
         (lambda: weighed(np.nan), "heads.loss.weight: nan is not a finite number"),
-        (lambda: Network({"out": Dense(2, initializer="xavier")}, {"x": (3,)}), "model.layers.out.initializer: str has no method"),
+        (
+            lambda: Network({"out": Dense(2, initializer="xavier")}, {"x": (3,)}),
+            "model.layers.out.initializer: str has no method",
+        ),
         (lambda: trained(tier="fast"), "tier: 'fast' is not allowed"),
     ],
 )
@@ -436,6 +441,13 @@ def test_a_gradient_whose_square_overflows_is_not_a_divergence():
     np.testing.assert_allclose(records[0], records[1], rtol=1e-5)
 
 
+def another_array_module():
+    """Not NumPy itself, as CuPy is not: whatever is looked at would have to come off the device first."""
+    module = types.ModuleType("device")
+    module.__dict__.update(vars(np))
+    return module
+
+
 def test_norms_are_right_where_squares_overflow():
     arena = mlp(4, 2).arena(mlp(4, 2).init(0)[0])
     g = RNG.standard_normal((3, arena.P))
@@ -443,7 +455,9 @@ def test_norms_are_right_where_squares_overflow():
     g[2] = 0
     exact = arena.norms(g, np)
     with np.errstate(all="ignore"):
-        np.testing.assert_allclose(arena.norms(g.astype(np.float32), np), exact, rtol=1e-5)
+        for xp in (np, another_array_module()):
+            np.testing.assert_allclose(arena.norms(g.astype(np.float32), xp), exact, rtol=1e-5)
+            assert arena.norms(g.astype(np.float32), xp).dtype == np.float32
         g[0, 0], g[1, 0] = np.nan, np.inf
         broken = arena.norms(g.astype(np.float32), np)
     assert np.isnan(broken[0, 0])
@@ -465,6 +479,14 @@ def test_softmax_cross_entropy_refuses_targets_of_other_axes():
         SoftmaxCrossEntropy()(np.zeros((4, 3)), np.zeros((4, 2)), Context())
     with pytest.raises(ValueError, match="must have the same axes"):
         SoftmaxCrossEntropy()(np.zeros((4, 3)), np.zeros(5, int), Context())
+
+
+def test_an_infinite_output_that_is_right_costs_nothing():
+    y, t = np.array([[-np.inf, np.inf, 1.0]]), np.array([[0, 1, 0]])
+    with np.errstate(all="ignore"):
+        value, dy = BinaryCrossEntropy()(y, t, Context())
+    assert value == pytest.approx(np.log1p(np.e) / 3)
+    np.testing.assert_allclose(dy, [[0, 0, 1 / (1 + np.exp(-1)) / 3]])
 
 
 def test_an_output_of_minus_infinity_has_probability_0():
