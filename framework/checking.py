@@ -175,9 +175,7 @@ def far_from_scale(data: Data, targets: set[str]) -> str:
     """
     real = {name: a for name, a in data.splits["train"].items() if data.fields[name].kind == "real"}
     largest = {name: float(np.abs(a).max()) for name, a in real.items()}
-    told = []
-    for name, value in largest.items():
-        if value > LARGE:
-            how = "divide the target by a constant" if name in targets else "dataset.scale=standard"
-            told.append(f"'{name}' goes up to {value:.3g}: scale your data ({how})")
-    return "".join(f"; {line}" for line in told)
+    how = {name: "divide the target by a constant" if name in targets else "dataset.scale=standard" for name in real}
+    large = [name for name, value in largest.items() if value > LARGE]
+    told = "; ".join(f"'{name}' goes up to {largest[name]:.3g}: scale your data, {how[name]}" for name in large)
+    return told and f" ({told})"

@@ -73,7 +73,8 @@ class Layer(Protocol):
     `updates(p, cache, ctx)` -> new buffer values, `carry(cache)` -> final state, `project(p, ctx)` in place after each
     update, `terms(p, cache, dy, ctx)` -> gradients by time step, `per_example = True` where the output of an example depends
     on that example alone and nothing is drawn (a batch may then run in blocks), `over_batch = True` where training takes
-    statistics over the batch, so that one value of each feature is too few, `examples()` -> (layer, in_shape) pairs for
+    statistics over the batch, so that one value of each feature is too few, `reverse = True` where the output of a step
+    depends on later ones, `examples()` -> (layer, in_shape) pairs for
     the conformance kit.
     """
 

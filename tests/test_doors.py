@@ -1,5 +1,6 @@
 """What comes in through the doors of training, evaluation and prediction is what it seems, or is refused."""
 
+import re
 import types
 from dataclasses import dataclass, replace
 
@@ -30,6 +31,7 @@ from framework_layers.dropout import Dropout
 from framework_layers.embedding import Embedding
 from framework_layers.flatten import Flatten
 from framework_layers.global_pool import GlobalPool
+from framework_layers.layer_norm import LayerNorm
 from framework_layers.recurrent import Recurrent
 from framework_losses.binary_cross_entropy import BinaryCrossEntropy
 from framework_losses.mse import MeanSquaredError
@@ -415,6 +417,11 @@ def test_batch_norm_of_a_single_example_is_refused(n, size, message):
         train([learner(network, batch_size=size)], [points(X[:n], X[:n, :2])], [0])
 
 
+def test_layer_norm_of_a_single_feature_is_refused():
+    with pytest.raises(ValueError, match=r"model.layers.norm: layer_norm of a single feature is always 0"):
+        Network({"narrow": Dense(1), "norm": LayerNorm()}, {"x": (3,)}).init(0)
+
+
 def test_batch_norm_of_a_single_image_or_sequence_is_fine():
     images = RNG.standard_normal((3, 2, 2, 2))
     fields = {"x": Field("NCHW"), "y": Field("NCHW")}
@@ -468,7 +475,10 @@ def test_norms_are_right_where_squares_overflow():
 def test_the_message_of_a_divergence_says_when_features_are_large():
     (outcome,) = train([learner(mlp(2), Sgd(10.0), epochs=50)], [points(X * 1e4, X[:, :2])], [0])
     assert outcome.status == "diverged"
-    assert "scale your data (dataset.scale=standard)" in outcome.reason
+    assert "'x' goes up to" in outcome.reason
+    assert "scale your data, dataset.scale=standard" in outcome.reason
+    (outcome,) = train([learner(mlp(2), Sgd(1.0))], [points(X, X[:, :2] * 1e30)], [0])
+    assert re.search(r"'y' goes up to .*e\+30: scale your data, divide the target by a constant\)$", outcome.reason)
     (outcome,) = train([learner(mlp(2), Sgd(10.0), epochs=50)], [points(X, X[:, :2])], [0])
     assert outcome.status == "diverged"
     assert "scale" not in outcome.reason
