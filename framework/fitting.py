@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import Any
+from typing import Any, get_args
 
 from framework.checking import checked
 from framework.chunking import chunks
@@ -18,6 +18,7 @@ from framework.judging import ConfigError
 from framework.learner import Learner
 from framework.network import Network, Node
 from framework.registry import nearest
+from framework.updating import Tier
 
 
 def admitted(learners: Sequence[Learner], data: Sequence[Data], tier: str) -> list[Data]:
@@ -27,7 +28,9 @@ def admitted(learners: Sequence[Learner], data: Sequence[Data], tier: str) -> li
         ConfigError: an option is not what its component declares, or learner and data do not go together.
         DataError: the data are not what their fields declare, or not alike.
     """
-    refuse_learners(learners, tier)
+    if tier not in get_args(Tier):
+        raise ConfigError(f"tier: {tier!r} is not allowed{nearest(tier, get_args(Tier))}")
+    refuse_learners(learners)
     found = [checked(each) for each in data]
     first = found[0]
     for i, each in enumerate(found):

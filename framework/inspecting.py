@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import MISSING, fields, is_dataclass
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from framework.judging import INVALID, ConfigError, Judge, declared, lacking
-from framework.registry import Registry, nearest
-from framework.updating import Tier
+from framework.registry import Registry
 
 if TYPE_CHECKING:
     from framework.learner import Learner
@@ -77,14 +76,12 @@ def refuse_components(kind: str, named: dict[str, Any]) -> None:
     judge.done()
 
 
-def refuse_learners(learners: Sequence[Learner], tier: str) -> None:
+def refuse_learners(learners: Sequence[Learner]) -> None:
     """
     Raises:
-        ConfigError: the tier, or an option of a component of a learner, is not what is declared.
+        ConfigError: an option of a component of a learner is not what is declared.
     """
     judge, seen = Inspector(NOBODY, {}), set()
-    if tier not in get_args(Tier):
-        judge.refuse("tier", f"{tier!r} is not allowed{nearest(tier, get_args(Tier))}")
     for learner in learners:
         for name, head in learner.heads.items():
             if not hasattr(head.weight, "ndim"):

@@ -144,12 +144,12 @@ class Judge:
             if not isinstance(value, list):
                 return self.refuse(path, f"{value!r} is not a list")
             items = [self.value(get_args(hint)[0], item, f"{path}[{i}]") for i, item in enumerate(value)]
-            return INVALID if INVALID in items else origin(items)
+            return INVALID if any(item is INVALID for item in items) else origin(items)
         if origin is Mapping:
             if not isinstance(value, Mapping):
                 return self.refuse(path, f"{value!r} is not a mapping")
             pairs = {str(key): self.value(get_args(hint)[1], item, f"{path}.{key}") for key, item in value.items()}
-            return INVALID if INVALID in pairs.values() else pairs
+            return INVALID if any(item is INVALID for item in pairs.values()) else pairs
         if is_dataclass(hint):
             if not isinstance(value, Mapping):
                 return self.refuse(path, f"{value!r} is not a mapping of options{nearest('', declared(hint))}")  # type: ignore[arg-type]
