@@ -22,8 +22,8 @@ class LrRange:
 
     The rates are evenly spaced in log lr from `low` to `high`. All networks begin with the same first values, see the same
     batches of the configured size, and keep their rate; another one, whose rate is so small that no weight moves, says what
-    the loss on these batches is without learning. The loss of a rate is the mean of `train/loss` over the last tenth of the steps. Rates that diverge are
-    a result.
+    the loss on these batches is without learning. The loss of a rate is the mean of `train/loss` over the last tenth of the
+    steps. Rates that diverge are a result.
 
     Told: the rate with the lowest loss; the one where the loss falls steepest over log lr; the largest that is stable, which
     means that it and all smaller ones did not end above the loss without learning. Recorded with the number of the rate as
