@@ -129,8 +129,9 @@ def targets(component: Any) -> tuple[str, ...]:
 
 
 def is_for_numbers(component: Any) -> bool:
-    """Whether it needs a target of real numbers."""
-    return targets(component) == ("real",)
+    """Whether its example needs a target of real numbers: the default data set has labels."""
+    taken = targets(component)
+    return taken == ("real",) if not hasattr(component, "count") else bool(taken) and "label" not in taken
 
 
 def placed(layer: Any) -> tuple[list[str], str]:

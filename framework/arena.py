@@ -74,10 +74,24 @@ class Arena:
         return out
 
     def norms(self, g: Array, xp: Any) -> Array:
-        """Euclidean norms of a gradient (..., P): (..., 1 + L), first of all of it, then of each of the L `layers`."""
+        """Euclidean norms of a gradient (..., P): (..., 1 + L), first of all of it, then of each of the L `layers`.
+
+        A square overflows in float32 from 2e19 on. On the host it is then scaled by its largest number first; on a device,
+        where to look would stop it, squares are taken in float64.
+        """
+        if xp is not np:
+            return xp.sqrt(self._squares(g.astype(np.float64), xp)).astype(g.dtype)
+        squares = self._squares(g, xp)
+        if not np.maximum.reduce(squares, None) < np.inf:  # NaN too, and stays
+            largest = np.abs(g).max(-1, keepdims=True)
+            largest[~(largest < np.inf) | (largest == 0)] = 1
+            return np.sqrt(self._squares(g / largest, xp)) * largest
+        return np.sqrt(squares, out=squares)
+
+    def _squares(self, g: Array, xp: Any) -> Array:
         squares = xp.empty((*g.shape[:-1], 1 + len(self._spans)), g.dtype)
         for i, (start, stop) in enumerate(self._spans, 1):
             part = g[..., start:stop]
             squares[..., i] = (part[..., None, :] @ part[..., None])[..., 0, 0]  # half the time of einsum
         squares[..., 0] = squares[..., 1:].sum(-1)
-        return xp.sqrt(squares, out=squares)
+        return squares

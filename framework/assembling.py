@@ -9,8 +9,9 @@ from typing import Any
 from framework.augmenting import refuse_unfit
 from framework.components import Shape
 from framework.config import ConfigError, HeadSettings, Settings
-from framework.data import Data, Field, refuse_strangers, refuse_uneven
+from framework.data import Data
 from framework.discovery import discover
+from framework.fitting import refuse_kind, refuse_unfit_layers, refuse_unknown_mask, refuse_unknown_target, target_kind
 from framework.heads import Head
 from framework.learner import Learner
 from framework.measuring import Measure
@@ -34,9 +35,6 @@ def assemble(settings: Settings, data: Data) -> Learner:
     Raises:
         ConfigError: the settings and the data do not go together.
     """
-    for arrays in data.splits.values():
-        refuse_strangers(data.fields, arrays)
-        refuse_uneven(data.fields, arrays)
     nodes = _with_sizes(settings.nodes, data)
     heads = {name: _head(name, head, nodes, data) for name, head in settings.heads.items()}
     for name, head in heads.items():
@@ -64,12 +62,15 @@ def assemble(settings: Settings, data: Data) -> Learner:
         probes=settings.probes,
         measures=_measures(settings, heads, data),
     )
+    for name, measure in learner.measures.items():
+        _refuse_unread_outputs(name, measure, heads, shapes, data)
     try:
         chunks_of(learner, data)
         if settings.trainer.early_stopping.patience or settings.trainer.keeps_best:
             refuse_unmeasured(learner, "val" in data.splits)
     except ValueError as error:
         raise ConfigError(str(error)) from error
+    refuse_unfit_layers(learner, data)
     return learner
 
 
@@ -93,27 +94,13 @@ def doubts(learner: Learner) -> list[str]:
     return told
 
 
-def target_kind(field: Field) -> str:
-    """real, label (one class per example), binary (one of two classes), or columns (several labels may hold at once)."""
-    if field.kind != "label":
-        return field.kind
-    return "columns" if field.axes.endswith("F") else "binary" if field.size == 2 else "label"
-
-
-def accepts(loss: Any, kind: str) -> bool:
-    """Whether a loss takes such targets; one that does not say takes all."""
-    targets = getattr(loss, "targets", (kind,))
-    return kind in targets or (kind == "binary" and "label" in targets)
-
-
 def _head(name: str, head: HeadSettings, nodes: Mapping[str, Node], data: Data) -> Head:
     source = head.source or list(nodes)[-1]
     sources = (source,) if isinstance(source, str) else source
     for node in sources:
         if node not in nodes:
             raise ConfigError(f"heads.{name}.from: no layer '{node}'{nearest(node, nodes)}")
-    if head.target is not None and head.target not in data.fields:
-        raise ConfigError(f"heads.{name}.target: the data have no field '{head.target}'{nearest(head.target, data.fields)}")
+    refuse_unknown_target(name, head.target, data)
     loss: Any = head.loss
     kind = target_kind(data.fields[head.target]) if head.target else None
     if loss == "auto":
@@ -121,17 +108,13 @@ def _head(name: str, head: HeadSettings, nodes: Mapping[str, Node], data: Data) 
             raise ConfigError(f"heads.{name}.type: auto needs a target that is real or a label; name a loss")
         loss = discover().get("loss", LOSSES[kind])()
     _refuse_wrong_ends(f"heads.{name}", loss, sources, head.target)
-    if kind and not accepts(loss, kind):
-        fitting = [n for n in discover().names("loss") if accepts(discover().get("loss", n), kind)]
-        raise ConfigError(
-            f"loss: {type(loss).__name__} takes targets of kind {' or '.join(loss.targets)}, and '{head.target}' is {kind}; "
-            f"losses for it are {', '.join(fitting)}"
-        )
-    return Head(loss, sources if len(sources) > 1 else sources[0], head.target, _mask(head, data), head.weight)
+    refuse_kind("loss" if name == "loss" else f"heads.{name}", "loss", loss, head.target, data)
+    return Head(loss, sources if len(sources) > 1 else sources[0], head.target, _mask(name, head, data), head.weight)
 
 
-def _mask(head: HeadSettings, data: Data) -> str | None:
+def _mask(name: str, head: HeadSettings, data: Data) -> str | None:
     """The head's mask; one of steps has nothing to say about targets that sequences have once."""
+    refuse_unknown_mask(f"heads.{name}.mask", head.mask, "mask", data)
     mask, target = data.fields.get(str(head.mask)), data.fields.get(str(head.target))
     return None if mask and target and mask.time_major and not target.time_major else head.mask
 
@@ -224,6 +207,22 @@ def _refuse_wrong_width(name: str, head: Head, shapes: Mapping[str, Shape], data
         )
 
 
+def _refuse_unread_outputs(
+    name: str, measure: Measure, heads: Mapping[str, Head], shapes: Mapping[str, Shape], data: Data
+) -> None:
+    """A metric of raw outputs needs as many as a loss with its targets would."""
+    head = replace(heads[measure.head], loss=measure.metric)  # type: ignore[arg-type]
+    raw = getattr(measure.metric, "raw", False) and getattr(measure.metric, "targets", ())
+    if not raw or head.target is None or not isinstance(head.source, str):
+        return
+    given, needed = shapes[head.source][-1], _outputs(head, data)
+    if given != needed:
+        raise ConfigError(
+            f"metrics.{name}: {type(measure.metric).__name__} reads {needed} outputs for the target '{head.target}', and "
+            f"'{head.source}' has {given}"
+        )
+
+
 def _refuse_augmentations(settings: Settings, data: Data) -> None:
     name, about = next(iter(data.fields.items()))
     held = data.splits["train"][name]
@@ -245,7 +244,7 @@ def _refuse_open_units(nodes: Mapping[str, Node]) -> None:
 def _measures(settings: Settings, heads: Mapping[str, Head], data: Data) -> dict[str, Measure]:
     """The metrics of every head; with several heads a metric's name begins with the head's."""
     if settings.metrics != "auto":
-        return {name: _measure(name, metric, head, heads) for name, (metric, head) in settings.metrics.items()}
+        return {name: _measure(name, metric, head, heads, data) for name, (metric, head) in settings.metrics.items()}
     out = {}
     for name, head in heads.items():
         if head.target and data.fields[head.target].kind == "label":
@@ -255,10 +254,11 @@ def _measures(settings: Settings, heads: Mapping[str, Head], data: Data) -> dict
     return out
 
 
-def _measure(name: str, metric: Any, of: str | None, heads: Mapping[str, Head]) -> Measure:
+def _measure(name: str, metric: Any, of: str | None, heads: Mapping[str, Head], data: Data) -> Measure:
     known = _known(name, of, heads)
     sources = heads[known].sources if getattr(metric, "raw", False) else ("the prediction",)
     _refuse_wrong_ends(f"metrics.{name}", metric, sources, heads[known].target)
+    refuse_kind(f"metrics.{name}", "metric", metric, heads[known].target, data)
     return Measure(metric, known)
 
 

@@ -72,7 +72,9 @@ class Layer(Protocol):
     """A node of a network. It may also offer, found by presence: `buffers` (names of tensors kept but not trained),
     `updates(p, cache, ctx)` -> new buffer values, `carry(cache)` -> final state, `project(p, ctx)` in place after each
     update, `terms(p, cache, dy, ctx)` -> gradients by time step, `per_example = True` where the output of an example depends
-    on that example alone and nothing is drawn (a batch may then run in blocks), `examples()` -> (layer, in_shape) pairs for
+    on that example alone and nothing is drawn (a batch may then run in blocks), `over_batch = True` where training takes
+    statistics over the batch, so that one value of each feature is too few, `reverse = True` where the output of a step
+    depends on later ones, `examples()` -> (layer, in_shape) pairs for
     the conformance kit.
     """
 

@@ -89,6 +89,8 @@ class Data:
         encoding: how new files are read, where the data came from a file.
         stateful: whether every row of a split goes on where the one before it ends; states are then carried from batch to
             batch.
+        forecast: the fields that hold the target of a step at later steps: the input where its next value is the target,
+            or what a decoder reads. A layer that reads one of them from its end would read the answer, and is refused.
     """
 
     splits: Mapping[str, Mapping[str, np.ndarray]]
@@ -99,40 +101,11 @@ class Data:
     name: str = ""
     encoding: Encoding | None = None
     stateful: bool = False
+    forecast: tuple[str, ...] = ()
 
     def shapes(self) -> dict[str, Shape]:
         """field -> shape without N."""
         return {name: f.shape(self.splits["train"][name]) for name, f in self.fields.items()}
-
-
-def refuse_strangers(fields: Mapping[str, Field], arrays: Mapping[str, np.ndarray]) -> None:
-    """
-    Raises:
-        DataError: an id is outside its vocabulary, where it would silently be taken for another, or is no whole number.
-    """
-    for name, a in arrays.items():
-        if name in fields and fields[name].kind == "id" and a.size:
-            if a.dtype.kind not in "biu":
-                raise DataError(f"'{name}' holds {a.dtype}; ids are whole numbers")
-            odd, size = a[(a < 0) | (a >= fields[name].size)], fields[name].size
-            if odd.size:
-                raise DataError(f"'{name}' holds the id {odd.flat[0]}; with {size} symbols ids go from 0 to {size - 1}")
-
-
-def refuse_uneven(fields: Mapping[str, Field], arrays: Mapping[str, np.ndarray]) -> None:
-    """
-    Raises:
-        DataError: the fields have not the same number of rows, or a mask of steps has the length of no sequence.
-    """
-    rows = {name: len(a) for name, a in arrays.items()}
-    if len(set(rows.values())) > 1:
-        raise DataError(f"every example needs all fields ({', '.join(f'{name} has {n}' for name, n in rows.items())})")
-    steps = {name: a.shape[1] for name, a in arrays.items() if name in fields and fields[name].time_major}
-    lengths = {name: n for name, n in steps.items() if fields[name].kind != "mask"}
-    for name, n in steps.items():
-        if name not in lengths and n not in lengths.values():
-            told = ", ".join(f"{field} has {length} steps" for field, length in lengths.items())
-            raise DataError(f"'{name}' is a mask of {n} steps, and no sequence has as many ({told})")
 
 
 def split_at_random(

@@ -6,6 +6,7 @@ All errors of a tree are collected; each names the full key, the value, what is 
 from __future__ import annotations
 
 import functools
+import math
 import operator
 import types
 import typing
@@ -44,6 +45,20 @@ def declared(component: type) -> dict[str, tuple[Any, Any]]:
     return {f.name: (hints[f.name], f) for f in fields(component) if f.init}
 
 
+@functools.cache
+def _methods(kind: str) -> tuple[str, ...]:
+    """What the protocol of a kind asks for."""
+    protocol = vars(getattr(components, kind.capitalize()))
+    return tuple(n for n, f in protocol.items() if callable(f) and (n == "__call__" or not n.startswith("_")))
+
+
+def lacking(kind: str, component: Any) -> list[str]:
+    """The methods of its protocol that a component, or the class of one, has not."""
+    cls = component if isinstance(component, type) else type(component)
+    own = {name for base in cls.__mro__ for name in vars(base)}  # of a class, getattr would find what calls the class
+    return [n for n in _methods(kind) if n not in own and (n == "__call__" or not callable(getattr(component, n, None)))]
+
+
 class Judge:
     """
     Args:
@@ -72,8 +87,11 @@ class Judge:
             return self.refuse(f"{path}.type", f"missing: which {kind}?{nearest('', names)}")
         if name not in names:
             return self.refuse(f"{path}.type", f"no {kind} '{name}'{nearest(str(name), names)}")
-        options = {key: v for key, v in value.items() if key != "type"}
-        return self.fill(self.registry.get(kind, name), options, path, f"{kind} '{name}'")
+        options, cls = {key: v for key, v in value.items() if key != "type"}, self.registry.get(kind, name)
+        missing = lacking(kind, cls)
+        if missing:
+            return self.refuse(f"{path}.type", f"{cls.__name__} has no method '{missing[0]}', which every {kind} needs")
+        return self.fill(cls, options, path, f"{kind} '{name}'")
 
     def fill(self, cls: Any, given: Mapping[str, Any], path: str, who: str) -> Any:
         """A dataclass from its options."""
@@ -126,12 +144,12 @@ class Judge:
             if not isinstance(value, list):
                 return self.refuse(path, f"{value!r} is not a list")
             items = [self.value(get_args(hint)[0], item, f"{path}[{i}]") for i, item in enumerate(value)]
-            return INVALID if INVALID in items else origin(items)
+            return INVALID if any(item is INVALID for item in items) else origin(items)
         if origin is Mapping:
             if not isinstance(value, Mapping):
                 return self.refuse(path, f"{value!r} is not a mapping")
             pairs = {str(key): self.value(get_args(hint)[1], item, f"{path}.{key}") for key, item in value.items()}
-            return INVALID if INVALID in pairs.values() else pairs
+            return INVALID if any(item is INVALID for item in pairs.values()) else pairs
         if is_dataclass(hint):
             if not isinstance(value, Mapping):
                 return self.refuse(path, f"{value!r} is not a mapping of options{nearest('', declared(hint))}")  # type: ignore[arg-type]
@@ -148,7 +166,7 @@ class Judge:
         if len(options) == 1:
             return self.value(options[0], value, path)
         for option in options:
-            trial = Judge(self.registry, self.groups)
+            trial = type(self)(self.registry, self.groups)
             got = trial.value(option, value, path)
             if not trial.errors:
                 return got
@@ -159,6 +177,8 @@ class Judge:
             return float(value)
         if hint is int and isinstance(value, float) and value.is_integer():
             return int(value)  # 1e3
+        if isinstance(value, float) and not math.isfinite(value):
+            return self.refuse(path, f"{value!r} is not a finite number")
         if hint is Any or (isinstance(value, hint) and (hint is bool or not isinstance(value, bool))):
             return value
         return self.refuse(path, f"{value!r} is not {_in_words(hint)}")

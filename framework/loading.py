@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from framework import scaling
+from framework.checking import checked
 from framework.config import ConfigError, Settings
 from framework.data import Data, DataError
 from framework.scaling import Scale
@@ -23,9 +24,11 @@ def load_data(settings: Settings) -> Data:
     """The data set, drawn from `dataset.seed` alone.
 
     Raises:
-        DataError: a file cannot be used.
-        ConfigError: the options cannot all hold.
+        DataError: a file cannot be used, or the data are not what their fields declare.
+        ConfigError: the options cannot all hold, or the data set does not return Data.
     """
+    named = settings.tree["dataset"]
+    name = named if isinstance(named, str) else named["type"]
 
     def load() -> tuple[Data, int]:
         try:
@@ -34,8 +37,10 @@ def load_data(settings: Settings) -> Data:
             raise
         except ValueError as error:
             raise ConfigError(f"dataset: {error}") from error
-        named = settings.tree["dataset"]
-        data = replace(data, name=named if isinstance(named, str) else named["type"])
+        if not isinstance(data, Data):
+            got = f"{type(settings.dataset).__name__}.load returned {type(data).__name__}"
+            raise ConfigError(f"dataset: {got}; a data set returns framework.Data(splits, fields)")
+        data = checked(replace(data, name=name))
         return data, size(data)
 
     return _loaded.get(_key(settings), load)

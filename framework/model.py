@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from framework.arena import Arena
+from framework.checking import checked_arrays
 from framework.components import Params
 from framework.context import Context
-from framework.data import Data, DataError, Feed, Field, Layout, refuse_strangers, refuse_uneven
+from framework.data import Data, DataError, Feed, Field, Layout
 from framework.discovery import discover
 from framework.heads import Head
+from framework.judging import ConfigError
 from framework.learner import Learner
 from framework.measuring import evaluate
 from framework.network import Values
@@ -47,8 +49,7 @@ class Model:
         Raises:
             DataError: the fields are not as those of the training split were.
         """
-        self._refuse_misfits({name: np.asarray(a) for name, a in fields.items()})
-        network, ctx, scaled = self.learner.network, Context(train=False), self.scale.apply(fields)
+        network, ctx, scaled = self.learner.network, Context(train=False), self.scale.apply(self._admitted(fields))
         rows = [slice(i, i + 1) for i in range(len(next(iter(scaled.values()))))] if self.about.stateful else [slice(None)]
         for part in rows:
             ctx = ctx.but(batch={name: self._oriented(name, np.asarray(a)[part]) for name, a in scaled.items()})
@@ -57,20 +58,46 @@ class Model:
             yield values, caches, ctx
             ctx = ctx.but(carry=network.carry(caches))
 
-    def _refuse_misfits(self, arrays: Mapping[str, np.ndarray]) -> None:
+    def _admitted(self, fields: Mapping[str, np.ndarray], needed: Collection[str] = ()) -> dict[str, np.ndarray]:
+        """The fields as the network may read them: shaped as the training split, and holding what their kind allows.
+
+        Args:
+            needed: fields that must be there, beside those that layers read.
+        """
+        arrays, nodes = {name: np.asarray(a) for name, a in fields.items()}, self.learner.network.nodes.values()
+        read = {source for node in nodes for source in node.sources if source in self.about.fields}
+        for name in (*sorted(read), *needed):
+            if name not in arrays:
+                raise DataError(f"the field '{name}' is missing{nearest(name, arrays)}")
         trained = self.about.splits.get("train", {})
         for name, a in arrays.items():
             if name not in self.about.fields:
                 raise DataError(f"the model knows no field '{name}'{nearest(name, self.about.fields)}")
-            if name in trained:
+            if name in trained and not self._fits(name, a, trained[name].shape):
                 axes, shape = self.about.fields[name].axes, trained[name].shape
-                if a.ndim != len(axes) or (axes.endswith("F") and a.shape[-1] != shape[-1]):
-                    told = ", ".join(
-                        ["n", *("T" if axis == "T" else str(k) for axis, k in zip(axes[1:], shape[1:], strict=True))]
-                    )
-                    raise DataError(f"'{name}' has shape {a.shape}; the training split has ({told})")
-        refuse_strangers(self.about.fields, arrays)
-        refuse_uneven(self.about.fields, arrays)
+                told = ", ".join(
+                    ["n", *("T" if axis == "T" else str(k) for axis, k in zip(axes[1:], shape[1:], strict=True))]
+                )
+                raise DataError(f"'{name}' has shape {a.shape}; the training split has ({told})")
+        return checked_arrays(self.about.fields, arrays)
+
+    def _fits(self, name: str, a: np.ndarray, trained: tuple[int, ...]) -> bool:
+        """Whether a field has the axes and features of the training split; images of another height or width fit where
+        the network's tensors do not depend on them."""
+        axes = self.about.fields[name].axes
+        if a.ndim != len(axes):
+            return False
+        if axes != "NCHW":
+            return not axes.endswith("F") or bool(a.shape[-1] == trained[-1])
+        if a.shape[1:] == trained[1:]:
+            return True
+        network = self.learner.network
+        try:
+            tensors, _ = replace(network, fields={**network.fields, name: a.shape[1:]}).init(0)
+        except ValueError:
+            return False
+        own = self.weights
+        return all(np.shape(t) == np.shape(own[node][key]) for node, p in tensors.items() for key, t in p.items())
 
     def _oriented(self, name: str, a: np.ndarray) -> np.ndarray:
         field = self.about.fields.get(name)
@@ -93,10 +120,17 @@ class Model:
             x: the first field (n, ...), or several fields by name.
             head: which one, if there are several.
             layout: of sequences, in and out; time_major: (T, n, F) and (T, n, K).
+
+        Raises:
+            ConfigError: there is no such head.
+            DataError: the fields are not as those of the training split were.
         """
         time_first = layout == "time_major"
         fields = self._fields(x, time_first)
-        chosen = self.learner.heads[head or next(iter(self.learner.heads))]
+        heads = self.learner.heads
+        if head is not None and head not in heads:
+            raise ConfigError(f"head: the model has no head '{head}'{nearest(head, heads)}")
+        chosen = heads[head or next(iter(heads))]
         parts = [np.asarray(chosen.prediction(values, ctx)) for values, _, ctx in self.passes(fields)]
         y = parts[0] if len(parts) == 1 else np.concatenate(parts, -2)
         target = self.about.fields.get(str(chosen.target))
@@ -129,10 +163,14 @@ class Model:
         return {name: np.swapaxes(a, 0, 1) if name in turned else a for name, a in fields.items()}
 
     def evaluate(self, fields: Mapping[str, np.ndarray]) -> dict[str, float]:
-        """Loss and metrics on fields that include the targets."""
-        self._refuse_misfits(fields)
-        there = {name: f for name, f in self.about.fields.items() if name in fields}
-        data = replace(self.about, splits={"test": self.scale.apply(fields)}, fields=there)
+        """Loss and metrics on fields that include the targets.
+
+        Raises:
+            DataError: the fields are not as those of the training split were, or one is missing.
+        """
+        admitted = self._admitted(fields, sorted(self.targets))
+        there = {name: f for name, f in self.about.fields.items() if name in admitted}
+        data = replace(self.about, splits={"test": self.scale.apply(admitted)}, fields=there)
         p = {node: {name: a[None] for name, a in tensors.items()} for node, tensors in self.weights.items()}
         feed, ctx, learner = Feed([data], "test", np, self._dtype), Context(replicas=(1,)), self.learner
         with np.errstate(all="ignore"):

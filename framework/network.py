@@ -16,6 +16,7 @@ from framework.arena import Arena, TensorName
 from framework.arrays import Array
 from framework.components import Activation, Layer, Params, Shape
 from framework.context import Context
+from framework.inspecting import refuse_components
 from framework.registry import nearest
 from framework.streams import Key, generator
 
@@ -76,13 +77,16 @@ class Network:
 
     Raises:
         ValueError: a name is used twice, or a source or shared node does not stand before its reader.
+        ConfigError: a layer lacks a method, or an option of it is not what its field declares.
     """
 
     nodes: Mapping[str, Node]
     fields: Mapping[str, Shape]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "nodes", _linked(self.nodes, self.fields))
+        nodes = _linked(self.nodes, self.fields)
+        refuse_components("layer", {f"model.layers.{name}": node.layer for name, node in nodes.items()})
+        object.__setattr__(self, "nodes", nodes)
 
     def init(self, key: Key) -> tuple[dict[str, Params], dict[str, Shape]]:
         """Tensors of one lone replica, each node from its own stream, and the output shape of every node."""

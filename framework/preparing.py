@@ -12,6 +12,7 @@ import numpy as np
 from framework.arena import Arena
 from framework.arrays import Array, DeviceError, array_module, to_host
 from framework.assembling import assemble
+from framework.checking import checked
 from framework.chunking import chunks
 from framework.components import Params
 from framework.config import ConfigError, Settings
@@ -122,6 +123,7 @@ def prepare(settings: Settings, given: Data | None = None) -> Experiment:
 
     Raises:
         ConfigError: the device or the tier cannot be used, or the settings and the data do not go together.
+        DataError: the data are not what their fields declare.
     """
     try:
         xp = array_module(settings.device)
@@ -132,7 +134,7 @@ def prepare(settings: Settings, given: Data | None = None) -> Experiment:
             refuse_compiled(xp)
         except TierError as error:
             raise ConfigError(f"tier: 'compiled' cannot be used here: {error}") from error
-    data = given or load_data(settings)
+    data = checked(given or load_data(settings))
     learner = assemble(settings, data)
     if settings.init_from is not None:
         learner = replace(learner, initial=initial_weights(learner, settings))

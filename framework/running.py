@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from framework.arrays import to_host
+from framework.checking import far_from_scale
 from framework.chunking import chunks, refuse_timeless, refuse_uncarried, refuse_uncuttable
 from framework.components import Params
 from framework.data import Data, EpochRows
@@ -169,7 +170,9 @@ class Run:
                 self.probed(r, looks, first + upto - 1)
         if bad.any():
             steps = first + bad.argmax(0)
-            self.leave(bad.any(0), "diverged", "the loss or the gradient is no longer finite", steps)
+            targets = {head.target for head in self.stack.learner.heads.values() if head.target}
+            reason = "the loss or the gradient is no longer finite" + far_from_scale(self.stack.data, targets)
+            self.leave(bad.any(0), "diverged", reason, steps)
 
     def probed(self, r: int, looks: Looks, last: int) -> None:
         """Pass on what probes measured of a replica, up to the step `last`, its last with numbers."""

@@ -13,6 +13,7 @@ import numpy as np
 from framework.arrays import Array, keep_memory, to_host
 from framework.context import Context
 from framework.data import Data, Feed
+from framework.fitting import admitted
 from framework.learner import Learner
 from framework.measuring import evaluate
 from framework.running import Observer, Outcome, Run, Save, Snapshot
@@ -55,10 +56,13 @@ def train(
 
     Raises:
         CannotStackError: the learners differ in something else.
+        ConfigError: an option is not what its component declares, or learner and data do not go together.
+        DataError: the data are not what their fields declare.
         ValueError: the data lack what the options ask for, or a network cannot be built.
         TierError: compiled kernels cannot be used here.
     """
     keep_memory()
+    data = admitted(learners, data, tier)
     run = Run(Stack(learners, data, keys, xp, dtype, threads), observers, save, tier)
     options, everything = run.options, run.stack.learner
     if resume is not None:

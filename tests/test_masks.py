@@ -7,9 +7,9 @@ import pytest
 from small import distance, learner
 
 from framework import Context, Data, DataError, Field, Network, discover, generator
+from framework.checking import refuse_uneven
 from framework.composing import compose
 from framework.config import ConfigError
-from framework.data import refuse_uneven
 from framework.experiment import prepare
 from framework.model import Model
 from framework.scaling import Scale
@@ -134,7 +134,7 @@ def test_what_a_model_was_not_trained_on_is_told(given, told):
 
 
 def test_an_id_that_is_no_whole_number_is_told():
-    with pytest.raises(DataError, match="'x' holds float64; ids are whole numbers"):
+    with pytest.raises(DataError, match=r"'x' holds the id 1.5 in row 0, step 1 .*; with 4 symbols ids are whole numbers"):
         model(x=Field("NT", "id", 4)).predict(np.array([[0.0, 1.5]]))
 
 

@@ -17,6 +17,12 @@ class OneAxis:
     def init(self, rng, in_shape):
         return {"v": np.zeros(3)}, in_shape
 
+    def forward(self, p, x, ctx):
+        return x * p["v"], x
+
+    def backward(self, p, cache, dy, ctx, need_dx=True):
+        return dy * p["v"], {"v": (cache * dy).sum(-2)}
+
 
 @pytest.mark.parametrize(
     ("nodes", "message"),

@@ -8,9 +8,10 @@ from small import backpropagate, differences
 from test_notes_recurrent import FIRST, LOSS, TENSORS, WEATHER
 
 from framework import Context, DataError, Field, Head, Network, discover, generator
+from framework.checking import checked_arrays
 from framework.composing import compose
 from framework.config import ConfigError
-from framework.data import Feed, refuse_strangers
+from framework.data import Feed
 from framework.decoding import decoder_of
 from framework.experiment import prepare
 from framework.heads import total_loss
@@ -252,13 +253,21 @@ def test_K9_data_are_batch_major_and_batches_time_major():
 
 
 @pytest.mark.parametrize("data", ["weather", "sine_series"])
-@pytest.mark.parametrize("model", ["rnn", "lstm", "gru", "indrnn", "birnn"])
+@pytest.mark.parametrize("model", ["rnn", "lstm", "gru", "indrnn"])
 def test_a_preset_reads_symbols_and_numbers(model, data):
     made = assembled(f"model={model} dataset={data}")
     units, features = (4, 4) if data == "weather" else (1, 1)
     _, shapes = made.learner.network.init(0)
     assert shapes["input"] == (None, features)
     assert shapes["out"] == (None, units)
+
+
+def test_birnn_reads_symbols_and_numbers():
+    for data in ("tagging", "lagged_inputs"):
+        made = assembled(f"model=birnn dataset={data}")
+        _, shapes = made.learner.network.init(0)
+        x, y = (made.data.fields[name].size or made.data.splits["train"][name].shape[-1] for name in ("x", "y"))
+        assert (shapes["input"], shapes["out"]) == ((None, x), (None, y))
 
 
 def test_K15_an_embedding_stands_where_one_hot_stood():
@@ -433,8 +442,10 @@ def test_a_column_becomes_a_series(tmp_path):
 
 def test_an_id_outside_its_vocabulary_is_refused():
     for odd in (-1, 4):
-        with pytest.raises(DataError, match=f"'x' holds the id {odd}; with 4 symbols ids go from 0 to 3"):
-            refuse_strangers({"x": Field("NT", "id", 4)}, {"x": np.array([[0, odd]])})
+        with pytest.raises(
+            DataError, match=f"'x' holds the id {odd} in row 0, step 1 .*; with 4 symbols ids are whole numbers"
+        ):
+            checked_arrays({"x": Field("NT", "id", 4)}, {"x": np.array([[0, odd]])})
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ MODELS = {
     "cnn": "model=cnn model.filters=1 model.filters2=1 study.limit=3000",
     "lstm": "dataset=hello model=lstm model.hidden=2",
     "gru": "dataset=hello model=gru model.hidden=2",
-    "birnn": "dataset=hello model=birnn model.hidden=1",
+    "birnn": "dataset=tagging model=birnn model.hidden=1 study.limit=4000",
     "seq2seq": "dataset=reverse model=seq2seq model.hidden=1 study.limit=2000 study.batch_size=2",
     "dropout": "dataset=xor model.hidden=2 model.layers.drop={type:dropout,after:act}",
 }

@@ -213,17 +213,17 @@ def test_when_everyone_diverges_training_ends():
     assert {outcome.status for outcome in outcomes} == {"diverged"}
 
 
-def test_an_example_that_is_no_number_stops_each_replica_when_its_order_meets_it():
-    x, y = DATA.splits["train"]["x"].copy(), DATA.splits["train"]["y"]
-    x[13] = np.nan
+def test_an_example_that_overflows_stops_each_replica_where_it_comes():
+    x, y = DATA.splits["train"]["x"], DATA.splits["train"]["y"].copy()
+    y[13] = 1e200
     outcomes = together([learner(mlp(4, 2), epochs=2, batch_size=4)] * 3, points(x, y))
     for key, outcome in enumerate(outcomes):
         batches = [bool((rows == 13).any()) for rows in EpochRows(40, 4, (key,), 1)]
         assert (outcome.status, outcome.step) == ("diverged", batches.index(True) + 1)
 
 
-def test_a_lone_set_that_is_no_number_leaves_the_other_replicas_alone():
-    bad = points(np.full((40, 3), np.nan), np.zeros((40, 2)))
+def test_a_lone_set_that_overflows_leaves_the_other_replicas_alone():
+    bad = points(DATA.splits["train"]["x"], np.full((40, 2), 1e200))
     good = points(DATA.splits["train"]["x"], DATA.splits["train"]["y"])
     member = learner(mlp(4, 2), epochs=3)
     outcomes = train([member] * 3, [good, bad, good], [0, 1, 2], dtype=np.float64)

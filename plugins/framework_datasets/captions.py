@@ -39,7 +39,7 @@ class Captions:
         splits = {split: self._drawn(n, rng) for split, n in sizes.items() if n}
         fields = {"x": Field("NCHW"), "d": Field("NT", "id", len(WORDS) + 1)}
         fields |= {"y": Field("NT", "label", len(WORDS)), "mask": Field("NT", "mask")}
-        return Data(splits, fields, names=WORDS)
+        return Data(splits, fields, names=WORDS, forecast=("d",))
 
     def _drawn(self, n: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         x, said = self.sigma * rng.standard_normal((n, 1, 8, 8)), []

@@ -27,4 +27,4 @@ class Hello:
         example = {"x": ids[:, :-1], "y": ids[:, 1:]}
         splits = {"train": example, "val": example} if self.val else {"train": example}
         size = len(letters)
-        return Data(splits, {"x": Field("NT", "id", size), "y": Field("NT", "label", size)}, names=letters)
+        return Data(splits, {"x": Field("NT", "id", size), "y": Field("NT", "label", size)}, names=letters, forecast=("x",))

@@ -31,7 +31,7 @@ class Reverse:
         splits = {split: self._drawn(n, rng) for split, n in sizes.items() if n}
         fields = {"x": Field("NT", "id", self.symbols), "d": Field("NT", "id", self.symbols + 1)}
         fields |= {"y": Field("NT", "label", self.symbols), "mask": Field("NT", "mask")}
-        return Data(splits, fields)
+        return Data(splits, fields, forecast=("d",))
 
     def _drawn(self, n: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         lengths = rng.integers(self.shortest, self.longest + 1, n)

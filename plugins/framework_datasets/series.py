@@ -43,7 +43,8 @@ class Series:
             splits = ahead(values, self.length, stride, self.val, self.test)
         except ValueError as error:
             raise DataError(f"{self.path}: dataset.{error}") from error
-        return Data(splits, {"x": Field("NTF"), "y": Field("NTF")}, encoding=encoding, stateful=self.stateful)
+        fields = {"x": Field("NTF"), "y": Field("NTF")}
+        return Data(splits, fields, encoding=encoding, stateful=self.stateful, forecast=("x",))
 
     @classmethod
     def encoding_from_json(cls, told: Mapping[str, Any]) -> SeriesEncoding:

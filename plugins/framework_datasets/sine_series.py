@@ -27,4 +27,4 @@ class SineSeries:
     def load(self, rng: np.random.Generator) -> Data:
         wave = np.sin(2 * np.pi / self.period * np.arange(self.steps)) + self.sigma * rng.standard_normal(self.steps)
         splits = ahead(wave[:, None], self.length, self.stride, self.val, self.test)
-        return Data(splits, {"x": Field("NTF"), "y": Field("NTF")})
+        return Data(splits, {"x": Field("NTF"), "y": Field("NTF")}, forecast=("x",))

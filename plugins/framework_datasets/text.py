@@ -43,7 +43,7 @@ class Text:
             raise DataError(f"{self.path}: dataset.{error}") from error
         size = len(vocabulary)
         fields = {"x": Field("NT", "id", size), "y": Field("NT", "label", size)}
-        return Data(splits, fields, names=list(vocabulary), encoding=encoding, stateful=self.stateful)
+        return Data(splits, fields, names=list(vocabulary), encoding=encoding, stateful=self.stateful, forecast=("x",))
 
     @classmethod
     def encoding_from_json(cls, told: Mapping[str, Any]) -> TextEncoding:

@@ -30,4 +30,4 @@ class Weather:
         moves = rng.uniform(size=self.days) >= self.noise
         series = (moves.cumsum() - moves[0]) % 4
         splits = ahead(series, self.length, self.stride, self.val, self.test)
-        return Data(splits, {"x": Field("NT", "id", 4), "y": Field("NT", "label", 4)}, names=DAYS)
+        return Data(splits, {"x": Field("NT", "id", 4), "y": Field("NT", "label", 4)}, names=DAYS, forecast=("x",))

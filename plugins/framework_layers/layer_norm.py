@@ -23,6 +23,8 @@ class LayerNorm:
     def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:
         if len(in_shape) not in (1, 2):
             raise ValueError(f"layer_norm reads (F,) or (T, F), not {in_shape}; put a flatten layer before it")
+        if in_shape[-1] == 1:
+            raise ValueError("layer_norm of a single feature is always 0, whatever it reads; it needs two or more")
         return {"gamma": np.ones((1, in_shape[-1])), "beta": np.zeros((1, in_shape[-1]))}, in_shape
 
     def forward(self, p: Params, x: Array, ctx: Context) -> tuple[Array, Any]:

@@ -13,7 +13,8 @@ class BinaryCrossEntropy:
 
     Shapes: y, dy (..., [T,] N, F) raw outputs; t, 0 or 1 or between, (..., [T,] N, F), or integers (..., [T,] N) where
     F = 1; mask (..., [T,] N); J (...); n = N, or T N with time. Every column is a question of its own (several labels may
-    hold at once). Computed as max(y, 0) - y t + log(1 + e^-|y|): nothing overflows.
+    hold at once). Computed as max(y, 0) - y t + log(1 + e^-|y|): nothing overflows; an infinite output that is right costs
+    nothing.
     """
 
     targets: ClassVar[tuple[str, ...]] = ("columns", "binary")
@@ -26,7 +27,8 @@ class BinaryCrossEntropy:
             t = t[..., None]
         same_axes(y, t)
         t = t.astype(y.dtype)
-        losses = (xp.maximum(y, 0) - y * t + xp.log1p(xp.exp(-xp.abs(y)))).mean(-1)
+        size, wrong = xp.abs(y), xp.where(y > 0, 1 - t, t)  # max(y, 0) - y t = |y| wrong, also where |y| is infinite
+        losses = (xp.where(wrong == 0, xp.zeros_like(y), size * wrong) + xp.log1p(xp.exp(-size))).mean(-1)
         w = weights(y.shape[:-1], ctx, mask, self.reduction)
         return weighted_sum(losses, w, ctx), (self.predict(y, ctx) - t) * (columns(w) * (1 / y.shape[-1]))
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from framework import Array, Context, option
-from framework_losses.reduction import Reduction, columns, weighted_sum, weights
+from framework_losses.reduction import Reduction, columns, same_axes, weighted_sum, weights
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class SoftmaxCrossEntropy:
 
     Shapes: y, dy (..., [T,] N, K) raw outputs; t integers (..., [T,] N), or probabilities (..., [T,] N, K);
     mask (..., [T,] N); J (...); n = N, or T N with time. The largest output is subtracted first: softmax does not change,
-    nothing overflows.
+    nothing overflows. An output of -inf has probability 0: it costs nothing, unless t asks for it.
     """
 
     targets: ClassVar[tuple[str, ...]] = ("label",)
@@ -26,11 +26,13 @@ class SoftmaxCrossEntropy:
         hard = t.ndim < y.ndim
         if hard:
             t = t[..., None] == xp.arange(y.shape[-1])
+        same_axes(y, t)
         z = y - y.max(-1, keepdims=True)
         e = xp.exp(z)
         total = e.sum(-1, keepdims=True)
         w = columns(weights(y.shape[:-1], ctx, mask, self.reduction))
-        value = -weighted_sum((z - xp.log(total)) * t, w, ctx)
+        # Where t is 0 the logarithm does not count, also where it is infinite: an output of -inf means never.
+        value = -weighted_sum(xp.where(t == 0, xp.zeros_like(z), (z - xp.log(total)) * t), w, ctx)
         mass = 1.0 if hard else t.sum(-1, keepdims=True)
         dy = e * (mass / total) - t
         return value, dy * w

@@ -8,7 +8,8 @@ from framework import Array, Context
 
 @dataclass(frozen=True)
 class ExactMatch:
-    """The share of sequences that are right from end to end: argmax_k y_k = t at every step that counts.
+    """The share of sequences that are right from end to end: argmax_k y_k = t at every step that counts, for a single
+    column (y > 0.5) = t.
 
     Shapes: y predictions (..., [T,] N, K); t integers (..., [T,] N); mask (..., [T,] N): a step counts where it is above 0,
     and a sequence without any such step is none; counts (..., 2): right sequences, sequences. Without time it is accuracy.
@@ -20,7 +21,8 @@ class ExactMatch:
     targets: ClassVar[tuple[str, ...]] = ("label",)
 
     def count(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> Array:
-        right = y.argmax(-1) == t
+        answer = y.argmax(-1) if y.shape[-1] > 1 else y[..., 0] > 0.5
+        right = answer == t
         counts = right | True if mask is None else (mask > 0) | (right & False)
         wrong = counts & ~right
         if right.ndim - len(ctx.replicas) == 2:

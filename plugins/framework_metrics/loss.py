@@ -1,17 +1,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from math import prod
+from typing import Any, ClassVar
 
 from framework import Array, Context, Loss, registered
 
 
 @dataclass(frozen=True)
 class LossMetric:
-    """The mean of any loss over a split, beside the one that is trained: mse while cross-entropy is made small, say.
+    """Any loss of a whole split, beside the one that is trained: mse while cross-entropy is made small, say.
 
-    Shapes: y raw outputs (..., [T,] N, F), t as the loss wants it, mask (..., [T,] N); counts (..., 2): sum of losses,
-    sum of weights.
+    It is what the loss says of the split as one batch, whatever its reduction: a mean over examples (or over the weights of
+    the mask), a sum, or a sum over time and mean over sequences.
+
+    Shapes: y raw outputs (..., [T,] N, F), t as the loss wants it, mask (..., [T,] N); counts (..., 2): sum of losses, and
+    what it is divided by, 0 for a sum.
     """
 
     raw: ClassVar[bool] = True
@@ -30,11 +34,18 @@ class LossMetric:
 
     def count(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> Array:
         value, _ = self.loss(y, t, ctx, mask)
-        first = y[0] if isinstance(y, tuple) else y
-        seen = first[..., 0] * 0 + (1 if mask is None else mask)
-        n = seen.sum(tuple(range(len(ctx.replicas) - seen.ndim, 0)))
-        total = value if getattr(self.loss, "reduction", "mean") == "sum" else value * n
-        return ctx.xp.stack([total, n], -1)
+        n = _weight(y[0] if isinstance(y, tuple) else y, ctx, mask, getattr(self.loss, "reduction", "mean"))
+        return ctx.xp.stack([value * n if n is not None else value, value * 0 + (n if n is not None else 0)], -1)
 
     def value(self, counts: Array) -> Array:
-        return counts[..., 0] / counts[..., 1]
+        total, n = counts[..., 0], counts[..., 1]
+        return total / (n + (n == 0))
+
+
+def _weight(y: Array, ctx: Context, mask: Array | None, reduction: str) -> Any:
+    """What a batch's loss has been divided by; None where it is a sum."""
+    rows = y.shape[len(ctx.replicas) :]
+    rows = rows[:-1] if len(rows) > 1 else rows
+    if reduction != "mean":
+        return None if reduction == "sum" else rows[-1]
+    return prod(rows) if mask is None else mask.sum(tuple(range(len(ctx.replicas) - mask.ndim, 0)))

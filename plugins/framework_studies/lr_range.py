@@ -13,6 +13,7 @@ from framework_studies.lr_figure import figure
 from framework_studies.tables import comma_separated
 
 HEAD = ("rate", "loss", "status", "steps")
+STILL = 5e-324  # the smallest rate above 0: it moves no weight
 
 
 @dataclass(frozen=True)
@@ -20,9 +21,9 @@ class LrRange:
     """J after `steps` updates against the learning rate: R networks in one stack, each with a rate of its own.
 
     The rates are evenly spaced in log lr from `low` to `high`. All networks begin with the same first values, see the same
-    batches of the configured size, and keep their rate; another one, with rate 0, says what the loss on these batches is
-    without learning. The loss of a rate is the mean of `train/loss` over the last tenth of the steps. Rates that diverge are
-    a result.
+    batches of the configured size, and keep their rate; another one, whose rate is so small that no weight moves, says what
+    the loss on these batches is without learning. The loss of a rate is the mean of `train/loss` over the last tenth of the
+    steps. Rates that diverge are a result.
 
     Told: the rate with the lowest loss; the one where the loss falls steepest over log lr; the largest that is stable, which
     means that it and all smaller ones did not end above the loss without learning. Recorded with the number of the rate as
@@ -57,7 +58,7 @@ class LrRange:
 
     def __call__(self, experiment: Any) -> Findings:
         lr = np.array([float(f"{rate:.3g}") for rate in np.geomspace(self.low, self.high, self.rates)])
-        curves, outcomes = self.trained(experiment, [*lr, 0.0])
+        curves, outcomes = self.trained(experiment, [*lr, STILL])
         ends = np.array([self.end(curves, member, outcome) for member, outcome in enumerate(outcomes)])
         loss, found = ends[:-1], Range(lr, ends[:-1], float(ends[-1]))
         rows = [
