@@ -30,7 +30,7 @@ def in_words(error: BaseException) -> str:
     if isinstance(error, OverrideParseException) and "while evaluating" not in str(error):
         key, _, value = error.override.partition("=")
         if CALL.match(value):
-            return f"{key}: {value} cannot be read; calls are range(4), interval(1e-4,1), choice(a,b), tag(log,interval(1e-4,1))"
+            return f"{key}: {value} cannot be read; calls are range(4), interval(0.1,1), choice(a,b), tag(log,range(1,9))"
         typed = quoting(error.override)
         how = f"; type {typed}" if typed else "; an override is written key=value"
         return f"{error.override}: cannot be read; letters beyond a-z, brackets, =, %, # and blanks need quotes{how}"
