@@ -17,6 +17,8 @@ from framework import __version__
 from framework.config import ConfigError
 
 SHOWING = ("-c", "-i", "--hydra-help")  # flags of `ordered` that show something and run nothing
+# Functions of Hydra's grammar.
+CALL = re.compile(r"(range|interval|choice|glob|tag|sort|shuffle|int|float|bool|str|json_str|extend_list)\(")
 MODES = ("run", "multirun", "shell_completion")
 
 
@@ -58,7 +60,12 @@ def readable(words: Sequence[str]) -> list[str]:
 
 def _quoted(word: str) -> str:
     key, _, value = word.partition("=")
-    if re.fullmatch(r"[\w./:@+-]*", value, re.ASCII) or re.search(r"['\"\[\]{},$\\]", value) or _is_readable(word):
+    if (
+        CALL.match(value)
+        or re.fullmatch(r"[\w./:@+-]*", value, re.ASCII)
+        or re.search(r"['\"\[\]{},$\\]", value)
+        or _is_readable(word)
+    ):
         return word
     quoted = f"{key}='{value}'"
     return quoted if _is_readable(quoted) else word
@@ -67,6 +74,8 @@ def _quoted(word: str) -> str:
 def quoting(word: str) -> str:
     """How an override that Hydra cannot read may be written, with the quotes of the shell; empty where no quotes help."""
     key, _, value = word.partition("=")
+    if CALL.match(value):
+        return ""
     is_list = value.startswith("[") and value.endswith("]")
     items = [item.strip() for item in (value[1:-1] if is_list else value).split(",")]
     listed = ",".join(item if re.fullmatch(r"[\w.+-]+", item, re.ASCII) else f'"{item}"' for item in items)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
-from framework.arguments import quoting
+from framework.arguments import CALL, quoting
 from framework.composing import choices
 from framework.config import ConfigError
 from framework.registry import nearest
@@ -28,6 +28,9 @@ def in_words(error: BaseException) -> str:
     if interval:
         return f"{interval[1]}: {interval[2]} is not an interval; it takes two numbers, its ends: interval(1e-4,1)"
     if isinstance(error, OverrideParseException) and "while evaluating" not in str(error):
+        key, _, value = error.override.partition("=")
+        if CALL.match(value):
+            return f"{key}: {value} cannot be read; calls are range(4), interval(0.1,1), choice(a,b), tag(log,range(1,9))"
         typed = quoting(error.override)
         how = f"; type {typed}" if typed else "; an override is written key=value"
         return f"{error.override}: cannot be read; letters beyond a-z, brackets, =, %, # and blanks need quotes{how}"

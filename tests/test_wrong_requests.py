@@ -60,7 +60,7 @@ REQUESTS = {
     "--experimental-rerun nothing.pickle": "--experimental-rerun: refused (nothing.pickle)",
     "--mulltirun seed=0,1": "unrecognized arguments: --mulltirun",
     "trainer.epochs=1.5": "trainer.epochs: 1.5 is not a whole number",
-    "seed=range(4": "seed: 'range(4' is not a whole number",
+    "seed=range(4": "seed: range(4 cannot be read; calls are range(4)",
     "é=1": "é=1: cannot be read; letters beyond a-z, brackets, =, %, # and blanks need quotes",
     "dataset.drop=[Länge]": "type 'dataset.drop=[\"Länge\"]'",
     "-m dataset.path=~/a.csv,b.csv": "type 'dataset.path=\"~/a.csv\",b.csv'",
