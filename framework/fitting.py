@@ -175,9 +175,11 @@ def _refuse_foresight(nodes: Mapping[str, Node], heads: Mapping[str, Head], data
 def _refuse_single_values(found: Mapping[str, Node], learner: Learner, data: Data) -> None:
     """Layers with statistics over the batch need two values of each feature, in the smallest batch too."""
     options, n = learner.options, len(next(iter(data.splits["train"].values())))
+    if n == 0:  # a trained network is put together again, without its examples
+        return
     size = n if options.batch_size == "all" else min(options.batch_size, n)
     ends = options.steps is None or options.steps >= math.ceil(n / (size * options.accumulate))
-    least = (n % size or size) if size and ends else size
+    least = (n % size or size) if ends else size
     if least != 1:
         return
     steps = min((_steps(part, data) for part in chunks(data, options.bptt.chunk, options.accumulate)), default=1)

@@ -13,7 +13,7 @@ from test_judging import judged
 from framework import Context, Data, DataError, Field, Head, Network, generator
 from framework.checking import checked
 from framework.config import ConfigError
-from framework.fitting import admitted
+from framework.fitting import admitted, refuse_unfit_layers
 from framework.judging import Judge
 from framework.loading import load_data
 from framework.measuring import Measure
@@ -415,6 +415,14 @@ def test_batch_norm_of_a_single_example_is_refused(n, size, message):
     network = Network({"norm": BatchNorm(), "out": Dense(2)}, {"x": (3,)})
     with pytest.raises(ConfigError, match=f"model.layers.norm: it takes mean and variance over each batch.*{message}"):
         train([learner(network, batch_size=size)], [points(X[:n], X[:n, :2])], [0])
+
+
+def test_a_network_with_batch_norm_is_put_together_without_examples():
+    member = learner(Network({"norm": BatchNorm(), "out": Dense(2)}, {"x": (3,)}), steps=5)
+    about = points(X[:0], X[:0, :2])
+    assert refuse_unfit_layers(member, about) is None
+    with pytest.raises(ConfigError, match="there is only one"):
+        refuse_unfit_layers(member, points(X[:1], X[:1, :2]))
 
 
 def test_layer_norm_of_a_single_feature_is_refused():
