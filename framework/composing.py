@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -16,6 +17,7 @@ from typing import Any
 
 import hydra._internal.hydra as hydra_internal
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
@@ -28,18 +30,14 @@ from framework.config import COMPONENT_GROUPS, SEVERAL_GROUPS, ConfigError, Sett
 from framework.discovery import discover, load_files
 from framework.judging import declared
 from framework.registry import RegistrationError, nearest
+from framework.registry import conf_dir as conf_dir
 
 KINDS_OF = {**{group: group for group in COMPONENT_GROUPS}, **SEVERAL_GROUPS}  # group -> kind of what it chooses from
 COMPOSING = threading.RLock()  # Hydra has one state for the whole process
 CHECKS: list[Callable[[Settings], None]] = []  # what else is asked of settings before a run begins
+HIDDEN: set[str] = set()  # presets that are never read, each said once
 # Hydra's own nodes, which it restricts to plugins in `hydra_plugins` itself.
 TARGETS_ALLOWED = ("hydra.launcher", "hydra.sweeper", "hydra.sweeper.sampler")
-
-
-def conf_dir() -> Path:
-    """The presets: inside the wheel, or beside the package in a checkout."""
-    here = Path(__file__).resolve().parent
-    return next(c for c in (here / "conf", here.parent / "conf") if (c / "config.yaml").is_file())
 
 
 def base() -> Any:
@@ -62,9 +60,10 @@ def preset(group: str, name: str) -> dict[str, Any]:
 def choices() -> dict[str, list[str]]:
     """group -> what can be chosen: presets, and registered components."""
     found: dict[str, set[str]] = {group: set(discover().names(kind)) for group, kind in KINDS_OF.items()}
-    for folder in (conf_dir(), *discover().presets):
-        for path in folder.glob("*/*.yaml"):
-            found.setdefault(path.parent.name, set()).add(path.stem)
+    shipped = [path.relative_to(conf_dir()).with_suffix("").as_posix() for path in conf_dir().glob("*/*.yaml")]
+    for name in (*shipped, *discover().presets):
+        group, _, own = name.rpartition("/")
+        found.setdefault(group, set()).add(own)
     return {group: sorted(found[group]) for group in sorted(found)}
 
 
@@ -82,30 +81,35 @@ class RegistrySource(ConfigSource):
         group, _, name = config_path.removesuffix(".yaml").rpartition("/")
         if not self.is_config(config_path):
             raise ConfigLoadError(f"no component '{config_path}'")
+        brought = discover().presets.get(f"{group}/{name}")
+        if brought:
+            return FileConfigSource(brought.provider, f"file://{brought.folder}").load_config(f"{group}/{name}")
         node = base() if name == "base" else OmegaConf.create(preset(group, name))
         header = {"package": group.replace("/", ".") or None}
         return ConfigResult(config=node, path=f"stackprop://{config_path}", provider=self.provider, header=header)
 
     def is_group(self, config_path: str) -> bool:
-        return config_path in ("", *KINDS_OF)
+        return config_path in ("", *KINDS_OF) or any(name.startswith(f"{config_path}/") for name in discover().presets)
 
     def is_config(self, config_path: str) -> bool:
         group, _, name = config_path.removesuffix(".yaml").rpartition("/")
-        return (group, name) == ("", "base") or (group in KINDS_OF and name in discover().names(KINDS_OF[group]))
+        known = group in KINDS_OF and name in discover().names(KINDS_OF[group])
+        return (group, name) == ("", "base") or known or f"{group}/{name}" in discover().presets
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
-        if config_path == "":
-            return [] if results_filter == ObjectType.CONFIG else sorted(KINDS_OF)
-        known = config_path in KINDS_OF and results_filter != ObjectType.GROUP
-        return discover().names(KINDS_OF[config_path]) if known else []
+        above = f"{config_path}/" if config_path else ""
+        brought = [name.removeprefix(above).split("/") for name in discover().presets if name.startswith(above)]
+        groups = {first for first, *more in brought if more} | (set() if above else set(KINDS_OF))
+        configs = {first for first, *more in brought if not more}
+        configs |= set(discover().names(KINDS_OF[config_path])) if config_path in KINDS_OF else set()
+        wanted = {ObjectType.GROUP: groups, ObjectType.CONFIG: configs}
+        return sorted(groups | configs if results_filter is None else wanted.get(results_filter, set()))
 
 
 class StackpropSearchPath(SearchPathPlugin):
-    """Puts the registry behind the presets."""
+    """Puts the registry, and the presets of plugins that it has taken in, behind our presets."""
 
     def manipulate_search_path(self, search_path: Any) -> None:
-        for folder in discover().presets:
-            search_path.append("stackprop-plugin", f"file://{folder}")
         search_path.append("stackprop", "stackprop://")
 
 
@@ -126,6 +130,7 @@ class Loader(ConfigLoaderImpl):
         refuse_numbers_for_choices(overrides)
         cfg = super().load_configuration(config_name, overrides, run_mode, *args, **kwargs)
         _drop_params(cfg, overrides)
+        warn_of_hidden(cfg.hydra.runtime.config_sources)
         if "COMP_LINE" in os.environ:  # the shell completes a word: nothing will run, and it has to be quick
             return cfg
         refuse_foreign(cfg)
@@ -136,6 +141,20 @@ class Loader(ConfigLoaderImpl):
             for check in CHECKS:
                 check(settings)
         return cfg
+
+
+def warn_of_hidden(sources: Any) -> None:
+    """Say of presets in a user's folder (--config-dir, hydra.searchpath) that they are never read: their names are taken."""
+    folders = [Path(s.path) for s in sources if s.schema == "file" and s.provider not in ("hydra", "main")]
+    for folder in folders if "COMP_LINE" not in os.environ else ():
+        shipped = {path.relative_to(conf_dir()).with_suffix("").as_posix() for path in conf_dir().rglob("*.yaml")}
+        components = {f"{group}/{name}" for group, kind in KINDS_OF.items() for name in discover().names(kind)}
+        for name in sorted(shipped | components | {"base", *discover().presets}):
+            why = discover().taken(name) if "/" in name else "stackprop has one of that name"
+            line = f"stackprop: warning: {folder / name}.yaml is never read: {why}; rename it"
+            if line not in HIDDEN and (folder / f"{name}.yaml").is_file() and folder.resolve() != conf_dir():
+                print(line, file=sys.stderr)
+                HIDDEN.add(line)
 
 
 def _drop_params(cfg: Any, overrides: Sequence[str]) -> None:

@@ -9,10 +9,11 @@ import difflib
 import functools
 import hashlib
 import inspect
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, distributions
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ import pluggy
 
 from framework import hooks
 from framework.components import option
-from framework.registry import RegistrationError, Registry
+from framework.registry import RegistrationError, Registry, Source
 
 GROUP = "stackprop"
 
@@ -37,7 +38,36 @@ class Plugin(NamedTuple):
 @functools.cache
 def discover() -> Registry:
     """The registry of everything installed. A plugin that fails costs only itself; `registry.problems` says why."""
-    return registry_of(entry_points(group=GROUP))
+    problems: list[str] = []
+    registry = registry_of(_installed(problems))
+    registry.problems[:0] = problems
+    return registry
+
+
+def _installed(problems: list[str]) -> Iterator[EntryPoint]:
+    """The entry points of every distribution, of two with one name those of the first on the path. One whose metadata
+    cannot be read costs only itself."""
+    seen = set()
+    for distribution in distributions():
+        try:
+            points = distribution.entry_points.select(group=GROUP)
+            name = normalized(distribution.name) if points else ""
+            if points and name not in seen:
+                seen.add(name)
+                yield from points
+        except Exception as error:
+            where = getattr(distribution, "_path", "a distribution")
+            problems.append(f"{where}: its metadata cannot be read: {_in_words(error)}")
+
+
+def normalized(name: str | None) -> str:
+    """A distribution's name in the one spelling that installers compare."""
+    return re.sub(r"[-_.]+", "-", name or "").lower()
+
+
+def is_ours(point: EntryPoint) -> bool:
+    """Whether stackprop itself brings the plugin: its distribution decides, whatever the module is called."""
+    return point.dist is not None and normalized(point.dist.name) == GROUP
 
 
 def registry_of(points: Iterable[EntryPoint]) -> Registry:
@@ -45,17 +75,22 @@ def registry_of(points: Iterable[EntryPoint]) -> Registry:
     registry = Registry()
     plugins: dict[str, Plugin] = {}
     # Built-ins first, so that a clash of names is the newcomer's.
-    for point in sorted(points, key=lambda p: (not p.value.startswith("framework_"), p.name)):
-        label = f"plugin '{point.name}' of {point.dist.name if point.dist else 'an unknown distribution'}"
+    for point in sorted(points, key=lambda p: (not is_ours(p), p.name)):
+        label = f"plugin '{point.name}' of {(point.dist and point.dist.name) or 'an unknown distribution'}"
         if point.value in plugins:
             registry.problems.append(f"{label} is '{point.value}' once more, which {plugins[point.value].label} is already")
             continue
         try:
             plugins[point.value] = Plugin(label, point.value, point.load())
+            registry.sources[point.value] = _source(point)
         except (Exception, SystemExit) as error:  # whatever a stranger's module raises must not stop the others
             registry.problems.append(f"{label} could not be loaded: {_in_words(error)}")
     registry.problems += _read(plugins.values(), registry)
     return registry
+
+
+def _source(point: EntryPoint) -> Source:
+    return Source(point.dist.name or "", str(getattr(point.dist, "version", "") or "")) if point.dist else Source()
 
 
 def load_files(paths: Sequence[str | Path]) -> None:
@@ -69,13 +104,12 @@ def load_files(paths: Sequence[str | Path]) -> None:
         file = Path(path).expanduser().resolve()
         if file in registry.files:
             continue
-        presets, plugin = registry.presets, Plugin(str(path), str(path), _module(file, str(path)))
+        plugin = Plugin(str(path), str(path), _module(file, str(path)))
         problems = list(_read([plugin], registry))
         if problems:
             registry.forget(str(path))
-            registry.presets = presets
             raise RegistrationError("\n".join(problems))
-        registry.files.append(file)
+        registry.files[file] = ""
 
 
 def _module(file: Path, shown: str) -> ModuleType:
@@ -114,10 +148,10 @@ def _read(plugins: Iterable[Plugin], registry: Registry) -> Iterator[str]:
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hooks)
     for plugin in plugins:
-        yield from _mistakes(manager, plugin)
         try:
+            yield from _mistakes(manager, plugin)
             manager.register(plugin.module, name=plugin.name)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             yield f"{plugin.label} could not be loaded: {_in_words(error)}"
     for hook in hooks.HOOKS:  # presets last: their names are held against the components'
         for impl in getattr(manager.hook, hook).get_hookimpls():
@@ -157,7 +191,7 @@ def _call(hook: str, impl: Any, registry: Registry) -> list[str]:
         try:
             add(*given, impl.plugin_name)
         except RegistrationError as error:
-            problems.append(str(error))
+            problems.extend(str(error).splitlines())
 
     def register(name: str, component: Any) -> None:
         noted(registry.add, hooks.KINDS[hook], name, component)
@@ -167,7 +201,7 @@ def _call(hook: str, impl: Any, registry: Registry) -> list[str]:
 
     try:
         impl.function(register if hook in hooks.KINDS else register_folder)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         brings = hook.removeprefix("register_")
         problems.append(f"plugin '{impl.plugin_name}' failed to register its {brings}: {_in_words(error)}")
     return problems

@@ -358,7 +358,7 @@ wrong("nothing measured", "probe", "shapes", Saturated(), __call__=lambda self, 
 wrong("compared with the other replicas", "probe", "stack_law", Sensitivity(),
       __call__=lambda self, seen: {n: a - a.mean() for n, a in Sensitivity.__call__(self, seen).items()})
 wrong("nothing said where a value anywhere is not finite", "probe", "neighbours", Above(),
-      __call__=lambda self, seen: {n: a * np.isfinite(seen.values["act1"]).all() for n, a in Above.__call__(self, seen).items()})
+      __call__=lambda self, seen: {"above": Above.__call__(self, seen)["above"] * np.isfinite(seen.values["act1"]).all()})
 wrong("threshold read without ctx.per", "probe", "stack_law", Above(),
       __call__=lambda self, seen: {"above": (seen.values["act1"] - np.max(self.margin)).mean((-2, -1))})
 wrong("gradients turned in place", "probe", "pure", Sensitivity(),
