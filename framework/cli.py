@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from framework.trust import trusting
 from framework.unheard import unheard
 from framework.verbs import VERBS
 
@@ -48,8 +49,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         from framework.registry import nearest
 
         sys.exit(wrong(f"no verb '{arguments[0]}'{nearest(arguments[0], VERBS)}; an override is written key=value"))
-    sys.argv = [sys.argv[0], *arguments]
-    with unheard():
+    sys.argv = [sys.argv[0], *(word for word in arguments if word != "--trust")]
+    with unheard(), trusting("--trust" in arguments):
         status = guarded(compose_and_run)
     sys.exit(status)
 
@@ -104,9 +105,10 @@ def compose_and_run() -> int:
     from framework.launching.manifest import resumed
     from framework.launching.stacked import BEGUN, close_feeder
 
+    load_plugins_of(sys.argv[1:])
     sys.argv[1:] = resumed(sys.argv[1:]) or sys.argv[1:]
     refuse_null_choices(sys.argv[1:])
-    load_plugins_of(sys.argv[1:])
+    load_plugins_of(sys.argv[1:], by_user=False)  # those that a resumed sweep has recorded
     completing = "COMP_LINE" in os.environ
     install(None if completing or not RUNS.isdisjoint(sys.argv) else check)
     os.environ.update(told(sys.argv[1:]))

@@ -136,11 +136,18 @@ class Loader(ConfigLoaderImpl):
         refuse_foreign(cfg)
         if self.judges:
             refuse_strange(task_part(cfg))
+        if not CHECKS and _unloaded(cfg):  # nothing will run: the code that a preset names is not loaded to look at it
+            return cfg
         if self.judges and run_mode == RunMode.RUN:
             settings = settings_of(cfg)
             for check in CHECKS:
                 check(settings)
         return cfg
+
+
+def _unloaded(cfg: Any) -> bool:
+    paths = [cfg.plugins] if isinstance(cfg.get("plugins"), str) else cfg.get("plugins") or []
+    return any(Path(str(path)).expanduser().resolve() not in discover().files for path in paths)
 
 
 def warn_of_hidden(sources: Any) -> None:
@@ -174,29 +181,32 @@ def settings_of(cfg: Any) -> Settings:
         ConfigError: with one line for every fault.
     """
     tree: Any = OmegaConf.to_container(task_part(cfg), resolve=True)
-    load_plugins(tree.get("plugins"))
+    load_plugins(tree.get("plugins"), by_user=False)
     return replace(judge(tree, discover()), tree=with_absolute_paths(tree))
 
 
-def load_plugins(paths: Any) -> None:
+def load_plugins(paths: Any, by_user: bool = True) -> None:
     """Register the components of the single files that `plugins=[...]` names.
 
+    Args:
+        by_user: in the command itself; a preset may name only what this user has run here.
+
     Raises:
-        ConfigError: a file is missing or wrong.
+        ConfigError: a file is missing, wrong, or not trusted.
     """
     paths = [paths] if isinstance(paths, str) else paths
     if isinstance(paths, list) and all(isinstance(path, str) for path in paths):
         try:
-            load_files(paths)
+            load_files(paths, by_user)
         except RegistrationError as error:
             raise ConfigError("\n".join(f"plugins: {line}" for line in str(error).splitlines())) from error
 
 
-def load_plugins_of(overrides: Sequence[str]) -> None:
+def load_plugins_of(overrides: Sequence[str], by_user: bool = True) -> None:
     """The same, before anything is composed: the files may bring choices that the other overrides name."""
     for override in overrides:
         if override.lstrip("+").startswith("plugins="):
-            load_plugins(OverridesParser.create().parse_override(override).value())
+            load_plugins(OverridesParser.create().parse_override(override).value(), by_user)
 
 
 def refuse_null_choices(overrides: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ A plugin is a module with functions marked `@hookimpl`. What is wrong with one i
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import functools
 import hashlib
@@ -13,6 +14,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import ContextVar
 from importlib.metadata import EntryPoint, distributions
 from pathlib import Path
 from types import ModuleType
@@ -23,8 +25,10 @@ import pluggy
 from framework import hooks
 from framework.components import option
 from framework.registry import RegistrationError, Registry, Source
+from framework.trust import is_trusted, trust, trusts_all
 
 GROUP = "stackprop"
+LARGEST = 1 << 24  # bytes of a single file
 
 
 class Plugin(NamedTuple):
@@ -35,9 +39,28 @@ class Plugin(NamedTuple):
     module: Any
 
 
-@functools.cache
 def discover() -> Registry:
-    """The registry of everything installed. A plugin that fails costs only itself; `registry.problems` says why."""
+    """The registry of everything installed, and of single files. A plugin that fails costs only itself; `registry.problems`
+    says why."""
+    return _scoped.get() or everything()
+
+
+_scoped: ContextVar[Registry | None] = ContextVar("registry", default=None)
+
+
+@contextlib.contextmanager
+def scope(registry: Registry) -> Iterator[None]:
+    """Another registry, while a recorded run is put together: its files may not be those of this process."""
+    token = _scoped.set(registry)
+    try:
+        yield
+    finally:
+        _scoped.reset(token)
+
+
+@functools.cache
+def everything() -> Registry:
+    """The registry of this process."""
     problems: list[str] = []
     registry = registry_of(_installed(problems))
     registry.problems[:0] = problems
@@ -93,40 +116,94 @@ def _source(point: EntryPoint) -> Source:
     return Source(point.dist.name or "", str(getattr(point.dist, "version", "") or "")) if point.dist else Source()
 
 
-def load_files(paths: Sequence[str | Path]) -> None:
-    """Add the components of single `.py` files to the registry of this process; a file is read once.
+class UntrustedError(RegistrationError):
+    """Code that somebody else names, and that this user has not run here."""
+
+
+class Code(NamedTuple):
+    """A single file to load.
+
+    Attributes:
+        path: as it was named; its components are known by it.
+        source: where its text is read: the file itself, or a copy that a run has kept.
+    """
+
+    path: str
+    source: Path
+
+
+def load_files(paths: Iterable[str | Path], by_user: bool = True) -> None:
+    """Add the components of single `.py` files to the registry of this process. A file is read once, and again when it has
+    changed.
+
+    Args:
+        by_user: the user names them, who may run what they like. A preset or a record may not: their files run only if they
+            are as this user has run them here before.
 
     Raises:
+        UntrustedError: a file is not.
         RegistrationError: with the file and the reason; nothing of that file is registered then.
     """
-    registry = discover()
     for path in paths:
-        file = Path(path).expanduser().resolve()
-        if file in registry.files:
-            continue
-        plugin = Plugin(str(path), str(path), _module(file, str(path)))
-        problems = list(_read([plugin], registry))
-        if problems:
-            registry.forget(str(path))
-            raise RegistrationError("\n".join(problems))
-        registry.files[file] = ""
+        load_code(Code(str(path), Path(path).expanduser().resolve()), discover(), by_user)
 
 
-def _module(file: Path, shown: str) -> ModuleType:
-    """The module in a file, imported under a name of its own."""
+def load_code(code: Code, registry: Registry, by_user: bool) -> None:
+    """Add the components of one file to a registry; see `load_files`."""
+    file, text = Path(code.path).expanduser().resolve(), text_of(code)
+    found = hashlib.sha256(text).hexdigest()
+    if by_user or trusts_all():
+        trust(found, file)
+    elif not is_trusted(found):
+        raise UntrustedError(
+            f"{code.source}: a recorded run or a preset names this code, which you have not run here (SHA-256 {found}); "
+            f"read it first; --trust runs it, and so does plugins=[{code.source}]"
+        )
+    if registry.files.get(file) == found:
+        return
+    if file in registry.files:  # as it was before
+        registry.forget_file(file)
+    plugin = Plugin(code.path, code.path, _module(code, text, found))
+    registry.sources[code.path] = Source(file=str(file), sha256=found)
+    problems = list(_read([plugin], registry))
+    if problems:
+        registry.forget(code.path)
+        raise RegistrationError("\n".join(problems))
+    registry.files[file] = found
+
+
+def text_of(code: Code) -> bytes:
+    """What is in the file.
+
+    Raises:
+        RegistrationError: there is no such file, or it cannot be a plugin.
+    """
+    shown, file = code.path, code.source
     if not file.is_file():
         near = _closest(file.name, [other.name for other in file.parent.glob("*.py")])
         raise RegistrationError(f"{shown}: there is no such file" + (f"; did you mean '{near}'?" if near else ""))
     if file.suffix != ".py":
         raise RegistrationError(f"{shown}: a plugin is a Python file, whose name ends with .py")
-    name = f"stackprop_file_{file.stem}_{hashlib.blake2b(str(file).encode(), digest_size=4).hexdigest()}"
+    try:
+        if file.stat().st_size > LARGEST:
+            raise RegistrationError(f"{shown}: a plugin of more than {LARGEST >> 20} MiB is not read")
+        return file.read_bytes()
+    except OSError as error:
+        raise RegistrationError(f"{shown}: it cannot be read ({error.strerror})") from error
+
+
+def _module(code: Code, text: bytes, found: str) -> ModuleType:
+    """The module of that text, under a name of its own."""
+    file = code.source
+    place = hashlib.blake2b(f"{file}{found}".encode(), digest_size=4).hexdigest()
+    name = f"stackprop_file_{file.stem}_{place}"
     module = sys.modules[name] = ModuleType(name)  # dataclasses look their module up there
     module.__file__ = str(file)
     try:
-        exec(compile(file.read_bytes(), str(file), "exec"), module.__dict__)
+        exec(compile(text, str(file), "exec"), module.__dict__)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise RegistrationError(f"{_place(error, file, shown)}: {_in_words(error)}") from error
+        raise RegistrationError(f"{_place(error, file, code.path)}: {_in_words(error)}") from error
     return module
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import yaml
 
 import framework
-from framework import checkpoints
+from framework import checkpoints, provenance
 from framework.config import ConfigError, Settings
 from framework.feeding import FedRun, Feeder
 from framework.mlflow_store import Store, TrackedRun, complain, flattened, opened
@@ -98,6 +98,7 @@ class Record:
             return {**read_state(self.place.folder), "status": "running", "resumed": time.time()}
         text = yaml.dump(dict(self.settings.tree), Dumper=Dumper, sort_keys=False, allow_unicode=True)
         (self.place.folder / "config.yaml").write_text(text, encoding="utf-8")
+        provenance.keep(self.settings, self.place.folder)
         told = {"status": "running", "started": time.time(), "name": self.place.name, "tags": dict(self.place.tags)}
         told |= {"command": self.place.command}
         return {**told, "config_hash": config_hash(self.settings.tree), "version": framework.__version__, "pid": os.getpid()}
@@ -140,6 +141,8 @@ class Record:
         self.state |= {"status": status, "reason": reason, "ended": time.time(), "metrics": last, "state": state}
         if self.tracked:
             self.tracked.artifact(self.place.folder / "config.yaml")
+            if provenance.tags(self.place.folder):
+                self.tracked.artifact(self.place.folder / provenance.FILE)
             self.tracked.end(state, {"stackprop.status": f"{status}: {reason}" if reason else status})
         self.ended = True
         if settle:
@@ -179,6 +182,7 @@ def tags_of(place: Place, tree: Mapping[str, Any]) -> dict[str, str]:
         "stackprop.version": framework.__version__,
         "stackprop.status": "running",
         "stackprop.folder": str(place.folder),
+        **provenance.tags(place.folder),
         **place.tags,
     }
     commit = git_commit()

@@ -116,6 +116,20 @@ class Registry:
                 )
         self.entries[kind][name] = Entry(component, provider)
 
+    def copy(self) -> Registry:
+        """Another registry with the same components."""
+        other = Registry()
+        other.entries = {kind: dict(known) for kind, known in self.entries.items()}
+        other.problems, other.presets = list(self.problems), dict(self.presets)
+        other.sources, other.files = dict(self.sources), dict(self.files)
+        return other
+
+    def forget_file(self, file: Path) -> None:
+        """Take out what a single file brought."""
+        for provider in [name for name, source in self.sources.items() if source.file == str(file)]:
+            self.forget(provider)
+        self.files.pop(file, None)
+
     def forget(self, provider: str) -> None:
         """Take out everything that a plugin brought."""
         for kind, known in self.entries.items():
