@@ -168,6 +168,7 @@ def load_code(code: Code, registry: Registry, by_user: bool) -> None:
     problems = list(_read([plugin], registry))
     if problems:
         registry.forget(code.path)
+        del sys.modules[plugin.module.__name__]
         raise RegistrationError("\n".join(problems))
     registry.files[file] = found
 

@@ -21,11 +21,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--trust", action="store_true", help=TRUST)
     options = parser.parse_args(arguments)
     folder = find_run(options.run, runs_dir())
-    model = load(folder, options.trust)
+    model = load(folder, trust=options.trust)
     if options.file:
         splits: Mapping[str, Mapping[str, np.ndarray]] = {options.file: read_fields(model, options.file, with_target=True)}
     else:
-        splits = load_data(settings_of_run(folder, options.trust)).splits
+        splits = load_data(settings_of_run(folder, trust=options.trust)).splits
     for split, fields in splits.items():
         for name, value in model.evaluate(fields).items():
             print(f"{split}/{name} {value:.6g}")

@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
         raise ConfigError(f"--length: {options.length} must be at least 1")
     if not options.temperature > 0:
         raise ConfigError(f"--temperature: {options.temperature} must be above 0; --greedy is its limit")
-    model = load(options.run, options.trust)
+    model = load(options.run, trust=options.trust)
     try:
         written, vocabulary = begun(model, options)
     except ValueError as error:

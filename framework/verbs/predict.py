@@ -21,7 +21,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("file", help="a file like the one it was trained on; it needs no target")
     parser.add_argument("--trust", action="store_true", help=TRUST)
     options = parser.parse_args(arguments)
-    model = load(options.run, options.trust)
+    model = load(options.run, trust=options.trust)
     y = model.predict(read_fields(model, options.file, with_target=False))
     if y.ndim == 3 and getattr(model.about.encoding, "layout", None) == "time_major":
         y = y.swapaxes(0, 1)  # in the order of the user's file

@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     if not (folder / "checkpoint.npz").exists():
         raise ConfigError(f"{folder}: there is no checkpoint; trainer.checkpoint_every=N writes one every N steps")
     place = Place(folder, store_dir(folder), state["name"], state["tags"], state.get("command", ""))
-    experiment = prepare(settings_of_run(folder, options.trust))
+    experiment = prepare(settings_of_run(folder, trust=options.trust))
     display = Display(experiment.steps)
     try:
         result = run(experiment, place, [display], resume=True)
