@@ -28,7 +28,7 @@ def keep(settings: Settings, folder: Path) -> None:
     """Write down where the components of these settings come from, and keep a copy of each single file."""
     registry, components, files = discover(), {}, dict[str, Any]()
     for name, entry in used(settings, registry):
-        components[name] = {key: value for key, value in told(entry, registry).items() if value}
+        components[name] = {key: value for key, value in origin(entry, registry).items() if value}
     named = {Path(path).expanduser().resolve() for path in settings.plugins}
     for file in named | {Path(about["file"]) for about in components.values() if "file" in about}:
         sha256 = registry.files.get(file, "")
@@ -60,7 +60,7 @@ def used(value: Any, registry: Registry) -> Iterator[tuple[str, Entry]]:
     yield from dict(inside(value)).items()
 
 
-def told(entry: Entry, registry: Registry) -> dict[str, str]:
+def origin(entry: Entry, registry: Registry) -> dict[str, str]:
     """What is recorded of a component."""
     source = registry.sources.get(entry.provider, Source())
     if normalized(source.distribution) in ("", GROUP):
@@ -159,7 +159,7 @@ def _compare(folder: Path, recorded: Mapping[str, Mapping[str, Any]], registry: 
             continue
         kind, _, own = name.partition("/")
         entry = registry.entries.get(kind, {}).get(own)
-        now = told(entry, registry) if entry else {}
+        now = origin(entry, registry) if entry else {}
         if not now:
             why = f"was from {label(about)}, which does not bring it here"
         elif (now["distribution"], now["version"]) != (about.get("distribution", ""), about.get("version", "")):

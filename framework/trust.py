@@ -17,16 +17,16 @@ from pathlib import Path
 from typing import Any
 
 FILE = "trusted.json"
-_HERE: set[str] = set()  # of this process: where nothing can be written, and where it is asked again and again
+_HERE: set[str] = set()  # of this process: used where nothing can be written, and to read the list less often
 
 
 _all: ContextVar[bool] = ContextVar("trust_all", default=False)
 
 
 @contextlib.contextmanager
-def trusting(asked: bool) -> Iterator[None]:
-    """With `asked`, all code that a record or a preset names is run, and remembered: the user's `--trust`."""
-    token = _all.set(asked or _all.get())
+def trusting(everything: bool) -> Iterator[None]:
+    """With `everything`, all code that a record or a preset names is run, and remembered: the user's `--trust`."""
+    token = _all.set(everything or _all.get())
     try:
         yield
     finally:
@@ -73,9 +73,9 @@ def trust(sha256: str, file: Path) -> None:
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with FileLock(folder / f".{FILE}.lock", timeout=10):
-            told = {**_known(), sha256: {"file": str(file), "since": time.strftime("%Y-%m-%d %H:%M:%S")}}
+            known = {**_known(), sha256: {"file": str(file), "since": time.strftime("%Y-%m-%d %H:%M:%S")}}
             beside = folder / f".{FILE}.{os.getpid()}"
-            beside.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+            beside.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
             beside.replace(folder / FILE)
 
 

@@ -1,4 +1,4 @@
-"""Where the components of a run came from, and what is said when that is not there any more as it was."""
+"""Where the components of a run came from, and what a run reports when they have changed."""
 
 import hashlib
 import json
@@ -68,12 +68,12 @@ def run(recorded, tmp_path, monkeypatch):
 
 def test_a_run_says_where_its_components_came_from(run):
     folder, file, _ = run
-    told = json.loads((folder / "plugins.json").read_text())
+    record = json.loads((folder / "plugins.json").read_text())
     sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-    assert told["components"]["layer/dense"] == {"distribution": "stackprop", "version": framework.__version__}
-    assert told["components"]["activation/times"] == {"file": str(file), "sha256": sha256}
-    assert {"dataset/xor", "optimizer/adam", "schedule/constant", "layer/activation"} <= told["components"].keys()
-    assert told["files"] == {str(file): {"sha256": sha256, "kept": f"times-{sha256[:8]}.py"}}
+    assert record["components"]["layer/dense"] == {"distribution": "stackprop", "version": framework.__version__}
+    assert record["components"]["activation/times"] == {"file": str(file), "sha256": sha256}
+    assert {"dataset/xor", "optimizer/adam", "schedule/constant", "layer/activation"} <= record["components"].keys()
+    assert record["files"] == {str(file): {"sha256": sha256, "kept": f"times-{sha256[:8]}.py"}}
     assert (folder / "plugins" / f"times-{sha256[:8]}.py").read_text() == file.read_text()
     place = Place(folder, folder.parent, "run")
     assert tags_of(place, {})["stackprop.plugin.activation/times"] == f"times.py (SHA-256 {sha256[:8]})"
@@ -131,7 +131,7 @@ def test_runs_of_two_plugins_of_one_name_stand_side_by_side(run, tmp_path, monke
         discover().forget_file(other)
 
 
-def test_a_plugin_that_changed_and_was_not_kept_is_used_and_told(run, capsys):
+def test_a_plugin_that_changed_and_was_not_kept_is_used_with_a_warning(run, capsys):
     folder, file, y = run
     shutil.rmtree(folder / "plugins")
     write(file, factor=-3)
@@ -166,17 +166,17 @@ def test_a_file_that_was_edited_is_read_again(run):
         ({"distribution": "stackprop", "version": "{now}"}, None),
     ],
 )
-def test_another_version_is_told(about, why, run, capsys):
+def test_another_version_is_reported(about, why, run, capsys):
     folder = run[0]
     now = framework.__version__
-    told = json.loads((folder / "plugins.json").read_text())
-    told["components"]["layer/dense"] = {key: value.format(now=now) for key, value in about.items()}
-    (folder / "plugins.json").write_text(json.dumps(told))
+    record = json.loads((folder / "plugins.json").read_text())
+    record["components"]["layer/dense"] = {key: value.format(now=now) for key, value in about.items()}
+    (folder / "plugins.json").write_text(json.dumps(record))
     load(folder)
     assert capsys.readouterr().err == (f"stackprop: {folder}: layer/dense {why.format(now=now)}\n" if why else "")
 
 
-def test_a_package_under_development_that_changed_is_told(run, tmp_path, monkeypatch, capsys):
+def test_a_package_under_development_that_changed_is_reported(run, tmp_path, monkeypatch, capsys):
     folder = run[0]
     module = write(tmp_path / "stackprop_times.py", name="packed")
     monkeypatch.syspath_prepend(tmp_path)
@@ -184,7 +184,7 @@ def test_a_package_under_development_that_changed_is_told(run, tmp_path, monkeyp
     registry.sources["stackprop_times"] = Source("stackprop-times", "1.0")
     registry.add("activation", "packed", __import__("stackprop_times").Times, "stackprop_times")
     entry = registry.entries["activation"]["packed"]
-    about = provenance.told(entry, registry)
+    about = provenance.origin(entry, registry)
     assert (about["distribution"], about["version"], len(about["sha256"])) == ("stackprop-times", "1.0", 64)
     provenance._compare(folder, {"activation/packed": about}, registry)
     assert capsys.readouterr().err == ""
