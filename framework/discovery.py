@@ -170,7 +170,7 @@ def load_code(code: Code, registry: Registry, by_user: bool) -> None:
         registry.forget(code.path)
         del sys.modules[plugin.module.__name__]
         raise RegistrationError("\n".join(problems))
-    registry.files[file] = found
+    registry.files[file], registry.code[found] = found, text
 
 
 def text_of(code: Code) -> bytes:

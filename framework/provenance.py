@@ -30,13 +30,11 @@ def keep(settings: Settings, folder: Path) -> None:
     for name, entry in used(settings, registry):
         components[name] = {key: value for key, value in origin(entry, registry).items() if value}
     named = {Path(path).expanduser().resolve() for path in settings.plugins}
-    for file in named | {Path(about["file"]) for about in components.values() if "file" in about}:
-        sha256 = registry.files.get(file, "")
+    for file in (named & registry.files.keys()) | {Path(about["file"]) for about in components.values() if "file" in about}:
+        sha256 = registry.files[file]
         copy = folder / COPIES / f"{file.stem}-{sha256[:8]}.py"
-        text = file.read_bytes() if file.is_file() else b""
-        if hashlib.sha256(text).hexdigest() == sha256:  # it may have been changed since it was loaded
-            copy.parent.mkdir(exist_ok=True)
-            copy.write_bytes(text)
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_bytes(registry.code[sha256])  # as it was loaded: the file may have been changed since
         files[str(file)] = {"sha256": sha256, "kept": copy.name}
     write_json(folder / FILE, {"components": components, "files": files})
 

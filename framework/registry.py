@@ -76,6 +76,7 @@ class Registry:
         presets: those that plugins bring, by group and name: `model/mine`.
         sources: plugin -> where its code comes from.
         files: single files whose components are registered too, and the SHA-256 of what was read.
+        code: SHA-256 -> what was read.
     """
 
     def __init__(self) -> None:
@@ -84,6 +85,7 @@ class Registry:
         self.presets: dict[str, Preset] = {}
         self.sources: dict[str, Source] = {}
         self.files: dict[Path, str] = {}
+        self.code: dict[str, bytes] = {}
 
     def add(self, kind: str, name: str, component: Any, provider: str) -> None:
         """Raises:
@@ -121,7 +123,7 @@ class Registry:
         other = Registry()
         other.entries = {kind: dict(known) for kind, known in self.entries.items()}
         other.problems, other.presets = list(self.problems), dict(self.presets)
-        other.sources, other.files = dict(self.sources), dict(self.files)
+        other.sources, other.files, other.code = dict(self.sources), dict(self.files), dict(self.code)
         return other
 
     def forget_file(self, file: Path) -> None:

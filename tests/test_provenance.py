@@ -94,6 +94,15 @@ def test_a_plugin_of_before_that_a_run_uses_is_recorded_too(run, tmp_path):
     assert json.loads((tmp_path / "plugins.json").read_text())["files"].keys() == {str(file)}
 
 
+def test_the_copy_is_of_what_was_loaded(run, tmp_path):
+    file = run[1]
+    load_files([file])
+    settings, text = compose(["activation=times", *SMALL]), file.read_bytes()
+    file.unlink()  # in the middle of a long sweep
+    provenance.keep(settings, tmp_path)
+    assert [copy.read_bytes() for copy in (tmp_path / "plugins").iterdir()] == [text]
+
+
 @pytest.mark.parametrize("happened", ["nothing", "edited", "gone"])
 def test_a_run_says_the_same_whatever_happened_to_its_plugin(happened, run, capsys):
     folder, file, y = run
