@@ -28,11 +28,11 @@ __version__ = "0.1.0"
 # Hydra, YAML and all that reads a configuration is imported only when one of these is called.
 
 
-def load(run: str) -> Any:
+def load(run: str, trust: bool = False) -> Any:
     """The trained network of a recorded run: `load("last").predict(x)`; see `framework.restoring.load`."""
     from framework.restoring import load as restored
 
-    return restored(run)
+    return restored(run, trust)
 
 
 def run(*overrides: str, verbose: bool = False) -> RunResult:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from framework import figures, model
+from framework import figures, model, provenance
 from framework.data import Data
 from framework.mlflow_store import TrackedRun
 from framework.recording import LAYERS_SHOWN, read_lines
@@ -26,7 +26,7 @@ from framework.scaling import Scale
 
 TABLE_ROWS = 500
 AS_SCALED = Scale("none", {}, {})  # of data that have been scaled already
-MODEL_FILES = (model.WEIGHTS, model.ABOUT, "config.yaml")
+MODEL_FILES = (model.WEIGHTS, model.ABOUT, "config.yaml", provenance.FILE)
 
 
 def leave(folder: Path, tracked: TrackedRun | None, data: Data, metrics: Mapping[str, float], note: str) -> None:
@@ -119,6 +119,8 @@ def log_model(tracked: TrackedRun, folder: Path, data: Data) -> None:
         files.mkdir()
         for name in MODEL_FILES:
             shutil.copy(folder / name, files)
+        if (folder / provenance.COPIES).is_dir():
+            shutil.copytree(folder / provenance.COPIES, files / provenance.COPIES)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # MLflow would like an example of the input in every model
             mlflow.pyfunc.save_model(

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from framework.trust import trusting
 from framework.unheard import lenient, unheard
 from framework.verbs import VERBS
 
@@ -52,7 +53,8 @@ def answer(arguments: list[str]) -> int:
         from framework.registry import nearest
 
         return wrong(f"no verb '{arguments[0]}'{nearest(arguments[0], VERBS)}; an override is written key=value")
-    return guarded(lambda: compose_and_run(arguments))
+    with trusting("--trust" in arguments):
+        return guarded(lambda: compose_and_run([word for word in arguments if word != "--trust"]))
 
 
 def guarded(work: Callable[[], int]) -> int:
@@ -118,10 +120,13 @@ def compose_and_run(arguments: Sequence[str]) -> int:
     from framework.launching.stacked import BEGUN, close_feeder
 
     words = readable(ordered(arguments))
-    words = resumed(words) or words
     shows = not set(SHOWING).isdisjoint(words)
     if not shows:
         load_plugins_of(words)
+    resuming = resumed(words)
+    if resuming and not shows:
+        load_plugins_of(resuming, by_user=False)  # those that a resumed sweep has recorded
+    words = resuming or words
     install(None if shows or "COMP_LINE" in os.environ else check, runs=not shows)
     sys.argv = [sys.argv[0], *words]
     os.environ.update(told(words))

@@ -180,14 +180,15 @@ class Optimizer(Protocol):
 
 
 class Schedule(Protocol):
-    """The factor on the learning rate at a step of `total` steps."""
+    """The factor on the learning rate at a step of `total` steps: a number; in a stack whose replicas differ in a stackable
+    option, an array of the replica shape (...), as the option itself is there."""
 
-    def __call__(self, step: int, total: int) -> float: ...
+    def __call__(self, step: int, total: int) -> float | Array: ...
 
 
 class Regularizer(Protocol):
     """penalty (...) and dW for one tensor. It acts on tensors whose name begins with `tensors` ("W" by default). It may
-    offer `after(W, lr, ctx)`, in place after the update (proximal l1, max-norm)."""
+    offer `after(W, lr, ctx)`, in place after the update (proximal l1, max-norm); lr is a number or (..., 1, 1)."""
 
     tensors: str
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -16,6 +17,7 @@ from typing import Any
 
 import hydra._internal.hydra as hydra_internal
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
@@ -30,18 +32,14 @@ from framework.discovery import discover, load_files
 from framework.judging import declared
 from framework.permitted import calls, leaves, refuse_foreign, refuse_packages
 from framework.registry import RegistrationError, nearest
+from framework.registry import conf_dir as conf_dir
 from framework.runs import check_unused
 
 KINDS_OF = {**{group: group for group in COMPONENT_GROUPS}, **SEVERAL_GROUPS}  # group -> kind of what it chooses from
 OPTIONAL = ("regularizer", "augmentation", "probes", "study", "experiment", "debug")  # groups that may be null
 COMPOSING = threading.RLock()  # Hydra has one state for the whole process
 CHECKS: list[Callable[[Settings], None]] = []  # what else is asked of settings before a run begins
-
-
-def conf_dir() -> Path:
-    """The presets: inside the wheel, or beside the package in a checkout."""
-    here = Path(__file__).resolve().parent
-    return next(c for c in (here / "conf", here.parent / "conf") if (c / "config.yaml").is_file())
+HIDDEN: set[str] = set()  # presets that are never read, each said once
 
 
 def base() -> Any:
@@ -64,9 +62,10 @@ def preset(group: str, name: str) -> dict[str, Any]:
 def choices() -> dict[str, list[str]]:
     """group -> what can be chosen: presets, and registered components."""
     found: dict[str, set[str]] = {group: set(discover().names(kind)) for group, kind in KINDS_OF.items()}
-    for folder in (conf_dir(), *discover().presets):
-        for path in folder.glob("*/*.yaml"):
-            found.setdefault(path.parent.name, set()).add(path.stem)
+    shipped = [path.relative_to(conf_dir()).with_suffix("").as_posix() for path in conf_dir().glob("*/*.yaml")]
+    for name in (*shipped, *discover().presets):
+        group, _, own = name.rpartition("/")
+        found.setdefault(group, set()).add(own)
     return {group: sorted(found[group]) for group in sorted(found)}
 
 
@@ -84,30 +83,35 @@ class RegistrySource(ConfigSource):
         group, _, name = config_path.removesuffix(".yaml").rpartition("/")
         if not self.is_config(config_path):
             raise ConfigLoadError(f"no component '{config_path}'")
+        brought = discover().presets.get(f"{group}/{name}")
+        if brought:
+            return FileConfigSource(brought.provider, f"file://{brought.folder}").load_config(f"{group}/{name}")
         node = base() if name == "base" else OmegaConf.create(preset(group, name))
         header = {"package": group.replace("/", ".") or None}
         return ConfigResult(config=node, path=f"stackprop://{config_path}", provider=self.provider, header=header)
 
     def is_group(self, config_path: str) -> bool:
-        return config_path in ("", *KINDS_OF)
+        return config_path in ("", *KINDS_OF) or any(name.startswith(f"{config_path}/") for name in discover().presets)
 
     def is_config(self, config_path: str) -> bool:
         group, _, name = config_path.removesuffix(".yaml").rpartition("/")
-        return (group, name) == ("", "base") or (group in KINDS_OF and name in discover().names(KINDS_OF[group]))
+        known = group in KINDS_OF and name in discover().names(KINDS_OF[group])
+        return (group, name) == ("", "base") or known or f"{group}/{name}" in discover().presets
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
-        if config_path == "":
-            return [] if results_filter == ObjectType.CONFIG else sorted(KINDS_OF)
-        known = config_path in KINDS_OF and results_filter != ObjectType.GROUP
-        return discover().names(KINDS_OF[config_path]) if known else []
+        above = f"{config_path}/" if config_path else ""
+        brought = [name.removeprefix(above).split("/") for name in discover().presets if name.startswith(above)]
+        groups = {first for first, *more in brought if more} | (set() if above else set(KINDS_OF))
+        configs = {first for first, *more in brought if not more}
+        configs |= set(discover().names(KINDS_OF[config_path])) if config_path in KINDS_OF else set()
+        wanted = {ObjectType.GROUP: groups, ObjectType.CONFIG: configs}
+        return sorted(groups | configs if results_filter is None else wanted.get(results_filter, set()))
 
 
 class StackpropSearchPath(SearchPathPlugin):
-    """Puts the registry behind the presets."""
+    """Puts the registry, and the presets of plugins that it has taken in, behind our presets."""
 
     def manipulate_search_path(self, search_path: Any) -> None:
-        for folder in discover().presets:
-            search_path.append("stackprop-plugin", f"file://{folder}")
         search_path.append("stackprop", "stackprop://")
 
 
@@ -139,12 +143,15 @@ class Loader(ConfigLoaderImpl):
             return cfg
         _take_out(cfg, absent)
         _drop_params(cfg, overrides)
+        warn_of_hidden(cfg.hydra.runtime.config_sources)
         if "COMP_LINE" in os.environ:  # the shell completes a word: nothing will run, and it has to be quick
             return cfg
         if self.judges:
             refuse_strange(task_part(cfg), self.variables, overrides)
-        if self.judges and run_mode == RunMode.RUN and (self.runs or not cfg.get("plugins")):
-            if self.runs:
+        if not self.runs and _unloaded(cfg):  # nothing will run: the code that a preset names is not loaded to look at it
+            return cfg
+        if self.judges and run_mode == RunMode.RUN:
+            if self.runs and CHECKS:
                 check_unused(Path(cfg.hydra.run.dir))
             settings = settings_of(cfg)
             for check in CHECKS:
@@ -201,6 +208,25 @@ def _take_out(cfg: Any, absent: Mapping[str, str]) -> None:
                 cfg[group] = {}
 
 
+def _unloaded(cfg: Any) -> bool:
+    paths = [cfg.plugins] if isinstance(cfg.get("plugins"), str) else cfg.get("plugins") or []
+    return any(Path(str(path)).expanduser().resolve() not in discover().files for path in paths)
+
+
+def warn_of_hidden(sources: Any) -> None:
+    """Say of presets in a user's folder (--config-dir, hydra.searchpath) that they are never read: their names are taken."""
+    folders = [Path(s.path) for s in sources if s.schema == "file" and s.provider not in ("hydra", "main")]
+    for folder in folders if "COMP_LINE" not in os.environ else ():
+        shipped = {path.relative_to(conf_dir()).with_suffix("").as_posix() for path in conf_dir().rglob("*.yaml")}
+        components = {f"{group}/{name}" for group, kind in KINDS_OF.items() for name in discover().names(kind)}
+        for name in sorted(shipped | components | {"base", *discover().presets}):
+            why = discover().taken(name) if "/" in name else "stackprop has one of that name"
+            line = f"stackprop: warning: {folder / name}.yaml is never read: {why}; rename it"
+            if line not in HIDDEN and (folder / f"{name}.yaml").is_file() and folder.resolve() != conf_dir():
+                print(line, file=sys.stderr)
+                HIDDEN.add(line)
+
+
 def _drop_params(cfg: Any, overrides: Sequence[str]) -> None:
     """A key given in the shell is not swept by the preset too: Hydra would run every job once for each of its values."""
     params = cfg.hydra.sweeper.get("params")
@@ -218,29 +244,32 @@ def settings_of(cfg: Any) -> Settings:
         ConfigError: with one line for every fault.
     """
     tree: Any = OmegaConf.to_container(task_part(cfg), resolve=True)
-    load_plugins(tree.get("plugins"))
+    load_plugins(tree.get("plugins"), by_user=False)
     return replace(judge(tree, discover()), tree=with_absolute_paths(tree))
 
 
-def load_plugins(paths: Any) -> None:
+def load_plugins(paths: Any, by_user: bool = True) -> None:
     """Register the components of the single files that `plugins=[...]` names.
 
+    Args:
+        by_user: in the command itself; a preset may name only what this user has run here.
+
     Raises:
-        ConfigError: a file is missing or wrong.
+        ConfigError: a file is missing, wrong, or not trusted.
     """
     paths = [paths] if isinstance(paths, str) else paths
     if isinstance(paths, list) and all(isinstance(path, str) for path in paths):
         try:
-            load_files(paths)
+            load_files(paths, by_user)
         except RegistrationError as error:
             raise ConfigError("\n".join(f"plugins: {line}" for line in str(error).splitlines())) from error
 
 
-def load_plugins_of(overrides: Sequence[str]) -> None:
+def load_plugins_of(overrides: Sequence[str], by_user: bool = True) -> None:
     """The same, before anything is composed: the files may bring choices that the other overrides name."""
     for override in overrides:
         if override.lstrip("+").startswith("plugins="):
-            load_plugins(OverridesParser.create().parse_override(override).value())
+            load_plugins(OverridesParser.create().parse_override(override).value(), by_user)
 
 
 def with_absolute_paths(tree: dict[str, Any]) -> dict[str, Any]:

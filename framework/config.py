@@ -22,7 +22,7 @@ from framework.judging import ConfigError, Judge
 from framework.learner import TrainerOptions
 from framework.network import Node
 from framework.recording import Tracking
-from framework.registry import Registry, nearest
+from framework.registry import SEVERAL_GROUPS, Registry, nearest
 from framework.scaling import How
 from framework.updating import Tier
 
@@ -30,8 +30,6 @@ Auto = Literal["auto"]
 
 # Groups whose options are served from the registry.
 COMPONENT_GROUPS = ("dataset", "loss", "activation", "initializer", "optimizer", "regularizer", "schedule", "study")
-# Groups that hold several components, each under its name: probes=[dead,saturated] probes.dead.nodes=[act]. Group -> kind.
-SEVERAL_GROUPS = {"augmentation": "augmentation", "probes": "probe"}
 INHERITED = ("activation", "initializer", "loss")  # groups that components without a word of their own take over
 KEYS = (*COMPONENT_GROUPS, *SEVERAL_GROUPS, "model", "heads", "metrics", "trainer", "tracking", "figure")
 KEYS += ("seed", "device", "dtype", "threads", "tier", "plugins")

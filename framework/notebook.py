@@ -117,8 +117,9 @@ def _hydra(overrides: Sequence[str], verbose: bool, multirun: bool = False) -> I
     quiet: Any = contextlib.nullcontext() if verbose else contextlib.redirect_stdout(io.StringIO())
     try:
         with COMPOSING, quiet, worded():
-            words = [word for word in resumed(words) or words if word not in ("-m", "--multirun")]
             load_plugins_of(words)
+            words = [word for word in resumed(words) or words if word not in ("-m", "--multirun")]
+            load_plugins_of(words, by_user=False)  # those that a resumed sweep has recorded
             install(cli.check)
             told = cli.told(["-m", *words] if multirun else words)
             with _environment(told), initialize_config_dir(str(conf_dir()), "stackprop", version_base="1.3"):

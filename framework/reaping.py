@@ -63,11 +63,11 @@ def gone(runs: Path) -> Iterator[tuple[Claim, list[Path]]]:
         left = Claim(marker)
         try:
             left.lock.acquire(timeout=0)
-        except Timeout:
+        except (Timeout, OSError):  # alive, or of another user
             continue
         try:
             folders = [Path(folder) for folder in json.loads(marker.read_text(encoding="utf-8"))["folders"]]
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             left.release()
             continue
         yield left, folders
@@ -83,11 +83,18 @@ def reap(runs: Path, end: Any) -> list[Path]:
     reaped = []
     for left, folders in gone(runs):
         for folder in folders:
-            path = folder / "run.json"
-            state = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+            state = _state(folder)
             if state.get("status") == "running":
                 state |= {"status": "lost", "reason": "its process is gone", "ended": time.time(), "state": "FAILED"}
                 end(folder, state)
                 reaped.append(folder)
         left.release()
     return reaped
+
+
+def _state(folder: Path) -> dict[str, Any]:
+    """What `run.json` says; nothing where it cannot be read."""
+    try:
+        return dict(json.loads((folder / "run.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}

@@ -18,12 +18,12 @@ import numpy as np
 import yaml
 
 import framework
-from framework import checkpoints
+from framework import checkpoints, provenance
 from framework.config import ConfigError, Settings
 from framework.feeding import FedRun, Feeder
 from framework.mlflow_store import Store, TrackedRun, complain, flattened, opened
 from framework.reaping import Claim, StillRunning, claim
-from framework.recording import Recorder, write_json
+from framework.recording import Recorder, Tracking, write_json
 from framework.running import Snapshot
 
 Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # ten times as fast, where the C library is there
@@ -92,7 +92,7 @@ class Record:
         # A feeder's runs begin while the networks train; if this process dies by then, the store finds them by their tag.
         self.state["mlflow_run_id"] = self.tracked.run_id if self.tracked and not feeder else None
         write_json(place.folder / "run.json", self.state)
-        counts, points = (steps, validations), series_points(settings)
+        counts, points = (steps, validations), series_points(settings.tracking, settings.trainer.keeps_best)
         self.recorder = Recorder(place.folder, *counts, self.tracked, points, upto, settings.trainer.probe_every)
 
     def _state(self, resume: bool) -> dict[str, Any]:
@@ -101,6 +101,7 @@ class Record:
             return {**read_state(self.place.folder), "status": "running", "resumed": time.time()}
         text = yaml.dump(dict(self.settings.tree), Dumper=Dumper, sort_keys=False, allow_unicode=True)
         (self.place.folder / "config.yaml").write_text(text, encoding="utf-8")
+        provenance.keep(self.settings, self.place.folder)
         told = {"status": "running", "started": time.time(), "name": self.place.name, "tags": dict(self.place.tags)}
         told |= {
             "command": self.place.command,
@@ -157,6 +158,8 @@ class Record:
         self.state |= {"kept": dict(kept)} if kept else {}
         if self.tracked:
             self.tracked.artifact(self.place.folder / "config.yaml")
+            if provenance.tags(self.place.folder):
+                self.tracked.artifact(self.place.folder / provenance.FILE)
             self.tracked.end(state, {"stackprop.status": f"{status}: {reason}" if reason else status})
         self.ended = True
         if settle:
@@ -172,9 +175,9 @@ class Record:
         self.claimed.release(self.place.folder)
 
 
-def series_points(settings: Settings) -> int:
+def series_points(tracking: Tracking, keeps_best: bool) -> int:
     """Points of a series that the store gets; one less where the value of the restored weights follows them."""
-    return max(2, settings.tracking.max_points - settings.trainer.keeps_best)
+    return max(2, tracking.max_points - keeps_best)
 
 
 def claimed_by_us(places: Sequence[Place]) -> Claim:
@@ -201,6 +204,7 @@ def tags_of(place: Place, tree: Mapping[str, Any]) -> dict[str, str]:
         "stackprop.version": framework.__version__,
         "stackprop.status": "running",
         "stackprop.folder": os.path.abspath(place.folder),
+        **provenance.tags(place.folder),
         **place.tags,
     }
     commit = git_commit()

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from framework.learner import TrainerOptions
 from framework.mlflow_store import Store
 from framework.reaping import reap
 from framework.record import Place, begin_tracked, read_state, series_points
 from framework.recording import Recorder, write_json
-from framework.restoring import settings_of_run
+from framework.restoring import tracking_of_run, tree_of_run
 from framework.runs import all_runs, is_finished
 
 
@@ -21,8 +22,9 @@ def end_lost(runs: Path) -> list[Path]:
     def end(folder: Path, state: dict[str, Any]) -> None:
         state["tracked"] = False  # what its store did not get is sent by `refill`
         write_json(folder / "run.json", state)
-        if settings_of_run(folder).tracking.type == "mlflow":
-            with contextlib.suppress(Exception):  # a store that is down must not stop whoever starts now; `refill` sends it
+        # A store that is down, or a record from elsewhere, must not stop whoever starts now; `refill` says what is wrong.
+        with contextlib.suppress(Exception):
+            if tracking_of_run(folder).type == "mlflow":
                 refill_run(folder, runs)
 
     return reap(runs, end)
@@ -47,13 +49,13 @@ def refill(runs: Path) -> tuple[list[Path], list[tuple[Path, str]]]:
 
 
 def _is_missing(folder: Path, state: Mapping[str, Any], runs: Path) -> bool:
-    settings = settings_of_run(folder)
-    if settings.tracking.type != "mlflow":
+    tracking = tracking_of_run(folder)
+    if tracking.type != "mlflow":
         return False
     if not state.get("tracked"):
         return True
     try:
-        Store(settings.tracking, runs).client.get_run(state["mlflow_run_id"])
+        Store(tracking, runs).client.get_run(state["mlflow_run_id"])
     except Exception:  # the store is there and does not know the run, or it is not there
         return True
     return False
@@ -65,17 +67,20 @@ def refill_run(folder: Path, runs: Path) -> None:
     Raises:
         Exception: whatever the store raises.
     """
-    settings, state = settings_of_run(folder), read_state(folder)
-    store = Store(settings.tracking, runs)
+    tree, tracking, state = tree_of_run(folder), tracking_of_run(folder), read_state(folder)
+    store = Store(tracking, runs)
     place = Place(folder, runs, state["name"], state["tags"])
     try:
         tracked = store.reopen(state.get("mlflow_run_id") or str(store.find(folder)))
     except Exception:  # the store was lost, or has never had the run
-        tracked = begin_tracked(store, place, settings.tree)
+        tracked = begin_tracked(store, place, tree)
     size = (folder / "metrics.jsonl").stat().st_size if (folder / "metrics.jsonl").exists() else 0
     counts = (state["steps"], state["validations"])
-    every = settings.trainer.probe_every
-    recorder = Recorder(folder, *counts, tracked, series_points(settings), upto=size, probe_every=every)
+    trainer = tree.get("trainer") or {}
+    every = trainer.get("probe_every", TrainerOptions().probe_every)
+    stops = (trainer.get("early_stopping") or {}).get("patience") is not None
+    points = series_points(tracking, trainer.get("keep") == "best" or (trainer.get("keep") is None and stops))
+    recorder = Recorder(folder, *counts, tracked, points, upto=size, probe_every=every)
     if is_finished(folder):  # one that died may be resumed, and its last point would not be the last
         recorder.ended()
         kept = state.get("kept", {})

@@ -18,7 +18,7 @@ class Served(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
 
     def load_context(self, context: Any) -> None:
         """Rebuild the network from the run's files."""
-        self.model = load(context.artifacts["run"])
+        self.model = load(context.artifacts["run"], trust=True)  # whoever loads a model from MLflow runs its code
 
     # MLflow reads the type hints: `params` would be checked against a schema if it had one.
     def predict(self, context, model_input: np.ndarray, params=None) -> np.ndarray:  # type: ignore[no-untyped-def]

@@ -23,7 +23,7 @@ from framework.network import Network, Values
 from framework.probing import Seen
 from framework.stacking import placed, stack, take
 from framework.streams import Key
-from framework.updating import Update, by_array
+from framework.updating import Update, by_array, rate
 
 Rows = np.ndarray | slice
 
@@ -166,13 +166,13 @@ def train_step(
     if learner.options.clip_norm is not None:
         clip(s.g, norms[..., :1], learner.options.clip_norm, ctx)
 
-    lr = ctx.per(optimizer.lr, s.g) * learner.schedule(step, total)
+    lr = rate(optimizer, learner.schedule, step, total, s.g, ctx)
     s.update(optimizer, s.trained, s.g, s.state, lr, ctx)
     learner.network.after(s.p, done.caches, ctx)
     for regularizer in learner.regularizers:
         if hasattr(regularizer, "after"):
             for W, _ in penalised(regularizer, s.p, s.dp):
-                regularizer.after(W, lr, ctx)
+                regularizer.after(W, ctx.per(lr, W), ctx)  # (..., 1, 1): it meets W without further care
     if not watched:
         return None
     w = before[..., : s.arena.P]

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from framework.arrays import Array
-from framework.components import Optimizer
+from framework.components import Optimizer, Schedule
 from framework.context import Context
 
 Tier = Literal["auto", "array", "compiled"]
@@ -27,6 +27,21 @@ WORTH = 2e9
 
 class TierError(RuntimeError):
     """The tier that was asked for cannot be used here."""
+
+
+def rate(optimizer: Optimizer, schedule: Schedule, step: int, total: int, w: Array, ctx: Context) -> float | Array:
+    """The learning rate of a step, lr times the schedule's factor: a number, or (..., 1) where replicas differ in either.
+
+    Raises:
+        ValueError: the factor is neither a number nor an array with one number per replica.
+    """
+    factor: Any = schedule(step, total)
+    if getattr(factor, "ndim", 0) == 0:
+        factor = float(factor)  # a NumPy float64 would turn float32 into float64
+    elif factor.shape != ctx.replicas:
+        name = type(schedule).__name__
+        raise ValueError(f"schedule {name}: its factor has shape {factor.shape}; one per replica is {ctx.replicas}")
+    return ctx.per(optimizer.lr, w) * ctx.per(factor, w)
 
 
 def chosen(tier: Tier, optimizer: Optimizer, xp: Any, size: int, steps: int) -> Update:

@@ -1,12 +1,19 @@
-"""Two pytest workers share two cores; there threads of BLAS that wait for each other make tests a hundred times slower."""
+"""What holds for all tests, and for the processes that they start."""
 
+import atexit
 import logging
 import os
+import shutil
 import sys
+import tempfile
 
 import pytest
 
+# Two pytest workers share two cores; there threads of BLAS that wait for each other make tests a hundred times slower.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# What tests run is not what the user of this machine trusts.
+os.environ["STACKPROP_STATE"] = tempfile.mkdtemp(prefix="stackprop-tests-")
+atexit.register(shutil.rmtree, os.environ["STACKPROP_STATE"], ignore_errors=True)
 
 
 @pytest.fixture

@@ -101,6 +101,16 @@ class Summing:
 
 
 @dataclass(frozen=True)
+class Falling:
+    """factor = 1 - drop step / total."""
+
+    drop: float = option(0.5, least=0, most=1, stackable=True)
+
+    def __call__(self, step, total):
+        return 1 - self.drop * step / total
+
+
+@dataclass(frozen=True)
 class Above:
     """How far values lie above a margin."""
 
@@ -176,6 +186,10 @@ wrong("state kept on the object", "activation", "state", Tanh(),
       backward=lambda self, cache, dy, ctx: Tanh.backward(self, self.y, dy, ctx))
 wrong("option read without ctx.per", "activation", "options", Scale(),
       forward=lambda self, x, ctx: (x * self.slope, None))
+wrong("nothing done where a number anywhere is not finite", "activation", "neighbours", Tanh(),
+      forward=lambda self, x, ctx: Tanh.forward(self, x * np.isfinite(x).all(), ctx))
+wrong("scaled by the largest of all", "layer", "neighbours", Dense(3),
+      forward=lambda self, p, x, ctx: Dense.forward(self, p, x * np.where(np.abs(x).max() < 1e9, 1, 0.5), ctx))
 wrong("replicas counted", "activation", "shared", Tanh(),
       forward=lambda self, x, ctx: (np.tanh(x) / len(x), np.tanh(x)))
 wrong("memory taken to lie in one piece", "activation", "strides", Tanh(),
@@ -267,6 +281,14 @@ wrong("not in place", "optimizer", "in_place", Sgd(),
       update=lambda self, w, g, state, lr, ctx: put(w.copy(), w - lr * g))
 wrong("norm over replicas", "optimizer", "stack_law", Sgd(),
       update=lambda self, w, g, state, lr, ctx: put(w, w - lr * g / np.sqrt((g * g).sum())))
+wrong("a rate that fits the wrong axis where there are as many numbers as replicas", "optimizer", "stack_law", Sgd(),
+      update=lambda self, w, g, state, lr, ctx: put(w, w - (np.ravel(lr) if np.size(lr) == w.shape[-1] else lr) * g))
+wrong("a step left out where any gradient is not finite", "optimizer", "neighbours", Sgd(),
+      update=lambda self, w, g, state, lr, ctx: put(w, w - lr * g * np.isfinite(g).all()))
+wrong("a step left out where any weight is huge", "optimizer", "neighbours", Sgd(),
+      update=lambda self, w, g, state, lr, ctx: put(w, w - lr * g * (np.abs(w).max() < 1e9)))
+wrong("rates bounded by the largest", "optimizer", "neighbours", Sgd(),
+      update=lambda self, w, g, state, lr, ctx: put(w, w - lr * g * min(1, 10 / np.max(lr))))
 wrong("alpha read without ctx.per", "optimizer", "options", Momentum(),
       update=lambda self, w, g, state, lr, ctx: Momentum.update(self, w, g * self.alpha, state, lr, ctx))
 wrong("float64 state", "optimizer", "dtype", Momentum(), init=lambda self, w: {"M": np.zeros(w.shape)})
@@ -294,6 +316,11 @@ wrong("drawn from the global state", "initializer", "draws", HeNormal(),
       __call__=lambda self, rng, shape, fans=None: HeNormal.__call__(self, np.random, shape, fans))
 wrong("calls counted", "schedule", "factor", Constant(), calls=[],
       __call__=lambda self, step, total: (self.calls.append(step), 1 / len(self.calls))[1])
+wrong("the mean of the stack", "schedule", "stack_law", Falling(),
+      __call__=lambda self, step, total: 1 - np.mean(self.drop) * step / total)
+wrong("a column of factors", "schedule", "stack_law", Falling(),
+      __call__=lambda self, step, total: 1 - np.atleast_1d(self.drop)[..., None] * step / total if np.ndim(self.drop) else (
+          1 - self.drop * step / total))
 wrong("labels out of range", "dataset", "data", Sine(), load=lambda self, rng: Data(
       {"train": {"x": np.zeros((3, 1)), "y": np.arange(3)}}, {"x": Field("NF"), "y": Field("N", "label", 2)}))
 wrong("noise of another size", "dataset", "data", Sine(), load=lambda self, rng: Data(
@@ -316,6 +343,8 @@ wrong("not additive", "metric", "counts", Accuracy(), count=lambda self, y, t, c
       Accuracy.count(self, y, t, ctx, mask) / Accuracy.count(self, y, t, ctx, mask)[..., 1:]))
 wrong("one value for all", "metric", "stack_law", Accuracy(),
       value=lambda self, counts: 0 * counts[..., 0] + counts[..., 0].mean())
+wrong("nothing counted where a prediction anywhere is not finite", "metric", "neighbours", Accuracy(),
+      count=lambda self, y, t, ctx, mask=None: Accuracy.count(self, y, t, ctx, mask) * np.isfinite(y).all())
 wrong("predictions rounded in place", "metric", "pure", Accuracy(),
       count=lambda self, y, t, ctx, mask=None: Accuracy.count(self, np.round(y, out=y), t, ctx, mask))
 wrong("counted on the host", "metric", "device", Accuracy(),
@@ -328,6 +357,8 @@ wrong("a name that is taken", "probe", "shapes", Saturated(),
 wrong("nothing measured", "probe", "shapes", Saturated(), __call__=lambda self, seen: {})
 wrong("compared with the other replicas", "probe", "stack_law", Sensitivity(),
       __call__=lambda self, seen: {n: a - a.mean() for n, a in Sensitivity.__call__(self, seen).items()})
+wrong("nothing said where a value anywhere is not finite", "probe", "neighbours", Above(),
+      __call__=lambda self, seen: {"above": Above.__call__(self, seen)["above"] * np.isfinite(seen.values["act1"]).all()})
 wrong("threshold read without ctx.per", "probe", "stack_law", Above(),
       __call__=lambda self, seen: {"above": (seen.values["act1"] - np.max(self.margin)).mean((-2, -1))})
 wrong("gradients turned in place", "probe", "pure", Sensitivity(),

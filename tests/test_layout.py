@@ -76,7 +76,7 @@ def test_K9_both_layouts_train_to_the_same_numbers_and_predict_in_their_own(tmp_
     assert np.array_equal(turned.predict(X.swapaxes(0, 1), layout=TIME), p.swapaxes(0, 1))
     printed = {}
     for layout, made in ((BATCH, model), (TIME, turned)):
-        monkeypatch.setattr(predict, "load", lambda run, made=made: made)
+        monkeypatch.setattr(predict, "load", lambda run, made=made, **_: made)
         assert predict.main(["last", str(tmp_path / f"{layout}.npz")]) == 0
         rows = list(csv.reader(capsys.readouterr().out.splitlines()))[1:]
         printed[layout] = np.array([[float(v) for v in row[-2:]] for row in rows])

@@ -170,7 +170,7 @@ def test_a_store_that_was_moved_points_to_its_new_place(tmp_path):
 def test_without_tracking_there_is_the_folder_alone(tmp_path):
     result = trained(tmp_path, "alone", QUICK.replace("type: mlflow, max_points: 5", "type: none"))
     assert sorted(p.name for p in tmp_path.iterdir()) == [".running", "alone"]
-    files = ["config.yaml", "metrics.jsonl", "model.json", "model.npz", "run.json"]
+    files = ["config.yaml", "metrics.jsonl", "model.json", "model.npz", "plugins.json", "run.json"]
     assert sorted(p.name for p in result.folder.iterdir()) == files
 
 

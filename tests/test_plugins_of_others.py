@@ -113,6 +113,43 @@ def test_the_preset_of_the_template_is_found(template, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+HIJACK = (
+    "from framework import hookimpl\n@hookimpl\ndef register_presets(register):\n    register('stackprop_hijack.conf')\n"
+)
+
+
+def presets(folder, **texts):
+    for name, text in texts.items():
+        path = folder / f"{name.replace('__', '/')}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def test_presets_of_others_cannot_change_ours(tmp_path):
+    site, mine = tmp_path / "site", tmp_path / "mine"
+    fake(site, "hijack", None)
+    (site / "stackprop_hijack").mkdir()
+    (site / "stackprop_hijack" / "__init__.py").write_text(HIJACK)
+    evil = {"optimizer__adam": "type: adam\nlr: 9\n", "base": "evil: 1\n", "config": "evil: 1\n", "model__mlp": "evil: 1\n"}
+    presets(site / "stackprop_hijack" / "conf", **evil, optimizer__slow="type: sgd\nlr: 1e-5\n")
+    presets(mine, **evil, optimizer__slow="type: sgd\nlr: 2\n", optimizer__fast="type: sgd\nlr: 3\n")
+
+    told = run(["stackprop", "plugins"], tmp_path, site)
+    assert "preset        optimizer/slow           stackprop_hijack" in told.stdout
+    refused = {line.split()[2] for line in told.stderr.splitlines() if " is never read: " in line}
+    assert refused == {"base.yaml", "config.yaml", "model/mlp.yaml", "optimizer/adam.yaml"}
+
+    def chosen(optimizer):
+        done = run(["stackprop", "--config-dir", mine, f"optimizer={optimizer}", "--cfg", "job"], tmp_path, site)
+        assert done.returncode == 0, done.stderr
+        assert "evil" not in done.stdout
+        hidden = {Path(line.split()[2]).relative_to(mine).as_posix() for line in done.stderr.splitlines()}
+        assert hidden == {*refused, "optimizer/slow.yaml"}
+        return float(re.search(r"^optimizer:\n(?:  .*\n)*?  lr: (.*)", done.stdout, re.M)[1])
+
+    assert {name: chosen(name) for name in ("adam", "slow", "fast")} == {"adam": 0.001, "slow": 1e-5, "fast": 3}
+
+
 # ---- single files
 
 SINGLE = """
@@ -186,7 +223,7 @@ def test_a_file_that_is_no_plugin_is_refused_with_its_name_and_the_reason(text, 
     assert str(file) in str(told.value)
     assert FAULTS[text] in str(told.value)
     assert fresh.names("layer") == ["good"]
-    assert fresh.files == fresh.problems == []
+    assert (fresh.files, fresh.problems) == ({}, [])
     file.write_text(SINGLE)  # put right, it can be loaded
     load_files([file])
     assert fresh.names("layer") == ["good", "mine"]

@@ -7,7 +7,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from framework import hookimpl
-from framework.discovery import registered, registry_of
+from framework.discovery import everything, registered, registry_of
 from framework.hooks import KINDS
 from framework.registry import RESERVED, RegistrationError, Registry, UnknownComponentError, nearest
 
@@ -93,11 +93,61 @@ def test_a_name_taken_twice_names_both_owners():
 
 
 def test_built_ins_keep_their_names():
-    points = [Point("a", plugin("mod_a", good=Better)), Point("z", plugin("framework_z", good=Good))]
+    points = [
+        Point("a", plugin("framework_zzz", good=Better), dist="stackprop-zzz"),  # a name like ours, of somebody else
+        Point("b", plugin("mod_b", good=Better), dist=None),
+        Point("z", plugin("our_module", good=Good), dist="Stackprop"),
+    ]
     for order in (points, points[::-1]):
         registry = registry_of(order)
         assert registry.get("layer", "good") is Good
-        assert "'framework_z' keeps it" in registry.problems[0]
+        assert [problem.partition("; ")[2] for problem in registry.problems] == ["'our_module' keeps it"] * 2
+
+
+@pytest.mark.parametrize("name", ["", None, 3, "a/b", "a b", "a=b", "../up", ".hidden"])
+def test_a_name_that_cannot_be_written_costs_only_itself(name):
+    made = plugin("mod_a", good=Good)
+    made.register_layers = hookimpl(lambda register: [register(name, Better), register("good", Good)])
+    made.register_layers.__name__ = "register_layers"
+    registry = registry_of([Point("a", made)])
+    assert registry.names("layer") == ["good"]
+    assert registry.problems == [f"layer {name!r} of 'mod_a': not a name; letters, digits, _ - . are allowed"]
+
+
+class Hostile:
+    """An object that stands where a module should."""
+
+    def __dir__(self):
+        raise RuntimeError("no look inside")
+
+
+def test_a_plugin_that_breaks_while_it_is_looked_at_costs_only_itself():
+    def leave(register):
+        raise SystemExit("over")
+
+    leave.__name__ = "register_losses"
+    leaving = ModuleType("mod_b")
+    leaving.register_losses = hookimpl(leave)
+    points = [Point("a", Hostile(), value="mod_a"), Point("b", leaving), Point("c", plugin("mod_c", good=Good))]
+    registry = registry_of(points)
+    assert registry.names("layer") == ["good"]
+    assert registry.problems == [
+        "plugin 'a' of a-package could not be loaded: RuntimeError: no look inside",
+        "plugin 'mod_b' failed to register its losses: SystemExit: over",
+    ]
+
+
+@pytest.mark.parametrize("file", ["entry_points.txt", "METADATA"])
+def test_a_distribution_whose_metadata_cannot_be_read_costs_only_itself(file, tmp_path, monkeypatch):
+    about = tmp_path / "torn-1.0.dist-info"
+    about.mkdir()
+    (about / "entry_points.txt").write_text("[stackprop]\ntorn = torn_module_that_is_not_there\n")
+    (about / file).write_bytes(b"\xff\xfe\x00[stackprop\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = everything.__wrapped__()  # of this process it is made once
+    assert "dense" in found.names("layer")
+    assert len(found.problems) == 1
+    assert "torn" in found.problems[0]
 
 
 def test_one_name_may_stand_for_several_kinds():
@@ -284,8 +334,8 @@ def presets(tmp_path, *paths):
     return tmp_path
 
 
-def bringing(folder, module="mod_p", **components):
-    made = plugin(module, **components)
+def bringing(folder, module="mod_p", hook="register_layers", **components):
+    made = plugin(module, hook, **components)
     made.register_presets = hookimpl(lambda register: register(folder))
     made.register_presets.__name__ = "register_presets"
     return made
@@ -294,7 +344,7 @@ def bringing(folder, module="mod_p", **components):
 def test_presets_of_plugins_are_known_by_their_folders(tmp_path):
     first, second = presets(tmp_path / "a", "model/mine.yaml"), presets(tmp_path / "b", "experiment/mine.yaml")
     registry = registry_of([Point("a", bringing(first, "mod_a")), Point("b", bringing(str(second), "mod_b"))])
-    assert registry.presets == [first, second]
+    assert registry.presets == {"model/mine": (first, "mod_a"), "experiment/mine": (second, "mod_b")}
     assert registry.problems == []
 
 
@@ -302,7 +352,7 @@ def test_presets_inside_a_package_have_a_dotted_name(tmp_path, monkeypatch):
     presets(tmp_path, "package_of_presets/__init__.py", "package_of_presets/conf/model/mine.yaml")
     monkeypatch.syspath_prepend(tmp_path)
     registry = registry_of([Point("a", bringing("package_of_presets.conf"))])
-    assert registry.presets == [tmp_path / "package_of_presets" / "conf"]
+    assert registry.presets == {"model/mine": (tmp_path / "package_of_presets" / "conf", "mod_p")}
 
 
 @pytest.mark.parametrize("place", ["nowhere", "no.where", "/no/where", "framework_layers.dense"])
@@ -314,9 +364,35 @@ def test_presets_that_are_nowhere_are_reported(place, tmp_path, monkeypatch):
 
 
 def test_presets_that_would_never_be_read_are_reported(tmp_path):
-    first, second = presets(tmp_path / "a", "model/x.yaml", "layer/good.yaml"), presets(tmp_path / "b", "model/x.yaml")
-    registry = registry_of([Point("a", bringing(first, "mod_a", good=Good)), Point("b", bringing(second, "mod_b"))])
-    assert registry.problems == [
-        "preset layer/good.yaml of 'mod_a' is never read: its name is that of a component",
-        f"preset model/x.yaml of 'mod_b' is never read: {first}/model/x.yaml comes first",
+    taken = ["base", "config", "optimizer/good", "probes/good", "model/mlp", "experiment/ridge", "hydra/help/default"]
+    first = presets(tmp_path / "a", "model/x.yaml", *(f"{name}.yaml" for name in taken))
+    second = presets(tmp_path / "b", "model/x.yaml", "model/y.yaml")
+    probing = plugin("mod_q", "register_probes", good=Good)
+    points = [
+        Point("a", bringing(first, "mod_a", hook="register_optimizers", good=Good)),
+        Point("b", bringing(second, "mod_b")),
+        Point("q", probing),
     ]
+    registry = registry_of(points)
+    assert list(registry.presets) == ["model/x", "model/y"]
+    whys = dict(line.removeprefix("preset ").split(" is never read: ") for line in registry.problems)
+    component, ours, loose = "its name is that of a component", "stackprop has a preset of that name", "a preset lies in the"
+    assert whys == {
+        "base.yaml of 'mod_a'": f"{loose} folder of its group",
+        "config.yaml of 'mod_a'": f"{loose} folder of its group",
+        "experiment/ridge.yaml of 'mod_a'": ours,
+        "hydra/help/default.yaml of 'mod_a'": ours,
+        "model/mlp.yaml of 'mod_a'": ours,
+        "optimizer/good.yaml of 'mod_a'": component,
+        "probes/good.yaml of 'mod_a'": component,
+        "model/x.yaml of 'mod_b'": "'mod_a' has a preset of that name",
+    }
+
+
+def test_a_component_cannot_take_the_name_of_a_preset(tmp_path):
+    folder = presets(tmp_path, "optimizer/mine.yaml")
+    registry = registry_of([Point("a", bringing(folder))])
+    with pytest.raises(RegistrationError, match="'mod_p' has a preset optimizer/mine, which keeps its name"):
+        registry.add("optimizer", "mine", Good, "a_file.py")
+    with pytest.raises(RegistrationError, match="'stackprop' has a preset probes/layers, which keeps its name"):
+        registry.add("probe", "layers", Good, "a_file.py")

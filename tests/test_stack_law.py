@@ -1,12 +1,12 @@
 """The stack law: a replica of a stack trains as it would alone."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 from small import Record, distance, learner, lone, mlp, regression
 
-from framework import generator
+from framework import generator, option
 from framework.stopping import EarlyStopping
 from framework.training import train
 from framework_activations.linear import Linear
@@ -69,6 +69,67 @@ def test_replicas_with_options_of_the_optimizer():
     assert_law(members)
     for name in (Momentum, Nag):
         assert_law([learner(mlp(6, 2), name(0.02, alpha=a), steps=200) for a in (0.0, 0.5, 0.9, 0.99)])
+
+
+@dataclass(frozen=True)
+class Falling:
+    """A schedule of somebody else: factor = 1 - drop step / total."""
+
+    drop: float = option(0.0, stackable=True)
+
+    def __call__(self, step, total):
+        return 1 - self.drop * step / total
+
+
+@dataclass(frozen=True)
+class Shrinking:
+    """A regularizer of somebody else, which meets W with the plain learning rate."""
+
+    tensors: str = "W"
+
+    def __call__(self, W, ctx):
+        return (W * 0).sum((-2, -1)), W * 0
+
+    def after(self, W, lr, ctx):
+        W *= 1 - lr
+
+
+@pytest.mark.parametrize("features", [3, 4, 5], ids=["as many numbers as replicas", "as many inputs", "as many of neither"])
+def test_replicas_may_differ_in_options_of_a_schedule(features):
+    data = regression(n=60, val=30, features=features, outputs=1)
+    drops = (0.0, 0.3, 0.6, 0.9)
+    members = [
+        replace(learner(mlp(1, features=features), Sgd(0.1 / n), steps=200), schedule=Falling(drop))
+        for n, drop in enumerate(drops, 1)
+    ]
+    outcomes = assert_law(members, data=data)
+    assert min(distance(outcomes[0], other) for other in outcomes[1:]) > 1e-6
+
+
+@pytest.mark.parametrize("features", [4, 5], ids=["as many inputs as replicas", "other sizes"])
+def test_the_learning_rate_meets_a_tensor_of_weights(features):
+    data = regression(n=60, val=30, features=features, outputs=1)
+    members = [
+        learner(mlp(1, features=features), Sgd(lr), regularizers=[Shrinking()], steps=200) for lr in (0.01, 0.02, 0.05, 0.1)
+    ]
+    assert_law(members, data=data)
+
+
+def test_a_factor_of_another_shape_is_refused():
+    @dataclass(frozen=True)
+    class Column(Falling):
+        def __call__(self, step, total):
+            return np.reshape(1 - self.drop * step / total, (-1, 1))
+
+    members = [replace(learner(mlp(1), steps=3), schedule=Column(drop)) for drop in (0.0, 0.5)]
+    with pytest.raises(ValueError, match=r"schedule Column: its factor has shape \(2, 1\); one per replica is \(2,\)"):
+        train(members, [regression(outputs=1)], [0, 1])
+
+
+def test_a_replica_beside_a_broken_one_is_as_if_alone():
+    rates = (0.1, 1e30, 0.05, 0.1)
+    assert_law([learner(mlp(6, 2), Adam(lr), clip_norm=1.0, steps=200) for lr in rates])
+    assert_law([learner(mlp(6, 2), Momentum(lr), steps=200) for lr in rates])
 
 
 def test_replicas_with_one_key_share_order_and_draws():

@@ -87,8 +87,7 @@ def cubed(tmp_path):
     path = tmp_path / "cubed.py"
     path.write_text(WRONG)
     yield f"{XOR} plugins=[{path}] activation=cubed "
-    discover().forget(str(path))
-    discover().files.remove(path)
+    discover().forget_file(path)
 
 
 def test_a_wrong_gradient_fails_the_run_and_the_tensors_before_it_are_named(cubed, tmp_path):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from framework import figures
+from framework import figures, provenance
 from framework.direction import lower_is_better
 from framework.record import read_state
 from framework.reporting.differences import differences
@@ -80,7 +80,8 @@ def about(folder: Path, state: Mapping[str, Any]) -> list[tuple[str, str]]:
     told += [
         (name, str(state[key])) for name, key in (("MLflow run", "mlflow_run_id"), ("Version", "version")) if state.get(key)
     ]
-    return told
+    plugins = dict.fromkeys(provenance.tags(folder).values())
+    return [*told, ("Plugins", ", ".join(plugins))] if plugins else told
 
 
 def duration(seconds: float) -> str:

@@ -88,6 +88,22 @@ def _law(component: Any, about: Differentiable, lead: tuple[int, ...], train: bo
             equal(together.grads[name][at], grad, f"gradient of '{name}', replica {r}{_in(train)}")
 
 
+def check_neighbours(component: Any, about: Differentiable) -> None:
+    """Replicas are as before when one beside them is full of numbers that are not finite."""
+    for spoiled, train in product((np.nan, np.inf), MODES):
+        part, _, _, inputs = stacked(component, about, (3,))
+        ctx, bad = context((3,), train), {name: a.copy() for name, a in inputs.items()}
+        for a in bad.values():
+            if a.dtype.kind == "f":
+                a[1] = spoiled
+        with np.errstate(all="ignore"):
+            before, after = _arrays(about.run(part, inputs, ctx)), _arrays(about.run(part, bad, ctx))
+        for name, a in before.items():
+            for r in (0, 2):
+                what = name if name == "output" else f"gradient of '{name}'"
+                equal(after[name][r], a[r], f"{what}, replica {r} beside one full of {spoiled}{_in(train)},")
+
+
 def check_options(component: Any, about: Differentiable) -> None:
     """Replicas may differ in each option declared stackable."""
     for option in stackable(component):
@@ -219,6 +235,7 @@ GENERAL: Mapping[str, Callable[[Any, Differentiable], None]] = {
     "one_example": check_one_example,
     "stack_law": check_stack_law,
     "options": check_options,
+    "neighbours": check_neighbours,
     "shared": check_shared,
     "pure": check_pure,
     "dtype": check_dtype,

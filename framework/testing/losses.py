@@ -121,16 +121,16 @@ def check_tensors(regularizer: Any, about: Differentiable) -> None:
 
 
 def check_after(regularizer: Any, about: Differentiable) -> None:
-    """In place after the update, with a learning rate per replica (..., 1) or one number; each replica by itself."""
+    """In place after the update, with a learning rate per replica (..., 1, 1) or one number; each replica by itself."""
     for lead in LEADS:
         part, lone, each, inputs = stacked(regularizer, about, lead)
-        lr = np.linspace(0.1, 0.3, len(lone)).reshape(*lead, 1)
+        lr = np.linspace(0.1, 0.3, len(lone)).reshape(*lead, 1, 1)
         W, given = inputs["W"].copy(), lr.copy()
         assert part.after(W, lr, context(lead)) is None, "after works in place, it returns nothing"
         assert np.array_equal(lr, given), "after modified the learning rate"
         for r, (member, one) in enumerate(zip(lone, each, strict=True)):
             single, at = one["W"].copy(), np.unravel_index(r, lead)
-            member.after(single, float(lr[at][0]), alone(r))
+            member.after(single, lr[at].item(), alone(r))
             equal(W[at], single, f"W of replica {r}")
 
 

@@ -21,11 +21,11 @@ from framework.updating import by_blocks, holds
 P, UPDATES = 6, 5
 
 
-def _drawn(dtype: Any = np.float64) -> tuple[Array, Array]:
-    """w (3, P) as a view of a wider array, as a network's arena gives it, and gradients (UPDATES, 3, P)."""
+def _drawn(dtype: Any = np.float64, columns: int = P) -> tuple[Array, Array]:
+    """w (3, columns) as a view of a wider array, as a network's arena gives it, and gradients (UPDATES, 3, columns)."""
     rng = np.random.default_rng(0)
-    arena = rng.standard_normal((3, P + 2)).astype(dtype)
-    return arena[..., :P], rng.standard_normal((UPDATES, 3, P)).astype(dtype)
+    arena = rng.standard_normal((3, columns + 2)).astype(dtype)
+    return arena[..., :columns], rng.standard_normal((UPDATES, 3, columns)).astype(dtype)
 
 
 def _train(optimizer: Any, w: Array, gradients: Sequence[Array] | Array, ctx: Context, state: Any = None) -> dict[str, Any]:
@@ -51,13 +51,15 @@ def check_in_place(optimizer: Any) -> None:
 
 
 def check_stack_law(optimizer: Any) -> None:
-    """Slice r of a stacked training equals replica r alone; replicas differ in lr and every other stackable option."""
+    """Slice r of a stacked training equals replica r alone; replicas differ in lr and every other stackable option. With as
+    many trained numbers as replicas too, where an array (R,) would fit the wrong axis."""
     _law(optimizer)
+    _law(optimizer, columns=3)
 
 
-def _law(optimizer: Any, only: str | None = None) -> None:
+def _law(optimizer: Any, only: str | None = None, columns: int = P) -> None:
     lone = [varied(optimizer, r, only) for r in range(3)]
-    w, gradients = _drawn()
+    w, gradients = _drawn(columns=columns)
     together, whole, ctx = w.copy(), merged(lone, (3,)), context((3,))
     state = _train(whole, together, gradients, ctx)
     for r, member in enumerate(lone):
@@ -67,6 +69,23 @@ def _law(optimizer: Any, only: str | None = None) -> None:
         if hasattr(member, "lookahead"):
             ahead, wanted = whole.lookahead(together, state, ctx)[r], member.lookahead(single, own, alone(r))
             equal(ahead, wanted, f"lookahead of replica {r}")
+
+
+def check_neighbours(optimizer: Any) -> None:
+    """A replica is as if alone beside one with a gradient or weights that are not finite, and beside one with lr = 1e30."""
+    for what, spoiled in (("gradient", np.nan), ("gradient", np.inf), ("weights", np.nan), ("weights", 1e30), ("lr", 1e30)):
+        lone = [varied(optimizer, r) for r in range(3)]
+        if what == "lr":
+            lone[1] = replace(lone[1], lr=spoiled)
+        w, gradients = _drawn()
+        together = w.copy()
+        (gradients if what == "gradient" else together)[..., 1, :] *= spoiled if what != "lr" else 1
+        with np.errstate(all="ignore"):
+            _train(merged(lone, (3,)), together, gradients, context((3,)))
+        for r in (0, 2):
+            single = w[r].copy()
+            _train(lone[r], single, gradients[:, r], alone(r))
+            equal(together[r], single, f"w of replica {r}, beside one whose {what} is {spoiled:g},")
 
 
 def check_options(optimizer: Any) -> None:
@@ -242,6 +261,7 @@ OPTIMIZER: Mapping[str, Callable[[Any], None]] = {
     "in_place": check_in_place,
     "stack_law": check_stack_law,
     "options": check_options,
+    "neighbours": check_neighbours,
     "dtype": check_dtype,
     "state": check_state,
     "take": check_take,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from framework.arrays import Array
 from framework.data import AXES, Data
 from framework.testing.double import Double
 from framework.testing.purity import on_device, untouched
-from framework.testing.stacks import alone, context, equal
+from framework.testing.stacks import LEADS, alone, context, equal, merged, varied
 from framework.testing.subjects import outputs_and_targets
 
 
@@ -59,6 +60,19 @@ def check_factor(schedule: Any) -> None:
                 assert 0 <= factor < np.inf, f"step {step} of {total}: {factor}"
             backwards = [schedule(step, total) for step in reversed(range(total))]
             assert backwards[::-1] == factors, "steps asked for in another order have other factors"
+
+
+def check_stacked_factor(schedule: Any) -> None:
+    """In a stack that differs in every stackable option, a number or an array of the replica shape: that of each alone."""
+    total = 10
+    for lead in LEADS[1:]:
+        lone = [varied(schedule, r) for r in range(prod(lead))]
+        whole = merged(lone, lead)
+        for step in range(total):
+            factor = np.asarray(whole(step, total))
+            assert factor.shape in ((), lead), f"the factor of a stack {lead} has shape {factor.shape}"
+            wanted = np.array([one(step, total) for one in lone]).reshape(lead)
+            equal(np.broadcast_to(factor, lead), wanted, f"the factor at step {step} of {total} in a stack {lead}")
 
 
 def check_data(dataset: Any) -> None:
@@ -135,6 +149,17 @@ def check_each_replica(metric: Any) -> None:
     equal(shared, metric.count(y, np.repeat(t[:1], 3, 0), context((3,))), "counts of targets that replicas share")
 
 
+def check_neighbours(metric: Any) -> None:
+    """Counts and value of a replica are as before when the predictions of one beside it are not finite."""
+    y, t = _drawn(metric)
+    bad, ctx = y.copy(), context((3,))
+    bad[1] = np.nan
+    with np.errstate(all="ignore"):
+        values = [metric.value(metric.count(each, t, ctx)) for each in (y, bad)]
+    for r in (0, 2):
+        equal(np.asarray(values[1][r]), np.asarray(values[0][r]), f"value of replica {r} beside one full of nan")
+
+
 def check_unchanged(metric: Any) -> None:
     """Predictions, targets and counts stay as they are, and nothing is kept on the object."""
     y, t = _drawn(metric)
@@ -178,11 +203,12 @@ def check_asked(study: Any) -> None:
 
 PLAIN: Mapping[str, Mapping[str, Callable[[Any], None]]] = {
     "initializer": {"draws": check_draws, "fans": check_fans},
-    "schedule": {"factor": check_factor},
+    "schedule": {"factor": check_factor, "stack_law": check_stacked_factor},
     "dataset": {"data": check_data},
     "metric": {
         "counts": check_counts,
         "stack_law": check_each_replica,
+        "neighbours": check_neighbours,
         "pure": check_unchanged,
         "device": check_device,
     },

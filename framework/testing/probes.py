@@ -92,6 +92,20 @@ def check_stack_law(probe: Any) -> None:
                 equal(spread[at], np.asarray(single[name]), f"'{name}' of replica {r}")
 
 
+def check_neighbours(probe: Any) -> None:
+    """What is measured of a replica is as before when one beside it is full of numbers that are not finite."""
+    whole, seen = _stack(probe, (3,))[0], _step(probe, context((3,)))
+    before = {name: np.array(value) for name, value in whole(seen).items()}
+    for _, a in _arrays(seen):
+        if a.dtype.kind == "f" and a.shape[:1] == (3,) and a.flags.writeable:
+            a[1] = np.nan
+    with np.errstate(all="ignore"):
+        after = whole(seen)
+    for name, value in before.items():
+        for r in (0, 2) if value.shape[0] == 3 else ():
+            equal(after[name][r], value[r], f"'{name}' of replica {r} beside one full of nan")
+
+
 def check_unchanged(probe: Any) -> None:
     """Everything it sees stays as it is, nothing is kept on the object, and a second look measures the same."""
     seen = _step(probe, context((3,)))
@@ -139,6 +153,7 @@ def check_device(probe: Any) -> None:
 PROBE: Mapping[str, Callable[[Any], None]] = {
     "shapes": check_shapes,
     "stack_law": check_stack_law,
+    "neighbours": check_neighbours,
     "pure": check_unchanged,
     "dtype": check_dtype,
     "device": check_device,

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from framework.loading import load_data
-from framework.restoring import load, settings_of_run
+from framework.restoring import TRUST, load, settings_of_run
 from framework.runs import find_run, runs_dir
 from framework.verbs.reading import read_fields
 
@@ -18,13 +18,14 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser("stackprop evaluate", description=__doc__)
     parser.add_argument("run", help="a run's folder, name or MLflow id, or: last, best")
     parser.add_argument("file", nargs="?", help="a file like the one it was trained on")
+    parser.add_argument("--trust", action="store_true", help=TRUST)
     options = parser.parse_args(arguments)
     folder = find_run(options.run, runs_dir())
-    model = load(folder)
+    model = load(folder, trust=options.trust)
     if options.file:
         splits: Mapping[str, Mapping[str, np.ndarray]] = {options.file: read_fields(model, options.file, with_target=True)}
     else:
-        splits = load_data(settings_of_run(folder)).splits
+        splits = load_data(settings_of_run(folder, trust=options.trust)).splits
     for split, fields in splits.items():
         for name, value in model.evaluate(fields).items():
             print(f"{split}/{name} {value:.6g}")

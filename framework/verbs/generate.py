@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from framework.config import ConfigError
 from framework.generating import answer, decoder, generate, source, spelled, symbols, words_of
 from framework.model import Model
-from framework.restoring import load
+from framework.restoring import TRUST, load
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -22,12 +22,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--temperature", type=float, default=1.0, help="below 1 the likely becomes likelier (1)")
     parser.add_argument("--greedy", action="store_true", help="always the likeliest symbol")
     parser.add_argument("--seed", type=int, default=0, help="of the draws (0)")
+    parser.add_argument("--trust", action="store_true", help=TRUST)
     options = parser.parse_args(arguments)
     if options.length is not None and options.length < 1:
         raise ConfigError(f"--length: {options.length} must be at least 1")
     if not options.temperature > 0:
         raise ConfigError(f"--temperature: {options.temperature} must be above 0; --greedy is its limit")
-    model = load(options.run)
+    model = load(options.run, trust=options.trust)
     try:
         written, vocabulary = begun(model, options)
     except ValueError as error:

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from collections.abc import Sequence
 
 from framework.discovery import discover
+from framework.registry import Source
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print every component with the package and distribution that brought it; problems go to standard error."""
-    found = packages_distributions()
+    """Print every component and preset with the plugin and distribution that brought it; problems go to standard error."""
     registry = discover()
-    for kind, entries in registry.entries.items():
-        for name, entry in sorted(entries.items()):
-            print(f"{kind:13} {name:24} {entry.provider:26} {_distribution(entry.provider, found)}".rstrip())
+    found = [
+        (kind, name, entry.provider) for kind, known in registry.entries.items() for name, entry in sorted(known.items())
+    ]
+    found += [("preset", name, preset.provider) for name, preset in sorted(registry.presets.items())]
+    for kind, name, provider in found:
+        source = registry.sources.get(provider, Source())
+        print(f"{kind:13} {name:24} {provider:26} {source.distribution} {source.version}".rstrip())
     for problem in registry.problems:
         print(f"problem: {problem}", file=sys.stderr)
     return 1 if registry.problems else 0
-
-
-def _distribution(provider: str, found: Mapping[str, list[str]]) -> str:
-    package = provider.split(".")[0]
-    name = found.get(package, ["stackprop"] if package.startswith("framework_") else [""])[0]
-    try:
-        return f"{name} {version(name)}" if name else ""
-    except PackageNotFoundError:
-        return name

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from framework.model import Model
-from framework.restoring import load
+from framework.restoring import TRUST, load
 from framework.verbs.reading import read_fields
 
 
@@ -19,8 +19,9 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser("stackprop predict", description=__doc__)
     parser.add_argument("run", help="a run's folder, name or MLflow id, or: last, best")
     parser.add_argument("file", help="a file like the one it was trained on; it needs no target")
+    parser.add_argument("--trust", action="store_true", help=TRUST)
     options = parser.parse_args(arguments)
-    model = load(options.run)
+    model = load(options.run, trust=options.trust)
     y = model.predict(read_fields(model, options.file, with_target=False))
     if y.ndim == 3 and getattr(model.about.encoding, "layout", None) == "time_major":
         y = y.swapaxes(0, 1)  # in the order of the user's file

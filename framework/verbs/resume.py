@@ -11,7 +11,7 @@ from framework.config import ConfigError
 from framework.display import Display, report
 from framework.experiment import prepare, run
 from framework.record import Place, read_state
-from framework.restoring import settings_of_run
+from framework.restoring import TRUST, settings_of_run
 from framework.runs import find_run, is_finished, runs_dir, store_dir
 
 
@@ -20,6 +20,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser("stackprop resume", description=__doc__)
     parser.add_argument("run", help="a run's folder, name or MLflow id, or: last, best")
     parser.add_argument("overrides", nargs="*", help=argparse.SUPPRESS)
+    parser.add_argument("--trust", action="store_true", help=TRUST)
     given = parser.parse_args(arguments)
     folder = find_run(given.run, runs_dir())
     state = read_state(folder)
@@ -27,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     if not (folder / "checkpoint.npz").exists():
         raise ConfigError(f"{folder}: there is no checkpoint; trainer.checkpoint_every=N writes one every N steps")
     place = Place(folder, store_dir(folder), state["name"], state["tags"], state.get("command", ""))
-    experiment = prepare(settings_of_run(folder))
+    experiment = prepare(settings_of_run(folder, trust=given.trust))
     display = Display(experiment.steps)
     try:
         result = run(experiment, place, [display], resume=True)

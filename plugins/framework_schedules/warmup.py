@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from framework import Schedule, option, registered
+from framework import Array, Schedule, option, registered
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Warmup:
     steps: int = option(100, least=1, help="of the rise")
     then: Schedule = registered("schedule", "constant", help="what follows")
 
-    def __call__(self, step: int, total: int) -> float:
+    def __call__(self, step: int, total: int) -> float | Array:
         if step < self.steps:
             return (step + 1) / self.steps
         return self.then(step - self.steps, total - self.steps)
