@@ -107,7 +107,8 @@ def _plugins(node: Any) -> list[str]:
             continue
         errors += calls(tree)
         if name == "launcher":
-            errors += _launcher(tree, {key.lstrip("+~").partition("=")[0] for key in node.overrides.hydra})
+            given: Any = OmegaConf.to_container(node.overrides, resolve=False)
+            errors += _launcher(tree, {word.lstrip("+~").partition("=")[0] for word in given["hydra"]})
     return errors
 
 
