@@ -16,6 +16,14 @@ os.environ["STACKPROP_STATE"] = tempfile.mkdtemp(prefix="stackprop-tests-")
 atexit.register(shutil.rmtree, os.environ["STACKPROP_STATE"], ignore_errors=True)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def no_store_by_environment():
+    """MLflow's client writes its tracking URI into the environment, where the next test would find it."""
+    yield
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"):
+        os.environ.pop(name, None)
+
+
 @pytest.fixture
 def ask(tmp_path, monkeypatch, capfd):
     """Give a command in this process, in an empty folder, and leave nothing behind: its exit status, output and errors."""
