@@ -219,6 +219,8 @@ def run_one(cfg: Any) -> Result:
     place = place_of(hydra.runtime.output_dir, list(hydra.overrides.task), hydra.sweep.dir if of_many else None)
     for folder in end_lost(place.runs):
         print(f"stackprop: {folder} was left without a process; `stackprop resume {folder}` goes on", file=sys.stderr)
+    for note in experiment.data.notes:
+        print(f"stackprop: dataset: {note}", file=sys.stderr)
     for doubt in doubts(experiment.learner) + needless(experiment.data, experiment.settings.trainer.bptt.chunk):
         print(f"stackprop: warning: {doubt}", file=sys.stderr)
     display = Display(experiment.steps, brief=of_many)

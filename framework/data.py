@@ -89,6 +89,7 @@ class Data:
         encoding: how new files are read, where the data came from a file.
         stateful: whether every row of a split goes on where the one before it ends; states are then carried from batch to
             batch.
+        notes: what the data set took its files for, one line each; shown once per run or sweep.
     """
 
     splits: Mapping[str, Mapping[str, np.ndarray]]
@@ -99,6 +100,7 @@ class Data:
     name: str = ""
     encoding: Encoding | None = None
     stateful: bool = False
+    notes: tuple[str, ...] = ()
 
     def shapes(self) -> dict[str, Shape]:
         """field -> shape without N."""

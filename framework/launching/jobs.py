@@ -102,6 +102,11 @@ def job_of(composer: Composer, overrides: Sequence[str], number: int) -> Job:
     return Job(number, tuple(overrides), composed, experiment, place_of(composed.folder, own, composer.sweep))
 
 
+def notes_of(jobs: Sequence[Job]) -> list[str]:
+    """What the jobs' data sets took their files for, each line once."""
+    return list(dict.fromkeys(note for job in jobs for note in job.experiment.data.notes))
+
+
 def warnings_of(jobs: Sequence[Job]) -> list[str]:
     """What is allowed and hardly meant, each once."""
     told: dict[str, None] = {}
