@@ -18,6 +18,7 @@ from framework.data import DataError
 from framework.experiment import Experiment, prepare
 from framework.launching.composer import Composed, Composer
 from framework.launching.places import place_of
+from framework.precision import indistinct
 from framework.record import Place
 from framework.wording import in_words
 
@@ -114,6 +115,8 @@ def warnings_of(jobs: Sequence[Job]) -> list[str]:
         experiment = job.experiment
         told |= dict.fromkeys(doubts(experiment.learner))
         told |= dict.fromkeys(needless(experiment.data, experiment.settings.trainer.bptt.chunk))
+    for experiment in {(id(j.experiment.data), j.experiment.settings.dtype): j.experiment for j in jobs}.values():
+        told |= dict.fromkeys(indistinct(experiment.data, experiment.settings.dtype))
     return list(told)
 
 

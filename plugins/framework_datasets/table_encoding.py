@@ -72,6 +72,12 @@ class TableEncoding:
     format: Format = field(default_factory=Format)
     fills: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def columns(self) -> dict[str, list[str]]:
+        """field -> the column of the file that each of its features is from."""
+        x = [f.name for f in self.features for _ in f.categories or ("",)]
+        return {"x": x, "y": list(self.target.names)}
+
     def encode(self, table: Table, with_target: bool, unseen: str) -> dict[str, np.ndarray]:
         """x (n, F), and y (n,) or (n, k) if asked for.
 
