@@ -89,6 +89,7 @@ class Data:
         encoding: how new files are read, where the data came from a file.
         stateful: whether every row of a split goes on where the one before it ends; states are then carried from batch to
             batch.
+        scaled_with: target -> the field whose scale it takes, being the same quantity; other targets keep their unit.
         notes: what the data set took its files for, one line each; shown once per run or sweep.
     """
 
@@ -100,6 +101,7 @@ class Data:
     name: str = ""
     encoding: Encoding | None = None
     stateful: bool = False
+    scaled_with: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def shapes(self) -> dict[str, Shape]:

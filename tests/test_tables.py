@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from test_files import again, many, rng, table
 
-from framework import DataError
+from framework import DataError, run, sweep
+from framework.precision import indistinct
+from framework.scaling import fit, scaled
 from framework.verbs.reading import read_fields
 from framework_datasets.rows import keep_rare
 from framework_datasets.series import Series
@@ -282,3 +284,43 @@ def test_features_are_said_in_the_same_line(tmp_path):
 def test_labels_beyond_2_to_the_53_stay_apart(tmp_path):
     data = table(tmp_path, many(label=lambda i: 9007199254740992 + i % 2), task="classification").load(rng())
     assert list(data.names) == ["9007199254740992", "9007199254740993"]
+
+
+def test_a_run_and_a_sweep_say_it_once(tmp_path, monkeypatch, capsys):
+    table(tmp_path, many())
+    monkeypatch.chdir(tmp_path)
+    words = ["dataset=csv", "dataset.path=data.csv", "dataset.target=y", "tracking=none", "trainer.steps=2"]
+    for start in (lambda: run(*words), lambda: sweep(*words, "seed=0,1")):
+        start()
+        assert (
+            capsys.readouterr().err.count("stackprop: dataset: data.csv: target 'y': 2 classes (a, b); features: 2 of") == 1
+        )
+
+
+def test_values_that_float32_cannot_tell_apart_are_named(tmp_path):
+    csv = table(tmp_path, "u,id,y\n" + "".join(f"{i},{16777216 + i},{'ab'[i % 2]}\n" for i in range(40)))
+    data = csv.load(rng())
+    (line,) = indistinct(data, "float32")
+    assert line == (
+        "dataset: column 'id': 19 of 40 different values coincide in float32, such as 16777216 and 16777217; "
+        "dataset.scale=standard or dtype=float64 keeps them apart"
+    )
+    assert indistinct(data, "float64") == []
+    assert indistinct(scaled(data, fit(data, "standard", ["x"])), "float32") == []
+    near = table(tmp_path, "u,y\n" + "".join(f"{i},{1e9 + i}\n" for i in range(40)), task="regression")
+    assert "column 'y': 3" in indistinct(near.load(rng()), "float32")[0]
+
+
+def test_a_scaled_series_learns_in_its_own_unit(tmp_path, monkeypatch, capsys):
+    level = 300 + 40 * np.sin(np.arange(120) / 6)
+    (tmp_path / "s.csv").write_text("level\n" + "".join(f"{v:.3f}\n" for v in level))
+    monkeypatch.chdir(tmp_path)
+    words = ["dataset=series", "dataset.path=s.csv", "dataset.column=level", "dataset.length=6", "dataset.scale=standard"]
+    found = run(*words, "model=lstm", "model.hidden=8", "trainer.epochs=20", "optimizer.lr=0.02", "tracking=none")
+    assert "losses and metrics are of (y - " in capsys.readouterr().err
+    data = Series("s.csv", "level", length=6).load(rng()).splits["val"]
+    predicted, width = found.model.predict(data["x"]), found.model.scale.width["y"]
+    assert predicted.shape == data["y"].shape
+    assert ((predicted - data["y"]) ** 2).mean() / width**2 == pytest.approx(found.last["val/loss"], rel=1e-3)
+    assert found.last["val/loss"] < 0.2
+    assert found.model.evaluate(data)["loss"] == pytest.approx(found.last["val/loss"], rel=1e-3)

@@ -20,7 +20,8 @@ class Series:
     before it.
 
     Fields: x (n, length, 1), y (n, length, 1), windows and the same one step later. The first part of the series trains, the
-    next validates, the last is the test. Targets are not scaled: give the column a unit in which it is near 1.
+    next validates, the last is the test. With `dataset.scale` x and y take one scale, that of x in training: losses are in
+    its units, predictions in those of the column.
     """
 
     path: str = option(help="the file, from the current folder on; its first line names the columns")
@@ -45,7 +46,8 @@ class Series:
             splits = ahead(values, self.length, stride, self.val, self.test)
         except ValueError as error:
             raise DataError(f"{self.path}: dataset.{error}") from error
-        return Data(splits, {"x": Field("NTF"), "y": Field("NTF")}, encoding=encoding, stateful=self.stateful)
+        fields = {"x": Field("NTF"), "y": Field("NTF")}
+        return Data(splits, fields, encoding=encoding, stateful=self.stateful, scaled_with={"y": "x"})
 
     @classmethod
     def encoding_from_json(cls, told: Mapping[str, Any]) -> SeriesEncoding:
