@@ -64,9 +64,12 @@ def test_labels_of_every_step_have_these_forms_too(tmp_path, y, layout):
     ("y", "outputs", "said"),
     [
         (Y / 2, 1, "1 number per example; features"),
-        (Y + 1.0, 1, "1 number per example; dataset.task=classification takes whole numbers as classes"),
-        (np.arange(20) * 1.0 + 1, 1, "dataset.task=classification takes"),
-        (np.arange(20) * 2.0, 1, "dataset.task=classification takes"),
+        (
+            Y + 1.0,
+            1,
+            "1 number per example; classes count from 0 (numpy.unique(y, return_inverse=True)[1] makes such labels)",
+        ),
+        (np.arange(20) * 2.0, 1, "; dataset.task=classification takes whole numbers as classes"),
         (X, 2, "target 'y' (20, 2): 2 numbers per example"),
         (np.stack([Y, Y], 1) * 1.0, 2, "target 'y' (20, 2): 2 numbers per example"),
     ],

@@ -37,7 +37,7 @@ def test_missing_features_are_filled_in(tmp_path, fill, age):
     assert rows(data) == tuple(map(list, zip(*sorted(whole), strict=True)))
     assert data.notes[1:] == (
         "1 of 6 rows left out: a value is missing (y: 1)",
-        f"3 missing values filled in from the training split (age: 2 with {age}, deck: 1 with A)",
+        f"3 missing values filled in from the training split (age: 2 with {age:g}, deck: 1 with A)",
     )
     assert data.encoding.fills == {"age": str(age), "deck": "A"}
 
@@ -93,7 +93,7 @@ def test_new_rows_are_filled_in_as_the_training_rows_were(tmp_path, capsys):
     new.write_text("deck,age,y\n,?,v\nB,7,?\n")
     assert read_fields(model, str(new), with_target=False)["x"].tolist() == [[40, 1, 0], [7, 0, 1]]
     assert capsys.readouterr().err == (
-        f"stackprop: {new}: 2 missing values filled in from the training split (age: 1 with 40.0, deck: 1 with A)\n"
+        f"stackprop: {new}: 2 missing values filled in from the training split (age: 1 with 40, deck: 1 with A)\n"
     )
     fields = read_fields(model, str(new), with_target=True)
     assert (fields["x"].tolist(), fields["y"].tolist()) == ([[40, 1, 0]], [1])

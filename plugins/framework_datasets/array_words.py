@@ -14,8 +14,7 @@ def y_words(name: str, y: np.ndarray, encoding: ArrayEncoding, task: str) -> str
     """What the target was taken for."""
     who, every = f"target '{name}' {y.shape}", " for every step" if encoding.steps else ""
     if not encoding.classes:
-        whole = task == "auto" and bool((y == np.round(y)).all())
-        hint = "; dataset.task=classification takes whole numbers as classes" if whole else ""
+        hint = _as_classes(name, y) if task == "auto" and bool((y == np.round(y)).all()) else ""
         return f"{who}: {encoding.outputs} {'number' if encoding.outputs == 1 else 'numbers'} per example{hint}".replace(
             "example", "step" if encoding.steps else "example"
         )
@@ -26,6 +25,13 @@ def y_words(name: str, y: np.ndarray, encoding: ArrayEncoding, task: str) -> str
     floats = ", whole numbers" if y.dtype.kind == "f" and not how else ""
     hint = "; dataset.task=regression takes numbers" if task == "auto" else ""
     return f"{who}: {encoding.classes} classes{every} (0 ... {encoding.classes - 1}{how}{floats}){hint}"
+
+
+def _as_classes(name: str, y: np.ndarray) -> str:
+    """How whole numbers that were taken as numbers become classes."""
+    if y.min() == 0:
+        return "; dataset.task=classification takes whole numbers as classes"
+    return f"; classes count from 0 (numpy.unique({name}, return_inverse=True)[1] makes such labels)"
 
 
 def x_words(name: str, x: np.ndarray, encoding: ArrayEncoding) -> str:

@@ -56,8 +56,14 @@ def fit_fills(table: Table, names: Sequence[str], train: np.ndarray, how: Fill) 
 def fill_line(table: Table, fills: Mapping[str, str]) -> tuple[str, ...]:
     """A line that counts the empty cells that are filled in, if there are any."""
     counts = {name: sum(not word for word in table.columns[name]) for name in fills}
-    told = ", ".join(f"{shown(name)}: {count} with {shown(fills[name])}" for name, count in counts.items() if count)
-    return (f"{sum(counts.values())} missing values filled in from the training split ({told})",) if told else ()
+    told = ", ".join(f"{shown(name)}: {count} with {_short(fills[name])}" for name, count in counts.items() if count)
+    n = sum(counts.values())
+    return (f"{n} missing {'value' if n == 1 else 'values'} filled in from the training split ({told})",) if n else ()
+
+
+def _short(word: str) -> str:
+    value = number(word)
+    return shown(word) if value is None else f"{value:.6g}"
 
 
 def _counted(counts: Mapping[str, int]) -> str:
