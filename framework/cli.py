@@ -249,13 +249,17 @@ def run_one(cfg: Any) -> Result:
     from framework.display import Display
     from framework.experiment import prepare, run
     from framework.launching.places import place_of
+    from framework.precision import indistinct
     from framework.refilling import end_lost
 
     experiment, of_many, hydra = prepare(settings_of(cfg)), _of_many(), HydraConfig.get()
     place = place_of(hydra.runtime.output_dir, list(hydra.overrides.task), hydra.sweep.dir if of_many else None)
     for folder in end_lost(place.runs):
         print(f"stackprop: {folder} was left without a process; `stackprop resume {folder}` goes on", file=sys.stderr)
-    for doubt in doubts(experiment.learner) + needless(experiment.data, experiment.settings.trainer.bptt.chunk):
+    for note in experiment.data.notes:
+        print(f"stackprop: dataset: {note}", file=sys.stderr)
+    data, settings = experiment.data, experiment.settings
+    for doubt in doubts(experiment.learner) + needless(data, settings.trainer.bptt.chunk) + indistinct(data, settings.dtype):
         print(f"stackprop: warning: {doubt}", file=sys.stderr)
     display = Display(experiment.steps, brief=of_many)
     try:

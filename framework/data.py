@@ -91,6 +91,8 @@ class Data:
             batch.
         forecast: the fields that hold the target of a step at later steps: the input where its next value is the target,
             or what a decoder reads. A layer that reads one of them from its end would read the answer, and is refused.
+        scaled_with: target -> the field whose scale it takes, being the same quantity; other targets keep their unit.
+        notes: what the data set took its files for, one line each; shown once per run or sweep.
     """
 
     splits: Mapping[str, Mapping[str, np.ndarray]]
@@ -102,6 +104,8 @@ class Data:
     encoding: Encoding | None = None
     stateful: bool = False
     forecast: tuple[str, ...] = ()
+    scaled_with: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def shapes(self) -> dict[str, Shape]:
         """field -> shape without N."""

@@ -133,6 +133,7 @@ class Model:
         chosen = heads[head or next(iter(heads))]
         parts = [np.asarray(chosen.prediction(values, ctx)) for values, _, ctx in self.passes(fields)]
         y = parts[0] if len(parts) == 1 else np.concatenate(parts, -2)
+        y = self.scale.undo(str(chosen.target), y)
         target = self.about.fields.get(str(chosen.target))
         return y.swapaxes(0, 1) if target is not None and target.time_major and not time_first else y
 

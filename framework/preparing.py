@@ -135,7 +135,7 @@ def prepare(settings: Settings, given: Data | None = None) -> Experiment:
         except TierError as error:
             raise ConfigError(f"tier: 'compiled' cannot be used here: {error}") from error
     data = checked(given or load_data(settings))
-    learner = assemble(settings, data)
+    learner = _assembled(settings, data)
     if settings.init_from is not None:
         learner = replace(learner, initial=initial_weights(learner, settings))
     targets = {head.target for head in learner.heads.values()}
@@ -148,6 +148,17 @@ def prepare(settings: Settings, given: Data | None = None) -> Experiment:
         except ValueError as error:
             raise ConfigError(str(error)) from error
     return experiment
+
+
+def _assembled(settings: Settings, data: Data) -> Learner:
+    """
+    Raises:
+        ConfigError: the settings and the data do not go together; what the data set took its file for stands below.
+    """
+    try:
+        return assemble(settings, data)
+    except ConfigError as error:
+        raise ConfigError("\n".join([str(error), *(f"dataset: {note}" for note in data.notes)])) from error
 
 
 def initial_weights(learner: Learner, settings: Settings) -> dict[str, Params]:

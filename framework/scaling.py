@@ -86,6 +86,7 @@ def fit(data: Data, how: str, fields: Collection[str]) -> Scale:
             raise ValueError(f"the data have no field '{name}'{nearest(name, data.fields)}")
     scaled_fields = [name for name, f in data.fields.items() if name in fields and f.kind == "real" and how != "none"]
     found = {name: _measured(*_counted(name, data), how) for name in scaled_fields}
+    found |= {name: found[other] for name, other in data.scaled_with.items() if other in found}
     shift, width = ({name: pair[i] for name, pair in found.items()} for i in (0, 1))
     return Scale(how, shift, width)  # type: ignore[arg-type]
 
@@ -121,7 +122,16 @@ def scaled(data: Data, scale: Scale) -> Data:
     """All splits of a data set, scaled. A known true function takes the scaled x from then on."""
     splits = {name: scale.apply(arrays) for name, arrays in data.splits.items()}
     f = data.f if data.f is None or "x" not in scale.shift else functools.partial(_of_scaled, data.f, scale)
-    return replace(data, splits=splits, f=f)
+    lines = tuple(_line(scale, name) for name in data.scaled_with if name in scale.shift)
+    return replace(data, splits=splits, f=f, notes=(*data.notes, *lines))
+
+
+def _line(scale: Scale, target: str) -> str:
+    shift, width = ([f"{value:.6g}" for value in np.ravel(a[target])[:3]] for a in (scale.shift, scale.width))
+    return (
+        f"target '{target}' has the scale of its features: losses and metrics are of ({target} - {', '.join(shift)}) / "
+        f"{', '.join(width)}, predictions are in its own unit"
+    )
 
 
 def _of_scaled(f: Callable[[np.ndarray], np.ndarray], scale: Scale, x: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from framework.data import DataError
 from framework.experiment import Experiment, prepare
 from framework.launching.composer import Composed, Composer
 from framework.launching.places import place_of
+from framework.precision import indistinct
 from framework.record import Place
 from framework.wording import in_words
 
@@ -102,6 +103,11 @@ def job_of(composer: Composer, overrides: Sequence[str], number: int) -> Job:
     return Job(number, tuple(overrides), composed, experiment, place_of(composed.folder, own, composer.sweep))
 
 
+def notes_of(jobs: Sequence[Job]) -> list[str]:
+    """What the jobs' data sets took their files for, each line once."""
+    return list(dict.fromkeys(note for job in jobs for note in job.experiment.data.notes))
+
+
 def warnings_of(jobs: Sequence[Job]) -> list[str]:
     """What is allowed and hardly meant, each once."""
     told: dict[str, None] = {}
@@ -109,6 +115,8 @@ def warnings_of(jobs: Sequence[Job]) -> list[str]:
         experiment = job.experiment
         told |= dict.fromkeys(doubts(experiment.learner))
         told |= dict.fromkeys(needless(experiment.data, experiment.settings.trainer.bptt.chunk))
+    for experiment in {(id(j.experiment.data), j.experiment.settings.dtype): j.experiment for j in jobs}.values():
+        told |= dict.fromkeys(indistinct(experiment.data, experiment.settings.dtype))
     return list(told)
 
 

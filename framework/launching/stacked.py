@@ -23,7 +23,7 @@ from framework.launching.composer import composer_of
 from framework.launching.distant import run_in_cluster
 from framework.launching.folders import prepare_folder
 from framework.launching.grouping import stacks
-from framework.launching.jobs import Job, check_different, judged_jobs, warnings_of
+from framework.launching.jobs import Job, check_different, judged_jobs, notes_of, warnings_of
 from framework.launching.progress import Progress
 from framework.launching.tasks import end_of, values
 from framework.launching.workers import run_in_workers
@@ -144,10 +144,11 @@ def begin(sweep: Path, jobs: Sequence[Job]) -> dict[int, float | None]:
     for folder in end_lost(jobs[0].place.runs):
         print(f"stackprop: {folder} was left without a process", file=sys.stderr)
     done = manifest.begin(sweep, jobs)
-    for doubt in warnings_of(jobs):
-        if (sweep, doubt) not in TOLD:
-            print(f"stackprop: warning: {doubt}", file=sys.stderr)
-            TOLD.add((sweep, doubt))
+    lines = [f"dataset: {note}" for note in notes_of(jobs)] + [f"warning: {doubt}" for doubt in warnings_of(jobs)]
+    for line in lines:
+        if (sweep, line) not in TOLD:
+            print(f"stackprop: {line}", file=sys.stderr)
+            TOLD.add((sweep, line))
     return done
 
 

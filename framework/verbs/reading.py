@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,12 @@ def read_fields(model: Model, path: str, with_target: bool) -> dict[str, np.ndar
     Raises:
         DataError: the file cannot be read, or does not hold what the network needs.
     """
-    if model.about.encoding is not None:
-        return model.about.encoding.read(path, with_target)
+    encoding = model.about.encoding
+    if encoding is not None:
+        fields = encoding.read(path, with_target)
+        for note in encoding.notes(path, with_target) if hasattr(encoding, "notes") else ():
+            print(f"stackprop: {path}: {note}", file=sys.stderr)
+        return fields
     needed = [name for name in model.about.fields if with_target or name not in model.targets]
     try:
         found = np.load(path, allow_pickle=False)

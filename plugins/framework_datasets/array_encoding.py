@@ -10,9 +10,10 @@ from typing import Any, Literal
 import numpy as np
 
 from framework import DataError, Field
+from framework_datasets.array_labels import are_labels, is_one_hot, plain_labels
 from framework_datasets.arrays import labels, opened, place, real
 
-Layout = Literal["batch_major", "time_major"]
+Layout = Literal["batch_major", "time_major", "NCHW", "NHWC"]
 Named = tuple[str, np.ndarray]
 
 AXES = {2: "NF", 3: "NTF", 4: "NCHW"}  # of x, by the number of its dimensions
@@ -28,8 +29,9 @@ class ArrayEncoding:
         classes: how many classes there are; 0 if y is numbers.
         outputs: how many numbers y has per example; 0 if y is labels.
         steps: whether y has labels or numbers for every step of a sequence.
-        layout: of sequences in a file; time_major: (T, n, F). Fields are batch-major.
+        layout: of sequences and images in a file; time_major: (T, n, F), NHWC: (n, H, W, C). Fields are batch-major, NCHW.
         mask: the array that says which steps of a new file's sequences count; empty if those that trained had none.
+        ids: how many ids there are, where x is sequences of ids (n, T); 0 if x is numbers.
     """
 
     x: str
@@ -40,6 +42,12 @@ class ArrayEncoding:
     steps: bool = False
     layout: Layout = "batch_major"
     mask: str = ""
+    ids: int = 0
+
+    @property
+    def sequences(self) -> bool:
+        """Whether x is sequences."""
+        return bool(self.ids) or len(self.shape) == 2
 
     @property
     def fields(self) -> dict[str, Field]:
@@ -47,7 +55,8 @@ class ArrayEncoding:
         axes = "NT" if self.steps else "N"
         y = Field(axes, "label", self.classes) if self.classes else Field(f"{axes}F")
         mask = {"mask": Field("NT", "mask")} if self.mask else {}
-        return {"x": Field(AXES[len(self.shape) + 1]), "y": y, **mask}
+        x = Field("NT", "id", self.ids) if self.ids else Field(AXES[len(self.shape) + 1])
+        return {"x": x, "y": y, **mask}
 
     def encode(self, path: str, x: Named, y: Named | None, mask: Named | None = None) -> dict[str, np.ndarray]:
         """x (n, ...), and y (n,), (n, k), (n, T) or (n, T, k) and the mask (n, T) if they are given.
@@ -59,12 +68,14 @@ class ArrayEncoding:
         Raises:
             DataError: a shape, a type or a value is not what the training array had.
         """
-        a = real(path, *x)
+        a = self._ids(path, *x) if self.ids else real(path, *x)
         fits = a.ndim == len(self.shape) + 1
         out = {"x": self._batch_major(a) if fits else a}
         if not fits or any(size not in (0, given) for size, given in zip(self.shape, out["x"].shape[1:], strict=True)):
-            wanted = ["n", *(str(size or "T") for size in self.shape)]
-            told = ", ".join([wanted[1], wanted[0], *wanted[2:]] if self.layout == "time_major" else wanted)
+            wanted = np.array(["n", *(str(size or "T") for size in self.shape)])
+            told = ", ".join(
+                wanted[{"time_major": [1, 0, *range(2, wanted.size)], "NHWC": [0, 2, 3, 1]}.get(self.layout, ...)]
+            )
             raise DataError(f"{path}: array '{x[0]}' has shape {a.shape}; the training split has ({told})")
         if mask is not None:
             out["mask"] = self._batch_major(_mask(path, mask, x))
@@ -81,16 +92,22 @@ class ArrayEncoding:
         return out
 
     def _classes(self, path: str, name: str, a: np.ndarray) -> np.ndarray:
-        if a.ndim != 1 + self.steps:
-            wanted = "labels are one for every step" if self.steps else "labels are (n,)"
-            raise DataError(f"{path}: array '{name}' has shape {a.shape}; {wanted}")
-        y = labels(path, name, a)
+        y = plain_labels(path, name, a, 1 + self.steps)
         if y.max() >= self.classes:
             at = tuple(np.argwhere(y >= self.classes)[0])
             raise DataError(f"{path}: {place(name, at)} is {y[at]}; training labels go up to {self.classes - 1}")
         return y
 
+    def _ids(self, path: str, name: str, a: np.ndarray) -> np.ndarray:
+        ids = labels(path, name, a, "an id")
+        if ids.max() >= self.ids:
+            at = tuple(np.argwhere(ids >= self.ids)[0])
+            raise DataError(f"{path}: {place(name, at)} is {ids[at]}; with {self.ids} ids they go up to {self.ids - 1}")
+        return ids
+
     def _batch_major(self, a: np.ndarray) -> np.ndarray:
+        if self.layout == "NHWC" and a.ndim == 4:
+            return a.transpose(0, 3, 1, 2)
         return a.swapaxes(0, 1) if self.layout == "time_major" else a
 
     def _numbers(self, path: str, name: str, a: np.ndarray) -> np.ndarray:
@@ -110,7 +127,7 @@ class ArrayEncoding:
         with opened(path) as file:
             x, y = (self.x, file.get(self.x)), (self.y, file.get(self.y)) if with_target else None
             mask = (self.mask, file.get(self.mask)) if self.mask in file.names else None
-            if not self.mask and x[1].ndim == 3 and "mask" in file.names:
+            if not self.mask and self.sequences and "mask" in file.names:
                 raise DataError(f"{path}: array 'mask': the sequences that trained had none, all of their steps counted")
         return self.encode(str(path), x, y, mask)
 
@@ -126,7 +143,7 @@ class ArrayEncoding:
 
 def _later(told: Mapping[str, Any]) -> dict[str, Any]:
     """What the first files did not tell."""
-    return {name: told[name] for name in ("steps", "layout", "mask") if name in told}
+    return {name: told[name] for name in ("steps", "layout", "mask", "ids") if name in told}
 
 
 def _mask(path: str, mask: Named, x: Named) -> np.ndarray:
@@ -146,35 +163,54 @@ def _mask(path: str, mask: Named, x: Named) -> np.ndarray:
     return a
 
 
-def shape_of_x(path: str, name: str, x: np.ndarray, layout: Layout) -> tuple[int, ...]:
+def shape_of_x(path: str, name: str, x: np.ndarray, layout: Layout, ids: bool = False) -> tuple[int, ...]:
     """
+    Args:
+        ids: whether x is sequences of ids.
+
     Raises:
-        DataError: no layer reads arrays with so many dimensions, or they are no sequences, and the layout is of such.
+        DataError: no layer reads arrays with so many dimensions, or the layout is not one of such arrays.
     """
+    where = f"{path}: array '{name}' has shape {x.shape}"
+    if ids:
+        if x.ndim != 2:
+            raise DataError(f"{where}; ids (dataset.vocabulary) are (n, T)")
+        return (0,)
     if layout == "time_major" and x.ndim != 3:
-        raise DataError(f"{path}: array '{name}' has shape {x.shape}; layout=time_major is for sequences (T, n, F)")
+        raise DataError(f"{where}; layout=time_major is for sequences (T, n, F)")
+    if layout in ("NCHW", "NHWC") and x.ndim != 4:
+        grey = "; grey images are x[:, None]" if x.ndim == 3 else ""
+        raise DataError(f"{where}; layout={layout} is for images ({', '.join(layout.replace('N', 'n'))}){grey}")
     if x.ndim not in AXES:
         hint = "; one feature is x[:, None]" if x.ndim == 1 else ""
-        raise DataError(f"{path}: array '{name}' has shape {x.shape}; it should be (n, F), (n, T, F) or (n, C, H, W){hint}")
+        raise DataError(f"{where}; it should be (n, F), (n, T, F) or (n, C, H, W){hint}")
+    if layout == "batch_major" and x.ndim == 4 and x.shape[3] in (1, 3, 4) and min(x.shape[1:3]) > 4:
+        raise DataError(
+            f"{where}, which as (n, C, H, W) is {x.shape[1]} channels of {x.shape[2]} x {x.shape[3]}; images with channels "
+            f"last are read with dataset.layout=NHWC, or written as {name}.transpose(0, 3, 1, 2); dataset.layout=NCHW takes "
+            "the array as it is"
+        )
+    if layout == "NHWC":
+        return (x.shape[3], *x.shape[1:3])
     return (0, *x.shape[2:]) if x.ndim == 3 else x.shape[1:]
 
 
-def sizes_of_y(path: str, name: str, y: np.ndarray, task: str, x: np.ndarray) -> tuple[int, int, bool]:
+def sizes_of_y(path: str, name: str, y: np.ndarray, task: str, x: np.ndarray, sequences: bool) -> tuple[int, int, bool]:
     """classes and outputs, one of which is 0, and whether every step of a sequence has its own. With task auto, whole
-    numbers (n,), or one for every step, are labels, and all else is numbers.
+    numbers and one-hot rows are labels, and all else is numbers.
 
     Raises:
         DataError: y has another shape, or does not fit the task.
     """
-    each = x.ndim == 3 and y.shape[:2] == x.shape[:2]  # in either layout
+    each = sequences and y.shape[:2] == x.shape[:2]  # in either layout
     if y.ndim not in (1, 2) and not (each and y.ndim == 3):
-        beside = ", or (n, T, k) beside sequences (n, T, F)" if x.ndim == 3 else ""
+        beside = ", or (n, T, k) beside sequences (n, T, F)" if sequences else ""
         raise DataError(f"{path}: array '{name}' has shape {y.shape}; it should be (n,) or (n, k){beside}")
-    by_step = each and y.ndim == 2
-    if task == "classification" or (task == "auto" and (y.ndim == 1 or by_step) and y.dtype.kind in "biu"):
-        if y.ndim == 3 or (y.ndim == 2 and not by_step):
-            raise DataError(f"{path}: array '{name}' has shape {y.shape}; labels are (n,), as {name}.argmax(1) makes them")
-        return int(labels(path, name, y).max()) + 1, 0, by_step
+    axes = 2 if each else 1
+    several = y.ndim > axes and y.shape[-1] > 1
+    if task == "classification" or (task == "auto" and (is_one_hot(y) if several else are_labels(y))):
+        found = plain_labels(path, name, y, axes)
+        return y.shape[-1] if several else int(found.max()) + 1, 0, each
     return 0, 1 if y.ndim == 1 else y.shape[-1], y.ndim == 3
 
 

@@ -92,15 +92,15 @@ def real(path: str, name: str, a: np.ndarray) -> np.ndarray:
     return a
 
 
-def labels(path: str, name: str, a: np.ndarray) -> np.ndarray:
+def labels(path: str, name: str, a: np.ndarray, what: str = "a label") -> np.ndarray:
     """The same shape in int64, from 0 on.
 
     Raises:
         DataError: a label is no whole number, or negative.
     """
     numbers = real(path, name, a)
-    for broken, what in ((numbers != np.round(numbers), "no whole number"), (numbers < 0, "negative")):
+    for broken, fault in ((numbers != np.round(numbers), "a fraction"), (numbers < 0, "negative")):
         if broken.any():
             at = tuple(np.argwhere(broken)[0])
-            raise DataError(f"{path}: {place(name, at)} is {a[at]}: a label may not be {what}; classes count from 0 on")
+            raise DataError(f"{path}: {place(name, at)} is {a[at]}: {what} may not be {fault}; they count from 0")
     return numbers.astype(np.int64)

@@ -9,10 +9,19 @@ from collections.abc import Sequence
 import numpy as np
 
 from framework import DataError
-from framework_datasets.table import Table, near, number, shown
+from framework_datasets.table import DECIMAL_COMMA, Table, near, number, shown, with_point
 
 REPAIR = "put it right, or leave out the row or the column"
-DECIMAL_COMMA = re.compile(r"[+-]?\d[\d.]*,\d+")
+# Words that often stand for a missing value.
+ABSENT = {"?", "-", "--", ".", "na", "n/a", "#n/a", "nan", "nil", "none", "null", "missing", "unknown"}
+# Numbers to a reader, text to a program.
+LIKE_NUMBERS = {
+    "percent signs": re.compile(r"[+-]?\d+([.,]\d+)?\s*%"),
+    "money": re.compile(r"[+-]?[$€£¥]\s*[+-]?\d[\d.,]*|[+-]?\d[\d.,]*\s*[$€£¥]"),
+    "dates or times": re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([T ]\d{1,2}:\d{2}\S*)?|\d{1,2}:\d{2}(:\d{2})?"),
+    "separators of thousands": re.compile(r"[+-]?\d{1,3}([', ]\d{3})+(\.\d+)?"),
+}
+LEADING_ZERO = re.compile(r"[+-]?0\d+(\.\d*)?")
 
 
 def numbers(table: Table, name: str) -> np.ndarray | None:
@@ -21,7 +30,7 @@ def numbers(table: Table, name: str) -> np.ndarray | None:
     Raises:
         DataError: the column holds both, or an empty cell, NaN or inf, or numbers with a decimal comma.
     """
-    words, values = table.columns[name], _parsed(table.columns[name])
+    words, values = table.columns[name], _parsed(table, name)
     odd = np.flatnonzero(~np.isfinite(values)).tolist()
     for row in odd:
         if not words[row] or number(words[row]) is not None:
@@ -43,15 +52,31 @@ def real(table: Table, name: str) -> np.ndarray:
     Raises:
         DataError: text, an empty cell, NaN or inf.
     """
-    values = _parsed(table.columns[name])
+    values = _parsed(table, name)
     odd = np.flatnonzero(~np.isfinite(values))
     if odd.size:
         raise _fault(table, name, int(odd[0]))
     return values
 
 
-def _parsed(words: Sequence[str]) -> np.ndarray:
-    """(n,) float64, NaN for text."""
+def like_numbers(words: Sequence[str]) -> str | None:
+    """What makes text of a column that a reader takes for numbers, or None."""
+    kinds = (kind for kind, pattern in LIKE_NUMBERS.items() if all(map(pattern.fullmatch, words)))
+    return next(kinds, None)
+
+
+def _parsed(table: Table, name: str) -> np.ndarray:
+    """(n,) float64, NaN for text.
+
+    Raises:
+        DataError: a number has a decimal point where the decimal sign is a comma.
+    """
+    words = table.columns[name]
+    if name in table.pointed:
+        row = table.pointed[name]
+        raise table.fault(
+            row, name, f"'{words[row]}' has a point, and with dataset.decimal=comma a comma is the decimal sign"
+        )
     try:
         if "_" not in "".join(words):  # the quick way takes 1_000 for a number
             return np.fromiter(map(float, words), float, len(words))
@@ -94,16 +119,28 @@ def _indices(table: Table, name: str, words: Sequence[str], what: str, known: Se
 
 def label(word: str) -> str:
     """The name of a class: 3, 3.0 and 03 are one."""
+    if re.fullmatch(r"[+-]?\d+", word):
+        return str(int(word))  # exact, however large
     value = number(word)
     return str(int(value)) if value is not None and value.is_integer() else word
 
 
 def _fault(table: Table, name: str, row: int) -> DataError:
-    """Why a word is no number."""
+    """Why a word is not a number."""
     word = table.columns[name][row]
     if not word:
-        return table.fault(row, name, f"the cell is empty; {REPAIR}")
+        return table.fault(row, name, f"the cell is empty; {REPAIR}; {_filling('')}")
+    hint = f"; {_filling(word)}" if word.lower() in ABSENT else ""
     if number(word) is not None:
-        return table.fault(row, name, f"'{shown(word)}' is no finite number; {REPAIR}")
-    how = "numbers have a decimal point, no comma" if DECIMAL_COMMA.fullmatch(word) else REPAIR
-    return table.fault(row, name, f"'{shown(word)}' is text in a column of numbers; {how}")
+        return table.fault(row, name, f"'{shown(word)}' is no finite number; {REPAIR}{hint}")
+    how = REPAIR
+    if DECIMAL_COMMA.fullmatch(word):
+        how = f"numbers have a decimal point, no comma; dataset.decimal=comma reads it as {with_point(word)}"
+    return table.fault(row, name, f"'{shown(word)}' is text in a column of numbers; {how}{hint}")
+
+
+def _filling(word: str) -> str:
+    """The options for missing values."""
+    given = f"dataset.missing=[{word}]" if re.fullmatch(r"[\w.?/-]*", word) else f'dataset.missing=["{word}"]'
+    given = given if re.fullmatch(r"[\w.=\[\]/-]*", given) else f"'{given}'"
+    return f"{given} leaves out such rows, and with dataset.fill=mean they are filled in"

@@ -8,9 +8,11 @@ import numpy as np
 
 from framework import Data, DataError, Field, option
 from framework_datasets.files import sample
-from framework_datasets.rows import share_out
-from framework_datasets.table import Table, read_table
-from framework_datasets.table_encoding import SPLIT, TableEncoding, Task, fit_features, fit_target
+from framework_datasets.missing import Fill, fit_fills, without
+from framework_datasets.rows import keep_rare, moved_line, share_out
+from framework_datasets.table import Decimal, Format, Header, Missing, Table, read_table
+from framework_datasets.table_encoding import SPLIT, TableEncoding, Task, fit_features, fit_target, rare_values
+from framework_datasets.table_words import feature_words, header_lines, target_words
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,10 @@ class Csv:
 
     Fields: x (n, F): a column of numbers as it is, a column of words as one 0/1 column per category (those of the training
     split, in alphabetical order), columns in the order of `features` or of the file; y (n,) the class, an index into the
-    sorted labels, or y (n, k) numbers, one column per target. Rows are shared out at random, drawn from `dataset.seed`.
+    sorted labels, or y (n, k) numbers, one column per target. Rows are shared out at random, drawn from `dataset.seed`; of a
+    class or category that no training row has, a row moves to the training split. With `missing` or `fill`, missing values
+    are allowed: rows with one are left out, or features are filled in from the training split, a column of numbers with its
+    mean or median, a column of words with the most frequent one.
     """
 
     path: str = option(help="the file, from the current folder on")
@@ -27,23 +32,50 @@ class Csv:
     features: list[str] | None = option(None, help="the columns to predict from; null: all others")
     drop: list[str] = option(list, help="columns to leave out, also of `features`")
     delimiter: str = option(",", help="between fields: a character, comma, semicolon, tab, bar; auto finds it")
+    decimal: Decimal = option("point", help="the decimal sign; comma: 1,5 and 1.234,5")
+    header: Header = option(True, help="whether the first line names the columns; false: c0, c1, ...; or a list of names")
+    missing: Missing = option(
+        None, help="words for a missing value, beside empty cells: [] or [?,NA]; null: none is allowed"
+    )
+    fill: Fill = option(None, help="missing features are filled in from the training split; null: such rows are left out")
     task: Task = option("auto", help="auto: words, and whole numbers with at most 20 different values, are labels")
     val: float = option(0.2, least=0, below=1, help="fraction for validation")
     test: float = option(0.2, least=0, below=1, help="fraction for the test")
 
     def load(self, rng: np.random.Generator) -> Data:
-        table = read_table(self.path, self.delimiter)
+        table = read_table(self.path, Format.of(self.delimiter, self.decimal, self.header, self._missing))
         targets, features = self._roles(table)
+        head = header_lines(table, self.header)
+        table, left_out = self._complete(table, targets, features)
         parts = share_out(self.path, len(table), rng, self.val, self.test)
+        fills: dict[str, str] = {}
+        filled: tuple[str, ...] = ()
+        if self.fill is not None:
+            fills, filled = fit_fills(table, features, parts["train"], self.fill)
+            table = table.filled(fills)
+        parts, moved = keep_rare(parts, rare_values(table, targets, features, self.task))
         encoding = TableEncoding(
             fit_features(table, features, parts["train"], self.drop),
             fit_target(table, targets, self.task, parts["train"]),
-            self.delimiter,
+            Format.of(self.delimiter, self.decimal, self.header, self._missing),
+            fills,
         )
         whole = encoding.encode(table, True, SPLIT)
         splits = {split: {name: a[rows] for name, a in whole.items()} for split, rows in parts.items()}
         fields = {"x": Field("NF"), "y": encoding.target.field}
-        return Data(splits, fields, names=encoding.target.classes or (), encoding=encoding)
+        taken = f"{target_words(table, encoding.target, self.task)}; {feature_words(table, encoding.features)}"
+        notes = (f"{self.path}: {taken}", *head, *left_out, *filled, *moved_line(moved, "label or category"))
+        return Data(splits, fields, names=encoding.target.classes or (), encoding=encoding, notes=notes)
+
+    @property
+    def _missing(self) -> Missing:
+        return [] if self.missing is None and self.fill is not None else self.missing
+
+    def _complete(self, table: Table, targets: list[str], features: list[str]) -> tuple[Table, tuple[str, ...]]:
+        """The rows that can be used, and a line on the others."""
+        if self._missing is None:
+            return table, ()
+        return without(table, targets if self.fill is not None else [*targets, *features], "a value")
 
     @classmethod
     def encoding_from_json(cls, told: Mapping[str, Any]) -> TableEncoding:

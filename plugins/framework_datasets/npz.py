@@ -9,9 +9,10 @@ import numpy as np
 
 from framework import Data, option
 from framework_datasets.array_encoding import ArrayEncoding, Layout, check_classes, shape_of_x, sizes_of_y
-from framework_datasets.arrays import opened
+from framework_datasets.array_words import unread_words, x_words, y_words
+from framework_datasets.arrays import labels, opened
 from framework_datasets.files import sample
-from framework_datasets.rows import share_out
+from framework_datasets.rows import keep_rare, moved_line, share_out
 
 SPLITS = ("train", "val", "test")
 
@@ -22,10 +23,12 @@ class Npz:
 
     The file holds x and y, whose rows are shared out at random (from `dataset.seed`), or x_train, y_train, x_val, y_val,
     x_test, y_test, which stay as they are; where x_val is not among these, the fraction `val` of the training rows is drawn.
-    Fields: x (n, F), (n, T, F) sequences or (n, C, H, W) images; y (n,) whole numbers: the class, 0 ... K-1; y (n,) with
-    fractions, as (n, 1), or y (n, k): numbers. Beside sequences also y (n, T) whole numbers, the class of every step, or
-    y (n, T, k) numbers, and mask (n, T): 1 where a step counts, 0 where a shorter sequence is padded, on either side. With
-    layout=time_major sequences stand in the file as x (T, n, F), y (T, n) or (T, n, k), mask (T, n).
+    Fields: x (n, F), (n, T, F) sequences or (n, C, H, W) images; y (n,) or (n, 1) whole numbers: the class, 0 ... K-1, also
+    as floats 0.0 ... K-1 with K at most 20, or one-hot (n, K); y with fractions, (n,) as (n, 1), or (n, k): numbers. Beside
+    sequences also y (n, T), (n, T, 1) or one-hot (n, T, K), the class of every step, or y (n, T, k) numbers; and mask
+    (n, T): 1 where a step counts, 0 where a shorter sequence is padded, on either side. With `vocabulary` x (n, T) is
+    sequences of ids. With layout=time_major the file holds sequences as x (T, n, F), y (T, n) or (T, n, k), mask (T, n);
+    with layout=NHWC images as x (n, H, W, C). Of a class that no training row has, a row moves to the training split.
     """
 
     path: str = option(help="the file, from the current folder on")
@@ -33,30 +36,52 @@ class Npz:
     y: str = option("y", help="the array of targets, likewise")
     mask: str = option("mask", help="the array of steps that count, likewise, where sequences have one")
     task: Literal["auto", "classification", "regression"] = option(
-        "auto", help="auto: integers are labels, one per row or step"
+        "auto", help="auto: integers are labels, one per row or step, and so are whole floats from 0 and one-hot rows"
     )
-    layout: Layout = option("batch_major", help="of sequences in the file, and of what is predicted for each of their steps")
+    layout: Layout = option(
+        "batch_major", help="of sequences in the file and of what is predicted for their steps; of images"
+    )
+    vocabulary: int | Literal["auto"] | None = option(
+        None, least=1, help="x (n, T) are ids, of so many; auto: the largest + 1; null: x are numbers"
+    )
     val: float = option(0.2, least=0, below=1, help="fraction for validation")
     test: float = option(0.2, least=0, below=1, help="fraction for the test")
 
     def load(self, rng: np.random.Generator) -> Data:
         with opened(self.path) as file:
-            names = self._names(file.names)
+            there = file.names
+            names = self._names(there)
             arrays = {name: file.get(name) for part in names.values() for name in part}
         x, y, *mask = next(iter(names.values()))  # what decides: the training arrays, or the only ones
-        shape = shape_of_x(self.path, x, arrays[x], self.layout)
-        sizes = sizes_of_y(self.path, y, arrays[y], self.task, arrays[x])
-        has_mask = bool(mask) and arrays[x].ndim == 3
-        encoding = ArrayEncoding(self.x, self.y, shape, *sizes, self.layout, self.mask if has_mask else "")
+        ids = self._ids(arrays, [named[0] for named in names.values()])
+        shape = shape_of_x(self.path, x, arrays[x], self.layout, bool(ids))
+        sequences = bool(ids) or arrays[x].ndim == 3
+        sizes = sizes_of_y(self.path, y, arrays[y], self.task, arrays[x], sequences)
+        has_mask = bool(mask) and sequences
+        encoding = ArrayEncoding(self.x, self.y, shape, *sizes, self.layout, self.mask if has_mask else "", ids)
         read = {part: [(name, arrays[name]) for name in named[: 2 + has_mask]] for part, named in names.items()}
         parts = {part: encoding.encode(self.path, *named) for part, named in read.items()}
-        rows = self._rows({part: len(fields["x"]) for part, fields in parts.items()}, rng)
+        rows, moved = self._rows({part: fields["y"] for part, fields in parts.items()}, rng)
         splits = {split: {name: a[at] for name, a in parts[part].items()} for split, (part, at) in rows.items()}
         if encoding.classes:
             check_classes(
                 self.path, {s: (names[part][1], at, splits[s]["y"]) for s, (part, at) in rows.items()}, self.layout
             )
-        return Data(splits, encoding.fields, names=[str(k) for k in range(encoding.classes)], encoding=encoding)
+        taken = f"{y_words(y, arrays[y], encoding, self.task)}; {x_words(x, arrays[x], encoding)}"
+        unread = unread_words(there, [name for named in read.values() for name, _ in named], self._known())
+        notes = (f"{self.path}: {taken}", *unread, *moved_line(moved, "label"))
+        classes = [str(k) for k in range(encoding.classes)]
+        return Data(splits, encoding.fields, names=classes, encoding=encoding, notes=notes)
+
+    def _ids(self, arrays: Mapping[str, np.ndarray], names: Sequence[str]) -> int:
+        """How many ids there are; 0 where x is numbers."""
+        if self.vocabulary != "auto":
+            return self.vocabulary or 0
+        return 1 + max(int(labels(self.path, name, arrays[name], "an id").max()) for name in names)
+
+    def _known(self) -> list[str]:
+        """The arrays that could be read."""
+        return [f"{name}{end}" for name in (self.x, self.y, self.mask) for end in ("", *(f"_{split}" for split in SPLITS))]
 
     @classmethod
     def encoding_from_json(cls, told: Mapping[str, Any]) -> ArrayEncoding:
@@ -73,16 +98,22 @@ class Npz:
         pairs = {part: tuple(f"{name}{end}" for name in named) for part, end in ends.items()}
         return {part: names for part, names in pairs.items() if whole or set(names) & set(there)}
 
-    def _rows(self, sizes: Mapping[str, int], rng: np.random.Generator) -> dict[str, tuple[str, np.ndarray]]:
-        """split -> the part of the file it is taken from, and the rows of that part."""
-        if "all" in sizes:
-            shares = share_out(self.path, sizes["all"], rng, self.val, self.test)
-            return {split: ("all", rows) for split, rows in shares.items()}
-        whole = {split: (split, np.arange(n)) for split, n in sizes.items()}
-        if "val" in sizes or not self.val:
-            return whole
-        shares = share_out(self.path, sizes["train"], rng, self.val, 0)
-        return whole | {split: ("train", rows) for split, rows in shares.items()}
+    def _rows(
+        self, arrays: Mapping[str, np.ndarray], rng: np.random.Generator
+    ) -> tuple[dict[str, tuple[str, np.ndarray]], dict[str, int]]:
+        """split -> the part of the file it is taken from, and the rows of that part; split -> how many rows moved from it
+        to the training split, where their label was missing.
+
+        Args:
+            arrays: part -> its targets.
+        """
+        drawn = next(iter(arrays))
+        whole = {split: (split, np.arange(len(a))) for split, a in arrays.items() if split != "all"}
+        if drawn != "all" and ("val" in arrays or not self.val):
+            return whole, {}
+        shares = share_out(self.path, len(arrays[drawn]), rng, self.val, self.test if drawn == "all" else 0)
+        shares, moved = keep_rare(shares, [arrays[drawn]] if arrays[drawn].dtype.kind == "i" else [])
+        return whole | {split: (drawn, rows) for split, rows in shares.items()}, moved
 
     @staticmethod
     def examples() -> list[tuple[Npz, None]]:
@@ -94,7 +125,9 @@ class Npz:
         made = [(Npz(sample(f"{name}.npz", _written(arrays))), None) for name, arrays in contents.items()]
         mask = (np.arange(5)[:, None] < 1 + np.arange(30) % 5) * 1
         padded = sample("padded.npz", _written({"x": rng.uniform(size=(5, 30, 2)), "y": np.stack([y] * 5), "mask": mask}))
-        return [*made, *((Npz(path, layout="time_major"), None) for path in (steps, padded))]
+        tokens = sample("tokens.npz", _written({"x": rng.integers(0, 5, (30, 6)), "y": y}))
+        more = [*((Npz(path, layout="time_major"), None) for path in (steps, padded)), (Npz(tokens, vocabulary=5), None)]
+        return [*made, *more]
 
 
 def _written(arrays: Mapping[str, np.ndarray]) -> bytes:

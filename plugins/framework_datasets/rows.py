@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from framework import DataError, split_at_random
@@ -24,3 +26,33 @@ def share_out(path: str, n: int, rng: np.random.Generator, val: float, test: flo
         )
     parts = split_at_random({"row": np.arange(n)}, rng, val, test)
     return {split: part["row"] for split, part in parts.items()}
+
+
+def keep_rare(parts: Mapping[str, np.ndarray], values: Sequence[np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, int]]:
+    """The same split -> rows, where every value occurs in the training split: of one that does not, the first row moves
+    there. And split -> how many rows left it. Where a split would lose more than half of its rows, nothing moves.
+
+    Args:
+        values: arrays (n, ...) of labels or categories, each by itself.
+    """
+    out = dict(parts)
+    for a in values:
+        for value in np.setdiff1d(a, a[out["train"]]):
+            if (a[out["train"]] == value).any():
+                continue  # it came with a row that moved for another
+            row = np.flatnonzero((a == value).reshape(len(a), -1).any(1))[0]
+            out = {split: rows[rows != row] for split, rows in out.items()}
+            out["train"] = np.append(out["train"], row)
+    moved = {split: rows.size - out[split].size for split, rows in parts.items() if split != "train"}
+    if any(2 * n > parts[split].size for split, n in moved.items()):
+        return dict(parts), {}
+    return out, {split: n for split, n in moved.items() if n}
+
+
+def moved_line(moved: Mapping[str, int], what: str) -> tuple[str, ...]:
+    """A line on rows that were moved, if there are any."""
+    n = sum(moved.values())
+    told = ", ".join(f"{count} of {split}" for split, count in moved.items())
+    if not n:
+        return ()
+    return (f"{n} {'row' if n == 1 else 'rows'} moved to the training split ({told}), which had no row with their {what}",)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from framework import Data, DataError, Field, option
 from framework_datasets.columns import real
 from framework_datasets.files import sample
-from framework_datasets.table import read_table
+from framework_datasets.table import Decimal, Format, Header, read_table
 from framework_datasets.windows import ahead, refuse_gaps, windows
 
 
@@ -20,12 +20,15 @@ class Series:
     before it.
 
     Fields: x (n, length, 1), y (n, length, 1), windows and the same one step later. The first part of the series trains, the
-    next validates, the last is the test. Targets are not scaled: give the column a unit in which it is near 1.
+    next validates, the last is the test. With `dataset.scale` x and y take one scale, that of x in training: losses are in
+    its units, predictions in those of the column.
     """
 
     path: str = option(help="the file, from the current folder on; its first line names the columns")
     column: str = option(help="the column of numbers")
     delimiter: str = option(",", help="between fields: a character, comma, semicolon, tab, bar; auto finds it")
+    decimal: Decimal = option("point", help="the decimal sign; comma: 1,5 and 1.234,5")
+    header: Header = option(True, help="whether the first line names the columns; false: c0, c1, ...; or a list of names")
     length: int = option(25, least=1, help="T, steps in a window")
     stride: int | None = option(None, least=1, help="steps from one window to the next; null: 1, or length if stateful")
     val: float = option(0.2, least=0, below=1, help="fraction of the series for validation")
@@ -35,7 +38,7 @@ class Series:
     )
 
     def load(self, rng: np.random.Generator) -> Data:
-        encoding = SeriesEncoding(self.column, self.delimiter, self.length)
+        encoding = SeriesEncoding(self.column, Format.of(self.delimiter, self.decimal, self.header), self.length)
         values = encoding.column_of(self.path, "dataset.column")
         try:
             refuse_gaps(self.stateful, self.length, self.stride)
@@ -44,12 +47,13 @@ class Series:
         except ValueError as error:
             raise DataError(f"{self.path}: dataset.{error}") from error
         fields = {"x": Field("NTF"), "y": Field("NTF")}
-        return Data(splits, fields, encoding=encoding, stateful=self.stateful, forecast=("x",))
+        more: dict[str, Any] = {"stateful": self.stateful, "forecast": ("x",), "scaled_with": {"y": "x"}}
+        return Data(splits, fields, encoding=encoding, **more)
 
     @classmethod
     def encoding_from_json(cls, told: Mapping[str, Any]) -> SeriesEncoding:
         """The encoding that was saved with a model."""
-        return SeriesEncoding(told["column"], told["delimiter"], told["length"])
+        return SeriesEncoding(told["column"], Format.from_json(told), told["length"])
 
     @staticmethod
     def examples() -> list[tuple[Series, None]]:
@@ -66,7 +70,7 @@ class SeriesEncoding:
     """
 
     column: str
-    delimiter: str
+    format: Format
     length: int
 
     def column_of(self, path: str | Path, role: str) -> np.ndarray:
@@ -75,7 +79,7 @@ class SeriesEncoding:
         Raises:
             DataError: there is no such column, or it holds something else.
         """
-        table = read_table(path, self.delimiter)
+        table = read_table(path, self.format)
         table.require(self.column, role)
         return real(table, self.column)[:, None]
 
@@ -95,4 +99,4 @@ class SeriesEncoding:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {"type": "series", **asdict(self)}
+        return {"type": "series", "column": self.column, **self.format.to_json(), "length": self.length}

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import difflib
 import io
+import re
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any, Literal
 
 from framework import DataError, nearest
 from framework_datasets.files import text_of
@@ -16,6 +18,50 @@ from framework_datasets.files import text_of
 # What `auto` looks for. The words are for the shell, which reads a bare semicolon or bar as its own.
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 SAMPLE = 8192  # characters that `auto` looks at
+DECIMAL_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+)?,\d+([eE][+-]?\d+)?")
+SEPARATOR = re.compile(r"\s*\"?sep=(.)\"?[ \t]*(?=[\r\n])")  # the first line of a file that a spreadsheet wrote
+
+Decimal = Literal["point", "comma"]
+Header = bool | list[str]
+Missing = list[str | float | None] | None
+
+
+@dataclass(frozen=True)
+class Format:
+    """How the text of a table is written.
+
+    Attributes:
+        delimiter: between fields: one character, or comma, semicolon, tab, bar, auto.
+        decimal: the decimal sign.
+        header: whether the first line names the columns; otherwise their names, or False: c0, c1, ...
+        missing: the words that mean a missing value, beside empty cells; None: no cell may be empty.
+    """
+
+    delimiter: str = ","
+    decimal: Decimal = "point"
+    header: bool | tuple[str, ...] = True
+    missing: tuple[str, ...] | None = None
+
+    @classmethod
+    def of(cls, delimiter: str, decimal: Decimal, header: Header, missing: Missing = None) -> Format:
+        """From the options of a data set."""
+        words = None if missing is None else tuple("null" if word is None else str(word) for word in missing)
+        return cls(delimiter, decimal, header if isinstance(header, bool) else tuple(header), words)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Format:
+        """What `to_json` gave, among other keys; older files have the delimiter only."""
+        header, missing = told.get("header", True), told.get("missing")
+        return cls(
+            told["delimiter"],
+            told.get("decimal", "point"),
+            header if isinstance(header, bool) else tuple(header),
+            None if missing is None else tuple(missing),
+        )
 
 
 @dataclass(frozen=True)
@@ -26,11 +72,15 @@ class Table:
         path: the file, as messages name it.
         columns: column -> its words, one per row.
         lines: the line of the file on which each row begins, counted from 1.
+        index: whether a first column without a name, that numbers the rows, was left out.
+        pointed: column -> its first row with a decimal point, where the decimal sign is a comma.
     """
 
     path: str
     columns: dict[str, tuple[str, ...]]
     lines: list[int]
+    index: bool = False
+    pointed: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """How many rows there are."""
@@ -49,7 +99,22 @@ class Table:
             DataError: there is no such column; the nearest one is offered.
         """
         if name not in self.columns:
-            raise DataError(f"{self.path}: {role}: no column '{name}' in the header{near(name, self.columns)}")
+            hint = self._headless()
+            raise DataError(f"{self.path}: {role}: no column '{name}' in the header{near(name, self.columns)}{hint}")
+
+    def take(self, rows: Sequence[int]) -> Table:
+        """Some of the rows."""
+        columns = {name: tuple(words[row] for row in rows) for name, words in self.columns.items()}
+        return replace(self, columns=columns, lines=[self.lines[row] for row in rows])
+
+    def filled(self, words: Mapping[str, str]) -> Table:
+        """Empty cells of some columns replaced by a word for each column."""
+        new = {name: tuple(word or words[name] for word in self.columns[name]) for name in words}
+        return replace(self, columns=self.columns | new)
+
+    def _headless(self) -> str:
+        numeric = [name for name in self.columns if number(name) is not None]
+        return f"; '{numeric[0]}' in it is a number: dataset.header=false if it is the first row of data" if numeric else ""
 
 
 def near(word: str, names: Iterable[str], most: int = 30) -> str:
@@ -67,30 +132,82 @@ def shown(word: str, most: int = 50) -> str:
     return flat if len(flat) <= most else f"{flat[:most]}..."
 
 
-def read_table(path: str | Path, delimiter: str = ",") -> Table:
-    """A text with a header, in UTF-8. Blanks around words are dropped, empty lines are no rows.
-
-    Args:
-        delimiter: one character, or comma, semicolon, tab, bar; or auto: csv.Sniffer finds which of these four.
+def read_table(path: str | Path, how: Format = Format()) -> Table:
+    """A text in UTF-8. Blanks around words are dropped; empty lines, and a first line `sep=;`, are not rows. A first column
+    without a name that numbers the rows, as pandas writes, is left out.
 
     Raises:
         DataError: the file cannot be read, has no header, or a row of another length than the header.
     """
     text = text_of(path)
+    separator = SEPARATOR.match(text)
+    delimiter = how.delimiter
+    if separator:
+        text = text[separator.end() :]  # its end of line stays: lines are counted
+        delimiter = separator[1] if delimiter == "auto" else delimiter
     rows, lines = _rows(path, text, _delimiter(path, text, delimiter))
     if not rows:
         raise DataError(f"{path}: the file is empty")
-    _check_header(f"{path}: line {lines[0]}", rows[0])
+    body, at = (rows[1:], lines[1:]) if how.header is True else (rows, lines)
+    index = how.header is True and len(rows[0]) > 1 and _is_index(rows[0][0], [row[0] for row in body])
+    names = _names(f"{path}: line {lines[0]}", how.header, rows[0][index:])
+    _check_lengths(path, rows, lines)
+    if not body:
+        raise DataError(f"{path}: there is a header and no row below it")
+    return replace(_table(path, names, [row[index:] for row in body], at, how), index=index)
+
+
+def _check_lengths(path: str | Path, rows: Sequence[Sequence[str]], lines: Sequence[int]) -> None:
     for row, line in zip(rows, lines, strict=True):
         if len(row) != len(rows[0]):
             raise DataError(
                 f"{path}: line {line}: expected {len(rows[0])} fields, as on line {lines[0]}, and got {len(row)}; "
                 f"a field that holds the delimiter needs quotes"
             )
-    if len(rows) == 1:
-        raise DataError(f"{path}: there is a header and no row below it")
-    header, *body = rows
-    return Table(str(path), dict(zip(header, zip(*body, strict=True), strict=True)), lines[1:])
+
+
+def _table(path: str | Path, names: Sequence[str], rows: Sequence[Sequence[str]], lines: list[int], how: Format) -> Table:
+    columns = dict(zip(names, zip(*rows, strict=True), strict=True))
+    if how.missing is not None:
+        words = {_plain(word) for word in how.missing}
+        columns = {name: tuple("" if _plain(w) in words else w for w in column) for name, column in columns.items()}
+    if how.decimal == "point":
+        return Table(str(path), columns, lines)
+    pointed = {}
+    for name, column in columns.items():
+        found = [row for row, word in enumerate(column) if "." in word and number(word) is not None]
+        pointed |= {name: found[0]} if found else {}
+        columns[name] = tuple(with_point(word) for word in column)
+    return Table(str(path), columns, lines, pointed=pointed)
+
+
+def _plain(word: str) -> str:
+    """A word that means a missing value, however it is written: -999 is -999.0, NaN is nan."""
+    value = number(word)
+    return word if value is None else str(value)
+
+
+def with_point(word: str) -> str:
+    """1.234,5 as 1234.5; other words stay as they are."""
+    return word.replace(".", "").replace(",", ".") if DECIMAL_COMMA.fullmatch(word) else word
+
+
+def _names(place: str, header: bool | tuple[str, ...], first: list[str]) -> list[str]:
+    """The names of the columns, of which `first` is the first line."""
+    if header is True:
+        _check_header(place, first)
+        return first
+    if header is False:
+        return [f"c{i}" for i in range(len(first))]
+    if len(header) != len(first):
+        raise DataError(f"{place}: dataset.header has {len(header)} names, and there are {len(first)} columns")
+    _check_names("dataset.header", list(header))
+    return list(header)
+
+
+def _is_index(name: str, words: Sequence[str]) -> bool:
+    """Whether a column without a name only numbers the rows."""
+    return not name and bool(words) and all(word.isdecimal() for word in words) and len(set(words)) == len(words)
 
 
 def _delimiter(path: str | Path, text: str, delimiter: str) -> str:
@@ -127,16 +244,26 @@ def _rows(path: str | Path, text: str, delimiter: str) -> tuple[list[list[str]],
 
 def _check_header(place: str, names: list[str]) -> None:
     if all(number(name) is not None for name in names):
-        raise DataError(f"{place} holds numbers only ({shown(', '.join(names))}); the first line must name the columns")
+        raise DataError(
+            f"{place} holds numbers only ({shown(', '.join(names))}); the first line must name the columns, or "
+            f"dataset.header=false calls them {'c0' if len(names) == 1 else f'c0 ... c{len(names) - 1}'}"
+        )
+    _check_names(place, names)
+    other = [d for d in DELIMITERS if d in names[0]]
+    if len(names) == 1 and other:
+        raise DataError(f"{place} is one column, '{shown(names[0])}'; is dataset.delimiter={DELIMITERS[other[0]]} meant?")
+
+
+def _check_names(place: str, names: list[str]) -> None:
     if "" in names:
         raise DataError(f"{place}: column {names.index('') + 1} has no name; every column needs one")
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         where = " and ".join(str(i + 1) for i, name in enumerate(names) if name == twice[0])
-        raise DataError(f"{place}: '{shown(twice[0])}' is the name of columns {where}; every column needs a name of its own")
-    other = [d for d in DELIMITERS if d in names[0]]
-    if len(names) == 1 and other:
-        raise DataError(f"{place} is one column, '{shown(names[0])}'; is dataset.delimiter={DELIMITERS[other[0]]} meant?")
+        hint = "; dataset.header=false if this is the first row of data" if number(twice[0]) is not None else ""
+        raise DataError(
+            f"{place}: '{shown(twice[0])}' is the name of columns {where}; every column needs a name of its own{hint}"
+        )
 
 
 def number(word: str) -> float | None:

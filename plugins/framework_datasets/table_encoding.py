@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from framework import DataError, Field
-from framework_datasets.columns import class_indices, label, numbers, one_hot, real
-from framework_datasets.table import Table, number, read_table, shown
+from framework_datasets.columns import class_indices, label, like_numbers, numbers, one_hot, real
+from framework_datasets.missing import fill_line, without
+from framework_datasets.table import Format, Table, number, read_table, shown
 
 Task = Literal["auto", "classification", "regression"]
 MOST_CLASSES = 20  # whole numbers with more different values than this are regression, unless `task` says otherwise
@@ -59,11 +60,23 @@ class Target:
 
 @dataclass(frozen=True)
 class TableEncoding:
-    """x and y of a table. `read` takes columns by name: their order is free, and others are passed over."""
+    """x and y of a table. `read` takes columns by name: their order is free, and others are passed over.
+
+    Attributes:
+        format: how the text of a new file is written.
+        fills: column -> what stands in for a missing value; empty where rows with one are left out.
+    """
 
     features: tuple[Feature, ...]
     target: Target
-    delimiter: str
+    format: Format = field(default_factory=Format)
+    fills: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> dict[str, list[str]]:
+        """field -> the column of the file that each of its features is from."""
+        x = [f.name for f in self.features for _ in f.categories or ("",)]
+        return {"x": x, "y": list(self.target.names)}
 
     def encode(self, table: Table, with_target: bool, unseen: str) -> dict[str, np.ndarray]:
         """x (n, F), and y (n,) or (n, k) if asked for.
@@ -80,16 +93,38 @@ class TableEncoding:
         Raises:
             DataError: a column is missing, a category or label is new, or the file has any other fault.
         """
-        table = read_table(path, self.delimiter)
+        return self.encode(self._complete(path, with_target)[0], with_target, NEW)
+
+    def notes(self, path: str | Path, with_target: bool) -> tuple[str, ...]:
+        """What `read` did about missing values, one line each."""
+        return self._complete(path, with_target)[1] if self.format.missing is not None else ()
+
+    def _complete(self, path: str | Path, with_target: bool) -> tuple[Table, tuple[str, ...]]:
+        """A new file's rows without missing values. A row is left out only where its target says so: a prediction has a row
+        for each row of the file."""
+        table = read_table(path, self.format)
         for feature in self.features:
             table.require(feature.name, "a feature that the model reads")
         for name in self.target.names if with_target else ():
             table.require(name, "the target")
-        return self.encode(table, with_target, NEW)
+        if self.format.missing is None:
+            return table, ()
+        needed = [] if self.fills else [feature.name for feature in self.features]
+        notes: tuple[str, ...] = ()
+        if with_target:
+            table, notes = without(table, [*self.target.names, *needed], "a value")
+        for name in needed:
+            if "" in table.columns[name]:
+                text = (
+                    "the cell is empty, and every row gets a prediction; leave the row out, or train with dataset.fill=mean"
+                )
+                raise table.fault(table.columns[name].index(""), name, text)
+        return table.filled(self.fills), (*notes, *fill_line(table, self.fills))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {"type": "csv", **asdict(self)}
+        told = {key: value for key, value in asdict(self).items() if key != "format"}
+        return {"type": "csv", **told, **self.format.to_json()}
 
     @classmethod
     def from_json(cls, told: Mapping[str, Any]) -> TableEncoding:
@@ -100,7 +135,7 @@ class TableEncoding:
 
         features = tuple(Feature(f["name"], names(f["categories"])) for f in told["features"])
         target = Target(tuple(told["target"]["names"]), names(told["target"]["classes"]))
-        return cls(features, target, told["delimiter"])
+        return cls(features, target, Format.from_json(told), told.get("fills", {}))
 
 
 def fit_features(table: Table, names: Sequence[str], train: np.ndarray, dropped: Sequence[str]) -> tuple[Feature, ...]:
@@ -158,8 +193,16 @@ def fit_target(table: Table, names: Sequence[str], task: Task, train: np.ndarray
                 raise table.fault(0, name, f"'{shown(table.columns[name][0])}' is text, and regression is about numbers")
         return Target(tuple(names))
     (name,), (own,) = names, values.values()
-    if own is not None and not _are_labels(table, name, own, task):
+    if own is not None and not are_labels(table, name, own, task):
         return Target((name,))
+    kind = like_numbers(table.columns[name]) if own is None and task == "auto" else None
+    if kind:
+        raise table.fault(
+            0,
+            name,
+            f"'{shown(table.columns[name][0])}' is text ({kind}); write plain numbers, or take the words as classes "
+            "(dataset.task=classification)",
+        )
     if len(words := {label(word) for word in table.columns[name]}) == 1:
         raise DataError(
             f"{table.path}: column '{name}' holds one class only, '{shown(words.pop())}' in every row, from line "
@@ -169,7 +212,17 @@ def fit_target(table: Table, names: Sequence[str], task: Task, train: np.ndarray
     return Target((name,), tuple(sorted(seen, key=None if own is None else int)))
 
 
-def _are_labels(table: Table, name: str, values: np.ndarray, task: Task) -> bool:
+def rare_values(table: Table, targets: Sequence[str], features: Sequence[str], task: Task) -> list[np.ndarray]:
+    """The labels (n,) and categories (n,) of a table, as numbers: what the training split has to hold each of."""
+    found = [table.columns[name] for name in features if numbers(table, name) is None]
+    if len(targets) == 1 and task != "regression":
+        own = numbers(table, targets[0])
+        if own is None or are_labels(table, targets[0], own, task):
+            found.append(tuple(map(label, table.columns[targets[0]])))
+    return [np.unique(np.array(words), return_inverse=True)[1] for words in found]
+
+
+def are_labels(table: Table, name: str, values: np.ndarray, task: Task) -> bool:
     """Whether a column of numbers is one of labels."""
     fractions = np.flatnonzero(values != np.round(values))
     if task == "auto":
