@@ -14,6 +14,7 @@ import numpy as np
 
 from framework import artifacts, model
 from framework.config import ConfigError
+from framework.data import DataError
 from framework.feeding import Feeder
 from framework.findings import Findings
 from framework.mlflow_store import PATIENCE, TrackedRun
@@ -48,6 +49,7 @@ class Result:
     findings: Findings | None = None
 
 
+MISTAKES = (ConfigError, DataError)  # what the user asked for is wrong: an error message, and no traceback
 SHARE_OF_TIME = 0.2  # seconds between two sendings of a run, for each run of its stack
 
 
@@ -89,7 +91,7 @@ def run(experiment: Experiment, place: Place, observers: Sequence[Observer] = ()
 
 def _raised(result: Result | RunFailed) -> Result:
     if isinstance(result, RunFailed):
-        raise result
+        raise result.__cause__ if isinstance(result.__cause__, MISTAKES) else result
     return result
 
 
@@ -240,16 +242,15 @@ class Recorded:
         return Result(outcome.status, reason, outcome.metrics, seconds, outcome, record.place.folder)
 
     def _broken(self, error: Exception) -> list[Result | RunFailed]:
-        told = f"{type(error).__name__}: {error}"
+        """All that have not failed yet fail now; what the user can mend needs no traceback."""
+        mistake = isinstance(error, MISTAKES)
+        reason = str(error) if mistake else f"{type(error).__name__}: {error}"
         for i, record in enumerate(self.records):
             if i not in self.failed:
-                where = record.place.folder / "traceback.txt"
-                where.write_text(traceback.format_exc(), encoding="utf-8")
-                if record.tracked:
-                    record.tracked.artifact(where)
-                self.failed[i] = RunFailed(f"{told} (traceback in {where})")
+                where = "" if mistake else f" (traceback in {_traceback(record)})"
+                self.failed[i] = RunFailed(f"{reason}{where}")
                 self.failed[i].__cause__ = error
-        self._end_all("failed", told, "FAILED")
+        self._end_all("failed", reason, "FAILED")
         return [self.failed[i] for i in range(len(self.records))]
 
     def _end_all(self, status: str, reason: str, state: str) -> None:
@@ -264,6 +265,15 @@ class Recorded:
                 record.settle()
             else:
                 record.feeder.settlements.append(record.settle)
+
+
+def _traceback(record: Record) -> Path:
+    """The file that holds the exception that is handled now."""
+    path = record.place.folder / "traceback.txt"
+    path.write_text(traceback.format_exc(), encoding="utf-8")
+    if record.tracked:
+        record.tracked.artifact(path)
+    return path
 
 
 def _leave(record: Record, experiment: Experiment, outcome: Outcome) -> None:

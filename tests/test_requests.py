@@ -199,3 +199,13 @@ def test_signs_that_a_font_lacks_cost_no_warning(ask, tmp_path):
     assert status == 0
     assert "Glyph" not in told
     assert "could not be drawn" not in told
+
+
+def test_a_mistake_found_while_a_study_runs_needs_no_traceback(ask, tmp_path):
+    norm = "model.layers.norm={type:batch_norm,after:hidden}"
+    status, _, err = ask("study=overfit_batch", "study.batch_size=1", "dataset=wine", norm, "tracking=none")
+    assert status == 2
+    assert "a batch has a single example" in err
+    assert not list(tmp_path.rglob("traceback.txt"))
+    (state,) = tmp_path.glob("runs/*/run.json")
+    assert '"status": "failed"' in state.read_text()
