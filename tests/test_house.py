@@ -53,7 +53,7 @@ ROOMS = [
     ["decoding"],
     ["heads", "blocks", "probing"],
     ["network"],
-    ["scaling", "augmenting", "chunking"],
+    ["scaling", "augmenting", "chunking", "precision"],
     ["data", "arena"],
     ["discovery"],
     ["registry"],
