@@ -56,7 +56,7 @@ ROOMS = [
     ["decoding"],
     ["heads", "blocks", "probing"],
     ["network"],
-    ["scaling", "augmenting", "chunking"],
+    ["scaling", "augmenting", "chunking", "precision"],
     ["checking"],
     ["data", "arena"],
     ["inspecting"],

@@ -165,6 +165,9 @@ def test_decimal_commas_are_offered_with_what_they_would_mean(tmp_path):
         table(tmp_path, COMMAS, delimiter="semicolon").load(rng())
     with pytest.raises(DataError, match=r"line 3, column 'u': '1.500' has a point, and with dataset.decimal=comma a comma"):
         table(tmp_path, "u;y\n1,5;a\n1.500;b\n", delimiter="semicolon", decimal="comma").load(rng())
+    content = "u;y\n1.5;\n1,5;a\n2,5;b\n2.5;b\n"
+    with pytest.raises(DataError, match=r"line 5, column 'u': '2.5' has a point"):
+        table(tmp_path, content, delimiter="semicolon", decimal="comma", missing=[]).load(rng())
 
 
 @pytest.mark.parametrize("index", ["0123", "2031", "1234"])

@@ -71,12 +71,16 @@ def _parsed(table: Table, name: str) -> np.ndarray:
     Raises:
         DataError: a number has a decimal point where the decimal sign is a comma.
     """
-    words = table.columns[name]
-    if name in table.pointed:
-        row = table.pointed[name]
-        raise table.fault(
-            row, name, f"'{words[row]}' has a point, and with dataset.decimal=comma a comma is the decimal sign"
-        )
+    if table.pointed.get(name):
+        row, text = table.pointed[name][0], "has a point, and with dataset.decimal=comma a comma is the decimal sign"
+        raise table.fault(row, name, f"'{table.columns[name][row]}' {text}")
+    if name not in table.parsed:
+        table.parsed[name] = _floats(table.columns[name])
+    return table.parsed[name]
+
+
+def _floats(words: Sequence[str]) -> np.ndarray:
+    """(n,) float64, NaN for text."""
     try:
         if "_" not in "".join(words):  # the quick way takes 1_000 for a number
             return np.fromiter(map(float, words), float, len(words))

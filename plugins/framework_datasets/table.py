@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from framework import DataError, nearest
 from framework_datasets.files import text_of
 
@@ -73,14 +75,16 @@ class Table:
         columns: column -> its words, one per row.
         lines: the line of the file on which each row begins, counted from 1.
         index: whether a first column without a name, that numbers the rows, was left out.
-        pointed: column -> its first row with a decimal point, where the decimal sign is a comma.
+        pointed: column -> its rows with a decimal point, where the decimal sign is a comma.
+        parsed: column -> its numbers, kept once they are known.
     """
 
     path: str
     columns: dict[str, tuple[str, ...]]
     lines: list[int]
     index: bool = False
-    pointed: Mapping[str, int] = field(default_factory=dict)
+    pointed: Mapping[str, list[int]] = field(default_factory=dict)
+    parsed: dict[str, np.ndarray] = field(default_factory=dict, compare=False)
 
     def __len__(self) -> int:
         """How many rows there are."""
@@ -105,12 +109,14 @@ class Table:
     def take(self, rows: Sequence[int]) -> Table:
         """Some of the rows."""
         columns = {name: tuple(words[row] for row in rows) for name, words in self.columns.items()}
-        return replace(self, columns=columns, lines=[self.lines[row] for row in rows])
+        new = {row: i for i, row in enumerate(rows)}
+        pointed = {name: [new[row] for row in found if row in new] for name, found in self.pointed.items()}
+        return replace(self, columns=columns, lines=[self.lines[row] for row in rows], pointed=pointed, parsed={})
 
     def filled(self, words: Mapping[str, str]) -> Table:
         """Empty cells of some columns replaced by a word for each column."""
         new = {name: tuple(word or words[name] for word in self.columns[name]) for name in words}
-        return replace(self, columns=self.columns | new)
+        return replace(self, columns=self.columns | new, parsed={})
 
     def _headless(self) -> str:
         numeric = [name for name in self.columns if number(name) is not None]
@@ -175,8 +181,7 @@ def _table(path: str | Path, names: Sequence[str], rows: Sequence[Sequence[str]]
         return Table(str(path), columns, lines)
     pointed = {}
     for name, column in columns.items():
-        found = [row for row, word in enumerate(column) if "." in word and number(word) is not None]
-        pointed |= {name: found[0]} if found else {}
+        pointed[name] = [row for row, word in enumerate(column) if "." in word and number(word) is not None]
         columns[name] = tuple(with_point(word) for word in column)
     return Table(str(path), columns, lines, pointed=pointed)
 

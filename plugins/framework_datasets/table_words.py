@@ -59,8 +59,8 @@ def feature_words(table: Table, features: Sequence[Feature]) -> str:
 
 def _zeros(table: Table, name: str) -> str:
     """Zeros in front of a number are lost."""
-    padded = [word for word in table.columns[name] if LEADING_ZERO.fullmatch(word)]
-    return f" (zeros in front are lost: {shown(padded[0])} is {float(padded[0]):g})" if padded else ""
+    padded = next((word for word in table.columns[name] if word[:1] in "0+-" and LEADING_ZERO.fullmatch(word)), None)
+    return f" (zeros in front are lost: {shown(padded)} is {float(padded):g})" if padded else ""
 
 
 def header_lines(table: Table, header: Header) -> tuple[str, ...]:
