@@ -111,7 +111,8 @@ def best_run(sweep: Path) -> Path:
 
 
 def _missing(what: str, word: str, runs: Path, known: Sequence[str]) -> ConfigError:
-    offered = nearest(word, [*known[-20:], *NAMES]) if known else "; there are no runs yet"
+    names = NAMES if what == "run" else NAMES[:1]
+    offered = nearest(word, [*known[-20:], *names]) if known else "; there are no runs yet"
     return ConfigError(f"no {what} '{word}' in {runs}{offered}")
 
 
