@@ -13,7 +13,8 @@ import framework
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 NOT_RUNS = ("stackprop ui", "stackprop describe", "stackprop summary", "stackprop compare", "stackprop -m sweep.resume")
-NOT_RUNS += ("stackprop report", "stackprop evaluate best", "stackprop experiment=")  # whole sweeps: tests/test_experiments.py
+NOT_RUNS += ("stackprop report", "stackprop evaluate best")
+NOT_RUNS += ("stackprop experiment=",)  # whole sweeps: tests/test_experiments.py
 QUICK = ["trainer.steps=2", "tracking=none"]
 
 
