@@ -43,19 +43,20 @@ GROUPS = {
     "searches": ["framework/searching/*.py"],
 }
 DRAWINGS = ("*_figure*.py", "*/tables.py", "*/watching.py", "*/training_sets.py")  # of studies: what is seen, not computed
-# The tests of a module, the quickest first: the first pattern that fits. `c` is the conformance kit on the component.
+# The tests of a module, the quickest first: the first pattern that fits. `c` is the conformance kit on the component,
+# `r` the page of the reference, which holds its defaults.
 TESTS = {
-    "plugins/framework_activations/*": "beside_gradients c notes_activations golden_numbers",
-    "plugins/framework_augmentations/*": "beside_gradients c augmentation",
-    "plugins/framework_cells/*": "beside_gradients c bptt notes_recurrent notes_cells",
-    "plugins/framework_initializers/*": "c notes_errata notes_training",
-    "plugins/framework_layers/*": "beside_gradients c golden_layers network masks notes_training",
-    "plugins/framework_losses/*": "beside_gradients c notes_losses evaluation masks",
-    "plugins/framework_metrics/*": "beside_gradients c evaluation notes_losses stopping",
-    "plugins/framework_optimizers/*": "beside_gradients c notes_optimizers updating golden_more",
-    "plugins/framework_probes/*": "beside_gradients c weights_probes probes",
-    "plugins/framework_regularizers/*": "beside_gradients c golden_numbers notes_training",
-    "plugins/framework_schedules/*": "beside_gradients c notes_optimizers training",
+    "plugins/framework_activations/*": "beside_gradients c r notes_activations golden_numbers",
+    "plugins/framework_augmentations/*": "beside_gradients c r augmentation",
+    "plugins/framework_cells/*": "beside_gradients c r bptt notes_recurrent notes_cells",
+    "plugins/framework_initializers/*": "c r notes_errata notes_training",
+    "plugins/framework_layers/*": "beside_gradients c r golden_layers network network_messages masks notes_training",
+    "plugins/framework_losses/*": "beside_gradients c r notes_losses evaluation masks",
+    "plugins/framework_metrics/*": "beside_gradients c r evaluation notes_losses stopping",
+    "plugins/framework_optimizers/*": "beside_gradients c r notes_optimizers updating golden_more",
+    "plugins/framework_probes/*": "beside_gradients c r weights_probes probes",
+    "plugins/framework_regularizers/*": "beside_gradients c r golden_numbers notes_training",
+    "plugins/framework_schedules/*": "beside_gradients c r notes_optimizers training",
     "plugins/framework_studies/gradcheck.py": "study_gradcheck",
     "plugins/framework_studies/differences.py": "study_gradcheck",
     "plugins/framework_studies/lr_range.py": "study_lr_range",
@@ -63,7 +64,7 @@ TESTS = {
     "plugins/framework_studies/trace.py": "study_trace",
     "plugins/framework_studies/[bcd]*": "bias_variance",
     "plugins/framework_studies/*": "study_gradcheck study_trace study_lr_range study_overfit_batch",
-    "plugins/framework_datasets/*": "c data wine scaling doors augmentation files searching",
+    "plugins/framework_datasets/*": "c r data wine scaling doors augmentation files searching",
     "framework/stopping.py": "stopping beside_gradients checkpoints",
     "framework/checkpoints.py": "checkpoints recording",
     "framework/heads.py": "heads blocks masks",
@@ -75,7 +76,7 @@ TESTS = {
     "framework/stepping.py": "beside_gradients training updating bptt stateful stack_law augmentation",
     "framework/running.py": "training stopping checkpoints beside_gradients stack_law",
     "framework/training.py": "training stopping checkpoints beside_gradients stack_law",
-    "framework/data.py": "data masks layout",
+    "framework/data.py": "data masks stateful layout",
     "framework/checking.py": "doors masks data",
     "framework/scaling.py": "scaling masks wine",
     "framework/searching/*": "beside_gradients searching search",
@@ -112,7 +113,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="mutants-") as place:
         tree = Path(place) / "tree"
         shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(".*", "runs", "site"))
-        every = {name for names in TESTS.values() for name in names.split()} - {"c"} | {"conformance"}
+        every = {name for names in TESTS.values() for name in names.split()} - {"c", "r"} | {"conformance", "reference"}
         if not options.trust and tested(tree, [f"tests/test_{name}.py" for name in sorted(every)], None) != 0:
             raise SystemExit("the tests fail without a mutant:\n" + (tree.parent / "output.txt").read_text())
         counts: Counter[tuple[str, str]] = Counter()
@@ -217,9 +218,7 @@ def beside_behaviour(node: Any) -> bool:
             return True
         if above.type == "annassign" and node is above.children[1]:
             return True
-        if above.type in ("tfpdef", "funcdef") and node is not above.children[-1] and node.type != "parameters":
-            return True
-        if above.type == "param" and node is getattr(above, "annotation", None):
+        if above.type == "tfpdef" or (above.type == "funcdef" and node not in (above.children[2], above.children[-1])):
             return True
         if above.type == "argument" and above.children[0].get_code().strip() == "strict":
             return True
@@ -289,7 +288,8 @@ def selections(path: str, names: list[str]) -> Iterator[list[str]]:
         kind, stem = Path(path).parent.name.removeprefix("framework_"), Path(path).stem
         shared = not (ROOT / "docs" / "reference" / f"{kind}.md").read_text().count(f"## {stem}\n")
         yield ["tests/test_conformance.py", "-k", kind[:4] if shared else f"/{stem}-"]
-    yield [f"tests/test_{name}.py" for name in names if name != "c"]
+    page = "tests/test_reference.py::test_the_pages_are_those_that_the_docstrings_give"
+    yield [page if name == "r" else f"tests/test_{name}.py" for name in names if name != "c"]
 
 
 if __name__ == "__main__":
