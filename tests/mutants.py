@@ -209,7 +209,8 @@ def changed(source: str, mutant: Mutant) -> str:
 
 
 def beside_behaviour(node: Any) -> bool:
-    """Whether a node is part of an annotation, a decorator, an error or another formatted text, or of `strict=`."""
+    """Whether a node is part of an annotation, a decorator, an error or another formatted text, of `strict=`, or of the
+    examples that a component gives to the conformance kit."""
     while node.parent is not None:
         above = node.parent
         if node.type in ("raise_stmt", "decorator", "fstring", "assert_stmt") or (

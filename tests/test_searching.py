@@ -108,6 +108,13 @@ def test_what_failed_is_the_worst_and_guides_nobody_while_there_are_others():
     assert colony.s[0] == colony.asked[0][3]
 
 
+def test_4_5_a_word_of_a_trial_that_failed_gains_no_pheromone():
+    colony = AntColony({"w": Choice(("good", "bad"))}, ColonyOptions(k=2, q=0.5, evaporation=0.2, least=0.01))
+    colony.asked = np.empty((2, 0)), np.array([[0], [1]])
+    colony.tell([0.1, float("inf")])
+    assert colony.tau["w"].tolist() == pytest.approx([0.8 / 2 + 0.2 * probabilities(2, 0.5)[0], 0.8 / 2])
+
+
 @pytest.mark.parametrize(
     ("number", "coordinate", "word"),
     [
