@@ -213,9 +213,11 @@ def beside_behaviour(node: Any) -> bool:
     examples that a component gives to the conformance kit."""
     while node.parent is not None:
         above = node.parent
-        if node.type in ("raise_stmt", "decorator", "fstring", "assert_stmt") or (
-            above.type == "dictorsetmaker" and node == "**"
-        ):
+        if node.type in ("raise_stmt", "decorator", "fstring", "assert_stmt"):
+            return True
+        if node.type == "funcdef" and node.name.value == "examples":
+            return True
+        if above.type == "dictorsetmaker" and node == "**":
             return True
         if above.type == "annassign" and node is above.children[1]:
             return True
