@@ -3,12 +3,13 @@
 # make slow   the tests that take longer: every command of the docs, kills, other launchers
 # make docs   write docs/reference/ from the docstrings, run the notebooks
 # make bench  speed, side by side with PyTorch and JAX
+# make mutants  plant 200 faults, one at a time, and count how many the tests notice (about an hour)
 PYTHON ?= python3
 BIN := .venv/bin
 # Bytecode is compiled once here; every start would be two seconds slower otherwise.
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode
 
-.PHONY: run test slow docs bench clean
+.PHONY: run test slow docs bench mutants clean
 
 run: .venv/.fast
 	$(BIN)/stackprop
@@ -29,6 +30,9 @@ docs: .venv/.fast
 bench: .venv/.bench
 	$(BIN)/python -m benchmarks
 
+mutants: .venv/.mutants
+	$(BIN)/python tests/mutants.py
+
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache
 
@@ -47,4 +51,8 @@ $(BIN)/uv:
 # pip, not uv: on some machines it chooses the smaller CPU build of PyTorch.
 .venv/.bench: .venv/.test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	@touch $@
+
+.venv/.mutants: .venv/.test
+	$(INSTALL) -e '.[mutants]'
 	@touch $@

@@ -5,6 +5,7 @@ import pytest
 
 from framework import Data, Field, generator, split_at_random
 from framework.data import EpochRows, Feed
+from framework_datasets.sentiment import GOOD, NEGATIONS, WORDS, Sentiment
 
 FIELDS = {
     "x": Field("NF"),
@@ -177,3 +178,10 @@ def test_nothing_left_for_training_is_refused():
 def test_unknown_axes_and_kinds_are_refused(axes, kind, message):
     with pytest.raises(ValueError, match=message):
         Field(axes, kind)
+
+
+def test_sentences_praise_or_blame_with_and_without_a_negation():
+    x, y, _ = Sentiment(n=800, n_val=0, n_test=0).load(generator(0, "dataset")).splits["train"].values()
+    negated, good = (np.isin(x, [WORDS.index(w) for w in words]).any(1) for words in (NEGATIONS, GOOD))
+    assert y.tolist() == (negated != good).tolist()
+    assert [np.mean((negated == a) & (good == b)) for a in (0, 1) for b in (0, 1)] == pytest.approx([1 / 4] * 4, abs=0.05)

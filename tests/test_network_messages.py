@@ -7,6 +7,7 @@ import pytest
 
 from framework import Network, Node
 from framework_layers.add import Add
+from framework_layers.concat import Concat
 from framework_layers.dense import Dense
 
 
@@ -57,6 +58,12 @@ def test_wrong_links_are_refused(nodes, message):
 def test_wrong_shapes_are_refused(nodes, shape, message):
     with pytest.raises(ValueError, match=message):
         Network(nodes, {"x": shape}).init(0)
+
+
+@pytest.mark.parametrize("shapes", [((1, 8, 8), (2, 6, 8)), ((1, 8, 8), (2, 8, 6)), ((3,), (5, 3))])
+def test_concat_refuses_what_differs_beside_the_features(shapes):
+    with pytest.raises(ValueError, match="concat joins what differs in features only"):
+        Concat().init(np.random.default_rng(0), shapes)
 
 
 def test_a_parameter_without_two_axes_is_refused():

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from framework.launching.grouping import fits
 from framework.record import Place
 from framework.recording import read_lines
 from framework.restoring import settings_of_run
-from framework.slicing import slices, train_sliced
+from framework.slicing import CACHE, NARROWEST, slices, train_sliced, width
 
 SMALL = ["tracking=none", "dtype=float64", "device=cpu", "dataset=spirals", "dataset.n=60", "model.hidden=6"]
 SEQUENCES = ["tracking=none", "dtype=float64", "device=cpu", "model.hidden=5", "trainer.batch_size=10"]
@@ -202,6 +203,21 @@ def test_a_slice_that_fails_stops_the_others(monkeypatch):
 
     with pytest.raises(OSError, match="no more"):
         sliced(6, 2, monkeypatch, Broken())
+
+
+@pytest.mark.parametrize(("xp", "widths"), [(np, [2, 3, 2]), ("a device", [7])])
+def test_a_stack_is_cut_on_the_cpu_only(xp, widths, monkeypatch):
+    cut = []
+    monkeypatch.setattr("framework.slicing.width", lambda *_: 3)
+    monkeypatch.setattr("framework.slicing.train", lambda learners, *_, **__: cut.append(len(learners)) or [])
+    train_sliced([None] * 7, [None], [0] * 7, xp=xp, threads=1)
+    assert cut == widths
+
+
+@pytest.mark.parametrize(("replicas", "widest"), [(40.5, 40), (1, NARROWEST)])
+def test_a_slice_is_as_wide_as_the_cache_holds(replicas, widest, monkeypatch):
+    monkeypatch.setattr("framework.slicing.footprint", lambda *_: SimpleNamespace(step=int(CACHE / replicas)))
+    assert width(None, [None], np.float32) == widest
 
 
 @pytest.mark.parametrize(

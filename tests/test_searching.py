@@ -6,7 +6,7 @@ from small import learner
 
 from framework import Network, generator
 from framework.searching.ant_colony import AntColony, ColonyOptions, probabilities, weights
-from framework.searching.cell_ants import CellAnts, CellOptions
+from framework.searching.cell_ants import CellAnts, CellOptions, as_rows
 from framework.searching.space import Choice, Number, fault
 from framework.training import train
 from framework_cells.masked_lstm import MaskedLstm
@@ -48,6 +48,7 @@ def test_4_6_the_weights_of_ranks_are_those_of_the_notes():
 def test_4_6_the_defaults_are_those_of_the_paper():
     options = ColonyOptions()
     assert (options.ants, options.k, options.q, options.xi) == (2, 50, 1e-4, 0.85)
+    assert (options.evaporation, options.least) == (0.1, 0.1)  # of words; the paper has none
 
 
 def test_4_6_a_sphere_of_four_dimensions_is_solved_in_200_iterations():
@@ -107,6 +108,13 @@ def test_what_failed_is_the_worst_and_guides_nobody_while_there_are_others():
     assert colony.s[0] == colony.asked[0][3]
 
 
+def test_4_5_a_word_of_a_trial_that_failed_gains_no_pheromone():
+    colony = AntColony({"w": Choice(("good", "bad"))}, ColonyOptions(k=2, q=0.5, evaporation=0.2, least=0.01))
+    colony.asked = np.empty((2, 0)), np.array([[0], [1]])
+    colony.tell([0.1, float("inf")])
+    assert colony.tau["w"].tolist() == pytest.approx([0.8 / 2 + 0.2 * probabilities(2, 0.5)[0], 0.8 / 2])
+
+
 @pytest.mark.parametrize(
     ("number", "coordinate", "word"),
     [
@@ -157,6 +165,52 @@ def test_optuna_is_asked_for_batches_and_told_of_failures(sampler):
     search.ask(2)
     search.tell([float("nan"), 0.5])
     assert search.study.best_value == 0.5
+
+
+def test_random_search_ignores_the_losses_and_tpe_follows_them():
+    pytest.importorskip("optuna", reason="the extra `optuna` is not installed")
+    from framework.searching.by_optuna import ByOptuna
+
+    def after(sampler, sign):
+        search = ByOptuna({"x": Number(0.0, 1.0)}, sampler, seed=3)
+        for _ in range(3):
+            search.tell([sign * float(trial["x"]) for trial in search.ask(5)])
+        return search.ask(5)
+
+    assert after("random", 1) == after("random", -1)
+    assert after("tpe", 1) != after("tpe", -1)
+
+
+@pytest.mark.parametrize(
+    ("dimension", "expected"),
+    [
+        (Number(1e-4, 1.0, log=True), ("FloatDistribution", 1e-4, 1.0, True, None)),
+        (Number(0.0, 1.0, step=0.25), ("FloatDistribution", 0.0, 1.0, False, 0.25)),
+        (Number(4, 64, step=3), ("IntDistribution", 4, 64, False, 3)),
+        (Number(1, 9, log=True, step=1), ("IntDistribution", 1, 9, True, 1)),
+    ],
+)
+def test_optuna_draws_numbers_as_they_are_declared(dimension, expected):
+    pytest.importorskip("optuna", reason="the extra `optuna` is not installed")
+    from framework.searching.by_optuna import distribution
+
+    d = distribution(dimension)
+    assert (type(d).__name__, d.low, d.high, d.log, d.step) == expected
+
+
+@pytest.mark.parametrize(
+    ("dimension", "value", "word"),
+    [
+        (Number(1e-4, 1.0, log=True), 0.0123456789, "0.0123457"),
+        (Number(0.0, 1e6, step=0.1), 123456.7, "123456.7"),
+        (Number(1, 2_000_000, step=1), 1_234_567, "1234567"),
+        (Choice(("sgd", "adam")), "adam", "adam"),
+    ],
+)
+def test_a_value_of_optuna_becomes_a_word(dimension, value, word):
+    from framework.searching.by_optuna import written
+
+    assert written(dimension, value) == word
 
 
 def cells(data, words, steps):
@@ -213,3 +267,36 @@ def test_4_5_an_ant_walks_from_an_input_through_units():
         assert cell[:3].sum() == 1  # one way in
         reached = cell.any(0)
         assert not cell[3:][~reached].any()  # a unit is left only where it was reached
+
+
+def test_4_5_in_each_unit_an_ant_leaves_with_probability_a_half():
+    ants = CellAnts("connections", 1, 40, CellOptions(ants=1))
+    lengths = np.array([ants.walked(np.random.default_rng(i)).sum() for i in range(400)])
+    assert [np.mean(lengths == n) for n in (1, 2, 3)] == pytest.approx([1 / 2, 1 / 4, 1 / 8], abs=0.05)
+
+
+def test_4_5_of_equally_good_cells_the_older_stays():
+    ants = CellAnts("connections", 1, 1, CellOptions(k=1))
+    for cell in ([[1], [0]], [[0], [1]]):
+        ants.asked = [np.array(cell, bool)]
+        ants.tell([0.5])
+    assert ants.best[0][2].tolist() == [[True], [False]]
+
+
+def test_4_5_the_report_says_what_the_best_cell_keeps():
+    ants = CellAnts("connections", 12, 1, CellOptions(k=1, evaporation=0.5))
+    assert ants.report() == "no cell has come to an end"
+    cell = np.zeros((13, 1), bool)
+    cell[[2, 11]] = True
+    ants.asked = [cell]
+    ants.tell([0.5])
+    inputs = "2: 1.00, 11: 1.00, 0: 0.50, 1: 0.50, 3: 0.50, 4: 0.50, 5: 0.50, 6: 0.50, 7: 0.50, 8: 0.50 ..."
+    assert ants.report() == f"it keeps 2 of 13 connections, from inputs 2, 11 of 12\npheromone of the inputs: {inputs}"
+
+
+def test_a_cell_is_written_in_hexadecimal_digits_a_source_at_a_time():
+    assert as_rows(np.array([[1, 1, 0, 0, 0, 0, 0, 1, 1], [0] * 9], bool)) == "c180-0000"
+
+
+def test_the_defaults_of_ants_in_a_cell():
+    assert CellOptions() == CellOptions(cells=8, ants=12, k=8, evaporation=0.2, least=0.02)

@@ -44,6 +44,14 @@ def test_every_study_finds_on_a_device_what_it_finds_on_the_host(name, words):
     assert all(type(a) is np.ndarray for a in (there.rows, *there.series.values(), *there.arrays.values()))
 
 
+def test_of_losses_and_errors_that_studies_declare_less_is_better():
+    entries = discover().entries["study"]
+    declared = {name: getattr(entry.component, "lower_is_better", {}) for name, entry in entries.items()}
+    assert declared["lr_range"].keys() == {"lr_range/loss", "lr_range/best_loss"}
+    assert declared["bias_variance"].keys() == {"bias_variance/*", "zero_one/*"}
+    assert all(direction for directions in declared.values() for direction in directions.values())
+
+
 @pytest.mark.parametrize("name", discover().names("study"))
 def test_every_study_says_what_it_asks(name, capsys):
     describe.main([f"study/{name}"])
