@@ -105,5 +105,7 @@ def _refuse_pairs(given: Any) -> None:
     if len(doing) > 1:
         flags = " and ".join({"multirun": "-m", "shell_completion": "-sc"}.get(name, f"--{name}") for name in doing)
         raise ConfigError(f"{flags} do not go together; --cfg and --info show one configuration, with one value a key")
+    if given.package and not given.cfg:
+        raise ConfigError("--package goes with --cfg: stackprop --cfg job --package optimizer")
     if given.resolve and not given.cfg:
         raise ConfigError("--resolve goes with --cfg: stackprop --cfg job --resolve")

@@ -19,6 +19,7 @@ from framework.network import Network, Node
 from framework.probing import refuse_unknown_nodes
 from framework.registry import nearest
 from framework.running import chunks_of, refuse_unmeasured
+from framework.stopping import EarlyStopping
 
 # The loss that `auto` takes, by the kind of target.
 LOSSES = {
@@ -66,7 +67,8 @@ def assemble(settings: Settings, data: Data) -> Learner:
         _refuse_unread_outputs(name, measure, heads, shapes, data)
     try:
         chunks_of(learner, data)
-        if settings.trainer.early_stopping.patience or settings.trainer.keeps_best:
+        stopping = settings.trainer.early_stopping
+        if stopping.patience or settings.trainer.keeps_best or stopping.monitor != EarlyStopping().monitor:
             refuse_unmeasured(learner, "val" in data.splits)
     except ValueError as error:
         raise ConfigError(str(error)) from error

@@ -61,6 +61,7 @@ def guarded(work: Callable[[], int]) -> int:
     """Run it; exceptions become messages and an exit status."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
 
     from framework.config import ConfigError
     from framework.data import DataError
@@ -72,7 +73,7 @@ def guarded(work: Callable[[], int]) -> int:
     before = _raise_on_sigterm()
     try:
         return work()
-    except (HydraException, OmegaConfBaseException, ConfigError, DataError) as error:
+    except (HydraException, OmegaConfBaseException, ConfigError, DataError, YAMLError) as error:
         if wants_traceback:
             raise
         return wrong(in_words(error))

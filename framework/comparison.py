@@ -176,11 +176,15 @@ class Recorded(Mapping[str, np.ndarray]):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8", errors="replace")
         lines = text[: text.rfind("\n") + 1].splitlines()  # the last one of a run that goes on may be half a line
         first = next((line for line in lines if OF_STEPS in line), "{}")
-        self.of_steps = [name for name in json.loads(first) if name != "step"]
-        self.found: dict[str, np.ndarray] = series(parsed(line for line in lines if OF_STEPS not in line))
+        try:
+            self.of_steps = [name for name in json.loads(first) if name != "step"]
+            self.found: dict[str, np.ndarray] = series(parsed(line for line in lines if OF_STEPS not in line))
+        except ValueError:
+            read_lines(path)  # names the line
+            raise
         self.whole = not self.of_steps
 
     def __getitem__(self, name: str) -> np.ndarray:

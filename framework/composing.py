@@ -141,6 +141,7 @@ class Loader(ConfigLoaderImpl):
         refuse_foreign(cfg)
         if config_name is None:  # Hydra's help: there is no experiment
             return cfg
+        check_hydra_part(cfg.hydra)
         _take_out(cfg, absent)
         _drop_params(cfg, overrides)
         warn_of_hidden(cfg.hydra.runtime.config_sources)
@@ -208,8 +209,22 @@ def _take_out(cfg: Any, absent: Mapping[str, str]) -> None:
                 cfg[group] = {}
 
 
+def check_hydra_part(node: Any) -> None:
+    """
+    Raises:
+        ConfigError: a part that Hydra needs is missing, or of a kind that it answers with a traceback.
+    """
+    for name in ("launcher", "sweeper"):
+        if not OmegaConf.is_dict(node.get(name)):
+            raise ConfigError(f"hydra.{name}: one is needed (got {node.get(name)!r}); hydra/{name}=NAME chooses it")
+    verbose = node.get("verbose")
+    if not (isinstance(verbose, bool | str) or OmegaConf.is_list(verbose)):
+        raise ConfigError(f"hydra.verbose: true, false, or names of loggers (got {verbose!r})")
+
+
 def _unloaded(cfg: Any) -> bool:
-    paths = [cfg.plugins] if isinstance(cfg.get("plugins"), str) else cfg.get("plugins") or []
+    paths = cfg.get("plugins") or []
+    paths = paths if OmegaConf.is_list(paths) else [paths]
     return any(Path(str(path)).expanduser().resolve() not in discover().files for path in paths)
 
 

@@ -218,7 +218,7 @@ def _ordered(j: Judge, layers: Mapping[str, Any], path: str) -> list[str]:
 
 def _heads(j: Judge, tree: Mapping[str, Any]) -> dict[str, HeadSettings]:
     """The heads; without any, the group `loss` judges the last node."""
-    heads = tree.get("heads") or {"loss": {}}
+    heads = _mapping(j, tree.get("heads") or {"loss": {}}, "heads")
     return {name: _head(j, value, tree.get("loss") or "auto", f"heads.{name}") for name, value in heads.items()}
 
 

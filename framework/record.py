@@ -217,7 +217,7 @@ def read_state(folder: Path) -> dict[str, Any]:
     """What `run.json` says, or nothing."""
     try:
         return dict(json.loads((folder / "run.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError):
         return {}
 
 

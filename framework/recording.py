@@ -21,6 +21,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from framework.components import option
+from framework.data import DataError
 from framework.probing import MEASURED
 
 FLUSH_BYTES = 1 << 16
@@ -263,9 +264,29 @@ def started(metric: str) -> str:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The lines of a `metrics.jsonl`, "NaN" and "Infinity" as numbers again; a line cut short at the end is left out."""
-    text = path.read_text(encoding="utf-8")
-    return parsed(text[: text.rfind("\n") + 1].splitlines())
+    """The lines of a `metrics.jsonl`, "NaN" and "Infinity" as numbers again; a line cut short at the end is left out.
+
+    Raises:
+        DataError: another line is not what a run writes.
+    """
+    text = path.read_text(encoding="utf-8", errors="replace")
+    lines = text[: text.rfind("\n") + 1].splitlines()
+    try:
+        return parsed(lines)
+    except ValueError as error:
+        raise DataError(
+            f"{path}: line {_broken(lines)} cannot be read; the file was changed after the run wrote it"
+        ) from error
+
+
+def _broken(lines: Sequence[str]) -> int:
+    """The number of the first line that is not JSON, from 1."""
+    for number, line in enumerate(lines, 1):
+        try:
+            json.loads(line)
+        except ValueError:
+            return number
+    return len(lines)
 
 
 def parsed(lines: Iterable[str]) -> list[dict[str, Any]]:

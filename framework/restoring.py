@@ -16,7 +16,7 @@ from framework.model import Model, read_about, read_weights
 from framework.provenance import registry_of
 from framework.recording import Tracking
 from framework.registry import Registry
-from framework.runs import find_run, runs_dir
+from framework.runs import check_name, find_run, runs_dir
 
 TRUST = "run the single files that the run names although you have not run them here before"
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where the C library is there
@@ -75,6 +75,7 @@ def load(run: str | Path, trust: bool = False) -> Model:
     Raises:
         ConfigError: there is no such run, or it has no model (it did not reach its end).
     """
+    check_name(run)
     folder = Path(run) if (Path(run) / "model.npz").is_file() else find_run(str(run), runs_dir())
     tree = tree_of_run(folder)
     with scope(registry_of(folder, tree.get("plugins"), trust)):

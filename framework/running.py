@@ -332,7 +332,7 @@ def refuse_unmeasured(learner: Learner, has_validation: bool) -> None:
     """
     options = learner.options
     if not has_validation:
-        key = "early_stopping.patience" if options.early_stopping.patience else "keep"
+        key = "keep" if options.keep == "best" else "early_stopping.patience"
         raise ValueError(f"trainer.{key}: the data set has no validation split to watch")
     measured = ["val/loss", *(f"val/{name}" for name in learner.measures)]
     measured += [f"train/{name}" for name in learner.measures if options.train_metrics]

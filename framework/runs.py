@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -78,11 +79,21 @@ def find_run(word: str, runs: Path) -> Path:
     Raises:
         ConfigError: there is no such run; near names are offered.
     """
+    check_name(word)
     for folder in (Path(word), runs / word):
         if (folder / "run.json").is_file():
+            if not read_state(folder):
+                print(
+                    f"stackprop: warning: {folder / 'run.json'} cannot be read; how the run ended is not known",
+                    file=sys.stderr,
+                )
             return folder
+        if (folder / SWEEP).is_file():
+            raise ConfigError(f"{word} is a sweep; {word}/best is its best job")
     sweep, _, name = word.rpartition("/")
     if name == "best":
+        if not sweep and not all_sweeps(runs):
+            raise ConfigError(f"best: it is the best job of the last sweep, and there is no sweep yet in {runs}")
         return best_run(find_sweep(sweep or "last"))
     folders = list(all_runs(runs))
     if word == "last" and folders:
@@ -91,6 +102,15 @@ def find_run(word: str, runs: Path) -> Path:
         if read_state(folder).get("mlflow_run_id") == word:
             return folder
     raise _missing("run", word, runs, [os.path.relpath(folder, runs) for folder in folders])
+
+
+def check_name(word: Any) -> None:
+    """
+    Raises:
+        ConfigError: it cannot name a run or a sweep.
+    """
+    if not isinstance(word, str | os.PathLike):
+        raise ConfigError(f"a run is named by a folder, a name, an id, last or best (got {word!r})")
 
 
 def newest(folders: Sequence[Path]) -> Path:
@@ -112,7 +132,7 @@ def best_run(sweep: Path) -> Path:
 
 def _missing(what: str, word: str, runs: Path, known: Sequence[str]) -> ConfigError:
     names = NAMES if what == "run" else NAMES[:1]
-    offered = nearest(word, [*known[-20:], *names]) if known else "; there are no runs yet"
+    offered = nearest(word, [*known[-20:], *names]) if known else f"; there are no {what}s yet"
     return ConfigError(f"no {what} '{word}' in {runs}{offered}")
 
 
@@ -122,6 +142,7 @@ def find_sweep(word: str) -> Path:
     Raises:
         ConfigError: there is no such sweep.
     """
+    check_name(word)
     runs = runs_dir()
     for folder in (Path(word), runs / word):
         if word != "last" and ((folder / SWEEP).is_file() or any(folder.glob("*/run.json"))):

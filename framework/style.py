@@ -6,6 +6,7 @@ apart by colour-blind readers; what is ordered runs from dark to light, so that 
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 from framework.comparison import means
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito's
+logging.getLogger("matplotlib.font_manager").setLevel(logging.WARNING)  # it tells that it has looked for fonts
 STYLES = ("-", "--", ":", "-.")
 ORDERED, SIGNED, SHARES = "viridis", "RdBu_r", "Blues"  # colour maps: small to large; around 0; none to all
 NONE, FAINT, NOISE = "#DDDDDD", "#888888", "#999999"  # where a map has no number; a goal; what nobody can learn

@@ -6,6 +6,7 @@ import contextlib
 import re
 from collections.abc import Iterator
 
+import yaml
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
@@ -19,6 +20,8 @@ def in_words(error: BaseException) -> str:
     """What is wrong, and the nearest valid choice."""
     if isinstance(error, ConfigError):
         return str(error)
+    if "does not support sweep type" in str(error):
+        return "an interval, or a tagged value, is for a search: hydra/sweeper=ant_colony or optuna"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, name = str(error.missing_cfg_file).removesuffix(".yaml").rpartition("/")
         options = error.options or choices().get(group)  # Hydra names none where a list was chosen: probes=[dead,sad]
@@ -37,7 +40,7 @@ def in_words(error: BaseException) -> str:
     cause = error.__cause__ or error
     if isinstance(cause, OmegaConfBaseException) and cause.full_key:
         parent = cause.parent_node
-        names = [str(k) for k in parent if k != "hydra"] if hasattr(parent, "__iter__") else []
+        names = [str(k) for k in parent if k not in ("hydra", cause.key)] if hasattr(parent, "__iter__") else []
         return f"{cause.full_key}: {str(cause.msg).splitlines()[0]}{nearest(str(cause.key), names)}"
     return " ".join(str(error).split())
 
@@ -47,5 +50,5 @@ def worded() -> Iterator[None]:
     """Whatever Hydra or OmegaConf raise meanwhile is a ConfigError in words."""
     try:
         yield
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise ConfigError(in_words(error)) from None

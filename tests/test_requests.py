@@ -209,3 +209,35 @@ def test_a_mistake_found_while_a_study_runs_needs_no_traceback(ask, tmp_path):
     assert not list(tmp_path.rglob("traceback.txt"))
     (state,) = tmp_path.glob("runs/*/run.json")
     assert '"status": "failed"' in state.read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["-m", "seed=1,1.0"], "are the same; a value is given twice"),
+        (["-m", "trainer.clip_norm=1,1.0"], "are the same; a value is given twice"),
+        (["-m", "seed=range(0)"], "the sweep has no jobs: a swept key has no values"),
+        (["heads=3"], "heads: 3 is not a mapping"),
+        (["plugins=3", "--cfg", "hydra", "--package", "hydra.run"], ""),
+        (["hydra.sweeper=null"], "hydra.sweeper: one is needed (got None)"),
+        (["-m", "hydra.launcher=null", "seed=1,2"], "hydra.launcher: one is needed (got None)"),
+        (["hydra.verbose=3"], "hydra.verbose: true, false, or names of loggers (got 3)"),
+        (["--package", "x"], "--package goes with --cfg"),
+        (["-m", "optimizer.lr=interval(0.1,0.2)"], "is for a search: hydra/sweeper=ant_colony"),
+        (["trainer.early_stopping.monitor=val/los"], "'val/los' is not measured; did you mean 'val/loss'?"),
+    ],
+)
+def test_odd_values_end_in_one_line(ask, tmp_path, words, message):
+    own = [] if "--cfg" in words or "--package" in words else ["dataset=xor", "trainer.steps=2", "tracking=none"]
+    status, _, err = ask(*words, *own)
+    assert (status, message in err) == (2 if message else 0, True)
+    assert "Traceback" not in err
+    assert not list(tmp_path.glob("runs/*"))
+
+
+def test_a_tag_of_yaml_in_a_preset_is_refused(ask, tmp_path):
+    (tmp_path / "p" / "experiment").mkdir(parents=True)
+    (tmp_path / "p" / "experiment" / "g.yaml").write_text("model: !!python/object/apply:os.mkdir [made]\n")
+    status, _, err = ask("--config-dir", "p", "experiment=g")
+    assert (status, "g.yaml" in err, "line 1" in err) == (2, True, True)
+    assert not (tmp_path / "made").exists()

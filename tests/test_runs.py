@@ -66,7 +66,7 @@ def test_what_a_search_looks_for_decides_which_job_is_best(ask, tmp_path):
 def test_without_a_finished_sweep_there_is_no_best(ask):
     assert ask("evaluate", "best")[0] == 2
     ask(*QUICK)
-    with pytest.raises(ConfigError, match="no sweep 'last'"):
+    with pytest.raises(ConfigError, match="there is no sweep yet"):
         find_run("best", runs_dir())
 
 
@@ -120,3 +120,21 @@ def test_the_record_says_which_metrics_are_better_low(ask, tmp_path):
     assert json.loads((tmp_path / "s" / "0" / "run.json").read_text())["lower_is_better"]["val/nll"] is True
     assert find_run("s/best", runs_dir()).name == "1"
     assert (tmp_path / "s" / "table.md").read_text().splitlines()[2].startswith("| 0.1 |")
+
+
+def test_a_damaged_record_is_reported(ask, tmp_path):
+    ask(*QUICK, "hydra.run.dir=mine")
+    with open(tmp_path / "mine" / "metrics.jsonl", "a") as file:
+        file.write("garbage\n")
+    status, _, err = ask("report", "mine")
+    lines = len((tmp_path / "mine" / "metrics.jsonl").read_text().splitlines())
+    assert (status, f"metrics.jsonl: line {lines} cannot be read" in err) == (2, True)
+    (tmp_path / "mine" / "run.json").write_text("[]")
+    assert "run.json cannot be read" in ask("evaluate", "mine")[2]
+
+
+def test_a_sweep_is_not_taken_for_a_run(ask):
+    ask("-m", *QUICK, "seed=0,1", "hydra.sweep.dir=runs/s")
+    assert "s is a sweep; s/best is its best job" in ask("evaluate", "s")[2]
+    with pytest.raises(ConfigError, match="a run is named by a folder"):
+        find_run(3, runs_dir())

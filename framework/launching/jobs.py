@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hydra.errors import HydraException
@@ -51,6 +50,8 @@ def judged_jobs(composer: Composer, overrides: Sequence[Sequence[str]], first: i
     Raises:
         ConfigError: some cannot run; the message names them.
     """
+    if not overrides:
+        raise ConfigError("the sweep has no jobs: a swept key has no values; no job was started")
     jobs, bad = [], []
     for number, words in enumerate(overrides, first):
         try:
@@ -70,7 +71,8 @@ def check_different(jobs: Sequence[Job]) -> None:
     """
     seen: dict[str, Job] = {}
     for job in jobs:
-        other = seen.setdefault(json.dumps(job.experiment.settings.tree, sort_keys=True), job)
+        # What they say is compared after validation: 1 and 1.0 are one seed.
+        other = seen.setdefault(repr(replace(job.experiment.settings, tree={})), job)
         if other is not job:
             both = " and ".join(f"{same.number} ({' '.join(same.overrides)})" for same in (other, job))
             raise ConfigError(f"jobs {both} are the same; a value is given twice; no job was started")
