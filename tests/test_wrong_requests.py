@@ -89,7 +89,7 @@ REQUESTS = {
     "-m optimizer.lr=0.1,-1": "optimizer.lr: -1.0 must be above 0",
     "-m loss=mse,softmax_cross_entropy": "loss: MeanSquaredError takes targets of kind real",
     "trian": "no verb 'trian'",
-    "compare last": "no sweep 'last' in runs; there are no runs yet",
+    "compare last": "no sweep 'last' in runs; there are no sweeps yet",
     "resume nothing": "no run 'nothing' in runs; there are no runs yet",
     "describe adm": "no component 'adm'; did you mean 'adam'?",
     "predict nothing x.npz": "no run 'nothing'",
