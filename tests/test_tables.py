@@ -314,6 +314,23 @@ def test_values_that_float32_cannot_tell_apart_are_named(tmp_path):
     assert "column 'y': 3" in indistinct(near.load(rng()), "float32")[0]
 
 
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [
+        ("e-60", "of 40 values become 0 in float32, such as "),
+        ("e60", "become inf in float32"),
+        ("e-42", "lose digits in float32"),
+    ],
+)
+def test_values_out_of_the_range_of_float32_are_named(tmp_path, size, said):
+    data = table(tmp_path, "u,v,y\n" + "".join(f"{i},{i % 7}{size},{'ab'[i % 2]}\n" for i in range(40))).load(rng())
+    (line,) = indistinct(data, "float32")
+    assert line.startswith("dataset: column 'v': ")
+    assert said in line
+    assert line.endswith("; another unit, near 1, or dtype=float64 keeps them")
+    assert indistinct(data, "float64") == []
+
+
 def test_a_scaled_series_learns_in_its_own_unit(tmp_path, monkeypatch, capsys):
     level = 300 + 40 * np.sin(np.arange(120) / 6)
     (tmp_path / "s.csv").write_text("level\n" + "".join(f"{v:.3f}\n" for v in level))
