@@ -38,4 +38,5 @@ def _fits(a: np.ndarray, mask: np.ndarray) -> bool:
 
 
 def _padded(mask: np.ndarray, a: np.ndarray) -> np.ndarray:
-    return (mask == 0).reshape(*mask.shape, *(1,) * (a.ndim - 2))
+    out: np.ndarray = mask == 0
+    return out.reshape(*out.shape, *(1,) * (a.ndim - 2))
