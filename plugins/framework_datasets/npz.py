@@ -71,7 +71,8 @@ class Npz:
                 self.path, {s: (names[part][1], at, splits[s]["y"]) for s, (part, at) in rows.items()}, self.layout
             )
         taken = f"{y_words(y, arrays[y], encoding, self.task)}; {x_words(x, arrays[x], encoding)}"
-        unread = unread_words(there, [name for named in read.values() for name, _ in named], self._known())
+        masks = [] if has_mask else [name for named in names.values() for name in named[2:]]
+        unread = unread_words(there, [name for named in read.values() for name, _ in named], self._known(), masks)
         notes = (f"{self.path}: {taken}", *unread, *moved_line(moved, "label"))
         classes = [str(k) for k in range(encoding.classes)]
         return Data(splits, encoding.fields, names=classes, encoding=encoding, notes=notes)
