@@ -276,6 +276,13 @@ def test_text_that_looks_like_numbers_is_not_quietly_words(tmp_path, word):
     )
 
 
+@pytest.mark.parametrize(("word", "kind"), [("{}%", "percent signs"), ("2024-01-{}", "dates or times")])
+def test_features_that_look_like_numbers_are_refused(tmp_path, word, kind):
+    rows = "".join(f"{word.format(i)},{i},{'ab'[i % 2]}\n" for i in range(10, 30))
+    with pytest.raises(DataError, match=rf"line 2.*is text \({kind}\), not a number; .*: dataset\.drop=\[c\]"):
+        table(tmp_path, "c,u,y\n" + rows, val=0.3, test=0.3).load(rng())
+
+
 def test_features_are_said_in_the_same_line(tmp_path):
     data = table(tmp_path, "zip,colour,legs,y\n01067,red,4,a\n80331,blue,2,b\n").load(rng())
     assert data.notes == (
