@@ -43,7 +43,11 @@ def _out_of_range(columns: np.ndarray, dtype: Any) -> tuple[int, str] | None:
     with np.errstate(over="ignore", under="ignore"):
         rounded = columns.astype(dtype)
     small = (columns != 0) & (np.abs(rounded) < np.finfo(dtype).tiny)
-    faults = {"become inf": (np.isinf(rounded), 0.0), "become 0": (small & (rounded == 0), FEW), "lose digits": (small, FEW)}
+    faults = {
+        "become inf": (np.isinf(rounded) & np.isfinite(columns), 0.0),
+        "become 0": (small & (rounded == 0), FEW),
+        "lose digits": (small, FEW),
+    }
     for what, (bad, few) in faults.items():
         counts = bad.sum(0)
         k = int(counts.argmax())

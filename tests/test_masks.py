@@ -134,6 +134,10 @@ def test_numbers_of_whole_sequences_are_not_padding(tmp_path):
         (MASK[:, :4], r"array 'mask' has shape \(10, 4\), and the steps of 'x' are \(10, 6\)"),
         (MASK[:9], r"array 'mask' has shape \(9, 6\), and the steps"),
         (np.where(np.arange(6) == 2, -1, MASK), r"mask\[0, 2\] \(counted from 0\) is -1.0; masks hold weights, 0 or more"),
+        (
+            np.where(np.arange(10)[:, None] == 7, 0, MASK),
+            r"array 'mask' is 0 at every step of sequence 7 \(counted from 0\)",
+        ),
     ],
 )
 def test_a_mask_that_does_not_fit_is_told(tmp_path, mask, told):

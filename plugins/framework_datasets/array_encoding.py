@@ -80,6 +80,11 @@ class ArrayEncoding:
             raise DataError(f"{path}: array '{x[0]}' has shape {a.shape}; the training split has ({told})")
         if mask is not None:
             out["mask"] = self._batch_major(_mask(path, mask, x))
+            if (empty := ~out["mask"].any(1)).any():
+                raise DataError(
+                    f"{path}: array '{mask[0]}' is 0 at every step of sequence {int(empty.argmax())} (counted from 0); a "
+                    "sequence has at least one step that counts, so leave it out"
+                )
         if y is None:
             return out
         target = self._classes(path, *y) if self.classes else self._numbers(path, *y)
