@@ -25,7 +25,7 @@ class Accuracy:
         else:
             right = y.argmax(-1) == t
         weight = ctx.xp.ones_like(right, dtype=y.dtype) if mask is None else mask + 0 * right
-        right = ctx.xp.where((y != y).any(-1) & (weight > 0), ctx.xp.nan, right)
+        right = ctx.xp.where((y != y).any(-1) & (weight > 0), ctx.xp.full_like(weight, ctx.xp.nan), right)
         core = tuple(range(len(ctx.replicas) - right.ndim, 0))
         return ctx.xp.stack([(right * weight).sum(core), weight.sum(core)], -1)
 

@@ -29,8 +29,8 @@ class ExactMatch:
         undefined = ((y != y).any(-1) & counts).any(tuple(range(len(ctx.replicas) - right.ndim, 0)))
         if right.ndim - len(ctx.replicas) == 2:
             wrong, counts = wrong.any(-2), counts.any(-2)
-        exact = ctx.xp.where(undefined, ctx.xp.nan, (counts & ~wrong).sum(-1))
-        return ctx.xp.stack([exact, counts.sum(-1)], -1).astype(y.dtype)
+        totals = ctx.xp.stack([(counts & ~wrong).sum(-1), counts.sum(-1)], -1).astype(y.dtype)
+        return ctx.xp.where(undefined[..., None], ctx.xp.full_like(totals, ctx.xp.nan), totals)
 
     def value(self, counts: Array) -> Array:
         return counts[..., 0] / counts[..., 1]
