@@ -72,7 +72,20 @@ def checked_arrays(fields: Mapping[str, Field], arrays: Mapping[str, Any], where
         if not a.size:
             raise DataError(f"{where}'{name}' is empty, shape {a.shape}; an empty split is left out")
     masks = {name: a for name, a in there.items() if fields[name].kind == "mask"}
-    return {name: _usable(name, fields[name], a, {} if name in masks else masks, where) for name, a in there.items()}
+    out = {name: _usable(name, fields[name], a, {} if name in masks else masks, where) for name, a in there.items()}
+    for name in masks:
+        _refuse_empty_rows(name, fields[name], out[name], where)
+    return out
+
+
+def _refuse_empty_rows(name: str, field: Field, mask: np.ndarray, where: str) -> None:
+    """Every sequence has a step that counts."""
+    empty = ~(mask > 0).any(1) if field.time_major else np.array(False)
+    if empty.any():
+        raise DataError(
+            f"{where}'{name}' is 0 at every step of row {int(empty.argmax())} (counted from 0); a sequence has at least one "
+            "step that counts, so leave the row out"
+        )
 
 
 def _refuse_other_axes(name: str, field: Field, a: np.ndarray, where: str) -> None:

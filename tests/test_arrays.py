@@ -194,7 +194,7 @@ def test_a_model_of_images_says_how_grey_ones_are_made(tmp_path):
     [
         ({"x_valid": X, "y_valid": Y}, "not read: 'x_valid' (did you mean 'x_val'?), 'y_valid' (did you mean 'y_val'?)"),
         ({"lengths": Y}, "not read: 'lengths'"),
-        ({"mask": Y}, "not read: 'mask'"),
+        ({"mask": Y}, "not read: 'mask' (masks are for sequences)"),
     ],
 )
 def test_arrays_that_nothing_reads_are_named(tmp_path, more, said):

@@ -233,6 +233,13 @@ def test_nan_in_masked_padding_does_not_reach_a_prediction():
     assert model.evaluate(data.splits["train"]) == model.evaluate(clean.splits["train"])
 
 
+def test_a_sequence_without_a_step_that_counts_is_refused():
+    fields = {"x": Field("NTF"), "mask": Field("NT", "mask")}
+    mask = np.array([[1.0, 0], [0, 0], [1, 1]])
+    with pytest.raises(DataError, match=r"split 'train': 'mask' is 0 at every step of row 1 \(counted from 0\)"):
+        checked(Data({"train": {"x": np.ones((3, 2, 1)), "mask": mask}}, fields))
+
+
 def test_labels_of_minus_one_may_stand_in_padding():
     fields = {"x": Field("NT", "id", 3), "y": Field("NT", "label", 3), "mask": Field("NT", "mask")}
     ids = np.array([[0, 1, -1], [2, -1, -1]])

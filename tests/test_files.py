@@ -204,6 +204,7 @@ FAULTS = {
     "one more constant": ("a,b,c,y\nu,1,3,0\nu,2,3,1\n", {"drop": ["a"]}, "so leave it out: dataset.drop=[a,c]"),
     "constant with a long name": ("a (cm),b,y\n7,1,0\n7,2,1\n", {}, "so leave it out: 'dataset.drop=[\"a (cm)\"]'"),
     "one class": ("a,b,y\n1,2,u\n3,4,u\n", {}, "column 'y' holds one class only, 'u' in every row, from line 2 on"),
+    "one class spelled twice": ("a,b,y\n1,2,1\n3,4,01\n", {}, "'1' in every row, written '1' and '01', "),
     "fraction as label": ("a,y\n1,0\n2,1.5\n", {"task": "classification"}, "line 3, column 'y': '1.5' is no label, but a"),
     "words for regression": ("a,y\n1,u\n2,v\n", {"task": "regression"}, "line 2, column 'y': 'u' is text, and regression"),
     "words among targets": ("a,y,z\n1,1,v\n2,2,v\n", {"target": ["y", "z"]}, "line 2, column 'z': 'v' is text, and"),

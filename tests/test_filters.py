@@ -42,3 +42,9 @@ def test_the_figure_is_written_beside_the_loss(tmp_path, units):
     written = draw(Subject(left(tmp_path, (1, 8, 8), conv__W=np.random.default_rng(0).standard_normal((9, units)))))
     assert [path.name for path in written] == ["loss.png", "filters.png"]
     assert all(path.stat().st_size for path in written)
+
+
+@pytest.mark.filterwarnings("error")
+def test_weights_of_nan_are_drawn_without_a_warning(tmp_path):
+    written = draw(Subject(left(tmp_path, (1, 8, 8), conv__W=np.full((9, 3), np.nan))))
+    assert "filters.png" in [path.name for path in written]

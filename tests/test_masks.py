@@ -16,7 +16,7 @@ from framework.scaling import Scale
 from framework.training import train
 
 RNG = np.random.default_rng(0)
-LENGTHS = np.array([3, 6, 1, 5, 0, 6, 2, 4, 6, 3])
+LENGTHS = np.array([3, 6, 1, 5, 4, 6, 2, 4, 6, 3])
 MASK = (np.arange(6) < LENGTHS[:, None]) * 1
 X, Y = RNG.standard_normal((10, 6, 2)), RNG.standard_normal((10, 6, 1))
 BATCH, TIME = "batch_major", "time_major"
@@ -75,8 +75,54 @@ def test_what_stands_in_the_padding_changes_nothing(tmp_path):
     assert distance(one, other) < 1e-12
     for i, length in enumerate(LENGTHS):
         padded = model.predict({"x": X[i : i + 1], "mask": MASK[i : i + 1]})
-        if length:
-            assert padded[:, :length] == pytest.approx(model.predict(X[i : i + 1, :length]), abs=1e-12)
+        assert padded[:, :length] == pytest.approx(model.predict(X[i : i + 1, :length]), abs=1e-12)
+
+
+LABELS = np.arange(60).reshape(10, 6) % 3
+OUT = MASK == 0
+
+
+@pytest.mark.parametrize("layout", [BATCH, TIME])
+@pytest.mark.parametrize(
+    ("y", "filled"),
+    [
+        (LABELS, np.where(OUT, -1, LABELS)),
+        (LABELS, np.where(OUT, np.nan, LABELS)),
+        (LABELS, np.where(OUT[..., None], 0, np.eye(3)[LABELS])),
+        (X, np.where(OUT[..., None], np.nan, X)),
+    ],
+)
+def test_padding_of_a_file_may_hold_nan_or_a_label_minus_1(tmp_path, y, filled, layout):
+    contents = {"x": np.where(OUT[..., None], np.nan, X), "y": filled, "mask": MASK}
+    np.savez(tmp_path / "a.npz", **{name: a.swapaxes(0, 1) if layout == TIME else a for name, a in contents.items()})
+    read = discover().get("dataset", "npz")(str(tmp_path / "a.npz"), layout=layout, val=0, test=0)
+    data = read.load(generator(0, "dataset"))
+    again = data.encoding.read(tmp_path / "a.npz", with_target=True)
+    assert np.array_equal(again["x"], np.where(OUT[..., None], 0, X))
+    assert np.array_equal(again["y"], np.where(OUT.reshape(10, 6, *(1,) * (y.ndim - 2)), 0, y))
+    assert np.isfinite(data.splits["train"]["x"]).all()
+    assert data.fields["y"].size == 3 * (y is LABELS)
+
+
+def test_ids_in_the_padding_do_not_count(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.where(OUT, -1, LABELS), y=np.arange(10) % 2, mask=MASK)
+    data = discover().get("dataset", "npz")(str(tmp_path / "a.npz"), vocabulary="auto").load(generator(0, "dataset"))
+    assert data.fields["x"].size == 3
+    assert data.splits["train"]["x"].min() == 0
+
+
+def test_nan_where_the_mask_counts_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"x\[0, 0, 1\] \(counted from 0\) is nan"):
+        dataset(tmp_path / "a.npz", x=np.where(np.arange(120).reshape(X.shape) == 1, np.nan, X)).load(
+            generator(0, "dataset")
+        )
+
+
+def test_numbers_of_whole_sequences_are_not_padding(tmp_path):
+    y = RNG.standard_normal((10, 6))  # six numbers of each sequence, as many as it has steps
+    np.savez(tmp_path / "a.npz", x=X, y=y, mask=MASK)
+    encoding = discover().get("dataset", "npz")(str(tmp_path / "a.npz")).load(generator(0, "dataset")).encoding
+    assert np.array_equal(encoding.read(tmp_path / "a.npz", with_target=True)["y"], y)
 
 
 # ---- wrong requests ----
@@ -87,7 +133,11 @@ def test_what_stands_in_the_padding_changes_nothing(tmp_path):
     [
         (MASK[:, :4], r"array 'mask' has shape \(10, 4\), and the steps of 'x' are \(10, 6\)"),
         (MASK[:9], r"array 'mask' has shape \(9, 6\), and the steps"),
-        (np.where(np.arange(6) == 2, -1, MASK), r"mask\[0, 2\] \(counted from 0\) is -1.0: 1 is a step that counts"),
+        (np.where(np.arange(6) == 2, -1, MASK), r"mask\[0, 2\] \(counted from 0\) is -1.0; masks hold weights, 0 or more"),
+        (
+            np.where(np.arange(10)[:, None] == 7, 0, MASK),
+            r"array 'mask' is 0 at every step of sequence 7 \(counted from 0\)",
+        ),
     ],
 )
 def test_a_mask_that_does_not_fit_is_told(tmp_path, mask, told):

@@ -336,6 +336,21 @@ def test_accuracy_and_exact_match_count_the_steps_that_a_mask_leaves():
     assert match.value(both).tolist() == [0.5, 1]
 
 
+@pytest.mark.parametrize("name", ["accuracy", "exact_match"])
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_the_share_of_right_answers_of_nan_is_nan(name, outputs):
+    metric, stacked = get("metric", name)(), Context(replicas=(2,), keys=(0, 1))
+    t = np.array([[[0, 0], [0, 0]]])  # (1, T, N): both replicas share it
+    y = np.zeros((2, 2, 2, outputs))
+    y[1, 1, 0] = np.nan
+    found = metric.value(metric.count(y, t, stacked))
+    assert found[0] == 1
+    assert np.isnan(found[1])
+    assert metric.value(metric.count(y, t, stacked, np.array([[[1.0, 1], [0, 1]]]))).tolist() == [1, 1]  # it is padding
+    y[1, 1, 0] = np.inf  # a number, with an answer
+    assert metric.value(metric.count(-y, t, stacked)).tolist() == [1, 1]
+
+
 # ---- the data sets ----
 
 

@@ -276,6 +276,13 @@ def test_text_that_looks_like_numbers_is_not_quietly_words(tmp_path, word):
     )
 
 
+@pytest.mark.parametrize(("word", "kind"), [("{}%", "percent signs"), ("2024-01-{}", "dates or times")])
+def test_features_that_look_like_numbers_are_refused(tmp_path, word, kind):
+    rows = "".join(f"{word.format(i)},{i},{'ab'[i % 2]}\n" for i in range(10, 30))
+    with pytest.raises(DataError, match=rf"line 2.*is text \({kind}\), not a number; .*: dataset\.drop=\[c\]"):
+        table(tmp_path, "c,u,y\n" + rows, val=0.3, test=0.3).load(rng())
+
+
 def test_features_are_said_in_the_same_line(tmp_path):
     data = table(tmp_path, "zip,colour,legs,y\n01067,red,4,a\n80331,blue,2,b\n").load(rng())
     assert data.notes == (
@@ -312,6 +319,23 @@ def test_values_that_float32_cannot_tell_apart_are_named(tmp_path):
     assert indistinct(scaled(data, fit(data, "standard", ["x"])), "float32") == []
     near = table(tmp_path, "u,y\n" + "".join(f"{i},{1e9 + i}\n" for i in range(40)), task="regression")
     assert "column 'y': 3" in indistinct(near.load(rng()), "float32")[0]
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [
+        ("e-60", "of 40 values become 0 in float32, such as "),
+        ("e60", "become inf in float32"),
+        ("e-42", "lose digits in float32"),
+    ],
+)
+def test_values_out_of_the_range_of_float32_are_named(tmp_path, size, said):
+    data = table(tmp_path, "u,v,y\n" + "".join(f"{i},{i % 7}{size},{'ab'[i % 2]}\n" for i in range(40))).load(rng())
+    (line,) = indistinct(data, "float32")
+    assert line.startswith("dataset: column 'v': ")
+    assert said in line
+    assert line.endswith("; another unit, near 1, or dtype=float64 keeps them")
+    assert indistinct(data, "float64") == []
 
 
 def test_a_scaled_series_learns_in_its_own_unit(tmp_path, monkeypatch, capsys):

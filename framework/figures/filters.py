@@ -74,7 +74,7 @@ def _features(folder: Path) -> Any:
 
 
 def _map(fig: Any, ax: Any, values: np.ndarray, aspect: Any) -> None:
-    most = float(np.nanmax(np.abs(values))) or 1.0
+    most = float(np.abs(values[np.isfinite(values)]).max(initial=0)) or 1.0  # a run that diverged may leave none
     drawn = ax.imshow(values, cmap=style.SIGNED, vmin=-most, vmax=most, aspect=aspect, interpolation="nearest")
     scale = fig.colorbar(drawn, ax=ax, pad=0.03)
     scale.outline.set_visible(False)

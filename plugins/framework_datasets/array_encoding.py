@@ -11,6 +11,7 @@ import numpy as np
 
 from framework import DataError, Field
 from framework_datasets.array_labels import are_labels, is_one_hot, plain_labels
+from framework_datasets.array_padding import clear_inputs, clear_targets
 from framework_datasets.arrays import labels, opened, place, real
 
 Layout = Literal["batch_major", "time_major", "NCHW", "NHWC"]
@@ -79,6 +80,11 @@ class ArrayEncoding:
             raise DataError(f"{path}: array '{x[0]}' has shape {a.shape}; the training split has ({told})")
         if mask is not None:
             out["mask"] = self._batch_major(_mask(path, mask, x))
+            if (empty := ~out["mask"].any(1)).any():
+                raise DataError(
+                    f"{path}: array '{mask[0]}' is 0 at every step of sequence {int(empty.argmax())} (counted from 0); a "
+                    "sequence has at least one step that counts, so leave it out"
+                )
         if y is None:
             return out
         target = self._classes(path, *y) if self.classes else self._numbers(path, *y)
@@ -129,6 +135,10 @@ class ArrayEncoding:
             mask = (self.mask, file.get(self.mask)) if self.mask in file.names else None
             if not self.mask and self.sequences and "mask" in file.names:
                 raise DataError(f"{path}: array 'mask': the sequences that trained had none, all of their steps counted")
+        if mask:
+            x = (self.x, clear_inputs(x[1], mask[1], bool(self.ids)))
+            task = "classification" if self.classes else "regression"
+            y = (self.y, clear_targets(y[1], mask[1], task)) if y and self.steps else y
         return self.encode(str(path), x, y, mask)
 
     def to_json(self) -> dict[str, Any]:
@@ -159,7 +169,9 @@ def _mask(path: str, mask: Named, x: Named) -> np.ndarray:
     a = real(path, name, a)
     below = np.argwhere(a < 0)
     if len(below):
-        raise DataError(f"{path}: {place(name, below[0])} is {a[tuple(below[0])]}: 1 is a step that counts, 0 padding")
+        raise DataError(
+            f"{path}: {place(name, below[0])} is {a[tuple(below[0])]}; masks hold weights, 0 or more, 0 for padding"
+        )
     return a
 
 

@@ -51,12 +51,13 @@ def x_words(name: str, x: np.ndarray, encoding: ArrayEncoding) -> str:
     return f"{who}: {shape[0]} {'number' if shape[0] == 1 else 'numbers'} per example{ids}"
 
 
-def unread_words(there: Sequence[str], read: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
-    """A line on the arrays of a file that nothing reads."""
+def unread_words(there: Sequence[str], read: Sequence[str], known: Sequence[str], masks: Sequence[str]) -> tuple[str, ...]:
+    """A line on the arrays of a file that nothing reads, masks among them where x is not sequences."""
     unread = [name for name in there if name not in read]
     if not unread:
         return ()
-    free = [name for name in known if name not in read]
-    close = {name: difflib.get_close_matches(name, free, 1) for name in unread}
-    told = ", ".join(f"'{name}'" + (f" (did you mean '{near[0]}'?)" if near else "") for name, near in close.items())
+    free = [name for name in known if name not in [*read, *masks]]
+    hints = {name: f" (did you mean '{near}'?)" for name in unread for near in difflib.get_close_matches(name, free, 1)}
+    hints |= dict.fromkeys(masks, " (masks are for sequences)")
+    told = ", ".join(f"'{name}'{hints.get(name, '')}" for name in unread)
     return (f"not read: {told}",)

@@ -9,6 +9,7 @@ import numpy as np
 
 from framework import Data, option
 from framework_datasets.array_encoding import ArrayEncoding, Layout, check_classes, shape_of_x, sizes_of_y
+from framework_datasets.array_padding import clear_inputs, clear_targets
 from framework_datasets.array_words import unread_words, x_words, y_words
 from framework_datasets.arrays import labels, opened
 from framework_datasets.files import sample
@@ -53,6 +54,8 @@ class Npz:
             names = self._names(there)
             arrays = {name: file.get(name) for part in names.values() for name in part}
         x, y, *mask = next(iter(names.values()))  # what decides: the training arrays, or the only ones
+        if self.vocabulary or arrays[x].ndim == 3:
+            self._clear_padding(arrays, names)
         ids = self._ids(arrays, [named[0] for named in names.values()])
         shape = shape_of_x(self.path, x, arrays[x], self.layout, bool(ids))
         sequences = bool(ids) or arrays[x].ndim == 3
@@ -68,10 +71,17 @@ class Npz:
                 self.path, {s: (names[part][1], at, splits[s]["y"]) for s, (part, at) in rows.items()}, self.layout
             )
         taken = f"{y_words(y, arrays[y], encoding, self.task)}; {x_words(x, arrays[x], encoding)}"
-        unread = unread_words(there, [name for named in read.values() for name, _ in named], self._known())
+        masks = [] if has_mask else [name for named in names.values() for name in named[2:]]
+        unread = unread_words(there, [name for named in read.values() for name, _ in named], self._known(), masks)
         notes = (f"{self.path}: {taken}", *unread, *moved_line(moved, "label"))
         classes = [str(k) for k in range(encoding.classes)]
         return Data(splits, encoding.fields, names=classes, encoding=encoding, notes=notes)
+
+    def _clear_padding(self, arrays: dict[str, np.ndarray], names: Mapping[str, Sequence[str]]) -> None:
+        for x, y, *masks in names.values():
+            for mask in masks:
+                arrays[x] = clear_inputs(arrays[x], arrays[mask], bool(self.vocabulary))
+                arrays[y] = clear_targets(arrays[y], arrays[mask], self.task)
 
     def _ids(self, arrays: Mapping[str, np.ndarray], names: Sequence[str]) -> int:
         """How many ids there are; 0 where x is numbers."""

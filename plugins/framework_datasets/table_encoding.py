@@ -153,6 +153,8 @@ def fit_features(table: Table, names: Sequence[str], train: np.ndarray, dropped:
         seen = np.unique(values[train]) if values is not None else sorted(set(_words(table, name, train)))
         if len(seen) == 1:
             constant.append(name)
+        if values is None and (len(seen) > MOST_CATEGORIES or not set(table.columns[name]) <= set(seen)):
+            _refuse_like_numbers(table, name, dropped)
         if values is None and len(seen) > MOST_CATEGORIES:
             raise DataError(
                 f"{table.path}: column '{name}' has {len(seen)} different words; one-hot columns are made for at most "
@@ -166,6 +168,17 @@ def fit_features(table: Table, names: Sequence[str], train: np.ndarray, dropped:
             f"from line {table.lines[train.min()]} on; it tells nothing, so leave it out: {_dropping([*dropped, *constant])}"
         )
     return tuple(features)
+
+
+def _refuse_like_numbers(table: Table, name: str, dropped: Sequence[str]) -> None:
+    """
+    Raises:
+        DataError: the words of a feature are dates, say, and no categories.
+    """
+    if kind := like_numbers(table.columns[name]):
+        out = f"leave the column out: {_dropping([*dropped, name])}"
+        text = f"'{shown(table.columns[name][0])}' is text ({kind}), not a number; write plain numbers, or {out}"
+        raise table.fault(0, name, text)
 
 
 def _dropping(names: Sequence[str]) -> str:
@@ -204,8 +217,10 @@ def fit_target(table: Table, names: Sequence[str], task: Task, train: np.ndarray
             "(dataset.task=classification)",
         )
     if len(words := {label(word) for word in table.columns[name]}) == 1:
+        written = [f"'{shown(word)}'" for word in dict.fromkeys(table.columns[name])]
+        alike = f", written {' and '.join(written[:2])}, which are one number" if len(written) > 1 else ""
         raise DataError(
-            f"{table.path}: column '{name}' holds one class only, '{shown(words.pop())}' in every row, from line "
+            f"{table.path}: column '{name}' holds one class only, '{shown(words.pop())}' in every row{alike}, from line "
             f"{table.lines[0]} on; a classifier needs two"
         )
     seen = {label(word) for word in _words(table, name, train)}

@@ -11,7 +11,7 @@ class Accuracy:
     """The share of right answers: argmax_k y_k = t, or for a single column and for several labels, (y > threshold) = t.
 
     Shapes: y predictions (..., [T,] N, K); t integers (..., [T,] N), or columns (..., [T,] N, K), each a question of its
-    own; mask (..., [T,] N); counts (..., 2): right answers, answers.
+    own; mask (..., [T,] N); counts (..., 2): right answers, answers. A prediction of NaN that counts makes it NaN.
     """
 
     targets: ClassVar[tuple[str, ...]] = ("label", "binary", "columns")
@@ -25,6 +25,7 @@ class Accuracy:
         else:
             right = y.argmax(-1) == t
         weight = ctx.xp.ones_like(right, dtype=y.dtype) if mask is None else mask + 0 * right
+        right = ctx.xp.where((y != y).any(-1) & (weight > 0), ctx.xp.full_like(weight, ctx.xp.nan), right)
         core = tuple(range(len(ctx.replicas) - right.ndim, 0))
         return ctx.xp.stack([(right * weight).sum(core), weight.sum(core)], -1)
 

@@ -13,6 +13,7 @@ class ExactMatch:
 
     Shapes: y predictions (..., [T,] N, K); t integers (..., [T,] N); mask (..., [T,] N): a step counts where it is above 0,
     and a sequence without any such step is none; counts (..., 2): right sequences, sequences. Without time it is accuracy.
+    A prediction of NaN that counts makes it NaN.
 
     A decoder that is told the last word at every step (teacher forcing) and one that reads its own, the likeliest, have the
     same share: up to the first wrong word both have read the same.
@@ -25,9 +26,11 @@ class ExactMatch:
         right = answer == t
         counts = right | True if mask is None else (mask > 0) | (right & False)
         wrong = counts & ~right
+        undefined = ((y != y).any(-1) & counts).any(tuple(range(len(ctx.replicas) - right.ndim, 0)))
         if right.ndim - len(ctx.replicas) == 2:
             wrong, counts = wrong.any(-2), counts.any(-2)
-        return ctx.xp.stack([(counts & ~wrong).sum(-1), counts.sum(-1)], -1).astype(y.dtype)
+        totals = ctx.xp.stack([(counts & ~wrong).sum(-1), counts.sum(-1)], -1).astype(y.dtype)
+        return ctx.xp.where(undefined[..., None], ctx.xp.full_like(totals, ctx.xp.nan), totals)
 
     def value(self, counts: Array) -> Array:
         return counts[..., 0] / counts[..., 1]
