@@ -3,7 +3,7 @@
 # make slow   the tests that take longer: every command of the docs, kills, other launchers
 # make docs   write docs/reference/ from the docstrings, run the notebooks
 # make bench  speed, side by side with PyTorch and JAX
-# make mutants  plant 200 faults, one at a time, and count how many the tests notice (about an hour)
+# make mutants  plant 200 faults, one at a time, and count how many the tests notice (an hour or two)
 PYTHON ?= python3
 BIN := .venv/bin
 # Bytecode is compiled once here; every start would be two seconds slower otherwise.
