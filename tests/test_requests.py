@@ -106,6 +106,7 @@ def test_what_a_message_advises_can_be_typed(ask, tmp_path):
     assert ask(*words, advice.strip("'"))[0] == 0
 
 
+@pytest.mark.slow
 def test_relative_paths_mean_the_folder_of_the_command(ask, tmp_path):
     rows = "".join(f"{i},{i % 7},{'ab'[i % 2]}\n" for i in range(40))
     (tmp_path / "a.csv").write_text(f"a,b,y\n{rows}")
@@ -126,6 +127,7 @@ def test_a_folder_that_cannot_be_made_costs_one_line(ask, tmp_path, folder):
         assert "STACKPROP_RUNS=FOLDER" in told
 
 
+@pytest.mark.slow
 def test_the_environment_of_mlflow_decides_where_nothing_else_does(ask, tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///team.db")
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "mine")
@@ -181,6 +183,7 @@ def test_a_reader_that_leaves_at_once_costs_no_traceback(tmp_path, words):
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 def test_an_output_without_a_letter_shows_the_others(tmp_path, encoding):
     env = {**os.environ, "PYTHONIOENCODING": encoding}

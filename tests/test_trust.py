@@ -214,6 +214,7 @@ def test_doctor_is_content_with_runs_whose_plugin_is_gone(stranger, recorded, ca
     assert not mark.exists()
 
 
+@pytest.mark.slow
 def test_a_lost_run_whose_plugin_is_gone_is_ended_at_once(stranger):
     folder, mark = stranger
     state = json.loads((folder / "run.json").read_text())
