@@ -13,7 +13,7 @@ import secrets
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,10 +69,10 @@ def guarded(work: Callable[[], int]) -> int:
     from framework.wording import in_words
 
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then lets exceptions through to us
     before = _raise_on_sigterm()
     try:
-        return work()
+        with environment({"HYDRA_FULL_ERROR": "1"}):  # Hydra then lets exceptions through to us
+            return work()
     except (HydraException, OmegaConfBaseException, ConfigError, DataError, YAMLError) as error:
         if wants_traceback:
             raise
@@ -130,7 +130,6 @@ def compose_and_run(arguments: Sequence[str]) -> int:
     words = resuming or words
     install(None if shows or "COMP_LINE" in os.environ else check, runs=not shows)
     sys.argv = [sys.argv[0], *words]
-    os.environ.update(told(words))
     failed: list[Exception] = []
 
     def job(cfg: Any) -> float | None:
@@ -143,18 +142,34 @@ def compose_and_run(arguments: Sequence[str]) -> int:
             failed.append(error)
             return None
 
-    try:
-        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
-    finally:
+    with environment(told(words)):
         try:
-            for sweep in dict.fromkeys(BEGUN):
-                compare(sweep)
+            hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
         finally:
-            BEGUN.clear()
-            close_feeder()
+            try:
+                for sweep in dict.fromkeys(BEGUN):
+                    compare(sweep)
+            finally:
+                BEGUN.clear()
+                close_feeder()
     if failed:
         raise failed[0]
     return 0
+
+
+@contextlib.contextmanager
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Variables of the environment for a while."""
+    before = {key: os.environ.get(key) for key in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            if value is None:
+                os.environ.pop(key, None)
+            else:
+                os.environ[key] = value
 
 
 def told(words: Sequence[str]) -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -122,24 +121,10 @@ def _hydra(overrides: Sequence[str], verbose: bool, multirun: bool = False) -> I
             load_plugins_of(words, by_user=False)  # those that a resumed sweep has recorded
             install(cli.check)
             told = cli.told(["-m", *words] if multirun else words)
-            with _environment(told), initialize_config_dir(str(conf_dir()), "stackprop", version_base="1.3"):
+            with cli.environment(told), initialize_config_dir(str(conf_dir()), "stackprop", version_base="1.3"):
                 yield GlobalHydra.instance().hydra, [*words, *OURS, *(["hydra.mode=MULTIRUN"] if multirun else [])]
     finally:
         HydraConfig.instance().cfg = before
-
-
-@contextlib.contextmanager
-def _environment(told: dict[str, str]) -> Iterator[None]:
-    before = {key: os.environ.get(key) for key in told}
-    os.environ.update(told)
-    try:
-        yield
-    finally:
-        for key, value in before.items():
-            if value is None:
-                os.environ.pop(key, None)
-            else:
-                os.environ[key] = value
 
 
 __all__ = ["result", "run", "sweep"]

@@ -35,8 +35,7 @@ def ask(tmp_path, monkeypatch, capfd):
     level, handlers = root.level, list(root.handlers)
 
     def answer(*words):
-        for name in ("HYDRA_FULL_ERROR", "STACKPROP_RUNS"):
-            os.environ.pop(name, None)
+        os.environ.pop("STACKPROP_RUNS", None)
         try:
             main(words)
             status = 0

@@ -85,8 +85,7 @@ def shell(tmp_path, monkeypatch, capfd):
     before = dict(os.environ)
 
     def run(*words):
-        for name in ("HYDRA_FULL_ERROR", "STACKPROP_RUNS"):
-            os.environ.pop(name, None)
+        os.environ.pop("STACKPROP_RUNS", None)
         with pytest.raises(SystemExit) as end:
             main(["-m", *words])
         return end.value.code, *capfd.readouterr()

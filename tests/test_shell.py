@@ -158,3 +158,10 @@ def test_plugins_are_listed(tmp_path):
     done = stackprop(tmp_path, "plugins")
     assert done.returncode == 0
     assert "layer         dense                    framework_layers" in done.stdout
+
+
+def test_a_command_leaves_the_environment_as_it_was(ask):
+    before = dict(os.environ)
+    assert ask("+sed=3")[0] == 2
+    assert ask("dataset=sine", "dataset.n=20", "trainer.epochs=1", "tracking=none")[0] == 0
+    assert {key for key in os.environ if key.startswith(("HYDRA", "STACKPROP")) and key not in before} == set()

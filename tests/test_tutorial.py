@@ -32,7 +32,6 @@ def blocks():
 def stackprop(words, monkeypatch):
     """The exit status of the command, run in this process."""
     monkeypatch.setattr(sys, "argv", ["stackprop"])
-    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)  # by which the command before asked Hydra for its exceptions
     try:
         cli.main(words if words and words[0] in VERBS else [*words, *QUICK])
     except SystemExit as end:
@@ -48,9 +47,7 @@ def quick_from_python(monkeypatch):
 
 
 def test_the_tutorial_can_be_followed(tmp_path, monkeypatch, capsys, quick_from_python):
-    for name in ("STACKPROP_RUNS", "STACKPROP_ID", "STACKPROP_COMMAND", "HYDRA_FULL_ERROR"):
-        monkeypatch.setenv(name, "")  # what the command sets is taken back at the end
-        monkeypatch.delenv(name)
+    monkeypatch.delenv("STACKPROP_RUNS", raising=False)
     monkeypatch.chdir(tmp_path)
     ran = 0
     for first, second in blocks():

@@ -31,8 +31,6 @@ def test_a_sweep_whose_output_nobody_reads_is_recorded_to_its_end(closed, tmp_pa
     monkeypatch.setattr(sys, "argv", sys.argv)
     monkeypatch.setattr(sys, "stdout", closed)
     monkeypatch.setenv("STACKPROP_RUNS", "runs")
-    for name in ("STACKPROP_ID", "STACKPROP_COMMAND", "HYDRA_FULL_ERROR"):  # which the command sets
-        monkeypatch.setenv(name, "")
     with pytest.raises(SystemExit) as end:
         main(["-m", "dataset=sine", "dataset.n=20", "trainer.epochs=1", "tracking=none", "model.hidden=4", "seed=0,1"])
     assert end.value.code == 0
