@@ -6,11 +6,12 @@ Presets are YAML files under `conf/`; every other choice of a group is a registe
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -137,7 +138,8 @@ class Loader(ConfigLoaderImpl):
         self.variables: set[str] = set()
         absent = self._absent(overrides)
         given = [absent.get(word, word) for word in overrides]
-        cfg = super().load_configuration(config_name, given, run_mode, *args, **kwargs)
+        with named_index(overrides):
+            cfg = super().load_configuration(config_name, given, run_mode, *args, **kwargs)
         refuse_foreign(cfg)
         if config_name is None:  # Hydra's help: there is no experiment
             return cfg
@@ -196,6 +198,24 @@ class Loader(ConfigLoaderImpl):
             if override.get_key_element() == "hydra.searchpath" and isinstance(override.value(), list):
                 refuse_packages(override.value())
         super()._process_config_searchpath(config_name, parsed_overrides, repo)
+
+
+@contextlib.contextmanager
+def named_index(overrides: Sequence[str]) -> Iterator[None]:
+    """OmegaConf takes the next word of a key for a number where the value is a list (`plugins.type=3`), and says no more.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    try:
+        yield
+    except ValueError as error:
+        found = re.match(r"invalid literal for int\(\) with base 10: '(.*)'", str(error))
+        if found is None:
+            raise
+        keys = [word.lstrip("+~").partition("=")[0] for word in overrides]
+        key = next((key for key in keys if f".{found[1]}" in key), found[1])
+        raise ConfigError(f"{key}: '{found[1]}' is not the number of an element, and a list stands there") from error
 
 
 def _take_out(cfg: Any, absent: Mapping[str, str]) -> None:

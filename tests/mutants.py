@@ -73,7 +73,7 @@ TESTS = {
     "framework/chunking.py": "bptt stateful",
     "framework/measuring.py": "beside_gradients evaluation stopping masks notes_losses",
     "framework/updating.py": "updating stack_law",
-    "framework/stepping.py": "beside_gradients training updating bptt stateful notes_training edges stack_law probes",
+    "framework/stepping.py": "beside_gradients training updating bptt stateful notes_training edges stack_law probes blocks",
     "framework/running.py": "training stopping checkpoints beside_gradients edges stack_law probes",
     "framework/training.py": "training stopping checkpoints beside_gradients stack_law",
     "framework/data.py": "data masks stateful layout",

@@ -222,6 +222,17 @@ def test_a_classifier_is_decomposed_by_its_probabilities_and_apart_by_its_answer
     assert "0-1 loss, which does not add up" in found.summary
 
 
+def test_several_labels_of_an_example_count_each():
+    rng = np.random.default_rng(0)
+    splits = {s: {"x": rng.normal(size=(24, 3)), "y": rng.integers(0, 2, (24, 2))} for s in ("train", "val", "test")}
+    data = Data(splits, {"x": Field("NF"), "y": Field("NF", "label", 2)})
+    words = ["study=bias_variance", "model.hidden=3", "trainer.steps=5", "study.members=6", "tracking=none"]
+    experiment = prepare(compose(words), data)
+    found = experiment.settings.study(experiment)
+    assert found.metrics["bias_variance/epe"] > 0
+    assert "zero_one/error" not in found.metrics
+
+
 def test_sequences_are_decomposed_too():
     words = ["dataset=weather", "dataset.days=80", "model=gru", "model.hidden=4", "trainer.steps=10"]
     experiment = prepare(compose([word for word in [*SMALL, *words] if word not in ("dataset=sine", "activation=tanh")]))

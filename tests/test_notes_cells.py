@@ -281,6 +281,14 @@ def test_4_5_connections_are_given_source_by_source():
     assert ((p["U"] != 0) == (p["M"] != 0)).all()
 
 
+@pytest.mark.parametrize(("units", "rows"), [(8, "81-7e"), (9, "8180-7e00")])
+def test_4_5_a_byte_holds_the_connections_of_eight_units(units, rows):
+    layer = recurrent("masked_lstm", units, connections="-".join([rows] + ["00" * (len(rows) // 4)] * (units - 1)))
+    p, _ = layer.init(np.random.default_rng(0), (None, 1))
+    assert p["K"][0, :units].tolist() == [1, 0, 0, 0, 0, 0, 0, 1, 1][:units]
+    assert p["M"][0, :units].tolist() == [0, 1, 1, 1, 1, 1, 1, 0, 0][:units]
+
+
 @pytest.mark.parametrize(
     ("connections", "expected"),
     [("80-40-a0-00", "4 sources, and there are 2 inputs and 3 units here: 5"), ("8-40", "'8' is not 2 hexadecimal digits")],

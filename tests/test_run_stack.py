@@ -16,6 +16,7 @@ from framework.record import Place
 from framework.recording import read_lines
 from framework.restoring import settings_of_run
 from framework.slicing import CACHE, NARROWEST, slices, train_sliced, width
+from framework.training import train
 
 SMALL = ["tracking=none", "dtype=float64", "device=cpu", "dataset=spirals", "dataset.n=60", "model.hidden=6"]
 SEQUENCES = ["tracking=none", "dtype=float64", "device=cpu", "model.hidden=5", "trainer.batch_size=10"]
@@ -194,6 +195,12 @@ def test_no_number_depends_on_the_slices_or_the_threads(monkeypatch):
     assert {m: [f for f, _ in rows] for m, rows in one.rows.items()} == {
         m: [f for f, _ in rows] for m, rows in two.rows.items()
     }
+
+
+def test_a_stack_may_hold_one_network():
+    one = prepare(compose([*SMALL, "trainer.epochs=2"]))
+    (sliced,), (alone,) = (call([one.learner], [one.data], [0], dtype="float64") for call in (train_sliced, train))
+    assert (sliced.weights["hidden"]["W"] == alone.weights["hidden"]["W"]).all()
 
 
 def test_a_slice_that_fails_stops_the_others(monkeypatch):

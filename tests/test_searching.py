@@ -6,6 +6,7 @@ from small import learner
 
 from framework import Network, generator
 from framework.searching.ant_colony import AntColony, ColonyOptions, probabilities, weights
+from framework.searching.by_optuna import ByOptuna
 from framework.searching.cell_ants import CellAnts, CellOptions, as_rows
 from framework.searching.space import Choice, Number, fault
 from framework.training import train
@@ -300,3 +301,14 @@ def test_a_cell_is_written_in_hexadecimal_digits_a_source_at_a_time():
 
 def test_the_defaults_of_ants_in_a_cell():
     assert CellOptions() == CellOptions(cells=8, ants=12, k=8, evaporation=0.2, least=0.02)
+
+
+def test_searches_begin_from_seed_0():
+    space = {"x": Number(0.0, 1.0), "word": Choice(("a", "b"))}
+    for search in (
+        lambda *seed: AntColony(space, ColonyOptions(), *seed),
+        lambda *seed: CellAnts("connections", 3, 2, CellOptions(), *seed),
+        lambda *seed: ByOptuna(space, "tpe", *seed),
+    ):
+        assert search().ask(2) == search(0).ask(2)
+        assert search().ask(2) != search(1).ask(2)

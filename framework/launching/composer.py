@@ -21,7 +21,7 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from framework.composing import refuse_strange, task_part
+from framework.composing import named_index, refuse_strange, task_part
 from framework.config import ConfigError
 
 
@@ -89,7 +89,8 @@ class Composer:
         task = copy.deepcopy(task)
         HydraConfig.instance().cfg = whole  # what ${hydra:...} means while this job is read
         try:
-            ConfigLoaderImpl._apply_overrides_to_config(values, task)
+            with named_index(overrides):
+                ConfigLoaderImpl._apply_overrides_to_config(values, task)
         except OmegaConfBaseException as error:
             raise ConfigCompositionException(str(error)) from error
         folder = self._place(whole, task, parsed, number)
