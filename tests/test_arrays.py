@@ -207,3 +207,12 @@ def test_older_models_of_arrays_read_as_before(tmp_path):
     encoding = arrays(tmp_path, x=X, y=Y).load(rng()).encoding
     told = {key: encoding.to_json()[key] for key in ("x", "y", "shape", "classes", "outputs")}
     assert type(encoding).from_json(told) == encoding
+
+
+def test_padding_of_an_array_may_hold_anything(tmp_path):
+    x, y, mask = np.arange(24.0).reshape(4, 3, 2), np.arange(12).reshape(4, 3) % 2, np.ones((4, 3))
+    x[:, 2], y[:, 2], mask[:, 2] = np.nan, -1, 0
+    data = arrays(tmp_path, {"val": 0.0, "test": 0.0}, x=x, y=y, mask=mask).load(rng())
+    train = data.splits["train"]
+    assert np.isfinite(train["x"]).all()
+    assert set(np.unique(train["y"])) == {0, 1}

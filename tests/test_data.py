@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from framework import Data, Field, generator, split_at_random
+from framework import Data, Field, discover, generator, split_at_random
 from framework.data import EpochRows, Feed
 from framework_datasets.sentiment import GOOD, NEGATIONS, WORDS, Sentiment
 
@@ -185,3 +185,20 @@ def test_sentences_praise_or_blame_with_and_without_a_negation():
     negated, good = (np.isin(x, [WORDS.index(w) for w in words]).any(1) for words in (NEGATIONS, GOOD))
     assert y.tolist() == (negated != good).tolist()
     assert [np.mean((negated == a) & (good == b)) for a in (0, 1) for b in (0, 1)] == pytest.approx([1 / 4] * 4, abs=0.05)
+
+
+def test_points_of_a_spiral_lie_on_its_turns():
+    spirals = discover().get("dataset", "spirals")
+    data = spirals(n=50, classes=3, turns=1.25, noise=0.0, val=0.0, test=0.0).load(generator(0, "dataset")).splits["train"]
+    (u, v), y = data["x"].T, data["y"]
+    angle = 2 * np.pi * (1.25 * np.hypot(u, v) + y / 3)  # from the centre to the rim, 1.25 revolutions
+    np.testing.assert_allclose([u, v], np.hypot(u, v) * [np.cos(angle), np.sin(angle)], atol=1e-12)
+
+
+def test_the_noise_of_a_spiral_has_its_standard_deviation():
+    spirals = discover().get("dataset", "spirals")
+    clean, noisy = (
+        spirals(n=2000, noise=noise, val=0.0, test=0.0).load(generator(0, "dataset")).splits["train"]["x"]
+        for noise in (0.0, 0.3)
+    )
+    assert (noisy - clean).std() == pytest.approx(0.3, rel=0.05)

@@ -169,7 +169,7 @@ def image_model(*layers):
     about = Data({"train": {"x": images, "y": np.zeros(4, int)}}, {"x": Field("NCHW"), "y": Field("N", "label", 3)})
     network = Network(nodes, about.shapes())
     member = learner(network, loss=SoftmaxCrossEntropy())
-    return Model(member, network.init(0)[0], about, Scale("none", {}, {})), images
+    return Model.of(member, network.init(0)[0], about, Scale("none", {}, {})), images
 
 
 def test_images_of_another_shape_are_refused_where_they_do_not_fit():
@@ -228,7 +228,7 @@ def test_nan_in_masked_padding_reaches_nothing():
 def test_nan_in_masked_padding_does_not_reach_a_prediction():
     data, clean = padded(np.nan), padded(0.0)
     network = Network({"rnn": Recurrent(Lstm(3)), "out": Dense(1)}, data.shapes())
-    model = Model(learner(network), network.init(0)[0], clean, Scale("none", {}, {}))
+    model = Model.of(learner(network), network.init(0)[0], clean, Scale("none", {}, {}))
     assert (model.predict(data.splits["train"]) == model.predict(clean.splits["train"])).all()
     assert model.evaluate(data.splits["train"]) == model.evaluate(clean.splits["train"])
 
@@ -522,3 +522,9 @@ def test_an_output_of_minus_infinity_has_probability_0():
     assert value == pytest.approx(np.log(4))
     np.testing.assert_allclose(dy, [[-0.75, 0, 0.75]])
     assert soft == pytest.approx(0.5 * np.log(4) + 0.5 * np.log(4 / 3))
+
+
+def test_a_message_tells_labels_from_ids():
+    for kind, words in (("label", "3 classes labels"), ("id", "3 symbols ids")):
+        with pytest.raises(DataError, match=f"with {words} are whole numbers from 0 to 2"):
+            checked(Data({"train": {"x": np.array([0, 3])}}, {"x": Field("N", kind, 3)}))

@@ -34,7 +34,7 @@ def trained(*words):
     """A network, its data, and what was measured; nothing is written."""
     made = prepare(compose([*words, "tracking=none"]))
     outcome = train([made.learner], [made.data], keys=[0])[0]
-    return Model(made.learner, outcome.weights, made.data, AS_SCALED), made.data, outcome.metrics
+    return Model.of(made.learner, outcome.weights, made.data, AS_SCALED), made.data, outcome.metrics
 
 
 @pytest.fixture(scope="module")

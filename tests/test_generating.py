@@ -22,14 +22,14 @@ def model(reverse=False, target="label", names=SYMBOLS):
     learner = Learner(net, {"loss": head}, get("optimizer", "sgd")(), get("schedule", "constant")(), TrainerOptions())
     fields = {"x": Field("NT", "id", 4), "y": Field("NT", "label", 4 if target == "label" else 3)}
     weights = {node: {t: 2 * a for t, a in p.items()} for node, p in net.init(3)[0].items()}
-    return Model(learner, weights, Data({"train": {}}, fields, names=names), Scale("none", {}, {}))
+    return Model.of(learner, weights, Data({"train": {}}, fields, names=names), Scale("none", {}, {}))
 
 
 def test_J19_step_by_step_with_carried_state_it_says_what_the_whole_text_says():
     m, prompt = model(), [0, 1, 2]
     text = list(generate(m, prompt, 6, greedy=True))
     ids = prompt + text
-    values, _ = m.learner.network.forward(m.weights, Context(train=False, batch={"x": np.array(ids)[:, None]}))
+    values, _ = m.network.forward(m.weights, Context(train=False, batch={"x": np.array(ids)[:, None]}))
     assert values["out"][:, 0].argmax(-1)[2:-1].tolist() == text
 
 
@@ -91,14 +91,14 @@ def pair(reverse=False, both=False, names=(), decoder_reads="d"):
     )
     weights = {node: {t: 4 * a for t, a in p.items()} for node, p in net.init(3)[0].items()}
     empty = {name: np.zeros((0, 6), int) for name in fields}
-    return Model(learner, weights, Data({"train": empty}, fields, names=names), Scale("none", {}, {}))
+    return Model.of(learner, weights, Data({"train": empty}, fields, names=names), Scale("none", {}, {}))
 
 
 def test_J20_a_decoder_reads_its_own_words_after_the_start_symbol():
     m, prompt = pair(), [3, 1, 2]
     said = list(answer(m, decoder(m), prompt, 6, greedy=True))
     batch = {"x": np.array(prompt)[:, None], "d": np.array([4, *said[:-1]])[:, None]}
-    values, _ = m.learner.network.forward(m.weights, Context(train=False, batch=batch))
+    values, _ = m.network.forward(m.weights, Context(train=False, batch=batch))
     assert values["out"][:, 0].argmax(-1).tolist() == said
     assert len(set(said)) > 1
 
@@ -112,7 +112,7 @@ def test_J20_an_answer_is_drawn_from_its_seed_and_reads_the_prompt():
 
 def test_a_stack_of_decoders_speaks_as_each_alone():
     m, prompt = pair(), np.array([[3, 1, 2], [0, 0, 1]]).T
-    net, head, speaker = m.learner.network, m.head, decoder(m)
+    net, head, speaker = m.network, m.head, decoder(m)
     batch = {"x": prompt, "d": np.zeros((3, 2), int)}
     others = {node: {t: -a for t, a in p.items()} for node, p in m.weights.items()}
     alone = [

@@ -126,6 +126,11 @@ def test_F8_the_kernel_of_a_convolution_is_scaled_by_its_fans(initializer, varia
     assert p["W"].var() == pytest.approx(variance, rel=4 * (2 / p["W"].size) ** 0.5)  # four standard errors
 
 
+def test_a_window_that_does_not_fit_again_leaves_the_edge_out():
+    pool = get("layer", "max_pool")(3, stride=2)
+    assert pool.init(np.random.default_rng(0), (2, 8, 6))[1] == (2, 3, 2)  # (8 - 3) / 2 = 2.5, (6 - 3) / 2 = 1.5
+
+
 @pytest.mark.parametrize(("kind", "y", "dx"), [("max", 9, [[0, 0], [9, 0]]), ("average", 4, None), ("sum", 16, None)])
 def test_global_pooling_of_a_channel(kind, y, dx):
     x = np.array([[[[1.0, 3], [9, 3]], [[2, 2], [2, 2]]]])  # two channels

@@ -66,7 +66,7 @@ ROOMS = [
     ["hooks", "trust"],
     ["components", "stacking"],
     ["context"],
-    ["arrays", "streams", "threads"],
+    ["arrays", "streams", "threads", "version"],
 ]
 RANK = {name: i for i, names in enumerate(ROOMS) for name in names}
 

@@ -63,7 +63,7 @@ def trained(tmp_path, layout, y):
     words = ["dataset=npz", f"dataset.path={path}", f"dataset.layout={layout}", "model=gru", "model.hidden=4"]
     made = prepare(compose([*words, "trainer.epochs=2", "tracking=none"]))
     (outcome,) = train([made.learner], [made.data], [0], dtype=np.float64)
-    return outcome, Model(made.learner, outcome.weights, made.data, made.scale)
+    return outcome, Model.of(made.learner, outcome.weights, made.data, made.scale)
 
 
 @pytest.mark.parametrize("y", [NEXT, NUMBERS], ids=["labels", "numbers"])

@@ -63,7 +63,7 @@ def trained(path, tmp_path):
     words = ["dataset=npz", f"dataset.path={path}", "model=lstm", "model.hidden=4", "dataset.scale=standard"]
     made = prepare(compose([*words, "dataset.val=0", "dataset.test=0", "trainer.epochs=3", "tracking=none"]))
     (outcome,) = train([made.learner], [made.data], [0], dtype=np.float64)
-    return outcome, Model(made.learner, outcome.weights, made.data, made.scale)
+    return outcome, Model.of(made.learner, outcome.weights, made.data, made.scale)
 
 
 def test_what_stands_in_the_padding_changes_nothing(tmp_path):
@@ -167,7 +167,7 @@ def model(**fields):
     layer = discover().get("layer", "recurrent")(discover().get("cell", "gru")(3))
     net = Network({"rnn": layer, "out": discover().get("layer", "dense")(1)}, {"x": (None, 2), "y": (None, 1)})
     about = Data({"train": {"x": X, "y": Y}}, {"x": Field("NTF"), "y": Field("NTF")} | fields)
-    return Model(learner(net), net.init(0)[0], about, Scale("none", {}, {}))
+    return Model.of(learner(net), net.init(0)[0], about, Scale("none", {}, {}))
 
 
 @pytest.mark.parametrize(

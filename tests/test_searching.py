@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from small import learner
 
-from framework import Network, generator
+from framework import Network, discover, generator
+from framework.judging import Judge
 from framework.searching.ant_colony import AntColony, ColonyOptions, probabilities, weights
 from framework.searching.by_optuna import ByOptuna
 from framework.searching.cell_ants import CellAnts, CellOptions, as_rows
@@ -312,3 +313,19 @@ def test_searches_begin_from_seed_0():
     ):
         assert search().ask(2) == search(0).ask(2)
         assert search().ask(2) != search(1).ask(2)
+
+
+@pytest.mark.parametrize(
+    ("options", "beyond"),
+    [
+        (ColonyOptions, {"ants": 0, "k": 1, "q": 0.0, "xi": 0.0, "evaporation": 0.0, "least": 0.0}),
+        (ColonyOptions, {"evaporation": 1.1, "least": 1.1}),
+        (CellOptions, {"cells": 0, "ants": 0, "k": 0, "evaporation": 0.0, "least": -0.1}),
+        (CellOptions, {"evaporation": 1.1, "least": 1.1}),
+    ],
+)
+def test_options_of_a_search_keep_to_their_bounds(options, beyond):
+    for key, value in beyond.items():
+        judge = Judge(discover(), {})
+        judge.fill(options, {key: value}, "hydra.sweeper", "ants")
+        assert next(iter(judge.errors)).startswith(f"hydra.sweeper.{key}: {value} must be")

@@ -102,7 +102,7 @@ def test_a_split_is_measured_in_long_streams_whatever_the_batches_are():
 
 def test_new_windows_are_predicted_as_the_one_text_that_they_are():
     net = network()
-    model = Model(member(), net.init(0)[0], WINDOWS, Scale("none", {}, {}))
+    model = Model.of(member(), net.init(0)[0], WINDOWS, Scale("none", {}, {}))
     x = cut(6)["x"]
     whole, _ = net.forward(model.weights, Context(train=False, batch={"x": SERIES[:, None]}))
     assert model.predict(x).shape == (12, 6, 1)

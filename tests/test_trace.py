@@ -37,7 +37,7 @@ def model(*layers, stateful=False, mask=False):
     nodes = {f"rnn{i}": layer for i, layer in enumerate(layers)} | {"out": get("layer", "dense")(1)}
     fields = {"x": Field("NTF"), "y": Field("NTF")} | ({"mask": Field("NT", "mask")} if mask else {})
     net = Network(nodes, {"x": (None, 2), "y": (None, 1)})
-    return Model(learner(net), net.init(0)[0], Data({"train": {}}, fields, stateful=stateful), Scale("none", {}, {}))
+    return Model.of(learner(net), net.init(0)[0], Data({"train": {}}, fields, stateful=stateful), Scale("none", {}, {}))
 
 
 def recurrent(cell, **options):
@@ -48,6 +48,18 @@ def test_every_cell_has_its_parts_named():
     assert {*SHOWN, "elman"} == set(discover().names("cell"))
 
 
+@pytest.mark.parametrize(("cell", "gates"), [("gru", "rz"), ("lstm", "ifo")])
+def test_gates_of_the_first_step_follow_their_formula(cell, gates):
+    """With no state yet, gate k is sigmoid(x W_k + b_k)."""
+    made = model(recurrent(cell))
+    trace, p = made.trace(X), made.weights["rnn0"]
+    for gate in gates:
+        k = "ifog".index(gate) if cell == "lstm" else "rzg".index(gate)
+        of_gate = slice(3 * k, 3 * k + 3)
+        a = X[:, 0] @ p["W"][:, of_gate] + p["b"][:, of_gate]
+        np.testing.assert_allclose(trace[f"rnn0/{gate}"][:, 0], 1 / (1 + np.exp(-a)), rtol=1e-6)
+
+
 @pytest.mark.parametrize("cell", SHOWN)
 @pytest.mark.parametrize("reverse", [False, True])
 def test_a_trace_is_the_states_and_gates_of_every_step(cell, reverse):
@@ -56,7 +68,7 @@ def test_a_trace_is_the_states_and_gates_of_every_step(cell, reverse):
     assert list(trace) == [f"rnn0/{name}" for name in SHOWN[cell]]
     assert {a.shape for a in trace.values()} == {(4, 5, 3)}
     (_, caches, _), = made.passes({"x": X})  # fmt: skip
-    last = [trace[f"rnn0/{part}"][:, 0 if reverse else -1] for part in made.learner.network.nodes["rnn0"].layer.cell.parts]
+    last = [trace[f"rnn0/{part}"][:, 0 if reverse else -1] for part in made.network.nodes["rnn0"].layer.cell.parts]
     assert np.array_equal(np.concatenate(last, -1), caches["rnn0"].final)
 
 
