@@ -18,11 +18,10 @@ from framework.registry import nearest
 from framework.stacking import stack, take
 from framework.streams import generator
 from framework.threads import blas_in_loop
+from framework.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from framework.results import RunResult, SweepResult
-
-__version__ = "0.1.0"
 
 
 # Hydra, YAML and all that reads a configuration is imported only when one of these is called.

@@ -13,8 +13,8 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
-from framework import __version__
 from framework.config import ConfigError
+from framework.version import __version__
 
 SHOWING = ("-c", "-i", "--hydra-help")  # flags of `ordered` that show something and run nothing
 # Functions of Hydra's grammar.

@@ -16,18 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from framework.arrays import Array
 from framework.context import Context
-
-if TYPE_CHECKING:
-    from framework.data import Data
-    from framework.findings import Findings
-    from framework.preparing import Experiment
-    from framework.probing import Seen
 
 Params = dict[str, Array]
 Shape = tuple[Any, ...]
@@ -198,7 +192,9 @@ class Regularizer(Protocol):
 class Dataset(Protocol):
     """Loads or draws data; `rng` comes from `dataset.seed`, never from `seed`."""
 
-    def load(self, rng: np.random.Generator) -> Data: ...
+    def load(self, rng: np.random.Generator) -> Any:
+        """A `framework.Data`."""
+        ...
 
 
 class Augmentation(Protocol):
@@ -228,7 +224,9 @@ class Probe(Protocol):
     """Looks at one training step and returns {metric: (...) or (..., L)}; an axis L becomes the step, and is not for what
     is measured along training. An option `nodes` holds names of nodes, which are checked before a run begins."""
 
-    def __call__(self, seen: Seen) -> Mapping[str, Array]: ...
+    def __call__(self, seen: Any) -> Mapping[str, Array]:
+        """seen: a `framework.Seen`."""
+        ...
 
 
 class Study(Protocol):
@@ -238,4 +236,6 @@ class Study(Protocol):
     settings cannot serve it; the class attributes `figure`, what the figure of a sweep of such studies shows, as the key
     `figure` does (x: swept stands for the first swept key), and `lower_is_better`, metric (or pattern with *) -> bool."""
 
-    def __call__(self, experiment: Experiment) -> Findings: ...
+    def __call__(self, experiment: Any) -> Any:
+        """experiment: a `framework.preparing.Experiment`; returns `framework.Findings`."""
+        ...

@@ -31,8 +31,10 @@ Auto = Literal["auto"]
 # Groups whose options are served from the registry.
 COMPONENT_GROUPS = ("dataset", "loss", "activation", "initializer", "optimizer", "regularizer", "schedule", "study")
 INHERITED = ("activation", "initializer", "loss")  # groups that components without a word of their own take over
-KEYS = (*COMPONENT_GROUPS, *SEVERAL_GROUPS, "model", "heads", "metrics", "trainer", "tracking", "figure")
-KEYS += ("seed", "device", "dtype", "threads", "tier", "plugins")
+KEYS = (
+    *(*COMPONENT_GROUPS, *SEVERAL_GROUPS, "model", "heads", "metrics", "trainer", "tracking", "figure"),
+    *("seed", "device", "dtype", "threads", "tier", "plugins"),
+)
 
 
 @dataclass(frozen=True)

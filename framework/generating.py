@@ -28,7 +28,7 @@ def symbols(model: Model) -> list[str]:
     others = read(model) - {first}
     if others:
         raise ValueError(f"beside '{first}' it reads {', '.join(sorted(others))}")
-    backwards = [name for name, node in model.learner.network.nodes.items() if getattr(node.layer, "reverse", False)]
+    backwards = [name for name, node in model.network.nodes.items() if getattr(node.layer, "reverse", False)]
     if backwards:
         raise ValueError(f"its layer '{backwards[0]}' reads from the end, which is not there yet")
     return words_of(model, target.size)
@@ -49,7 +49,7 @@ def source(model: Model) -> str:
 
 def read(model: Model) -> set[str]:
     """The fields that the network reads."""
-    return {s for node in model.learner.network.nodes.values() for s in node.sources} & set(model.about.fields)
+    return {s for node in model.network.nodes.values() for s in node.sources} & set(model.about.fields)
 
 
 def words_of(model: Model, size: int) -> list[str]:
@@ -67,7 +67,7 @@ def decoder(model: Model) -> Decoder | None:
     if not others:
         return None
     source(model)
-    network, fields = model.learner.network, model.about.fields
+    network, fields = model.network, model.about.fields
     found = decoder_of(network, network.init(0)[1], fields, model.head.target)
     if others != {found.field}:
         raise ValueError(f"beside the prompt and '{found.field}' it reads {', '.join(sorted(others - {found.field}))}")
@@ -101,7 +101,7 @@ def generate(
         greedy: the likeliest symbol instead of a draw.
         seed: of the draws; the same one gives the same text.
     """
-    net, field = model.learner.network, next(iter(model.about.fields))
+    net, field = model.network, next(iter(model.about.fields))
     ctx, p, ids = Context(train=False), np.zeros(0), list(prompt)
     for i in range(len(prompt) + length):
         if i >= len(prompt):
@@ -137,7 +137,7 @@ def answer(
         return np.array([chosen(np.asarray(y, float)[0], temperature, greedy, seed, next(steps))])
 
     batch = {first: np.array(prompt)[:, None], decoder.field: np.zeros((1, 1), int)}
-    told = decoder.says(model.learner.network, model.weights, model.head, Context(train=False, batch=batch), choose)
+    told = decoder.says(model.network, model.weights, model.head, Context(train=False, batch=batch), choose)
     return (int(ids[0]) for ids, _ in itertools.islice(told, length))
 
 

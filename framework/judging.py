@@ -12,10 +12,10 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, Protocol, Union, get_args, get_origin
 
 from framework import components
-from framework.registry import Registry, nearest
+from framework.registry import nearest
 
 # The fields typed by one of these hold a component of that kind.
 PROTOCOLS: dict[Any, str] = {
@@ -59,6 +59,13 @@ def lacking(kind: str, component: Any) -> list[str]:
     return [n for n in _methods(kind) if n not in own and (n == "__call__" or not callable(getattr(component, n, None)))]
 
 
+class Names(Protocol):
+    """Where names become components."""
+
+    def names(self, kind: str) -> list[str]: ...
+    def get(self, kind: str, name: str) -> Any: ...
+
+
 class Judge:
     """
     Args:
@@ -66,7 +73,7 @@ class Judge:
         groups: the top-level choices that components take over where a configuration says nothing.
     """
 
-    def __init__(self, registry: Registry, groups: Mapping[str, Any]) -> None:
+    def __init__(self, registry: Names, groups: Mapping[str, Any]) -> None:
         self.registry, self.groups = registry, groups
         self.errors: dict[str, None] = {}  # in order, each once
 

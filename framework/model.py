@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,29 +18,48 @@ from framework.data import Data, DataError, Feed, Field, Layout
 from framework.discovery import discover
 from framework.heads import Head
 from framework.judging import ConfigError
-from framework.learner import Learner
-from framework.measuring import evaluate
-from framework.network import Values
+from framework.measuring import Measure, evaluate
+from framework.network import Network, Values
 from framework.registry import nearest
 from framework.scaling import Scale
 
 ABOUT, WEIGHTS = "model.json", "model.npz"
 
 
+class Trained(Protocol):
+    """What a model takes over of what was trained."""
+
+    @property
+    def network(self) -> Network: ...
+    @property
+    def heads(self) -> Mapping[str, Head]: ...
+    @property
+    def measures(self) -> Mapping[str, Measure]: ...
+
+
 @dataclass(frozen=True)
 class Model:
     """
     Attributes:
-        learner: network, heads and metrics.
+        network: what computes.
+        heads: name -> where an output meets its target.
+        measures: name -> metric of a head.
         weights: node -> tensor -> array, one replica.
         about: what the data were: fields, class names, how a file is read.
         scale: how features were scaled; it is applied to whatever comes in.
     """
 
-    learner: Learner
+    network: Network
+    heads: Mapping[str, Head]
+    measures: Mapping[str, Measure]
     weights: Mapping[str, Params]
     about: Data
     scale: Scale
+
+    @classmethod
+    def of(cls, trained: Trained, weights: Mapping[str, Params], about: Data, scale: Scale) -> Model:
+        """The same from what was trained, such as a `Learner`."""
+        return cls(trained.network, trained.heads, trained.measures, weights, about, scale)
 
     def passes(self, fields: Mapping[str, np.ndarray]) -> Iterator[tuple[Values, Mapping[str, Any], Context]]:
         """Values and caches of all nodes for fields (n, ...), as the data set stores them, and the context they were made
@@ -49,7 +68,7 @@ class Model:
         Raises:
             DataError: the fields are not as those of the training split were.
         """
-        network, ctx, scaled = self.learner.network, Context(train=False), self.scale.apply(self._admitted(fields))
+        network, ctx, scaled = self.network, Context(train=False), self.scale.apply(self._admitted(fields))
         rows = [slice(i, i + 1) for i in range(len(next(iter(scaled.values()))))] if self.about.stateful else [slice(None)]
         for part in rows:
             ctx = ctx.but(batch={name: self._oriented(name, np.asarray(a)[part]) for name, a in scaled.items()})
@@ -64,7 +83,7 @@ class Model:
         Args:
             needed: fields that must be there, beside those that layers read.
         """
-        arrays, nodes = {name: np.asarray(a) for name, a in fields.items()}, self.learner.network.nodes.values()
+        arrays, nodes = {name: np.asarray(a) for name, a in fields.items()}, self.network.nodes.values()
         read = {source for node in nodes for source in node.sources if source in self.about.fields}
         for name in (*sorted(read), *needed):
             if name not in arrays:
@@ -91,7 +110,7 @@ class Model:
             return not axes.endswith("F") or bool(a.shape[-1] == trained[-1])
         if a.shape[1:] == trained[1:]:
             return True
-        network = self.learner.network
+        network = self.network
         try:
             tensors, _ = replace(network, fields={**network.fields, name: a.shape[1:]}).init(0)
         except ValueError:
@@ -127,7 +146,7 @@ class Model:
         """
         time_first = layout == "time_major"
         fields = self._fields(x, time_first)
-        heads = self.learner.heads
+        heads = self.heads
         if head is not None and head not in heads:
             raise ConfigError(f"head: the model has no head '{head}'{nearest(head, heads)}")
         chosen = heads[head or next(iter(heads))]
@@ -147,7 +166,7 @@ class Model:
         Args:
             x, layout: as of `predict`; time_major: (T, n, k).
         """
-        time_first, nodes = layout == "time_major", self.learner.network.nodes
+        time_first, nodes = layout == "time_major", self.network.nodes
         found: dict[str, list[np.ndarray]] = {}
         for _, caches, ctx in self.passes(self._fields(x, time_first)):
             for node in [name for name in caches if hasattr(nodes[name].layer, "trace")]:
@@ -173,20 +192,20 @@ class Model:
         there = {name: f for name, f in self.about.fields.items() if name in admitted}
         data = replace(self.about, splits={"test": self.scale.apply(admitted)}, fields=there)
         p = {node: {name: a[None] for name, a in tensors.items()} for node, tensors in self.weights.items()}
-        feed, ctx, learner = Feed([data], "test", np, self._dtype), Context(replicas=(1,)), self.learner
+        feed, ctx = Feed([data], "test", np, self._dtype), Context(replicas=(1,))
         with np.errstate(all="ignore"):
-            values = evaluate(learner.network, learner.heads, learner.measures, p, feed, ctx)
+            values = evaluate(self.network, self.heads, self.measures, p, feed, ctx)
         return {name: float(value[0]) for name, value in values.items()}
 
     @property
     def targets(self) -> set[str]:
         """The fields that heads compare with; a prediction does without them."""
-        return {head.target for head in self.learner.heads.values() if head.target}
+        return {head.target for head in self.heads.values() if head.target}
 
     @property
     def head(self) -> Head:
         """The first head."""
-        return next(iter(self.learner.heads.values()))
+        return next(iter(self.heads.values()))
 
 
 def save(folder: Path, weights: Mapping[str, Params], data: Data, scale: Scale) -> None:

@@ -14,8 +14,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 
-from framework import cli
 from framework.arguments import readable
+from framework.cli import at_command, check, compare, environment, run_one, task, told
 from framework.composing import COMPOSING, conf_dir, install, load_plugins_of
 from framework.config import ConfigError
 from framework.experiment import Result, RunFailed
@@ -44,8 +44,8 @@ def run(*overrides: str, verbose: bool = False) -> RunResult:
 
     def job(cfg: Any) -> None:
         try:
-            with cli.at_command():
-                ended.append(cli.run_one(cfg))
+            with at_command():
+                ended.append(run_one(cfg))
         except RunFailed as error:
             error.add_note(f"written to {HydraConfig.get().runtime.output_dir}")
             ended.append(error)
@@ -78,11 +78,11 @@ def sweep(*overrides: str, verbose: bool = False) -> SweepResult:
     with _hydra(overrides, verbose, multirun=True) as (hydra, words):
         try:
             with contextlib.suppress(RunFailed):  # of one of the jobs, when all of them have ended
-                hydra.multirun("config", cli.task, words, with_log_configuration=False)
+                hydra.multirun("config", task, words, with_log_configuration=False)
         finally:
             folder = BEGUN[0] if BEGUN else Path()
             if BEGUN:
-                cli.compare(folder)
+                compare(folder)
             BEGUN.clear()
             close_feeder()
     return SweepResult(folder.resolve())
@@ -119,9 +119,9 @@ def _hydra(overrides: Sequence[str], verbose: bool, multirun: bool = False) -> I
             load_plugins_of(words)
             words = [word for word in resumed(words) or words if word not in ("-m", "--multirun")]
             load_plugins_of(words, by_user=False)  # those that a resumed sweep has recorded
-            install(cli.check)
-            told = cli.told(["-m", *words] if multirun else words)
-            with cli.environment(told), initialize_config_dir(str(conf_dir()), "stackprop", version_base="1.3"):
+            install(check)
+            variables = told(["-m", *words] if multirun else words)
+            with environment(variables), initialize_config_dir(str(conf_dir()), "stackprop", version_base="1.3"):
                 yield GlobalHydra.instance().hydra, [*words, *OURS, *(["hydra.mode=MULTIRUN"] if multirun else [])]
     finally:
         HydraConfig.instance().cfg = before

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import yaml
 
-import framework
 from framework import checkpoints, provenance
 from framework.config import ConfigError, Settings
 from framework.feeding import FedRun, Feeder
@@ -25,6 +24,7 @@ from framework.mlflow_store import Store, TrackedRun, complain, flattened, opene
 from framework.reaping import Claim, StillRunning, claim
 from framework.recording import Recorder, Tracking, write_json
 from framework.running import Snapshot
+from framework.version import __version__
 
 Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # ten times as fast, where the C library is there
 
@@ -107,7 +107,7 @@ class Record:
             "command": self.place.command,
             "runs": os.path.relpath(self.place.runs.resolve(), self.place.folder.resolve()),
         }
-        return {**told, "config_hash": config_hash(self.settings.tree), "version": framework.__version__, "pid": os.getpid()}
+        return {**told, "config_hash": config_hash(self.settings.tree), "version": __version__, "pid": os.getpid()}
 
     def _tracked(self, feeder: Feeder | None) -> TrackedRun | FedRun | None:
         if feeder:
@@ -201,7 +201,7 @@ def tags_of(place: Place, tree: Mapping[str, Any]) -> dict[str, str]:
     """What a run is found by."""
     tags = {
         "stackprop.config_hash": config_hash(tree),
-        "stackprop.version": framework.__version__,
+        "stackprop.version": __version__,
         "stackprop.status": "running",
         "stackprop.folder": os.path.abspath(place.folder),
         **provenance.tags(place.folder),

@@ -89,7 +89,7 @@ def _model(folder: Path, settings: Settings) -> Model:
         about, scale = read_about(folder)
         learner = assemble(settings, about)
         arena = learner.network.arena(learner.network.init(settings.seed)[0])
-        return Model(learner, read_weights(folder, arena), about, scale)
+        return Model.of(learner, read_weights(folder, arena), about, scale)
     except FileNotFoundError as error:
         raise ConfigError(f"{folder}: the run has no model; it did not come to its end") from error
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:

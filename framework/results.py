@@ -111,7 +111,7 @@ class RunResult:
         if self.findings is None:
             return [self.model]
         made = prepare(settings_of_run(self.folder))
-        return [Model(made.learner, outcome.weights, made.data, made.scale) for outcome in self.findings.outcomes]
+        return [Model.of(made.learner, outcome.weights, made.data, made.scale) for outcome in self.findings.outcomes]
 
     @functools.cached_property
     def findings(self) -> Findings | None:

@@ -10,7 +10,7 @@ from typing import Any
 import mlflow
 import numpy as np
 
-from framework.restoring import load
+from framework import load
 
 
 class Served(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
@@ -25,7 +25,7 @@ class Served(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
         """Probabilities of a classifier, numbers of a regression; rows as the first field of the data set."""
         x = np.asarray(model_input["x"] if isinstance(model_input, dict) else model_input)
         shape = self.model.about.shapes()[next(iter(self.model.about.fields))]
-        return self.model.predict(x.reshape(-1, *(x.shape[1:] if None in shape else shape)))
+        return np.asarray(self.model.predict(x.reshape(-1, *(x.shape[1:] if None in shape else shape))))
 
 
 mlflow.models.set_model(Served())

@@ -192,7 +192,7 @@ def trained(experiment: Experiment, outcome: Outcome) -> Model:
     was asked beside it."""
     weights = {node: {name: a.astype(float) for name, a in tensors.items()} for node, tensors in outcome.weights.items()}
     empty = {name: a[:0] for name, a in experiment.data.splits["train"].items()}
-    return Model(experiment.learner, weights, replace(experiment.data, splits={"train": empty}), experiment.scale)
+    return Model.of(experiment.learner, weights, replace(experiment.data, splits={"train": empty}), experiment.scale)
 
 
 def word(value: Any) -> str:

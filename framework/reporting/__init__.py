@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import framework
 from framework.config import ConfigError
 from framework.reporting import run_page, sweep_page
+from framework.version import __version__
 
 FILE = "report.html"
 
@@ -36,5 +36,5 @@ def rendered(facts: dict[str, Any]) -> str:
 
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     return environment.from_string(Path(__file__).with_name("page.html").read_text(encoding="utf-8")).render(
-        **facts, version=framework.__version__
+        **facts, version=__version__
     )
