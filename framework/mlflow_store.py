@@ -24,6 +24,7 @@ from framework.relocating import relocate
 
 BATCH = 1000  # points, MLflow's limit for a call
 PATIENCE = 2.0  # seconds that points wait at most while more arrive
+PAGE = 1000  # runs of one answer
 PARAMS = 100  # params, MLflow's limit for a call
 PARAM_LENGTH = 6000  # characters, MLflow's limit for a value
 SERVERS = ("http://", "https://", "databricks")  # how the URI of a server begins; any other is a file or a database
@@ -58,6 +59,7 @@ class Store:
             elif tracking.uri is None:
                 relocate(runs / "mlflow.db", runs)
             self.client = mlflow.MlflowClient(tracking_uri(tracking, runs))
+            self.database = None if tracking.uri else runs / "mlflow.db"
             self.experiment_id = self._experiment(tracking, runs)
 
     def _experiment(self, tracking: Tracking, runs: Path) -> str:
@@ -81,6 +83,19 @@ class Store:
         if not run.info.artifact_uri.startswith("mlflow-artifacts:"):
             tracked.files = artifact_repository(run.info.artifact_uri)
         return tracked
+
+    def run_ids(self) -> set[str]:
+        """The ids of all runs of the experiment, page by page."""
+        if self.database:  # MLflow would read all params and points of every run
+            with contextlib.closing(sqlite3.connect(self.database, timeout=30)) as connection:
+                return {str(row[0]) for row in connection.execute("SELECT run_uuid FROM runs")}
+        found: set[str] = set()
+        token: str | None = ""
+        while token is not None:
+            page = self.client.search_runs([self.experiment_id], max_results=PAGE, page_token=token or None)
+            found |= {str(run.info.run_id) for run in page}
+            token = page.token or None
+        return found
 
     def find(self, folder: Path) -> str | None:
         """The id of the run that is written to a folder."""
