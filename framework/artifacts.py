@@ -19,10 +19,11 @@ import numpy as np
 from framework import figures, model, provenance
 from framework.data import Data
 from framework.mlflow_store import TrackedRun
-from framework.recording import LAYERS_SHOWN, read_lines
+from framework.recording import LAYERS_SHOWN
 from framework.restoring import load
 from framework.samples import sample
 from framework.scaling import Scale
+from framework.series import Recorded
 
 TABLE_ROWS = 500
 AS_SCALED = Scale("none", {}, {})  # of data that have been scaled already
@@ -68,15 +69,17 @@ def write_sample(folder: Path, trained: model.Model, data: Data) -> Path | None:
 
 def norms_table(folder: Path) -> Path | None:
     """`gradient_norms.csv`, a column per layer, where there are more layers than a tracking UI can bear as metrics."""
-    lines = [line for line in read_lines(folder / "metrics.jsonl") if "grad_norm/total" in line]
-    names = [name for name in lines[0] if name.startswith("grad_norm/")] if lines else []
+    series = Recorded(folder / "metrics.jsonl")
+    names = [name for name in series if name.startswith("grad_norm/")]
     if len(names) <= LAYERS_SHOWN + 1:
         return None
+    steps = series[names[0]][:, :1]
+    table = np.concatenate([steps, *(series[name][:, 1:] for name in names)], 1)
     path = folder / "gradient_norms.csv"
     with open(path, "w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["step", *(name.removeprefix("grad_norm/") for name in names)])
-        rows.writerows([line["step"], *(line[name] for name in names)] for line in lines[:: -(-len(lines) // TABLE_ROWS)])
+        rows.writerows([int(step), *values] for step, *values in table[:: -(-len(table) // TABLE_ROWS)].tolist())
     return path
 
 

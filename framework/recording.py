@@ -21,8 +21,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from framework.components import option
-from framework.data import DataError
 from framework.probing import MEASURED
+from framework.series import Recorded, started
 
 FLUSH_BYTES = 1 << 16
 LAYERS_SHOWN = 20  # norms of more layers go into the run folder only: a thousand metric names freeze a tracking UI
@@ -99,7 +99,7 @@ class Recorder:
         self.file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         if upto is not None:
             os.truncate(self.file, upto)
-            self.feed(read_lines(self.path))
+            self.feed(Recorded(self.path))
 
     def steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
         """Append a line per training step."""
@@ -153,19 +153,18 @@ class Recorder:
         if self.sink is not None:
             self.sink.points([(name, value, last + 1, _now()) for name, value in metrics.items() if math.isfinite(value)])
 
-    def feed(self, written: Sequence[Mapping[str, float]]) -> None:
+    def feed(self, written: Recorded) -> None:
         """Send lines that were written before, thinned as they were then."""
-        for line in written:
+        for line in written.others:
             values: dict[str, Any] = {key: value for key, value in line.items() if key != "step"}
             rows = [key for key, value in values.items() if isinstance(value, list)]
             for key in rows:
                 self._keep_row(key, values.pop(key))
-            if rows:
-                continue
-            if "grad_norm/total" in values:
-                self._feed_steps(int(line["step"]), tuple(values), np.array([list(values.values())]))
-            else:
+            if not rows:
                 self._feed_measured(int(line["step"]), values)
+        if self.sink is not None:
+            for names, table in written.pieces():
+                self._feed_steps(int(table[0, 0]), names, table[:, 1:])
 
     def _feed_steps(self, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
         if self.sink is None:
@@ -255,52 +254,6 @@ def lines(steps: Iterable[int], columns: Sequence[str], rows: np.ndarray) -> str
     template = '{"step": %d, ' + ", ".join(f"{json.dumps(c).replace('%', '%%')}: {digits}" for c in columns) + "}\n"
     flat = [x for step, row in zip(steps, numbers, strict=True) for x in (step, *row)]
     return template * len(numbers) % tuple(flat)
-
-
-def started(metric: str) -> str:
-    """The name of a row at the start of a training: `gradient_by_lag/rnn` -> `gradient_by_lag_start/rnn`."""
-    head, slash, rest = metric.partition("/")
-    return f"{head}_start{slash}{rest}"
-
-
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The lines of a `metrics.jsonl`, "NaN" and "Infinity" as numbers again; a line cut short at the end is left out.
-
-    Raises:
-        DataError: another line is not what a run writes.
-    """
-    text = path.read_text(encoding="utf-8", errors="replace")
-    lines = text[: text.rfind("\n") + 1].splitlines()
-    try:
-        return parsed(lines)
-    except ValueError as error:
-        raise DataError(
-            f"{path}: line {_broken(lines)} cannot be read; the file was changed after the run wrote it"
-        ) from error
-
-
-def _broken(lines: Sequence[str]) -> int:
-    """The number of the first line that is not JSON, from 1."""
-    for number, line in enumerate(lines, 1):
-        try:
-            json.loads(line)
-        except ValueError:
-            return number
-    return len(lines)
-
-
-def parsed(lines: Iterable[str]) -> list[dict[str, Any]]:
-    """Whole lines of a `metrics.jsonl`."""
-    text = ",".join(lines)
-    # All lines as one list: a third of the time that a call for each line takes.
-    found: list[dict[str, Any]] = json.loads(f"[{text}]")
-    if ': "' not in text and "[" not in text:  # all numbers
-        return found
-    return [{k: _number(v) for k, v in line.items()} for line in found]
-
-
-def _number(value: Any) -> Any:
-    return [_number(v) for v in value] if isinstance(value, list) else float(value) if isinstance(value, str) else value
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -9,10 +9,10 @@ from small import learner, lone
 
 from framework import Context, Data, Field, Network, discover
 from framework.chunking import chunks, needless
-from framework.comparison import series
 from framework.heads import total_loss
 from framework.learner import Bptt
-from framework.recording import Recorder, read_lines
+from framework.recording import Recorder
+from framework.series import read_lines, series
 from framework.training import train
 from framework_optimizers.sgd import Sgd
 

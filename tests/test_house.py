@@ -52,6 +52,7 @@ ROOMS = [
     ["direction"],
     ["learner", "findings"],
     ["checkpoints", "reaping", "recording", "stopping", "measuring", "testing"],
+    ["series"],
     ["updating"],
     ["decoding"],
     ["heads", "blocks", "probing"],

@@ -16,7 +16,8 @@ from framework.figures import Subject, draw
 from framework.figures.activations import activations
 from framework.heads import total_loss
 from framework.probing import Watch
-from framework.recording import PROBED_SHOWN, Recorder, read_lines
+from framework.recording import PROBED_SHOWN, Recorder
+from framework.series import read_lines
 from framework.stopping import EarlyStopping
 from framework.testing.double import Double
 from framework.training import train

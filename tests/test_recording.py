@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from framework.artifacts import norms_table
-from framework.recording import Recorder, Thinned, lines, read_lines, write_json
+from framework.recording import Recorder, Thinned, lines, write_json
+from framework.series import read_lines
 
 COLUMNS = ("train/loss", "grad_norm/total")
 
