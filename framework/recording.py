@@ -96,9 +96,9 @@ class Recorder:
         self.rows: dict[str, tuple[list[float], list[float]]] = {}  # metric -> its first row and its latest
         self.columns: tuple[str, ...] = ()
         self.pending, self.complained = bytearray(), False
-        self.file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self.path.open("ab").close()  # not kept open: a sweep of 300 jobs would need 300 files at once
         if upto is not None:
-            os.truncate(self.file, upto)
+            os.truncate(self.path, upto)
             self.feed(Recorded(self.path))
 
     def steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
@@ -214,13 +214,24 @@ class Recorder:
     def flush(self) -> None:
         """Write what waits; on a full disk keep the rest, and say so once."""
         try:
-            while self.pending:
-                # Not through a file object: its own buffer would not tell how much was written when the disk is full.
-                del self.pending[: os.write(self.file, self.pending)]
+            self._append()
         except OSError as error:
             if not self.complained:
-                print(f"stackprop: {self.path}: {error}; its lines wait in memory", file=sys.stderr, flush=True)
+                print(f"stackprop: {self.path}: {error.strerror}; its lines wait in memory", file=sys.stderr, flush=True)
             self.complained = True
+
+    def _append(self, to_disk: bool = False) -> int:
+        """Write what waits; the size of the file then."""
+        file = os.open(self.path, os.O_WRONLY | os.O_APPEND)  # it is not made anew: what was in it would be missing
+        try:
+            while self.pending:
+                # Not through a file object: its own buffer would not tell how much was written when the disk is full.
+                del self.pending[: os.write(file, self.pending)]
+            if to_disk:
+                os.fsync(file)
+            return os.fstat(file).st_size
+        finally:
+            os.close(file)
 
     def sync(self) -> int:
         """Bring everything to the disk; the size of `metrics.jsonl` then.
@@ -228,17 +239,11 @@ class Recorder:
         Raises:
             OSError: there is no room.
         """
-        self.flush()
-        if self.pending:
-            raise OSError(f"{self.path} could not be written")
-        os.fsync(self.file)
-        return os.fstat(self.file).st_size
-
-    def close(self) -> None:
-        """Bring the file to the disk."""
-        with contextlib.suppress(OSError):
-            self.sync()
-        os.close(self.file)
+        try:
+            return self._append(to_disk=True)
+        except OSError as error:
+            count = self.pending.count(b"\n")
+            raise OSError(error.errno, f"{error.strerror}; {count} lines could not be written", str(self.path)) from error
 
 
 def lines(steps: Iterable[int], columns: Sequence[str], rows: np.ndarray) -> str:
@@ -259,8 +264,28 @@ def lines(steps: Iterable[int], columns: Sequence[str], rows: np.ndarray) -> str
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Replace a small file in one step, so that a reader never meets half of it."""
     beside = path.with_suffix(".part")
-    beside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    beside.replace(path)
+    try:
+        beside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        beside.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def overwrite(path: Path, content: Mapping[str, Any]) -> bool:
+    """Write a small file where it lies, on a disk that has no room for another one beside it; whether that went well. It
+    takes no more blocks than it has."""
+    data = (json.dumps(content, indent=2) + "\n").encode()
+    try:
+        with open(path, "r+b") as file:
+            if len(data) > getattr(os.fstat(file.fileno()), "st_blocks", 0) * 512:
+                return False
+            file.write(data)
+            file.truncate()
+        return True
+    except OSError:
+        return False
 
 
 def _digits(rows: np.ndarray) -> str:

@@ -119,7 +119,7 @@ def refill_run(folder: Path, runs: Path) -> None:
         if kept.get("step") != kept.get("steps"):
             values = {name: float(value) for name, value in state["metrics"].items() if not name.startswith("test/")}
             recorder.restored(kept["steps"], values)
-    recorder.close()
+    recorder.sync()
     reason = f": {state['reason']}" if state.get("reason") else ""
     tracked.artifact(folder / "config.yaml")
     tracked.end(state.get("state", "FAILED"), {"stackprop.status": f"{state['status']}{reason}"})

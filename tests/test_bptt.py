@@ -180,7 +180,7 @@ def test_rows_are_kept_whole_and_reach_the_store_as_curves_over_lags(tmp_path):
     for step, row in ((1, [0.5, 0.25]), (10, [0.1, np.nan])):
         recorder.probed_row(0, step, "gradient_by_lag/rnn", np.array(row))
     recorder.ended()
-    recorder.close()
+    recorder.sync()
     lines = read_lines(tmp_path / "metrics.jsonl")
     assert lines[0] == {"step": 1, "gradient_by_lag/rnn": [0.5, 0.25]}
     assert first.sent[:3] == [

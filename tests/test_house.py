@@ -43,7 +43,7 @@ ROOMS = [
     ["running"],
     ["stepping"],
     ["feeding"],
-    ["spawning", "unheard"],
+    ["spawning", "unheard", "signals"],
     ["mlflow_store"],
     ["relocating"],
     ["model", "fitting"],
