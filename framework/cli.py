@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from framework.signals import Terminated, deferred, heeding, ignore
+from framework.signals import Terminated, deferred, heeding, ignore, unmoved
 from framework.trust import trusting
 from framework.unheard import lenient, unheard
 from framework.verbs import VERBS
@@ -140,8 +140,9 @@ def compose_and_run(arguments: Sequence[str]) -> int:
             hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
         finally:
             try:
-                for sweep in dict.fromkeys(BEGUN):
-                    compare(sweep)
+                with unmoved():
+                    for sweep in dict.fromkeys(BEGUN):
+                        compare(sweep)
             finally:
                 with deferred():  # what the store has is still to be written down
                     BEGUN.clear()

@@ -75,6 +75,13 @@ def deferred() -> Iterator[None]:
         ours[noted[0]](noted[0], None)
 
 
+@contextlib.contextmanager
+def unmoved() -> Iterator[None]:
+    """Where a signal to stop is being handled, further ones say nothing new; otherwise they are heeded."""
+    with deferred() if isinstance(sys.exc_info()[1], KeyboardInterrupt) else contextlib.nullcontext():
+        yield
+
+
 def ignore() -> None:
     """What this process still does it does to its end: it has been told to stop, or another process says when."""
     for number in _numbers(ALL):

@@ -98,8 +98,12 @@ def launch(context: Any, config: Any, overrides: Sequence[Sequence[str]], first:
 
 def start_feeder(jobs: int) -> None:
     """One for this process."""
-    if not FEEDERS:
+    if FEEDERS:
+        return
+    try:
         FEEDERS.append(Feeder(2 if jobs >= 8 * FED and (os.cpu_count() or 1) > 1 else 1))
+    except (OSError, ImportError) as error:  # no room in /dev/shm, or none to write to
+        print(f"stackprop: the tracking store is fed by the training itself, which takes longer ({error})", file=sys.stderr)
 
 
 def close_feeder() -> None:
