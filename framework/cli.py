@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from framework import home
 from framework.signals import Terminated, deferred, heeding, ignore, unmoved
 from framework.trust import trusting
 from framework.unheard import lenient, unheard
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The entry point of the command."""
-    with heeding(for_good=argv is None), unheard() as spoken:
+    with environment(home.variables()), heeding(for_good=argv is None), unheard() as spoken:
         status = answer(list(sys.argv[1:] if argv is None else argv))
     sys.exit(status or int(spoken.failed))
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from framework import home
 from framework.recording import Tracking
 from framework.relocating import relocate
 
@@ -74,7 +75,7 @@ class Store:
         """A new run in state RUNNING."""
         from mlflow.entities import Param
 
-        own = {"mlflow.user": getpass.getuser(), "mlflow.source.name": "stackprop", "mlflow.source.type": "LOCAL"}
+        own = {"mlflow.user": user(), "mlflow.source.name": "stackprop", "mlflow.source.type": "LOCAL"}
         run = self.client.create_run(self.experiment_id, run_name=name, tags={**own, **tags})
         entries = [Param(key, str(value)[:PARAM_LENGTH]) for key, value in params.items()]
         for at in range(0, len(entries), PARAMS):
@@ -200,6 +201,7 @@ def complain(error: Exception) -> None:
 
 def quiet_mlflow() -> Any:
     """MLflow, without its telemetry and its log lines about database migrations."""
+    os.environ.update(home.variables())
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # a server that is down is told in seconds, not minutes
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
@@ -231,6 +233,14 @@ def artifact_repository(uri: str) -> Any:
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     return get_artifact_repository(uri)
+
+
+def user() -> str:
+    """Who runs it; in a container, where a number may stand for nobody, that number."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
 
 
 def flattened(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:

@@ -64,7 +64,7 @@ ROOMS = [
     ["judging"],
     ["discovery"],
     ["registry"],
-    ["hooks", "trust"],
+    ["hooks", "trust", "home"],
     ["components", "stacking"],
     ["context"],
     ["arrays", "streams", "threads"],
