@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from framework import figures, model, provenance
+from framework.allowance import SlowServerError
 from framework.data import Data
 from framework.mlflow_store import TrackedRun
 from framework.recording import LAYERS_SHOWN
@@ -52,6 +53,8 @@ def leave(folder: Path, tracked: TrackedRun | None, data: Data, metrics: Mapping
 def _try(what: str, action: Callable[[], Any]) -> Any:
     try:
         return action()
+    except SlowServerError:  # told already
+        return None
     except Exception as error:  # a finished training is worth more than its pictures
         print(f"stackprop: {what} could not be made: {type(error).__name__}: {error}", file=sys.stderr)
         return None
@@ -107,7 +110,8 @@ def describe_data(tracked: TrackedRun, data: Data) -> None:
         schema=json.dumps(fields),
         profile=json.dumps(counts),
     )
-    tracked.client.log_inputs(tracked.run_id, [DatasetInput(told, [InputTag("mlflow.data.context", "training")])])
+    inputs = [DatasetInput(told, [InputTag("mlflow.data.context", "training")])]
+    tracked.ask(tracked.client.log_inputs, tracked.run_id, inputs)
 
 
 def log_model(tracked: TrackedRun, folder: Path, data: Data) -> None:
@@ -115,8 +119,9 @@ def log_model(tracked: TrackedRun, folder: Path, data: Data) -> None:
     import mlflow
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 
-    client, run = tracked.client, tracked.client.get_run(tracked.run_id)
-    logged = client.create_logged_model(run.info.experiment_id, name="model", source_run_id=tracked.run_id)
+    client, ask = tracked.client, tracked.ask
+    experiment = ask(client.get_run, tracked.run_id).info.experiment_id
+    logged = ask(client.create_logged_model, experiment, name="model", source_run_id=tracked.run_id)
     with tempfile.TemporaryDirectory() as temporary:
         files, to = Path(temporary) / "run", Path(temporary) / "model"
         files.mkdir()
@@ -133,9 +138,9 @@ def log_model(tracked: TrackedRun, folder: Path, data: Data) -> None:
                 signature=signature(data),
                 pip_requirements=["stackprop"],
             )
-        client.log_model_artifacts(logged.model_id, str(to))
-    client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
-    client.log_outputs(tracked.run_id, [LoggedModelOutput(logged.model_id, step=0)])
+        ask(client.log_model_artifacts, logged.model_id, str(to))
+    ask(client.finalize_logged_model, logged.model_id, LoggedModelStatus.READY)
+    ask(client.log_outputs, tracked.run_id, [LoggedModelOutput(logged.model_id, step=0)])
 
 
 def signature(data: Data) -> Any:

@@ -20,6 +20,7 @@ from typing import Any
 from filelock import FileLock
 
 from framework import home
+from framework.allowance import Allowance, SlowServerError
 from framework.recording import Tracking
 from framework.relocating import relocate
 
@@ -49,7 +50,8 @@ class Store:
         runs: the folder of runs; the store lies there if no other is asked for, and artifacts unless a server keeps them.
     """
 
-    def __init__(self, tracking: Tracking, runs: Path) -> None:
+    def __init__(self, tracking: Tracking, runs: Path, allowance: Allowance | None = None) -> None:
+        self.allowance = allowance or Allowance(is_served(tracking))
         mlflow = quiet_mlflow()
         runs = runs.resolve()
         runs.mkdir(parents=True, exist_ok=True)
@@ -73,6 +75,11 @@ class Store:
 
     def begin(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> TrackedRun:
         """A new run in state RUNNING."""
+        self.allowance.begin_run()
+        begun: TrackedRun = self.allowance.call(self._begin, name, params, tags)
+        return begun
+
+    def _begin(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> TrackedRun:
         from mlflow.entities import Param
 
         own = {"mlflow.user": user(), "mlflow.source.name": "stackprop", "mlflow.source.type": "LOCAL"}
@@ -80,7 +87,7 @@ class Store:
         entries = [Param(key, str(value)[:PARAM_LENGTH]) for key, value in params.items()]
         for at in range(0, len(entries), PARAMS):
             self.client.log_batch(run.info.run_id, params=entries[at : at + PARAMS])
-        tracked = TrackedRun(self.client, str(run.info.run_id))
+        tracked = TrackedRun(self.client, str(run.info.run_id), self.allowance)
         if not run.info.artifact_uri.startswith("mlflow-artifacts:"):
             tracked.files = artifact_repository(run.info.artifact_uri)
         return tracked
@@ -106,15 +113,21 @@ class Store:
 
     def reopen(self, run_id: str) -> TrackedRun:
         """A run of before in state RUNNING again; points that it has already are not sent twice."""
+        self.allowance.begin_run()
+        reopened: TrackedRun = self.allowance.call(self._reopen, run_id)
+        return reopened
+
+    def _reopen(self, run_id: str) -> TrackedRun:
         run = self.client.get_run(run_id)
         self.client.update_run(run_id, status="RUNNING")
-        tracked = TrackedRun(self.client, run_id)
+        tracked = TrackedRun(self.client, run_id, self.allowance)
         for name in run.data.metrics:
             tracked.known |= {(name, point.step) for point in self.client.get_metric_history(run_id, name)}
         return tracked
 
 
 _opened: dict[tuple[str, str], Store] = {}
+_allowances: dict[tuple[str, str], Allowance] = {}
 
 
 def opened(tracking: Tracking, runs: Path) -> Store:
@@ -122,7 +135,9 @@ def opened(tracking: Tracking, runs: Path) -> Store:
     key = (tracking_uri(tracking, runs), tracking.experiment)
     local = runs.resolve() / "mlflow.db"
     if key not in _opened or (not tracking.uri and not local.exists()):
-        _opened[key] = Store(tracking, runs)
+        quiet_mlflow()  # what it takes to be imported is no server's fault
+        allowance = _allowances.setdefault(key, Allowance(is_served(tracking)))
+        _opened[key] = allowance.call(Store, tracking, runs, allowance)
     return _opened[key]
 
 
@@ -132,8 +147,8 @@ class TrackedRun:
     A store that cannot be reached loses nothing: that is said once, and the run's folder holds what it did not get.
     """
 
-    def __init__(self, client: Any, run_id: str) -> None:
-        self.client, self.run_id = client, run_id
+    def __init__(self, client: Any, run_id: str, allowance: Allowance) -> None:
+        self.client, self.run_id, self.allowance = client, run_id, allowance
         self.files: Any = None
         self.patience = PATIENCE
         self.known: set[tuple[str, int]] = set()
@@ -182,14 +197,34 @@ class TrackedRun:
         self.send(tags)
         self._try(self.client.set_terminated, self.run_id, state)
 
+    def ask(self, action: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """What a call of the client comes to.
+
+        Raises:
+            SlowServerError: the store is too slow, which has been said.
+            Exception: whatever else it raises.
+        """
+        if self.lost:
+            raise SlowServerError("the store has been given up")
+        try:
+            return self.allowance.call(action, *args, **kwargs)
+        except SlowServerError as error:
+            self._lose(error)
+            raise
+
+    def _lose(self, error: Exception) -> None:
+        self.lost, slow = True, isinstance(error, SlowServerError)
+        if not (slow and self.allowance.complained):  # of many runs once
+            complain(error)
+        self.allowance.complained |= slow
+
     def _try(self, action: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         if self.lost:
             return
         try:
-            action(*args, **kwargs)
+            self.allowance.call(action, *args, **kwargs)
         except Exception as error:  # whatever a store raises must not cost the training
-            self.lost = True
-            complain(error)
+            self._lose(error)
 
 
 def complain(error: Exception) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from framework.allowance import patiently
 from framework.learner import TrainerOptions
 from framework.mlflow_store import opened
 from framework.reaping import reap
@@ -36,7 +37,12 @@ def refill(runs: Path) -> tuple[list[Path], list[tuple[Path, str]]]:
     Returns:
         The folders that were sent, and those that could not be, with the reason.
     """
-    sent, unsent, known = [], [], Known(runs)
+    with patiently():
+        return _refill(runs, Known(runs))
+
+
+def _refill(runs: Path, known: Known) -> tuple[list[Path], list[tuple[Path, str]]]:
+    sent, unsent = [], []
     for folder in all_runs(runs):
         state = read_state(folder)
         try:

@@ -64,7 +64,7 @@ ROOMS = [
     ["judging"],
     ["discovery"],
     ["registry"],
-    ["hooks", "trust", "home"],
+    ["hooks", "trust", "home", "allowance"],
     ["components", "stacking"],
     ["context"],
     ["arrays", "streams", "threads"],
