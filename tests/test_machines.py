@@ -275,17 +275,18 @@ def test_a_second_signal_changes_no_end(ask, tmp_path, monkeypatch):
 # ---- a server that does not answer
 
 PLACE = "mlflow-artifacts:/1"
-EXPERIMENT = {"experiment_id": "1", "name": "stackprop", "artifact_location": PLACE, "lifecycle_stage": "active"}
-INFO = {"run_id": "a1", "experiment_id": "1", "status": "RUNNING", "artifact_uri": f"{PLACE}/a1/artifacts"}
-MODEL = {"info": {"model_id": "m1", "experiment_id": "1", "name": "model", "artifact_uri": f"{PLACE}/m1/artifacts"}}
-ANSWERS = {
-    "get-by-name": {"experiment": EXPERIMENT},
-    "create": {"run": {"info": INFO, "data": {}}},
-    "get": {"run": {"info": INFO, "data": {}}},
-    "update": {"run_info": INFO},
-    "logged-models": {"model": MODEL},
-    "m1": {"model": MODEL},
-}
+
+
+def answers(port):
+    """What a tracking server says of its only experiment, run and model. MLflow remembers of each run where its files go."""
+    run, name = f"run{port}", f"model{port}"
+    experiment = {"experiment_id": "1", "name": "stackprop", "artifact_location": PLACE, "lifecycle_stage": "active"}
+    info = {"run_id": run, "experiment_id": "1", "status": "RUNNING", "artifact_uri": f"{PLACE}/{run}/artifacts"}
+    about = {"model_id": name, "experiment_id": "1", "name": "model", "artifact_uri": f"{PLACE}/{name}"}
+    model = {"model": {"info": about}}
+    told = {"run": {"info": info, "data": {}}}
+    named = {"get-by-name": {"experiment": experiment}, "create": told, "get": told, "update": {"run_info": info}}
+    return {**named, "logged-models": model, name: model}
 
 
 @pytest.fixture
@@ -302,7 +303,7 @@ def server():
             running.asked.append(what)
             if what in running.slow:
                 running.open.wait(60)
-            data = json.dumps(ANSWERS.get(what, {})).encode()
+            data = json.dumps(known.get(what, {})).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
@@ -314,6 +315,7 @@ def server():
             pass
 
     running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    known = answers(running.server_port)
     running.slow, running.asked, running.open = set(), [], threading.Event()
     threading.Thread(target=running.serve_forever, daemon=True).start()
     yield running
