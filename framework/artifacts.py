@@ -17,12 +17,14 @@ from typing import Any
 import numpy as np
 
 from framework import figures, model, provenance
+from framework.allowance import SlowServerError
 from framework.data import Data
 from framework.mlflow_store import TrackedRun
-from framework.recording import LAYERS_SHOWN, read_lines
+from framework.recording import LAYERS_SHOWN
 from framework.restoring import load
 from framework.samples import sample
 from framework.scaling import Scale
+from framework.series import Recorded
 
 TABLE_ROWS = 500
 AS_SCALED = Scale("none", {}, {})  # of data that have been scaled already
@@ -51,6 +53,8 @@ def leave(folder: Path, tracked: TrackedRun | None, data: Data, metrics: Mapping
 def _try(what: str, action: Callable[[], Any]) -> Any:
     try:
         return action()
+    except SlowServerError:  # told already
+        return None
     except Exception as error:  # a finished training is worth more than its pictures
         print(f"stackprop: {what} could not be made: {type(error).__name__}: {error}", file=sys.stderr)
         return None
@@ -68,15 +72,17 @@ def write_sample(folder: Path, trained: model.Model, data: Data) -> Path | None:
 
 def norms_table(folder: Path) -> Path | None:
     """`gradient_norms.csv`, a column per layer, where there are more layers than a tracking UI can bear as metrics."""
-    lines = [line for line in read_lines(folder / "metrics.jsonl") if "grad_norm/total" in line]
-    names = [name for name in lines[0] if name.startswith("grad_norm/")] if lines else []
+    series = Recorded(folder / "metrics.jsonl")
+    names = [name for name in series if name.startswith("grad_norm/")]
     if len(names) <= LAYERS_SHOWN + 1:
         return None
+    steps = series[names[0]][:, :1]
+    table = np.concatenate([steps, *(series[name][:, 1:] for name in names)], 1)
     path = folder / "gradient_norms.csv"
     with open(path, "w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["step", *(name.removeprefix("grad_norm/") for name in names)])
-        rows.writerows([line["step"], *(line[name] for name in names)] for line in lines[:: -(-len(lines) // TABLE_ROWS)])
+        rows.writerows([int(step), *values] for step, *values in table[:: -(-len(table) // TABLE_ROWS)].tolist())
     return path
 
 
@@ -104,7 +110,8 @@ def describe_data(tracked: TrackedRun, data: Data) -> None:
         schema=json.dumps(fields),
         profile=json.dumps(counts),
     )
-    tracked.client.log_inputs(tracked.run_id, [DatasetInput(told, [InputTag("mlflow.data.context", "training")])])
+    inputs = [DatasetInput(told, [InputTag("mlflow.data.context", "training")])]
+    tracked.ask(tracked.client.log_inputs, tracked.run_id, inputs)
 
 
 def log_model(tracked: TrackedRun, folder: Path, data: Data) -> None:
@@ -112,8 +119,9 @@ def log_model(tracked: TrackedRun, folder: Path, data: Data) -> None:
     import mlflow
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 
-    client, run = tracked.client, tracked.client.get_run(tracked.run_id)
-    logged = client.create_logged_model(run.info.experiment_id, name="model", source_run_id=tracked.run_id)
+    client, ask = tracked.client, tracked.ask
+    experiment = ask(client.get_run, tracked.run_id).info.experiment_id
+    logged = ask(client.create_logged_model, experiment, name="model", source_run_id=tracked.run_id)
     with tempfile.TemporaryDirectory() as temporary:
         files, to = Path(temporary) / "run", Path(temporary) / "model"
         files.mkdir()
@@ -130,9 +138,9 @@ def log_model(tracked: TrackedRun, folder: Path, data: Data) -> None:
                 signature=signature(data),
                 pip_requirements=["stackprop"],
             )
-        client.log_model_artifacts(logged.model_id, str(to))
-    client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
-    client.log_outputs(tracked.run_id, [LoggedModelOutput(logged.model_id, step=0)])
+        ask(client.log_model_artifacts, logged.model_id, str(to))
+    ask(client.finalize_logged_model, logged.model_id, LoggedModelStatus.READY)
+    ask(client.log_outputs, tracked.run_id, [LoggedModelOutput(logged.model_id, step=0)])
 
 
 def signature(data: Data) -> Any:

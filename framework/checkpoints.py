@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -25,14 +26,22 @@ def save(path: Path, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any])
     Args:
         arrays: name -> array, no objects.
         plain: what JSON can hold.
+
+    Raises:
+        OSError: it cannot be written.
     """
     text = json.dumps({"format": FORMAT, "sha256": _checksum(arrays, plain), "plain": plain})
     beside = path.with_suffix(".part")
-    with open(beside, "wb") as file:
-        np.savez(file, allow_pickle=False, about=np.frombuffer(text.encode(), np.uint8), **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    try:
+        with open(beside, "wb") as file:
+            np.savez(file, allow_pickle=False, about=np.frombuffer(text.encode(), np.uint8), **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink()  # half of one may be what fills the disk
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

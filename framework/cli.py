@@ -1,6 +1,7 @@
 """The shell: `stackprop [hydra overrides]` runs, `stackprop VERB` is a tool.
 
-Exit status: 0 done, 1 a run failed, 2 the request was wrong, 130 stopped by Ctrl-C, 143 by SIGTERM.
+Exit status: 0 done, 1 a run failed, 2 the request was wrong, 130 stopped by Ctrl-C, 143 by SIGTERM, 129
+by SIGHUP.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ import importlib
 import json
 import os
 import secrets
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from framework import home
+from framework.signals import Terminated, deferred, heeding, ignore, unmoved
 from framework.trust import trusting
 from framework.unheard import lenient, unheard
 from framework.verbs import VERBS
@@ -25,15 +26,11 @@ if TYPE_CHECKING:
     from framework.experiment import Result
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM."""
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """The entry point of the command."""
-    with unheard():
+    with environment(home.variables()), heeding(for_good=argv is None), unheard() as spoken:
         status = answer(list(sys.argv[1:] if argv is None else argv))
-    sys.exit(status)
+    sys.exit(status or int(spoken.failed))
 
 
 def answer(arguments: list[str]) -> int:
@@ -69,7 +66,6 @@ def guarded(work: Callable[[], int]) -> int:
     from framework.wording import in_words
 
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
-    before = _raise_on_sigterm()
     try:
         with environment({"HYDRA_FULL_ERROR": "1"}):  # Hydra then lets exceptions through to us
             return work()
@@ -78,23 +74,21 @@ def guarded(work: Callable[[], int]) -> int:
             raise
         return wrong(in_words(error))
     except KeyboardInterrupt as stop:
+        ignore()  # a second signal would change the exit status
         print(f"stackprop: stopped by {str(stop) or 'Ctrl-C'}", file=sys.stderr)
-        return 143 if isinstance(stop, Terminated) else 130
+        return stop.status if isinstance(stop, Terminated) else 130
     except BrokenPipeError:  # whoever read our output has gone: `stackprop plugins | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        if wants_traceback or not error.filename:
+        if wants_traceback or not error.strerror:
             raise
-        return wrong(f"{error.filename}: {error.strerror}{_elsewhere(error.filename)}")
+        return wrong(f"{error.filename}: {error.strerror}{_elsewhere(error.filename)}" if error.filename else error.strerror)
     except RunFailed as error:
         if wants_traceback:
             raise
         print(f"stackprop: the run failed: {error}", file=sys.stderr)
         return 1
-    finally:
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
 
 
 def _elsewhere(name: Any) -> str:
@@ -147,11 +141,13 @@ def compose_and_run(arguments: Sequence[str]) -> int:
             hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
         finally:
             try:
-                for sweep in dict.fromkeys(BEGUN):
-                    compare(sweep)
+                with unmoved():
+                    for sweep in dict.fromkeys(BEGUN):
+                        compare(sweep)
             finally:
-                BEGUN.clear()
-                close_feeder()
+                with deferred():  # what the store has is still to be written down
+                    BEGUN.clear()
+                    close_feeder()
     if failed:
         raise failed[0]
     return 0
@@ -307,16 +303,6 @@ def tool(name: str, arguments: Sequence[str]) -> int:
         arguments = [word for word in arguments if name == "summary" or not word.startswith("plugins=")]
     module = importlib.import_module(f"framework.verbs.{name}")
     return int(module.main(arguments))
-
-
-def _raise_on_sigterm() -> Any:
-    """SIGTERM then ends a run as Ctrl-C does."""
-
-    def stop(*_: Any) -> None:
-        raise Terminated("SIGTERM")
-
-    in_main = threading.current_thread() is threading.main_thread()
-    return signal.signal(signal.SIGTERM, stop) if in_main else None
 
 
 if __name__ == "__main__":

@@ -9,13 +9,13 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from framework.components import option
 from framework.direction import is_known, lower_is_better
-from framework.recording import parsed, read_lines, started
+from framework.series import Recorded
 
 WIDEST = 40  # characters of a value in a table
 ENDED = ("finished", "stopped_early")  # statuses of runs that came to their end with a value
@@ -168,51 +168,6 @@ def _job(folder: Path) -> Job:
     found: Series = Recorded(path) if path.exists() else {}
     step = (told.get("kept") or {}).get("step", np.inf)
     return Job(folder.name, overrides, told.get("status", "?"), found, kept, told.get("lower_is_better", {}), step)
-
-
-class Recorded(Mapping[str, np.ndarray]):
-    """The series of a run's `metrics.jsonl`. Nearly all of its lines are of training steps, all with the same names; they
-    are not read unless one of those is asked for."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        text = path.read_text(encoding="utf-8", errors="replace")
-        lines = text[: text.rfind("\n") + 1].splitlines()  # the last one of a run that goes on may be half a line
-        first = next((line for line in lines if OF_STEPS in line), "{}")
-        try:
-            self.of_steps = [name for name in json.loads(first) if name != "step"]
-            self.found: dict[str, np.ndarray] = series(parsed(line for line in lines if OF_STEPS not in line))
-        except ValueError:
-            read_lines(path)  # names the line
-            raise
-        self.whole = not self.of_steps
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        if name in self.of_steps and not self.whole:
-            self.found, self.whole = series(read_lines(self.path)), True
-        return self.found[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys([*self.of_steps, *self.found]))
-
-    def __len__(self) -> int:
-        return len(list(iter(self)))
-
-
-OF_STEPS = '"grad_norm/total"'  # stands in the lines of training steps, and in no other
-
-
-def series(lines: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
-    """name -> (K, 2) of step and value; of a row, the latest and the first (`..._start/...`), of place and value."""
-    points: dict[str, list[tuple[float, float]]] = {}
-    for line in lines:
-        for name, value in line.items():
-            if isinstance(value, list):
-                points.setdefault(started(name), list(enumerate(value)))
-                points[name] = list(enumerate(value))
-            elif name != "step":
-                points.setdefault(name, []).append((line["step"], value))
-    return {name: np.array(values) for name, values in points.items()}
 
 
 def swept(jobs: Sequence[Job]) -> list[str]:

@@ -21,6 +21,7 @@ from framework.mlflow_store import PATIENCE, TrackedRun
 from framework.preparing import Experiment, expected, prepare
 from framework.record import Place, Record, claimed_by_us
 from framework.runs import remember
+from framework.signals import deferred
 from framework.slicing import train_sliced
 from framework.studying import FirstMember, record_findings
 from framework.training import Observer, Outcome, train
@@ -142,9 +143,12 @@ def run_stack(
     """
     first = experiments[0]
     if first.settings.study is not None:
-        return [run_study(e, place, observers, feeder) for e, place in zip(experiments, places, strict=True)]
+        return [_run_study(e, place, observers, feeder) for e, place in zip(experiments, places, strict=True)]
+    try:
+        recorded = Recorded(experiments, begin(experiments, places, feeder))
+    except OSError as error:  # runs that cannot begin have failed; the sweep goes on
+        return [failure_of(error) for _ in experiments]
     shared = all(experiment.data is first.data for experiment in experiments)
-    recorded = Recorded(experiments, begin(experiments, places, feeder))
 
     def together() -> list[Outcome]:
         return train_sliced(
@@ -159,11 +163,24 @@ def run_stack(
     return recorded.run(together)
 
 
+def _run_study(experiment: Experiment, place: Place, *how: Any) -> Result | RunFailed:
+    try:
+        return run_study(experiment, place, *how)
+    except OSError as error:
+        return failure_of(error)
+
+
 def begin(experiments: Sequence[Experiment], places: Sequence[Place], feeder: Feeder | None = None) -> list[Record]:
     """The records of runs that begin together, under one claim."""
-    claimed = claimed_by_us(places)
-    pairs = zip(experiments, places, strict=True)
-    records = [record_of(experiment, place, claimed=claimed, feeder=feeder) for experiment, place in pairs]
+    claimed, records = claimed_by_us(places), list[Record]()
+    try:
+        for experiment, place in zip(experiments, places, strict=True):
+            records.append(record_of(experiment, place, claimed=claimed, feeder=feeder))
+    except BaseException as error:
+        with deferred():
+            Recorded(experiments, records).broken_off(error)
+            claimed.release()
+        raise
     for record in records:
         if record.tracked:  # to send points takes each run 10 ms or more, in which no network trains
             record.tracked.patience = max(PATIENCE, SHARE_OF_TIME * len(records))
@@ -220,13 +237,26 @@ class Recorded:
         try:
             outcomes = training()
         except KeyboardInterrupt as stop:
-            self._end_all("killed", f"stopped by {str(stop) or 'Ctrl-C'}", "KILLED")
+            with deferred():
+                self.broken_off(stop)
             raise
         except Exception as error:
-            return self._broken(error)
-        results = [self.failed.get(i) or self._finished(i, outcome) for i, outcome in enumerate(outcomes)]
-        self._settle()
+            with deferred():
+                return self._broken(error)
+        with deferred():
+            results = [self.failed.get(i) or self._closed(i, outcome) for i, outcome in enumerate(outcomes)]
+            self._settle()
         return results
+
+    def _closed(self, member: int, outcome: Outcome) -> Result | RunFailed:
+        """A run whose files cannot be written has failed; the others of its stack go their way."""
+        try:
+            return self._finished(member, outcome)
+        except Exception as error:
+            self._fail(member, error)
+            if not self.records[member].ended:
+                self.records[member].end("failed", reason_of(error), "FAILED", {}, settle=False)
+            return self.failed[member]
 
     def _finished(self, member: int, outcome: Outcome) -> Result:
         record, experiment = self.records[member], self.experiments[member]
@@ -243,15 +273,22 @@ class Recorded:
 
     def _broken(self, error: Exception) -> list[Result | RunFailed]:
         """All that have not failed yet fail now; what the user can mend needs no traceback."""
-        mistake = isinstance(error, MISTAKES)
-        reason = str(error) if mistake else f"{type(error).__name__}: {error}"
-        for i, record in enumerate(self.records):
+        for i in range(len(self.records)):
             if i not in self.failed:
-                where = "" if mistake else f" (traceback in {_traceback(record)})"
-                self.failed[i] = RunFailed(f"{reason}{where}")
-                self.failed[i].__cause__ = error
-        self._end_all("failed", reason, "FAILED")
+                self._fail(i, error)
+        self.broken_off(error)
         return [self.failed[i] for i in range(len(self.records))]
+
+    def _fail(self, member: int, error: Exception) -> None:
+        path = None if isinstance(error, MISTAKES) else _traceback(self.records[member])
+        self.failed[member] = failure_of(error, f" (traceback in {path})" if path else "")
+
+    def broken_off(self, error: BaseException) -> None:
+        """End all records that have not ended yet: killed, or failed."""
+        if isinstance(error, KeyboardInterrupt):
+            self._end_all("killed", f"stopped by {str(error) or 'Ctrl-C'}", "KILLED")
+        else:
+            self._end_all("failed", reason_of(error), "FAILED")
 
     def _end_all(self, status: str, reason: str, state: str) -> None:
         for record in self.records:
@@ -267,10 +304,29 @@ class Recorded:
                 record.feeder.settlements.append(record.settle)
 
 
-def _traceback(record: Record) -> Path:
-    """The file that holds the exception that is handled now."""
+def failure_of(error: Exception, more: str = "") -> RunFailed:
+    """A failure whose cause is an exception."""
+    failure = RunFailed(f"{reason_of(error)}{more}")
+    failure.__cause__ = error
+    return failure
+
+
+def reason_of(error: BaseException) -> str:
+    """An exception in words."""
+    if isinstance(error, MISTAKES):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{f'{error.filename}: ' if error.filename else ''}{error.strerror}"
+    return f"{type(error).__name__}: {error}"
+
+
+def _traceback(record: Record) -> Path | None:
+    """The file that holds the exception that is handled now; None where it cannot be written."""
     path = record.place.folder / "traceback.txt"
-    path.write_text(traceback.format_exc(), encoding="utf-8")
+    try:
+        path.write_text(traceback.format_exc(), encoding="utf-8")
+    except OSError:
+        return None
     if record.tracked:
         record.tracked.artifact(path)
     return path
@@ -279,7 +335,7 @@ def _traceback(record: Record) -> Path:
 def _leave(record: Record, experiment: Experiment, outcome: Outcome) -> None:
     """Model, figures and note, for a single run; the jobs of a sweep leave the model alone."""
     place = record.place
-    record.recorder.flush()
+    record.recorder.sync()
     if experiment.settings.study is not None:
         return
     model.save(place.folder, outcome.weights, experiment.data, experiment.scale)

@@ -6,12 +6,12 @@ sweep little. What a run has left in its folder does not depend on it: it is sen
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import itertools
 import multiprocessing
 import os
 import queue
-import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +20,7 @@ from typing import Any
 
 from framework.mlflow_store import BATCH, PATIENCE, TrackedRun, complain, opened
 from framework.recording import Tracking
+from framework.signals import ignore
 from framework.spawning import without_main
 from framework.unheard import unheard
 
@@ -38,6 +39,7 @@ class Lane:
         self.process = context.Process(target=serve, args=(self.requests, self.replies), daemon=True)
         with without_main():
             self.process.start()
+        atexit.register(self.process.kill)  # where nobody has closed it; the interpreter would wait for it
         self.numbers, self.asked, self.known = itertools.count(1), False, dict[int, Any]()
 
     def ask(self, what: str, *args: Any) -> int:
@@ -63,7 +65,7 @@ class Lane:
         if self.asked:
             self.ask("close")
         else:
-            self.process.terminate()
+            self.process.kill()  # it heeds no signal to stop
         self.process.join()
 
 
@@ -210,9 +212,9 @@ ANSWERED = ("begin", "end", "call")
 
 
 def serve(requests: Any, replies: Any) -> None:
-    """What runs in the process, until it is closed or the other one is gone. Ctrl-C is meant for that one, which then says
-    how its runs end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """What runs in the process, until it is closed or the other one is gone. Signals to stop are meant for that one, which
+    then says how its runs end."""
+    ignore()
     desk, parent = Desk(), multiprocessing.parent_process()
     with contextlib.suppress(Exception):
         import mlflow.store.tracking.sqlalchemy_store  # noqa: F401  # while the sweep is still being composed

@@ -19,11 +19,14 @@ from typing import Any
 
 from filelock import FileLock
 
+from framework import home
+from framework.allowance import Allowance, SlowServerError
 from framework.recording import Tracking
 from framework.relocating import relocate
 
 BATCH = 1000  # points, MLflow's limit for a call
 PATIENCE = 2.0  # seconds that points wait at most while more arrive
+PAGE = 1000  # runs of one answer
 PARAMS = 100  # params, MLflow's limit for a call
 PARAM_LENGTH = 6000  # characters, MLflow's limit for a value
 SERVERS = ("http://", "https://", "databricks")  # how the URI of a server begins; any other is a file or a database
@@ -47,7 +50,8 @@ class Store:
         runs: the folder of runs; the store lies there if no other is asked for, and artifacts unless a server keeps them.
     """
 
-    def __init__(self, tracking: Tracking, runs: Path) -> None:
+    def __init__(self, tracking: Tracking, runs: Path, allowance: Allowance | None = None) -> None:
+        self.allowance = allowance or Allowance(is_served(tracking))
         mlflow = quiet_mlflow()
         runs = runs.resolve()
         runs.mkdir(parents=True, exist_ok=True)
@@ -58,6 +62,7 @@ class Store:
             elif tracking.uri is None:
                 relocate(runs / "mlflow.db", runs)
             self.client = mlflow.MlflowClient(tracking_uri(tracking, runs))
+            self.database = None if tracking.uri else runs / "mlflow.db"
             self.experiment_id = self._experiment(tracking, runs)
 
     def _experiment(self, tracking: Tracking, runs: Path) -> str:
@@ -70,17 +75,35 @@ class Store:
 
     def begin(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> TrackedRun:
         """A new run in state RUNNING."""
+        self.allowance.begin_run()
+        begun: TrackedRun = self.allowance.call(self._begin, name, params, tags)
+        return begun
+
+    def _begin(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> TrackedRun:
         from mlflow.entities import Param
 
-        own = {"mlflow.user": getpass.getuser(), "mlflow.source.name": "stackprop", "mlflow.source.type": "LOCAL"}
+        own = {"mlflow.user": user(), "mlflow.source.name": "stackprop", "mlflow.source.type": "LOCAL"}
         run = self.client.create_run(self.experiment_id, run_name=name, tags={**own, **tags})
         entries = [Param(key, str(value)[:PARAM_LENGTH]) for key, value in params.items()]
         for at in range(0, len(entries), PARAMS):
             self.client.log_batch(run.info.run_id, params=entries[at : at + PARAMS])
-        tracked = TrackedRun(self.client, str(run.info.run_id))
+        tracked = TrackedRun(self.client, str(run.info.run_id), self.allowance)
         if not run.info.artifact_uri.startswith("mlflow-artifacts:"):
             tracked.files = artifact_repository(run.info.artifact_uri)
         return tracked
+
+    def run_ids(self) -> set[str]:
+        """The ids of all runs of the experiment, page by page."""
+        if self.database:  # MLflow would read all params and points of every run
+            with contextlib.closing(sqlite3.connect(self.database, timeout=30)) as connection:
+                return {str(row[0]) for row in connection.execute("SELECT run_uuid FROM runs")}
+        found: set[str] = set()
+        token: str | None = ""
+        while token is not None:
+            page = self.client.search_runs([self.experiment_id], max_results=PAGE, page_token=token or None)
+            found |= {str(run.info.run_id) for run in page}
+            token = page.token or None
+        return found
 
     def find(self, folder: Path) -> str | None:
         """The id of the run that is written to a folder."""
@@ -90,15 +113,21 @@ class Store:
 
     def reopen(self, run_id: str) -> TrackedRun:
         """A run of before in state RUNNING again; points that it has already are not sent twice."""
+        self.allowance.begin_run()
+        reopened: TrackedRun = self.allowance.call(self._reopen, run_id)
+        return reopened
+
+    def _reopen(self, run_id: str) -> TrackedRun:
         run = self.client.get_run(run_id)
         self.client.update_run(run_id, status="RUNNING")
-        tracked = TrackedRun(self.client, run_id)
+        tracked = TrackedRun(self.client, run_id, self.allowance)
         for name in run.data.metrics:
             tracked.known |= {(name, point.step) for point in self.client.get_metric_history(run_id, name)}
         return tracked
 
 
 _opened: dict[tuple[str, str], Store] = {}
+_allowances: dict[tuple[str, str], Allowance] = {}
 
 
 def opened(tracking: Tracking, runs: Path) -> Store:
@@ -106,7 +135,9 @@ def opened(tracking: Tracking, runs: Path) -> Store:
     key = (tracking_uri(tracking, runs), tracking.experiment)
     local = runs.resolve() / "mlflow.db"
     if key not in _opened or (not tracking.uri and not local.exists()):
-        _opened[key] = Store(tracking, runs)
+        quiet_mlflow()  # what it takes to be imported is no server's fault
+        allowance = _allowances.setdefault(key, Allowance(is_served(tracking)))
+        _opened[key] = allowance.call(Store, tracking, runs, allowance)
     return _opened[key]
 
 
@@ -116,8 +147,8 @@ class TrackedRun:
     A store that cannot be reached loses nothing: that is said once, and the run's folder holds what it did not get.
     """
 
-    def __init__(self, client: Any, run_id: str) -> None:
-        self.client, self.run_id = client, run_id
+    def __init__(self, client: Any, run_id: str, allowance: Allowance) -> None:
+        self.client, self.run_id, self.allowance = client, run_id, allowance
         self.files: Any = None
         self.patience = PATIENCE
         self.known: set[tuple[str, int]] = set()
@@ -166,14 +197,34 @@ class TrackedRun:
         self.send(tags)
         self._try(self.client.set_terminated, self.run_id, state)
 
+    def ask(self, action: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """What a call of the client comes to.
+
+        Raises:
+            SlowServerError: the store is too slow, which has been said.
+            Exception: whatever else it raises.
+        """
+        if self.lost:
+            raise SlowServerError("the store has been given up")
+        try:
+            return self.allowance.call(action, *args, **kwargs)
+        except SlowServerError as error:
+            self._lose(error)
+            raise
+
+    def _lose(self, error: Exception) -> None:
+        self.lost, slow = True, isinstance(error, SlowServerError)
+        if not (slow and self.allowance.complained):  # of many runs once
+            complain(error)
+        self.allowance.complained |= slow
+
     def _try(self, action: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         if self.lost:
             return
         try:
-            action(*args, **kwargs)
+            self.allowance.call(action, *args, **kwargs)
         except Exception as error:  # whatever a store raises must not cost the training
-            self.lost = True
-            complain(error)
+            self._lose(error)
 
 
 def complain(error: Exception) -> None:
@@ -185,6 +236,7 @@ def complain(error: Exception) -> None:
 
 def quiet_mlflow() -> Any:
     """MLflow, without its telemetry and its log lines about database migrations."""
+    os.environ.update(home.variables())
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # a server that is down is told in seconds, not minutes
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
@@ -216,6 +268,14 @@ def artifact_repository(uri: str) -> Any:
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     return get_artifact_repository(uri)
+
+
+def user() -> str:
+    """Who runs it; in a container, where a number may stand for nobody, that number."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
 
 
 def flattened(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:

@@ -14,6 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 
+from framework import home
 from framework.arguments import readable
 from framework.cli import at_command, check, compare, environment, run_one, task, told
 from framework.composing import COMPOSING, conf_dir, install, load_plugins_of
@@ -120,7 +121,7 @@ def _hydra(overrides: Sequence[str], verbose: bool, multirun: bool = False) -> I
             words = [word for word in resumed(words) or words if word not in ("-m", "--multirun")]
             load_plugins_of(words, by_user=False)  # those that a resumed sweep has recorded
             install(check)
-            variables = told(["-m", *words] if multirun else words)
+            variables = home.variables() | told(["-m", *words] if multirun else words)
             with environment(variables), initialize_config_dir(str(conf_dir()), "stackprop", version_base="1.3"):
                 yield GlobalHydra.instance().hydra, [*words, *OURS, *(["hydra.mode=MULTIRUN"] if multirun else [])]
     finally:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
 import math
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +24,7 @@ from framework.config import ConfigError, Settings
 from framework.feeding import FedRun, Feeder
 from framework.mlflow_store import Store, TrackedRun, complain, flattened, opened
 from framework.reaping import Claim, StillRunning, claim
-from framework.recording import Recorder, Tracking, write_json
+from framework.recording import Recorder, Tracking, overwrite, write_json
 from framework.running import Snapshot
 from framework.version import __version__
 
@@ -80,6 +82,7 @@ class Record:
         feeder: Feeder | None = None,
     ) -> None:
         self.settings, self.place, self.feeder, self.ended = settings, place, feeder, False
+        self.complained = False
         place.folder.mkdir(parents=True, exist_ok=True)
         self.claimed = claimed or claimed_by_us([place])
         self.snapshot: Snapshot | None = None
@@ -91,9 +94,15 @@ class Record:
         self.tracked = self._tracked(feeder) if settings.tracking.type == "mlflow" else None
         # A feeder's runs begin while the networks train; if this process dies by then, the store finds them by their tag.
         self.state["mlflow_run_id"] = self.tracked.run_id if self.tracked and not feeder else None
-        write_json(place.folder / "run.json", self.state)
         counts, points = (steps, validations), series_points(settings.tracking, settings.trainer.keeps_best)
-        self.recorder = Recorder(place.folder, *counts, self.tracked, points, upto, settings.trainer.probe_every)
+        try:
+            self.recorder = Recorder(place.folder, *counts, self.tracked, points, upto, settings.trainer.probe_every)
+            write_json(place.folder / "run.json", self.state)
+        except OSError as error:
+            if self.tracked:
+                self.tracked.end("FAILED", {"stackprop.status": f"failed: {error.strerror}"})
+            self.claimed.release(place.folder)
+            raise
 
     def _state(self, resume: bool) -> dict[str, Any]:
         """What `run.json` says."""
@@ -152,7 +161,8 @@ class Record:
             kept: which weights these are, as `run.json` says it; None where there are none.
             settle: wait until the store has it; `settle` does it later, for many runs that end together.
         """
-        self.recorder.close()
+        with contextlib.suppress(OSError):  # it has been said
+            self.recorder.sync()
         last = {name: value if math.isfinite(value) else str(value) for name, value in metrics.items()}
         self.state |= {"status": status, "reason": reason, "ended": time.time(), "metrics": last, "state": state}
         self.state |= {"kept": dict(kept)} if kept else {}
@@ -165,14 +175,29 @@ class Record:
         if settle:
             self.settle()
         else:
-            write_json(self.place.folder / "run.json", {**self.state, "tracked": False})
+            self._write({**self.state, "tracked": False})
 
     def settle(self) -> None:
         """Write down what the store has; the run is not ours any more."""
         self.state["tracked"] = self.tracked is not None and not self.tracked.lost
         self.state["mlflow_run_id"] = self.tracked.run_id if self.tracked else None
-        write_json(self.place.folder / "run.json", self.state)
-        self.claimed.release(self.place.folder)
+        if self._write(self.state):
+            with contextlib.suppress(OSError):  # a claim that cannot be taken away ends with this process
+                self.claimed.release(self.place.folder)
+
+    def _write(self, state: Mapping[str, Any]) -> bool:
+        """Write `run.json`; whether that went well."""
+        path = self.place.folder / "run.json"
+        try:
+            write_json(path, state)
+        except OSError as error:
+            if not overwrite(path, state):
+                if not self.complained:
+                    told = f"the run is {state['status']}, which could not be written down; `stackprop doctor` will end it"
+                    print(f"stackprop: {path}: {error.strerror}; {told}", file=sys.stderr, flush=True)
+                self.complained = True
+                return False
+        return True
 
 
 def series_points(tracking: Tracking, keeps_best: bool) -> int:

@@ -21,8 +21,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from framework.components import option
-from framework.data import DataError
 from framework.probing import MEASURED
+from framework.series import Recorded, started
 
 FLUSH_BYTES = 1 << 16
 LAYERS_SHOWN = 20  # norms of more layers go into the run folder only: a thousand metric names freeze a tracking UI
@@ -96,10 +96,10 @@ class Recorder:
         self.rows: dict[str, tuple[list[float], list[float]]] = {}  # metric -> its first row and its latest
         self.columns: tuple[str, ...] = ()
         self.pending, self.complained = bytearray(), False
-        self.file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self.path.open("ab").close()  # not kept open: a sweep of 300 jobs would need 300 files at once
         if upto is not None:
-            os.truncate(self.file, upto)
-            self.feed(read_lines(self.path))
+            os.truncate(self.path, upto)
+            self.feed(Recorded(self.path))
 
     def steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
         """Append a line per training step."""
@@ -153,19 +153,18 @@ class Recorder:
         if self.sink is not None:
             self.sink.points([(name, value, last + 1, _now()) for name, value in metrics.items() if math.isfinite(value)])
 
-    def feed(self, written: Sequence[Mapping[str, float]]) -> None:
+    def feed(self, written: Recorded) -> None:
         """Send lines that were written before, thinned as they were then."""
-        for line in written:
+        for line in written.others:
             values: dict[str, Any] = {key: value for key, value in line.items() if key != "step"}
             rows = [key for key, value in values.items() if isinstance(value, list)]
             for key in rows:
                 self._keep_row(key, values.pop(key))
-            if rows:
-                continue
-            if "grad_norm/total" in values:
-                self._feed_steps(int(line["step"]), tuple(values), np.array([list(values.values())]))
-            else:
+            if not rows:
                 self._feed_measured(int(line["step"]), values)
+        if self.sink is not None:
+            for names, table in written.pieces():
+                self._feed_steps(int(table[0, 0]), names, table[:, 1:])
 
     def _feed_steps(self, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
         if self.sink is None:
@@ -215,13 +214,24 @@ class Recorder:
     def flush(self) -> None:
         """Write what waits; on a full disk keep the rest, and say so once."""
         try:
-            while self.pending:
-                # Not through a file object: its own buffer would not tell how much was written when the disk is full.
-                del self.pending[: os.write(self.file, self.pending)]
+            self._append()
         except OSError as error:
             if not self.complained:
-                print(f"stackprop: {self.path}: {error}; its lines wait in memory", file=sys.stderr, flush=True)
+                print(f"stackprop: {self.path}: {error.strerror}; its lines wait in memory", file=sys.stderr, flush=True)
             self.complained = True
+
+    def _append(self, to_disk: bool = False) -> int:
+        """Write what waits; the size of the file then."""
+        file = os.open(self.path, os.O_WRONLY | os.O_APPEND)  # it is not made anew: what was in it would be missing
+        try:
+            while self.pending:
+                # Not through a file object: its own buffer would not tell how much was written when the disk is full.
+                del self.pending[: os.write(file, self.pending)]
+            if to_disk:
+                os.fsync(file)
+            return os.fstat(file).st_size
+        finally:
+            os.close(file)
 
     def sync(self) -> int:
         """Bring everything to the disk; the size of `metrics.jsonl` then.
@@ -229,17 +239,11 @@ class Recorder:
         Raises:
             OSError: there is no room.
         """
-        self.flush()
-        if self.pending:
-            raise OSError(f"{self.path} could not be written")
-        os.fsync(self.file)
-        return os.fstat(self.file).st_size
-
-    def close(self) -> None:
-        """Bring the file to the disk."""
-        with contextlib.suppress(OSError):
-            self.sync()
-        os.close(self.file)
+        try:
+            return self._append(to_disk=True)
+        except OSError as error:
+            count = self.pending.count(b"\n")
+            raise OSError(error.errno, f"{error.strerror}; {count} lines could not be written", str(self.path)) from error
 
 
 def lines(steps: Iterable[int], columns: Sequence[str], rows: np.ndarray) -> str:
@@ -257,57 +261,31 @@ def lines(steps: Iterable[int], columns: Sequence[str], rows: np.ndarray) -> str
     return template * len(numbers) % tuple(flat)
 
 
-def started(metric: str) -> str:
-    """The name of a row at the start of a training: `gradient_by_lag/rnn` -> `gradient_by_lag_start/rnn`."""
-    head, slash, rest = metric.partition("/")
-    return f"{head}_start{slash}{rest}"
-
-
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The lines of a `metrics.jsonl`, "NaN" and "Infinity" as numbers again; a line cut short at the end is left out.
-
-    Raises:
-        DataError: another line is not what a run writes.
-    """
-    text = path.read_text(encoding="utf-8", errors="replace")
-    lines = text[: text.rfind("\n") + 1].splitlines()
-    try:
-        return parsed(lines)
-    except ValueError as error:
-        raise DataError(
-            f"{path}: line {_broken(lines)} cannot be read; the file was changed after the run wrote it"
-        ) from error
-
-
-def _broken(lines: Sequence[str]) -> int:
-    """The number of the first line that is not JSON, from 1."""
-    for number, line in enumerate(lines, 1):
-        try:
-            json.loads(line)
-        except ValueError:
-            return number
-    return len(lines)
-
-
-def parsed(lines: Iterable[str]) -> list[dict[str, Any]]:
-    """Whole lines of a `metrics.jsonl`."""
-    text = ",".join(lines)
-    # All lines as one list: a third of the time that a call for each line takes.
-    found: list[dict[str, Any]] = json.loads(f"[{text}]")
-    if ': "' not in text and "[" not in text:  # all numbers
-        return found
-    return [{k: _number(v) for k, v in line.items()} for line in found]
-
-
-def _number(value: Any) -> Any:
-    return [_number(v) for v in value] if isinstance(value, list) else float(value) if isinstance(value, str) else value
-
-
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Replace a small file in one step, so that a reader never meets half of it."""
     beside = path.with_suffix(".part")
-    beside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    beside.replace(path)
+    try:
+        beside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        beside.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def overwrite(path: Path, content: Mapping[str, Any]) -> bool:
+    """Write a small file where it lies, on a disk that has no room for another one beside it; whether that went well. It
+    takes no more blocks than it has."""
+    data = (json.dumps(content, indent=2) + "\n").encode()
+    try:
+        with open(path, "r+b") as file:
+            if len(data) > getattr(os.fstat(file.fileno()), "st_blocks", 0) * 512:
+                return False
+            file.write(data)
+            file.truncate()
+        return True
+    except OSError:
+        return False
 
 
 def _digits(rows: np.ndarray) -> str:

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from framework.allowance import patiently
 from framework.learner import TrainerOptions
-from framework.mlflow_store import Store
+from framework.mlflow_store import opened
 from framework.reaping import reap
 from framework.record import Place, begin_tracked, read_state, series_points
-from framework.recording import Recorder, write_json
+from framework.recording import Recorder, Tracking, write_json
 from framework.restoring import tracking_of_run, tree_of_run
 from framework.runs import all_runs, is_finished
 
@@ -36,11 +37,16 @@ def refill(runs: Path) -> tuple[list[Path], list[tuple[Path, str]]]:
     Returns:
         The folders that were sent, and those that could not be, with the reason.
     """
+    with patiently():
+        return _refill(runs, Known(runs))
+
+
+def _refill(runs: Path, known: Known) -> tuple[list[Path], list[tuple[Path, str]]]:
     sent, unsent = [], []
     for folder in all_runs(runs):
         state = read_state(folder)
         try:
-            if state.get("status") != "running" and _is_missing(folder, state, runs):
+            if state.get("status") != "running" and _is_missing(folder, state, known):
                 refill_run(folder, runs)
                 sent.append(folder)
         except Exception as error:  # a store may raise anything; the others go on
@@ -48,17 +54,49 @@ def refill(runs: Path) -> tuple[list[Path], list[tuple[Path, str]]]:
     return sent, unsent
 
 
-def _is_missing(folder: Path, state: Mapping[str, Any], runs: Path) -> bool:
+class Known:
+    """What stores have, each asked once for all runs.
+
+    Args:
+        runs: the folder of runs.
+    """
+
+    def __init__(self, runs: Path) -> None:
+        self.runs, self.ids, self.down = runs, dict[Tracking, set[str]](), dict[Tracking, Exception]()
+
+    def reach(self, tracking: Tracking) -> set[str]:
+        """The ids of the runs of a store. One that cannot be reached is not tried again: a try may take many seconds.
+
+        Raises:
+            Exception: whatever the store raises.
+        """
+        if tracking in self.down:
+            raise self.down[tracking]
+        if tracking not in self.ids:
+            try:
+                self.ids[tracking] = opened(tracking, self.runs).run_ids()
+            except Exception as error:
+                self.down[tracking] = error
+                raise
+        return self.ids[tracking]
+
+    def has(self, tracking: Tracking, run_id: str) -> bool:
+        """Whether a store has a run."""
+        if run_id in self.reach(tracking):
+            return True
+        try:  # it may be in an experiment of another name by now
+            return bool(opened(tracking, self.runs).client.get_run(run_id))
+        except Exception:
+            return False
+
+
+def _is_missing(folder: Path, state: Mapping[str, Any], known: Known) -> bool:
+    """Whether its store lacks a run; an exception of any kind where that cannot be told."""
     tracking = tracking_of_run(folder)
     if tracking.type != "mlflow":
         return False
-    if not state.get("tracked"):
-        return True
-    try:
-        Store(tracking, runs).client.get_run(state["mlflow_run_id"])
-    except Exception:  # the store is there and does not know the run, or it is not there
-        return True
-    return False
+    known.reach(tracking)
+    return not (state.get("tracked") and known.has(tracking, str(state.get("mlflow_run_id"))))
 
 
 def refill_run(folder: Path, runs: Path) -> None:
@@ -68,7 +106,7 @@ def refill_run(folder: Path, runs: Path) -> None:
         Exception: whatever the store raises.
     """
     tree, tracking, state = tree_of_run(folder), tracking_of_run(folder), read_state(folder)
-    store = Store(tracking, runs)
+    store = opened(tracking, runs)
     place = Place(folder, runs, state["name"], state["tags"])
     try:
         tracked = store.reopen(state.get("mlflow_run_id") or str(store.find(folder)))
@@ -87,7 +125,7 @@ def refill_run(folder: Path, runs: Path) -> None:
         if kept.get("step") != kept.get("steps"):
             values = {name: float(value) for name, value in state["metrics"].items() if not name.startswith("test/")}
             recorder.restored(kept["steps"], values)
-    recorder.close()
+    recorder.sync()
     reason = f": {state['reason']}" if state.get("reason") else ""
     tracked.artifact(folder / "config.yaml")
     tracked.end(state.get("state", "FAILED"), {"stackprop.status": f"{state['status']}{reason}"})

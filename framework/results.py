@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from framework.comparison import Recorded, read_jobs, swept
+from framework.comparison import read_jobs, swept
 from framework.config import ConfigError
 from framework.findings import Findings
 from framework.model import Model
@@ -22,6 +22,7 @@ from framework.record import read_state
 from framework.registry import nearest
 from framework.restoring import load, settings_of_run
 from framework.runs import best_run
+from framework.series import Recorded
 from framework.studying import read_findings
 
 

@@ -1,12 +1,17 @@
-"""Output that nobody reads any more (`stackprop -m ... | head`, a pager that was left), or that cannot show every letter."""
+"""Output that nobody reads any more (`stackprop -m ... | head`, a pager that was left, a terminal that was closed), that a
+full disk does not take, or that cannot show every letter."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
+
+GONE = (errno.EPIPE, errno.EIO, errno.EBADF)  # what writing to a reader or a terminal that has gone comes to
 
 
 class Unheard:
@@ -17,7 +22,7 @@ class Unheard:
     """
 
     def __init__(self, stream: Any) -> None:
-        self.stream = stream
+        self.stream, self.lost = stream, ""  # why what was written was not taken, where somebody wanted it
 
     def write(self, text: str) -> int:
         """Write, or drop it."""
@@ -34,7 +39,8 @@ class Unheard:
     def _dropping(self) -> Iterator[None]:
         try:
             yield
-        except BrokenPipeError:
+        except OSError as error:
+            self.lost = self.lost or ("" if error.errno in GONE else str(error.strerror))
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.stream.fileno())  # what the stream has kept goes there too, at the next flush
             os.close(nowhere)
@@ -50,15 +56,29 @@ def lenient() -> None:
             stream.reconfigure(errors="replace")
 
 
+@dataclass
+class Spoken:
+    """
+    Attributes:
+        failed: whether some of the output was not taken although it was wanted.
+    """
+
+    failed: bool = False
+
+
 @contextlib.contextmanager
-def unheard() -> Iterator[None]:
+def unheard() -> Iterator[Spoken]:
     """What is printed meanwhile may find no reader, and a letter that the output cannot show costs nothing else."""
     lenient()
-    before = sys.stdout, sys.stderr
+    before, spoken = (sys.stdout, sys.stderr), Spoken()
     sys.stdout, sys.stderr = [stream and Unheard(stream) for stream in before]  # None where it was closed from the start
+    ours: list[Any] = list(filter(None, (sys.stdout, sys.stderr)))
     try:
-        yield
+        yield spoken
     finally:
-        for stream in filter(None, (sys.stdout, sys.stderr)):
+        for stream in ours:
             stream.flush()
+        spoken.failed = any(stream.lost for stream in ours)
+        for why in {stream.lost for stream in ours if stream.lost}:
+            print(f"stackprop: the output could not be written: {why}", file=ours[-1], flush=True)
         sys.stdout, sys.stderr = before

@@ -17,7 +17,8 @@ from framework.experiment import RunFailed, run
 from framework.mlflow_store import Store
 from framework.preparing import prepare
 from framework.record import Place
-from framework.recording import Tracking, read_lines
+from framework.recording import Tracking
+from framework.series import read_lines
 from framework.training import train
 from framework_studies.decomposition import decompose, jackknife, zero_one
 from framework_studies.training_sets import training_sets

@@ -9,10 +9,10 @@ from small import learner, lone
 
 from framework import Context, Data, Field, Network, discover
 from framework.chunking import chunks, needless
-from framework.comparison import series
 from framework.heads import total_loss
 from framework.learner import Bptt
-from framework.recording import Recorder, read_lines
+from framework.recording import Recorder
+from framework.series import read_lines, series
 from framework.training import train
 from framework_optimizers.sgd import Sgd
 
@@ -180,7 +180,7 @@ def test_rows_are_kept_whole_and_reach_the_store_as_curves_over_lags(tmp_path):
     for step, row in ((1, [0.5, 0.25]), (10, [0.1, np.nan])):
         recorder.probed_row(0, step, "gradient_by_lag/rnn", np.array(row))
     recorder.ended()
-    recorder.close()
+    recorder.sync()
     lines = read_lines(tmp_path / "metrics.jsonl")
     assert lines[0] == {"step": 1, "gradient_by_lag/rnn": [0.5, 0.25]}
     assert first.sent[:3] == [

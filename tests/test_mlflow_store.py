@@ -10,8 +10,9 @@ from test_judging import judged
 from framework.experiment import RunFailed, prepare, run
 from framework.mlflow_store import Store, flattened, is_served
 from framework.record import Place
-from framework.recording import Tracking, read_lines
+from framework.recording import Tracking
 from framework.refilling import refill_run
+from framework.series import read_lines
 
 QUICK = "{dataset: {type: spirals, n: 40}, trainer: {epochs: 3, batch_size: 16}, tracking: {type: mlflow, max_points: 5}}"
 

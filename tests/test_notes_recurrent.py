@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 
 from framework import Context, Network, Seen, T, discover
-from framework.comparison import series
 from framework.composing import compose
 from framework.experiment import Place, prepare, run
 from framework.heads import Head, total_loss
 from framework.network import Node
-from framework.recording import read_lines
+from framework.series import read_lines, series
 
 get = discover().get
 

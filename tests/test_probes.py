@@ -16,7 +16,8 @@ from framework.figures import Subject, draw
 from framework.figures.activations import activations
 from framework.heads import total_loss
 from framework.probing import Watch
-from framework.recording import PROBED_SHOWN, Recorder, read_lines
+from framework.recording import PROBED_SHOWN, Recorder
+from framework.series import read_lines
 from framework.stopping import EarlyStopping
 from framework.testing.double import Double
 from framework.training import train
@@ -368,7 +369,7 @@ def written(folder, sink, steps=200):
         recorder.probed(0, at, ("activation/100%/dead", "b"), rng.uniform(size=(len(at), 2)).astype(np.float32))
         recorder.measured(0, start + 49, {"val/loss": 1 / start})
     recorder.ended()
-    recorder.close()
+    recorder.sync()
 
 
 def test_a_store_that_is_filled_again_gets_the_same_points(tmp_path):
@@ -390,7 +391,7 @@ def test_very_many_names_of_probes_stay_in_the_folder(tmp_path):
     for step in (1, 2):
         recorder.probed(0, np.array([step]), columns, np.ones((1, len(columns))))
     recorder.measured(0, 2, {"val/loss": 1.0})
-    recorder.close()
+    recorder.sync()
     assert {name for name, *_ in sink.sent} == {*columns[:PROBED_SHOWN], "val/loss"}
     assert len(read_lines(tmp_path / "metrics.jsonl")[0]) == len(columns) + 1
 
@@ -398,7 +399,7 @@ def test_very_many_names_of_probes_stay_in_the_folder(tmp_path):
 def test_numbers_that_are_not_finite_are_recorded(tmp_path):
     recorder = Recorder(tmp_path, 10, 1)
     recorder.probed(0, np.array([1, 10]), ["update_ratio/out"], np.array([[np.inf], [0.5]]))
-    recorder.close()
+    recorder.sync()
     assert [line["update_ratio/out"] for line in read_lines(tmp_path / "metrics.jsonl")] == [np.inf, 0.5]
 
 
@@ -407,7 +408,7 @@ def test_a_figure_shows_activations(tmp_path, depth):
     member = replace(learner(mlp(*[5] * depth, 2), epochs=2), probes=ALL)
     recorder = Recorder(tmp_path, 100, 2)
     lone(member, regression(), observers=[recorder])
-    recorder.close()
+    recorder.sync()
     assert tmp_path / "figures" / "activations.png" in draw(Subject(tmp_path))
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from framework.artifacts import norms_table
-from framework.recording import Recorder, Thinned, lines, read_lines, write_json
+from framework.recording import Recorder, Thinned, lines, write_json
+from framework.series import read_lines
 
 COLUMNS = ("train/loss", "grad_norm/total")
 
@@ -76,7 +77,7 @@ def test_the_folder_keeps_all_points_and_the_sink_gets_few(tmp_path, block):
     for epoch in range(1, 11):
         recorder.measured(0, epoch * 100, {"val/loss": 1 / epoch})
     recorder.ended(None)
-    recorder.close()
+    recorder.sync()
     assert len(read_lines(tmp_path / "metrics.jsonl")) == total + 10
     steps = [step for step, _ in sink.series["train/loss"]]
     assert steps[0] == 1
@@ -90,7 +91,7 @@ def test_norms_of_very_many_layers_stay_in_the_folder(tmp_path):
     sink, columns = Sink(), ("train/loss", "grad_norm/total", *(f"grad_norm/{i}" for i in range(50)))
     recorder = Recorder(tmp_path, 1, 1, sink)
     recorder.steps(0, 1, columns, np.ones((1, 52)))
-    recorder.close()
+    recorder.sync()
     assert len(sink.series) == 22
     assert len(read_lines(tmp_path / "metrics.jsonl")[0]) == 53
 
@@ -119,7 +120,7 @@ def test_a_full_disk_loses_no_line_and_is_told_once(tmp_path, monkeypatch, capsy
     with pytest.raises(OSError, match="could not be written"):
         recorder.sync()
     room[0] = None  # somebody made room
-    recorder.close()
+    recorder.sync()
     assert [line["step"] for line in read_lines(tmp_path / "metrics.jsonl")] == [n for n in range(1, 11) for _ in "ab"]
     assert capsys.readouterr().err.count("No space left on device") == 1
 

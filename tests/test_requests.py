@@ -164,11 +164,13 @@ def test_help_and_version_are_ours_and_hydras(ask):
 
 def test_ctrl_c_gives_its_reason(monkeypatch, capsys):
     from framework import cli
+    from framework.signals import heeding
 
     def stopped():
         raise KeyboardInterrupt
 
-    assert cli.guarded(stopped) == 130
+    with heeding():
+        assert cli.guarded(stopped) == 130
     assert "stopped by Ctrl-C" in capsys.readouterr().err
 
 

@@ -12,7 +12,8 @@ import pytest
 from test_shell import COMMAND, QUICK, newest, stackprop
 
 from framework.mlflow_store import Store
-from framework.recording import Tracking, read_lines
+from framework.recording import Tracking
+from framework.series import read_lines
 
 LONG = [*QUICK, "trainer.epochs=400", "trainer.checkpoint_every=50", "seed=4", "probes=layers"]
 

@@ -13,8 +13,8 @@ from framework.experiment import RunFailed, prepare, run, run_stack
 from framework.footprint import Footprint, footprint, widest
 from framework.launching.grouping import fits
 from framework.record import Place
-from framework.recording import read_lines
 from framework.restoring import settings_of_run
+from framework.series import read_lines
 from framework.slicing import CACHE, NARROWEST, slices, train_sliced, width
 from framework.training import train
 

@@ -7,8 +7,8 @@ import pytest
 
 from framework.config import ConfigError
 from framework.record import read_state
-from framework.recording import read_lines
 from framework.runs import all_sweeps, find_run, find_sweep, runs_dir, store_dir
+from framework.series import read_lines
 
 QUICK = ["dataset=wine", "dataset.scale=standard", "trainer.epochs=3", "model.hidden=3", "tracking=none", "threads=1"]
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from framework.mlflow_store import Store
-from framework.recording import Tracking, read_lines
+from framework.recording import Tracking
+from framework.series import read_lines
 
 COMMAND = [str(Path(sys.executable).with_name("stackprop"))]
 QUICK = ["dataset=spirals", "dataset.n=40", "model.hidden=4", "trainer.epochs=2"]

@@ -8,7 +8,7 @@ import pytest
 from framework.composing import compose
 from framework.experiment import Place, RunFailed, run
 from framework.preparing import prepare
-from framework.recording import read_lines
+from framework.series import read_lines
 from framework_studies.overfit_batch import trend
 
 XOR = "dataset=xor model.hidden=16 activation=tanh optimizer.lr=0.05 "

@@ -30,7 +30,8 @@ from framework.launching.manifest import resumed
 from framework.launching.progress import Progress
 from framework.mlflow_store import Store
 from framework.record import read_state
-from framework.recording import Tracking, read_lines
+from framework.recording import Tracking
+from framework.series import read_lines
 
 JOBS = [
     ["optimizer.lr=0.1", "seed=1"],

@@ -14,8 +14,8 @@ from framework.composing import compose
 from framework.experiment import prepare, run
 from framework.model import Model
 from framework.record import Place
-from framework.recording import read_lines
 from framework.scaling import Scale
+from framework.series import read_lines
 
 get = discover().get
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "sequences.md"

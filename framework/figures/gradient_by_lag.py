@@ -30,7 +30,7 @@ def rows(lines: Sequence[Mapping[str, Any]]) -> dict[str, tuple[np.ndarray, np.n
 def draw(run: Subject) -> Any:
     """Two panels: the gradient against the lag, at the first look and the last, of every layer; and, for the first layer, at
     all lags along training. None where no probe looked."""
-    found = rows(run.lines)
+    found = rows(run.recorded.others if run.recorded else ())
     if not found:
         return None
     fig, (ax, heat) = style.panels(2, width=8.4)

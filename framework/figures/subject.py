@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from framework.comparison import series
 from framework.data import Data
 from framework.model import Model
-from framework.recording import read_lines
+from framework.series import Recorded
 
 
 @dataclass(frozen=True)
@@ -29,15 +28,15 @@ class Subject:
     data: Data | None = None
 
     @cached_property
-    def lines(self) -> list[dict[str, Any]]:
-        """Of `metrics.jsonl`."""
-        path = self.folder / "metrics.jsonl"
-        return read_lines(path) if path.exists() else []
+    def series(self) -> Mapping[str, np.ndarray]:
+        """Metric -> (K, 2) of step and value."""
+        return self.recorded or {}
 
     @cached_property
-    def series(self) -> dict[str, np.ndarray]:
-        """Metric -> (K, 2) of step and value."""
-        return series(self.lines)
+    def recorded(self) -> Recorded | None:
+        """What `metrics.jsonl` holds, if there is one."""
+        path = self.folder / "metrics.jsonl"
+        return Recorded(path) if path.exists() else None
 
     def under(self, kind: str) -> dict[str, np.ndarray]:
         """The series `kind/<name>` by name."""

@@ -15,7 +15,8 @@ from typing import Any, Protocol
 
 from framework.arrays import use_gpu
 from framework.config import ConfigError
-from framework.launching.tasks import End, Task, heeding_signals, train
+from framework.launching.tasks import End, Task, train
+from framework.signals import OF_CLUSTERS, heeding
 
 
 class Lost(RuntimeError):  # noqa: N818
@@ -60,7 +61,7 @@ def elsewhere(task: Task, number: int) -> list[End]:
     """What runs in a task of a cluster. The GPUs it sees are shared out by its number."""
     use_gpu(number)
     try:
-        with heeding_signals():
+        with heeding(OF_CLUSTERS):
             return [replace(end, told=False) for end in train(task)]  # nobody has heard anything of it yet
     except KeyboardInterrupt as stop:
         return [End({}, f"stopped by {str(stop) or 'Ctrl-C'}")] * len(task.members)

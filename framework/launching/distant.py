@@ -13,8 +13,8 @@ from framework.launching.clusters import Cluster, Lost
 from framework.launching.jobs import Job
 from framework.launching.progress import Progress
 from framework.launching.tasks import End, task_of, values
-from framework.recording import parsed
 from framework.refilling import end_lost
+from framework.series import parsed
 
 POLL = 0.5  # seconds from one look at the tasks to the next
 GRACE = 30.0  # seconds that tasks have to end their jobs when the sweep is stopped

@@ -15,7 +15,7 @@ import numpy as np
 from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, setup_globals
 
 from framework.config import ConfigError
-from framework.experiment import run_stack
+from framework.experiment import reason_of, run_stack
 from framework.feeding import Feeder
 from framework.launching import manifest
 from framework.launching.clusters import Cluster
@@ -25,7 +25,7 @@ from framework.launching.folders import prepare_folder
 from framework.launching.grouping import stacks
 from framework.launching.jobs import Job, check_different, judged_jobs, notes_of, warnings_of
 from framework.launching.progress import Progress
-from framework.launching.tasks import end_of, values
+from framework.launching.tasks import End, end_of, values
 from framework.launching.workers import run_in_workers
 from framework.refilling import end_lost
 from framework.runs import read_sweep
@@ -98,8 +98,12 @@ def launch(context: Any, config: Any, overrides: Sequence[Sequence[str]], first:
 
 def start_feeder(jobs: int) -> None:
     """One for this process."""
-    if not FEEDERS:
+    if FEEDERS:
+        return
+    try:
         FEEDERS.append(Feeder(2 if jobs >= 8 * FED and (os.cpu_count() or 1) > 1 else 1))
+    except (OSError, ImportError) as error:  # no room in /dev/shm, or none to write to
+        print(f"stackprop: the tracking store is fed by the training itself, which takes longer ({error})", file=sys.stderr)
 
 
 def close_feeder() -> None:
@@ -171,8 +175,11 @@ def _run(jobs: Sequence[Job], done: int, how: How, cluster: Cluster | None) -> d
 
 def _run_one(group: Sequence[Job], progress: Progress) -> dict[int, Any]:
     """One stack, in this process."""
-    for job in group:
-        prepare_folder(job)
+    try:
+        for job in group:
+            prepare_folder(job)
+    except OSError as error:
+        return values(group, [End({}, reason_of(error))] * len(group), progress)
     found = run_stack([j.experiment for j in group], [j.place for j in group], [progress.observer(group)], *FEEDERS)
     return values(group, [end_of(result) for result in found], progress)
 

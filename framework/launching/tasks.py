@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from framework.composing import load_plugins
 from framework.config import judge
 from framework.discovery import discover
-from framework.experiment import Result, RunFailed, prepare, run_stack
+from framework.experiment import Result, RunFailed, prepare, reason_of, run_stack
 from framework.launching.folders import prepare_folder
 from framework.launching.jobs import Job
 from framework.launching.progress import Progress, failure
 from framework.record import Place
 from framework.running import Observer
 from framework.runs import read_sweep
-
-STOPS = ("SIGTERM", "SIGUSR2")  # how a process, or a task of a cluster, is told to stop
 
 
 @dataclass(frozen=True)
@@ -51,10 +47,6 @@ class End:
     told: bool = False
 
 
-class Terminated(KeyboardInterrupt):
-    """A signal to stop."""
-
-
 def task_of(group: Sequence[Job]) -> Task:
     """The task of training these jobs; their folders are made ready."""
     for job in group:
@@ -70,26 +62,13 @@ def train(task: Task, observers: Sequence[Observer] = ()) -> list[End]:
     if told != task.launch:
         return [End({}, "the sweep was launched again before its turn came")] * len(task.members)
     experiments = []
-    for tree, _ in task.members:
-        load_plugins(tree.get("plugins"))
-        experiments.append(prepare(replace(judge(tree, discover()), tree=tree)))
-    return [end_of(result) for result in run_stack(experiments, [place for _, place in task.members], observers)]
-
-
-@contextlib.contextmanager
-def heeding_signals() -> Iterator[None]:
-    """A signal to stop becomes an exception in the training, whose jobs then end as killed."""
-
-    def stop(number: int, _: Any) -> None:
-        raise Terminated(signal.Signals(number).name)
-
-    numbers = [getattr(signal, name) for name in STOPS if hasattr(signal, name)]
-    before = {number: signal.signal(number, stop) for number in numbers}
     try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for tree, _ in task.members:
+            load_plugins(tree.get("plugins"))
+            experiments.append(prepare(replace(judge(tree, discover()), tree=tree)))
+        return [end_of(result) for result in run_stack(experiments, [place for _, place in task.members], observers)]
+    except Exception as error:  # a traceback of another process tells the user nothing
+        return [End({}, reason_of(error))] * len(task.members)
 
 
 def end_of(result: Result | RunFailed) -> End:

@@ -17,9 +17,10 @@ from threadpoolctl import threadpool_limits
 from framework.arrays import use_gpu
 from framework.launching.jobs import Job
 from framework.launching.progress import Observed, Progress
-from framework.launching.tasks import End, heeding_signals, task_of, train, values
+from framework.launching.tasks import End, task_of, train, values
 from framework.refilling import end_lost
 from framework.running import Outcome
+from framework.signals import OF_CLUSTERS, deferred, heeding
 from framework.spawning import without_main
 
 
@@ -78,8 +79,9 @@ def run_in_workers(groups: Sequence[list[Job]], n_jobs: int, progress: Progress)
                     workers[i].begin(waiting.pop(0), progress)
         return found
     finally:
-        for worker in workers:
-            worker.end()
+        with deferred():
+            for worker in workers:
+                worker.end()
 
 
 def _heard(worker: Worker) -> list[End] | None:
@@ -109,7 +111,7 @@ def work(pipe: Connection, slot: int, threads: int) -> None:
     os.environ["NUMBA_NUM_THREADS"] = str(threads)
     threadpool_limits(threads)
     use_gpu(slot)
-    with contextlib.suppress(EOFError, KeyboardInterrupt), heeding_signals():
+    with contextlib.suppress(EOFError, KeyboardInterrupt), heeding(OF_CLUSTERS):
         while True:
             told = Told(pipe)
             told.send("done", train(pipe.recv(), [told]))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,14 @@ def facts(folder: Path) -> dict[str, Any]:
     """Everything that `page.html` shows of a sweep."""
     jobs = read_jobs(folder)
     keys, first = swept(jobs), config(folder / jobs[0].name)
-    states = [str(job.status).replace("_", " ") for job in jobs]
-    counts = [f"{states.count(state)} {state}" for state in dict.fromkeys(states)]
+    states = [read_state(folder / job.name) for job in jobs]
+    shown = metrics(states)
+    counts = Counter(status(state) for state in states)
     shared = [row for row in differences(first) if row[0] not in keys and row[0].removesuffix(".type") not in keys]
     return {
         "kind": "sweep",
         "title": folder.name,
-        "status": ", ".join(counts),
+        "status": ", ".join(f"{count} {name}" for name, count in counts.items()),
         "look": "good" if all(ENDS.get(job.status) == "good" for job in jobs) else "bad",
         "command": command(folder),
         "about": [("Jobs", str(planned(folder, jobs))), ("Varied", ", ".join(keys) or "nothing")],
@@ -38,8 +40,8 @@ def facts(folder: Path) -> dict[str, Any]:
         "pictures": pictures(folder),
         "texts": [text for text in texts(folder) if text[0] != "table"],
         "keys": keys,
-        "metrics": metrics(folder, jobs),
-        "jobs": [told(folder, job, keys, metrics(folder, jobs)) for job in jobs],
+        "metrics": shown,
+        "jobs": [told(state, job, keys, shown) for state, job in zip(states, jobs, strict=True)],
         "looked_at": [(job.name, found) for job in jobs if (found := job_pictures(folder / job.name))],
         "differences": shared,
         "config": yaml.safe_dump(first, sort_keys=False, allow_unicode=True),
@@ -84,16 +86,15 @@ def _first(piece: str) -> str:
     return found[0] if found else ""
 
 
-def metrics(folder: Path, jobs: Sequence[Job]) -> list[str]:
+def metrics(states: Sequence[Mapping[str, Any]]) -> list[str]:
     """What was measured of most interest: on validation and test splits, otherwise in training."""
-    found = dict.fromkeys(name for job in jobs for name in read_state(folder / job.name).get("metrics", {}))
+    found = dict.fromkeys(name for state in states for name in state.get("metrics", {}))
     chosen = [name for name in found if name.startswith(("val/", "test/"))] or list(found)
     return chosen[:COLUMNS]
 
 
-def told(folder: Path, job: Job, keys: Sequence[str], shown: Sequence[str]) -> dict[str, Any]:
+def told(state: Mapping[str, Any], job: Job, keys: Sequence[str], shown: Sequence[str]) -> dict[str, Any]:
     """A row of the table of jobs."""
-    state = read_state(folder / job.name)
     values = state.get("metrics", {})
     return {
         "name": job.name,
