@@ -6,6 +6,7 @@ what they had left is kept in `attempts/`.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
@@ -17,7 +18,7 @@ from typing import Any
 
 from framework.config import ConfigError
 from framework.launching.jobs import Job
-from framework.mlflow_store import opened
+from framework.mlflow_store import new_key, opened
 from framework.record import Place, config_hash, read_state
 from framework.recording import Tracking, write_json
 from framework.runs import SWEEP, find_sweep, is_finished, read_sweep
@@ -87,7 +88,7 @@ def begin(folder: Path, jobs: Sequence[Job]) -> dict[int, float | None]:
     command = json.loads(os.environ.get("STACKPROP_COMMAND", "[]"))
     launch = os.environ.get("STACKPROP_ID", "")
     own = {"launch": launch, "launched": time.time(), "jobs": {**known, **told}}
-    write_json(folder / SWEEP, {"command": command, **read_sweep(folder), **own})
+    write_json(folder / SWEEP, {"command": command, "key": new_key(), **read_sweep(folder), **own})
     return {job.number: value_of(job.place.folder) for job in jobs if is_done(job.place.folder, hashes[job.number])}
 
 
@@ -125,16 +126,22 @@ def set_aside(place: Place, tracking: Tracking, own: Sequence[str] = ()) -> None
         own: what is there of the attempt that begins now.
     """
     folder = place.folder
-    state = read_state(folder)
-    if not state:
+    if not any((folder / name).exists() for name in ("run.json", "metrics.jsonl")):
         return
     kept = folder.parent / "attempts"
     kept.mkdir(exist_ok=True)
-    count = sum(1 for _ in kept.glob(f"{folder.name}-*"))
-    if state.get("mlflow_run_id"):
+    aside = next(path for i in itertools.count(1) if not (path := kept / f"{folder.name}-{i}").exists())
+    state, tags = read_state(folder), {"sweep": f"{folder.parent.name}-attempt", "stackprop.folder": str(aside.resolve())}
+    if state:  # said before it is done: what the store was not told, because it is down or we die, it is told later
+        state |= {"tags": {**state.get("tags", {}), "sweep": tags["sweep"]}}
+        write_json(folder / "run.json", {**state, "tracked": False})
+    folder.rename(aside)
+    if state.get("mlflow_run_id") and state.get("tracked"):
         with suppress(Exception):  # a store that is down must not stop the sweep
-            opened(tracking, place.runs).client.set_tag(state["mlflow_run_id"], "sweep", f"{folder.parent.name}-attempt")
-    aside = folder.rename(kept / f"{folder.name}-{count + 1}")
+            client = opened(tracking, place.runs).client
+            for name, value in tags.items():
+                client.set_tag(state["mlflow_run_id"], name, value)
+            write_json(aside / "run.json", state)
     folder.mkdir()
     for name in own:
         if (aside / name).exists():

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from framework import artifacts
 from framework.comparison import Group, Job, spread
 from framework.config import Settings
 from framework.experiment import prepare
-from framework.mlflow_store import Store, TrackedRun, opened
+from framework.mlflow_store import KEY, Store, TrackedRun, new_key, opened
 from framework.record import read_state
 from framework.restoring import settings_of_run
 from framework.runs import SWEEP, read_sweep, update_sweep
@@ -37,7 +39,7 @@ def record(sweep: Path, runs: Path, groups: Sequence[Group], shown: Mapping[str,
     if settings.tracking.type != "mlflow":
         return
     store = opened(settings.tracking, runs)
-    run = _begun(store, sweep, groups, told.get("summary"))
+    run = _begun(store, sweep, groups, told)
     for name, points in series(groups, shown).items():
         run.points([(name, value, place, 0) for place, value in enumerate(points) if math.isfinite(value)])
     for path in (sweep / "comparison.png", sweep / "search.png", sweep / "table.md", sweep / SWEEP):
@@ -64,11 +66,16 @@ def series(groups: Sequence[Group], shown: Mapping[str, str]) -> dict[str, list[
     return found
 
 
-def _begun(store: Store, sweep: Path, groups: Sequence[Group], known: str | None) -> TrackedRun:
-    if known:
-        return store.reopen(known)
+def _begun(store: Store, sweep: Path, groups: Sequence[Group], told: Mapping[str, Any]) -> TrackedRun:
+    """The one run that sums up a sweep: that of its key, or that of before there were keys."""
+    if "key" not in told:
+        update_sweep(sweep, told := {**told, "key": new_key()})
+    known = store.find(told["key"]) or told.get("summary")
     params = {f"row.{i}": " ".join(f"{k}={v}" for k, v in group.keys.items()) for i, group in enumerate(groups[:GROUPS])}
-    tags = {"kind": "sweep", "sweep": sweep.name, "stackprop.folder": str(sweep.resolve())}
+    tags = {"kind": "sweep", "sweep": sweep.name, "stackprop.folder": str(sweep.resolve()), KEY: told["key"]}
+    with suppress(Exception):  # it is not in the store any more
+        if known:
+            return store.reopen(known, params, tags)
     return store.begin(sweep.name, params, tags)
 
 
@@ -93,8 +100,6 @@ def _leave_best(folder: Path, settings: Settings, store: Store) -> None:
     """Figures and model of the best job, as a single run leaves them."""
     state = read_state(folder)
     metrics = {name: float(value) for name, value in state.get("metrics", {}).items()}
-    known = state.get("mlflow_run_id")
-    tracked = store.reopen(known) if known else None
+    known = store.find(state.get("key", "")) or state.get("mlflow_run_id")
+    tracked = TrackedRun(store.client, known) if known else None  # it has ended, and stays so
     artifacts.leave(folder, tracked, prepare(settings).data, metrics, state.get("command") or folder.name)
-    if tracked:
-        tracked.end(state.get("state", "FINISHED"))
