@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from framework.composing import compose
+from framework.experiment import prepare, run
 from framework.mlflow_store import KEY, Store
-from framework.record import read_state
+from framework.record import Place, read_state
 from framework.recording import Tracking, read_lines
 from framework.runs import all_records
 
@@ -65,13 +67,13 @@ def fresh(empty, tmp_path, monkeypatch):
     return project
 
 
-def dies(ask, words, write):
-    """Whether a command in a process of its own died at a write, its first one being 0."""
+def dies(work, write):
+    """Whether a process of its own died of some work at a write, its first one being 0."""
     child = os.fork()
     if not child:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         lethal(write)
-        ask(*words)
+        work()
         os._exit(ALIVE)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == DEAD
 
@@ -129,7 +131,7 @@ def cured(ask, place):
 @pytest.mark.parametrize("write", [3, 9])
 def test_a_run_killed_at_a_write_is_whole_after_the_doctor(ask, fresh, write):
     place = fresh()
-    assert dies(ask, RUN, write)
+    assert dies(lambda: ask(*RUN), write)
     cured(ask, place)
 
 
@@ -137,7 +139,7 @@ def test_a_run_killed_at_a_write_is_whole_after_the_doctor(ask, fresh, write):
 def test_a_run_killed_at_any_write_is_whole_after_the_doctor(ask, fresh):
     for write in itertools.count():
         place = fresh()
-        died = dies(ask, RUN, write)
+        died = dies(lambda: ask(*RUN), write)
         cured(ask, place)
         if not died:
             assert write > 12
@@ -147,7 +149,7 @@ def test_a_run_killed_at_any_write_is_whole_after_the_doctor(ask, fresh):
 @pytest.mark.parametrize("write", [16])
 def test_a_killed_sweep_is_whole_after_it_is_resumed(ask, fresh, write):
     place = fresh()
-    assert dies(ask, SWEEP, write)
+    assert dies(lambda: ask(*SWEEP), write)
     status, _, err = ask("-m", "sweep.resume=s")
     assert status == 0, err
     statuses = check(place)
@@ -158,7 +160,7 @@ def test_a_killed_sweep_is_whole_after_it_is_resumed(ask, fresh, write):
 def test_a_sweep_killed_at_any_write_is_whole_after_doctor_and_resumed(ask, fresh):
     for write in itertools.count():
         place = fresh()
-        died = dies(ask, SWEEP, write)
+        died = dies(lambda: ask(*SWEEP), write)
         second = fresh(of=place)
         cured(ask, second)
         for project in (place, second):
@@ -171,24 +173,33 @@ def test_a_sweep_killed_at_any_write_is_whole_after_doctor_and_resumed(ask, fres
             break
 
 
-@pytest.fixture
-def ill(ask, fresh):
+def trained(runs, name):
+    """A run, without the figures that a single one leaves."""
+    run(prepare(compose(RUN)), Place(runs / name, runs, name, {"sweep": "none"}))
+
+
+@pytest.fixture(scope="module")
+def ill(empty, tmp_path_factory):
     """A project in which the doctor has something to do: a run lost, one that was not sent, one twice in the store."""
-    place = fresh()
-    assert dies(ask, [*RUN, "hydra.run.dir=runs/lost"], 10)
+    runs = tmp_path_factory.mktemp("ill") / "runs"
+    runs.mkdir()
+    with sqlite3.connect(empty) as old, sqlite3.connect(runs / "mlflow.db") as new:
+        old.backup(new)
+    assert dies(lambda: trained(runs, "lost"), 10)
     for name in ("unsent", "twice"):
-        ask(*RUN, f"hydra.run.dir=runs/{name}")
-    unsent, twice = (read_state(place / "runs" / name) for name in ("unsent", "twice"))
-    store = Store(Tracking(), place / "runs")
+        trained(runs, name)
+    unsent, twice = (read_state(runs / name) for name in ("unsent", "twice"))
+    store = Store(Tracking(), runs)
     store.client.update_run(unsent["mlflow_run_id"], status="RUNNING")
-    (place / "runs" / "unsent" / "run.json").write_text(json.dumps({**unsent, "tracked": False, "mlflow_run_id": None}))
-    store.begin("twice", {}, {KEY: twice["key"], "stackprop.folder": str(place / "runs" / "twice")})
-    store.begin("without a record", {}, {KEY: "of nobody", "stackprop.folder": str(place / "runs" / "gone")})
-    return place
+    (runs / "unsent" / "run.json").write_text(json.dumps({**unsent, "tracked": False, "mlflow_run_id": None}))
+    store.begin("twice", {}, {KEY: twice["key"], "stackprop.folder": str(runs / "twice")})
+    store.begin("without a record", {}, {KEY: "of nobody", "stackprop.folder": str(runs / "gone")})
+    return runs.parent
 
 
-def test_the_doctor_says_what_it_puts_right(ask, ill):
-    out = cured(ask, ill)
+def test_the_doctor_says_what_it_puts_right(ask, fresh, ill):
+    place = fresh(of=ill)
+    out = cured(ask, place)
     for line in (
         "ended     ",
         "sent      runs/unsent",
@@ -196,14 +207,14 @@ def test_the_doctor_says_what_it_puts_right(ask, ill):
         "no process goes on with 'without a record'",
     ):
         assert line in out
-    again = cured(ask, ill)
+    again = cured(ask, place)
     assert not any(word in again for word in ("ended", "sent ", "deleted"))
 
 
 @pytest.mark.parametrize("write", [5])
 def test_a_doctor_killed_at_a_write_is_followed_by_another(ask, fresh, ill, write):
     place = fresh(of=ill)
-    assert dies(ask, ["doctor"], write)
+    assert dies(lambda: ask("doctor"), write)
     cured(ask, place)
 
 
@@ -211,7 +222,7 @@ def test_a_doctor_killed_at_a_write_is_followed_by_another(ask, fresh, ill, writ
 def test_a_doctor_killed_at_any_write_is_followed_by_another(ask, fresh, ill):
     for write in itertools.count():
         place = fresh(of=ill)
-        died = dies(ask, ["doctor"], write)
+        died = dies(lambda: ask("doctor"), write)
         cured(ask, place)
         if not died:
             assert write > 5
