@@ -6,6 +6,7 @@ import fnmatch
 import itertools
 import json
 import shlex
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,8 +15,9 @@ from typing import Any, Literal
 import numpy as np
 
 from framework.components import option
+from framework.data import DataError
 from framework.direction import is_known, lower_is_better
-from framework.recording import parsed, read_lines, started
+from framework.recording import parsed, read_json, read_lines, read_state, started
 
 WIDEST = 40  # characters of a value in a table
 ENDED = ("finished", "stopped_early")  # statuses of runs that came to their end with a value
@@ -153,15 +155,28 @@ def first_step(series: np.ndarray, goal: float, lower: bool) -> float:
 def read_jobs(sweep: Path) -> list[Job]:
     """The jobs of a sweep's folder that have begun, in their order."""
     folders = sorted((path.parent for path in sweep.glob("*/run.json")), key=lambda path: (len(path.name), path.name))
-    path = sweep / "sweep.json"
-    goal = json.loads(path.read_text(encoding="utf-8")).get("objective") if path.exists() else None
-    searched = {goal["metric"]: goal["lower_is_better"]} if goal else {}  # before what the metric declares
-    return [replace(job, lower=searched | dict(job.lower) | searched) for job in map(_job, folders)]
+    goal = read_json(sweep / "sweep.json").get("objective")
+    known = isinstance(goal, dict) and {"metric", "lower_is_better"} <= goal.keys()
+    searched = {goal["metric"]: goal["lower_is_better"]} if goal and known else {}  # before what the metric declares
+    found = [job for folder in folders if (job := _readable(folder))]
+    return [replace(job, lower=searched | dict(job.lower) | searched) for job in found]
+
+
+def _readable(folder: Path) -> Job | None:
+    """A job; None, and a line, where its record is not what a run writes."""
+    try:
+        return _job(folder)
+    except (OSError, DataError) as error:
+        print(f"stackprop: warning: {error}; the job is left out", file=sys.stderr)
+        return None
 
 
 def _job(folder: Path) -> Job:
-    told = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    words = shlex.split(told.get("command", ""))[1:]
+    told = read_state(folder)
+    try:
+        words = shlex.split(told["command"])[1:]
+    except (KeyError, ValueError) as error:
+        raise DataError(f"{folder / 'run.json'}: it cannot be read") from error
     overrides = dict(word.lstrip("+~").partition("=")[::2] for word in words)
     path = folder / "metrics.jsonl"
     kept = {name: float(value) for name, value in told.get("metrics", {}).items()}
@@ -182,9 +197,9 @@ class Recorded(Mapping[str, np.ndarray]):
         try:
             self.of_steps = [name for name in json.loads(first) if name != "step"]
             self.found: dict[str, np.ndarray] = series(parsed(line for line in lines if OF_STEPS not in line))
-        except ValueError:
+        except (ValueError, TypeError, RecursionError) as error:
             read_lines(path)  # names the line
-            raise
+            raise DataError(f"{path}: it is not what a run writes") from error
         self.whole = not self.of_steps
 
     def __getitem__(self, name: str) -> np.ndarray:
@@ -212,7 +227,7 @@ def series(lines: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
                 points[name] = list(enumerate(value))
             elif name != "step":
                 points.setdefault(name, []).append((line["step"], value))
-    return {name: np.array(values) for name, values in points.items()}
+    return {name: np.array(values, float) for name, values in points.items()}
 
 
 def swept(jobs: Sequence[Job]) -> list[str]:

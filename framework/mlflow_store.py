@@ -39,9 +39,13 @@ def tracking_uri(tracking: Tracking, runs: Path) -> str:
 
 def sqlite_uri(database: Path) -> str:
     """The address of a SQLite file, whatever signs its path holds."""
-    from sqlalchemy import URL
+    from sqlalchemy import URL, make_url
 
-    return URL.create("sqlite", database=str(database)).render_as_string()
+    plain = f"sqlite:///{database}"
+    if make_url(plain).database == str(database):
+        return plain
+    # With the driver's name, or MLflow makes a folder of the quoted name too.
+    return URL.create("sqlite+pysqlite", database=str(database)).render_as_string()
 
 
 def new_key() -> str:

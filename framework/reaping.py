@@ -64,7 +64,9 @@ def claim(runs: Path, folders: Sequence[Path]) -> Claim:
         claimed.lock.acquire(timeout=0)
     except Timeout as error:
         raise StillRunning(f"{folders[0]}: it is still running, in another process") from error
-    claimed.marker.write_text(json.dumps({"folders": [str(folder.resolve()) for folder in folders]}), encoding="utf-8")
+    # Relative to the folder of runs: in a copy of a project they are the runs of the copy.
+    named = [os.path.relpath(folder.resolve(), runs.resolve()) for folder in folders]
+    claimed.marker.write_text(json.dumps({"folders": named}), encoding="utf-8")
     return claimed
 
 
@@ -80,9 +82,10 @@ def gone(runs: Path) -> Iterator[tuple[Claim, list[Path]]]:
 
 
 def _named(marker: Path) -> list[Path]:
-    """The folders in a marker; none where it is something else."""
-    words = read_json(marker).get("folders")
-    return [Path(word) for word in words if isinstance(word, str)] if isinstance(words, list) else []
+    """The folders in a marker, absolute; none where it is something else."""
+    words, runs = read_json(marker).get("folders"), marker.parent.parent.resolve()
+    named = [word for word in words if isinstance(word, str)] if isinstance(words, list) else []
+    return [Path(os.path.normpath(runs / word)) for word in named]
 
 
 def claimed(runs: Path) -> set[Path] | None:

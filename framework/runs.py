@@ -42,8 +42,8 @@ def all_records(runs: Path) -> Iterator[Path]:
 
 def all_sweeps(runs: Path) -> list[Path]:
     """The folders of all sweeps, the one that was launched last at the end."""
-    known = [path.parent for path in runs.glob(f"*/{SWEEP}")] + [f for f in elsewhere(runs) if os.path.isfile(f / SWEEP)]
-    return sorted(known, key=_launched)
+    found = [*(path.parent for path in runs.glob(f"*/{SWEEP}")), *elsewhere(runs)]
+    return sorted((folder for folder in found if os.path.isfile(folder / SWEEP)), key=_launched)
 
 
 def _launched(folder: Path) -> float:
@@ -75,7 +75,8 @@ def read_sweep(folder: Path) -> dict[str, Any]:
     """What `sweep.json` says; nothing where it is missing, or is not what a sweep writes."""
     told = read_json(folder / SWEEP)
     kinds = {"command": list, "jobs": dict, "objective": dict, "best": dict, "key": str, "launch": str}
-    return {} if any(not isinstance(told.get(key, kind()) or kind(), kind) for key, kind in kinds.items()) else told
+    sound = all(isinstance(told.get(key) or kind(), kind) for key, kind in kinds.items())
+    return told if sound and all(isinstance(word, str) for word in told.get("command") or []) else {}
 
 
 def update_sweep(folder: Path, changes: Mapping[str, Any]) -> None:
@@ -93,7 +94,7 @@ def find_run(word: str, runs: Path) -> Path:
     """
     check_name(word)
     for folder in (Path(word), runs / word):
-        if (folder / "run.json").is_file():
+        if (folder / "run.json").exists():
             if not read_state(folder):
                 print(
                     f"stackprop: warning: {folder / 'run.json'} cannot be read; how the run ended is not known",
@@ -160,8 +161,12 @@ def find_sweep(word: str) -> Path:
         if word != "last" and ((folder / SWEEP).is_file() or any(folder.glob("*/run.json"))):
             return folder
     known = all_sweeps(runs)
-    if word == "last" and known:
-        return known[-1]
+    for folder in reversed(known):
+        if word in ("last", folder.name):
+            return folder
+    for folder in (Path(word), runs / word):
+        if (folder / "multirun.yaml").is_file():
+            raise ConfigError(f"{folder}: the sweep was stopped before it had jobs; nothing is lost, give its command again")
     raise _missing("sweep", word, runs, [path.name for path in known])
 
 

@@ -21,7 +21,7 @@ from framework.launching.jobs import Job
 from framework.mlflow_store import new_key, opened
 from framework.record import Place, config_hash, read_state
 from framework.recording import Tracking, write_json
-from framework.runs import SWEEP, find_sweep, is_finished, read_sweep
+from framework.runs import SWEEP, find_sweep, is_finished, read_sweep, remember
 
 KEY = "sweep.resume"
 LENGTH = "hydra.sweeper.n_trials="  # of a search, which may go on for longer: no job of it is another one then
@@ -39,8 +39,9 @@ def resumed(words: Sequence[str]) -> list[str] | None:
         return None
     folder = find_sweep(asked[-1].partition("=")[2])
     told = read_sweep(folder)
-    if not told:
-        raise ConfigError(f"{KEY}: {folder}/{SWEEP} is missing; the sweep has not begun any job")
+    if "command" not in told:
+        there = "cannot be read" if (folder / SWEEP).exists() else "is missing"
+        raise ConfigError(f"{KEY}: {folder}/{SWEEP} {there}; give the command again with hydra.sweep.dir={folder}")
     where = [word for word in words if _says_where(word)]
     longer = [word for word in words if word.startswith(LENGTH)]
     kept = [word for word in told["command"] if not (where and _says_where(word))]
@@ -69,9 +70,9 @@ def begin(folder: Path, jobs: Sequence[Job]) -> dict[int, float | None]:
     Raises:
         ConfigError: a job has another configuration than when the sweep began, or is still running.
     """
-    known = read_sweep(folder).get("jobs", {})
+    known = {number: told for number, told in read_sweep(folder).get("jobs", {}).items() if isinstance(told, dict)}
     hashes = {job.number: config_hash(job.experiment.settings.tree) for job in jobs}
-    changed = [number for number, found in hashes.items() if known.get(str(number), {"hash": found})["hash"] != found]
+    changed = [number for number, found in hashes.items() if known.get(str(number), {}).get("hash", found) != found]
     if changed:
         shown = ", ".join(map(str, changed[:10]))
         raise ConfigError(f"{KEY}: the configuration of job {shown} has changed since {folder.name} began; sweep anew")
@@ -80,6 +81,7 @@ def begin(folder: Path, jobs: Sequence[Job]) -> dict[int, float | None]:
         shown = ", ".join(map(str, alive[:10]))
         raise ConfigError(f"{KEY}: job {shown} of {folder.name} is still running, in another process")
     folder.mkdir(parents=True, exist_ok=True)
+    remember(jobs[0].place.runs, folder)
     check_folders_of_before(known, jobs)
     told = {
         str(job.number): {"overrides": list(job.overrides), "hash": hashes[job.number], "folder": job.place.folder.name}

@@ -11,11 +11,11 @@ from typing import Any
 
 from framework import artifacts
 from framework.comparison import Group, Job, spread
-from framework.config import Settings
+from framework.config import ConfigError, Settings
 from framework.experiment import prepare
 from framework.mlflow_store import KEY, Store, TrackedRun, new_key, opened
 from framework.record import read_state
-from framework.restoring import settings_of_run
+from framework.restoring import settings_of_run, tree_of_run
 from framework.runs import SWEEP, read_sweep, update_sweep
 
 NOTE = 7900  # characters, of 8000 that a tag holds
@@ -35,7 +35,7 @@ def record(sweep: Path, runs: Path, groups: Sequence[Group], shown: Mapping[str,
     jobs = [job for group in groups for job in group.jobs]
     told = read_sweep(sweep)
     best = (told.get("best") or {}).get("job")
-    settings = settings_of_run(sweep / (best or jobs[0].name))
+    settings = settings_of_run(sweep / (best or _readable(sweep, jobs)))
     if settings.tracking.type != "mlflow":
         return
     store = opened(settings.tracking, runs)
@@ -53,6 +53,15 @@ def record(sweep: Path, runs: Path, groups: Sequence[Group], shown: Mapping[str,
     if best and told.get("best_logged") != best and settings.study is None:  # a study has logged all it has
         _leave_best(sweep / best, settings, store)
     update_sweep(sweep, {"summary": run.run_id, "best_logged": best})
+
+
+def _readable(sweep: Path, jobs: Sequence[Job]) -> str:
+    """The first job whose configuration can be read."""
+    for job in jobs:
+        with suppress(ConfigError):
+            tree_of_run(sweep / job.name)
+            return job.name
+    return jobs[0].name
 
 
 def series(groups: Sequence[Group], shown: Mapping[str, str]) -> dict[str, list[float]]:
