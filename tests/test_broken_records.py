@@ -4,152 +4,139 @@ import os
 import shutil
 
 import pytest
+from test_shell import stackprop
 
 QUICK = ["dataset=wine", "dataset.scale=standard", "trainer.epochs=2", "model.hidden=3", "tracking=none", "threads=1"]
-DEEP = "[" * 100_000
 
 
-def write(name, text):
-    def broken(runs):
-        path = runs / name
-        path.unlink(missing_ok=True)
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text) if isinstance(text, str) else path.write_bytes(text)
-
-    return broken
+def removed(path):
+    """Out of the way, and its folder there."""
+    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+    path.parent.mkdir(exist_ok=True)
+    return path
 
 
-def folder(name):
-    def broken(runs):
-        (runs / name).unlink(missing_ok=True)
-        (runs / name).mkdir(parents=True)
-
-    return broken
+def holding(content):
+    return lambda path: removed(path).write_bytes(content if isinstance(content, bytes) else content.encode())
 
 
-def link(name):
-    def broken(runs):
-        path = runs / name
-        path.unlink(missing_ok=True) if not path.is_dir() else shutil.rmtree(path)
-        path.parent.mkdir(exist_ok=True)
-        path.symlink_to("nowhere")
-
-    return broken
+def a_folder(path):
+    removed(path).mkdir()
 
 
-def pipe(name):
-    def broken(runs):
-        (runs / name).unlink(missing_ok=True)
-        os.mkfifo(runs / name)
-
-    return broken
+def a_link_to_nowhere(path):
+    removed(path).symlink_to("nowhere")
 
 
-def instead(name):
-    def broken(runs):
-        shutil.rmtree(runs / name)
-        (runs / name).write_text("")
-
-    return broken
+def a_pipe(path):
+    os.mkfifo(removed(path))
 
 
-FOREIGN = '{"status": 5, "started": "soon", "tags": 3, "metrics": []}'
-BROKEN = {
-    f"{place}/{name} {what}": broken
-    for place in ("b", "s/1")
-    for name in ("run.json",)
-    for what, broken in {
-        "empty": write(f"{place}/{name}", ""),
-        "list": write(f"{place}/{name}", "[1, 2]"),
-        "foreign": write(f"{place}/{name}", FOREIGN),
-        "other": write(f"{place}/{name}", '{"a": 1}'),
-        "odd status": write(f"{place}/{name}", '{"status": "running", "tags": {"sweep": 3}, "kept": [], "runs": "\\u0000"}'),
-        "odd metrics": write(f"{place}/{name}", '{"status": "finished", "metrics": {"val/loss": {}}, "command": "\\"x"}'),
-        "odd command": write(f"{place}/{name}", '{"status": "finished", "command": "stackprop \\"x", "tags": {"sweep": "s"}}'),
-        "binary": write(f"{place}/{name}", bytes(range(256))),
-        "deep": write(f"{place}/{name}", DEEP),
-        "folder": folder(f"{place}/{name}"),
-        "link": link(f"{place}/{name}"),
-        "pipe": pipe(f"{place}/{name}"),
-    }.items()
-} | {
-    "config.yaml empty": write("b/config.yaml", ""),
-    "config.yaml list": write("s/1/config.yaml", "- 1"),
-    "config.yaml of 0": write("s/0/config.yaml", ""),
-    "config.yaml 0 binary": write("s/0/config.yaml", bytes(range(256))),
-    "metrics garbage": write("s/1/metrics.jsonl", "garbage\n"),
-    "metrics list": write("s/1/metrics.jsonl", "[1]\n[2]\n"),
-    "metrics foreign": write("s/1/metrics.jsonl", '{"a": 1}\n'),
-    "metrics odd": write("s/1/metrics.jsonl", '{"step": 1, "val/loss": {}}\n{"step": 1, "val/loss": null}\n'),
-    "metrics empty": write("s/1/metrics.jsonl", ""),
-    "metrics binary": write("s/1/metrics.jsonl", bytes(range(256)) + b"\n"),
-    "metrics folder": folder("s/1/metrics.jsonl"),
-    "metrics of b": write("b/metrics.jsonl", '{"step": 1, "val/loss": {}}\n'),
-    "sweep empty": write("s/sweep.json", ""),
-    "sweep list": write("s/sweep.json", "[]"),
-    "sweep foreign": write("s/sweep.json", '{"jobs": 3, "best": "x", "launched": "soon", "objective": 4}'),
-    "sweep odd": write("s/sweep.json", '{"jobs": {"0": 1}, "best": {"a": 1}, "objective": {"b": 2}, "command": [1]}'),
-    "sweep folder": folder("s/sweep.json"),
-    "archive": write("s/archive.json", "[]"),
-    "running file": write(".running", ""),
-    "running link": link(".running"),
-    "marker list": write(".running/x.json", "[]"),
-    "marker empty": write(".running/x.json", ""),
-    "marker foreign": write(".running/x.json", '{"folders": [3, "", "\\u0000", "b"]}'),
-    "marker string": write(".running/x.json", '{"folders": 3}'),
-    "marker folder": folder(".running/x.json"),
-    "marker link": link(".running/x.json"),
-    "lock folder": folder(".running/x.lock"),
-    "elsewhere binary": write(".elsewhere", bytes(range(1, 256))),
-    "elsewhere null": write(".elsewhere", "a\0b\n"),
-    "elsewhere folder": folder(".elsewhere"),
-    "folder is file": instead("b"),
-    "plugins": write("b/plugins.json", "[]"),
-    "plugins s": write("s/1/plugins.json", "[]"),
+EMPTY, BINARY, LIST, DEEP = holding(""), holding(bytes(range(256))), holding("[1, 2]"), holding("[" * 100_000)
+JSON = {"empty": EMPTY, "binary": BINARY, "a list": LIST, "deep": DEEP, "a folder": a_folder}
+JSON |= {"a link to nowhere": a_link_to_nowhere, "a pipe": a_pipe}
+STATES = {
+    "of others": '{"a": 1}',
+    "of wrong kinds": '{"status": 5, "started": "soon", "tags": 3, "metrics": []}',
+    "without most": '{"status": "running", "tags": {"sweep": 3}, "kept": [], "runs": "\\u0000"}',
+    "with a metric that is none": '{"status": "finished", "metrics": {"val/loss": {}}, "command": "stackprop"}',
+    "with half a command": '{"status": "finished", "command": "stackprop \\"x", "tags": {"sweep": "s"}}',
 }
+LINES = {
+    "without JSON": "garbage\n",
+    "with lists": "[1]\n[2]\n",
+    "without steps": '{"a": 1}\n',
+    "with odd values": '{"step": 1, "val/loss": {}}\n{"step": 2, "val/loss": null}\n',
+}
+SWEEPS = {
+    "of wrong kinds": '{"jobs": 3, "best": "x", "launched": "soon", "objective": 4}',
+    "with odd values": '{"jobs": {"0": 1}, "best": {"a": 1}, "objective": {"b": 2}, "command": [1]}',
+}
+MARKERS = {"of others": '{"folders": [3, "", "\\u0000", "b"]}', "of wrong kinds": '{"folders": 3}'}
+
+BROKEN = {
+    f"{name} {what}": (name, how)
+    for names, kinds in [
+        (("b/run.json", "s/1/run.json"), JSON | {what: holding(text) for what, text in STATES.items()}),
+        (("s/0/config.yaml", "b/config.yaml"), {"empty": EMPTY, "binary": BINARY, "a list": LIST}),
+        (("s/1/metrics.jsonl",), {"empty": EMPTY, "binary": holding(bytes(range(256)) + b"\n"), "a folder": a_folder}),
+        (("s/1/metrics.jsonl", "b/metrics.jsonl"), {what: holding(text) for what, text in LINES.items()}),
+        (("s/sweep.json",), JSON | {what: holding(text) for what, text in SWEEPS.items()}),
+        ((".running/x.json",), JSON | {what: holding(text) for what, text in MARKERS.items()}),
+        ((".running", "b"), {"empty": EMPTY, "a link to nowhere": a_link_to_nowhere}),
+        ((".running/x.lock", ".elsewhere"), {"a folder": a_folder, "binary": BINARY}),
+        (("s/archive.json", "b/plugins.json", "s/1/plugins.json"), {"a list": LIST}),
+    ]
+    for name in names
+    for what, how in kinds.items()
+}
+
+AS_EVER = [["evaluate", "last"], ["report", "a"], QUICK, ["-m", *QUICK, "seed=7,8"]]  # what has nothing to do with it
+OF_ALL = [["doctor"], ["compare", "s"], ["report"], ["evaluate", "best"], ["resume", "b"], ["-m", "sweep.resume=s"]]
 
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory):
-    from test_shell import stackprop
-
+    """A run b, a sweep s, and a run a after them."""
     place = tmp_path_factory.mktemp("sound")
-    for words in ([*QUICK, "hydra.run.dir=runs/b"], ["-m", *QUICK, "seed=3,4", "hydra.sweep.dir=runs/s"], [*QUICK, "hydra.run.dir=runs/a"]):
-        assert stackprop(place, *words).returncode == 0
+    for words in (["hydra.run.dir=runs/b"], ["-m", "seed=3,4", "hydra.sweep.dir=runs/s"], ["hydra.run.dir=runs/a"]):
+        assert stackprop(place, *QUICK, *words).returncode == 0
     return place
 
 
-VERBS = {
-    "doctor": ["doctor"],
-    "compare": ["compare", "s"],
-    "compare last": ["compare"],
-    "evaluate": ["evaluate", "last"],
-    "evaluate best": ["evaluate", "best"],
-    "report": ["report", "a"],
-    "report s": ["report", "s"],
-    "report last": ["report"],
-    "resume": ["resume", "b"],
-    "run": [*QUICK],
-    "sweep": ["-m", *QUICK, "seed=7,8"],
-    "sweep resume": ["-m", "sweep.resume=s"],
-}
+def broken(sound, place, what):
+    """A copy of the project with one thing broken."""
+    shutil.copytree(sound, place, dirs_exist_ok=True)
+    name, how = BROKEN[what]
+    how(place / "runs" / name)
 
 
-@pytest.mark.parametrize("name", BROKEN)
-def test_matrix(ask, sound, tmp_path, name):
-    shutil.copytree(sound, tmp_path, dirs_exist_ok=True)
-    (tmp_path / "runs" / ".running").mkdir(exist_ok=True)
-    if name == "running file":
-        shutil.rmtree(tmp_path / "runs" / ".running")
-    BROKEN[name](tmp_path / "runs")
-    os.environ["PYTHONFAULTHANDLER"] = "1"
-    for verb, words in VERBS.items():
-        try:
-            status, out, err = ask(*words)
-            bad = [line for line in err.splitlines() if not line.startswith("plugin ")]
-            with open("/tmp/records_matrix.log", "a") as f:
-                print(f"{name:22} | {verb:12} | {status} | {' // '.join(bad)[:260]}", file=f)
-        except BaseException as e:
-            import traceback
-            with open("/tmp/records_matrix.log", "a") as f:
-                print(f"{name:22} | {verb:12} | RAISED {type(e).__name__}: {str(e)[:150]} | {traceback.extract_tb(e.__traceback__)[-1]}", file=f)
+@pytest.mark.parametrize(
+    "what", ["s/1/run.json empty", "b/run.json of wrong kinds", ".running empty", ".running/x.json a folder"]
+)
+def test_a_broken_file_does_not_stop_the_others(ask, sound, tmp_path, what):
+    broken(sound, tmp_path, what)
+    for words in (["compare", "s"], ["evaluate", "last"], QUICK):
+        assert ask(*words)[0] == 0
+    assert ask("doctor")[0] == ("run.json" in what)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", BROKEN)
+def test_no_broken_file_stops_any_verb(ask, sound, tmp_path, what):
+    """What each says stands on lines of its own; an exception would come through `ask`."""
+    broken(sound, tmp_path, what)
+    for words in OF_ALL:
+        status, _, err = ask(*words)
+        assert status in (0, 1, 2)
+        assert all(line.startswith(("stackprop: ", "unsent ", "plugin ", "failed: ")) for line in err.splitlines()), err
+    for words in AS_EVER:
+        assert ask(*words)[0] == 0, words
+
+
+def test_a_job_that_cannot_be_read_is_named_and_left_out(ask, sound, tmp_path):
+    for what, reason in (
+        ("run.json empty", "run.json: it cannot be read"),
+        ("metrics.jsonl without JSON", "line 1 cannot be read"),
+    ):
+        broken(sound, tmp_path, f"s/1/{what}")
+        _, out, err = ask("compare", "s")
+        assert reason in err
+        assert "the job is left out" in err
+        assert "(job 0)" in out
+        assert "runs/s/1" in ask("doctor")[2] or "run.json" not in what
+
+
+def test_a_job_whose_record_is_broken_is_kept_and_repeated(ask, sound, tmp_path):
+    broken(sound, tmp_path, "s/1/run.json binary")
+    assert "1 of 2 jobs had finished; 1 to go" in ask("-m", "sweep.resume=s")[1]
+    aside = tmp_path / "runs" / "s" / "attempts" / "1-1"
+    assert (aside / "run.json").read_bytes() == bytes(range(256))
+    assert (aside / "metrics.jsonl").read_bytes() == (sound / "runs" / "s" / "1" / "metrics.jsonl").read_bytes()
+
+
+def test_what_stands_in_place_of_the_claims_is_moved_aside(ask, sound, tmp_path):
+    broken(sound, tmp_path, ".running a link to nowhere")
+    assert ".running is no folder; it is now" in ask(*QUICK)[2]
+    assert (tmp_path / "runs" / ".running-1").is_symlink()
+    assert (tmp_path / "runs" / ".running").is_dir()
