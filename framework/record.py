@@ -90,7 +90,8 @@ class Record:
             self.snapshot, upto = self._checkpoint()
         self.state = {**self._state(resume), "steps": steps, "validations": validations}
         self.state["lower_is_better"] = dict(directions)
-        write_json(place.folder / "run.json", self.state)  # with its key, before the store has a run of that key
+        # With its key, before the store has a run of that key. Of hundreds of jobs to wait for the disk would take seconds.
+        write_json(place.folder / "run.json", self.state, sync=not feeder)
         self.tracked = self._tracked(feeder, fresh=not resume) if settings.tracking.type == "mlflow" else None
         if self.tracked and not feeder:  # a feeder's runs begin while the networks train
             self.state["mlflow_run_id"] = self.tracked.run_id

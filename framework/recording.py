@@ -320,13 +320,18 @@ def _number(value: Any) -> Any:
     return [_number(v) for v in value] if isinstance(value, list) else float(value) if isinstance(value, str) else value
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Replace a small file in one step, so that a reader never meets half of it, nor an empty one after a power cut."""
+def write_json(path: Path, content: Mapping[str, Any], sync: bool = True) -> None:
+    """Replace a small file in one step, so that a reader never meets half of it.
+
+    Args:
+        sync: nor an empty one after a power cut.
+    """
     beside = path.with_suffix(".part")
     with open(beside, "w", encoding="utf-8") as file:
         file.write(json.dumps(content, indent=2) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+        if sync:
+            file.flush()
+            os.fsync(file.fileno())
     beside.replace(path)
 
 
