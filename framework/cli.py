@@ -240,12 +240,14 @@ def done_before(cfg: Any) -> list[float | None]:
     from framework.composing import settings_of
     from framework.launching.manifest import is_done, set_aside, value_of
     from framework.launching.places import place_of
+    from framework.launching.stacked import send_unsent
     from framework.record import config_hash
 
     hydra, settings = HydraConfig.get(), settings_of(cfg)
     place = place_of(hydra.runtime.output_dir, list(hydra.overrides.task), hydra.sweep.dir)
     use_gpu(hydra.job.num)
     if is_done(place.folder, config_hash(settings.tree)):
+        send_unsent([place.folder], place.runs)
         return [value_of(place.folder)]
     set_aside(place, settings.tracking, [hydra.output_subdir or ""])
     return []

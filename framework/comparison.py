@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import fnmatch
 import itertools
-import json
 import shlex
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +14,9 @@ from typing import Literal
 import numpy as np
 
 from framework.components import option
+from framework.data import DataError
 from framework.direction import is_known, lower_is_better
+from framework.recording import read_json, read_state
 from framework.series import Recorded
 
 WIDEST = 40  # characters of a value in a table
@@ -153,15 +155,28 @@ def first_step(series: np.ndarray, goal: float, lower: bool) -> float:
 def read_jobs(sweep: Path) -> list[Job]:
     """The jobs of a sweep's folder that have begun, in their order."""
     folders = sorted((path.parent for path in sweep.glob("*/run.json")), key=lambda path: (len(path.name), path.name))
-    path = sweep / "sweep.json"
-    goal = json.loads(path.read_text(encoding="utf-8")).get("objective") if path.exists() else None
-    searched = {goal["metric"]: goal["lower_is_better"]} if goal else {}  # before what the metric declares
-    return [replace(job, lower=searched | dict(job.lower) | searched) for job in map(_job, folders)]
+    goal = read_json(sweep / "sweep.json").get("objective")
+    known = isinstance(goal, dict) and {"metric", "lower_is_better"} <= goal.keys()
+    searched = {goal["metric"]: goal["lower_is_better"]} if goal and known else {}  # before what the metric declares
+    found = [job for folder in folders if (job := _readable(folder))]
+    return [replace(job, lower=searched | dict(job.lower) | searched) for job in found]
+
+
+def _readable(folder: Path) -> Job | None:
+    """A job; None, and a line, where its record is not what a run writes."""
+    try:
+        return _job(folder)
+    except (OSError, DataError) as error:
+        print(f"stackprop: warning: {error}; the job is left out", file=sys.stderr)
+        return None
 
 
 def _job(folder: Path) -> Job:
-    told = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    words = shlex.split(told.get("command", ""))[1:]
+    told = read_state(folder)
+    try:
+        words = shlex.split(told["command"])[1:]
+    except (KeyError, ValueError) as error:
+        raise DataError(f"{folder / 'run.json'}: it cannot be read") from error
     overrides = dict(word.lstrip("+~").partition("=")[::2] for word in words)
     path = folder / "metrics.jsonl"
     kept = {name: float(value) for name, value in told.get("metrics", {}).items()}

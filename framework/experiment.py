@@ -262,8 +262,6 @@ class Recorded:
         record, experiment = self.records[member], self.experiments[member]
         reason = f"{outcome.reason} at step {outcome.step}" if outcome.status == "diverged" else outcome.reason
         _leave(record, experiment, outcome)
-        if record.tracked and outcome.kept_words:
-            record.tracked.tag("stackprop.kept", outcome.kept_words)
         kept: dict[str, Any] = {"weights": outcome.kept, "epoch": outcome.kept_epoch, "step": outcome.kept_step}
         kept |= {"epochs": outcome.epoch, "steps": outcome.step, "note": outcome.kept_words}
         told = None if experiment.settings.study is not None else kept

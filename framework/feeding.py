@@ -13,8 +13,10 @@ import multiprocessing
 import os
 import queue
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from framework.unheard import unheard
 
 Point = tuple[str, float, int, int]
 PAUSE = 60.0  # seconds in which a store that could not be reached is not tried again: a try takes ten
+WRITERS = 16  # threads that write down how runs ended
 HEARTBEAT = 1.0  # seconds from one look to the next at whether the other process lives
 
 
@@ -40,24 +43,30 @@ class Lane:
         with without_main():
             self.process.start()
         atexit.register(self.process.kill)  # where nobody has closed it; the interpreter would wait for it
-        self.numbers, self.asked, self.known = itertools.count(1), False, dict[int, Any]()
+        self.numbers, self.asked, self.known = itertools.count(1), False, dict[int, Any]({0: None})
+        self.last, self.hearing = 0, threading.Lock()  # the number of the last question that gets an answer
 
     def ask(self, what: str, *args: Any) -> int:
         """Let the process do something; the number under which it answers."""
         number, self.asked = next(self.numbers), True  # not counted on an attribute: several threads ask
         self.requests.put((number, what, args))
+        if what in ANSWERED:
+            self.last = number
         return number
 
     def answer(self, number: int) -> Any:
         """Wait for an answer; None where the process is gone."""
         while number not in self.known:
-            if not self.replies.empty():
-                key, value = self.replies.get()
-                self.known[key] = value
-            elif not self.process.is_alive():
-                return None
-            else:
-                time.sleep(0.001)
+            with self.hearing:  # of several threads one hears, for all
+                if number in self.known:
+                    break
+                if not self.replies.empty():
+                    key, value = self.replies.get()
+                    self.known[key] = value
+                    continue
+            if not self.process.is_alive() and self.replies.empty():
+                return self.known.get(number)
+            time.sleep(0.001)
         return self.known[number]
 
     def close(self) -> None:
@@ -99,8 +108,11 @@ class Feeder:
 
     def settle(self) -> None:
         """Wait until the store has everything, and let it be written down."""
-        while self.settlements:
-            self.settlements.pop(0)()
+        for lane in self.lanes:
+            lane.answer(lane.last)
+        waiting, self.settlements = self.settlements, []
+        with ThreadPoolExecutor(WRITERS) as pool:  # the disk takes many small files at once as fast as one
+            list(pool.map(lambda settle: settle(), waiting))
 
     def close(self) -> None:
         """Let it finish what it was asked to do."""

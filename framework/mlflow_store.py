@@ -10,12 +10,13 @@ import contextlib
 import getpass
 import logging
 import os
+import secrets
 import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from filelock import FileLock
 
@@ -26,20 +27,47 @@ from framework.relocating import relocate
 
 BATCH = 1000  # points, MLflow's limit for a call
 PATIENCE = 2.0  # seconds that points wait at most while more arrive
-PAGE = 1000  # runs of one answer
 PARAMS = 100  # params, MLflow's limit for a call
+PAGE = 1000  # runs of a search that come at once
 PARAM_LENGTH = 6000  # characters, MLflow's limit for a value
+KEY = "stackprop.key"  # the tag by which a run is found again: random, made for one record, and written into it first
 SERVERS = ("http://", "https://", "databricks")  # how the URI of a server begins; any other is a file or a database
 
 
 def tracking_uri(tracking: Tracking, runs: Path) -> str:
     """Where the store is: as asked for, or the SQLite file in the folder of runs."""
-    return tracking.uri or f"sqlite:///{runs.resolve() / 'mlflow.db'}"
+    return tracking.uri or sqlite_uri(runs.resolve() / "mlflow.db")
+
+
+def sqlite_uri(database: Path) -> str:
+    """The address of a SQLite file, whatever signs its path holds."""
+    from sqlalchemy import URL, make_url
+
+    plain = f"sqlite:///{database}"
+    if make_url(plain).database == str(database):
+        return plain
+    # With the driver's name, or MLflow makes a folder of the quoted name too.
+    return URL.create("sqlite+pysqlite", database=str(database)).render_as_string()
+
+
+def new_key() -> str:
+    """For a record that has none."""
+    return secrets.token_hex(16)
 
 
 def is_served(tracking: Tracking) -> bool:
     """Whether a server keeps the store, and knows where artifacts go."""
     return (tracking.uri or "").startswith(SERVERS)
+
+
+class Listed(NamedTuple):
+    """A run of a store, in short; `active` unless somebody deleted it."""
+
+    run_id: str
+    name: str
+    status: str
+    active: bool
+    key: str
 
 
 class Store:
@@ -53,7 +81,7 @@ class Store:
     def __init__(self, tracking: Tracking, runs: Path, allowance: Allowance | None = None) -> None:
         self.allowance = allowance or Allowance(is_served(tracking))
         mlflow = quiet_mlflow()
-        runs = runs.resolve()
+        self.runs = runs = runs.resolve()
         runs.mkdir(parents=True, exist_ok=True)
         # Two processes that create one store at once would run its migrations into each other.
         with contextlib.nullcontext() if is_served(tracking) else FileLock(runs / ".mlflow.lock"):
@@ -80,50 +108,91 @@ class Store:
         return begun
 
     def _begin(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> TrackedRun:
-        from mlflow.entities import Param
-
         own = {"mlflow.user": user(), "mlflow.source.name": "stackprop", "mlflow.source.type": "LOCAL"}
         run = self.client.create_run(self.experiment_id, run_name=name, tags={**own, **tags})
-        entries = [Param(key, str(value)[:PARAM_LENGTH]) for key, value in params.items()]
-        for at in range(0, len(entries), PARAMS):
-            self.client.log_batch(run.info.run_id, params=entries[at : at + PARAMS])
+        self._send_params(run, params)
         tracked = TrackedRun(self.client, str(run.info.run_id), self.allowance)
         if not run.info.artifact_uri.startswith("mlflow-artifacts:"):
             tracked.files = artifact_repository(run.info.artifact_uri)
         return tracked
 
-    def run_ids(self) -> set[str]:
-        """The ids of all runs of the experiment, page by page."""
-        if self.database:  # MLflow would read all params and points of every run
-            with contextlib.closing(sqlite3.connect(self.database, timeout=30)) as connection:
-                return {str(row[0]) for row in connection.execute("SELECT run_uuid FROM runs")}
-        found: set[str] = set()
-        token: str | None = ""
-        while token is not None:
-            page = self.client.search_runs([self.experiment_id], max_results=PAGE, page_token=token or None)
-            found |= {str(run.info.run_id) for run in page}
-            token = page.token or None
-        return found
+    def _send_params(self, run: Any, params: Mapping[str, Any]) -> None:
+        """Those that it has not got yet."""
+        from mlflow.entities import Param
 
-    def find(self, folder: Path) -> str | None:
-        """The id of the run that is written to a folder."""
-        query = f"tags.`stackprop.folder` = '{os.path.abspath(folder)}'"
-        found = self.client.search_runs([self.experiment_id], query, max_results=1)
-        return str(found[0].info.run_id) if found else None
+        entries = [Param(key, str(value)[:PARAM_LENGTH]) for key, value in params.items() if key not in run.data.params]
+        for at in range(0, len(entries), PARAMS):
+            self.client.log_batch(run.info.run_id, params=entries[at : at + PARAMS])
 
-    def reopen(self, run_id: str) -> TrackedRun:
-        """A run of before in state RUNNING again; points that it has already are not sent twice."""
+    def search(self, query: str, deleted: bool = False) -> list[Any]:
+        """All runs that a search finds, however many, the oldest first; with those that were deleted, if asked for."""
+        view, token, found = 3 if deleted else 1, None, []  # MLflow's ViewType
+        while True:
+            page = self.client.search_runs([self.experiment_id], query, view, PAGE, ["attributes.start_time"], token)
+            found += page
+            token = page.token
+            if not token:
+                return found
+
+    def listed(self) -> list[Listed]:
+        """All runs of the experiment, the oldest first, and those that were deleted; of a database on this machine by a
+        query of our own, as MLflow would read all params and metrics of every run."""
+        if not self.database:
+            found = self.search("", deleted=True)
+            about = [(run.info, run.data.tags.get(KEY, "")) for run in found]
+            return [Listed(i.run_id, i.run_name, i.status, i.lifecycle_stage == "active", key) for i, key in about]
+        query = (
+            "SELECT r.run_uuid, r.name, r.status, r.lifecycle_stage = 'active', coalesce(t.value, '') FROM runs r "
+            "LEFT JOIN tags t ON t.run_uuid = r.run_uuid AND t.key = ? WHERE r.experiment_id = ? ORDER BY r.start_time"
+        )
+        with contextlib.closing(sqlite3.connect(self.database, timeout=30)) as connection:
+            rows = connection.execute(query, (KEY, int(self.experiment_id)))
+            return [Listed(run_id, name, status, bool(active), key) for run_id, name, status, active, key in rows]
+
+    def find(self, key: str) -> str | None:
+        """The id of the run of a record; of several, which `stackprop doctor` looks for, that with most points."""
+        found = self.search(f"tags.`{KEY}` = '{key}'")
+        ids = [str(run.info.run_id) for run in found]
+        return ids[0] if len(ids) == 1 else max(ids, key=self.points_of, default=None)
+
+    def find_keyless(self, run_id: str | None, folder: Path) -> Any:
+        """The run of a record that was made before there were keys: by its id, otherwise by its folder; or None."""
+        with contextlib.suppress(Exception):  # the store was lost, or the run deleted
+            run = self.client.get_run(run_id)
+            if run.info.lifecycle_stage == "active":
+                return run
+        folders = dict.fromkeys(map(str, (os.path.abspath(folder), folder.resolve(), os.path.relpath(folder), folder)))
+        found = [run for name in folders for run in self.search(f"tags.`stackprop.folder` = {_quoted(name)}")]
+        found = [run for run in found if not run.data.tags.get("sweep", "").endswith("-attempt")]
+        return max(found, key=lambda run: self.points_of(run.info.run_id), default=None)
+
+    def points_of(self, run_id: str) -> int:
+        """How many points a run has."""
+        names = self.client.get_run(run_id).data.metrics
+        return sum(len(self.client.get_metric_history(run_id, name)) for name in names)
+
+    def reopen(self, run_id: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> TrackedRun:
+        """A run of before in state RUNNING again; what it has already is not sent twice."""
         self.allowance.begin_run()
-        reopened: TrackedRun = self.allowance.call(self._reopen, run_id)
+        reopened: TrackedRun = self.allowance.call(self._reopen, run_id, params, tags)
         return reopened
 
-    def _reopen(self, run_id: str) -> TrackedRun:
+    def _reopen(self, run_id: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> TrackedRun:
+        from mlflow.entities import RunTag
+
         run = self.client.get_run(run_id)
         self.client.update_run(run_id, status="RUNNING")
+        self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+        self._send_params(run, params)
         tracked = TrackedRun(self.client, run_id, self.allowance)
         for name in run.data.metrics:
             tracked.known |= {(name, point.step) for point in self.client.get_metric_history(run_id, name)}
         return tracked
+
+
+def _quoted(text: str) -> str:
+    """A word of a search, which knows no escapes."""
+    return f'"{text}"' if "'" in text else f"'{text}'"
 
 
 _opened: dict[tuple[str, str], Store] = {}
@@ -256,7 +325,7 @@ def _create(path: Path) -> None:
     beside = path.with_name(".mlflow-new.db")
     for left in path.parent.glob(".mlflow-new.db*"):
         left.unlink()
-    MlflowClient(f"sqlite:///{beside}").search_experiments(max_results=1)
+    MlflowClient(sqlite_uri(beside)).search_experiments(max_results=1)
     # Write-ahead: readers and a writer side by side. The mode stays with the file.
     with contextlib.closing(sqlite3.connect(beside)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")

@@ -36,7 +36,7 @@ def keep(settings: Settings, folder: Path) -> None:
         copy.parent.mkdir(exist_ok=True)
         copy.write_bytes(registry.code[sha256])  # as it was loaded: the file may have been changed since
         files[str(file)] = {"sha256": sha256, "kept": copy.name}
-    write_json(folder / FILE, {"components": components, "files": files})
+    write_json(folder / FILE, {"components": components, "files": files}, sync=False)
 
 
 def used(value: Any, registry: Registry) -> Iterator[tuple[str, Entry]]:

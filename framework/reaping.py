@@ -6,13 +6,19 @@ had although the file is there tells that its process is gone.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
+import os
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+
+from framework.recording import read_json, read_state
 
 
 class Claim:
@@ -31,7 +37,8 @@ class Claim:
         """A run has ended in good order, the last one or (None) all of them."""
         self.left.discard(folder.resolve()) if folder else self.left.clear()
         if not self.left:
-            self.marker.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # it is a folder, which we have not made
+                self.marker.unlink(missing_ok=True)
             self.lock.release()
             Path(self.lock.lock_file).unlink(missing_ok=True)
 
@@ -47,13 +54,19 @@ def claim(runs: Path, folders: Sequence[Path]) -> Claim:
         StillRunning: another one is at it.
     """
     place = runs / ".running"
+    if os.path.lexists(place) and not place.is_dir():
+        aside = next(aside for i in itertools.count(1) if not os.path.lexists(aside := place.with_name(f".running-{i}")))
+        print(f"stackprop: {place} is no folder; it is now {aside}", file=sys.stderr)
+        place.rename(aside)
     place.mkdir(parents=True, exist_ok=True)
     claimed = Claim(place / f"{folders[0].parent.name}-{folders[0].name}.json", folders)
     try:
         claimed.lock.acquire(timeout=0)
     except Timeout as error:
         raise StillRunning(f"{folders[0]}: it is still running, in another process") from error
-    claimed.marker.write_text(json.dumps({"folders": [str(folder.resolve()) for folder in folders]}), encoding="utf-8")
+    # Relative to the folder of runs: in a copy of a project they are the runs of the copy.
+    named = [os.path.relpath(folder.resolve(), runs.resolve()) for folder in folders]
+    claimed.marker.write_text(json.dumps({"folders": named}), encoding="utf-8")
     return claimed
 
 
@@ -65,16 +78,27 @@ def gone(runs: Path) -> Iterator[tuple[Claim, list[Path]]]:
             left.lock.acquire(timeout=0)
         except (Timeout, OSError):  # alive, or of another user
             continue
-        try:
-            folders = [Path(folder) for folder in json.loads(marker.read_text(encoding="utf-8"))["folders"]]
-        except (OSError, ValueError, KeyError, TypeError):
-            left.release()
-            continue
-        yield left, folders
+        yield left, _named(marker)
+
+
+def _named(marker: Path) -> list[Path]:
+    """The folders in a marker, absolute; none where it is something else."""
+    words, runs = read_json(marker).get("folders"), marker.parent.parent.resolve()
+    named = [word for word in words if isinstance(word, str)] if isinstance(words, list) else []
+    return [Path(os.path.normpath(runs / word)) for word in named]
+
+
+def claimed(runs: Path) -> set[Path] | None:
+    """The folders of all runs that some process calls its own; None where that cannot be known."""
+    place = runs / ".running"
+    markers = list(place.glob("*.json"))
+    if any(os.path.lexists(path) and not os.access(path, os.R_OK) for path in (place, *markers)):
+        return None
+    return {folder for marker in markers for folder in _named(marker)}
 
 
 def reap(runs: Path, end: Any) -> list[Path]:
-    """End every run whose process is gone.
+    """End every run whose process is gone. One that cannot be ended, of another user for example, stays as it is.
 
     Args:
         runs: the folder of runs.
@@ -82,19 +106,18 @@ def reap(runs: Path, end: Any) -> list[Path]:
     """
     reaped = []
     for left, folders in gone(runs):
-        for folder in folders:
-            state = _state(folder)
-            if state.get("status") == "running":
-                state |= {"status": "lost", "reason": "its process is gone", "ended": time.time(), "state": "FAILED"}
-                end(folder, state)
-                reaped.append(folder)
-        left.release()
+        try:
+            for folder in folders:
+                if read_state(folder).get("status") == "running":
+                    end(folder, lost(read_state(folder)))
+                    reaped.append(folder)
+            left.release()
+        except OSError as error:
+            print(f"stackprop: a run without a process cannot be ended: {error}", file=sys.stderr)
+            left.lock.release()
     return reaped
 
 
-def _state(folder: Path) -> dict[str, Any]:
-    """What `run.json` says; nothing where it cannot be read."""
-    try:
-        return dict(json.loads((folder / "run.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return {}
+def lost(state: dict[str, Any]) -> dict[str, Any]:
+    """What `run.json` is to say of a run whose process is gone."""
+    return {**state, "status": "lost", "reason": "its process is gone", "ended": time.time(), "state": "FAILED"}

@@ -22,13 +22,15 @@ import yaml
 from framework import checkpoints, provenance
 from framework.config import ConfigError, Settings
 from framework.feeding import FedRun, Feeder
-from framework.mlflow_store import Store, TrackedRun, complain, flattened, opened
+from framework.mlflow_store import KEY, Store, TrackedRun, complain, flattened, new_key, opened
 from framework.reaping import Claim, StillRunning, claim
 from framework.recording import Recorder, Tracking, overwrite, write_json
+from framework.recording import read_state as read_state
 from framework.running import Snapshot
 from framework.version import __version__
 
 Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # ten times as fast, where the C library is there
+OF_AN_END = ("reason", "ended", "state", "metrics", "kept", "tracked")  # what `run.json` says of one that has ended
 
 
 @dataclass(frozen=True)
@@ -91,40 +93,50 @@ class Record:
             self.snapshot, upto = self._checkpoint()
         self.state = {**self._state(resume), "steps": steps, "validations": validations}
         self.state["lower_is_better"] = dict(directions)
-        self.tracked = self._tracked(feeder) if settings.tracking.type == "mlflow" else None
-        # A feeder's runs begin while the networks train; if this process dies by then, the store finds them by their tag.
-        self.state["mlflow_run_id"] = self.tracked.run_id if self.tracked and not feeder else None
-        counts, points = (steps, validations), series_points(settings.tracking, settings.trainer.keeps_best)
+        self.tracked: TrackedRun | FedRun | None = None
         try:
+            self._begin(fresh=not resume)
+            counts, points = (steps, validations), series_points(settings.tracking, settings.trainer.keeps_best)
             self.recorder = Recorder(place.folder, *counts, self.tracked, points, upto, settings.trainer.probe_every)
-            write_json(place.folder / "run.json", self.state)
         except OSError as error:
             if self.tracked:
                 self.tracked.end("FAILED", {"stackprop.status": f"failed: {error.strerror}"})
             self.claimed.release(place.folder)
             raise
 
+    def _begin(self, fresh: bool) -> None:
+        """The record with its key, before the store has a run of that key; then the run in the store."""
+        path = self.place.folder / "run.json"
+        write_json(path, self.state, sync=not self.feeder)  # of hundreds of jobs to wait for the disk would take seconds
+        if self.settings.tracking.type == "mlflow":
+            self.tracked = self._tracked(self.feeder, fresh)
+        if self.tracked and not self.feeder:  # a feeder's runs begin while the networks train
+            self.state["mlflow_run_id"] = self.tracked.run_id
+            write_json(path, self.state)
+
     def _state(self, resume: bool) -> dict[str, Any]:
         """What `run.json` says."""
         if resume:
-            return {**read_state(self.place.folder), "status": "running", "resumed": time.time()}
+            known = {key: value for key, value in read_state(self.place.folder).items() if key not in OF_AN_END}
+            return {**known, "status": "running", "resumed": time.time()}
         text = yaml.dump(dict(self.settings.tree), Dumper=Dumper, sort_keys=False, allow_unicode=True)
         (self.place.folder / "config.yaml").write_text(text, encoding="utf-8")
         provenance.keep(self.settings, self.place.folder)
-        told = {"status": "running", "started": time.time(), "name": self.place.name, "tags": dict(self.place.tags)}
+        told: dict[str, Any] = {"status": "running", "key": new_key(), "mlflow_run_id": None, "started": time.time()}
+        told |= {"name": self.place.name, "tags": dict(self.place.tags)}
         told |= {
             "command": self.place.command,
             "runs": os.path.relpath(self.place.runs.resolve(), self.place.folder.resolve()),
         }
         return {**told, "config_hash": config_hash(self.settings.tree), "version": __version__, "pid": os.getpid()}
 
-    def _tracked(self, feeder: Feeder | None) -> TrackedRun | FedRun | None:
+    def _tracked(self, feeder: Feeder | None, fresh: bool) -> TrackedRun | FedRun | None:
+        tree, tracking = self.settings.tree, self.settings.tracking
         if feeder:
-            named = self.place.name, dict(flattened(self.settings.tree)), tags_of(self.place, self.settings.tree)
-            return feeder.begin(self.settings.tracking, self.place.runs, *named)
+            params, tags = dict(flattened(tree)), tags_of(self.place, tree, self.state["key"])
+            return feeder.begin(tracking, self.place.runs, self.place.name, params, tags)
         try:
-            store, known = opened(self.settings.tracking, self.place.runs), self.state.get("mlflow_run_id")
-            return store.reopen(known) if known else begin_tracked(store, self.place, self.settings.tree)
+            return begin_tracked(opened(tracking, self.place.runs), self.place, tree, self.state, fresh)
         except Exception as error:  # whatever a store raises must not cost the training
             complain(error)
             return None
@@ -166,21 +178,17 @@ class Record:
         last = {name: value if math.isfinite(value) else str(value) for name, value in metrics.items()}
         self.state |= {"status": status, "reason": reason, "ended": time.time(), "metrics": last, "state": state}
         self.state |= {"kept": dict(kept)} if kept else {}
+        self._write({**self.state, "tracked": False})  # whoever finds it so sends it later
         if self.tracked:
-            self.tracked.artifact(self.place.folder / "config.yaml")
-            if provenance.tags(self.place.folder):
-                self.tracked.artifact(self.place.folder / provenance.FILE)
-            self.tracked.end(state, {"stackprop.status": f"{status}: {reason}" if reason else status})
+            send_end(self.tracked, self.place.folder, self.state)
         self.ended = True
         if settle:
             self.settle()
-        else:
-            self._write({**self.state, "tracked": False})
 
     def settle(self) -> None:
         """Write down what the store has; the run is not ours any more."""
         self.state["tracked"] = self.tracked is not None and not self.tracked.lost
-        self.state["mlflow_run_id"] = self.tracked.run_id if self.tracked else None
+        self.state["mlflow_run_id"] = (self.tracked and self.tracked.run_id) or self.state["mlflow_run_id"]
         if self._write(self.state):
             with contextlib.suppress(OSError):  # a claim that cannot be taken away ends with this process
                 self.claimed.release(self.place.folder)
@@ -217,14 +225,46 @@ def claimed_by_us(places: Sequence[Place]) -> Claim:
         raise ConfigError(str(error)) from error
 
 
-def begin_tracked(store: Store, place: Place, tree: Mapping[str, Any]) -> TrackedRun:
-    """A new run in the store, with params and tags."""
-    return store.begin(place.name, dict(flattened(tree)), tags_of(place, tree))
+def begin_tracked(
+    store: Store, place: Place, tree: Mapping[str, Any], state: dict[str, Any], fresh: bool = False
+) -> TrackedRun:
+    """The one run of a record in the store, with params and tags: the run of its key, or a new one.
+
+    Args:
+        state: of the record; one from before there were keys gets one here.
+        fresh: its key is new, and the store has not heard of it.
+    """
+    if "key" not in state:
+        _give_key(store, place, state)
+    params, tags = dict(flattened(tree)), tags_of(place, tree, state["key"])
+    known = None if fresh else store.find(state["key"])
+    return store.reopen(known, params, tags) if known else store.begin(place.name, params, tags)
 
 
-def tags_of(place: Place, tree: Mapping[str, Any]) -> dict[str, str]:
+def _give_key(store: Store, place: Place, state: dict[str, Any]) -> None:
+    """First to the run that the store has of an old record, then to the record: whoever dies between leaves both as they
+    are found again."""
+    run = store.find_keyless(state.get("mlflow_run_id"), place.folder)
+    state["key"] = run.data.tags.get(KEY, new_key()) if run else new_key()
+    if run:
+        store.client.set_tag(run.info.run_id, KEY, state["key"])
+    write_json(place.folder / "run.json", state)
+
+
+def send_end(tracked: TrackedRun | FedRun, folder: Path, state: Mapping[str, Any]) -> None:
+    """How a run ended, as its record says, and the files that tell what it was."""
+    tracked.artifact(folder / "config.yaml")
+    if provenance.tags(folder):
+        tracked.artifact(folder / provenance.FILE)
+    reason, note = state.get("reason"), (state.get("kept") or {}).get("note")
+    tags = {"stackprop.status": f"{state['status']}: {reason}" if reason else state["status"]}
+    tracked.end(state.get("state", "FAILED"), tags | ({"stackprop.kept": note} if note else {}))
+
+
+def tags_of(place: Place, tree: Mapping[str, Any], key: str) -> dict[str, str]:
     """What a run is found by."""
     tags = {
+        KEY: key,
         "stackprop.config_hash": config_hash(tree),
         "stackprop.version": __version__,
         "stackprop.status": "running",
@@ -236,14 +276,6 @@ def tags_of(place: Place, tree: Mapping[str, Any]) -> dict[str, str]:
     if commit:
         tags |= {"stackprop.git_commit": commit, "mlflow.source.git.commit": commit}
     return tags
-
-
-def read_state(folder: Path) -> dict[str, Any]:
-    """What `run.json` says, or nothing."""
-    try:
-        return dict(json.loads((folder / "run.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return {}
 
 
 def config_hash(tree: Mapping[str, Any]) -> str:

@@ -27,6 +27,11 @@ from framework.series import Recorded, started
 FLUSH_BYTES = 1 << 16
 LAYERS_SHOWN = 20  # norms of more layers go into the run folder only: a thousand metric names freeze a tracking UI
 PROBED_SHOWN = 120  # and so do more names of probes
+STATE = {  # what the entries of `run.json` are, as far as anybody reads them
+    str: ("status", "reason", "name", "command", "runs", "state", "config_hash", "key"),
+    dict: ("tags", "metrics", "lower_is_better"),
+    int: ("steps", "validations"),
+}
 
 
 @dataclass(frozen=True)
@@ -140,18 +145,18 @@ class Recorder:
             self._send_row(*self.per_step.last, _now())
             self.per_step.last = None
         left_out = [(name, *thinned.last) for name, thinned in self.measures.items() if thinned.last is not None]
-        self.sink.points([(name, value, step, _now()) for name, step, value in left_out])
+        self._send([(name, value, step, _now()) for name, step, value in left_out])
         if outcome is not None and outcome.kept_step != outcome.step:
             self.restored(outcome.step, outcome.metrics)
         for metric, (first, latest) in self.rows.items():  # their place in the row is the step: a curve over lags
             for name, row in ((started(metric), first), (metric, latest)):
-                self.sink.points([(name, value, lag, _now()) for lag, value in enumerate(row)])
+                self._send([(name, value, lag, _now()) for lag, value in enumerate(row)])
 
     def restored(self, last: int, metrics: Mapping[str, float]) -> None:
         """The sink shows the newest point of a series as its value: one more point, a step behind the `last`, is what was
         measured at the weights that are saved. The folder keeps the series as it was measured, and these in `run.json`."""
         if self.sink is not None:
-            self.sink.points([(name, value, last + 1, _now()) for name, value in metrics.items() if math.isfinite(value)])
+            self._send([(name, value, last + 1, _now()) for name, value in metrics.items() if math.isfinite(value)])
 
     def feed(self, written: Recorded) -> None:
         """Send lines that were written before, thinned as they were then."""
@@ -186,7 +191,7 @@ class Recorder:
             thinned = self.measures.get(name) or self._begun(name)
             if thinned is not None and thinned.add(step, value):
                 points.append((name, value, step, now))
-        self.sink.points(points)
+        self._send(points)
 
     def _begun(self, name: str) -> Thinned | None:
         """A series that begins; None for one that the sink does not get."""
@@ -199,12 +204,18 @@ class Recorder:
         return self.measures[name]
 
     def _send_row(self, step: int, row: np.ndarray, now: int) -> None:
-        assert self.sink is not None
         # As they are in the file, so that a store that is filled again from it gets the same numbers.
         digits = _digits(row)
         named = [(c, float(digits % v)) for c, v in zip(self.columns, row.tolist(), strict=True)]
         shown = [c for c in self.columns if c.startswith("grad_norm/")][: LAYERS_SHOWN + 1]
-        self.sink.points([(c, v, step, now) for c, v in named if c in shown or not c.startswith("grad_norm/")])
+        self._send([(c, v, step, now) for c, v in named if c in shown or not c.startswith("grad_norm/")])
+
+    def _send(self, points: Sequence[tuple[str, float, int, int]]) -> None:
+        """To the sink; the folder has them first, so that it never holds less."""
+        if self.sink is not None:
+            if points:
+                self.flush()
+            self.sink.points(points)
 
     def _write(self, text: str) -> None:
         self.pending += text.encode()
@@ -261,11 +272,19 @@ def lines(steps: Iterable[int], columns: Sequence[str], rows: np.ndarray) -> str
     return template * len(numbers) % tuple(flat)
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Replace a small file in one step, so that a reader never meets half of it."""
+def write_json(path: Path, content: Mapping[str, Any], sync: bool = True) -> None:
+    """Replace a small file in one step, so that a reader never meets half of it.
+
+    Args:
+        sync: nor an empty one after a power cut.
+    """
     beside = path.with_suffix(".part")
     try:
-        beside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        with open(beside, "w", encoding="utf-8") as file:
+            file.write(json.dumps(content, indent=2) + "\n")
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
         beside.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):
@@ -286,6 +305,28 @@ def overwrite(path: Path, content: Mapping[str, Any]) -> bool:
         return True
     except OSError:
         return False
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What `write_json` wrote; nothing where there is no such file, or something else in it."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8")) if os.path.isfile(path) else None
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def read_state(folder: Path) -> dict[str, Any]:
+    """What `run.json` says; nothing where it is missing, or is not what a run writes."""
+    told = read_json(folder / "run.json")
+    if any(not isinstance(told.get(key, kind()), kind) for kind, keys in STATE.items() for key in keys):
+        return {}
+    try:
+        numbers = [told.get("started", 0), *told.get("metrics", {}).values(), (told.get("kept") or {}).get("step", 0)]
+        list(map(float, numbers))
+    except (TypeError, ValueError, AttributeError):
+        return {}
+    return told if "status" in told else {}
 
 
 def _digits(rows: np.ndarray) -> str:

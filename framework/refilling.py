@@ -3,115 +3,167 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from framework.allowance import patiently
+from framework.config import ConfigError
 from framework.learner import TrainerOptions
-from framework.mlflow_store import opened
-from framework.reaping import reap
-from framework.record import Place, begin_tracked, read_state, series_points
+from framework.mlflow_store import Listed, Store, opened
+from framework.reaping import claimed, lost, reap
+from framework.record import Place, begin_tracked, read_state, send_end, series_points
 from framework.recording import Recorder, Tracking, write_json
 from framework.restoring import tracking_of_run, tree_of_run
-from framework.runs import all_runs, is_finished
+from framework.runs import all_records, is_finished
+
+Where = tuple[str | None, str]
+NEEDED = ("name", "tags", "steps", "validations")  # of `run.json`, to send a run
+
+
+def where(tracking: Tracking) -> Where:
+    """Which store, and which experiment in it."""
+    return tracking.uri, tracking.experiment
 
 
 def end_lost(runs: Path) -> list[Path]:
     """End the runs whose process is gone, here and in the store."""
+    down = set[Where]()
 
     def end(folder: Path, state: dict[str, Any]) -> None:
-        state["tracked"] = False  # what its store did not get is sent by `refill`
-        write_json(folder / "run.json", state)
+        write_json(folder / "run.json", {**state, "tracked": False})  # what its store did not get is sent by `refill`
         # A store that is down, or a record from elsewhere, must not stop whoever starts now; `refill` says what is wrong.
-        with contextlib.suppress(Exception):
-            if tracking_of_run(folder).type == "mlflow":
-                refill_run(folder, runs)
+        with contextlib.suppress(ConfigError):
+            tracking = tracking_of_run(folder)
+            try:
+                if tracking.type == "mlflow" and where(tracking) not in down:
+                    refill_run(folder, runs)
+            except Exception:
+                down.add(where(tracking))  # a hundred runs do not wait for it
 
     return reap(runs, end)
 
 
-def refill(runs: Path) -> tuple[list[Path], list[tuple[Path, str]]]:
+def end_unclaimed(runs: Path) -> list[Path]:
+    """End the runs that no process calls its own, although they say that they run: their claims were lost, with a disk that
+    was full or a power cut. `refill` sends them.
+
+    Raises:
+        OSError: one is of another user.
+    """
+    said = [folder for folder in all_records(runs) if read_state(folder).get("status") == "running"]
+    alive = claimed(runs)  # after they were asked: one that ends meanwhile says so before it gives up its claim
+    said = [f for f in said if alive is not None and f.resolve() not in alive and read_state(f).get("status") == "running"]
+    for folder in said:
+        write_json(folder / "run.json", {**lost(read_state(folder)), "tracked": False})
+    return said
+
+
+class Content:
+    """A store and all its runs, those that somebody deleted too."""
+
+    def __init__(self, store: Store) -> None:
+        self.store, self.runs = store, store.listed()
+        self.by_key: dict[str, list[Listed]] = {}
+        self.by_id = {run.run_id: run for run in self.runs}
+        for run in self.runs:
+            self.by_key.setdefault(run.key, []).append(run)
+
+    def of(self, state: Mapping[str, Any]) -> list[Listed]:
+        """The runs of a record; by its id where it was made before there were keys."""
+        if "key" in state:
+            return self.by_key.get(state["key"], [])
+        return [run for run in [self.by_id.get(str(state.get("mlflow_run_id")))] if run]
+
+    def has(self, state: Mapping[str, Any]) -> bool:
+        """Whether the run of a record has ended here as the record says; one that somebody deleted is left so."""
+        found = self.of(state)
+        active = [run for run in found if run.active]
+        return any(run.status == state.get("state") for run in active) if active else bool(found)
+
+
+class Stores:
+    """The stores of the runs in a folder, and what each has: read at once, as a thousand questions would take a minute.
+
+    Attributes:
+        seen: those that a run was found in.
+    """
+
+    def __init__(self, runs: Path) -> None:
+        self.runs = runs
+        self.seen: dict[Where, Tracking] = {}
+        if (runs / "mlflow.db").exists():
+            self.seen[where(Tracking())] = Tracking()
+        self.known: dict[Where, Content | Exception] = {}
+
+    def of(self, tracking: Tracking) -> Content:
+        """What a store has.
+
+        Raises:
+            Exception: whatever the store raises, without being asked again.
+        """
+        if where(tracking) not in self.known:
+            try:
+                self.known[where(tracking)] = Content(opened(tracking, self.runs))
+            except Exception as error:
+                self.known[where(tracking)] = error
+        found = self.known[where(tracking)]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+def refill(
+    runs: Path, folders: Iterable[Path] | None = None, stores: Stores | None = None
+) -> tuple[list[Path], list[tuple[Path, str]]]:
     """Send every ended run that its store does not have in full.
+
+    Args:
+        folders: of the runs to look at; None: all that there are.
+        stores: what they have.
 
     Returns:
         The folders that were sent, and those that could not be, with the reason.
     """
     with patiently():
-        return _refill(runs, Known(runs))
+        return _refill(runs, folders, stores or Stores(runs))
 
 
-def _refill(runs: Path, known: Known) -> tuple[list[Path], list[tuple[Path, str]]]:
+def _refill(runs: Path, folders: Iterable[Path] | None, stores: Stores) -> tuple[list[Path], list[tuple[Path, str]]]:
     sent, unsent = [], []
-    for folder in all_runs(runs):
+    busy = claimed(runs) or set()  # their process is about to send them
+    for folder in all_records(runs) if folders is None else folders:
         state = read_state(folder)
         try:
-            if state.get("status") != "running" and _is_missing(folder, state, known):
+            if not state:
+                raise ConfigError("run.json cannot be read; what the run measured is in metrics.jsonl")
+            tracking = tracking_of_run(folder)
+            if tracking.type == "mlflow":
+                stores.seen[where(tracking)] = tracking
+            if state["status"] == "running" or tracking.type != "mlflow" or folder.resolve() in busy:
+                continue
+            if not stores.of(tracking).has(state) or not state.get("tracked"):  # one that is down is asked once
                 refill_run(folder, runs)
                 sent.append(folder)
         except Exception as error:  # a store may raise anything; the others go on
-            unsent.append((folder, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"))
+            what = "" if isinstance(error, ConfigError) else f"{type(error).__name__}: "
+            unsent.append((folder, f"{what}{' '.join(str(error).split())[:200]}"))
     return sent, unsent
-
-
-class Known:
-    """What stores have, each asked once for all runs.
-
-    Args:
-        runs: the folder of runs.
-    """
-
-    def __init__(self, runs: Path) -> None:
-        self.runs, self.ids, self.down = runs, dict[Tracking, set[str]](), dict[Tracking, Exception]()
-
-    def reach(self, tracking: Tracking) -> set[str]:
-        """The ids of the runs of a store. One that cannot be reached is not tried again: a try may take many seconds.
-
-        Raises:
-            Exception: whatever the store raises.
-        """
-        if tracking in self.down:
-            raise self.down[tracking]
-        if tracking not in self.ids:
-            try:
-                self.ids[tracking] = opened(tracking, self.runs).run_ids()
-            except Exception as error:
-                self.down[tracking] = error
-                raise
-        return self.ids[tracking]
-
-    def has(self, tracking: Tracking, run_id: str) -> bool:
-        """Whether a store has a run."""
-        if run_id in self.reach(tracking):
-            return True
-        try:  # it may be in an experiment of another name by now
-            return bool(opened(tracking, self.runs).client.get_run(run_id))
-        except Exception:
-            return False
-
-
-def _is_missing(folder: Path, state: Mapping[str, Any], known: Known) -> bool:
-    """Whether its store lacks a run; an exception of any kind where that cannot be told."""
-    tracking = tracking_of_run(folder)
-    if tracking.type != "mlflow":
-        return False
-    known.reach(tracking)
-    return not (state.get("tracked") and known.has(tracking, str(state.get("mlflow_run_id"))))
 
 
 def refill_run(folder: Path, runs: Path) -> None:
     """Send one run: params and tags if the store has never seen it, the points it lacks, and its end.
 
     Raises:
+        ConfigError: its record is not whole.
         Exception: whatever the store raises.
     """
     tree, tracking, state = tree_of_run(folder), tracking_of_run(folder), read_state(folder)
-    store = opened(tracking, runs)
+    for key in NEEDED:
+        if key not in state:
+            raise ConfigError(f"{folder}/run.json: '{key}' is missing")
     place = Place(folder, runs, state["name"], state["tags"])
-    try:
-        tracked = store.reopen(state.get("mlflow_run_id") or str(store.find(folder)))
-    except Exception:  # the store was lost, or has never had the run
-        tracked = begin_tracked(store, place, tree)
+    tracked = begin_tracked(opened(tracking, runs), place, tree, state)
     size = (folder / "metrics.jsonl").stat().st_size if (folder / "metrics.jsonl").exists() else 0
     counts = (state["steps"], state["validations"])
     trainer = tree.get("trainer") or {}
@@ -126,9 +178,52 @@ def refill_run(folder: Path, runs: Path) -> None:
             values = {name: float(value) for name, value in state["metrics"].items() if not name.startswith("test/")}
             recorder.restored(kept["steps"], values)
     recorder.sync()
-    reason = f": {state['reason']}" if state.get("reason") else ""
-    tracked.artifact(folder / "config.yaml")
-    tracked.end(state.get("state", "FAILED"), {"stackprop.status": f"{state['status']}{reason}"})
+    send_end(tracked, folder, state)
     if tracked.lost:
         raise ConnectionError("the store cannot be used")
     write_json(folder / "run.json", {**state, "mlflow_run_id": tracked.run_id, "tracked": True})
+
+
+def repair(runs: Path, stores: Stores) -> Iterator[str]:
+    """Let no record have two runs in its store, and no run go on there without a record; a line for each change.
+
+    Args:
+        stores: those that `refill` met.
+    """
+    for tracking in stores.seen.values():
+        with contextlib.suppress(Exception):  # one that is down; who has something to send there has been told
+            content = stores.of(tracking)
+            yield from _without_doubles(content)
+            if tracking.uri is None:  # a server has others' runs too, with folders of their own
+                yield from _without_orphans(content, runs)
+
+
+def _without_doubles(content: Content) -> Iterator[str]:
+    """Of those with the same key the run with most points stays."""
+    for key, runs in content.by_key.items():
+        same = [run for run in runs if run.active]
+        if not key or len(same) < 2:
+            continue
+        kept = max(same, key=lambda run: content.store.points_of(run.run_id))
+        for run in same:
+            if run is not kept:
+                content.store.client.delete_run(run.run_id)
+                yield f"deleted   the MLflow run {run.run_id}: '{run.name}' was there twice"
+
+
+def _without_orphans(content: Content, runs: Path) -> Iterator[str]:
+    """What no record goes on with has ended."""
+    busy = claimed(runs)  # asked after the store was: a record is there before its run is in the store
+    if busy is None or not all(map(read_state, busy)):
+        return  # somebody else's, who may be at it
+    folders = {folder: read_state(folder) for folder in all_records(runs)}
+    going = [state for folder, state in folders.items() if state.get("status") == "running" or folder.resolve() in busy]
+    alive, client = {run.run_id for state in going for run in content.of(state)}, content.store.client
+    for run in content.runs:
+        if not run.active or run.status != "RUNNING" or run.run_id in alive:
+            continue
+        now = client.get_run(run.run_id).info
+        if now.lifecycle_stage == "active" and now.status == "RUNNING":
+            client.set_tag(run.run_id, "stackprop.status", "lost: its process is gone")
+            client.set_terminated(run.run_id, "FAILED")
+            yield f"ended     the MLflow run {run.run_id}: no process goes on with '{run.name}'"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +10,7 @@ from typing import Any
 
 from framework.config import ConfigError
 from framework.record import read_state
-from framework.recording import write_json
+from framework.recording import read_json, write_json
 from framework.registry import nearest
 
 SWEEP = "sweep.json"  # what a sweep was asked to do, and what came of it
@@ -29,20 +28,34 @@ def all_runs(runs: Path) -> Iterator[Path]:
     yield from (path.parent for path in sorted(runs.glob("*/run.json")))
     yield from (path.parent for path in sorted(runs.glob("*/*/run.json")))
     for folder in elsewhere(runs):
-        yield from (path.parent for path in (folder / "run.json", *sorted(folder.glob("*/run.json"))) if path.is_file())
+        found = (folder / "run.json", *sorted(folder.glob("*/run.json")))
+        yield from (path.parent for path in found if os.path.isfile(path))
+
+
+def all_records(runs: Path) -> Iterator[Path]:
+    """The folders of all runs, and of the attempts that a resumed sweep has set aside."""
+    yield from all_runs(runs)
+    for place in (runs, *elsewhere(runs)):
+        patterns = ("*/attempts/*/run.json", "attempts/*/run.json")[place is not runs :]
+        yield from (path.parent for pattern in patterns for path in sorted(place.glob(pattern)))
 
 
 def all_sweeps(runs: Path) -> list[Path]:
     """The folders of all sweeps, the one that was launched last at the end."""
-    known = [path.parent for path in runs.glob(f"*/{SWEEP}")] + [f for f in elsewhere(runs) if (f / SWEEP).is_file()]
-    return sorted(known, key=lambda folder: read_sweep(folder).get("launched") or folder.stat().st_mtime)
+    found = [*(path.parent for path in runs.glob(f"*/{SWEEP}")), *elsewhere(runs)]
+    return sorted((folder for folder in found if os.path.isfile(folder / SWEEP)), key=_launched)
+
+
+def _launched(folder: Path) -> float:
+    told = read_sweep(folder).get("launched")
+    return float(told) if isinstance(told, int | float) else folder.stat().st_mtime
 
 
 def elsewhere(runs: Path) -> list[Path]:
     """The folders outside it that `remember` wrote down."""
     try:
         lines = (runs / ELSEWHERE).read_text(encoding="utf-8").splitlines()
-    except OSError:
+    except (OSError, ValueError):
         return []
     return [Path(os.path.normpath(runs / line)) for line in dict.fromkeys(lines)]
 
@@ -59,11 +72,11 @@ def remember(runs: Path, folder: Path) -> None:
 
 
 def read_sweep(folder: Path) -> dict[str, Any]:
-    """What `sweep.json` says, or nothing."""
-    try:
-        return dict(json.loads((folder / SWEEP).read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        return {}
+    """What `sweep.json` says; nothing where it is missing, or is not what a sweep writes."""
+    told = read_json(folder / SWEEP)
+    kinds = {"command": list, "jobs": dict, "objective": dict, "best": dict, "key": str, "launch": str}
+    sound = all(isinstance(told.get(key) or kind(), kind) for key, kind in kinds.items())
+    return told if sound and all(isinstance(word, str) for word in told.get("command") or []) else {}
 
 
 def update_sweep(folder: Path, changes: Mapping[str, Any]) -> None:
@@ -81,7 +94,7 @@ def find_run(word: str, runs: Path) -> Path:
     """
     check_name(word)
     for folder in (Path(word), runs / word):
-        if (folder / "run.json").is_file():
+        if (folder / "run.json").exists():
             if not read_state(folder):
                 print(
                     f"stackprop: warning: {folder / 'run.json'} cannot be read; how the run ended is not known",
@@ -148,8 +161,12 @@ def find_sweep(word: str) -> Path:
         if word != "last" and ((folder / SWEEP).is_file() or any(folder.glob("*/run.json"))):
             return folder
     known = all_sweeps(runs)
-    if word == "last" and known:
-        return known[-1]
+    for folder in reversed(known):
+        if word in ("last", folder.name):
+            return folder
+    for folder in (Path(word), runs / word):
+        if (folder / "multirun.yaml").is_file():
+            raise ConfigError(f"{folder}: the sweep was stopped before it had jobs; nothing is lost, give its command again")
     raise _missing("sweep", word, runs, [path.name for path in known])
 
 

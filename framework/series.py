@@ -79,9 +79,9 @@ class Recorded(Mapping[str, np.ndarray]):
     def _parsed(self, lines: Sequence[bytes]) -> list[dict[str, Any]]:
         try:
             return parsed([line.decode(errors="replace") for line in lines])
-        except ValueError:
+        except (ValueError, RecursionError) as error:
             read_lines(self.path)  # names the line
-            raise
+            raise DataError(f"{self.path}: it is not what a run writes") from error
 
 
 def whole_lines(file: Iterable[bytes]) -> Iterator[bytes]:
@@ -139,7 +139,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     lines = text[: text.rfind("\n") + 1].splitlines()
     try:
         return parsed(lines)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(
             f"{path}: line {_broken(lines)} cannot be read; the file was changed after the run wrote it"
         ) from error
@@ -149,17 +149,23 @@ def _broken(lines: Sequence[str]) -> int:
     """The number of the first line that is not JSON, from 1."""
     for number, line in enumerate(lines, 1):
         try:
-            json.loads(line)
-        except ValueError:
+            parsed([line])
+        except (ValueError, RecursionError):
             return number
     return len(lines)
 
 
 def parsed(lines: Iterable[str]) -> list[dict[str, Any]]:
-    """Whole lines of a `metrics.jsonl`."""
+    """Whole lines of a `metrics.jsonl`.
+
+    Raises:
+        ValueError, RecursionError: a line is not what a run writes.
+    """
     text = ",".join(lines)
     # All lines as one list: a third of the time that a call for each line takes.
     found: list[dict[str, Any]] = json.loads(f"[{text}]")
+    if not all(type(line) is dict and type(line.get("step")) is int for line in found):
+        raise ValueError("a line is not what a run writes")
     if ': "' not in text and "[" not in text:  # all numbers
         return found
     return [{k: _number(v) for k, v in line.items()} for line in found]

@@ -153,7 +153,9 @@ def test_a_launcher_of_others_runs_nothing_twice(loader, tmp_path, monkeypatch, 
     assert launched() == value
     assert (tmp_path / "sweep-1" / "0" / "run.json").read_bytes() == written
     launched("trainer.epochs=1")  # as if it had failed before: its configuration is another
-    assert (tmp_path / "sweep-1" / "attempts" / "0-1" / "run.json").read_bytes() == written
+    aside = read_state(tmp_path / "sweep-1" / "attempts" / "0-1")
+    assert aside == json.loads(written) | {"tags": aside["tags"]}
+    assert aside["tags"]["sweep"] == "sweep-1-attempt"
     assert sorted(p.name for p in (tmp_path / "sweep-1" / "0").iterdir())[0] == ".hydra"
 
 

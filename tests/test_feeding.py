@@ -10,7 +10,7 @@ import pytest
 from framework.composing import compose
 from framework.experiment import prepare, run_stack
 from framework.feeding import Feeder, Lane
-from framework.mlflow_store import Store
+from framework.mlflow_store import KEY, Store
 from framework.record import Place
 from framework.recording import Tracking
 from framework.refilling import refill
@@ -46,7 +46,8 @@ def content(runs):
             for name in run.data.metrics
         }
         files = sorted(file.path for file in store.client.list_artifacts(run.info.run_id))
-        tags = {key: value for key, value in run.data.tags.items() if not key.startswith(("mlflow.", "stackprop.folder"))}
+        own = ("mlflow.", "stackprop.folder", KEY)
+        tags = {key: value for key, value in run.data.tags.items() if not key.startswith(own)}
         assert run.info.run_name not in told  # nothing twice
         told[run.info.run_name] = run.data.params, run.info.status, points, files, tags
     return told

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from framework.recording import write_json
+from framework.config import ConfigError
+from framework.recording import read_json, write_json
 from framework.searching.space import Trial
 
 FILE = "archive.json"
@@ -37,10 +37,17 @@ class Tried:
 
 
 def read(sweep: Path) -> list[list[Tried]]:
-    """The iterations that have ended."""
+    """The iterations that have ended.
+
+    Raises:
+        ConfigError: the file is not what a search writes.
+    """
     path = sweep / FILE
-    told = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"iterations": []}
-    return [[Tried(**trial) for trial in iteration] for iteration in told["iterations"]]
+    told = read_json(path) if path.exists() else {"iterations": []}
+    try:
+        return [[Tried(**trial) for trial in iteration] for iteration in told["iterations"]]
+    except (KeyError, TypeError) as error:
+        raise ConfigError(f"sweep.resume: {path} cannot be read; sweep anew") from error
 
 
 def write(sweep: Path, iterations: Sequence[Sequence[Tried]]) -> None:

@@ -6,6 +6,7 @@ what they had left is kept in `attempts/`.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
@@ -17,10 +18,10 @@ from typing import Any
 
 from framework.config import ConfigError
 from framework.launching.jobs import Job
-from framework.mlflow_store import opened
+from framework.mlflow_store import new_key, opened
 from framework.record import Place, config_hash, read_state
 from framework.recording import Tracking, write_json
-from framework.runs import SWEEP, find_sweep, is_finished, read_sweep
+from framework.runs import SWEEP, find_sweep, is_finished, read_sweep, remember
 
 KEY = "sweep.resume"
 LENGTH = "hydra.sweeper.n_trials="  # of a search, which may go on for longer: no job of it is another one then
@@ -38,8 +39,9 @@ def resumed(words: Sequence[str]) -> list[str] | None:
         return None
     folder = find_sweep(asked[-1].partition("=")[2])
     told = read_sweep(folder)
-    if not told:
-        raise ConfigError(f"{KEY}: {folder}/{SWEEP} is missing; the sweep has not begun any job")
+    if "command" not in told:
+        there = "cannot be read" if (folder / SWEEP).exists() else "is missing"
+        raise ConfigError(f"{KEY}: {folder}/{SWEEP} {there}; give the command again with hydra.sweep.dir={folder}")
     where = [word for word in words if _says_where(word)]
     longer = [word for word in words if word.startswith(LENGTH)]
     kept = [word for word in told["command"] if not (where and _says_where(word))]
@@ -68,9 +70,9 @@ def begin(folder: Path, jobs: Sequence[Job]) -> dict[int, float | None]:
     Raises:
         ConfigError: a job has another configuration than when the sweep began, or is still running.
     """
-    known = read_sweep(folder).get("jobs", {})
+    known = {number: told for number, told in read_sweep(folder).get("jobs", {}).items() if isinstance(told, dict)}
     hashes = {job.number: config_hash(job.experiment.settings.tree) for job in jobs}
-    changed = [number for number, found in hashes.items() if known.get(str(number), {"hash": found})["hash"] != found]
+    changed = [number for number, found in hashes.items() if known.get(str(number), {}).get("hash", found) != found]
     if changed:
         shown = ", ".join(map(str, changed[:10]))
         raise ConfigError(f"{KEY}: the configuration of job {shown} has changed since {folder.name} began; sweep anew")
@@ -79,6 +81,7 @@ def begin(folder: Path, jobs: Sequence[Job]) -> dict[int, float | None]:
         shown = ", ".join(map(str, alive[:10]))
         raise ConfigError(f"{KEY}: job {shown} of {folder.name} is still running, in another process")
     folder.mkdir(parents=True, exist_ok=True)
+    remember(jobs[0].place.runs, folder)
     check_folders_of_before(known, jobs)
     told = {
         str(job.number): {"overrides": list(job.overrides), "hash": hashes[job.number], "folder": job.place.folder.name}
@@ -87,7 +90,7 @@ def begin(folder: Path, jobs: Sequence[Job]) -> dict[int, float | None]:
     command = json.loads(os.environ.get("STACKPROP_COMMAND", "[]"))
     launch = os.environ.get("STACKPROP_ID", "")
     own = {"launch": launch, "launched": time.time(), "jobs": {**known, **told}}
-    write_json(folder / SWEEP, {"command": command, **read_sweep(folder), **own})
+    write_json(folder / SWEEP, {"command": command, "key": new_key(), **read_sweep(folder), **own})
     return {job.number: value_of(job.place.folder) for job in jobs if is_done(job.place.folder, hashes[job.number])}
 
 
@@ -125,16 +128,22 @@ def set_aside(place: Place, tracking: Tracking, own: Sequence[str] = ()) -> None
         own: what is there of the attempt that begins now.
     """
     folder = place.folder
-    state = read_state(folder)
-    if not state:
+    if not any((folder / name).exists() for name in ("run.json", "metrics.jsonl")):
         return
     kept = folder.parent / "attempts"
     kept.mkdir(exist_ok=True)
-    count = sum(1 for _ in kept.glob(f"{folder.name}-*"))
-    if state.get("mlflow_run_id"):
+    aside = next(path for i in itertools.count(1) if not (path := kept / f"{folder.name}-{i}").exists())
+    state, tags = read_state(folder), {"sweep": f"{folder.parent.name}-attempt", "stackprop.folder": str(aside.resolve())}
+    if state:  # said before it is done: what the store was not told, because it is down or we die, it is told later
+        state |= {"tags": {**state.get("tags", {}), "sweep": tags["sweep"]}}
+        write_json(folder / "run.json", {**state, "tracked": False})
+    folder.rename(aside)
+    if state.get("mlflow_run_id") and state.get("tracked"):
         with suppress(Exception):  # a store that is down must not stop the sweep
-            opened(tracking, place.runs).client.set_tag(state["mlflow_run_id"], "sweep", f"{folder.parent.name}-attempt")
-    aside = folder.rename(kept / f"{folder.name}-{count + 1}")
+            client = opened(tracking, place.runs).client
+            for name, value in tags.items():
+                client.set_tag(state["mlflow_run_id"], name, value)
+            write_json(aside / "run.json", state)
     folder.mkdir()
     for name in own:
         if (aside / name).exists():

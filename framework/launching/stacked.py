@@ -27,7 +27,8 @@ from framework.launching.jobs import Job, check_different, judged_jobs, notes_of
 from framework.launching.progress import Progress
 from framework.launching.tasks import End, end_of, values
 from framework.launching.workers import run_in_workers
-from framework.refilling import end_lost
+from framework.record import read_state
+from framework.refilling import end_lost, refill
 from framework.runs import read_sweep
 
 BEGUN: list[Path] = []  # the folders of the sweeps of this process
@@ -148,12 +149,22 @@ def begin(sweep: Path, jobs: Sequence[Job]) -> dict[int, float | None]:
     for folder in end_lost(jobs[0].place.runs):
         print(f"stackprop: {folder} was left without a process", file=sys.stderr)
     done = manifest.begin(sweep, jobs)
+    send_unsent([job.place.folder for job in jobs if job.number in done], jobs[0].place.runs)
     lines = [f"dataset: {note}" for note in notes_of(jobs)] + [f"warning: {doubt}" for doubt in warnings_of(jobs)]
     for line in lines:
         if (sweep, line) not in TOLD:
             print(f"stackprop: {line}", file=sys.stderr)
             TOLD.add((sweep, line))
     return done
+
+
+def send_unsent(folders: Sequence[Path], runs: Path) -> None:
+    """What the store did not get of jobs that have finished before."""
+    unsent = [folder for folder in folders if not read_state(folder).get("tracked")]
+    if unsent:
+        call = FEEDERS[0].call if FEEDERS else lambda function, *args: function(*args)
+        with contextlib.suppress(RuntimeError):  # that process is gone; `stackprop doctor` sends them
+            call(refill, runs, unsent)
 
 
 def _run(jobs: Sequence[Job], done: int, how: How, cluster: Cluster | None) -> dict[int, Any]:

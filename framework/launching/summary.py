@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from framework import artifacts
 from framework.comparison import Group, Job, spread
-from framework.config import Settings
+from framework.config import ConfigError, Settings
 from framework.experiment import prepare
-from framework.mlflow_store import Store, TrackedRun, opened
+from framework.mlflow_store import KEY, Store, TrackedRun, new_key, opened
 from framework.record import read_state
-from framework.restoring import settings_of_run
+from framework.restoring import settings_of_run, tree_of_run
 from framework.runs import SWEEP, read_sweep, update_sweep
 
 NOTE = 7900  # characters, of 8000 that a tag holds
@@ -33,11 +35,11 @@ def record(sweep: Path, runs: Path, groups: Sequence[Group], shown: Mapping[str,
     jobs = [job for group in groups for job in group.jobs]
     told = read_sweep(sweep)
     best = (told.get("best") or {}).get("job")
-    settings = settings_of_run(sweep / (best or jobs[0].name))
+    settings = settings_of_run(sweep / (best or _readable(sweep, jobs)))
     if settings.tracking.type != "mlflow":
         return
     store = opened(settings.tracking, runs)
-    run = _begun(store, sweep, groups, told.get("summary"))
+    run = _begun(store, sweep, groups, told)
     for name, points in series(groups, shown).items():
         run.points([(name, value, place, 0) for place, value in enumerate(points) if math.isfinite(value)])
     for path in (sweep / "comparison.png", sweep / "search.png", sweep / "table.md", sweep / SWEEP):
@@ -53,6 +55,15 @@ def record(sweep: Path, runs: Path, groups: Sequence[Group], shown: Mapping[str,
     update_sweep(sweep, {"summary": run.run_id, "best_logged": best})
 
 
+def _readable(sweep: Path, jobs: Sequence[Job]) -> str:
+    """The first job whose configuration can be read."""
+    for job in jobs:
+        with suppress(ConfigError):
+            tree_of_run(sweep / job.name)
+            return job.name
+    return jobs[0].name
+
+
 def series(groups: Sequence[Group], shown: Mapping[str, str]) -> dict[str, list[float]]:
     """`mean/val/loss` and `std/val/loss` ..., a number for each row of the table, the last row first: a store shows the
     newest point of a series as its value, and that has to be the best row's."""
@@ -64,11 +75,16 @@ def series(groups: Sequence[Group], shown: Mapping[str, str]) -> dict[str, list[
     return found
 
 
-def _begun(store: Store, sweep: Path, groups: Sequence[Group], known: str | None) -> TrackedRun:
-    if known:
-        return store.reopen(known)
+def _begun(store: Store, sweep: Path, groups: Sequence[Group], told: Mapping[str, Any]) -> TrackedRun:
+    """The one run that sums up a sweep: that of its key, or that of before there were keys."""
+    if "key" not in told:
+        update_sweep(sweep, told := {**told, "key": new_key()})
+    known = store.find(told["key"]) or told.get("summary")
     params = {f"row.{i}": " ".join(f"{k}={v}" for k, v in group.keys.items()) for i, group in enumerate(groups[:GROUPS])}
-    tags = {"kind": "sweep", "sweep": sweep.name, "stackprop.folder": str(sweep.resolve())}
+    tags = {"kind": "sweep", "sweep": sweep.name, "stackprop.folder": str(sweep.resolve()), KEY: told["key"]}
+    with suppress(Exception):  # it is not in the store any more
+        if known:
+            return store.reopen(known, params, tags)
     return store.begin(sweep.name, params, tags)
 
 
@@ -93,8 +109,6 @@ def _leave_best(folder: Path, settings: Settings, store: Store) -> None:
     """Figures and model of the best job, as a single run leaves them."""
     state = read_state(folder)
     metrics = {name: float(value) for name, value in state.get("metrics", {}).items()}
-    known = state.get("mlflow_run_id")
-    tracked = store.reopen(known) if known else None
+    known = store.find(state.get("key", "")) or state.get("mlflow_run_id")
+    tracked = TrackedRun(store.client, known, store.allowance) if known else None  # it has ended, and stays so
     artifacts.leave(folder, tracked, prepare(settings).data, metrics, state.get("command") or folder.name)
-    if tracked:
-        tracked.end(state.get("state", "FINISHED"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections import Counter
@@ -17,6 +16,7 @@ from framework.record import read_state
 from framework.reporting.differences import differences
 from framework.reporting.files import Picture, pictures, texts
 from framework.reporting.run_page import ENDS, config, number, status
+from framework.runs import read_sweep
 
 COLUMNS = 5  # measured values of each job
 
@@ -50,21 +50,14 @@ def facts(folder: Path) -> dict[str, Any]:
 
 def command(folder: Path) -> str:
     """What repeats the sweep."""
-    manifest = _manifest(folder)
+    manifest = read_sweep(folder)
     return shlex.join(["stackprop", *manifest["command"]]) if manifest.get("command") else ""
 
 
 def planned(folder: Path, jobs: Sequence[Job]) -> str:
     """`30`, or `12 of 30 have begun`."""
-    known = len(_manifest(folder).get("jobs", {})) or len(jobs)
+    known = len(read_sweep(folder).get("jobs", {})) or len(jobs)
     return f"{known}" if known == len(jobs) else f"{len(jobs)} of {known} have begun"
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads((folder / "sweep.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        return {}
 
 
 def table(folder: Path) -> list[list[list[tuple[str, str]]]]:

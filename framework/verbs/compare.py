@@ -33,6 +33,7 @@ from framework.figures import stacked
 from framework.figures.sweep import draw
 from framework.judging import Judge
 from framework.registry import nearest
+from framework.restoring import tree_of_run
 from framework.runs import find_sweep, read_sweep, update_sweep
 
 NAMED = 100  # characters of a folder's name
@@ -76,7 +77,7 @@ def compare(sweep: Path, changes: dict[str, Any], to: Path | None = None) -> tup
     jobs = read_jobs(sweep)
     if not jobs:
         raise ConfigError(f"{sweep}: no job was started")
-    config = yaml.safe_load((sweep / jobs[0].name / "config.yaml").read_text(encoding="utf-8"))
+    config = tree_of_first(sweep, jobs)
     what = settings({**of_study(config), **(config.get("figure") or {}), **changes})
     if what.x == "swept":
         what = replace(what, x=next((key for key in swept(jobs) if key != "seed"), "step"))
@@ -98,6 +99,16 @@ def compare(sweep: Path, changes: dict[str, Any], to: Path | None = None) -> tup
     return groups, shown
 
 
+def tree_of_first(sweep: Path, jobs: Sequence[Job]) -> dict[str, Any]:
+    """The configuration of the first job that has one, which says what all jobs are to show; nothing where none has."""
+    for job in jobs:
+        try:
+            return tree_of_run(sweep / job.name)
+        except ConfigError as error:
+            print(f"stackprop: warning: {error}", file=sys.stderr)
+    return {}
+
+
 def made(folder: Path) -> Path:
     """A folder that is there.
 
@@ -114,7 +125,7 @@ def made(folder: Path) -> Path:
 def deciding(sweep: Path, groups: Sequence[Group], shown: Iterable[str]) -> str:
     """The metric that the rows are sorted by, and the best is chosen by: what a search looked for; or the first one of the
     table that has a direction, a training or test metric only where there is no other and no `val/loss`."""
-    goal = read_sweep(sweep).get("objective", {}).get("metric", "")
+    goal = (read_sweep(sweep).get("objective") or {}).get("metric", "")
     able = [name for name in shown if has_best(groups, name)]
     held_out = [name for name in able if not name.startswith(("train/", "test/"))]
     recorded = metrics([job for group in groups for job in group.jobs], "val/loss")

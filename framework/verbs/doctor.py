@@ -12,7 +12,7 @@ from pathlib import Path
 
 from framework.arrays import DeviceError, gpu_module
 from framework.discovery import discover
-from framework.refilling import end_lost, refill
+from framework.refilling import Stores, end_lost, end_unclaimed, refill, repair
 from framework.runs import all_runs, runs_dir
 
 PACKAGES = ("numpy", "hydra-core", "omegaconf", "mlflow", "pluggy", "scikit-learn", "numba", "cupy-cuda12x")
@@ -50,13 +50,18 @@ def _gpu() -> str:
 
 
 def _store(runs: Path) -> int:
-    for folder in end_lost(runs):
+    for folder in [*end_lost(runs), *end_unclaimed(runs)]:
         print(f"ended     {folder}: its process is gone; stackprop resume {folder}")
-    sent, unsent = refill(runs)
+    stores = Stores(runs)
+    sent, unsent = refill(runs, stores=stores)
     for folder in sent:
         print(f"sent      {folder}: the store has it now")
     for folder, why in unsent:
         print(f"unsent    {folder}: {why}", file=sys.stderr)
+    if sent:
+        stores.known.clear()  # what they have has changed
+    for line in repair(runs, stores):
+        print(line)
     if not unsent:
         print("store     has every run")
     return 1 if unsent else 0

@@ -27,6 +27,8 @@ def main(arguments: Sequence[str]) -> int:
     refuse_changes(folder, state, given.overrides)
     if not (folder / "checkpoint.npz").exists():
         raise ConfigError(f"{folder}: there is no checkpoint; trainer.checkpoint_every=N writes one every N steps")
+    if not {"name", "tags"} <= state.keys():
+        raise ConfigError(f"{folder}/run.json: it is not what a run writes; a run is resumed as it says")
     place = Place(folder, store_dir(folder), state["name"], state["tags"], state.get("command", ""))
     experiment = prepare(settings_of_run(folder, trust=given.trust))
     display = Display(experiment.steps)
