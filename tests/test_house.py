@@ -67,6 +67,7 @@ ROOMS = [
     ["components", "stacking"],
     ["context"],
     ["arrays", "streams", "threads"],
+    ["reading", "writing"],
 ]
 RANK = {name: i for i, names in enumerate(ROOMS) for name in names}
 
