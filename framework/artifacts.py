@@ -23,6 +23,7 @@ from framework.recording import LAYERS_SHOWN, read_lines
 from framework.restoring import load
 from framework.samples import sample
 from framework.scaling import Scale
+from framework.writing import replaced_text, write_text
 
 TABLE_ROWS = 500
 AS_SCALED = Scale("none", {}, {})  # of data that have been scaled already
@@ -62,7 +63,7 @@ def write_sample(folder: Path, trained: model.Model, data: Data) -> Path | None:
     if text is None:
         return None
     path = folder / "generated.txt"
-    path.write_text(text, encoding="utf-8")
+    write_text(path, text, lasting=False)
     return path
 
 
@@ -73,7 +74,7 @@ def norms_table(folder: Path) -> Path | None:
     if len(names) <= LAYERS_SHOWN + 1:
         return None
     path = folder / "gradient_norms.csv"
-    with open(path, "w", encoding="utf-8", newline="") as file:
+    with replaced_text(path) as file:
         rows = csv.writer(file)
         rows.writerow(["step", *(name.removeprefix("grad_norm/") for name in names)])
         rows.writerows([line["step"], *(line[name] for name in names)] for line in lines[:: -(-len(lines) // TABLE_ROWS)])

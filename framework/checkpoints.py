@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from framework.writing import replaced
 
 FORMAT = "stackprop checkpoint 1"
 
@@ -27,12 +28,8 @@ def save(path: Path, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any])
         plain: what JSON can hold.
     """
     text = json.dumps({"format": FORMAT, "sha256": _checksum(arrays, plain), "plain": plain})
-    beside = path.with_suffix(".part")
-    with open(beside, "wb") as file:
+    with replaced(path) as file:
         np.savez(file, allow_pickle=False, about=np.frombuffer(text.encode(), np.uint8), **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
 
 
 def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -86,7 +86,7 @@ def guarded(work: Callable[[], int]) -> int:
     except OSError as error:
         if wants_traceback or not error.filename:
             raise
-        return wrong(f"{error.filename}: {error.strerror}{_elsewhere(error.filename)}")
+        return wrong(f"{error.filename}: {error.strerror}{_elsewhere(error)}")
     except RunFailed as error:
         if wants_traceback:
             raise
@@ -97,10 +97,13 @@ def guarded(work: Callable[[], int]) -> int:
             signal.signal(signal.SIGTERM, before)
 
 
-def _elsewhere(name: Any) -> str:
+def _elsewhere(error: OSError) -> str:
     from framework.runs import runs_dir
+    from framework.writing import LinkError
 
-    within = Path(os.fsdecode(name)).absolute().is_relative_to(runs_dir().absolute())
+    if isinstance(error, LinkError):
+        return ""
+    within = Path(os.fsdecode(error.filename)).absolute().is_relative_to(runs_dir().absolute())
     return "; it is for what runs write, and STACKPROP_RUNS=FOLDER names another folder" if within else ""
 
 

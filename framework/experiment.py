@@ -24,6 +24,7 @@ from framework.runs import remember
 from framework.slicing import train_sliced
 from framework.studying import FirstMember, record_findings
 from framework.training import Observer, Outcome, train
+from framework.writing import write_text
 
 __all__ = ["Experiment", "Place", "Result", "RunFailed", "expected", "prepare", "run", "run_stack"]
 
@@ -270,7 +271,7 @@ class Recorded:
 def _traceback(record: Record) -> Path:
     """The file that holds the exception that is handled now."""
     path = record.place.folder / "traceback.txt"
-    path.write_text(traceback.format_exc(), encoding="utf-8")
+    write_text(path, traceback.format_exc())
     if record.tracked:
         record.tracked.artifact(path)
     return path

@@ -21,6 +21,7 @@ from filelock import FileLock
 
 from framework.recording import Tracking
 from framework.relocating import relocate
+from framework.writing import refuse_link
 
 BATCH = 1000  # points, MLflow's limit for a call
 PATIENCE = 2.0  # seconds that points wait at most while more arrive
@@ -51,6 +52,7 @@ class Store:
         mlflow = quiet_mlflow()
         runs = runs.resolve()
         runs.mkdir(parents=True, exist_ok=True)
+        refuse_link(runs / ".mlflow.lock")  # to lock a file empties it
         # Two processes that create one store at once would run its migrations into each other.
         with contextlib.nullcontext() if is_served(tracking) else FileLock(runs / ".mlflow.lock"):
             if not tracking.uri and not (runs / "mlflow.db").exists():
@@ -148,8 +150,9 @@ class TrackedRun:
                 self._try(self.client.log_batch, self.run_id, metrics=metrics, tags=own)
 
     def artifact(self, path: Path, folder: str | None = None) -> None:
-        """Keep a file with the run."""
-        self._try(self._keep, str(path), folder)
+        """Keep a file with the run; a link, which may lead to any file of the user's, is not sent."""
+        if not path.is_symlink():
+            self._try(self._keep, str(path), folder)
 
     def _keep(self, path: str, folder: str | None) -> None:
         if self.files is None:

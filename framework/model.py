@@ -23,6 +23,7 @@ from framework.measuring import evaluate
 from framework.network import Values
 from framework.registry import nearest
 from framework.scaling import Scale
+from framework.writing import replaced, write_text
 
 ABOUT, WEIGHTS = "model.json", "model.npz"
 
@@ -192,7 +193,8 @@ class Model:
 def save(folder: Path, weights: Mapping[str, Params], data: Data, scale: Scale) -> None:
     """Write a model into a run's folder: weights as plain arrays, the rest as JSON."""
     flat = {f"{node}/{name}": a for node, tensors in weights.items() for name, a in tensors.items()}
-    np.savez(folder / WEIGHTS, allow_pickle=False, **flat)
+    with replaced(folder / WEIGHTS) as file:
+        np.savez(file, allow_pickle=False, **flat)
     fields = {
         name: {"axes": f.axes, "kind": f.kind, "size": f.size, "shape": data.splits["train"][name].shape[1:]}
         for name, f in data.fields.items()
@@ -203,7 +205,7 @@ def save(folder: Path, weights: Mapping[str, Params], data: Data, scale: Scale) 
         "scale": scale.to_json(),
         "encoding": data.encoding.to_json() if data.encoding else None,
     }
-    (folder / ABOUT).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    write_text(folder / ABOUT, json.dumps(told, indent=1) + "\n")
 
 
 def read_about(folder: Path) -> tuple[Data, Scale]:

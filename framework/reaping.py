@@ -14,6 +14,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from framework.writing import inside, refuse_link, write_text
+
 
 class Claim:
     """The lock that says: these runs have a living process.
@@ -24,6 +26,7 @@ class Claim:
 
     def __init__(self, marker: Path, folders: Sequence[Path] = ()) -> None:
         # Threads are one process: a run may end on another one than it began on.
+        refuse_link(marker.with_suffix(".lock"))  # to lock a file empties it
         self.marker, self.lock = marker, FileLock(marker.with_suffix(".lock"), thread_local=False)
         self.left = {folder.resolve() for folder in folders}
 
@@ -46,24 +49,24 @@ def claim(runs: Path, folders: Sequence[Path]) -> Claim:
     Raises:
         StillRunning: another one is at it.
     """
-    place = runs / ".running"
-    place.mkdir(parents=True, exist_ok=True)
+    runs.mkdir(parents=True, exist_ok=True)
+    place = inside(runs, ".running")
     claimed = Claim(place / f"{folders[0].parent.name}-{folders[0].name}.json", folders)
     try:
         claimed.lock.acquire(timeout=0)
     except Timeout as error:
         raise StillRunning(f"{folders[0]}: it is still running, in another process") from error
-    claimed.marker.write_text(json.dumps({"folders": [str(folder.resolve()) for folder in folders]}), encoding="utf-8")
+    write_text(claimed.marker, json.dumps({"folders": [str(folder.resolve()) for folder in folders]}))
     return claimed
 
 
 def gone(runs: Path) -> Iterator[tuple[Claim, list[Path]]]:
     """The folders of runs without a living process, each with its claim, to be released when they have been ended."""
     for marker in sorted((runs / ".running").glob("*.json")):
-        left = Claim(marker)
         try:
+            left = Claim(marker)
             left.lock.acquire(timeout=0)
-        except (Timeout, OSError):  # alive, or of another user
+        except (Timeout, OSError):  # alive, or of another user, or no lock
             continue
         try:
             folders = [Path(folder) for folder in json.loads(marker.read_text(encoding="utf-8"))["folders"]]

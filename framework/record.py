@@ -23,8 +23,9 @@ from framework.config import ConfigError, Settings
 from framework.feeding import FedRun, Feeder
 from framework.mlflow_store import Store, TrackedRun, complain, flattened, opened
 from framework.reaping import Claim, StillRunning, claim
-from framework.recording import Recorder, Tracking, write_json
+from framework.recording import Recorder, Tracking
 from framework.running import Snapshot
+from framework.writing import write_json, write_text
 
 Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # ten times as fast, where the C library is there
 
@@ -100,7 +101,7 @@ class Record:
         if resume:
             return {**read_state(self.place.folder), "status": "running", "resumed": time.time()}
         text = yaml.dump(dict(self.settings.tree), Dumper=Dumper, sort_keys=False, allow_unicode=True)
-        (self.place.folder / "config.yaml").write_text(text, encoding="utf-8")
+        write_text(self.place.folder / "config.yaml", text)
         provenance.keep(self.settings, self.place.folder)
         told = {"status": "running", "started": time.time(), "name": self.place.name, "tags": dict(self.place.tags)}
         told |= {

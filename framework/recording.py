@@ -23,6 +23,7 @@ import numpy as np
 from framework.components import option
 from framework.data import DataError
 from framework.probing import MEASURED
+from framework.writing import appending
 
 FLUSH_BYTES = 1 << 16
 LAYERS_SHOWN = 20  # norms of more layers go into the run folder only: a thousand metric names freeze a tracking UI
@@ -96,7 +97,7 @@ class Recorder:
         self.rows: dict[str, tuple[list[float], list[float]]] = {}  # metric -> its first row and its latest
         self.columns: tuple[str, ...] = ()
         self.pending, self.complained = bytearray(), False
-        self.file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self.file = appending(self.path)
         if upto is not None:
             os.truncate(self.file, upto)
             self.feed(read_lines(self.path))
@@ -301,13 +302,6 @@ def parsed(lines: Iterable[str]) -> list[dict[str, Any]]:
 
 def _number(value: Any) -> Any:
     return [_number(v) for v in value] if isinstance(value, list) else float(value) if isinstance(value, str) else value
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Replace a small file in one step, so that a reader never meets half of it."""
-    beside = path.with_suffix(".part")
-    beside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    beside.replace(path)
 
 
 def _digits(rows: np.ndarray) -> str:

@@ -11,9 +11,10 @@ from framework.learner import TrainerOptions
 from framework.mlflow_store import Store
 from framework.reaping import reap
 from framework.record import Place, begin_tracked, read_state, series_points
-from framework.recording import Recorder, write_json
+from framework.recording import Recorder
 from framework.restoring import tracking_of_run, tree_of_run
 from framework.runs import all_runs, is_finished
+from framework.writing import write_json
 
 
 def end_lost(runs: Path) -> list[Path]:

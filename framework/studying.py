@@ -11,6 +11,7 @@ from framework.findings import Findings
 from framework.record import Record
 from framework.running import Observer, Outcome
 from framework.style import save
+from framework.writing import inside, replaced, write_text
 
 SUMMARY = "study.md"
 NOTE = 7900  # characters; a tag of MLflow holds 8000
@@ -51,13 +52,13 @@ def kept(folder: Path, found: Findings) -> list[Path]:
     """Write the files of a study; their paths."""
     texts = {SUMMARY: f"{found.summary}\n", **found.files}
     for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        write_text(folder / name, text)
     if found.arrays:
-        np.savez(folder / "study.npz", allow_pickle=False, **found.arrays)
-    (folder / "figures").mkdir(exist_ok=True)
-    drawn = []
+        with replaced(folder / "study.npz") as file:
+            np.savez(file, allow_pickle=False, **found.arrays)
+    figures, drawn = inside(folder, "figures"), []
     for name, figure in found.figures.items():
-        drawn.append(folder / "figures" / f"{name}.png")
+        drawn.append(figures / f"{name}.png")
         save(figure, drawn[-1])
     return [*(folder / name for name in texts), *([folder / "study.npz"] if found.arrays else []), *drawn]
 

@@ -16,6 +16,8 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+from framework.writing import write_json
+
 FILE = "trusted.json"
 _HERE: set[str] = set()  # of this process: used where nothing can be written, and to read the list less often
 
@@ -74,9 +76,7 @@ def trust(sha256: str, file: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with FileLock(folder / f".{FILE}.lock", timeout=10):
             known = {**_known(), sha256: {"file": str(file), "since": time.strftime("%Y-%m-%d %H:%M:%S")}}
-            beside = folder / f".{FILE}.{os.getpid()}"
-            beside.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
-            beside.replace(folder / FILE)
+            write_json(folder / FILE, known)
 
 
 def _known() -> dict[str, Any]:

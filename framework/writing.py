@@ -101,6 +101,16 @@ def inside(folder: Path, name: str) -> Path:
     return path
 
 
+def refuse_links(folder: Path) -> None:
+    """
+    Raises:
+        LinkError: there is a link in the folder, which may be one itself, or in a folder of it.
+    """
+    for at, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            refuse_link(Path(at, name))
+
+
 def refuse_link(path: Path) -> None:
     """
     Raises:

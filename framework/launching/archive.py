@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from framework.recording import write_json
 from framework.searching.space import Trial
+from framework.writing import write_json
 
 FILE = "archive.json"
 

@@ -19,8 +19,9 @@ from framework.config import ConfigError
 from framework.launching.jobs import Job
 from framework.mlflow_store import opened
 from framework.record import Place, config_hash, read_state
-from framework.recording import Tracking, write_json
+from framework.recording import Tracking
 from framework.runs import SWEEP, find_sweep, is_finished, read_sweep
+from framework.writing import inside, refuse_links, write_json
 
 KEY = "sweep.resume"
 LENGTH = "hydra.sweeper.n_trials="  # of a search, which may go on for longer: no job of it is another one then
@@ -32,11 +33,13 @@ def resumed(words: Sequence[str]) -> list[str] | None:
 
     Raises:
         ConfigError: there is no such sweep, or the command is another than the one it began with.
+        LinkError: a link lies in its folder.
     """
     asked = [word for word in words if word.partition("=")[0] == KEY]
     if not asked:
         return None
     folder = find_sweep(asked[-1].partition("=")[2])
+    refuse_links(folder)
     told = read_sweep(folder)
     if not told:
         raise ConfigError(f"{KEY}: {folder}/{SWEEP} is missing; the sweep has not begun any job")
@@ -128,8 +131,7 @@ def set_aside(place: Place, tracking: Tracking, own: Sequence[str] = ()) -> None
     state = read_state(folder)
     if not state:
         return
-    kept = folder.parent / "attempts"
-    kept.mkdir(exist_ok=True)
+    kept = inside(folder.parent, "attempts")
     count = sum(1 for _ in kept.glob(f"{folder.name}-*"))
     if state.get("mlflow_run_id"):
         with suppress(Exception):  # a store that is down must not stop the sweep

@@ -34,6 +34,7 @@ from framework.figures.sweep import draw
 from framework.judging import Judge
 from framework.registry import nearest
 from framework.runs import find_sweep, read_sweep, update_sweep
+from framework.writing import refuse_link, write_text
 
 NAMED = 100  # characters of a folder's name
 SHOWN = 31  # lines of a table on the screen, its header included; the file has all
@@ -56,7 +57,10 @@ def folder_of(sweep: Path, changes: Mapping[str, str]) -> Path:
     if not changes:
         return sweep
     words = "-".join(f"{key}={value}" for key, value in changes.items())
-    return sweep / "comparisons" / re.sub(r"[^\w.=,-]+", "_", words)[:NAMED]
+    folder = sweep / "comparisons" / re.sub(r"[^\w.=,-]+", "_", words)[:NAMED]
+    refuse_link(folder.parent)
+    refuse_link(folder)
+    return folder
 
 
 def compare(sweep: Path, changes: dict[str, Any], to: Path | None = None) -> tuple[list[Group], dict[str, str]]:
@@ -90,7 +94,7 @@ def compare(sweep: Path, changes: dict[str, Any], to: Path | None = None) -> tup
     if len(table) > SHOWN:
         print(f"{len(table) - SHOWN} more rows in {to / 'table.md'}")
     lines = [f"| {' | '.join(row)} |" for row in (table[0], ["---"] * len(table[0]), *table[1:])]
-    (to / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_text(to / "table.md", "\n".join(lines) + "\n", lasting=False)
     drawn = stacked.draw if what.stack else draw
     print(f"figure: {drawn(jobs, what, y, to / 'comparison.png')}")
     if to == sweep:

@@ -13,6 +13,7 @@ from framework.experiment import prepare, run
 from framework.record import Place, read_state
 from framework.restoring import TRUST, settings_of_run
 from framework.runs import find_run, is_finished, runs_dir, store_dir
+from framework.writing import refuse_links
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     folder = find_run(given.run, runs_dir())
     state = read_state(folder)
     refuse_changes(folder, state, given.overrides)
+    refuse_links(folder)
     if not (folder / "checkpoint.npz").exists():
         raise ConfigError(f"{folder}: there is no checkpoint; trainer.checkpoint_every=N writes one every N steps")
     place = Place(folder, store_dir(folder), state["name"], state["tags"], state.get("command", ""))
