@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from framework.archives import opened
+from framework.reading import parse_json
 from framework.writing import replaced
 
 FORMAT = "stackprop checkpoint 1"
@@ -39,9 +41,9 @@ def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         CheckpointError: the file is missing, cut short, changed, or something else altogether.
     """
     try:
-        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+        with opened(path) as file:
             arrays = {name: file[name] for name in file.files}
-        told = json.loads(arrays.pop("about").tobytes())
+        told = parse_json(arrays.pop("about").tobytes(), str(path))
     except FileNotFoundError as error:
         raise CheckpointError(f"{path}: there is no such checkpoint") from error
     except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:

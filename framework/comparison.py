@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 import itertools
-import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ import numpy as np
 
 from framework.components import option
 from framework.direction import is_known, lower_is_better
+from framework.reading import affordable, parse_json, read_json, read_text
 from framework.recording import parsed, read_lines, started
 
 WIDEST = 40  # characters of a value in a table
@@ -154,13 +154,13 @@ def read_jobs(sweep: Path) -> list[Job]:
     """The jobs of a sweep's folder that have begun, in their order."""
     folders = sorted((path.parent for path in sweep.glob("*/run.json")), key=lambda path: (len(path.name), path.name))
     path = sweep / "sweep.json"
-    goal = json.loads(path.read_text(encoding="utf-8")).get("objective") if path.exists() else None
+    goal = read_json(path).get("objective") if path.exists() else None
     searched = {goal["metric"]: goal["lower_is_better"]} if goal else {}  # before what the metric declares
     return [replace(job, lower=searched | dict(job.lower) | searched) for job in map(_job, folders)]
 
 
 def _job(folder: Path) -> Job:
-    told = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    told = read_json(folder / "run.json")
     words = shlex.split(told.get("command", ""))[1:]
     overrides = dict(word.lstrip("+~").partition("=")[::2] for word in words)
     path = folder / "metrics.jsonl"
@@ -176,11 +176,11 @@ class Recorded(Mapping[str, np.ndarray]):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = read_text(path, affordable(), errors="replace")
         lines = text[: text.rfind("\n") + 1].splitlines()  # the last one of a run that goes on may be half a line
         first = next((line for line in lines if OF_STEPS in line), "{}")
         try:
-            self.of_steps = [name for name in json.loads(first) if name != "step"]
+            self.of_steps = [name for name in parse_json(first, str(path)) if name != "step"]
             self.found: dict[str, np.ndarray] = series(parsed(line for line in lines if OF_STEPS not in line))
         except ValueError:
             read_lines(path)  # names the line

@@ -5,7 +5,6 @@ An estimate, from the tensors and the outputs of the nodes; what layers keep for
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -16,13 +15,13 @@ from framework.components import Shape
 from framework.data import Data
 from framework.learner import Learner
 from framework.measuring import EVALUATION_BATCH, EVALUATION_STEPS
+from framework.memory import free_bytes
 
 SLOTS = 4  # arrays as long as the trained tensors that a step touches: weights, gradient, two of the optimizer
 KEPT = 3  # arrays as large as a node's output that a step touches: the output, its gradient, something kept for it
 KEPT_IN_TIME = 8  # the same for a node over time: gates, states and their gradients
 SPARE = 3  # best weights, what is read off, what is passing
 SHARE = 0.25  # of the free memory that one stack may take
-UNKNOWN = 2 << 30  # bytes taken to be free where the system does not tell
 
 
 @dataclass(frozen=True)
@@ -75,13 +74,4 @@ def free_memory(xp: Any) -> int:
     """Bytes that are free, on the device or on this machine."""
     if xp is not np:
         return int(xp.cuda.Device().mem_info[0])
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            told = dict(line.split(":") for line in file)
-        return int(told["MemAvailable"].split()[0]) << 10
-    except (OSError, KeyError, ValueError):
-        pass
-    try:
-        return int(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, OSError, ValueError):
-        return UNKNOWN
+    return free_bytes()

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from framework.archives import opened
 from framework.arena import Arena
 from framework.checking import checked_arrays
 from framework.components import Params
@@ -21,6 +22,7 @@ from framework.judging import ConfigError
 from framework.learner import Learner
 from framework.measuring import evaluate
 from framework.network import Values
+from framework.reading import read_json
 from framework.registry import nearest
 from framework.scaling import Scale
 from framework.writing import replaced, write_text
@@ -214,7 +216,7 @@ def read_about(folder: Path) -> tuple[Data, Scale]:
     Raises:
         OSError, ValueError, KeyError: the file is not there, or not as it was written.
     """
-    told = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    told = read_json(folder / ABOUT)
     fields = {name: Field(f["axes"], f["kind"], f["size"]) for name, f in told["fields"].items()}
     empty = {name: np.zeros((0, *f["shape"])) for name, f in told["fields"].items()}
     encoded = told["encoding"]
@@ -230,7 +232,7 @@ def read_weights(folder: Path, arena: Arena) -> dict[str, Params]:
     Raises:
         OSError, ValueError, KeyError: the file is not there, or not of this network.
     """
-    with np.load(folder / WEIGHTS, allow_pickle=False) as file:
+    with opened(folder / WEIGHTS) as file:
         weights: dict[str, Params] = {}
         for (node, name), slot in arena.slots.items():
             a = file[f"{node}/{name}"]

@@ -8,7 +8,6 @@ each single file.
 from __future__ import annotations
 
 import hashlib
-import json
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
@@ -17,6 +16,7 @@ from typing import Any
 
 from framework.config import ConfigError, Settings
 from framework.discovery import GROUP, Code, discover, everything, load_code, normalized, text_of
+from framework.reading import read_json
 from framework.registry import Entry, RegistrationError, Registry, Source
 from framework.writing import inside, write_bytes, write_json
 
@@ -70,7 +70,7 @@ def origin(entry: Entry, registry: Registry) -> dict[str, str]:
 def read(folder: Path) -> dict[str, dict[str, Any]]:
     """What `plugins.json` says; of a run that has none, or one that cannot be read, nothing."""
     try:
-        found = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        found = read_json(folder / FILE)
         parts = {key: found[key] for key in ("components", "files")}
     except (OSError, ValueError, KeyError, TypeError):
         return {"components": {}, "files": {}}

@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from framework.memory import free_bytes
+
 LARGEST = 1 << 26  # bytes of a record or a preset: a thousand times what they have
 DEEPEST = 100  # mappings and lists within each other
 MOST = 1 << 20  # values that a YAML file may stand for, those that it only refers to counted each time
-CHUNK = 1 << 20
+SHARE = 0.25  # of the free memory that the text of a file may take; what is made of it takes more
 WITHOUT_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -42,6 +44,11 @@ def open_regular(path: Path, most: int | None = None) -> int:
         os.close(file)
         raise UnreadableError(fault)
     return file
+
+
+def affordable() -> int:
+    """Bytes of a file of numbers that this machine can take in."""
+    return int(SHARE * free_bytes())
 
 
 def is_regular(path: Path) -> bool:

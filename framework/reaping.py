@@ -14,6 +14,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from framework.reading import read_json
 from framework.writing import inside, refuse_link, write_text
 
 
@@ -69,7 +70,7 @@ def gone(runs: Path) -> Iterator[tuple[Claim, list[Path]]]:
         except (Timeout, OSError):  # alive, or of another user, or no lock
             continue
         try:
-            folders = [Path(folder) for folder in json.loads(marker.read_text(encoding="utf-8"))["folders"]]
+            folders = [Path(folder) for folder in read_json(marker)["folders"]]
         except (OSError, ValueError, KeyError, TypeError):
             left.release()
             continue
@@ -98,6 +99,6 @@ def reap(runs: Path, end: Any) -> list[Path]:
 def _state(folder: Path) -> dict[str, Any]:
     """What `run.json` says; nothing where it cannot be read."""
     try:
-        return dict(json.loads((folder / "run.json").read_text(encoding="utf-8")))
+        return dict(read_json(folder / "run.json"))
     except (OSError, ValueError, TypeError):
         return {}

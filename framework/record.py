@@ -22,6 +22,7 @@ from framework import checkpoints, provenance
 from framework.config import ConfigError, Settings
 from framework.feeding import FedRun, Feeder
 from framework.mlflow_store import Store, TrackedRun, complain, flattened, opened
+from framework.reading import read_json
 from framework.reaping import Claim, StillRunning, claim
 from framework.recording import Recorder, Tracking
 from framework.running import Snapshot
@@ -217,7 +218,7 @@ def tags_of(place: Place, tree: Mapping[str, Any]) -> dict[str, str]:
 def read_state(folder: Path) -> dict[str, Any]:
     """What `run.json` says, or nothing."""
     try:
-        return dict(json.loads((folder / "run.json").read_text(encoding="utf-8")))
+        return dict(read_json(folder / "run.json"))
     except (OSError, ValueError, TypeError):
         return {}
 

@@ -23,6 +23,7 @@ import numpy as np
 from framework.components import option
 from framework.data import DataError
 from framework.probing import MEASURED
+from framework.reading import affordable, parse_json, read_text
 from framework.writing import appending
 
 FLUSH_BYTES = 1 << 16
@@ -270,7 +271,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     Raises:
         DataError: another line is not what a run writes.
     """
-    text = path.read_text(encoding="utf-8", errors="replace")
+    text = read_text(path, affordable(), errors="replace")
     lines = text[: text.rfind("\n") + 1].splitlines()
     try:
         return parsed(lines)
@@ -284,17 +285,24 @@ def _broken(lines: Sequence[str]) -> int:
     """The number of the first line that is not JSON, from 1."""
     for number, line in enumerate(lines, 1):
         try:
-            json.loads(line)
-        except ValueError:
+            if not isinstance(json.loads(line), dict):
+                return number
+        except (ValueError, RecursionError):
             return number
     return len(lines)
 
 
 def parsed(lines: Iterable[str]) -> list[dict[str, Any]]:
-    """Whole lines of a `metrics.jsonl`."""
+    """Whole lines of a `metrics.jsonl`.
+
+    Raises:
+        ValueError: they are not what a run writes.
+    """
     text = ",".join(lines)
     # All lines as one list: a third of the time that a call for each line takes.
-    found: list[dict[str, Any]] = json.loads(f"[{text}]")
+    found: list[dict[str, Any]] = parse_json(f"[{text}]", "lines")
+    if not all(isinstance(line, dict) for line in found):
+        raise ValueError("a line is no mapping")
     if ': "' not in text and "[" not in text:  # all numbers
         return found
     return [{k: _number(v) for k, v in line.items()} for line in found]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from framework.config import ConfigError
+from framework.reading import read_json, read_text
 from framework.record import read_state
 from framework.registry import nearest
 from framework.writing import appending, write_json
@@ -41,8 +41,8 @@ def all_sweeps(runs: Path) -> list[Path]:
 def elsewhere(runs: Path) -> list[Path]:
     """The folders outside it that `remember` wrote down."""
     try:
-        lines = (runs / ELSEWHERE).read_text(encoding="utf-8").splitlines()
-    except OSError:
+        lines = read_text(runs / ELSEWHERE).splitlines()
+    except (OSError, ValueError):
         return []
     return [Path(os.path.normpath(runs / line)) for line in dict.fromkeys(lines)]
 
@@ -61,8 +61,8 @@ def remember(runs: Path, folder: Path) -> None:
 def read_sweep(folder: Path) -> dict[str, Any]:
     """What `sweep.json` says, or nothing."""
     try:
-        return dict(json.loads((folder / SWEEP).read_text(encoding="utf-8")))
-    except (OSError, ValueError):
+        return dict(read_json(folder / SWEEP))
+    except (OSError, ValueError, TypeError):
         return {}
 
 

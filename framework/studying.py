@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from framework.archives import opened
 from framework.findings import Findings
+from framework.reading import read_text
 from framework.record import Record
 from framework.running import Observer, Outcome
 from framework.style import save
@@ -95,6 +97,6 @@ def read_findings(folder: Path) -> Findings | None:
         return None
     arrays = {}
     if (folder / "study.npz").exists():
-        with np.load(folder / "study.npz", allow_pickle=False) as file:
+        with opened(folder / "study.npz") as file:
             arrays = dict(file)
-    return Findings((folder / SUMMARY).read_text(encoding="utf-8").rstrip("\n"), arrays=arrays)
+    return Findings(read_text(folder / SUMMARY).rstrip("\n"), arrays=arrays)

@@ -7,7 +7,6 @@ where the user says so (`--trust`, `trust=True`): a folder from somebody else ru
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 import time
@@ -16,6 +15,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+from framework.reading import read_json
 from framework.writing import write_json
 
 FILE = "trusted.json"
@@ -86,7 +86,7 @@ def _known() -> dict[str, Any]:
         path = folder / FILE if folder else Path()
         if not path.is_file() or (hasattr(os, "getuid") and path.stat().st_uid not in (os.getuid(), 0)):
             return {}
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

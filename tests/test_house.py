@@ -67,7 +67,9 @@ ROOMS = [
     ["components", "stacking"],
     ["context"],
     ["arrays", "streams", "threads"],
+    ["archives"],
     ["reading", "writing"],
+    ["memory"],
 ]
 RANK = {name: i for i, names in enumerate(ROOMS) for name in names}
 

@@ -85,7 +85,7 @@ def test_report_and_compare_write_through_no_link(ask, strange):
 
 
 def test_nothing_is_resumed_in_a_folder_with_links(ask, strange):
-    sweep, mine = strange
+    sweep, _ = strange
     state = json.loads((sweep / "0" / "run.json").read_text())
     (sweep / "0" / "run.json").write_text(json.dumps({**state, "status": "killed"}))
     for words in (("resume", "runs/s/0"), ("-m", "sweep.resume=s")):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from framework.reading import read_json
 from framework.searching.space import Trial
 from framework.writing import write_json
 
@@ -39,7 +39,7 @@ class Tried:
 def read(sweep: Path) -> list[list[Tried]]:
     """The iterations that have ended."""
     path = sweep / FILE
-    told = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"iterations": []}
+    told = read_json(path) if path.exists() else {"iterations": []}
     return [[Tried(**trial) for trial in iteration] for iteration in told["iterations"]]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from framework.figures import FIGURES
-from framework.reading import is_regular
+from framework.reading import is_regular, read_bytes, read_text
 from framework.studying import SUMMARY
 
 ELSEWHERE = ("traceback.txt",)  # told at another place of the report
@@ -46,7 +46,7 @@ def pictures(folder: Path) -> list[Picture]:
 def _picture(path: Path) -> Picture:
     words = path.stem.replace("_", " ")
     about = ABOUT.get(path.stem, f"{words[:1].upper()}{words[1:]}.")
-    return Picture(words, about, base64.b64encode(path.read_bytes()).decode())
+    return Picture(words, about, base64.b64encode(read_bytes(path)).decode())
 
 
 def texts(folder: Path) -> list[tuple[str, str, bool]]:
@@ -77,7 +77,7 @@ def _files(folder: Path, ending: str) -> Iterator[Path]:
 
 
 def _whole(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace")
+    return read_text(path, errors="replace")
 
 
 def _read(path: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from typing import Any
 import yaml
 
 from framework.comparison import Job, read_jobs, swept
+from framework.reading import is_regular, read_json, read_text
 from framework.record import read_state
 from framework.reporting.differences import differences
 from framework.reporting.files import Picture, pictures, texts
@@ -60,17 +60,17 @@ def planned(folder: Path, jobs: Sequence[Job]) -> str:
 
 def _manifest(folder: Path) -> dict[str, Any]:
     try:
-        return dict(json.loads((folder / "sweep.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError):
+        return dict(read_json(folder / "sweep.json"))
+    except (OSError, ValueError, TypeError):
         return {}
 
 
 def table(folder: Path) -> list[list[list[tuple[str, str]]]]:
     """The rows of `table.md`, the header first; a cell is pieces of text, each with the job that it leads to, or none."""
     path = folder / "table.md"
-    if not path.exists():
+    if not is_regular(path) or path.is_symlink():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = read_text(path).splitlines()
     rows = [line.strip().removeprefix("|").removesuffix("|").split(" | ") for line in lines]
     cells = [[[(cell.strip(), "")] for cell in row] for row in rows if not set("".join(row)) <= set("-| ")]
     for row in cells[1:]:

@@ -9,8 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from framework.comparison import (
     Comparison,
     Group,
@@ -32,7 +30,9 @@ from framework.discovery import discover
 from framework.figures import stacked
 from framework.figures.sweep import draw
 from framework.judging import Judge
+from framework.reading import parse_yaml
 from framework.registry import nearest
+from framework.restoring import tree_of_run
 from framework.runs import find_sweep, read_sweep, update_sweep
 from framework.writing import refuse_link, write_text
 
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
         raise ConfigError(f"compare: one sweep at a time, not {' '.join(words)}")
     given = dict(word.split("=", 1) for word in arguments if "=" in word)
     to = given.pop("to", None)
-    sweep, changes = find_sweep(words[0] if words else "last"), {key: yaml.safe_load(value) for key, value in given.items()}
+    sweep, changes = find_sweep(words[0] if words else "last"), {key: parse_yaml(value, key) for key, value in given.items()}
     compare(sweep, changes, Path(to).expanduser() if to else folder_of(sweep, given))
     return 0
 
@@ -80,7 +80,7 @@ def compare(sweep: Path, changes: dict[str, Any], to: Path | None = None) -> tup
     jobs = read_jobs(sweep)
     if not jobs:
         raise ConfigError(f"{sweep}: no job was started")
-    config = yaml.safe_load((sweep / jobs[0].name / "config.yaml").read_text(encoding="utf-8"))
+    config = tree_of_run(sweep / jobs[0].name)
     what = settings({**of_study(config), **(config.get("figure") or {}), **changes})
     if what.x == "swept":
         what = replace(what, x=next((key for key in swept(jobs) if key != "seed"), "step"))
