@@ -66,6 +66,7 @@ def guarded(work: Callable[[], int]) -> int:
     from framework.config import ConfigError
     from framework.data import DataError
     from framework.experiment import RunFailed
+    from framework.reading import UnreadableError
     from framework.wording import in_words
 
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
@@ -73,7 +74,7 @@ def guarded(work: Callable[[], int]) -> int:
     try:
         with environment({"HYDRA_FULL_ERROR": "1"}):  # Hydra then lets exceptions through to us
             return work()
-    except (HydraException, OmegaConfBaseException, ConfigError, DataError, YAMLError) as error:
+    except (HydraException, OmegaConfBaseException, ConfigError, DataError, UnreadableError, YAMLError) as error:
         if wants_traceback:
             raise
         return wrong(in_words(error))
@@ -83,6 +84,10 @@ def guarded(work: Callable[[], int]) -> int:
     except BrokenPipeError:  # whoever read our output has gone: `stackprop plugins | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except RecursionError:
+        if wants_traceback:
+            raise
+        return wrong("what was given is nested too deeply to be read")
     except OSError as error:
         if wants_traceback or not error.filename:
             raise

@@ -31,7 +31,7 @@ from framework.arguments import readable
 from framework.config import COMPONENT_GROUPS, SEVERAL_GROUPS, ConfigError, Settings, judge
 from framework.discovery import discover, load_files
 from framework.judging import declared
-from framework.permitted import calls, leaves, refuse_foreign, refuse_packages
+from framework.permitted import calls, leaves, refuse_endless, refuse_foreign, refuse_packages
 from framework.reading import UnreadableError, check_yaml
 from framework.registry import RegistrationError, nearest
 from framework.registry import conf_dir as conf_dir
@@ -158,6 +158,8 @@ class Loader(ConfigLoaderImpl):
         if config_name is None:  # Hydra's help: there is no experiment
             return cfg
         check_hydra_part(cfg.hydra)
+        if run_mode == RunMode.MULTIRUN or cfg.hydra.mode == RunMode.MULTIRUN:
+            refuse_endless(cfg, overrides)
         _take_out(cfg, absent)
         _drop_params(cfg, overrides)
         warn_of_hidden(cfg.hydra.runtime.config_sources)

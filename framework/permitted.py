@@ -10,11 +10,15 @@ import functools
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+from math import ceil, prod
 from pathlib import Path
 from typing import Any
 
 import hydra
 import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import RangeSweep
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -43,6 +47,7 @@ LAUNCHER |= {"max_nbytes", "mmap_mode"}
 ADDRESSES = ("auto",)  # of a Ray cluster: what comes back from one is unpickled
 PLAIN = re.compile(r"[\w.,:/*+-]*")  # no line break and no quote: it becomes a line of a shell script
 ENVIRONMENT = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
+JOBS = 100_000  # of a sweep at most
 LOGGING = ("hydra_logging", "job_logging")
 
 
@@ -88,6 +93,37 @@ def refuse_packages(paths: Iterable[Any]) -> None:
     for path in paths:
         if isinstance(path, str) and "://" in path and not path.startswith("file://"):
             raise ConfigError(f"hydra.searchpath: refused ({path!r}); presets lie in folders; packages are not imported")
+
+
+def refuse_endless(cfg: Any, overrides: Iterable[str]) -> None:
+    """
+    Args:
+        overrides: of the command; those of a preset stand in `hydra.sweeper.params`.
+
+    Raises:
+        ConfigError: a sweep would have more jobs than anybody waits for. They are counted before any is listed.
+    """
+    params = cfg.hydra.sweeper.get("params") or {}
+    words = [*(f"{key}={value}" for key, value in params.items() if value is not None), *overrides]
+    searches = "n_trials" in cfg.hydra.sweeper  # it has so many trials as it says, each with every seed
+    counts = {}
+    for override in OverridesParser.create().parse_overrides(words):
+        if override.is_discrete_sweep() and (not searches or override.key_or_group == "seed"):
+            counts[override.key_or_group] = _values(override)
+    if (jobs := prod(counts.values())) > JOBS:
+        key = max(counts, key=lambda key: counts[key])
+        raise ConfigError(f"{key}: {counts[key]:,} values; a sweep has at most {JOBS:,} jobs, and this one {jobs:,}")
+
+
+def _values(override: Any) -> int:
+    """How many values an override of a sweep has."""
+    sweep = override.value()
+    if not isinstance(sweep, RangeSweep):
+        return len(getattr(sweep, "list", "1"))
+    if not sweep.step:
+        raise ConfigError(f"{override.key_or_group}: a range with a step of 0 does not end")
+    start, stop, step = (Decimal(str(number)) for number in (sweep.start, sweep.stop, sweep.step))
+    return max(0, ceil((stop - start) / step))
 
 
 def _callbacks(node: Any) -> list[str]:

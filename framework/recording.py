@@ -23,7 +23,7 @@ import numpy as np
 from framework.components import option
 from framework.data import DataError
 from framework.probing import MEASURED
-from framework.reading import affordable, parse_json, read_text
+from framework.reading import UnreadableError, affordable, parse_json, read_text
 from framework.writing import appending
 
 FLUSH_BYTES = 1 << 16
@@ -269,9 +269,12 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     """The lines of a `metrics.jsonl`, "NaN" and "Infinity" as numbers again; a line cut short at the end is left out.
 
     Raises:
-        DataError: another line is not what a run writes.
+        DataError: another line is not what a run writes, or this is no file.
     """
-    text = read_text(path, affordable(), errors="replace")
+    try:
+        text = read_text(path, affordable(), errors="replace")
+    except UnreadableError as error:
+        raise DataError(str(error)) from error
     lines = text[: text.rfind("\n") + 1].splitlines()
     try:
         return parsed(lines)
