@@ -26,6 +26,7 @@ from framework.scaling import Scale
 from framework.writing import replaced_text, write_text
 
 TABLE_ROWS = 500
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 AS_SCALED = Scale("none", {}, {})  # of data that have been scaled already
 MODEL_FILES = (model.WEIGHTS, model.ABOUT, "config.yaml", provenance.FILE)
 
@@ -76,9 +77,21 @@ def norms_table(folder: Path) -> Path | None:
     path = folder / "gradient_norms.csv"
     with replaced_text(path) as file:
         rows = csv.writer(file)
-        rows.writerow(["step", *(name.removeprefix("grad_norm/") for name in names)])
+        rows.writerow(["step", *(as_text(name.removeprefix("grad_norm/")) for name in names)])
         rows.writerows([line["step"], *(line[name] for name in names)] for line in lines[:: -(-len(lines) // TABLE_ROWS)])
     return path
+
+
+def as_text(cell: str) -> str:
+    """A cell of a CSV file that a spreadsheet shows as it is: an apostrophe stands before a word that it would take for a
+    formula (`=...`, `+...`, `-...`, `@...`, or after a tab or a line break). Numbers stay as they are."""
+    if not cell.startswith(FORMULA):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
 
 
 def page(note: str, metrics: Mapping[str, float]) -> str:
