@@ -127,8 +127,9 @@ def compose_and_run(arguments: Sequence[str]) -> int:
     from framework.composing import conf_dir, install, load_plugins_of
     from framework.launching.manifest import resumed
     from framework.launching.stacked import BEGUN, close_feeder
+    from framework.secrecy import withheld
 
-    words = readable(ordered(arguments))
+    words, hidden = withheld(readable(ordered(arguments)))
     shows = not set(SHOWING).isdisjoint(words)
     if not shows:
         load_plugins_of(words)
@@ -150,7 +151,7 @@ def compose_and_run(arguments: Sequence[str]) -> int:
             failed.append(error)
             return None
 
-    with environment(told(words)):
+    with environment({**told(words), **hidden}):
         try:
             hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
         finally:
@@ -168,7 +169,9 @@ def compose_and_run(arguments: Sequence[str]) -> int:
 @contextlib.contextmanager
 def environment(values: Mapping[str, str]) -> Iterator[None]:
     """Variables of the environment for a while."""
-    before = {key: os.environ.get(key) for key in values}
+    from framework.secrecy import URI
+
+    before = {key: os.environ.get(key) for key in (*values, URI)}  # MLflow's client writes its own into it
     os.environ.update(values)
     try:
         yield
@@ -255,7 +258,7 @@ def done_before(cfg: Any) -> list[float | None]:
     from framework.record import config_hash
 
     hydra, settings = HydraConfig.get(), settings_of(cfg)
-    place = place_of(hydra.runtime.output_dir, list(hydra.overrides.task), hydra.sweep.dir)
+    place = place_of(hydra.runtime.output_dir, words_of(hydra), hydra.sweep.dir)
     use_gpu(hydra.job.num)
     if is_done(place.folder, config_hash(settings.tree)):
         return [value_of(place.folder)]
@@ -277,7 +280,7 @@ def run_one(cfg: Any) -> Result:
     from framework.refilling import end_lost
 
     experiment, of_many, hydra = prepare(settings_of(cfg)), _of_many(), HydraConfig.get()
-    place = place_of(hydra.runtime.output_dir, list(hydra.overrides.task), hydra.sweep.dir if of_many else None)
+    place = place_of(hydra.runtime.output_dir, words_of(hydra), hydra.sweep.dir if of_many else None)
     for folder in end_lost(place.runs):
         print(f"stackprop: {folder} was left without a process; `stackprop resume {folder}` goes on", file=sys.stderr)
     for note in experiment.data.notes:
@@ -292,6 +295,14 @@ def run_one(cfg: Any) -> Result:
         display.close()
 
 
+def words_of(hydra: Any) -> list[str]:
+    """The overrides of a job as they were typed: an interpolation in one, which may give a password, stays as it is."""
+    from omegaconf import OmegaConf
+
+    found: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
+    return list(found)
+
+
 def _of_many() -> bool:
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
@@ -301,7 +312,9 @@ def _of_many() -> bool:
 
 def wrong(text: str) -> int:
     """The request was wrong."""
-    for line in text.splitlines():
+    from framework.secrecy import masked
+
+    for line in masked(text).splitlines():
         print(f"stackprop: {line}", file=sys.stderr)
     return 2
 

@@ -31,11 +31,12 @@ from framework.arguments import readable
 from framework.config import COMPONENT_GROUPS, SEVERAL_GROUPS, ConfigError, Settings, judge
 from framework.discovery import discover, load_files
 from framework.judging import declared
-from framework.permitted import calls, leaves, refuse_endless, refuse_foreign, refuse_packages
+from framework.permitted import calls, leaves, refuse_endless, refuse_foreign, refuse_packages, withhold
 from framework.reading import UnreadableError, check_yaml
 from framework.registry import RegistrationError, nearest
 from framework.registry import conf_dir as conf_dir
 from framework.runs import check_unused
+from framework.secrecy import recorded
 
 KINDS_OF = {**{group: group for group in COMPONENT_GROUPS}, **SEVERAL_GROUPS}  # group -> kind of what it chooses from
 OPTIONAL = ("regularizer", "augmentation", "probes", "study", "experiment", "debug")  # groups that may be null
@@ -158,6 +159,7 @@ class Loader(ConfigLoaderImpl):
         if config_name is None:  # Hydra's help: there is no experiment
             return cfg
         check_hydra_part(cfg.hydra)
+        withhold(cfg)
         if run_mode == RunMode.MULTIRUN or cfg.hydra.mode == RunMode.MULTIRUN:
             refuse_endless(cfg, overrides)
         _take_out(cfg, absent)
@@ -278,7 +280,9 @@ def settings_of(cfg: Any) -> Settings:
     """
     tree: Any = OmegaConf.to_container(task_part(cfg), resolve=True)
     load_plugins(tree.get("plugins"), by_user=False)
-    return replace(judge(tree, discover()), tree=with_absolute_paths(tree))
+    settings, absolute = judge(tree, discover()), with_absolute_paths(tree)
+    written = recorded(OmegaConf.to_container(task_part(cfg), resolve=False), absolute)
+    return replace(settings, tree=absolute, written={} if written == absolute else written)
 
 
 def load_plugins(paths: Any, by_user: bool = True) -> None:

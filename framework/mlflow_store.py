@@ -20,7 +20,8 @@ from typing import Any
 from filelock import FileLock
 
 from framework.recording import Tracking
-from framework.relocating import relocate
+from framework.relocating import artifact_folder, relocate
+from framework.secrecy import masked
 from framework.writing import refuse_link
 
 BATCH = 1000  # points, MLflow's limit for a call
@@ -66,7 +67,7 @@ class Store:
         found = self.client.get_experiment_by_name(tracking.experiment)
         if found is not None:
             return str(found.experiment_id)
-        where = None if is_served(tracking) else (runs / "artifacts" / tracking.experiment).as_uri()
+        where = None if is_served(tracking) else (runs / "artifacts" / artifact_folder(tracking.experiment)).as_uri()
         tags = {"mlflow.experimentKind": "custom_model_development"}
         return str(self.client.create_experiment(tracking.experiment, artifact_location=where, tags=tags))
 
@@ -181,7 +182,7 @@ class TrackedRun:
 
 def complain(error: Exception) -> None:
     """Say that the store cannot be reached, and what to do."""
-    text = " ".join(str(error).split())[:200]
+    text = masked(" ".join(str(error).split()))[:200]
     print(f"stackprop: the tracking store cannot be used ({type(error).__name__}: {text})", file=sys.stderr)
     print("stackprop: the run's folder keeps everything; `stackprop doctor` sends it on later", file=sys.stderr)
 

@@ -19,10 +19,11 @@ import hydra
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import RangeSweep
-from omegaconf import OmegaConf
+from omegaconf import OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from framework.config import ConfigError
+from framework.secrecy import URI, masked
 
 # Keys by which Hydra or logging call something by its Python name.
 CALLING = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_", "()")
@@ -83,6 +84,16 @@ def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, str, Any]]:
         here = f"{path}.{key}" if path else str(key)
         yield here, str(key), value
         yield from leaves(value, here)
+
+
+def withhold(cfg: Any) -> None:
+    """A password in a preset's address of the store goes into the environment: what Hydra writes down refers to it."""
+    tracking = OmegaConf.to_container(cfg.tracking, resolve=False) if OmegaConf.is_dict(cfg.get("tracking")) else {}
+    uri = tracking.get("uri") if isinstance(tracking, dict) else None
+    if isinstance(uri, str) and masked(uri) != uri:
+        os.environ[URI] = uri
+        with open_dict(cfg):
+            cfg.tracking.uri = f"${{oc.env:{URI}}}"
 
 
 def refuse_packages(paths: Iterable[Any]) -> None:

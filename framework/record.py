@@ -26,6 +26,8 @@ from framework.reading import read_json
 from framework.reaping import Claim, StillRunning, claim
 from framework.recording import Recorder, Tracking
 from framework.running import Snapshot
+from framework.secrecy import masked
+from framework.trust import trust_store
 from framework.writing import write_json, write_text
 
 Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # ten times as fast, where the C library is there
@@ -88,6 +90,8 @@ class Record:
         upto: int | None = None
         if resume:
             self.snapshot, upto = self._checkpoint()
+        if settings.tracking.uri and not resume:
+            trust_store(settings.tracking.uri, masked(settings.tracking.uri))
         self.state = {**self._state(resume), "steps": steps, "validations": validations}
         self.state["lower_is_better"] = dict(directions)
         self.tracked = self._tracked(feeder) if settings.tracking.type == "mlflow" else None
@@ -101,7 +105,7 @@ class Record:
         """What `run.json` says."""
         if resume:
             return {**read_state(self.place.folder), "status": "running", "resumed": time.time()}
-        text = yaml.dump(dict(self.settings.tree), Dumper=Dumper, sort_keys=False, allow_unicode=True)
+        text = yaml.dump(dict(self.settings.record), Dumper=Dumper, sort_keys=False, allow_unicode=True)
         write_text(self.place.folder / "config.yaml", text)
         provenance.keep(self.settings, self.place.folder)
         told = {"status": "running", "started": time.time(), "name": self.place.name, "tags": dict(self.place.tags)}
@@ -109,22 +113,26 @@ class Record:
             "command": self.place.command,
             "runs": os.path.relpath(self.place.runs.resolve(), self.place.folder.resolve()),
         }
+        told |= {"store": masked(uri)} if (uri := self.settings.tracking.uri) else {}
         return {**told, "config_hash": config_hash(self.settings.tree), "version": framework.__version__, "pid": os.getpid()}
 
     def _tracked(self, feeder: Feeder | None) -> TrackedRun | FedRun | None:
+        tracking, written, found = self.settings.tracking, self.settings.record, config_hash(self.settings.tree)
         if feeder:
-            named = self.place.name, dict(flattened(self.settings.tree)), tags_of(self.place, self.settings.tree)
-            return feeder.begin(self.settings.tracking, self.place.runs, *named)
+            named = self.place.name, dict(flattened(written)), tags_of(self.place, found)
+            return feeder.begin(tracking, self.place.runs, *named)
         try:
-            store, known = opened(self.settings.tracking, self.place.runs), self.state.get("mlflow_run_id")
-            return store.reopen(known) if known else begin_tracked(store, self.place, self.settings.tree)
+            store, known = opened(tracking, self.place.runs), self.state.get("mlflow_run_id")
+            return store.reopen(known) if known else begin_tracked(store, self.place, written, found)
         except Exception as error:  # whatever a store raises must not cost the training
             complain(error)
             return None
 
     def _checkpoint(self) -> tuple[Snapshot, int]:
         if read_state(self.place.folder).get("config_hash") != config_hash(self.settings.tree):
-            raise ConfigError(f"{self.place.folder}/config.yaml: it was changed since the run began")
+            raise ConfigError(
+                f"{self.place.folder}/config.yaml: it was changed since the run began, or what it has from the environment"
+            )
         try:
             arrays, plain = checkpoints.load(self.place.folder / "checkpoint.npz")
         except checkpoints.CheckpointError as error:
@@ -194,15 +202,20 @@ def claimed_by_us(places: Sequence[Place]) -> Claim:
         raise ConfigError(str(error)) from error
 
 
-def begin_tracked(store: Store, place: Place, tree: Mapping[str, Any]) -> TrackedRun:
-    """A new run in the store, with params and tags."""
-    return store.begin(place.name, dict(flattened(tree)), tags_of(place, tree))
+def begin_tracked(store: Store, place: Place, tree: Mapping[str, Any], found: str) -> TrackedRun:
+    """A new run in the store, with params and tags.
+
+    Args:
+        tree: the configuration as it is recorded.
+        found: its hash, as it ran.
+    """
+    return store.begin(place.name, dict(flattened(tree)), tags_of(place, found))
 
 
-def tags_of(place: Place, tree: Mapping[str, Any]) -> dict[str, str]:
+def tags_of(place: Place, found: str) -> dict[str, str]:
     """What a run is found by."""
     tags = {
-        "stackprop.config_hash": config_hash(tree),
+        "stackprop.config_hash": found,
         "stackprop.version": framework.__version__,
         "stackprop.status": "running",
         "stackprop.folder": os.path.abspath(place.folder),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from framework.config import ConfigError
 from framework.learner import TrainerOptions
 from framework.mlflow_store import Store
 from framework.reaping import reap
@@ -14,7 +15,12 @@ from framework.record import Place, begin_tracked, read_state, series_points
 from framework.recording import Recorder
 from framework.restoring import tracking_of_run, tree_of_run
 from framework.runs import all_runs, is_finished
+from framework.secrecy import masked, restored
+from framework.trust import knows_store
 from framework.writing import write_json
+
+STRANGE = "its record names a store that you have not sent runs to from here ({}); it is sent with --trust, or while \
+MLFLOW_TRACKING_URI names that store"
 
 
 def end_lost(runs: Path) -> list[Path]:
@@ -25,7 +31,8 @@ def end_lost(runs: Path) -> list[Path]:
         write_json(folder / "run.json", state)
         # A store that is down, or a record from elsewhere, must not stop whoever starts now; `refill` says what is wrong.
         with contextlib.suppress(Exception):
-            if tracking_of_run(folder).type == "mlflow":
+            tracking = tracking_of_run(folder)
+            if tracking.type == "mlflow" and knows_store(tracking.uri):
                 refill_run(folder, runs)
 
     return reap(runs, end)
@@ -45,7 +52,8 @@ def refill(runs: Path) -> tuple[list[Path], list[tuple[Path, str]]]:
                 refill_run(folder, runs)
                 sent.append(folder)
         except Exception as error:  # a store may raise anything; the others go on
-            unsent.append((folder, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"))
+            why = str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
+            unsent.append((folder, masked(" ".join(why.split()))[:300]))
     return sent, unsent
 
 
@@ -53,6 +61,10 @@ def _is_missing(folder: Path, state: Mapping[str, Any], runs: Path) -> bool:
     tracking = tracking_of_run(folder)
     if tracking.type != "mlflow":
         return False
+    if not knows_store(tracking.uri):
+        if state.get("tracked"):  # as it says; it is not ours to ask
+            return False
+        raise ConfigError(STRANGE.format(masked(str(tracking.uri))))
     if not state.get("tracked"):
         return True
     try:
@@ -74,10 +86,10 @@ def refill_run(folder: Path, runs: Path) -> None:
     try:
         tracked = store.reopen(state.get("mlflow_run_id") or str(store.find(folder)))
     except Exception:  # the store was lost, or has never had the run
-        tracked = begin_tracked(store, place, tree)
+        tracked = begin_tracked(store, place, tree, str(state.get("config_hash")))
     size = (folder / "metrics.jsonl").stat().st_size if (folder / "metrics.jsonl").exists() else 0
     counts = (state["steps"], state["validations"])
-    trainer = tree.get("trainer") or {}
+    trainer = restored(tree.get("trainer") or {}, f"{folder}/config.yaml", "trainer")
     every = trainer.get("probe_every", TrainerOptions().probe_every)
     stops = (trainer.get("early_stopping") or {}).get("patience") is not None
     points = series_points(tracking, trainer.get("keep") == "best" or (trainer.get("keep") is None and stops))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from framework.judging import Judge
 from framework.model import Model, read_about, read_weights
 from framework.provenance import registry_of
 from framework.reading import read_yaml
+from framework.record import read_state
 from framework.recording import Tracking
 from framework.registry import Registry
 from framework.runs import check_name, find_run, runs_dir
+from framework.secrecy import masked, restored
 
 TRUST = "run the single files that the run names although you have not run them here before"
 
@@ -41,10 +44,11 @@ def tracking_of_run(folder: Path) -> Tracking:
     """Where a run is tracked; no code is loaded for it.
 
     Raises:
-        ConfigError: `config.yaml` is missing or no longer valid.
+        ConfigError: `config.yaml` is missing or no longer valid, or needs what the environment does not have.
     """
     judge = Judge(Registry(), {})
-    tracking: Tracking = judge.value(Tracking, tree_of_run(folder).get("tracking") or {}, "tracking")
+    told = restored({"tracking": tree_of_run(folder).get("tracking") or {}}, f"{folder}/config.yaml", hint=_store(folder))
+    tracking: Tracking = judge.value(Tracking, told["tracking"], "tracking")
     if judge.errors:
         raise ConfigError("\n".join(judge.errors))
     return tracking
@@ -59,9 +63,10 @@ def settings_of_run(folder: Path, trust: bool = False) -> Settings:
     Raises:
         ConfigError: `config.yaml` is missing or no longer valid, or a file it names is not trusted.
     """
-    tree = tree_of_run(folder)
+    written = tree_of_run(folder)
+    tree = restored(written, f"{folder}/config.yaml", hint=_store(folder))
     with scope(registry_of(folder, tree.get("plugins"), trust)):
-        return judge(tree, discover())
+        return replace(judge(tree, discover()), written={} if tree == written else written)
 
 
 def load(run: str | Path, trust: bool = False) -> Model:
@@ -78,8 +83,14 @@ def load(run: str | Path, trust: bool = False) -> Model:
     check_name(run)
     folder = Path(run) if (Path(run) / "model.npz").is_file() else find_run(str(run), runs_dir())
     tree = tree_of_run(folder)
+    tree = restored({key: tree[key] for key in tree if key != "tracking"}, f"{folder}/config.yaml")  # a model needs no store
     with scope(registry_of(folder, tree.get("plugins"), trust)):
         return _model(folder, judge(tree, discover()))
+
+
+def _store(folder: Path) -> str:
+    """The address of the run's store as it was, without its password."""
+    return masked(str(read_state(folder).get("store") or ""))
 
 
 def _model(folder: Path, settings: Settings) -> Model:

@@ -7,6 +7,7 @@ where the user says so (`--trust`, `trust=True`): a folder from somebody else ru
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import sys
 import time
@@ -77,6 +78,21 @@ def trust(sha256: str, file: Path) -> None:
         with FileLock(folder / f".{FILE}.lock", timeout=10):
             known = {**_known(), sha256: {"file": str(file), "since": time.strftime("%Y-%m-%d %H:%M:%S")}}
             write_json(folder / FILE, known)
+
+
+def knows_store(uri: str | None) -> bool:
+    """Whether this user has sent runs to that tracking store from here, or names it now. What a folder from somebody else
+    calls its store may be any server, and any file."""
+    return uri is None or uri == os.environ.get("MLFLOW_TRACKING_URI") or trusts_all() or is_trusted(_of_store(uri))
+
+
+def trust_store(uri: str, shown: str) -> None:
+    """Remember that the user sends runs there."""
+    trust(_of_store(uri), Path(shown))
+
+
+def _of_store(uri: str) -> str:
+    return hashlib.sha256(f"store {uri}".encode()).hexdigest()
 
 
 def _known() -> dict[str, Any]:

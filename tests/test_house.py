@@ -59,7 +59,7 @@ ROOMS = [
     ["scaling", "augmenting", "chunking", "precision"],
     ["checking"],
     ["data", "arena"],
-    ["inspecting"],
+    ["inspecting", "secrecy"],
     ["judging"],
     ["discovery"],
     ["registry"],

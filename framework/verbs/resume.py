@@ -11,8 +11,11 @@ from framework.config import ConfigError
 from framework.display import Display, report
 from framework.experiment import prepare, run
 from framework.record import Place, read_state
-from framework.restoring import TRUST, settings_of_run
+from framework.refilling import STRANGE
+from framework.restoring import TRUST, settings_of_run, tracking_of_run
 from framework.runs import find_run, is_finished, runs_dir, store_dir
+from framework.secrecy import masked
+from framework.trust import knows_store
 from framework.writing import refuse_links
 
 
@@ -30,6 +33,9 @@ def main(arguments: Sequence[str]) -> int:
     if not (folder / "checkpoint.npz").exists():
         raise ConfigError(f"{folder}: there is no checkpoint; trainer.checkpoint_every=N writes one every N steps")
     place = Place(folder, store_dir(folder), state["name"], state["tags"], state.get("command", ""))
+    tracking = tracking_of_run(folder)
+    if tracking.type == "mlflow" and not given.trust and not knows_store(tracking.uri):
+        raise ConfigError(f"{folder}: {STRANGE.format(masked(str(tracking.uri)))}")
     experiment = prepare(settings_of_run(folder, trust=given.trust))
     display = Display(experiment.steps)
     try:
