@@ -159,6 +159,12 @@ def _plugins(node: Any) -> list[str]:
     return errors
 
 
+def is_harmless(option: str, value: Any) -> bool:
+    """Whether an option of a launcher with that value can hold no command."""
+    known = option in LAUNCHER and not isinstance(value, list) and (option != "address" or value in ADDRESSES)
+    return known and not (isinstance(value, str) and not PLAIN.fullmatch(value))
+
+
 def _launcher(tree: Any, typed: set[str]) -> list[str]:
     prefix = "hydra.launcher."
     errors = []
@@ -169,8 +175,7 @@ def _launcher(tree: Any, typed: set[str]) -> list[str]:
             or any(path == word or path.startswith(f"{word}.") for word in typed)
         ):
             continue
-        known = key in LAUNCHER and not isinstance(value, list) and (key != "address" or value in ADDRESSES)
-        if not known or (isinstance(value, str) and not PLAIN.fullmatch(value)):
+        if not is_harmless(key, value):
             errors.append(f"{path}: refused ({value!r}); a file may not set it, as it may hold commands; type {path}=...")
     return errors
 

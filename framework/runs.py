@@ -12,7 +12,7 @@ from framework.config import ConfigError
 from framework.reading import read_json, read_text
 from framework.record import read_state
 from framework.registry import nearest
-from framework.writing import appending, write_json
+from framework.writing import appending, refuse_link, write_json
 
 SWEEP = "sweep.json"  # what a sweep was asked to do, and what came of it
 ELSEWHERE = ".elsewhere"  # in the folder of runs: the folders of runs and sweeps that were written outside it, one a line
@@ -174,7 +174,10 @@ def check_unused(folder: Path) -> None:
     """
     Raises:
         ConfigError: the folder holds a run already; a second one would be mixed into its record.
+        LinkError: a link lies where Hydra would write.
     """
+    for path in (folder / ".hydra", *folder.glob(".hydra/*"), *folder.glob("*.log")):
+        refuse_link(path)
     if any(os.path.lexists(folder / name) for name in ("run.json", "metrics.jsonl")):
         status = read_state(folder).get("status", "without a run.json")
         raise ConfigError(

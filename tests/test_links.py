@@ -97,6 +97,16 @@ def test_nothing_is_resumed_in_a_folder_with_links(ask, strange):
     assert ask("resume", "runs/s/0")[0] == 0
 
 
+def test_hydra_writes_through_no_link(ask, tmp_path):
+    (tmp_path / "new" / ".hydra").mkdir(parents=True)
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "new" / ".hydra" / "config.yaml").symlink_to(tmp_path / "mine")
+    status, _, told = ask(*QUICK, "hydra.run.dir=new")
+    assert (status, "this is a link to" in told) == (2, True), told
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
+@pytest.mark.slow
 def test_doctor_appends_to_no_link_and_sends_no_file_behind_one(ask, strange):
     sweep, mine = strange
     (sweep / "0" / "metrics.jsonl").unlink()

@@ -104,6 +104,7 @@ def test_a_run_is_resumed_where_the_password_is_given_again(ask, tmp_path, monke
     assert SECRET.encode() not in everything(tmp_path / "runs")
 
 
+@pytest.mark.slow
 def test_a_sweep_leaves_no_password_and_no_value_of_the_environment(ask, tmp_path, monkeypatch):
     monkeypatch.setenv("RATE", "0.0123")
     uri = f"sqlite:///file:{tmp_path}/all.db?token={SECRET}&uri=true"
@@ -137,10 +138,17 @@ def test_runs_of_others_are_sent_nowhere_unless_trusted(ask, tmp_path, monkeypat
         assert status == (1 if words == ("doctor",) else 2)
         path.write_text(json.dumps({**json.loads(path.read_text()), "status": "killed"}))
     assert not (tmp_path / "theirs.db").exists()
+
+
+@pytest.mark.slow
+def test_runs_of_others_are_sent_with_trust(ask, tmp_path):
+    assert ask(*QUICK, "tracking=none", "hydra.run.dir=runs/a")[0] == 0
+    (tmp_path / "runs/a/config.yaml").write_text(f"tracking: {{uri: 'sqlite:///{tmp_path}/theirs.db'}}\n")
     assert ask("doctor", "--trust")[0] == 0
     assert (tmp_path / "theirs.db").exists()
 
 
+@pytest.mark.slow
 def test_artifacts_lie_below_the_folder_of_runs(ask, tmp_path):
     names = {"../../out": "%2E%2E%2F%2E%2E%2Fout", "/home/x": "%2Fhome%2Fx", "a/b": "a/b", "mine": "mine"}
     assert {name: artifact_folder(name) for name in names} == names

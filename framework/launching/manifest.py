@@ -6,9 +6,11 @@ what they had left is kept in `attempts/`.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -18,9 +20,13 @@ from typing import Any
 from framework.config import ConfigError
 from framework.launching.jobs import Job
 from framework.mlflow_store import opened
+from framework.permitted import is_harmless
 from framework.record import Place, config_hash, read_state
 from framework.recording import Tracking
+from framework.refilling import STRANGE
 from framework.runs import SWEEP, find_sweep, is_finished, read_sweep
+from framework.secrecy import masked
+from framework.trust import is_trusted, knows_store, trust, trusts_all
 from framework.writing import inside, refuse_links, write_json
 
 KEY = "sweep.resume"
@@ -43,6 +49,7 @@ def resumed(words: Sequence[str]) -> list[str] | None:
     told = read_sweep(folder)
     if not told:
         raise ConfigError(f"{KEY}: {folder}/{SWEEP} is missing; the sweep has not begun any job")
+    _refuse_strange(folder, [str(word) for word in told["command"]])
     where = [word for word in words if _says_where(word)]
     longer = [word for word in words if word.startswith(LENGTH)]
     kept = [word for word in told["command"] if not (where and _says_where(word))]
@@ -56,6 +63,26 @@ def resumed(words: Sequence[str]) -> list[str] | None:
             "a changed configuration is a new sweep"
         )
     return [*kept, *where, *longer, f"hydra.sweep.dir={folder}"]
+
+
+def _refuse_strange(folder: Path, command: Sequence[str]) -> None:
+    """Words that were recorded count as typed. What only the user may type, the user has typed here before, or trusts.
+
+    Raises:
+        ConfigError: a word may hold commands, or names a store that nothing was sent to from here.
+    """
+    known = trusts_all() or is_trusted(_of_command(command))
+    for word in [] if known else command:
+        key, _, value = word.lstrip("+~").partition("=")
+        if key.startswith("hydra.launcher") and not is_harmless(key.rpartition(".")[2], value):
+            raise ConfigError(f"{KEY}: {folder.name} has {word!r} in its record, which may hold commands; --trust runs it")
+        refers = re.fullmatch(r"\$\{oc\.env:\w+\}", value)  # to the user's own environment
+        if key == "tracking.uri" and not refers and not knows_store(value.strip("'\"")):
+            raise ConfigError(f"{KEY}: {folder.name}: {STRANGE.format(masked(value))}")
+
+
+def _of_command(command: Sequence[str]) -> str:
+    return hashlib.sha256(f"command {json.dumps(list(command))}".encode()).hexdigest()
 
 
 def _says_where(word: str) -> bool:
@@ -89,6 +116,8 @@ def begin(folder: Path, jobs: Sequence[Job]) -> dict[int, float | None]:
     }
     command = json.loads(os.environ.get("STACKPROP_COMMAND", "[]"))
     launch = os.environ.get("STACKPROP_ID", "")
+    if not read_sweep(folder) and any("hydra.launcher." in word for word in command):
+        trust(_of_command(command), folder)
     own = {"launch": launch, "launched": time.time(), "jobs": {**known, **told}}
     write_json(folder / SWEEP, {"command": command, **read_sweep(folder), **own})
     return {job.number: value_of(job.place.folder) for job in jobs if is_done(job.place.folder, hashes[job.number])}
