@@ -15,7 +15,7 @@ from framework.judging import ConfigError
 
 URI = "MLFLOW_TRACKING_URI"
 HIDDEN = "***"
-USER = re.compile(r"(?<=://)([^/?#\s:@]*):[^/?#\s]*@")  # up to the last @ before the path: a password may hold one
+USER = re.compile(r"(?<=://)([^/?#\s:@]*):[^/?#\n]*@")  # up to the last @ before the path: a password may hold one
 QUERY = re.compile(
     r"([?&;][\w.-]*(?:password|passwd|pwd|token|secret|api_?key|access_?key|sig|signature))=[^&;#\s'\"]+", re.I
 )

@@ -23,6 +23,7 @@ QUICK = ["dataset=xor", "trainer.epochs=2", "trainer.batch_size=4", "trainer.che
         ("https://ann:pw@host/a", "https://ann:***@host/a"),
         ("https://ann:p@w@host:1/a", "https://ann:***@host:1/a"),
         ("postgresql+psycopg2://u:p@h/db?sslmode=x", "postgresql+psycopg2://u:***@h/db?sslmode=x"),
+        ("postgresql://mlflow:choose one@h/m", "postgresql://mlflow:***@h/m"),
         ("https://host/?token=abc&x=1", "https://host/?token=***&x=1"),
         ("mssql://h/db?user=a&password=b", "mssql://h/db?user=a&password=***"),
         ("https://host:5000/a@b", "https://host:5000/a@b"),
