@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from framework.arrays import Array, T, array_module, product, row_sums, to_host
 from framework.components import Activation, Cell, Initializer, Loss, Params, Schedule, Shape, option
 from framework.context import Context
-from framework.data import Data, DataError, Encoding, Field, split_at_random
+from framework.data import Data, DataError, Encoding, Field, open_arrays, read_file, split_at_random
 from framework.discovery import discover, registered
 from framework.findings import Findings
 from framework.heads import Head
@@ -82,8 +82,10 @@ __all__ = [
     "hookimpl",
     "load",
     "nearest",
+    "open_arrays",
     "option",
     "product",
+    "read_file",
     "registered",
     "result",
     "row_sums",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shlex
@@ -14,6 +15,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 from framework.config import ConfigError
+from framework.reading import DEEPEST
 from framework.version import __version__
 
 SHOWING = ("-c", "-i", "--hydra-help")  # flags of `ordered` that show something and run nothing
@@ -55,7 +57,15 @@ def readable(words: Sequence[str]) -> list[str]:
     for word in words:
         if not isinstance(word, str):
             raise ConfigError(f"an override is a string, as in 'optimizer.lr=0.1' (got {word!r})")
+        if deepest(word) > DEEPEST:
+            raise ConfigError(f"{word[:40]}...: brackets are nested more than {DEEPEST} deep")
     return [_quoted(word) for word in words]
+
+
+def deepest(word: str) -> int:
+    """How deep brackets are nested at most, those within quotes counted too."""
+    steps = [1 if sign in "[{(" else -1 for sign in re.findall(r"[\[\](){}]", word)]
+    return max(itertools.accumulate(steps, initial=0))
 
 
 def _quoted(word: str) -> str:

@@ -25,8 +25,10 @@ from framework.restoring import load
 from framework.samples import sample
 from framework.scaling import Scale
 from framework.series import Recorded
+from framework.writing import replaced_text, write_text
 
 TABLE_ROWS = 500
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 AS_SCALED = Scale("none", {}, {})  # of data that have been scaled already
 MODEL_FILES = (model.WEIGHTS, model.ABOUT, "config.yaml", provenance.FILE)
 
@@ -66,7 +68,7 @@ def write_sample(folder: Path, trained: model.Model, data: Data) -> Path | None:
     if text is None:
         return None
     path = folder / "generated.txt"
-    path.write_text(text, encoding="utf-8")
+    write_text(path, text, lasting=False)
     return path
 
 
@@ -79,11 +81,23 @@ def norms_table(folder: Path) -> Path | None:
     steps = series[names[0]][:, :1]
     table = np.concatenate([steps, *(series[name][:, 1:] for name in names)], 1)
     path = folder / "gradient_norms.csv"
-    with open(path, "w", encoding="utf-8", newline="") as file:
+    with replaced_text(path) as file:
         rows = csv.writer(file)
-        rows.writerow(["step", *(name.removeprefix("grad_norm/") for name in names)])
+        rows.writerow(["step", *(as_text(name.removeprefix("grad_norm/")) for name in names)])
         rows.writerows([int(step), *values] for step, *values in table[:: -(-len(table) // TABLE_ROWS)].tolist())
     return path
+
+
+def as_text(cell: str) -> str:
+    """A cell of a CSV file that a spreadsheet shows as it is: an apostrophe stands before a word that it would take for a
+    formula (`=...`, `+...`, `-...`, `@...`, or after a tab or a line break). Numbers stay as they are."""
+    if not cell.startswith(FORMULA):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
 
 
 def page(note: str, metrics: Mapping[str, float]) -> str:

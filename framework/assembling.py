@@ -12,9 +12,11 @@ from framework.config import ConfigError, HeadSettings, Settings
 from framework.data import Data
 from framework.discovery import discover
 from framework.fitting import refuse_kind, refuse_unfit_layers, refuse_unknown_mask, refuse_unknown_target, target_kind
+from framework.footprint import refuse_oversized
 from framework.heads import Head
 from framework.learner import Learner
 from framework.measuring import Measure
+from framework.memory import limited
 from framework.network import Network, Node
 from framework.probing import refuse_unknown_nodes
 from framework.registry import nearest
@@ -43,8 +45,10 @@ def assemble(settings: Settings, data: Data) -> Learner:
     _refuse_open_units(nodes)
     try:
         network = Network(nodes, data.shapes())
-        tensors, shapes = network.init(settings.seed)
+        with limited():
+            tensors, shapes = network.init(settings.seed)
         network.arena(tensors)
+        refuse_oversized(network.nodes, tensors, shapes, data, settings)
         refuse_unknown_nodes(settings.probes, network)
     except ValueError as error:
         raise ConfigError(str(error)) from error

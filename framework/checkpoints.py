@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from framework.archives import opened
+from framework.reading import parse_json
+from framework.writing import replaced
 
 FORMAT = "stackprop checkpoint 1"
 
@@ -31,17 +33,8 @@ def save(path: Path, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any])
         OSError: it cannot be written.
     """
     text = json.dumps({"format": FORMAT, "sha256": _checksum(arrays, plain), "plain": plain})
-    beside = path.with_suffix(".part")
-    try:
-        with open(beside, "wb") as file:
-            np.savez(file, allow_pickle=False, about=np.frombuffer(text.encode(), np.uint8), **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            beside.unlink()  # half of one may be what fills the disk
-        raise OSError(error.errno, error.strerror, str(path)) from error
+    with replaced(path) as file:
+        np.savez(file, allow_pickle=False, about=np.frombuffer(text.encode(), np.uint8), **arrays)
 
 
 def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -51,9 +44,9 @@ def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         CheckpointError: the file is missing, cut short, changed, or something else altogether.
     """
     try:
-        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+        with opened(path) as file:
             arrays = {name: file[name] for name in file.files}
-        told = json.loads(arrays.pop("about").tobytes())
+        told = parse_json(arrays.pop("about").tobytes(), str(path))
     except FileNotFoundError as error:
         raise CheckpointError(f"{path}: there is no such checkpoint") from error
     except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:

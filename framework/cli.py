@@ -63,13 +63,14 @@ def guarded(work: Callable[[], int]) -> int:
     from framework.config import ConfigError
     from framework.data import DataError
     from framework.experiment import RunFailed
+    from framework.reading import UnreadableError
     from framework.wording import in_words
 
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     try:
         with environment({"HYDRA_FULL_ERROR": "1"}):  # Hydra then lets exceptions through to us
             return work()
-    except (HydraException, OmegaConfBaseException, ConfigError, DataError, YAMLError) as error:
+    except (HydraException, OmegaConfBaseException, ConfigError, DataError, UnreadableError, YAMLError) as error:
         if wants_traceback:
             raise
         return wrong(in_words(error))
@@ -80,10 +81,14 @@ def guarded(work: Callable[[], int]) -> int:
     except BrokenPipeError:  # whoever read our output has gone: `stackprop plugins | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except RecursionError:
+        if wants_traceback:
+            raise
+        return wrong("what was given is nested too deeply to be read")
     except OSError as error:
         if wants_traceback or not error.strerror:
             raise
-        return wrong(f"{error.filename}: {error.strerror}{_elsewhere(error.filename)}" if error.filename else error.strerror)
+        return wrong(f"{error.filename}: {error.strerror}{_elsewhere(error)}" if error.filename else error.strerror)
     except RunFailed as error:
         if wants_traceback:
             raise
@@ -91,10 +96,13 @@ def guarded(work: Callable[[], int]) -> int:
         return 1
 
 
-def _elsewhere(name: Any) -> str:
+def _elsewhere(error: OSError) -> str:
     from framework.runs import runs_dir
+    from framework.writing import LinkError
 
-    within = Path(os.fsdecode(name)).absolute().is_relative_to(runs_dir().absolute())
+    if isinstance(error, LinkError):
+        return ""
+    within = Path(os.fsdecode(error.filename)).absolute().is_relative_to(runs_dir().absolute())
     return "; it is for what runs write, and STACKPROP_RUNS=FOLDER names another folder" if within else ""
 
 
@@ -113,8 +121,9 @@ def compose_and_run(arguments: Sequence[str]) -> int:
     from framework.composing import conf_dir, install, load_plugins_of
     from framework.launching.manifest import resumed
     from framework.launching.stacked import BEGUN, close_feeder
+    from framework.secrecy import withheld
 
-    words = readable(ordered(arguments))
+    words, hidden = withheld(readable(ordered(arguments)))
     shows = not set(SHOWING).isdisjoint(words)
     if not shows:
         load_plugins_of(words)
@@ -136,7 +145,7 @@ def compose_and_run(arguments: Sequence[str]) -> int:
             failed.append(error)
             return None
 
-    with environment(told(words)):
+    with environment({**told(words), **hidden}):
         try:
             hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
         finally:
@@ -156,7 +165,9 @@ def compose_and_run(arguments: Sequence[str]) -> int:
 @contextlib.contextmanager
 def environment(values: Mapping[str, str]) -> Iterator[None]:
     """Variables of the environment for a while."""
-    before = {key: os.environ.get(key) for key in values}
+    from framework.secrecy import URI
+
+    before = {key: os.environ.get(key) for key in (*values, URI)}  # MLflow's client writes its own into it
     os.environ.update(values)
     try:
         yield
@@ -244,7 +255,7 @@ def done_before(cfg: Any) -> list[float | None]:
     from framework.record import config_hash
 
     hydra, settings = HydraConfig.get(), settings_of(cfg)
-    place = place_of(hydra.runtime.output_dir, list(hydra.overrides.task), hydra.sweep.dir)
+    place = place_of(hydra.runtime.output_dir, words_of(hydra), hydra.sweep.dir)
     use_gpu(hydra.job.num)
     if is_done(place.folder, config_hash(settings.tree)):
         send_unsent([place.folder], place.runs)
@@ -267,7 +278,7 @@ def run_one(cfg: Any) -> Result:
     from framework.refilling import end_lost
 
     experiment, of_many, hydra = prepare(settings_of(cfg)), _of_many(), HydraConfig.get()
-    place = place_of(hydra.runtime.output_dir, list(hydra.overrides.task), hydra.sweep.dir if of_many else None)
+    place = place_of(hydra.runtime.output_dir, words_of(hydra), hydra.sweep.dir if of_many else None)
     for folder in end_lost(place.runs):
         print(f"stackprop: {folder} was left without a process; `stackprop resume {folder}` goes on", file=sys.stderr)
     for note in experiment.data.notes:
@@ -282,6 +293,14 @@ def run_one(cfg: Any) -> Result:
         display.close()
 
 
+def words_of(hydra: Any) -> list[str]:
+    """The overrides of a job as they were typed: an interpolation in one, which may give a password, stays as it is."""
+    from omegaconf import OmegaConf
+
+    found: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
+    return list(found)
+
+
 def _of_many() -> bool:
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
@@ -291,7 +310,9 @@ def _of_many() -> bool:
 
 def wrong(text: str) -> int:
     """The request was wrong."""
-    for line in text.splitlines():
+    from framework.secrecy import masked
+
+    for line in masked(text).splitlines():
         print(f"stackprop: {line}", file=sys.stderr)
     return 2
 

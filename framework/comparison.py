@@ -16,7 +16,8 @@ import numpy as np
 from framework.components import option
 from framework.data import DataError
 from framework.direction import is_known, lower_is_better
-from framework.recording import read_json, read_state
+from framework.reading import read_mapping
+from framework.recording import read_state
 from framework.series import Recorded
 
 WIDEST = 40  # characters of a value in a table
@@ -155,7 +156,7 @@ def first_step(series: np.ndarray, goal: float, lower: bool) -> float:
 def read_jobs(sweep: Path) -> list[Job]:
     """The jobs of a sweep's folder that have begun, in their order."""
     folders = sorted((path.parent for path in sweep.glob("*/run.json")), key=lambda path: (len(path.name), path.name))
-    goal = read_json(sweep / "sweep.json").get("objective")
+    goal = read_mapping(sweep / "sweep.json").get("objective")
     known = isinstance(goal, dict) and {"metric", "lower_is_better"} <= goal.keys()
     searched = {goal["metric"]: goal["lower_is_better"]} if goal and known else {}  # before what the metric declares
     found = [job for folder in folders if (job := _readable(folder))]

@@ -19,6 +19,7 @@ from typing import Any
 import hydra._internal.hydra as hydra_internal
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
@@ -31,10 +32,12 @@ from framework.arguments import readable
 from framework.config import COMPONENT_GROUPS, SEVERAL_GROUPS, ConfigError, Settings, judge
 from framework.discovery import discover, load_files
 from framework.judging import declared
-from framework.permitted import calls, leaves, refuse_foreign, refuse_packages
+from framework.permitted import calls, leaves, refuse_endless, refuse_foreign, refuse_packages, withhold
+from framework.reading import UnreadableError, check_yaml
 from framework.registry import RegistrationError, nearest
 from framework.registry import conf_dir as conf_dir
 from framework.runs import check_unused
+from framework.secrecy import recorded
 
 KINDS_OF = {**{group: group for group in COMPONENT_GROUPS}, **SEVERAL_GROUPS}  # group -> kind of what it chooses from
 OPTIONAL = ("regularizer", "augmentation", "probes", "study", "experiment", "debug")  # groups that may be null
@@ -70,6 +73,20 @@ def choices() -> dict[str, list[str]]:
     return {group: sorted(found[group]) for group in sorted(found)}
 
 
+class BoundedSource(FileConfigSource):
+    """Presets in files, which somebody else may have written: nothing is built of one that stands for too much."""
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        path = Path(self.path, self._normalize_file_name(config_path)).resolve()
+        try:
+            check_yaml(path)
+        except FileNotFoundError:  # Hydra says what there is
+            pass
+        except UnreadableError as error:
+            raise ConfigError(str(error)) from error
+        return super().load_config(config_path)
+
+
 class RegistrySource(ConfigSource):
     """`stackprop://optimizer/adam`: the registry as a source of configurations."""
 
@@ -86,7 +103,7 @@ class RegistrySource(ConfigSource):
             raise ConfigLoadError(f"no component '{config_path}'")
         brought = discover().presets.get(f"{group}/{name}")
         if brought:
-            return FileConfigSource(brought.provider, f"file://{brought.folder}").load_config(f"{group}/{name}")
+            return BoundedSource(brought.provider, f"file://{brought.folder}").load_config(f"{group}/{name}")
         node = base() if name == "base" else OmegaConf.create(preset(group, name))
         header = {"package": group.replace("/", ".") or None}
         return ConfigResult(config=node, path=f"stackprop://{config_path}", provider=self.provider, header=header)
@@ -144,6 +161,9 @@ class Loader(ConfigLoaderImpl):
         if config_name is None:  # Hydra's help: there is no experiment
             return cfg
         check_hydra_part(cfg.hydra)
+        withhold(cfg)
+        if run_mode == RunMode.MULTIRUN or cfg.hydra.mode == RunMode.MULTIRUN:
+            refuse_endless(cfg, overrides)
         _take_out(cfg, absent)
         _drop_params(cfg, overrides)
         warn_of_hidden(cfg.hydra.runtime.config_sources)
@@ -280,7 +300,9 @@ def settings_of(cfg: Any) -> Settings:
     """
     tree: Any = OmegaConf.to_container(task_part(cfg), resolve=True)
     load_plugins(tree.get("plugins"), by_user=False)
-    return replace(judge(tree, discover()), tree=with_absolute_paths(tree))
+    settings, absolute = judge(tree, discover()), with_absolute_paths(tree)
+    written = recorded(OmegaConf.to_container(task_part(cfg), resolve=False), absolute)
+    return replace(settings, tree=absolute, written={} if written == absolute else written)
 
 
 def load_plugins(paths: Any, by_user: bool = True) -> None:
@@ -385,4 +407,5 @@ def install(check: Callable[[Settings], None] | None = None, runs: bool = True) 
     CHECKS[:] = [check] if check else []
     vars(hydra_internal)["ConfigLoaderImpl"] = Loader
     Plugins.instance().register(RegistrySource)
+    SourcesRegistry.instance().types[BoundedSource.scheme()] = BoundedSource
     Plugins.instance().register(StackpropSearchPath)

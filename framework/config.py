@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from framework.comparison import Comparison
@@ -75,6 +75,12 @@ class Settings:
     tier: Tier
     plugins: tuple[str, ...]
     tree: Mapping[str, Any]
+    written: Mapping[str, Any] = field(default_factory=dict)  # the same as it is recorded, where that differs
+
+    @property
+    def record(self) -> Mapping[str, Any]:
+        """The configuration as it is recorded: without what the environment gave."""
+        return self.written or self.tree
 
 
 def judge(tree: Mapping[str, Any], registry: Registry) -> Settings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 
+from framework.archives import opened
 from framework.arrays import Array
 from framework.components import Shape
+from framework.reading import UnreadableError, affordable, read_bytes
 from framework.streams import Key, generator
 
 Kind = Literal["real", "id", "label", "mask"]
@@ -21,6 +24,36 @@ AXES = ("N", "NF", "NCHW", "NT", "NTF")
 
 class DataError(ValueError):
     """A file of data cannot be used; the message names the file, the place in it, and what to do."""
+
+
+def read_file(path: str | Path) -> bytes:
+    """What a file of data holds.
+
+    Raises:
+        DataError: it is no file (a pipe or a device would be read without end), or larger than there is memory for.
+        OSError: it is missing, or may not be read.
+    """
+    try:
+        return read_bytes(Path(path), affordable())
+    except UnreadableError as error:
+        raise DataError(str(error)) from error
+
+
+@contextlib.contextmanager
+def open_arrays(path: str | Path) -> Iterator[Any]:
+    """The arrays of an `.npz` by name, read when asked for, or the one array of an `.npy`; to be used with `with`. What the
+    file claims to hold is compared with its size and with the memory that is free; nothing in it can run code.
+
+    Raises:
+        DataError: it is no file, or claims too much.
+        OSError: it is missing, or may not be read.
+        Exception: whatever NumPy raises of a damaged file.
+    """
+    try:
+        with opened(Path(path)) as found:
+            yield found
+    except UnreadableError as error:
+        raise DataError(str(error)) from error
 
 
 @dataclass(frozen=True)

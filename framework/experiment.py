@@ -25,6 +25,7 @@ from framework.signals import deferred
 from framework.slicing import train_sliced
 from framework.studying import FirstMember, record_findings
 from framework.training import Observer, Outcome, train
+from framework.writing import write_text
 
 __all__ = ["Experiment", "Place", "Result", "RunFailed", "expected", "prepare", "run", "run_stack"]
 
@@ -322,7 +323,7 @@ def _traceback(record: Record) -> Path | None:
     """The file that holds the exception that is handled now; None where it cannot be written."""
     path = record.place.folder / "traceback.txt"
     try:
-        path.write_text(traceback.format_exc(), encoding="utf-8")
+        write_text(path, traceback.format_exc())
     except OSError:
         return None
     if record.tracked:

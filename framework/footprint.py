@@ -5,24 +5,26 @@ An estimate, from the tensors and the outputs of the nodes; what layers keep for
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from framework.components import Shape
+from framework.components import Params, Shape
+from framework.config import Settings
 from framework.data import Data
 from framework.learner import Learner
 from framework.measuring import EVALUATION_BATCH, EVALUATION_STEPS
+from framework.memory import free_bytes, in_words
+from framework.network import Node, large
 
 SLOTS = 4  # arrays as long as the trained tensors that a step touches: weights, gradient, two of the optimizer
 KEPT = 3  # arrays as large as a node's output that a step touches: the output, its gradient, something kept for it
 KEPT_IN_TIME = 8  # the same for a node over time: gates, states and their gradients
 SPARE = 3  # best weights, what is read off, what is passing
 SHARE = 0.25  # of the free memory that one stack may take
-UNKNOWN = 2 << 30  # bytes taken to be free where the system does not tell
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,31 @@ def footprint(learner: Learner, data: Data, dtype: Any, own_data: bool = False) 
     return Footprint(step, SPARE * weights + max(step, validation) + of_data)
 
 
+def refuse_oversized(
+    nodes: Mapping[str, Node], tensors: Mapping[str, Params], shapes: Mapping[str, Shape], data: Data, settings: Settings
+) -> None:
+    """
+    Raises:
+        ValueError: weights, their gradient and the outputs of the nodes for one batch, which every training needs at once,
+            are larger than the memory that is free.
+    """
+    train, size, item = data.splits.get("train", {}), settings.trainer.batch_size, np.dtype(settings.dtype).itemsize
+    n = len(next(iter(train.values()), ()))
+    rows = n if size == "all" else min(size, n)
+    longest = max((train[name].shape[1] for name, f in data.fields.items() if f.time_major and name in train), default=1)
+    steps = min(longest, settings.trainer.bptt.chunk or longest)
+    weights = {name: 2 * item * sum(a.size for a in p.values()) for name, p in tensors.items()}
+    outputs = {name: item * rows * _outputs({name: shapes[name]}, steps) for name in nodes}
+    needed, free = sum(weights.values()) + sum(outputs.values()), free_bytes()
+    if needed > free:
+        name = max(nodes, key=lambda name: weights.get(name, 0) + outputs[name])
+        what = "weights" if weights.get(name, 0) > outputs[name] else f"outputs for a batch of {rows} (trainer.batch_size)"
+        raise ValueError(
+            f"model.layers.{name}{large(nodes[name].layer)}: a step takes {in_words(needed)} of memory at least, most of it "
+            f"for the {what} of this layer, and {in_words(free)} are free"
+        )
+
+
 def _outputs(shapes: dict[str, Shape], steps: int, factor: int = 1, factor_in_time: int = 1) -> int:
     """Numbers that all nodes hand on for one example."""
     return sum(
@@ -75,13 +102,4 @@ def free_memory(xp: Any) -> int:
     """Bytes that are free, on the device or on this machine."""
     if xp is not np:
         return int(xp.cuda.Device().mem_info[0])
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            told = dict(line.split(":") for line in file)
-        return int(told["MemAvailable"].split()[0]) << 10
-    except (OSError, KeyError, ValueError):
-        pass
-    try:
-        return int(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, OSError, ValueError):
-        return UNKNOWN
+    return free_bytes()

@@ -5,17 +5,23 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TypeVar
 
 from framework import scaling
 from framework.checking import checked
+from framework.components import Dataset
 from framework.config import ConfigError, Settings
 from framework.data import Data, DataError
+from framework.memory import free_bytes, in_words, limited
+from framework.network import large
 from framework.scaling import Scale
 from framework.streams import generator
 
 KEPT = 1 << 29  # bytes of data sets that are kept for jobs to come; the newest one always
+COUNTS = ("n", "n_val", "n_test")  # options of data sets that are made up: of how many examples
+SHARE = 0.8  # of the free memory that a data set may take
+SMALL, LARGE = 1000, 100_000  # examples: enough to measure one; so few that nobody needs to know before they are made
 
 Found = TypeVar("Found")
 
@@ -31,10 +37,14 @@ def load_data(settings: Settings) -> Data:
     name = named if isinstance(named, str) else named["type"]
 
     def load() -> tuple[Data, int]:
+        refuse_oversized(settings.dataset)
         try:
-            data = settings.dataset.load(generator(settings.dataset_seed, "dataset"))
+            with limited(SHARE):
+                data = settings.dataset.load(generator(settings.dataset_seed, "dataset"))
         except DataError:
             raise
+        except (MemoryError, OverflowError) as error:
+            raise ConfigError(f"dataset{large(settings.dataset)}: it takes too much memory ({error})") from error
         except ValueError as error:
             raise ConfigError(f"dataset: {error}") from error
         if not isinstance(data, Data):
@@ -44,6 +54,25 @@ def load_data(settings: Settings) -> Data:
         return data, size(data)
 
     return _loaded.get(_key(settings), load)
+
+
+def refuse_oversized(dataset: Dataset) -> None:
+    """
+    Raises:
+        ConfigError: the examples that it is to make up would take more memory than is free, as a few of them tell.
+    """
+    counts = {f.name: getattr(dataset, f.name) for f in fields(dataset) if f.name in COUNTS}  # type: ignore[arg-type]
+    if not all(isinstance(count, int) for count in counts.values()) or sum(counts.values()) < LARGE:
+        return
+    few = {name: min(count, SMALL) for name, count in counts.items()}
+    with limited(SHARE):
+        found = size(replace(dataset, **few).load(generator(0, "dataset")))  # type: ignore[type-var]
+    needed, free = found * sum(counts.values()) / max(1, sum(few.values())), free_bytes()
+    if needed > SHARE * free:
+        name = max(counts, key=lambda name: counts[name])
+        raise ConfigError(
+            f"dataset.{name}: {counts[name]} examples take {in_words(needed)} of memory, and {in_words(free)} are free"
+        )
 
 
 def scaled_data(settings: Settings, data: Data, fields: Collection[str], keep: bool = True) -> tuple[Data, Scale]:

@@ -23,7 +23,9 @@ from filelock import FileLock
 from framework import home
 from framework.allowance import Allowance, SlowServerError
 from framework.recording import Tracking
-from framework.relocating import relocate
+from framework.relocating import artifact_folder, relocate
+from framework.secrecy import masked
+from framework.writing import refuse_link
 
 BATCH = 1000  # points, MLflow's limit for a call
 PATIENCE = 2.0  # seconds that points wait at most while more arrive
@@ -83,6 +85,7 @@ class Store:
         mlflow = quiet_mlflow()
         self.runs = runs = runs.resolve()
         runs.mkdir(parents=True, exist_ok=True)
+        refuse_link(runs / ".mlflow.lock")  # to lock a file empties it
         # Two processes that create one store at once would run its migrations into each other.
         with contextlib.nullcontext() if is_served(tracking) else FileLock(runs / ".mlflow.lock"):
             if not tracking.uri and not (runs / "mlflow.db").exists():
@@ -97,7 +100,7 @@ class Store:
         found = self.client.get_experiment_by_name(tracking.experiment)
         if found is not None:
             return str(found.experiment_id)
-        where = None if is_served(tracking) else (runs / "artifacts" / tracking.experiment).as_uri()
+        where = None if is_served(tracking) else (runs / "artifacts" / artifact_folder(tracking.experiment)).as_uri()
         tags = {"mlflow.experimentKind": "custom_model_development"}
         return str(self.client.create_experiment(tracking.experiment, artifact_location=where, tags=tags))
 
@@ -248,8 +251,9 @@ class TrackedRun:
                 self._try(self.client.log_batch, self.run_id, metrics=metrics, tags=own)
 
     def artifact(self, path: Path, folder: str | None = None) -> None:
-        """Keep a file with the run."""
-        self._try(self._keep, str(path), folder)
+        """Keep a file with the run; a link, which may lead to any file of the user's, is not sent."""
+        if not path.is_symlink():
+            self._try(self._keep, str(path), folder)
 
     def _keep(self, path: str, folder: str | None) -> None:
         if self.files is None:
@@ -298,7 +302,7 @@ class TrackedRun:
 
 def complain(error: Exception) -> None:
     """Say that the store cannot be reached, and what to do."""
-    text = " ".join(str(error).split())[:200]
+    text = masked(" ".join(str(error).split()))[:200]
     print(f"stackprop: the tracking store cannot be used ({type(error).__name__}: {text})", file=sys.stderr)
     print("stackprop: the run's folder keeps everything; `stackprop doctor` sends it on later", file=sys.stderr)
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from framework.archives import opened
 from framework.arena import Arena
 from framework.checking import checked_arrays
 from framework.components import Params
@@ -20,8 +21,10 @@ from framework.heads import Head
 from framework.judging import ConfigError
 from framework.measuring import Measure, evaluate
 from framework.network import Network, Values
+from framework.reading import read_json
 from framework.registry import nearest
 from framework.scaling import Scale
+from framework.writing import replaced, write_text
 
 ABOUT, WEIGHTS = "model.json", "model.npz"
 
@@ -211,7 +214,8 @@ class Model:
 def save(folder: Path, weights: Mapping[str, Params], data: Data, scale: Scale) -> None:
     """Write a model into a run's folder: weights as plain arrays, the rest as JSON."""
     flat = {f"{node}/{name}": a for node, tensors in weights.items() for name, a in tensors.items()}
-    np.savez(folder / WEIGHTS, allow_pickle=False, **flat)
+    with replaced(folder / WEIGHTS) as file:
+        np.savez(file, allow_pickle=False, **flat)
     fields = {
         name: {"axes": f.axes, "kind": f.kind, "size": f.size, "shape": data.splits["train"][name].shape[1:]}
         for name, f in data.fields.items()
@@ -222,7 +226,7 @@ def save(folder: Path, weights: Mapping[str, Params], data: Data, scale: Scale) 
         "scale": scale.to_json(),
         "encoding": data.encoding.to_json() if data.encoding else None,
     }
-    (folder / ABOUT).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    write_text(folder / ABOUT, json.dumps(told, indent=1) + "\n")
 
 
 def read_about(folder: Path) -> tuple[Data, Scale]:
@@ -231,7 +235,7 @@ def read_about(folder: Path) -> tuple[Data, Scale]:
     Raises:
         OSError, ValueError, KeyError: the file is not there, or not as it was written.
     """
-    told = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    told = read_json(folder / ABOUT)
     fields = {name: Field(f["axes"], f["kind"], f["size"]) for name, f in told["fields"].items()}
     empty = {name: np.zeros((0, *f["shape"])) for name, f in told["fields"].items()}
     encoded = told["encoding"]
@@ -247,7 +251,7 @@ def read_weights(folder: Path, arena: Arena) -> dict[str, Params]:
     Raises:
         OSError, ValueError, KeyError: the file is not there, or not of this network.
     """
-    with np.load(folder / WEIGHTS, allow_pickle=False) as file:
+    with opened(folder / WEIGHTS) as file:
         weights: dict[str, Params] = {}
         for (node, name), slot in arena.slots.items():
             a = file[f"{node}/{name}"]

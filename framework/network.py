@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +19,8 @@ from framework.context import Context
 from framework.inspecting import refuse_components
 from framework.registry import nearest
 from framework.streams import Key, generator
+
+LARGE = 10_000  # an option of at least so much may be why there is no memory
 
 Values = dict[str, Array]
 NO_PARAMS: Params = {}
@@ -99,7 +101,12 @@ class Network:
                 p, shapes[name] = node.layer.init(generator(key, f"init/{name}"), in_shape)
                 p = {**p, **{t: _given(t, rows, p) for t, rows in node.initial.items()}}
             except ValueError as error:
-                raise ValueError(f"model.layers.{name}: {error}") from error
+                why = large(node.layer) if "Maximum allowed" in str(error) else ""  # NumPy's word for more than it can count
+                raise ValueError(f"model.layers.{name}{why}: {error}") from error
+            except (MemoryError, OverflowError) as error:
+                raise ValueError(
+                    f"model.layers.{name}{large(node.layer)}: its tensors take too much memory ({error})"
+                ) from error
             if node.share is None:
                 tensors[name] = p
             elif {t: a.shape for t, a in tensors[node.share].items()} != {t: a.shape for t, a in p.items()}:
@@ -231,6 +238,14 @@ def _linked(nodes: Mapping[str, Node | Layer], fields: Mapping[str, Shape]) -> d
         known.add(name)
         before = name
     return linked
+
+
+def large(component: Any) -> str:
+    """The largest whole number among the options of a component, `.units (3000000000)`, where one may be why it is large."""
+    whole = {f.name: getattr(component, f.name) for f in fields(component)} if is_dataclass(component) else {}
+    numbers = {name: value for name, value in whole.items() if isinstance(value, int) and value >= LARGE}
+    name = max(numbers, key=lambda name: numbers[name], default="")
+    return f".{name} ({numbers[name]})" if name else ""
 
 
 def _given(tensor: str, rows: Any, drawn: Params) -> Array:

@@ -24,6 +24,7 @@ from framework.launching.manifest import resumed
 from framework.launching.stacked import BEGUN, close_feeder
 from framework.results import RunResult, SweepResult
 from framework.runs import find_run, find_sweep, runs_dir
+from framework.secrecy import withheld
 from framework.wording import worded
 
 OURS = ("hydra/hydra_logging=none",)  # log lines belong to whose process it is
@@ -112,7 +113,7 @@ def _keyed(overrides: Sequence[str]) -> dict[str, str]:
 @contextlib.contextmanager
 def _hydra(overrides: Sequence[str], verbose: bool, multirun: bool = False) -> Iterator[tuple[Any, list[str]]]:
     """Hydra ready to run, and the words it gets. Whatever it and we change in the process is as before afterwards."""
-    words = readable([word for word in overrides if word not in ("-m", "--multirun")])
+    words, hidden = withheld(readable([word for word in overrides if word not in ("-m", "--multirun")]))
     before = HydraConfig.instance().cfg
     quiet: Any = contextlib.nullcontext() if verbose else contextlib.redirect_stdout(io.StringIO())
     try:
@@ -121,7 +122,7 @@ def _hydra(overrides: Sequence[str], verbose: bool, multirun: bool = False) -> I
             words = [word for word in resumed(words) or words if word not in ("-m", "--multirun")]
             load_plugins_of(words, by_user=False)  # those that a resumed sweep has recorded
             install(check)
-            variables = home.variables() | told(["-m", *words] if multirun else words)
+            variables = home.variables() | told(["-m", *words] if multirun else words) | hidden
             with environment(variables), initialize_config_dir(str(conf_dir()), "stackprop", version_base="1.3"):
                 yield GlobalHydra.instance().hydra, [*words, *OURS, *(["hydra.mode=MULTIRUN"] if multirun else [])]
     finally:

@@ -10,15 +10,20 @@ import functools
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+from math import ceil, prod
 from pathlib import Path
 from typing import Any
 
 import hydra
 import yaml
-from omegaconf import OmegaConf
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import RangeSweep
+from omegaconf import OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from framework.config import ConfigError
+from framework.secrecy import URI, masked
 
 # Keys by which Hydra or logging call something by its Python name.
 CALLING = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_", "()")
@@ -43,6 +48,7 @@ LAUNCHER |= {"max_nbytes", "mmap_mode"}
 ADDRESSES = ("auto",)  # of a Ray cluster: what comes back from one is unpickled
 PLAIN = re.compile(r"[\w.,:/*+-]*")  # no line break and no quote: it becomes a line of a shell script
 ENVIRONMENT = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
+JOBS = 100_000  # of a sweep at most
 LOGGING = ("hydra_logging", "job_logging")
 
 
@@ -80,6 +86,16 @@ def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, str, Any]]:
         yield from leaves(value, here)
 
 
+def withhold(cfg: Any) -> None:
+    """A password in a preset's address of the store goes into the environment: what Hydra writes down refers to it."""
+    tracking = OmegaConf.to_container(cfg.tracking, resolve=False) if OmegaConf.is_dict(cfg.get("tracking")) else {}
+    uri = tracking.get("uri") if isinstance(tracking, dict) else None
+    if isinstance(uri, str) and masked(uri) != uri:
+        os.environ[URI] = uri
+        with open_dict(cfg):
+            cfg.tracking.uri = f"${{oc.env:{URI}}}"
+
+
 def refuse_packages(paths: Iterable[Any]) -> None:
     """
     Raises:
@@ -88,6 +104,37 @@ def refuse_packages(paths: Iterable[Any]) -> None:
     for path in paths:
         if isinstance(path, str) and "://" in path and not path.startswith("file://"):
             raise ConfigError(f"hydra.searchpath: refused ({path!r}); presets lie in folders; packages are not imported")
+
+
+def refuse_endless(cfg: Any, overrides: Iterable[str]) -> None:
+    """
+    Args:
+        overrides: of the command; those of a preset stand in `hydra.sweeper.params`.
+
+    Raises:
+        ConfigError: a sweep would have more jobs than anybody waits for. They are counted before any is listed.
+    """
+    params = cfg.hydra.sweeper.get("params") or {}
+    words = [*(f"{key}={value}" for key, value in params.items() if value is not None), *overrides]
+    searches = "n_trials" in cfg.hydra.sweeper  # it has so many trials as it says, each with every seed
+    counts = {}
+    for override in OverridesParser.create().parse_overrides(words):
+        if override.is_discrete_sweep() and (not searches or override.key_or_group == "seed"):
+            counts[override.key_or_group] = _values(override)
+    if (jobs := prod(counts.values())) > JOBS:
+        key = max(counts, key=lambda key: counts[key])
+        raise ConfigError(f"{key}: {counts[key]:,} values; a sweep has at most {JOBS:,} jobs, and this one {jobs:,}")
+
+
+def _values(override: Any) -> int:
+    """How many values an override of a sweep has."""
+    sweep = override.value()
+    if not isinstance(sweep, RangeSweep):
+        return len(getattr(sweep, "list", "1"))
+    if not sweep.step:
+        raise ConfigError(f"{override.key_or_group}: a range with a step of 0 does not end")
+    start, stop, step = (Decimal(str(number)) for number in (sweep.start, sweep.stop, sweep.step))
+    return max(0, ceil((stop - start) / step))
 
 
 def _callbacks(node: Any) -> list[str]:
@@ -112,6 +159,12 @@ def _plugins(node: Any) -> list[str]:
     return errors
 
 
+def is_harmless(option: str, value: Any) -> bool:
+    """Whether an option of a launcher with that value can hold no command."""
+    known = option in LAUNCHER and not isinstance(value, list) and (option != "address" or value in ADDRESSES)
+    return known and not (isinstance(value, str) and not PLAIN.fullmatch(value))
+
+
 def _launcher(tree: Any, typed: set[str]) -> list[str]:
     prefix = "hydra.launcher."
     errors = []
@@ -122,8 +175,7 @@ def _launcher(tree: Any, typed: set[str]) -> list[str]:
             or any(path == word or path.startswith(f"{word}.") for word in typed)
         ):
             continue
-        known = key in LAUNCHER and not isinstance(value, list) and (key != "address" or value in ADDRESSES)
-        if not known or (isinstance(value, str) and not PLAIN.fullmatch(value)):
+        if not is_harmless(key, value):
             errors.append(f"{path}: refused ({value!r}); a file may not set it, as it may hold commands; type {path}=...")
     return errors
 

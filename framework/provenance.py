@@ -8,7 +8,6 @@ each single file.
 from __future__ import annotations
 
 import hashlib
-import json
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
@@ -17,8 +16,9 @@ from typing import Any
 
 from framework.config import ConfigError, Settings
 from framework.discovery import GROUP, Code, discover, everything, load_code, normalized, text_of
-from framework.recording import write_json
+from framework.reading import read_json
 from framework.registry import Entry, RegistrationError, Registry, Source
+from framework.writing import inside, write_bytes, write_json
 
 FILE, COPIES = "plugins.json", "plugins"
 _SAID: set[str] = set()  # each once
@@ -32,11 +32,10 @@ def keep(settings: Settings, folder: Path) -> None:
     named = {Path(path).expanduser().resolve() for path in settings.plugins}
     for file in (named & registry.files.keys()) | {Path(about["file"]) for about in components.values() if "file" in about}:
         sha256 = registry.files[file]
-        copy = folder / COPIES / f"{file.stem}-{sha256[:8]}.py"
-        copy.parent.mkdir(exist_ok=True)
-        copy.write_bytes(registry.code[sha256])  # as it was loaded: the file may have been changed since
+        copy = inside(folder, COPIES) / f"{file.stem}-{sha256[:8]}.py"
+        write_bytes(copy, registry.code[sha256])  # as it was loaded: the file may have been changed since
         files[str(file)] = {"sha256": sha256, "kept": copy.name}
-    write_json(folder / FILE, {"components": components, "files": files}, sync=False)
+    write_json(folder / FILE, {"components": components, "files": files}, lasting=False)
 
 
 def used(value: Any, registry: Registry) -> Iterator[tuple[str, Entry]]:
@@ -71,7 +70,7 @@ def origin(entry: Entry, registry: Registry) -> dict[str, str]:
 def read(folder: Path) -> dict[str, dict[str, Any]]:
     """What `plugins.json` says; of a run that has none, or one that cannot be read, nothing."""
     try:
-        found = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        found = read_json(folder / FILE)
         parts = {key: found[key] for key in ("components", "files")}
     except (OSError, ValueError, KeyError, TypeError):
         return {"components": {}, "files": {}}

@@ -18,7 +18,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from framework.recording import read_json, read_state
+from framework.reading import read_mapping
+from framework.recording import read_state
+from framework.writing import inside, refuse_link, write_text
 
 
 class Claim:
@@ -30,6 +32,7 @@ class Claim:
 
     def __init__(self, marker: Path, folders: Sequence[Path] = ()) -> None:
         # Threads are one process: a run may end on another one than it began on.
+        refuse_link(marker.with_suffix(".lock"))  # to lock a file empties it
         self.marker, self.lock = marker, FileLock(marker.with_suffix(".lock"), thread_local=False)
         self.left = {folder.resolve() for folder in folders}
 
@@ -53,12 +56,13 @@ def claim(runs: Path, folders: Sequence[Path]) -> Claim:
     Raises:
         StillRunning: another one is at it.
     """
+    runs.mkdir(parents=True, exist_ok=True)
     place = runs / ".running"
     if os.path.lexists(place) and not place.is_dir():
         aside = next(aside for i in itertools.count(1) if not os.path.lexists(aside := place.with_name(f".running-{i}")))
         print(f"stackprop: {place} is no folder; it is now {aside}", file=sys.stderr)
         place.rename(aside)
-    place.mkdir(parents=True, exist_ok=True)
+    inside(runs, ".running")
     claimed = Claim(place / f"{folders[0].parent.name}-{folders[0].name}.json", folders)
     try:
         claimed.lock.acquire(timeout=0)
@@ -66,24 +70,24 @@ def claim(runs: Path, folders: Sequence[Path]) -> Claim:
         raise StillRunning(f"{folders[0]}: it is still running, in another process") from error
     # Relative to the folder of runs: in a copy of a project they are the runs of the copy.
     named = [os.path.relpath(folder.resolve(), runs.resolve()) for folder in folders]
-    claimed.marker.write_text(json.dumps({"folders": named}), encoding="utf-8")
+    write_text(claimed.marker, json.dumps({"folders": named}), lasting=False)
     return claimed
 
 
 def gone(runs: Path) -> Iterator[tuple[Claim, list[Path]]]:
     """The folders of runs without a living process, each with its claim, to be released when they have been ended."""
     for marker in sorted((runs / ".running").glob("*.json")):
-        left = Claim(marker)
         try:
+            left = Claim(marker)
             left.lock.acquire(timeout=0)
-        except (Timeout, OSError):  # alive, or of another user
+        except (Timeout, OSError):  # alive, or of another user, or no lock
             continue
         yield left, _named(marker)
 
 
 def _named(marker: Path) -> list[Path]:
     """The folders in a marker, absolute; none where it is something else."""
-    words, runs = read_json(marker).get("folders"), marker.parent.parent.resolve()
+    words, runs = read_mapping(marker).get("folders"), marker.parent.parent.resolve()
     named = [word for word in words if isinstance(word, str)] if isinstance(words, list) else []
     return [Path(os.path.normpath(runs / word)) for word in named]
 

@@ -24,10 +24,13 @@ from framework.config import ConfigError, Settings
 from framework.feeding import FedRun, Feeder
 from framework.mlflow_store import KEY, Store, TrackedRun, complain, flattened, new_key, opened
 from framework.reaping import Claim, StillRunning, claim
-from framework.recording import Recorder, Tracking, overwrite, write_json
+from framework.recording import Recorder, Tracking
 from framework.recording import read_state as read_state
 from framework.running import Snapshot
+from framework.secrecy import masked
+from framework.trust import trust_store
 from framework.version import __version__
+from framework.writing import overwrite, write_json, write_text
 
 Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # ten times as fast, where the C library is there
 OF_AN_END = ("reason", "ended", "state", "metrics", "kept", "tracked")  # what `run.json` says of one that has ended
@@ -91,6 +94,8 @@ class Record:
         upto: int | None = None
         if resume:
             self.snapshot, upto = self._checkpoint()
+        if settings.tracking.uri and not resume:
+            trust_store(settings.tracking.uri, masked(settings.tracking.uri))
         self.state = {**self._state(resume), "steps": steps, "validations": validations}
         self.state["lower_is_better"] = dict(directions)
         self.tracked: TrackedRun | FedRun | None = None
@@ -107,7 +112,7 @@ class Record:
     def _begin(self, fresh: bool) -> None:
         """The record with its key, before the store has a run of that key; then the run in the store."""
         path = self.place.folder / "run.json"
-        write_json(path, self.state, sync=not self.feeder)  # of hundreds of jobs to wait for the disk would take seconds
+        write_json(path, self.state, lasting=not self.feeder)  # of hundreds of jobs to wait for the disk would take seconds
         if self.settings.tracking.type == "mlflow":
             self.tracked = self._tracked(self.feeder, fresh)
         if self.tracked and not self.feeder:  # a feeder's runs begin while the networks train
@@ -119,8 +124,8 @@ class Record:
         if resume:
             known = {key: value for key, value in read_state(self.place.folder).items() if key not in OF_AN_END}
             return {**known, "status": "running", "resumed": time.time()}
-        text = yaml.dump(dict(self.settings.tree), Dumper=Dumper, sort_keys=False, allow_unicode=True)
-        (self.place.folder / "config.yaml").write_text(text, encoding="utf-8")
+        text = yaml.dump(dict(self.settings.record), Dumper=Dumper, sort_keys=False, allow_unicode=True)
+        write_text(self.place.folder / "config.yaml", text)
         provenance.keep(self.settings, self.place.folder)
         told: dict[str, Any] = {"status": "running", "key": new_key(), "mlflow_run_id": None, "started": time.time()}
         told |= {"name": self.place.name, "tags": dict(self.place.tags)}
@@ -128,22 +133,25 @@ class Record:
             "command": self.place.command,
             "runs": os.path.relpath(self.place.runs.resolve(), self.place.folder.resolve()),
         }
+        told |= {"store": masked(uri)} if (uri := self.settings.tracking.uri) else {}
         return {**told, "config_hash": config_hash(self.settings.tree), "version": __version__, "pid": os.getpid()}
 
     def _tracked(self, feeder: Feeder | None, fresh: bool) -> TrackedRun | FedRun | None:
-        tree, tracking = self.settings.tree, self.settings.tracking
+        written, tracking = self.settings.record, self.settings.tracking
         if feeder:
-            params, tags = dict(flattened(tree)), tags_of(self.place, tree, self.state["key"])
+            params, tags = dict(flattened(written)), tags_of(self.place, self.state)
             return feeder.begin(tracking, self.place.runs, self.place.name, params, tags)
         try:
-            return begin_tracked(opened(tracking, self.place.runs), self.place, tree, self.state, fresh)
+            return begin_tracked(opened(tracking, self.place.runs), self.place, written, self.state, fresh)
         except Exception as error:  # whatever a store raises must not cost the training
             complain(error)
             return None
 
     def _checkpoint(self) -> tuple[Snapshot, int]:
         if read_state(self.place.folder).get("config_hash") != config_hash(self.settings.tree):
-            raise ConfigError(f"{self.place.folder}/config.yaml: it was changed since the run began")
+            raise ConfigError(
+                f"{self.place.folder}/config.yaml: it was changed since the run began, or what it has from the environment"
+            )
         try:
             arrays, plain = checkpoints.load(self.place.folder / "checkpoint.npz")
         except checkpoints.CheckpointError as error:
@@ -231,12 +239,13 @@ def begin_tracked(
     """The one run of a record in the store, with params and tags: the run of its key, or a new one.
 
     Args:
+        tree: the configuration as it is recorded.
         state: of the record; one from before there were keys gets one here.
         fresh: its key is new, and the store has not heard of it.
     """
     if "key" not in state:
         _give_key(store, place, state)
-    params, tags = dict(flattened(tree)), tags_of(place, tree, state["key"])
+    params, tags = dict(flattened(tree)), tags_of(place, state)
     known = None if fresh else store.find(state["key"])
     return store.reopen(known, params, tags) if known else store.begin(place.name, params, tags)
 
@@ -261,11 +270,11 @@ def send_end(tracked: TrackedRun | FedRun, folder: Path, state: Mapping[str, Any
     tracked.end(state.get("state", "FAILED"), tags | ({"stackprop.kept": note} if note else {}))
 
 
-def tags_of(place: Place, tree: Mapping[str, Any], key: str) -> dict[str, str]:
-    """What a run is found by."""
+def tags_of(place: Place, state: Mapping[str, Any]) -> dict[str, str]:
+    """What a run is found by; `state` as its record says it."""
     tags = {
-        KEY: key,
-        "stackprop.config_hash": config_hash(tree),
+        KEY: str(state["key"]),
+        "stackprop.config_hash": str(state.get("config_hash", "")),
         "stackprop.version": __version__,
         "stackprop.status": "running",
         "stackprop.folder": os.path.abspath(place.folder),

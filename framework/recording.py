@@ -7,7 +7,6 @@ same numbers, thinned to `max_points` a series.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import os
@@ -22,7 +21,9 @@ import numpy as np
 
 from framework.components import option
 from framework.probing import MEASURED
+from framework.reading import read_mapping
 from framework.series import Recorded, started
+from framework.writing import NO_LINK, appending
 
 FLUSH_BYTES = 1 << 16
 LAYERS_SHOWN = 20  # norms of more layers go into the run folder only: a thousand metric names freeze a tracking UI
@@ -101,7 +102,7 @@ class Recorder:
         self.rows: dict[str, tuple[list[float], list[float]]] = {}  # metric -> its first row and its latest
         self.columns: tuple[str, ...] = ()
         self.pending, self.complained = bytearray(), False
-        self.path.open("ab").close()  # not kept open: a sweep of 300 jobs would need 300 files at once
+        os.close(appending(self.path))  # not kept open: a sweep of 300 jobs would need 300 files at once
         if upto is not None:
             os.truncate(self.path, upto)
             self.feed(Recorded(self.path))
@@ -233,7 +234,8 @@ class Recorder:
 
     def _append(self, to_disk: bool = False) -> int:
         """Write what waits; the size of the file then."""
-        file = os.open(self.path, os.O_WRONLY | os.O_APPEND)  # it is not made anew: what was in it would be missing
+        # It is not made anew: what was in it would be missing.
+        file = os.open(self.path, os.O_WRONLY | os.O_APPEND | NO_LINK)
         try:
             while self.pending:
                 # Not through a file object: its own buffer would not tell how much was written when the disk is full.
@@ -272,53 +274,9 @@ def lines(steps: Iterable[int], columns: Sequence[str], rows: np.ndarray) -> str
     return template * len(numbers) % tuple(flat)
 
 
-def write_json(path: Path, content: Mapping[str, Any], sync: bool = True) -> None:
-    """Replace a small file in one step, so that a reader never meets half of it.
-
-    Args:
-        sync: nor an empty one after a power cut.
-    """
-    beside = path.with_suffix(".part")
-    try:
-        with open(beside, "w", encoding="utf-8") as file:
-            file.write(json.dumps(content, indent=2) + "\n")
-            if sync:
-                file.flush()
-                os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        raise OSError(error.errno, error.strerror, str(path)) from error
-
-
-def overwrite(path: Path, content: Mapping[str, Any]) -> bool:
-    """Write a small file where it lies, on a disk that has no room for another one beside it; whether that went well. It
-    takes no more blocks than it has."""
-    data = (json.dumps(content, indent=2) + "\n").encode()
-    try:
-        with open(path, "r+b") as file:
-            if len(data) > getattr(os.fstat(file.fileno()), "st_blocks", 0) * 512:
-                return False
-            file.write(data)
-            file.truncate()
-        return True
-    except OSError:
-        return False
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """What `write_json` wrote; nothing where there is no such file, or something else in it."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8")) if os.path.isfile(path) else None
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def read_state(folder: Path) -> dict[str, Any]:
     """What `run.json` says; nothing where it is missing, or is not what a run writes."""
-    told = read_json(folder / "run.json")
+    told = read_mapping(folder / "run.json")
     if any(not isinstance(told.get(key, kind()), kind) for kind, keys in STATE.items() for key in keys):
         return {}
     try:

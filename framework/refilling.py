@@ -13,12 +13,17 @@ from framework.learner import TrainerOptions
 from framework.mlflow_store import Listed, Store, opened
 from framework.reaping import claimed, lost, reap
 from framework.record import Place, begin_tracked, read_state, send_end, series_points
-from framework.recording import Recorder, Tracking, write_json
+from framework.recording import Recorder, Tracking
 from framework.restoring import tracking_of_run, tree_of_run
 from framework.runs import all_records, is_finished
+from framework.secrecy import masked, restored
+from framework.trust import knows_store
+from framework.writing import write_json
 
 Where = tuple[str | None, str]
 NEEDED = ("name", "tags", "steps", "validations")  # of `run.json`, to send a run
+STRANGE = "its record names a store that you have not sent runs to from here ({}); it is sent with --trust, or while \
+MLFLOW_TRACKING_URI names that store"
 
 
 def where(tracking: Tracking) -> Where:
@@ -35,9 +40,10 @@ def end_lost(runs: Path) -> list[Path]:
         # A store that is down, or a record from elsewhere, must not stop whoever starts now; `refill` says what is wrong.
         with contextlib.suppress(ConfigError):
             tracking = tracking_of_run(folder)
+            if tracking.type != "mlflow" or not knows_store(tracking.uri) or where(tracking) in down:
+                return
             try:
-                if tracking.type == "mlflow" and where(tracking) not in down:
-                    refill_run(folder, runs)
+                refill_run(folder, runs)
             except Exception:
                 down.add(where(tracking))  # a hundred runs do not wait for it
 
@@ -138,16 +144,21 @@ def _refill(runs: Path, folders: Iterable[Path] | None, stores: Stores) -> tuple
             if not state:
                 raise ConfigError("run.json cannot be read; what the run measured is in metrics.jsonl")
             tracking = tracking_of_run(folder)
-            if tracking.type == "mlflow":
-                stores.seen[where(tracking)] = tracking
-            if state["status"] == "running" or tracking.type != "mlflow" or folder.resolve() in busy:
+            if tracking.type != "mlflow":
+                continue
+            if not knows_store(tracking.uri):
+                if state.get("tracked"):  # as it says; it is not ours to ask
+                    continue
+                raise ConfigError(STRANGE.format(masked(str(tracking.uri))))
+            stores.seen[where(tracking)] = tracking
+            if state["status"] == "running" or folder.resolve() in busy:
                 continue
             if not stores.of(tracking).has(state) or not state.get("tracked"):  # one that is down is asked once
                 refill_run(folder, runs)
                 sent.append(folder)
         except Exception as error:  # a store may raise anything; the others go on
-            what = "" if isinstance(error, ConfigError) else f"{type(error).__name__}: "
-            unsent.append((folder, f"{what}{' '.join(str(error).split())[:200]}"))
+            why = str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
+            unsent.append((folder, masked(" ".join(why.split()))[:300]))
     return sent, unsent
 
 
@@ -166,7 +177,7 @@ def refill_run(folder: Path, runs: Path) -> None:
     tracked = begin_tracked(opened(tracking, runs), place, tree, state)
     size = (folder / "metrics.jsonl").stat().st_size if (folder / "metrics.jsonl").exists() else 0
     counts = (state["steps"], state["validations"])
-    trainer = tree.get("trainer") or {}
+    trainer = restored(tree.get("trainer") or {}, f"{folder}/config.yaml", "trainer")
     every = trainer.get("probe_every", TrainerOptions().probe_every)
     stops = (trainer.get("early_stopping") or {}).get("patience") is not None
     points = series_points(tracking, trainer.get("keep") == "best" or (trainer.get("keep") is None and stops))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 # Where MLflow's tables hold addresses of artifacts, and our tag the folder of a run.
 ADDRESSES = (
@@ -18,6 +18,12 @@ ADDRESSES = (
     ("model_versions", "source"),
     ("model_versions", "storage_location"),
 )
+
+
+def artifact_folder(experiment: str) -> str:
+    """The folder of an experiment's artifacts below `artifacts/`: its name, or that quoted where it would lead elsewhere."""
+    leads_out = Path(experiment).is_absolute() or ".." in Path(experiment).parts
+    return quote(experiment, safe="").replace(".", "%2E") if leads_out else experiment
 
 
 def relocate(database: Path, runs: Path) -> None:
@@ -35,7 +41,8 @@ def relocate(database: Path, runs: Path) -> None:
 def _old_places(connection: sqlite3.Connection, runs: Path) -> list[str]:
     """The addresses of the folders of runs that experiments name, this one left out."""
     found = connection.execute("SELECT name, artifact_location FROM experiments").fetchall()
-    ends = [(str(place), f"/artifacts/{(Path('/') / name).as_uri().removeprefix('file:///')}") for name, place in found]
+    below = {name: (Path("/") / artifact_folder(name)).as_uri().removeprefix("file:///") for name, _ in found}
+    ends = [(str(place), f"/artifacts/{below[name]}") for name, place in found]
     ours = [place.removesuffix(end) for place, end in ends if place.startswith("file:") and place.endswith(end)]
     return [place for place in dict.fromkeys(ours) if place != runs.as_uri()]
 

@@ -6,10 +6,9 @@ import contextlib
 import functools
 import re
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from framework.assembling import assemble
 from framework.config import ConfigError, Settings, judge
@@ -17,12 +16,14 @@ from framework.discovery import discover, scope
 from framework.judging import Judge
 from framework.model import Model, read_about, read_weights
 from framework.provenance import registry_of
+from framework.reading import parse_yaml, read_text, read_yaml
+from framework.record import read_state
 from framework.recording import Tracking
 from framework.registry import Registry
 from framework.runs import check_name, find_run, runs_dir
+from framework.secrecy import masked, restored
 
 TRUST = "run the single files that the run names although you have not run them here before"
-Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where the C library is there
 
 
 def tree_of_run(folder: Path) -> dict[str, Any]:
@@ -32,9 +33,11 @@ def tree_of_run(folder: Path) -> dict[str, Any]:
         ConfigError: `config.yaml` is missing, or is not a configuration.
     """
     try:
-        tree = yaml.load((folder / "config.yaml").read_text(encoding="utf-8"), Loader)
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ConfigError(f"{folder}/config.yaml: it cannot be read ({type(error).__name__})") from error
+        tree = read_yaml(folder / "config.yaml")
+    except OSError as error:
+        raise ConfigError(f"{folder}/config.yaml: it cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
     if not isinstance(tree, dict):
         raise ConfigError(f"{folder}/config.yaml: it is not a configuration")
     return tree
@@ -44,17 +47,23 @@ def tracking_of_run(folder: Path) -> Tracking:
     """Where a run is tracked; no code is loaded for it.
 
     Raises:
-        ConfigError: `config.yaml` is missing or no longer valid.
+        ConfigError: `config.yaml` is missing or no longer valid, or needs what the environment does not have.
     """
-    try:
-        text = (folder / "config.yaml").read_text(encoding="utf-8")
-    except (OSError, ValueError):
-        text = ""
-    found = TRACKING.findall(text)
-    with contextlib.suppress(yaml.YAMLError, TypeError, KeyError):
+    told = restored({"tracking": _tracking(folder)}, f"{folder}/config.yaml", hint=_store(folder))
+    judge = Judge(Registry(), {})
+    tracking: Tracking = judge.value(Tracking, told["tracking"], "tracking")
+    if judge.errors:
+        raise ConfigError("\n".join(judge.errors))
+    return tracking
+
+
+def _tracking(folder: Path) -> Any:
+    """The key `tracking` of a run's configuration."""
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        found = TRACKING.findall(read_text(folder / "config.yaml"))
         if len(found) == 1:
-            return _judged_tracking(found[0])
-    return _judged_tracking(yaml.safe_dump({"tracking": tree_of_run(folder).get("tracking") or {}}))
+            return _parsed_tracking(found[0])
+    return tree_of_run(folder).get("tracking") or {}
 
 
 # Of many runs the same few lines; to read all of a configuration takes a hundred times as long.
@@ -62,12 +71,8 @@ TRACKING = re.compile(r"^tracking:.*\n(?:[ #].*\n)*", re.MULTILINE)
 
 
 @functools.lru_cache(64)
-def _judged_tracking(text: str) -> Tracking:
-    judge = Judge(Registry(), {})
-    tracking: Tracking = judge.value(Tracking, yaml.load(text, Loader)["tracking"] or {}, "tracking")
-    if judge.errors:
-        raise ConfigError("\n".join(judge.errors))
-    return tracking
+def _parsed_tracking(text: str) -> Any:
+    return parse_yaml(text, "config.yaml")["tracking"] or {}
 
 
 def settings_of_run(folder: Path, trust: bool = False) -> Settings:
@@ -79,9 +84,10 @@ def settings_of_run(folder: Path, trust: bool = False) -> Settings:
     Raises:
         ConfigError: `config.yaml` is missing or no longer valid, or a file it names is not trusted.
     """
-    tree = tree_of_run(folder)
+    written = tree_of_run(folder)
+    tree = restored(written, f"{folder}/config.yaml", hint=_store(folder))
     with scope(registry_of(folder, tree.get("plugins"), trust)):
-        return judge(tree, discover())
+        return replace(judge(tree, discover()), written={} if tree == written else written)
 
 
 def load(run: str | Path, trust: bool = False) -> Model:
@@ -98,8 +104,14 @@ def load(run: str | Path, trust: bool = False) -> Model:
     check_name(run)
     folder = Path(run) if (Path(run) / "model.npz").is_file() else find_run(str(run), runs_dir())
     tree = tree_of_run(folder)
+    tree = restored({key: tree[key] for key in tree if key != "tracking"}, f"{folder}/config.yaml")  # a model needs no store
     with scope(registry_of(folder, tree.get("plugins"), trust)):
         return _model(folder, judge(tree, discover()))
+
+
+def _store(folder: Path) -> str:
+    """The address of the run's store as it was, without its password."""
+    return masked(str(read_state(folder).get("store") or ""))
 
 
 def _model(folder: Path, settings: Settings) -> Model:

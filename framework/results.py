@@ -18,6 +18,7 @@ from framework.config import ConfigError
 from framework.findings import Findings
 from framework.model import Model
 from framework.preparing import prepare
+from framework.reading import read_bytes, read_text
 from framework.record import read_state
 from framework.registry import nearest
 from framework.restoring import load, settings_of_run
@@ -192,7 +193,7 @@ class SweepResult(Sequence[RunResult]):
 
     def _table_text(self) -> str:
         path = self.folder / "table.md"
-        return path.read_text(encoding="utf-8") if path.exists() else ""
+        return read_text(path) if path.exists() else ""
 
     def _repr_html_(self) -> str:
         lines = self._table_text().splitlines()
@@ -214,5 +215,5 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _picture(path: Path) -> str:
-    data = base64.b64encode(path.read_bytes()).decode()
+    data = base64.b64encode(read_bytes(path)).decode()
     return f'<img alt="{html.escape(path.stem)}" style="max-width: 100%" src="data:image/png;base64,{data}">'

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from framework.config import ConfigError
+from framework.reading import read_mapping, read_text
 from framework.record import read_state
-from framework.recording import read_json, write_json
 from framework.registry import nearest
+from framework.writing import appending, refuse_link, write_json
 
 SWEEP = "sweep.json"  # what a sweep was asked to do, and what came of it
 ELSEWHERE = ".elsewhere"  # in the folder of runs: the folders of runs and sweeps that were written outside it, one a line
@@ -54,7 +55,7 @@ def _launched(folder: Path) -> float:
 def elsewhere(runs: Path) -> list[Path]:
     """The folders outside it that `remember` wrote down."""
     try:
-        lines = (runs / ELSEWHERE).read_text(encoding="utf-8").splitlines()
+        lines = read_text(runs / ELSEWHERE).splitlines()
     except (OSError, ValueError):
         return []
     return [Path(os.path.normpath(runs / line)) for line in dict.fromkeys(lines)]
@@ -67,13 +68,13 @@ def remember(runs: Path, folder: Path) -> None:
     if runs in (folder, folder.parent) or folder in elsewhere(runs):
         return
     runs.mkdir(parents=True, exist_ok=True)
-    with open(runs / ELSEWHERE, "a", encoding="utf-8") as file:
+    with open(appending(runs / ELSEWHERE), "a", encoding="utf-8") as file:
         file.write(f"{os.path.relpath(folder, runs)}\n")
 
 
 def read_sweep(folder: Path) -> dict[str, Any]:
     """What `sweep.json` says; nothing where it is missing, or is not what a sweep writes."""
-    told = read_json(folder / SWEEP)
+    told = read_mapping(folder / SWEEP)
     kinds = {"command": list, "jobs": dict, "objective": dict, "best": dict, "key": str, "launch": str}
     sound = all(isinstance(told.get(key) or kind(), kind) for key, kind in kinds.items())
     return told if sound and all(isinstance(word, str) for word in told.get("command") or []) else {}
@@ -173,10 +174,11 @@ def find_sweep(word: str) -> Path:
 def store_dir(folder: Path) -> Path:
     """The folder of runs that a run belongs to, as its record says; for older ones the nearest folder above it with a
     tracking store, or the one it lies in."""
-    recorded = read_state(folder).get("runs")
-    if recorded and (runs := Path(os.path.normpath(folder.resolve() / str(recorded)))).is_dir():
+    recorded, folder = read_state(folder).get("runs"), folder.resolve()
+    runs = Path(os.path.normpath(folder / str(recorded)))
+    # A record may name any folder; one that runs are written to knows of its own.
+    if recorded and runs.is_dir() and any(folder.is_relative_to(known) for known in (runs, *elsewhere(runs))):
         return runs
-    folder = folder.resolve()
     above = [parent for parent in folder.parents if (parent / "mlflow.db").exists() or (parent / ".running").is_dir()]
     return above[0] if above else folder.parent
 
@@ -190,8 +192,11 @@ def check_unused(folder: Path) -> None:
     """
     Raises:
         ConfigError: the folder holds a run already; a second one would be mixed into its record.
+        LinkError: a link lies where Hydra would write.
     """
-    if (folder / "run.json").exists() or (folder / "metrics.jsonl").exists():
+    for path in (folder / ".hydra", *folder.glob(".hydra/*"), *folder.glob("*.log")):
+        refuse_link(path)
+    if any(os.path.lexists(folder / name) for name in ("run.json", "metrics.jsonl")):
         status = read_state(folder).get("status", "without a run.json")
         raise ConfigError(
             f"hydra.run.dir: '{folder}' holds a run already ({status}); choose another folder, remove this one, or continue "

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from framework.data import DataError
+from framework.reading import UnreadableError, affordable, open_regular, parse_json, read_text
 
 OF_STEPS = b'"grad_norm/total"'  # stands in the lines of training steps, and in no other
 PIECE = 20_000  # lines read at a time
@@ -33,7 +34,7 @@ class Recorded(Mapping[str, np.ndarray]):
     def __init__(self, path: Path) -> None:
         self.path, self.of_steps, self.whole = path, list[str](), False
         others: list[bytes] = []
-        with open(path, "rb") as file:
+        with open(open_regular(path), "rb") as file:
             for line in whole_lines(file):
                 if OF_STEPS not in line:
                     others.append(line)
@@ -56,7 +57,7 @@ class Recorded(Mapping[str, np.ndarray]):
 
     def pieces(self) -> Iterator[tuple[list[str], np.ndarray]]:
         """The lines of training steps, some at a time: names, and (K, 1 + names) of step and values."""
-        with open(self.path, "rb") as file:
+        with open(open_regular(self.path), "rb") as file:
             of_steps = (line for line in whole_lines(file) if OF_STEPS in line)
             while piece := list(islice(of_steps, PIECE)):
                 yield from self._tables(piece)
@@ -79,7 +80,7 @@ class Recorded(Mapping[str, np.ndarray]):
     def _parsed(self, lines: Sequence[bytes]) -> list[dict[str, Any]]:
         try:
             return parsed([line.decode(errors="replace") for line in lines])
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             read_lines(self.path)  # names the line
             raise DataError(f"{self.path}: it is not what a run writes") from error
 
@@ -133,13 +134,16 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     """The lines of a `metrics.jsonl`, "NaN" and "Infinity" as numbers again; a line cut short at the end is left out.
 
     Raises:
-        DataError: another line is not what a run writes.
+        DataError: another line is not what a run writes, or this is no file.
     """
-    text = path.read_text(encoding="utf-8", errors="replace")
+    try:
+        text = read_text(path, affordable(), errors="replace")
+    except UnreadableError as error:
+        raise DataError(str(error)) from error
     lines = text[: text.rfind("\n") + 1].splitlines()
     try:
         return parsed(lines)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise DataError(
             f"{path}: line {_broken(lines)} cannot be read; the file was changed after the run wrote it"
         ) from error
@@ -150,7 +154,7 @@ def _broken(lines: Sequence[str]) -> int:
     for number, line in enumerate(lines, 1):
         try:
             parsed([line])
-        except (ValueError, RecursionError):
+        except ValueError:
             return number
     return len(lines)
 
@@ -159,11 +163,11 @@ def parsed(lines: Iterable[str]) -> list[dict[str, Any]]:
     """Whole lines of a `metrics.jsonl`.
 
     Raises:
-        ValueError, RecursionError: a line is not what a run writes.
+        ValueError: a line is not what a run writes.
     """
     text = ",".join(lines)
     # All lines as one list: a third of the time that a call for each line takes.
-    found: list[dict[str, Any]] = json.loads(f"[{text}]")
+    found: list[dict[str, Any]] = parse_json(f"[{text}]", "lines")
     if not all(type(line) is dict and type(line.get("step")) is int for line in found):
         raise ValueError("a line is not what a run writes")
     if ': "' not in text and "[" not in text:  # all numbers

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from framework.archives import opened
 from framework.findings import Findings
+from framework.reading import read_text
 from framework.record import Record
 from framework.running import Observer, Outcome
 from framework.style import save
+from framework.writing import inside, replaced, write_text
 
 SUMMARY = "study.md"
 NOTE = 7900  # characters; a tag of MLflow holds 8000
@@ -51,13 +54,13 @@ def kept(folder: Path, found: Findings) -> list[Path]:
     """Write the files of a study; their paths."""
     texts = {SUMMARY: f"{found.summary}\n", **found.files}
     for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        write_text(folder / name, text)
     if found.arrays:
-        np.savez(folder / "study.npz", allow_pickle=False, **found.arrays)
-    (folder / "figures").mkdir(exist_ok=True)
-    drawn = []
+        with replaced(folder / "study.npz") as file:
+            np.savez(file, allow_pickle=False, **found.arrays)
+    figures, drawn = inside(folder, "figures"), []
     for name, figure in found.figures.items():
-        drawn.append(folder / "figures" / f"{name}.png")
+        drawn.append(figures / f"{name}.png")
         save(figure, drawn[-1])
     return [*(folder / name for name in texts), *([folder / "study.npz"] if found.arrays else []), *drawn]
 
@@ -94,6 +97,6 @@ def read_findings(folder: Path) -> Findings | None:
         return None
     arrays = {}
     if (folder / "study.npz").exists():
-        with np.load(folder / "study.npz", allow_pickle=False) as file:
+        with opened(folder / "study.npz") as file:
             arrays = dict(file)
-    return Findings((folder / SUMMARY).read_text(encoding="utf-8").rstrip("\n"), arrays=arrays)
+    return Findings(read_text(folder / SUMMARY).rstrip("\n"), arrays=arrays)

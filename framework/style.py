@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from framework.comparison import means
+from framework.writing import replaced
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito's
 logging.getLogger("matplotlib.font_manager").setLevel(logging.WARNING)  # it tells that it has looked for fonts
@@ -49,7 +50,8 @@ def save(fig: Any, path: Path) -> None:
     """Write a figure; a sign that its font lacks is drawn as an empty box, and no warning says so."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from", UserWarning)
-        fig.savefig(path, dpi=DPI)
+        with replaced(path, lasting=False) as file:
+            fig.savefig(file, dpi=DPI, format="png")
 
 
 def line(ax: Any, a: np.ndarray, number: int, label: str) -> None:

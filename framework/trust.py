@@ -7,7 +7,7 @@ where the user says so (`--trust`, `trust=True`): a folder from somebody else ru
 from __future__ import annotations
 
 import contextlib
-import json
+import hashlib
 import os
 import sys
 import time
@@ -15,6 +15,9 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
+
+from framework.reading import read_json
+from framework.writing import write_json
 
 FILE = "trusted.json"
 _HERE: set[str] = set()  # of this process: used where nothing can be written, and to read the list less often
@@ -74,9 +77,22 @@ def trust(sha256: str, file: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with FileLock(folder / f".{FILE}.lock", timeout=10):
             known = {**_known(), sha256: {"file": str(file), "since": time.strftime("%Y-%m-%d %H:%M:%S")}}
-            beside = folder / f".{FILE}.{os.getpid()}"
-            beside.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
-            beside.replace(folder / FILE)
+            write_json(folder / FILE, known)
+
+
+def knows_store(uri: str | None) -> bool:
+    """Whether this user has sent runs to that tracking store from here, or names it now. What a folder from somebody else
+    calls its store may be any server, and any file."""
+    return uri is None or uri == os.environ.get("MLFLOW_TRACKING_URI") or trusts_all() or is_trusted(_of_store(uri))
+
+
+def trust_store(uri: str, shown: str) -> None:
+    """Remember that the user sends runs there."""
+    trust(_of_store(uri), Path(shown))
+
+
+def _of_store(uri: str) -> str:
+    return hashlib.sha256(f"store {uri}".encode()).hexdigest()
 
 
 def _known() -> dict[str, Any]:
@@ -86,7 +102,7 @@ def _known() -> dict[str, Any]:
         path = folder / FILE if folder else Path()
         if not path.is_file() or (hasattr(os, "getuid") and path.stat().st_uid not in (os.getuid(), 0)):
             return {}
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -278,8 +278,7 @@ def test_a_file_that_may_not_be_read(tmp_path, dataset, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     csv = table(tmp_path, PETS)
-    monkeypatch.setattr("pathlib.Path.read_bytes", refuse)
-    monkeypatch.setattr("pathlib.Path.open", refuse)
+    monkeypatch.setattr("os.open", refuse)
     with pytest.raises(DataError, match=r"data.csv: it cannot be read \(Permission denied\)"):
         (csv if dataset == "csv" else Npz(csv.path)).load(rng())
 

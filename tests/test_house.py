@@ -37,8 +37,8 @@ ROOMS = [
     ["runs"],
     ["record"],
     ["provenance"],
-    ["config"],
     ["footprint"],
+    ["config"],
     ["training"],
     ["running"],
     ["stepping"],
@@ -61,7 +61,7 @@ ROOMS = [
     ["scaling", "augmenting", "chunking", "precision"],
     ["checking"],
     ["data", "arena"],
-    ["inspecting"],
+    ["inspecting", "secrecy"],
     ["judging"],
     ["discovery"],
     ["registry"],
@@ -69,6 +69,9 @@ ROOMS = [
     ["components", "stacking"],
     ["context"],
     ["arrays", "streams", "threads", "version"],
+    ["archives"],
+    ["reading", "writing"],
+    ["memory"],
 ]
 RANK = {name: i for i, names in enumerate(ROOMS) for name in names}
 

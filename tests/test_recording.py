@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from framework.artifacts import norms_table
-from framework.recording import Recorder, Thinned, lines, write_json
+from framework.recording import Recorder, Thinned, lines
 from framework.series import read_lines
+from framework.writing import write_json
 
 COLUMNS = ("train/loss", "grad_norm/total")
 

@@ -11,7 +11,6 @@ from framework.composing import compose
 from framework.config import ConfigError
 from framework.experiment import Place, RunFailed, prepare, run
 from framework.record import read_state
-from framework.recording import write_json
 from framework.reporting import write
 from framework.reporting.differences import differences
 from framework.reporting.files import texts
@@ -19,6 +18,7 @@ from framework.reporting.run_page import duration
 from framework.reporting.sweep_page import table
 from framework.verbs.compare import compare
 from framework.verbs.report import main
+from framework.writing import write_json
 
 QUICK = ["dataset=spirals", "dataset.n=40", "trainer.epochs=2", "tracking=none"]
 
@@ -206,7 +206,7 @@ def test_what_is_no_run_is_told_in_words(runs, monkeypatch, word, told):
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     write_json(tmp_path / "run.json", {"status": "finished"})
-    (tmp_path / "report.part").mkdir()
+    (tmp_path / "report.html.part").mkdir()
     with pytest.raises(ConfigError, match=r"report.html: it cannot be written"):
         write(tmp_path)
 

@@ -286,3 +286,19 @@ def test_the_list_keeps_what_several_processes_add(monkeypatch, tmp_path):
     started = [subprocess.Popen([sys.executable, "-c", code, name], env={**os.environ}) for name in "abc"]
     assert [process.wait(60) for process in started] == [0, 0, 0]
     assert len(json.loads((tmp_path / "state" / "trusted.json").read_text())) == 60
+
+
+def test_a_recorded_command_runs_no_commands_and_sends_nowhere(ask, tmp_path):
+    (tmp_path / "runs" / "s" / "0").mkdir(parents=True)
+    for word, told in {
+        "+hydra.launcher.parameters.slurm_setup=[sh evil.sh]": "which may hold commands; --trust runs it",
+        "hydra.launcher.address=ray://evil.example:1": "which may hold commands",
+        "tracking.uri=http://evil.example": "a store that you have not sent runs to from here (http://evil.example)",
+    }.items():
+        command = ["-m", "dataset=xor", "trainer.epochs=1", "tracking=none", "seed=0,1", word]
+        (tmp_path / "runs" / "s" / "sweep.json").write_text(json.dumps({"command": command}))
+        status, _, said = ask("-m", "sweep.resume=s")
+        assert (status, told in said) == (2, True), said
+    harmless = [*command[:-1], "hydra.launcher.max_stack=1"]
+    (tmp_path / "runs" / "s" / "sweep.json").write_text(json.dumps({"command": harmless}))
+    assert ask("-m", "sweep.resume=s")[0] == 0

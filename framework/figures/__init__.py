@@ -10,6 +10,7 @@ from typing import Any
 from framework.figures import activations, confusion, curves, filters, gradient_by_lag, gradient_flow
 from framework.figures.subject import Subject
 from framework.style import save
+from framework.writing import inside
 
 # name of the file -> what draws it, and what a reader sees in it
 FIGURES: dict[str, tuple[Callable[[Subject], Any], str]] = {
@@ -29,8 +30,7 @@ FIGURES: dict[str, tuple[Callable[[Subject], Any], str]] = {
 def draw(run: Subject) -> list[Path]:
     """Write into `figures/` of the run's folder whatever can be drawn of it; a figure that fails is told, and costs only
     itself."""
-    to = run.folder / "figures"
-    to.mkdir(exist_ok=True)
+    to = inside(run.folder, "figures")
     return [path for name in FIGURES if (path := _drawn(name, run, to / f"{name}.png"))]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from framework import style
+from framework.archives import opened
 from framework.figures.subject import Subject
 from framework.model import ABOUT, WEIGHTS
+from framework.reading import read_json
 
 FILTERS = 32  # so many are shown
 FEATURES = 64  # and so many features of data that are no images
@@ -42,8 +43,8 @@ def _first(folder: Path) -> tuple[Any, str, np.ndarray]:
     """The first field of the data, and the first tensor of the network; None where there is no model."""
     if not (folder / WEIGHTS).exists():
         return None, "", np.zeros(0)
-    fields = json.loads((folder / ABOUT).read_text(encoding="utf-8"))["fields"]
-    with np.load(folder / WEIGHTS, allow_pickle=False) as file:
+    fields = read_json(folder / ABOUT)["fields"]
+    with opened(folder / WEIGHTS) as file:
         return next(iter(fields.values())), file.files[0], file[file.files[0]]
 
 

@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from framework.config import ConfigError
-from framework.recording import read_json, write_json
+from framework.reading import read_mapping
 from framework.searching.space import Trial
+from framework.writing import write_json
 
 FILE = "archive.json"
 
@@ -43,7 +44,7 @@ def read(sweep: Path) -> list[list[Tried]]:
         ConfigError: the file is not what a search writes.
     """
     path = sweep / FILE
-    told = read_json(path) if path.exists() else {"iterations": []}
+    told = read_mapping(path) if path.exists() else {"iterations": []}
     try:
         return [[Tried(**trial) for trial in iteration] for iteration in told["iterations"]]
     except (KeyError, TypeError) as error:

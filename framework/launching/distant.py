@@ -13,6 +13,7 @@ from framework.launching.clusters import Cluster, Lost
 from framework.launching.jobs import Job
 from framework.launching.progress import Progress
 from framework.launching.tasks import End, task_of, values
+from framework.reading import open_regular
 from framework.refilling import end_lost
 from framework.series import parsed
 
@@ -75,7 +76,7 @@ def look(group: Sequence[Job], progress: Progress) -> None:
 
 def tail(path: Path) -> list[dict[str, Any]]:
     """The last whole lines of a file of lines."""
-    with contextlib.suppress(OSError, ValueError), open(path, "rb") as file:
+    with contextlib.suppress(OSError, ValueError), open(open_regular(path), "rb") as file:
         file.seek(-min(TAIL, os.fstat(file.fileno()).st_size), os.SEEK_END)
         whole = file.read().decode().split("\n")
         return parsed(whole[file.tell() > TAIL : -1])

@@ -7,6 +7,7 @@ import yaml
 from framework.launching import manifest
 from framework.launching.jobs import Job
 from framework.record import Dumper
+from framework.writing import inside, write_text
 
 
 def prepare_folder(job: Job) -> None:
@@ -15,9 +16,9 @@ def prepare_folder(job: Job) -> None:
     subdir = job.composed.hydra["output_subdir"]
     if subdir is None:
         return
-    folder = job.place.folder / str(subdir)
-    folder.mkdir(parents=True, exist_ok=True)
+    job.place.folder.mkdir(parents=True, exist_ok=True)
+    folder = inside(job.place.folder, str(subdir))
     parts = {"config": job.composed.task, "hydra": {"hydra": job.composed.hydra}, "overrides": list(job.composed.overrides)}
     for name, tree in parts.items():
         text = yaml.dump(tree, Dumper=Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False)
-        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+        write_text(folder / f"{name}.yaml", text, lasting=False)

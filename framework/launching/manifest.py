@@ -6,10 +6,12 @@ what they had left is kept in `attempts/`.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import math
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -19,9 +21,14 @@ from typing import Any
 from framework.config import ConfigError
 from framework.launching.jobs import Job
 from framework.mlflow_store import new_key, opened
+from framework.permitted import is_harmless
 from framework.record import Place, config_hash, read_state
-from framework.recording import Tracking, write_json
+from framework.recording import Tracking
+from framework.refilling import STRANGE
 from framework.runs import SWEEP, find_sweep, is_finished, read_sweep, remember
+from framework.secrecy import masked
+from framework.trust import is_trusted, knows_store, trust, trusts_all
+from framework.writing import inside, refuse_links, write_json
 
 KEY = "sweep.resume"
 LENGTH = "hydra.sweeper.n_trials="  # of a search, which may go on for longer: no job of it is another one then
@@ -33,15 +40,18 @@ def resumed(words: Sequence[str]) -> list[str] | None:
 
     Raises:
         ConfigError: there is no such sweep, or the command is another than the one it began with.
+        LinkError: a link lies in its folder.
     """
     asked = [word for word in words if word.partition("=")[0] == KEY]
     if not asked:
         return None
     folder = find_sweep(asked[-1].partition("=")[2])
+    refuse_links(folder)
     told = read_sweep(folder)
     if "command" not in told:
         there = "cannot be read" if (folder / SWEEP).exists() else "is missing"
         raise ConfigError(f"{KEY}: {folder}/{SWEEP} {there}; give the command again with hydra.sweep.dir={folder}")
+    _refuse_strange(folder, [str(word) for word in told["command"]])
     where = [word for word in words if _says_where(word)]
     longer = [word for word in words if word.startswith(LENGTH)]
     kept = [word for word in told["command"] if not (where and _says_where(word))]
@@ -55,6 +65,26 @@ def resumed(words: Sequence[str]) -> list[str] | None:
             "a changed configuration is a new sweep"
         )
     return [*kept, *where, *longer, f"hydra.sweep.dir={folder}"]
+
+
+def _refuse_strange(folder: Path, command: Sequence[str]) -> None:
+    """Words that were recorded count as typed. What only the user may type, the user has typed here before, or trusts.
+
+    Raises:
+        ConfigError: a word may hold commands, or names a store that nothing was sent to from here.
+    """
+    known = trusts_all() or is_trusted(_of_command(command))
+    for word in [] if known else command:
+        key, _, value = word.lstrip("+~").partition("=")
+        if key.startswith("hydra.launcher") and not is_harmless(key.rpartition(".")[2], value):
+            raise ConfigError(f"{KEY}: {folder.name} has {word!r} in its record, which may hold commands; --trust runs it")
+        refers = re.fullmatch(r"\$\{oc\.env:\w+\}", value)  # to the user's own environment
+        if key == "tracking.uri" and not refers and not knows_store(value.strip("'\"")):
+            raise ConfigError(f"{KEY}: {folder.name}: {STRANGE.format(masked(value))}")
+
+
+def _of_command(command: Sequence[str]) -> str:
+    return hashlib.sha256(f"command {json.dumps(list(command))}".encode()).hexdigest()
 
 
 def _says_where(word: str) -> bool:
@@ -89,6 +119,8 @@ def begin(folder: Path, jobs: Sequence[Job]) -> dict[int, float | None]:
     }
     command = json.loads(os.environ.get("STACKPROP_COMMAND", "[]"))
     launch = os.environ.get("STACKPROP_ID", "")
+    if not read_sweep(folder) and any("hydra.launcher." in word for word in command):
+        trust(_of_command(command), folder)
     own = {"launch": launch, "launched": time.time(), "jobs": {**known, **told}}
     write_json(folder / SWEEP, {"command": command, "key": new_key(), **read_sweep(folder), **own})
     return {job.number: value_of(job.place.folder) for job in jobs if is_done(job.place.folder, hashes[job.number])}
@@ -130,8 +162,7 @@ def set_aside(place: Place, tracking: Tracking, own: Sequence[str] = ()) -> None
     folder = place.folder
     if not any((folder / name).exists() for name in ("run.json", "metrics.jsonl")):
         return
-    kept = folder.parent / "attempts"
-    kept.mkdir(exist_ok=True)
+    kept = inside(folder.parent, "attempts")
     aside = next(path for i in itertools.count(1) if not (path := kept / f"{folder.name}-{i}").exists())
     state, tags = read_state(folder), {"sweep": f"{folder.parent.name}-attempt", "stackprop.folder": str(aside.resolve())}
     if state:  # said before it is done: what the store was not told, because it is down or we die, it is told later

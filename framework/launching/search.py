@@ -31,6 +31,7 @@ from framework.registry import nearest
 from framework.runs import update_sweep
 from framework.searching.space import Search, Space, Trial
 from framework.wording import in_words
+from framework.writing import write_text
 
 NAMED = 60  # characters of the best trial's name while a search runs
 WRONG = (HydraException, OmegaConfBaseException, ConfigError, DataError)  # what a configuration that cannot run raises
@@ -132,7 +133,7 @@ class Trials:
 
     def _write_config(self) -> None:
         self.sweep.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(self.config, self.sweep / "multirun.yaml")
+        write_text(self.sweep / "multirun.yaml", OmegaConf.to_yaml(self.config), lasting=False)
         stacked.BEGUN.append(self.sweep)
 
     def _replay(self, search: Search) -> None:
@@ -214,7 +215,7 @@ class Trials:
             where = f"job {best.jobs[0]}" if len(best.jobs) == 1 else f"mean of jobs {best.jobs[0]}-{best.jobs[-1]}"
             print(f"best of {len(self.tried)} trials: {self.goal.metric} {best.value:.6g}, {where}\n    {command}")
             told = {"name": "stackprop", "best_params": dict(best.overrides), "best_value": best.value}
-            OmegaConf.save(OmegaConf.create(told), self.sweep / "optimization_results.yaml")
+            write_text(self.sweep / "optimization_results.yaml", OmegaConf.to_yaml(OmegaConf.create(told)), lasting=False)
         trials, values = [trial.overrides for trial in self.tried], [trial.value for trial in self.tried]
         draw(trials, values, self.goal.metric, self.sign, self.sweep / "search.png")
         if hasattr(search, "report"):

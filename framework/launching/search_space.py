@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from math import floor
 from typing import Any, NamedTuple
@@ -45,7 +46,7 @@ def parted(overrides: Sequence[Override]) -> Parts:
             continue
         if key == "seed" and override.is_discrete_sweep():
             seeds = list(override.sweep_string_iterator())
-            twice = sorted({seed for seed in seeds if seeds.count(seed) > 1})
+            twice = sorted(seed for seed, count in Counter(seeds).items() if count > 1)
             if twice:
                 faults.append(f"seed: {', '.join(twice)} is given twice; it would count as two seeds")
             continue

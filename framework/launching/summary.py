@@ -14,6 +14,7 @@ from framework.comparison import Group, Job, spread
 from framework.config import ConfigError, Settings
 from framework.experiment import prepare
 from framework.mlflow_store import KEY, Store, TrackedRun, new_key, opened
+from framework.reading import read_text
 from framework.record import read_state
 from framework.restoring import settings_of_run, tree_of_run
 from framework.runs import SWEEP, read_sweep, update_sweep
@@ -91,7 +92,7 @@ def _begun(store: Store, sweep: Path, groups: Sequence[Group], told: Mapping[str
 def _note(sweep: Path, told: Mapping[str, object]) -> str:
     """The page of the run: what repeats the sweep, and its table."""
     command = " ".join(["stackprop", *map(str, json.loads(json.dumps(told.get("command", []))))])
-    table = (sweep / "table.md").read_text(encoding="utf-8") if (sweep / "table.md").exists() else ""
+    table = read_text(sweep / "table.md") if (sweep / "table.md").exists() else ""
     lines = table.splitlines(keepends=True)
     while sum(map(len, lines)) > NOTE - len(command):
         lines = lines[: len(lines) * 3 // 4]

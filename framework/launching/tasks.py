@@ -24,11 +24,11 @@ class Task:
     """A stack to train.
 
     Attributes:
-        members: configuration and place of each.
+        members: configuration, the same as it is recorded, and place of each.
         launch: of the sweep; a task that has waited until the sweep was launched again does nothing.
     """
 
-    members: tuple[tuple[Mapping[str, Any], Place], ...]
+    members: tuple[tuple[Mapping[str, Any], Mapping[str, Any], Place], ...]
     launch: str
 
 
@@ -52,21 +52,23 @@ def task_of(group: Sequence[Job]) -> Task:
     for job in group:
         prepare_folder(job)
     places = [replace(job.place, runs=job.place.runs.resolve()) for job in group]
-    trees = [dict(job.experiment.settings.tree) for job in group]
-    return Task(tuple(zip(trees, places, strict=True)), os.environ.get("STACKPROP_ID", ""))
+    told = [(dict(job.experiment.settings.tree), dict(job.experiment.settings.written)) for job in group]
+    return Task(
+        tuple((*trees, place) for trees, place in zip(told, places, strict=True)), os.environ.get("STACKPROP_ID", "")
+    )
 
 
 def train(task: Task, observers: Sequence[Observer] = ()) -> list[End]:
     """Train it here."""
-    told = read_sweep(task.members[0][1].folder.parent).get("launch", task.launch)
+    told = read_sweep(task.members[0][-1].folder.parent).get("launch", task.launch)
     if told != task.launch:
         return [End({}, "the sweep was launched again before its turn came")] * len(task.members)
     experiments = []
     try:
-        for tree, _ in task.members:
+        for tree, written, _ in task.members:
             load_plugins(tree.get("plugins"))
-            experiments.append(prepare(replace(judge(tree, discover()), tree=tree)))
-        return [end_of(result) for result in run_stack(experiments, [place for _, place in task.members], observers)]
+            experiments.append(prepare(replace(judge(tree, discover()), tree=tree, written=written)))
+        return [end_of(result) for result in run_stack(experiments, [place for *_, place in task.members], observers)]
     except Exception as error:  # a traceback of another process tells the user nothing
         return [End({}, reason_of(error))] * len(task.members)
 

@@ -8,6 +8,7 @@ from typing import Any
 from framework.config import ConfigError
 from framework.reporting import run_page, sweep_page
 from framework.version import __version__
+from framework.writing import write_text
 
 FILE = "report.html"
 
@@ -21,10 +22,8 @@ def write(folder: Path) -> Path:
     is_run = (folder / "run.json").is_file()
     text = rendered(run_page.facts(folder) if is_run else sweep_page.facts(folder))
     path = folder / FILE
-    beside = path.with_suffix(".part")
     try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
+        write_text(path, text, lasting=False)
     except OSError as error:
         raise ConfigError(f"{path}: it cannot be written ({error.strerror})") from error
     return path

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from framework.figures import FIGURES
+from framework.reading import is_regular, read_bytes, read_text
 from framework.studying import SUMMARY
 
 ELSEWHERE = ("traceback.txt",)  # told at another place of the report
@@ -45,7 +46,7 @@ def pictures(folder: Path) -> list[Picture]:
 def _picture(path: Path) -> Picture:
     words = path.stem.replace("_", " ")
     about = ABOUT.get(path.stem, f"{words[:1].upper()}{words[1:]}.")
-    return Picture(words, about, base64.b64encode(path.read_bytes()).decode())
+    return Picture(words, about, base64.b64encode(read_bytes(path)).decode())
 
 
 def texts(folder: Path) -> list[tuple[str, str, bool]]:
@@ -68,15 +69,15 @@ def markdown(text: str) -> Any:
 
 
 def _files(folder: Path, ending: str) -> Iterator[Path]:
-    """Of the folder, and of folders in it that are no runs."""
-    yield from folder.glob(f"*.{ending}")
-    for inner in sorted(folder.iterdir()):
-        if inner.is_dir() and not inner.name.startswith(".") and not (inner / "run.json").exists():
-            yield from inner.glob(f"*.{ending}")
+    """Of the folder, and of folders in it that are no runs. A report may be handed on: links, to any file of the user's, are
+    left out."""
+    inner = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.is_symlink()]
+    for place in (folder, *(path for path in inner if path.name[0] != "." and not (path / "run.json").exists())):
+        yield from (path for path in place.glob(f"*.{ending}") if is_regular(path) and not path.is_symlink())
 
 
 def _whole(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace")
+    return read_text(path, errors="replace")
 
 
 def _read(path: Path) -> str:

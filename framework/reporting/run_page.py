@@ -12,6 +12,7 @@ import yaml
 
 from framework import figures, provenance
 from framework.direction import lower_is_better
+from framework.reading import is_regular, read_text, read_yaml
 from framework.record import read_state
 from framework.reporting.differences import differences
 from framework.reporting.files import pictures, texts
@@ -40,7 +41,7 @@ def facts(folder: Path) -> dict[str, Any]:
         "status": status(state),
         "look": ENDS.get(str(state.get("status")), "bad"),
         "reason": str(state.get("reason") or ""),
-        "traceback": traceback.read_text(encoding="utf-8") if traceback.exists() else "",
+        "traceback": read_text(traceback, errors="replace") if is_regular(traceback) and not traceback.is_symlink() else "",
         "command": str(state.get("command") or ""),
         "about": about(folder, state),
         "measured": measured(subject.series, state),
@@ -55,8 +56,8 @@ def facts(folder: Path) -> dict[str, Any]:
 def config(folder: Path) -> dict[str, Any]:
     """The run's configuration; nothing where it cannot be read."""
     try:
-        return dict(yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, yaml.YAMLError):
+        return dict(read_yaml(folder / "config.yaml"))
+    except (OSError, ValueError, TypeError):
         return {}
 
 

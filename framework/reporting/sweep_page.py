@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from framework.comparison import Job, read_jobs, swept
+from framework.reading import is_regular, read_text
 from framework.record import read_state
 from framework.reporting.differences import differences
 from framework.reporting.files import Picture, pictures, texts
@@ -63,9 +64,9 @@ def planned(folder: Path, jobs: Sequence[Job]) -> str:
 def table(folder: Path) -> list[list[list[tuple[str, str]]]]:
     """The rows of `table.md`, the header first; a cell is pieces of text, each with the job that it leads to, or none."""
     path = folder / "table.md"
-    if not path.exists():
+    if not is_regular(path) or path.is_symlink():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = read_text(path).splitlines()
     rows = [line.strip().removeprefix("|").removesuffix("|").split(" | ") for line in lines]
     cells = [[[(cell.strip(), "")] for cell in row] for row in rows if not set("".join(row)) <= set("-| ")]
     for row in cells[1:]:

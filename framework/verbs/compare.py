@@ -9,8 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from framework.comparison import (
     Comparison,
     Group,
@@ -32,9 +30,11 @@ from framework.discovery import discover
 from framework.figures import stacked
 from framework.figures.sweep import draw
 from framework.judging import Judge
+from framework.reading import parse_yaml
 from framework.registry import nearest
 from framework.restoring import tree_of_run
 from framework.runs import find_sweep, read_sweep, update_sweep
+from framework.writing import refuse_link, write_text
 
 NAMED = 100  # characters of a folder's name
 SHOWN = 31  # lines of a table on the screen, its header included; the file has all
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
         raise ConfigError(f"compare: one sweep at a time, not {' '.join(words)}")
     given = dict(word.split("=", 1) for word in arguments if "=" in word)
     to = given.pop("to", None)
-    sweep, changes = find_sweep(words[0] if words else "last"), {key: yaml.safe_load(value) for key, value in given.items()}
+    sweep, changes = find_sweep(words[0] if words else "last"), {key: parse_yaml(value, key) for key, value in given.items()}
     compare(sweep, changes, Path(to).expanduser() if to else folder_of(sweep, given))
     return 0
 
@@ -57,7 +57,10 @@ def folder_of(sweep: Path, changes: Mapping[str, str]) -> Path:
     if not changes:
         return sweep
     words = "-".join(f"{key}={value}" for key, value in changes.items())
-    return sweep / "comparisons" / re.sub(r"[^\w.=,-]+", "_", words)[:NAMED]
+    folder = sweep / "comparisons" / re.sub(r"[^\w.=,-]+", "_", words)[:NAMED]
+    refuse_link(folder.parent)
+    refuse_link(folder)
+    return folder
 
 
 def compare(sweep: Path, changes: dict[str, Any], to: Path | None = None) -> tuple[list[Group], dict[str, str]]:
@@ -91,7 +94,7 @@ def compare(sweep: Path, changes: dict[str, Any], to: Path | None = None) -> tup
     if len(table) > SHOWN:
         print(f"{len(table) - SHOWN} more rows in {to / 'table.md'}")
     lines = [f"| {' | '.join(row)} |" for row in (table[0], ["---"] * len(table[0]), *table[1:])]
-    (to / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_text(to / "table.md", "\n".join(lines) + "\n", lasting=False)
     drawn = stacked.draw if what.stack else draw
     print(f"figure: {drawn(jobs, what, y, to / 'comparison.png')}")
     if to == sweep:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import importlib.metadata
 import os
@@ -14,13 +15,16 @@ from framework.arrays import DeviceError, gpu_module
 from framework.discovery import discover
 from framework.refilling import Stores, end_lost, end_unclaimed, refill, repair
 from framework.runs import all_runs, runs_dir
+from framework.trust import trusting
 
 PACKAGES = ("numpy", "hydra-core", "omegaconf", "mlflow", "pluggy", "scikit-learn", "numba", "cupy-cuda12x")
 
 
 def main(arguments: Sequence[str]) -> int:
     """Print a line per finding; 1 if something is wrong that it could not mend."""
-    runs = runs_dir()
+    parser = argparse.ArgumentParser("stackprop doctor", description=__doc__)
+    parser.add_argument("--trust", action="store_true", help="send runs to the stores that their records name, whichever")
+    trust, runs = parser.parse_args(arguments).trust, runs_dir()
     for line in _versions():
         print(line)
     print(f"cpu       {os.cpu_count()} cores")
@@ -28,7 +32,8 @@ def main(arguments: Sequence[str]) -> int:
     for problem in discover().problems:
         print(f"plugin    {problem}", file=sys.stderr)
     print(f"runs      {runs.resolve()}: {sum(1 for _ in all_runs(runs))}")
-    return max(1 if discover().problems else 0, _store(runs))
+    with trusting(trust):
+        return max(1 if discover().problems else 0, _store(runs))
 
 
 def _versions() -> Iterator[str]:

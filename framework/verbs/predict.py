@@ -9,13 +9,15 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from framework.artifacts import as_text
 from framework.model import Model
 from framework.restoring import TRUST, load
 from framework.verbs.reading import read_fields
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write a row per example to standard output: the class and the probability of each, or the numbers of a regression."""
+    """Write a row per example to standard output: the class and the probability of each, or the numbers of a regression. A
+    class whose name a spreadsheet would take for a formula has an apostrophe before it."""
     parser = argparse.ArgumentParser("stackprop predict", description=__doc__)
     parser.add_argument("run", help="a run's folder, name or MLflow id, or: last, best")
     parser.add_argument("file", help="a file like the one it was trained on; it needs no target")
@@ -39,4 +41,4 @@ def rows(model: Model, y: np.ndarray) -> Iterator[list[str]]:
         return
     names = list(model.about.names) or [str(i) for i in range(y.shape[-1])]
     yield ["class", *(f"p({name})" for name in names)]
-    yield from ([names[int(row.argmax())], *(f"{value:.6g}" for value in row)] for row in y)
+    yield from ([as_text(names[int(row.argmax())]), *(f"{value:.6g}" for value in row)] for row in y)

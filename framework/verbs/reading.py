@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
 
-from framework.data import DataError
+from framework.data import DataError, open_arrays
 from framework.model import Model
 
 
@@ -25,15 +26,16 @@ def read_fields(model: Model, path: str, with_target: bool) -> dict[str, np.ndar
         return fields
     needed = [name for name in model.about.fields if with_target or name not in model.targets]
     try:
-        found = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        with open_arrays(path) as found:
+            there = {needed[0]: found} if isinstance(found, np.ndarray) else found
+            fields = {name: np.asarray(there[name]) for name in needed if name in there}
+    except DataError:
+        raise
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: no .npz or .npy file ({error})") from error
-    if isinstance(found, np.ndarray):
-        found = {needed[0]: found}
-    missing = [name for name in needed if name not in found]
+    missing = [name for name in needed if name not in fields]
     if missing:
         raise DataError(f"{path}: it holds no '{missing[0]}'; the network needs {', '.join(needed)}")
-    fields = {name: np.asarray(found[name]) for name in needed}
     for name, shape in model.about.shapes().items():
         if name in fields and not _fits(fields[name].shape[1:], shape):
             raise DataError(

@@ -11,8 +11,12 @@ from framework.config import ConfigError
 from framework.display import Display, report
 from framework.experiment import prepare, run
 from framework.record import Place, read_state
-from framework.restoring import TRUST, settings_of_run
+from framework.refilling import STRANGE
+from framework.restoring import TRUST, settings_of_run, tracking_of_run
 from framework.runs import find_run, is_finished, runs_dir, store_dir
+from framework.secrecy import masked
+from framework.trust import knows_store
+from framework.writing import refuse_links
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -25,11 +29,15 @@ def main(arguments: Sequence[str]) -> int:
     folder = find_run(given.run, runs_dir())
     state = read_state(folder)
     refuse_changes(folder, state, given.overrides)
+    refuse_links(folder)
     if not (folder / "checkpoint.npz").exists():
         raise ConfigError(f"{folder}: there is no checkpoint; trainer.checkpoint_every=N writes one every N steps")
     if not {"name", "tags"} <= state.keys():
         raise ConfigError(f"{folder}/run.json: it is not what a run writes; a run is resumed as it says")
     place = Place(folder, store_dir(folder), state["name"], state["tags"], state.get("command", ""))
+    tracking = tracking_of_run(folder)
+    if tracking.type == "mlflow" and not given.trust and not knows_store(tracking.uri):
+        raise ConfigError(f"{folder}: {STRANGE.format(masked(str(tracking.uri)))}")
     experiment = prepare(settings_of_run(folder, trust=given.trust))
     display = Display(experiment.steps)
     try:

@@ -41,7 +41,8 @@ def main(arguments: Sequence[str]) -> int:
         print(f"{what}: {address}")
     command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(options.port), "--workers", "1"]
     # A group of its own: the server starts workers, which have to go when it goes.
-    server = subprocess.Popen([*command, "--backend-store-uri", tracking_uri(tracking, runs)], start_new_session=True)
+    told = {**os.environ, "MLFLOW_BACKEND_STORE_URI": tracking_uri(tracking, runs)}  # everybody can read a command's words
+    server = subprocess.Popen(command, start_new_session=True, env=told)
     if has_screen() and not options.no_browser:
         first = list(found.values())[min(1, len(found) - 1)]
         threading.Thread(target=open_when_ready, args=(host, first), daemon=True).start()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from framework import DataError
+from framework import DataError, open_arrays
 from framework_datasets.files import existing, unreadable
 from framework_datasets.table import near
+
+NO_NPZ = "this is no npz file; numpy.savez writes one, and dataset=csv reads tables"
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Archive:
         return a
 
 
-@contextmanager
+@contextlib.contextmanager
 def opened(path: str | Path) -> Iterator[Archive]:
     """An npz file, from which nothing but arrays of numbers is taken.
 
@@ -53,19 +55,20 @@ def opened(path: str | Path) -> Iterator[Archive]:
         DataError: it cannot be read, or is something else.
     """
     at = existing(path)
-    try:
-        raw = at.open("rb")
-    except OSError as error:
-        raise unreadable(path, error) from error
-    with raw:  # ours to close: given a path, numpy.load leaves a damaged file open
+    with contextlib.ExitStack() as stack:
         try:
-            file = np.load(raw, allow_pickle=False)
+            file = stack.enter_context(open_arrays(at))
+        except DataError:
+            raise
+        except OSError as error:
+            if error.errno is None:  # of NumPy, which took it for something else
+                raise DataError(f"{path}: {NO_NPZ}") from error
+            raise unreadable(path, error) from error
         except Exception as error:  # whatever else the file is
-            raise DataError(f"{path}: this is no npz file; numpy.savez writes one, and dataset=csv reads tables") from error
+            raise DataError(f"{path}: {NO_NPZ}") from error
         if isinstance(file, np.ndarray):
             raise DataError(f"{path}: this is one array (npy); numpy.savez('{at.stem}.npz', x=..., y=...) keeps two")
-        with file:
-            yield Archive(str(path), file)
+        yield Archive(str(path), file)
 
 
 def place(name: str, index: Any) -> str:

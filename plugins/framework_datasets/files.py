@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from framework import DataError
+from framework import DataError, read_file
 
 
 def existing(path: str | Path) -> Path:
@@ -45,7 +45,7 @@ def text_of(path: str | Path) -> str:
         DataError: it cannot be read, or is no such text; the line is named.
     """
     try:
-        text = existing(path).read_bytes().decode("utf-8-sig")
+        text = read_file(existing(path)).decode("utf-8-sig")
     except OSError as error:
         raise unreadable(path, error) from error
     except UnicodeDecodeError as error:

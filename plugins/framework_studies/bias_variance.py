@@ -34,7 +34,7 @@ class BiasVariance:
     Geman, Bienenstock, Doursat (Neural Computation 4, 1992); for the 0-1 loss Domingos (ICML 2000).
     """
 
-    members: int = option(50, least=3, help="networks, each with a training set of its own")
+    members: int = option(50, least=3, most=10_000, help="networks, each with a training set of its own")
     draw: Draw = option(
         "auto",
         help="fresh: sets drawn anew; noise: the same x with new noise; bootstrap: with replacement; disjoint: parts of the "

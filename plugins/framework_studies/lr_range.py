@@ -33,7 +33,7 @@ class LrRange:
 
     low: float = option(1e-5, above=0, help="smallest rate")
     high: float = option(10.0, above=0, help="largest rate")
-    rates: int = option(31, least=3, help="how many, R")
+    rates: int = option(31, least=3, most=10_000, help="how many, R")
     steps: int = option(200, least=2, help="updates at each rate; the loss of a step is that before it")
 
     figure: ClassVar[dict[str, Any]] = {
