@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,27 +22,33 @@ NEEDED = ("name", "tags", "steps", "validations")  # of `run.json`, to send a ru
 
 def end_lost(runs: Path) -> list[Path]:
     """End the runs whose process is gone, here and in the store."""
+    down = set[tuple[str | None, str]]()
 
     def end(folder: Path, state: dict[str, Any]) -> None:
         write_json(folder / "run.json", {**state, "tracked": False})  # what its store did not get is sent by `refill`
         # A store that is down, or a record from elsewhere, must not stop whoever starts now; `refill` says what is wrong.
-        with contextlib.suppress(Exception):
-            if tracking_of_run(folder).type == "mlflow":
-                refill_run(folder, runs)
+        with contextlib.suppress(ConfigError):
+            tracking = tracking_of_run(folder)
+            where = tracking.uri, tracking.experiment
+            try:
+                if tracking.type == "mlflow" and where not in down:
+                    refill_run(folder, runs)
+            except ConfigError:
+                raise
+            except Exception:
+                down.add(where)  # a hundred runs do not wait for it
 
     return reap(runs, end)
 
 
 def end_unclaimed(runs: Path) -> list[Path]:
     """End the runs that no process calls its own, although they say that they run: their claims were lost, with a disk that
-    was full or a power cut. `refill` sends them.
-
-    Raises:
-        OSError: one is of another user.
+    was full or a power cut. `refill` sends them. Those of another user stay as they are.
     """
     said = [folder for folder in all_records(runs) if read_state(folder).get("status") == "running"]
     alive = claimed(runs)  # after they were asked: one that ends meanwhile says so before it gives up its claim
     said = [f for f in said if alive is not None and f.resolve() not in alive and read_state(f).get("status") == "running"]
+    said = [folder for folder in said if os.access(folder, os.W_OK)]
     for folder in said:
         write_json(folder / "run.json", {**lost(read_state(folder)), "tracked": False})
     return said
@@ -52,6 +59,9 @@ class Stores:
 
     def __init__(self, runs: Path) -> None:
         self.runs = runs
+        self.seen: dict[tuple[str | None, str], Tracking] = {}
+        if (runs / "mlflow.db").exists():
+            self.seen[None, Tracking().experiment] = Tracking()
         self.known: dict[tuple[str | None, str], tuple[Store, list[Any]] | Exception] = {}
 
     def of(self, tracking: Tracking) -> tuple[Store, list[Any]]:
@@ -111,9 +121,11 @@ def refill(
             if not state:
                 raise ConfigError("run.json cannot be read; what the run measured is in metrics.jsonl")
             tracking = tracking_of_run(folder)
+            if tracking.type == "mlflow":
+                stores.seen[tracking.uri, tracking.experiment] = tracking
             if state["status"] == "running" or tracking.type != "mlflow" or folder.resolve() in busy:
                 continue
-            if not state.get("tracked") or not stores.has(tracking, state):
+            if not stores.has(tracking, state) or not state.get("tracked"):  # one that is down is asked once
                 refill_run(folder, runs)
                 sent.append(folder)
         except Exception as error:  # a store may raise anything; the others go on
@@ -156,14 +168,12 @@ def refill_run(folder: Path, runs: Path) -> None:
 
 
 def repair(runs: Path, stores: Stores) -> Iterator[str]:
-    """Let no record have two runs in its store, and no run go on there without a record; a line for each change."""
-    seen = dict[tuple[str | None, str], Tracking]()
-    for folder in all_records(runs):
-        with contextlib.suppress(ConfigError):
-            tracking = tracking_of_run(folder)
-            if tracking.type == "mlflow":
-                seen[tracking.uri, tracking.experiment] = tracking
-    for tracking in seen.values():
+    """Let no record have two runs in its store, and no run go on there without a record; a line for each change.
+
+    Args:
+        stores: those that `refill` met.
+    """
+    for tracking in stores.seen.values():
         with contextlib.suppress(Exception):  # one that is down; who has something to send there has been told
             store, found = stores.of(tracking)
             active = [run for run in found if is_active(run)]
@@ -187,7 +197,9 @@ def _without_doubles(store: Store, active: Sequence[Any]) -> Iterator[str]:
 
 def _without_orphans(store: Store, active: Sequence[Any], runs: Path) -> Iterator[str]:
     """What no record goes on with has ended."""
-    busy = claimed(runs) or set()  # asked after the store was: a record is there before its run is in the store
+    busy = claimed(runs)  # asked after the store was: a record is there before its run is in the store
+    if busy is None or not all(map(read_state, busy)):
+        return  # somebody else's, who may be at it
     folders = {folder: read_state(folder) for folder in all_records(runs)}
     going = [state for folder, state in folders.items() if state.get("status") == "running" or folder.resolve() in busy]
     for run in active:

@@ -58,7 +58,9 @@ def _store(runs: Path) -> int:
         print(f"sent      {folder}: the store has it now")
     for folder, why in unsent:
         print(f"unsent    {folder}: {why}", file=sys.stderr)
-    for line in repair(runs, Stores(runs) if sent else stores):
+    if sent:
+        stores.known.clear()  # what they have has changed
+    for line in repair(runs, stores):
         print(line)
     if not unsent:
         print("store     has every run")
