@@ -17,8 +17,9 @@ from framework.composing import compose
 from framework.experiment import prepare, run
 from framework.mlflow_store import KEY, Store
 from framework.record import Place, read_state
-from framework.recording import Tracking, read_lines
+from framework.recording import Tracking
 from framework.runs import all_records
+from framework.series import read_lines
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the child is a fork")
 
