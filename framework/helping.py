@@ -5,7 +5,7 @@ Hydra's own help composes a configuration for it and takes twice as long.
 
 from __future__ import annotations
 
-from framework.composing import choices
+from framework.presets import choices
 from framework.verbs import VERBS
 
 TEXT = """\

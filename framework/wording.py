@@ -11,8 +11,8 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf.errors import OmegaConfBaseException
 
 from framework.arguments import CALL, quoting
-from framework.composing import choices
 from framework.config import ConfigError
+from framework.presets import choices
 from framework.registry import nearest
 
 

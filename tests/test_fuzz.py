@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from framework import cli
-from framework.composing import KINDS_OF, choices, conf_dir, settings_of
+from framework.composing import conf_dir, settings_of
 from framework.discovery import discover
 from framework.experiment import prepare, run
 from framework.judging import declared
@@ -27,6 +27,7 @@ from framework.launching.composer import Composer
 from framework.launching.places import place_of
 from framework.learner import TrainerOptions
 from framework.notebook import _hydra
+from framework.presets import KINDS_OF, choices
 from framework.training import train
 
 ODD_VALUES = """

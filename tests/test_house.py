@@ -31,7 +31,7 @@ ROOMS = [
     ["restoring", "figures"],
     ["wording"],
     ["composing"],
-    ["permitted", "arguments"],
+    ["permitted", "arguments", "presets"],
     ["assembling"],
     ["studying"],
     ["runs"],

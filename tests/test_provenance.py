@@ -76,7 +76,7 @@ def test_a_run_says_where_its_components_came_from(run):
     assert record["files"] == {str(file): {"sha256": sha256, "kept": f"times-{sha256[:8]}.py"}}
     assert (folder / "plugins" / f"times-{sha256[:8]}.py").read_text() == file.read_text()
     place = Place(folder, folder.parent, "run")
-    assert tags_of(place, {}, "k")["stackprop.plugin.activation/times"] == f"times.py (SHA-256 {sha256[:8]})"
+    assert tags_of(place, {"key": "k"})["stackprop.plugin.activation/times"] == f"times.py (SHA-256 {sha256[:8]})"
     assert ("Plugins", f"times.py (SHA-256 {sha256[:8]})") in about(folder, {})
 
 
