@@ -74,7 +74,8 @@ TESTS = {
     "framework/measuring.py": "beside_gradients evaluation stopping masks notes_losses",
     "framework/updating.py": "updating stack_law",
     "framework/stepping.py": "beside_gradients training updating bptt stateful notes_training edges stack_law probes blocks",
-    "framework/running.py": "training stopping checkpoints beside_gradients edges stack_law probes stateful bptt",
+    "framework/running.py": "training stopping checkpoints beside_gradients edges stack_law probes stateful bptt "
+    "notes_recurrent",
     "framework/training.py": "training stopping checkpoints beside_gradients stack_law",
     "framework/data.py": "data masks stateful layout",
     "framework/checking.py": "doors masks data",

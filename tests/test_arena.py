@@ -98,6 +98,15 @@ def test_norms_of_everything_and_of_each_layer(arena, lead):
         assert norms[..., i] == pytest.approx(np.linalg.norm(np.concatenate(parts, -1), axis=-1), abs=1e-12)
 
 
+def test_norms_of_numbers_whose_squares_overflow(arena):
+    g = np.full((2, arena.P), 3e25, np.float32)
+    g[1] = 0
+    with np.errstate(over="ignore"):  # as training does
+        found = arena.norms(g, np)
+    assert found[0, 0] == pytest.approx(3e25 * np.sqrt(arena.P), rel=1e-6)
+    assert (found[1] == 0).all()
+
+
 def test_norms_leave_the_gradient_alone(arena):
     g = np.random.default_rng(0).standard_normal((2, arena.P))
     before = g.copy()

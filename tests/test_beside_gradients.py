@@ -15,6 +15,8 @@ from framework_activations.leaky_relu import LeakyRelu
 from framework_activations.relu import Relu
 from framework_augmentations.crop_resize import CropResize
 from framework_cells.indrnn import IndRnn
+from framework_datasets.linear import Linear
+from framework_initializers.uniform import Uniform
 from framework_layers.layer_norm import LayerNorm
 from framework_layers.max_pool import MaxPool
 from framework_losses.msle import MeanSquaredLogError
@@ -23,6 +25,7 @@ from framework_optimizers.adam import Adam
 from framework_optimizers.nag import Nag
 from framework_probes.dead import Dead
 from framework_regularizers.l2 import L2
+from framework_regularizers.max_norm import MaxNorm
 from framework_schedules.warmup import Warmup
 
 CTX = Context()
@@ -143,3 +146,24 @@ def test_the_squared_error_of_logarithms_is_flat_up_to_zero():
     value, dy = MeanSquaredLogError("sum")(y, t, CTX)
     assert value == pytest.approx(1 + 1 + (np.log(2) - 1) ** 2)
     assert dy[:, 0].tolist() == [0.0, 0.0, pytest.approx((np.log(2) - 1) * 2 / 2)]
+
+
+def test_a_bound_on_norms_adds_nothing_to_the_loss():
+    value, dW = MaxNorm(0.1)(np.array([[3.0, -4.0], [0.5, 2.0]]), CTX)
+    assert value == 0
+    assert (dW == 0).all()
+
+
+def test_uniform_values_fill_their_bound():
+    W = Uniform(0.3)(np.random.default_rng(0), (100, 100))
+    assert np.abs(W).max() == pytest.approx(0.3, rel=1e-2)
+    assert W.std() == pytest.approx(0.3 / np.sqrt(3), rel=0.02)
+
+
+def test_the_truth_changes_its_sign_with_every_period():
+    data = Linear(n=6, n_val=4, n_test=4, features=2, sigma=0.0, period=2).load(np.random.default_rng(0))
+    x, y = data.splits["train"]["x"], data.splits["train"]["y"]
+    w = np.linalg.lstsq(x[:2], y[:2], rcond=None)[0]
+    assert (y / (x @ w)).ravel() == pytest.approx([1, 1, -1, -1, 1, 1])
+    last = data.splits["val"]
+    assert last["y"] == pytest.approx(last["x"] @ w)  # as the last training example

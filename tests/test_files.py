@@ -520,3 +520,11 @@ def test_new_arrays_are_read_as_the_training_arrays_were(tmp_path):
     np.savez(tmp_path / "new.npz", x=longer, y=[0, 1, 2, 0])
     with pytest.raises(DataError, match=r"y\[2\] \(counted from 0\) is 2; training labels go up to 1"):
         encoding.read(tmp_path / "new.npz", with_target=True)
+
+
+@pytest.mark.parametrize(("stride", "starts"), [(None, [0, 5, 10]), (2, [0, 2, 4])])
+def test_windows_of_a_text_begin_a_stride_apart(tmp_path, stride, starts):
+    (tmp_path / "a.txt").write_text("abcdefghijklmnopqrstuvwxyz" * 3)
+    text = discover().get("dataset", "text")(str(tmp_path / "a.txt"), length=5, stride=stride, val=0.0, test=0.0)
+    x = text.load(generator(0, "dataset")).splits["train"]["x"]
+    assert x[:3, 0].tolist() == starts

@@ -146,6 +146,7 @@ def test_every_whole_number_has_its_share():
     [
         (Number(1.0, 1.0), "holds no numbers"),
         (Number(0.0, 1.0, log=True), "above 0"),
+        (Number(-1.0, 1.0, log=True), "above 0"),
         (Number(1, 9, step=0), "above 0"),
         (Number(1, 9, log=True, step=2), "steps of 1"),
         (Number(1, 9, step=2), None),

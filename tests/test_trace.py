@@ -60,6 +60,15 @@ def test_gates_of_the_first_step_follow_their_formula(cell, gates):
         np.testing.assert_allclose(trace[f"rnn0/{gate}"][:, 0], 1 / (1 + np.exp(-a)), rtol=1e-6)
 
 
+def test_a_trace_may_have_one_step():
+    assert {a.shape for a in model(recurrent("lstm")).trace(X[:, :1]).values()} == {(4, 1, 3)}
+
+
+def test_a_recurrent_layer_refuses_images():
+    with pytest.raises(ValueError, match=r"recurrent reads sequences \(T, F\), not \(1, 8, 8\)"):
+        recurrent("gru").init(np.random.default_rng(0), (1, 8, 8))
+
+
 @pytest.mark.parametrize("cell", SHOWN)
 @pytest.mark.parametrize("reverse", [False, True])
 def test_a_trace_is_the_states_and_gates_of_every_step(cell, reverse):
