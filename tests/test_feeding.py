@@ -53,6 +53,7 @@ def content(runs):
     return told
 
 
+@pytest.mark.slow
 def test_a_fed_store_holds_what_it_would_hold(tmp_path, feeder):
     states = swept(tmp_path / "fed", feeder)
     swept(tmp_path / "own", None)

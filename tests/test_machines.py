@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from framework import allowance, checkpoints, home, mlflow_store, recording
+from framework import allowance, checkpoints, home, mlflow_store, recording, writing
 from framework.launching import stacked
 from framework.mlflow_store import user
 from framework.record import read_state
@@ -39,6 +39,7 @@ def the_run(folder):
 # ---- open files
 
 
+@pytest.mark.slow
 def test_a_sweep_needs_no_open_file_per_job(ask):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     highest = max(int(name) for name in os.listdir("/dev/fd"))
@@ -161,10 +162,10 @@ def test_a_limit_of_file_size_ends_a_run_in_words(tmp_path):
 
 def test_a_state_is_written_where_there_is_room_for_no_other_file(tmp_path):
     path = tmp_path / "run.json"
-    recording.write_json(path, {"status": "running", "name": "x" * 50})
-    assert recording.overwrite(path, {"status": "failed"})
+    writing.write_json(path, {"status": "running", "name": "x" * 50})
+    assert writing.overwrite(path, {"status": "failed"})
     assert json.loads(path.read_text()) == {"status": "failed"}
-    assert not recording.overwrite(path, {"status": "x" * 100_000})
+    assert not writing.overwrite(path, {"status": "x" * 100_000})
     assert json.loads(path.read_text()) == {"status": "failed"}
 
 
@@ -389,25 +390,29 @@ def test_the_report_of_a_sweep_reads_every_job_a_few_times(ask, tmp_path, monkey
     assert counts[0] <= 3 * 20
 
 
+@pytest.mark.slow
 def test_a_store_is_asked_once_for_all_runs(tmp_path, monkeypatch):
     store = mlflow_store.Store(Tracking(), tmp_path)
-    known = store.begin("a", {}, {}).run_id
+    run = store.begin("a", {}, {})
+    run.end("FINISHED")
+    state = {"status": "finished", "state": "FINISHED", "tracked": True, "mlflow_run_id": run.run_id}
     for i in range(5):
         (tmp_path / str(i)).mkdir()
         (tmp_path / str(i) / "config.yaml").write_text("tracking:\n  type: mlflow\n  uri: null\nseed: 1\n")
-        recording.write_json(tmp_path / str(i) / "run.json", {"status": "finished", "tracked": True, "mlflow_run_id": known})
-    asked, run_ids = [], mlflow_store.Store.run_ids
-    monkeypatch.setattr(mlflow_store.Store, "run_ids", lambda self: asked.append(self) or run_ids(self))
+        writing.write_json(tmp_path / str(i) / "run.json", state)
+    asked, listed = [], mlflow_store.Store.listed
+    monkeypatch.setattr(mlflow_store.Store, "listed", lambda self: asked.append(self) or listed(self))
     monkeypatch.setattr(mlflow_store, "_create", None)  # it is there
     assert refill(tmp_path) == ([], [])
     assert len(asked) == 1
 
 
 def test_a_store_that_is_down_is_tried_once_for_all_runs(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # a store of the user's
     for i in range(5):
         (tmp_path / str(i)).mkdir()
         (tmp_path / str(i) / "config.yaml").write_text("tracking: {type: mlflow, uri: 'http://127.0.0.1:9'}\n")
-        recording.write_json(tmp_path / str(i) / "run.json", {"status": "finished", "tracked": False})
+        writing.write_json(tmp_path / str(i) / "run.json", {"status": "finished", "tracked": False})
     tries = []
 
     def opened(*_):

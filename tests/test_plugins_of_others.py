@@ -98,6 +98,7 @@ def test_the_others_train_beside_broken_ones(template, broken, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_the_template_is_good(template, tmp_path):
     shutil.copytree(ROOT / "plugins" / "template" / "tests", tmp_path / "tests")
     done = run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"], tmp_path, template)
@@ -125,6 +126,7 @@ def presets(folder, **texts):
         path.write_text(text)
 
 
+@pytest.mark.slow
 def test_presets_of_others_cannot_change_ours(tmp_path):
     site, mine = tmp_path / "site", tmp_path / "mine"
     fake(site, "hijack", None)

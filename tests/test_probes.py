@@ -378,7 +378,7 @@ def test_a_store_that_is_filled_again_gets_the_same_points(tmp_path):
     size = (tmp_path / "metrics.jsonl").stat().st_size
     again = Recorder(tmp_path, 200, 10, sinks[1], max_points=10, upto=size, probe_every=5)
     again.ended()
-    again.close()
+    again.sync()
     assert sorted(sinks[0].sent) == sorted(sinks[1].sent)
     steps = sorted(step for name, _, step in sinks[0].sent if name == "activation/100%/dead")
     assert (steps[0], steps[-1]) == (1, 200)

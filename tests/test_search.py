@@ -137,6 +137,7 @@ def test_without_the_extra_optuna_is_asked_for(shell, monkeypatch, tmp_path):
     assert not list(tmp_path.glob("runs/*"))
 
 
+@pytest.mark.slow
 def test_a_search_goes_on_from_its_archive_and_repeats_nothing_that_ended(shell, tmp_path):
     words = ["optimizer.lr=tag(log,interval(1e-3,0.1))", "optimizer=sgd,adam", *QUICK, *ANTS, "hydra.sweeper.n_trials=10"]
     status, out, _ = shell(*words)

@@ -14,6 +14,8 @@ from framework.mlflow_store import Store
 from framework.recording import Tracking
 from framework.series import read_lines
 
+pytestmark = pytest.mark.slow  # processes of their own
+
 COMMAND = [str(Path(sys.executable).with_name("stackprop"))]
 QUICK = ["dataset=spirals", "dataset.n=40", "model.hidden=4", "trainer.epochs=2"]
 

@@ -190,6 +190,7 @@ def swept(place):
     return done, newest(place, "runs/sweep-*")
 
 
+@pytest.mark.slow
 def test_jobs_that_fail_do_not_stop_the_others_and_the_end_tells_of_them(swept):
     done, sweep = swept
     assert done.returncode == 1
@@ -237,6 +238,7 @@ def test_the_best_job_alone_has_figures_and_a_model_in_the_store(place, swept):
     assert with_figures == {summary[0].data.tags["sweep.best"]}
 
 
+@pytest.mark.slow
 def test_what_has_finished_is_not_run_again(place, swept):
     before = {path.parent.name: path.stat().st_mtime_ns for path in swept[1].glob("*/run.json")}
     done = stackprop(place, "-m", f"sweep.resume={swept[1].name}")

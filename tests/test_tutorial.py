@@ -46,6 +46,7 @@ def quick_from_python(monkeypatch):
     matplotlib.use("Agg")
 
 
+@pytest.mark.slow
 def test_the_tutorial_can_be_followed(tmp_path, monkeypatch, capsys, quick_from_python):
     monkeypatch.delenv("STACKPROP_RUNS", raising=False)
     monkeypatch.chdir(tmp_path)

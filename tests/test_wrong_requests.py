@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # processes of their own
+
 REQUESTS = {
     "optimizer=adm": "optimizer: no 'adm'; did you mean 'adam'?",
     "model=mpl": "model: no 'mpl'; did you mean 'mlp'?",
