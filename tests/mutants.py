@@ -49,7 +49,7 @@ TESTS = {
     "plugins/framework_activations/*": "beside_gradients c r notes_activations golden_numbers",
     "plugins/framework_augmentations/*": "beside_gradients c r augmentation",
     "plugins/framework_cells/*": "beside_gradients c r bptt notes_recurrent notes_cells",
-    "plugins/framework_initializers/*": "c r notes_errata notes_training",
+    "plugins/framework_initializers/*": "beside_gradients c r notes_errata notes_training",
     "plugins/framework_layers/*": "beside_gradients c r golden_layers network network_messages masks notes_training",
     "plugins/framework_losses/*": "beside_gradients c r notes_losses evaluation masks",
     "plugins/framework_metrics/*": "beside_gradients c r evaluation notes_losses stopping",
