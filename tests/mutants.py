@@ -64,7 +64,8 @@ TESTS = {
     "plugins/framework_studies/trace.py": "r study_trace studies",
     "plugins/framework_studies/[bcd]*": "r bias_variance studies",
     "plugins/framework_studies/*": "r study_gradcheck study_trace study_lr_range study_overfit_batch studies",
-    "plugins/framework_datasets/*": "c r data tables arrays wine scaling doors augmentation files searching",
+    "plugins/framework_datasets/*": "beside_gradients c r data tables arrays wine scaling doors augmentation files "
+    "searching",
     "framework/stopping.py": "stopping beside_gradients checkpoints",
     "framework/checkpoints.py": "checkpoints recording",
     "framework/heads.py": "heads blocks masks",
