@@ -48,9 +48,9 @@ DRAWINGS = ("*_figure*.py", "*/tables.py", "*/watching.py", "*/training_sets.py"
 TESTS = {
     "plugins/framework_activations/*": "beside_gradients c r notes_activations golden_numbers",
     "plugins/framework_augmentations/*": "beside_gradients c r augmentation",
-    "plugins/framework_cells/*": "beside_gradients c r bptt notes_recurrent notes_cells",
+    "plugins/framework_cells/*": "beside_gradients c r bptt notes_recurrent notes_cells trace",
     "plugins/framework_initializers/*": "beside_gradients c r notes_errata notes_training",
-    "plugins/framework_layers/*": "beside_gradients c r golden_layers network network_messages masks notes_training",
+    "plugins/framework_layers/*": "beside_gradients c r golden_layers network network_messages masks notes_training trace",
     "plugins/framework_losses/*": "beside_gradients c r notes_losses evaluation masks",
     "plugins/framework_metrics/*": "beside_gradients c r evaluation notes_losses stopping",
     "plugins/framework_optimizers/*": "beside_gradients c r notes_optimizers updating golden_more",

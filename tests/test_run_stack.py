@@ -158,6 +158,22 @@ def test_a_stacked_job_goes_on_alone_from_its_checkpoint(tmp_path):
     np.testing.assert_allclose([*after[0][-1].values()], [*before[0][-1].values()], rtol=1e-9)
 
 
+@pytest.mark.parametrize("job", [0, 2, 3])
+def test_a_stacked_job_keeps_its_best_when_it_goes_on(job, tmp_path):
+    shared, jobs = SWEEPS["early stopping"]
+    found = [prepare(compose([*shared, "trainer.checkpoint_every=5", *words])) for words in jobs]
+    run_stack(found, [place(tmp_path, str(i)) for i in range(4)])
+    folder = tmp_path / str(job)
+    state, before = json.loads((folder / "run.json").read_text()), left(folder)
+    (folder / "run.json").write_text(json.dumps({**state, "status": "lost"}))
+    run(prepare(settings_of_run(folder)), place(tmp_path, str(job)), resume=True)
+    again, after = json.loads((folder / "run.json").read_text()), left(folder)
+    assert again["kept"] == state["kept"]
+    assert again["metrics"] == pytest.approx(state["metrics"], rel=1e-9)
+    for name, a in before[2].items():
+        np.testing.assert_allclose(a, after[2][name], rtol=1e-9, atol=1e-9)
+
+
 class Lines:
     """Keeps what each member's training tells, and on which threads."""
 
