@@ -41,7 +41,10 @@ class Recorded(Mapping[str, np.ndarray]):
                 elif not self.of_steps:
                     self.of_steps = [name for name in self._parsed([line])[0] if name != "step"]
         self.others = self._parsed(others)
-        self.found = series(self.others)
+        try:
+            self.found = series(self.others)
+        except (TypeError, ValueError) as error:
+            raise DataError(f"{path}: it is not what a run writes") from error
 
     def __getitem__(self, name: str) -> np.ndarray:
         if name in self.of_steps and not self.whole:
@@ -121,7 +124,7 @@ def series(lines: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
                 points[name] = list(enumerate(value))
             elif name != "step":
                 points.setdefault(name, []).append((line["step"], value))
-    return {name: np.array(values) for name, values in points.items()}
+    return {name: np.array(values, float) for name, values in points.items()}
 
 
 def started(metric: str) -> str:

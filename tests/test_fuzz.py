@@ -140,9 +140,10 @@ def answered(composer, words):
     """The exit status of a job with these words, and what it says."""
     said = io.StringIO()
     files = [f"dataset.path={file}" for kind, file in FILES.items() if f"dataset={kind}" in words]
+    small = [] if any(word.startswith("dataset=") for word in words) else ["dataset=sine"]
 
     def job():
-        experiment = prepare(settings_of(composer.job([*words, *files, *QUICK], 0).cfg))
+        experiment = prepare(settings_of(composer.job([*small, *words, *files, *QUICK], 0).cfg))
         if experiment.settings.study is not None:
             shutil.rmtree("run", ignore_errors=True)
             run(experiment, place_of("run", words))

@@ -136,8 +136,15 @@ def test_a_run_killed_at_a_write_is_whole_after_the_doctor(ask, fresh, write):
     cured(ask, place)
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Without figures, which take most of the time and are written after all else."""
+    monkeypatch.setattr("framework.figures.draw", lambda run: [])
+    monkeypatch.setattr("framework.verbs.compare.draw", lambda *args: args[-1])
+
+
 @pytest.mark.slow
-def test_a_run_killed_at_any_write_is_whole_after_the_doctor(ask, fresh):
+def test_a_run_killed_at_any_write_is_whole_after_the_doctor(ask, fresh, undrawn):
     for write in itertools.count():
         place = fresh()
         died = dies(lambda: ask(*RUN), write)
@@ -158,8 +165,9 @@ def test_a_killed_sweep_is_whole_after_it_is_resumed(ask, fresh, write):
 
 
 @pytest.mark.slow
-def test_a_sweep_killed_at_any_write_is_whole_after_doctor_and_resumed(ask, fresh):
-    for write in itertools.count():
+@pytest.mark.parametrize("first", [0, 2])  # every second write
+def test_a_sweep_killed_at_any_write_is_whole_after_doctor_and_resumed(ask, fresh, undrawn, first):
+    for write in itertools.count(first, 4):
         place = fresh()
         died = dies(lambda: ask(*SWEEP), write)
         second = fresh(of=place)
@@ -220,7 +228,7 @@ def test_a_doctor_killed_at_a_write_is_followed_by_another(ask, fresh, ill, writ
 
 
 @pytest.mark.slow
-def test_a_doctor_killed_at_any_write_is_followed_by_another(ask, fresh, ill):
+def test_a_doctor_killed_at_any_write_is_followed_by_another(ask, fresh, ill, undrawn):
     for write in itertools.count():
         place = fresh(of=ill)
         died = dies(lambda: ask("doctor"), write)

@@ -132,8 +132,8 @@ def test_the_environment_of_mlflow_decides_where_nothing_else_does(ask, tmp_path
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///team.db")
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "mine")
     assert ask(*QUICK[:2])[0] == 0
-    told = job(tmp_path)["tracking"]
-    assert (told["uri"], told["experiment"]) == ("sqlite:///team.db", "mine")
+    told = job(tmp_path)["tracking"]  # the reference, not what it gave
+    assert (told["uri"], told["experiment"]) == ("${oc.env:MLFLOW_TRACKING_URI}", "${oc.env:MLFLOW_EXPERIMENT_NAME}")
     assert Store(Tracking(uri="sqlite:///team.db", experiment="mine"), tmp_path / "runs").client.search_runs(["1"])
     assert not (tmp_path / "runs" / "mlflow.db").exists()
     assert compose(["tracking.uri=sqlite:///own.db"]).tracking == Tracking(uri="sqlite:///own.db", experiment="mine")
