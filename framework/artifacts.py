@@ -16,10 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from framework import figures, model, provenance
+from framework import figures, model
 from framework.allowance import SlowServerError
 from framework.data import Data
 from framework.mlflow_store import TrackedRun
+from framework.provenance import COPIES
+from framework.provenance import FILE as ORIGINS
 from framework.recording import LAYERS_SHOWN
 from framework.restoring import load
 from framework.samples import sample
@@ -30,7 +32,7 @@ from framework.writing import replaced_text, write_text
 TABLE_ROWS = 500
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 AS_SCALED = Scale("none", {}, {})  # of data that have been scaled already
-MODEL_FILES = (model.WEIGHTS, model.ABOUT, "config.yaml", provenance.FILE)
+MODEL_FILES = (model.WEIGHTS, model.ABOUT, "config.yaml", ORIGINS)
 
 
 def leave(folder: Path, tracked: TrackedRun | None, data: Data, metrics: Mapping[str, float], note: str) -> None:
@@ -141,8 +143,8 @@ def log_model(tracked: TrackedRun, folder: Path, data: Data) -> None:
         files.mkdir()
         for name in MODEL_FILES:
             shutil.copy(folder / name, files)
-        if (folder / provenance.COPIES).is_dir():
-            shutil.copytree(folder / provenance.COPIES, files / provenance.COPIES)
+        if (folder / COPIES).is_dir():
+            shutil.copytree(folder / COPIES, files / COPIES)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # MLflow would like an example of the input in every model
             mlflow.pyfunc.save_model(

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from framework import artifacts, model
+from framework import artifacts, model, provenance
 from framework.config import ConfigError
 from framework.data import DataError
 from framework.feeding import Feeder
@@ -192,7 +192,7 @@ def record_of(experiment: Experiment, place: Place, resume: bool = False, **how:
     """The record of one run."""
     remember(place.runs, place.folder.parent if "sweep" in place.tags else place.folder)
     counts = experiment.steps, experiment.validations
-    return Record(experiment.settings, place, *counts, experiment.directions, resume, **how)
+    return Record(experiment.settings, place, *counts, experiment.directions, provenance.keep, resume, **how)
 
 
 class Recorded:

@@ -20,7 +20,8 @@ from framework.reading import read_json
 from framework.registry import Entry, RegistrationError, Registry, Source
 from framework.writing import inside, write_bytes, write_json
 
-FILE, COPIES = "plugins.json", "plugins"
+FILE = "plugins.json"
+COPIES = "plugins"
 _SAID: set[str] = set()  # each once
 
 

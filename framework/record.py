@@ -11,18 +11,20 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import yaml
 
-from framework import checkpoints, provenance
-from framework.config import ConfigError, Settings
+from framework import checkpoints
+from framework.config import ConfigError
 from framework.feeding import FedRun, Feeder
 from framework.mlflow_store import KEY, Store, TrackedRun, complain, flattened, new_key, opened
+from framework.provenance import FILE as ORIGINS
+from framework.provenance import tags as plugin_tags
 from framework.reaping import Claim, StillRunning, claim
 from framework.recording import Recorder, Tracking
 from framework.recording import read_state as read_state
@@ -55,6 +57,19 @@ class Place:
     command: str = ""
 
 
+class Recordable(Protocol):
+    """What a record reads of the settings of a run."""
+
+    @property
+    def tree(self) -> Mapping[str, Any]: ...
+    @property
+    def record(self) -> Mapping[str, Any]: ...
+    @property
+    def tracking(self) -> Tracking: ...
+    @property
+    def trainer(self) -> Any: ...
+
+
 class Record:
     """
     Args:
@@ -62,6 +77,7 @@ class Record:
         place: where it is written.
         steps, validations: how many there will be at most.
         directions: metric -> whether less of it is better.
+        keep: writes into the folder where the components of the settings come from.
         resume: take the run in that folder up again, at its checkpoint.
         claimed: the lock that says that its process lives, where several runs begin together.
         feeder: the process that feeds the store, where there is one.
@@ -77,16 +93,17 @@ class Record:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: Recordable,
         place: Place,
         steps: int,
         validations: int,
         directions: Mapping[str, bool],
+        keep: Callable[[Any, Path], None],
         resume: bool = False,
         claimed: Claim | None = None,
         feeder: Feeder | None = None,
     ) -> None:
-        self.settings, self.place, self.feeder, self.ended = settings, place, feeder, False
+        self.settings, self.place, self.keep, self.feeder, self.ended = settings, place, keep, feeder, False
         self.complained = False
         place.folder.mkdir(parents=True, exist_ok=True)
         self.claimed = claimed or claimed_by_us([place])
@@ -126,7 +143,7 @@ class Record:
             return {**known, "status": "running", "resumed": time.time()}
         text = yaml.dump(dict(self.settings.record), Dumper=Dumper, sort_keys=False, allow_unicode=True)
         write_text(self.place.folder / "config.yaml", text)
-        provenance.keep(self.settings, self.place.folder)
+        self.keep(self.settings, self.place.folder)
         told: dict[str, Any] = {"status": "running", "key": new_key(), "mlflow_run_id": None, "started": time.time()}
         told |= {"name": self.place.name, "tags": dict(self.place.tags)}
         told |= {
@@ -263,8 +280,8 @@ def _give_key(store: Store, place: Place, state: dict[str, Any]) -> None:
 def send_end(tracked: TrackedRun | FedRun, folder: Path, state: Mapping[str, Any]) -> None:
     """How a run ended, as its record says, and the files that tell what it was."""
     tracked.artifact(folder / "config.yaml")
-    if provenance.tags(folder):
-        tracked.artifact(folder / provenance.FILE)
+    if plugin_tags(folder):
+        tracked.artifact(folder / ORIGINS)
     reason, note = state.get("reason"), (state.get("kept") or {}).get("note")
     tags = {"stackprop.status": f"{state['status']}: {reason}" if reason else state["status"]}
     tracked.end(state.get("state", "FAILED"), tags | ({"stackprop.kept": note} if note else {}))
@@ -278,7 +295,7 @@ def tags_of(place: Place, state: Mapping[str, Any]) -> dict[str, str]:
         "stackprop.version": __version__,
         "stackprop.status": "running",
         "stackprop.folder": os.path.abspath(place.folder),
-        **provenance.tags(place.folder),
+        **plugin_tags(place.folder),
         **place.tags,
     }
     commit = git_commit()

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import yaml
 
-from framework import figures, provenance
+from framework import figures
 from framework.direction import lower_is_better
+from framework.provenance import tags as plugin_tags
 from framework.reading import is_regular, read_text, read_yaml
 from framework.record import read_state
 from framework.reporting.differences import differences
@@ -81,7 +82,7 @@ def about(folder: Path, state: Mapping[str, Any]) -> list[tuple[str, str]]:
     told += [
         (name, str(state[key])) for name, key in (("MLflow run", "mlflow_run_id"), ("Version", "version")) if state.get(key)
     ]
-    plugins = dict.fromkeys(provenance.tags(folder).values())
+    plugins = dict.fromkeys(plugin_tags(folder).values())
     return [*told, ("Plugins", ", ".join(plugins))] if plugins else told
 
 
