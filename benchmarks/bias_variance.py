@@ -28,8 +28,8 @@ MEMBERS, POINTS, PLACES, UNITS, EVERY, SIGMA = 200, 20, 100, 32, 20, 0.2
 
 def study() -> Run:
     """As the shell runs it."""
-    from framework.composing import compose
-    from framework.preparing import prepare
+    from framework.config.composition import compose
+    from framework.experiments.experiment import prepare
 
     words = ["study=bias_variance", "dataset=sine", f"model.hidden={UNITS}", "activation=tanh", "trainer.batch_size=all"]
     words += [f"study.members={MEMBERS}", f"study.points={PLACES}", f"dataset.n={POINTS}", "dataset.n_val=0", "tier=array"]

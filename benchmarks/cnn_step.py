@@ -41,8 +41,10 @@ def features(size: int, filters: tuple[int, ...]) -> int:
 
 def learner(steps: int, size: int = SIZE, filters: tuple[int, ...] = FILTERS) -> Any:
     """Our side of it."""
-    from framework import Head, Network, discovery
-    from framework.learner import Learner, TrainerOptions
+    from framework import Head, Network
+    from framework.config.options import TrainerOptions
+    from framework.registry import discovery
+    from framework.training.learner import Learner
 
     get = discovery.discover().get
     layers: dict[str, Any] = {}
@@ -61,7 +63,7 @@ def learner(steps: int, size: int = SIZE, filters: tuple[int, ...] = FILTERS) ->
 def stackprop(size: int = SIZE, filters: tuple[int, ...] = FILTERS) -> Run:
     """The public trainer."""
     from framework import Data, Field
-    from framework.training import train
+    from framework.training.trainer import train
 
     x, y = examples(20 * BATCH, size)
     split = Data({"train": {"x": x, "y": y}}, {"x": Field("NCHW"), "y": Field("N", "label", CLASSES)})
@@ -149,8 +151,8 @@ def verify(size: int = SIZE, filters: tuple[int, ...] = FILTERS) -> str:
     import torch
 
     from framework import Context
-    from framework.blocks import in_blocks
-    from framework.heads import total_loss
+    from framework.nn.heads import total_loss
+    from framework.nn.microbatch import in_blocks
 
     ours, net = learner(1, size, filters), torch_net(torch, size, filters).double()
     tensors, shapes = ours.network.init(0)

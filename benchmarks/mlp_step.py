@@ -35,8 +35,10 @@ def examples(n: int) -> tuple[np.ndarray, np.ndarray]:
 
 def learner(steps: int, **options: Any) -> Any:
     """Our side of it: network, loss, optimizer, options."""
-    from framework import Head, Network, discovery
-    from framework.learner import Learner, TrainerOptions
+    from framework import Head, Network
+    from framework.config.options import TrainerOptions
+    from framework.registry import discovery
+    from framework.training.learner import Learner
 
     get = discovery.discover().get
     layers: dict[str, Any] = {}
@@ -63,7 +65,7 @@ def stackprop(tier: str = "auto") -> Run:
     """The public trainer."""
     from threadpoolctl import threadpool_limits
 
-    from framework.training import train
+    from framework.training.trainer import train
 
     threadpool_limits(int(os.environ.get("BENCH_THREADS", "1")))
     split = data()
@@ -158,7 +160,7 @@ def verify() -> str:
     import torch
 
     from framework import Context
-    from framework.heads import total_loss
+    from framework.nn.heads import total_loss
 
     worst = {}
     for name, dtype, limit in (("float64", torch.float64, 1e-12), ("float32", torch.float32, 1e-5)):

@@ -49,7 +49,7 @@ def learner(name: str) -> Any:
 def ours(name: str, n: str, way: str) -> Run:
     """The update as the trainer calls it."""
     from framework import Context
-    from framework.updating import by_array, by_kernel
+    from framework.training.update import by_array, by_kernel
 
     optimizer, (w, g), ctx = learner(name), numbers(int(n)), Context(replicas=(1,))
     state = optimizer.init(w)
@@ -95,7 +95,7 @@ def verify() -> str:
     import torch
 
     from framework import Context
-    from framework.updating import by_array, by_kernel
+    from framework.training.update import by_array, by_kernel
 
     worst = 0.0
     for name in ("adam", "momentum"):

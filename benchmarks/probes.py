@@ -28,8 +28,8 @@ def training(probes: tuple[str, ...], every: int) -> Run:
     from threadpoolctl import threadpool_limits
 
     from framework import discover
-    from framework.recording import Recorder
-    from framework.training import train
+    from framework.tracking.recorder import Recorder
+    from framework.training.trainer import train
 
     threadpool_limits(THREADS)
     split, chosen = data(), {name: discover().get("probe", name)(**OPTIONS[name]) for name in probes}

@@ -24,8 +24,8 @@ def recorded() -> Run:
 
 def training(record: bool) -> Run:
     """The public trainer, with or without a recorder."""
-    from framework.recording import Recorder
-    from framework.training import train
+    from framework.tracking.recorder import Recorder
+    from framework.training.trainer import train
 
     split = data()
 

@@ -67,8 +67,10 @@ def examples(s: Sizes, n: int) -> tuple[np.ndarray, np.ndarray]:
 
 def learner(s: Sizes, steps: int, reset: str = "after") -> Any:
     """Our side of it."""
-    from framework import Head, Network, discovery
-    from framework.learner import Learner, TrainerOptions
+    from framework import Head, Network
+    from framework.config.options import TrainerOptions
+    from framework.registry import discovery
+    from framework.training.learner import Learner
 
     get = discovery.discover().get
     options = {"reset": reset} if s.cell == "gru" else {}
@@ -84,7 +86,7 @@ def learner(s: Sizes, steps: int, reset: str = "after") -> Any:
 def stackprop(kind: str, reset: str = "after") -> Run:
     """The public trainer, array tier."""
     from framework import Data, Field
-    from framework.training import train
+    from framework.training.trainer import train
 
     s = SIZES[kind]
     x, y = examples(s, BATCHES * s.N)
@@ -171,7 +173,7 @@ def verify(kind: str = "rnn") -> str:
     import torch
 
     from framework import Context
-    from framework.heads import total_loss
+    from framework.nn.heads import total_loss
 
     s = SIZES[kind]
     ours, (layer, head) = learner(s, 1), (part.double() for part in torch_net(torch, s))

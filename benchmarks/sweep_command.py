@@ -71,7 +71,7 @@ def command(words: list[str], launcher: str) -> Row:
     with tempfile.TemporaryDirectory() as folder:
         env = {k: v for k, v in os.environ.items() if not k.startswith(("STACKPROP", "HYDRA"))}
         env["PYTHONPATH"] = str(Path(__file__).resolve().parent.parent)
-        store = "from pathlib import Path; from framework.mlflow_store import *; Store(Tracking(), Path('runs'))"
+        store = "from pathlib import Path; from framework.tracking.mlflow import *; Store(Tracking(), Path('runs'))"
         subprocess.run([sys.executable, "-c", store], cwd=folder, env=env, check=True)
         arguments = ["-m", *words, f"hydra/launcher={launcher}"]
         began = time.time()
@@ -98,8 +98,10 @@ def loop(task: str, jobs: int) -> Row:
 
 def inside(began: float, arguments: list[str]) -> None:
     """What runs in the process of a sweep: the command, its phases measured."""
-    from framework import cli, composing, experiment
-    from framework.launching import stacked
+    from framework.cli import command_line as cli
+    from framework.config import composition as composing
+    from framework.experiments import runner as experiment
+    from framework.sweeps import launcher as stacked
 
     phases, trainings, inner = {"start": 0.0, "compose": 0.0, "train": 0.0}, list[Callable[[], Any]](), [False]
 

@@ -58,7 +58,8 @@ def examples(kind: Kind) -> tuple[np.ndarray, np.ndarray]:
 def ours(kind: Kind, steps: int) -> tuple[Any, Any]:
     """A learner, and a training split that is one batch."""
     from framework import Data, Field, Head, Network, discover
-    from framework.learner import Learner, TrainerOptions
+    from framework.config.options import TrainerOptions
+    from framework.training.learner import Learner
 
     get, (x, y) = discover().get, examples(kind)
     recurrent = len(kind.x) == 3
@@ -81,7 +82,7 @@ def ours(kind: Kind, steps: int) -> tuple[Any, Any]:
 
 def stacked(name: str) -> Run:
     """The stack, as a sweep trains it."""
-    from framework.slicing import train_sliced
+    from framework.training.parallel import train_sliced
 
     def run(steps: int) -> None:
         learner, data = ours(KINDS[name], steps)
@@ -93,7 +94,7 @@ def stacked(name: str) -> Run:
 
 def alone(name: str) -> Run:
     """The same networks, each by itself."""
-    from framework.training import train
+    from framework.training.trainer import train
 
     def run(steps: int) -> None:
         learner, data = ours(KINDS[name], steps)

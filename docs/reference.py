@@ -17,11 +17,13 @@ from typing import Any, Literal, get_args, get_origin
 import numpy as np
 
 from framework import hooks
-from framework.config import COMPONENT_GROUPS, SEVERAL_GROUPS
-from framework.discovery import GROUP, registry_of
-from framework.judging import PROTOCOLS, RULES, declared
-from framework.registry import Entry
-from framework.verbs.describe import options_of
+from framework.cli.commands.describe import options_of
+from framework.config.schema import COMPONENT_GROUPS
+from framework.core.options import declared
+from framework.core.validation import PROTOCOLS, RULES
+from framework.core.version import GROUP
+from framework.registry.discovery import registry_of
+from framework.registry.registry import SEVERAL_GROUPS, Entry
 
 FOLDER = Path(__file__).parent / "reference"
 TITLES = {hook.removeprefix("register_"): kind for hook, kind in hooks.KINDS.items()}  # plural -> kind

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from framework.comparison import grouped, read_jobs, words
-from framework.loading import load_data
-from framework.restoring import load, settings_of_run
+from framework.analysis.comparison import grouped, read_jobs, words
+from framework.experiments.datasets import load_data
+from framework.experiments.loading import load, settings_of_run
 
 STEPS = (0.0, 0.2, 0.5, 1.0, 2.0)  # 0: as they are
 

@@ -4,77 +4,105 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from framework.arrays import Array, T, array_module, product, row_sums, to_host
-from framework.components import Activation, Cell, Initializer, Loss, Params, Schedule, Shape, option
-from framework.context import Context
-from framework.data import Data, DataError, Encoding, Field, open_arrays, read_file, split_at_random
-from framework.discovery import discover, registered
-from framework.findings import Findings
-from framework.heads import Head
+from framework.core.arrays import Array, T, array_module, product, row_sums, to_host
+from framework.core.context import Context
+from framework.core.errors import DataError, nearest
+from framework.core.options import option
+from framework.core.protocols import Activation, Cell, Initializer, Loss, Schedule
+from framework.core.random import generator
+from framework.core.stacking import stack, take
+from framework.core.study import Findings
+from framework.core.threads import blas_in_loop
+from framework.core.types import Params, Shape
+from framework.core.version import __version__ as __version__
+from framework.data.dataset import Data, Encoding, Field, open_arrays, read_file, split_at_random
 from framework.hooks import hookimpl
-from framework.network import Network, Node
-from framework.probing import Seen
-from framework.registry import nearest
-from framework.stacking import stack, take
-from framework.streams import generator
-from framework.threads import blas_in_loop
-from framework.version import __version__ as __version__
+from framework.nn.heads import Head
+from framework.nn.network import Network, Node
+from framework.nn.training_step import Seen
+from framework.registry.discovery import discover, registered
 
 if TYPE_CHECKING:
-    from framework.results import RunResult, SweepResult
+    from framework.api.results import RunResult, SweepResult
 
 
 # Hydra, YAML and all that reads a configuration is imported only when one of these is called.
 
 
 def load(run: str, trust: bool = False) -> Any:
-    """The trained network of a recorded run: `load("last").predict(x)`; see `framework.restoring.load`."""
-    from framework.restoring import load as restored
+    """The trained network of a recorded run: `load("last").predict(x)`; see `framework.experiments.loading.load`."""
+    from framework.experiments.loading import load as restored
 
     return restored(run, trust)
 
 
 def run(*overrides: str, verbose: bool = False) -> RunResult:
-    """What `stackprop [overrides]` does, and what came of it: `run("model=lstm")`; see `framework.notebook`."""
-    from framework import notebook
+    """What `stackprop [overrides]` does, and what came of it: `run("model=lstm")`; see `framework.api`."""
+    from framework import api as notebook
 
     return notebook.run(*overrides, verbose=verbose)
 
 
 def sweep(*overrides: str, verbose: bool = False) -> SweepResult:
-    """What `stackprop -m [overrides]` does: `sweep("optimizer.lr=0.1,0.01", "seed=range(4)")`; see `framework.notebook`."""
-    from framework import notebook
+    """What `stackprop -m [overrides]` does: `sweep("optimizer.lr=0.1,0.01", "seed=range(4)")`; see `framework.api`."""
+    from framework import api as notebook
 
     return notebook.sweep(*overrides, verbose=verbose)
 
 
 def result(run: str) -> RunResult | SweepResult:
-    """What was run before, here or from the shell: `result("last")`; see `framework.notebook`."""
-    from framework import notebook
+    """What was run before, here or from the shell: `result("last")`; see `framework.api`."""
+    from framework import api as notebook
 
     return notebook.result(run)
+
+
+LAZY = {
+    "ConfigError": "framework.core.errors",
+    "Experiment": "framework.experiments.experiment",
+    "Learner": "framework.training.learner",
+    "RunFailed": "framework.core.errors",
+    "TrainerOptions": "framework.config.options",
+    "style": "framework.analysis",
+    "train": "framework.training.trainer",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Public names whose modules are imported when they are first used."""
+    if name not in LAZY:
+        raise AttributeError(f"module 'framework' has no attribute '{name}'{nearest(name, __all__)}")
+    import importlib
+
+    where = importlib.import_module(LAZY[name])
+    return getattr(where, name, None) or importlib.import_module(f"{LAZY[name]}.{name}")
 
 
 __all__ = [
     "Activation",
     "Array",
     "Cell",
+    "ConfigError",
     "Context",
     "Data",
     "DataError",
     "Encoding",
+    "Experiment",
     "Field",
     "Findings",
     "Head",
     "Initializer",
+    "Learner",
     "Loss",
     "Network",
     "Node",
     "Params",
+    "RunFailed",
     "Schedule",
     "Seen",
     "Shape",
     "T",
+    "TrainerOptions",
     "array_module",
     "blas_in_loop",
     "discover",
@@ -92,7 +120,9 @@ __all__ = [
     "run",
     "split_at_random",
     "stack",
+    "style",
     "sweep",
     "take",
     "to_host",
+    "train",
 ]

@@ -18,16 +18,16 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from framework.assembling import doubts
-from framework.composing import compose
-from framework.config import ConfigError, Settings
-from framework.data import Data, Field, split_at_random
-from framework.experiment import RunFailed
-from framework.model import Model
-from framework.preparing import Experiment, prepare
-from framework.running import Outcome
-from framework.streams import generator
-from framework.wording import worded
+from framework.config.composition import compose
+from framework.config.messages import worded
+from framework.config.schema import Settings
+from framework.core.callback import Outcome
+from framework.core.errors import ConfigError, RunFailed
+from framework.core.random import generator
+from framework.data.dataset import Data, Field, split_at_random
+from framework.experiments.builder import doubts
+from framework.experiments.experiment import Experiment, prepare
+from framework.inference.model import Model
 
 AXES = {2: "NF", 3: "NTF", 4: "NCHW"}  # of X, by its dimensions
 ELSEWHERE = {
@@ -48,7 +48,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         options: overrides, `__` for a dot: optimizer="nag", optimizer__lr=0.1, trainer__epochs=20, model__hidden=64.
 
     Attributes:
-        model_: the trained network, `framework.model.Model`.
+        model_: the trained network, `framework.inference.model.Model`.
         metrics_: the last values measured, such as val/loss.
         n_iter_: epochs.
     """

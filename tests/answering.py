@@ -10,9 +10,9 @@ import os
 import sys
 from pathlib import Path
 
-from framework.cli import main
+from framework.cli.command_line import main
 
-IMPORTED = ("framework.launching.stacked", "framework.verbs.compare", "framework.testing", "hydra.main", "rich.table")
+IMPORTED = ("framework.sweeps.launcher", "framework.cli.commands.compare", "framework.testing", "hydra.main", "rich.table")
 
 
 def answer(words, folder):

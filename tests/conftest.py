@@ -27,7 +27,7 @@ def no_store_by_environment():
 @pytest.fixture
 def ask(tmp_path, monkeypatch, capfd):
     """Give a command in this process, in an empty folder, and leave nothing behind: its exit status, output and errors."""
-    from framework.cli import main
+    from framework.cli.command_line import main
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", sys.argv)

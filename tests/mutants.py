@@ -32,15 +32,15 @@ GROUPS = {
     "trainer": [
         f"framework/{name}.py"
         for name in (
-            *("running", "stopping", "stepping", "updating", "training", "checkpoints"),
-            *("measuring", "heads", "arena", "slicing", "chunking"),
+            *("training/state", "training/early_stopping", "training/step", "training/update", "training/trainer"),
+            *("training/parallel", "training/bptt", "tracking/checkpoint", "inference/evaluation", "nn/heads", "nn/arena"),
         )
     ],
     "data": [
-        *(f"framework/{name}.py" for name in ("data", "checking", "scaling")),
+        *(f"framework/data/{name}.py" for name in ("dataset", "loader", "validation", "scaling")),
         "plugins/framework_datasets/*.py",
     ],
-    "searches": ["framework/searching/*.py"],
+    "searches": [f"framework/sweeps/search/{name}.py" for name in ("space", "ant_colony", "cell_ants", "optuna")],
 }
 DRAWINGS = ("*_figure*.py", "*/tables.py", "*/watching.py", "*/training_sets.py")  # of studies: what is seen, not computed
 # The tests of a module, the quickest first: the first pattern that fits. `c` is the conformance kit on the component,
@@ -66,22 +66,24 @@ TESTS = {
     "plugins/framework_studies/*": "r study_gradcheck study_trace study_lr_range study_overfit_batch studies",
     "plugins/framework_datasets/*": "beside_gradients c r data tables arrays wine scaling doors augmentation files "
     "searching",
-    "framework/stopping.py": "stopping beside_gradients checkpoints",
-    "framework/checkpoints.py": "checkpoints recording",
-    "framework/heads.py": "heads blocks masks",
-    "framework/arena.py": "arena stacking",
-    "framework/slicing.py": "edges run_stack",
-    "framework/chunking.py": "bptt stateful",
-    "framework/measuring.py": "beside_gradients evaluation stopping masks notes_losses",
-    "framework/updating.py": "updating stack_law",
-    "framework/stepping.py": "beside_gradients training updating bptt stateful notes_training edges stack_law probes blocks",
-    "framework/running.py": "training stopping checkpoints beside_gradients edges stack_law probes stateful bptt "
+    "framework/training/early_stopping.py": "stopping beside_gradients checkpoints",
+    "framework/tracking/checkpoint.py": "checkpoints recording",
+    "framework/nn/heads.py": "heads blocks masks",
+    "framework/nn/arena.py": "arena stacking",
+    "framework/training/parallel.py": "edges run_stack",
+    "framework/training/bptt.py": "bptt stateful",
+    "framework/inference/evaluation.py": "beside_gradients evaluation stopping masks notes_losses",
+    "framework/training/update.py": "updating stack_law",
+    "framework/training/step.py": "beside_gradients training updating bptt stateful notes_training edges stack_law "
+    "probes blocks",
+    "framework/training/state.py": "training stopping checkpoints beside_gradients edges stack_law probes stateful bptt "
     "notes_recurrent",
-    "framework/training.py": "training stopping checkpoints beside_gradients stack_law",
-    "framework/data.py": "data masks stateful layout",
-    "framework/checking.py": "doors masks data",
-    "framework/scaling.py": "scaling masks wine",
-    "framework/searching/*": "beside_gradients searching search",
+    "framework/training/trainer.py": "training stopping checkpoints beside_gradients stack_law",
+    "framework/data/dataset.py": "data masks stateful layout",
+    "framework/data/loader.py": "data masks stateful layout",
+    "framework/data/validation.py": "doors masks data",
+    "framework/data/scaling.py": "scaling masks wine",
+    "framework/sweeps/search/*": "beside_gradients searching search",
 }
 NUMERIC, BITS = {"Add", "Sub", "Mul", "Div", "FloorDiv", "Pow", "Mod"}, {"BitOr", "BitAnd", "BitXor"}
 

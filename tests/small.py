@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from framework import Context, Data, Field, Head, Network
-from framework.heads import total_loss
-from framework.learner import Learner, TrainerOptions
-from framework.training import train
+from framework.config.options import TrainerOptions
+from framework.nn.heads import total_loss
+from framework.training.learner import Learner
+from framework.training.trainer import train
 from framework_activations.tanh import Tanh
 from framework_layers.activation import ActivationLayer
 from framework_layers.dense import Dense

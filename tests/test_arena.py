@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from framework.arena import Arena
+from framework.nn.arena import Arena
 
 SHAPES = {
     ("a", "W"): (3, 2),

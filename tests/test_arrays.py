@@ -5,9 +5,9 @@ import pytest
 from test_files import X, Y, again, arrays, rng
 
 from framework import DataError
-from framework.composing import compose
-from framework.config import ConfigError
-from framework.experiment import prepare
+from framework.config.composition import compose
+from framework.core.errors import ConfigError
+from framework.experiments.experiment import prepare
 
 K3 = np.arange(20) % 3
 SEQUENCES = np.arange(20 * 4 * 2.0).reshape(20, 4, 2)

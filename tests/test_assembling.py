@@ -3,9 +3,9 @@
 import pytest
 from test_judging import judged
 
-from framework.assembling import assemble
-from framework.config import ConfigError
-from framework.loading import load_data
+from framework.core.errors import ConfigError
+from framework.experiments.builder import assemble
+from framework.experiments.datasets import load_data
 
 
 def learner(changes="{}"):

@@ -11,13 +11,13 @@ from test_shell import stackprop
 from test_stack_law import assert_law
 
 from framework import Field, Network, discover, generator
-from framework.augmenting import augmented, refuse_unfit
-from framework.composing import compose
-from framework.config import ConfigError
-from framework.experiment import prepare
-from framework.stepping import Batch, Stack
+from framework.config.composition import compose
+from framework.core.errors import ConfigError
+from framework.data.augmentation import augmented, refuse_unfit
+from framework.experiments.experiment import prepare
 from framework.testing.double import Double
-from framework.training import train
+from framework.training.step import Batch, Stack
+from framework.training.trainer import train
 from framework_augmentations.crop_resize import CropResize
 from framework_augmentations.hflip import HorizontalFlip
 from framework_augmentations.noise import Noise

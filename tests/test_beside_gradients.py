@@ -7,10 +7,10 @@ import pytest
 from small import Fixed, Record, backpropagate, learner, lone, mlp, points, regression
 
 from framework import Context
-from framework.searching.ant_colony import AntColony, ColonyOptions
-from framework.searching.cell_ants import CellAnts, CellOptions
-from framework.searching.space import Number
-from framework.stopping import EarlyStopping
+from framework.config.options import EarlyStopping
+from framework.sweeps.search.ant_colony import AntColony, ColonyOptions
+from framework.sweeps.search.cell_ants import CellAnts, CellOptions
+from framework.sweeps.search.space import Number
 from framework_activations.leaky_relu import LeakyRelu
 from framework_activations.relu import Relu
 from framework_augmentations.crop_resize import CropResize

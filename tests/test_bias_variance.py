@@ -11,15 +11,16 @@ import yaml
 from small import distance
 
 from framework import Data, Field, generator, load
-from framework.composing import compose, conf_dir
-from framework.config import ConfigError
-from framework.experiment import RunFailed, run
-from framework.mlflow_store import Store
-from framework.preparing import prepare
-from framework.record import Place
-from framework.recording import Tracking
-from framework.series import read_lines
-from framework.training import train
+from framework.config.composition import compose
+from framework.core.errors import ConfigError, RunFailed
+from framework.experiments.experiment import prepare
+from framework.experiments.runner import run
+from framework.registry.registry import conf_dir
+from framework.tracking.metrics_file import read_lines
+from framework.tracking.mlflow import Store
+from framework.tracking.options import Tracking
+from framework.tracking.run_dir import Place
+from framework.training.trainer import train
 from framework_studies.decomposition import decompose, jackknife, zero_one
 from framework_studies.training_sets import training_sets
 

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from framework import Context, Head, Network, blocks, discovery
-from framework.heads import total_loss
-from framework.network import Node
+from framework import Context, Head, Network
+from framework.nn import microbatch as blocks
+from framework.nn.heads import total_loss
+from framework.nn.network import Node
+from framework.registry import discovery
 
 GET = discovery.discover().get
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from framework import DataError, open_arrays
-from framework.memory import free_bytes, limited
-from framework.reading import UnreadableError, parse_json, parse_yaml, read_bytes, read_text
+from framework.core.memory import free_bytes, limited
+from framework.core.reading import UnreadableError, parse_json, parse_yaml, read_bytes, read_text
 
 TOWER = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
 TOWER += "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 10))
@@ -68,7 +68,8 @@ def test_what_is_packed_a_thousandfold_is_not_unpacked(tmp_path):
 
 
 def test_a_checkpoint_that_claims_too_much_is_none(tmp_path):
-    from framework.checkpoints import CheckpointError, load
+    from framework.core.errors import CheckpointError
+    from framework.tracking.checkpoint import load
 
     with zipfile.ZipFile(tmp_path / "checkpoint.npz", "w") as file:
         file.writestr("about.npy", header((1 << 42,)))
@@ -103,7 +104,7 @@ def test_a_request_larger_than_the_machine_names_its_key(ask, words):
 
 
 def test_a_step_larger_than_the_memory_is_not_begun(ask, monkeypatch):
-    monkeypatch.setattr("framework.footprint.free_bytes", lambda: 1 << 20)
+    monkeypatch.setattr("framework.training.memory.free_bytes", lambda: 1 << 20)
     status, _, told = ask("model.hidden=1000", "trainer.batch_size=all", *QUICK)
     assert (status, "(trainer.batch_size) of this layer" in told) == (2, True), told
 

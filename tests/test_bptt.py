@@ -8,12 +8,12 @@ import pytest
 from small import learner, lone
 
 from framework import Context, Data, Field, Network, discover
-from framework.chunking import chunks, needless
-from framework.heads import total_loss
-from framework.learner import Bptt
-from framework.recording import Recorder
-from framework.series import read_lines, series
-from framework.training import train
+from framework.config.options import Bptt
+from framework.nn.heads import total_loss
+from framework.tracking.metrics_file import read_lines, series
+from framework.tracking.recorder import Recorder
+from framework.training.bptt import chunks, needless
+from framework.training.trainer import train
 from framework_optimizers.sgd import Sgd
 
 get = discover().get

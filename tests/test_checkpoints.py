@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from test_device import DATA, get, learner
 
-from framework import checkpoints
-from framework.checkpoints import CheckpointError
-from framework.stopping import EarlyStopping
-from framework.training import train
+from framework.config.options import EarlyStopping
+from framework.core.errors import CheckpointError
+from framework.tracking import checkpoint as checkpoints
+from framework.training.trainer import train
 
 
 class Heard:

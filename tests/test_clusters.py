@@ -14,18 +14,17 @@ from hydra.types import RunMode
 from test_shell import COMMAND, QUICK, newest, stackprop
 from test_sweeps import loader, until  # noqa: F401
 
-from framework import cli
-from framework.config import ConfigError
-from framework.experiment import RunFailed
-from framework.launching import manifest
-from framework.launching.clusters import Lost, elsewhere, given, refuse_absent
-from framework.launching.composer import Composer
-from framework.launching.distant import run_in_cluster, tail
-from framework.launching.grouping import stacks
-from framework.launching.jobs import judged_jobs
-from framework.launching.progress import Progress
-from framework.launching.stacked import How
-from framework.record import read_state
+from framework.cli import command_line as cli
+from framework.core.errors import ConfigError, RunFailed
+from framework.sweeps import manifest
+from framework.sweeps.composer import Composer
+from framework.sweeps.executors.cluster import Lost, elsewhere, given, refuse_absent
+from framework.sweeps.executors.cluster_run import run_in_cluster, tail
+from framework.sweeps.grouping import stacks
+from framework.sweeps.jobs import judged_jobs
+from framework.sweeps.launcher import How
+from framework.sweeps.progress import Progress
+from framework.tracking.run_dir import read_state
 
 WORDS = [*QUICK, "tracking=none"]
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from framework.comparison import Comparison, Group, Job, best_group, best_job, chosen, rows
-from framework.direction import lower_is_better
-from framework.figures.sweep import draw, panels
+from framework.analysis.comparison import Group, Job, best_group, best_job, chosen, rows
+from framework.analysis.figures.sweep import draw, panels
+from framework.config.options import Comparison
+from framework.core.direction import lower_is_better
 
 
 def job(values, status="finished", **overrides):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from framework import Data, Field, discover, generator, split_at_random
-from framework.data import EpochRows, Feed
+from framework.data.loader import EpochRows, Feed
 from framework_datasets.sentiment import GOOD, NEGATIONS, WORDS, Sentiment
 
 FIELDS = {

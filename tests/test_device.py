@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 
 from framework import Head, Network, discover, generator
-from framework.arrays import DeviceError, array_module, gpu_module
-from framework.composing import compose, conf_dir
-from framework.experiment import prepare
-from framework.learner import Learner, TrainerOptions
-from framework.measuring import Measure
-from framework.stopping import EarlyStopping
+from framework.config.composition import compose
+from framework.config.options import EarlyStopping, TrainerOptions
+from framework.core.arrays import DeviceError, array_module, gpu_module
+from framework.experiments.experiment import prepare
+from framework.inference.evaluation import Measure
+from framework.registry.registry import conf_dir
 from framework.testing.double import Double, HostDeviceMixError
-from framework.training import train
+from framework.training.learner import Learner
+from framework.training.trainer import train
 
 get = discover().get
 DATA = get("dataset", "spirals")(n=30).load(generator(0, "dataset"))

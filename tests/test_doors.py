@@ -11,17 +11,17 @@ from test_assembling import learner as assembled
 from test_judging import judged
 
 from framework import Context, Data, DataError, Field, Head, Network, generator
-from framework.checking import checked
-from framework.config import ConfigError
-from framework.fitting import admitted, refuse_unfit_layers
-from framework.judging import Judge
-from framework.loading import load_data
-from framework.measuring import Measure
-from framework.model import Model
-from framework.registry import Registry
-from framework.scaling import Scale
-from framework.stopping import EarlyStopping
-from framework.training import train
+from framework.config.options import EarlyStopping
+from framework.core.errors import ConfigError
+from framework.core.validation import Judge
+from framework.data.scaling import Scale
+from framework.data.validation import checked
+from framework.experiments.datasets import load_data
+from framework.inference.evaluation import Measure
+from framework.inference.model import Model
+from framework.registry.registry import Registry
+from framework.training.check import admitted, refuse_unfit_layers
+from framework.training.trainer import train
 from framework_cells.lstm import Lstm
 from framework_datasets.sine_series import SineSeries
 from framework_layers.batch_norm import BatchNorm
@@ -399,8 +399,8 @@ def test_a_network_that_reads_the_answer_is_refused(dataset):
 
 
 def assembled_from(*overrides):
-    from framework.assembling import assemble
-    from framework.composing import compose
+    from framework.config.composition import compose
+    from framework.experiments.builder import assemble
 
     settings = compose([*overrides])
     return assemble(settings, load_data(settings))

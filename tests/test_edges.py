@@ -7,8 +7,8 @@ import pytest
 from small import Record, distance, learner, lone, mlp, regression
 
 from framework import Data, Field, Network, Node, generator, stack
-from framework.stacking import CannotStackError
-from framework.training import train
+from framework.core.stacking import CannotStackError
+from framework.training.trainer import train
 from framework_layers.dense import Dense
 from framework_optimizers.sgd import Sgd
 from framework_regularizers.l2 import L2

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from framework import Context, Data, Field, Head, Network, Node
-from framework.data import Feed
-from framework.measuring import EVALUATION_BATCH, EVALUATION_STEPS, Measure, evaluate
+from framework.data.loader import Feed
+from framework.inference.evaluation import EVALUATION_BATCH, EVALUATION_STEPS, Measure, evaluate
 from framework_layers.dense import Dense
 from framework_losses.binary_cross_entropy import BinaryCrossEntropy
 from framework_losses.cross_entropy import CrossEntropy

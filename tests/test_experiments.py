@@ -12,9 +12,10 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from framework.comparison import read_jobs, swept
-from framework.composing import compose, conf_dir, install
-from framework.experiment import prepare
+from framework.analysis.comparison import read_jobs, swept
+from framework.config.composition import compose, install
+from framework.experiments.experiment import prepare
+from framework.registry.registry import conf_dir
 
 ROOT = Path(__file__).resolve().parent.parent
 PRESETS = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((conf_dir() / "experiment").glob("*.yaml"))}

@@ -7,14 +7,14 @@ import signal
 
 import pytest
 
-from framework.composing import compose
-from framework.experiment import prepare, run_stack
-from framework.feeding import Feeder, Lane
-from framework.mlflow_store import KEY, Store
-from framework.record import Place
-from framework.recording import Tracking
-from framework.refilling import refill
-from framework.runs import all_runs
+from framework.config.composition import compose
+from framework.experiments.experiment import prepare
+from framework.experiments.runner import run_stack
+from framework.experiments.sync import refill
+from framework.tracking.mlflow import KEY, Store
+from framework.tracking.mlflow_process import Feeder, Lane
+from framework.tracking.options import Tracking
+from framework.tracking.run_dir import Place, all_runs
 
 WORDS = ["dataset=spirals", "dataset.n=40", "model.hidden=4", "trainer.epochs=3", "device=cpu"]
 

@@ -8,17 +8,21 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from framework import artifacts, style
-from framework.artifacts import AS_SCALED
-from framework.composing import compose
-from framework.experiment import Place, prepare, run
-from framework.figures import FIGURES, Subject, draw
-from framework.figures.confusion import confusion
-from framework.figures.gradient_by_lag import above_rounding
-from framework.model import Model
-from framework.restoring import load
-from framework.samples import sample
-from framework.training import train
+from framework.analysis import style
+from framework.analysis.figures import FIGURES, draw
+from framework.analysis.figures.confusion import confusion
+from framework.analysis.figures.gradient_by_lag import above_rounding
+from framework.analysis.figures.subject import Subject
+from framework.config.composition import compose
+from framework.experiments import artifacts
+from framework.experiments.artifacts import AS_SCALED
+from framework.experiments.experiment import prepare
+from framework.experiments.loading import load
+from framework.experiments.runner import run
+from framework.inference.model import Model
+from framework.inference.samples import sample
+from framework.tracking.run_dir import Place
+from framework.training.trainer import train
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -71,7 +75,7 @@ def test_the_confusion_matrix_counts_what_the_accuracy_counts(words, split):
 
 
 def test_more_examples_than_a_picture_is_worth_are_left_out_and_that_is_told(deep, monkeypatch):
-    monkeypatch.setattr("framework.figures.confusion.EXAMPLES", 100)
+    monkeypatch.setattr("framework.analysis.figures.confusion.EXAMPLES", 100)
     counts, _, told = confusion(deep.model, deep.data)
     n = len(deep.data.splits["test"]["y"])
     assert (counts.sum(), told) == (100, f"100 of {n} of the test split")

@@ -12,8 +12,8 @@ import pytest
 from test_judging import judged, messages
 
 from framework import DataError, discover, generator
-from framework.assembling import assemble
-from framework.loading import load_data
+from framework.experiments.builder import assemble
+from framework.experiments.datasets import load_data
 from framework_datasets.csv import Csv
 from framework_datasets.npz import Npz
 

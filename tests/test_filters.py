@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from framework.figures import Subject, draw
-from framework.figures.filters import filters
+from framework.analysis.figures import draw
+from framework.analysis.figures.filters import filters
+from framework.analysis.figures.subject import Subject
 
 
 def left(folder, shape, axes="NCHW", **tensors):

@@ -18,17 +18,19 @@ from hydra.types import RunMode
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from framework import cli
-from framework.composing import conf_dir, settings_of
-from framework.discovery import discover
-from framework.experiment import prepare, run
-from framework.judging import declared
-from framework.launching.composer import Composer
-from framework.launching.places import place_of
-from framework.learner import TrainerOptions
-from framework.notebook import _hydra
-from framework.presets import KINDS_OF, choices
-from framework.training import train
+from framework.api import _hydra
+from framework.cli import command_line as cli
+from framework.config.composition import settings_of
+from framework.config.options import TrainerOptions
+from framework.config.presets import KINDS_OF, choices
+from framework.core.options import declared
+from framework.experiments.experiment import prepare
+from framework.experiments.runner import run
+from framework.registry.discovery import discover
+from framework.registry.registry import conf_dir
+from framework.sweeps.composer import Composer
+from framework.sweeps.job_dir import place_of
+from framework.training.trainer import train
 
 ODD_VALUES = """
 null true '' abc auto all -1 0 1 2 3 7 0.5 1.5 1e3 1e30 -1e-30 1e-320 nan inf -inf 9223372036854775808

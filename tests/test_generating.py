@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from framework import Context, Data, Field, Head, Network, Node, discover
-from framework.generating import answer, decoder, drawn, generate, spelled, symbols
-from framework.learner import Learner, TrainerOptions
-from framework.model import Model
-from framework.scaling import Scale
+from framework.config.options import TrainerOptions
+from framework.data.scaling import Scale
+from framework.inference.generation import answer, decoder, drawn, generate, spelled, symbols
+from framework.inference.model import Model
+from framework.training.learner import Learner
 
 get = discover().get
 SYMBOLS = ["h", "e", "l", "o"]

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from framework import Context, Network
-from framework.composing import compose
-from framework.config import ConfigError
-from framework.experiment import Place, run
-from framework.network import Node
-from framework.preparing import prepare
+from framework.config.composition import compose
+from framework.core.errors import ConfigError
+from framework.experiments.experiment import prepare
+from framework.experiments.runner import run
+from framework.nn.network import Node
+from framework.tracking.run_dir import Place
 from framework_layers.dense import Dense
 from framework_losses.score import Score
 

@@ -6,8 +6,8 @@ from small import learner, regression
 from test_judging import judged
 
 from framework import Context, Data, Field, Network, Node, discover
-from framework.assembling import assemble
-from framework.training import train
+from framework.experiments.builder import assemble
+from framework.training.trainer import train
 
 get = discover().get
 IMAGE = np.array([[1, 3, 2, 1], [4, 6, 5, 0], [7, 2, 9, 8], [1, 0, 3, 4]], float)[None, None]

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from framework import Context, Head, Network, discover, generator
-from framework.data import Data, Field
-from framework.learner import Learner, TrainerOptions
-from framework.training import train
+from framework.config.options import TrainerOptions
+from framework.data.dataset import Data, Field
+from framework.training.learner import Learner
+from framework.training.trainer import train
 
 get = discover().get
 CTX = Context()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from framework import Context, Head
-from framework.heads import shares, total_loss
+from framework.nn.heads import shares, total_loss
 from framework_losses.half_squared_error import HalfSquaredError
 from framework_losses.mse import MeanSquaredError
 from framework_losses.softmax_cross_entropy import SoftmaxCrossEntropy

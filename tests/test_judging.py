@@ -4,9 +4,10 @@ import pytest
 import yaml
 
 from framework import discover
-from framework.config import ConfigError, judge
-from framework.learner import TrainerOptions
-from framework.recording import Tracking
+from framework.config.options import TrainerOptions
+from framework.config.parser import judge
+from framework.core.errors import ConfigError
+from framework.tracking.options import Tracking
 
 MINIMAL = """
 dataset: {type: sine, n: 10}

@@ -6,15 +6,16 @@ import shutil
 
 import pytest
 
-from framework.composing import compose
-from framework.experiment import prepare, run
-from framework.launching.manifest import resumed, set_aside
-from framework.mlflow_store import KEY, Store, tracking_uri
-from framework.reaping import claim, claimed
-from framework.record import Place, read_state
-from framework.recording import Tracking
-from framework.refilling import Stores, end_lost, end_unclaimed, refill, refill_run, repair
-from framework.writing import write_json
+from framework.config.composition import compose
+from framework.core.writing import write_json
+from framework.experiments.experiment import prepare
+from framework.experiments.runner import run
+from framework.experiments.sync import Stores, end_lost, end_unclaimed, refill, refill_run, repair
+from framework.sweeps.manifest import resumed, set_aside
+from framework.tracking.locks import claim, claimed
+from framework.tracking.mlflow import KEY, Store, tracking_uri
+from framework.tracking.options import Tracking
+from framework.tracking.run_dir import Place, read_state
 
 RUN = ["dataset=wine", "dataset.scale=standard", "model.hidden=3", "trainer.epochs=2", "threads=1"]
 FOLDER = "stackprop.folder"
@@ -123,7 +124,7 @@ def test_a_run_whose_claim_was_lost_is_ended(copied):
 
 
 def test_an_attempt_is_told_from_the_job_even_where_the_store_is_down(copied, monkeypatch):
-    monkeypatch.setattr("framework.launching.manifest.opened", lambda *_: 1 / 0)
+    monkeypatch.setattr("framework.sweeps.manifest.opened", lambda *_: 1 / 0)
     write_json(copied / "a" / "run.json", {**read_state(copied / "a"), "status": "killed", "state": "KILLED"})
     job = copied / "s" / "0"
     job.parent.mkdir()

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from framework.composing import compose
-from framework.experiment import prepare, run
-from framework.mlflow_store import KEY, Store
-from framework.record import Place, read_state
-from framework.recording import Tracking
-from framework.runs import all_records
-from framework.series import read_lines
+from framework.config.composition import compose
+from framework.experiments.experiment import prepare
+from framework.experiments.runner import run
+from framework.tracking.metrics_file import read_lines
+from framework.tracking.mlflow import KEY, Store
+from framework.tracking.options import Tracking
+from framework.tracking.run_dir import Place, all_records, read_state
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the child is a fork")
 
@@ -139,8 +139,8 @@ def test_a_run_killed_at_a_write_is_whole_after_the_doctor(ask, fresh, write):
 @pytest.fixture
 def undrawn(monkeypatch):
     """Without figures, which take most of the time and are written after all else."""
-    monkeypatch.setattr("framework.figures.draw", lambda run: [])
-    monkeypatch.setattr("framework.verbs.compare.draw", lambda *args: args[-1])
+    monkeypatch.setattr("framework.analysis.figures.draw", lambda run: [])
+    monkeypatch.setattr("framework.analysis.sweep_table.draw", lambda *args: args[-1])
 
 
 @pytest.mark.slow

@@ -7,12 +7,12 @@ import pytest
 from small import distance
 
 from framework import DataError, discover, generator
-from framework.composing import compose
-from framework.data import Feed
-from framework.experiment import prepare
-from framework.model import Model
-from framework.training import train
-from framework.verbs import predict
+from framework.cli.commands import predict
+from framework.config.composition import compose
+from framework.data.loader import Feed
+from framework.experiments.experiment import prepare
+from framework.inference.model import Model
+from framework.training.trainer import train
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((20, 6, 3))

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from framework.writing import LinkError, appending, inside, replaced, write_json, write_text
+from framework.core.writing import LinkError, appending, inside, replaced, write_json, write_text
 
 
 def test_a_link_is_replaced_and_not_followed(tmp_path):

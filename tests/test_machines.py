@@ -14,17 +14,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from framework import allowance, checkpoints, home, mlflow_store, recording, writing
-from framework.launching import stacked
-from framework.mlflow_store import user
-from framework.record import read_state
-from framework.recording import Recorder, Tracking
-from framework.refilling import refill
-from framework.reporting import write
-from framework.restoring import tracking_of_run
-from framework.series import Recorded, read_lines, series
-from framework.signals import Terminated, deferred, heeding
-from framework.unheard import unheard
+from framework.analysis.report import write
+from framework.core import home, writing
+from framework.core.pipes import unheard
+from framework.core.signals import Terminated, deferred, heeding
+from framework.experiments.loading import tracking_of_run
+from framework.experiments.sync import refill
+from framework.sweeps import launcher as stacked
+from framework.tracking import allowance
+from framework.tracking import checkpoint as checkpoints
+from framework.tracking import mlflow as mlflow_store
+from framework.tracking import recorder as recording
+from framework.tracking.metrics_file import Recorded, read_lines, series
+from framework.tracking.mlflow import user
+from framework.tracking.options import Tracking
+from framework.tracking.recorder import Recorder
+from framework.tracking.run_dir import read_state
 
 ALONE = ("dataset=sine", "dataset.n=20", "model.hidden=4", "tracking=none")
 QUICK = (*ALONE, "trainer.epochs=1")
@@ -72,7 +77,7 @@ def full(monkeypatch):
 
 def when(monkeypatch, step, action):
     """Do something at a training step."""
-    from framework.experiment import Recorded as Records
+    from framework.experiments.runner import Recorded as Records
 
     before = Records.steps
 
@@ -115,7 +120,7 @@ def test_a_full_disk_ends_every_job_of_a_sweep_in_words(ask, tmp_path, monkeypat
 
 
 def test_a_stack_that_cannot_begin_fails_in_words(ask, tmp_path, full, monkeypatch):
-    from framework import provenance
+    from framework.experiments import provenance
 
     kept = provenance.keep
 
@@ -218,7 +223,7 @@ def test_a_user_without_a_name_is_a_number(monkeypatch):
     def nobody():
         raise KeyError("getpwuid(): uid not found: 12345")
 
-    monkeypatch.setattr("framework.mlflow_store.getpass.getuser", nobody)
+    monkeypatch.setattr("framework.tracking.mlflow.getpass.getuser", nobody)
     assert user() == str(os.getuid())
 
 
@@ -257,7 +262,7 @@ def test_a_signal_waits_for_an_end_that_is_written():
 
 def test_a_second_signal_changes_no_end(ask, tmp_path, monkeypatch):
     when(monkeypatch, 20, lambda: os.kill(os.getpid(), signal.SIGTERM))
-    from framework.experiment import Record
+    from framework.tracking.run_record import Record
 
     end = Record.end
 
@@ -419,7 +424,7 @@ def test_a_store_that_is_down_is_tried_once_for_all_runs(tmp_path, monkeypatch):
         tries.append(1)
         raise ConnectionError("nobody is there")
 
-    monkeypatch.setattr("framework.refilling.opened", opened)
+    monkeypatch.setattr("framework.experiments.sync.opened", opened)
     sent, unsent = refill(tmp_path)
     assert (sent, len(unsent), len(tries)) == ([], 5, 1)
 

@@ -7,13 +7,13 @@ import pytest
 from small import distance, learner
 
 from framework import Context, Data, DataError, Field, Network, discover, generator
-from framework.checking import refuse_uneven
-from framework.composing import compose
-from framework.config import ConfigError
-from framework.experiment import prepare
-from framework.model import Model
-from framework.scaling import Scale
-from framework.training import train
+from framework.config.composition import compose
+from framework.core.errors import ConfigError
+from framework.data.scaling import Scale
+from framework.data.validation import refuse_uneven
+from framework.experiments.experiment import prepare
+from framework.inference.model import Model
+from framework.training.trainer import train
 
 RNG = np.random.default_rng(0)
 LENGTHS = np.array([3, 6, 1, 5, 4, 6, 2, 4, 6, 3])

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from test_judging import judged
 
-from framework.experiment import RunFailed, prepare, run
-from framework.mlflow_store import Store, flattened, is_served
-from framework.record import Place
-from framework.recording import Tracking
-from framework.refilling import refill_run
-from framework.series import read_lines
+from framework.core.errors import RunFailed
+from framework.experiments.experiment import prepare
+from framework.experiments.runner import run
+from framework.experiments.sync import refill_run
+from framework.tracking.metrics_file import read_lines
+from framework.tracking.mlflow import Store, flattened, is_served
+from framework.tracking.options import Tracking
+from framework.tracking.run_dir import Place
 
 QUICK = "{dataset: {type: spirals, n: 40}, trainer: {epochs: 3, batch_size: 16}, tracking: {type: mlflow, max_points: 5}}"
 

@@ -12,12 +12,10 @@ import pytest
 
 import framework
 from framework import result, run, sweep
-from framework.config import ConfigError
-from framework.data import DataError
-from framework.display import Display
-from framework.experiment import RunFailed
-from framework.record import read_state
-from framework.spawning import without_main
+from framework.core.errors import ConfigError, DataError, RunFailed
+from framework.core.process import without_main
+from framework.experiments.progress import Display
+from framework.tracking.run_dir import read_state
 
 QUICK = ["dataset=spirals", "dataset.n=40", "model.hidden=4", "trainer.epochs=3", "tracking=none"]
 

@@ -5,7 +5,7 @@ import pytest
 from test_assembling import learner as assembled
 
 from framework import Context, discover
-from framework.assembling import doubts
+from framework.experiments.builder import doubts
 from framework.testing import conformance
 from framework_activations.gumbel_sigmoid import GumbelSigmoid
 from framework_activations.gumbel_softmax import GumbelSoftmax

@@ -12,9 +12,10 @@ from test_notes_recurrent import Twice
 from test_notes_sequences import assembled
 
 from framework import Context, Data, Field, Head, Network, T, discover
-from framework.learner import Learner, TrainerOptions
+from framework.config.options import TrainerOptions
 from framework.testing.probes import step
-from framework.training import train
+from framework.training.learner import Learner
+from framework.training.trainer import train
 
 get = discover().get
 

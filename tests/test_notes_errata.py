@@ -8,7 +8,7 @@ import pytest
 from small import differences
 
 from framework import Context, Network, Node, discover
-from framework.judging import Judge
+from framework.core.validation import Judge
 from framework_activations.sigmoid import Sigmoid
 from framework_activations.softmax import Softmax
 from framework_activations.tanh import Tanh

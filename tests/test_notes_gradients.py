@@ -5,9 +5,9 @@ import pytest
 from test_notes_recurrent import TENSORS, WEATHER, WHY, recurrent, weather
 
 from framework import Context, T, discover
-from framework.composing import compose
-from framework.experiment import prepare
-from framework.training import train
+from framework.config.composition import compose
+from framework.experiments.experiment import prepare
+from framework.training.trainer import train
 
 get = discover().get
 

@@ -9,12 +9,12 @@ from small import assert_gradients, backpropagate, differences, learner
 from test_judging import judged
 
 from framework import Context, Data, Field, Head, Network, Node
-from framework.assembling import assemble
-from framework.config import ConfigError
-from framework.measuring import Measure
-from framework.model import Model
-from framework.scaling import Scale
-from framework.training import train
+from framework.core.errors import ConfigError
+from framework.data.scaling import Scale
+from framework.experiments.builder import assemble
+from framework.inference.evaluation import Measure
+from framework.inference.model import Model
+from framework.training.trainer import train
 from framework_activations.sigmoid import Sigmoid
 from framework_activations.softmax import Softmax
 from framework_layers.activation import ActivationLayer

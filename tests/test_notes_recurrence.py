@@ -5,8 +5,8 @@ import pytest
 from small import differences
 
 from framework import Context, Network, T, discover
-from framework.composing import compose
-from framework.experiment import prepare
+from framework.config.composition import compose
+from framework.experiments.experiment import prepare
 
 get = discover().get
 

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from framework import Context, Network, Seen, T, discover
-from framework.composing import compose
-from framework.experiment import Place, prepare, run
-from framework.heads import Head, total_loss
-from framework.network import Node
-from framework.series import read_lines, series
+from framework.config.composition import compose
+from framework.experiments.experiment import prepare
+from framework.experiments.runner import run
+from framework.nn.heads import Head, total_loss
+from framework.nn.network import Node
+from framework.tracking.metrics_file import read_lines, series
+from framework.tracking.run_dir import Place
 
 get = discover().get
 

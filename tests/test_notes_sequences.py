@@ -8,14 +8,14 @@ from small import backpropagate, differences
 from test_notes_recurrent import FIRST, LOSS, TENSORS, WEATHER
 
 from framework import Context, DataError, Field, Head, Network, discover, generator
-from framework.checking import checked_arrays
-from framework.composing import compose
-from framework.config import ConfigError
-from framework.data import Feed
-from framework.decoding import decoder_of
-from framework.experiment import prepare
-from framework.heads import total_loss
-from framework.training import train
+from framework.config.composition import compose
+from framework.core.errors import ConfigError
+from framework.data.loader import Feed
+from framework.data.validation import checked_arrays
+from framework.experiments.experiment import prepare
+from framework.inference.decoding import decoder_of
+from framework.nn.heads import total_loss
+from framework.training.trainer import train
 
 get = discover().get
 

@@ -10,8 +10,9 @@ import pytest
 from small import Record, backpropagate, differences, distance, learner, lone, mlp, points, regression
 
 from framework import Context, Network
-from framework.measuring import Measure
-from framework.stopping import Best, EarlyStopping
+from framework.config.options import EarlyStopping
+from framework.inference.evaluation import Measure
+from framework.training.early_stopping import Best
 from framework_activations.relu import Relu
 from framework_activations.sigmoid import Sigmoid
 from framework_activations.tanh import Tanh

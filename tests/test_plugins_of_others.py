@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from framework import discovery
-from framework.discovery import load_files
+from framework.core.errors import RegistrationError
 from framework.hooks import HOOKS
-from framework.registry import RESERVED, RegistrationError, Registry
+from framework.registry import discovery
+from framework.registry.discovery import load_files
+from framework.registry.registry import RESERVED, Registry
 from framework.testing import TABLES, conformance
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -8,19 +8,20 @@ import pytest
 from small import Record, differences, learner, lone, mlp, points, regression
 
 from framework import Context, Seen
-from framework.arena import Arena
-from framework.composing import compose
-from framework.config import ConfigError
-from framework.experiment import prepare
-from framework.figures import Subject, draw
-from framework.figures.activations import activations
-from framework.heads import total_loss
-from framework.probing import Watch
-from framework.recording import PROBED_SHOWN, Recorder
-from framework.series import read_lines
-from framework.stopping import EarlyStopping
+from framework.analysis.figures import draw
+from framework.analysis.figures.activations import activations
+from framework.analysis.figures.subject import Subject
+from framework.config.composition import compose
+from framework.config.options import EarlyStopping
+from framework.core.errors import ConfigError
+from framework.experiments.experiment import prepare
+from framework.nn.arena import Arena
+from framework.nn.heads import total_loss
 from framework.testing.double import Double
-from framework.training import train
+from framework.tracking.metrics_file import read_lines
+from framework.tracking.recorder import PROBED_SHOWN, Recorder
+from framework.training.probes import Watch
+from framework.training.trainer import train
 from framework_activations.relu import Relu
 from framework_activations.sigmoid import Sigmoid
 from framework_activations.tanh import Tanh

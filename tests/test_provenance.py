@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 
 import framework
-from framework import provenance
-from framework.composing import compose
-from framework.config import ConfigError
-from framework.discovery import discover, load_files
-from framework.record import Place, tags_of
-from framework.registry import Source
-from framework.reporting.run_page import about
-from framework.restoring import load
+from framework.analysis.report.run_page import about
+from framework.config.composition import compose
+from framework.core.errors import ConfigError
+from framework.experiments import provenance
+from framework.experiments.loading import load
+from framework.registry.discovery import discover, load_files
+from framework.registry.registry import Source
+from framework.tracking.run_dir import Place
+from framework.tracking.run_record import tags_of
 
 TIMES = """
 from dataclasses import dataclass

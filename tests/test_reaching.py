@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from test_judging import judged, messages
 
-from framework.comparison import Group, Job, first_step, rows, words
-from framework.verbs.compare import settings, tabled
+from framework.analysis.comparison import Group, Job, first_step, rows, words
+from framework.analysis.sweep_table import settings, tabled
 
 
 def job(name, **series):

@@ -7,10 +7,10 @@ import os
 import numpy as np
 import pytest
 
-from framework.artifacts import norms_table
-from framework.recording import Recorder, Thinned, lines
-from framework.series import read_lines
-from framework.writing import write_json
+from framework.core.writing import write_json
+from framework.experiments.artifacts import norms_table
+from framework.tracking.metrics_file import lines, read_lines
+from framework.tracking.recorder import Recorder, Thinned
 
 COLUMNS = ("train/loss", "grad_norm/total")
 
@@ -114,7 +114,7 @@ def test_a_full_disk_loses_no_line_and_is_told_once(tmp_path, monkeypatch, capsy
             data = data[:count]
         return write(file, data)
 
-    monkeypatch.setattr("framework.recording.os.write", full)
+    monkeypatch.setattr("framework.tracking.recorder.os.write", full)
     for step in range(1, 11):
         recorder.steps(0, step, COLUMNS, np.full((1, 2), float(step)))
         recorder.measured(0, step, {"val/loss": 1.0})

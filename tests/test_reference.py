@@ -9,8 +9,9 @@ from markdown_it import MarkdownIt
 
 from docs.reference import FOLDER, TITLES, example, pages, prose
 from framework import discover
-from framework.judging import Judge, declared
-from framework.verbs.describe import options_of
+from framework.cli.commands.describe import options_of
+from framework.core.options import declared
+from framework.core.validation import Judge
 
 PAGES = pages()
 BUILT_IN = [

@@ -7,9 +7,10 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from framework import hookimpl
-from framework.discovery import everything, registered, registry_of
+from framework.core.errors import RegistrationError, UnknownComponentError, nearest
 from framework.hooks import KINDS
-from framework.registry import RESERVED, RegistrationError, Registry, UnknownComponentError, nearest
+from framework.registry.discovery import everything, registered, registry_of
+from framework.registry.registry import RESERVED, Registry
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,19 @@ from html.parser import HTMLParser
 import pytest
 
 from framework import result
-from framework.composing import compose
-from framework.config import ConfigError
-from framework.experiment import Place, RunFailed, prepare, run
-from framework.record import read_state
-from framework.reporting import write
-from framework.reporting.differences import differences
-from framework.reporting.files import texts
-from framework.reporting.run_page import duration
-from framework.reporting.sweep_page import table
-from framework.verbs.compare import compare
-from framework.verbs.report import main
-from framework.writing import write_json
+from framework.analysis.report import write
+from framework.analysis.report.files import texts
+from framework.analysis.report.run_page import duration
+from framework.analysis.report.sweep_page import table
+from framework.analysis.sweep_table import compare
+from framework.cli.commands.report import main
+from framework.config.composition import compose
+from framework.config.diff import differences
+from framework.core.errors import ConfigError, RunFailed
+from framework.core.writing import write_json
+from framework.experiments.experiment import prepare
+from framework.experiments.runner import run
+from framework.tracking.run_dir import Place, read_state
 
 QUICK = ["dataset=spirals", "dataset.n=40", "trainer.epochs=2", "tracking=none"]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from framework.composing import compose
-from framework.mlflow_store import Store
-from framework.recording import Tracking
+from framework.config.composition import compose
+from framework.tracking.mlflow import Store
+from framework.tracking.options import Tracking
 
 QUICK = ["dataset=xor", "trainer.epochs=1", "tracking=none", "threads=1"]
 COMMAND = str(Path(sys.executable).with_name("stackprop"))
@@ -163,8 +163,8 @@ def test_help_and_version_are_ours_and_hydras(ask):
 
 
 def test_ctrl_c_gives_its_reason(monkeypatch, capsys):
-    from framework import cli
-    from framework.signals import heeding
+    from framework.cli import command_line as cli
+    from framework.core.signals import heeding
 
     def stopped():
         raise KeyboardInterrupt

@@ -11,9 +11,9 @@ import time
 import pytest
 from test_shell import COMMAND, QUICK, newest, stackprop
 
-from framework.mlflow_store import Store
-from framework.recording import Tracking
-from framework.series import read_lines
+from framework.tracking.metrics_file import read_lines
+from framework.tracking.mlflow import Store
+from framework.tracking.options import Tracking
 
 LONG = [*QUICK, "trainer.epochs=400", "trainer.checkpoint_every=50", "seed=4", "probes=layers"]
 

@@ -7,16 +7,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from framework.checkpoints import load
-from framework.composing import compose
-from framework.experiment import RunFailed, prepare, run, run_stack
-from framework.footprint import Footprint, footprint, widest
-from framework.launching.grouping import fits
-from framework.record import Place
-from framework.restoring import settings_of_run
-from framework.series import read_lines
-from framework.slicing import CACHE, NARROWEST, slices, train_sliced, width
-from framework.training import train
+from framework.config.composition import compose
+from framework.core.errors import RunFailed
+from framework.experiments.experiment import prepare
+from framework.experiments.loading import settings_of_run
+from framework.experiments.runner import run, run_stack
+from framework.sweeps.grouping import fits
+from framework.tracking.checkpoint import load
+from framework.tracking.metrics_file import read_lines
+from framework.tracking.run_dir import Place
+from framework.training.memory import Footprint, footprint, widest
+from framework.training.parallel import CACHE, NARROWEST, slices, train_sliced, width
+from framework.training.trainer import train
 
 SMALL = ["tracking=none", "dtype=float64", "device=cpu", "dataset=spirals", "dataset.n=60", "model.hidden=6"]
 SEQUENCES = ["tracking=none", "dtype=float64", "device=cpu", "model.hidden=5", "trainer.batch_size=10"]
@@ -121,7 +123,7 @@ def test_a_failed_job_is_recorded_as_failed_and_the_others_finish(tmp_path):
 
 def test_what_breaks_a_stack_is_told_in_every_folder(tmp_path, monkeypatch):
     found = experiments("seeds and rates")
-    monkeypatch.setattr("framework.running.train_step", lambda *_: 1 / 0)
+    monkeypatch.setattr("framework.training.state.train_step", lambda *_: 1 / 0)
     results = run_stack(found, [place(tmp_path, str(i)) for i in range(4)])
     assert all(isinstance(result, RunFailed) for result in results)
     for i in range(4):
@@ -192,8 +194,8 @@ class Lines:
 
 
 def sliced(members, at_once, monkeypatch, watch, **how):
-    monkeypatch.setattr("framework.slicing.width", lambda *_: 3)
-    monkeypatch.setattr("framework.slicing.NARROWEST", 1)
+    monkeypatch.setattr("framework.training.parallel.width", lambda *_: 3)
+    monkeypatch.setattr("framework.training.parallel.NARROWEST", 1)
     found = [prepare(compose([*SMALL, "trainer.epochs=4", f"seed={s}"])) for s in range(members)]
     learners, keys = [e.learner for e in found], [e.settings.seed for e in found]
     return train_sliced(learners, [found[0].data], keys, dtype="float64", threads=at_once, observers=[watch], **how)
@@ -231,15 +233,15 @@ def test_a_slice_that_fails_stops_the_others(monkeypatch):
 @pytest.mark.parametrize(("xp", "widths"), [(np, [2, 3, 2]), ("a device", [7])])
 def test_a_stack_is_cut_on_the_cpu_only(xp, widths, monkeypatch):
     cut = []
-    monkeypatch.setattr("framework.slicing.width", lambda *_: 3)
-    monkeypatch.setattr("framework.slicing.train", lambda learners, *_, **__: cut.append(len(learners)) or [])
+    monkeypatch.setattr("framework.training.parallel.width", lambda *_: 3)
+    monkeypatch.setattr("framework.training.parallel.train", lambda learners, *_, **__: cut.append(len(learners)) or [])
     train_sliced([None] * 7, [None], [0] * 7, xp=xp, threads=1)
     assert cut == widths
 
 
 @pytest.mark.parametrize(("replicas", "widest"), [(40.5, 40), (1, NARROWEST)])
 def test_a_slice_is_as_wide_as_the_cache_holds(replicas, widest, monkeypatch):
-    monkeypatch.setattr("framework.slicing.footprint", lambda *_: SimpleNamespace(step=int(CACHE / replicas)))
+    monkeypatch.setattr("framework.training.parallel.footprint", lambda *_: SimpleNamespace(step=int(CACHE / replicas)))
     assert width(None, [None], np.float32) == widest
 
 
@@ -278,7 +280,7 @@ def test_jobs_share_a_stack_where_they_differ_in_stackable_options_only(one, oth
 
 
 def test_the_width_of_a_stack_is_bounded_by_memory(monkeypatch):
-    monkeypatch.setattr("framework.footprint.free_memory", lambda xp: 1000)
+    monkeypatch.setattr("framework.training.memory.free_memory", lambda xp: 1000)
     assert widest(Footprint(step=1, whole=25), np) == 10
     assert widest(Footprint(step=1, whole=10**6), np) == 1
 

@@ -5,10 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from framework.config import ConfigError
-from framework.record import read_state
-from framework.runs import all_sweeps, find_run, find_sweep, runs_dir, store_dir
-from framework.series import read_lines
+from framework.core.errors import ConfigError
+from framework.tracking.metrics_file import read_lines
+from framework.tracking.run_dir import all_sweeps, find_run, find_sweep, read_state, runs_dir, store_dir
 
 QUICK = ["dataset=wine", "dataset.scale=standard", "trainer.epochs=3", "model.hidden=3", "tracking=none", "threads=1"]
 

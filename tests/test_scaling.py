@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from framework import Data, Field, generator
-from framework.scaling import Scale, fit, scaled
+from framework.data.scaling import Scale, fit, scaled
 from framework_datasets.sine import Sine
 
 FIELDS = {

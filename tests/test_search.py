@@ -8,14 +8,14 @@ import sys
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from framework.cli import main
-from framework.composing import compose
-from framework.config import ConfigError
-from framework.experiment import prepare
-from framework.launching import archive
-from framework.launching.search import Goal
-from framework.launching.search_space import parted
-from framework.searching.space import Choice, Number
+from framework.cli.command_line import main
+from framework.config.composition import compose
+from framework.core.errors import ConfigError
+from framework.experiments.experiment import prepare
+from framework.sweeps.search import history as archive
+from framework.sweeps.search.overrides import parted
+from framework.sweeps.search.runner import Goal
+from framework.sweeps.search.space import Choice, Number
 
 QUICK = ["dataset=sine", "dataset.n=20", "trainer.epochs=1", "tracking=none", "model.hidden=4"]
 ANTS = ["hydra/sweeper=ant_colony", "hydra.sweeper.ants=4", "hydra.sweeper.k=3"]

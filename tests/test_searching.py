@@ -5,12 +5,12 @@ import pytest
 from small import learner
 
 from framework import Network, discover, generator
-from framework.judging import Judge
-from framework.searching.ant_colony import AntColony, ColonyOptions, probabilities, weights
-from framework.searching.by_optuna import ByOptuna
-from framework.searching.cell_ants import CellAnts, CellOptions, as_rows
-from framework.searching.space import Choice, Number, fault
-from framework.training import train
+from framework.core.validation import Judge
+from framework.sweeps.search.ant_colony import AntColony, ColonyOptions, probabilities, weights
+from framework.sweeps.search.cell_ants import CellAnts, CellOptions, as_rows
+from framework.sweeps.search.optuna import ByOptuna
+from framework.sweeps.search.space import Choice, Number, fault
+from framework.training.trainer import train
 from framework_cells.masked_lstm import MaskedLstm
 from framework_datasets.lagged_inputs import LaggedInputs
 from framework_layers.dense import Dense
@@ -159,7 +159,7 @@ def test_a_range_without_numbers_is_refused(number, expected):
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
 def test_optuna_is_asked_for_batches_and_told_of_failures(sampler):
     pytest.importorskip("optuna", reason="the extra `optuna` is not installed")
-    from framework.searching.by_optuna import ByOptuna
+    from framework.sweeps.search.optuna import ByOptuna
 
     first, again = (walked(ByOptuna(MIXED, sampler, seed=1), 3) for _ in range(2))
     assert first == again
@@ -172,7 +172,7 @@ def test_optuna_is_asked_for_batches_and_told_of_failures(sampler):
 
 def test_random_search_ignores_the_losses_and_tpe_follows_them():
     pytest.importorskip("optuna", reason="the extra `optuna` is not installed")
-    from framework.searching.by_optuna import ByOptuna
+    from framework.sweeps.search.optuna import ByOptuna
 
     def after(sampler, sign):
         search = ByOptuna({"x": Number(0.0, 1.0)}, sampler, seed=3)
@@ -195,7 +195,7 @@ def test_random_search_ignores_the_losses_and_tpe_follows_them():
 )
 def test_optuna_draws_numbers_as_they_are_declared(dimension, expected):
     pytest.importorskip("optuna", reason="the extra `optuna` is not installed")
-    from framework.searching.by_optuna import distribution
+    from framework.sweeps.search.optuna import distribution
 
     d = distribution(dimension)
     assert (type(d).__name__, d.low, d.high, d.log, d.step) == expected
@@ -211,7 +211,7 @@ def test_optuna_draws_numbers_as_they_are_declared(dimension, expected):
     ],
 )
 def test_a_value_of_optuna_becomes_a_word(dimension, value, word):
-    from framework.searching.by_optuna import written
+    from framework.sweeps.search.optuna import written
 
     assert written(dimension, value) == word
 

@@ -7,10 +7,10 @@ import sqlite3
 import pytest
 import yaml
 
-from framework.config import ConfigError
-from framework.relocating import artifact_folder
-from framework.restoring import load
-from framework.secrecy import masked, recorded, restored, withheld
+from framework.core.errors import ConfigError
+from framework.core.secrets import masked, recorded, restored, withheld
+from framework.experiments.loading import load
+from framework.tracking.relocation import artifact_folder
 
 SECRET = "hunter2"
 ADDRESS = f"http://ann:{SECRET}@127.0.0.1:9/mlflow"

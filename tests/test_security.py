@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from framework import run, sweep
-from framework.composing import compose
-from framework.config import ConfigError
+from framework.config.composition import compose
+from framework.core.errors import ConfigError
 
 QUICK = ["dataset=xor", "trainer.epochs=1", "tracking=none"]
 EVIL = {"_target_": "evil.write"}

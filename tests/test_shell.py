@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from framework.mlflow_store import Store
-from framework.recording import Tracking
-from framework.series import read_lines
+from framework.tracking.metrics_file import read_lines
+from framework.tracking.mlflow import Store
+from framework.tracking.options import Tracking
 
 pytestmark = pytest.mark.slow  # processes of their own
 

@@ -15,9 +15,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from framework import discover, generator
-from framework.composing import compose
-from framework.config import ConfigError
-from framework.experiment import RunFailed, prepare
+from framework.config.composition import compose
+from framework.core.errors import ConfigError, RunFailed
+from framework.experiments.experiment import prepare
 from framework.sklearn import Classifier, Regressor, word
 
 QUICK = {"model": "linear", "optimizer__lr": 0.05, "random_state": 0}

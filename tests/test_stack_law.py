@@ -7,8 +7,8 @@ import pytest
 from small import Record, distance, learner, lone, mlp, regression
 
 from framework import generator, option
-from framework.stopping import EarlyStopping
-from framework.training import train
+from framework.config.options import EarlyStopping
+from framework.training.trainer import train
 from framework_activations.linear import Linear
 from framework_activations.relu import Relu
 from framework_datasets.digits import Digits

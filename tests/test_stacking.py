@@ -7,7 +7,7 @@ import pytest
 from small import learner, mlp
 
 from framework import Head, option, stack, take
-from framework.stacking import CannotStackError, placed
+from framework.core.stacking import CannotStackError, placed
 from framework_activations.relu import Relu
 from framework_layers.dropout import Dropout
 from framework_losses.mse import MeanSquaredError

@@ -7,16 +7,16 @@ import pytest
 from small import distance, learner, lone
 
 from framework import Context, Data, DataError, Field, Network, discover, generator
-from framework.composing import compose
-from framework.config import ConfigError
-from framework.data import EpochRows, Feed, in_streams
-from framework.experiment import prepare
-from framework.learner import Bptt
-from framework.measuring import STREAM, evaluate
-from framework.model import Model
-from framework.scaling import Scale
+from framework.config.composition import compose
+from framework.config.options import Bptt
+from framework.core.errors import ConfigError
+from framework.data.loader import EpochRows, Feed, in_streams
+from framework.data.scaling import Scale
+from framework.experiments.experiment import prepare
+from framework.inference.evaluation import STREAM, evaluate
+from framework.inference.model import Model
 from framework.testing.double import Double
-from framework.training import train
+from framework.training.trainer import train
 from framework_optimizers.sgd import Sgd
 
 get = discover().get

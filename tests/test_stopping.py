@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from small import Record, backpropagate, learner, lone, mlp, regression
 
-from framework.direction import directions, lower_is_better
-from framework.measuring import Measure
-from framework.stopping import Best, EarlyStopping
+from framework.config.options import EarlyStopping
+from framework.core.direction import lower_is_better
+from framework.inference.evaluation import Measure
+from framework.training.early_stopping import Best
+from framework.training.learner import directions
 from framework_metrics.accuracy import Accuracy
 from framework_metrics.loss import LossMetric
 from framework_optimizers.adam import Adam

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from framework.artifacts import as_text
+from framework.experiments.artifacts import as_text
 
 
 @pytest.mark.parametrize("word", ["=1+1", "+cmd|'/C calc'!A0", "-2+3", "@sum(a1)", "\t=1", "\r=1", "\n=1", "-"])

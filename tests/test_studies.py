@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from framework import discover
-from framework.composing import compose
-from framework.experiment import Place, run
-from framework.findings import Findings
-from framework.preparing import prepare
-from framework.studying import NOTE, note
+from framework.cli.commands import describe
+from framework.config.composition import compose
+from framework.core.study import Findings
+from framework.experiments.experiment import prepare
+from framework.experiments.runner import run
+from framework.experiments.study import NOTE, note
 from framework.testing.double import Double
-from framework.verbs import describe
+from framework.tracking.run_dir import Place
 from framework_studies.one_step import one_step
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -5,11 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from framework.composing import compose
-from framework.config import ConfigError
-from framework.discovery import discover
-from framework.experiment import Place, RunFailed, run
-from framework.preparing import prepare
+from framework.config.composition import compose
+from framework.core.errors import ConfigError, RunFailed
+from framework.experiments.experiment import prepare
+from framework.experiments.runner import run
+from framework.registry.discovery import discover
+from framework.tracking.run_dir import Place
 from framework_studies.differences import Entries, central
 from framework_studies.one_step import exact, one_step
 

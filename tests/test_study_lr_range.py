@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from small import distance
 
-from framework.composing import compose
-from framework.config import ConfigError
-from framework.experiment import Place, run
-from framework.preparing import prepare
-from framework.training import train
+from framework.config.composition import compose
+from framework.core.errors import ConfigError
+from framework.experiments.experiment import prepare
+from framework.experiments.runner import run
+from framework.tracking.run_dir import Place
+from framework.training.trainer import train
 from framework_studies.lr_range import LrRange, Range
 
 XOR = "dataset=xor model.hidden=4 study.rates=7 study.steps=30 "

@@ -5,10 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from framework.composing import compose
-from framework.experiment import Place, RunFailed, run
-from framework.preparing import prepare
-from framework.series import read_lines
+from framework.config.composition import compose
+from framework.core.errors import RunFailed
+from framework.experiments.experiment import prepare
+from framework.experiments.runner import run
+from framework.tracking.metrics_file import read_lines
+from framework.tracking.run_dir import Place
 from framework_studies.overfit_batch import trend
 
 XOR = "dataset=xor model.hidden=16 activation=tanh optimizer.lr=0.05 "

@@ -5,12 +5,13 @@ import re
 import numpy as np
 import pytest
 
-from framework.composing import compose
-from framework.config import ConfigError
-from framework.discovery import discover
-from framework.experiment import Place, run, run_stack
-from framework.preparing import prepare
-from framework.training import train
+from framework.config.composition import compose
+from framework.core.errors import ConfigError
+from framework.experiments.experiment import prepare
+from framework.experiments.runner import run, run_stack
+from framework.registry.discovery import discover
+from framework.tracking.run_dir import Place
+from framework.training.trainer import train
 from framework_studies.blackboard.pen import Pen
 
 XOR = ["study=trace", "dataset=xor", "model.hidden=2", "tracking=none", "device=cpu"]

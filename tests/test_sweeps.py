@@ -20,18 +20,19 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 from test_shell import COMMAND, QUICK, newest, stackprop
 
-from framework.composing import conf_dir, install, load_plugins_of, settings_of, task_part
-from framework.config import ConfigError
-from framework.launching import workers
-from framework.launching.composer import Composer
-from framework.launching.grouping import stacks
-from framework.launching.jobs import judged_jobs
-from framework.launching.manifest import resumed
-from framework.launching.progress import Progress
-from framework.mlflow_store import Store
-from framework.record import read_state
-from framework.recording import Tracking
-from framework.series import read_lines
+from framework.config.composition import install, load_plugins_of, settings_of, task_part
+from framework.core.errors import ConfigError
+from framework.registry.registry import conf_dir
+from framework.sweeps.composer import Composer
+from framework.sweeps.executors import processes as workers
+from framework.sweeps.grouping import stacks
+from framework.sweeps.jobs import judged_jobs
+from framework.sweeps.manifest import resumed
+from framework.sweeps.progress import Progress
+from framework.tracking.metrics_file import read_lines
+from framework.tracking.mlflow import Store
+from framework.tracking.options import Tracking
+from framework.tracking.run_dir import read_state
 
 JOBS = [
     ["optimizer.lr=0.1", "seed=1"],
@@ -135,13 +136,13 @@ def test_an_option_of_others_stacks_by_its_own_declaration(loader, tmp_path, mon
     jobs = judged_jobs(Composer(*loader), [[*words, word] for word in swept], 0)
     assert [[job.number for job in group] for group in stacks(jobs)] == [[0, 2, 3], [1]]
     assert [len(group) for group in stacks(jobs, 2)] == [2, 1, 1]
-    monkeypatch.setattr("framework.footprint.free_memory", lambda xp: 1)
+    monkeypatch.setattr("framework.training.memory.free_memory", lambda xp: 1)
     assert [len(group) for group in stacks(jobs)] == [1, 1, 1, 1]
 
 
 def test_progress_tells_jobs_done_the_best_so_far_and_the_time_left(loader, monkeypatch, capsys):
     jobs = judged_jobs(Composer(*loader), [[*QUICK, "tracking=none", f"seed={s}"] for s in range(3)], 0)
-    monkeypatch.setattr("framework.launching.progress.PATIENCE", 0.0)
+    monkeypatch.setattr("framework.sweeps.progress.PATIENCE", 0.0)
     progress = Progress(jobs, done=2)
     watch = progress.observer(jobs)
     watch.measured(1, 3, {"val/loss": 0.5})

@@ -5,9 +5,9 @@ import pytest
 from test_files import again, many, rng, table
 
 from framework import DataError, run, sweep
-from framework.precision import indistinct
-from framework.scaling import fit, scaled
-from framework.verbs.reading import read_fields
+from framework.cli.commands.reading import read_fields
+from framework.data.precision import indistinct
+from framework.data.scaling import fit, scaled
 from framework_datasets.rows import keep_rare
 from framework_datasets.series import Series
 

@@ -4,7 +4,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from framework import Context, discover
-from framework.threads import blas_in_loop, blas_limited
+from framework.core.threads import blas_in_loop, blas_limited
 
 
 def fewest():

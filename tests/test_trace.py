@@ -9,13 +9,14 @@ import pytest
 from small import learner
 
 from framework import Context, Data, Field, Network, discover, generator
-from framework.assembling import doubts
-from framework.composing import compose
-from framework.experiment import prepare, run
-from framework.model import Model
-from framework.record import Place
-from framework.scaling import Scale
-from framework.series import read_lines
+from framework.config.composition import compose
+from framework.data.scaling import Scale
+from framework.experiments.builder import doubts
+from framework.experiments.experiment import prepare
+from framework.experiments.runner import run
+from framework.inference.model import Model
+from framework.tracking.metrics_file import read_lines
+from framework.tracking.run_dir import Place
 
 get = discover().get
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "sequences.md"

@@ -7,8 +7,8 @@ import pytest
 from small import Fixed, Record, backpropagate, distance, learner, lone, mlp, points, regression
 
 from framework import Head, Network
-from framework.data import EpochRows
-from framework.training import train
+from framework.data.loader import EpochRows
+from framework.training.trainer import train
 from framework_layers.dense import Dense
 from framework_losses.half_squared_error import HalfSquaredError
 from framework_losses.mse import MeanSquaredError

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 import framework
-from framework import trust
-from framework.config import ConfigError
-from framework.discovery import discover, load_files
-from framework.reaping import claim
-from framework.refilling import end_lost, refill
-from framework.restoring import load
-from framework.verbs import doctor, evaluate, generate, predict, resume
+from framework.cli.commands import doctor, evaluate, generate, predict, resume
+from framework.core import trust
+from framework.core.errors import ConfigError
+from framework.experiments.loading import load
+from framework.experiments.sync import end_lost, refill
+from framework.registry.discovery import discover, load_files
+from framework.tracking.locks import claim
 
 MARKING = """
 from dataclasses import dataclass
@@ -177,7 +177,7 @@ def test_a_configuration_is_shown_without_running_what_it_names(stranger, record
     command = [
         sys.executable,
         "-m",
-        "framework.cli",
+        "framework.cli.command_line",
         "--config-dir",
         preset.parent.parent,
         "experiment=theirs",
@@ -281,7 +281,7 @@ def test_where_nothing_can_be_written_the_process_remembers(monkeypatch, tmp_pat
 
 def test_the_list_keeps_what_several_processes_add(monkeypatch, tmp_path):
     forget(monkeypatch, tmp_path)
-    code = "import sys\nfrom pathlib import Path\nfrom framework.trust import trust\n"
+    code = "import sys\nfrom pathlib import Path\nfrom framework.core.trust import trust\n"
     code += "for i in range(20): trust(sys.argv[1] + str(i), Path('a.py'))"
     started = [subprocess.Popen([sys.executable, "-c", code, name], env={**os.environ}) for name in "abc"]
     assert [process.wait(60) for process in started] == [0, 0, 0]

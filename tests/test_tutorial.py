@@ -10,8 +10,8 @@ import matplotlib
 import pytest
 
 import framework
-from framework import cli
-from framework.verbs import VERBS
+from framework.cli import command_line as cli
+from framework.cli.commands import VERBS
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "tutorial.md").read_text()
 QUICK = ["trainer.steps=2", "tracking=none"]

@@ -16,10 +16,10 @@ import urllib.request
 import pytest
 from test_shell import COMMAND, QUICK, interruptible, newest, stackprop
 
-from framework.config import ConfigError
-from framework.mlflow_store import Store
-from framework.recording import Tracking
-from framework.verbs.ui import refuse_taken, told_apart
+from framework.cli.commands.ui import refuse_taken, told_apart
+from framework.core.errors import ConfigError
+from framework.tracking.mlflow import Store
+from framework.tracking.options import Tracking
 
 PARTS = ("bias2", "variance", "noise", "epe")
 slow = pytest.mark.slow

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from framework.cli import main
-from framework.record import read_state
-from framework.unheard import Unheard
+from framework.cli.command_line import main
+from framework.core.pipes import Unheard
+from framework.tracking.run_dir import read_state
 
 
 @pytest.fixture

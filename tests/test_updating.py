@@ -9,15 +9,16 @@ from small import distance, learner, lone, mlp, regression
 from test_checkpoints import trained
 from test_device import learner as spirals
 
-from framework import Context, discover, stack, updating
-from framework.composing import compose
-from framework.config import ConfigError
-from framework.experiment import prepare
-from framework.running import Run
-from framework.stepping import Stack
+from framework import Context, discover, stack
+from framework.config.composition import compose
+from framework.core.errors import ConfigError, TierError
+from framework.experiments.experiment import prepare
 from framework.testing.double import Double
-from framework.training import train
-from framework.updating import TierError, by_array, by_kernel, chosen
+from framework.training import update as updating
+from framework.training.state import Run
+from framework.training.step import Stack
+from framework.training.trainer import train
+from framework.training.update import by_array, by_kernel, chosen
 from framework_optimizers.adam import Adam
 from framework_optimizers.adamw import Adamw
 from framework_optimizers.momentum import Momentum
@@ -208,7 +209,7 @@ def test_auto_compiles_what_is_long_enough_where_numba_is_there(monkeypatch):
 
 def test_the_whole_stack_and_all_steps_decide(monkeypatch):
     asked = []
-    monkeypatch.setattr("framework.running.chosen", lambda *args: (asked.append(args[3:]), by_array)[1])
+    monkeypatch.setattr("framework.training.state.chosen", lambda *args: (asked.append(args[3:]), by_array)[1])
     Run(Stack([learner(mlp(5, 2), Sgd(), epochs=7, batch_size=10)] * 4, [regression(40)], range(4), np, np.float32), [])
     assert asked == [(4 * (3 * 5 + 5 + 5 * 2 + 2), 7 * 4)]
 

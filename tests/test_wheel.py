@@ -34,14 +34,16 @@ def test_it_trains_with_its_own_files_in_another_folder(installed, tmp_path):
     code = "import framework, framework_layers; print(framework.__file__, framework_layers.__file__)"
     where = python(installed, tmp_path, "-c", code).stdout.split()
     assert all(path.startswith(str(installed)) for path in where)
-    done = python(installed, tmp_path, "-m", "framework.cli", "model=mlp2", "debug=fast")
+    done = python(installed, tmp_path, "-m", "framework.cli.command_line", "model=mlp2", "debug=fast")
     assert done.returncode == 0, done.stderr
     assert "val/accuracy" in done.stdout
 
 
 def test_presets_and_completion_come_with_it(installed, tmp_path):
-    assert "mlp2" in python(installed, tmp_path, "-m", "framework.cli", "--help").stdout
-    done = python(installed, tmp_path, "-m", "framework.cli", "-sc", "query=bash", COMP_LINE="stackprop model=ml")
+    assert "mlp2" in python(installed, tmp_path, "-m", "framework.cli.command_line", "--help").stdout
+    done = python(
+        installed, tmp_path, "-m", "framework.cli.command_line", "-sc", "query=bash", COMP_LINE="stackprop model=ml"
+    )
     assert "model=mlp2" in done.stdout
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from framework import generator
-from framework.scaling import fit, scaled
+from framework.data.scaling import fit, scaled
 from framework_datasets.wine import Wine
 
 DATA = Wine().load(generator(0, "dataset"))

@@ -16,7 +16,7 @@ import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from framework.components import Shape
+from framework.core.types import Shape
 from framework.testing import augmentations, cells, layers, losses, optimizers, probes
 from framework.testing.differentiable import GENERAL, check_per_example
 from framework.testing.plain import PLAIN

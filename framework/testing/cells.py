@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from framework.discovery import discover
+from framework.registry.discovery import discover
 from framework.testing.differentiable import check_gradient, check_stack_law
 from framework.testing.layers import check_carry, check_mask, check_terms
 from framework.testing.stacks import alone, context, equal, stacked

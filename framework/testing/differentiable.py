@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from framework.arrays import Array
-from framework.stacking import placed
+from framework.core.arrays import Array
+from framework.core.stacking import placed
 from framework.testing.double import Double
 from framework.testing.purity import on_device, untouched
 from framework.testing.stacks import LEADS, alone, context, equal, spread, stackable, stacked

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from framework.arrays import Array
-from framework.components import Params, Shape
+from framework.core.arrays import Array
+from framework.core.types import Params, Shape
 from framework.testing.purity import untouched
 from framework.testing.stacks import LEADS, alone, context, equal, stacked
 from framework.testing.subjects import STEPS, Differentiable, N, tensors, weighed

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from framework.arrays import Array
-from framework.context import Context
+from framework.core.arrays import Array
+from framework.core.context import Context
 from framework.testing.differentiable import check_gradient
 from framework.testing.stacks import LEADS, alone, context, equal, stacked
 from framework.testing.subjects import Differentiable, Inputs, by_source, of_loss, outputs, reads_probabilities

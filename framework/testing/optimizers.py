@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from framework.arrays import Array
-from framework.context import Context
-from framework.stacking import placed, take
+from framework.core.arrays import Array
+from framework.core.context import Context
+from framework.core.stacking import placed, take
 from framework.testing.double import Double
 from framework.testing.purity import on_device, untouched
 from framework.testing.stacks import LAW_TOLERANCE, alone, context, equal, merged, stackable, varied
-from framework.updating import by_blocks, holds
+from framework.training.update import by_blocks, holds
 
 P, UPDATES = 6, 5
 

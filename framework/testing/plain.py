@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from framework.arrays import Array
-from framework.data import AXES, Data
+from framework.core.arrays import Array
+from framework.data.dataset import AXES, Data
 from framework.testing.double import Double
 from framework.testing.purity import on_device, untouched
 from framework.testing.stacks import LEADS, alone, context, equal, merged, varied

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from framework.arrays import Array, to_host
-from framework.discovery import discover
-from framework.heads import Head, total_loss
-from framework.network import Network
-from framework.probing import MEASURED, Seen
-from framework.stacking import placed
+from framework.core.arrays import Array, to_host
+from framework.core.callback import MEASURED
+from framework.core.stacking import placed
+from framework.nn.heads import Head, total_loss
+from framework.nn.network import Network
+from framework.nn.training_step import Seen
+from framework.registry.discovery import discover
 from framework.testing.double import Double
 from framework.testing.purity import on_device, untouched
 from framework.testing.stacks import LEADS, alone, context, equal, merged, varied

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from framework.arrays import Array
-from framework.context import Context
-from framework.stacking import stack
+from framework.core.arrays import Array
+from framework.core.context import Context
+from framework.core.stacking import stack
 from framework.testing.subjects import Differentiable, Inputs
 
 LEADS: tuple[tuple[int, ...], ...] = ((), (3,), (2, 3))

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from framework.arrays import Array
-from framework.components import Shape
-from framework.context import Context
+from framework.core.arrays import Array
+from framework.core.context import Context
+from framework.core.types import Shape
 
 N, STEPS, K = 5, 4, 4  # examples, time steps and outputs of the kit's batches
 Inputs = dict[str, Array]

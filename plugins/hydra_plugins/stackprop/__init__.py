@@ -1,4 +1,4 @@
-"""The door that Hydra looks behind; the rooms are `framework.launching` and `framework.composing`."""
+"""The door that Hydra looks behind; the rooms are `framework.sweeps` and `framework.config.composition`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class StackedLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Any:
         """All jobs of a batch."""
-        from framework.launching.stacked import How, launch
+        from framework.sweeps.launcher import How, launch
 
         how = How(self.max_stack, self.n_jobs, self.cluster())
         return launch(self.context, self.config, job_overrides, initial_job_idx, how)
@@ -57,7 +57,7 @@ class SubmititLauncher(StackedLauncher):
 
     def cluster(self) -> Callable[[], Any]:
         """Of submitit."""
-        from framework.launching.clusters import Submitit, refuse_absent
+        from framework.sweeps.executors.cluster import Submitit, refuse_absent
 
         refuse_absent("submitit")
         return lambda: Submitit(Path(self.config.hydra.sweep.dir) / ".submitit", self.engine, self.parameters)
@@ -78,7 +78,7 @@ class RayLauncher(StackedLauncher):
 
     def cluster(self) -> Callable[[], Any]:
         """Of Ray."""
-        from framework.launching.clusters import Ray, refuse_absent
+        from framework.sweeps.executors.cluster import Ray, refuse_absent
 
         refuse_absent("ray")
         return lambda: Ray(self.address, self.parameters)
@@ -90,13 +90,13 @@ class GridSweeper(BasicSweeper):
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """Every job can run."""
         if not isinstance(self.launcher, StackedLauncher):
-            from framework.launching.stacked import begin_elsewhere
+            from framework.sweeps.launcher import begin_elsewhere
 
             begin_elsewhere(self.hydra_context, self.config, batch, self.batch_index)
 
 
 class SearchSweeper(Sweeper):
-    """A search that is told what came of its trials; the options are judged in `framework.launching.sweepers`."""
+    """A search that is told what came of its trials; the options are judged in `framework.sweeps.sweepers`."""
 
     name = ""
 
@@ -114,7 +114,7 @@ class SearchSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """All trials."""
-        from framework.launching import sweepers
+        from framework.sweeps import sweepers
 
         words = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
         getattr(sweepers, self.name)(sweepers.Sweep(self.context, self.config, self.launcher, self.given, words))

@@ -1,0 +1,275 @@
+"""The jobs of a sweep side by side: which of their overrides differ, their series, means and spread over seeds."""
+
+from __future__ import annotations
+
+import fnmatch
+import itertools
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from framework.core.direction import is_known, lower_is_better
+from framework.core.errors import DataError
+from framework.core.reading import read_mapping
+from framework.tracking.metrics_file import Recorded
+from framework.tracking.run_dir import read_state
+
+WIDEST = 40  # characters of a value in a table
+ENDED = ("finished", "stopped_early")  # statuses of runs that came to their end with a value
+Series = Mapping[str, np.ndarray]  # metric -> (K, 2) of step and value
+
+
+@dataclass(frozen=True)
+class Job:
+    """A recorded job of a sweep.
+
+    Attributes:
+        kept: metric -> what was measured at the weights that are saved, where it has ended.
+        kept_step: the training step that these weights are of.
+        lower: metric -> whether less of it is better.
+    """
+
+    name: str
+    overrides: Mapping[str, str]
+    status: str
+    series: Series
+    kept: Mapping[str, float] = field(default_factory=dict)
+    lower: Mapping[str, bool] = field(default_factory=dict)
+    kept_step: float = np.inf
+
+    def value(self, metric: str, at: str) -> float:
+        """One value of its series; not a number where it diverged."""
+        if self.status == "diverged":
+            return float("nan")
+        if at == "kept" and metric in self.kept:
+            return self.kept[metric]
+        series = self.series[metric]
+        if at == "kept" and self.kept_step < series[-1, 0] and "_by_lag" not in metric:
+            series = series[: max(1, int((series[:, 0] <= self.kept_step).sum()))]
+        return chosen(series[:, 1], at, self.lower_is_better(metric))
+
+    def lower_is_better(self, metric: str) -> bool:
+        """As the run's record says."""
+        return lower_is_better(metric, self.lower)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Jobs that differ in nothing but the seed.
+
+    Attributes:
+        keys: swept key -> value, the seed left out.
+    """
+
+    keys: Mapping[str, str]
+    jobs: tuple[Job, ...]
+
+    def curve(self, metric: str, points: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """Steps, mean over seeds and standard deviation, at the steps that every seed has; None without such.
+
+        Args:
+            points: at most so many: means of consecutive steps, taken of each seed, so that the deviation is between what
+                seeds do and not between single batches.
+        """
+        found = [job.series[metric] for job in self.jobs if metric in job.series]
+        if not found:
+            return None
+        steps = sorted(set.intersection(*(set(a[:, 0].tolist()) for a in found)))
+        values = np.stack([a[np.isin(a[:, 0], steps), 1] for a in found])
+        with np.errstate(invalid="ignore"):  # a seed that diverged ends in inf, which has no spread
+            values = means(values.T, points or len(steps)).T
+            return means(np.array(steps), points or len(steps)), values.mean(0), values.std(0)
+
+    def values(self, metric: str, at: str) -> np.ndarray:
+        """One value per job that has the metric; not a number where it diverged."""
+        return np.array([job.value(metric, at) for job in self.jobs if metric in job.series])
+
+    def lower_is_better(self, metric: str) -> bool:
+        """As the records of its jobs say."""
+        return self.jobs[0].lower_is_better(metric)
+
+    def reached(self, metric: str, goal: float) -> np.ndarray:
+        """For each job that has the metric, the first step at which it is as good as the goal; nan for those that never
+        get there."""
+        lower = self.lower_is_better(metric)
+        return np.array([first_step(job.series[metric], goal, lower) for job in self.jobs if metric in job.series])
+
+
+def means(a: np.ndarray, most: int) -> np.ndarray:
+    """Means of consecutive rows of (K, ...), as even groups as K allows, at most so many."""
+    edges = np.linspace(0, len(a), min(most, len(a)) + 1).astype(int)
+    return np.stack([a[i:j].mean(0) for i, j in itertools.pairwise(edges)])
+
+
+def chosen(values: np.ndarray, at: str, lower: bool) -> float:
+    """The last, first, or best value of a series, the smallest or the largest; its mean, or how much it fluctuates."""
+    if at == "mean":
+        return float(values.mean())
+    if at == "fluctuation":
+        return float(np.sqrt(np.mean(np.diff(values[len(values) // 2 :]) ** 2))) if len(values) > 3 else float("nan")
+    if at == "best":
+        return float(np.nanmin(values) if lower else np.nanmax(values))
+    return float(values[0 if at == "first" else -1])
+
+
+def first_step(series: np.ndarray, goal: float, lower: bool) -> float:
+    """The first step of a series (K, 2) whose value is as good as the goal, or nan."""
+    step, values = series.T
+    there = values <= goal if lower else values >= goal
+    return float(step[there.argmax()]) if there.any() else float("nan")
+
+
+def read_jobs(sweep: Path) -> list[Job]:
+    """The jobs of a sweep's folder that have begun, in their order."""
+    folders = sorted((path.parent for path in sweep.glob("*/run.json")), key=lambda path: (len(path.name), path.name))
+    goal = read_mapping(sweep / "sweep.json").get("objective")
+    known = isinstance(goal, dict) and {"metric", "lower_is_better"} <= goal.keys()
+    searched = {goal["metric"]: goal["lower_is_better"]} if goal and known else {}  # before what the metric declares
+    found = [job for folder in folders if (job := _readable(folder))]
+    return [replace(job, lower=searched | dict(job.lower) | searched) for job in found]
+
+
+def _readable(folder: Path) -> Job | None:
+    """A job; None, and a line, where its record is not what a run writes."""
+    try:
+        return _job(folder)
+    except (OSError, DataError) as error:
+        print(f"stackprop: warning: {error}; the job is left out", file=sys.stderr)
+        return None
+
+
+def _job(folder: Path) -> Job:
+    told = read_state(folder)
+    try:
+        words = shlex.split(told["command"])[1:]
+    except (KeyError, ValueError) as error:
+        raise DataError(f"{folder / 'run.json'}: it cannot be read") from error
+    overrides = dict(word.lstrip("+~").partition("=")[::2] for word in words)
+    path = folder / "metrics.jsonl"
+    kept = {name: float(value) for name, value in told.get("metrics", {}).items()}
+    found: Series = Recorded(path) if path.exists() else {}
+    step = (told.get("kept") or {}).get("step", np.inf)
+    return Job(folder.name, overrides, told.get("status", "?"), found, kept, told.get("lower_is_better", {}), step)
+
+
+def swept(jobs: Sequence[Job]) -> list[str]:
+    """The keys in which jobs differ, in the order of their overrides."""
+    keys = dict.fromkeys(key for job in jobs for key in job.overrides)
+    return [key for key in keys if len({job.overrides.get(key) for job in jobs}) > 1]
+
+
+def grouped(jobs: Sequence[Job]) -> list[Group]:
+    """Jobs put together that differ in nothing but the seed."""
+    keys = [key for key in swept(jobs) if key != "seed"]
+    found: dict[tuple[str, ...], list[Job]] = {}
+    for job in jobs:
+        found.setdefault(tuple(job.overrides.get(key, "") for key in keys), []).append(job)
+    return [Group(dict(zip(keys, values, strict=True)), tuple(members)) for values, members in found.items()]
+
+
+def ranked(groups: Sequence[Group], metric: str, at: str) -> list[Group]:
+    """The groups, the best mean over seeds first; those that diverged last. What nobody declares a direction for, a norm for
+    example, has no best, and leaves the order as it is."""
+    if not groups or not has_best(groups, metric):
+        return list(groups)
+    sign = 1 if groups and groups[0].lower_is_better(metric) else -1
+
+    def place(group: Group) -> float:
+        values = group.values(metric, at)
+        return sign * float(values.mean()) if len(values) and np.isfinite(values).all() else float("inf")
+
+    return sorted(groups, key=place)
+
+
+def has_best(groups: Sequence[Group], metric: str) -> bool:
+    """Whether more or less of a metric is better."""
+    return metric.startswith(("train/", "val/", "test/")) or is_known(metric, groups[0].jobs[0].lower)
+
+
+def best_group(groups: Sequence[Group], metric: str) -> Group | None:
+    """The group with the best mean of a metric over its seeds, at the weights that they saved, not the one with the luckiest
+    seed; of those whose jobs have all come to their end with a value. None: there is none."""
+    ended = [group for group in groups if all(job.status in ENDED and metric in job.series for job in group.jobs)]
+    ended = [group for group in ended if np.isfinite(group.values(metric, "kept")).all()]
+    return ranked(ended, metric, "kept")[0] if ended else None
+
+
+def best_job(group: Group, metric: str) -> Job:
+    """The best seed of a group."""
+    sign = 1 if group.lower_is_better(metric) else -1
+    return min(group.jobs, key=lambda job: sign * job.value(metric, "kept"))
+
+
+def numbered(jobs: Sequence[Job]) -> str:
+    """`0-3, 8` for the jobs 0, 1, 2, 3 and 8: the names of their folders."""
+    names = [job.name for job in jobs]
+    if not all(name.isdigit() for name in names):
+        return ", ".join(names)
+    spans: list[list[int]] = []
+    for number in sorted({int(name) for name in names}):
+        if spans and number == spans[-1][1] + 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    told = [f"{a}-{b}" if b > a else str(a) for a, b in spans]
+    return ", ".join(told if len(told) <= 6 else [*told[:4], "...", told[-1]])
+
+
+def metrics(jobs: Sequence[Job], pattern: str) -> list[str]:
+    """The metrics that a pattern with * means, in the order in which they were recorded."""
+    names = dict.fromkeys(name for job in jobs for name in job.series)
+    return [name for name in names if fnmatch.fnmatchcase(name, pattern)]
+
+
+def rows(
+    groups: Sequence[Group], wanted: Mapping[str, str], reach: Mapping[str, float] | None = None
+) -> Iterator[list[str]]:
+    """Cells of the sweep's table: the header, then a row per group; mean ± standard deviation over seeds.
+
+    Args:
+        wanted: metric -> which of its values: kept, last, first or best.
+    """
+    keys, goals = list(groups[0].keys) if groups else [], reach or {}
+    shown = [metric if at == "kept" else f"{at} {metric}" for metric, at in wanted.items()]
+    headers = [f"steps to {metric} {goal:g}" for metric, goal in goals.items()]
+    yield [*(key.rpartition(".")[2] for key in keys), "seeds", *shown, *headers, "status", "jobs"]
+    for group in groups:
+        cells = [cell(group.values(metric, at)) for metric, at in wanted.items()]
+        cells += [_steps(group.reached(metric, goal)) for metric, goal in goals.items()]
+        statuses = sorted({job.status for job in group.jobs})
+        keyed = [shortened(words(group.keys[key])) for key in keys]
+        yield [*keyed, str(len(group.jobs)), *cells, ", ".join(statuses), numbered(group.jobs)]
+
+
+def cell(values: np.ndarray) -> str:
+    """Mean and standard deviation."""
+    if not np.isfinite(values).any():
+        return "-"
+    return f"{values.mean():.4g}" + (f" ± {spread(values):.2g}" if len(values) > 1 and np.isfinite(values).all() else "")
+
+
+def _steps(steps: np.ndarray) -> str:
+    """Over the seeds that got there, and how many did where not all."""
+    there = steps[np.isfinite(steps)]
+    if not len(there):
+        return "never"
+    return cell(there) + (f" ({len(there)} of {len(steps)})" if len(there) < len(steps) else "")
+
+
+def spread(values: np.ndarray) -> float:
+    """Standard deviation, nan where a run diverged."""
+    return float(values.std()) if np.isfinite(values).all() else float("nan")
+
+
+def shortened(word: str) -> str:
+    """At most `WIDEST` characters of it."""
+    return word if len(word) <= WIDEST else f"{word[: WIDEST - 3]}..."
+
+
+def words(value: str) -> str:
+    """A swept value as a person reads it: `{type:batch_norm,after:act}` is `batch_norm after:act`."""
+    return value.strip("{}").removeprefix("type:").replace(",", " ") if value.startswith("{") else value

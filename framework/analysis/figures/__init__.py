@@ -1,0 +1,49 @@
+"""The figures of a run, one file each; `sweep` draws those of many runs, `style` says what all look like."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from framework.analysis.figures import activations, confusion, curves, filters, gradient_by_lag, gradient_flow
+from framework.analysis.figures.subject import Subject
+from framework.analysis.style import save
+from framework.core.writing import inside
+
+# name of the file -> what draws it, and what a reader sees in it
+FIGURES: dict[str, tuple[Callable[[Subject], Any], str]] = {
+    "loss": (curves.loss, "Training and validation loss against the training step."),
+    "gradient_norms": (curves.norms, "The norm of the gradient of every layer against the training step."),
+    "gradient_flow": (
+        gradient_flow.draw,
+        "How much gradient reaches each layer: a row per layer, steps as columns.",
+    ),
+    "gradient_by_lag": (gradient_by_lag.draw, "The gradient against the time lag, at the first and the last look."),
+    "activations": (activations.draw, "Dead units, saturated values and spread of the activations."),
+    "confusion": (confusion.draw, "Which class is taken for which: rows are true classes, columns what the network says."),
+    "filters": (filters.draw, "The weights of the first layer: negative ones blue, positive ones red."),
+}
+
+
+def draw(run: Subject) -> list[Path]:
+    """Write into `figures/` of the run's folder whatever can be drawn of it; a figure that fails is told, and costs only
+    itself."""
+    to = inside(run.folder, "figures")
+    return [path for name in FIGURES if (path := _drawn(name, run, to / f"{name}.png"))]
+
+
+def _drawn(name: str, run: Subject, path: Path) -> Path | None:
+    try:
+        fig = FIGURES[name][0](run)
+        if fig is None:
+            return None
+        save(fig, path)
+        return path
+    except Exception as error:  # a finished training is worth more than its pictures
+        print(f"stackprop: {path} could not be drawn: {type(error).__name__}: {error}", file=sys.stderr)
+        return None
+
+
+__all__ = ["FIGURES", "Subject", "draw"]

@@ -1,0 +1,60 @@
+"""What probes measured of activations: units that are dead, values that are saturated, how far values spread."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from framework.analysis import style
+from framework.analysis.comparison import Series
+from framework.analysis.figures.subject import Subject
+
+KINDS = {"dead": "dead units", "saturated": "saturated values", "std": "standard deviation"}
+DEPTH = 3  # from so many nodes on, they are drawn by depth
+
+
+def draw(run: Subject) -> Any:
+    """A panel for each of dead, saturated, std: by depth at the first and the last look, or along training for few nodes.
+    None where no probe looked."""
+    found = activations(run.series)
+    if not found:
+        return None
+    deep = max(map(len, found.values())) >= DEPTH
+    below = 0.7 * style.room_for([node for nodes in found.values() for node in nodes]) - 0.2 if deep else 0.0
+    fig, axes = style.panels(len(found), height=style.HEIGHT + below, bottom=style.BOTTOM + below)
+    for ax, (what, nodes) in zip(axes, found.items(), strict=True):
+        _panel(ax, what, nodes)
+    return fig
+
+
+def activations(found: Series) -> dict[str, Series]:
+    """dead, saturated, std -> node -> series, of `activation/<node>/<what>`, nodes in order."""
+    split = {name: name.removeprefix("activation/").rpartition("/") for name in found if name.startswith("activation/")}
+    panels = {what: {node: found[name] for name, (node, _, w) in split.items() if w == what} for what in KINDS}
+    return {what: nodes for what, nodes in panels.items() if nodes}
+
+
+def _panel(ax: Any, what: str, nodes: Series) -> None:
+    if len(nodes) >= DEPTH:
+        _by_depth(ax, nodes)
+    else:
+        for number, (node, a) in enumerate(nodes.items()):
+            style.line(ax, a, number, node)
+    values = np.concatenate([a[:, 1] for a in nodes.values()])
+    values = values[np.isfinite(values) & (values > 0)]
+    if what != "std":
+        ax.set_ylim(-0.03, 1.03)
+    elif len(values) and values.max() > 20 * values.min():
+        ax.set_yscale("log")
+    else:
+        ax.set_ylim(bottom=0)
+    style.finish(ax, KINDS[what], "" if len(nodes) >= DEPTH else "training step")
+
+
+def _by_depth(ax: Any, nodes: Series) -> None:
+    for colour, at in zip(style.COLOURS, (0, -1), strict=False):
+        steps = {int(a[at, 0]) for a in nodes.values()}
+        look = {"color": colour, "lw": style.LINE, "ms": style.MARKER, "label": f"step {min(steps)}"}
+        ax.plot(range(len(nodes)), [a[at, 1] for a in nodes.values()], "o-", **look)
+    style.names(ax.xaxis, list(nodes), rotation=45)

@@ -1,0 +1,79 @@
+"""The confusion matrix of a classifier: which class is taken for which."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from framework.analysis import style
+from framework.analysis.figures.subject import Subject
+from framework.data.dataset import Data
+from framework.inference.model import Model
+
+CLASSES = 30  # of more, nothing could be told apart
+NUMBERED = 12  # so many classes have their counts written into the cells
+EXAMPLES = 2000  # that are looked at, at most: a figure must not take as long as an epoch
+AT_ONCE = 250
+
+
+class Confusion(NamedTuple):
+    """
+    Attributes:
+        counts: (K, K), true class x what the network says; weighted where examples are masked.
+        names: of the classes.
+        told: `test split`, and how much of it was looked at.
+    """
+
+    counts: np.ndarray
+    names: list[str]
+    told: str
+
+
+def draw(run: Subject) -> Any:
+    """Rows are the true classes, columns what the network says; the darker, the larger its share of a row. None for what is
+    no classification, or has no test and no validation split."""
+    found = confusion(run.model, run.data) if run.model and run.data else None
+    if found is None:
+        return None
+    counts, names, told = found
+    K, long = len(names), max(map(len, names)) > 2
+    left, side = style.room_for(names) + 0.4, min(4.4, max(2.4, 0.42 * K))
+    bottom = left if long else style.BOTTOM
+    fig, (ax,) = style.panels(1, side + left + style.RIGHT, side + bottom + style.TOP, left, bottom)
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1e-30)
+    ax.imshow(np.sqrt(shares), cmap=style.SHARES, vmin=0, vmax=1)  # the root: a rare mistake is to be seen
+    for i, j in np.argwhere(counts > 0) if K <= NUMBERED else []:
+        colour = "white" if shares[i, j] > 0.3 else "black"
+        ax.text(j, i, f"{counts[i, j]:.4g}", ha="center", va="center", fontsize=style.SMALL, color=colour)
+    style.names(ax.xaxis, names, rotation=90 if long else 0)
+    style.names(ax.yaxis, names)
+    ax.set_title(f"{told}: {counts.trace() / counts.sum():.1%} right", fontsize=style.TITLE)
+    ax.set_xlabel("the network says", fontsize=style.TEXT)
+    ax.set_ylabel("it is", fontsize=style.TEXT)
+    return fig
+
+
+def confusion(model: Model, data: Data) -> Confusion | None:
+    """Counts on the test split, or the validation split where there is none; None for what is no classification."""
+    split, target = next((s for s in ("test", "val") if s in data.splits), None), str(model.head.target)
+    about = data.fields.get(target)
+    if split is None or about is None or about.kind != "label" or about.axes not in ("N", "NT"):
+        return None
+    fields = {name: a[:EXAMPLES] for name, a in data.splits[split].items()}
+    n, whole = len(fields[target]), len(data.splits[split][target])
+    step = n if data.stateful else AT_ONCE
+    parts = [model.predict({k: a[i : i + step] for k, a in fields.items()}) for i in range(0, n, step)]
+    y, t = np.concatenate(parts), fields[target].astype(int)
+    K = max(about.size, 2)
+    if y.shape[:-1] != t.shape or y.shape[-1] not in (1, K) or K > CLASSES:
+        return None
+    said = (y[..., 0] > 0.5).astype(int) if y.shape[-1] == 1 else y.argmax(-1)
+    mask = fields.get(str(model.head.mask))
+    weights = np.ones(t.shape) if mask is None else np.asarray(mask, float)
+    counts = np.zeros((K, K))
+    np.add.at(counts, (t, said), weights)
+    if not counts.sum():
+        return None
+    names = list(data.names) if len(data.names) == K else [str(k) for k in range(K)]
+    return Confusion(counts, names, f"{split} split" if n == whole else f"{n} of {whole} of the {split} split")

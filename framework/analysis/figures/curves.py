@@ -1,0 +1,33 @@
+"""Loss, and the gradient norm of every layer, along training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from framework.analysis import style
+from framework.analysis.figures.subject import Subject
+
+
+def loss(run: Subject) -> Any:
+    """Training and validation loss; None where there is none."""
+    losses = {name: a for name, a in run.series.items() if name.endswith("/loss") and not name.startswith("test/")}
+    return _lines(losses, "loss")
+
+
+def norms(run: Subject) -> Any:
+    """The norm of the gradient of every layer, and of all together."""
+    return _lines(run.under("grad_norm/"), "gradient norm")
+
+
+def _lines(found: dict[str, np.ndarray], title: str) -> Any:
+    if not found:
+        return None
+    fig, (ax,) = style.panels()
+    for number, (name, a) in enumerate(found.items()):
+        style.line(ax, a, number, name)
+    if all((a[np.isfinite(a[:, 1]), 1] > 0).all() for a in found.values()):
+        ax.set_yscale("log")
+    style.finish(ax, title)
+    return fig

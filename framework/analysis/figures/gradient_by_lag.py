@@ -1,0 +1,57 @@
+"""Gradients by time lag: what a vanishing gradient looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from framework.analysis import style
+from framework.analysis.figures.subject import Subject
+
+KIND = "gradient_by_lag/"
+FLOOR = 1e-12  # of the largest value: what lies below is rounding
+
+
+def rows(lines: Sequence[Mapping[str, Any]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """layer -> steps (K,) and rows (K, L) of a run's gradients by lag, without rows of another length than the first."""
+    found: dict[str, tuple[list[int], list[list[float]]]] = {}
+    for line in lines:
+        for name, value in line.items():
+            if name.startswith(KIND):
+                steps, kept = found.setdefault(name.removeprefix(KIND), ([], []))
+                if not kept or len(value) == len(kept[0]):
+                    steps.append(int(line["step"]))
+                    kept.append(value)
+    return {layer: (np.array(steps), np.array(kept, float)) for layer, (steps, kept) in found.items()}
+
+
+def draw(run: Subject) -> Any:
+    """Two panels: the gradient against the lag, at the first look and the last, of every layer; and, for the first layer, at
+    all lags along training. None where no probe looked."""
+    found = rows(run.recorded.others if run.recorded else ())
+    if not found:
+        return None
+    fig, (ax, heat) = style.panels(2, width=8.4)
+    for colour, (layer, (steps, values)) in zip(style.COLOURS, found.items(), strict=False):
+        look = {"color": colour, "lw": style.LINE, "marker": "o", "ms": style.MARKER}
+        for at, dashes in ((0, "--"), (-1, "-")):
+            ax.plot(above_rounding(values)[at], dashes, label=f"{layer}, step {steps[at]}", **look)
+    ax.set_yscale("log")
+    style.finish(ax, "gradient by lag", "lag (steps back from the last loss)")
+    layer, (steps, values) = next(iter(found.items()))
+    logs = style.logs(above_rounding(values)).T[::-1]
+    style.heat(fig, heat, logs, (-0.5, len(steps) - 0.5, -0.5, len(logs) - 0.5), f"{layer}: log10, along training")
+    ticks = np.linspace(0, len(steps) - 1, min(5, len(steps))).round().astype(int)
+    heat.set_xticks(ticks, steps[ticks])
+    heat.set_ylabel("lag", fontsize=style.TEXT)
+    for axis in (ax.xaxis, heat.yaxis):
+        axis.get_major_locator().set_params(integer=True)
+    return fig
+
+
+def above_rounding(values: np.ndarray) -> np.ndarray:
+    """Not a number where nothing but rounding is left."""
+    finite = values[np.isfinite(values)]
+    return np.where(values > finite.max(initial=0.0) * FLOOR, values, np.nan)

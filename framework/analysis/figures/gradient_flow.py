@@ -1,0 +1,27 @@
+"""Gradient flow: how much of the gradient reaches each layer, at each step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from framework.analysis import style
+from framework.analysis.comparison import means
+from framework.analysis.figures.subject import Subject
+
+COLUMNS = 150
+
+
+def draw(run: Subject) -> Any:
+    """log10 of the gradient norm, layer x step, the first layer on top; None for fewer than two layers."""
+    norms = {name: a for name, a in run.under("grad_norm/").items() if name != "total"}
+    if len(norms) < 2:
+        return None
+    steps = next(iter(norms.values()))[:, 0]
+    values = np.stack([means(a[:, 1], COLUMNS) for a in norms.values()])
+    fig, (ax,) = style.panels(left=style.room_for(list(norms)), height=min(6.0, 1.6 + 0.35 * max(4, len(norms))))
+    edges = (steps[0] - 0.5, steps[-1] + 0.5, len(norms) - 0.5, -0.5)
+    style.heat(fig, ax, style.logs(values), edges, "gradient flow: log10 of the norm")
+    style.names(ax.yaxis, list(norms))
+    return fig

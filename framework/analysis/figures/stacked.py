@@ -1,0 +1,92 @@
+"""The figure of a sweep whose metric is a sum: its terms on top of each other, and the sum as it was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from framework.analysis import style
+from framework.analysis.comparison import Group, Job, grouped, swept, words
+from framework.config.options import Comparison
+
+MOST = 6  # panels
+
+
+def draw(jobs: Sequence[Job], what: Comparison, y: Sequence[str], path: Path) -> Path:
+    """Write the figure: bars for the values of a swept key, areas along training; a panel for each combination of what else
+    was swept, means over seeds."""
+    from matplotlib.figure import Figure  # without pyplot: no window system is touched, nothing is kept
+
+    parts = panels(jobs, what.x)
+    fig = Figure(figsize=(1.6 + 4.2 * len(parts), 3.8), layout="constrained")
+    axes = fig.subplots(1, len(parts), squeeze=False, sharey=True)[0]
+    for ax, (title, groups) in zip(axes, parts.items(), strict=True):
+        if what.x == "step":
+            along_training(ax, groups[0], what.stack or (), y)
+        else:
+            by_key(ax, groups, what.stack or (), y, what)
+        style.finish(ax, title, ax.get_xlabel(), legend=False)
+    axes[0].set_ylabel(", ".join(y))
+    handles, labels = axes[0].get_legend_handles_labels()
+    fig.legend(handles[::-1], labels[::-1], loc="outside right center", frameon=False, fontsize=style.SMALL)
+    style.save(fig, path)
+    return path
+
+
+def panels(jobs: Sequence[Job], x: str) -> dict[str, list[Group]]:
+    """title -> its groups, one for each value of x."""
+    keys = [key for key in swept(jobs) if key not in ("seed", x)]
+    found: dict[str, list[Group]] = {}
+    for group in grouped(jobs):
+        title = "   ".join(f"{key.rpartition('.')[2]} {words(group.keys[key])}" for key in keys)
+        found.setdefault(title, []).append(group)
+    return dict(list(found.items())[:MOST])
+
+
+def by_key(ax: Any, groups: Sequence[Group], stack: Sequence[str], y: Sequence[str], what: Comparison) -> None:
+    """A bar for each value of the key."""
+    place, floor = np.arange(len(groups)), np.zeros(len(groups))
+    for colour, metric in zip(shades(stack), stack, strict=True):
+        height = np.array([mean(group, metric, what.at) for group in groups])
+        ax.bar(place, height, 0.7, bottom=floor, color=colour, label=last(metric))
+        floor = floor + np.nan_to_num(height)
+    look = {"color": "black", "lw": style.LINE, "marker": "o", "ms": style.MARKER}
+    for metric in y:
+        ax.plot(place, [mean(group, metric, what.at) for group in groups], label=last(metric), **look)
+    ax.set_xticks(place, [words(group.keys[what.x]) for group in groups])
+    ax.set_xlabel(what.x)
+
+
+def along_training(ax: Any, group: Group, stack: Sequence[str], y: Sequence[str]) -> None:
+    """Areas."""
+    curves = [group.curve(metric) for metric in stack]
+    told = [curve for curve in curves if curve is not None]
+    if told:
+        ax.stackplot(told[0][0], [curve[1] for curve in told], colors=shades(stack), labels=[last(m) for m in stack])
+    for metric in y:
+        curve = group.curve(metric)
+        if curve is not None:
+            dot = {"marker": "o", "ms": style.MARKER} if len(curve[0]) == 1 else {}
+            ax.plot(curve[0], curve[1], color="black", lw=style.LINE, label=last(metric), **dot)
+            ax.set_ylim(0, 1.3 * float(np.quantile(curve[1], 0.9)))
+    ax.set_xlabel("training step")
+
+
+def mean(group: Group, metric: str, at: str) -> float:
+    """Over seeds; not a number where none has the metric."""
+    values = group.values(metric, at)
+    return float(values.mean()) if len(values) else float("nan")
+
+
+def shades(stack: Sequence[str]) -> list[str]:
+    """A colour for each term; what is noise is grey."""
+    free = iter(style.COLOURS[i] for i in (4, 0, 2, 3, 1, 5))
+    return [style.NOISE if last(metric) == "noise" else next(free) for metric in stack]
+
+
+def last(metric: str) -> str:
+    """`bias_variance/bias2` in short."""
+    return metric.rpartition("/")[2]

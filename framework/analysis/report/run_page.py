@@ -1,0 +1,123 @@
+"""What the report of a run tells."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from framework.analysis import figures
+from framework.analysis.report.files import pictures, texts
+from framework.config.diff import differences
+from framework.core.direction import lower_is_better
+from framework.core.reading import is_regular, read_text, read_yaml
+from framework.tracking.origins import tags as plugin_tags
+from framework.tracking.run_dir import read_state
+
+MEASURED = ("train/", "val/", "test/")
+ENDS = {
+    "finished": "good",
+    "stopped_early": "good",
+    "running": "open",
+    "diverged": "bad",
+    "failed": "bad",
+    "killed": "bad",
+    "lost": "bad",
+}
+
+
+def facts(folder: Path) -> dict[str, Any]:
+    """Everything that `page.html` shows of a run; figures are drawn where it left none."""
+    subject, state, tree = figures.Subject(folder), read_state(folder), config(folder)
+    if not pictures(folder) and not tree.get("study"):  # a study has drawn what there is to see
+        figures.draw(subject)
+    traceback = folder / "traceback.txt"
+    return {
+        "kind": "run",
+        "title": str(state.get("name") or folder.name),
+        "status": status(state),
+        "look": ENDS.get(str(state.get("status")), "bad"),
+        "reason": str(state.get("reason") or ""),
+        "traceback": read_text(traceback, errors="replace") if is_regular(traceback) and not traceback.is_symlink() else "",
+        "command": str(state.get("command") or ""),
+        "about": about(folder, state),
+        "measured": measured(subject.series, state),
+        "recorded": recorded(subject.series),
+        "pictures": pictures(folder),
+        "texts": texts(folder),
+        "differences": differences(tree),
+        "config": yaml.safe_dump(tree, sort_keys=False, allow_unicode=True),
+    }
+
+
+def config(folder: Path) -> dict[str, Any]:
+    """The run's configuration; nothing where it cannot be read."""
+    try:
+        return dict(read_yaml(folder / "config.yaml"))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def status(state: Mapping[str, Any]) -> str:
+    """How it ended, in a word or two."""
+    return str(state.get("status") or "unknown").replace("_", " ")
+
+
+def about(folder: Path, state: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """When, how long, where."""
+    began, ended = state.get("started"), state.get("ended")
+    told = [("Folder", folder.name)]
+    if began:
+        told.append(("Began", time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(began))))
+    if began and ended:
+        told.append(("Took", duration(ended - began)))
+    if (state.get("kept") or {}).get("note"):
+        told.append(("Weights", str(state["kept"]["note"])))
+    if state.get("steps"):
+        told.append(("Planned", f"{state['steps']:,} steps"))
+    told += [
+        (name, str(state[key])) for name, key in (("MLflow run", "mlflow_run_id"), ("Version", "version")) if state.get(key)
+    ]
+    plugins = dict.fromkeys(plugin_tags(folder).values())
+    return [*told, ("Plugins", ", ".join(plugins))] if plugins else told
+
+
+def duration(seconds: float) -> str:
+    """`3.2 s`, `4 min 10 s`, `2 h 5 min`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def measured(series: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Metric, value of the weights that were saved, best value, step of that: of what was measured on a split."""
+    rows, kept = [], state.get("metrics") or {}
+    for name, a in series.items():
+        if not name.startswith(MEASURED) or not len(a):
+            continue
+        values = a[np.isfinite(a[:, 1])]
+        lower = lower_is_better(name, state.get("lower_is_better") or {})
+        best = values[(values[:, 1].argmin if lower else values[:, 1].argmax)()] if len(values) else None
+        tells = best is not None and not name.startswith("test/") and not name.endswith("/penalty")
+        value = number(float(kept.get(name, a[-1, 1])))
+        rows.append((name, value, *((number(best[1]), f"{best[0]:.0f}") if tells else ("", ""))))  # type: ignore[index]
+    return sorted(rows, key=lambda row: MEASURED.index(row[0].partition("/")[0] + "/"))
+
+
+def recorded(series: Mapping[str, np.ndarray]) -> list[tuple[str, str, str, str, str]]:
+    """Metric, points, first value, last value, largest value: of everything else."""
+    others = {name: a for name, a in series.items() if not name.startswith(MEASURED) and len(a)}
+    return [
+        (name, str(len(a)), number(a[0, 1]), number(a[-1, 1]), number(np.nanmax(a[:, 1]) if a.size else np.nan))
+        for name, a in others.items()
+    ]
+
+
+def number(value: float) -> str:
+    """As many digits as a reader takes in."""
+    return f"{value:.4g}"

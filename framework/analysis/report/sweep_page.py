@@ -1,0 +1,104 @@
+"""What the report of a sweep tells: its table and figure, what its jobs share, and how each of them ended."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from framework.analysis.comparison import Job, read_jobs, swept
+from framework.analysis.report.files import Picture, pictures, texts
+from framework.analysis.report.run_page import ENDS, config, number, status
+from framework.config.diff import differences
+from framework.core.reading import is_regular, read_text
+from framework.tracking.run_dir import read_state, read_sweep
+
+COLUMNS = 5  # measured values of each job
+
+
+def facts(folder: Path) -> dict[str, Any]:
+    """Everything that `page.html` shows of a sweep."""
+    jobs = read_jobs(folder)
+    keys, first = swept(jobs), config(folder / jobs[0].name)
+    states = [read_state(folder / job.name) for job in jobs]
+    shown = metrics(states)
+    counts = Counter(status(state) for state in states)
+    shared = [row for row in differences(first) if row[0] not in keys and row[0].removesuffix(".type") not in keys]
+    return {
+        "kind": "sweep",
+        "title": folder.name,
+        "status": ", ".join(f"{count} {name}" for name, count in counts.items()),
+        "look": "good" if all(ENDS.get(job.status) == "good" for job in jobs) else "bad",
+        "command": command(folder),
+        "about": [("Jobs", str(planned(folder, jobs))), ("Varied", ", ".join(keys) or "nothing")],
+        "rows": table(folder),
+        "pictures": pictures(folder),
+        "texts": [text for text in texts(folder) if text[0] != "table"],
+        "keys": keys,
+        "metrics": shown,
+        "jobs": [told(state, job, keys, shown) for state, job in zip(states, jobs, strict=True)],
+        "looked_at": [(job.name, found) for job in jobs if (found := job_pictures(folder / job.name))],
+        "differences": shared,
+        "config": yaml.safe_dump(first, sort_keys=False, allow_unicode=True),
+    }
+
+
+def command(folder: Path) -> str:
+    """What repeats the sweep."""
+    manifest = read_sweep(folder)
+    return shlex.join(["stackprop", *manifest["command"]]) if manifest.get("command") else ""
+
+
+def planned(folder: Path, jobs: Sequence[Job]) -> str:
+    """`30`, or `12 of 30 have begun`."""
+    known = len(read_sweep(folder).get("jobs", {})) or len(jobs)
+    return f"{known}" if known == len(jobs) else f"{len(jobs)} of {known} have begun"
+
+
+def table(folder: Path) -> list[list[list[tuple[str, str]]]]:
+    """The rows of `table.md`, the header first; a cell is pieces of text, each with the job that it leads to, or none."""
+    path = folder / "table.md"
+    if not is_regular(path) or path.is_symlink():
+        return []
+    lines = read_text(path).splitlines()
+    rows = [line.strip().removeprefix("|").removesuffix("|").split(" | ") for line in lines]
+    cells = [[[(cell.strip(), "")] for cell in row] for row in rows if not set("".join(row)) <= set("-| ")]
+    for row in cells[1:]:
+        row[-1] = [(piece, _first(piece)) for piece in row[-1][0][0].split(", ")]
+    return cells
+
+
+def _first(piece: str) -> str:
+    """The first job of `10-14`."""
+    found = re.match(r"\d+", piece)
+    return found[0] if found else ""
+
+
+def metrics(states: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What was measured of most interest: on validation and test splits, otherwise in training."""
+    found = dict.fromkeys(name for state in states for name in state.get("metrics", {}))
+    chosen = [name for name in found if name.startswith(("val/", "test/"))] or list(found)
+    return chosen[:COLUMNS]
+
+
+def told(state: Mapping[str, Any], job: Job, keys: Sequence[str], shown: Sequence[str]) -> dict[str, Any]:
+    """A row of the table of jobs."""
+    values = state.get("metrics", {})
+    return {
+        "name": job.name,
+        "keys": [job.overrides.get(key, "") for key in keys],
+        "status": status(state),
+        "look": ENDS.get(job.status, "bad"),
+        "reason": str(state.get("reason") or ""),
+        "metrics": [number(float(values[name])) if name in values else "" for name in shown],
+    }
+
+
+def job_pictures(folder: Path) -> list[Picture]:
+    """Those of a job that has left some; the best one of a sweep has."""
+    return pictures(folder) if (folder / "figures").is_dir() else []

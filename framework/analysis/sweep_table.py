@@ -1,0 +1,189 @@
+"""Table and figure of a sweep."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from framework.analysis.comparison import (
+    Group,
+    Job,
+    best_group,
+    best_job,
+    cell,
+    grouped,
+    has_best,
+    metrics,
+    ranked,
+    read_jobs,
+    rows,
+    spread,
+    swept,
+)
+from framework.analysis.figures import stacked
+from framework.analysis.figures.sweep import draw
+from framework.config.options import Comparison
+from framework.core.errors import ConfigError, nearest
+from framework.core.validation import Judge
+from framework.core.writing import write_text
+from framework.registry.discovery import discover
+from framework.tracking.run_dir import read_sweep, tree_of_run, update_sweep
+
+SHOWN = 31  # lines of a table on the screen, its header included; the file has all
+
+
+def compare(sweep: Path, changes: dict[str, Any], to: Path | None = None) -> tuple[list[Group], dict[str, str]]:
+    """Print the table of a sweep; write it to `table.md` and the figure to `comparison.png`.
+
+    Args:
+        changes: what is to be shown, instead of what the sweep's key `figure` says.
+        to: the folder for both; None: the sweep's own.
+
+    Returns:
+        The rows of the table, and its metrics.
+
+    Raises:
+        ConfigError: what is to be shown was not recorded, or not swept; or the folder cannot be made.
+    """
+    to = sweep if to is None else made(to)
+    jobs = read_jobs(sweep)
+    if not jobs:
+        raise ConfigError(f"{sweep}: no job was started")
+    config = tree_of_first(sweep, jobs)
+    what = settings({**of_study(config), **(config.get("figure") or {}), **changes})
+    if what.x == "swept":
+        what = replace(what, x=next((key for key in swept(jobs) if key != "seed"), "step"))
+    y = wanted(what, jobs)
+    refuse_unswept(what, jobs)
+    shown = tabled(what, y, jobs)
+    metric = deciding(sweep, grouped(jobs), shown)
+    groups = ranked(grouped(jobs), metric, shown.get(metric, "kept"))
+    table = list(rows(groups, shown, what.reach))
+    show([*table[:SHOWN], *([["..."] + [""] * (len(table[0]) - 1)] if len(table) > SHOWN else [])])
+    if len(table) > SHOWN:
+        print(f"{len(table) - SHOWN} more rows in {to / 'table.md'}")
+    lines = [f"| {' | '.join(row)} |" for row in (table[0], ["---"] * len(table[0]), *table[1:])]
+    write_text(to / "table.md", "\n".join(lines) + "\n", lasting=False)
+    drawn = stacked.draw if what.stack else draw
+    print(f"figure: {drawn(jobs, what, y, to / 'comparison.png')}")
+    if to == sweep:
+        note_best(sweep, groups, metric)
+    return groups, shown
+
+
+def tree_of_first(sweep: Path, jobs: Sequence[Job]) -> dict[str, Any]:
+    """The configuration of the first job that has one, which says what all jobs are to show; nothing where none has."""
+    for job in jobs:
+        try:
+            return tree_of_run(sweep / job.name)
+        except ConfigError as error:
+            print(f"stackprop: warning: {error}", file=sys.stderr)
+    return {}
+
+
+def made(folder: Path) -> Path:
+    """A folder that is there.
+
+    Raises:
+        ConfigError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"to: the folder '{folder}' cannot be made ({error.strerror})") from error
+    return folder
+
+
+def deciding(sweep: Path, groups: Sequence[Group], shown: Iterable[str]) -> str:
+    """The metric that the rows are sorted by, and the best is chosen by: what a search looked for; or the first one of the
+    table that has a direction, a training or test metric only where there is no other and no `val/loss`."""
+    goal = (read_sweep(sweep).get("objective") or {}).get("metric", "")
+    able = [name for name in shown if has_best(groups, name)]
+    held_out = [name for name in able if not name.startswith(("train/", "test/"))]
+    recorded = metrics([job for group in groups for job in group.jobs], "val/loss")
+    return next(iter([goal] * bool(goal) + held_out + recorded + able), "")
+
+
+def note_best(sweep: Path, groups: Sequence[Group], metric: str) -> None:
+    """Print which job is the best, that of the group with the best mean over seeds, and write it into `sweep.json`."""
+    group = best_group(groups, metric)
+    if group is None:
+        update_sweep(sweep, {"best": None})
+        return
+    job, values = best_job(group, metric), group.values(metric, "kept")
+    found = {"job": job.name, "metric": metric, "value": job.value(metric, "kept")}
+    update_sweep(sweep, {"best": found | {"mean": float(values.mean()), "std": spread(values), "seeds": len(values)}})
+    named = " ".join(f"{key}={value}" for key, value in group.keys.items())
+    which = f" over {len(values)} seeds (best seed: job {job.name}, {found['value']:.4g})"
+    print(f"best: {named or 'all jobs'}: {metric} {cell(values)}{which if len(values) > 1 else f' (job {job.name})'}")
+
+
+def of_study(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the study of a sweep would like its figure to show."""
+    study = config.get("study") or {}
+    name = study if isinstance(study, str) else study.get("type")
+    return dict(getattr(discover().get("study", name), "figure", {})) if name else {}
+
+
+def settings(told: dict[str, Any]) -> Comparison:
+    """What is to be shown, judged."""
+    judge = Judge(discover(), {})
+    what: Comparison = judge.value(Comparison, told, "figure")
+    if judge.errors:
+        raise ConfigError("\n".join(judge.errors))
+    return what
+
+
+def wanted(what: Comparison, jobs: Sequence[Job]) -> list[str]:
+    """The metrics to show: those asked for, or validation loss and accuracy as far as they were recorded."""
+    known = metrics(jobs, "*")
+    if what.y is None:
+        loss = "val/loss" if "val/loss" in known else "train/loss"
+        return [loss, *(name for name in ("val/accuracy",) if name in known)]
+    return asked("y", what.y, jobs)
+
+
+def tabled(what: Comparison, y: Sequence[str], jobs: Sequence[Job]) -> dict[str, str]:
+    """Metric of the table -> which of its values: as in the figure; those of the kept weights of what is not in it."""
+    asked("reach", list(what.reach or ()), jobs)
+    patterns = y if what.table is None else asked("table", what.table, jobs)
+    drawn = {name for pattern in y for name in metrics(jobs, pattern)} if what.x != "step" else set()
+    names = dict.fromkeys(name for pattern in patterns for name in metrics(jobs, pattern))
+    return {name: what.at if name in drawn else "kept" for name in names}
+
+
+def asked(key: str, given: str | Sequence[str], jobs: Sequence[Job]) -> list[str]:
+    """Names or patterns as a list.
+
+    Raises:
+        ConfigError: nothing of that name was recorded.
+    """
+    names = [given] if isinstance(given, str) else list(given)
+    for metric in names:
+        if not metrics(jobs, metric):
+            raise ConfigError(f"figure.{key}: no job recorded '{metric}'{nearest(metric, metrics(jobs, '*'))}")
+    return names
+
+
+def refuse_unswept(what: Comparison, jobs: Sequence[Job]) -> None:
+    """Raises ConfigError where x or panels is a key that all jobs share; x may be a metric too."""
+    for name, key in (("x", what.x), ("panels", what.panels)):
+        against = name == "x" and not what.stack and str(key) in metrics(jobs, "*")
+        if key not in (None, "step", "layer", *swept(jobs)) and not against:
+            raise ConfigError(f"figure.{name}: '{key}' is not swept{nearest(str(key), ['step', 'layer', *swept(jobs)])}")
+
+
+def show(table: Sequence[Sequence[str]]) -> None:
+    """The table on the screen."""
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(box=None, pad_edge=False)
+    for i, column in enumerate(table[0]):
+        shown.add_column(column, justify="left" if i == 0 else "right")
+    for row in table[1:]:
+        shown.add_row(*row)
+    Console(width=None if sys.stdout.isatty() else 200, force_jupyter=False).print(shown, markup=False, highlight=False)

@@ -1,0 +1,133 @@
+"""The shell's two doings from Python: an experiment, or a sweep, is composed, judged, run and recorded, and handed back."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
+
+from framework.api.results import RunResult, SweepResult
+from framework.config.arguments import readable
+from framework.config.composition import COMPOSING, install, load_plugins_of
+from framework.config.messages import worded
+from framework.core import home
+from framework.core.errors import ConfigError, RunFailed
+from framework.core.secrets import withheld
+from framework.experiments.runner import Result
+from framework.registry.registry import conf_dir
+from framework.sweeps.app import at_command, check, compare, environment, run_one, task, told
+from framework.sweeps.launcher import BEGUN, close_feeder
+from framework.sweeps.manifest import resumed
+from framework.tracking.run_dir import find_run, find_sweep, runs_dir
+
+OURS = ("hydra/hydra_logging=none",)  # log lines belong to whose process it is
+
+
+def run(*overrides: str, verbose: bool = False) -> RunResult:
+    """What `stackprop [overrides]` does, and its result.
+
+    Args:
+        overrides: as in the shell, one string each, without the shell's quotes.
+        verbose: print what the shell prints.
+
+    Raises:
+        ConfigError: the request is wrong; nothing has begun.
+        DataError: a file of data cannot be used.
+        RunFailed: the run did not reach its end; a note says where it is written.
+    """
+    ended: list[Result | RunFailed] = []
+
+    def job(cfg: Any) -> None:
+        try:
+            with at_command():
+                ended.append(run_one(cfg))
+        except RunFailed as error:
+            error.add_note(f"written to {HydraConfig.get().runtime.output_dir}")
+            ended.append(error)
+
+    with _hydra(overrides, verbose) as (hydra, words):
+        several = [word.input_line for word in OverridesParser.create().parse_overrides(words) if word.is_sweep_override()]
+        if several:
+            raise ConfigError(f"{' '.join(map(str, several))}: several values are for `sweep`; a list is written [a,b]")
+        mode = hydra.compose_config("config", words, run_mode=RunMode.MULTIRUN, with_log_configuration=False).hydra.mode
+        if mode == RunMode.MULTIRUN:
+            raise ConfigError(f"{' '.join(overrides)}: this sweeps by itself; `sweep` runs it")
+        hydra.run("config", job, words, with_log_configuration=False)
+    if isinstance(ended[0], RunFailed):
+        raise ended[0]
+    return RunResult(ended[0].folder, _keyed(overrides), ended[0].findings)
+
+
+def sweep(*overrides: str, verbose: bool = False) -> SweepResult:
+    """What `stackprop -m [overrides]` does, and the results of all jobs. A job that fails is told on standard error and does
+    not stop the others; its `status` says so.
+
+    Args:
+        overrides: as in the shell, one string each, without the shell's quotes: "optimizer.lr=0.1,0.01", "seed=range(4)".
+        verbose: print what the shell prints.
+
+    Raises:
+        ConfigError: a job cannot run; none has begun.
+        DataError: a file of data cannot be used.
+    """
+    with _hydra(overrides, verbose, multirun=True) as (hydra, words):
+        try:
+            with contextlib.suppress(RunFailed):  # of one of the jobs, when all of them have ended
+                hydra.multirun("config", task, words, with_log_configuration=False)
+        finally:
+            folder = BEGUN[0] if BEGUN else Path()
+            if BEGUN:
+                compare(folder)
+            BEGUN.clear()
+            close_feeder()
+    return SweepResult(folder.resolve())
+
+
+def result(run: str) -> RunResult | SweepResult:
+    """A run, or a sweep, that was recorded before: by its folder, its name under `runs/`, `last` for the newest run, or
+    `best` for the best job of the last sweep.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    try:
+        return RunResult(find_run(run, runs_dir()).resolve())
+    except ConfigError as no_run:
+        try:
+            return SweepResult(find_sweep(run).resolve())
+        except ConfigError:
+            raise no_run from None
+
+
+def _keyed(overrides: Sequence[str]) -> dict[str, str]:
+    return dict(word.lstrip("+~").partition("=")[::2] for word in overrides)
+
+
+@contextlib.contextmanager
+def _hydra(overrides: Sequence[str], verbose: bool, multirun: bool = False) -> Iterator[tuple[Any, list[str]]]:
+    """Hydra ready to run, and the words it gets. Whatever it and we change in the process is as before afterwards."""
+    words, hidden = withheld(readable([word for word in overrides if word not in ("-m", "--multirun")]))
+    before = HydraConfig.instance().cfg
+    quiet: Any = contextlib.nullcontext() if verbose else contextlib.redirect_stdout(io.StringIO())
+    try:
+        with COMPOSING, quiet, worded():
+            load_plugins_of(words)
+            words = [word for word in resumed(words) or words if word not in ("-m", "--multirun")]
+            load_plugins_of(words, by_user=False)  # those that a resumed sweep has recorded
+            install(check)
+            variables = home.variables() | told(["-m", *words] if multirun else words) | hidden
+            with environment(variables), initialize_config_dir(str(conf_dir()), "stackprop", version_base="1.3"):
+                yield GlobalHydra.instance().hydra, [*words, *OURS, *(["hydra.mode=MULTIRUN"] if multirun else [])]
+    finally:
+        HydraConfig.instance().cfg = before
+
+
+__all__ = ["result", "run", "sweep"]

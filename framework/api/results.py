@@ -1,0 +1,217 @@
+"""What a run or a sweep has come to, for a person in Python: read from its folder, shown as a notebook shows things."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import html
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from framework.analysis.comparison import read_jobs, swept
+from framework.core.errors import ConfigError, nearest
+from framework.core.reading import read_bytes, read_text
+from framework.core.study import Findings
+from framework.experiments.experiment import prepare
+from framework.experiments.loading import load, settings_of_run
+from framework.experiments.study import read_findings
+from framework.inference.model import Model
+from framework.tracking.metrics_file import Recorded
+from framework.tracking.run_dir import best_run, read_state
+
+
+class Series(NamedTuple):
+    """A metric along training; `plt.plot(*series)` draws it."""
+
+    steps: np.ndarray
+    values: np.ndarray
+
+
+class Metrics(Mapping[str, Series]):
+    """Metric -> its series; a row, such as a gradient by lag, has its places for steps: the latest row under its name, the
+    first one under `..._start/...`."""
+
+    def __init__(self, found: Mapping[str, np.ndarray]) -> None:
+        self.found = found
+
+    def __getitem__(self, name: str) -> Series:
+        if name not in self.found:
+            raise KeyError(f"no metric '{name}'{nearest(name, list(self.found))}")
+        steps, values = self.found[name].T
+        return Series(steps.astype(int), values)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.found)
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    def __repr__(self) -> str:
+        return f"Metrics({', '.join(self)})"
+
+
+@dataclass(frozen=True, repr=False)
+class RunResult:
+    """A recorded run. Called with examples (n, ...), it is the trained network: `result(x)`.
+
+    Attributes:
+        folder: where everything is written.
+        overrides: what was asked for, key -> words; in a sweep, of this job.
+    """
+
+    folder: Path
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    known: Findings | None = None
+
+    @property
+    def status(self) -> str:
+        """finished, stopped_early, diverged, failed, killed, lost or running."""
+        return str(self._state.get("status", "?"))
+
+    @property
+    def reason(self) -> str:
+        """Why it ended so, where there is something to say."""
+        return str(self._state.get("reason", ""))
+
+    @property
+    def last(self) -> dict[str, float]:
+        """Everything measured at the weights that were saved, test/... included."""
+        return {name: float(value) for name, value in self._state.get("metrics", {}).items()}
+
+    @property
+    def metrics(self) -> Metrics:
+        """Metric -> steps and values."""
+        path = self.folder / "metrics.jsonl"
+        return Metrics(Recorded(path) if path.exists() else {})
+
+    @property
+    def figures(self) -> list[Path]:
+        """The PNG files it left; a job of a sweep leaves none."""
+        return sorted((self.folder / "figures").glob("*.png"))
+
+    @functools.cached_property
+    def model(self) -> Model:
+        """The trained network: `predict`, `evaluate`, `weights`.
+
+        Raises:
+            ConfigError: it has none.
+        """
+        if self.findings is not None:
+            raise ConfigError(f"{self.folder}: a study leaves no single network; `networks` are those it trained")
+        return load(self.folder)
+
+    @functools.cached_property
+    def networks(self) -> list[Model]:
+        """All networks it trained: one, or those of a study that ran in this process; its record keeps none."""
+        if self.findings is None:
+            return [self.model]
+        made = prepare(settings_of_run(self.folder))
+        return [Model.of(made.learner, outcome.weights, made.data, made.scale) for outcome in self.findings.outcomes]
+
+    @functools.cached_property
+    def findings(self) -> Findings | None:
+        """Of a study: summary, series, arrays, and its trainings where it ran in this process."""
+        return self.known or read_findings(self.folder)
+
+    @property
+    def _state(self) -> dict[str, Any]:
+        return read_state(self.folder)
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Predictions for examples (n, ...), as `model.predict`."""
+        return self.model.predict(x)
+
+    def __repr__(self) -> str:
+        values = "  ".join(f"{name} {value:.4g}" for name, value in self._shown.items())
+        return f"{self._title}{f': {values}' if values else ''}\n{self.folder}"
+
+    @property
+    def _title(self) -> str:
+        notes = "; ".join(filter(None, (self.reason, (self._state.get("kept") or {}).get("note"))))
+        return f"{self._state.get('name', self.folder.name)}, {self.status}" + (f" ({notes})" if notes else "")
+
+    @property
+    def _shown(self) -> dict[str, float]:
+        return {k: v for k, v in self.last.items() if not k.startswith(("train/", "grad_norm/"))}
+
+    def _repr_html_(self) -> str:
+        cells = [(name, f"{value:.4g}") for name, value in self._shown.items()]
+        told = f"<pre>{html.escape(self.findings.summary)}</pre>" if self.findings else _table([("metric", "value"), *cells])
+        return f"<p><b>{html.escape(self._title)}</b></p>{told}{''.join(map(_picture, self.figures))}"
+
+
+class SweepResult(Sequence[RunResult]):
+    """A recorded sweep: its jobs in their order, those that failed too.
+
+    Args:
+        folder: where all of it is written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        jobs = read_jobs(folder)
+        keys = swept(jobs)
+        self.jobs = [RunResult(folder / job.name, {k: job.overrides[k] for k in keys if k in job.overrides}) for job in jobs]
+
+    def __getitem__(self, i: Any) -> Any:
+        return self.jobs[i]
+
+    def __len__(self) -> int:
+        return len(self.jobs)
+
+    @property
+    def best(self) -> RunResult:
+        """The best seed of the group with the best mean over seeds.
+
+        Raises:
+            ConfigError: no group has a value for every seed.
+        """
+        name = best_run(self.folder).name
+        return next(job for job in self.jobs if job.folder.name == name)
+
+    @property
+    def table(self) -> list[dict[str, Any]]:
+        """A row per job: what tells it from others, its status, everything measured at the weights it saved. `DataFrame`
+        takes it as it is."""
+        own = [{key: _plain(value) for key, value in job.overrides.items()} for job in self.jobs]
+        return [{**keys, "status": job.status, **job.last} for keys, job in zip(own, self.jobs, strict=True)]
+
+    @property
+    def figures(self) -> list[Path]:
+        """The figure of the whole sweep, as PNG."""
+        return sorted(self.folder.glob("*.png"))
+
+    def __repr__(self) -> str:
+        return f"{self._table_text()}{len(self)} jobs\n{self.folder}"
+
+    def _table_text(self) -> str:
+        path = self.folder / "table.md"
+        return read_text(path) if path.exists() else ""
+
+    def _repr_html_(self) -> str:
+        lines = self._table_text().splitlines()
+        rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if not line.startswith("| ---")]
+        return f"{_table(rows)}{''.join(map(_picture, self.figures))}"
+
+
+def _plain(word: str) -> Any:
+    """`0.1` as a number, `adam` as it is."""
+    try:
+        return json.loads(word)
+    except ValueError:
+        return word
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    lines = ["".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows]
+    return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+
+
+def _picture(path: Path) -> str:
+    data = base64.b64encode(read_bytes(path)).decode()
+    return f'<img alt="{html.escape(path.stem)}" style="max-width: 100%" src="data:image/png;base64,{data}">'

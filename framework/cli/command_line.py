@@ -1,0 +1,183 @@
+"""The shell: `stackprop [hydra overrides]` runs, `stackprop VERB` is a tool.
+
+Exit status: 0 done, 1 a run failed, 2 the request was wrong, 130 stopped by Ctrl-C, 143 by SIGTERM, 129
+by SIGHUP.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from framework.cli.commands import VERBS
+from framework.core import home
+from framework.core.pipes import unheard
+from framework.core.signals import Terminated, deferred, heeding, ignore, unmoved
+from framework.core.trust import trusting
+from framework.sweeps.app import _of_many, check, compare, environment, task, told
+
+if TYPE_CHECKING:
+    pass
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The entry point of the command."""
+    with environment(home.variables()), heeding(for_good=argv is None), unheard() as spoken:
+        status = answer(list(sys.argv[1:] if argv is None else argv))
+    sys.exit(status or int(spoken.failed))
+
+
+def answer(arguments: list[str]) -> int:
+    """What the command asks for; its exit status."""
+    if "--help" in arguments or "-h" in arguments:
+        from framework.cli.help import text
+
+        print(text())
+        return 0
+    if "COMP_LINE" in os.environ and any(a.startswith("-sc") for a in arguments):
+        offered = completions()
+        if offered:
+            print(offered, end=" ")
+    if arguments and arguments[0] in VERBS:
+        return guarded(lambda: tool(arguments[0], arguments[1:]))
+    if arguments and arguments[0].isidentifier():
+        from framework.core.errors import nearest
+
+        return wrong(f"no verb '{arguments[0]}'{nearest(arguments[0], VERBS)}; an override is written key=value")
+    with trusting("--trust" in arguments):
+        return guarded(lambda: compose_and_run([word for word in arguments if word != "--trust"]))
+
+
+def guarded(work: Callable[[], int]) -> int:
+    """Run it; exceptions become messages and an exit status."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    from framework.config.messages import in_words
+    from framework.core.errors import ConfigError, DataError, RunFailed
+    from framework.core.reading import UnreadableError
+
+    wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    try:
+        with environment({"HYDRA_FULL_ERROR": "1"}):  # Hydra then lets exceptions through to us
+            return work()
+    except (HydraException, OmegaConfBaseException, ConfigError, DataError, UnreadableError, YAMLError) as error:
+        if wants_traceback:
+            raise
+        return wrong(in_words(error))
+    except KeyboardInterrupt as stop:
+        ignore()  # a second signal would change the exit status
+        print(f"stackprop: stopped by {str(stop) or 'Ctrl-C'}", file=sys.stderr)
+        return stop.status if isinstance(stop, Terminated) else 130
+    except BrokenPipeError:  # whoever read our output has gone: `stackprop plugins | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except RecursionError:
+        if wants_traceback:
+            raise
+        return wrong("what was given is nested too deeply to be read")
+    except OSError as error:
+        if wants_traceback or not error.strerror:
+            raise
+        return wrong(f"{error.filename}: {error.strerror}{_elsewhere(error)}" if error.filename else error.strerror)
+    except RunFailed as error:
+        if wants_traceback:
+            raise
+        print(f"stackprop: the run failed: {error}", file=sys.stderr)
+        return 1
+
+
+def _elsewhere(error: OSError) -> str:
+    from framework.core.writing import LinkError
+    from framework.tracking.run_dir import runs_dir
+
+    if isinstance(error, LinkError):
+        return ""
+    within = Path(os.fsdecode(error.filename)).absolute().is_relative_to(runs_dir().absolute())
+    return "; it is for what runs write, and STACKPROP_RUNS=FOLDER names another folder" if within else ""
+
+
+def completions() -> str:
+    """What may follow on a TAB press where Hydra would offer keys only: the verbs."""
+    line = os.environ.get("COMP_LINE", "")
+    words = line.split()[1:] + ([""] if line.endswith(" ") else [])
+    return " ".join(verb for verb in VERBS if len(words) == 1 and verb.startswith(words[0]))
+
+
+def compose_and_run(arguments: Sequence[str]) -> int:
+    """Let Hydra compose, and run one job or all jobs of a sweep."""
+    import hydra
+
+    from framework.config.arguments import SHOWING, ordered, readable
+    from framework.config.composition import install, load_plugins_of
+    from framework.core.secrets import withheld
+    from framework.registry.registry import conf_dir
+    from framework.sweeps.launcher import BEGUN, close_feeder
+    from framework.sweeps.manifest import resumed
+
+    words, hidden = withheld(readable(ordered(arguments)))
+    shows = not set(SHOWING).isdisjoint(words)
+    if not shows:
+        load_plugins_of(words)
+    resuming = resumed(words)
+    if resuming and not shows:
+        load_plugins_of(resuming, by_user=False)  # those that a resumed sweep has recorded
+    words = resuming or words
+    install(None if shows or "COMP_LINE" in os.environ else check, runs=not shows)
+    sys.argv = [sys.argv[0], *words]
+    failed: list[Exception] = []
+
+    def job(cfg: Any) -> float | None:
+        try:
+            return task(cfg)
+        except Exception as error:
+            if _of_many():  # told at once; the others go on, and Hydra raises the first failure at the end
+                print(f"failed: {error}", file=sys.stderr, flush=True)
+                raise
+            failed.append(error)
+            return None
+
+    with environment({**told(words), **hidden}):
+        try:
+            hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
+        finally:
+            try:
+                with unmoved():
+                    for sweep in dict.fromkeys(BEGUN):
+                        compare(sweep)
+            finally:
+                with deferred():  # what the store has is still to be written down
+                    BEGUN.clear()
+                    close_feeder()
+    if failed:
+        raise failed[0]
+    return 0
+
+
+def wrong(text: str) -> int:
+    """The request was wrong."""
+    from framework.core.secrets import masked
+
+    for line in masked(text).splitlines():
+        print(f"stackprop: {line}", file=sys.stderr)
+    return 2
+
+
+def tool(name: str, arguments: Sequence[str]) -> int:
+    """Run a verb; `plugins=[my_layer.py]` brings a file's components to any of them."""
+    if any(word.startswith("plugins=") for word in arguments):
+        from framework.config.composition import load_plugins_of
+
+        load_plugins_of(arguments)
+        arguments = [word for word in arguments if name == "summary" or not word.startswith("plugins=")]
+    module = importlib.import_module(f"framework.cli.commands.{name}")
+    return int(module.main(arguments))
+
+
+if __name__ == "__main__":
+    main()

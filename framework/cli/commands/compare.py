@@ -1,0 +1,38 @@
+"""`stackprop compare [SWEEP] [y=METRIC] [x=KEY] ... [to=FOLDER]`: table and figure of a sweep, averaged over seeds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from framework.analysis.sweep_table import compare
+from framework.core.errors import ConfigError
+from framework.core.reading import parse_yaml
+from framework.core.writing import refuse_link
+from framework.tracking.run_dir import find_sweep
+
+NAMED = 100  # characters of a folder's name
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Draw again what a sweep drew at its end, or, into a folder of its own, something else of it."""
+    words = [word for word in arguments if "=" not in word]
+    if len(words) > 1:
+        raise ConfigError(f"compare: one sweep at a time, not {' '.join(words)}")
+    given = dict(word.split("=", 1) for word in arguments if "=" in word)
+    to = given.pop("to", None)
+    sweep, changes = find_sweep(words[0] if words else "last"), {key: parse_yaml(value, key) for key, value in given.items()}
+    compare(sweep, changes, Path(to).expanduser() if to else folder_of(sweep, given))
+    return 0
+
+
+def folder_of(sweep: Path, changes: Mapping[str, str]) -> Path:
+    """Where a comparison goes: the sweep's own to its folder, another one to `comparisons/`, named after what it shows."""
+    if not changes:
+        return sweep
+    words = "-".join(f"{key}={value}" for key, value in changes.items())
+    folder = sweep / "comparisons" / re.sub(r"[^\w.=,-]+", "_", words)[:NAMED]
+    refuse_link(folder.parent)
+    refuse_link(folder)
+    return folder

@@ -1,0 +1,72 @@
+"""`stackprop doctor`: what is there, what is wrong; ends lost runs, sends the store what it missed."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.metadata
+import os
+import platform
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from framework.core.arrays import DeviceError, gpu_module
+from framework.core.trust import trusting
+from framework.experiments.sync import Stores, end_lost, end_unclaimed, refill, repair
+from framework.registry.discovery import discover
+from framework.tracking.run_dir import all_runs, runs_dir
+
+PACKAGES = ("numpy", "hydra-core", "omegaconf", "mlflow", "pluggy", "scikit-learn", "numba", "cupy-cuda12x")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print a line per finding; 1 if something is wrong that it could not mend."""
+    parser = argparse.ArgumentParser("stackprop doctor", description=__doc__)
+    parser.add_argument("--trust", action="store_true", help="send runs to the stores that their records name, whichever")
+    trust, runs = parser.parse_args(arguments).trust, runs_dir()
+    for line in _versions():
+        print(line)
+    print(f"cpu       {os.cpu_count()} cores")
+    print(f"gpu       {_gpu()}")
+    for problem in discover().problems:
+        print(f"plugin    {problem}", file=sys.stderr)
+    print(f"runs      {runs.resolve()}: {sum(1 for _ in all_runs(runs))}")
+    with trusting(trust):
+        return max(1 if discover().problems else 0, _store(runs))
+
+
+def _versions() -> Iterator[str]:
+    yield f"python    {platform.python_version()} on {platform.system()}"
+    for name in PACKAGES:
+        try:
+            yield f"{name:9} {importlib.metadata.version(name)}"
+        except importlib.metadata.PackageNotFoundError:
+            continue
+
+
+def _gpu() -> str:
+    try:
+        cupy = gpu_module()
+    except DeviceError as error:
+        return f"none: {error}"
+    names = [cupy.cuda.runtime.getDeviceProperties(i)["name"].decode() for i in range(cupy.cuda.runtime.getDeviceCount())]
+    return ", ".join(names)
+
+
+def _store(runs: Path) -> int:
+    for folder in [*end_lost(runs), *end_unclaimed(runs)]:
+        print(f"ended     {folder}: its process is gone; stackprop resume {folder}")
+    stores = Stores(runs)
+    sent, unsent = refill(runs, stores=stores)
+    for folder in sent:
+        print(f"sent      {folder}: the store has it now")
+    for folder, why in unsent:
+        print(f"unsent    {folder}: {why}", file=sys.stderr)
+    if sent:
+        stores.known.clear()  # what they have has changed
+    for line in repair(runs, stores):
+        print(line)
+    if not unsent:
+        print("store     has every run")
+    return 1 if unsent else 0

@@ -1,0 +1,24 @@
+"""`stackprop plugins`: who provides what."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from framework.registry.discovery import discover
+from framework.registry.registry import Source
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print every component and preset with the plugin and distribution that brought it; problems go to standard error."""
+    registry = discover()
+    found = [
+        (kind, name, entry.provider) for kind, known in registry.entries.items() for name, entry in sorted(known.items())
+    ]
+    found += [("preset", name, preset.provider) for name, preset in sorted(registry.presets.items())]
+    for kind, name, provider in found:
+        source = registry.sources.get(provider, Source())
+        print(f"{kind:13} {name:24} {provider:26} {source.distribution} {source.version}".rstrip())
+    for problem in registry.problems:
+        print(f"problem: {problem}", file=sys.stderr)
+    return 1 if registry.problems else 0

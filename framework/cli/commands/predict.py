@@ -1,0 +1,44 @@
+"""`stackprop predict RUN FILE`: what a recorded run says of new examples, as CSV."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from framework.cli.commands.reading import read_fields
+from framework.experiments.artifacts import as_text
+from framework.experiments.loading import TRUST, load
+from framework.inference.model import Model
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write a row per example to standard output: the class and the probability of each, or the numbers of a regression. A
+    class whose name a spreadsheet would take for a formula has an apostrophe before it."""
+    parser = argparse.ArgumentParser("stackprop predict", description=__doc__)
+    parser.add_argument("run", help="a run's folder, name or MLflow id, or: last, best")
+    parser.add_argument("file", help="a file like the one it was trained on; it needs no target")
+    parser.add_argument("--trust", action="store_true", help=TRUST)
+    options = parser.parse_args(arguments)
+    model = load(options.run, trust=options.trust)
+    y = model.predict(read_fields(model, options.file, with_target=False))
+    if y.ndim == 3 and getattr(model.about.encoding, "layout", None) == "time_major":
+        y = y.swapaxes(0, 1)  # in the order of the user's file
+    csv.writer(sys.stdout, lineterminator="\n").writerows(rows(model, y))
+    return 0
+
+
+def rows(model: Model, y: np.ndarray) -> Iterator[list[str]]:
+    """A header, and a row per prediction."""
+    y = y.reshape(-1, y.shape[-1])
+    target = model.about.fields[str(model.head.target)] if model.head.target else None
+    if target is None or target.kind != "label" or y.shape[-1] != target.size:
+        yield [f"y{i}" for i in range(y.shape[-1])] if y.shape[-1] > 1 else ["y"]
+        yield from ([f"{value:.6g}" for value in row] for row in y)
+        return
+    names = list(model.about.names) or [str(i) for i in range(y.shape[-1])]
+    yield ["class", *(f"p({name})" for name in names)]
+    yield from ([as_text(names[int(row.argmax())]), *(f"{value:.6g}" for value in row)] for row in y)

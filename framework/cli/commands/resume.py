@@ -1,0 +1,63 @@
+"""`stackprop resume RUN`: take a run up again at its last checkpoint."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from framework.core.errors import ConfigError
+from framework.core.secrets import masked
+from framework.core.trust import knows_store
+from framework.core.writing import refuse_links
+from framework.experiments.experiment import prepare
+from framework.experiments.loading import TRUST, settings_of_run, tracking_of_run
+from framework.experiments.progress import Display, report
+from framework.experiments.runner import run
+from framework.experiments.sync import STRANGE
+from framework.tracking.run_dir import Place, find_run, is_finished, read_state, runs_dir, store_dir
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Train on; the same folder, the same MLflow run."""
+    parser = argparse.ArgumentParser("stackprop resume", description=__doc__)
+    parser.add_argument("run", help="a run's folder, name or MLflow id, or: last, best")
+    parser.add_argument("overrides", nargs="*", help=argparse.SUPPRESS)
+    parser.add_argument("--trust", action="store_true", help=TRUST)
+    given = parser.parse_args(arguments)
+    folder = find_run(given.run, runs_dir())
+    state = read_state(folder)
+    refuse_changes(folder, state, given.overrides)
+    refuse_links(folder)
+    if not (folder / "checkpoint.npz").exists():
+        raise ConfigError(f"{folder}: there is no checkpoint; trainer.checkpoint_every=N writes one every N steps")
+    if not {"name", "tags"} <= state.keys():
+        raise ConfigError(f"{folder}/run.json: it is not what a run writes; a run is resumed as it says")
+    place = Place(folder, store_dir(folder), state["name"], state["tags"], state.get("command", ""))
+    tracking = tracking_of_run(folder)
+    if tracking.type == "mlflow" and not given.trust and not knows_store(tracking.uri):
+        raise ConfigError(f"{folder}: {STRANGE.format(masked(str(tracking.uri)))}")
+    experiment = prepare(settings_of_run(folder, trust=given.trust))
+    display = Display(experiment.steps)
+    try:
+        result = run(experiment, place, [display], resume=True)
+    finally:
+        display.close()
+    report(result, tracked=experiment.settings.tracking.type == "mlflow")
+    return 0
+
+
+def refuse_changes(folder: Path, state: Mapping[str, Any], overrides: Sequence[str]) -> None:
+    """
+    Raises:
+        ConfigError: the run has ended, or would not be the same one.
+    """
+    longer = (
+        f"for more epochs start a new run from its weights: stackprop model.init_from={folder} trainer.epochs=N and what "
+        "else it was started with; the optimizer's state, the schedule and the order of examples start again"
+    )
+    if is_finished(folder):
+        raise ConfigError(f"{folder}: the run has ended ({state['status']}); there is nothing to resume; {longer}")
+    if overrides:
+        raise ConfigError(f"{' '.join(overrides)}: a run is resumed as it was started; {longer}")

@@ -1,0 +1,163 @@
+"""`stackprop ui [--port 5000]`: the tracking UI on this machine, open where the curves of the last sweep are."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+import webbrowser
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+from framework.core.errors import ConfigError
+from framework.tracking.mlflow import Store, is_served, tracking_uri
+from framework.tracking.options import Tracking
+from framework.tracking.run_dir import runs_dir
+
+HOST = "127.0.0.1"
+PATIENCE = 120  # seconds in which the server has to answer
+JOBS = 1000  # of a sweep, that are looked at for what tells them apart
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Start MLflow's server on 127.0.0.1, print the links, and open the last sweep; ends with Ctrl-C."""
+    parser = argparse.ArgumentParser("stackprop ui", description=__doc__)
+    parser.add_argument("--port", type=int, default=5000)
+    parser.add_argument("--no-browser", action="store_true", help="print the links, open nothing")
+    options = parser.parse_args(arguments)
+    refuse_taken(options.port)
+    runs, host, tracking = runs_dir(), f"http://{HOST}:{options.port}", of_environment()
+    found = links(Store(tracking, runs), host)
+    for what, address in found.items():
+        print(f"{what}: {address}")
+    command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(options.port), "--workers", "1"]
+    # A group of its own: the server starts workers, which have to go when it goes.
+    told = {**os.environ, "MLFLOW_BACKEND_STORE_URI": tracking_uri(tracking, runs)}  # everybody can read a command's words
+    server = subprocess.Popen(command, start_new_session=True, env=told)
+    if has_screen() and not options.no_browser:
+        first = list(found.values())[min(1, len(found) - 1)]
+        threading.Thread(target=open_when_ready, args=(host, first), daemon=True).start()
+    try:
+        return server.wait()
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        _stop(server)
+
+
+def of_environment() -> Tracking:
+    """The store that runs are sent to where their configuration says nothing.
+
+    Raises:
+        ConfigError: it is kept by a server, which has a UI of its own.
+    """
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or None
+    tracking = Tracking(uri=uri, experiment=os.environ.get("MLFLOW_EXPERIMENT_NAME", Tracking().experiment))
+    if is_served(tracking):
+        raise ConfigError("ui: MLFLOW_TRACKING_URI names a server, which shows its own UI at that address")
+    return tracking
+
+
+def links(store: Store, host: str) -> dict[str, str]:
+    """What to look at -> address: the charts of the experiment, of its last sweep, and of that with seeds averaged."""
+    here = f"{host}/#/experiments/{store.experiment_id}/runs"
+    charts = f"{here}?workflowType=machine_learning&compareRunsMode=CHART"
+    out = {"all runs": f"{charts}&searchFilter="}  # without a filter the UI takes the one before
+    newest = searched(store, "tags.sweep != ''", 1)
+    if not newest:
+        return out
+    sweep = newest[0].data.tags["sweep"]
+    jobs = searched(store, jobs_of(sweep), JOBS)
+    out[f"last sweep ({sweep})"] = f"{charts}&searchFilter={quote(jobs_of(sweep), safe='')}"
+    keys = told_apart([job.data.params for job in jobs])
+    if keys:
+        share_view(store, sweep, keys)
+        out["the same, seeds averaged"] = f"{charts}&viewStateShareKey={sweep}"
+    for summary in searched(store, f"tags.sweep = '{sweep}' AND tags.kind = 'sweep'", 1):
+        out["its table and figure"] = f"{here}/{summary.info.run_id}?workflowType=machine_learning"
+    return out
+
+
+def searched(store: Store, query: str, most: int) -> list[Any]:
+    """The newest runs that a search finds."""
+    found = store.client.search_runs([store.experiment_id], query, order_by=["attributes.start_time DESC"], max_results=most)
+    return list(found)
+
+
+def jobs_of(sweep: str) -> str:
+    """The search for the jobs of a sweep, without the run that sums them up: its curves have other steps."""
+    return f"tags.sweep = '{sweep}' AND tags.`sweep.overrides` LIKE '%'"
+
+
+def told_apart(params: Sequence[dict[str, Any]]) -> list[str]:
+    """The params, beside the seed, that tell jobs apart, without those that follow from another one; none where there is a
+    single seed, and nothing to average."""
+    keys = dict.fromkeys(key for run in params for key in run if key != "seed")
+    values = {key: tuple(run.get(key) for run in params) for key in keys}
+    chosen: list[str] = []
+    for key, column in values.items():
+        parts = {tuple(values[k][i] for k in chosen) for i in range(len(params))}
+        finer = {tuple(values[k][i] for k in (*chosen, key)) for i in range(len(params))}
+        if len(finer) > len(parts) and len(set(column)) > 1:
+            chosen.append(key)
+    groups = {tuple(values[key][i] for key in chosen) for i in range(len(params))}
+    return chosen if len(groups) < len(params) else []
+
+
+def share_view(store: Store, sweep: str, keys: Sequence[str]) -> None:
+    """Leave with the experiment a view that the UI opens by its name: jobs that differ in nothing but the seed as one line
+    with a band. The UI takes the grouping from there, and not from a link."""
+    grouped = {"aggregateFunction": "average", "groupByKeys": [{"mode": "param", "groupByData": key} for key in keys]}
+    view: dict[str, Any] = {"searchFilter": jobs_of(sweep), "runsHiddenMode": "SHOW_ALL", "groupBy": grouped}
+    view["useGroupedValuesInCharts"] = True
+    store.client.set_experiment_tag(store.experiment_id, f"mlflow.sharedViewState.{sweep}", json.dumps(view))
+
+
+def refuse_taken(port: int) -> None:
+    """
+    Raises:
+        ConfigError: no server can listen there.
+    """
+    if not 0 < port < 65536:
+        raise ConfigError(f"--port: {port} is none; ports go from 1 to 65535")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise ConfigError(f"--port: {port} cannot be used ({error.strerror}); try --port {port + 1}") from error
+
+
+def has_screen() -> bool:
+    """Whether a person sits there, at a machine with windows."""
+    windows = sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    return sys.stdout.isatty() and windows
+
+
+def open_when_ready(host: str, address: str) -> None:
+    """Open a page as soon as the server answers."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{host}/health", timeout=5):
+            webbrowser.open(address)
+            return
+        time.sleep(0.3)
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    """End the server and its workers, kindly first."""
+    for way, patience in ((signal.SIGTERM, 3), (signal.SIGKILL, 5)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, way)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(patience)
+            return

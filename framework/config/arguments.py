@@ -1,0 +1,121 @@
+"""The flags of the command: Hydra's own, checked before Hydra sees them, wherever among the overrides they stand."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import shlex
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from hydra import __version__ as hydra_version
+from hydra._internal.utils import get_args_parser
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
+from framework.core.errors import ConfigError
+from framework.core.reading import DEEPEST
+from framework.core.version import __version__
+
+SHOWING = ("-c", "-i", "--hydra-help")  # flags of `ordered` that show something and run nothing
+# Functions of Hydra's grammar.
+CALL = re.compile(r"(range|interval|choice|glob|tag|sort|shuffle|int|float|bool|str|json_str|extend_list)\(")
+MODES = ("run", "multirun", "shell_completion")
+
+
+def ordered(words: Sequence[str]) -> list[str]:
+    """The flags first, each in its shortest form, then the overrides: Hydra wants these side by side.
+
+    Raises:
+        ConfigError: a flag is unknown, refused, or does not go with another.
+        SystemExit: with 0, after `--version`.
+    """
+    parser = get_args_parser()
+    vars(parser)["error"] = _refuse
+    for action in parser._actions:
+        if action.dest == "version":
+            vars(action)["version"] = f"stackprop {__version__} (Hydra {hydra_version})"
+    given = parser.parse_intermixed_args(list(words))
+    _refuse_pairs(given)
+    if given.config_path and "://" not in given.config_path:
+        given.config_path = os.path.abspath(given.config_path)  # Hydra: relative to the file of `main`
+    flags: list[str] = []
+    for action in parser._actions:
+        value = getattr(given, action.dest, None)
+        if action.option_strings and value:
+            flags += [min(action.option_strings, key=len), *([] if value is True else [str(value)])]
+    return [*flags, *given.overrides]
+
+
+def readable(words: Sequence[str]) -> list[str]:
+    """The same overrides, a value that Hydra's grammar cannot read (`~/a.csv`, `a (1).csv`, `Länge`) as one quoted word.
+
+    Raises:
+        ConfigError: an override is not a string.
+    """
+    for word in words:
+        if not isinstance(word, str):
+            raise ConfigError(f"an override is a string, as in 'optimizer.lr=0.1' (got {word!r})")
+        if deepest(word) > DEEPEST:
+            raise ConfigError(f"{word[:40]}...: brackets are nested more than {DEEPEST} deep")
+    return [_quoted(word) for word in words]
+
+
+def deepest(word: str) -> int:
+    """How deep brackets are nested at most, those within quotes counted too."""
+    steps = [1 if sign in "[{(" else -1 for sign in re.findall(r"[\[\](){}]", word)]
+    return max(itertools.accumulate(steps, initial=0))
+
+
+def _quoted(word: str) -> str:
+    key, _, value = word.partition("=")
+    if (
+        CALL.match(value)
+        or re.fullmatch(r"[\w./:@+-]*", value, re.ASCII)
+        or re.search(r"['\"\[\]{},$\\]", value)
+        or _is_readable(word)
+    ):
+        return word
+    quoted = f"{key}='{value}'"
+    return quoted if _is_readable(quoted) else word
+
+
+def quoting(word: str) -> str:
+    """How an override that Hydra cannot read may be written, with the quotes of the shell; empty where no quotes help."""
+    key, _, value = word.partition("=")
+    if CALL.match(value):
+        return ""
+    is_list = value.startswith("[") and value.endswith("]")
+    items = [item.strip() for item in (value[1:-1] if is_list else value).split(",")]
+    listed = ",".join(item if re.fullmatch(r"[\w.+-]+", item, re.ASCII) else f'"{item}"' for item in items)
+    found = f"{key}=[{listed}]" if is_list else f"{key}={listed}"
+    return shlex.quote(found) if _is_readable(found) and not re.search(r"[\[\]{}'\"]", "".join(items)) else ""
+
+
+def _is_readable(word: str) -> bool:
+    try:
+        OverridesParser.create().parse_override(word)
+    except HydraException:
+        return False
+    return True
+
+
+def _refuse(message: str) -> NoReturn:
+    raise ConfigError(f"{message}; `stackprop --help` and `stackprop --hydra-help` say what there is")
+
+
+def _refuse_pairs(given: Any) -> None:
+    if given.experimental_rerun is not None:
+        raise ConfigError(
+            f"--experimental-rerun: refused ({given.experimental_rerun}); a pickle can run anything when it is read. "
+            "`stackprop resume RUN` continues a run, and its .hydra/overrides.yaml says how it was started"
+        )
+    doing = [*(name for name in MODES if getattr(given, name)), *(name for name in ("cfg", "info") if getattr(given, name))]
+    if len(doing) > 1:
+        flags = " and ".join({"multirun": "-m", "shell_completion": "-sc"}.get(name, f"--{name}") for name in doing)
+        raise ConfigError(f"{flags} do not go together; --cfg and --info show one configuration, with one value a key")
+    if given.package and not given.cfg:
+        raise ConfigError("--package goes with --cfg: stackprop --cfg job --package optimizer")
+    if given.resolve and not given.cfg:
+        raise ConfigError("--resolve goes with --cfg: stackprop --cfg job --resolve")

@@ -1,0 +1,327 @@
+"""Where Hydra finds our groups, and what it may not load.
+
+Presets are YAML files under `conf/`; every other choice of a group is a registered component, served lazily as
+`{type: name, option: default ...}`. `Loader` touches private names of Hydra 1.3: they are all in this file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import hydra._internal.hydra as hydra_internal
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.sources_registry import SourcesRegistry
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from hydra.types import RunMode
+from omegaconf import OmegaConf, open_dict
+
+from framework.config.allowed import calls, leaves, refuse_endless, refuse_foreign, refuse_packages, withhold
+from framework.config.arguments import readable
+from framework.config.parser import judge
+from framework.config.presets import KINDS_OF, BoundedSource, RegistrySource
+from framework.config.schema import Settings
+from framework.core.errors import ConfigError, RegistrationError, nearest
+from framework.core.secrets import recorded
+from framework.registry.discovery import discover, load_files
+from framework.registry.registry import conf_dir as conf_dir
+from framework.tracking.run_dir import check_unused
+
+OPTIONAL = ("regularizer", "augmentation", "probes", "study", "experiment", "debug")  # groups that may be null
+COMPOSING = threading.RLock()  # Hydra has one state for the whole process
+CHECKS: list[Callable[[Settings], None]] = []  # what else is asked of settings before a run begins
+HIDDEN: set[str] = set()  # presets that are never read, each said once
+
+
+class StackpropSearchPath(SearchPathPlugin):
+    """Puts the registry, and the presets of plugins that it has taken in, behind our presets."""
+
+    def manipulate_search_path(self, search_path: Any) -> None:
+        search_path.append("stackprop", "stackprop://")
+
+
+class Loader(ConfigLoaderImpl):
+    """Hydra's loader, through which every composition passes: refuses what could run foreign code, judges what is to run."""
+
+    judges = True
+    runs = True  # whether what is composed will run; otherwise no file with components is loaded for it
+
+    def __init__(self, config_search_path: Any) -> None:
+        refuse_packages(element.path for element in config_search_path.get_path() if element.provider == "main")
+        super().__init__(config_search_path)
+
+    def unjudged(self, master: Any, choices: list[str]) -> Any:
+        """What the jobs of a sweep with these choices of groups have in common; judged when their values are there."""
+        self.judges = False
+        try:
+            return self.load_sweep_config(master, choices)
+        finally:
+            self.judges = True
+
+    def load_configuration(self, config_name: Any, overrides: Any, run_mode: Any, *args: Any, **kwargs: Any) -> Any:
+        self.variables: set[str] = set()
+        absent = self._absent(overrides)
+        given = [absent.get(word, word) for word in overrides]
+        with named_index(overrides):
+            cfg = super().load_configuration(config_name, given, run_mode, *args, **kwargs)
+        refuse_foreign(cfg)
+        if config_name is None:  # Hydra's help: there is no experiment
+            return cfg
+        check_hydra_part(cfg.hydra)
+        withhold(cfg)
+        if run_mode == RunMode.MULTIRUN or cfg.hydra.mode == RunMode.MULTIRUN:
+            refuse_endless(cfg, overrides)
+        _take_out(cfg, absent)
+        _drop_params(cfg, overrides)
+        warn_of_hidden(cfg.hydra.runtime.config_sources)
+        if "COMP_LINE" in os.environ:  # the shell completes a word: nothing will run, and it has to be quick
+            return cfg
+        if self.judges:
+            refuse_strange(task_part(cfg), self.variables, overrides)
+        if not self.runs and _unloaded(cfg):  # nothing will run: the code that a preset names is not loaded to look at it
+            return cfg
+        if self.judges and run_mode == RunMode.RUN:
+            if self.runs and CHECKS:
+                check_unused(Path(cfg.hydra.run.dir))
+            settings = settings_of(cfg)
+            for check in CHECKS:
+                check(settings)
+        return cfg
+
+    def _absent(self, overrides: Sequence[str]) -> dict[str, str]:
+        """`regularizer=null` -> `~regularizer`, which is how Hydra says it.
+
+        Raises:
+            ConfigError: a group is given what cannot be the name of a choice.
+        """
+        absent = {}
+        for override in OverridesParser.create().parse_overrides(list(overrides)):
+            group, value, word = override.key_or_group, override.value(), str(override.input_line)
+            is_sweep = override.is_sweep_override() or override.is_delete()
+            names = value if isinstance(value, list) else [value]
+            if is_sweep or isinstance(value, dict) or all(isinstance(name, str) for name in names):
+                continue
+            if not self.repository.group_exists(group):
+                continue
+            if value is not None or group not in OPTIONAL:
+                text = word.partition("=")[2]
+                raise ConfigError(f"{group}: no '{text}'{nearest(text, self.repository.get_group_options(group))}")
+            absent[word] = f"~{group}"
+        return absent
+
+    def _load_single_config(self, default: Any, repo: Any) -> Any:
+        """Remember which variables of the model presets use; a value may take the place of `${model.hidden}` later."""
+        found = super()._load_single_config(default, repo)
+        if OmegaConf.is_dict(found.config):
+            self.variables |= _used_variables(OmegaConf.to_container(found.config, resolve=False))
+        return found
+
+    def _process_config_searchpath(self, config_name: Any, parsed_overrides: Any, repo: Any) -> None:
+        """Where else presets are looked for; what is in a package would be imported."""
+        primary = repo.load_config(config_name) if config_name is not None else None
+        searched = OmegaConf.select(primary.config, "hydra.searchpath") if primary is not None else None
+        refuse_packages(searched or ())
+        for override in parsed_overrides:
+            if override.get_key_element() == "hydra.searchpath" and isinstance(override.value(), list):
+                refuse_packages(override.value())
+        super()._process_config_searchpath(config_name, parsed_overrides, repo)
+
+
+@contextlib.contextmanager
+def named_index(overrides: Sequence[str]) -> Iterator[None]:
+    """OmegaConf takes the next word of a key for a number where the value is a list (`plugins.type=3`), and says no more.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    try:
+        yield
+    except ValueError as error:
+        found = re.match(r"invalid literal for int\(\) with base 10: '(.*)'", str(error))
+        if found is None:
+            raise
+        keys = [word.lstrip("+~").partition("=")[0] for word in overrides]
+        key = next((key for key in keys if f".{found[1]}" in key), found[1])
+        raise ConfigError(f"{key}: '{found[1]}' is not the number of an element, and a list stands there") from error
+
+
+def _take_out(cfg: Any, absent: Mapping[str, str]) -> None:
+    """What presets say about the options of a group that is asked to be nothing; the words stay as they were given."""
+    words = cfg.hydra.overrides.task
+    for word, deletion in absent.items():
+        words[words.index(deletion)] = word
+        group = deletion[1:]
+        if group in KINDS_OF and not any(other.lstrip("+").startswith(f"{group}.") for other in words):
+            with open_dict(cfg):
+                cfg[group] = {}
+
+
+def check_hydra_part(node: Any) -> None:
+    """
+    Raises:
+        ConfigError: a part that Hydra needs is missing, or of a kind that it answers with a traceback.
+    """
+    for name in ("launcher", "sweeper"):
+        if not OmegaConf.is_dict(node.get(name)):
+            raise ConfigError(f"hydra.{name}: one is needed (got {node.get(name)!r}); hydra/{name}=NAME chooses it")
+    verbose = node.get("verbose")
+    if not (isinstance(verbose, bool | str) or OmegaConf.is_list(verbose)):
+        raise ConfigError(f"hydra.verbose: true, false, or names of loggers (got {verbose!r})")
+
+
+def _unloaded(cfg: Any) -> bool:
+    paths = cfg.get("plugins") or []
+    paths = paths if OmegaConf.is_list(paths) else [paths]
+    return any(Path(str(path)).expanduser().resolve() not in discover().files for path in paths)
+
+
+def warn_of_hidden(sources: Any) -> None:
+    """Say of presets in a user's folder (--config-dir, hydra.searchpath) that they are never read: their names are taken."""
+    folders = [Path(s.path) for s in sources if s.schema == "file" and s.provider not in ("hydra", "main")]
+    for folder in folders if "COMP_LINE" not in os.environ else ():
+        shipped = {path.relative_to(conf_dir()).with_suffix("").as_posix() for path in conf_dir().rglob("*.yaml")}
+        components = {f"{group}/{name}" for group, kind in KINDS_OF.items() for name in discover().names(kind)}
+        for name in sorted(shipped | components | {"base", *discover().presets}):
+            why = discover().taken(name) if "/" in name else "stackprop has one of that name"
+            line = f"stackprop: warning: {folder / name}.yaml is never read: {why}; rename it"
+            if line not in HIDDEN and (folder / f"{name}.yaml").is_file() and folder.resolve() != conf_dir():
+                print(line, file=sys.stderr)
+                HIDDEN.add(line)
+
+
+def _drop_params(cfg: Any, overrides: Sequence[str]) -> None:
+    """A key given in the shell is not swept by the preset too: Hydra would run every job once for each of its values."""
+    params = cfg.hydra.sweeper.get("params")
+    for override in overrides:
+        key = override.lstrip("+~").partition("=")[0]
+        if params and key in params:
+            with open_dict(params):
+                del params[key]
+
+
+def settings_of(cfg: Any) -> Settings:
+    """The judged settings of a composed configuration.
+
+    Raises:
+        ConfigError: with one line for every fault.
+    """
+    tree: Any = OmegaConf.to_container(task_part(cfg), resolve=True)
+    load_plugins(tree.get("plugins"), by_user=False)
+    settings, absolute = judge(tree, discover()), with_absolute_paths(tree)
+    written = recorded(OmegaConf.to_container(task_part(cfg), resolve=False), absolute)
+    return replace(settings, tree=absolute, written={} if written == absolute else written)
+
+
+def load_plugins(paths: Any, by_user: bool = True) -> None:
+    """Register the components of the single files that `plugins=[...]` names.
+
+    Args:
+        by_user: in the command itself; a preset may name only what this user has run here.
+
+    Raises:
+        ConfigError: a file is missing, wrong, or not trusted.
+    """
+    paths = [paths] if isinstance(paths, str) else paths
+    if isinstance(paths, list) and all(isinstance(path, str) for path in paths):
+        try:
+            load_files(paths, by_user)
+        except RegistrationError as error:
+            raise ConfigError("\n".join(f"plugins: {line}" for line in str(error).splitlines())) from error
+
+
+def load_plugins_of(overrides: Sequence[str], by_user: bool = True) -> None:
+    """The same, before anything is composed: the files may bring choices that the other overrides name."""
+    for override in overrides:
+        if override.lstrip("+").startswith("plugins="):
+            load_plugins(OverridesParser.create().parse_override(override).value(), by_user)
+
+
+def with_absolute_paths(tree: dict[str, Any]) -> dict[str, Any]:
+    """The same tree, with files named so that the run can be taken up from any folder."""
+    out = dict(tree)
+    plugins = [tree["plugins"]] if isinstance(tree.get("plugins"), str) else tree.get("plugins")
+    if isinstance(plugins, list):
+        out["plugins"] = [os.path.abspath(path) if isinstance(path, str) else path for path in plugins]
+    dataset = tree.get("dataset")
+    if isinstance(dataset, dict) and isinstance(dataset.get("path"), str):
+        out["dataset"] = {**dataset, "path": os.path.abspath(os.path.expanduser(dataset["path"]))}
+    return out
+
+
+def compose(overrides: list[str]) -> Settings:
+    """The settings of `stackprop [overrides]`, without running anything.
+
+    Raises:
+        ConfigError: with one line for every fault.
+    """
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+
+    install()
+    overrides = readable(overrides)
+    load_plugins_of(overrides)
+    with COMPOSING, initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        return settings_of(hydra_compose("config", overrides, return_hydra_config=True))
+
+
+def task_part(cfg: Any) -> Any:
+    """The configuration without Hydra's own part."""
+    return OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"]) if "hydra" in cfg else cfg
+
+
+def refuse_strange(task: Any, variables: Collection[str], overrides: Sequence[str]) -> None:
+    """
+    Args:
+        variables: of the model that some preset uses.
+        overrides: of the command.
+
+    Raises:
+        ConfigError: the task's part would call something by its Python name, or sets what nothing uses.
+    """
+    tree = OmegaConf.to_container(task, resolve=False)
+    errors = [*calls(tree), *_unused_variables(tree, variables, overrides)]
+    if errors:
+        raise ConfigError("\n".join(errors))
+
+
+def _used_variables(tree: Any) -> set[str]:
+    words = [value for _, _, value in leaves(tree) if isinstance(value, str)]
+    return {name for word in words for name in re.findall(r"\$\{model\.(\w+)\}", word)}
+
+
+def _unused_variables(tree: Any, variables: Collection[str], overrides: Sequence[str]) -> list[str]:
+    """Variables of the model that no layer refers to: a misspelt one would change nothing, nor would one whose place an
+    override has taken, if it is given in the command."""
+    names = [name for name in tree.get("model") or {} if name not in ("layers", "init_from")]
+    used, typed = _used_variables(tree), {word.lstrip("+").partition("=")[0] for word in overrides}
+    near = [name for name in names if name in used]
+    return [
+        f"model.{name}: nothing uses it"
+        + ("; another value stands in its place" if name in variables else nearest(str(name), near))
+        for name in names
+        if name not in used and (name not in variables or f"model.{name}" in typed)
+    ]
+
+
+def install(check: Callable[[Settings], None] | None = None, runs: bool = True) -> None:
+    """Make Hydra use all this.
+
+    Args:
+        check: what else is to be asked of settings before a run, or the first job of a sweep, begins.
+        runs: whether what is composed will run; what is only shown loads no file with components.
+    """
+    Loader.runs = runs
+    CHECKS[:] = [check] if check else []
+    vars(hydra_internal)["ConfigLoaderImpl"] = Loader
+    Plugins.instance().register(RegistrySource)
+    SourcesRegistry.instance().types[BoundedSource.scheme()] = BoundedSource
+    Plugins.instance().register(StackpropSearchPath)

@@ -1,0 +1,57 @@
+"""What of a configuration is not the default: the few lines that say what a run was about."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, Field
+from typing import Any
+
+from framework.config.composition import compose
+from framework.core.options import declared
+from framework.registry.discovery import discover
+
+LEFT_OUT = ("tracking", "figure", "plugins")  # where it is recorded and what is shown of it is no part of the question
+
+
+def differences(tree: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Key, value, default: of everything that is not as without any override. A component that was exchanged is held against
+    its own defaults."""
+    told = {key: value for key, value in tree.items() if key not in LEFT_OUT}
+    return [(key, words(value), default) for key, value, default in _walk(told, defaults(), "")]
+
+
+@functools.cache
+def defaults() -> Mapping[str, Any]:
+    """The configuration of the bare command."""
+    return compose([]).tree
+
+
+def _walk(told: Mapping[str, Any], usual: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any, str]]:
+    here_too = told.get("type") == usual.get("type")
+    usual = {**own_defaults(told.get("type")), **(usual if here_too else {k: v for k, v in usual.items() if k == "type"})}
+    for key, value in told.items():
+        here = f"{path}.{key}" if path else str(key)
+        if isinstance(value, Mapping):
+            yield from _walk(value, usual[key] if isinstance(usual.get(key), Mapping) else {}, here)
+        elif key not in usual:
+            yield here, value, ""
+        elif value != usual[key]:
+            yield here, value, words(usual[key])
+
+
+def own_defaults(name: Any) -> dict[str, Any]:
+    """The defaults that a component declares; none where nobody has that name any more."""
+    found = [known[name].component for known in discover().entries.values() if name in known]
+    return {n: f.default for component in found for n, (_, f) in declared(component).items() if _is_plain(f)}
+
+
+def _is_plain(field: Field[Any]) -> bool:
+    return field.default is not MISSING and not callable(field.default)
+
+
+def words(value: Any) -> str:
+    """A value as it is written in an override."""
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    return f"[{', '.join(map(words, value))}]" if isinstance(value, list | tuple) else str(value)

@@ -1,0 +1,53 @@
+"""An error of Hydra, OmegaConf or ours, as a sentence."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+
+import yaml
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf.errors import OmegaConfBaseException
+
+from framework.config.arguments import CALL, quoting
+from framework.config.presets import choices
+from framework.core.errors import ConfigError, nearest
+
+
+def in_words(error: BaseException) -> str:
+    """What is wrong, and the nearest valid choice."""
+    if isinstance(error, ConfigError):
+        return str(error)
+    if "does not support sweep type" in str(error):
+        return "an interval, or a tagged value, is for a search: hydra/sweeper=ant_colony or optuna"
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, name = str(error.missing_cfg_file).removesuffix(".yaml").rpartition("/")
+        options = error.options or choices().get(group)  # Hydra names none where a list was chosen: probes=[dead,sad]
+        if options is not None:
+            return f"{group}: no '{name}'{nearest(name, options)}"
+    interval = re.search(r"override '(.+?)=.*' .*while evaluating '(interval\(.*?\))'", " ".join(str(error).split()))
+    if interval:
+        return f"{interval[1]}: {interval[2]} is not an interval; it takes two numbers, its ends: interval(1e-4,1)"
+    if isinstance(error, OverrideParseException) and "while evaluating" not in str(error):
+        key, _, value = error.override.partition("=")
+        if CALL.match(value):
+            return f"{key}: {value} cannot be read; calls are range(4), interval(0.1,1), choice(a,b), tag(log,range(1,9))"
+        typed = quoting(error.override)
+        how = f"; type {typed}" if typed else "; an override is written key=value"
+        return f"{error.override}: cannot be read; letters beyond a-z, brackets, =, %, # and blanks need quotes{how}"
+    cause = error.__cause__ or error
+    if isinstance(cause, OmegaConfBaseException) and cause.full_key:
+        parent = cause.parent_node
+        names = [str(k) for k in parent if k not in ("hydra", cause.key)] if hasattr(parent, "__iter__") else []
+        return f"{cause.full_key}: {str(cause.msg).splitlines()[0]}{nearest(str(cause.key), names)}"
+    return " ".join(str(error).split())
+
+
+@contextlib.contextmanager
+def worded() -> Iterator[None]:
+    """Whatever Hydra or OmegaConf raise meanwhile is a ConfigError in words."""
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+        raise ConfigError(in_words(error)) from None

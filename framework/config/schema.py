@@ -1,0 +1,75 @@
+"""The keys of an experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from framework.config.options import Comparison, Tier, TrainerOptions
+from framework.core.protocols import Augmentation, Dataset, Loss, Metric, Optimizer, Probe, Regularizer, Schedule, Study
+from framework.data.scaling import How
+from framework.nn.network import Node
+from framework.registry.registry import SEVERAL_GROUPS
+from framework.tracking.options import Tracking
+
+Auto = Literal["auto"]
+
+
+# Groups whose options are served from the registry.
+COMPONENT_GROUPS = ("dataset", "loss", "activation", "initializer", "optimizer", "regularizer", "schedule", "study")
+
+
+INHERITED = ("activation", "initializer", "loss")  # groups that components without a word of their own take over
+
+
+KEYS = (
+    *(*COMPONENT_GROUPS, *SEVERAL_GROUPS, "model", "heads", "metrics", "trainer", "tracking", "figure"),
+    *("seed", "device", "dtype", "threads", "tier", "plugins"),
+)
+
+
+@dataclass(frozen=True)
+class HeadSettings:
+    """A head before the data are known."""
+
+    loss: Loss | Auto
+    source: str | tuple[str, ...] | None
+    target: str | None = "y"
+    mask: str | None = "mask"
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A judged configuration: components where names stood; `auto` is still open, as it depends on the data."""
+
+    dataset: Dataset
+    dataset_seed: int
+    dataset_scale: How
+    nodes: Mapping[str, Node]
+    init_from: str | None
+    heads: Mapping[str, HeadSettings]
+    metrics: Mapping[str, tuple[Metric, str | None]] | Auto
+    optimizer: Optimizer
+    schedule: Schedule
+    regularizers: tuple[Regularizer, ...]
+    augmentations: Mapping[str, Augmentation]
+    probes: Mapping[str, Probe]
+    study: Study | None
+    trainer: TrainerOptions
+    tracking: Tracking
+    figure: Comparison
+    seed: int
+    device: Literal["auto", "cpu", "gpu"]
+    dtype: Literal["float32", "float64"]
+    threads: int | Auto
+    tier: Tier
+    plugins: tuple[str, ...]
+    tree: Mapping[str, Any]
+    written: Mapping[str, Any] = field(default_factory=dict)  # the same as it is recorded, where that differs
+
+    @property
+    def record(self) -> Mapping[str, Any]:
+        """The configuration as it is recorded: without what the environment gave."""
+        return self.written or self.tree

@@ -1,0 +1,92 @@
+"""Files of NumPy's (`.npz`, `.npy`) that somebody else may have written: what they claim to hold is compared with the file,
+and with the memory of this machine, before an array is made."""
+
+from __future__ import annotations
+
+import contextlib
+import zipfile
+from collections.abc import Iterator
+from math import prod
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from framework.core.memory import free_bytes, in_words
+from framework.core.reading import UnreadableError, open_regular
+
+SHARE = 0.8  # of the free memory that the arrays of a file may take
+SMALL = 1 << 28  # bytes that may be compressed as well as they can
+RATIO = 100  # of more than that; zeros alone reach 1000
+MEMBERS = 100_000
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """The arrays of an `.npz` by name, each read when it is asked for, or the one array of an `.npy`; nothing that could run
+    code is read.
+
+    Raises:
+        OSError: it is missing, or may not be read.
+        UnreadableError: it is no file, or claims to hold more than it does, or than there is memory for.
+        Exception: whatever NumPy raises of a damaged file.
+    """
+    with open(open_regular(path), "rb") as file:
+        check_claims(file, str(path))
+        found = np.load(file, allow_pickle=False)
+        with found if isinstance(found, np.lib.npyio.NpzFile) else contextlib.nullcontext():
+            yield found
+
+
+def check_claims(file: IO[bytes], name: str) -> None:
+    """Raises UnreadableError where a file claims to hold what it cannot, or what would not fit; what is damaged otherwise,
+    NumPy will say."""
+    begin = file.read(6)
+    file.seek(0, 2)
+    size = file.tell()
+    file.seek(0)
+    if begin.startswith(b"PK"):
+        with contextlib.suppress(zipfile.BadZipFile), zipfile.ZipFile(file) as archive:
+            _check_members(archive, name)
+    elif begin == b"\x93NUMPY":
+        claimed = _claimed(file)
+        if claimed > size:
+            raise UnreadableError(f"{name}: it claims to hold {in_words(claimed)}, and has {in_words(size)}")
+        _check_total(claimed, name)
+    file.seek(0)
+
+
+def _check_members(archive: zipfile.ZipFile, name: str) -> None:
+    members = archive.infolist()
+    if len(members) > MEMBERS:
+        raise UnreadableError(f"{name}: it holds more than {MEMBERS:,} arrays")
+    total = sum(member.file_size for member in members)
+    _check_total(total, name)
+    packed = sum(member.compress_size for member in members)
+    if total > SMALL and total > RATIO * packed:
+        raise UnreadableError(
+            f"{name}: {in_words(packed)} in it claim to be {in_words(total)}; numpy.savez writes arrays as large as they are"
+        )
+    for member in members:
+        with archive.open(member) as file:
+            claimed = _claimed(file)
+        if claimed > member.file_size:
+            what = f"array '{member.filename.removesuffix('.npy')}' claims to hold {in_words(claimed)}"
+            raise UnreadableError(f"{name}: {what}, and has {in_words(member.file_size)}")
+
+
+def _check_total(size: float, name: str) -> None:
+    free = free_bytes()
+    if size > SHARE * free:
+        raise UnreadableError(f"{name}: its arrays take {in_words(size)}, and {in_words(free)} of memory are free")
+
+
+def _claimed(file: IO[bytes]) -> int:
+    """Bytes of the array that a header describes; 0 where that is no header."""
+    try:
+        version = np.lib.format.read_magic(file)
+        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        shape, _, dtype = read[version](file)
+        return 0 if dtype.hasobject else prod(map(int, shape)) * dtype.itemsize
+    except (ValueError, KeyError, TypeError, SyntaxError, EOFError, OSError, zipfile.BadZipFile, RecursionError):
+        return 0

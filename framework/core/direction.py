@@ -1,0 +1,34 @@
+"""Whether less of a metric is better: declared by metrics and studies, written into the run's record, read everywhere."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping
+from typing import Any
+
+SPLITS = ("train", "val", "test")
+# How the names of losses and errors begin and end: for runs recorded before directions were, and for what nobody declares.
+STUDIES = ("bias_variance", "zero_one/", "gradcheck/")
+LOSSES = ("loss", "error", "cross_entropy", "/mse", "/mae", "/msle", "_mse", "_mae", "_msle")
+
+
+def declared(metric: Any) -> bool:
+    """What a metric says of itself; more is better where it says nothing. `falls` is the older name of the attribute."""
+    return bool(getattr(metric, "lower_is_better", getattr(metric, "falls", False)))
+
+
+def is_known(metric: str, known: Mapping[str, bool]) -> bool:
+    """Whether anybody declares it."""
+    return any(fnmatch.fnmatchcase(metric, pattern) for pattern in known)
+
+
+def lower_is_better(metric: str, known: Mapping[str, bool]) -> bool:
+    """As declared; by its name where nobody declares it.
+
+    Args:
+        known: as `directions` returns them, or as a run's record holds them.
+    """
+    for pattern, lower in known.items():
+        if fnmatch.fnmatchcase(metric, pattern):
+            return lower
+    return metric.endswith(LOSSES) or metric.startswith(STUDIES)

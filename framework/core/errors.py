@@ -1,0 +1,52 @@
+"""What is raised when a request, data or a run is wrong."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class StillRunning(RuntimeError):  # noqa: N818
+    """A run has a living process."""
+
+
+class RunFailed(RuntimeError):  # noqa: N818
+    """A run did not reach its end; the message says why, its folder has the rest."""
+
+
+class DataError(ValueError):
+    """A file of data cannot be used; the message names the file, the place in it, and what to do."""
+
+
+LISTED = 24  # names that a message lists at most
+
+
+class RegistrationError(ValueError):
+    """A plugin registers something that cannot be a component."""
+
+
+class UnknownComponentError(LookupError):
+    """No component of that kind has that name."""
+
+
+def nearest(word: str, names: Iterable[object]) -> str:
+    """The tail of an error message: the closest of `names`, and all of them."""
+    known = [str(name) for name in names]
+    close = difflib.get_close_matches(str(word), known, 1) or [name for name in known if word and name.startswith(str(word))]
+    hint = f"; did you mean '{close[0]}'?" if close else ""
+    if not known:
+        return " (there is none)"
+    shown = ", ".join(sorted(known)[:LISTED]) + (f" and {len(known) - LISTED} more" if len(known) > LISTED else "")
+    return f"{hint} (there are: {shown})"
+
+
+class ConfigError(ValueError):
+    """What was asked for is wrong; the message has one line for each error."""
+
+
+class TierError(RuntimeError):
+    """The tier that was asked for cannot be used here."""
+
+
+class CheckpointError(ValueError):
+    """A file is no checkpoint, or not a whole one."""

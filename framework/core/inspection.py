@@ -1,0 +1,76 @@
+"""Components that were built in Python are held against the same declarations as those of a configuration."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from framework.core.errors import ConfigError
+from framework.core.options import declared
+from framework.core.validation import INVALID, Judge, lacking
+
+if TYPE_CHECKING:
+    pass
+
+NOBODY: Any = None  # names play no part: every component is there already
+
+
+class Inspector(Judge):
+    """A judge of components in the place of names; all errors are collected."""
+
+    def component(self, kind: str, value: Any, path: str) -> Any:
+        """The component, if it has its kind's methods and its options are what its fields declare."""
+        missing = lacking(kind, value)
+        if missing:
+            self.refuse(path, f"{type(value).__name__} has no method '{missing[0]}', which every {kind} needs")
+        self.options(value, path)
+        return value
+
+    def options(self, value: Any, path: str) -> None:
+        """The options of a dataclass; whatever else it is, nothing was declared. Defaults and arrays of a stack stay as
+        they are."""
+        if not is_dataclass(value):
+            return
+        cls: Any = type(value)
+        try:
+            spec = declared(cls)
+        except NameError:  # its types are imported for a type checker only
+            spec = {f.name: (Any, f) for f in fields(value) if f.init}
+        for key, (hint, f) in spec.items():
+            given, here = getattr(value, key), f"{path}.{key}"
+            if isinstance(given, np.generic):
+                given = given.item()
+            skipped = hasattr(given, "ndim") or (f.default is not MISSING and given is f.default)
+            if not skipped and self.value(hint, given, here) is not INVALID:
+                self._within(f, given, here)
+
+    def value(self, hint: Any, value: Any, path: str) -> Any:
+        """A value of the declared type, a component or a group of options among them."""
+        if is_dataclass(value) and is_dataclass(hint):
+            self.options(value, path)
+            return value
+        return super().value(hint, list(value) if isinstance(value, tuple) else value, path)
+
+    def done(self) -> None:
+        """
+        Raises:
+            ConfigError: with a line for every error.
+        """
+        if self.errors:
+            raise ConfigError("\n".join(self.errors))
+
+
+def refuse_components(kind: str, named: dict[str, Any]) -> None:
+    """
+    Args:
+        named: path -> component, all of one kind.
+
+    Raises:
+        ConfigError: a component has not its kind's methods, or an option is not what its field declares.
+    """
+    judge = Inspector(NOBODY, {})
+    for path, component in named.items():
+        judge.component(kind, component, path)
+    judge.done()

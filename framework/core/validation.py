@@ -1,0 +1,187 @@
+"""A plain tree becomes components: every value is held against what the component's fields declare.
+
+All errors of a tree are collected; each names the full key, the value, what is allowed, and the nearest valid name.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import operator
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, is_dataclass
+from typing import Any, Literal, Protocol, Union, get_args, get_origin
+
+from framework.core import protocols as components
+from framework.core.errors import nearest
+from framework.core.options import declared
+
+# The fields typed by one of these hold a component of that kind.
+PROTOCOLS: dict[Any, str] = {
+    components.Activation: "activation",
+    components.Cell: "cell",
+    components.Initializer: "initializer",
+    components.Loss: "loss",
+    components.Optimizer: "optimizer",
+    components.Regularizer: "regularizer",
+    components.Schedule: "schedule",
+    components.Metric: "metric",
+    components.Study: "study",
+}
+RULES = {"above": (operator.gt, "above"), "least": (operator.ge, "at least")}
+RULES |= {"below": (operator.lt, "below"), "most": (operator.le, "at most")}
+INVALID = object()  # what a value becomes when it was refused; the message is in `errors`
+
+
+@functools.cache
+def _methods(kind: str) -> tuple[str, ...]:
+    """What the protocol of a kind asks for."""
+    protocol = vars(getattr(components, kind.capitalize()))
+    return tuple(n for n, f in protocol.items() if callable(f) and (n == "__call__" or not n.startswith("_")))
+
+
+def lacking(kind: str, component: Any) -> list[str]:
+    """The methods of its protocol that a component, or the class of one, has not."""
+    cls = component if isinstance(component, type) else type(component)
+    own = {name for base in cls.__mro__ for name in vars(base)}  # of a class, getattr would find what calls the class
+    return [n for n in _methods(kind) if n not in own and (n == "__call__" or not callable(getattr(component, n, None)))]
+
+
+class Names(Protocol):
+    """Where names become components."""
+
+    def names(self, kind: str) -> list[str]: ...
+    def get(self, kind: str, name: str) -> Any: ...
+
+
+class Judge:
+    """
+    Args:
+        registry: where names become components.
+        groups: the top-level choices that components take over where a configuration says nothing.
+    """
+
+    def __init__(self, registry: Names, groups: Mapping[str, Any]) -> None:
+        self.registry, self.groups = registry, groups
+        self.errors: dict[str, None] = {}  # in order, each once
+
+    def refuse(self, path: str, text: str) -> Any:
+        """Note an error."""
+        self.errors[f"{path}: {text}"] = None
+        return INVALID
+
+    def component(self, kind: str, value: Any, path: str) -> Any:
+        """A component from its name, or from a mapping with `type` and options."""
+        if isinstance(value, str):
+            value = {"type": value}
+        names = self.registry.names(kind)
+        if not isinstance(value, Mapping):
+            return self.refuse(path, f"{value!r} is no {kind}; give its name, or a mapping with 'type'{nearest('', names)}")
+        name = value.get("type")
+        if name is None:
+            return self.refuse(f"{path}.type", f"missing: which {kind}?{nearest('', names)}")
+        if name not in names:
+            return self.refuse(f"{path}.type", f"no {kind} '{name}'{nearest(str(name), names)}")
+        options, cls = {key: v for key, v in value.items() if key != "type"}, self.registry.get(kind, name)
+        missing = lacking(kind, cls)
+        if missing:
+            return self.refuse(f"{path}.type", f"{cls.__name__} has no method '{missing[0]}', which every {kind} needs")
+        return self.fill(cls, options, path, f"{kind} '{name}'")
+
+    def fill(self, cls: Any, given: Mapping[str, Any], path: str, who: str) -> Any:
+        """A dataclass from its options."""
+        spec = declared(cls)
+        for key in given:
+            if key not in spec:
+                self.refuse(f"{path}.{key}", f"{who} has no such option{nearest(key, spec)}")
+        values = {key: self._field(key, hint, f, given, path, who) for key, (hint, f) in spec.items()}
+        if any(value is INVALID for value in values.values()):
+            return INVALID
+        return cls(**{key: value for key, value in values.items() if value is not MISSING})
+
+    def _field(self, key: str, hint: Any, f: Any, given: Mapping[str, Any], path: str, who: str) -> Any:
+        """The value of one option; MISSING leaves it to the dataclass's default."""
+        group, here = f.metadata.get("group"), f"{path}.{key}"
+        if key in given:
+            value = self.value(hint, given[key], here)
+            return value if value is INVALID or self._within(f, value, here) else INVALID
+        if group and self._chosen(group):
+            return self.value(hint, self.groups[group], group)
+        if f.default is MISSING and f.default_factory is MISSING:
+            return self.refuse(here, f"missing; {who} needs it ({f.metadata.get('help', '')})")
+        return MISSING
+
+    def _chosen(self, group: str) -> bool:
+        choice = self.groups.get(group)
+        name = choice.get("type") if isinstance(choice, Mapping) else choice
+        return bool(choice) and name != "auto"
+
+    def _within(self, f: Any, value: Any, path: str) -> bool:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return True
+        broken = [(rule, bound) for rule, bound in f.metadata.get("rules", {}).items() if not RULES[rule][0](value, bound)]
+        for rule, bound in broken:
+            self.refuse(path, f"{value!r} must be {RULES[rule][1]} {bound}")
+        return not broken
+
+    def value(self, hint: Any, value: Any, path: str) -> Any:
+        """A value of the declared type."""
+        if hint in PROTOCOLS:
+            return self.component(PROTOCOLS[hint], value, path)
+        origin = get_origin(hint)
+        if origin in (Union, types.UnionType):
+            return self._one_of(hint, value, path)
+        if origin is Literal:
+            allowed = get_args(hint)
+            matches = [a for a in allowed if a == value and type(a) is type(value)]
+            return matches[0] if matches else self.refuse(path, f"{value!r} is not allowed{nearest(str(value), allowed)}")
+        if origin in (list, tuple):
+            if not isinstance(value, list):
+                return self.refuse(path, f"{value!r} is not a list")
+            items = [self.value(get_args(hint)[0], item, f"{path}[{i}]") for i, item in enumerate(value)]
+            return INVALID if any(item is INVALID for item in items) else origin(items)
+        if origin is Mapping:
+            if not isinstance(value, Mapping):
+                return self.refuse(path, f"{value!r} is not a mapping")
+            pairs = {str(key): self.value(get_args(hint)[1], item, f"{path}.{key}") for key, item in value.items()}
+            return INVALID if any(item is INVALID for item in pairs.values()) else pairs
+        if is_dataclass(hint):
+            if not isinstance(value, Mapping):
+                return self.refuse(path, f"{value!r} is not a mapping of options{nearest('', declared(hint))}")  # type: ignore[arg-type]
+            return self.fill(hint, value, path, path)
+        return self._plain(hint, value, path)
+
+    def _one_of(self, hint: Any, value: Any, path: str) -> Any:
+        options = [o for o in get_args(hint) if o is not Any]  # Any stands for the arrays of a stack
+        if value is None and type(None) in options:
+            return None
+        options = [o for o in options if o is not type(None)]
+        if isinstance(value, float) and float in options:
+            options = [o for o in options if o is not int]
+        if len(options) == 1:
+            return self.value(options[0], value, path)
+        for option in options:
+            trial = type(self)(self.registry, self.groups)
+            got = trial.value(option, value, path)
+            if not trial.errors:
+                return got
+        return self.refuse(path, f"{value!r} is not {' or '.join(map(_in_words, options))}")
+
+    def _plain(self, hint: Any, value: Any, path: str) -> Any:
+        if hint is float and isinstance(value, int) and not isinstance(value, bool):
+            return float(value)
+        if hint is int and isinstance(value, float) and value.is_integer():
+            return int(value)  # 1e3
+        if isinstance(value, float) and not math.isfinite(value):
+            return self.refuse(path, f"{value!r} is not a finite number")
+        if hint is Any or (isinstance(value, hint) and (hint is bool or not isinstance(value, bool))):
+            return value
+        return self.refuse(path, f"{value!r} is not {_in_words(hint)}")
+
+
+def _in_words(hint: Any) -> str:
+    words = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+    if get_origin(hint) is Literal:
+        return " or ".join(repr(a) for a in get_args(hint))
+    return words.get(hint, getattr(hint, "__name__", str(hint)))

@@ -1,0 +1,99 @@
+"""Training batches changed by chance, anew at every step, on the host: each replica's by its own draws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from framework.core.protocols import Augmentation
+from framework.core.random import Key, generator
+from framework.data.dataset import Data, Field
+from framework.data.loader import Feed
+
+Chosen = Mapping[str, Augmentation]  # name -> augmentation, in the order in which they act
+
+
+class Augmenter:
+    """Changes the first field of the training batches of R replicas. The host keeps a copy of that field for it.
+
+    Every draw is a pure function of (replica key, augmentation's name, step, part), as is everything random.
+
+    Args:
+        feed: the training split.
+        data: what it was made from, one data set or one per replica.
+        chosen: each replica's augmentations.
+
+    Raises:
+        ValueError: one of them does not work on that field; the message begins with its key.
+    """
+
+    def __init__(self, feed: Feed, data: Sequence[Data], chosen: Sequence[Chosen]) -> None:
+        self.field, about = next(iter(data[0].fields.items()))
+        self.time_major = about.time_major
+        held = feed.arrays[self.field]
+        stays = feed.xp is np
+        self.host = held if stays else np.stack([d.splits["train"][self.field] for d in data]).astype(held.dtype)
+        self.chosen = [(repr(each), each) for each in chosen]
+        refuse_unfit(chosen[0], self.field, about, self.host[0])
+
+    def take(self, keep: np.ndarray) -> None:
+        """Drop the replicas that have stopped."""
+        self.host = self.host[keep] if self.host.shape[0] > 1 else self.host
+        self.chosen = [chosen for chosen, kept in zip(self.chosen, keep, strict=True) if kept]
+
+    def batch(self, rows: np.ndarray | slice, keys: Sequence[Key], step: int, part: int = 0) -> np.ndarray:
+        """The augmented field (1 or R, N, ...), time-major where it has a time axis.
+
+        Args:
+            rows: a slice of the split for everyone, or the indices (1 or R, N) of each replica.
+            keys: one per replica; those with one key, one data set and equal augmentations see one batch, made once.
+        """
+        made: dict[tuple[Key, str, int], np.ndarray] = {}
+        seen = []
+        for r, (key, (told, chosen)) in enumerate(zip(keys, self.chosen, strict=True)):
+            of = r % self.host.shape[0]
+            same = (key, told, of)
+            if same not in made:
+                at = rows if isinstance(rows, slice) else rows[r % rows.shape[0]]
+                made[same] = augmented(_oriented(self.host[of, at], self.time_major), chosen, key, step, part)
+            seen.append(made[same])
+        return np.stack(seen[:1] if len(made) == 1 else seen)
+
+
+def augmented(x: np.ndarray, chosen: Chosen, key: Key, step: int = 0, part: int = 0) -> np.ndarray:
+    """A batch of one replica, through its augmentations in order."""
+    for name, augmentation in chosen.items():
+        x = augmentation(x, generator(key, f"augmentation/{name}", step, part << 32))
+    return x
+
+
+def refuse_unfit(chosen: Chosen, name: str, about: Field, held: np.ndarray) -> None:
+    """Try the augmentations on two examples of the field `name`.
+
+    Raises:
+        ValueError: one of them does not work on such a field, or gives another shape; the message begins with its key.
+    """
+    x = _oriented(held[:2], about.time_major)
+    for key, augmentation in chosen.items():
+        axes = getattr(augmentation, "axes", (about.axes,))
+        if about.kind != "real":
+            raise ValueError(f"augmentation.{key}: the first field '{name}' holds {about.kind}s; it changes real numbers")
+        if about.axes not in axes:
+            raise ValueError(
+                f"augmentation.{key}: it works on {' or '.join(axes)}, and the first field '{name}' is {about.axes} "
+                f"({', '.join(map(str, held.shape[1:])) or 'one number'} per example)"
+            )
+        try:
+            given = augmentation(x, generator(0, f"augmentation/{key}"))
+        except Exception as error:  # whatever a stranger's code raises on such data
+            raise ValueError(f"augmentation.{key}: it fails on '{name}': {type(error).__name__}: {error}") from error
+        if np.shape(given) != x.shape:
+            raise ValueError(f"augmentation.{key}: it makes {np.shape(given)} of {x.shape}; a network reads one shape")
+
+
+def _oriented(x: np.ndarray, time_major: bool) -> np.ndarray:
+    return x.swapaxes(0, 1) if time_major else x
+
+
+__all__ = ["Augmenter", "augmented", "refuse_unfit"]

@@ -1,0 +1,157 @@
+"""Splits and batches: what a data set holds, and the examples that each replica sees in each step."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol, get_args
+
+import numpy as np
+
+from framework.core.archives import opened
+from framework.core.errors import DataError
+from framework.core.reading import UnreadableError, affordable, read_bytes
+from framework.core.types import Shape
+
+Kind = Literal["real", "id", "label", "mask"]
+Split = Literal["train", "val", "test"]
+Layout = Literal["batch_major", "time_major"]  # of a user's sequences: (n, T, F) or (T, n, F)
+AXES = ("N", "NF", "NCHW", "NT", "NTF")
+
+
+def read_file(path: str | Path) -> bytes:
+    """What a file of data holds.
+
+    Raises:
+        DataError: it is no file (a pipe or a device would be read without end), or larger than there is memory for.
+        OSError: it is missing, or may not be read.
+    """
+    try:
+        return read_bytes(Path(path), affordable())
+    except UnreadableError as error:
+        raise DataError(str(error)) from error
+
+
+@contextlib.contextmanager
+def open_arrays(path: str | Path) -> Iterator[Any]:
+    """The arrays of an `.npz` by name, read when asked for, or the one array of an `.npy`; to be used with `with`. What the
+    file claims to hold is compared with its size and with the memory that is free; nothing in it can run code.
+
+    Raises:
+        DataError: it is no file, or claims too much.
+        OSError: it is missing, or may not be read.
+        Exception: whatever NumPy raises of a damaged file.
+    """
+    try:
+        with opened(Path(path)) as found:
+            yield found
+    except UnreadableError as error:
+        raise DataError(str(error)) from error
+
+
+@dataclass(frozen=True)
+class Field:
+    """What one field of the data is.
+
+    Attributes:
+        axes: its axes as stored, examples first: N, NF, NCHW, NT or NTF. Batches of NT and NTF are time-major.
+        kind: real numbers, ids (indices into an embedding), labels (classes: integers (N,), or 0/1 columns (N, F) when
+            several may hold at once), or a mask (weights).
+        size: how many ids or classes there are; 0 for real fields and masks.
+    """
+
+    axes: str
+    kind: Kind = "real"
+    size: int = 0
+
+    def __post_init__(self) -> None:
+        if self.axes not in AXES:
+            raise ValueError(f"axes {self.axes!r} are none of {', '.join(AXES)}")
+        if self.kind not in get_args(Kind):
+            raise ValueError(f"kind {self.kind!r} is none of {', '.join(get_args(Kind))}")
+
+    def shape(self, a: np.ndarray) -> Shape:
+        """The field's shape without N, as layers see it; the length of a sequence is open."""
+        core = a.shape[1:]
+        return (None, *core[1:]) if self.time_major else tuple(core)
+
+    @property
+    def time_major(self) -> bool:
+        """Whether its batches are (..., T, N[, F])."""
+        return self.axes.startswith("NT")
+
+
+class Encoding(Protocol):
+    """How the rows of a file became the fields of a data set: what a trained network needs to read a new file.
+
+    Plain values of it go into JSON with the data set's name in the registry as `type`; the data set's class turns them back
+    with its class method `encoding_from_json(told)`.
+    """
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, {"type": ..., ...}."""
+        ...
+
+    def read(self, path: str | Path, with_target: bool) -> dict[str, np.ndarray]:
+        """field -> array (n, ...) of a new file's rows, in the file's order; the targets only if asked for.
+
+        Raises:
+            DataError: the file cannot be read, or holds what the training data did not.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Data:
+    """A loaded data set.
+
+    Attributes:
+        splits: split -> field -> host array (n, ...). `train` is there; `val` and `test` may be missing.
+        fields: field -> what it is.
+        f: the true function x -> y without noise, where it is known.
+        sigma: the standard deviation of the noise on y, where it is known.
+        names: the names of the classes, where there are any.
+        name: what the data set is called.
+        encoding: how new files are read, where the data came from a file.
+        stateful: whether every row of a split goes on where the one before it ends; states are then carried from batch to
+            batch.
+        forecast: the fields that hold the target of a step at later steps: the input where its next value is the target,
+            or what a decoder reads. A layer that reads one of them from its end would read the answer, and is refused.
+        scaled_with: target -> the field whose scale it takes, being the same quantity; other targets keep their unit.
+        notes: what the data set took its files for, one line each; shown once per run or sweep.
+    """
+
+    splits: Mapping[str, Mapping[str, np.ndarray]]
+    fields: Mapping[str, Field]
+    f: Any = None
+    sigma: float | None = None
+    names: Sequence[str] = field(default=())
+    name: str = ""
+    encoding: Encoding | None = None
+    stateful: bool = False
+    forecast: tuple[str, ...] = ()
+    scaled_with: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def shapes(self) -> dict[str, Shape]:
+        """field -> shape without N."""
+        return {name: f.shape(self.splits["train"][name]) for name, f in self.fields.items()}
+
+
+def split_at_random(
+    fields: Mapping[str, np.ndarray], rng: np.random.Generator, val: float, test: float
+) -> dict[str, dict[str, np.ndarray]]:
+    """Examples shared out at random: `val` and `test` are fractions of them, rounded; the rest is for training.
+
+    Raises:
+        ValueError: nothing is left for training.
+    """
+    n = len(next(iter(fields.values())))
+    order = rng.permutation(n)
+    n_val, n_test = round(val * n), round(test * n)
+    if n_val + n_test >= n:
+        raise ValueError(f"{n_val} examples for validation and {n_test} for testing leave none of {n} for training")
+    parts = {"train": order[n_val + n_test :], "val": order[:n_val], "test": order[n_val : n_val + n_test]}
+    return {name: {k: a[rows] for k, a in fields.items()} for name, rows in parts.items() if len(rows)}

@@ -1,0 +1,106 @@
+"""Splits become batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from framework.core.arrays import Array
+from framework.core.random import Key, generator
+from framework.data.dataset import Data
+
+
+class Feed:
+    """The examples of one split for a stack of R replicas, on the device.
+
+    Args:
+        data: one data set that all replicas share, or one per replica (equal shapes).
+        split: which split.
+        xp, dtype: where and in which precision real fields are held.
+    """
+
+    def __init__(self, data: Sequence[Data], split: str, xp: Any, dtype: Any) -> None:
+        self.xp, self.stateful = xp, data[0].stateful
+        self.time_major = {name for name, f in data[0].fields.items() if f.time_major}
+        self.arrays: dict[str, Array] = {}  # field -> (1 or R, n, ...)
+        for name, f in data[0].fields.items():
+            stacked = np.stack([d.splits[split][name] for d in data])
+            self.arrays[name] = xp.asarray(stacked, dtype=dtype if f.kind in ("real", "mask") else np.int64)
+        self.n = next(iter(self.arrays.values())).shape[1]
+
+    @property
+    def longest(self) -> int:
+        """Steps of the longest sequence; 1 where there are none."""
+        return max((self.arrays[name].shape[2] for name in self.time_major), default=1)
+
+    def take(self, keep: np.ndarray) -> None:
+        """Drop the replicas that have stopped."""
+        self.arrays = {k: a[keep] if a.shape[0] > 1 else a for k, a in self.arrays.items()}
+
+    def batch(self, rows: np.ndarray | slice) -> dict[str, Array]:
+        """Fields with replica axes: (1 or R, N, ...), time-major where the field has a time axis.
+
+        Args:
+            rows: a slice of the split for everyone, or the indices (1 or R, N) of each replica.
+        """
+        if not isinstance(rows, slice):
+            rows = self.xp.asarray(rows)
+        return {name: self._oriented(name, self._rows(a, rows)) for name, a in self.arrays.items()}
+
+    def _rows(self, a: Array, rows: Array | slice) -> Array:
+        if isinstance(rows, slice):
+            return a[:, rows]
+        if a.shape[0] == 1:
+            return a[0].take(rows, 0)
+        return a[self.xp.arange(a.shape[0])[:, None], rows]
+
+    def _oriented(self, name: str, a: Array) -> Array:
+        return a.swapaxes(1, 2) if name in self.time_major else a
+
+
+def in_streams(n: int, streams: int) -> np.ndarray:
+    """The order (n,) in which rows that go on from each other are read as several streams side by side: the first row of
+    every stream, the second of every stream, and so on. Where not all can be equally long, the first are a row longer."""
+    length, longer = divmod(n, min(streams, n))
+    stream = np.arange(min(streams, n))
+    first = stream * length + np.minimum(stream, longer)
+    return np.concatenate([(first + np.arange(length)[:, None]).ravel(), first[:longer] + length])
+
+
+class EpochRows:
+    """The rows of each batch of one epoch, the last batch shorter if need be.
+
+    Every replica has its own order, drawn from its own stream; replicas with one key share it, and so the batch. Rows that
+    go on from each other (`stateful`) are read as `size` streams: a batch is the next row of each.
+    """
+
+    def __init__(
+        self, n: int, size: int, keys: Sequence[Key], epoch: int, shuffle: bool = True, stateful: bool = False
+    ) -> None:
+        self.n, self.size = n, size
+        self.order: np.ndarray | None = None
+        if stateful:
+            self.order = in_streams(n, size)[None]
+        elif shuffle and size < n:
+            distinct = keys[:1] if len(set(keys)) == 1 else keys
+            self.order = np.stack([generator(key, "order", epoch).permutation(n) for key in distinct])
+
+    @property
+    def starts(self) -> range:
+        """Where the batches begin."""
+        return range(0, self.n, self.size)
+
+    def at(self, start: int) -> np.ndarray | slice:
+        """The batch that begins there, for the replicas that are left."""
+        stop = start + self.size
+        return slice(start, stop) if self.order is None else self.order[:, start:stop]
+
+    def __iter__(self) -> Iterator[np.ndarray | slice]:
+        return map(self.at, self.starts)
+
+    def take(self, keep: np.ndarray) -> None:
+        """Drop the replicas that have stopped."""
+        if self.order is not None and self.order.shape[0] > 1:
+            self.order = self.order[keep]

@@ -1,0 +1,142 @@
+"""Features on one scale: numbers found on the training split, applied to every split and to new rows."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from framework.core.errors import nearest
+from framework.data.dataset import Data
+
+How = Literal["none", "standard", "minmax"]
+
+# The axes over which one feature is measured: all but F, or all but C; a field without either is one feature.
+MEASURED = {"N": (0,), "NT": (0, 1), "NF": (0,), "NTF": (0, 1), "NCHW": (0, 2, 3)}
+
+
+@dataclass(frozen=True)
+class Scale:
+    """x' = (x - shift) / width for every feature of some fields, in float64.
+
+    standard: shift = mean, width = standard deviation (the root of the mean squared deviation). minmax: shift = min,
+    width = max - min, so that the training split lies in 0 ... 1. A feature that is constant on the training split has
+    no width: it is shifted to 0 and keeps its unit. Steps of sequences that a mask leaves out count for nothing.
+
+    Attributes:
+        how: none, standard or minmax.
+        shift, width: field -> one number per feature: (F,) for NF and NTF, (C, 1, 1) for NCHW, () for N and NT.
+    """
+
+    how: How
+    shift: Mapping[str, np.ndarray]
+    width: Mapping[str, np.ndarray]
+
+    def apply(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The fields of one split or of new rows, scaled; those that have no scale stay as they are.
+
+        Raises:
+            ValueError: a field has another number of features than the training split.
+        """
+        for name in self.shift.keys() & arrays.keys():
+            wanted, given = self.shift[name].shape[:1], arrays[name].shape[1:]
+            if wanted and wanted[0] != given[0 if self.shift[name].ndim == 3 else -1]:
+                raise ValueError(f"'{name}' has {given} per example; it was scaled with {wanted[0]} features")
+        return {name: self._scaled(name, a) for name, a in arrays.items()}
+
+    def _scaled(self, name: str, a: np.ndarray) -> np.ndarray:
+        return (np.asarray(a, float) - self.shift[name]) / self.width[name] if name in self.shift else a
+
+    def undo(self, name: str, a: np.ndarray) -> np.ndarray:
+        """x = x' width + shift: a scaled field in its own units."""
+        return np.asarray(a, float) * self.width[name] + self.shift[name] if name in self.shift else a
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; JSON keeps float64 exactly."""
+        return {
+            "how": self.how,
+            "shift": {name: a.tolist() for name, a in self.shift.items()},
+            "width": {name: a.tolist() for name, a in self.width.items()},
+        }
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Scale:
+        """What `to_json` told."""
+        shift, width = ({name: np.array(a, float) for name, a in told[key].items()} for key in ("shift", "width"))
+        return cls(told["how"], shift, width)
+
+
+def fit(data: Data, how: str, fields: Collection[str]) -> Scale:
+    """The scale of a data set's training split.
+
+    Args:
+        how: none, standard or minmax.
+        fields: the fields to scale, targets left out; ids, labels and masks among them are passed over.
+
+    Raises:
+        ValueError: there is no such scale, or no such field.
+    """
+    if how not in get_args(How):
+        raise ValueError(f"no scale '{how}'{nearest(how, get_args(How))}")
+    for name in fields:
+        if name not in data.fields:
+            raise ValueError(f"the data have no field '{name}'{nearest(name, data.fields)}")
+    scaled_fields = [name for name, f in data.fields.items() if name in fields and f.kind == "real" and how != "none"]
+    found = {name: _measured(*_counted(name, data), how) for name in scaled_fields}
+    found |= {name: found[other] for name, other in data.scaled_with.items() if other in found}
+    shift, width = ({name: pair[i] for name, pair in found.items()} for i in (0, 1))
+    return Scale(how, shift, width)  # type: ignore[arg-type]
+
+
+def _counted(name: str, data: Data) -> tuple[np.ndarray, str]:
+    """A field of the training split and its axes; of sequences with a mask the steps that count, as rows."""
+    train, field = data.splits["train"], data.fields[name]
+    masks = [train[mask] for mask, f in data.fields.items() if f.kind == "mask" and f.time_major]
+    fitting = [mask for mask in masks if field.time_major and mask.shape == train[name].shape[:2] and mask.any()]
+    return (train[name][fitting[0] > 0], field.axes.replace("T", "")) if fitting else (train[name], field.axes)
+
+
+def _measured(a: np.ndarray, axes: str, how: str) -> tuple[np.ndarray, np.ndarray]:
+    """shift and width of every feature."""
+    over = MEASURED[axes]
+    a = np.asarray(a, float)
+
+    def of(function: Callable[..., Any]) -> np.ndarray:
+        return np.asarray(function(a, axis=over, keepdims=axes == "NCHW")).reshape(_shape(a, axes))
+
+    least, most = of(np.min), of(np.max)
+    shift, width = (of(np.mean), of(np.std)) if how == "standard" else (least, most - least)
+    # By its ends, not by its width: equal numbers can have a deviation of 1e-17.
+    constant = least == most
+    return np.where(constant, least, shift), np.where(constant, 1.0, width)
+
+
+def _shape(a: np.ndarray, axes: str) -> tuple[int, ...]:
+    return (a.shape[1], 1, 1) if axes == "NCHW" else (a.shape[-1],) if axes.endswith("F") else ()
+
+
+def scaled(data: Data, scale: Scale) -> Data:
+    """All splits of a data set, scaled. A known true function takes the scaled x from then on."""
+    splits = {name: scale.apply(arrays) for name, arrays in data.splits.items()}
+    f = data.f if data.f is None or "x" not in scale.shift else functools.partial(_of_scaled, data.f, scale)
+    lines = tuple(_line(scale, name) for name in data.scaled_with if name in scale.shift)
+    return replace(data, splits=splits, f=f, notes=(*data.notes, *lines))
+
+
+def _line(scale: Scale, target: str) -> str:
+    shift, width = ([f"{value:.6g}" for value in np.ravel(a[target])[:3]] for a in (scale.shift, scale.width))
+    return (
+        f"target '{target}' has the scale of its features: losses and metrics are of ({target} - {', '.join(shift)}) / "
+        f"{', '.join(width)}, predictions are in its own unit"
+    )
+
+
+def _of_scaled(f: Callable[[np.ndarray], np.ndarray], scale: Scale, x: np.ndarray) -> np.ndarray:
+    """f at a scaled x."""
+    return f(scale.undo("x", x))
+
+
+__all__ = ["How", "Scale", "fit", "scaled"]

@@ -1,0 +1,194 @@
+"""Data are checked once against what their fields declare, by whatever route they come: shell, Python or a plugin.
+
+One rule for padding: an entry that every mask of its field leaves out is not part of the data. Where it could not be used
+(NaN, a label -1) it becomes 0 here, so that it reaches no layer, loss, metric or probe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, get_args
+
+import numpy as np
+
+from framework.core.errors import DataError, nearest
+from framework.data.dataset import Data, Field, Split
+
+LARGE = 100.0  # numbers beyond it are far from the scale that first values and learning rates are made for
+Arrays = Mapping[str, np.ndarray]
+
+
+def checked(data: Data) -> Data:
+    """The data set, with unusable entries under a mask set to 0. It is read once; the same object is not read again.
+
+    Raises:
+        DataError: a split or field is empty, missing, unknown, of another shape than in training, or holds what its kind
+            does not allow; the message names data set, split, field, and the first row and value.
+    """
+    known: Data | None = data.__dict__.get("_checked")
+    if known is None:
+        known = _checked(data)
+        known.__dict__["_checked"] = data.__dict__["_checked"] = known
+    return known
+
+
+def _checked(data: Data) -> Data:
+    who = f"data set '{data.name}'" if data.name else "the data set"
+    if "train" not in data.splits:
+        raise DataError(f"{who}: it has no split 'train'{nearest('train', data.splits)}")
+    for split in data.splits:
+        if split not in get_args(Split):
+            raise DataError(f"{who}: it has a split '{split}', which nothing reads{nearest(split, get_args(Split))}")
+    splits = {}
+    for split, arrays in data.splits.items():
+        where = f"{who}, split '{split}': "
+        for name in data.fields:
+            if name not in arrays:
+                raise DataError(f"{where}the field '{name}' is missing{nearest(name, arrays)}")
+        for name in arrays:
+            if name not in data.fields:
+                raise DataError(f"{where}'{name}' is not one of the data's fields{nearest(name, data.fields)}")
+        splits[split] = checked_arrays(data.fields, arrays, where)
+    _refuse_other_shapes(data.fields, splits, who)
+    same = all(splits[split][name] is a for split, arrays in data.splits.items() for name, a in arrays.items())
+    return data if same else replace(data, splits=splits)
+
+
+def checked_arrays(fields: Mapping[str, Field], arrays: Mapping[str, Any], where: str = "") -> dict[str, np.ndarray]:
+    """Arrays (n, ...) of some fields, as `checked` returns those of a split.
+
+    Args:
+        where: what an error message starts with.
+
+    Raises:
+        DataError: as of `checked`.
+    """
+    there = {name: np.asarray(a) for name, a in arrays.items() if name in fields}
+    for name, a in there.items():
+        _refuse_other_axes(name, fields[name], a, where)
+    refuse_uneven(fields, there, where)
+    for name, a in there.items():
+        if not a.size:
+            raise DataError(f"{where}'{name}' is empty, shape {a.shape}; an empty split is left out")
+    masks = {name: a for name, a in there.items() if fields[name].kind == "mask"}
+    out = {name: _usable(name, fields[name], a, {} if name in masks else masks, where) for name, a in there.items()}
+    for name in masks:
+        _refuse_empty_rows(name, fields[name], out[name], where)
+    return out
+
+
+def _refuse_empty_rows(name: str, field: Field, mask: np.ndarray, where: str) -> None:
+    """Every sequence has a step that counts."""
+    empty = ~(mask > 0).any(1) if field.time_major else np.array(False)
+    if empty.any():
+        raise DataError(
+            f"{where}'{name}' is 0 at every step of row {int(empty.argmax())} (counted from 0); a sequence has at least one "
+            "step that counts, so leave the row out"
+        )
+
+
+def _refuse_other_axes(name: str, field: Field, a: np.ndarray, where: str) -> None:
+    if a.ndim != len(field.axes):
+        raise DataError(f"{where}'{name}' has shape {a.shape}, and its axes are {field.axes}")
+    if a.dtype.kind not in "biuf":
+        raise DataError(f"{where}'{name}' holds {a.dtype}; a field of kind {field.kind} holds numbers")
+    if field.kind in ("id", "label") and not _in_columns(field) and field.size < 1:
+        raise DataError(f"{where}'{name}' is of kind {field.kind}; its field must say how many there are (size)")
+
+
+def refuse_uneven(fields: Mapping[str, Field], arrays: Arrays, where: str = "") -> None:
+    """
+    Raises:
+        DataError: the fields have not the same number of rows, or a mask of steps has the length of no sequence.
+    """
+    rows = {name: len(a) for name, a in arrays.items()}
+    if len(set(rows.values())) > 1:
+        told = ", ".join(f"{name} has {n}" for name, n in rows.items())
+        raise DataError(f"{where}every example needs all fields ({told})")
+    steps = {name: a.shape[1] for name, a in arrays.items() if name in fields and fields[name].time_major}
+    lengths = {name: n for name, n in steps.items() if fields[name].kind != "mask"}
+    for name, n in steps.items():
+        if name not in lengths and n not in lengths.values():
+            told = ", ".join(f"{field} has {length} steps" for field, length in lengths.items())
+            raise DataError(f"{where}'{name}' is a mask of {n} steps, and no sequence has as many ({told})")
+
+
+def _refuse_other_shapes(fields: Mapping[str, Field], splits: Mapping[str, Arrays], who: str) -> None:
+    """All splits have the shapes of the training split, rows and steps apart."""
+    for split, arrays in splits.items():
+        for name, a in arrays.items():
+            first = 2 if fields[name].time_major else 1
+            wanted = splits["train"][name].shape
+            if a.shape[first:] != wanted[first:]:
+                raise DataError(f"{who}, split '{split}': '{name}' has shape {a.shape}; the training split has {wanted}")
+
+
+def _usable(name: str, field: Field, a: np.ndarray, masks: Arrays, where: str) -> np.ndarray:
+    """The array, ids and labels as integers, with 0 where a mask leaves out what its kind does not allow.
+
+    Raises:
+        DataError: a value outside the masks is not allowed.
+    """
+    good = _allowed(field, a)
+    if not good.all():
+        seen = ~(good | _left_out(a, masks))
+        if seen.any():
+            at = np.unravel_index(int(seen.argmax()), a.shape)
+            step = f", step {at[1]}" if field.time_major else ""
+            value = f"the {field.kind} {a[at]}" if field.kind in ("id", "label") else a[at]
+            raise DataError(f"{where}'{name}' holds {value} in row {at[0]}{step} (counted from 0); {_rule(field)}")
+        a = np.where(good, a, 0)
+    return a.astype(np.int64) if field.kind in ("id", "label") and a.dtype.kind == "f" else a
+
+
+def _allowed(field: Field, a: np.ndarray) -> np.ndarray:
+    """Where the values are what the kind allows."""
+    if field.kind == "real":
+        good = np.isfinite(a)
+    elif field.kind == "mask":
+        good = np.isfinite(a) & (a >= 0)
+    elif _in_columns(field):
+        good = (a == 0) | (a == 1)
+    else:
+        good = (a >= 0) & (a < field.size) & (a == np.floor(a))
+    return np.asarray(good)
+
+
+def _in_columns(field: Field) -> bool:
+    return field.kind == "label" and field.axes.endswith("F")
+
+
+def _left_out(a: np.ndarray, masks: Arrays) -> np.ndarray:
+    """Where all masks that fit an array are 0; nowhere without a mask. Shape (n,) or (n, T), ready to meet the array."""
+    fitting = [m for m in masks.values() if m.shape == a.shape[: m.ndim]]
+    out = np.array(bool(fitting))
+    for m in fitting:
+        out = out & (m == 0).reshape(*m.shape, *(1,) * (a.ndim - m.ndim))
+    return out
+
+
+def _rule(field: Field) -> str:
+    """What would be allowed, for the end of an error message."""
+    if field.kind == "real":
+        return "real fields hold finite numbers, or a mask that is 0 there"
+    if field.kind == "mask":
+        return "masks hold weights, 0 or more"
+    if _in_columns(field):
+        return "labels in columns are 0 or 1"
+    many = "symbols ids" if field.kind == "id" else "classes labels"
+    return f"with {field.size} {many} are whole numbers from 0 to {field.size - 1}"
+
+
+def far_from_scale(data: Data, targets: set[str]) -> str:
+    """What a divergence may be due to, for the end of its message: numbers too large to learn from. Empty if there are none.
+
+    Args:
+        targets: the fields that losses compare with, which `dataset.scale` does not change.
+    """
+    real = {name: a for name, a in data.splits["train"].items() if data.fields[name].kind == "real"}
+    largest = {name: float(np.abs(a).max()) for name, a in real.items()}
+    how = {name: "divide the target by a constant" if name in targets else "dataset.scale=standard" for name in real}
+    large = [name for name, value in largest.items() if value > LARGE]
+    told = "; ".join(f"'{name}' goes up to {largest[name]:.3g}: scale your data, {how[name]}" for name in large)
+    return told and f" ({told})"

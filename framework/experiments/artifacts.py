@@ -1,0 +1,171 @@
+"""What a finished run leaves behind besides its numbers: figures, a sample of text, its model, a note on its page."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import shutil
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from framework.analysis import figures
+from framework.core.writing import replaced_text, write_text
+from framework.data.dataset import Data
+from framework.data.scaling import Scale
+from framework.experiments.loading import load
+from framework.inference import model
+from framework.inference.samples import sample
+from framework.tracking.allowance import SlowServerError
+from framework.tracking.metrics_file import Recorded
+from framework.tracking.mlflow import TrackedRun
+from framework.tracking.origins import COPIES
+from framework.tracking.origins import FILE as ORIGINS
+from framework.tracking.recorder import LAYERS_SHOWN
+
+TABLE_ROWS = 500
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+AS_SCALED = Scale("none", {}, {})  # of data that have been scaled already
+MODEL_FILES = (model.WEIGHTS, model.ABOUT, "config.yaml", ORIGINS)
+
+
+def leave(folder: Path, tracked: TrackedRun | None, data: Data, metrics: Mapping[str, float], note: str) -> None:
+    """Draw figures and hand everything to the tracking store; what fails is said, and costs nothing else."""
+    trained = _try("the model, to look at it,", lambda: replace(load(folder), scale=AS_SCALED))
+    drawn = _try("figures", lambda: figures.draw(figures.Subject(folder, trained, data))) or []
+    text = _try("the sample of text", lambda: write_sample(folder, trained, data)) if trained else None
+    if tracked is None or tracked.lost:
+        return
+    for path in drawn:
+        tracked.artifact(path, "figures")
+    if text is not None:
+        tracked.artifact(text)
+    table = _try("the table of norms", lambda: norms_table(folder))
+    if table is not None:
+        tracked.artifact(table)
+    _try("the data set's description", lambda: describe_data(tracked, data))
+    _try("the model", lambda: log_model(tracked, folder, data))
+    tracked.tag("mlflow.note.content", page(note, metrics))
+
+
+def _try(what: str, action: Callable[[], Any]) -> Any:
+    try:
+        return action()
+    except SlowServerError:  # told already
+        return None
+    except Exception as error:  # a finished training is worth more than its pictures
+        print(f"stackprop: {what} could not be made: {type(error).__name__}: {error}", file=sys.stderr)
+        return None
+
+
+def write_sample(folder: Path, trained: model.Model, data: Data) -> Path | None:
+    """`generated.txt` of a network that says symbols."""
+    text = sample(trained, data)
+    if text is None:
+        return None
+    path = folder / "generated.txt"
+    write_text(path, text, lasting=False)
+    return path
+
+
+def norms_table(folder: Path) -> Path | None:
+    """`gradient_norms.csv`, a column per layer, where there are more layers than a tracking UI can bear as metrics."""
+    series = Recorded(folder / "metrics.jsonl")
+    names = [name for name in series if name.startswith("grad_norm/")]
+    if len(names) <= LAYERS_SHOWN + 1:
+        return None
+    steps = series[names[0]][:, :1]
+    table = np.concatenate([steps, *(series[name][:, 1:] for name in names)], 1)
+    path = folder / "gradient_norms.csv"
+    with replaced_text(path) as file:
+        rows = csv.writer(file)
+        rows.writerow(["step", *(as_text(name.removeprefix("grad_norm/")) for name in names)])
+        rows.writerows([int(step), *values] for step, *values in table[:: -(-len(table) // TABLE_ROWS)].tolist())
+    return path
+
+
+def as_text(cell: str) -> str:
+    """A cell of a CSV file that a spreadsheet shows as it is: an apostrophe stands before a word that it would take for a
+    formula (`=...`, `+...`, `-...`, `@...`, or after a tab or a line break). Numbers stay as they are."""
+    if not cell.startswith(FORMULA):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
+
+
+def page(note: str, metrics: Mapping[str, float]) -> str:
+    """Markdown for the run's page: how to repeat it, and what came out."""
+    rows = "\n".join(f"| {name} | {value:.5g} |" for name, value in metrics.items())
+    return f"    {note}\n\n| metric | value |\n|---|---|\n{rows}\n"
+
+
+def describe_data(tracked: TrackedRun, data: Data) -> None:
+    """Tell MLflow what the run was trained on."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    digest = hashlib.sha256()
+    for split in data.splits.values():
+        for a in split.values():
+            digest.update(np.ascontiguousarray(a).tobytes())
+    counts = {split: len(next(iter(fields.values()))) for split, fields in data.splits.items()}
+    fields = {name: f"{f.axes} {f.kind}" + (f" of {f.size}" if f.size else "") for name, f in data.fields.items()}
+    told = Dataset(
+        name=data.name or "data",
+        digest=digest.hexdigest()[:16],
+        source_type="stackprop",
+        source=json.dumps({"dataset": data.name}),
+        schema=json.dumps(fields),
+        profile=json.dumps(counts),
+    )
+    inputs = [DatasetInput(told, [InputTag("mlflow.data.context", "training")])]
+    tracked.ask(tracked.client.log_inputs, tracked.run_id, inputs)
+
+
+def log_model(tracked: TrackedRun, folder: Path, data: Data) -> None:
+    """Log the model from code, with a signature and without pickle."""
+    import mlflow
+    from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+
+    client, ask = tracked.client, tracked.ask
+    experiment = ask(client.get_run, tracked.run_id).info.experiment_id
+    logged = ask(client.create_logged_model, experiment, name="model", source_run_id=tracked.run_id)
+    with tempfile.TemporaryDirectory() as temporary:
+        files, to = Path(temporary) / "run", Path(temporary) / "model"
+        files.mkdir()
+        for name in MODEL_FILES:
+            shutil.copy(folder / name, files)
+        if (folder / COPIES).is_dir():
+            shutil.copytree(folder / COPIES, files / COPIES)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # MLflow would like an example of the input in every model
+            mlflow.pyfunc.save_model(
+                to,
+                python_model=str(Path(__file__).with_name("serving.py")),
+                artifacts={"run": str(files)},
+                signature=signature(data),
+                pip_requirements=["stackprop"],
+            )
+        ask(client.log_model_artifacts, logged.model_id, str(to))
+    ask(client.finalize_logged_model, logged.model_id, LoggedModelStatus.READY)
+    ask(client.log_outputs, tracked.run_id, [LoggedModelOutput(logged.model_id, step=0)])
+
+
+def signature(data: Data) -> Any:
+    """The first field as a tensor; the length of a sequence is open, as is the number of examples."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    name = next(iter(data.fields))
+    shape = tuple(-1 if size is None else size for size in data.shapes()[name])
+    kind = np.dtype(np.float64 if data.fields[name].kind == "real" else np.int64)
+    return ModelSignature(inputs=Schema([TensorSpec(kind, (-1, *shape))]))

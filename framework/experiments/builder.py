@@ -1,0 +1,280 @@
+"""Settings meet the data: what was left `auto` is resolved, and a learner is put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from framework.config.options import EarlyStopping
+from framework.config.schema import HeadSettings, Settings
+from framework.core.errors import ConfigError, nearest
+from framework.core.memory import limited
+from framework.core.types import Shape
+from framework.data.augmentation import refuse_unfit
+from framework.data.dataset import Data
+from framework.inference.evaluation import Measure
+from framework.nn.heads import Head
+from framework.nn.network import Network, Node
+from framework.registry.discovery import discover
+from framework.training.check import (
+    refuse_kind,
+    refuse_unfit_layers,
+    refuse_unknown_mask,
+    refuse_unknown_target,
+    target_kind,
+)
+from framework.training.learner import Learner
+from framework.training.memory import refuse_oversized
+from framework.training.probes import refuse_unknown_nodes
+from framework.training.state import chunks_of, refuse_unmeasured
+
+# The loss that `auto` takes, by the kind of target.
+LOSSES = {
+    "real": "mse",
+    "label": "softmax_cross_entropy",
+    "binary": "softmax_cross_entropy",
+    "columns": "binary_cross_entropy",
+}
+
+
+def assemble(settings: Settings, data: Data) -> Learner:
+    """A learner for these data.
+
+    Raises:
+        ConfigError: the settings and the data do not go together.
+    """
+    nodes = _with_sizes(settings.nodes, data)
+    heads = {name: _head(name, head, nodes, data) for name, head in settings.heads.items()}
+    for name, head in heads.items():
+        _set_units(name, head, nodes, data)
+    _refuse_open_units(nodes)
+    try:
+        network = Network(nodes, data.shapes())
+        with limited():
+            tensors, shapes = network.init(settings.seed)
+        network.arena(tensors)
+        refuse_oversized(network.nodes, tensors, shapes, data, settings)
+        refuse_unknown_nodes(settings.probes, network)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    for name, head in heads.items():
+        _refuse_wrong_steps(name, head, shapes, data)
+        _refuse_wrong_width(name, head, shapes, data)
+    _refuse_augmentations(settings, data)
+    learner = Learner(
+        network=network,
+        heads=heads,
+        optimizer=settings.optimizer,
+        schedule=settings.schedule,
+        options=settings.trainer,
+        regularizers=settings.regularizers,
+        augmentations=settings.augmentations,
+        probes=settings.probes,
+        measures=_measures(settings, heads, data),
+    )
+    for name, measure in learner.measures.items():
+        _refuse_unread_outputs(name, measure, heads, shapes, data)
+    try:
+        chunks_of(learner, data)
+        stopping = settings.trainer.early_stopping
+        if stopping.patience or settings.trainer.keeps_best or stopping.monitor != EarlyStopping().monitor:
+            refuse_unmeasured(learner, "val" in data.splits)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    refuse_unfit_layers(learner, data)
+    return learner
+
+
+def doubts(learner: Learner) -> list[str]:
+    """What is allowed and hardly meant, in words: a softmax before a loss with its own, or none before one without; a probe
+    of recurrent layers where there are none."""
+    told = []
+    if not any(hasattr(node.layer, "terms") for node in learner.network.nodes.values()):
+        blind = [name for name, probe in learner.probes.items() if getattr(probe, "sequences", False)]
+        told += [f"probes.{name}: it looks at recurrent layers, and the network has none" for name in blind]
+    for name, head in learner.heads.items():
+        who, reads = type(head.loss).__name__, getattr(head.loss, "outputs", None)
+        for source in head.sources:
+            given = getattr(learner.network.nodes[source].layer, "outputs", None)
+            if reads == "raw" and given == "probability":
+                told.append(
+                    f"heads.{name}: {who} makes probabilities itself, and '{source}' gives them already; leave it out"
+                )
+            if reads == "probability" and given != "probability":
+                told.append(f"heads.{name}: {who} reads probabilities, and '{source}' does not say that it gives any")
+    return told
+
+
+def _head(name: str, head: HeadSettings, nodes: Mapping[str, Node], data: Data) -> Head:
+    source = head.source or list(nodes)[-1]
+    sources = (source,) if isinstance(source, str) else source
+    for node in sources:
+        if node not in nodes:
+            raise ConfigError(f"heads.{name}.from: no layer '{node}'{nearest(node, nodes)}")
+    refuse_unknown_target(name, head.target, data)
+    loss: Any = head.loss
+    kind = target_kind(data.fields[head.target]) if head.target else None
+    if loss == "auto":
+        if kind not in LOSSES:
+            raise ConfigError(f"heads.{name}.type: auto needs a target that is real or a label; name a loss")
+        loss = discover().get("loss", LOSSES[kind])()
+    _refuse_wrong_ends(f"heads.{name}", loss, sources, head.target)
+    refuse_kind("loss" if name == "loss" else f"heads.{name}", "loss", loss, head.target, data)
+    return Head(loss, sources if len(sources) > 1 else sources[0], head.target, _mask(name, head, data), head.weight)
+
+
+def _mask(name: str, head: HeadSettings, data: Data) -> str | None:
+    """The head's mask; one of steps has nothing to say about targets that sequences have once."""
+    refuse_unknown_mask(f"heads.{name}.mask", head.mask, "mask", data)
+    mask, target = data.fields.get(str(head.mask)), data.fields.get(str(head.target))
+    return None if mask and target and mask.time_major and not target.time_major else head.mask
+
+
+def _refuse_wrong_ends(path: str, judge: Any, sources: tuple[str, ...], target: str | None) -> None:
+    """A loss or metric that does not say what it takes may read several layers, and have a target or none."""
+    who, targets = type(judge).__name__, getattr(judge, "targets", None)
+    n = getattr(judge, "sources", len(sources) if targets is None else 1)
+    if len(sources) != n:
+        wanted = "one layer" if n == 1 else f"{n} layers, from: [{', '.join('abcdefgh'[:n])}]"
+        raise ConfigError(f"{path}: {who} reads {wanted}; the head's are {', '.join(sources)}")
+    if targets == () and target is not None:
+        raise ConfigError(f"{path}: {who} takes no target, and the head has '{target}'; write target: null")
+    if targets and target is None:
+        raise ConfigError(f"{path}: {who} needs a target of kind {' or '.join(targets)}, and the head has none")
+
+
+def _with_sizes(nodes: Mapping[str, Node], data: Data) -> dict[str, Node]:
+    """The nodes, where those that read a field of ids know its vocabulary."""
+    out, before = dict(nodes), next(iter(data.fields))
+    for name, node in nodes.items():
+        source, before = node.source or before, name
+        field = data.fields.get(source) if isinstance(source, str) else None
+        layer: Any = node.layer
+        size = getattr(layer, "size", None)
+        if field is None or field.kind != "id" or size is None:
+            continue
+        if size == "auto":
+            out[name] = replace(node, layer=replace(layer, size=field.size))
+        elif size < field.size:
+            raise ConfigError(f"model.layers.{name}.size: {size} symbols, and '{source}' has {field.size} (auto finds them)")
+    return out
+
+
+def _set_units(name: str, head: Head, nodes: dict[str, Node], data: Data) -> None:
+    """Give the layer that a head reads (perhaps through layers without units) as many units as the target needs."""
+    if not isinstance(head.source, str) or head.target is None:
+        return
+    order, node = list(nodes), head.source
+    while getattr(nodes[node].layer, "units", None) is None:
+        source = nodes[node].source
+        at = order.index(node)
+        before = source if source is not None else (order[at - 1] if at else None)
+        if not isinstance(before, str) or before not in nodes:
+            return
+        node = before
+    layer: Any = nodes[node].layer
+    if layer.units == "auto":
+        nodes[node] = replace(nodes[node], layer=replace(layer, units=_outputs(head, data)))
+
+
+def _outputs(head: Head, data: Data) -> int:
+    """How many numbers a target needs."""
+    assert head.target is not None
+    field = data.fields[head.target]
+    if target_kind(field) in ("label", "binary"):
+        return 1 if "label" not in getattr(head.loss, "targets", ("label",)) else field.size
+    return int(data.splits["train"][head.target].shape[-1])
+
+
+def _refuse_wrong_steps(name: str, head: Head, shapes: Mapping[str, Shape], data: Data) -> None:
+    if head.target is None or not hasattr(head.loss, "targets"):
+        return
+    wanted = data.fields[head.target].time_major
+    for source in head.sources:
+        given = shapes[source][:1] == (None,)
+        if given and not wanted:
+            raise ConfigError(
+                f"model.layers.{source}: it gives an output for every step, and head '{name}' has one target "
+                f"'{head.target}' for a sequence; a recurrent layer with output: last gives one (presets: model.output=last)"
+            )
+        if wanted and not given:
+            raise ConfigError(
+                f"model.layers.{source}: it gives one output for a sequence, and head '{name}' has a target '{head.target}' "
+                "for every step; a recurrent layer with output: all gives those (presets: model.output=all)"
+            )
+
+
+def _refuse_wrong_width(name: str, head: Head, shapes: Mapping[str, Shape], data: Data) -> None:
+    if len({shapes[source] for source in head.sources}) > 1 and hasattr(head.loss, "sources"):
+        told = ", ".join(f"'{source}' gives {shapes[source]}" for source in head.sources)
+        raise ConfigError(f"heads.{name}: {type(head.loss).__name__} reads outputs of one shape; {told}")
+    if not isinstance(head.source, str) or head.target is None or not hasattr(head.loss, "targets"):
+        return
+    given, needed = shapes[head.source][-1], _outputs(head, data)
+    if given != needed:
+        raise ConfigError(
+            f"model.layers.{head.source}: it has {given} outputs, and head '{name}' needs {needed} for the target "
+            f"'{head.target}' (units: auto on the last dense layer finds the number)"
+        )
+
+
+def _refuse_unread_outputs(
+    name: str, measure: Measure, heads: Mapping[str, Head], shapes: Mapping[str, Shape], data: Data
+) -> None:
+    """A metric of raw outputs needs as many as a loss with its targets would."""
+    head = replace(heads[measure.head], loss=measure.metric)  # type: ignore[arg-type]
+    raw = getattr(measure.metric, "raw", False) and getattr(measure.metric, "targets", ())
+    if not raw or head.target is None or not isinstance(head.source, str):
+        return
+    given, needed = shapes[head.source][-1], _outputs(head, data)
+    if given != needed:
+        raise ConfigError(
+            f"metrics.{name}: {type(measure.metric).__name__} reads {needed} outputs for the target '{head.target}', and "
+            f"'{head.source}' has {given}"
+        )
+
+
+def _refuse_augmentations(settings: Settings, data: Data) -> None:
+    name, about = next(iter(data.fields.items()))
+    held = data.splits["train"][name]
+    try:
+        refuse_unfit(settings.augmentations, name, about, held if about.kind != "real" else held[:2].astype(settings.dtype))
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _refuse_open_units(nodes: Mapping[str, Node]) -> None:
+    for name, node in nodes.items():
+        if getattr(node.layer, "units", None) == "auto":
+            raise ConfigError(
+                f"model.layers.{name}.units: auto works for the layer that a loss reads "
+                "and compares with a target; give a number"
+            )
+
+
+def _measures(settings: Settings, heads: Mapping[str, Head], data: Data) -> dict[str, Measure]:
+    """The metrics of every head; with several heads a metric's name begins with the head's."""
+    if settings.metrics != "auto":
+        return {name: _measure(name, metric, head, heads, data) for name, (metric, head) in settings.metrics.items()}
+    out = {}
+    for name, head in heads.items():
+        if head.target and data.fields[head.target].kind == "label":
+            out["accuracy" if len(heads) == 1 else f"{name}/accuracy"] = Measure(
+                discover().get("metric", "accuracy")(), name
+            )
+    return out
+
+
+def _measure(name: str, metric: Any, of: str | None, heads: Mapping[str, Head], data: Data) -> Measure:
+    known = _known(name, of, heads)
+    sources = heads[known].sources if getattr(metric, "raw", False) else ("the prediction",)
+    _refuse_wrong_ends(f"metrics.{name}", metric, sources, heads[known].target)
+    refuse_kind(f"metrics.{name}", "metric", metric, heads[known].target, data)
+    return Measure(metric, known)
+
+
+def _known(metric: str, head: str | None, heads: Mapping[str, Head]) -> str:
+    if head is not None and head not in heads:
+        raise ConfigError(f"metrics.{metric}.head: no head '{head}'{nearest(head, heads)}")
+    return head or next(iter(heads))

@@ -1,0 +1,193 @@
+"""Settings meet their data: a judged configuration becomes data, a network, and what trains it. Nothing is recorded yet."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from framework.config.schema import Settings
+from framework.core.arrays import Array, DeviceError, array_module, to_host
+from framework.core.callback import Observer, Outcome
+from framework.core.context import Context
+from framework.core.errors import ConfigError, TierError, nearest
+from framework.core.random import Key, generator
+from framework.core.types import Params
+from framework.data.dataset import Data
+from framework.data.loader import Feed
+from framework.data.scaling import Scale, scaled
+from framework.data.validation import checked
+from framework.experiments.builder import assemble
+from framework.experiments.datasets import load_data, scaled_data
+from framework.experiments.loading import load
+from framework.nn.arena import Arena
+from framework.nn.heads import Head, total_loss
+from framework.nn.training_step import Seen
+from framework.training.bptt import chunks
+from framework.training.learner import Learner, directions
+from framework.training.parallel import train_sliced
+from framework.training.step import penalised
+from framework.training.update import refuse_compiled
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Settings that have met their data: everything is there, nothing is recorded yet.
+
+    Attributes:
+        xp: the array module.
+        data, scale: the data set, scaled, and how.
+        steps, validations: how many a training that is not stopped early will have.
+        observers: who else wants to know of what a study trains.
+    """
+
+    settings: Settings
+    xp: Any
+    data: Data
+    scale: Scale
+    learner: Learner
+    steps: int
+    validations: int
+    observers: tuple[Observer, ...] = ()
+
+    @property
+    def directions(self) -> dict[str, bool]:
+        """Metric -> whether less of it is better."""
+        return directions(self.learner, self.settings.study)
+
+    @property
+    def how(self) -> dict[str, Any]:
+        """What the trainings of a stack share."""
+        settings = self.settings
+        threads = None if settings.threads == "auto" else settings.threads
+        return {"xp": self.xp, "dtype": settings.dtype, "threads": threads, "tier": settings.tier}
+
+    def train(
+        self,
+        learners: Sequence[Learner],
+        data: Sequence[Data] = (),
+        keys: Sequence[Key] = (),
+        observers: Sequence[Observer] = (),
+    ) -> list[Outcome]:
+        """Train the networks of a study in one stack.
+
+        Args:
+            learners: one per member; they may differ in stackable options only.
+            data: one data set for each member; without them all learn from that of the experiment.
+            keys: of each member; without them (seed, member).
+            observers: are called from several threads, for different members.
+        """
+        members = keys or [(self.settings.seed, member) for member in range(len(learners))]
+        watching = [*self.observers, *observers]
+        return train_sliced(learners, data or [self.data], members, **self.how, observers=watching)
+
+    def draw(self, member: int) -> Data:
+        """The data set drawn anew, from (dataset.seed, member), on the scale of the experiment's."""
+        drawn = self.settings.dataset.load(generator((self.settings.dataset_seed, member), "dataset"))
+        return scaled(replace(drawn, name=self.data.name), self.scale)
+
+    def batch(self, fields: Mapping[str, np.ndarray]) -> dict[str, Array]:
+        """Fields (n, ...) as networks see them: on the device, (1, n, ...), sequences (1, T, n, ...)."""
+        feed = Feed([replace(self.data, splits={"test": fields})], "test", self.xp, self.settings.dtype)
+        return feed.batch(slice(0, feed.n))
+
+    def predict(self, weights: Sequence[Mapping[str, Params]], fields: Mapping[str, np.ndarray], head: Head) -> np.ndarray:
+        """What R networks predict of fields (n, ...): (R, n, outputs), for every step of a sequence (R, T, n, outputs)."""
+        arena: Arena = self.learner.network.arena(weights[0])
+        w = self.xp.asarray(arena.fill(weights, self.settings.dtype))
+        ctx = Context(self.xp, (len(weights),), tuple(range(len(weights))), train=False, batch=self.batch(fields))
+        values, _ = self.learner.network.forward(arena.views(w), ctx)
+        return np.asarray(to_host(head.prediction(values, ctx)))
+
+    def losses(self, seen: Seen, w: Array) -> tuple[np.ndarray, np.ndarray]:
+        """Loss and penalty (R,) of R networks at the arenas w (R, P + Q), on the batch and with the draws of a step of a
+        lone network."""
+        ctx, p = seen.ctx.but(replicas=(len(w),), keys=seen.ctx.keys * len(w)), seen.arena.views(w)
+        values, _ = seen.network.forward(p, ctx)
+        loss, _ = total_loss(self.learner.heads, values, ctx)
+        penalty = self.xp.zeros_like(loss)
+        for regularizer in self.learner.regularizers:
+            for W, _ in penalised(regularizer, p, seen.g):
+                penalty = penalty + regularizer(W, ctx)[0]
+        return to_host(loss), to_host(penalty)
+
+
+def prepare(settings: Settings, given: Data | None = None) -> Experiment:
+    """Load the data and put the learner together.
+
+    Args:
+        given: data that take the place of the settings' data set; they are not kept for experiments to come.
+
+    Raises:
+        ConfigError: the device or the tier cannot be used, or the settings and the data do not go together.
+        DataError: the data are not what their fields declare.
+    """
+    try:
+        xp = array_module(settings.device)
+    except DeviceError as error:
+        raise ConfigError(f"device: {settings.device!r} cannot be used here: {error}") from error
+    if settings.tier == "compiled":
+        try:
+            refuse_compiled(xp)
+        except TierError as error:
+            raise ConfigError(f"tier: 'compiled' cannot be used here: {error}") from error
+    data = checked(given or load_data(settings))
+    learner = _assembled(settings, data)
+    if settings.init_from is not None:
+        learner = replace(learner, initial=initial_weights(learner, settings))
+    targets = {head.target for head in learner.heads.values()}
+    data, scale = scaled_data(settings, data, [name for name in data.fields if name not in targets], keep=given is None)
+    experiment = Experiment(settings, xp, data, scale, learner, *expected(settings, data))
+    check = getattr(settings.study, "check", None)
+    if check:
+        try:
+            check(experiment)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+    return experiment
+
+
+def _assembled(settings: Settings, data: Data) -> Learner:
+    """
+    Raises:
+        ConfigError: the settings and the data do not go together; what the data set took its file for stands below.
+    """
+    try:
+        return assemble(settings, data)
+    except ConfigError as error:
+        raise ConfigError("\n".join([str(error), *(f"dataset: {note}" for note in data.notes)])) from error
+
+
+def initial_weights(learner: Learner, settings: Settings) -> dict[str, Params]:
+    """The tensors of the nodes that the run `model.init_from` has too.
+
+    Raises:
+        ConfigError: the run has no model, none of the nodes, or tensors of other shapes.
+    """
+    run_of = settings.init_from
+    weights = load(str(run_of)).weights
+    wanted, _ = learner.network.init(settings.seed)
+    own = {name for name, node in learner.network.nodes.items() if node.initial}
+    shared = {node: tensors for node, tensors in weights.items() if wanted.get(node) and node not in own}
+    if not shared:
+        raise ConfigError(f"model.init_from: {run_of} has none of these layers{nearest(next(iter(wanted)), weights)}")
+    for node, tensors in shared.items():
+        given, needed = ({t: a.shape for t, a in p.items()} for p in (tensors, wanted[node]))
+        if given != needed:
+            raise ConfigError(
+                f"model.init_from: layer '{node}' of {run_of} has {given}, and here it has {needed}; "
+                "a layer that is to begin anew needs another name"
+            )
+    return shared
+
+
+def expected(settings: Settings, data: Data) -> tuple[int, int]:
+    """Steps and validations of a training that is not stopped early; a study's option `steps` decides."""
+    options, n = settings.trainer, len(next(iter(data.splits["train"].values())))
+    size = n if options.batch_size == "all" else min(options.batch_size, n)
+    per_epoch = math.ceil(n / min(size * options.accumulate, n)) * len(chunks(data, options.bptt.chunk))
+    steps = getattr(settings.study, "steps", None) or options.steps or options.epochs * per_epoch
+    return steps, max(1, math.ceil(steps / per_epoch / options.validate_every))

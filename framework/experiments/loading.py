@@ -1,0 +1,112 @@
+"""A recorded run comes back: its settings, and its network with the weights it ended with."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import re
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from framework.config.parser import judge
+from framework.config.schema import Settings
+from framework.core.errors import ConfigError
+from framework.core.reading import parse_yaml, read_text
+from framework.core.secrets import masked, restored
+from framework.core.validation import Judge
+from framework.experiments.builder import assemble
+from framework.experiments.provenance import registry_of
+from framework.inference.model import Model, read_about, read_weights
+from framework.registry.discovery import discover, scope
+from framework.registry.registry import Registry
+from framework.tracking.options import Tracking
+from framework.tracking.run_dir import check_name, find_run, read_state, runs_dir, tree_of_run
+
+TRUST = "run the single files that the run names although you have not run them here before"
+
+
+def tracking_of_run(folder: Path) -> Tracking:
+    """Where a run is tracked; no code is loaded for it.
+
+    Raises:
+        ConfigError: `config.yaml` is missing or no longer valid, or needs what the environment does not have.
+    """
+    told = restored({"tracking": _tracking(folder)}, f"{folder}/config.yaml", hint=_store(folder))
+    judge = Judge(Registry(), {})
+    tracking: Tracking = judge.value(Tracking, told["tracking"], "tracking")
+    if judge.errors:
+        raise ConfigError("\n".join(judge.errors))
+    return tracking
+
+
+def _tracking(folder: Path) -> Any:
+    """The key `tracking` of a run's configuration."""
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        found = TRACKING.findall(read_text(folder / "config.yaml"))
+        if len(found) == 1:
+            return _parsed_tracking(found[0])
+    return tree_of_run(folder).get("tracking") or {}
+
+
+# Of many runs the same few lines; to read all of a configuration takes a hundred times as long.
+TRACKING = re.compile(r"^tracking:.*\n(?:[ #].*\n)*", re.MULTILINE)
+
+
+@functools.lru_cache(64)
+def _parsed_tracking(text: str) -> Any:
+    return parse_yaml(text, "config.yaml")["tracking"] or {}
+
+
+def settings_of_run(folder: Path, trust: bool = False) -> Settings:
+    """The settings a run was made with.
+
+    Args:
+        trust: run the single files it names although this user has not run them here before.
+
+    Raises:
+        ConfigError: `config.yaml` is missing or no longer valid, or a file it names is not trusted.
+    """
+    written = tree_of_run(folder)
+    tree = restored(written, f"{folder}/config.yaml", hint=_store(folder))
+    with scope(registry_of(folder, tree.get("plugins"), trust)):
+        return replace(judge(tree, discover()), written={} if tree == written else written)
+
+
+def load(run: str | Path, trust: bool = False) -> Model:
+    """The trained network of a run.
+
+    Args:
+        run: the run's folder, its name under `runs/`, the id of its MLflow run, `last` or `best`; or a folder with a
+            model in it.
+        trust: run the single files it names although this user has not run them here before.
+
+    Raises:
+        ConfigError: there is no such run, or it has no model (it did not reach its end).
+    """
+    check_name(run)
+    folder = Path(run) if (Path(run) / "model.npz").is_file() else find_run(str(run), runs_dir())
+    tree = tree_of_run(folder)
+    tree = restored({key: tree[key] for key in tree if key != "tracking"}, f"{folder}/config.yaml")  # a model needs no store
+    with scope(registry_of(folder, tree.get("plugins"), trust)):
+        return _model(folder, judge(tree, discover()))
+
+
+def _store(folder: Path) -> str:
+    """The address of the run's store as it was, without its password."""
+    return masked(str(read_state(folder).get("store") or ""))
+
+
+def _model(folder: Path, settings: Settings) -> Model:
+    if settings.study is not None:
+        raise ConfigError(f"{folder}: it is a study, which leaves no network; what it found stands in its folder")
+    try:
+        about, scale = read_about(folder)
+        learner = assemble(settings, about)
+        arena = learner.network.arena(learner.network.init(settings.seed)[0])
+        return Model.of(learner, read_weights(folder, arena), about, scale)
+    except FileNotFoundError as error:
+        raise ConfigError(f"{folder}: the run has no model; it did not come to its end") from error
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise ConfigError(f"{folder}: its model cannot be read ({type(error).__name__}: {error})") from error

@@ -1,0 +1,147 @@
+"""Where the components of a run came from: written into its folder, and compared when the run comes back.
+
+`plugins.json` says of every component the distribution and its version, or the single file and its SHA-256; of distributions
+other than stackprop the SHA-256 of the module too, as one under development keeps its version. `plugins/` keeps a copy of
+each single file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from framework.config.schema import Settings
+from framework.core.errors import ConfigError, RegistrationError
+from framework.core.version import GROUP, normalized
+from framework.core.writing import inside, write_bytes, write_json
+from framework.registry.discovery import Code, discover, everything, load_code, text_of
+from framework.registry.registry import Entry, Registry, Source
+from framework.tracking.origins import COPIES, FILE, label, read
+
+_SAID: set[str] = set()  # each once
+
+
+def keep(settings: Settings, folder: Path) -> None:
+    """Write down where the components of these settings come from, and keep a copy of each single file."""
+    registry, components, files = discover(), {}, dict[str, Any]()
+    for name, entry in used(settings, registry):
+        components[name] = {key: value for key, value in origin(entry, registry).items() if value}
+    named = {Path(path).expanduser().resolve() for path in settings.plugins}
+    for file in (named & registry.files.keys()) | {Path(about["file"]) for about in components.values() if "file" in about}:
+        sha256 = registry.files[file]
+        copy = inside(folder, COPIES) / f"{file.stem}-{sha256[:8]}.py"
+        write_bytes(copy, registry.code[sha256])  # as it was loaded: the file may have been changed since
+        files[str(file)] = {"sha256": sha256, "kept": copy.name}
+    write_json(folder / FILE, {"components": components, "files": files}, lasting=False)
+
+
+def used(value: Any, registry: Registry) -> Iterator[tuple[str, Entry]]:
+    """The registered components in a tree of dataclasses, mappings and tuples, as `kind/name`."""
+    known = {
+        entry.component: (f"{kind}/{name}", entry) for kind, all_ in registry.entries.items() for name, entry in all_.items()
+    }
+
+    def inside(value: Any) -> Iterator[tuple[str, Entry]]:
+        if type(value) in known:
+            yield known[type(value)]
+        if is_dataclass(value) and not isinstance(value, type):
+            parts = [getattr(value, f.name) for f in fields(value) if f.name != "tree"]
+        else:
+            parts = list(value.values()) if isinstance(value, Mapping) else list(value) if isinstance(value, tuple) else []
+        for part in parts:
+            yield from inside(part)
+
+    yield from dict(inside(value)).items()
+
+
+def origin(entry: Entry, registry: Registry) -> dict[str, str]:
+    """What is recorded of a component."""
+    source = registry.sources.get(entry.provider, Source())
+    if normalized(source.distribution) in ("", GROUP):
+        return source._asdict()
+    module = getattr(sys.modules.get(entry.component.__module__), "__file__", None)
+    text = Path(module).read_bytes() if module and Path(module).is_file() else b""
+    return {**source._asdict(), "sha256": hashlib.sha256(text).hexdigest() if text else ""}
+
+
+def registry_of(folder: Path, plugins: Any, trust: bool = False) -> Registry:
+    """The registry that a recorded run was made with, as far as that can be had: what is installed, and the run's own files.
+    What is not as it was is said.
+
+    Args:
+        plugins: the files that its configuration names.
+        trust: run files that this user has not run here.
+
+    Raises:
+        ConfigError: a file is missing or wrong, or this user has not run it here.
+    """
+    recorded = read(folder)
+    named = [path for path in plugins if isinstance(path, str)] if isinstance(plugins, list) else []
+    paths = dict.fromkeys([*(str(Path(path).expanduser().resolve()) for path in named), *recorded["files"]])
+    registry = everything()
+    if paths or registry.files:
+        registry = registry.copy()
+        for file in [file for file in registry.files if str(file) not in paths]:
+            registry.forget_file(file)
+    try:
+        for path in paths:
+            load_code(Code(path, _source(folder, Path(path), recorded["files"].get(path, {}))), registry, by_user=trust)
+    except RegistrationError as error:
+        raise ConfigError("\n".join(f"{folder}: plugins: {line}" for line in str(error).splitlines())) from error
+    _compare(folder, recorded["components"], registry)
+    return registry
+
+
+def _source(folder: Path, file: Path, about: Mapping[str, Any]) -> Path:
+    """Where a recorded file is read: where it was, or in the run's folder if it is not what it was."""
+    wanted, copy = about.get("sha256"), folder / COPIES / Path(str(about.get("kept", ""))).name
+    there = _sha256(file)
+    if not wanted or there == wanted:
+        return file
+    happened = "has changed since this run" if there else "is not there any more"
+    if _sha256(copy) == wanted:
+        _say(f"{folder}: {file} {happened}; the copy that the run kept is used")
+        return copy
+    if there:
+        _say(f"{folder}: {file} {happened}, and the run has no copy; it is used as it is now")
+    return file
+
+
+def _sha256(file: Path) -> str:
+    try:
+        return hashlib.sha256(text_of(Code(str(file), file))).hexdigest()
+    except RegistrationError:
+        return ""
+
+
+def _compare(folder: Path, recorded: Mapping[str, Mapping[str, Any]], registry: Registry) -> None:
+    """Say which installed components are not those of the run."""
+    changed: dict[str, list[str]] = {}
+    for name, about in recorded.items():
+        if about.get("file"):
+            continue
+        kind, _, own = name.partition("/")
+        entry = registry.entries.get(kind, {}).get(own)
+        now = origin(entry, registry) if entry else {}
+        if not now:
+            why = f"was from {label(about)}, which does not bring it here"
+        elif (now["distribution"], now["version"]) != (about.get("distribution", ""), about.get("version", "")):
+            why = f"was from {label(about)} and is from {label(now)} now"
+        elif now["sha256"] != about.get("sha256", ""):
+            why = f"is from {label(about)}, which has changed since this run"
+        else:
+            continue
+        changed.setdefault(why, []).append(name)
+    for why, names in changed.items():
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        _say(f"{folder}: {', '.join(names[:3])}{more} {why}")
+
+
+def _say(line: str) -> None:
+    if line not in _SAID:
+        _SAID.add(line)
+        print(f"stackprop: {line}", file=sys.stderr)

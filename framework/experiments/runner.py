@@ -1,0 +1,340 @@
+"""An experiment is run, and recorded from begin to end: a training, a stack of them, or a study."""
+
+from __future__ import annotations
+
+import math
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from framework.core.callback import Observer, Outcome
+from framework.core.errors import ConfigError, DataError, RunFailed
+from framework.core.signals import deferred
+from framework.core.study import Findings
+from framework.core.writing import write_text
+from framework.experiments import artifacts, provenance
+from framework.experiments.experiment import Experiment, expected, prepare
+from framework.experiments.study import FirstMember, record_findings
+from framework.inference import model
+from framework.tracking.mlflow import PATIENCE, TrackedRun
+from framework.tracking.mlflow_process import Feeder
+from framework.tracking.run_dir import Place, remember
+from framework.tracking.run_record import Record, claimed_by_us
+from framework.training.parallel import train_sliced
+from framework.training.trainer import train
+
+__all__ = ["Experiment", "Place", "Result", "RunFailed", "expected", "prepare", "run", "run_stack"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run gives back.
+
+    Attributes:
+        status: finished, stopped_early or diverged; reason says more.
+        metrics: the last value of everything measured, test/... included.
+        outcome: the training's outcome, weights included; without weights after a study.
+        folder: where everything is written.
+        findings: of a study.
+    """
+
+    status: str
+    reason: str
+    metrics: dict[str, float]
+    seconds: float
+    outcome: Outcome
+    folder: Path
+    findings: Findings | None = None
+
+
+MISTAKES = (ConfigError, DataError)  # what the user asked for is wrong: an error message, and no traceback
+SHARE_OF_TIME = 0.2  # seconds between two sendings of a run, for each run of its stack
+
+
+def run(experiment: Experiment, place: Place, observers: Sequence[Observer] = (), resume: bool = False) -> Result:
+    """Train and record one network.
+
+    Args:
+        resume: go on from the checkpoint in that place.
+
+    Raises:
+        ConfigError: the run in that place cannot be taken up again.
+        RunFailed: the training diverged and `trainer.on_divergence` is fail, or something broke; the record says so.
+    """
+    settings = experiment.settings
+    if settings.study is not None:
+        if resume:
+            raise ConfigError(f"{place.folder}: a study has no checkpoints; it is run anew")
+        return _raised(run_study(experiment, place, observers))
+    recorded = Recorded([experiment], [record_of(experiment, place, resume)])
+    record = recorded.records[0]
+
+    def alone() -> list[Outcome]:
+        return train(
+            [experiment.learner],
+            [experiment.data],
+            [settings.seed],
+            **experiment.how,
+            observers=[recorded, *observers],
+            save=record.save,
+            resume=record.snapshot,
+        )
+
+    return _raised(recorded.run(alone)[0])
+
+
+def _raised(result: Result | RunFailed) -> Result:
+    if isinstance(result, RunFailed):
+        raise result.__cause__ if isinstance(result.__cause__, MISTAKES) else result
+    return result
+
+
+def run_study(
+    experiment: Experiment, place: Place, observers: Sequence[Observer] = (), feeder: Feeder | None = None
+) -> Result | RunFailed:
+    """Let the study of an experiment answer its question, and record what it finds.
+
+    Args:
+        observers: of all that it trains.
+    """
+    study = experiment.settings.study
+    assert study is not None
+    # A study says itself at which steps it measures; all of that is sent on.
+    recorded = Recorded([replace(experiment, validations=1)], begin([replace(experiment, validations=1)], [place], feeder))
+    found: list[Findings] = []
+
+    def answered() -> list[Outcome]:
+        found.append(study(replace(experiment, observers=tuple(map(FirstMember, observers)))))
+        record_findings(recorded.records[0], found[0])
+        metrics, failure = found[0].metrics, found[0].failure
+        if failure:
+            recorded.records[0].end("failed", failure, "FAILED", metrics, settle=False)
+            recorded.failed[0] = RunFailed(f"{failure} (more in {recorded.records[0].place.folder})")
+        return [Outcome(0, "finished", "", len(found[0].rows), 0, {}, metrics=metrics)]
+
+    result = recorded.run(answered)[0]
+    return replace(result, findings=found[0]) if isinstance(result, Result) else result
+
+
+def run_stack(
+    experiments: Sequence[Experiment],
+    places: Sequence[Place],
+    observers: Sequence[Observer] = (),
+    feeder: Feeder | None = None,
+) -> list[Result | RunFailed]:
+    """Train networks that can share a stack in one pass, and record each as a run of its own.
+
+    Args:
+        observers: are called from several threads; `member` is the place in the list.
+        feeder: the process that feeds the store; None: this one does.
+
+    Returns:
+        How each ended, in order; a failure is handed back, not raised.
+
+    Raises:
+        CannotStackError: they differ in something that replicas must share.
+    """
+    first = experiments[0]
+    if first.settings.study is not None:
+        return [_run_study(e, place, observers, feeder) for e, place in zip(experiments, places, strict=True)]
+    try:
+        recorded = Recorded(experiments, begin(experiments, places, feeder))
+    except OSError as error:  # runs that cannot begin have failed; the sweep goes on
+        return [failure_of(error) for _ in experiments]
+    shared = all(experiment.data is first.data for experiment in experiments)
+
+    def together() -> list[Outcome]:
+        return train_sliced(
+            [experiment.learner for experiment in experiments],
+            [first.data] if shared else [experiment.data for experiment in experiments],
+            [experiment.settings.seed for experiment in experiments],
+            **first.how,
+            observers=[recorded, *observers],
+            save=recorded.save,
+        )
+
+    return recorded.run(together)
+
+
+def _run_study(experiment: Experiment, place: Place, *how: Any) -> Result | RunFailed:
+    try:
+        return run_study(experiment, place, *how)
+    except OSError as error:
+        return failure_of(error)
+
+
+def begin(experiments: Sequence[Experiment], places: Sequence[Place], feeder: Feeder | None = None) -> list[Record]:
+    """The records of runs that begin together, under one claim."""
+    claimed, records = claimed_by_us(places), list[Record]()
+    try:
+        for experiment, place in zip(experiments, places, strict=True):
+            records.append(record_of(experiment, place, claimed=claimed, feeder=feeder))
+    except BaseException as error:
+        with deferred():
+            Recorded(experiments, records).broken_off(error)
+            claimed.release()
+        raise
+    for record in records:
+        if record.tracked:  # to send points takes each run 10 ms or more, in which no network trains
+            record.tracked.patience = max(PATIENCE, SHARE_OF_TIME * len(records))
+    return records
+
+
+def record_of(experiment: Experiment, place: Place, resume: bool = False, **how: Any) -> Record:
+    """The record of one run."""
+    remember(place.runs, place.folder.parent if "sweep" in place.tags else place.folder)
+    counts = experiment.steps, experiment.validations
+    return Record(experiment.settings, place, *counts, experiment.directions, provenance.keep, resume, **how)
+
+
+class Recorded:
+    """Trainings and their records: an observer that hands each record what happens to its member, and ends it."""
+
+    def __init__(self, experiments: Sequence[Experiment], records: Sequence[Record]) -> None:
+        self.experiments, self.records = experiments, records
+        self.failed: dict[int, RunFailed] = {}
+        self.started = time.perf_counter()
+
+    def steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
+        """Of one member."""
+        self.records[member].recorder.steps(member, first, columns, rows)
+
+    def probed(self, member: int, steps: np.ndarray, columns: Sequence[str], rows: np.ndarray) -> None:
+        """Of one member."""
+        self.records[member].recorder.probed(member, steps, columns, rows)
+
+    def probed_row(self, member: int, step: int, metric: str, row: np.ndarray) -> None:
+        """Of one member."""
+        self.records[member].recorder.probed_row(member, step, metric, row)
+
+    def measured(self, member: int, step: int, values: Mapping[str, float]) -> None:
+        """Of one member."""
+        self.records[member].recorder.measured(member, step, values)
+
+    def save(self, member: int, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> None:
+        """A checkpoint of one member."""
+        self.records[member].save(arrays, plain)
+
+    def ended(self, outcome: Outcome) -> None:
+        """A member that has failed is a failed run at once; the others are still to be measured."""
+        record, member = self.records[outcome.member], outcome.member
+        fails = outcome.status == "diverged" and self.experiments[member].settings.trainer.on_divergence == "fail"
+        record.recorder.ended(None if fails else outcome)
+        if fails:
+            reason = f"{outcome.reason} at step {outcome.step}"
+            record.end("diverged", reason, "FAILED", dict.fromkeys(outcome.metrics, math.nan), settle=False)
+            self.failed[member] = RunFailed(f"diverged: {reason} (trainer.on_divergence=record makes this a result)")
+
+    def run(self, training: Callable[[], list[Outcome]]) -> list[Result | RunFailed]:
+        """Train, and end every record truly, whatever happens."""
+        try:
+            outcomes = training()
+        except KeyboardInterrupt as stop:
+            with deferred():
+                self.broken_off(stop)
+            raise
+        except Exception as error:
+            with deferred():
+                return self._broken(error)
+        with deferred():
+            results = [self.failed.get(i) or self._closed(i, outcome) for i, outcome in enumerate(outcomes)]
+            self._settle()
+        return results
+
+    def _closed(self, member: int, outcome: Outcome) -> Result | RunFailed:
+        """A run whose files cannot be written has failed; the others of its stack go their way."""
+        try:
+            return self._finished(member, outcome)
+        except Exception as error:
+            self._fail(member, error)
+            if not self.records[member].ended:
+                self.records[member].end("failed", reason_of(error), "FAILED", {}, settle=False)
+            return self.failed[member]
+
+    def _finished(self, member: int, outcome: Outcome) -> Result:
+        record, experiment = self.records[member], self.experiments[member]
+        reason = f"{outcome.reason} at step {outcome.step}" if outcome.status == "diverged" else outcome.reason
+        _leave(record, experiment, outcome)
+        kept: dict[str, Any] = {"weights": outcome.kept, "epoch": outcome.kept_epoch, "step": outcome.kept_step}
+        kept |= {"epochs": outcome.epoch, "steps": outcome.step, "note": outcome.kept_words}
+        told = None if experiment.settings.study is not None else kept
+        record.end(outcome.status, reason, "FINISHED", outcome.metrics, settle=False, kept=told)
+        seconds = time.perf_counter() - self.started
+        return Result(outcome.status, reason, outcome.metrics, seconds, outcome, record.place.folder)
+
+    def _broken(self, error: Exception) -> list[Result | RunFailed]:
+        """All that have not failed yet fail now; what the user can mend needs no traceback."""
+        for i in range(len(self.records)):
+            if i not in self.failed:
+                self._fail(i, error)
+        self.broken_off(error)
+        return [self.failed[i] for i in range(len(self.records))]
+
+    def _fail(self, member: int, error: Exception) -> None:
+        path = None if isinstance(error, MISTAKES) else _traceback(self.records[member])
+        self.failed[member] = failure_of(error, f" (traceback in {path})" if path else "")
+
+    def broken_off(self, error: BaseException) -> None:
+        """End all records that have not ended yet: killed, or failed."""
+        if isinstance(error, KeyboardInterrupt):
+            self._end_all("killed", f"stopped by {str(error) or 'Ctrl-C'}", "KILLED")
+        else:
+            self._end_all("failed", reason_of(error), "FAILED")
+
+    def _end_all(self, status: str, reason: str, state: str) -> None:
+        for record in self.records:
+            if not record.ended:
+                record.end(status, reason, state, {}, settle=False)
+        self._settle()
+
+    def _settle(self) -> None:
+        for record in self.records:
+            if record.feeder is None:
+                record.settle()
+            else:
+                record.feeder.settlements.append(record.settle)
+
+
+def failure_of(error: Exception, more: str = "") -> RunFailed:
+    """A failure whose cause is an exception."""
+    failure = RunFailed(f"{reason_of(error)}{more}")
+    failure.__cause__ = error
+    return failure
+
+
+def reason_of(error: BaseException) -> str:
+    """An exception in words."""
+    if isinstance(error, MISTAKES):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{f'{error.filename}: ' if error.filename else ''}{error.strerror}"
+    return f"{type(error).__name__}: {error}"
+
+
+def _traceback(record: Record) -> Path | None:
+    """The file that holds the exception that is handled now; None where it cannot be written."""
+    path = record.place.folder / "traceback.txt"
+    try:
+        write_text(path, traceback.format_exc())
+    except OSError:
+        return None
+    if record.tracked:
+        record.tracked.artifact(path)
+    return path
+
+
+def _leave(record: Record, experiment: Experiment, outcome: Outcome) -> None:
+    """Model, figures and note, for a single run; the jobs of a sweep leave the model alone."""
+    place = record.place
+    record.recorder.sync()
+    if experiment.settings.study is not None:
+        return
+    model.save(place.folder, outcome.weights, experiment.data, experiment.scale)
+    if "sweep" not in place.tags:
+        tracked = record.tracked if isinstance(record.tracked, TrackedRun) else None
+        artifacts.leave(place.folder, tracked, experiment.data, outcome.metrics, place.command or place.name)

@@ -1,0 +1,102 @@
+"""What a study found, recorded: its series as those of a run, its figures and files in the run's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from framework.analysis.style import save
+from framework.core.archives import opened
+from framework.core.callback import Observer, Outcome
+from framework.core.reading import read_text
+from framework.core.study import Findings
+from framework.core.writing import inside, replaced, write_text
+from framework.tracking.run_dir import SUMMARY
+from framework.tracking.run_record import Record
+
+NOTE = 7900  # characters; a tag of MLflow holds 8000
+
+
+def record_findings(record: Record, found: Findings) -> None:
+    """Write everything into the run's folder, and hand the tracking store what it can show."""
+    folder, tracked = record.place.folder, record.tracked
+    if len(found.rows):
+        record.recorder.steps(0, 1, found.columns, found.rows)
+    for step, values in by_step(found.series).items():
+        record.recorder.measured(0, step, values)
+    record.recorder.ended()
+    for path in kept(folder, found):
+        if tracked:
+            tracked.artifact(path, "figures" if path.suffix == ".png" else None)
+    if tracked:
+        tracked.tag("mlflow.note.content", note(f"    {record.place.command or record.place.name}\n\n{found.summary}\n"))
+
+
+def note(text: str) -> str:
+    """As much of a text as the note of a run can hold, in whole lines."""
+    if len(text) <= NOTE:
+        return text
+    return f"{text[: text.rfind(chr(10), 0, NOTE)]}\n\n... the rest is in {SUMMARY}\n"
+
+
+def by_step(series: Mapping[str, np.ndarray]) -> dict[int, dict[str, float]]:
+    """step -> metric -> value."""
+    found: dict[int, dict[str, float]] = {}
+    for name, points in series.items():
+        for step, value in points.tolist():
+            found.setdefault(int(step), {})[name] = value
+    return dict(sorted(found.items()))
+
+
+def kept(folder: Path, found: Findings) -> list[Path]:
+    """Write the files of a study; their paths."""
+    texts = {SUMMARY: f"{found.summary}\n", **found.files}
+    for name, text in texts.items():
+        write_text(folder / name, text)
+    if found.arrays:
+        with replaced(folder / "study.npz") as file:
+            np.savez(file, allow_pickle=False, **found.arrays)
+    figures, drawn = inside(folder, "figures"), []
+    for name, figure in found.figures.items():
+        drawn.append(figures / f"{name}.png")
+        save(figure, drawn[-1])
+    return [*(folder / name for name in texts), *([folder / "study.npz"] if found.arrays else []), *drawn]
+
+
+class FirstMember:
+    """An observer of one run that is told how far the first of a study's networks has come."""
+
+    def __init__(self, observer: Observer) -> None:
+        self.observer = observer
+
+    def steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
+        """Pass it on."""
+        if member == 0:
+            self.observer.steps(0, first, columns, rows)
+
+    def probed(self, member: int, steps: np.ndarray, columns: Sequence[str], rows: np.ndarray) -> None:
+        """What a study looks at is its own affair."""
+
+    def probed_row(self, member: int, step: int, metric: str, row: np.ndarray) -> None:
+        """What a study looks at is its own affair."""
+
+    def measured(self, member: int, step: int, values: Mapping[str, float]) -> None:
+        """Pass it on."""
+        if member == 0:
+            self.observer.measured(0, step, values)
+
+    def ended(self, outcome: Outcome) -> None:
+        """The study goes on."""
+
+
+def read_findings(folder: Path) -> Findings | None:
+    """What a study left in its folder: summary and arrays; None where the run was no study. Its series are the run's."""
+    if not (folder / SUMMARY).exists():
+        return None
+    arrays = {}
+    if (folder / "study.npz").exists():
+        with opened(folder / "study.npz") as file:
+            arrays = dict(file)
+    return Findings(read_text(folder / SUMMARY).rstrip("\n"), arrays=arrays)

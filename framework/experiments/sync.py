@@ -1,0 +1,241 @@
+"""The tracking store catches up with the folders of the runs: with what it missed, and with runs that died."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from framework.config.options import TrainerOptions
+from framework.core.errors import ConfigError
+from framework.core.secrets import masked, restored
+from framework.core.trust import knows_store
+from framework.core.writing import write_json
+from framework.experiments.loading import tracking_of_run
+from framework.tracking.allowance import patiently
+from framework.tracking.locks import claimed, lost, reap
+from framework.tracking.mlflow import Listed, Store, opened
+from framework.tracking.options import Tracking
+from framework.tracking.recorder import Recorder
+from framework.tracking.run_dir import Place, all_records, is_finished, read_state, tree_of_run
+from framework.tracking.run_record import begin_tracked, send_end, series_points
+
+Where = tuple[str | None, str]
+NEEDED = ("name", "tags", "steps", "validations")  # of `run.json`, to send a run
+STRANGE = "its record names a store that you have not sent runs to from here ({}); it is sent with --trust, or while \
+MLFLOW_TRACKING_URI names that store"
+
+
+def where(tracking: Tracking) -> Where:
+    """Which store, and which experiment in it."""
+    return tracking.uri, tracking.experiment
+
+
+def end_lost(runs: Path) -> list[Path]:
+    """End the runs whose process is gone, here and in the store."""
+    down = set[Where]()
+
+    def end(folder: Path, state: dict[str, Any]) -> None:
+        write_json(folder / "run.json", {**state, "tracked": False})  # what its store did not get is sent by `refill`
+        # A store that is down, or a record from elsewhere, must not stop whoever starts now; `refill` says what is wrong.
+        with contextlib.suppress(ConfigError):
+            tracking = tracking_of_run(folder)
+            if tracking.type != "mlflow" or not knows_store(tracking.uri) or where(tracking) in down:
+                return
+            try:
+                refill_run(folder, runs)
+            except Exception:
+                down.add(where(tracking))  # a hundred runs do not wait for it
+
+    return reap(runs, end)
+
+
+def end_unclaimed(runs: Path) -> list[Path]:
+    """End the runs that no process calls its own, although they say that they run: their claims were lost, with a disk that
+    was full or a power cut. `refill` sends them.
+
+    Raises:
+        OSError: one is of another user.
+    """
+    said = [folder for folder in all_records(runs) if read_state(folder).get("status") == "running"]
+    alive = claimed(runs)  # after they were asked: one that ends meanwhile says so before it gives up its claim
+    said = [f for f in said if alive is not None and f.resolve() not in alive and read_state(f).get("status") == "running"]
+    for folder in said:
+        write_json(folder / "run.json", {**lost(read_state(folder)), "tracked": False})
+    return said
+
+
+class Content:
+    """A store and all its runs, those that somebody deleted too."""
+
+    def __init__(self, store: Store) -> None:
+        self.store, self.runs = store, store.listed()
+        self.by_key: dict[str, list[Listed]] = {}
+        self.by_id = {run.run_id: run for run in self.runs}
+        for run in self.runs:
+            self.by_key.setdefault(run.key, []).append(run)
+
+    def of(self, state: Mapping[str, Any]) -> list[Listed]:
+        """The runs of a record; by its id where it was made before there were keys."""
+        if "key" in state:
+            return self.by_key.get(state["key"], [])
+        return [run for run in [self.by_id.get(str(state.get("mlflow_run_id")))] if run]
+
+    def has(self, state: Mapping[str, Any]) -> bool:
+        """Whether the run of a record has ended here as the record says; one that somebody deleted is left so."""
+        found = self.of(state)
+        active = [run for run in found if run.active]
+        return any(run.status == state.get("state") for run in active) if active else bool(found)
+
+
+class Stores:
+    """The stores of the runs in a folder, and what each has: read at once, as a thousand questions would take a minute.
+
+    Attributes:
+        seen: those that a run was found in.
+    """
+
+    def __init__(self, runs: Path) -> None:
+        self.runs = runs
+        self.seen: dict[Where, Tracking] = {}
+        if (runs / "mlflow.db").exists():
+            self.seen[where(Tracking())] = Tracking()
+        self.known: dict[Where, Content | Exception] = {}
+
+    def of(self, tracking: Tracking) -> Content:
+        """What a store has.
+
+        Raises:
+            Exception: whatever the store raises, without being asked again.
+        """
+        if where(tracking) not in self.known:
+            try:
+                self.known[where(tracking)] = Content(opened(tracking, self.runs))
+            except Exception as error:
+                self.known[where(tracking)] = error
+        found = self.known[where(tracking)]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+def refill(
+    runs: Path, folders: Iterable[Path] | None = None, stores: Stores | None = None
+) -> tuple[list[Path], list[tuple[Path, str]]]:
+    """Send every ended run that its store does not have in full.
+
+    Args:
+        folders: of the runs to look at; None: all that there are.
+        stores: what they have.
+
+    Returns:
+        The folders that were sent, and those that could not be, with the reason.
+    """
+    with patiently():
+        return _refill(runs, folders, stores or Stores(runs))
+
+
+def _refill(runs: Path, folders: Iterable[Path] | None, stores: Stores) -> tuple[list[Path], list[tuple[Path, str]]]:
+    sent, unsent = [], []
+    busy = claimed(runs) or set()  # their process is about to send them
+    for folder in all_records(runs) if folders is None else folders:
+        state = read_state(folder)
+        try:
+            if not state:
+                raise ConfigError("run.json cannot be read; what the run measured is in metrics.jsonl")
+            tracking = tracking_of_run(folder)
+            if tracking.type != "mlflow":
+                continue
+            if not knows_store(tracking.uri):
+                if state.get("tracked"):  # as it says; it is not ours to ask
+                    continue
+                raise ConfigError(STRANGE.format(masked(str(tracking.uri))))
+            stores.seen[where(tracking)] = tracking
+            if state["status"] == "running" or folder.resolve() in busy:
+                continue
+            if not stores.of(tracking).has(state) or not state.get("tracked"):  # one that is down is asked once
+                refill_run(folder, runs)
+                sent.append(folder)
+        except Exception as error:  # a store may raise anything; the others go on
+            why = str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
+            unsent.append((folder, masked(" ".join(why.split()))[:300]))
+    return sent, unsent
+
+
+def refill_run(folder: Path, runs: Path) -> None:
+    """Send one run: params and tags if the store has never seen it, the points it lacks, and its end.
+
+    Raises:
+        ConfigError: its record is not whole.
+        Exception: whatever the store raises.
+    """
+    tree, tracking, state = tree_of_run(folder), tracking_of_run(folder), read_state(folder)
+    for key in NEEDED:
+        if key not in state:
+            raise ConfigError(f"{folder}/run.json: '{key}' is missing")
+    place = Place(folder, runs, state["name"], state["tags"])
+    tracked = begin_tracked(opened(tracking, runs), place, tree, state)
+    size = (folder / "metrics.jsonl").stat().st_size if (folder / "metrics.jsonl").exists() else 0
+    counts = (state["steps"], state["validations"])
+    trainer = restored(tree.get("trainer") or {}, f"{folder}/config.yaml", "trainer")
+    every = trainer.get("probe_every", TrainerOptions().probe_every)
+    stops = (trainer.get("early_stopping") or {}).get("patience") is not None
+    points = series_points(tracking, trainer.get("keep") == "best" or (trainer.get("keep") is None and stops))
+    recorder = Recorder(folder, *counts, tracked, points, upto=size, probe_every=every)
+    if is_finished(folder):  # one that died may be resumed, and its last point would not be the last
+        recorder.ended()
+        kept = state.get("kept", {})
+        if kept.get("step") != kept.get("steps"):
+            values = {name: float(value) for name, value in state["metrics"].items() if not name.startswith("test/")}
+            recorder.restored(kept["steps"], values)
+    recorder.sync()
+    send_end(tracked, folder, state)
+    if tracked.lost:
+        raise ConnectionError("the store cannot be used")
+    write_json(folder / "run.json", {**state, "mlflow_run_id": tracked.run_id, "tracked": True})
+
+
+def repair(runs: Path, stores: Stores) -> Iterator[str]:
+    """Let no record have two runs in its store, and no run go on there without a record; a line for each change.
+
+    Args:
+        stores: those that `refill` met.
+    """
+    for tracking in stores.seen.values():
+        with contextlib.suppress(Exception):  # one that is down; who has something to send there has been told
+            content = stores.of(tracking)
+            yield from _without_doubles(content)
+            if tracking.uri is None:  # a server has others' runs too, with folders of their own
+                yield from _without_orphans(content, runs)
+
+
+def _without_doubles(content: Content) -> Iterator[str]:
+    """Of those with the same key the run with most points stays."""
+    for key, runs in content.by_key.items():
+        same = [run for run in runs if run.active]
+        if not key or len(same) < 2:
+            continue
+        kept = max(same, key=lambda run: content.store.points_of(run.run_id))
+        for run in same:
+            if run is not kept:
+                content.store.client.delete_run(run.run_id)
+                yield f"deleted   the MLflow run {run.run_id}: '{run.name}' was there twice"
+
+
+def _without_orphans(content: Content, runs: Path) -> Iterator[str]:
+    """What no record goes on with has ended."""
+    busy = claimed(runs)  # asked after the store was: a record is there before its run is in the store
+    if busy is None or not all(map(read_state, busy)):
+        return  # somebody else's, who may be at it
+    folders = {folder: read_state(folder) for folder in all_records(runs)}
+    going = [state for folder, state in folders.items() if state.get("status") == "running" or folder.resolve() in busy]
+    alive, client = {run.run_id for state in going for run in content.of(state)}, content.store.client
+    for run in content.runs:
+        if not run.active or run.status != "RUNNING" or run.run_id in alive:
+            continue
+        now = client.get_run(run.run_id).info
+        if now.lifecycle_stage == "active" and now.status == "RUNNING":
+            client.set_tag(run.run_id, "stackprop.status", "lost: its process is gone")
+            client.set_terminated(run.run_id, "FAILED")
+            yield f"ended     the MLflow run {run.run_id}: no process goes on with '{run.name}'"

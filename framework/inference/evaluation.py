@@ -1,0 +1,84 @@
+"""Loss and metrics of a split, batch by batch, for every replica."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from framework.core.arrays import Array
+from framework.core.context import Context
+from framework.core.protocols import Metric
+from framework.core.types import Params
+from framework.data.loader import EpochRows, Feed
+from framework.nn.heads import Head, shares, total_loss
+from framework.nn.microbatch import Blocks
+from framework.nn.network import Network, Values, carried
+
+EVALUATION_BATCH = 1024  # examples at once, ...
+EVALUATION_STEPS = 4096  # ... or steps of sequences; bounds the memory that activations of a split take
+STREAM = 10  # where states are carried: windows of each stream, or more; only the first of them begins with nothing
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A metric and the head whose predictions it counts."""
+
+    metric: Metric
+    head: str
+
+    def count(self, heads: Mapping[str, Head], values: Values, ctx: Context) -> Array:
+        """The metric's counts on these outputs (..., k)."""
+        head = heads[self.head]
+        raw = getattr(self.metric, "raw", False)
+        y = head.output(values) if raw else head.prediction(values, ctx)
+        t = ctx.batch[head.target] if head.target else None
+        return self.metric.count(y, t, ctx, ctx.batch.get(head.mask) if head.mask else None)
+
+
+class Tally:
+    """Counts of several metrics, summed over batches on the device."""
+
+    def __init__(self, measures: Mapping[str, Measure]) -> None:
+        self.measures = measures
+        self.counts: dict[str, Array] = {}
+
+    def add(self, heads: Mapping[str, Head], values: Values, ctx: Context) -> None:
+        """Count a batch."""
+        for name, measure in self.measures.items():
+            counts = measure.count(heads, values, ctx)
+            self.counts[name] = self.counts[name] + counts if name in self.counts else counts
+
+    def values(self) -> dict[str, Array]:
+        """metric -> value (...)."""
+        return {name: self.measures[name].metric.value(counts) for name, counts in self.counts.items()}
+
+    def take(self, keep: Array) -> None:
+        """Drop the replicas that have stopped."""
+        self.counts = {name: counts[keep] for name, counts in self.counts.items()}
+
+
+def evaluate(
+    network: Network | Blocks,
+    heads: Mapping[str, Head],
+    measures: Mapping[str, Measure],
+    p: Mapping[str, Params],
+    feed: Feed,
+    ctx: Context,
+) -> dict[str, Array]:
+    """`loss` and every metric over a split, (...) each."""
+    tally, loss = Tally(measures), 0.0
+    size = min(EVALUATION_BATCH, max(1, EVALUATION_STEPS // feed.longest))
+    if feed.stateful:
+        size = max(1, min(size, feed.n // STREAM))
+    order = EpochRows(feed.n, size, (), 0, shuffle=False, stateful=feed.stateful)
+    carry: Mapping[str, Array] = {}
+    for start in order.starts:
+        n = min(size, feed.n - start)
+        here = ctx.but(train=False, batch=feed.batch(order.at(start)), carry=carried(carry, n, ctx))
+        values, caches = network.forward(p, here)
+        carry = network.carry(caches) if feed.stateful else carry
+        share = n / feed.n
+        whole = here.batch if share == 1 else feed.batch(slice(0, feed.n))
+        loss = loss + total_loss(heads, values, here, shares(heads, here.batch, whole, share, here))[0]
+        tally.add(heads, values, here)
+    return {"loss": loss, **tally.values()}

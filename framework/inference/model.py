@@ -1,0 +1,261 @@
+"""A trained network, with what it needs to read new data and to say what it means."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from framework.core.archives import opened
+from framework.core.context import Context
+from framework.core.errors import ConfigError, DataError, nearest
+from framework.core.reading import read_json
+from framework.core.types import Params
+from framework.core.writing import replaced, write_text
+from framework.data.dataset import Data, Field, Layout
+from framework.data.loader import Feed
+from framework.data.scaling import Scale
+from framework.data.validation import checked_arrays
+from framework.inference.evaluation import Measure, evaluate
+from framework.nn.arena import Arena
+from framework.nn.heads import Head
+from framework.nn.network import Network, Values
+from framework.registry.discovery import discover
+
+ABOUT, WEIGHTS = "model.json", "model.npz"
+
+
+class Trained(Protocol):
+    """What a model takes over of what was trained."""
+
+    @property
+    def network(self) -> Network: ...
+    @property
+    def heads(self) -> Mapping[str, Head]: ...
+    @property
+    def measures(self) -> Mapping[str, Measure]: ...
+
+
+@dataclass(frozen=True)
+class Model:
+    """
+    Attributes:
+        network: what computes.
+        heads: name -> where an output meets its target.
+        measures: name -> metric of a head.
+        weights: node -> tensor -> array, one replica.
+        about: what the data were: fields, class names, how a file is read.
+        scale: how features were scaled; it is applied to whatever comes in.
+    """
+
+    network: Network
+    heads: Mapping[str, Head]
+    measures: Mapping[str, Measure]
+    weights: Mapping[str, Params]
+    about: Data
+    scale: Scale
+
+    @classmethod
+    def of(cls, trained: Trained, weights: Mapping[str, Params], about: Data, scale: Scale) -> Model:
+        """The same from what was trained, such as a `Learner`."""
+        return cls(trained.network, trained.heads, trained.measures, weights, about, scale)
+
+    def passes(self, fields: Mapping[str, np.ndarray]) -> Iterator[tuple[Values, Mapping[str, Any], Context]]:
+        """Values and caches of all nodes for fields (n, ...), as the data set stores them, and the context they were made
+        in: of all rows at once; row by row, with carried states, where each goes on from the one before.
+
+        Raises:
+            DataError: the fields are not as those of the training split were.
+        """
+        network, ctx, scaled = self.network, Context(train=False), self.scale.apply(self._admitted(fields))
+        rows = [slice(i, i + 1) for i in range(len(next(iter(scaled.values()))))] if self.about.stateful else [slice(None)]
+        for part in rows:
+            ctx = ctx.but(batch={name: self._oriented(name, np.asarray(a)[part]) for name, a in scaled.items()})
+            with np.errstate(all="ignore"):
+                values, caches = network.forward(self.weights, ctx)
+            yield values, caches, ctx
+            ctx = ctx.but(carry=network.carry(caches))
+
+    def _admitted(self, fields: Mapping[str, np.ndarray], needed: Collection[str] = ()) -> dict[str, np.ndarray]:
+        """The fields as the network may read them: shaped as the training split, and holding what their kind allows.
+
+        Args:
+            needed: fields that must be there, beside those that layers read.
+        """
+        arrays, nodes = {name: np.asarray(a) for name, a in fields.items()}, self.network.nodes.values()
+        read = {source for node in nodes for source in node.sources if source in self.about.fields}
+        for name in (*sorted(read), *needed):
+            if name not in arrays:
+                raise DataError(f"the field '{name}' is missing{nearest(name, arrays)}")
+        trained = self.about.splits.get("train", {})
+        for name, a in arrays.items():
+            if name not in self.about.fields:
+                raise DataError(f"the model knows no field '{name}'{nearest(name, self.about.fields)}")
+            if name in trained and not self._fits(name, a, trained[name].shape):
+                axes, shape = self.about.fields[name].axes, trained[name].shape
+                told = ", ".join(
+                    ["n", *("T" if axis == "T" else str(k) for axis, k in zip(axes[1:], shape[1:], strict=True))]
+                )
+                raise DataError(f"'{name}' has shape {a.shape}; the training split has ({told})")
+        return checked_arrays(self.about.fields, arrays)
+
+    def _fits(self, name: str, a: np.ndarray, trained: tuple[int, ...]) -> bool:
+        """Whether a field has the axes and features of the training split; images of another height or width fit where
+        the network's tensors do not depend on them."""
+        axes = self.about.fields[name].axes
+        if a.ndim != len(axes):
+            return False
+        if axes != "NCHW":
+            return not axes.endswith("F") or bool(a.shape[-1] == trained[-1])
+        if a.shape[1:] == trained[1:]:
+            return True
+        network = self.network
+        try:
+            tensors, _ = replace(network, fields={**network.fields, name: a.shape[1:]}).init(0)
+        except ValueError:
+            return False
+        own = self.weights
+        return all(np.shape(t) == np.shape(own[node][key]) for node, p in tensors.items() for key, t in p.items())
+
+    def _oriented(self, name: str, a: np.ndarray) -> np.ndarray:
+        field = self.about.fields.get(name)
+        if field is not None and field.kind in ("real", "mask"):
+            a = a.astype(self._dtype)
+        return a.swapaxes(0, 1) if field is not None and field.time_major else a
+
+    @property
+    def _dtype(self) -> np.dtype[Any]:
+        dtype: np.dtype[Any] = next(iter(next(iter(self.weights.values())).values())).dtype
+        return dtype
+
+    def predict(
+        self, x: np.ndarray | Mapping[str, np.ndarray], head: str | None = None, layout: Layout = "batch_major"
+    ) -> np.ndarray:
+        """Predictions of a head: probabilities (n, K) of a classifier, numbers (n, F) of a regression; with another axis T,
+        (n, T, K) and (n, T, F), where there is one for every step of a sequence.
+
+        Args:
+            x: the first field (n, ...), or several fields by name.
+            head: which one, if there are several.
+            layout: of sequences, in and out; time_major: (T, n, F) and (T, n, K).
+
+        Raises:
+            ConfigError: there is no such head.
+            DataError: the fields are not as those of the training split were.
+        """
+        time_first = layout == "time_major"
+        fields = self._fields(x, time_first)
+        heads = self.heads
+        if head is not None and head not in heads:
+            raise ConfigError(f"head: the model has no head '{head}'{nearest(head, heads)}")
+        chosen = heads[head or next(iter(heads))]
+        parts = [np.asarray(chosen.prediction(values, ctx)) for values, _, ctx in self.passes(fields)]
+        y = parts[0] if len(parts) == 1 else np.concatenate(parts, -2)
+        y = self.scale.undo(str(chosen.target), y)
+        target = self.about.fields.get(str(chosen.target))
+        return y.swapaxes(0, 1) if target is not None and target.time_major and not time_first else y
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        return self.predict(x)
+
+    def trace(self, x: np.ndarray | Mapping[str, np.ndarray], layout: Layout = "batch_major") -> dict[str, np.ndarray]:
+        """What goes on in the recurrent layers, step by step, `<layer>/<name>` -> (n, T, k): the parts of the state after
+        each step (h; h and c of an lstm), and whatever else the cell shows of it (gates i, f, o, the candidate g).
+
+        Args:
+            x, layout: as of `predict`; time_major: (T, n, k).
+        """
+        time_first, nodes = layout == "time_major", self.network.nodes
+        found: dict[str, list[np.ndarray]] = {}
+        for _, caches, ctx in self.passes(self._fields(x, time_first)):
+            for node in [name for name in caches if hasattr(nodes[name].layer, "trace")]:
+                shown: Mapping[str, np.ndarray] = nodes[node].layer.trace(caches[node], ctx.at(node))  # type: ignore[attr-defined]
+                for name, a in shown.items():
+                    found.setdefault(f"{node}/{name}", []).append(a)
+        joined = {name: np.concatenate(parts, -2) for name, parts in found.items()}
+        return joined if time_first else {name: a.swapaxes(0, 1) for name, a in joined.items()}
+
+    def _fields(self, x: np.ndarray | Mapping[str, np.ndarray], time_first: bool) -> dict[str, np.ndarray]:
+        """Fields as a data set stores them, batch first."""
+        fields = dict(x) if isinstance(x, Mapping) else {next(iter(self.about.fields)): x}
+        turned = [name for name, f in self.about.fields.items() if time_first and f.time_major and name in fields]
+        return {name: np.swapaxes(a, 0, 1) if name in turned else a for name, a in fields.items()}
+
+    def evaluate(self, fields: Mapping[str, np.ndarray]) -> dict[str, float]:
+        """Loss and metrics on fields that include the targets.
+
+        Raises:
+            DataError: the fields are not as those of the training split were, or one is missing.
+        """
+        admitted = self._admitted(fields, sorted(self.targets))
+        there = {name: f for name, f in self.about.fields.items() if name in admitted}
+        data = replace(self.about, splits={"test": self.scale.apply(admitted)}, fields=there)
+        p = {node: {name: a[None] for name, a in tensors.items()} for node, tensors in self.weights.items()}
+        feed, ctx = Feed([data], "test", np, self._dtype), Context(replicas=(1,))
+        with np.errstate(all="ignore"):
+            values = evaluate(self.network, self.heads, self.measures, p, feed, ctx)
+        return {name: float(value[0]) for name, value in values.items()}
+
+    @property
+    def targets(self) -> set[str]:
+        """The fields that heads compare with; a prediction does without them."""
+        return {head.target for head in self.heads.values() if head.target}
+
+    @property
+    def head(self) -> Head:
+        """The first head."""
+        return next(iter(self.heads.values()))
+
+
+def save(folder: Path, weights: Mapping[str, Params], data: Data, scale: Scale) -> None:
+    """Write a model into a run's folder: weights as plain arrays, the rest as JSON."""
+    flat = {f"{node}/{name}": a for node, tensors in weights.items() for name, a in tensors.items()}
+    with replaced(folder / WEIGHTS) as file:
+        np.savez(file, allow_pickle=False, **flat)
+    fields = {
+        name: {"axes": f.axes, "kind": f.kind, "size": f.size, "shape": data.splits["train"][name].shape[1:]}
+        for name, f in data.fields.items()
+    }
+    told: dict[str, Any] = {"fields": fields, "splits": list(data.splits), "names": list(data.names)}
+    told |= {
+        "stateful": data.stateful,
+        "scale": scale.to_json(),
+        "encoding": data.encoding.to_json() if data.encoding else None,
+    }
+    write_text(folder / ABOUT, json.dumps(told, indent=1) + "\n")
+
+
+def read_about(folder: Path) -> tuple[Data, Scale]:
+    """What `save` told of the data: a data set without examples, and its scale.
+
+    Raises:
+        OSError, ValueError, KeyError: the file is not there, or not as it was written.
+    """
+    told = read_json(folder / ABOUT)
+    fields = {name: Field(f["axes"], f["kind"], f["size"]) for name, f in told["fields"].items()}
+    empty = {name: np.zeros((0, *f["shape"])) for name, f in told["fields"].items()}
+    encoded = told["encoding"]
+    encoding = discover().get("dataset", encoded["type"]).encoding_from_json(encoded) if encoded else None
+    more = {"names": told["names"], "encoding": encoding, "stateful": told.get("stateful", False)}
+    about = Data(dict.fromkeys(told["splits"], empty), fields, **more)
+    return about, Scale.from_json(told["scale"])
+
+
+def read_weights(folder: Path, arena: Arena) -> dict[str, Params]:
+    """Weights as `save` wrote them.
+
+    Raises:
+        OSError, ValueError, KeyError: the file is not there, or not of this network.
+    """
+    with opened(folder / WEIGHTS) as file:
+        weights: dict[str, Params] = {}
+        for (node, name), slot in arena.slots.items():
+            a = file[f"{node}/{name}"]
+            if a.shape != slot.shape:
+                raise ValueError(f"{node}/{name} has shape {a.shape}, and the network wants {slot.shape}")
+            weights.setdefault(node, {})[name] = a
+    return weights

@@ -1,0 +1,1 @@
+"""Networks: nodes in order, forward and backward; heads, where outputs meet targets."""

@@ -1,0 +1,109 @@
+"""Where a network meets its targets: one or several losses, each with a weight."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from framework.core.arrays import Array
+from framework.core.context import Context
+from framework.core.options import option
+from framework.core.protocols import Loss
+
+
+@dataclass(frozen=True)
+class Head:
+    """A loss and what it compares.
+
+    Attributes:
+        loss: the loss.
+        source: the node whose output it judges, several as a tuple.
+        target: the batch field it is judged against, or None (a pair loss has no target).
+        mask: the batch field with the weights of the examples; ignored where the batch has none.
+        weight: its share in the sum of the heads.
+    """
+
+    loss: Loss
+    source: str | tuple[str, ...]
+    target: str | None = "y"
+    mask: str | None = "mask"
+    weight: float | Array = option(1.0, stackable=True)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The nodes it judges."""
+        return (self.source,) if isinstance(self.source, str) else self.source
+
+    @property
+    def sums(self) -> bool:
+        """Whether the loss sums over examples instead of averaging."""
+        return getattr(self.loss, "reduction", "mean") == "sum"
+
+    def weighs(self, batch: Mapping[str, Array]) -> bool:
+        """Whether the loss divides by the sum of a mask, and not by the number of examples."""
+        return self.mask in batch and getattr(self.loss, "reduction", "mean") == "mean"
+
+    def output(self, values: Mapping[str, Array]) -> Any:
+        """What the loss judges: one output, or a tuple of them."""
+        return values[self.source] if isinstance(self.source, str) else tuple(values[s] for s in self.source)
+
+    def judge(self, values: Mapping[str, Array], ctx: Context) -> tuple[Array, Any]:
+        """The loss per replica (...) and dy, unweighted."""
+        t = None if self.target is None else ctx.batch[self.target]
+        mask = None if self.mask is None else ctx.batch.get(self.mask)
+        return self.loss(self.output(values), t, ctx, mask)
+
+    def prediction(self, values: Mapping[str, Array], ctx: Context) -> Any:
+        """The output as the loss reads it (softmax, sigmoid), or as it is."""
+        y = self.output(values)
+        predict = getattr(self.loss, "predict", None)
+        return y if predict is None else predict(y, ctx)
+
+
+def total_loss(
+    heads: Mapping[str, Head], values: Mapping[str, Array], ctx: Context, shares: Mapping[str, float | Array] | None = None
+) -> tuple[Array, dict[str, Array]]:
+    """sum_h weight_h loss_h per replica, and its gradient with respect to every output that a head reads.
+
+    Args:
+        shares: head -> the part of its examples that this batch holds, where it is one part of several: see `shares`.
+    """
+    total: Any = None
+    dvalues: dict[str, Array] = {}
+    for name, head in heads.items():
+        value, dy = head.judge(values, ctx)
+        factor = head.weight if shares is None else head.weight * shares[name]
+        weighted = not (isinstance(factor, float | int) and factor == 1)
+        if weighted:
+            value = ctx.per(factor, value) * value
+        total = value if total is None else total + value
+        for source, d in zip(head.sources, (dy,) if isinstance(head.source, str) else dy, strict=True):
+            if weighted:
+                d = ctx.per(factor, d) * d
+            dvalues[source] = dvalues[source] + d if source in dvalues else d
+    return total, dvalues
+
+
+def shares(
+    heads: Mapping[str, Head], part: Mapping[str, Array], whole: Mapping[str, Array], share: float, ctx: Context
+) -> dict[str, float | Array]:
+    """head -> what a part of a batch has to be multiplied by, so that all parts add up to the whole.
+
+    Args:
+        part, whole: fields of the part, and (masks at least) of the whole.
+        share: the part's share of the examples.
+    """
+    out: dict[str, float | Array] = {}
+    for name, head in heads.items():
+        out[name] = 1.0 if head.sums else share
+        if head.weighs(part):
+            total = _sum(whole[str(head.mask)], ctx)
+            out[name] = _sum(part[str(head.mask)], ctx) / ctx.xp.where(total > 0, total, ctx.xp.ones_like(total))
+    return out
+
+
+def _sum(mask: Array, ctx: Context) -> Array:
+    """Sum of the weights per replica (...)."""
+    total = mask.sum(tuple(range(len(ctx.replicas) - mask.ndim, 0)))
+    return ctx.xp.broadcast_to(total, ctx.replicas)

@@ -1,0 +1,304 @@
+"""A network is nodes in order: caches flow forward, gradients backward.
+
+A node reads the one before it unless it names its sources; a first node reads the first field of the batch.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from framework.core.arrays import Array
+from framework.core.context import Context
+from framework.core.errors import nearest
+from framework.core.inspection import refuse_components
+from framework.core.protocols import Activation, Layer
+from framework.core.random import Key, generator
+from framework.core.types import Params, Shape
+from framework.nn.arena import Arena, TensorName
+
+LARGE = 10_000  # an option of at least so much may be why there is no memory
+
+Values = dict[str, Array]
+NO_PARAMS: Params = {}
+
+
+@dataclass(frozen=True)
+class Node:
+    """A layer and its place.
+
+    Attributes:
+        layer: what runs.
+        source: the node or batch field it reads, several as a tuple, or None for the node before.
+        share: the node whose tensors it uses instead of its own.
+        frozen: its tensors are kept but not trained.
+        initial: tensor -> rows of numbers, in the place of the first values that the layer would draw.
+    """
+
+    layer: Layer
+    source: str | tuple[str, ...] | None = None
+    share: str | None = None
+    frozen: bool = False
+    initial: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """What it reads, always as a tuple."""
+        return (self.source,) if isinstance(self.source, str) else tuple(self.source or ())
+
+
+class BackwardStep(NamedTuple):
+    """One node of a backward pass, everything that does not change from step to step worked out."""
+
+    name: str
+    layer: Layer
+    owner: str  # whose tensors it uses
+    first: bool  # the first to write their gradients; later ones add
+    sources: tuple[str, ...]
+    single: bool  # x is one array, not a tuple
+    wanted: tuple[bool, ...]  # which sources need their dx
+    need_dx: bool
+
+
+class BackwardPlan(NamedTuple):
+    """The nodes a backward pass visits, last first, and the owners of tensors that no head reaches."""
+
+    steps: list[BackwardStep]
+    unreached: list[str]
+
+
+@dataclass(frozen=True)
+class Network:
+    """
+    Args:
+        nodes: name -> Node, or a bare layer.
+        fields: the batch fields that nodes read, with their shapes without N; the first is what the first node reads.
+
+    Raises:
+        ValueError: a name is used twice, or a source or shared node does not stand before its reader.
+        ConfigError: a layer lacks a method, or an option of it is not what its field declares.
+    """
+
+    nodes: Mapping[str, Node]
+    fields: Mapping[str, Shape]
+
+    def __post_init__(self) -> None:
+        nodes = _linked(self.nodes, self.fields)
+        refuse_components("layer", {f"model.layers.{name}": node.layer for name, node in nodes.items()})
+        object.__setattr__(self, "nodes", nodes)
+
+    def init(self, key: Key) -> tuple[dict[str, Params], dict[str, Shape]]:
+        """Tensors of one lone replica, each node from its own stream, and the output shape of every node."""
+        shapes: dict[str, Shape] = dict(self.fields)
+        tensors: dict[str, Params] = {}
+        for name, node in self.nodes.items():
+            sources = node.sources
+            in_shape = shapes[sources[0]] if isinstance(node.source, str) else tuple(shapes[s] for s in sources)
+            try:
+                p, shapes[name] = node.layer.init(generator(key, f"init/{name}"), in_shape)
+                p = {**p, **{t: _given(t, rows, p) for t, rows in node.initial.items()}}
+            except ValueError as error:
+                why = large(node.layer) if "Maximum allowed" in str(error) else ""  # NumPy's word for more than it can count
+                raise ValueError(f"model.layers.{name}{why}: {error}") from error
+            except (MemoryError, OverflowError) as error:
+                raise ValueError(
+                    f"model.layers.{name}{large(node.layer)}: its tensors take too much memory ({error})"
+                ) from error
+            if node.share is None:
+                tensors[name] = p
+            elif {t: a.shape for t, a in tensors[node.share].items()} != {t: a.shape for t, a in p.items()}:
+                raise ValueError(
+                    f"model.layers.{name}: its tensors have not the shapes of those of '{node.share}', which it shares"
+                )
+        return tensors, shapes
+
+    def arena(self, tensors: Mapping[str, Params]) -> Arena:
+        """The arena's layout for such tensors."""
+        shapes = {(name, t): a.shape for name, p in tensors.items() for t, a in p.items()}
+        for (name, t), shape in shapes.items():
+            if len(shape) != 2:
+                raise ValueError(
+                    f"model.layers.{name}: parameter {t} has shape {shape}; every parameter has exactly two core axes"
+                )
+        return Arena(shapes, [key for key in shapes if self._is_untrained(key)])
+
+    def _is_untrained(self, tensor: TensorName) -> bool:
+        node = self.nodes[tensor[0]]
+        return node.frozen or tensor[1] in getattr(node.layer, "buffers", ())
+
+    def forward(
+        self, p: Mapping[str, Params], ctx: Context, given: Mapping[str, Array] | None = None
+    ) -> tuple[Values, dict[str, Any]]:
+        """Outputs and caches by node. Nodes in `given` are not run."""
+        values: Values = {**ctx.batch, **(given or {})}
+        caches: dict[str, Any] = {}
+        for name, node in self.nodes.items():
+            if given and name in given:
+                continue
+            source = node.source
+            x = values[source] if isinstance(source, str) else tuple(values[s] for s in node.sources)
+            values[name], caches[name] = node.layer.forward(p.get(node.share or name, NO_PARAMS), x, ctx.at(name))
+        return values, caches
+
+    def backward(
+        self,
+        p: Mapping[str, Params],
+        caches: Mapping[str, Any],
+        dvalues: Mapping[str, Array],
+        g: Mapping[str, Params],
+        ctx: Context,
+        fields: tuple[str, ...] = (),
+    ) -> Values:
+        """Write the gradient of every trained tensor into `g`; return the gradients of the values that were needed.
+
+        Args:
+            dvalues: node -> gradient of the loss with respect to its output, from the heads.
+            g: views of a gradient arena (..., P). A tensor is assigned on first use and added to where it is shared.
+            fields: batch fields whose gradients are wanted too.
+        """
+        dvalues, plan = dict(dvalues), self._plan(tuple(dvalues), tuple(g), fields)
+        for name, layer, owner, first, sources, single, wanted, need_dx in plan.steps:
+            dx, grads = layer.backward(p.get(owner, NO_PARAMS), caches[name], dvalues[name], ctx.at(name), need_dx)
+            if owner in g:
+                _write(grads, g[owner], first)
+            if need_dx:
+                for source, want, d in zip(sources, wanted, (dx,) if single else dx, strict=True):  # type: ignore[arg-type]
+                    if want:
+                        dvalues[source] = dvalues[source] + d if source in dvalues else d
+        for owner in plan.unreached:
+            for dW in g[owner].values():
+                dW[...] = 0
+        return dvalues
+
+    @functools.cached_property
+    def _plans(self) -> dict[tuple[tuple[str, ...], ...], BackwardPlan]:
+        return {}
+
+    def _plan(self, *key: tuple[str, ...]) -> BackwardPlan:
+        """Worked out once per choice of heads, trained nodes and fields."""
+        if key not in self._plans:
+            self._plans[key] = _backward_plan(self.nodes, *key)
+        return self._plans[key]
+
+    def after(self, p: Mapping[str, Params], caches: Mapping[str, Any], ctx: Context) -> None:
+        """What layers do in place after each update: projections of tensors, new values of buffers."""
+        for name, node in self._with_after:
+            owner = node.share or name
+            if hasattr(node.layer, "updates"):
+                for t, value in node.layer.updates(p[owner], caches[name], ctx.at(name)).items():
+                    p[owner][t][...] = value
+            if hasattr(node.layer, "project") and not node.frozen:
+                node.layer.project(p[owner], ctx.at(name))
+
+    @functools.cached_property
+    def activations(self) -> tuple[str, ...]:
+        """The nodes that apply an activation: those whose layer holds one as its `function`."""
+        return tuple(n for n, node in self.nodes.items() if isinstance(getattr(node.layer, "function", None), Activation))
+
+    @functools.cached_property
+    def _with_after(self) -> list[tuple[str, Node]]:
+        return [
+            (n, node) for n, node in self.nodes.items() if hasattr(node.layer, "updates") or hasattr(node.layer, "project")
+        ]
+
+    def carry(self, caches: Mapping[str, Any]) -> Values:
+        """The final states of the layers that have one and have run, for what comes next of a sequence."""
+        ran = [(n, self.nodes[n].layer) for n in caches if n in self.nodes]
+        return {n: layer.carry(caches[n]) for n, layer in ran if hasattr(layer, "carry")}
+
+
+def _linked(nodes: Mapping[str, Node | Layer], fields: Mapping[str, Shape]) -> dict[str, Node]:
+    known, before = set(fields), next(iter(fields))
+    linked: dict[str, Node] = {}
+    for name, given in nodes.items():
+        node = given if isinstance(given, Node) else Node(given)
+        if name in known:
+            raise ValueError(f"model.layers.{name}: the name is taken by a field of the data or by another node")
+        node = replace(node, source=before) if node.source is None else node
+        for s in node.sources:
+            if s not in known:
+                raise ValueError(
+                    f"model.layers.{name}: it reads '{s}', which does not stand before it ({', '.join(sorted(known))} do)"
+                )
+        if node.share is not None and node.share not in linked:
+            raise ValueError(f"model.layers.{name}: it shares '{node.share}', which is no node before it")
+        if node.share is not None and linked[node.share].share is not None:
+            owner = linked[node.share].share
+            raise ValueError(f"model.layers.{name}: '{node.share}' has no tensors of its own; share '{owner}'")
+        if node.share is not None and node.initial:
+            raise ValueError(
+                f"model.layers.{name}.initial: its tensors are those of '{node.share}'; give first values there"
+            )
+        if node.share is not None and node.frozen:
+            raise ValueError(f"model.layers.{name}: its tensors are those of '{node.share}'; freeze them there")
+        linked[name] = node
+        known.add(name)
+        before = name
+    return linked
+
+
+def large(component: Any) -> str:
+    """The largest whole number among the options of a component, `.units (3000000000)`, where one may be why it is large."""
+    whole = {f.name: getattr(component, f.name) for f in fields(component)} if is_dataclass(component) else {}
+    numbers = {name: value for name, value in whole.items() if isinstance(value, int) and value >= LARGE}
+    name = max(numbers, key=lambda name: numbers[name], default="")
+    return f".{name} ({numbers[name]})" if name else ""
+
+
+def _given(tensor: str, rows: Any, drawn: Params) -> Array:
+    """First values as they were given; a tensor of one row may be a plain list.
+
+    Raises:
+        ValueError: there is no such tensor, or it has another shape.
+    """
+    if tensor not in drawn:
+        raise ValueError(f"initial: there is no tensor '{tensor}'{nearest(tensor, drawn)}")
+    wanted = drawn[tensor].shape
+    try:
+        given = np.array(rows, np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"initial.{tensor}: {rows!r} are no rows of numbers, all equally long") from None
+    if given.shape not in (wanted, wanted[1:] if wanted[0] == 1 else None):
+        raise ValueError(
+            f"initial.{tensor}: {' x '.join(map(str, given.shape)) or 'one'} numbers, and the tensor is "
+            f"{' x '.join(map(str, wanted))}, a row for each input"
+        )
+    return given.reshape(wanted)
+
+
+def _write(grads: Params, into: Params, first: bool) -> None:
+    """Assign gradients to the arena's views, or add them; those of frozen tensors have no view."""
+    for t, dW in grads.items():
+        if t in into:
+            if first:
+                into[t][...] = dW
+            else:
+                into[t] += dW
+
+
+def _backward_plan(
+    nodes: Mapping[str, Node], heads: Collection[str], trained: Collection[str], fields: Collection[str]
+) -> BackwardPlan:
+    live = set(fields)  # and nodes with a trained tensor at or before them: only their dx is ever needed
+    for name, node in nodes.items():
+        if (node.share or name) in trained or live.intersection(node.sources):
+            live.add(name)
+    reached, steps, written = set(heads), [], set()
+    for name, node in reversed(list(nodes.items())):
+        if name in reached and name in live:
+            sources, owner = node.sources, node.share or name
+            wanted = tuple(s in live for s in sources)
+            reached.update(s for s, want in zip(sources, wanted, strict=True) if want)
+            single, first = isinstance(node.source, str), owner not in written
+            written.add(owner)
+            steps.append(BackwardStep(name, node.layer, owner, first, sources, single, wanted, any(wanted)))
+    return BackwardPlan(steps, [owner for owner in trained if owner not in written])
+
+
+def carried(carry: Mapping[str, Array], n: int, ctx: Context) -> dict[str, Array]:
+    """The states (..., N, any core axes) of the first n streams: in a last batch some have come to their end."""
+    return {name: s[(slice(None),) * len(ctx.replicas) + (slice(n),)] for name, s in carry.items()}

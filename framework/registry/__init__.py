@@ -1,0 +1,1 @@
+"""Which components there are, and who provides them."""

@@ -1,0 +1,289 @@
+"""Entry points and single files to names: fills the registry once, with the built-in plugins and everybody's.
+
+A plugin is a module with functions marked `@hookimpl`. What is wrong with one is told in words and costs only itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import functools
+import hashlib
+import inspect
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import ContextVar
+from importlib.metadata import EntryPoint, distributions
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import pluggy
+
+from framework import hooks
+from framework.core.errors import RegistrationError
+from framework.core.options import option
+from framework.core.trust import is_trusted, trust, trusts_all
+from framework.core.version import GROUP, normalized
+from framework.registry.registry import Registry, Source
+
+LARGEST = 1 << 24  # bytes of a single file
+
+
+class Plugin(NamedTuple):
+    """A module that may hold hooks; `name` is how the registry calls it, `label` how messages do."""
+
+    label: str
+    name: str
+    module: Any
+
+
+def discover() -> Registry:
+    """The registry of everything installed, and of single files. A plugin that fails costs only itself; `registry.problems`
+    says why."""
+    return _scoped.get() or everything()
+
+
+_scoped: ContextVar[Registry | None] = ContextVar("registry", default=None)
+
+
+@contextlib.contextmanager
+def scope(registry: Registry) -> Iterator[None]:
+    """Another registry, while a recorded run is put together: its files may not be those of this process."""
+    token = _scoped.set(registry)
+    try:
+        yield
+    finally:
+        _scoped.reset(token)
+
+
+@functools.cache
+def everything() -> Registry:
+    """The registry of this process."""
+    problems: list[str] = []
+    registry = registry_of(_installed(problems))
+    registry.problems[:0] = problems
+    return registry
+
+
+def _installed(problems: list[str]) -> Iterator[EntryPoint]:
+    """The entry points of every distribution, of two with one name those of the first on the path. One whose metadata
+    cannot be read costs only itself."""
+    seen = set()
+    for distribution in distributions():
+        try:
+            points = distribution.entry_points.select(group=GROUP)
+            name = normalized(distribution.name) if points else ""
+            if points and name not in seen:
+                seen.add(name)
+                yield from points
+        except Exception as error:
+            where = getattr(distribution, "_path", "a distribution")
+            problems.append(f"{where}: its metadata cannot be read: {_in_words(error)}")
+
+
+def is_ours(point: EntryPoint) -> bool:
+    """Whether stackprop itself brings the plugin: its distribution decides, whatever the module is called."""
+    return point.dist is not None and normalized(point.dist.name) == GROUP
+
+
+def registry_of(points: Iterable[EntryPoint]) -> Registry:
+    """The registry that these entry points fill."""
+    registry = Registry()
+    plugins: dict[str, Plugin] = {}
+    # Built-ins first, so that a clash of names is the newcomer's.
+    for point in sorted(points, key=lambda p: (not is_ours(p), p.name)):
+        label = f"plugin '{point.name}' of {(point.dist and point.dist.name) or 'an unknown distribution'}"
+        if point.value in plugins:
+            registry.problems.append(f"{label} is '{point.value}' once more, which {plugins[point.value].label} is already")
+            continue
+        try:
+            plugins[point.value] = Plugin(label, point.value, point.load())
+            registry.sources[point.value] = _source(point)
+        except (Exception, SystemExit) as error:  # whatever a stranger's module raises must not stop the others
+            registry.problems.append(f"{label} could not be loaded: {_in_words(error)}")
+    registry.problems += _read(plugins.values(), registry)
+    return registry
+
+
+def _source(point: EntryPoint) -> Source:
+    return Source(point.dist.name or "", str(getattr(point.dist, "version", "") or "")) if point.dist else Source()
+
+
+class UntrustedError(RegistrationError):
+    """Code that somebody else names, and that this user has not run here."""
+
+
+class Code(NamedTuple):
+    """A single file to load.
+
+    Attributes:
+        path: as it was named; its components are known by it.
+        source: where its text is read: the file itself, or a copy that a run has kept.
+    """
+
+    path: str
+    source: Path
+
+
+def load_files(paths: Iterable[str | Path], by_user: bool = True) -> None:
+    """Add the components of single `.py` files to the registry of this process. A file is read once, and again when it has
+    changed.
+
+    Args:
+        by_user: the user names them, who may run what they like. A preset or a record may not: their files run only if they
+            are as this user has run them here before.
+
+    Raises:
+        UntrustedError: a file is not.
+        RegistrationError: with the file and the reason; nothing of that file is registered then.
+    """
+    for path in paths:
+        load_code(Code(str(path), Path(path).expanduser().resolve()), discover(), by_user)
+
+
+def load_code(code: Code, registry: Registry, by_user: bool) -> None:
+    """Add the components of one file to a registry; see `load_files`."""
+    file, text = Path(code.path).expanduser().resolve(), text_of(code)
+    found = hashlib.sha256(text).hexdigest()
+    if by_user or trusts_all():
+        trust(found, file)
+    elif not is_trusted(found):
+        raise UntrustedError(
+            f"{code.source}: a recorded run or a preset names this code, which you have not run here (SHA-256 {found}); "
+            f"read it first; --trust runs it, and so does plugins=[{code.source}]"
+        )
+    if registry.files.get(file) == found:
+        return
+    if file in registry.files:  # as it was before
+        registry.forget_file(file)
+    plugin = Plugin(code.path, code.path, _module(code, text, found))
+    registry.sources[code.path] = Source(file=str(file), sha256=found)
+    problems = list(_read([plugin], registry))
+    if problems:
+        registry.forget(code.path)
+        del sys.modules[plugin.module.__name__]
+        raise RegistrationError("\n".join(problems))
+    registry.files[file], registry.code[found] = found, text
+
+
+def text_of(code: Code) -> bytes:
+    """What is in the file.
+
+    Raises:
+        RegistrationError: there is no such file, or it cannot be a plugin.
+    """
+    shown, file = code.path, code.source
+    if not file.is_file():
+        near = _closest(file.name, [other.name for other in file.parent.glob("*.py")])
+        raise RegistrationError(f"{shown}: there is no such file" + (f"; did you mean '{near}'?" if near else ""))
+    if file.suffix != ".py":
+        raise RegistrationError(f"{shown}: a plugin is a Python file, whose name ends with .py")
+    try:
+        if file.stat().st_size > LARGEST:
+            raise RegistrationError(f"{shown}: a plugin of more than {LARGEST >> 20} MiB is not read")
+        return file.read_bytes()
+    except OSError as error:
+        raise RegistrationError(f"{shown}: it cannot be read ({error.strerror})") from error
+
+
+def _module(code: Code, text: bytes, found: str) -> ModuleType:
+    """The module of that text, under a name of its own."""
+    file = code.source
+    place = hashlib.blake2b(f"{file}{found}".encode(), digest_size=4).hexdigest()
+    name = f"stackprop_file_{file.stem}_{place}"
+    module = sys.modules[name] = ModuleType(name)  # dataclasses look their module up there
+    module.__file__ = str(file)
+    try:
+        exec(compile(text, str(file), "exec"), module.__dict__)
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        raise RegistrationError(f"{_place(error, file, code.path)}: {_in_words(error)}") from error
+    return module
+
+
+def _place(error: BaseException, file: Path, shown: str) -> str:
+    """The file, and the line of it in which an import failed."""
+    if isinstance(error, SyntaxError):
+        return f"{shown if error.filename == str(file) else error.filename}, line {error.lineno}"
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+    return f"{shown}, line {lines[-1]}" if lines else shown
+
+
+def _in_words(error: BaseException) -> str:
+    text = error.msg if isinstance(error, SyntaxError) else error
+    return f"{type(error).__name__}: {' '.join(str(text).split())}"
+
+
+def _read(plugins: Iterable[Plugin], registry: Registry) -> Iterator[str]:
+    """Call the hooks of these plugins; yields what is wrong with them."""
+    manager = pluggy.PluginManager(GROUP)
+    manager.add_hookspecs(hooks)
+    for plugin in plugins:
+        try:
+            yield from _mistakes(manager, plugin)
+            manager.register(plugin.module, name=plugin.name)
+        except (Exception, SystemExit) as error:
+            yield f"{plugin.label} could not be loaded: {_in_words(error)}"
+    for hook in hooks.HOOKS:  # presets last: their names are held against the components'
+        for impl in getattr(manager.hook, hook).get_hookimpls():
+            yield from _call(hook, impl, registry)
+
+
+def _mistakes(manager: pluggy.PluginManager, plugin: Plugin) -> Iterator[str]:
+    """Hooks that would never be called: misspelt ones, and those without their decorator."""
+    marked = {name for name in dir(plugin.module) if manager.parse_hookimpl_opts(plugin.module, name) is not None}
+    functions = [name for name, _ in inspect.getmembers(plugin.module, inspect.isfunction)]
+    bare = [name for name in functions if name.startswith("register_") and name not in marked]
+    for name in sorted(marked - set(hooks.HOOKS)):
+        yield f"{plugin.name}: unknown hook '{name}'{_meant(name)}; the hooks are {', '.join(hooks.HOOKS)}"
+    for name in bare:
+        if name in hooks.HOOKS:
+            yield f"{plugin.name}: {name} is never called; write @hookimpl above it"
+        elif _meant(name):
+            yield f"{plugin.name}: {name} is no hook and is never called{_meant(name)}; write @hookimpl above it"
+    if not marked and not bare:
+        yield f"{plugin.name}: it has no hook and brings nothing; mark a function such as register_layers with @hookimpl"
+
+
+def _meant(name: str) -> str:
+    kind = _closest(name.removeprefix("register_"), [hook.removeprefix("register_") for hook in hooks.HOOKS])
+    return f"; did you mean 'register_{kind}'?" if kind else ""
+
+
+def _closest(word: str, names: Sequence[str]) -> str:
+    return next(iter(difflib.get_close_matches(word, names, 1)), "")
+
+
+def _call(hook: str, impl: Any, registry: Registry) -> list[str]:
+    """Let a hook register what it brings; what is wrong with that."""
+    problems: list[str] = []
+
+    def noted(add: Callable[..., None], *given: Any) -> None:
+        try:
+            add(*given, impl.plugin_name)
+        except RegistrationError as error:
+            problems.extend(str(error).splitlines())
+
+    def register(name: str, component: Any) -> None:
+        noted(registry.add, hooks.KINDS[hook], name, component)
+
+    def register_folder(folder: str | Path) -> None:
+        noted(registry.add_presets, folder)
+
+    try:
+        impl.function(register if hook in hooks.KINDS else register_folder)
+    except (Exception, SystemExit) as error:
+        brings = hook.removeprefix("register_")
+        problems.append(f"plugin '{impl.plugin_name}' failed to register its {brings}: {_in_words(error)}")
+    return problems
+
+
+def registered(kind: str, name: str, *, inherit: bool = True, help: str = "") -> Any:
+    """An option that is itself a component.
+
+    Its value comes from the configuration group `kind` where a configuration says nothing, and is the registered
+    component `name` where a class is built in Python without one. With `inherit=False` it is `name` in both cases.
+    """
+    return option(lambda: discover().get(kind, name)(), group=kind if inherit else None, help=help)

@@ -1,0 +1,193 @@
+"""Names to components."""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import fields, is_dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from framework.core.errors import RegistrationError, UnknownComponentError, nearest
+from framework.hooks import KINDS
+
+# Keys that the configuration of a kind uses itself, beside the component's options.
+RESERVED: dict[str, tuple[str, ...]] = dict.fromkeys(KINDS.values(), ("type",)) | {
+    "layer": ("type", "from", "share", "frozen", "after", "initial"),
+    "loss": ("type", "from", "target", "mask", "weight"),
+    "dataset": ("type", "seed", "scale"),
+    "metric": ("type", "head"),
+}
+
+# Groups that hold several components, each under its name: probes=[dead,saturated] probes.dead.nodes=[act]. Group -> kind.
+SEVERAL_GROUPS = {"augmentation": "augmentation", "probes": "probe"}
+
+
+class Entry(NamedTuple):
+    """A component's class and the plugin that brought it."""
+
+    component: Any
+    provider: str
+
+
+class Source(NamedTuple):
+    """Where a plugin's code comes from: a distribution and its version, or a single file and its SHA-256."""
+
+    distribution: str = ""
+    version: str = ""
+    file: str = ""
+    sha256: str = ""
+
+
+class Preset(NamedTuple):
+    """A preset that a plugin brings: its folder of presets, and the plugin."""
+
+    folder: Path
+    provider: str
+
+
+class Registry:
+    """kind -> name -> Entry, and what went wrong while plugins were loaded.
+
+    Attributes:
+        presets: those that plugins bring, by group and name: `model/mine`.
+        sources: plugin -> where its code comes from.
+        files: single files whose components are registered too, and the SHA-256 of what was read.
+        code: SHA-256 -> what was read.
+    """
+
+    def __init__(self) -> None:
+        self.entries: dict[str, dict[str, Entry]] = {kind: {} for kind in KINDS.values()}
+        self.problems: list[str] = []
+        self.presets: dict[str, Preset] = {}
+        self.sources: dict[str, Source] = {}
+        self.files: dict[Path, str] = {}
+        self.code: dict[str, bytes] = {}
+
+    def add(self, kind: str, name: str, component: Any, provider: str) -> None:
+        """Raises:
+        RegistrationError: the name is taken or not a name, or the class is no frozen dataclass, or an option has a reserved
+            name.
+        """
+        if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]*", name):
+            raise RegistrationError(f"{kind} {name!r} of '{provider}': not a name; letters, digits, _ - . are allowed")
+        group = next((group for group, of in SEVERAL_GROUPS.items() if of == kind), kind)
+        preset = self.presets.get(f"{group}/{name}")
+        if preset or any(_is_preset(folder, f"{group}/{name}") for folder in shipped()):
+            owner = preset.provider if preset else "stackprop"
+            raise RegistrationError(
+                f"{kind} '{name}' of '{provider}': '{owner}' has a preset {group}/{name}, which keeps its name"
+            )
+        taken = self.entries[kind].get(name)
+        if taken:
+            raise RegistrationError(
+                f"{kind} '{name}' is registered by both '{taken.provider}' and '{provider}'; '{taken.provider}' keeps it"
+            )
+        if not (isinstance(component, type) and is_dataclass(component) and component.__dataclass_params__.frozen):  # type: ignore[attr-defined]
+            raise RegistrationError(
+                f"{kind} '{name}' of '{provider}': {component!r} is no frozen dataclass; write @dataclass(frozen=True)"
+            )
+        for f in fields(component):
+            if f.name in RESERVED[kind]:
+                reserved = ", ".join(RESERVED[kind])
+                raise RegistrationError(
+                    f"{kind} '{name}' of '{provider}': no option may be called '{f.name}' (reserved: {reserved})"
+                )
+        self.entries[kind][name] = Entry(component, provider)
+
+    def copy(self) -> Registry:
+        """Another registry with the same components."""
+        other = Registry()
+        other.entries = {kind: dict(known) for kind, known in self.entries.items()}
+        other.problems, other.presets = list(self.problems), dict(self.presets)
+        other.sources, other.files, other.code = dict(self.sources), dict(self.files), dict(self.code)
+        return other
+
+    def forget_file(self, file: Path) -> None:
+        """Take out what a single file brought."""
+        for provider in [name for name, source in self.sources.items() if source.file == str(file)]:
+            self.forget(provider)
+        self.files.pop(file, None)
+
+    def forget(self, provider: str) -> None:
+        """Take out everything that a plugin brought."""
+        for kind, known in self.entries.items():
+            self.entries[kind] = {name: entry for name, entry in known.items() if entry.provider != provider}
+        self.presets = {name: preset for name, preset in self.presets.items() if preset.provider != provider}
+        self.sources.pop(provider, None)
+
+    def add_presets(self, place: str | Path, provider: str) -> None:
+        """Take in the presets of a folder whose names are free; the others are never read.
+
+        Raises:
+            RegistrationError: there is no such folder, or names are taken: a line for each.
+        """
+        folder = _folder(place)
+        if folder is None:
+            raise RegistrationError(f"presets of '{provider}': there is no folder {place}")
+        refused = []
+        for path in sorted(folder.rglob("*.yaml")):
+            name = path.relative_to(folder).with_suffix("").as_posix()
+            why = self.taken(name)
+            if why:
+                refused.append(f"preset {name}.yaml of '{provider}' is never read: {why}")
+            else:
+                self.presets[name] = Preset(folder, provider)
+        if refused:
+            raise RegistrationError("\n".join(refused))
+
+    def taken(self, name: str) -> str:
+        """Why a preset of that group and name (`model/mine`) cannot be one of a plugin or of a user; empty if it can."""
+        group, _, own = name.rpartition("/")
+        if not group:
+            return "a preset lies in the folder of its group"
+        if own in self.entries.get(SEVERAL_GROUPS.get(group, group), {}):
+            return "its name is that of a component"
+        if any(_is_preset(folder, name) for folder in shipped()):
+            return "stackprop has a preset of that name"
+        preset = self.presets.get(name)
+        return f"'{preset.provider}' has a preset of that name" if preset else ""
+
+    def names(self, kind: str) -> list[str]:
+        """All names of a kind, sorted."""
+        return sorted(self.entries[kind])
+
+    def get(self, kind: str, name: str) -> Any:
+        """The class registered under that name.
+
+        Raises:
+            UnknownComponentError: with the nearest name, and all names.
+        """
+        if name not in self.entries[kind]:
+            raise UnknownComponentError(f"no {kind} '{name}'{nearest(name, self.entries[kind])}")
+        return self.entries[kind][name].component
+
+
+def conf_dir() -> Path:
+    """The presets that stackprop ships: inside the wheel, or beside the package in a checkout."""
+    here = Path(__file__).resolve().parents[1]
+    return next(c for c in (here / "conf", here.parent / "conf") if (c / "config.yaml").is_file())
+
+
+@functools.cache
+def shipped() -> tuple[Path, ...]:
+    """The folders of presets that come before those of any plugin: ours, and Hydra's."""
+    spec = find_spec("hydra")
+    return (conf_dir(), *(Path(folder) / "conf" for folder in (spec.submodule_search_locations or () if spec else ())))
+
+
+def _is_preset(folder: Path, name: str) -> bool:
+    return (folder / f"{name}.yaml").is_file()
+
+
+def _folder(place: str | Path) -> Path | None:
+    """A folder given by its path, or by its dotted name inside a package."""
+    if Path(place).is_dir():
+        return Path(place).resolve()
+    try:
+        spec = find_spec(str(place))
+    except (ImportError, ValueError):  # not a name at all
+        return None
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    return Path(folders[0]).resolve() if folders else None

@@ -1,0 +1,83 @@
+"""Stacks as tasks of a cluster: handed over, watched through the folders that they write, and gathered again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from framework.core.reading import open_regular
+from framework.experiments.sync import end_lost
+from framework.sweeps.executors.cluster import Cluster, Lost
+from framework.sweeps.executors.task import End, task_of, values
+from framework.sweeps.jobs import Job
+from framework.sweeps.progress import Progress
+from framework.tracking.metrics_file import parsed
+
+POLL = 0.5  # seconds from one look at the tasks to the next
+GRACE = 30.0  # seconds that tasks have to end their jobs when the sweep is stopped
+TAIL = 4096  # bytes of a run's lines that are looked at
+
+
+def run_in_cluster(cluster: Cluster, groups: Sequence[list[Job]], n_jobs: int | None, progress: Progress) -> dict[int, Any]:
+    """Number -> the validation loss, or the exception that ended the job.
+
+    Args:
+        n_jobs: tasks at once; None: the cluster decides.
+    """
+    waiting, running, found = list(enumerate(groups)), list[tuple[Any, list[Job]]](), dict[int, Any]()
+    try:
+        while waiting or running:
+            while waiting and (n_jobs is None or len(running) < n_jobs):
+                number, group = waiting.pop(0)
+                running.append((cluster.submit(task_of(group), number), group))
+            for handle, group in list(running):
+                ends = _ends(cluster, handle, group)
+                if ends is None:
+                    look(group, progress)
+                    continue
+                running.remove((handle, group))
+                found |= values(group, ends, progress)
+            time.sleep(POLL)
+        return found
+    finally:
+        _stop(cluster, running)
+        cluster.close()
+
+
+def _ends(cluster: Cluster, handle: Any, group: Sequence[Job]) -> list[End] | None:
+    try:
+        return cluster.ends(handle)
+    except Lost as lost:
+        end_lost(group[0].place.runs)
+        return [End({}, str(lost))] * len(group)
+
+
+def _stop(cluster: Cluster, running: Sequence[tuple[Any, list[Job]]]) -> None:
+    """Cancel what still runs, and give it time to write down how it ended."""
+    for handle, _ in running:
+        cluster.cancel(handle)
+    until = time.monotonic() + GRACE
+    for handle, group in running:
+        while _ends(cluster, handle, group) is None and time.monotonic() < until:
+            time.sleep(POLL)
+
+
+def look(group: Sequence[Job], progress: Progress) -> None:
+    """How far jobs have come, from the ends of their `metrics.jsonl`."""
+    for job in group:
+        for line in tail(job.place.folder / "metrics.jsonl"):
+            progress.measured(job, line)
+            progress.at(job, int(line["step"]))
+
+
+def tail(path: Path) -> list[dict[str, Any]]:
+    """The last whole lines of a file of lines."""
+    with contextlib.suppress(OSError, ValueError), open(open_regular(path), "rb") as file:
+        file.seek(-min(TAIL, os.fstat(file.fileno()).st_size), os.SEEK_END)
+        whole = file.read().decode().split("\n")
+        return parsed(whole[file.tell() > TAIL : -1])
+    return []

@@ -1,0 +1,63 @@
+"""Which jobs share a stack, and how wide it may be."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
+
+from framework.core.stacking import CannotStackError, stack
+from framework.data.dataset import Data
+from framework.sweeps.jobs import Job
+from framework.training.memory import footprint, widest
+
+FILES = 400  # runs of one stack: each keeps a file open, and many systems allow a process a thousand
+
+
+def stacks(jobs: Sequence[Job], most: int | None = None) -> list[list[Job]]:
+    """The jobs in stacks, in the order in which their first members come.
+
+    Args:
+        most: replicas of a stack; None: as many as memory allows.
+    """
+    groups: list[list[Job]] = []
+    for job in jobs:
+        group = next((group for group in groups if fits(group[0], job)), None)
+        if group is None:
+            groups.append([job])
+        else:
+            group.append(job)
+    return [part for group in groups for part in _narrow(group, most)]
+
+
+def fits(one: Job, other: Job) -> bool:
+    """Whether two jobs can share a stack: the same machine, learners that differ in stackable options only, and data of one
+    form."""
+    a, b = one.experiment, other.experiment
+    if a.settings.study is not None or b.settings.study is not None:
+        return False  # a study trains a stack of its own
+    machine = [(e.xp, e.settings.dtype, e.settings.threads, e.settings.tier) for e in (a, b)]
+    if machine[0] != machine[1] or (a.data is not b.data and _form(a.data) != _form(b.data)):
+        return False
+    try:
+        stack([replace(e.learner, initial={}) for e in (a, b)])
+    except CannotStackError:
+        return False
+    return True
+
+
+def _form(data: Data) -> tuple[object, ...]:
+    """What data sets of one stack share."""
+    shapes = {split: {name: a.shape for name, a in fields.items()} for split, fields in data.splits.items()}
+    return dict(data.fields), shapes
+
+
+def _narrow(group: Sequence[Job], most: int | None) -> list[list[Job]]:
+    """The group in parts of nearly equal width that memory has room for."""
+    first = group[0].experiment
+    own_data = any(job.experiment.data is not first.data for job in group)
+    room = widest(footprint(first.learner, first.data, first.settings.dtype, own_data), first.xp)
+    width = min(most or room, room, FILES)
+    count = -(-len(group) // width)
+    edges = [round(i * len(group) / count) for i in range(count + 1)]
+    return [list(group[a:b]) for a, b in itertools.pairwise(edges)]

@@ -1,0 +1,34 @@
+"""Where a job is written, and what it is called."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from framework.tracking.run_dir import Place
+
+
+def place_of(folder: str, overrides: Sequence[str], sweep: str | None = None) -> Place:
+    """
+    Args:
+        folder: where Hydra lets the job write.
+        overrides: of the job.
+        sweep: the folder of its sweep, if it is one of many.
+    """
+    tags = {"sweep": Path(sweep).name, "sweep.overrides": ",".join(overrides)} if sweep else {}
+    command = " ".join(map(shlex.quote, ["stackprop", *overrides]))
+    return Place(Path(folder), Path(os.environ["STACKPROP_RUNS"]), run_name(overrides) or Path(folder).name, tags, command)
+
+
+def run_name(overrides: Sequence[str]) -> str:
+    """`optimizer=adam optimizer.lr=0.1 seed=2` as a legend has room for it: `adam lr=0.1 seed=2`."""
+    words = []
+    for override in overrides:
+        key, _, value = override.lstrip("+~").partition("=")
+        if key == "plugins" or key.startswith("tracking"):
+            continue
+        is_choice = "." not in key and key not in ("seed", "device", "dtype", "tier", "metrics")
+        words.append(value if is_choice and value else f"{key.rsplit('.', 1)[-1]}={value}")
+    return " ".join(words)[:250]

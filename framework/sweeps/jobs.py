@@ -1,0 +1,128 @@
+"""All jobs of a sweep, judged and put together before the first one runs: one bad job, and none does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from framework.config.composition import settings_of
+from framework.config.messages import in_words
+from framework.core.errors import ConfigError, DataError
+from framework.data.precision import indistinct
+from framework.experiments.builder import doubts
+from framework.experiments.experiment import Experiment, prepare
+from framework.sweeps.composer import Composed, Composer
+from framework.sweeps.job_dir import place_of
+from framework.tracking.run_dir import Place
+from framework.training.bptt import needless
+
+SHOWN = 5  # bad jobs that are told in full
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job that can run.
+
+    Attributes:
+        number: in its sweep.
+        overrides: what tells it from others.
+        composed: its configuration, as Hydra wants it back.
+    """
+
+    number: int
+    overrides: tuple[str, ...]
+    composed: Composed
+    experiment: Experiment
+    place: Place
+
+
+def judged_jobs(composer: Composer, overrides: Sequence[Sequence[str]], first: int) -> list[Job]:
+    """Every job composed, judged, and held against its data.
+
+    Args:
+        first: the number of the first of them.
+
+    Raises:
+        ConfigError: some cannot run; the message names them.
+    """
+    if not overrides:
+        raise ConfigError("the sweep has no jobs: a swept key has no values; no job was started")
+    jobs, bad = [], []
+    for number, words in enumerate(overrides, first):
+        try:
+            jobs.append(job_of(composer, words, number))
+        except (HydraException, OmegaConfBaseException, ConfigError, DataError) as error:
+            bad.append((number, words, in_words(error)))
+    if bad:
+        raise ConfigError(_told(bad, len(overrides)))
+    check_folders(jobs)
+    return jobs
+
+
+def check_different(jobs: Sequence[Job]) -> None:
+    """
+    Raises:
+        ConfigError: two jobs of a grid are the same; they would count as two.
+    """
+    seen: dict[str, Job] = {}
+    for job in jobs:
+        # What they say is compared after validation: 1 and 1.0 are one seed.
+        other = seen.setdefault(repr(replace(job.experiment.settings, tree={}, written={})), job)
+        if other is not job:
+            both = " and ".join(f"{same.number} ({' '.join(same.overrides)})" for same in (other, job))
+            raise ConfigError(f"jobs {both} are the same; a value is given twice; no job was started")
+
+
+def check_folders(jobs: Sequence[Job]) -> None:
+    """
+    Raises:
+        ConfigError: two jobs would write into one folder.
+    """
+    folders: dict[Path, Job] = {}
+    for job in jobs:
+        other = folders.setdefault(job.place.folder, job)
+        if other is not job:
+            raise ConfigError(
+                f"hydra.sweep.subdir: jobs {other.number} and {job.number} would both be written to "
+                f"'{job.place.folder.name}'; name every value that is swept, or use ${{hydra.job.num}}; no job was started"
+            )
+
+
+def job_of(composer: Composer, overrides: Sequence[str], number: int) -> Job:
+    """One job, composed, judged, and held against its data.
+
+    Raises:
+        HydraException, OmegaConfBaseException, ConfigError, DataError: it cannot run.
+    """
+    composed = composer.job(overrides, number)
+    experiment = prepare(settings_of(composed.cfg))
+    own = [word for word in overrides if not word.lstrip("+~").startswith("hydra.")]
+    return Job(number, tuple(overrides), composed, experiment, place_of(composed.folder, own, composer.sweep))
+
+
+def notes_of(jobs: Sequence[Job]) -> list[str]:
+    """What the jobs' data sets took their files for, each line once."""
+    return list(dict.fromkeys(note for job in jobs for note in job.experiment.data.notes))
+
+
+def warnings_of(jobs: Sequence[Job]) -> list[str]:
+    """What is allowed and hardly meant, each once."""
+    told: dict[str, None] = {}
+    for job in jobs:
+        experiment = job.experiment
+        told |= dict.fromkeys(doubts(experiment.learner))
+        told |= dict.fromkeys(needless(experiment.data, experiment.settings.trainer.bptt.chunk))
+    for experiment in {(id(j.experiment.data), j.experiment.settings.dtype): j.experiment for j in jobs}.values():
+        told |= dict.fromkeys(indistinct(experiment.data, experiment.settings.dtype))
+    return list(told)
+
+
+def _told(bad: Sequence[tuple[int, Sequence[str], str]], of: int) -> str:
+    named = [(f"job {number} ({' '.join(words)})", text.splitlines()) for number, words, text in bad[:SHOWN]]
+    lines = [f"{name}: {line}" for name, text in named for line in text]
+    lines += [f"... and {len(bad) - SHOWN} more jobs"] if len(bad) > SHOWN else []
+    return "\n".join([*lines, f"none of the {of} jobs has begun"] if of > 1 else lines)

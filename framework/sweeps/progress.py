@@ -1,0 +1,139 @@
+"""What a person sees of a sweep: one line on a terminal, a few lines anywhere else."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from framework.core.callback import Outcome
+from framework.core.direction import lower_is_better
+from framework.sweeps.jobs import Job
+
+# Lines of progress where there is no terminal: at most about so many, and none before these seconds have passed.
+LINES, PATIENCE = 20, 5.0
+
+
+class Progress:
+    """
+    Args:
+        jobs: that are to run.
+        done: jobs that had finished before.
+    """
+
+    def __init__(self, jobs: Sequence[Job], done: int = 0) -> None:
+        self.of, self.ended_before, self.ended = len(jobs) + done, done, 0
+        self.total = sum(job.experiment.steps for job in jobs)
+        self.steps: dict[int, int] = {}
+        self.values: dict[int, tuple[float, str]] = {}  # job -> what is to be small, and how it is shown
+        self.lock, self.started = threading.Lock(), time.monotonic()
+        self.due = self.started + PATIENCE
+        self.trains = False
+        self.bar: Any = None
+        if sys.stderr.isatty():
+            self._start_bar()
+
+    def _start_bar(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        columns = (TextColumn("{task.fields[jobs]}"), BarColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+        self.bar = Bar(*columns, console=Console(stderr=True), transient=True)
+        self.task = self.bar.add_task("", total=self.total, jobs=self._jobs())
+        self.bar.start()
+
+    def observer(self, jobs: Sequence[Job]) -> Observed:
+        """An observer of a stack with these jobs."""
+        return Observed(self, jobs)
+
+    def at(self, job: Job, step: int) -> None:
+        """A job has come so far."""
+        with self.lock:
+            if not self.trains:
+                self.trains, self.started = True, time.monotonic()  # to open a store takes seconds, and tells nothing
+            self.steps[job.number] = step
+            self._show()
+
+    def measured(self, job: Job, values: Mapping[str, float]) -> None:
+        """Keep what early stopping would watch, of the weights that the job would save now."""
+        options = job.experiment.learner.options
+        name = options.early_stopping.monitor
+        if not np.isfinite(value := values.get(name, float("nan"))):
+            return
+        sign = 1 if lower_is_better(name, job.experiment.directions) else -1
+        with self.lock:
+            before = self.values.get(job.number)
+            if not (options.keeps_best and before and before[0] <= sign * value):
+                self.values[job.number] = sign * value, f"best {name} {value:.4g} ({job.place.name})"
+
+    def finished(self, jobs: Sequence[Job]) -> None:
+        """Jobs have ended and are recorded."""
+        with self.lock:
+            self.ended += len(jobs)
+            for job in jobs:
+                self.steps[job.number] = job.experiment.steps
+            self._show()
+
+    def say(self, text: str) -> None:
+        """A line beside the bar."""
+        with self.lock:
+            if self.bar:
+                self.bar.console.print(text, markup=False, highlight=False)
+            else:
+                print(text, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self.bar:
+            self.bar.stop()
+
+    def _jobs(self) -> str:
+        return f"{self.ended_before + self.ended}/{self.of} jobs"
+
+    def _show(self) -> None:
+        at = sum(self.steps.values())
+        best = min(self.values.values(), default=(0.0, ""))[1]
+        if self.bar:
+            self.bar.update(self.task, completed=at, description=best, jobs=self._jobs())
+        elif time.monotonic() >= self.due:
+            now = time.monotonic()
+            left = (now - self.started) * (self.total - at) / max(at, 1)
+            print("  ".join(filter(None, (self._jobs(), best, f"{left:.0f} s left"))), flush=True)
+            self.due = now + max(PATIENCE, (left + now - self.started) / LINES)
+
+
+class Observed:
+    """Tells a sweep's progress what happens to the members of one stack."""
+
+    def __init__(self, progress: Progress, jobs: Sequence[Job]) -> None:
+        self.progress, self.jobs = progress, jobs
+
+    def steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
+        """How far it has come."""
+        self.progress.at(self.jobs[member], first + len(rows) - 1)
+
+    def probed(self, member: int, steps: np.ndarray, columns: Sequence[str], rows: np.ndarray) -> None:
+        """There is no room for what probes measure."""
+
+    def probed_row(self, member: int, step: int, metric: str, row: np.ndarray) -> None:
+        """Nothing is shown of it."""
+
+    def measured(self, member: int, step: int, values: Mapping[str, float]) -> None:
+        """The best so far."""
+        self.progress.measured(self.jobs[member], values)
+
+    def ended(self, outcome: Outcome) -> None:
+        """A failure is told at once."""
+        job = self.jobs[outcome.member]
+        if outcome.status == "diverged" and job.experiment.settings.trainer.on_divergence == "fail":
+            self.progress.say(failure(job, f"diverged: {outcome.reason} at step {outcome.step}"))
+
+
+def failure(job: Job, reason: str) -> str:
+    """A job that has failed, in one line."""
+    return f"failed: job {job.number} ({' '.join(job.overrides)}): {reason}"

@@ -1,0 +1,100 @@
+"""Overrides of the shell as a space to be searched, read as Hydra's own Optuna sweeper reads them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from math import floor
+from typing import Any, NamedTuple
+
+from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
+
+from framework.core.errors import ConfigError, nearest
+from framework.sweeps.search.space import Choice, Dimension, Number, Space, fault
+
+TAGS = ("log",)
+
+
+class Parts(NamedTuple):
+    """The overrides that all trials share, the seeds with which each is run, and what is searched."""
+
+    fixed: list[str]
+    seeds: list[str]
+    space: Space
+
+
+def parted(overrides: Sequence[Override]) -> Parts:
+    """What the overrides of a search stand for.
+
+    `a,b` and `choice(a,b)` are one of several words; `interval(0.1,1)` is any number between, `int(interval(1,8))` any whole
+    one, `range(1,8,2)` one of the steps, the ends included; `tag(log,interval(...))` searches ratios. Several seeds are not
+    searched: every trial is run with each, as everywhere in a sweep.
+
+    Raises:
+        ConfigError: a range holds no numbers, a tag is unknown, or a seed is given twice.
+    """
+    fixed, space, faults = dict[str, str](), dict[str, Dimension](), []
+    seeds: list[str] = []
+    for override in overrides:
+        key = override.get_key_element()
+        fixed.pop(key, None)
+        space.pop(key, None)  # the later of two holds
+        seeds = [] if key == "seed" else seeds
+        if not override.is_sweep_override():
+            fixed[key] = key if override.is_delete() else f"{key}={override.get_value_element_as_str()}"
+            continue
+        if key == "seed" and override.is_discrete_sweep():
+            seeds = list(override.sweep_string_iterator())
+            twice = sorted(seed for seed, count in Counter(seeds).items() if count > 1)
+            if twice:
+                faults.append(f"seed: {', '.join(twice)} is given twice; it would count as two seeds")
+            continue
+        try:
+            space[key] = dimension(override)
+        except ConfigError as error:
+            faults.append(f"{key}: {error}")
+    if faults:
+        raise ConfigError("\n".join(faults))
+    return Parts(list(fixed.values()), seeds, space)
+
+
+def dimension(override: Override) -> Dimension:
+    """
+    Raises:
+        ConfigError: as above.
+    """
+    value: Any = override.value()
+    tags: set[str] = getattr(value, "tags", set())
+    for tag in sorted(tags):
+        if tag not in TAGS:
+            raise ConfigError(f"no tag '{tag}'{nearest(tag, TAGS)}")
+    if override.is_choice_sweep() or getattr(value, "shuffle", False):
+        if tags:
+            raise ConfigError("log goes with an interval or a range of numbers")
+        return Choice(tuple(dict.fromkeys(override.sweep_string_iterator())))
+    number = interval(value) if isinstance(value, IntervalSweep) else steps(value)
+    wrong = fault(number)
+    if wrong:
+        raise ConfigError(wrong)
+    return number
+
+
+def interval(value: IntervalSweep) -> Number:
+    """Whole numbers where both ends are."""
+    low, high, is_log = value.start, value.end, "log" in value.tags
+    if low is None or high is None:
+        raise ConfigError("an interval needs both its ends: interval(1e-4,1)")
+    whole = isinstance(low, int) and isinstance(high, int)
+    return Number(low, high, is_log, 1) if whole else Number(float(low), float(high), is_log)
+
+
+def steps(value: RangeSweep) -> Number:
+    """From its first to its last number, the end included where the steps meet it."""
+    low, stop, step = value.start, value.stop, value.step
+    if low is None or stop is None:
+        raise ConfigError("a range needs both its ends: range(4,64)")
+    whole = all(isinstance(number, int) for number in (low, stop, step))
+    low, stop, step = (low, stop, step) if whole else (float(low), float(stop), float(step))
+    if step > 0:
+        stop = low + step * floor((stop - low) / step * (1 + 1e-12))
+    return Number(low, stop, "log" in value.tags, step)

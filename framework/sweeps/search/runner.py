@@ -1,0 +1,244 @@
+"""A search in the shell: trials are asked for, run as a batch of jobs, and their losses told, until there are enough."""
+
+from __future__ import annotations
+
+import math
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from framework.analysis.comparison import ENDED
+from framework.analysis.figures.search import draw
+from framework.config.messages import in_words
+from framework.core.direction import is_known, lower_is_better
+from framework.core.errors import ConfigError, DataError, RunFailed, nearest
+from framework.core.options import option
+from framework.core.writing import write_text
+from framework.experiments.experiment import Experiment
+from framework.sweeps import launcher as stacked
+from framework.sweeps.composer import composer_of
+from framework.sweeps.job_dir import run_name
+from framework.sweeps.jobs import job_of, judged_jobs
+from framework.sweeps.search import history as archive
+from framework.sweeps.search.history import Tried
+from framework.sweeps.search.space import Search, Space, Trial
+from framework.tracking.run_dir import read_state, update_sweep
+
+NAMED = 60  # characters of the best trial's name while a search runs
+WRONG = (HydraException, OmegaConfBaseException, ConfigError, DataError)  # what a configuration that cannot run raises
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a search looks for, and for how long."""
+
+    n_trials: int = option(64, least=1, help="trials in all")
+    seed: int = option(0, least=0, help="of the search; the networks have their own")
+    metric: str = option("val/loss", help="what is searched for: its value at the weights that a run saves")
+    direction: Literal["minimize", "maximize"] | None = option(None, help="null: as the metric or the study declares")
+
+    def sign(self, experiment: Experiment) -> int:
+        """1 where less is better, otherwise -1."""
+        if self.direction is not None:
+            return 1 if self.direction == "minimize" else -1
+        return 1 if lower_is_better(self.metric, experiment.directions) else -1
+
+
+class Trials:
+    """The trials of a sweep: run, and kept in its archive.
+
+    Args:
+        context, config: Hydra's, of the whole sweep.
+        launcher: gets the trials of an iteration at once.
+        fixed: overrides that all trials share.
+        seeds: with each of which a trial is run, the mean being its value; none: with that of the configuration.
+    """
+
+    def __init__(
+        self, context: Any, config: Any, launcher: Any, goal: Goal, fixed: Sequence[str], seeds: Sequence[str] = ()
+    ) -> None:
+        self.context, self.config, self.launcher, self.goal = context, config, launcher, goal
+        self.fixed, self.seeds = list(fixed), [[f"seed={seed}"] for seed in seeds] or [[]]
+        self.sweep, self.composer = Path(config.hydra.sweep.dir), composer_of(context.config_loader, config)
+        self.iterations: list[list[Tried]] = []
+        self.sign = 1  # where less is better, otherwise -1; known with the first experiment
+
+    @property
+    def tried(self) -> list[Tried]:
+        """All of them, in their order."""
+        return [trial for iteration in self.iterations for trial in iteration]
+
+    @property
+    def best(self) -> Tried | None:
+        """The first of those with the best value."""
+        found = [trial for trial in self.tried if trial.value is not None]
+        return min(found, key=lambda trial: trial.loss(self.sign), default=None)
+
+    def words(self, trial: Trial) -> list[str]:
+        """Its overrides, without a seed."""
+        return [*self.fixed, *(f"{key}={value}" for key, value in trial.items())]
+
+    def jobs(self, trial: Trial) -> list[list[str]]:
+        """The overrides of its jobs, one for each seed."""
+        return [[*self.words(trial), *seed] for seed in self.seeds]
+
+    def refuse_unfit(self, space: Space) -> Experiment:
+        """Compose the ends of every key, one away from the first of each; the first experiment of them.
+
+        Raises:
+            ConfigError: some cannot run, or do not measure what is searched for. Nothing has been written.
+        """
+        first = {key: part.ends[0] for key, part in space.items()}
+        faults, jobs = dict[str, str](), []  # fault -> what brings it
+        for change in [{}, *({key: end} for key, part in space.items() for end in part.ends[1:])]:
+            try:
+                jobs.append(job_of(self.composer, self.jobs({**first, **change})[0], 0))
+            except WRONG as error:
+                told = " ".join(f"{key}={value}" for key, value in (change or first).items())
+                faults |= {line: told for line in in_words(error).splitlines() if line not in faults}
+        if faults:
+            lines = [f"{told}: {line}" if told else line for line, told in faults.items()]
+            raise ConfigError("\n".join([*lines, "no trial has begun"]))
+        refuse_unmeasured(self.goal, jobs[0].experiment)
+        self.sign = self.goal.sign(jobs[0].experiment)
+        return jobs[0].experiment
+
+    def run(self, search: Search, count: int) -> None:
+        """Go on from the archive until there are enough trials, `count` in an iteration.
+
+        Raises:
+            ConfigError: the archive is that of another search.
+            RunFailed: some trials failed; all are done.
+        """
+        self._write_config()
+        self._replay(search)
+        while len(self.tried) < self.goal.n_trials:
+            asked = search.ask(min(count, self.goal.n_trials - len(self.tried)))
+            self.iterations.append(self._run(asked))
+            update_sweep(self.sweep, {"objective": {"metric": self.goal.metric, "lower_is_better": self.sign == 1}})
+            archive.write(self.sweep, self.iterations)
+            self._refuse_unrecorded()
+            search.tell([trial.loss(self.sign) for trial in self.iterations[-1]])
+            print(self._progress(), flush=True)
+        self._report(search)
+
+    def _write_config(self) -> None:
+        self.sweep.mkdir(parents=True, exist_ok=True)
+        write_text(self.sweep / "multirun.yaml", OmegaConf.to_yaml(self.config), lasting=False)
+        stacked.BEGUN.append(self.sweep)
+
+    def _replay(self, search: Search) -> None:
+        """Ask and tell again what was asked and told before, so that the search is where it was."""
+        known = archive.read(self.sweep)
+        for iteration in known:
+            if search.ask(len(iteration)) != [trial.overrides for trial in iteration]:
+                raise ConfigError(
+                    f"sweep.resume: {self.sweep / archive.FILE} holds other trials than this search would make; its presets "
+                    "or options have changed since it began. Sweep anew"
+                )
+            search.tell([trial.loss(self.sign) for trial in iteration])
+        self.iterations = known
+        if known:
+            done, of = len(self.tried), max(self.goal.n_trials, len(self.tried))
+            print(f"{done} of {of} trials had finished; {of - done} to go", flush=True)
+
+    def _run(self, asked: Sequence[Trial]) -> list[Tried]:
+        """What was tried before is not run again: its end is known."""
+        known = {tuple(trial.overrides.items()): trial for trial in self.tried}
+        new = [dict(items) for items in dict.fromkeys(tuple(trial.items()) for trial in asked) if items not in known]
+        first = 1 + max((number for trial in self.tried for number in trial.jobs), default=-1)
+        able = self._able(new, first)
+        if able:
+            self._launch([words for trial in able for words in self.jobs(trial)], first)
+        for trial in new:
+            begin = first + able.index(trial) * len(self.seeds) if trial in able else 0
+            known[tuple(trial.items())] = self._ended(trial, list(range(begin, begin + len(self.seeds) * (trial in able))))
+        return [known[tuple(trial.items())] for trial in asked]
+
+    def _able(self, new: Sequence[dict[str, str]], first: int) -> list[dict[str, str]]:
+        """Those that can run: each end of each key can, but not every combination of them."""
+        able = []
+        for trial in new:
+            try:
+                job_of(self.composer, self.jobs(trial)[0], first)
+                able.append(trial)
+            except WRONG as error:
+                told = " ".join(f"{key}={value}" for key, value in trial.items())
+                print(f"cannot run, and counts as the worst: {told}: {in_words(error)}", file=sys.stderr, flush=True)
+        return able
+
+    def _launch(self, overrides: list[list[str]], first: int) -> None:
+        if not getattr(self.launcher, "judges", False):
+            stacked.begin(self.sweep, judged_jobs(self.composer, overrides, first))
+        self.launcher.launch(overrides, initial_job_idx=first)
+
+    def _ended(self, trial: Trial, numbers: list[int]) -> Tried:
+        if not numbers:
+            return Tried(trial, [], "refused", False, None)
+        places = zip(self.jobs(trial), numbers, strict=True)
+        states = [read_state(Path(self.composer.job(words, number).folder)) for words, number in places]
+        mean = sum(value_of(state, self.goal.metric) for state in states) / len(states)
+        status = ", ".join(sorted({str(state.get("status", "lost")) for state in states}))
+        failed = any(state.get("state") != "FINISHED" for state in states)
+        return Tried(trial, numbers, status, failed, mean if math.isfinite(mean) else None)
+
+    def _refuse_unrecorded(self) -> None:
+        """What a study measures is known once it has."""
+        ended = [trial for trial in self.tried if trial.status in ENDED]
+        if ended and not any(trial.value is not None for trial in ended):
+            state = read_state(Path(self.composer.job(self.jobs(ended[0].overrides)[0], ended[0].jobs[0]).folder))
+            if self.goal.metric not in state.get("metrics", {}):
+                known = nearest(self.goal.metric, state.get("metrics", {}))
+                raise ConfigError(f"hydra.sweeper.metric: no trial recorded '{self.goal.metric}'{known}")
+
+    def _progress(self) -> str:
+        best, told = self.best, f"{len(self.tried)} of {self.goal.n_trials} trials"
+        if best is None:
+            return f"{told}  none has a {self.goal.metric} yet"
+        name = run_name([f"{key}={value}" for key, value in best.overrides.items()])
+        return f"{told}  best {self.goal.metric} {best.value:.4g} ({name[:NAMED]})"
+
+    def _report(self, search: Search) -> None:
+        """The best trial, as a command and in `optimization_results.yaml`, where Hydra's sweepers leave it too."""
+        best, failed = self.best, len({tuple(trial.jobs) for trial in self.tried if trial.failed})
+        if best is not None:
+            command = shlex.join(["stackprop", *self.words(best.overrides)])
+            where = f"job {best.jobs[0]}" if len(best.jobs) == 1 else f"mean of jobs {best.jobs[0]}-{best.jobs[-1]}"
+            print(f"best of {len(self.tried)} trials: {self.goal.metric} {best.value:.6g}, {where}\n    {command}")
+            told = {"name": "stackprop", "best_params": dict(best.overrides), "best_value": best.value}
+            write_text(self.sweep / "optimization_results.yaml", OmegaConf.to_yaml(OmegaConf.create(told)), lasting=False)
+        trials, values = [trial.overrides for trial in self.tried], [trial.value for trial in self.tried]
+        draw(trials, values, self.goal.metric, self.sign, self.sweep / "search.png")
+        if hasattr(search, "report"):
+            print(search.report())
+        if failed:
+            raise RunFailed(f"{failed} of {len(self.tried)} trials failed, and counted as the worst")
+
+
+def value_of(state: Mapping[str, Any], metric: str) -> float:
+    """The value of a run that came to its end, at the weights that it saved, or nan."""
+    return float(state.get("metrics", {}).get(metric, math.nan)) if state.get("status") in ENDED else math.nan
+
+
+def refuse_unmeasured(goal: Goal, experiment: Experiment) -> None:
+    """
+    Raises:
+        ConfigError: the training does not measure the metric; or it is a study's own, and the direction is left open.
+    """
+    if experiment.settings.study is not None and not goal.metric.startswith(("train/", "val/")):
+        if goal.direction is None and not is_known(goal.metric, experiment.directions):
+            raise ConfigError(f"hydra.sweeper.direction: minimize or maximize {goal.metric}? No trial has begun")
+        return
+    metric, learner, parts = goal.metric, experiment.learner, ["train/loss"]
+    parts += [f"train/{name}" for name in learner.measures if learner.options.train_metrics]
+    if "val" in experiment.data.splits:
+        parts += ["val/loss", *(f"val/{name}" for name in learner.measures)]
+    if metric not in parts:
+        raise ConfigError(f"hydra.sweeper.metric: '{metric}' is not measured{nearest(metric, parts)}; no trial has begun")

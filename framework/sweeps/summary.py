@@ -1,0 +1,115 @@
+"""The sweep's own run in the tracking store: means and spread over seeds, the table, the figure, and the best job."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from framework.analysis.comparison import Group, Job, spread
+from framework.config.schema import Settings
+from framework.core.errors import ConfigError
+from framework.core.reading import read_text
+from framework.experiments import artifacts
+from framework.experiments.experiment import prepare
+from framework.experiments.loading import settings_of_run
+from framework.tracking.mlflow import KEY, Store, TrackedRun, new_key, opened
+from framework.tracking.run_dir import SWEEP, read_state, read_sweep, tree_of_run, update_sweep
+
+NOTE = 7900  # characters, of 8000 that a tag holds
+GROUPS = 100  # at most so many rows of the table become params
+
+
+def record(sweep: Path, runs: Path, groups: Sequence[Group], shown: Mapping[str, str]) -> None:
+    """Write the summary of a sweep, the same run again where it was resumed.
+
+    Args:
+        groups: the rows of the table, in its order.
+        shown: metric -> which of its values: last, first, best ...
+
+    Raises:
+        Exception: whatever the store raises.
+    """
+    jobs = [job for group in groups for job in group.jobs]
+    told = read_sweep(sweep)
+    best = (told.get("best") or {}).get("job")
+    settings = settings_of_run(sweep / (best or _readable(sweep, jobs)))
+    if settings.tracking.type != "mlflow":
+        return
+    store = opened(settings.tracking, runs)
+    run = _begun(store, sweep, groups, told)
+    for name, points in series(groups, shown).items():
+        run.points([(name, value, place, 0) for place, value in enumerate(points) if math.isfinite(value)])
+    for path in (sweep / "comparison.png", sweep / "search.png", sweep / "table.md", sweep / SWEEP):
+        if path.exists():
+            run.artifact(path)
+    run.tag("mlflow.note.content", _note(sweep, told))
+    run.tag("stackprop.status", _counted(jobs))
+    if best:
+        run.tag("sweep.best", str(read_state(sweep / best).get("mlflow_run_id")))
+    run.end("FINISHED" if all(job.status in ("finished", "stopped_early") for job in jobs) else "FAILED")
+    if best and told.get("best_logged") != best and settings.study is None:  # a study has logged all it has
+        _leave_best(sweep / best, settings, store)
+    update_sweep(sweep, {"summary": run.run_id, "best_logged": best})
+
+
+def _readable(sweep: Path, jobs: Sequence[Job]) -> str:
+    """The first job whose configuration can be read."""
+    for job in jobs:
+        with suppress(ConfigError):
+            tree_of_run(sweep / job.name)
+            return job.name
+    return jobs[0].name
+
+
+def series(groups: Sequence[Group], shown: Mapping[str, str]) -> dict[str, list[float]]:
+    """`mean/val/loss` and `std/val/loss` ..., a number for each row of the table, the last row first: a store shows the
+    newest point of a series as its value, and that has to be the best row's."""
+    found = {}
+    for metric, at in shown.items():
+        values = [group.values(metric, at) for group in reversed(groups)]
+        found[f"mean/{metric}"] = [float(v.mean()) if len(v) else math.nan for v in values]
+        found[f"std/{metric}"] = [spread(v) if len(v) > 1 else math.nan for v in values]
+    return found
+
+
+def _begun(store: Store, sweep: Path, groups: Sequence[Group], told: Mapping[str, Any]) -> TrackedRun:
+    """The one run that sums up a sweep: that of its key, or that of before there were keys."""
+    if "key" not in told:
+        update_sweep(sweep, told := {**told, "key": new_key()})
+    known = store.find(told["key"]) or told.get("summary")
+    params = {f"row.{i}": " ".join(f"{k}={v}" for k, v in group.keys.items()) for i, group in enumerate(groups[:GROUPS])}
+    tags = {"kind": "sweep", "sweep": sweep.name, "stackprop.folder": str(sweep.resolve()), KEY: told["key"]}
+    with suppress(Exception):  # it is not in the store any more
+        if known:
+            return store.reopen(known, params, tags)
+    return store.begin(sweep.name, params, tags)
+
+
+def _note(sweep: Path, told: Mapping[str, object]) -> str:
+    """The page of the run: what repeats the sweep, and its table."""
+    command = " ".join(["stackprop", *map(str, json.loads(json.dumps(told.get("command", []))))])
+    table = read_text(sweep / "table.md") if (sweep / "table.md").exists() else ""
+    lines = table.splitlines(keepends=True)
+    while sum(map(len, lines)) > NOTE - len(command):
+        lines = lines[: len(lines) * 3 // 4]
+    more = f"\n{table.count(chr(10)) - len(lines)} more rows in table.md\n" if "".join(lines) != table else ""
+    return f"    {command}\n\n{''.join(lines)}{more}"
+
+
+def _counted(jobs: Sequence[Job]) -> str:
+    """`30 finished, 2 diverged`."""
+    statuses = [job.status for job in jobs]
+    return ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses))
+
+
+def _leave_best(folder: Path, settings: Settings, store: Store) -> None:
+    """Figures and model of the best job, as a single run leaves them."""
+    state = read_state(folder)
+    metrics = {name: float(value) for name, value in state.get("metrics", {}).items()}
+    known = store.find(state.get("key", "")) or state.get("mlflow_run_id")
+    tracked = TrackedRun(store.client, known, store.allowance) if known else None  # it has ended, and stays so
+    artifacts.leave(folder, tracked, prepare(settings).data, metrics, state.get("command") or folder.name)

@@ -1,0 +1,132 @@
+"""What `hydra/sweeper=...` stands for: options judged, overrides parted, a search made and run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from framework.core.errors import ConfigError, nearest
+from framework.core.options import declared, option
+from framework.core.validation import Judge
+from framework.experiments.experiment import Experiment
+from framework.registry.discovery import discover
+from framework.sweeps.search.ant_colony import AntColony, ColonyOptions
+from framework.sweeps.search.cell_ants import CellAnts, CellOptions
+from framework.sweeps.search.optuna import ByOptuna, Sampler
+from framework.sweeps.search.overrides import Parts, parted
+from framework.sweeps.search.runner import Goal, Trials
+from framework.sweeps.search.space import Search, Space
+
+
+@dataclass(frozen=True)
+class OptunaOptions:
+    """How `optuna` searches."""
+
+    n_jobs: int = option(8, least=1, help="trials of an iteration")
+    sampler: Sampler = option("tpe", help="tpe, random")
+
+
+@dataclass(frozen=True)
+class LstmOptions(CellOptions):
+    """Whose connections `ant_colony_lstm` searches."""
+
+    node: str | None = option(None, help="the recurrent node with a masked_lstm; null: the only one")
+
+
+class Sweep:
+    """A sweep by a search.
+
+    Args:
+        context, config, launcher: Hydra's.
+        given: the options of the sweeper.
+        arguments: overrides of the sweep, those of presets first.
+    """
+
+    def __init__(self, context: Any, config: Any, launcher: Any, given: Mapping[str, Any], arguments: Sequence[str]) -> None:
+        self.context, self.config, self.launcher, self.given = context, config, launcher, given
+        self.overrides = OverridesParser.create(config_loader=context.config_loader).parse_overrides(list(arguments))
+
+    def judged(self, options: type, name: str) -> tuple[Goal, Any]:
+        """What is searched for, and the options of the search.
+
+        Raises:
+            ConfigError: with a line for every fault.
+        """
+        judge, goals = Judge(discover(), {}), declared(Goal)
+        goal = judge.fill(Goal, {k: v for k, v in self.given.items() if k in goals}, "hydra.sweeper", name)
+        rest = {key: value for key, value in self.given.items() if key not in goals}
+        found = judge.fill(options, rest, "hydra.sweeper", f"sweeper '{name}'")
+        if judge.errors:
+            raise ConfigError("\n".join(judge.errors))
+        return goal, found
+
+    def trials(self, goal: Goal, parts: Parts) -> Trials:
+        """Of this sweep."""
+        return Trials(self.context, self.config, self.launcher, goal, parts.fixed, parts.seeds)
+
+
+def ant_colony(sweep: Sweep) -> None:
+    """ACO_R and pheromone."""
+    goal, options = sweep.judged(ColonyOptions, "ant_colony")
+    if goal.n_trials <= options.k:
+        raise ConfigError(
+            f"hydra.sweeper.k: {options.k} trials are random, to fill the archive; n_trials={goal.n_trials} is too few"
+        )
+    searched(sweep, goal, options.ants, lambda space: AntColony(space, options, goal.seed))
+
+
+def optuna(sweep: Sweep) -> None:
+    """Random search and TPE."""
+    goal, options = sweep.judged(OptunaOptions, "optuna")
+    try:
+        import optuna as _  # noqa: F401
+    except ImportError as error:
+        raise ConfigError("hydra/sweeper: optuna is not installed; pip install 'stackprop[optuna]'") from error
+    searched(sweep, goal, options.n_jobs, lambda space: ByOptuna(space, options.sampler, goal.seed))
+
+
+def searched(sweep: Sweep, goal: Goal, count: int, make: Callable[[Space], Search]) -> None:
+    """A search of what the shell gives several values."""
+    parts = parted(sweep.overrides)
+    if not parts.space:
+        raise ConfigError(
+            "nothing to search: give a key several values, as in optimizer=sgd,adam 'model.hidden=range(4,64)' "
+            "'optimizer.lr=tag(log,interval(1e-4,1))'"
+        )
+    trials = sweep.trials(goal, parts)
+    trials.refuse_unfit(parts.space)
+    trials.run(make(parts.space), count)
+
+
+def ant_colony_lstm(sweep: Sweep) -> None:
+    """Ants in a masked LSTM."""
+    goal, options = sweep.judged(LstmOptions, "ant_colony_lstm")
+    parts = parted(sweep.overrides)
+    if parts.space:
+        raise ConfigError(f"{', '.join(parts.space)}: ant_colony_lstm searches connections alone; give one value")
+    trials = sweep.trials(goal, parts)
+    node, inputs, units = masked(trials.refuse_unfit({}), options.node)
+    key = f"model.layers.{node}.cell.connections"
+    trials.run(CellAnts(key, inputs, units, options, goal.seed), options.cells)
+
+
+def masked(experiment: Experiment, wanted: str | None) -> tuple[str, int, int]:
+    """The recurrent node whose cell takes connections, and the numbers of its inputs and units.
+
+    Raises:
+        ConfigError: there is none, or there are several and none is named.
+    """
+    nodes = experiment.learner.network.nodes
+    cells: dict[str, Any] = {name: getattr(node.layer, "cell", None) for name, node in nodes.items()}
+    able = [name for name, cell in cells.items() if hasattr(cell, "connections")]
+    if wanted is not None and wanted not in able:
+        raise ConfigError(f"hydra.sweeper.node: '{wanted}' is no recurrent node with a masked_lstm{nearest(wanted, able)}")
+    if len(able) != 1 and wanted is None:
+        many = f"which of {', '.join(able)}?" if able else "no node has a cell of type masked_lstm; model=masked_lstm does"
+        raise ConfigError(f"hydra.sweeper.node: {many}")
+    name = wanted or able[0]
+    tensors, _ = experiment.learner.network.init(0)
+    return name, tensors[name]["K"].shape[-2], cells[name].units

@@ -1,0 +1,244 @@
+"""The tracking store in processes of their own, for many runs at once.
+
+MLflow's client takes 50 ms of Python for a run, and two seconds to be imported. In processes beside the training both cost a
+sweep little. What a run has left in its folder does not depend on it: it is sent later if the process dies.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import itertools
+import multiprocessing
+import os
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from framework.core.pipes import unheard
+from framework.core.process import without_main
+from framework.core.signals import ignore
+from framework.tracking.mlflow import BATCH, PATIENCE, TrackedRun, complain, opened
+from framework.tracking.options import Tracking
+
+Point = tuple[str, float, int, int]
+PAUSE = 60.0  # seconds in which a store that could not be reached is not tried again: a try takes ten
+WRITERS = 16  # threads that write down how runs ended
+HEARTBEAT = 1.0  # seconds from one look to the next at whether the other process lives
+
+
+class Lane:
+    """One process, as the training sees it."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.requests, self.replies = context.Queue(), context.SimpleQueue()  # to put something into a Queue never waits
+        self.requests.cancel_join_thread()  # what a process that is gone did not read would be waited for at our end
+        self.process = context.Process(target=serve, args=(self.requests, self.replies), daemon=True)
+        with without_main():
+            self.process.start()
+        atexit.register(self.process.kill)  # where nobody has closed it; the interpreter would wait for it
+        self.numbers, self.asked, self.known = itertools.count(1), False, dict[int, Any]({0: None})
+        self.last, self.hearing = 0, threading.Lock()  # the number of the last question that gets an answer
+
+    def ask(self, what: str, *args: Any) -> int:
+        """Let the process do something; the number under which it answers."""
+        number, self.asked = next(self.numbers), True  # not counted on an attribute: several threads ask
+        self.requests.put((number, what, args))
+        if what in ANSWERED:
+            self.last = number
+        return number
+
+    def answer(self, number: int) -> Any:
+        """Wait for an answer; None where the process is gone."""
+        while number not in self.known:
+            with self.hearing:  # of several threads one hears, for all
+                if number in self.known:
+                    break
+                if not self.replies.empty():
+                    key, value = self.replies.get()
+                    self.known[key] = value
+                    continue
+            if not self.process.is_alive() and self.replies.empty():
+                return self.known.get(number)
+            time.sleep(0.001)
+        return self.known[number]
+
+    def close(self) -> None:
+        """Let it finish what it was asked to do."""
+        if self.asked:
+            self.ask("close")
+        else:
+            self.process.kill()  # it heeds no signal to stop
+        self.process.join()
+
+
+class Feeder:
+    """
+    Args:
+        lanes: processes; the runs are dealt out to them.
+    """
+
+    def __init__(self, lanes: int = 1) -> None:
+        self.lanes, self.begun = [Lane() for _ in range(lanes)], 0
+        self.settlements: list[Callable[[], None]] = []  # what waits for the store to have everything
+
+    def begin(self, tracking: Tracking, runs: Path, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> FedRun:
+        """A new run in the store."""
+        lane = self.lanes[self.begun % len(self.lanes)]
+        self.begun += 1
+        return FedRun(lane, lane.ask("begin", tracking, runs, name, dict(params), dict(tags)))
+
+    def call(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call a function there, where MLflow is imported and the store is open.
+
+        Raises:
+            RuntimeError: it raised something.
+        """
+        lane = self.lanes[0]
+        found = lane.answer(lane.ask("call", function, args))
+        if isinstance(found, RuntimeError):
+            raise found
+        return found
+
+    def settle(self) -> None:
+        """Wait until the store has everything, and let it be written down."""
+        for lane in self.lanes:
+            lane.answer(lane.last)
+        waiting, self.settlements = self.settlements, []
+        with ThreadPoolExecutor(WRITERS) as pool:  # the disk takes many small files at once as fast as one
+            list(pool.map(lambda settle: settle(), waiting))
+
+    def close(self) -> None:
+        """Let it finish what it was asked to do."""
+        try:
+            self.settle()
+        finally:
+            for lane in self.lanes:
+                lane.close()
+
+
+class FedRun:
+    """A run of the store, as `TrackedRun`, at the other end of the line."""
+
+    known: frozenset[tuple[str, int]] = frozenset()
+
+    def __init__(self, lane: Lane, number: int) -> None:
+        self.lane, self.number = lane, number
+        self.patience, self.sent = PATIENCE, time.monotonic()
+        self.waiting: list[Point] = []
+        self.ending: int | None = None
+
+    @property
+    def run_id(self) -> str | None:
+        """As soon as the run has begun there; None where it could not."""
+        found = self.lane.answer(self.number)
+        return None if found is None else str(found)
+
+    @property
+    def lost(self) -> bool:
+        """Whether the store did not get everything."""
+        return self.ending is not None and not self.lane.answer(self.ending)
+
+    def points(self, points: Sequence[Point]) -> None:
+        """Take in points; they are sent when there are enough, or have waited long enough to be looked at."""
+        self.waiting.extend(points)
+        if len(self.waiting) >= BATCH or time.monotonic() - self.sent > self.patience:
+            self.send()
+
+    def send(self, tags: Mapping[str, str] | None = None) -> None:
+        """Send all points that wait."""
+        waiting, self.waiting = self.waiting, []
+        self.sent = time.monotonic()
+        self.lane.ask("points", self.number, waiting, dict(tags or {}))
+
+    def artifact(self, path: Path, folder: str | None = None) -> None:
+        """Keep a file with the run."""
+        self.lane.ask("artifact", self.number, path, folder)
+
+    def tag(self, key: str, value: str) -> None:
+        """Set a tag."""
+        self.send({key: value})
+
+    def end(self, state: str, tags: Mapping[str, str] | None = None) -> None:
+        """Send what waits, and tags, and end the run; whether that went well is told by `lost`, which waits for it."""
+        waiting, self.waiting = self.waiting, []
+        self.ending = self.lane.ask("end", self.number, waiting, state, dict(tags or {}))
+
+
+class Desk:
+    """What the process can be asked for."""
+
+    def __init__(self) -> None:
+        self.runs: dict[int, TrackedRun] = {}
+        self.complained, self.down_until = False, dict[str | None, float]()
+
+    def begin(self, number: int, tracking: Tracking, runs: Path, name: str, params: Any, tags: Any) -> str | None:
+        """The id of a new run, or None."""
+        if time.monotonic() < self.down_until.get(tracking.uri, 0):
+            return None
+        try:
+            self.runs[number] = opened(tracking, runs).begin(name, params, tags)
+        except Exception as error:  # whatever a store raises must not cost the training
+            if not self.complained:
+                complain(error)
+            self.complained = True
+            self.down_until[tracking.uri] = time.monotonic() + PAUSE
+            return None
+        return self.runs[number].run_id
+
+    def points(self, number: int, run: int, points: Sequence[Point], tags: Mapping[str, str]) -> None:
+        """Points and tags of a run."""
+        if run in self.runs:
+            self.runs[run].waiting.extend(points)
+            self.runs[run].send(tags)
+
+    def artifact(self, number: int, run: int, path: Path, folder: str | None) -> None:
+        """A file of a run."""
+        if run in self.runs:
+            self.runs[run].artifact(path, folder)
+
+    def end(self, number: int, run: int, points: Sequence[Point], state: str, tags: Mapping[str, str]) -> bool:
+        """End a run; whether the store has all of it."""
+        if run not in self.runs:
+            return False
+        tracked = self.runs.pop(run)
+        tracked.waiting.extend(points)
+        tracked.end(state, tags)
+        return not tracked.lost
+
+    def call(self, number: int, function: Callable[..., Any], args: Sequence[Any]) -> Any:
+        """The answer of a function, or the exception it raised."""
+        try:
+            return function(*args)
+        except Exception as error:
+            return RuntimeError(f"{type(error).__name__}: {error}")
+
+
+ANSWERED = ("begin", "end", "call")
+
+
+def serve(requests: Any, replies: Any) -> None:
+    """What runs in the process, until it is closed or the other one is gone. Signals to stop are meant for that one, which
+    then says how its runs end."""
+    ignore()
+    desk, parent = Desk(), multiprocessing.parent_process()
+    with contextlib.suppress(Exception):
+        import mlflow.store.tracking.sqlalchemy_store  # noqa: F401  # while the sweep is still being composed
+    with unheard():
+        while parent is None or parent.is_alive():
+            try:
+                number, what, args = requests.get(timeout=HEARTBEAT)
+            except queue.Empty:
+                continue
+            if what == "close":
+                sys.stderr.flush()
+                os._exit(0)  # everything is in the store; to take the interpreter down in order takes another second
+            answer = getattr(desk, what)(number, *args)
+            if what in ANSWERED:
+                replies.put((number, answer))

@@ -1,0 +1,46 @@
+"""What a run's folder says of where its components came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from framework.core.reading import read_json
+from framework.core.version import GROUP, normalized
+
+FILE = "plugins.json"
+
+
+COPIES = "plugins"
+
+
+def read(folder: Path) -> dict[str, dict[str, Any]]:
+    """What `plugins.json` says; of a run that has none, or one that cannot be read, nothing."""
+    try:
+        found = read_json(folder / FILE)
+        parts = {key: found[key] for key in ("components", "files")}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {"components": {}, "files": {}}
+    return {
+        key: {str(k): v for k, v in part.items() if isinstance(v, dict)} if isinstance(part, dict) else {}
+        for key, part in parts.items()
+    }
+
+
+def tags(folder: Path) -> dict[str, str]:
+    """The tags of a run that say which of its components are not stackprop's own, and whose they are."""
+    components = read(folder)["components"].items()
+    return {f"stackprop.plugin.{name}": label(about) for name, about in components if not is_own(about)}
+
+
+def is_own(about: Mapping[str, Any]) -> bool:
+    """Whether stackprop itself brings it."""
+    return normalized(str(about.get("distribution"))) == GROUP
+
+
+def label(about: Mapping[str, Any]) -> str:
+    """`stackprop-bent 0.1.0`, or `bent.py (SHA-256 1a2b3c4d)`."""
+    if about.get("file"):
+        return f"{Path(str(about['file'])).name} (SHA-256 {str(about.get('sha256'))[:8]})"
+    return f"{about.get('distribution')} {about.get('version')}"

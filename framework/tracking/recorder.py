@@ -1,0 +1,245 @@
+"""The folder of a run: every number of its training, line by line, and how it ended.
+
+`metrics.jsonl` is the source of truth; it is only ever appended to. A line is `{"step": 12, "train/loss": 0.31, ...}`;
+numbers that are not finite are the strings "NaN", "Infinity", "-Infinity". What a tracking server gets is fed from the
+same numbers, thinned to `max_points` a series.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from framework.core.callback import MEASURED
+from framework.core.writing import NO_LINK, appending
+from framework.tracking.metrics_file import Recorded, _digits, _word, lines, started
+
+FLUSH_BYTES = 1 << 16
+LAYERS_SHOWN = 20  # norms of more layers go into the run folder only: a thousand metric names freeze a tracking UI
+PROBED_SHOWN = 120  # and so do more names of probes
+
+
+class Sink(Protocol):
+    """Who gets the thinned series: (name, value, step, milliseconds since 1970)."""
+
+    def points(self, points: Sequence[tuple[str, float, int, int]]) -> None: ...
+
+
+class Thinned:
+    """A series reduced to at most `most` of `expected` points, evenly spaced, the first and the last among them."""
+
+    def __init__(self, expected: int, most: int) -> None:
+        self.stride = max(1, math.ceil((expected - 1) / (most - 1)))
+        self.seen = 0
+        self.last: tuple[int, Any] | None = None  # the newest point, if it was left out
+
+    def add(self, step: int, value: Any) -> bool:
+        """Whether this point is kept now."""
+        kept = self.seen % self.stride == 0
+        self.seen += 1
+        self.last = None if kept else (step, value)
+        return kept
+
+
+class Recorder:
+    """Writes one run's folder and feeds its sink; an observer of the training.
+
+    A disk that is full loses nothing: lines wait in memory, it is said once, and they are written when there is room.
+
+    Args:
+        folder: the run's own.
+        steps, validations: how many there will be at most.
+        sink: who gets thinned series, if anybody.
+        max_points: per series, for the sink.
+        probe_every: steps from one look of the probes to the next.
+        upto: when a run is taken up again, how many bytes of its `metrics.jsonl` stand; later lines are cut off, and the
+            sink is fed what it misses of the others.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        steps: int,
+        validations: int,
+        sink: Sink | None = None,
+        max_points: int = 100,
+        upto: int | None = None,
+        probe_every: int = 1,
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path, self.sink = folder / "metrics.jsonl", sink
+        self.per_step = Thinned(steps, max_points)
+        self.measures: dict[str, Thinned] = {}
+        self.validations, self.max_points = validations, max_points
+        self.looks = steps // probe_every + 2  # the first step and the last are always among them
+        self.probed_names = 0
+        self.rows: dict[str, tuple[list[float], list[float]]] = {}  # metric -> its first row and its latest
+        self.columns: tuple[str, ...] = ()
+        self.pending, self.complained = bytearray(), False
+        os.close(appending(self.path))  # not kept open: a sweep of 300 jobs would need 300 files at once
+        if upto is not None:
+            os.truncate(self.path, upto)
+            self.feed(Recorded(self.path))
+
+    def steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
+        """Append a line per training step."""
+        if len(rows):
+            self._write(lines(range(first, first + len(rows)), columns, rows))
+            self._feed_steps(first, columns, rows)
+
+    def probed(self, member: int, steps: np.ndarray, columns: Sequence[str], rows: np.ndarray) -> None:
+        """Append a line per step that probes looked at."""
+        self._write(lines(steps, columns, rows))
+        if self.sink is not None:
+            digits = _digits(rows)
+            for step, row in zip(steps.tolist(), rows.tolist(), strict=True):
+                self._feed_measured(step, {c: float(digits % v) for c, v in zip(columns, row, strict=True)})
+
+    def probed_row(self, member: int, step: int, metric: str, row: np.ndarray) -> None:
+        """Append a line with the whole row."""
+        digits = _digits(row)
+        values = [float(digits % v) for v in row.tolist()]
+        self._write(json.dumps({"step": step, metric: [_word(v) for v in values]}) + "\n")
+        self._keep_row(metric, values)
+
+    def _keep_row(self, metric: str, row: list[float]) -> None:
+        self.rows[metric] = (self.rows[metric][0] if metric in self.rows else row, row)
+
+    def measured(self, member: int, step: int, values: Mapping[str, float]) -> None:
+        """Append a line of measured values."""
+        self._write(json.dumps({"step": step, **{k: _word(v) for k, v in values.items()}}) + "\n")
+        self.flush()
+        self._feed_measured(step, values)
+
+    def ended(self, outcome: Any = None) -> None:
+        """The last point of every series, if it was left out; behind it what was measured at restored weights."""
+        self.flush()
+        if self.sink is None:
+            return
+        if self.per_step.last is not None:
+            self._send_row(*self.per_step.last, _now())
+            self.per_step.last = None
+        left_out = [(name, *thinned.last) for name, thinned in self.measures.items() if thinned.last is not None]
+        self._send([(name, value, step, _now()) for name, step, value in left_out])
+        if outcome is not None and outcome.kept_step != outcome.step:
+            self.restored(outcome.step, outcome.metrics)
+        for metric, (first, latest) in self.rows.items():  # their place in the row is the step: a curve over lags
+            for name, row in ((started(metric), first), (metric, latest)):
+                self._send([(name, value, lag, _now()) for lag, value in enumerate(row)])
+
+    def restored(self, last: int, metrics: Mapping[str, float]) -> None:
+        """The sink shows the newest point of a series as its value: one more point, a step behind the `last`, is what was
+        measured at the weights that are saved. The folder keeps the series as it was measured, and these in `run.json`."""
+        if self.sink is not None:
+            self._send([(name, value, last + 1, _now()) for name, value in metrics.items() if math.isfinite(value)])
+
+    def feed(self, written: Recorded) -> None:
+        """Send lines that were written before, thinned as they were then."""
+        for line in written.others:
+            values: dict[str, Any] = {key: value for key, value in line.items() if key != "step"}
+            rows = [key for key, value in values.items() if isinstance(value, list)]
+            for key in rows:
+                self._keep_row(key, values.pop(key))
+            if not rows:
+                self._feed_measured(int(line["step"]), values)
+        if self.sink is not None:
+            for names, table in written.pieces():
+                self._feed_steps(int(table[0, 0]), names, table[:, 1:])
+
+    def _feed_steps(self, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
+        if self.sink is None:
+            return
+        self.columns = tuple(columns)
+        now, start = _now(), (-self.per_step.seen) % self.per_step.stride
+        self.per_step.seen += len(rows)
+        kept = range(start, len(rows), self.per_step.stride)
+        for i in kept:
+            self._send_row(first + i, rows[i], now)
+        whole = bool(kept) and kept[-1] == len(rows) - 1
+        self.per_step.last = None if whole else (first + len(rows) - 1, rows[-1])
+
+    def _feed_measured(self, step: int, values: Mapping[str, float]) -> None:
+        if self.sink is None:
+            return
+        now, points = _now(), []
+        for name, value in values.items():
+            thinned = self.measures.get(name) or self._begun(name)
+            if thinned is not None and thinned.add(step, value):
+                points.append((name, value, step, now))
+        self._send(points)
+
+    def _begun(self, name: str) -> Thinned | None:
+        """A series that begins; None for one that the sink does not get."""
+        is_probed = not name.startswith(MEASURED)
+        if is_probed:
+            if self.probed_names == PROBED_SHOWN:
+                return None
+            self.probed_names += 1
+        self.measures[name] = Thinned(self.looks if is_probed else self.validations, self.max_points)
+        return self.measures[name]
+
+    def _send_row(self, step: int, row: np.ndarray, now: int) -> None:
+        # As they are in the file, so that a store that is filled again from it gets the same numbers.
+        digits = _digits(row)
+        named = [(c, float(digits % v)) for c, v in zip(self.columns, row.tolist(), strict=True)]
+        shown = [c for c in self.columns if c.startswith("grad_norm/")][: LAYERS_SHOWN + 1]
+        self._send([(c, v, step, now) for c, v in named if c in shown or not c.startswith("grad_norm/")])
+
+    def _send(self, points: Sequence[tuple[str, float, int, int]]) -> None:
+        """To the sink; the folder has them first, so that it never holds less."""
+        if self.sink is not None:
+            if points:
+                self.flush()
+            self.sink.points(points)
+
+    def _write(self, text: str) -> None:
+        self.pending += text.encode()
+        if len(self.pending) > FLUSH_BYTES and not self.complained:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits; on a full disk keep the rest, and say so once."""
+        try:
+            self._append()
+        except OSError as error:
+            if not self.complained:
+                print(f"stackprop: {self.path}: {error.strerror}; its lines wait in memory", file=sys.stderr, flush=True)
+            self.complained = True
+
+    def _append(self, to_disk: bool = False) -> int:
+        """Write what waits; the size of the file then."""
+        # It is not made anew: what was in it would be missing.
+        file = os.open(self.path, os.O_WRONLY | os.O_APPEND | NO_LINK)
+        try:
+            while self.pending:
+                # Not through a file object: its own buffer would not tell how much was written when the disk is full.
+                del self.pending[: os.write(file, self.pending)]
+            if to_disk:
+                os.fsync(file)
+            return os.fstat(file).st_size
+        finally:
+            os.close(file)
+
+    def sync(self) -> int:
+        """Bring everything to the disk; the size of `metrics.jsonl` then.
+
+        Raises:
+            OSError: there is no room.
+        """
+        try:
+            return self._append(to_disk=True)
+        except OSError as error:
+            count = self.pending.count(b"\n")
+            raise OSError(error.errno, f"{error.strerror}; {count} lines could not be written", str(self.path)) from error
+
+
+def _now() -> int:
+    return int(time.time() * 1000)

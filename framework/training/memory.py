@@ -1,0 +1,105 @@
+"""How many bytes one replica of a training takes: how wide a stack may be, and into what slices it is cut.
+
+An estimate, from the tensors and the outputs of the nodes; what layers keep for the backward pass is guessed from those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from framework.config.schema import Settings
+from framework.core.memory import free_bytes, in_words
+from framework.core.types import Params, Shape
+from framework.data.dataset import Data
+from framework.inference.evaluation import EVALUATION_BATCH, EVALUATION_STEPS
+from framework.nn.network import Node, large
+from framework.training.learner import Learner
+
+SLOTS = 4  # arrays as long as the trained tensors that a step touches: weights, gradient, two of the optimizer
+KEPT = 3  # arrays as large as a node's output that a step touches: the output, its gradient, something kept for it
+KEPT_IN_TIME = 8  # the same for a node over time: gates, states and their gradients
+SPARE = 3  # best weights, what is read off, what is passing
+SHARE = 0.25  # of the free memory that one stack may take
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Bytes per replica.
+
+    Attributes:
+        step: what a training step touches.
+        whole: everything that lasts, and the larger of a step and a validation.
+    """
+
+    step: int
+    whole: int
+
+
+def footprint(learner: Learner, data: Data, dtype: Any, own_data: bool = False) -> Footprint:
+    """
+    Args:
+        own_data: whether each replica has a data set of its own.
+    """
+    tensors, shapes = learner.network.init(0)
+    train = next(iter(data.splits["train"].values()))
+    longest = max((data.splits["train"][n].shape[1] for n, f in data.fields.items() if f.time_major), default=1)
+    size, n = learner.options.batch_size, len(train)
+    rows = n if size == "all" else min(size, n)
+    measured = min(n, EVALUATION_BATCH, max(1, EVALUATION_STEPS // longest))
+    steps = min(longest, learner.options.bptt.chunk or longest)
+    outputs, item = _outputs(shapes, 1), np.dtype(dtype).itemsize
+    weights = item * sum(a.size for of_node in tensors.values() for a in of_node.values())
+    step = SLOTS * weights + item * rows * _outputs(shapes, steps, KEPT, KEPT_IN_TIME)
+    validation = item * measured * (_outputs(shapes, longest) + outputs)
+    of_data = sum(a.nbytes for split in data.splits.values() for a in split.values()) if own_data else 0
+    return Footprint(step, SPARE * weights + max(step, validation) + of_data)
+
+
+def refuse_oversized(
+    nodes: Mapping[str, Node], tensors: Mapping[str, Params], shapes: Mapping[str, Shape], data: Data, settings: Settings
+) -> None:
+    """
+    Raises:
+        ValueError: weights, their gradient and the outputs of the nodes for one batch, which every training needs at once,
+            are larger than the memory that is free.
+    """
+    train, size, item = data.splits.get("train", {}), settings.trainer.batch_size, np.dtype(settings.dtype).itemsize
+    n = len(next(iter(train.values()), ()))
+    rows = n if size == "all" else min(size, n)
+    longest = max((train[name].shape[1] for name, f in data.fields.items() if f.time_major and name in train), default=1)
+    steps = min(longest, settings.trainer.bptt.chunk or longest)
+    weights = {name: 2 * item * sum(a.size for a in p.values()) for name, p in tensors.items()}
+    outputs = {name: item * rows * _outputs({name: shapes[name]}, steps) for name in nodes}
+    needed, free = sum(weights.values()) + sum(outputs.values()), free_bytes()
+    if needed > free:
+        name = max(nodes, key=lambda name: weights.get(name, 0) + outputs[name])
+        what = "weights" if weights.get(name, 0) > outputs[name] else f"outputs for a batch of {rows} (trainer.batch_size)"
+        raise ValueError(
+            f"model.layers.{name}{large(nodes[name].layer)}: a step takes {in_words(needed)} of memory at least, most of it "
+            f"for the {what} of this layer, and {in_words(free)} are free"
+        )
+
+
+def _outputs(shapes: dict[str, Shape], steps: int, factor: int = 1, factor_in_time: int = 1) -> int:
+    """Numbers that all nodes hand on for one example."""
+    return sum(
+        prod(steps if s is None else s for s in shape) * (factor_in_time if None in shape else factor)
+        for shape in shapes.values()
+    )
+
+
+def widest(found: Footprint, xp: Any) -> int:
+    """Replicas that fit into the part of the free memory that a stack may take."""
+    return max(1, int(SHARE * free_memory(xp)) // found.whole)
+
+
+def free_memory(xp: Any) -> int:
+    """Bytes that are free, on the device or on this machine."""
+    if xp is not np:
+        return int(xp.cuda.Device().mem_info[0])
+    return free_bytes()

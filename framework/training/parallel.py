@@ -1,0 +1,138 @@
+"""A wide stack trains in slices of its replica axis: each fits the processor's cache, and several run at once on threads.
+
+Replicas never meet, so a slice is a stack of its own, and no number depends on how the stack is cut.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from framework.config.options import Tier
+from framework.core.callback import Observer, Outcome
+from framework.core.random import Key
+from framework.core.threads import blas_limited, blas_threads
+from framework.data.dataset import Data
+from framework.training.learner import Learner
+from framework.training.memory import footprint
+from framework.training.trainer import train
+
+CACHE = 8 << 20  # bytes that a step of one slice may touch; measured: time per step is flat around it
+NARROWEST = 8  # replicas: in narrower slices the cost of calling NumPy shows again
+
+SaveMember = Callable[[int, Mapping[str, np.ndarray], Mapping[str, Any]], None]
+
+
+class Stopped(Exception):  # noqa: N818
+    """Another slice has failed, or the user wants to stop."""
+
+
+def train_sliced(
+    learners: Sequence[Learner],
+    data: Sequence[Data],
+    keys: Sequence[Key],
+    *,
+    xp: Any = np,
+    dtype: Any = np.float32,
+    threads: int | None = None,
+    tier: Tier = "auto",
+    observers: Sequence[Observer] = (),
+    save: SaveMember | None = None,
+) -> list[Outcome]:
+    """As `train`, in slices.
+
+    Args:
+        threads: how many slices may run at once; None: as many as BLAS has threads.
+        observers: are called from several threads, for different members.
+        save: receives the member and its own snapshot.
+    """
+    at_once = (threads or blas_threads()) if xp is np else 1
+    cut = slices(len(learners), width(learners[0], data, dtype) if xp is np else len(learners), at_once)
+    stop = threading.Event()
+
+    def part(members: slice) -> list[Outcome]:
+        own = data if len(data) == 1 else data[members]
+        watch = [Shifted(observer, members.start, stop) for observer in observers]
+        alone: dict[str, Any] = {"threads": 1, "tier": "array" if tier == "auto" else tier} if len(cut) > 1 else {}
+        how = {"threads": threads, "tier": tier, **alone}
+        keep = None if save is None else _saver(save, members.start)
+        found = train(learners[members], own, keys[members], xp=xp, dtype=dtype, observers=watch, save=keep, **how)
+        return [replace(outcome, member=members.start + outcome.member) for outcome in found]
+
+    # Kernels of the compiled tier use all threads by themselves, and may not be entered by two.
+    if len(cut) == 1 or at_once == 1 or tier == "compiled":
+        return [outcome for members in cut for outcome in part(members)]
+    with blas_limited(1), ThreadPoolExecutor(at_once) as pool:
+        running = [pool.submit(part, members) for members in cut]
+        try:
+            wait(running, return_when=FIRST_EXCEPTION)
+            return [outcome for found in running for outcome in found.result()]
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def width(learner: Learner, data: Sequence[Data], dtype: Any) -> int:
+    """Replicas of a slice."""
+    return max(NARROWEST, CACHE // footprint(learner, data[0], dtype).step)
+
+
+def slices(members: int, widest: int, at_once: int) -> list[slice]:
+    """Contiguous slices of nearly equal width, at most `widest`; enough of them for `at_once` threads, if they stay wide
+    enough to repay it."""
+    count = -(-members // widest)
+    if at_once > 1 and members >= at_once * NARROWEST:
+        count = -(-max(count, at_once) // at_once) * at_once
+    edges = [round(i * members / count) for i in range(count + 1)]
+    return [slice(a, b) for a, b in itertools.pairwise(edges)]
+
+
+class Shifted:
+    """An observer of the whole, told by a slice that begins at the member `first`; where training learns that it is to
+    stop."""
+
+    def __init__(self, observer: Observer, first: int, stop: threading.Event) -> None:
+        self.observer, self.first, self.stop = observer, first, stop
+
+    def steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
+        """Pass it on, unless all is to stop."""
+        if self.stop.is_set():
+            raise Stopped
+        self.observer.steps(self.first + member, first, columns, rows)
+
+    def probed(self, member: int, steps: np.ndarray, columns: Sequence[str], rows: np.ndarray) -> None:
+        """Pass it on."""
+        self.observer.probed(self.first + member, steps, columns, rows)
+
+    def probed_row(self, member: int, step: int, metric: str, row: np.ndarray) -> None:
+        """Pass it on."""
+        self.observer.probed_row(self.first + member, step, metric, row)
+
+    def measured(self, member: int, step: int, values: Mapping[str, float]) -> None:
+        """Pass it on."""
+        self.observer.measured(self.first + member, step, values)
+
+    def ended(self, outcome: Outcome) -> None:
+        """Pass it on."""
+        self.observer.ended(replace(outcome, member=self.first + outcome.member))
+
+
+def _saver(save: SaveMember, first: int) -> Callable[[Mapping[str, np.ndarray], Mapping[str, Any]], None]:
+    """Takes the snapshot of a slice apart: each member's own, as a lone training would have it."""
+
+    def save_members(arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> None:
+        for r, member in enumerate(arrays["members"].tolist()):
+            alone = {name: a[r : r + 1] if len(a) > 1 else a for name, a in arrays.items() if not name.startswith("ended.")}
+            alone["members"] = np.zeros(1, int)
+            own = {"latest": {0: plain["latest"][member]}, "at_best": {0: plain["at_best"][member]}}
+            told = {**plain, **own, "ended": {}}
+            save(first + member, alone, told)
+
+    return save_members

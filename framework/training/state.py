@@ -1,0 +1,280 @@
+"""The state of a training of R networks, and what happens to it at each step, reading, validation and end."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from framework.config.options import Tier, TrainerOptions
+from framework.core.arrays import to_host
+from framework.core.callback import Observer, Outcome, Save, Status
+from framework.core.direction import lower_is_better
+from framework.core.errors import nearest
+from framework.data.dataset import Data
+from framework.data.loader import EpochRows
+from framework.data.validation import far_from_scale
+from framework.inference.evaluation import Tally, evaluate
+from framework.training.bptt import chunks, refuse_timeless, refuse_uncarried, refuse_uncuttable
+from framework.training.early_stopping import Best
+from framework.training.learner import Learner, directions
+from framework.training.probes import Looks, Watch, refuse_unknown_nodes
+from framework.training.step import Batch, Stack, train_step
+from framework.training.update import chosen
+
+
+class Run:
+    """The state of a training: the stack, the step, what is still to be read off the device, and who has ended.
+
+    Attributes:
+        step, total: updates done, and how many there will be at most.
+        epoch, done: the epoch that goes on, from 1, and the updates done in it.
+        outcomes: of the members that have ended.
+    """
+
+    def __init__(self, stack: Stack, observers: Sequence[Observer], save: Save | None = None, tier: Tier = "auto") -> None:
+        self.stack, self.observers, self.save = stack, observers, save
+        self.options: TrainerOptions = stack.learner.options
+        self.n = stack.feeds["train"].n
+        size = self.n if self.options.batch_size == "all" else min(self.options.batch_size, self.n)
+        self.update_size = min(size * self.options.accumulate, self.n)
+        self.chunks = chunks_of(stack.learner, stack.data)
+        self.per_epoch = math.ceil(self.n / self.update_size) * len(self.chunks)
+        self.total = self.options.steps or self.options.epochs * self.per_epoch
+        # All steps, not those still to come: a training that is taken up again goes the same way.
+        stack.update = chosen(tier, stack.learner.optimizer, stack.xp, stack.trained.size, self.total)
+        self.columns = _columns(stack)
+        self.block = stack.xp.empty((self.options.read_every, stack.members.size, len(self.columns)), stack.dtype)
+        self.step = self.done = self.unread = 0
+        self.epoch = 1
+        self.tally = Tally({})
+        refuse_unknown_nodes(stack.learner.probes, stack.learner.network)
+        self.watch = Watch(stack.xp, self.options.probe_every if stack.learner.probes else 0, self.total)
+        monitor = self.options.early_stopping.monitor
+        lower = lower_is_better(monitor, directions(stack.learner))
+        self.best = Best(self.options.early_stopping, stack.members.size, lower)
+        self.best_w = stack.w.copy() if self.options.keeps_best else None
+        self.outcomes: dict[int, Outcome] = {}
+        self.latest: dict[int, dict[str, float]] = {int(member): {} for member in stack.members}
+        self.at_best: dict[int, dict[str, float]] = {int(member): {} for member in stack.members}
+        if self.options.early_stopping.patience or self.options.keeps_best:
+            refuse_unmeasured(stack.learner, "val" in stack.feeds)
+
+    def batches(self) -> Iterator[Batch]:
+        """The batches of this epoch that are still to come, sequences chunk by chunk."""
+        stateful = self.stack.data.stateful
+        self.rows = EpochRows(self.n, self.update_size, self.stack.keys, self.epoch, self.options.shuffle, stateful)
+        if not self.done:
+            self.tally = Tally(self.stack.learner.measures if self.options.train_metrics else {})
+        plan = [
+            (start, steps, i > 0 or (stateful and start > 0))
+            for start in self.rows.starts
+            for i, steps in enumerate(self.chunks)
+        ]
+        # Rows are taken when they are asked for, so that they are those of the replicas left by then.
+        return (Batch(self.rows.at(start), steps, goes_on) for start, steps, goes_on in plan[self.done :])
+
+    def update(self, batch: Batch) -> None:
+        """One training step; losses and norms stay on the device until the block is full."""
+        s, watched = self.stack, self.watch.due(self.step + 1)
+        seen = train_step(s, batch, self.step, self.total, self.tally, self.block[self.unread], watched)
+        self.step += 1
+        if seen is not None:
+            self.watch.look(self.step, s.learner.probes, seen)
+        self.done += 1
+        self.unread += 1
+        due = self.save and self.options.checkpoint_every and self.step % self.options.checkpoint_every == 0
+        if due or self.unread == self.options.read_every:
+            self.read()
+        if due and self.save and self.stack.members.size:
+            self.save(*self.snapshot())
+
+    def read(self) -> None:
+        """Bring the block to the host, and what probes measured; hand them on, and let go of replicas whose numbers are no
+        longer finite."""
+        if not self.unread:
+            return
+        rows = np.array(to_host(self.block[: self.unread]))  # a copy: the block is written again
+        first, self.unread = self.step - self.unread + 1, 0
+        looks = self.watch.read()
+        bad = ~np.isfinite(rows[:, :, 0] + rows[:, :, self.columns.index("grad_norm/total")])
+        for r, member in enumerate(self.stack.members):
+            upto = int(bad[:, r].argmax()) + 1 if bad[:, r].any() else len(rows)
+            for observer in self.observers:
+                observer.steps(int(member), first, self.columns, rows[:upto, r])
+            if looks is not None:
+                self.probed(r, looks, first + upto - 1)
+        if bad.any():
+            steps = first + bad.argmax(0)
+            targets = {head.target for head in self.stack.learner.heads.values() if head.target}
+            reason = "the loss or the gradient is no longer finite" + far_from_scale(self.stack.data, targets)
+            self.leave(bad.any(0), "diverged", reason, steps)
+
+    def probed(self, r: int, looks: Looks, last: int) -> None:
+        """Pass on what probes measured of a replica, up to the step `last`, its last with numbers."""
+        steps = looks.steps[looks.steps <= last]
+        if len(steps):
+            for observer in self.observers:
+                observer.probed(int(self.stack.members[r]), steps, looks.columns, looks.values[: len(steps), :, r])
+        for step, metric, row in looks.rows:
+            if step <= last:
+                for observer in self.observers:
+                    observer.probed_row(int(self.stack.members[r]), step, metric, row[r])
+
+    def validate(self) -> None:
+        """Measure, keep the best, and let go of replicas that have run out of patience."""
+        s, learner = self.stack, self.stack.learner
+        if not s.members.size:
+            return
+        values = {f"train/{name}": value for name, value in self.tally.values().items()}
+        if "val" in s.feeds:
+            ctx = s.context(self.step)
+            val = evaluate(s.network, learner.heads, learner.measures, s.p, s.feeds["val"], ctx)
+            values |= {f"val/{name}": value for name, value in val.items()}
+        host = {name: to_host(value) for name, value in values.items()}
+        for r, member in enumerate(s.members):
+            self.measured(int(member), {name: float(value[r]) for name, value in host.items()})
+        if "val" in s.feeds:
+            self._keep_best(host)
+
+    def _keep_best(self, values: Mapping[str, np.ndarray]) -> None:
+        monitor = self.options.early_stopping.monitor
+        if monitor not in values:
+            return  # there is no patience, and so nothing to watch
+        improved = self.best.update(values[monitor], self.epoch)
+        if self.best_w is not None:
+            on_device = self.stack.xp.asarray(improved)
+            self.best_w[on_device] = self.stack.w[on_device]
+        for member in self.stack.members[improved].tolist():
+            self.at_best[member] = dict(self.latest[member])
+        patience = self.options.early_stopping.patience
+        exhausted = self.best.exhausted()
+        if exhausted.any() and self.step < self.total:
+            self.leave(exhausted, "stopped_early", f"{monitor} has not improved in {patience} validations")
+
+    def measured(self, member: int, values: Mapping[str, float]) -> None:
+        """Pass measured values on, and remember the latest."""
+        self.latest[member].update(values)
+        for observer in self.observers:
+            observer.measured(member, self.step, values)
+
+    def leave(self, who: np.ndarray, status: Status, reason: str, steps: np.ndarray | None = None) -> None:
+        """End the replicas `who` (R,) and drop them from the stack."""
+        s = self.stack
+        w = to_host(s.w if self.best_w is None else self.best_w)
+        for r in np.flatnonzero(who):
+            member, step = int(s.members[r]), self.step if steps is None else int(steps[r])
+            epoch = math.ceil(step / self.per_epoch)
+            outcome = Outcome(member, status, reason, step, epoch, s.arena.views(w[r].copy()))
+            outcome.best_epoch, outcome.best = int(self.best.epoch[r]), float(self.best.value[r])
+            self._report_kept(outcome)
+            self.outcomes[member] = outcome
+            for observer in self.observers:
+                observer.ended(outcome)
+        keep = ~who
+        self.best.take(keep)
+        s.take(keep)
+        self.rows.take(keep)
+        self.tally.take(s.xp.asarray(keep))
+        self.block = self.block[:, s.xp.asarray(keep)]
+        if self.best_w is not None:
+            self.best_w = self.best_w[s.xp.asarray(keep)]
+
+    def _report_kept(self, outcome: Outcome) -> None:
+        """What an outcome reports belongs to its weights."""
+        if self.best_w is not None:
+            outcome.kept, outcome.kept_epoch = "best", outcome.best_epoch
+            outcome.kept_step = min(outcome.best_epoch * self.per_epoch, self.total)
+            outcome.metrics = dict(self.at_best[outcome.member])
+            return
+        outcome.kept_epoch, outcome.kept_step = outcome.epoch, outcome.step
+        outcome.metrics = dict(self.latest[outcome.member])
+        if outcome.status == "diverged":  # they were measured at earlier weights
+            outcome.metrics = dict.fromkeys(outcome.metrics, math.nan)
+
+    def snapshot(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Everything that a later process needs to go on as if nothing had happened: arrays, and plain values."""
+        s, best = self.stack, self.best
+        arrays = {
+            "w": s.w,
+            "members": s.members,
+            "best.value": best.value,
+            "best.epoch": best.epoch,
+            "best.stale": best.stale,
+        }
+        arrays |= {f"state.{name}": a for name, a in s.state.items() if hasattr(a, "ndim")}
+        arrays |= {f"tally.{name}": a for name, a in self.tally.counts.items()}
+        arrays |= {f"carry.{name}": a for name, a in s.carry.items()}
+        arrays |= {} if self.best_w is None else {"best_w": self.best_w}
+        for member, outcome in self.outcomes.items():
+            arrays[f"ended.{member}"] = s.arena.fill([outcome.weights], s.dtype)
+        ended = {m: {k: v for k, v in vars(o).items() if k != "weights"} for m, o in self.outcomes.items()}
+        plain = {"step": self.step, "epoch": self.epoch, "done": self.done, "ended": ended}
+        plain |= {"latest": self.latest, "at_best": self.at_best}
+        plain["state"] = {name: a for name, a in s.state.items() if not hasattr(a, "ndim")}
+        return {name: np.array(to_host(a)) for name, a in arrays.items()}, copy.deepcopy(plain)
+
+    def restore(self, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> None:
+        """Go back to a snapshot."""
+        s, on_device = self.stack, self.stack.xp.array
+        keep = np.isin(s.members, arrays["members"])
+        s.take(keep)
+        s.w[...] = on_device(arrays["w"])
+        s.carry = {k.removeprefix("carry."): on_device(a) for k, a in arrays.items() if k.startswith("carry.")}
+        for name in s.state:
+            s.state[name] = plain["state"][name] if name in plain["state"] else on_device(arrays[f"state.{name}"])
+        self.best.value, self.best.epoch, self.best.stale = (arrays[f"best.{k}"].copy() for k in ("value", "epoch", "stale"))
+        self.block = self.block[:, : len(s.members)]
+        self.best_w = None if self.best_w is None else on_device(arrays["best_w"])
+        self.step, self.epoch, self.done = plain["step"], plain["epoch"], plain["done"]
+        self.latest = {int(member): dict(values) for member, values in plain["latest"].items()}
+        self.at_best = {int(member): dict(values) for member, values in plain["at_best"].items()}
+        self.tally = Tally(s.learner.measures if self.options.train_metrics else {})
+        self.tally.counts = {k.removeprefix("tally."): on_device(a) for k, a in arrays.items() if k.startswith("tally.")}
+        for member, told in plain["ended"].items():
+            weights = s.arena.views(arrays[f"ended.{member}"][0])
+            self.outcomes[int(member)] = Outcome(**{**told, "weights": weights})
+
+
+def _columns(s: Stack) -> tuple[str, ...]:
+    """What a row of a training step holds."""
+    penalty = ("train/penalty",) if s.learner.regularizers else ()
+    return ("train/loss", *penalty, "grad_norm/total", *(f"grad_norm/{layer}" for layer in s.arena.layers))
+
+
+def chunks_of(learner: Learner, data: Data) -> list[slice | None]:
+    """The steps of each chunk of a batch's sequences.
+
+    Raises:
+        ValueError: these data or targets cannot be cut, or a state cannot be carried on.
+    """
+    options = learner.options
+    if data.stateful:
+        n = len(next(iter(data.splits["train"].values())))
+        size = n if options.batch_size == "all" else options.batch_size
+        refuse_uncarried(learner.network.nodes, data, size, options.accumulate)
+    if options.bptt.lag is not None:
+        refuse_timeless("trainer.bptt.lag", data)
+    if options.bptt.chunk is not None:
+        targets = [head.target for head in learner.heads.values() if head.target]
+        refuse_uncuttable(targets, learner.network.nodes, data)
+    return chunks(data, options.bptt.chunk, options.accumulate)
+
+
+def refuse_unmeasured(learner: Learner, has_validation: bool) -> None:
+    """
+    Raises:
+        ValueError: early stopping watches what is not measured, or there is no validation to choose the best weights by.
+    """
+    options = learner.options
+    if not has_validation:
+        key = "keep" if options.keep == "best" else "early_stopping.patience"
+        raise ValueError(f"trainer.{key}: the data set has no validation split to watch")
+    measured = ["val/loss", *(f"val/{name}" for name in learner.measures)]
+    measured += [f"train/{name}" for name in learner.measures if options.train_metrics]
+    monitor = options.early_stopping.monitor
+    if monitor not in measured:
+        raise ValueError(f"trainer.early_stopping.monitor: '{monitor}' is not measured{nearest(monitor, measured)}")

@@ -1,0 +1,241 @@
+"""One training step of R networks: gradient, penalties, norms, clipping, update."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from framework.core.arrays import Array
+from framework.core.context import Context
+from framework.core.protocols import Regularizer
+from framework.core.random import Key
+from framework.core.stacking import placed, stack, take
+from framework.core.types import Params
+from framework.data.augmentation import Augmenter
+from framework.data.dataset import Data
+from framework.data.loader import Feed
+from framework.inference.evaluation import Tally
+from framework.nn.arena import Arena
+from framework.nn.heads import shares, total_loss
+from framework.nn.microbatch import Blocks, in_blocks
+from framework.nn.network import Network, Values, carried
+from framework.nn.training_step import Seen
+from framework.training.learner import Learner
+from framework.training.update import Update, by_array, rate
+
+Rows = np.ndarray | slice
+
+
+class Batch(NamedTuple):
+    """What an update sees: which rows of the training split, of sequences which steps (None: all), and whether they go on
+    where the batch before ended."""
+
+    rows: Rows
+    times: slice | None = None
+    goes_on: bool = False
+
+
+class Stack:
+    """R networks in training: options, tensors, optimizer slots, data and keys, all with a leading axis R."""
+
+    def __init__(
+        self,
+        learners: Sequence[Learner],
+        data: Sequence[Data],
+        keys: Sequence[Key],
+        xp: Any,
+        dtype: Any,
+        threads: int | None = None,
+    ) -> None:
+        if len(data) not in (1, len(learners)):
+            raise ValueError(f"{len(data)} data sets for {len(learners)} learners; give one for all, or one for each")
+        drawn = [learner.network.init(key) for learner, key in zip(learners, keys, strict=True)]
+        replicas = [{**tensors, **learner.initial} for (tensors, _), learner in zip(drawn, learners, strict=True)]
+        self.xp, self.dtype, self.data = xp, np.dtype(dtype), data[0]
+        self.threads, self.shapes = threads, drawn[0][1]
+        self.arena: Arena = learners[0].network.arena(replicas[0])
+        self.learner: Learner = placed(stack([replace(learner, initial={}) for learner in learners]), xp)
+        self._plan()
+        self.members, self.keys = np.arange(len(keys)), tuple(keys)
+        self._context: Context | None = None
+        self.feeds = {split: Feed(data, split, xp, dtype) for split in ("train", "val") if split in data[0].splits}
+        chosen = [learner.augmentations for learner in learners]
+        self.augmenter = Augmenter(self.feeds["train"], data, chosen) if any(chosen) else None
+        self._hold(xp.asarray(self.arena.fill(replicas, dtype)))
+        self.state = self.learner.optimizer.init(self.trained)
+        self.update: Update = by_array
+        self.carry: Mapping[str, Array] = {}  # the states that the batch before left, where another may go on
+
+    def _plan(self) -> None:
+        self.network = self.passes_of(self.learner)
+        self.watched = self.passes_of(self.learner, watched=True) if self.learner.probes else self.network
+
+    def passes_of(self, learner: Learner, watched: bool = False) -> Network | Blocks:
+        """What runs the forward and backward passes of a stack: its network, on the CPU in blocks where it can be.
+
+        Args:
+            watched: every node's output is wanted.
+        """
+        if self.xp is not np:
+            return learner.network
+        read = {name for head in learner.heads.values() for name in head.sources}
+        return in_blocks(learner.network, self.shapes, set(learner.network.nodes) if watched else read, self.threads)
+
+    def blas_threads(self, examples: int) -> int | None:
+        """For batches of so many examples: one where several blocks run at once, as a second thread of BLAS, waiting for
+        its next product, would take the core of one of them."""
+        at_once = isinstance(self.network, Blocks) and len(self.network.blocks(examples, len(self.keys))) > 1
+        return 1 if at_once else self.threads
+
+    def _hold(self, w: Array) -> None:
+        self.w, self.p = w, self.arena.views(w)
+        self.trained = w[..., : self.arena.P]
+        self.g = self.xp.zeros(self.trained.shape, w.dtype)
+        self.dp = self.arena.views(self.g)
+
+    def context(self, step: int, **more: Any) -> Context:
+        """The context of the whole stack at a step."""
+        if self._context is None or self._context.keys is not self.keys:
+            self._context = Context(self.xp, (len(self.keys),), self.keys)
+        return self._context.but(step=step, **more)
+
+    def batch(self, batch: Batch, step: int, part: int = 0) -> dict[str, Array]:
+        """The fields of a batch of the training split, augmented where the learners say so."""
+        feed, rows, times = self.feeds["train"], batch.rows, batch.times
+        fields = feed.batch(rows)
+        if self.augmenter is not None:
+            fields[self.augmenter.field] = self.xp.asarray(self.augmenter.batch(rows, self.keys, step, part))
+        if times is not None:
+            fields |= {name: fields[name][:, times] for name in feed.time_major}
+        return fields
+
+    def take(self, keep: np.ndarray) -> None:
+        """Drop the replicas that have stopped; keep: (R,) of booleans."""
+        on_device = self.xp.asarray(keep)
+        self._hold(self.w[on_device])
+        self.state, self.carry = take(self.state, on_device), take(self.carry, on_device)
+        self.learner = take(self.learner, on_device)
+        self._plan()
+        self.members, self.keys = self.members[keep], tuple(k for k, kept in zip(self.keys, keep, strict=True) if kept)
+        for feed in self.feeds.values():
+            feed.take(on_device)
+        if self.augmenter is not None:
+            self.augmenter.take(keep)
+
+
+class Pass(NamedTuple):
+    """A forward and backward pass: the loss (R,); outputs, caches, gradients of outputs and the context of its last part."""
+
+    loss: Array
+    values: Values
+    caches: Mapping[str, Any]
+    dvalues: Values
+    ctx: Context
+
+
+def train_step(
+    s: Stack, batch: Batch, step: int, total: int, tally: Tally, row: Array, watched: bool = False
+) -> Seen | None:
+    """One update of every replica; `row` (R, columns) receives loss, penalty and norms, before clipping.
+
+    Returns:
+        What probes may see of it, if it is watched.
+    """
+    learner = s.learner
+    ctx = s.context(step, lag=learner.options.bptt.lag)
+    if batch.goes_on:
+        ctx = ctx.but(carry=s.carry if isinstance(batch.rows, slice) else carried(s.carry, batch.rows.shape[-1], ctx))
+    optimizer, p = learner.optimizer, s.p
+    before = look = s.w.copy() if watched else s.w
+    if hasattr(optimizer, "lookahead"):
+        look = s.w.copy()
+        look[..., : s.arena.P] = optimizer.lookahead(s.trained, s.state, ctx)
+        p = s.arena.views(look)
+
+    done = gradient(s, p, batch, ctx, tally, watched)
+    ctx = done.ctx
+    s.carry = learner.network.carry(done.caches) if s.data.stateful or batch.times is not None else {}
+    penalty = add_penalties(learner.regularizers, p, s.dp, ctx)
+    norms = s.arena.norms(s.g, s.xp)
+    row[:, 0] = done.loss
+    if learner.regularizers:
+        row[:, 1] = 0 if penalty is None else penalty
+    row[:, -norms.shape[-1] :] = norms
+    if learner.options.clip_norm is not None:
+        clip(s.g, norms[..., :1], learner.options.clip_norm, ctx)
+
+    lr = rate(optimizer, learner.schedule, step, total, s.g, ctx)
+    s.update(optimizer, s.trained, s.g, s.state, lr, ctx)
+    learner.network.after(s.p, done.caches, ctx)
+    for regularizer in learner.regularizers:
+        if hasattr(regularizer, "after"):
+            for W, _ in penalised(regularizer, s.p, s.dp):
+                regularizer.after(W, ctx.per(lr, W), ctx)  # (..., 1, 1): it meets W without further care
+    if not watched:
+        return None
+    w = before[..., : s.arena.P]
+    return Seen(learner.network, look, s.dp, done.values, done.caches, done.dvalues, done.ctx, s.arena, w, s.trained)
+
+
+def gradient(s: Stack, p: Mapping[str, Params], batch: Batch, ctx: Context, tally: Tally, watched: bool = False) -> Pass:
+    """The loss (R,) at the tensors p, with its gradient in s.g, and the last part's pass."""
+    net, heads, feed = s.watched if watched else s.network, s.learner.heads, s.feeds["train"]
+    rows = batch.rows
+    parts = [(rows, 1.0)] if s.learner.options.accumulate == 1 else list(cut(rows, s.learner.options.batch_size, feed.n))
+    loss: Any = 0.0
+    summed = s.xp.zeros_like(s.g) if len(parts) > 1 else None
+    whole = {} if summed is None else feed.batch(rows)
+    for i, (part, share) in enumerate(parts):
+        ctx = ctx.but(part=i, batch=s.batch(Batch(part, batch.times), ctx.step, i))
+        values, caches = net.forward(p, ctx)
+        of_whole = None if summed is None else shares(heads, ctx.batch, whole, share, ctx)
+        value, dvalues = total_loss(heads, values, ctx, of_whole)
+        dvalues = net.backward(p, caches, dvalues, s.dp, ctx)
+        loss = value if i == 0 else loss + value
+        if tally.measures:
+            tally.add(heads, values, ctx)
+        if summed is not None:
+            summed += s.g
+    if summed is not None:
+        s.g[...] = summed
+    return Pass(loss, values, caches, dvalues, ctx)
+
+
+def cut(rows: Rows, batch_size: int | str, n: int) -> Iterator[tuple[Rows, float]]:
+    """The batches that make one update, with the share of its examples that each holds."""
+    start, count = (rows.start, min(rows.stop, n) - rows.start) if isinstance(rows, slice) else (0, rows.shape[-1])
+    size = count if isinstance(batch_size, str) else batch_size
+    for at in range(0, count, size):
+        stop = min(at + size, count)
+        part = slice(start + at, start + stop) if isinstance(rows, slice) else rows[:, at:stop]
+        yield part, (stop - at) / count
+
+
+def penalised(regularizer: Regularizer, p: Mapping[str, Params], dp: Mapping[str, Params]) -> Iterator[tuple[Array, Array]]:
+    """The trained tensors a regularizer acts on, with their gradients."""
+    for node, tensors in dp.items():
+        for name, dW in tensors.items():
+            if name.startswith(regularizer.tensors):
+                yield p[node][name], dW
+
+
+def add_penalties(
+    regularizers: Sequence[Regularizer], p: Mapping[str, Params], dp: Mapping[str, Params], ctx: Context
+) -> Array | None:
+    """Add the gradient of every penalty in place; return their sum (R,), or None where there is no regularizer."""
+    total = None
+    for regularizer in regularizers:
+        for W, dW in penalised(regularizer, p, dp):
+            penalty, d = regularizer(W, ctx)
+            dW += d
+            total = penalty if total is None else total + penalty
+    return total
+
+
+def clip(g: Array, norm: Array, largest: float | Array, ctx: Context) -> None:
+    """g <- g min(1, largest / |g|) in place, each replica by its own norm (..., 1)."""
+    largest = ctx.per(largest, g)
+    g *= ctx.xp.where(norm > largest, largest / norm, ctx.xp.ones_like(norm))

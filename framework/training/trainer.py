@@ -1,0 +1,106 @@
+"""The training loop: batch, forward, loss, backward, update, observe; for R networks at once.
+
+A replica that has stopped, early or because its numbers are no longer finite, leaves the stack; the others go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from framework.config.options import Tier
+from framework.core.arrays import Array, keep_memory, to_host
+from framework.core.callback import Observer, Outcome, Save, Snapshot
+from framework.core.context import Context
+from framework.core.random import Key
+from framework.core.threads import blas_limited
+from framework.data.dataset import Data
+from framework.data.loader import Feed
+from framework.inference.evaluation import evaluate
+from framework.training.check import admitted
+from framework.training.learner import Learner
+from framework.training.state import Run
+from framework.training.step import Stack
+
+__all__ = ["Observer", "Outcome", "Snapshot", "train"]
+
+
+def train(
+    learners: Sequence[Learner],
+    data: Sequence[Data],
+    keys: Sequence[Key],
+    *,
+    xp: Any = np,
+    dtype: Any = np.float32,
+    threads: int | None = None,
+    tier: Tier = "auto",
+    observers: Sequence[Observer] = (),
+    save: Save | None = None,
+    resume: Snapshot | None = None,
+) -> list[Outcome]:
+    """Train a stack to its end.
+
+    Args:
+        learners: one per member; they may differ in stackable options only.
+        data: one data set for all members, or one for each (of equal shapes).
+        keys: one random key per member.
+        xp, dtype: array module and precision.
+        threads: on the CPU, how many the training may use; None: as many as BLAS has.
+        tier: whether compiled kernels update the weights; auto: where the training is long enough to repay their start.
+        observers: who wants to know.
+        save: receives a snapshot every `checkpoint_every` steps.
+        resume: such a snapshot; training goes on from there.
+
+    Returns:
+        One outcome per member, in order.
+
+    Raises:
+        CannotStackError: the learners differ in something else.
+        ConfigError: an option is not what its component declares, or learner and data do not go together.
+        DataError: the data are not what their fields declare.
+        ValueError: the data lack what the options ask for, or a network cannot be built.
+        TierError: compiled kernels cannot be used here.
+    """
+    keep_memory()
+    data = admitted(learners, data, tier)
+    run = Run(Stack(learners, data, keys, xp, dtype, threads), observers, save, tier)
+    options, everything = run.options, run.stack.learner
+    if resume is not None:
+        run.restore(*resume)
+    with (
+        blas_limited(run.stack.blas_threads(run.update_size)),
+        np.errstate(all="ignore"),
+    ):  # numbers that are not finite are found and reported by `read`
+        while run.stack.members.size:
+            for batch in run.batches():
+                if run.step >= run.total or not run.stack.members.size:
+                    break
+                run.update(batch)
+            if run.epoch % options.validate_every == 0 or run.step >= run.total:
+                run.read()
+                run.validate()
+            if run.step >= run.total:
+                run.leave(np.ones(run.stack.members.size, bool), "finished", "")
+            run.epoch, run.done = run.epoch + 1, 0
+        _test(run, everything, data, keys)
+    return [run.outcomes[member] for member in range(len(keys))]
+
+
+def _test(run: Run, learner: Learner, data: Sequence[Data], keys: Sequence[Key]) -> None:
+    """Measure the test split once, at the weights that training ended with."""
+    if "test" not in data[0].splits:
+        return
+    s = run.stack
+    outcomes = [run.outcomes[member] for member in range(len(keys))]
+    w: Array = s.xp.asarray(s.arena.fill([outcome.weights for outcome in outcomes], s.dtype))
+    ctx = Context(s.xp, (len(keys),), tuple(keys), step=run.step)
+    feed = Feed(data, "test", s.xp, s.dtype)
+    values = evaluate(s.passes_of(learner), learner.heads, learner.measures, s.arena.views(w), feed, ctx)
+    host = {f"test/{name}": to_host(value) for name, value in values.items()}
+    for r, outcome in enumerate(outcomes):
+        if outcome.status != "diverged":
+            outcome.metrics.update({name: float(value[r]) for name, value in host.items()})
+            for observer in run.observers:
+                observer.measured(r, outcome.step, {name: float(value[r]) for name, value in host.items()})

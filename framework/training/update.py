@@ -1,0 +1,112 @@
+"""How a gradient reaches the optimizer: all numbers at once, by blocks that fit a cache, or through a compiled kernel.
+
+An optimizer whose `update` treats each number by itself says `elementwise = True`; it is then called on blocks of columns.
+One that offers `compiled` has the same update as a kernel. Each way gives the same numbers.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from framework.config.options import Tier
+from framework.core.arrays import Array
+from framework.core.context import Context
+from framework.core.errors import TierError
+from framework.core.protocols import Optimizer, Schedule
+
+Update = Callable[[Optimizer, Array, Array, dict[str, Any], Any, Context], None]
+
+BLOCK = 65_536  # numbers, over all replicas
+NARROWEST = 16_384  # columns: shorter pieces of many replicas cost more than the cache gives
+# Numbers updated, over all steps, from which Numba is worth its start: half a second, for a gain of 0.2 to 1 ns each.
+WORTH = 2e9
+
+
+def rate(optimizer: Optimizer, schedule: Schedule, step: int, total: int, w: Array, ctx: Context) -> float | Array:
+    """The learning rate of a step, lr times the schedule's factor: a number, or (..., 1) where replicas differ in either.
+
+    Raises:
+        ValueError: the factor is neither a number nor an array with one number per replica.
+    """
+    factor: Any = schedule(step, total)
+    if getattr(factor, "ndim", 0) == 0:
+        factor = float(factor)  # a NumPy float64 would turn float32 into float64
+    elif factor.shape != ctx.replicas:
+        name = type(schedule).__name__
+        raise ValueError(f"schedule {name}: its factor has shape {factor.shape}; one per replica is {ctx.replicas}")
+    return ctx.per(optimizer.lr, w) * ctx.per(factor, w)
+
+
+def chosen(tier: Tier, optimizer: Optimizer, xp: Any, size: int, steps: int) -> Update:
+    """The way for a training of `steps` steps in all, on `size` trained numbers, over all replicas.
+
+    Raises:
+        TierError: `compiled` was asked for and cannot be used.
+    """
+    if tier == "compiled":
+        refuse_compiled(xp)
+    elif tier == "array" or xp is not np or size * steps < WORTH or not holds(optimizer, "compiled") or not _numba():
+        return by_array
+    return by_kernel if holds(optimizer, "compiled") else by_array
+
+
+def refuse_compiled(xp: Any) -> None:
+    """
+    Raises:
+        TierError: no kernel can run on these arrays.
+    """
+    if xp is not np:
+        raise TierError("kernels are compiled for the CPU (device=cpu, with the extra fast: pip install 'stackprop[fast]')")
+    if not _numba():
+        raise TierError("Numba is not installed, or does not load; pip install 'stackprop[fast]'")
+
+
+def _numba() -> bool:
+    try:
+        importlib.import_module("numba")
+    except ImportError:
+        return False
+    return True
+
+
+def holds(optimizer: Optimizer, name: str) -> bool:
+    """Whether the optimizer offers `name` for the `update` it has: what stands in a class says nothing about an `update`
+    that a class derived from it brings."""
+    for cls in type(optimizer).__mro__:
+        if name in vars(cls):
+            return bool(vars(cls)[name])
+        if "update" in vars(cls):
+            return False
+    return False
+
+
+def by_array(optimizer: Optimizer, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
+    """The array form, by blocks where the numbers are too many for the cache."""
+    columns = w.shape[-1]
+    blocks = min(w.size // BLOCK, columns // NARROWEST)
+    if blocks < 2 or ctx.xp is not np or not holds(optimizer, "elementwise"):
+        optimizer.update(w, g, state, lr, ctx)
+    else:
+        by_blocks(optimizer, w, g, state, lr, ctx, -(-columns // blocks))
+
+
+def by_blocks(
+    optimizer: Optimizer, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context, columns: int
+) -> None:
+    """The array form on so many columns at a time. Each block begins with the counts of the state as they were."""
+    counts: dict[str, Any] = {}
+    for start in range(0, w.shape[-1], columns):
+        at = (..., slice(start, start + columns))
+        part = {name: value[at] if hasattr(value, "ndim") else value for name, value in state.items()}
+        optimizer.update(w[at], g[at], part, lr, ctx)
+        counts = {name: value for name, value in part.items() if not hasattr(value, "ndim")}
+    state.update(counts)
+
+
+def by_kernel(optimizer: Any, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
+    """The compiled form."""
+    optimizer.compiled(w, g, state, lr, ctx)
