@@ -20,9 +20,6 @@ from framework.testing import TABLES, conformance
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "plugins.md").read_text()
-COMPOSING = (ROOT / "framework" / "composing.py").read_text() + (ROOT / "framework" / "config.py").read_text()
-TAKES_FILES = "load_files" in COMPOSING
-takes_presets = pytest.mark.skipif(".presets" not in COMPOSING, reason="the command does not look for plugins' presets yet")
 
 HOOK = "from framework import hookimpl\n@hookimpl\ndef register_{kind}(register):\n    register('{name}', {component})\n"
 MINE = "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Mine:\n    {option}: int = 1\n"
@@ -109,7 +106,6 @@ def test_the_template_is_good(template, tmp_path):
     assert run(["stackprop", "plugins"], tmp_path, template).returncode == 0
 
 
-@takes_presets
 def test_the_preset_of_the_template_is_found(template, tmp_path):
     done = run(["stackprop", "model=template", "model.hidden=8", "debug=fast", "tracking=none"], tmp_path, template)
     assert done.returncode == 0, done.stderr
@@ -284,8 +280,6 @@ def follow(command, place, site):
 @pytest.mark.slow
 @pytest.mark.parametrize("command", commands("One file"))
 def test_the_way_of_a_single_file(command, student):
-    if "plugins=" in command and not TAKES_FILES:
-        pytest.skip("the command does not take plugins=[...] yet")
     follow(command, student, student)
 
 

@@ -1,7 +1,7 @@
 """Overrides become configurations, fast: a full composition costs 50 ms, and a sweep has hundreds of jobs.
 
 Only a choice of groups changes how a configuration is composed. Each such choice is composed once, in full; the values of a
-job are then put on a copy. `Composer` touches private names of Hydra 1.3, as `composing.py` does.
+job are then put on a copy. `Composer` touches private names of Hydra 1.3, as `config/composition.py` does.
 """
 
 from __future__ import annotations
