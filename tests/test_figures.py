@@ -156,8 +156,8 @@ def test_an_encoder_and_decoder_leave_answers_beside_what_is_right():
         assert len(said) == len(right)
 
 
-def test_colours_and_sizes_are_those_of_the_house():
-    files = [*(ROOT / "framework" / "figures").glob("*.py"), *(ROOT / "plugins").rglob("*figure*.py")]
+def test_colours_and_sizes_come_from_one_file():
+    files = [*(ROOT / "framework" / "analysis" / "figures").glob("*.py"), *(ROOT / "plugins").rglob("*figure*.py")]
     assert len(files) > 10
     for path in files:
         own = re.findall(r"#[0-9A-Fa-f]{6}|fontsize=\d|dpi=\d", path.read_text())

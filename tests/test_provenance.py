@@ -17,6 +17,7 @@ from framework.experiments import provenance
 from framework.experiments.loading import load
 from framework.registry.discovery import discover, load_files
 from framework.registry.registry import Source
+from framework.tracking import origins
 from framework.tracking.run_dir import Place
 from framework.tracking.run_record import tags_of
 
@@ -84,7 +85,7 @@ def test_a_run_says_where_its_components_came_from(run):
 def test_a_run_without_plugins_keeps_none(tmp_path):
     provenance.keep(compose([*SMALL]), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["plugins.json"]
-    assert provenance.tags(tmp_path) == {}
+    assert origins.tags(tmp_path) == {}
     assert "Plugins" not in dict(about(tmp_path, {}))
 
 
@@ -214,5 +215,5 @@ TORN = ["", "[]", "3", '{"components": 3, "files": [1]}', '{"components": {"a": 
 @pytest.mark.parametrize("text", TORN)
 def test_a_record_that_cannot_be_read_says_nothing(text, tmp_path):
     (tmp_path / "plugins.json").write_text(text)
-    assert provenance.read(tmp_path) == {"components": {}, "files": {}}
-    assert provenance.tags(tmp_path) == {}
+    assert origins.read(tmp_path) == {"components": {}, "files": {}}
+    assert origins.tags(tmp_path) == {}
