@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import re
 import zipfile
 from dataclasses import replace
@@ -14,7 +15,7 @@ from framework.config.parser import judge
 from framework.config.schema import Settings
 from framework.core.errors import ConfigError
 from framework.core.reading import parse_yaml, read_text
-from framework.core.secrets import masked, restored
+from framework.core.secrets import HIDDEN, masked, restored
 from framework.core.validation import Judge
 from framework.experiments.builder import assemble
 from framework.experiments.provenance import registry_of
@@ -33,9 +34,18 @@ def tracking_of_run(folder: Path) -> Tracking:
     Raises:
         ConfigError: `config.yaml` is missing or no longer valid, or needs what the environment does not have.
     """
-    told = restored({"tracking": _tracking(folder)}, f"{folder}/config.yaml", hint=_store(folder))
+    recorded = _tracking(folder)
+    text = json.dumps(recorded, default=str)
+    if "${" in text or HIDDEN in text:
+        told = restored({"tracking": recorded}, f"{folder}/config.yaml", hint=_store(folder))
+        text = json.dumps(told["tracking"], default=str)
+    return _judged_tracking(text)
+
+
+@functools.lru_cache(64)
+def _judged_tracking(text: str) -> Tracking:
     judge = Judge(Registry(), {})
-    tracking: Tracking = judge.value(Tracking, told["tracking"], "tracking")
+    tracking: Tracking = judge.value(Tracking, json.loads(text), "tracking")
     if judge.errors:
         raise ConfigError("\n".join(judge.errors))
     return tracking

@@ -152,7 +152,7 @@ def _refill(runs: Path, folders: Iterable[Path] | None, stores: Stores) -> tuple
                     continue
                 raise ConfigError(STRANGE.format(masked(str(tracking.uri))))
             stores.seen[where(tracking)] = tracking
-            if state["status"] == "running" or folder.resolve() in busy:
+            if state["status"] == "running" or (busy and folder.resolve() in busy):
                 continue
             if not stores.of(tracking).has(state) or not state.get("tracked"):  # one that is down is asked once
                 refill_run(folder, runs)
@@ -225,14 +225,15 @@ def _without_doubles(content: Content) -> Iterator[str]:
 
 def _without_orphans(content: Content, runs: Path) -> Iterator[str]:
     """What no record goes on with has ended."""
+    running = [run for run in content.runs if run.active and run.status == "RUNNING"]
     busy = claimed(runs)  # asked after the store was: a record is there before its run is in the store
-    if busy is None or not all(map(read_state, busy)):
-        return  # somebody else's, who may be at it
+    if not running or busy is None or not all(map(read_state, busy)):
+        return  # with a claim that cannot be read: somebody else's, who may be at it
     folders = {folder: read_state(folder) for folder in all_records(runs)}
     going = [state for folder, state in folders.items() if state.get("status") == "running" or folder.resolve() in busy]
     alive, client = {run.run_id for state in going for run in content.of(state)}, content.store.client
-    for run in content.runs:
-        if not run.active or run.status != "RUNNING" or run.run_id in alive:
+    for run in running:
+        if run.run_id in alive:
             continue
         now = client.get_run(run.run_id).info
         if now.lifecycle_stage == "active" and now.status == "RUNNING":
