@@ -9,6 +9,7 @@ from typing import Any
 
 from framework.config.options import TrainerOptions
 from framework.core.errors import ConfigError
+from framework.core.reading import read_bytes
 from framework.core.secrets import masked, restored
 from framework.core.trust import knows_store
 from framework.core.writing import write_json
@@ -58,12 +59,20 @@ def end_unclaimed(runs: Path) -> list[Path]:
     Raises:
         OSError: one is of another user.
     """
-    said = [folder for folder in all_records(runs) if read_state(folder).get("status") == "running"]
+    said = [f for f in all_records(runs) if _may_run(f) and read_state(f).get("status") == "running"]
     alive = claimed(runs)  # after they were asked: one that ends meanwhile says so before it gives up its claim
     said = [f for f in said if alive is not None and f.resolve() not in alive and read_state(f).get("status") == "running"]
     for folder in said:
         write_json(folder / "run.json", {**lost(read_state(folder)), "tracked": False})
     return said
+
+
+def _may_run(folder: Path) -> bool:
+    """Whether it is worth the time to parse what a record says."""
+    try:
+        return b'"running"' in read_bytes(folder / "run.json")
+    except (OSError, ValueError):
+        return False
 
 
 class Content:
