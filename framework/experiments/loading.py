@@ -37,8 +37,8 @@ def tracking_of_run(folder: Path) -> Tracking:
     recorded = _tracking(folder)
     text = json.dumps(recorded, default=str)
     if "${" in text or HIDDEN in text:
-        told = restored({"tracking": recorded}, f"{folder}/config.yaml", hint=_store(folder))
-        text = json.dumps(told["tracking"], default=str)
+        resolved = restored({"tracking": recorded}, f"{folder}/config.yaml", hint=_store(folder))
+        text = json.dumps(resolved["tracking"], default=str)
     return _judged_tracking(text)
 
 
