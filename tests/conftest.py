@@ -9,6 +9,10 @@ import tempfile
 
 import pytest
 
+from framework.core.log import show
+
+show()  # what the library logs is printed, as in the command
+
 # Two pytest workers share two cores; there threads of BLAS that wait for each other make tests a hundred times slower.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # What tests run is not what the user of this machine trusts.

@@ -140,7 +140,7 @@ def test_figures_and_text_are_kept_with_the_run(tmp_path, monkeypatch):
     tracked = SimpleNamespace(lost=False, artifact=lambda path, to=None: kept.append((to, path.name)), tag=tags.__setitem__)
     monkeypatch.setattr(artifacts, "describe_data", lambda *_: None)
     monkeypatch.setattr(artifacts, "log_model", lambda *_: None)
-    artifacts.log_artifacts(subject.folder, tracked, subject.data, {"val/loss": 1.0}, "stackprop")
+    artifacts.log_artifacts(subject.folder, tracked, subject.model, subject.data, {"val/loss": 1.0}, "stackprop")
     pictures = ["loss.png", "gradient_norms.png", "gradient_flow.png", "confusion.png"]
     assert kept == [*(("figures", name) for name in pictures), (None, "generated.txt")]
     assert "| val/loss | 1 |" in tags["mlflow.note.content"]

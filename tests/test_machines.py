@@ -20,7 +20,7 @@ from framework.core.pipes import ignore_broken_pipe
 from framework.core.signals import SignalInterrupt, deferred, raise_on_signals
 from framework.experiments.loading import tracking_of_run
 from framework.experiments.sync import sync_to_mlflow
-from framework.sweeps import launcher as stacked
+from framework.sweeps.session import SweepSession
 from framework.tracking import allowance
 from framework.tracking import checkpoint as checkpoints
 from framework.tracking import mlflow as mlflow_store
@@ -197,9 +197,13 @@ def test_a_sweep_goes_on_without_shared_memory(monkeypatch, capsys):
         raise OSError(errno.EROFS, "Read-only file system")
 
     monkeypatch.setattr("multiprocessing.synchronize.SemLock.__init__", refuse)
-    stacked.start_feeder(8)
-    assert not stacked.FEEDERS
-    assert "fed by the training itself, which takes longer ([Errno 30] Read-only file system)" in capsys.readouterr().err
+    session = SweepSession()
+    session.start_writers(8)
+    assert session.writers is None
+    assert (
+        "the training itself writes to MLflow, which takes longer ([Errno 30] Read-only file system)"
+        in capsys.readouterr().err
+    )
 
 
 # ---- no home, no name

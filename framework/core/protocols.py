@@ -20,6 +20,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from framework.core.arrays import Array
+from framework.core.callback import Callback as Callback
 from framework.core.context import Context
 from framework.core.types import Params, Shape
 

@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from framework.core.log import show
 from framework.core.pipes import ignore_broken_pipe
 from framework.core.process import without_main
 from framework.core.signals import ignore
@@ -229,6 +230,7 @@ def serve(requests: Any, replies: Any) -> None:
     """What runs in the process, until it is closed or the other one is gone. Signals to stop are meant for that one, which
     then says how its runs end."""
     ignore()
+    show()
     desk, parent = WriterServer(), multiprocessing.parent_process()
     with contextlib.suppress(Exception):
         import mlflow.store.tracking.sqlalchemy_store  # noqa: F401  # while the sweep is still being composed

@@ -9,7 +9,6 @@ import json
 import math
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ import yaml
 
 from framework.core.callback import Snapshot
 from framework.core.errors import CheckpointError, ConfigError, StillRunning
+from framework.core.log import log
 from framework.core.secrets import masked
 from framework.core.trust import trust_store
 from framework.core.version import __version__
@@ -209,7 +209,7 @@ class RunRecord:
             if not overwrite(path, state):
                 if not self.complained:
                     told = f"the run is {state['status']}, which could not be written down; `stackprop doctor` will end it"
-                    print(f"stackprop: {path}: {error.strerror}; {told}", file=sys.stderr, flush=True)
+                    log.error(f"{path}: {error.strerror}; {told}")
                 self.complained = True
                 return False
         return True
@@ -287,8 +287,8 @@ def tags_of(place: RunLocation, state: Mapping[str, Any]) -> dict[str, str]:
 
 
 def config_hash(tree: Mapping[str, Any]) -> str:
-    """The same for two runs if and only if they train the same thing; where they are tracked does not matter."""
-    told = {key: value for key, value in tree.items() if key != "tracking"}
+    """The same for two runs if and only if they train the same thing; who is told of it does not matter."""
+    told = {key: value for key, value in tree.items() if key not in ("tracking", "callbacks")}
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
