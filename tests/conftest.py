@@ -9,6 +9,7 @@ import tempfile
 
 import pytest
 
+pytest.register_assert_rewrite("networks", "stack_law")
 # Two pytest workers share two cores; there threads of BLAS that wait for each other make tests a hundred times slower.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # What tests run is not what the user of this machine trusts.

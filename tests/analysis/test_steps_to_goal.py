@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from configs import judged, messages
 
 from framework.analysis.comparison import Group, Job, first_step, rows, words
 from framework.analysis.sweep_table import settings, tabled
-from tests.config.test_parser import judged, messages
 
 
 def job(name, **series):

@@ -4,11 +4,10 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
+from shell import COMMAND, QUICK, interruptible, newest, stackprop
 
 from framework.tracking.metrics_file import read_lines
 from framework.tracking.mlflow import Store
@@ -16,29 +15,10 @@ from framework.tracking.options import Tracking
 
 pytestmark = pytest.mark.slow  # processes of their own
 
-COMMAND = [str(Path(sys.executable).with_name("stackprop"))]
-QUICK = ["dataset=spirals", "dataset.n=40", "model.hidden=4", "trainer.epochs=2"]
-
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     return tmp_path_factory.mktemp("shell")
-
-
-def stackprop(place, *words, **environment):
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("STACKPROP", "HYDRA"))}
-    return subprocess.run(
-        [*COMMAND, *words], cwd=place, capture_output=True, text=True, timeout=120, env=env | environment, check=False
-    )
-
-
-def interruptible():
-    """In the child: Ctrl-C works, even where the tests themselves run in the background, which ignores it."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def newest(place, pattern="runs/2*"):
-    return max(place.glob(pattern), key=lambda path: path.stat().st_mtime)
 
 
 def test_a_run_trains_records_and_says_where_to_look(place):

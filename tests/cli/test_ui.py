@@ -14,12 +14,12 @@ import time
 import urllib.request
 
 import pytest
+from shell import COMMAND, QUICK, interruptible, newest, stackprop
 
 from framework.cli.commands.ui import refuse_taken, told_apart
 from framework.core.errors import ConfigError
 from framework.tracking.mlflow import Store
 from framework.tracking.options import Tracking
-from tests.cli.test_shell import COMMAND, QUICK, interruptible, newest, stackprop
 
 PARTS = ("bias2", "variance", "noise", "epe")
 slow = pytest.mark.slow

@@ -2,43 +2,10 @@
 
 import pytest
 import yaml
+from configs import judged, messages
 
-from framework import discover
 from framework.config.options import TrainerOptions
-from framework.config.parser import judge
-from framework.core.errors import ConfigError
 from framework.tracking.options import Tracking
-
-MINIMAL = """
-dataset: {type: sine, n: 10}
-model:
-  layers:
-    hidden: {type: dense, units: 4}
-    act: activation
-    out: {type: dense, units: auto}
-activation: tanh
-initializer: {type: xavier_normal, gain: 2}
-loss: {type: auto}
-optimizer: {type: adam, lr: 0.01}
-seed: 3
-"""
-
-
-def judged(changes="{}", text=MINIMAL):
-    tree = yaml.safe_load(text)
-    for key, value in yaml.safe_load(changes).items():
-        node = tree
-        *path, last = key.split("/")
-        for part in path:
-            node = node.setdefault(part, {})
-        node[last] = value
-    return judge(tree, discover())
-
-
-def messages(changes):
-    with pytest.raises(ConfigError) as caught:
-        judged(changes)
-    return str(caught.value).splitlines()
 
 
 def test_names_become_components():

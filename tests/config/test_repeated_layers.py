@@ -1,8 +1,7 @@
 """A group of layers with `repeat` stands for several: depth is a number that can be swept."""
 
 import pytest
-
-from tests.config.test_parser import judged, messages
+from configs import judged, messages
 
 DEEP = "{model/layers/deep: {repeat: 3, after: act, layers: {wide: {type: dense, units: 8}, bend: {type: activation}}}}"
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from networks import learner, mlp
 
 from framework import Head, option, stack, take
 from framework.core.stacking import CannotStackError, placed
@@ -13,7 +14,6 @@ from framework_losses.mse import MeanSquaredError
 from framework_optimizers.adam import Adam
 from framework_optimizers.momentum import Momentum
 from framework_optimizers.sgd import Sgd
-from networks import learner, mlp
 
 
 @dataclass(frozen=True)

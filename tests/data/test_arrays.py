@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from user_files import X, Y, again, arrays, rng
 
 from framework import DataError
 from framework.config.composition import compose
 from framework.core.errors import ConfigError
 from framework.experiments.experiment import prepare
-from tests.data.test_files import X, Y, again, arrays, rng
 
 K3 = np.arange(20) % 3
 SEQUENCES = np.arange(20 * 4 * 2.0).reshape(20, 4, 2)

@@ -4,6 +4,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from configs import assembled, judged
+from networks import distance, learner, lone
+from shell import stackprop
+from stack_law import assert_law
 
 from framework import Field, Network, discover, generator
 from framework.config.composition import compose
@@ -27,11 +31,6 @@ from framework_layers.flatten import Flatten
 from framework_losses.softmax_cross_entropy import SoftmaxCrossEntropy
 from framework_optimizers.adam import Adam
 from framework_optimizers.sgd import Sgd
-from networks import distance, learner, lone
-from tests.cli.test_shell import stackprop
-from tests.config.test_parser import judged
-from tests.experiments.test_builder import learner as assembled
-from tests.training.test_stack_law import assert_law
 
 get = discover().get
 EVERY = [get("augmentation", name) for name in discover().names("augmentation")]

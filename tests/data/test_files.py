@@ -1,7 +1,6 @@
 """Tables and arrays from a person's own files: what is read, what is refused, and how new rows follow."""
 
 import dataclasses
-import json
 import re
 import subprocess
 import sys
@@ -9,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from configs import judged, messages
+from user_files import X, Y, again, arrays, many, rng, table
 
 from framework import DataError, discover, generator
 from framework.experiments.builder import assemble
 from framework.experiments.datasets import load_data
 from framework_datasets.csv import Csv
 from framework_datasets.npz import Npz
-from tests.config.test_parser import judged, messages
 
 PETS = """weight,colour,legs,kind
 4.5,black,4,cat
@@ -23,28 +23,6 @@ PETS = """weight,colour,legs,kind
 0.02,yellow,2,bird
 3.5,brown,4,cat
 """
-
-
-def rng():
-    return generator(0, "dataset")
-
-
-def table(tmp_path, content, target="y", name="data.csv", **options):
-    """A data set of a file with that content, all rows for training unless the options say otherwise."""
-    path = tmp_path / name
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return Csv(str(path), target, **{"val": 0, "test": 0, **options})
-
-
-def again(data):
-    """The encoding as a saved model brings it back."""
-    told = json.loads(json.dumps(data.encoding.to_json()))
-    return discover().get("dataset", told["type"]).encoding_from_json(told)
-
-
-def many(n=60, label=lambda i: "ab"[i % 2], header="u,v,y"):
-    """A table that has nothing wrong with it."""
-    return header + "\n" + "".join(f"{i},{i * i % 17 / 4},{label(i)}\n" for i in range(n))
 
 
 # What is read.
@@ -371,14 +349,6 @@ def test_an_empty_cell_of_a_file_with_one_column_is_no_empty_line(tmp_path):
 
 
 # Arrays.
-
-X, Y = np.arange(40.0).reshape(20, 2), np.arange(20) % 2
-
-
-def arrays(tmp_path, options=(), name="data.npz", **contents):
-    """A data set of a file with these arrays, all rows for training unless the options say otherwise."""
-    np.savez(tmp_path / name, **contents)
-    return Npz(str(tmp_path / name), **{"val": 0, "test": 0, **dict(options)})
 
 
 @pytest.mark.parametrize(

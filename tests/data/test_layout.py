@@ -4,6 +4,7 @@ import csv
 
 import numpy as np
 import pytest
+from networks import distance
 
 from framework import DataError, discover, generator
 from framework.cli.commands import predict
@@ -12,7 +13,6 @@ from framework.data.loader import Feed
 from framework.experiments.experiment import prepare
 from framework.inference.model import Model
 from framework.training.trainer import train
-from networks import distance
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((20, 6, 3))

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from networks import distance, learner
 
 from framework import Context, Data, DataError, Field, Network, discover, generator
 from framework.config.composition import compose
@@ -13,7 +14,6 @@ from framework.data.validation import refuse_uneven
 from framework.experiments.experiment import prepare
 from framework.inference.model import Model
 from framework.training.trainer import train
-from networks import distance, learner
 
 RNG = np.random.default_rng(0)
 LENGTHS = np.array([3, 6, 1, 5, 4, 6, 2, 4, 6, 3])

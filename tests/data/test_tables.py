@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from user_files import again, many, rng, table
 
 from framework import DataError, run, sweep
 from framework.cli.commands.reading import read_fields
@@ -9,7 +10,6 @@ from framework.data.precision import indistinct
 from framework.data.scaling import fit, scaled
 from framework_datasets.rows import keep_rare
 from framework_datasets.series import Series
-from tests.data.test_files import again, many, rng, table
 
 GAPS = "age,deck,y\n20,A,u\n30,,v\n,B,u\n70,A,v\n?,A,u\n60,B,\n"
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from configs import assembled, judged
+from networks import Record, learner, mlp, points
 
 from framework import Context, Data, DataError, Field, Head, Network, generator
 from framework.config.options import EarlyStopping
@@ -35,9 +37,6 @@ from framework_losses.mse import MeanSquaredError
 from framework_losses.softmax_cross_entropy import SoftmaxCrossEntropy
 from framework_metrics.accuracy import Accuracy
 from framework_optimizers.sgd import Sgd
-from networks import Record, learner, mlp, points
-from tests.config.test_parser import judged
-from tests.experiments.test_builder import learner as assembled
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((6, 3))

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import yaml
+from networks import distance
 
 from framework import Data, Field, generator, load
 from framework.config.composition import compose
@@ -22,7 +23,6 @@ from framework.tracking.run_dir import Place
 from framework.training.trainer import train
 from framework_studies.decomposition import decompose, jackknife, zero_one
 from framework_studies.training_sets import training_sets
-from networks import distance
 
 SINE = ["study=bias_variance", "dataset=sine", "model.hidden=6", "activation=tanh", "device=cpu", "trainer.batch_size=all"]
 SMALL = [*SINE, "trainer.steps=60", "study.members=12", "study.looks=6", "tracking=none"]

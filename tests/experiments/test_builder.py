@@ -1,16 +1,9 @@
 """Settings meet the data."""
 
 import pytest
+from configs import assembled
 
 from framework.core.errors import ConfigError
-from framework.experiments.builder import assemble
-from framework.experiments.datasets import load_data
-from tests.config.test_parser import judged
-
-
-def learner(changes="{}"):
-    settings = judged(changes)
-    return assemble(settings, load_data(settings))
 
 
 @pytest.mark.parametrize(
@@ -22,18 +15,18 @@ def learner(changes="{}"):
     ],
 )
 def test_auto_follows_the_target(dataset, units, loss, metrics):
-    found = learner(f"{{dataset: {dataset}}}")
+    found = assembled(f"{{dataset: {dataset}}}")
     assert found.network.nodes["out"].layer.units == units
     assert type(found.heads["loss"].loss).__name__ == loss
     assert list(found.measures) == metrics
 
 
 def test_a_binary_loss_needs_one_unit_for_two_classes():
-    assert learner("{dataset: xor, loss: binary_cross_entropy}").network.nodes["out"].layer.units == 1
+    assert assembled("{dataset: xor, loss: binary_cross_entropy}").network.nodes["out"].layer.units == 1
 
 
 def test_units_are_found_through_layers_without_any():
-    assert learner("{model/layers/last: {type: activation, function: sigmoid}}").network.nodes["out"].layer.units == 1
+    assert assembled("{model/layers/last: {type: activation, function: sigmoid}}").network.nodes["out"].layer.units == 1
 
 
 @pytest.mark.parametrize(
@@ -58,5 +51,5 @@ def test_units_are_found_through_layers_without_any():
 )
 def test_what_does_not_go_together_is_refused_in_words(changes, expected):
     with pytest.raises(ConfigError) as caught:
-        learner(changes)
+        assembled(changes)
     assert expected in str(caught.value)

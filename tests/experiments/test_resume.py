@@ -9,11 +9,11 @@ import subprocess
 import time
 
 import pytest
+from shell import COMMAND, QUICK, newest, stackprop
 
 from framework.tracking.metrics_file import read_lines
 from framework.tracking.mlflow import Store
 from framework.tracking.options import Tracking
-from tests.cli.test_shell import COMMAND, QUICK, newest, stackprop
 
 LONG = [*QUICK, "trainer.epochs=400", "trainer.checkpoint_every=50", "seed=4", "probes=layers"]
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from networks import distance
 
 from framework.config.composition import compose
 from framework.core.errors import ConfigError
@@ -12,7 +13,6 @@ from framework.experiments.runner import run
 from framework.tracking.run_dir import Place
 from framework.training.trainer import train
 from framework_studies.lr_range import LrRange, Range
-from networks import distance
 
 XOR = "dataset=xor model.hidden=4 study.rates=7 study.steps=30 "
 

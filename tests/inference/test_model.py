@@ -6,10 +6,10 @@ import json
 
 import numpy as np
 import pytest
+from shell import newest, stackprop
 
 import framework
 from framework import discover, generator
-from tests.cli.test_shell import newest, stackprop
 
 WORDS = ["trainer.epochs=3", "model.hidden=16"]
 

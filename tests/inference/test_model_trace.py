@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from networks import learner
 
 from framework import Context, Data, Field, Network, discover, generator
 from framework.config.composition import compose
@@ -16,7 +17,6 @@ from framework.experiments.runner import run
 from framework.inference.model import Model
 from framework.tracking.metrics_file import read_lines
 from framework.tracking.run_dir import Place
-from networks import learner
 
 get = discover().get
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "sequences.md"

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
+from networks import Fixed, Record, backpropagate, learner, lone, mlp, points, regression
 
 from framework import Context
 from framework.config.options import EarlyStopping
@@ -26,7 +27,6 @@ from framework_probes.dead import Dead
 from framework_regularizers.l2 import L2
 from framework_regularizers.max_norm import MaxNorm
 from framework_schedules.warmup import Warmup
-from networks import Fixed, Record, backpropagate, learner, lone, mlp, points, regression
 
 CTX = Context()
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from configs import judged
+from networks import learner, regression
 
 from framework import Context, Data, Field, Network, Node, discover
 from framework.experiments.builder import assemble
 from framework.training.trainer import train
-from networks import learner, regression
-from tests.config.test_parser import judged
 
 get = discover().get
 IMAGE = np.array([[1, 3, 2, 1], [4, 6, 5, 0], [7, 2, 9, 8], [1, 0, 3, 4]], float)[None, None]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from networks import assert_gradients, backpropagate, differences, learner, lone, mlp, regression
 
 from framework import Context, Head, Network, Node
 from framework_activations.relu import Relu
@@ -15,7 +16,6 @@ from framework_losses.mae import MeanAbsoluteError
 from framework_losses.max_margin import MaxMargin
 from framework_optimizers.sgd import Sgd
 from framework_regularizers.l1 import L1
-from networks import assert_gradients, backpropagate, differences, learner, lone, mlp, regression
 
 CTX = Context()
 GOLDEN = 1e-6

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from configs import assembled
 
 from framework import Context, discover
 from framework.experiments.builder import doubts
@@ -17,7 +18,6 @@ from framework_initializers.xavier_normal import XavierNormal
 from framework_layers.dense import Dense
 from framework_losses.binary_cross_entropy import BinaryCrossEntropy
 from framework_losses.softmax_cross_entropy import SoftmaxCrossEntropy
-from tests.experiments.test_builder import learner as assembled
 
 CTX = Context()
 get = discover().get

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from configs import prepared
+from networks import Record
+from weather import Twice
 
 from framework import Context, Data, Field, Head, Network, T, discover
 from framework.config.options import TrainerOptions
 from framework.testing.probes import step
 from framework.training.learner import Learner
 from framework.training.trainer import train
-from networks import Record
-from tests.lecture_notes.test_notes_recurrent import Twice
-from tests.lecture_notes.test_notes_sequences import assembled
 
 get = discover().get
 
@@ -132,7 +132,7 @@ def test_K8_a_fixed_gate_is_exactly_0_or_1_and_learnt_gates_make_an_lstm(dtype):
 
 def shares(cell):
     """The shares of gates all but open or shut, by gate, at the first and the last step of a short training."""
-    made = assembled(
+    made = prepared(
         f"model=lstm model.output=last dataset=adding dataset.length=8 dataset.n=400 dataset.n_val=0 dataset.n_test=0 "
         f"model.hidden=8 model.layers.rnn.cell.type={cell} optimizer.lr=0.02 trainer.epochs=20 probes=gates"
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from networks import differences
 
 from framework import Context, Network, Node, discover
 from framework.core.validation import Judge
@@ -28,7 +29,6 @@ from framework_losses.softmax_cross_entropy import SoftmaxCrossEntropy
 from framework_optimizers.adadelta import Adadelta
 from framework_optimizers.sgd import Sgd
 from framework_regularizers.l1 import L1
-from networks import differences
 
 CTX = Context()
 PAGE = (Path(__file__).parents[2] / "docs" / "errata.md").read_text()

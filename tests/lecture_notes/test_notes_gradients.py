@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from weather import TENSORS, WEATHER, WHY, recurrent, weather
 
 from framework import Context, T, discover
 from framework.config.composition import compose
 from framework.experiments.experiment import prepare
 from framework.training.trainer import train
-from tests.lecture_notes.test_notes_recurrent import TENSORS, WEATHER, WHY, recurrent, weather
 
 get = discover().get
 

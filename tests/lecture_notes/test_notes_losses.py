@@ -5,6 +5,8 @@ from math import prod
 
 import numpy as np
 import pytest
+from configs import judged
+from networks import assert_gradients, backpropagate, differences, learner
 
 from framework import Context, Data, Field, Head, Network, Node
 from framework.core.errors import ConfigError
@@ -27,8 +29,6 @@ from framework_losses.msle import MeanSquaredLogError
 from framework_losses.softmax_cross_entropy import SoftmaxCrossEntropy
 from framework_metrics.accuracy import Accuracy
 from framework_metrics.loss import LossMetric
-from networks import assert_gradients, backpropagate, differences, learner
-from tests.config.test_parser import judged
 
 CTX = Context()
 GOLDEN = 1e-6

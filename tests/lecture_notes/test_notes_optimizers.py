@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from networks import backpropagate, distance, learner, lone, mlp, regression
 
 from framework import Context
 from framework_initializers.zeros import Zeros
@@ -13,7 +14,6 @@ from framework_optimizers.momentum import Momentum
 from framework_optimizers.nag import Nag
 from framework_optimizers.rmsprop import Rmsprop
 from framework_optimizers.sgd import Sgd
-from networks import backpropagate, distance, learner, lone, mlp, regression
 
 CTX = Context()
 PRINTED = 6e-13  # forms of epsilon differ in the eleventh decimal, so all twelve printed ones are compared

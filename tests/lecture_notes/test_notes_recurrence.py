@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from networks import differences
 
 from framework import Context, Network, T, discover
 from framework.config.composition import compose
 from framework.experiments.experiment import prepare
-from networks import differences
 
 get = discover().get
 

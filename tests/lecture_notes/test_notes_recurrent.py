@@ -2,45 +2,18 @@
 
 import numpy as np
 import pytest
+from weather import CRT, FIRST, LOSS, SCR, TENSORS, WEATHER, WHY, Twice, get, recurrent, weather
 
-from framework import Context, Network, Seen, T, discover
+from framework import Context, Network, Seen, T
 from framework.config.composition import compose
 from framework.experiments.experiment import prepare
 from framework.experiments.runner import run
-from framework.nn.heads import Head, total_loss
+from framework.nn.heads import total_loss
 from framework.nn.network import Node
 from framework.tracking.metrics_file import read_lines, series
 from framework.tracking.run_dir import Place
 
-get = discover().get
-
-
-def recurrent(cell, *options, output="all", **more):
-    return get("layer", "recurrent")(get("cell", cell)(*options, **more), output)
-
-
 # ---- 3.1: the weather network ----
-
-WHX = np.array([[0.28, 0.84, 0.57, 0.48], [0.90, 0.87, 0.69, 0.18], [0.53, 0.09, 0.55, 0.49]])
-WHH = np.array([[0.41, 0.12, 0.13], [0.51, 0.24, 0.26], [0.61, 0.34, 0.36]])
-WHY = np.array([[0.37, 0.97, 0.83], [0.39, 0.28, 0.65], [0.64, 0.19, 0.33], [0.91, 0.32, 0.14]])
-BIAS, FIRST = np.array([[0.51, 0.62, 0.73]]), np.array([[0.11, 0.21, 0.31]])
-WEATHER = Network(
-    {"rnn": recurrent("simple", 3), "out": get("layer", "dense")(4, bias=False)}, {"x": (None, 4), "y": (None,)}
-)
-TENSORS = {"rnn": {"W": T(WHX), "U": T(WHH), "b": BIAS}, "out": {"W": T(WHY)}}
-SCR = np.eye(4)[:3, None, :]  # S, C, R, one-hot, (T, N, F)
-CRT = np.array([[1], [2], [3]])  # the weather that followed
-LOSS = {"loss": Head(get("loss", "softmax_cross_entropy")(reduction="sum"), "out")}
-
-
-def weather(tensors=TENSORS, steps=3):
-    ctx = Context(batch={"x": SCR[:steps], "y": CRT[:steps]}, carry={"rnn": FIRST})
-    values, caches = WEATHER.forward(tensors, ctx)
-    loss, dvalues = total_loss(LOSS, values, ctx)
-    g = {node: {t: np.zeros_like(a) for t, a in p.items()} for node, p in tensors.items()}
-    dvalues = WEATHER.backward(tensors, caches, dvalues, g, ctx)
-    return values, float(loss), g, caches, dvalues, ctx
 
 
 def test_J3_J16_the_weather_network_forward():
@@ -365,13 +338,6 @@ def test_E27_an_lstm_with_its_gates_held_is_no_simple_network(forget):
     assert np.abs(h - tanh).max() > 0.1
     twice = recurrent("simple", n, activation=Twice()).forward(simple, x, Context())[0]
     assert (np.abs(h - twice).max() < 1e-12) == (forget == 0)
-
-
-class Twice:
-    """tanh(tanh(x)), for E27."""
-
-    def forward(self, x, ctx):
-        return np.tanh(np.tanh(x)), None
 
 
 def test_K14_a_bidirectional_network_swaps_its_halves_when_the_input_is_reversed():

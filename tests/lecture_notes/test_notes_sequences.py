@@ -4,18 +4,17 @@ import itertools
 
 import numpy as np
 import pytest
+from configs import prepared
+from networks import backpropagate, differences
+from weather import FIRST, LOSS, TENSORS, WEATHER
 
 from framework import Context, DataError, Field, Head, Network, discover, generator
-from framework.config.composition import compose
 from framework.core.errors import ConfigError
 from framework.data.loader import Feed
 from framework.data.validation import checked_arrays
-from framework.experiments.experiment import prepare
 from framework.inference.decoding import decoder_of
 from framework.nn.heads import total_loss
 from framework.training.trainer import train
-from networks import backpropagate, differences
-from tests.lecture_notes.test_notes_recurrent import FIRST, LOSS, TENSORS, WEATHER
 
 get = discover().get
 
@@ -24,13 +23,9 @@ def load(name, seed=0, **options):
     return get("dataset", name)(**options).load(generator(seed, "dataset"))
 
 
-def assembled(overrides):
-    return prepare(compose([*overrides.split(), "tracking=none"]))
-
-
 def trained(overrides):
     """An experiment as the shell makes it, and the outcome of its training."""
-    experiment = assembled(overrides)
+    experiment = prepared(overrides)
     (outcome,) = train([experiment.learner], [experiment.data], [0])
     return experiment, outcome
 
@@ -90,7 +85,7 @@ def test_J22_a_tagger_reads_in_both_directions():
 
 @pytest.mark.parametrize("name", ["sentiment", "reverse"])
 def test_J7_a_padded_batch_of_a_data_set_is_the_sum_of_its_sequences_alone(name):
-    made = assembled(
+    made = prepared(
         f"dataset={name} dataset.n=6 dataset.n_val=0 dataset.n_test=0 model.hidden=4 "
         + ("model=seq2seq" if name == "reverse" else "model=birnn model.output=last")
     )
@@ -255,7 +250,7 @@ def test_K9_data_are_batch_major_and_batches_time_major():
 @pytest.mark.parametrize("data", ["weather", "sine_series"])
 @pytest.mark.parametrize("model", ["rnn", "lstm", "gru", "indrnn"])
 def test_a_preset_reads_symbols_and_numbers(model, data):
-    made = assembled(f"model={model} dataset={data}")
+    made = prepared(f"model={model} dataset={data}")
     units, features = (4, 4) if data == "weather" else (1, 1)
     _, shapes = made.learner.network.init(0)
     assert shapes["input"] == (None, features)
@@ -264,14 +259,14 @@ def test_a_preset_reads_symbols_and_numbers(model, data):
 
 def test_birnn_reads_symbols_and_numbers():
     for data in ("tagging", "lagged_inputs"):
-        made = assembled(f"model=birnn dataset={data}")
+        made = prepared(f"model=birnn dataset={data}")
         _, shapes = made.learner.network.init(0)
         x, y = (made.data.fields[name].size or made.data.splits["train"][name].shape[-1] for name in ("x", "y"))
         assert (shapes["input"], shapes["out"]) == ((None, x), (None, y))
 
 
 def test_K15_an_embedding_stands_where_one_hot_stood():
-    network = assembled(
+    network = prepared(
         "model=lstm dataset=weather model.layers.input.type=embedding model.layers.input.units=3"
     ).learner.network
     assert network.nodes["input"].layer.size == 4
@@ -479,9 +474,9 @@ def test_an_id_outside_its_vocabulary_is_refused():
 )
 def test_what_does_not_go_together_is_told(overrides, told):
     with pytest.raises(ConfigError, match=told):
-        assembled(overrides)
+        prepared(overrides)
 
 
 def test_a_mask_of_steps_is_not_asked_about_a_target_that_a_sequence_has_once():
-    assert assembled("model=lstm model.output=last dataset=sentiment").learner.heads["loss"].mask is None
-    assert assembled("model=seq2seq dataset=reverse").learner.heads["loss"].mask == "mask"
+    assert prepared("model=lstm model.output=last dataset=sentiment").learner.heads["loss"].mask is None
+    assert prepared("model=seq2seq dataset=reverse").learner.heads["loss"].mask == "mask"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from networks import Record, backpropagate, differences, distance, learner, lone, mlp, points, regression
 
 from framework import Context, Network
 from framework.config.options import EarlyStopping
@@ -32,7 +33,6 @@ from framework_losses.mse import MeanSquaredError
 from framework_optimizers.sgd import Sgd
 from framework_regularizers.l1 import L1
 from framework_regularizers.l2 import L2
-from networks import Record, backpropagate, differences, distance, learner, lone, mlp, points, regression
 
 CTX = Context()
 

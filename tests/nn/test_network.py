@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from networks import assert_gradients, backpropagate, mlp
 
 from framework import Context, Head, Network, Node
 from framework_activations.tanh import Tanh
@@ -12,7 +13,6 @@ from framework_layers.add import Add
 from framework_layers.dense import Dense
 from framework_losses.half_squared_error import HalfSquaredError
 from framework_losses.mse import MeanSquaredError
-from networks import assert_gradients, backpropagate, mlp
 
 HEADS = {"loss": Head(MeanSquaredError(), "out")}
 

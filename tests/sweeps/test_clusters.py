@@ -11,6 +11,13 @@ import numpy as np
 import pytest
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
+from shell import (
+    COMMAND,
+    QUICK,
+    newest,
+    stackprop,
+    until,
+)
 
 from framework.cli import command_line as cli
 from framework.core.errors import ConfigError, RunFailed
@@ -23,8 +30,6 @@ from framework.sweeps.jobs import judged_jobs
 from framework.sweeps.launcher import How
 from framework.sweeps.progress import Progress
 from framework.tracking.run_dir import read_state
-from tests.cli.test_shell import COMMAND, QUICK, newest, stackprop
-from tests.sweeps.test_sweeps import loader, until  # noqa: F401
 
 WORDS = [*QUICK, "tracking=none"]
 
@@ -52,7 +57,7 @@ class Here:
 
 
 @pytest.fixture
-def jobs(loader, tmp_path, monkeypatch):  # noqa: F811
+def jobs(loader, tmp_path, monkeypatch):
     """Six jobs of a sweep, one of which diverges; two of them have another number of units."""
     monkeypatch.setenv("STACKPROP_ID", "first")
     monkeypatch.setenv("STACKPROP_RUNS", str(tmp_path))
@@ -135,7 +140,7 @@ def test_an_extra_that_is_not_there_is_named():
     assert given({"timeout_min": 60, "mem_gb": None}) == {"timeout_min": 60}
 
 
-def test_a_launcher_of_others_runs_nothing_twice(loader, tmp_path, monkeypatch, capsys):  # noqa: F811
+def test_a_launcher_of_others_runs_nothing_twice(loader, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("STACKPROP_RUNS", str(tmp_path))
 
     def launched(*words):

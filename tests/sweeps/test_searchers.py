@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from networks import learner
 
 from framework import Network, discover, generator
 from framework.core.validation import Judge
@@ -16,7 +17,6 @@ from framework_layers.dense import Dense
 from framework_layers.recurrent import Recurrent
 from framework_losses.mse import MeanSquaredError
 from framework_optimizers.adam import Adam
-from networks import learner
 
 MIXED = {
     "lr": Number(1e-4, 1.0, log=True),

@@ -8,20 +8,16 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import yaml
-from hydra import initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.types import RunMode
 from omegaconf import OmegaConf
+from shell import COMMAND, QUICK, newest, stackprop, until
 
-from framework.config.composition import install, load_plugins_of, settings_of, task_part
+from framework.config.composition import load_plugins_of, settings_of, task_part
 from framework.core.errors import ConfigError
-from framework.registry.registry import conf_dir
 from framework.sweeps.composer import Composer
 from framework.sweeps.executors import processes as workers
 from framework.sweeps.grouping import stacks
@@ -32,7 +28,6 @@ from framework.tracking.metrics_file import read_lines
 from framework.tracking.mlflow import Store
 from framework.tracking.options import Tracking
 from framework.tracking.run_dir import read_state
-from tests.cli.test_shell import COMMAND, QUICK, newest, stackprop
 
 JOBS = [
     ["optimizer.lr=0.1", "seed=1"],
@@ -55,19 +50,6 @@ JOBS = [
     ["trainer.early_stopping.patience=3"],
     ["hydra.job.name=mine", "seed=4"],
 ]
-
-
-@pytest.fixture(scope="module")
-def loader():
-    """Hydra's loader, and the configuration of a sweep."""
-    os.environ.setdefault("STACKPROP_RUNS", "runs")
-    install()
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        hydra = GlobalHydra.instance().hydra
-        yield (
-            hydra.config_loader,
-            hydra.compose_config("config", [], run_mode=RunMode.MULTIRUN, with_log_configuration=False),
-        )
 
 
 def test_values_put_on_a_copy_give_what_a_full_composition_gives(loader):
@@ -274,15 +256,6 @@ def test_a_changed_preset_is_told(place, swept, tmp_path):
     done = stackprop(tmp_path, "-m", "sweep.resume=last")
     assert done.returncode == 2
     assert "the configuration of job 3 has changed since sweep-1 began" in done.stderr
-
-
-def until(condition, process, seconds=60):
-    for _ in range(100 * seconds):
-        if condition():
-            return
-        assert process.poll() is None
-        time.sleep(0.01)
-    raise TimeoutError
 
 
 @pytest.mark.slow

@@ -4,8 +4,7 @@ import os
 import shutil
 
 import pytest
-
-from tests.cli.test_shell import stackprop
+from shell import stackprop
 
 QUICK = ["dataset=wine", "dataset.scale=standard", "trainer.epochs=2", "model.hidden=3", "tracking=none", "threads=1"]
 

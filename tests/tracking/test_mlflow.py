@@ -5,6 +5,7 @@ import sqlite3
 
 import numpy as np
 import pytest
+from configs import judged
 
 from framework.core.errors import RunFailed
 from framework.experiments.experiment import prepare
@@ -14,7 +15,6 @@ from framework.tracking.metrics_file import read_lines
 from framework.tracking.mlflow import Store, flattened, is_served
 from framework.tracking.options import Tracking
 from framework.tracking.run_dir import Place
-from tests.config.test_parser import judged
 
 QUICK = "{dataset: {type: spirals, n: 40}, trainer: {epochs: 3, batch_size: 16}, tracking: {type: mlflow, max_points: 5}}"
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from networks import learner, lone
 
 from framework import Context, Data, Field, Network, discover
 from framework.config.options import Bptt
@@ -14,7 +15,6 @@ from framework.tracking.recorder import Recorder
 from framework.training.bptt import chunks, needless
 from framework.training.trainer import train
 from framework_optimizers.sgd import Sgd
-from networks import learner, lone
 
 get = discover().get
 FIELDS = {"x": Field("NTF"), "y": Field("NTF")}

@@ -4,43 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from spirals import get, learner, trained
 
 from framework.config.options import EarlyStopping
 from framework.core.errors import CheckpointError
 from framework.tracking import checkpoint as checkpoints
-from framework.training.trainer import train
-from tests.training.test_device import DATA, get, learner
-
-
-class Heard:
-    def __init__(self):
-        self.lines = []
-
-    def steps(self, member, first, columns, rows):
-        self.lines += [(member, first + i, *row) for i, row in enumerate(rows.tolist())]
-
-    def probed(self, member, steps, columns, rows):
-        self.lines += [(member, step, *row) for step, row in zip(steps.tolist(), rows.tolist(), strict=True)]
-
-    def probed_row(self, member, step, metric, row):
-        pass
-
-    def measured(self, member, step, values):
-        self.lines.append((member, step, *values.items()))
-
-    def ended(self, outcome):
-        self.lines.append((outcome.member, outcome.status))
-
-
-def trained(stack, resume=None):
-    snapshots, heard = {}, Heard()
-
-    def save(arrays, plain):
-        snapshots[plain["step"]] = ({k: a.copy() for k, a in arrays.items()}, plain, len(heard.lines))
-
-    outcomes = train(stack, [DATA], list(range(len(stack))), observers=[heard], save=save, resume=resume)
-    return outcomes, heard.lines, snapshots
-
 
 STACKS = {
     "one, adam": [learner("adam", checkpoint_every=1)],

@@ -2,39 +2,16 @@
 
 import numpy as np
 import pytest
+from spirals import DATA, learner
 
-from framework import Head, Network, discover, generator
+from framework import discover
 from framework.config.composition import compose
-from framework.config.options import EarlyStopping, TrainerOptions
+from framework.config.options import EarlyStopping
 from framework.core.arrays import DeviceError, array_module, gpu_module
 from framework.experiments.experiment import prepare
-from framework.inference.evaluation import Measure
 from framework.registry.registry import conf_dir
 from framework.testing.double import Double, HostDeviceMixError
-from framework.training.learner import Learner
 from framework.training.trainer import train
-
-get = discover().get
-DATA = get("dataset", "spirals")(n=30).load(generator(0, "dataset"))
-
-
-def learner(optimizer="adam", lr=0.01, keep=0.8, **options):
-    layers = {
-        "hidden": get("layer", "dense")(6),
-        "act": get("layer", "activation")(),
-        "drop": get("layer", "dropout")(keep),
-        "skip": get("layer", "dense")(6),
-        "out": get("layer", "dense")(2),
-    }
-    return Learner(
-        Network(layers, DATA.shapes()),
-        {"loss": Head(get("loss", "softmax_cross_entropy")(), "out")},
-        get("optimizer", optimizer)(lr=lr),
-        get("schedule", "constant")(),
-        TrainerOptions(**{"epochs": 3, "clip_norm": 1.0, **options}),
-        (get("regularizer", "l2")(0.01), get("regularizer", "l1")(0.01, proximal=True)),
-        {"accuracy": Measure(get("metric", "accuracy")(), "loss")},
-    )
 
 
 def test_the_double_refuses_what_cupy_refuses():

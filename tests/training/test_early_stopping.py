@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from networks import Record, backpropagate, learner, lone, mlp, regression
 
 from framework.config.options import EarlyStopping
 from framework.core.direction import lower_is_better
@@ -14,7 +15,6 @@ from framework_metrics.accuracy import Accuracy
 from framework_metrics.loss import LossMetric
 from framework_optimizers.adam import Adam
 from framework_optimizers.sgd import Sgd
-from networks import Record, backpropagate, learner, lone, mlp, regression
 
 
 def overfitting(**options):

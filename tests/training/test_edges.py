@@ -4,6 +4,7 @@ import copy
 
 import numpy as np
 import pytest
+from networks import Record, distance, learner, lone, mlp, regression
 
 from framework import Data, Field, Network, Node, generator, stack
 from framework.core.stacking import CannotStackError
@@ -11,7 +12,6 @@ from framework.training.trainer import train
 from framework_layers.dense import Dense
 from framework_optimizers.sgd import Sgd
 from framework_regularizers.l2 import L2
-from networks import Record, distance, learner, lone, mlp, regression
 
 DATA = regression(n=40, val=30)
 

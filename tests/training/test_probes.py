@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from networks import Record, differences, learner, lone, mlp, points, regression
 
 from framework import Context, Seen
 from framework.analysis.figures import draw
@@ -35,7 +36,6 @@ from framework_probes.dead import Dead
 from framework_probes.saturated import Saturated
 from framework_probes.sensitivity import Sensitivity
 from framework_probes.update_ratio import UpdateRatio
-from networks import Record, differences, learner, lone, mlp, points, regression
 
 ALL = {
     "dead": Dead(),

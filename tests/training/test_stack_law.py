@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from networks import Record, distance, learner, lone, mlp, regression
+from stack_law import DATA, KEYS, assert_law
 
 from framework import generator, option
 from framework.config.options import EarlyStopping
@@ -19,10 +21,7 @@ from framework_optimizers.nag import Nag
 from framework_optimizers.sgd import Sgd
 from framework_regularizers.l1 import L1
 from framework_regularizers.l2 import L2
-from networks import Record, distance, learner, lone, mlp, regression
 
-DATA = regression(n=60, val=30)
-KEYS = [0, 7, (3, 1), 7]
 VARIED = [(1.0, 0.9, 0.5, 1e-3), (0.5, 0.5, 0.1, 1e-2), (0.2, 0.7, 2.0, 0.0), (0.8, 1.0, 1e9, 0.1)]
 
 
@@ -38,21 +37,6 @@ def varied(optimizer, **options):
         )
         for scale, keep, clip, strength in VARIED
     ]
-
-
-def assert_law(members, data=DATA, keys=KEYS, tolerance=1e-9, **more):
-    """Train together and alone; return the outcomes of the stack."""
-    sets = data if isinstance(data, list) else [data]
-    together = train(members, sets, keys, **{"dtype": np.float64, **more})
-    for r, (member, key, outcome) in enumerate(zip(members, keys, together, strict=True)):
-        alone = lone(member, sets[r % len(sets)], key, **more)
-        ends = [(o.status, o.reason, o.step, o.epoch, o.best_epoch) for o in (outcome, alone)]
-        assert ends[0] == ends[1]
-        if alone.status == "diverged":
-            continue
-        assert distance(outcome, alone) < tolerance
-        assert outcome.metrics == pytest.approx(alone.metrics, abs=10 * tolerance)
-    return together
 
 
 @pytest.mark.parametrize("optimizer", [Sgd(0.1), Momentum(0.02), Nag(0.02), Adam(0.01)], ids=lambda o: type(o).__name__)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from networks import distance, learner, lone
 
 from framework import Context, Data, DataError, Field, Network, discover, generator
 from framework.config.composition import compose
@@ -17,7 +18,6 @@ from framework.inference.model import Model
 from framework.testing.double import Double
 from framework.training.trainer import train
 from framework_optimizers.sgd import Sgd
-from networks import distance, learner, lone
 
 get = discover().get
 FIELDS = {"x": Field("NTF"), "y": Field("NTF")}

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from networks import Fixed, Record, backpropagate, distance, learner, lone, mlp, points, regression
 
 from framework import Head, Network
 from framework.data.loader import EpochRows
@@ -15,7 +16,6 @@ from framework_optimizers.adam import Adam
 from framework_optimizers.momentum import Momentum
 from framework_optimizers.nag import Nag
 from framework_optimizers.sgd import Sgd
-from networks import Fixed, Record, backpropagate, distance, learner, lone, mlp, points, regression
 
 DATA = regression(n=40, val=30)
 

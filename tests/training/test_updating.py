@@ -5,6 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from networks import distance, learner, lone, mlp, regression
+from spirals import learner as spirals
+from spirals import trained
 
 from framework import Context, discover, stack
 from framework.config.composition import compose
@@ -20,9 +23,6 @@ from framework_optimizers.adam import Adam
 from framework_optimizers.adamw import Adamw
 from framework_optimizers.momentum import Momentum
 from framework_optimizers.sgd import Sgd
-from networks import distance, learner, lone, mlp, regression
-from tests.training.test_checkpoints import trained
-from tests.training.test_device import learner as spirals
 
 get = discover().get
 CHOICES = {

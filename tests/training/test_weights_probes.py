@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from networks import Record, learner, lone, mlp, points, regression
 
 from framework import generator
 from framework_datasets.linear import Linear
@@ -17,7 +18,6 @@ from framework_optimizers.sgd import Sgd
 from framework_probes.effective_rate import EffectiveRate
 from framework_probes.weights import Weights
 from framework_regularizers.l1 import L1
-from networks import Record, learner, lone, mlp, points, regression
 
 
 def looks(probe, network, optimizer, data, initial=None, **options):
