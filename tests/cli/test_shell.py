@@ -7,7 +7,8 @@ import subprocess
 import time
 
 import pytest
-from shell import COMMAND, QUICK, interruptible, newest, stackprop
+from shell import COMMAND, QUICK, interruptible, newest
+from shell import started as stackprop
 
 from framework.tracking.metrics_file import read_lines
 from framework.tracking.mlflow import Store

@@ -1,11 +1,7 @@
 """Wrong requests, each answered with status 2, in words, and with nothing left behind."""
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
+from shell import stackprop
 
 pytestmark = pytest.mark.slow  # processes of their own
 
@@ -98,24 +94,11 @@ REQUESTS = {
 }
 
 
-@pytest.fixture(scope="module")
-def answers(tmp_path_factory):
-    """request -> the folder where it was asked, with stdout, stderr and status."""
-    places = {request: tmp_path_factory.mktemp("wrong") for request in REQUESTS}
-    asked = tmp_path_factory.mktemp("asked") / "requests.json"
-    asked.write_text(json.dumps([(request.split(), str(place)) for request, place in places.items()]))
-    subprocess.run(
-        [sys.executable, Path(__file__).parents[1] / "support" / "shell_server.py", asked], check=True, timeout=300
-    )
-    return places
-
-
 @pytest.mark.parametrize("request_", REQUESTS)
-def test_a_wrong_request_is_answered_in_words_and_leaves_nothing(answers, request_):
-    place = answers[request_]
-    told = (place / "stderr").read_text()
-    assert (place / "status").read_text() == "2", (place / "stdout").read_text() + told
-    assert REQUESTS[request_] in told
-    assert "Traceback" not in told
-    assert not list(place.rglob("run.json"))
-    assert not (place / "runs" / "mlflow.db").exists()
+def test_a_wrong_request_is_answered_in_words_and_leaves_nothing(request_, tmp_path):
+    done = stackprop(tmp_path, *request_.split())
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert REQUESTS[request_] in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.rglob("run.json"))
+    assert not (tmp_path / "runs" / "mlflow.db").exists()

@@ -2,11 +2,10 @@
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from shell import stackprop
 
 import framework
 
@@ -34,10 +33,7 @@ RUNS = [(page.name, c) for page in PAGES for c in commands(page) if not c.starts
 def test_a_command_of_the_docs_runs(page, command, tmp_path):
     words = shlex.split(command)[1:]
     words += ["hydra.sweeper.n_trials=12"] if "hydra/sweeper=" in command else []
-    done = subprocess.run(
-        [Path(sys.executable).with_name("stackprop"), *words, *QUICK],
-        cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+    done = stackprop(tmp_path, *words, *QUICK)
     assert done.returncode == 0, done.stderr
 
 
@@ -72,6 +68,5 @@ def test_the_messages_of_a_page_are_those_of_the_command(page, tmp_path):
     text = (ROOT / page).read_text()
     # The first console block shows messages; those after it need a run.
     command, *expected = re.search(r"```console\n\$ (.*?)```", text, re.S)[1].strip().splitlines()
-    words = [Path(sys.executable).with_name("stackprop"), *shlex.split(command)[1:]]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = stackprop(tmp_path, *shlex.split(command)[1:])
     assert done.stderr.strip().splitlines() == expected

@@ -1,42 +1,54 @@
-"""`stackprop` asked many times: one process imports what the command needs, and a copy of it answers each request. A second
-of imports is paid once; all else is as from the shell: arguments, working directory, output, exit status.
+"""`stackprop` as a server: one process imports what the command needs, and a fork of it answers each request. Seconds of
+imports are paid once; all else is as from the shell: arguments, environment, folder, output, exit status.
 
-python tests/support/shell_server.py REQUESTS.json    a list of [words, folder]; each folder gets stdout, stderr and status
+`shell.stackprop` starts it. A request is a line of JSON, [words, folder, environment, folder for the output].
 """
 
 import importlib
 import json
 import os
+import signal
 import sys
+import traceback
 from pathlib import Path
+
+from empty_store import copy_stores
 
 from framework.cli.command_line import main
 
 IMPORTED = ("framework.sweeps.launcher", "framework.cli.commands.compare", "framework.testing", "hydra.main", "rich.table")
+IMPORTED += ("matplotlib.figure", "mlflow.store.tracking.sqlalchemy_store", "sklearn.datasets", "numba")
+SECONDS = 300
 
 
-def answer(words, folder):
-    """In a copy of this process."""
+def answer(words, folder, environment, to):
+    """In a fork; its exit status."""
+    signal.alarm(SECONDS)
+    for stream, name in enumerate((os.devnull, f"{to}/stdout", f"{to}/stderr")):
+        os.dup2(os.open(name, os.O_RDONLY if stream == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), stream)
+    os.environ.clear()
+    os.environ.update(environment)
     os.chdir(folder)
-    for name, stream in (("stdout", 1), ("stderr", 2)):
-        os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT, 0o644), stream)
     sys.argv = ["stackprop", *words]
     try:
         main()
         status = 0
     except SystemExit as end:
         status = int(end.code or 0)
+    except BaseException:
+        traceback.print_exc()
+        status = 1
     sys.stdout.flush()
     sys.stderr.flush()
-    Path("status").write_text(str(status))
+    return status
 
 
 if __name__ == "__main__":
     for module in IMPORTED:
         importlib.import_module(module)
-    for request, place in json.loads(Path(sys.argv[1]).read_text()):
+    copy_stores(Path(sys.argv[1]))
+    for line in sys.stdin:
         child = os.fork()
         if not child:
-            answer(request, place)
-            os._exit(0)
-        os.waitpid(child, 0)
+            os._exit(answer(*json.loads(line)))
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
