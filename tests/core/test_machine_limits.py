@@ -31,6 +31,8 @@ from framework.tracking.options import Tracking
 from framework.tracking.recorder import Recorder
 from framework.tracking.run_dir import read_state
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 ALONE = ("dataset=sine", "dataset.n=20", "model.hidden=4", "tracking=none")
 QUICK = (*ALONE, "trainer.epochs=1")
 COMMAND = Path(sys.executable).with_name("stackprop")
@@ -231,8 +233,12 @@ def test_a_user_without_a_name_is_a_number(monkeypatch):
 
 
 def test_hanging_up_is_a_wish_to_stop():
-    with pytest.raises(Terminated) as stop, heeding():
-        os.kill(os.getpid(), signal.SIGHUP)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # `nohup make test` ignores it
+    try:
+        with pytest.raises(Terminated) as stop, heeding():
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
     assert (str(stop.value), stop.value.status) == ("SIGHUP", 129)
 
 

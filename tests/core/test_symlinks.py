@@ -7,6 +7,8 @@ import pytest
 
 from framework.core.writing import LinkError, appending, inside, replaced, write_json, write_text
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 
 def test_a_link_is_replaced_and_not_followed(tmp_path):
     mine = tmp_path / "mine"

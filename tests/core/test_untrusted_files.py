@@ -11,6 +11,8 @@ from framework import DataError, open_arrays
 from framework.core.memory import free_bytes, limited
 from framework.core.reading import UnreadableError, parse_json, parse_yaml, read_bytes, read_text
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 TOWER = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
 TOWER += "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 10))
 DEEP = {"lists": "[" * 200_000, "a list of lists": "- " * 200_000, "mappings": "{a: " * 200_000, "keys": "? " * 200_000}

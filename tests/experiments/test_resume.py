@@ -15,6 +15,8 @@ from framework.tracking.metrics_file import read_lines
 from framework.tracking.mlflow import Store
 from framework.tracking.options import Tracking
 
+pytestmark = pytest.mark.slow  # processes of their own
+
 LONG = [*QUICK, "trainer.epochs=400", "trainer.checkpoint_every=50", "seed=4", "probes=layers"]
 
 
@@ -50,7 +52,6 @@ def history(store, folder):
     return run.info.status, points
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [random.Random(i).uniform(0, 0.35) for i in range(3)])
 def test_a_killed_run_resumed_equals_the_undisturbed_one_in_folder_and_store(place, whole, seconds):
     folder = killed(place, seconds)
@@ -62,7 +63,6 @@ def test_a_killed_run_resumed_equals_the_undisturbed_one_in_folder_and_store(pla
     assert history(store, folder) == history(store, whole)
 
 
-@pytest.mark.slow
 def test_a_run_whose_process_is_gone_is_ended_by_the_doctor(place, whole):
     folder = killed(place, 0.02)
     store = Store(Tracking(), place / "runs")
@@ -76,7 +76,6 @@ def test_a_run_whose_process_is_gone_is_ended_by_the_doctor(place, whole):
     assert history(store, folder) == history(store, whole)
 
 
-@pytest.mark.slow
 def test_a_lost_store_is_filled_again_from_the_folders(whole, place, tmp_path):
     shutil.copytree(whole, tmp_path / "runs" / whole.name)
     done = stackprop(tmp_path, "doctor")
@@ -85,7 +84,6 @@ def test_a_lost_store_is_filled_again_from_the_folders(whole, place, tmp_path):
     assert filled == history(Store(Tracking(), place / "runs"), whole)
 
 
-@pytest.mark.slow
 def test_a_tracking_server_that_is_down_costs_no_result(tmp_path):
     done = stackprop(tmp_path, *QUICK, "tracking.uri=http://127.0.0.1:9", MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
     assert done.returncode == 0, done.stderr
@@ -104,7 +102,6 @@ def test_what_cannot_be_resumed_is_told(place, whole):
         assert expected in done.stderr
 
 
-@pytest.mark.slow
 def test_a_changed_configuration_or_a_broken_checkpoint_is_refused(place):
     folder = killed(place, 0)
     config = (folder / "config.yaml").read_text()
@@ -119,7 +116,6 @@ def test_a_changed_configuration_or_a_broken_checkpoint_is_refused(place):
     assert stackprop(place, "resume", folder.name).returncode == 0
 
 
-@pytest.mark.slow
 def test_processes_that_start_at_once_on_a_missing_store_all_record(tmp_path):
     """Eight at a time here; sixteen with three runs each were counted by hand."""
     words = [*COMMAND, "-m", *QUICK, "seed=0,1"]
@@ -135,7 +131,6 @@ def test_processes_that_start_at_once_on_a_missing_store_all_record(tmp_path):
     assert counts == {6}
 
 
-@pytest.mark.slow
 def test_a_lost_run_whose_server_is_down_does_not_stop_the_next_run(tmp_path):
     folder = tmp_path / "runs" / "lost"
     assert stackprop(tmp_path, *QUICK, "tracking=none", f"hydra.run.dir={folder}").returncode == 0

@@ -20,6 +20,8 @@ from framework.training.memory import Footprint, footprint, widest
 from framework.training.parallel import CACHE, NARROWEST, slices, train_sliced, width
 from framework.training.trainer import train
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 SMALL = ["tracking=none", "dtype=float64", "device=cpu", "dataset=spirals", "dataset.n=60", "model.hidden=6"]
 SEQUENCES = ["tracking=none", "dtype=float64", "device=cpu", "model.hidden=5", "trainer.batch_size=10"]
 

@@ -18,6 +18,8 @@ from framework.experiments.sync import end_lost, refill
 from framework.registry.discovery import discover, load_files
 from framework.tracking.locks import claim
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 MARKING = """
 from dataclasses import dataclass
 from pathlib import Path

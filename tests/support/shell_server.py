@@ -5,6 +5,7 @@ imports are paid once; all else is as from the shell: arguments, environment, fo
 """
 
 import importlib
+import importlib.metadata
 import json
 import os
 import signal
@@ -17,7 +18,13 @@ from empty_store import copy_stores
 from framework.cli.command_line import main
 
 IMPORTED = ("framework.sweeps.launcher", "framework.cli.commands.compare", "framework.testing", "hydra.main", "rich.table")
-IMPORTED += ("matplotlib.figure", "mlflow.store.tracking.sqlalchemy_store", "sklearn.datasets", "numba")
+IMPORTED += (
+    "matplotlib.backends.backend_agg",
+    "mlflow.pyfunc",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "numba",
+    "sklearn.datasets",
+)
 SECONDS = 300
 
 
@@ -46,6 +53,8 @@ def answer(words, folder, environment, to):
 if __name__ == "__main__":
     for module in IMPORTED:
         importlib.import_module(module)
+    for package in importlib.metadata.entry_points(group="stackprop"):
+        package.load()
     copy_stores(Path(sys.argv[1]))
     for line in sys.stdin:
         child = os.fork()

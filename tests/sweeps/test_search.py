@@ -17,6 +17,8 @@ from framework.sweeps.search.overrides import parted
 from framework.sweeps.search.runner import Goal
 from framework.sweeps.search.space import Choice, Number
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 QUICK = ["dataset=sine", "dataset.n=20", "trainer.epochs=1", "tracking=none", "model.hidden=4"]
 ANTS = ["hydra/sweeper=ant_colony", "hydra.sweeper.ants=4", "hydra.sweeper.k=3"]
 

@@ -6,6 +6,8 @@ import shutil
 import pytest
 from shell import stackprop
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 QUICK = ["dataset=wine", "dataset.scale=standard", "trainer.epochs=2", "model.hidden=3", "tracking=none", "threads=1"]
 
 

@@ -16,6 +16,8 @@ from framework.tracking.mlflow_process import Feeder, Lane
 from framework.tracking.options import Tracking
 from framework.tracking.run_dir import Place, all_runs
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 WORDS = ["dataset=spirals", "dataset.n=40", "model.hidden=4", "trainer.epochs=3", "device=cpu"]
 
 

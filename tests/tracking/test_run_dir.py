@@ -9,6 +9,8 @@ from framework.core.errors import ConfigError
 from framework.tracking.metrics_file import read_lines
 from framework.tracking.run_dir import all_sweeps, find_run, find_sweep, read_state, runs_dir, store_dir
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 QUICK = ["dataset=wine", "dataset.scale=standard", "trainer.epochs=3", "model.hidden=3", "tracking=none", "threads=1"]
 
 

@@ -17,6 +17,8 @@ from framework.tracking.mlflow import KEY, Store, tracking_uri
 from framework.tracking.options import Tracking
 from framework.tracking.run_dir import Place, read_state
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 RUN = ["dataset=wine", "dataset.scale=standard", "model.hidden=3", "trainer.epochs=2", "threads=1"]
 FOLDER = "stackprop.folder"
 

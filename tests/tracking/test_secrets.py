@@ -12,6 +12,8 @@ from framework.core.secrets import masked, recorded, restored, withheld
 from framework.experiments.loading import load
 from framework.tracking.relocation import artifact_folder
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 SECRET = "hunter2"
 ADDRESS = f"http://ann:{SECRET}@127.0.0.1:9/mlflow"
 QUICK = ["dataset=xor", "trainer.epochs=2", "trainer.batch_size=4", "trainer.checkpoint_every=1"]
