@@ -24,7 +24,7 @@ class EarlyStopping:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class FigureOptions:
     """What the figure of a sweep shows."""
 
     y: tuple[str, ...] | str | None = option(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from framework import Array, Head, Seen
+from framework import Array, Head, TrainingStep
 from framework_studies.curves import Curves
 
 NAME = "study/prediction"
@@ -26,7 +26,7 @@ class Predictions:
     head: Head
     batch: Mapping[str, Array]
 
-    def __call__(self, seen: Seen) -> dict[str, Array]:
+    def __call__(self, seen: TrainingStep) -> dict[str, Array]:
         """{NAME: (..., G)}, places and outputs in a row."""
         ctx = seen.ctx.but(train=False, batch=self.batch, carry={}, part=0)
         w = seen.ctx.xp.concatenate([seen.after, seen.look[..., seen.arena.P :]], -1)
@@ -48,7 +48,7 @@ class Collected(Curves):
         self.looks: dict[int, np.ndarray] = {}
         self.lock = threading.Lock()  # slices of a stack train in threads
 
-    def probed_row(self, member: int, step: int, metric: str, row: np.ndarray) -> None:
+    def on_probe_row(self, member: int, step: int, metric: str, row: np.ndarray) -> None:
         """Keep the predictions of a member."""
         with self.lock:
             if step not in self.looks:

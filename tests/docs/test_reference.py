@@ -11,7 +11,7 @@ from docs.reference import FOLDER, TITLES, example, pages, prose
 from framework import discover
 from framework.cli.commands.describe import options_of
 from framework.core.options import declared
-from framework.core.validation import Judge
+from framework.core.validation import Validator
 
 PAGES = pages()
 BUILT_IN = [
@@ -90,7 +90,7 @@ def test_the_example_of_a_component_gives_options_that_it_takes(kind, name, comp
     given = dict(match.groups() for match in (re.fullmatch(at, word) for word in shlex.split(line)) if match)
     if kind == "cell":
         kind, name = "layer", "recurrent"
-    judge = Judge(discover(), {})
+    judge = Validator(discover(), {})
     judge.component(kind, {"type": name, **{option: read(word) for option, word in given.items()}}, kind)
     assert not judge.errors
     assert shlex.split(line)[0] == "stackprop"

@@ -2,7 +2,7 @@
 
 from framework import Head, Network, discover, generator
 from framework.config.options import TrainerOptions
-from framework.inference.evaluation import Measure
+from framework.inference.evaluation import HeadMetric
 from framework.training.learner import Learner
 from framework.training.trainer import train
 
@@ -25,7 +25,7 @@ def learner(optimizer="adam", lr=0.01, keep=0.8, **options):
         get("schedule", "constant")(),
         TrainerOptions(**{"epochs": 3, "clip_norm": 1.0, **options}),
         (get("regularizer", "l2")(0.01), get("regularizer", "l1")(0.01, proximal=True)),
-        {"accuracy": Measure(get("metric", "accuracy")(), "loss")},
+        {"accuracy": HeadMetric(get("metric", "accuracy")(), "loss")},
     )
 
 
@@ -33,19 +33,19 @@ class Heard:
     def __init__(self):
         self.lines = []
 
-    def steps(self, member, first, columns, rows):
+    def on_steps(self, member, first, columns, rows):
         self.lines += [(member, first + i, *row) for i, row in enumerate(rows.tolist())]
 
-    def probed(self, member, steps, columns, rows):
+    def on_probe(self, member, steps, columns, rows):
         self.lines += [(member, step, *row) for step, row in zip(steps.tolist(), rows.tolist(), strict=True)]
 
-    def probed_row(self, member, step, metric, row):
+    def on_probe_row(self, member, step, metric, row):
         pass
 
-    def measured(self, member, step, values):
+    def on_metrics(self, member, step, values):
         self.lines.append((member, step, *values.items()))
 
-    def ended(self, outcome):
+    def on_end(self, outcome):
         self.lines.append((outcome.member, outcome.status))
 
 
@@ -55,5 +55,5 @@ def trained(stack, resume=None):
     def save(arrays, plain):
         snapshots[plain["step"]] = ({k: a.copy() for k, a in arrays.items()}, plain, len(heard.lines))
 
-    outcomes = train(stack, [DATA], list(range(len(stack))), observers=[heard], save=save, resume=resume)
+    outcomes = train(stack, [DATA], list(range(len(stack))), callbacks=[heard], save=save, resume=resume)
     return outcomes, heard.lines, snapshots
