@@ -24,8 +24,8 @@ slow: .venv/.test
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
 docs: .venv/.fast
-	$(BIN)/python docs/reference.py
-	$(BIN)/python docs/run_notebooks.py
+	$(BIN)/python docs/_tools/reference.py
+	$(BIN)/python docs/_tools/run_notebooks.py
 
 bench: .venv/.bench
 	$(BIN)/python -m benchmarks

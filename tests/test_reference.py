@@ -7,7 +7,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from markdown_it import MarkdownIt
 
-from docs.reference import FOLDER, TITLES, example, pages, prose
+from docs._tools.reference import FOLDER, TITLES, example, pages, prose
 from framework import discover
 from framework.cli.commands.describe import options_of
 from framework.core.options import declared

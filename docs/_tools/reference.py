@@ -1,6 +1,6 @@
 """Writes the reference, one page per kind of component, from the docstrings and options of the built-in components:
 
-python docs/reference.py        (or: make docs)
+python docs/_tools/reference.py        (or: make docs)
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from framework.core.version import GROUP
 from framework.registry.discovery import registry_of
 from framework.registry.registry import SEVERAL_GROUPS, Entry
 
-FOLDER = Path(__file__).parent / "reference"
+FOLDER = Path(__file__).resolve().parent.parent / "reference"
 TITLES = {hook.removeprefix("register_"): kind for hook, kind in hooks.KINDS.items()}  # plural -> kind
 REGRESSION = "dataset=sine "
 MADE = "<!-- Made by `make docs` from the docstrings; change those. -->"
@@ -54,7 +54,7 @@ def pages() -> dict[str, str]:
     found = {title: registry.entries[kind] for title, kind in TITLES.items() if registry.entries[kind]}
     made = {f"{title}.md": page(title, known) for title, known in found.items()}
     lines = [f"- [{in_english(title)}]({title}.md): {listed(title, known)}\n" for title, known in found.items()]
-    return made | {"README.md": INDEX + "".join(lines)}
+    return made | {"index.md": INDEX + "".join(lines)}
 
 
 def listed(title: str, known: Iterable[str]) -> str:
@@ -71,7 +71,7 @@ def page(title: str, known: Mapping[str, Entry]) -> str:
     """All components of one kind."""
     what = inspect.cleandoc(getattr(hooks, f"register_{title}").__doc__).split(":")[0].rstrip(".")
     sections = "\n".join(section(TITLES[title], name, known[name].component) for name in sorted(known))
-    return f"{MADE}\n\n# {in_english(title)}\n\n{what}. [All kinds](README.md)\n\n{sections}"
+    return f"{MADE}\n\n# {in_english(title)}\n\n{what}. [All kinds](index.md)\n\n{sections}"
 
 
 def section(kind: str, name: str, component: Any) -> str:

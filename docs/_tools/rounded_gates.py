@@ -1,7 +1,7 @@
 """What rounding the weights of its gates costs a network, for the runs of a sweep over cells and seeds:
 
 stackprop experiment=binary_gates
-python docs/rounded_gates.py runs/sweep-...
+python docs/_tools/rounded_gates.py runs/sweep-...
 
 The columns of W, U and b that belong to i and f are rounded to multiples of a step r; loss and metrics are those of the
 validation split of the run's own data. Mean ± standard deviation over seeds.

@@ -1,6 +1,6 @@
 """Runs the notebooks of docs/notebooks/ from their first cell to their last, and keeps in them what they show:
 
-python docs/run_notebooks.py        (or: make docs)
+python docs/_tools/run_notebooks.py        (or: make docs)
 
 A notebook is a list of cells of code; nothing of Jupyter is needed to run one.
 """
@@ -21,7 +21,7 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-FOLDER = Path(__file__).parent / "notebooks"
+FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 
 
 def shown(value: Any) -> dict[str, Any]:
