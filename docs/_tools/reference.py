@@ -1,12 +1,11 @@
-"""Writes the reference, one page per kind of component, from the docstrings and options of the built-in components:
+"""Writes the reference from docstrings and options: a page per kind of component, one of all keys, one of the Python API.
 
-python docs/_tools/reference.py        (or: make docs)
+python -m docs._tools.reference        (or: make docs)
 """
 
 from __future__ import annotations
 
 import inspect
-import re
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING
@@ -16,6 +15,8 @@ from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
 
+from docs._tools import api, configuration
+from docs._tools.markdown import prose
 from framework import hooks
 from framework.cli.commands.describe import options_of
 from framework.config.schema import COMPONENT_GROUPS
@@ -34,18 +35,19 @@ INDEX = f"""\
 
 # Reference
 
-Every built-in component: its formula, its options, a line that uses it. `stackprop describe NAME` tells the same in the shell, for
-components by others too.
+[Configuration](configuration.md) lists every key, [Python API](api.md) every public name. The other pages list the
+built-in components. Each has its formula, its options and a command that uses it. `stackprop describe NAME` prints the
+same, also for third-party components.
 
-- `...` in a shape stands for the replica axes, N for examples, F for features, T for time steps, C, H and W for channels, height
-  and width, P for all trained numbers of a network. What stands in brackets, `[T,]`, may be absent.
-- d before a letter is the gradient of the loss with respect to it: `dy` comes from above, `dx` goes on below.
-- A ^ behind a letter is its hat, before a number or a letter a power: m^ and g^2.
-- An option marked *per replica* may differ between the networks of one stack: a sweep over it can be one run.
-- A new layer stands behind the one that `after` names; `model.layers.drop=dropout` puts it at the end.
+- Axes in a shape: `...` replicas, N examples, F features, T time steps, C channels, H height, W width. P is the number of
+  all parameters of a network. Axes in brackets, `[T,]`, may be absent.
+- `dy` is the gradient of the loss with respect to y, the output of a component. `dx` is the gradient that it returns.
+- `m^` is m with a hat. `g^2` is a power.
+- An option marked *per replica* may differ between the networks of one stack, so that a sweep over it can be one stack.
+- `after` inserts a new layer behind the layer that it names. Without it the layer is the last: `model.layers.drop=dropout`.
 - An option that holds a component takes a name, or a name with options: `{{type: relu, at_zero: 0}}`.
 
-"""  # noqa: E501
+"""
 
 
 def pages() -> dict[str, str]:
@@ -54,7 +56,8 @@ def pages() -> dict[str, str]:
     found = {title: registry.entries[kind] for title, kind in TITLES.items() if registry.entries[kind]}
     made = {f"{title}.md": page(title, known) for title, known in found.items()}
     lines = [f"- [{in_english(title)}]({title}.md): {listed(title, known)}\n" for title, known in found.items()]
-    return made | {"index.md": INDEX + "".join(lines)}
+    others = {"configuration.md": configuration.page(), "api.md": api.page()}
+    return made | {"index.md": INDEX + "".join(lines)} | {name: f"{MADE}\n\n{text}" for name, text in others.items()}
 
 
 def listed(title: str, known: Iterable[str]) -> str:
@@ -80,15 +83,6 @@ def section(kind: str, name: str, component: Any) -> str:
     parts = [f"## {name}", f"```text\n{formula}\n```", *map(prose, text), *table(options_of(component))]
     line = example(kind, name, component)
     return "\n\n".join([*parts, *([f"```sh\n{line}\n```"] if line else [])]) + "\n"
-
-
-def prose(paragraph: str) -> str:
-    """Text with everything kept that Markdown would take for itself, but for `code`."""
-    if paragraph.startswith(" "):
-        return f"```text\n{inspect.cleandoc(paragraph)}\n```"
-    parts = re.split(r"(`[^`]*`)", paragraph)
-    parts[::2] = [re.sub(r"([\\*$~]|<(?=[\w/!?])|](?=\()|(?<!\w)_|_(?!\w))", r"\\\1", part) for part in parts[::2]]
-    return re.sub(r"^([-+=#>])", r"\\\1", "".join(parts), flags=re.M)
 
 
 def table(rows: Iterable[tuple[str, ...]]) -> list[str]:

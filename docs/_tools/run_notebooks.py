@@ -1,8 +1,8 @@
-"""Runs the notebooks of docs/notebooks/ from their first cell to their last, and keeps in them what they show:
+"""Runs the notebooks of docs/notebooks/ from the first cell to the last, and saves the outputs in them:
 
-python docs/_tools/run_notebooks.py        (or: make docs)
+python -m docs._tools.run_notebooks        (or: make docs)
 
-A notebook is a list of cells of code; nothing of Jupyter is needed to run one.
+A notebook is a list of cells of code. Jupyter is not needed to run one.
 """
 
 from __future__ import annotations
