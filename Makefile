@@ -26,6 +26,7 @@ slow: .venv/.test
 
 docs: .venv/.fast
 	$(BIN)/python -m docs._tools.reference
+	$(BIN)/python -m docs._tools.floors
 	$(BIN)/python -m docs._tools.run_notebooks
 
 site: .venv/.docs
