@@ -28,7 +28,7 @@ def training(probes: tuple[str, ...], every: int) -> Run:
     from threadpoolctl import threadpool_limits
 
     from framework import discover
-    from framework.tracking.recorder import Recorder
+    from framework.tracking.recorder import MetricsRecorder
     from framework.training.trainer import train
 
     threadpool_limits(THREADS)
@@ -36,9 +36,9 @@ def training(probes: tuple[str, ...], every: int) -> Run:
 
     def run(steps: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            recorder = Recorder(Path(folder), steps, 1, probe_every=every)
+            recorder = MetricsRecorder(Path(folder), steps, 1, probe_every=every)
             member = replace(learner(steps, probe_every=every), probes=chosen)
-            void(train([member], [split], [0], observers=[recorder]))
+            void(train([member], [split], [0], callbacks=[recorder]))
             recorder.close()
 
     return run

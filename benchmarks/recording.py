@@ -24,16 +24,16 @@ def recorded() -> Run:
 
 def training(record: bool) -> Run:
     """The public trainer, with or without a recorder."""
-    from framework.tracking.recorder import Recorder
+    from framework.tracking.recorder import MetricsRecorder
     from framework.training.trainer import train
 
     split = data()
 
     def run(steps: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            observers = [Recorder(Path(folder), steps, 1)] if record else []
-            void(train([learner(steps)], [split], [0], observers=observers))
-            for observer in observers:
-                observer.close()
+            callbacks = [MetricsRecorder(Path(folder), steps, 1)] if record else []
+            void(train([learner(steps)], [split], [0], callbacks=callbacks))
+            for callback in callbacks:
+                callback.close()
 
     return run

@@ -119,12 +119,16 @@ def inside(began: float, arguments: list[str]) -> None:
 
     def kept(function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
-            trainings.append(lambda: function(*args, **{**kwargs, "observers": (), "save": None}))
+            trainings.append(lambda: function(*args, **{**kwargs, "callbacks": (), "save": None}))
             return function(*args, **kwargs)
 
         return call
 
-    for module, name in ((stacked, "judged_jobs"), (composing.Loader, "load_sweep_config"), (experiment, "prepare")):
+    for module, name in (
+        (stacked, "judged_jobs"),
+        (composing.ValidatingConfigLoader, "load_sweep_config"),
+        (experiment, "prepare"),
+    ):
         setattr(module, name, composing_in(getattr(module, name)))
     for name in ("train_sliced", "train"):
         setattr(experiment, name, kept(getattr(experiment, name)))

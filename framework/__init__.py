@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from framework.core.arrays import Array, T, array_module, product, row_sums, to_host
+from framework.core.callback import Callback, TrainingResult
 from framework.core.context import Context
-from framework.core.errors import DataError, nearest
+from framework.core.errors import DataError, did_you_mean
 from framework.core.options import option
 from framework.core.protocols import Activation, Cell, Initializer, Loss, Schedule
 from framework.core.random import generator
-from framework.core.stacking import stack, take
+from framework.core.stacking import keep_replicas, stack
 from framework.core.study import Findings
 from framework.core.threads import blas_in_loop
 from framework.core.types import Params, Shape
@@ -19,8 +20,11 @@ from framework.data.dataset import Data, Encoding, Field, open_arrays, read_file
 from framework.hooks import hookimpl
 from framework.nn.heads import Head
 from framework.nn.network import Network, Node
-from framework.nn.training_step import Seen
+from framework.nn.training_step import TrainingStep
 from framework.registry.discovery import discover, registered
+
+# Earlier names, on which plugins rely.
+Seen, nearest, take = TrainingStep, did_you_mean, keep_replicas
 
 if TYPE_CHECKING:
     from framework.api.results import RunResult, SweepResult
@@ -71,7 +75,7 @@ LAZY = {
 def __getattr__(name: str) -> Any:
     """Public names whose modules are imported when they are first used."""
     if name not in LAZY:
-        raise AttributeError(f"module 'framework' has no attribute '{name}'{nearest(name, __all__)}")
+        raise AttributeError(f"module 'framework' has no attribute '{name}'{did_you_mean(name, __all__)}")
     import importlib
 
     where = importlib.import_module(LAZY[name])
@@ -81,6 +85,7 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "Activation",
     "Array",
+    "Callback",
     "Cell",
     "ConfigError",
     "Context",
@@ -103,11 +108,15 @@ __all__ = [
     "Shape",
     "T",
     "TrainerOptions",
+    "TrainingResult",
+    "TrainingStep",
     "array_module",
     "blas_in_loop",
+    "did_you_mean",
     "discover",
     "generator",
     "hookimpl",
+    "keep_replicas",
     "load",
     "nearest",
     "open_arrays",

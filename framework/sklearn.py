@@ -19,13 +19,13 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from framework.config.composition import compose
-from framework.config.messages import worded
+from framework.config.messages import reworded
 from framework.config.schema import Settings
-from framework.core.callback import Outcome
+from framework.core.callback import TrainingResult
 from framework.core.errors import ConfigError, RunFailed
 from framework.core.random import generator
 from framework.data.dataset import Data, Field, split_at_random
-from framework.experiments.builder import doubts
+from framework.experiments.builder import config_warnings
 from framework.experiments.experiment import Experiment, prepare
 from framework.inference.model import Model
 
@@ -87,7 +87,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
                 raise ConfigError(f"{key}: {ELSEWHERE[told]}")
         words = tuple(f"{key}={word(value)}" for key, value in options.items())
         # What a plugin's file brings may have changed since.
-        with worded():
+        with reworded():
             return replace(compose([*words]) if "plugins" in options else composed(words), seed=int(seed))
 
     def _fit(self, X: np.ndarray, y: np.ndarray, target: Field) -> None:
@@ -104,7 +104,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             rng = generator(settings.dataset_seed, "dataset")
             splits = split_at_random(splits["train"], rng, self.validation_fraction, 0)
         experiment = prepare(settings, Data(splits, {"x": Field(AXES[X.ndim]), "y": target}, name="arrays"))
-        for doubt in doubts(experiment.learner):
+        for doubt in config_warnings(experiment.learner):
             warnings.warn(doubt, UserWarning, stacklevel=3)
         outcome = experiment.train([experiment.learner], keys=[settings.seed])[0]
         if outcome.status == "diverged" and settings.trainer.on_divergence == "fail":
@@ -187,7 +187,7 @@ def composed(words: tuple[str, ...]) -> Settings:
     return compose([*words])
 
 
-def trained(experiment: Experiment, outcome: Outcome) -> Model:
+def trained(experiment: Experiment, outcome: TrainingResult) -> Model:
     """The network without the examples it learnt from. It answers in float64, so that an answer does not depend on what else
     was asked beside it."""
     weights = {node: {name: a.astype(float) for name, a in tensors.items()} for node, tensors in outcome.weights.items()}

@@ -111,7 +111,7 @@ class Fixed:
 
 
 class Record:
-    """An observer that keeps everything it is told."""
+    """A callback that keeps everything it is told."""
 
     def __init__(self) -> None:
         self.blocks: list[tuple[int, int, np.ndarray]] = []
@@ -120,17 +120,17 @@ class Record:
         self.looks: list[tuple[int, int, dict[str, float]]] = []
         self.outcomes: list[Any] = []
 
-    def steps(self, member: int, first: int, columns: Any, rows: np.ndarray) -> None:
+    def on_steps(self, member: int, first: int, columns: Any, rows: np.ndarray) -> None:
         self.columns = tuple(columns)
         self.blocks.append((member, first, rows.copy()))
 
-    def probed(self, member: int, steps: Any, columns: Any, rows: np.ndarray) -> None:
+    def on_probe(self, member: int, steps: Any, columns: Any, rows: np.ndarray) -> None:
         self.looks += [(member, int(n), dict(zip(columns, row, strict=True))) for n, row in zip(steps, rows, strict=True)]
 
-    def measured(self, member: int, step: int, values: Any) -> None:
+    def on_metrics(self, member: int, step: int, values: Any) -> None:
         self.values.append((member, step, dict(values)))
 
-    def ended(self, outcome: Any) -> None:
+    def on_end(self, outcome: Any) -> None:
         self.outcomes.append(replace(outcome))
 
     def rows(self, member: int) -> np.ndarray:

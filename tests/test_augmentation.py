@@ -13,10 +13,10 @@ from test_stack_law import assert_law
 from framework import Field, Network, discover, generator
 from framework.config.composition import compose
 from framework.core.errors import ConfigError
-from framework.data.augmentation import augmented, refuse_unfit
+from framework.data.augmentation import augmented, check_augmentations
 from framework.experiments.experiment import prepare
 from framework.testing.double import Double
-from framework.training.step import Batch, Stack
+from framework.training.step import Batch, TrainState
 from framework.training.trainer import train
 from framework_augmentations.crop_resize import CropResize
 from framework_augmentations.hflip import HorizontalFlip
@@ -202,7 +202,7 @@ def member(augmentations=SEVERAL, net=None, **options):
 
 
 def test_I12_labels_and_other_fields_stay_as_they_are():
-    stack = Stack([member()], [SMALL], [3], np, np.float64)
+    stack = TrainState([member()], [SMALL], [3], np, np.float64)
     rows = np.arange(10)[None]
     batch, plain = stack.batch(Batch(rows), step=5), stack.feeds["train"].batch(rows)
     assert np.array_equal(batch["y"], plain["y"])
@@ -251,7 +251,7 @@ def test_replicas_that_stop_leave_the_others_their_draws():
 
 def test_replicas_with_one_key_share_a_batch_made_once():
     seen = []
-    stack = Stack([member({"spy": Spy(seen)})] * 3, [SMALL], [4, 4, 4], np, np.float64)
+    stack = TrainState([member({"spy": Spy(seen)})] * 3, [SMALL], [4, 4, 4], np, np.float64)
     assert stack.batch(Batch(np.arange(10)[None]), 0)["x"].shape[0] == 1
     assert len(seen) == 2  # the check, and the batch
 
@@ -281,7 +281,7 @@ def test_a_resumed_training_equals_the_uninterrupted_one(more):
 
 def test_nothing_comes_back_from_the_device():
     xp = Double()
-    stack = Stack([member()] * 2, [SMALL], [1, 2], xp, np.float32)
+    stack = TrainState([member()] * 2, [SMALL], [1, 2], xp, np.float32)
     before = xp.to_host
     x = stack.batch(Batch(np.arange(6).reshape(2, 3)), 0)["x"]
     assert (x.shape, x.dtype) == ((2, 3, 1, 8, 8), np.float32)
@@ -290,7 +290,7 @@ def test_nothing_comes_back_from_the_device():
 
 def test_sequences_are_augmented_time_major():
     seen = []
-    refuse_unfit({"spy": Spy(seen)}, "x", Field("NTF"), np.zeros((9, 4, 3)))
+    check_augmentations({"spy": Spy(seen)}, "x", Field("NTF"), np.zeros((9, 4, 3)))
     assert seen[0].shape == (4, 2, 3)
 
 
@@ -326,7 +326,7 @@ def test_what_cannot_work_is_told_before_anything_runs(changes, expected):
 )
 def test_somebody_elses_augmentation_is_tried_first(augmentation, about, expected):
     with pytest.raises(ValueError, match=expected):
-        refuse_unfit({"a": augmentation}, "x", about, np.zeros((5, 4)))
+        check_augmentations({"a": augmentation}, "x", about, np.zeros((5, 4)))
 
 
 def test_scales_are_those_of_the_training_split_as_it_is():

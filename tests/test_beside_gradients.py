@@ -104,7 +104,7 @@ def test_the_bound_of_an_indrnn_holds_on_both_sides():
 def test_a_unit_that_is_negative_is_alive_behind_a_leaky_relu(activation, dead):
     network, record = mlp(4, 1, features=2, activation=activation, initializer=Fixed(-1.0)), Record()
     member = replace(learner(network, steps=1, batch_size="all"), probes={"dead": Dead()})
-    lone(member, points([[1.0, 2.0], [0.5, 1.0]], [[0.0], [0.0]]), observers=[record])
+    lone(member, points([[1.0, 2.0], [0.5, 1.0]], [[0.0], [0.0]]), callbacks=[record])
     assert record.probe(0, "activation/act0/dead") == {1: dead}
 
 

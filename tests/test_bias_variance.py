@@ -17,9 +17,9 @@ from framework.experiments.experiment import prepare
 from framework.experiments.runner import run
 from framework.registry.registry import conf_dir
 from framework.tracking.metrics_file import read_lines
-from framework.tracking.mlflow import Store
+from framework.tracking.mlflow import MlflowStore
 from framework.tracking.options import Tracking
-from framework.tracking.run_dir import Place
+from framework.tracking.run_dir import RunLocation
 from framework.training.trainer import train
 from framework_studies.decomposition import decompose, jackknife, zero_one
 from framework_studies.training_sets import training_sets
@@ -291,7 +291,7 @@ def test_diverged_members_fail_the_study_or_are_left_out():
 
 def test_a_study_is_one_run_in_folder_and_store(tmp_path):
     settings = compose([word for word in SMALL if word != "tracking=none"])
-    result = run(prepare(settings), Place(tmp_path / "one", tmp_path, "one", command="stackprop study=bias_variance"))
+    result = run(prepare(settings), RunLocation(tmp_path / "one", tmp_path, "one", command="stackprop study=bias_variance"))
     folder = tmp_path / "one"
     assert {"bias_variance.csv", "study.md", "study.npz", "metrics.jsonl"} <= {path.name for path in folder.iterdir()}
     assert {path.name for path in (folder / "figures").iterdir()} == {"bias_variance.png", "predictions.png"}
@@ -299,7 +299,7 @@ def test_a_study_is_one_run_in_folder_and_store(tmp_path):
     assert lines[-1]["step"] == 60
     assert lines[-1]["bias_variance/epe"] == result.metrics["bias_variance/epe"]
     assert json.loads((folder / "run.json").read_text())["state"] == "FINISHED"
-    store = Store(Tracking(), tmp_path)
+    store = MlflowStore(Tracking(), tmp_path)
     (recorded,) = store.client.search_runs([store.experiment_id])
     points = store.client.get_metric_history(recorded.info.run_id, "bias_variance/bias2")
     assert [point.step for point in points] == [1, 10, 20, 30, 40, 50, 60]
@@ -314,7 +314,7 @@ def test_a_study_is_one_run_in_folder_and_store(tmp_path):
 def test_a_study_that_fails_is_a_failed_run(tmp_path):
     words = ["optimizer=sgd", "optimizer.lr=1.2", "activation=linear", "trainer.steps=400"]
     with pytest.raises(RunFailed, match="members diverged"):
-        run(prepared(*words), Place(tmp_path / "one", tmp_path, "one"))
+        run(prepared(*words), RunLocation(tmp_path / "one", tmp_path, "one"))
     told = json.loads((tmp_path / "one" / "run.json").read_text())
     assert (told["status"], told["state"]) == ("failed", "FAILED")
     assert not (tmp_path / "one" / "traceback.txt").exists()

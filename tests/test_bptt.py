@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from small import learner, lone
 
-from framework import Context, Data, Field, Network, discover
+from framework import Callback, Context, Data, Field, Network, discover
 from framework.config.options import Bptt
 from framework.nn.heads import total_loss
 from framework.tracking.metrics_file import read_lines, series
-from framework.tracking.recorder import Recorder
-from framework.training.bptt import chunks, needless
+from framework.tracking.recorder import MetricsRecorder
+from framework.training.bptt import chunk_warnings, chunks
 from framework.training.trainer import train
 from framework_optimizers.sgd import Sgd
 
@@ -116,8 +116,8 @@ def test_what_cannot_be_cut_is_told(fields, options, words):
 
 
 def test_a_chunk_that_cuts_nothing_is_told():
-    assert needless(sequences(), 5) == needless(sequences(), None) == []
-    assert needless(sequences(), 6) == ["trainer.bptt.chunk: 6 cuts nothing; the sequences have 6 steps"]
+    assert chunk_warnings(sequences(), 5) == chunk_warnings(sequences(), None) == []
+    assert chunk_warnings(sequences(), 6) == ["trainer.bptt.chunk: 6 cuts nothing; the sequences have 6 steps"]
 
 
 def test_data_without_sequences_have_no_chunks():
@@ -140,27 +140,22 @@ def test_memory_is_that_of_a_chunk():
     assert uncut > 8 * short
 
 
-class Rows:
+class Rows(Callback):
     """Keeps the rows that probes measured."""
 
     def __init__(self):
         self.rows = []
 
-    def probed_row(self, member, step, metric, row):
+    def on_probe_row(self, member, step, metric, row):
         self.rows.append((step, metric, row.copy()))
-
-    def steps(self, *_):
-        pass
-
-    probed = measured = ended = steps
 
 
 def test_the_gradient_by_lag_is_recorded_along_training_for_every_replica():
     probe = get("probe", "gradient_by_lag")(states=False)
     members = [replace(member(epochs=6, probe_every=5), probes={"lag": probe}, optimizer=Sgd(lr=lr)) for lr in (0.1, 0.2)]
     alone, together = Rows(), Rows()
-    train(members[:1], [sequences()], [1], dtype=np.float64, observers=[alone])
-    train(members, [sequences()], [1, 2], dtype=np.float64, observers=[together])
+    train(members[:1], [sequences()], [1], dtype=np.float64, callbacks=[alone])
+    train(members, [sequences()], [1, 2], dtype=np.float64, callbacks=[together])
     assert [step for step, *_ in alone.rows] == [1, 5, 10, 12]
     for (step, metric, row), (step2, metric2, row2) in zip(alone.rows, together.rows[::2], strict=True):
         assert (step, metric, row.shape) == (step2, metric2, (6,))
@@ -176,10 +171,10 @@ def test_rows_are_kept_whole_and_reach_the_store_as_curves_over_lags(tmp_path):
             self.sent += [point[:3] for point in points]
 
     first, again = Sink(), Sink()
-    recorder = Recorder(tmp_path, 10, 1, first)
+    recorder = MetricsRecorder(tmp_path, 10, 1, first)
     for step, row in ((1, [0.5, 0.25]), (10, [0.1, np.nan])):
-        recorder.probed_row(0, step, "gradient_by_lag/rnn", np.array(row))
-    recorder.ended()
+        recorder.on_probe_row(0, step, "gradient_by_lag/rnn", np.array(row))
+    recorder.on_end()
     recorder.sync()
     lines = read_lines(tmp_path / "metrics.jsonl")
     assert lines[0] == {"step": 1, "gradient_by_lag/rnn": [0.5, 0.25]}
@@ -189,6 +184,6 @@ def test_rows_are_kept_whole_and_reach_the_store_as_curves_over_lags(tmp_path):
         ("gradient_by_lag/rnn", 0.1, 0),
     ]
     assert series(lines)["gradient_by_lag/rnn"][0].tolist() == [0, 0.1]
-    filled = Recorder(tmp_path, 10, 1, again, upto=(tmp_path / "metrics.jsonl").stat().st_size)
-    filled.ended()
+    filled = MetricsRecorder(tmp_path, 10, 1, again, upto=(tmp_path / "metrics.jsonl").stat().st_size)
+    filled.on_end()
     assert str(again.sent) == str(first.sent)

@@ -16,19 +16,19 @@ class Heard:
     def __init__(self):
         self.lines = []
 
-    def steps(self, member, first, columns, rows):
+    def on_steps(self, member, first, columns, rows):
         self.lines += [(member, first + i, *row) for i, row in enumerate(rows.tolist())]
 
-    def probed(self, member, steps, columns, rows):
+    def on_probe(self, member, steps, columns, rows):
         self.lines += [(member, step, *row) for step, row in zip(steps.tolist(), rows.tolist(), strict=True)]
 
-    def probed_row(self, member, step, metric, row):
+    def on_probe_row(self, member, step, metric, row):
         pass
 
-    def measured(self, member, step, values):
+    def on_metrics(self, member, step, values):
         self.lines.append((member, step, *values.items()))
 
-    def ended(self, outcome):
+    def on_end(self, outcome):
         self.lines.append((outcome.member, outcome.status))
 
 
@@ -38,7 +38,7 @@ def trained(stack, resume=None):
     def save(arrays, plain):
         snapshots[plain["step"]] = ({k: a.copy() for k, a in arrays.items()}, plain, len(heard.lines))
 
-    outcomes = train(stack, [DATA], list(range(len(stack))), observers=[heard], save=save, resume=resume)
+    outcomes = train(stack, [DATA], list(range(len(stack))), callbacks=[heard], save=save, resume=resume)
     return outcomes, heard.lines, snapshots
 
 

@@ -17,12 +17,12 @@ from test_sweeps import loader, until  # noqa: F401
 from framework.cli import command_line as cli
 from framework.core.errors import ConfigError, RunFailed
 from framework.sweeps import manifest
-from framework.sweeps.composer import Composer
-from framework.sweeps.executors.cluster import Lost, elsewhere, given, refuse_absent
+from framework.sweeps.composer import JobComposer
+from framework.sweeps.executors.cluster import TaskLostError, check_installed, run_task, task_options
 from framework.sweeps.executors.cluster_run import run_in_cluster, tail
 from framework.sweeps.grouping import stacks
-from framework.sweeps.jobs import judged_jobs
-from framework.sweeps.launcher import How
+from framework.sweeps.jobs import compose_jobs
+from framework.sweeps.launcher import LaunchOptions
 from framework.sweeps.progress import Progress
 from framework.tracking.run_dir import read_state
 
@@ -37,11 +37,11 @@ class Here:
 
     def submit(self, task, number):
         self.tasks.append(task)
-        return (number, [] if number in self.losing else elsewhere(task, number))
+        return (number, [] if number in self.losing else run_task(task, number))
 
     def ends(self, handle):
         if handle[0] in self.losing:
-            raise Lost("its task was ended (a power cut)")
+            raise TaskLostError("its task was ended (a power cut)")
         return handle[1]
 
     def cancel(self, handle):
@@ -56,12 +56,12 @@ def jobs(loader, tmp_path, monkeypatch):  # noqa: F811
     """Six jobs of a sweep, one of which diverges; two of them have another number of units."""
     monkeypatch.setenv("STACKPROP_ID", "first")
     monkeypatch.setenv("STACKPROP_RUNS", str(tmp_path))
-    composer = Composer(*loader)
+    composer = JobComposer(*loader)
     composer.sweep = str(tmp_path / "sweep-1")
     rates = ["optimizer=sgd", "activation=linear", "loss=softmax_cross_entropy", "optimizer.lr=0.1"]
     own = [["seed=0"], ["seed=1"], ["optimizer.lr=1e30"], ["seed=2"], ["model.hidden=5"], ["model.hidden=5", "seed=1"]]
-    found = judged_jobs(composer, [[*WORDS, *rates, *words] for words in own], 0)
-    manifest.begin(tmp_path / "sweep-1", found)
+    found = compose_jobs(composer, [[*WORDS, *rates, *words] for words in own], 0)
+    manifest.write_manifest(tmp_path / "sweep-1", found)
     return found
 
 
@@ -88,8 +88,8 @@ def test_a_task_that_waited_until_the_sweep_was_launched_again_does_nothing(jobs
     run_in_cluster(cluster, [jobs[:1]], None, Progress(jobs[:1]))
     before = (jobs[0].place.folder / "run.json").read_bytes()
     monkeypatch.setenv("STACKPROP_ID", "second")
-    manifest.begin(tmp_path / "sweep-1", jobs)
-    (end,) = elsewhere(cluster.tasks[0], 0)
+    manifest.write_manifest(tmp_path / "sweep-1", jobs)
+    (end,) = run_task(cluster.tasks[0], 0)
     assert end.reason == "the sweep was launched again before its turn came"
     assert (jobs[0].place.folder / "run.json").read_bytes() == before
 
@@ -98,7 +98,7 @@ def test_what_another_process_is_still_at_is_not_begun_again(jobs, tmp_path):
     jobs[3].place.folder.mkdir()
     (jobs[3].place.folder / "run.json").write_text('{"status": "running"}')
     with pytest.raises(ConfigError, match=r"job 3 of sweep-1 is still running, in another process"):
-        manifest.begin(tmp_path / "sweep-1", jobs)
+        manifest.write_manifest(tmp_path / "sweep-1", jobs)
 
 
 def test_the_lines_of_a_run_tell_how_far_it_is(tmp_path):
@@ -114,25 +114,25 @@ def test_the_lines_of_a_run_tell_how_far_it_is(tmp_path):
 def test_every_machine_and_every_gpu_gets_a_stack(jobs):
     def widest(how, xp=np):
         of = [SimpleNamespace(experiment=SimpleNamespace(xp=xp))] * 30
-        return how.widest(of)
+        return how.max_replicas(of)
 
-    assert widest(How(n_jobs=4, cluster=Here)) == 8
-    assert widest(How(max_stack=5, n_jobs=4, cluster=Here)) == 5
-    assert widest(How(n_jobs=None, cluster=Here)) is None
-    assert widest(How(n_jobs=4)) is None  # threads share one stack here
-    assert widest(How(n_jobs=4), xp="cupy") == 8
+    assert widest(LaunchOptions(n_jobs=4, cluster=Here)) == 8
+    assert widest(LaunchOptions(max_stack=5, n_jobs=4, cluster=Here)) == 5
+    assert widest(LaunchOptions(n_jobs=None, cluster=Here)) is None
+    assert widest(LaunchOptions(n_jobs=4)) is None  # threads share one stack here
+    assert widest(LaunchOptions(n_jobs=4), xp="cupy") == 8
 
 
-@pytest.mark.parametrize("how", [How(max_stack=0), How(n_jobs="x"), How(n_jobs=-1)])
+@pytest.mark.parametrize("how", [LaunchOptions(max_stack=0), LaunchOptions(n_jobs="x"), LaunchOptions(n_jobs=-1)])
 def test_a_number_of_the_launcher_that_is_none_is_told(how):
     with pytest.raises(ConfigError, match=r"hydra\.launcher\.\w+: .* is not a whole number of at least 1"):
-        how.judge()
+        how.check()
 
 
 def test_an_extra_that_is_not_there_is_named():
     with pytest.raises(ConfigError, match=r"no_engine is not installed; pip install 'stackprop\[no_engine\]'"):
-        refuse_absent("no_engine")
-    assert given({"timeout_min": 60, "mem_gb": None}) == {"timeout_min": 60}
+        check_installed("no_engine")
+    assert task_options({"timeout_min": 60, "mem_gb": None}) == {"timeout_min": 60}
 
 
 def test_a_launcher_of_others_runs_nothing_twice(loader, tmp_path, monkeypatch, capsys):  # noqa: F811

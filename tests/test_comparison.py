@@ -6,34 +6,34 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from framework.analysis.comparison import Group, Job, best_group, best_job, chosen, rows
+from framework.analysis.comparison import RecordedJob, SeedGroup, best_group, best_job, reduce_series, rows
 from framework.analysis.figures.sweep import draw, panels
-from framework.config.options import Comparison
+from framework.config.options import FigureOptions
 from framework.core.direction import lower_is_better
 
 
 def job(values, status="finished", **overrides):
     steps = np.arange(1, len(values) + 1)
-    return Job("0", {k: str(v) for k, v in overrides.items()}, status, {"train/loss": np.stack([steps, values], -1)})
+    return RecordedJob("0", {k: str(v) for k, v in overrides.items()}, status, {"train/loss": np.stack([steps, values], -1)})
 
 
 @pytest.mark.parametrize(
     ("at", "value"), [("first", 9), ("last", 3), ("best", 1), ("mean", 4), ("fluctuation", np.sqrt((2**2 + 0) / 2))]
 )
 def test_one_value_of_a_series(at, value):
-    assert chosen(np.array([9.0, 1, 3, 5, 3, 3]), at, lower=True) == value
+    assert reduce_series(np.array([9.0, 1, 3, 5, 3, 3]), at, lower=True) == value
 
 
 def test_what_diverged_has_no_value_and_says_so():
-    group = Group({"optimizer.lr": "1"}, (job([1.0, 1e30], "diverged"),) * 2)
+    group = SeedGroup({"optimizer.lr": "1"}, (job([1.0, 1e30], "diverged"),) * 2)
     assert np.isnan(group.values("train/loss", "last")).all()
     assert list(rows([group], {"train/loss": "last"}))[1] == ["1", "2", "-", "diverged", "0"]
 
 
 def test_metrics_share_a_panel_where_they_are_to_be_compared():
-    groups = [Group({"k": str(k)}, (job([1.0, 2.0], k=k),)) for k in (1, 2)]
-    apart = panels(groups, Comparison(panels="k"), ["train/loss", "val/loss"])
-    together = panels(groups, Comparison(panels="k", together=True), ["train/loss", "val/loss"])
+    groups = [SeedGroup({"k": str(k)}, (job([1.0, 2.0], k=k),)) for k in (1, 2)]
+    apart = panels(groups, FigureOptions(panels="k"), ["train/loss", "val/loss"])
+    together = panels(groups, FigureOptions(panels="k", together=True), ["train/loss", "val/loss"])
     assert [list(p.metrics) for p in apart] == [["train/loss"], ["train/loss"], ["val/loss"], ["val/loss"]]
     assert [list(p.metrics) for p in together] == [["train/loss", "val/loss"]] * 2
 
@@ -44,7 +44,7 @@ def test_metrics_share_a_panel_where_they_are_to_be_compared():
 def test_a_zero_has_a_place_beside_a_logarithmic_axis(values, scale, tmp_path, monkeypatch):
     figures = []
     monkeypatch.setattr(Figure, "savefig", lambda self, *_, **__: figures.append(self))
-    draw([job([1.0, 2.0], strength=v) for v in values], Comparison(x="strength"), ["train/loss"], tmp_path / "f.png")
+    draw([job([1.0, 2.0], strength=v) for v in values], FigureOptions(x="strength"), ["train/loss"], tmp_path / "f.png")
     assert figures[0].axes[0].get_xscale() == scale
 
 
@@ -58,15 +58,15 @@ def test_losses_and_errors_of_old_runs_are_known_by_name(name):
 
 def test_the_recorded_direction_decides_what_is_best():
     series = {"val/nll": np.array([[1, 3.0], [2, 1.0], [3, 2.0]])}
-    decreasing, increasing = (Job("0", {}, "finished", series, lower={"val/nll": lower}) for lower in (True, False))
+    decreasing, increasing = (RecordedJob("0", {}, "finished", series, lower={"val/nll": lower}) for lower in (True, False))
     assert [one.value("val/nll", "best") for one in (decreasing, increasing)] == [1, 3]
-    assert best_job(Group({}, (increasing, replace(increasing, kept={"val/nll": 5.0}))), "val/nll").kept
+    assert best_job(SeedGroup({}, (increasing, replace(increasing, kept={"val/nll": 5.0}))), "val/nll").kept
 
 
 def seeds(key, *values):
     """A group of seeds with these losses."""
     series = [{"val/loss": np.array([[1, 9.0], [2, value]])} for value in values]
-    return Group({"k": key}, tuple(Job(f"{key}{i}", {}, "finished", s) for i, s in enumerate(series)))
+    return SeedGroup({"k": key}, tuple(RecordedJob(f"{key}{i}", {}, "finished", s) for i, s in enumerate(series)))
 
 
 def test_the_best_of_a_sweep_is_the_best_mean_over_seeds():
@@ -76,13 +76,13 @@ def test_the_best_of_a_sweep_is_the_best_mean_over_seeds():
 
 
 def test_a_group_with_a_seed_that_diverged_is_not_the_best():
-    mixed = Group({"k": "mixed"}, (replace(seeds("d", 0.1).jobs[0], status="diverged"), *seeds("m", 0.0).jobs))
+    mixed = SeedGroup({"k": "mixed"}, (replace(seeds("d", 0.1).jobs[0], status="diverged"), *seeds("m", 0.0).jobs))
     assert best_group([mixed, seeds("good", 0.5)], "val/loss").keys == {"k": "good"}
     assert best_group([mixed], "val/loss") is None
 
 
 def test_the_value_of_a_job_is_that_of_the_kept_weights():
-    job = Job("0", {}, "stopped_early", {"val/loss": np.array([[1, 0.5], [2, 0.2], [3, 0.7]])}, {"val/loss": 0.2})
+    job = RecordedJob("0", {}, "stopped_early", {"val/loss": np.array([[1, 0.5], [2, 0.2], [3, 0.7]])}, {"val/loss": 0.2})
     assert [job.value("val/loss", at) for at in ("kept", "last", "first")] == [0.2, 0.7, 0.5]
 
 
@@ -90,8 +90,10 @@ def test_a_metric_is_drawn_against_another_of_the_same_steps(tmp_path, monkeypat
     figures = []
     monkeypatch.setattr(Figure, "savefig", lambda self, *_, **__: figures.append(self))
     rate = np.array([[0, 0.001], [1, 0.01], [2, 0.1], [3, 1.0]])
-    found = [Job("0", {"k": str(k)}, "finished", {"rate": rate, "loss": np.array([[0, 3.0], [2, k]])}) for k in (1, 2)]
-    draw(found, Comparison(x="rate"), ["loss"], tmp_path / "f.png")
+    found = [
+        RecordedJob("0", {"k": str(k)}, "finished", {"rate": rate, "loss": np.array([[0, 3.0], [2, k]])}) for k in (1, 2)
+    ]
+    draw(found, FigureOptions(x="rate"), ["loss"], tmp_path / "f.png")
     (ax,) = figures[0].axes
     assert [line.get_xdata().tolist() for line in ax.lines] == [[0.001, 0.1]] * 2  # rate 0.01 has no loss
     assert [line.get_ydata().tolist() for line in ax.lines] == [[3, 1], [3, 2]]
@@ -99,7 +101,7 @@ def test_a_metric_is_drawn_against_another_of_the_same_steps(tmp_path, monkeypat
 
 
 def test_a_curve_of_a_seed_that_ends_in_inf_draws_without_complaint():
-    steps, mean, std = Group({}, (job([1.0, np.inf], "diverged"), job([3.0, 2.0]))).curve("train/loss")
+    steps, mean, std = SeedGroup({}, (job([1.0, np.inf], "diverged"), job([3.0, 2.0]))).curve("train/loss")
     assert (steps == [1, 2]).all()
     assert (mean[0], std[0]) == (2, 1)
     assert not np.isfinite([mean[1], std[1]]).any()
@@ -107,7 +109,7 @@ def test_a_curve_of_a_seed_that_ends_in_inf_draws_without_complaint():
 
 def test_the_band_is_between_what_seeds_do_and_not_between_batches():
     noisy = np.tile([1.0, 3.0], 50)
-    group = Group({}, (job(noisy), job(noisy[::-1])))
+    group = SeedGroup({}, (job(noisy), job(noisy[::-1])))
     assert (group.curve("train/loss")[2] == 1).all()
     steps, mean, std = group.curve("train/loss", 10)
     assert (len(steps), steps[0]) == (10, 5.5)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from framework import Data, Field, discover, generator, split_at_random
-from framework.data.loader import EpochRows, Feed
+from framework.data.loader import BatchSampler, DataLoader
 from framework_datasets.sentiment import GOOD, NEGATIONS, WORDS, Sentiment
 
 FIELDS = {
@@ -28,11 +28,11 @@ def arrays(seed, n=6):
 
 
 def feed(*seeds, dtype=np.float64):
-    return Feed([Data({"train": arrays(seed)}, FIELDS) for seed in seeds], "train", np, dtype)
+    return DataLoader([Data({"train": arrays(seed)}, FIELDS) for seed in seeds], "train", np, dtype)
 
 
 def rows(n, size, keys, epoch=1, shuffle=True):
-    return list(EpochRows(n, size, keys, epoch, shuffle))
+    return list(BatchSampler(n, size, keys, epoch, shuffle))
 
 
 def test_an_epoch_visits_every_example_of_every_replica_once():
@@ -72,16 +72,16 @@ def test_a_batch_of_everything_is_one_slice():
 
 
 def test_replicas_that_stop_in_the_middle_of_an_epoch_leave_the_others_their_order():
-    order = EpochRows(10, 4, (5, 6, 7), 1)
+    order = BatchSampler(10, 4, (5, 6, 7), 1)
     seen = iter(order)
     next(seen)
-    order.take(np.array([True, False, True]))
+    order.keep_replicas(np.array([True, False, True]))
     assert np.array_equal(next(seen), rows(10, 4, (5, 6, 7))[1][[0, 2]])
 
 
 def test_an_order_that_all_share_stays():
-    order = EpochRows(10, 4, (5, 5, 5), 1)
-    order.take(np.array([True, False, True]))
+    order = BatchSampler(10, 4, (5, 5, 5), 1)
+    order.keep_replicas(np.array([True, False, True]))
     assert [b.shape for b in order] == [(1, 4), (1, 4), (1, 2)]
 
 
@@ -136,8 +136,8 @@ def test_real_numbers_and_masks_take_the_precision_and_the_others_stay_integers(
 def test_a_feed_drops_replicas_with_a_set_of_their_own():
     own, shared = feed(0, 1, 2), feed(0)
     keep = np.array([True, False, True])
-    own.take(keep)
-    shared.take(keep)
+    own.keep_replicas(keep)
+    shared.keep_replicas(keep)
     assert np.array_equal(own.batch(slice(0, 6))["x"], np.stack([arrays(0)["x"], arrays(2)["x"]]))
     assert shared.batch(slice(0, 6))["x"].shape == (1, 6, 2)
 

@@ -8,7 +8,7 @@ from framework.config.composition import compose
 from framework.config.options import EarlyStopping, TrainerOptions
 from framework.core.arrays import DeviceError, array_module, gpu_module
 from framework.experiments.experiment import prepare
-from framework.inference.evaluation import Measure
+from framework.inference.evaluation import HeadMetric
 from framework.registry.registry import conf_dir
 from framework.testing.double import Double, HostDeviceMixError
 from framework.training.learner import Learner
@@ -33,7 +33,7 @@ def learner(optimizer="adam", lr=0.01, keep=0.8, **options):
         get("schedule", "constant")(),
         TrainerOptions(**{"epochs": 3, "clip_norm": 1.0, **options}),
         (get("regularizer", "l2")(0.01), get("regularizer", "l1")(0.01, proximal=True)),
-        {"accuracy": Measure(get("metric", "accuracy")(), "loss")},
+        {"accuracy": HeadMetric(get("metric", "accuracy")(), "loss")},
     )
 
 

@@ -13,14 +13,14 @@ from test_judging import judged
 from framework import Context, Data, DataError, Field, Head, Network, generator
 from framework.config.options import EarlyStopping
 from framework.core.errors import ConfigError
-from framework.core.validation import Judge
+from framework.core.validation import Validator
 from framework.data.scaling import Scale
 from framework.data.validation import checked
 from framework.experiments.datasets import load_data
-from framework.inference.evaluation import Measure
+from framework.inference.evaluation import HeadMetric
 from framework.inference.model import Model
 from framework.registry.registry import Registry
-from framework.training.check import admitted, refuse_unfit_layers
+from framework.training.check import check_layers, checked_data
 from framework.training.trainer import train
 from framework_cells.lstm import Lstm
 from framework_datasets.sine_series import SineSeries
@@ -316,7 +316,7 @@ def test_a_plugin_without_a_method_of_its_kind_is_named():
 
     registry = Registry()
     registry.add("activation", "half", Half, "somebody")
-    judge = Judge(registry, {})
+    judge = Validator(registry, {})
     judge.component("activation", "half", "activation")
     assert list(judge.errors) == ["activation.type: Half has no method 'backward', which every activation needs"]
 
@@ -353,8 +353,8 @@ def test_what_the_target_does_not_allow_is_refused_before_training(changes, mess
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"measures": {"right": Measure(Accuracy(), "loss")}}, "metrics.right: Accuracy takes targets of kind label"),
-        ({"measures": {"right": Measure(Accuracy(), "los")}}, "metrics.right.head: no head 'los'"),
+        ({"measures": {"right": HeadMetric(Accuracy(), "loss")}}, "metrics.right: Accuracy takes targets of kind label"),
+        ({"measures": {"right": HeadMetric(Accuracy(), "los")}}, "metrics.right.head: no head 'los'"),
         ({"heads": {"loss": Head(SoftmaxCrossEntropy(), "out")}}, "heads.loss: SoftmaxCrossEntropy takes targets of kind"),
         ({"heads": {"loss": Head(MeanSquaredError(), "out", mask="maks")}}, "heads.loss.mask: the data have no mask 'maks'"),
         ({"heads": {"loss": Head(MeanSquaredError(), "out", target="z")}}, "heads.loss.target: the data have no field 'z'"),
@@ -383,9 +383,9 @@ def test_a_metric_of_another_party_declares_the_kinds_it_takes():
         def value(self, counts):
             return counts
 
-    member = replace(learner(mlp(2)), measures={"hits": Measure(Hits(), "loss")})
+    member = replace(learner(mlp(2)), measures={"hits": HeadMetric(Hits(), "loss")})
     with pytest.raises(ConfigError, match=r"metrics.hits: Hits takes targets of kind label, and 'y' is real"):
-        admitted([member], [points(X, X[:, :2])], "auto")
+        checked_data([member], [points(X, X[:, :2])], "auto")
 
 
 # --- reading the answer
@@ -427,9 +427,9 @@ def test_batch_norm_of_a_single_example_is_refused(n, size, message):
 def test_a_network_with_batch_norm_is_put_together_without_examples():
     member = learner(Network({"norm": BatchNorm(), "out": Dense(2)}, {"x": (3,)}), steps=5)
     about = points(X[:0], X[:0, :2])
-    assert refuse_unfit_layers(member, about) is None
+    assert check_layers(member, about) is None
     with pytest.raises(ConfigError, match="there is only one"):
-        refuse_unfit_layers(member, points(X[:1], X[:1, :2]))
+        check_layers(member, points(X[:1], X[:1, :2]))
 
 
 def test_layer_norm_of_a_single_feature_is_refused():
@@ -441,7 +441,7 @@ def test_batch_norm_of_a_single_image_or_sequence_is_fine():
     images = RNG.standard_normal((3, 2, 2, 2))
     fields = {"x": Field("NCHW"), "y": Field("NCHW")}
     data = Data({"train": {"x": images, "y": images}}, fields)
-    assert admitted([learner(Network({"out": BatchNorm()}, data.shapes()), batch_size=1)], [data], "auto") == [data]
+    assert checked_data([learner(Network({"out": BatchNorm()}, data.shapes()), batch_size=1)], [data], "auto") == [data]
     series = padded(0.0)
     network = Network({"norm": BatchNorm(), "out": Dense(1)}, series.shapes())
     assert train([learner(network, batch_size=1, epochs=1)], [series], [0])[0].status == "finished"
@@ -456,7 +456,7 @@ def test_a_gradient_whose_square_overflows_is_not_a_divergence():
     for dtype in (np.float32, np.float64):
         record = Record()
         member = learner(mlp(1), Sgd(1e-9), epochs=2, batch_size="all", clip_norm=1.0)
-        (outcome,) = train([member], [data], [0], dtype=dtype, observers=[record])
+        (outcome,) = train([member], [data], [0], dtype=dtype, callbacks=[record])
         assert outcome.status == "finished"
         records.append(record.column(0, "grad_norm/total"))
     assert records[1].min() > 2e19  # its square is beyond float32, its loss is not

@@ -17,15 +17,15 @@ DATA = regression(n=40, val=30)
 
 
 class Patience(Record):
-    def steps(self, member, first, columns, rows):
-        super().steps(member, first, columns, rows)
+    def on_steps(self, member, first, columns, rows):
+        super().on_steps(member, first, columns, rows)
         assert first + len(rows) < 500, "training does not end"
 
 
 def test_resuming_from_a_checkpoint_of_the_last_step_ends():
     member, snapshots = learner(mlp(4, 2), steps=7, batch_size=16, checkpoint_every=7), []
     lone(member, DATA, save=lambda *snapshot: snapshots.append(copy.deepcopy(snapshot)))
-    assert lone(member, DATA, resume=snapshots[-1], observers=[Patience()]).step == 7
+    assert lone(member, DATA, resume=snapshots[-1], callbacks=[Patience()]).step == 7
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
@@ -48,18 +48,18 @@ def test_masked_accumulation_equals_one_batch():
 
 def test_a_regularizer_without_tensors_has_penalty_zero():
     record = Record()
-    lone(learner(mlp(4, 2), regularizers=[L2(tensors="nothing")], steps=3), DATA, observers=[record])
+    lone(learner(mlp(4, 2), regularizers=[L2(tensors="nothing")], steps=3), DATA, callbacks=[record])
     assert np.array_equal(record.column(0, "train/penalty"), np.zeros(3))
 
 
 def test_rows_stay_what_they_were():
     class Keeps(Record):
-        def steps(self, member, first, columns, rows):
+        def on_steps(self, member, first, columns, rows):
             self.blocks.append((member, first, rows))
-            super().steps(member, first, columns, rows)
+            super().on_steps(member, first, columns, rows)
 
     record = Keeps()
-    lone(learner(mlp(4, 2), steps=9, read_every=2), DATA, observers=[record])
+    lone(learner(mlp(4, 2), steps=9, read_every=2), DATA, callbacks=[record])
     for (_, _, kept), (_, _, copied) in zip(record.blocks[::2], record.blocks[1::2], strict=True):
         assert np.array_equal(kept, copied)
 

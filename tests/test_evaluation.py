@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from framework import Context, Data, Field, Head, Network, Node
-from framework.data.loader import Feed
-from framework.inference.evaluation import EVALUATION_BATCH, EVALUATION_STEPS, Measure, evaluate
+from framework.data.loader import DataLoader
+from framework.inference.evaluation import EVALUATION_BATCH, EVALUATION_STEPS, HeadMetric, evaluate
 from framework_layers.dense import Dense
 from framework_losses.binary_cross_entropy import BinaryCrossEntropy
 from framework_losses.cross_entropy import CrossEntropy
@@ -55,7 +55,7 @@ def measured(data, head, measures):
     """What `evaluate` says, and the loss, predictions and context of the split as one batch."""
     network = Network({"out": Dense(2), "other": Node(Dense(2), "x")}, data.shapes())
     p = {node: {name: a[None] for name, a in tensors.items()} for node, tensors in network.init(0)[0].items()}
-    feed = Feed([data], "train", np, np.float64)
+    feed = DataLoader([data], "train", np, np.float64)
     found = evaluate(network, {"loss": head}, measures, p, feed, Context(replicas=(1,)))
     ctx = Context(replicas=(1,), batch=feed.batch(slice(0, feed.n)), train=False)
     values, _ = network.forward(p, ctx)
@@ -70,8 +70,8 @@ def test_every_loss_of_a_split_is_that_of_one_batch(loss, reduction, time, mask)
     data = split(loss, time, mask)
     pair = loss is MaxMargin
     head = Head(loss(reduction=reduction), ("out", "other") if pair else "out", None if loss in (Score, MaxMargin) else "y")
-    found, values, ctx = measured(data, head, {"again": Measure(LossMetric(head.loss), "loss")})
-    whole, _ = head.judge(values, ctx)
+    found, values, ctx = measured(data, head, {"again": HeadMetric(LossMetric(head.loss), "loss")})
+    whole, _ = head.loss_and_gradient(values, ctx)
     np.testing.assert_allclose(found["loss"], whole, rtol=1e-12)
     np.testing.assert_allclose(found["again"], whole, rtol=1e-12)
 
@@ -81,8 +81,8 @@ def test_every_loss_of_a_split_is_that_of_one_batch(loss, reduction, time, mask)
 @pytest.mark.parametrize("metric", [Accuracy(), ExactMatch()])
 def test_every_metric_of_a_split_is_that_of_one_batch(metric, time, mask):
     head = Head(SoftmaxCrossEntropy(), "out")
-    found, values, ctx = measured(split(SoftmaxCrossEntropy, time, mask), head, {"right": Measure(metric, "loss")})
-    whole = metric.value(Measure(metric, "loss").count({"loss": head}, values, ctx))
+    found, values, ctx = measured(split(SoftmaxCrossEntropy, time, mask), head, {"right": HeadMetric(metric, "loss")})
+    whole = metric.value(HeadMetric(metric, "loss").count({"loss": head}, values, ctx))
     assert 0 < whole < 1
     np.testing.assert_allclose(found["right"], whole, rtol=1e-12)
 

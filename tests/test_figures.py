@@ -12,7 +12,7 @@ from framework.analysis import style
 from framework.analysis.figures import FIGURES, draw
 from framework.analysis.figures.confusion import confusion
 from framework.analysis.figures.gradient_by_lag import above_rounding
-from framework.analysis.figures.subject import Subject
+from framework.analysis.figures.run_view import RunView
 from framework.config.composition import compose
 from framework.experiments import artifacts
 from framework.experiments.artifacts import AS_SCALED
@@ -21,7 +21,7 @@ from framework.experiments.loading import load
 from framework.experiments.runner import run
 from framework.inference.model import Model
 from framework.inference.samples import sample
-from framework.tracking.run_dir import Place
+from framework.tracking.run_dir import RunLocation
 from framework.training.trainer import train
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,8 +30,8 @@ ROOT = Path(__file__).resolve().parent.parent
 def recorded(folder, *words):
     """A short run, and what its figures are drawn of."""
     made = prepare(compose([*words, "tracking=none"]))
-    run(made, Place(folder, folder.parent, "run"))
-    return Subject(folder, replace(load(folder), scale=AS_SCALED), made.data)
+    run(made, RunLocation(folder, folder.parent, "run"))
+    return RunView(folder, replace(load(folder), scale=AS_SCALED), made.data)
 
 
 def trained(*words):
@@ -102,7 +102,7 @@ def test_a_gradient_of_zero_or_infinity_is_grey_and_not_a_fault(tmp_path):
         '{"step": 2, "grad_norm/a": "Infinity", "grad_norm/b": "NaN"}',
     ]
     (tmp_path / "metrics.jsonl").write_text("\n".join(lines) + "\n")
-    shown = FIGURES["gradient_flow"][0](Subject(tmp_path)).axes[0].images[0].get_array()
+    shown = FIGURES["gradient_flow"][0](RunView(tmp_path)).axes[0].images[0].get_array()
     assert shown.mask.tolist() == [[True, True], [False, True]]
 
 
@@ -116,13 +116,13 @@ def test_a_figure_that_fails_is_told_and_costs_only_itself(deep, tmp_path, monke
 
     monkeypatch.setitem(FIGURES, "loss", (broken, ""))
     (tmp_path / "metrics.jsonl").write_text((deep.folder / "metrics.jsonl").read_text())
-    names = [path.stem for path in draw(Subject(tmp_path))]
+    names = [path.stem for path in draw(RunView(tmp_path))]
     assert names == ["gradient_norms", "gradient_flow", "activations"]
     assert "loss.png could not be drawn: RuntimeError: no ink" in capsys.readouterr().err
 
 
 def test_a_run_without_a_line_has_no_figures(tmp_path):
-    assert draw(Subject(tmp_path)) == []
+    assert draw(RunView(tmp_path)) == []
 
 
 def test_a_network_of_symbols_leaves_a_page_of_text(tmp_path):
@@ -140,7 +140,7 @@ def test_figures_and_text_are_kept_with_the_run(tmp_path, monkeypatch):
     tracked = SimpleNamespace(lost=False, artifact=lambda path, to=None: kept.append((to, path.name)), tag=tags.__setitem__)
     monkeypatch.setattr(artifacts, "describe_data", lambda *_: None)
     monkeypatch.setattr(artifacts, "log_model", lambda *_: None)
-    artifacts.leave(subject.folder, tracked, subject.data, {"val/loss": 1.0}, "stackprop")
+    artifacts.log_artifacts(subject.folder, tracked, subject.data, {"val/loss": 1.0}, "stackprop")
     pictures = ["loss.png", "gradient_norms.png", "gradient_flow.png", "confusion.png"]
     assert kept == [*(("figures", name) for name in pictures), (None, "generated.txt")]
     assert "| val/loss | 1 |" in tags["mlflow.note.content"]

@@ -7,7 +7,7 @@ import pytest
 
 from framework.analysis.figures import draw
 from framework.analysis.figures.filters import filters
-from framework.analysis.figures.subject import Subject
+from framework.analysis.figures.run_view import RunView
 
 
 def left(folder, shape, axes="NCHW", **tensors):
@@ -40,12 +40,12 @@ def test_other_layers_and_other_data_have_no_such_figure(tmp_path, shape, axes, 
 
 @pytest.mark.parametrize("units", [1, 3, 40])
 def test_the_figure_is_written_beside_the_loss(tmp_path, units):
-    written = draw(Subject(left(tmp_path, (1, 8, 8), conv__W=np.random.default_rng(0).standard_normal((9, units)))))
+    written = draw(RunView(left(tmp_path, (1, 8, 8), conv__W=np.random.default_rng(0).standard_normal((9, units)))))
     assert [path.name for path in written] == ["loss.png", "filters.png"]
     assert all(path.stat().st_size for path in written)
 
 
 @pytest.mark.filterwarnings("error")
 def test_weights_of_nan_are_drawn_without_a_warning(tmp_path):
-    written = draw(Subject(left(tmp_path, (1, 8, 8), conv__W=np.full((9, 3), np.nan))))
+    written = draw(RunView(left(tmp_path, (1, 8, 8), conv__W=np.full((9, 3), np.nan))))
     assert "filters.png" in [path.name for path in written]

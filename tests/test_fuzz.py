@@ -28,7 +28,7 @@ from framework.experiments.experiment import prepare
 from framework.experiments.runner import run
 from framework.registry.discovery import discover
 from framework.registry.registry import conf_dir
-from framework.sweeps.composer import Composer
+from framework.sweeps.composer import JobComposer
 from framework.sweeps.job_dir import place_of
 from framework.training.trainer import train
 
@@ -135,7 +135,7 @@ def composer(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch, _hydra([], True, multirun=True) as (hydra, words):
         patch.chdir(place)
         master = hydra.compose_config("config", words, run_mode=RunMode.MULTIRUN, with_log_configuration=False)
-        yield Composer(hydra.config_loader, master)
+        yield JobComposer(hydra.config_loader, master)
 
 
 def answered(composer, words):

@@ -8,7 +8,7 @@ import pytest
 from framework import Context, Data, Field, Head, Network, Node, discover
 from framework.config.options import TrainerOptions
 from framework.data.scaling import Scale
-from framework.inference.generation import answer, decoder, drawn, generate, spelled, symbols
+from framework.inference.generation import answer, decoder, encode_prompt, generate, sample_token, symbols
 from framework.inference.model import Model
 from framework.training.learner import Learner
 
@@ -37,11 +37,11 @@ def test_J19_step_by_step_with_carried_state_it_says_what_the_whole_text_says():
 def test_J19_draws_follow_the_softmax_and_not_its_largest():
     p = np.array([0.1, 0.2, 0.3, 0.4])
     u = (np.arange(10000) + 0.5) / 10000
-    counts = np.bincount([drawn(p, 1.0, x) for x in u], minlength=4)
+    counts = np.bincount([sample_token(p, 1.0, x) for x in u], minlength=4)
     assert counts / 10000 == pytest.approx(p, abs=1e-4)
-    cold = np.bincount([drawn(p, 0.5, x) for x in u], minlength=4) / 10000
+    cold = np.bincount([sample_token(p, 0.5, x) for x in u], minlength=4) / 10000
     assert cold == pytest.approx(p**2 / (p**2).sum(), abs=1e-4)
-    assert drawn(np.array([0.0, 1.0]), 1.0, 0.0) == 1
+    assert sample_token(np.array([0.0, 1.0]), 1.0, 0.0) == 1
 
 
 def test_J19_the_same_seed_writes_the_same_text():
@@ -54,15 +54,15 @@ def test_J19_the_same_seed_writes_the_same_text():
     ("prompt", "vocabulary", "ids"), [("hell", SYMBOLS, [0, 1, 2, 2]), ("not  good", ["good", "not"], [1, 0])]
 )
 def test_a_prompt_is_read_as_characters_or_words(prompt, vocabulary, ids):
-    assert spelled(prompt, vocabulary) == ids
+    assert encode_prompt(prompt, vocabulary) == ids
 
 
 @pytest.mark.parametrize(
     ("act", "words"),
     [
-        (lambda: spelled("help", SYMBOLS), "prompt: 'p' was never seen in training .there are: e, h, l, o"),
-        (lambda: spelled("b", ["\n", " ", "a"]), r"prompt: 'b' was never seen in training .there are: ' ', '\\n', a"),
-        (lambda: spelled("", SYMBOLS), "prompt: it needs at least one symbol"),
+        (lambda: encode_prompt("help", SYMBOLS), "prompt: 'p' was never seen in training .there are: e, h, l, o"),
+        (lambda: encode_prompt("b", ["\n", " ", "a"]), r"prompt: 'b' was never seen in training .there are: ' ', '\\n', a"),
+        (lambda: encode_prompt("", SYMBOLS), "prompt: it needs at least one symbol"),
         (lambda: symbols(model(reverse=True)), "its layer 'rnn' reads from the end"),
         (lambda: symbols(model(target="other")), "it does not say a next symbol at every step"),
     ],

@@ -9,7 +9,7 @@ from framework.core.errors import ConfigError
 from framework.experiments.experiment import prepare
 from framework.experiments.runner import run
 from framework.nn.network import Node
-from framework.tracking.run_dir import Place
+from framework.tracking.run_dir import RunLocation
 from framework_layers.dense import Dense
 from framework_losses.score import Score
 
@@ -31,7 +31,7 @@ def test_tensors_that_are_given_take_the_place_of_drawn_ones():
 
 def test_training_begins_with_them(tmp_path):
     words = [f"{HIDDEN}{{W:[[1,2],[3,4]],b:[5,6]}}", "optimizer=sgd", "optimizer.lr=1e-12", "trainer.steps=1"]
-    result = run(prepare(compose([*SMALL, *words])), Place(tmp_path / "one", tmp_path, "one"))
+    result = run(prepare(compose([*SMALL, *words])), RunLocation(tmp_path / "one", tmp_path, "one"))
     assert result.outcome.weights["hidden"]["W"] == pytest.approx(np.array([[1, 2], [3, 4]]), abs=1e-9)
 
 

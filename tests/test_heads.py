@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from framework import Context, Head
-from framework.nn.heads import shares, total_loss
+from framework.nn.heads import part_weights, total_loss
 from framework_losses.half_squared_error import HalfSquaredError
 from framework_losses.mse import MeanSquaredError
 from framework_losses.softmax_cross_entropy import SoftmaxCrossEntropy
@@ -75,7 +75,7 @@ def test_means_are_scaled_by_the_share_of_the_batch_and_sums_are_not():
     for reduction, factor in (("mean", 0.25), ("sum", 1.0)):
         heads = {"a": Head(MeanSquaredError(reduction), "p", weight=2.0)}
         whole, dwhole = total_loss(heads, {"p": Y}, CTX)
-        part, dpart = total_loss(heads, {"p": Y}, CTX, shares(heads, {}, {}, 0.25, CTX))
+        part, dpart = total_loss(heads, {"p": Y}, CTX, part_weights(heads, {}, {}, 0.25, CTX))
         assert part == pytest.approx(factor * whole, abs=1e-15)
         assert dpart["p"] == pytest.approx(factor * dwhole["p"], abs=1e-15)
 

@@ -5,7 +5,7 @@ import yaml
 
 from framework import discover
 from framework.config.options import TrainerOptions
-from framework.config.parser import judge
+from framework.config.parser import parse_config
 from framework.core.errors import ConfigError
 from framework.tracking.options import Tracking
 
@@ -32,7 +32,7 @@ def judged(changes="{}", text=MINIMAL):
         for part in path:
             node = node.setdefault(part, {})
         node[last] = value
-    return judge(tree, discover())
+    return parse_config(tree, discover())
 
 
 def messages(changes):

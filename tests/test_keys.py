@@ -10,26 +10,26 @@ from framework.config.composition import compose
 from framework.core.writing import write_json
 from framework.experiments.experiment import prepare
 from framework.experiments.runner import run
-from framework.experiments.sync import Stores, end_lost, end_unclaimed, refill, refill_run, repair
+from framework.experiments.sync import Stores, close_lost_runs, close_unlocked, repair, sync_run, sync_to_mlflow
 from framework.sweeps.manifest import resumed, set_aside
-from framework.tracking.locks import claim, claimed
-from framework.tracking.mlflow import KEY, Store, tracking_uri
+from framework.tracking.locks import claimed, lock_runs
+from framework.tracking.mlflow import KEY, MlflowStore, tracking_uri
 from framework.tracking.options import Tracking
-from framework.tracking.run_dir import Place, read_state
+from framework.tracking.run_dir import RunLocation, read_state
 
 RUN = ["dataset=wine", "dataset.scale=standard", "model.hidden=3", "trainer.epochs=2", "threads=1"]
 FOLDER = "stackprop.folder"
 
 
 def trained(runs, name, *words):
-    place = Place(runs / name, runs, name, {"sweep": "s"})
+    place = RunLocation(runs / name, runs, name, {"sweep": "s"})
     run(prepare(compose([*RUN, *words])), place)
     return place
 
 
 def made_keyless(runs, name, **changes):
     """A record as it was written before there were keys; `folder` is what its run in the store calls it."""
-    state, store = read_state(runs / name), Store(Tracking(), runs)
+    state, store = read_state(runs / name), MlflowStore(Tracking(), runs)
     store.client.delete_tag(state["mlflow_run_id"], KEY)
     if folder := changes.pop("folder", None):
         store.client.set_tag(state["mlflow_run_id"], FOLDER, folder)
@@ -51,7 +51,7 @@ def copied(runs, tmp_path):
 
 
 def found(runs):
-    return Store(Tracking(), runs).search("")
+    return MlflowStore(Tracking(), runs).search("")
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_the_run_of_an_old_record_is_found_again_and_keyed(copied, monkeypatch, 
     if folder and folder.startswith("it's"):
         copied = copied.rename(copied.with_name("it's"))
     run_id = made_keyless(copied, "a", tracked=False, folder=folder, **({} if known else {"mlflow_run_id": None}))
-    assert refill(copied) == ([copied / "a"], [])
+    assert sync_to_mlflow(copied) == ([copied / "a"], [])
     (one,) = found(copied)
     state = read_state(copied / "a")
     assert (one.info.run_id, one.data.tags[KEY]) == (run_id, state["key"])
@@ -75,15 +75,15 @@ def test_a_new_key_costs_no_search(copied, monkeypatch):
     def search(*_):
         raise AssertionError("searched")
 
-    monkeypatch.setattr(Store, "search", search)
+    monkeypatch.setattr(MlflowStore, "search", search)
     trained(copied, "b")
     assert read_state(copied / "b")["tracked"]
 
 
 def test_of_two_runs_with_one_key_the_fuller_one_is_gone_on_with(copied):
     key, known = read_state(copied / "a")["key"], found(copied)[0].info.run_id
-    other = Store(Tracking(), copied).begin("a", {}, {KEY: key}).run_id
-    assert Store(Tracking(), copied).find(key) == known != other
+    other = MlflowStore(Tracking(), copied).begin("a", {}, {KEY: key}).run_id
+    assert MlflowStore(Tracking(), copied).find(key) == known != other
     (line,) = repair(copied, Stores(copied))  # the default store is looked at even where no run is left
     assert line == f"deleted   the MLflow run {other}: 'a' was there twice"
     assert [run.info.run_id for run in found(copied)] == [known]
@@ -92,8 +92,10 @@ def test_of_two_runs_with_one_key_the_fuller_one_is_gone_on_with(copied):
 def test_what_was_sent_in_part_is_sent_in_full(copied):
     state, (before,) = read_state(copied / "a"), found(copied)
     write_json(copied / "a" / "run.json", {**state, "key": "new", "tracked": False})
-    Store(Tracking(), copied).begin("a", {}, {KEY: "new"})  # as it is when the process dies before it has sent the params
-    refill_run(copied / "a", copied)
+    MlflowStore(Tracking(), copied).begin(
+        "a", {}, {KEY: "new"}
+    )  # as it is when the process dies before it has sent the params
+    sync_run(copied / "a", copied)
     (_, after) = found(copied)
     assert after.data.params == before.data.params
     assert after.data.metrics == before.data.metrics
@@ -101,38 +103,38 @@ def test_what_was_sent_in_part_is_sent_in_full(copied):
 
 
 def test_a_run_that_somebody_deleted_is_not_sent_again(copied):
-    Store(Tracking(), copied).client.delete_run(read_state(copied / "a")["mlflow_run_id"])
-    assert refill(copied) == ([], [])
+    MlflowStore(Tracking(), copied).client.delete_run(read_state(copied / "a")["mlflow_run_id"])
+    assert sync_to_mlflow(copied) == ([], [])
     assert found(copied) == []
 
 
 def test_a_claim_in_a_copy_of_a_project_is_of_the_copy(copied, tmp_path):
     state = read_state(copied / "a")
     write_json(copied / "a" / "run.json", {**state, "status": "running"})
-    ours = claim(copied, [copied / "a"])
+    ours = lock_runs(copied, [copied / "a"])
     shutil.copytree(copied, tmp_path / "copy" / "runs")
-    assert end_lost(tmp_path / "copy" / "runs") == [tmp_path / "copy" / "runs" / "a"]
+    assert close_lost_runs(tmp_path / "copy" / "runs") == [tmp_path / "copy" / "runs" / "a"]
     assert read_state(copied / "a")["status"] == "running"
-    assert (end_lost(copied), end_unclaimed(copied), claimed(copied)) == ([], [], {copied / "a"})
+    assert (close_lost_runs(copied), close_unlocked(copied), claimed(copied)) == ([], [], {copied / "a"})
     ours.release()
 
 
 def test_a_run_whose_claim_was_lost_is_ended(copied):
     write_json(copied / "a" / "run.json", {**read_state(copied / "a"), "status": "running"})
-    assert end_unclaimed(copied) == [copied / "a"]
+    assert close_unlocked(copied) == [copied / "a"]
     assert read_state(copied / "a")["reason"] == "its process is gone"
 
 
 def test_an_attempt_is_told_from_the_job_even_where_the_store_is_down(copied, monkeypatch):
-    monkeypatch.setattr("framework.sweeps.manifest.opened", lambda *_: 1 / 0)
+    monkeypatch.setattr("framework.sweeps.manifest.get_store", lambda *_: 1 / 0)
     write_json(copied / "a" / "run.json", {**read_state(copied / "a"), "status": "killed", "state": "KILLED"})
     job = copied / "s" / "0"
     job.parent.mkdir()
     (copied / "a").rename(job)
-    set_aside(Place(job, copied, "a"), Tracking())
+    set_aside(RunLocation(job, copied, "a"), Tracking())
     aside = job.parent / "attempts" / "0-1"
     assert (read_state(aside)["tracked"], list(job.iterdir())) == (False, [])
-    assert refill(copied) == ([aside], [])
+    assert sync_to_mlflow(copied) == ([aside], [])
     (one,) = found(copied)
     assert (one.data.tags["sweep"], one.data.tags[FOLDER], one.info.status) == ("s-attempt", str(aside), "KILLED")
 
@@ -141,7 +143,7 @@ def test_an_attempt_is_told_from_the_job_even_where_the_store_is_down(copied, mo
 def test_a_store_lies_in_its_folder_whatever_that_is_called(runs, tmp_path, name):
     place = tmp_path / name
     shutil.copytree(runs, place)
-    store = Store(Tracking(), place)
+    store = MlflowStore(Tracking(), place)
     tracked = store.begin("b", {}, {})
     tracked.artifact(place / "a" / "run.json")
     assert os.listdir(tmp_path) == [name]

@@ -17,9 +17,9 @@ from framework.config.composition import compose
 from framework.experiments.experiment import prepare
 from framework.experiments.runner import run
 from framework.tracking.metrics_file import read_lines
-from framework.tracking.mlflow import KEY, Store
+from framework.tracking.mlflow import KEY, MlflowStore
 from framework.tracking.options import Tracking
-from framework.tracking.run_dir import Place, all_records, read_state
+from framework.tracking.run_dir import RunLocation, all_records, read_state
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the child is a fork")
 
@@ -43,7 +43,7 @@ DEAD, ALIVE = 9, 0
 def empty(tmp_path_factory):
     """An empty store; to make one takes seconds."""
     runs = tmp_path_factory.mktemp("empty")
-    Store(Tracking(), runs)
+    MlflowStore(Tracking(), runs)
     return runs / "mlflow.db"
 
 
@@ -100,7 +100,7 @@ def counting(action, counted, write):
 
 def check(place):
     """One run in the store for each record and each sweep, none of which goes on, and the points of the folder in it."""
-    store = Store(Tracking(), place / "runs")
+    store = MlflowStore(Tracking(), place / "runs")
     found = store.search("")
     assert all(run.info.status != "RUNNING" for run in found), [
         (r.info.status, r.data.tags["stackprop.folder"]) for r in found
@@ -184,7 +184,7 @@ def test_a_sweep_killed_at_any_write_is_whole_after_doctor_and_resumed(ask, fres
 
 def trained(runs, name):
     """A run, without the figures that a single one leaves."""
-    run(prepare(compose(RUN)), Place(runs / name, runs, name, {"sweep": "none"}))
+    run(prepare(compose(RUN)), RunLocation(runs / name, runs, name, {"sweep": "none"}))
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +198,7 @@ def ill(empty, tmp_path_factory):
     for name in ("unsent", "twice"):
         trained(runs, name)
     unsent, twice = (read_state(runs / name) for name in ("unsent", "twice"))
-    store = Store(Tracking(), runs)
+    store = MlflowStore(Tracking(), runs)
     store.client.update_run(unsent["mlflow_run_id"], status="RUNNING")
     (runs / "unsent" / "run.json").write_text(json.dumps({**unsent, "tracked": False, "mlflow_run_id": None}))
     store.begin("twice", {}, {KEY: twice["key"], "stackprop.folder": str(runs / "twice")})

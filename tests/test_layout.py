@@ -9,7 +9,7 @@ from small import distance
 from framework import DataError, discover, generator
 from framework.cli.commands import predict
 from framework.config.composition import compose
-from framework.data.loader import Feed
+from framework.data.loader import DataLoader
 from framework.experiments.experiment import prepare
 from framework.inference.model import Model
 from framework.training.trainer import train
@@ -52,7 +52,7 @@ def test_K9_thirty_five_words_of_650_numbers_in_batches_of_20(tmp_path):
             assert file["x"].size == 455000
         data = source.load(generator(0, "dataset"))
         assert data.splits["train"]["x"].shape == (20, 35, 650)
-        batch = Feed([data], "train", np, np.float32).batch(slice(0, 20))["x"]
+        batch = DataLoader([data], "train", np, np.float32).batch(slice(0, 20))["x"]
         assert batch.shape == (1, 35, 20, 650)
         order = batch[0, 0, :, 0].astype(int)
         assert np.array_equal(batch[0], words[order].swapaxes(0, 1))

@@ -16,19 +16,19 @@ import pytest
 
 from framework.analysis.report import write
 from framework.core import home, writing
-from framework.core.pipes import unheard
-from framework.core.signals import Terminated, deferred, heeding
+from framework.core.pipes import ignore_broken_pipe
+from framework.core.signals import SignalInterrupt, deferred, raise_on_signals
 from framework.experiments.loading import tracking_of_run
-from framework.experiments.sync import refill
+from framework.experiments.sync import sync_to_mlflow
 from framework.sweeps import launcher as stacked
 from framework.tracking import allowance
 from framework.tracking import checkpoint as checkpoints
 from framework.tracking import mlflow as mlflow_store
 from framework.tracking import recorder as recording
-from framework.tracking.metrics_file import Recorded, read_lines, series
+from framework.tracking.metrics_file import LazySeries, read_lines, series
 from framework.tracking.mlflow import user
 from framework.tracking.options import Tracking
-from framework.tracking.recorder import Recorder
+from framework.tracking.recorder import MetricsRecorder
 from framework.tracking.run_dir import read_state
 
 ALONE = ("dataset=sine", "dataset.n=20", "model.hidden=4", "tracking=none")
@@ -77,16 +77,16 @@ def full(monkeypatch):
 
 def when(monkeypatch, step, action):
     """Do something at a training step."""
-    from framework.experiments.runner import Recorded as Records
+    from framework.experiments.runner import RecordingCallback as Records
 
-    before = Records.steps
+    before = Records.on_steps
 
     def steps(self, member, first, columns, rows):
         if first + len(rows) > step:
             action()
         return before(self, member, first, columns, rows)
 
-    monkeypatch.setattr(Records, "steps", steps)
+    monkeypatch.setattr(Records, "on_steps", steps)
 
 
 def test_a_full_disk_ends_a_run_in_words(ask, tmp_path, monkeypatch, full):
@@ -122,14 +122,14 @@ def test_a_full_disk_ends_every_job_of_a_sweep_in_words(ask, tmp_path, monkeypat
 def test_a_stack_that_cannot_begin_fails_in_words(ask, tmp_path, full, monkeypatch):
     from framework.experiments import provenance
 
-    kept = provenance.keep
+    kept = provenance.save_sources
 
     def keep(settings, folder):
         if folder.name == "1":
             raise OSError(errno.ENOSPC, "No space left on device", str(folder))
         kept(settings, folder)
 
-    monkeypatch.setattr(provenance, "keep", keep)
+    monkeypatch.setattr(provenance, "save_sources", keep)
     status, _, told = ask("-m", *QUICK, "seed=0,1")
     assert status == 1
     assert told.count("failed: job") == 2
@@ -175,9 +175,9 @@ def test_a_state_is_written_where_there_is_room_for_no_other_file(tmp_path):
 
 
 def test_lines_that_found_no_room_are_counted(tmp_path, full):
-    recorder = Recorder(tmp_path, 2, 1)
+    recorder = MetricsRecorder(tmp_path, 2, 1)
     full()
-    recorder.steps(0, 1, ("train/loss", "grad_norm/total"), np.ones((2, 2)))
+    recorder.on_steps(0, 1, ("train/loss", "grad_norm/total"), np.ones((2, 2)))
     with pytest.raises(OSError, match=r"No space left on device; 2 lines could not be written: .*metrics.jsonl"):
         recorder.sync()
 
@@ -185,7 +185,7 @@ def test_lines_that_found_no_room_are_counted(tmp_path, full):
 def test_output_that_a_disk_does_not_take_is_an_error(monkeypatch, capfd):
     with open("/dev/full", "w") as stream:
         monkeypatch.setattr(sys, "stdout", stream)
-        with unheard() as spoken:
+        with ignore_broken_pipe() as spoken:
             print("a table", flush=True)
         monkeypatch.undo()
     assert spoken.failed
@@ -231,7 +231,7 @@ def test_a_user_without_a_name_is_a_number(monkeypatch):
 
 
 def test_hanging_up_is_a_wish_to_stop():
-    with pytest.raises(Terminated) as stop, heeding():
+    with pytest.raises(SignalInterrupt) as stop, raise_on_signals():
         os.kill(os.getpid(), signal.SIGHUP)
     assert (str(stop.value), stop.value.status) == ("SIGHUP", 129)
 
@@ -239,7 +239,7 @@ def test_hanging_up_is_a_wish_to_stop():
 def test_a_signal_that_is_ignored_stays_so():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with heeding():
+        with raise_on_signals():
             os.kill(os.getpid(), signal.SIGHUP)
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
@@ -255,23 +255,23 @@ def test_a_signal_waits_for_an_end_that_is_written():
             written.append("the end")
         written.append("more")
 
-    with pytest.raises(Terminated, match="SIGTERM"), heeding():
+    with pytest.raises(SignalInterrupt, match="SIGTERM"), raise_on_signals():
         end()
     assert written == ["the end"]
 
 
 def test_a_second_signal_changes_no_end(ask, tmp_path, monkeypatch):
     when(monkeypatch, 20, lambda: os.kill(os.getpid(), signal.SIGTERM))
-    from framework.tracking.run_record import Record
+    from framework.tracking.run_record import RunRecord
 
-    end = Record.end
+    end = RunRecord.end
 
     def slow(self, *told, **how):
         for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             os.kill(os.getpid(), name)
         end(self, *told, **how)
 
-    monkeypatch.setattr(Record, "end", slow)
+    monkeypatch.setattr(RunRecord, "end", slow)
     status, _, told = ask(*ALONE, "trainer.steps=40", "trainer.read_every=10")
     state = read_state(the_run(tmp_path))
     assert (status, state["status"], state["reason"]) == (143, "killed", "stopped by SIGTERM")
@@ -355,7 +355,7 @@ def test_a_server_that_answers_gets_everything(ask, tmp_path, server):
 def test_time_that_a_server_has_cost_comes_back_with_the_training(monkeypatch):
     now = [0.0]
     monkeypatch.setattr(allowance.time, "monotonic", lambda: now[0])
-    allowed = allowance.Allowance(served=True)
+    allowed = allowance.TimeBudget(served=True)
 
     def takes(seconds):
         now[0] += seconds
@@ -397,7 +397,7 @@ def test_the_report_of_a_sweep_reads_every_job_a_few_times(ask, tmp_path, monkey
 
 @pytest.mark.slow
 def test_a_store_is_asked_once_for_all_runs(tmp_path, monkeypatch):
-    store = mlflow_store.Store(Tracking(), tmp_path)
+    store = mlflow_store.MlflowStore(Tracking(), tmp_path)
     run = store.begin("a", {}, {})
     run.end("FINISHED")
     state = {"status": "finished", "state": "FINISHED", "tracked": True, "mlflow_run_id": run.run_id}
@@ -405,10 +405,10 @@ def test_a_store_is_asked_once_for_all_runs(tmp_path, monkeypatch):
         (tmp_path / str(i)).mkdir()
         (tmp_path / str(i) / "config.yaml").write_text("tracking:\n  type: mlflow\n  uri: null\nseed: 1\n")
         writing.write_json(tmp_path / str(i) / "run.json", state)
-    asked, listed = [], mlflow_store.Store.listed
-    monkeypatch.setattr(mlflow_store.Store, "listed", lambda self: asked.append(self) or listed(self))
+    asked, listed = [], mlflow_store.MlflowStore.listed
+    monkeypatch.setattr(mlflow_store.MlflowStore, "listed", lambda self: asked.append(self) or listed(self))
     monkeypatch.setattr(mlflow_store, "_create", None)  # it is there
-    assert refill(tmp_path) == ([], [])
+    assert sync_to_mlflow(tmp_path) == ([], [])
     assert len(asked) == 1
 
 
@@ -424,8 +424,8 @@ def test_a_store_that_is_down_is_tried_once_for_all_runs(tmp_path, monkeypatch):
         tries.append(1)
         raise ConnectionError("nobody is there")
 
-    monkeypatch.setattr("framework.experiments.sync.opened", opened)
-    sent, unsent = refill(tmp_path)
+    monkeypatch.setattr("framework.experiments.sync.get_store", opened)
+    sent, unsent = sync_to_mlflow(tmp_path)
     assert (sent, len(unsent), len(tries)) == ([], 5, 1)
 
 
@@ -448,15 +448,15 @@ def test_steps_are_read_as_columns_as_one_by_one(tmp_path):
     names = ("train/loss", "grad_norm/total", "grad_norm/a 1", "grad_norm/é")
     rows = np.random.default_rng(0).standard_normal((3000, 4)).astype(np.float32) * 1e-20
     rows[2000, 1] = np.inf
-    recorder = Recorder(tmp_path, 3000, 30)
+    recorder = MetricsRecorder(tmp_path, 3000, 30)
     for start in range(0, 3000, 100):
-        recorder.steps(0, start + 1, names, rows[start : start + 100])
-        recorder.measured(0, start + 100, {"val/loss": 1.5})
-        recorder.probed_row(0, start + 100, "gradient_by_lag/rnn", np.array([start, 2.0]))
+        recorder.on_steps(0, start + 1, names, rows[start : start + 100])
+        recorder.on_metrics(0, start + 100, {"val/loss": 1.5})
+        recorder.on_probe_row(0, start + 100, "gradient_by_lag/rnn", np.array([start, 2.0]))
     recorder.sync()
     with open(tmp_path / "metrics.jsonl", "a") as file:
         file.write('{"step": 3001, "train/lo')
-    found, expected = Recorded(tmp_path / "metrics.jsonl"), series(read_lines(tmp_path / "metrics.jsonl"))
+    found, expected = LazySeries(tmp_path / "metrics.jsonl"), series(read_lines(tmp_path / "metrics.jsonl"))
     assert set(found) == set(expected)
     assert all(np.array_equal(found[name], expected[name]) for name in expected)
 
@@ -473,7 +473,7 @@ def test_steps_are_read_as_columns_as_one_by_one(tmp_path):
 def test_steps_with_other_names_than_the_first_are_read_too(tmp_path, line):
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"step": 1, "train/loss": 1.0, "grad_norm/total": 2.0}\n' + line + "\n")
-    found, expected = Recorded(path), series(read_lines(path))
+    found, expected = LazySeries(path), series(read_lines(path))
     for name in ("train/loss", "grad_norm/total"):
         assert np.array_equal(found[name], expected[name], equal_nan=True)
 
@@ -488,11 +488,11 @@ def test_steps_that_were_written_before_are_sent_as_they_were(tmp_path):
 
     rows = np.random.default_rng(0).standard_normal((1000, 2))
     first, again = Sink(), Sink()
-    recorder = Recorder(tmp_path, 1000, 10, first, 50)
+    recorder = MetricsRecorder(tmp_path, 1000, 10, first, 50)
     for start in range(0, 1000, 100):
-        recorder.steps(0, start + 1, ("train/loss", "grad_norm/total"), rows[start : start + 100])
-        recorder.measured(0, start + 100, {"val/loss": start / 7})
-    recorder.ended()
+        recorder.on_steps(0, start + 1, ("train/loss", "grad_norm/total"), rows[start : start + 100])
+        recorder.on_metrics(0, start + 100, {"val/loss": start / 7})
+    recorder.on_end()
     size = recorder.sync()
-    Recorder(tmp_path, 1000, 10, again, 50, upto=size).ended()
+    MetricsRecorder(tmp_path, 1000, 10, again, 50, upto=size).on_end()
     assert again.found == first.found

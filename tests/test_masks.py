@@ -10,7 +10,7 @@ from framework import Context, Data, DataError, Field, Network, discover, genera
 from framework.config.composition import compose
 from framework.core.errors import ConfigError
 from framework.data.scaling import Scale
-from framework.data.validation import refuse_uneven
+from framework.data.validation import check_equal_rows
 from framework.experiments.experiment import prepare
 from framework.inference.model import Model
 from framework.training.trainer import train
@@ -154,9 +154,9 @@ def test_a_mask_where_there_was_none_in_training_is_told(tmp_path):
 def test_a_sequence_longer_than_its_mask_is_told():
     fields = {"x": Field("NTF"), "y": Field("NTF"), "mask": Field("NT", "mask")}
     with pytest.raises(DataError, match=r"'mask' is a mask of 4 steps, and no sequence has as many \(x has 6 steps"):
-        refuse_uneven(fields, {"x": X, "y": Y, "mask": MASK[:, :4]})
+        check_equal_rows(fields, {"x": X, "y": Y, "mask": MASK[:, :4]})
     with pytest.raises(DataError, match=r"every example needs all fields \(x has 10, mask has 9"):
-        refuse_uneven(fields, {"x": X, "mask": MASK[:9]})
+        check_equal_rows(fields, {"x": X, "mask": MASK[:9]})
     layer = discover().get("layer", "recurrent")(discover().get("cell", "gru")(3))
     p, _ = layer.init(generator(0, "p"), (None, 2))
     with pytest.raises(ValueError, match=r"layer 'rnn': the mask 'mask' has \(T, N\) = \(4, 10\), and its seq"):

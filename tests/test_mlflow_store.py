@@ -10,11 +10,11 @@ from test_judging import judged
 from framework.core.errors import RunFailed
 from framework.experiments.experiment import prepare
 from framework.experiments.runner import run
-from framework.experiments.sync import refill_run
+from framework.experiments.sync import sync_run
 from framework.tracking.metrics_file import read_lines
-from framework.tracking.mlflow import Store, flattened, is_served
+from framework.tracking.mlflow import MlflowStore, flattened, is_served
 from framework.tracking.options import Tracking
-from framework.tracking.run_dir import Place
+from framework.tracking.run_dir import RunLocation
 
 QUICK = "{dataset: {type: spirals, n: 40}, trainer: {epochs: 3, batch_size: 16}, tracking: {type: mlflow, max_points: 5}}"
 
@@ -26,12 +26,12 @@ def runs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def store(runs):
-    return Store(Tracking(), runs)
+    return MlflowStore(Tracking(), runs)
 
 
-def trained(runs, name, changes=QUICK, observers=()):
-    place = Place(runs / name, runs, name, {"sweep": "s1", "sweep.overrides": name})
-    return run(prepare(judged(changes)), place, observers)
+def trained(runs, name, changes=QUICK, callbacks=()):
+    place = RunLocation(runs / name, runs, name, {"sweep": "s1", "sweep.overrides": name})
+    return run(prepare(judged(changes)), place, callbacks)
 
 
 def tracked(store, name):
@@ -50,7 +50,7 @@ def test_the_store_is_written_ahead_and_lies_where_the_runs_are(runs, store):
 def test_artifacts_stay_with_the_runs_wherever_a_local_store_lies(runs, store, tmp_path, monkeypatch):
     shutil.copy(runs / "mlflow.db", tmp_path / "mine.db")
     monkeypatch.chdir(tmp_path)
-    mine = Store(Tracking(uri=f"sqlite:///{tmp_path}/mine.db", experiment="other"), tmp_path / "runs")
+    mine = MlflowStore(Tracking(uri=f"sqlite:///{tmp_path}/mine.db", experiment="other"), tmp_path / "runs")
     mine.begin("a", {}, {}).artifact(tmp_path / "mine.db")
     assert [p.name for p in (tmp_path / "runs" / "artifacts" / "other").glob("*/artifacts/*")] == ["mine.db"]
     assert not (tmp_path / "mlruns").exists()
@@ -90,30 +90,30 @@ def test_curves_are_thinned_in_the_store_and_whole_in_the_folder(runs, store):
 
 
 class Breaks:
-    """An observer that stops the training from inside."""
+    """A callback that stops the training from inside."""
 
     def __init__(self, error):
         self.error = error
 
-    def steps(self, *_):
+    def on_steps(self, *_):
         raise self.error
 
-    def measured(self, *_):
+    def on_metrics(self, *_):
         pass
 
-    def ended(self, *_):
+    def on_end(self, *_):
         pass
 
 
 def test_ctrl_c_ends_a_run_as_killed(runs, store):
     with pytest.raises(KeyboardInterrupt):
-        trained(runs, "stopped", observers=[Breaks(KeyboardInterrupt())])
+        trained(runs, "stopped", callbacks=[Breaks(KeyboardInterrupt())])
     assert tracked(store, "stopped").info.status == "KILLED"
 
 
 def test_an_exception_ends_a_run_as_failed_with_its_reason(runs, store):
     with pytest.raises(RunFailed, match="ZeroDivisionError: oh"):
-        trained(runs, "broken", observers=[Breaks(ZeroDivisionError("oh"))])
+        trained(runs, "broken", callbacks=[Breaks(ZeroDivisionError("oh"))])
     found = tracked(store, "broken")
     assert found.info.status == "FAILED"
     assert found.data.tags["stackprop.status"] == "failed: ZeroDivisionError: oh"
@@ -145,13 +145,13 @@ def test_the_value_in_the_store_is_that_of_the_restored_weights(runs, store):
     found, outcome = tracked(store, "restored"), result.outcome
     assert outcome.kept_step < outcome.step
     assert found.data.metrics["val/loss"] == result.metrics["val/loss"] == outcome.best
-    assert found.data.tags["stackprop.kept"] == outcome.kept_words
+    assert found.data.tags["stackprop.kept"] == outcome.kept_text
     points = [(m.step, m.value) for m in store.client.get_metric_history(found.info.run_id, "val/loss")]
     measured = [line["val/loss"] for line in read_lines(result.folder / "metrics.jsonl") if "val/loss" in line]
     assert len(measured) == 6  # the folder's curve is whole, and has no point more
     assert points[-1] == (outcome.step + 1, outcome.best)
     assert len(points) <= 5
-    refill_run(result.folder, runs)
+    sync_run(result.folder, runs)
     assert tracked(store, "restored").data.metrics["val/loss"] == outcome.best
 
 
@@ -159,10 +159,10 @@ def test_a_store_that_was_moved_points_to_its_new_place(tmp_path):
     before, after = tmp_path / "bef ore" / "runs", tmp_path / "after" / "runs"
     before.mkdir(parents=True)
     (before / "note.txt").write_text("kept")
-    begun = Store(Tracking(), before).begin("a", {}, {"stackprop.folder": str(before / "a")})
+    begun = MlflowStore(Tracking(), before).begin("a", {}, {"stackprop.folder": str(before / "a")})
     begun.artifact(before / "note.txt")
     before.parent.rename(after.parent)
-    store = Store(Tracking(), after)
+    store = MlflowStore(Tracking(), after)
     (found,) = store.client.search_runs([store.experiment_id])
     assert found.data.tags["stackprop.folder"] == str(after / "a")
     assert [f.path for f in store.client.list_artifacts(found.info.run_id)] == ["note.txt"]

@@ -200,7 +200,10 @@ def test_replica_slices_of_a_pass_equal_lone_passes():
     p, g = arena.views(arena.fill(replicas, float)), arena.views(np.zeros((3, arena.P)))
     ctx = Context(replicas=(3,), keys=(0, 1, 2), batch={name: a[None] for name, a in data.items()})
     values, caches = network.forward(p, ctx)
-    dvalues = {"out": heads["loss"].judge(values, ctx)[1], "other": heads["second"].judge(values, ctx)[1]}
+    dvalues = {
+        "out": heads["loss"].loss_and_gradient(values, ctx)[1],
+        "other": heads["second"].loss_and_gradient(values, ctx)[1],
+    }
     network.backward(p, caches, {"out": 0.3 * dvalues["out"], "other": 2 * dvalues["other"]}, g, ctx)
     for r, lone in enumerate(replicas):
         _, _, expected, _ = backpropagate(network, heads, lone, data)

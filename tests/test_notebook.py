@@ -14,7 +14,7 @@ import framework
 from framework import result, run, sweep
 from framework.core.errors import ConfigError, DataError, RunFailed
 from framework.core.process import without_main
-from framework.experiments.progress import Display
+from framework.experiments.progress import ProgressBar
 from framework.tracking.run_dir import read_state
 
 QUICK = ["dataset=spirals", "dataset.n=40", "model.hidden=4", "trainer.epochs=3", "tracking=none"]
@@ -184,7 +184,7 @@ def test_a_run_that_is_interrupted_is_recorded_as_killed_and_leaves_nothing_behi
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Display, "measured", interrupted)
+    monkeypatch.setattr(ProgressBar, "on_metrics", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(*QUICK)
     assert result("last").status == "killed"

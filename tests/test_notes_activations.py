@@ -5,7 +5,7 @@ import pytest
 from test_assembling import learner as assembled
 
 from framework import Context, discover
-from framework.experiments.builder import doubts
+from framework.experiments.builder import config_warnings
 from framework.testing import conformance
 from framework_activations.gumbel_sigmoid import GumbelSigmoid
 from framework_activations.gumbel_softmax import GumbelSoftmax
@@ -142,7 +142,7 @@ def test_C12_positive_inputs_tie_the_signs_of_a_units_weights():
     ],
 )
 def test_C14_a_softmax_twice_or_not_at_all_is_warned_of(changes, expected):
-    found = doubts(assembled("{dataset: {type: spirals, n: 30}, " + changes[1:]))
+    found = config_warnings(assembled("{dataset: {type: spirals, n: 30}, " + changes[1:]))
     assert len(found) == bool(expected)
     assert expected in "".join(found)
 

@@ -137,7 +137,7 @@ def shares(cell):
         f"model.hidden=8 model.layers.rnn.cell.type={cell} optimizer.lr=0.02 trainer.epochs=20 probes=gates"
     )
     record = Record()
-    train([made.learner], [made.data], [0], observers=[record])
+    train([made.learner], [made.data], [0], callbacks=[record])
     found = {gate: list(record.probe(0, f"gates/rnn/{gate}").values()) for gate in "ifo"}
     return {gate: (values[0], values[-1]) for gate, values in found.items()}
 

@@ -8,7 +8,7 @@ import pytest
 from small import differences
 
 from framework import Context, Network, Node, discover
-from framework.core.validation import Judge
+from framework.core.validation import Validator
 from framework_activations.sigmoid import Sigmoid
 from framework_activations.softmax import Softmax
 from framework_activations.tanh import Tanh
@@ -47,7 +47,7 @@ def test_every_choice_that_the_page_names_exists():
     assert len(told) >= 16
     for group, name, option, word in told:
         read = {"true": True, "0": 0, "0.001": 0.001}.get(word, word)
-        judge = Judge(discover(), {})
+        judge = Validator(discover(), {})
         judge.component(group, {"type": name, option: read}, group)
         assert not judge.errors
 

@@ -12,7 +12,7 @@ from framework import Context, Data, Field, Head, Network, Node
 from framework.core.errors import ConfigError
 from framework.data.scaling import Scale
 from framework.experiments.builder import assemble
-from framework.inference.evaluation import Measure
+from framework.inference.evaluation import HeadMetric
 from framework.inference.model import Model
 from framework.training.trainer import train
 from framework_activations.sigmoid import Sigmoid
@@ -319,12 +319,12 @@ def test_a_measure_of_a_loss_counts_pairs():
     head = PAIR["pair"]
     values = {"score": np.array([[0.0], [2.0]]), "score_c": np.array([[0.0], [0.0]])}
     metric = LossMetric(MaxMargin())
-    counts = Measure(metric, "pair").count({"pair": head}, values, CTX)
+    counts = HeadMetric(metric, "pair").count({"pair": head}, values, CTX)
     assert metric.value(counts) == 0.5
 
 
 def test_accuracy_reads_the_probabilities_that_cross_entropy_judges():
     head = Head(CrossEntropy(), "p", target="y")
     ctx = Context(batch={"y": np.array([0, 1])})
-    counts = Measure(Accuracy(), "loss").count({"loss": head}, {"p": np.array([[0.6, 0.4], [0.7, 0.3]])}, ctx)
+    counts = HeadMetric(Accuracy(), "loss").count({"loss": head}, {"p": np.array([[0.6, 0.4], [0.7, 0.3]])}, ctx)
     assert counts.tolist() == [1, 2]

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from framework import Context, Network, Seen, T, discover
+from framework import Context, Network, T, TrainingStep, discover
 from framework.config.composition import compose
 from framework.experiments.experiment import prepare
 from framework.experiments.runner import run
 from framework.nn.heads import Head, total_loss
 from framework.nn.network import Node
 from framework.tracking.metrics_file import read_lines, series
-from framework.tracking.run_dir import Place
+from framework.tracking.run_dir import RunLocation
 
 get = discover().get
 
@@ -154,7 +154,7 @@ def weather_seen(tensors):
     values, _, g, caches, dvalues, ctx = weather(tensors)
     arena = WEATHER.arena(tensors)
     w = arena.fill([tensors], np.float64)[0]
-    return Seen(WEATHER, w, g, values, caches, dvalues, ctx, arena, w, w)
+    return TrainingStep(WEATHER, w, g, values, caches, dvalues, ctx, arena, w, w)
 
 
 @pytest.mark.parametrize("cell", ["simple", "lstm", "gru", "indrnn", "peephole_lstm"])
@@ -396,7 +396,7 @@ def test_the_recorded_probe_has_the_lag_norms_of_the_weather_network_and_its_fig
         "tracking=none",
         "device=cpu",
     ]
-    run(prepare(compose(words)), Place(tmp_path / "one", tmp_path, "one"))
+    run(prepare(compose(words)), RunLocation(tmp_path / "one", tmp_path, "one"))
     found = series(read_lines(tmp_path / "one" / "metrics.jsonl"))["gradient_by_lag/rnn"]
     assert found[:, 0].tolist() == [0, 1, 2]
     assert found[:, 1] == pytest.approx([0.082413, 0.000975, 0.000044], abs=5e-7)

@@ -10,7 +10,7 @@ from test_notes_recurrent import FIRST, LOSS, TENSORS, WEATHER
 from framework import Context, DataError, Field, Head, Network, discover, generator
 from framework.config.composition import compose
 from framework.core.errors import ConfigError
-from framework.data.loader import Feed
+from framework.data.loader import DataLoader
 from framework.data.validation import checked_arrays
 from framework.experiments.experiment import prepare
 from framework.inference.decoding import decoder_of
@@ -243,7 +243,7 @@ def test_J20_with_the_data_set_as_it_comes():
 def test_K9_data_are_batch_major_and_batches_time_major():
     data = load("copy", symbols=8, length=5, delay=25, n=20, n_val=0, n_test=0)
     assert data.splits["train"]["x"].shape == (20, 35)
-    batch = Feed([data], "train", np, np.float32).batch(slice(0, 20))
+    batch = DataLoader([data], "train", np, np.float32).batch(slice(0, 20))
     assert batch["x"].shape == (1, 35, 20)
     embedding = get("layer", "embedding")(650, 10)
     p, shape = embedding.init(np.random.default_rng(0), data.shapes()["x"])

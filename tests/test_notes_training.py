@@ -11,8 +11,8 @@ from small import Record, backpropagate, differences, distance, learner, lone, m
 
 from framework import Context, Network
 from framework.config.options import EarlyStopping
-from framework.inference.evaluation import Measure
-from framework.training.early_stopping import Best
+from framework.inference.evaluation import HeadMetric
+from framework.training.early_stopping import BestTracker
 from framework_activations.relu import Relu
 from framework_activations.sigmoid import Sigmoid
 from framework_activations.tanh import Tanh
@@ -43,13 +43,13 @@ def test_F1_zero_weights_keep_hidden_units_identical():
     data = regression(n=24, outputs=1)
     network = mlp(4, 1, activation=Sigmoid(), initializer=Zeros())
     record = Record()
-    outcome = lone(learner(network, Sgd(0.5), steps=60, batch_size="all"), data, observers=[record])
+    outcome = lone(learner(network, Sgd(0.5), steps=60, batch_size="all"), data, callbacks=[record])
     W, U = outcome.weights["hidden0"]["W"], outcome.weights["out"]["W"]
     assert W.any()
     assert np.abs(W - W[:, :1]).max() == 0
     assert np.abs(U - U[:1]).max() == 0
     trained = Record()
-    lone(learner(mlp(4, 1, activation=Sigmoid()), Sgd(0.5), steps=60, batch_size="all"), data, observers=[trained])
+    lone(learner(mlp(4, 1, activation=Sigmoid()), Sgd(0.5), steps=60, batch_size="all"), data, callbacks=[trained])
     assert trained.column(0, "train/loss")[-1] < record.column(0, "train/loss")[-1]
 
 
@@ -205,9 +205,9 @@ def test_G6_outside_training_the_buffers_stand_for_the_batch():
 def test_H1_loss_and_penalty_are_recorded_apart():
     data, record = regression(), Record()
     member = learner(mlp(4, 2), regularizers=[L2(0.1), L1(0.2)], batch_size="all", steps=1)
-    lone(member, data, observers=[record])
+    lone(member, data, callbacks=[record])
     plain = Record()
-    lone(replace(member, regularizers=()), data, observers=[plain])
+    lone(replace(member, regularizers=()), data, callbacks=[plain])
     W = [p["W"] for p in member.network.init(0)[0].values() if p]
     penalty = sum(0.1 * (w**2).sum() + 0.2 * np.abs(w).sum() for w in W)
     assert record.column(0, "train/penalty")[0] == pytest.approx(penalty, abs=1e-12)
@@ -324,7 +324,7 @@ SERIES = (5, 4, 3, 3.1, 3.2, 3.3, 2)
 
 
 def test_H6_with_patience_3_it_stops_after_epoch_6():
-    best = Best(EarlyStopping(patience=3), 1)
+    best = BestTracker(EarlyStopping(patience=3), 1)
     stopped = None
     for epoch, value in enumerate(SERIES, 1):
         best.update(np.array([value]), epoch)
@@ -354,7 +354,7 @@ def test_H6_a_training_goes_back_to_the_weights_of_epoch_3():
 
     def trained(epochs, **options):
         member = learner(mlp(4, 2), Sgd(0.1), epochs=epochs, batch_size="all", train_metrics=False, **options)
-        return lone(replace(member, measures={"script": Measure(Scripted(), "loss")}), data)
+        return lone(replace(member, measures={"script": HeadMetric(Scripted(), "loss")}), data)
 
     stopped = trained(7, early_stopping=EarlyStopping(patience=3, monitor="val/script"))
     assert (stopped.status, stopped.epoch, stopped.best_epoch, stopped.best) == ("stopped_early", 6, 3, 3)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from small import Record, differences, learner, lone, mlp, points, regression
 
-from framework import Context, Seen
+from framework import Context, TrainingStep
 from framework.analysis.figures import draw
 from framework.analysis.figures.activations import activations
-from framework.analysis.figures.subject import Subject
+from framework.analysis.figures.run_view import RunView
 from framework.config.composition import compose
 from framework.config.options import EarlyStopping
 from framework.core.errors import ConfigError
@@ -19,8 +19,8 @@ from framework.nn.arena import Arena
 from framework.nn.heads import total_loss
 from framework.testing.double import Double
 from framework.tracking.metrics_file import read_lines
-from framework.tracking.recorder import PROBED_SHOWN, Recorder
-from framework.training.probes import Watch
+from framework.tracking.recorder import PROBED_SHOWN, MetricsRecorder
+from framework.training.probes import ProbeRunner
 from framework.training.trainer import train
 from framework_activations.relu import Relu
 from framework_activations.sigmoid import Sigmoid
@@ -65,7 +65,7 @@ def probed(member, *probes, **named):
 def one_step(network, probe, data, **options):
     """What a probe measures in the first step of a training with the whole split as batch."""
     record = Record()
-    lone(probed(learner(network, steps=1, batch_size="all", **options), probe), data, observers=[record])
+    lone(probed(learner(network, steps=1, batch_size="all", **options), probe), data, callbacks=[record])
     ((_, _, values),) = record.looks
     return values
 
@@ -91,7 +91,7 @@ def test_C11_a_sigmoid_saturates_at_both_ends():
     for margin in (0.01, 0.02):
         record = Record()
         member = probed(learner(network, steps=1, batch_size="all"), Saturated(margin))
-        lone(replace(member, initial={"hidden0": {"W": np.ones((1, 1)), "b": np.zeros((1, 1))}}), data, observers=[record])
+        lone(replace(member, initial={"hidden0": {"W": np.ones((1, 1)), "b": np.zeros((1, 1))}}), data, callbacks=[record])
         values[margin] = record.probe(0, "activation/act0/saturated")[1]
     assert values == {0.01: 3 / 6, 0.02: 5 / 6}
 
@@ -100,7 +100,7 @@ def test_C11_a_sigmoid_saturates_at_both_ends():
 def test_C10_more_units_die_at_a_higher_learning_rate(key):
     network, record = mlp(30, 30, 2, activation=Relu(), initializer=HeNormal()), Record()
     stack = [probed(learner(network, Sgd(lr), steps=30, batch_size="all"), Dead()) for lr in (0.03, 0.1, 0.3)]
-    train(stack, [regression(60)], [key] * 3, dtype=np.float64, observers=[record])
+    train(stack, [regression(60)], [key] * 3, dtype=np.float64, callbacks=[record])
     first, last = ([record.probe(r, "activation/act1/dead")[step] for r in range(3)] for step in (1, 30))
     assert len(set(first)) == 1
     assert last[0] < last[1] < last[2]
@@ -112,7 +112,7 @@ def behind_ten_layers(initializer, activation, keys, n):
     record = Record()
     member = learner(mlp(*[256] * 10, 1, features=256, activation=activation, initializer=initializer), steps=1)
     member = probed(replace(member, options=replace(member.options, batch_size="all")), ActivationSpread(("act9",)))
-    train([member] * len(keys), [gaussian(n, 256)], keys, observers=[record])
+    train([member] * len(keys), [gaussian(n, 256)], keys, callbacks=[record])
     return np.array([record.probe(r, "activation/act9/std")[1] for r in range(len(keys))], float)
 
 
@@ -137,7 +137,7 @@ def test_F_the_draw_of_the_notes():
     x = rng.standard_normal((512, 256))
     initial = {f"hidden{i}": {"W": HeNormal()(rng, (256, 256)), "b": np.zeros((1, 256))} for i in range(10)}
     member, record = learner(mlp(*[256] * 10, 1, features=256, activation=Relu()), steps=1, batch_size="all"), Record()
-    lone(replace(probed(member, ActivationSpread()), initial=initial), points(x, x[:, :1]), observers=[record])
+    lone(replace(probed(member, ActivationSpread()), initial=initial), points(x, x[:, :1]), callbacks=[record])
     assert record.probe(0, "activation/act9/std")[1] == pytest.approx(0.604, abs=5e-4)
 
 
@@ -154,7 +154,7 @@ def test_A18_sensitivities_are_derivatives_of_the_loss(measure):
     network, data = mlp(4, 3, 2), regression(n=5)
     member = learner(network, steps=1, batch_size="all", shuffle=False)
     record = Record()
-    lone(probed(member, Sensitivity(measure, ("hidden0", "act0", "hidden1", "out"))), data, observers=[record])
+    lone(probed(member, Sensitivity(measure, ("hidden0", "act0", "hidden1", "out"))), data, callbacks=[record])
     ctx, p = Context(batch=data.splits["train"]), network.init(0)[0]
     values, _ = network.forward(p, ctx)
     for node in ("hidden0", "act0", "hidden1", "out"):
@@ -166,7 +166,7 @@ def test_A18_sensitivities_are_derivatives_of_the_loss(measure):
 
 def test_the_update_ratio_of_sgd_is_lr_times_gradient_over_weights():
     network, record = mlp(4, 2), Record()
-    lone(probed(learner(network, Sgd(0.07), epochs=3, probe_every=1), UpdateRatio()), regression(), observers=[record])
+    lone(probed(learner(network, Sgd(0.07), epochs=3, probe_every=1), UpdateRatio()), regression(), callbacks=[record])
     p = network.init(0)[0]
     for layer in ("hidden0", "out"):
         size = np.sqrt(sum((a**2).sum() for a in p[layer].values()))
@@ -178,7 +178,7 @@ def test_a_unit_is_dead_that_is_0_for_every_example_and_a_channel_at_every_place
     probe = Dead(("n",))
 
     def fraction(y, replicas):
-        seen = Seen(None, y, {}, {"n": y}, {}, {}, Context(replicas=replicas), Arena({}), y, y)
+        seen = TrainingStep(None, y, {}, {"n": y}, {}, {}, Context(replicas=replicas), Arena({}), y, y)
         return probe(seen)["activation/n/dead"]
 
     y = np.zeros((2, 3, 4))
@@ -234,7 +234,7 @@ def test_probes_look_at_the_first_the_last_and_every_nth_step(every, steps):
     for read_every in (1, 7, 100):
         record = Record()
         member = learner(mlp(4, 2), steps=25, probe_every=every, read_every=read_every)
-        lone(probed(member, ActivationSpread()), regression(), observers=[record])
+        lone(probed(member, ActivationSpread()), regression(), callbacks=[record])
         assert list(record.probe(0, "activation/act0/mean")) == steps
 
 
@@ -250,10 +250,10 @@ def test_a_watched_training_is_the_same_to_the_last_bit(optimizer):
 def test_every_replica_of_a_stack_has_its_own_series():
     lrs, together = (0.01, 0.05, 0.2), Record()
     members = [replace(learner(mlp(6, 5, 2), Sgd(lr), epochs=5), probes=ALL) for lr in lrs]
-    train(members, [regression()], [0, 1, 2], dtype=np.float64, observers=[together])
+    train(members, [regression()], [0, 1, 2], dtype=np.float64, callbacks=[together])
     for r, member in enumerate(members):
         alone = Record()
-        lone(member, regression(), r, observers=[alone])
+        lone(member, regression(), r, callbacks=[alone])
         mine = [(step, values) for m, step, values in together.looks if m == r]
         for (step, values), (_, expected_step, expected) in zip(mine, alone.looks, strict=True):
             assert step == expected_step
@@ -267,7 +267,7 @@ def test_the_series_of_a_member_ends_where_it_ends():
         for lr in (0.3, 1e30, 1e-4)
     ]
     data = regression(n=30, val=20)
-    outcomes = train(stack, [data], [0, 1, 2], observers=[record])
+    outcomes = train(stack, [data], [0, 1, 2], callbacks=[record])
     assert {"diverged", "stopped_early"} <= {o.status for o in outcomes}
     for outcome in outcomes:
         steps = list(record.probe(outcome.member, "update_ratio/out"))
@@ -318,8 +318,8 @@ def test_what_a_probe_cannot_measure_is_told(probes, told):
 
 def test_a_probe_measures_the_same_things_at_every_step():
     probe = Odd({"m": np.ones(1)})
-    watch = Watch(np, 1, 10)
-    seen = Seen(None, None, {}, {}, {}, {}, Context(replicas=(1,)), Arena({}), None, None)
+    watch = ProbeRunner(np, 1, 10)
+    seen = TrainingStep(None, None, {}, {}, {}, {}, Context(replicas=(1,)), Arena({}), None, None)
     watch.look(1, {"a": probe}, seen)
     with pytest.raises(ValueError, match="they measured m, and now n; each step needs the same"):
         watch.look(2, {"a": Odd({"n": np.ones(1)})}, seen)
@@ -361,15 +361,15 @@ class Sink:
 
 def written(folder, sink, steps=200):
     """A run folder as a training with probes at every fifth step fills it."""
-    recorder = Recorder(folder, steps, 10, sink, max_points=10, probe_every=5)
+    recorder = MetricsRecorder(folder, steps, 10, sink, max_points=10, probe_every=5)
     rng = np.random.default_rng(0)
     for start in range(1, steps + 1, 50):
-        recorder.steps(0, start, ("train/loss", "grad_norm/total"), rng.standard_normal((50, 2)).astype(np.float32))
+        recorder.on_steps(0, start, ("train/loss", "grad_norm/total"), rng.standard_normal((50, 2)).astype(np.float32))
         at = np.arange(start, start + 50)
         at = at[(at % 5 == 0) | (at == 1)]
-        recorder.probed(0, at, ("activation/100%/dead", "b"), rng.uniform(size=(len(at), 2)).astype(np.float32))
-        recorder.measured(0, start + 49, {"val/loss": 1 / start})
-    recorder.ended()
+        recorder.on_probe(0, at, ("activation/100%/dead", "b"), rng.uniform(size=(len(at), 2)).astype(np.float32))
+        recorder.on_metrics(0, start + 49, {"val/loss": 1 / start})
+    recorder.on_end()
     recorder.sync()
 
 
@@ -377,8 +377,8 @@ def test_a_store_that_is_filled_again_gets_the_same_points(tmp_path):
     sinks = Sink(), Sink()
     written(tmp_path, sinks[0])
     size = (tmp_path / "metrics.jsonl").stat().st_size
-    again = Recorder(tmp_path, 200, 10, sinks[1], max_points=10, upto=size, probe_every=5)
-    again.ended()
+    again = MetricsRecorder(tmp_path, 200, 10, sinks[1], max_points=10, upto=size, probe_every=5)
+    again.on_end()
     again.sync()
     assert sorted(sinks[0].sent) == sorted(sinks[1].sent)
     steps = sorted(step for name, _, step in sinks[0].sent if name == "activation/100%/dead")
@@ -388,18 +388,18 @@ def test_a_store_that_is_filled_again_gets_the_same_points(tmp_path):
 
 def test_very_many_names_of_probes_stay_in_the_folder(tmp_path):
     sink, columns = Sink(), [f"activation/{i}/dead" for i in range(PROBED_SHOWN + 30)]
-    recorder = Recorder(tmp_path, 10, 1, sink)
+    recorder = MetricsRecorder(tmp_path, 10, 1, sink)
     for step in (1, 2):
-        recorder.probed(0, np.array([step]), columns, np.ones((1, len(columns))))
-    recorder.measured(0, 2, {"val/loss": 1.0})
+        recorder.on_probe(0, np.array([step]), columns, np.ones((1, len(columns))))
+    recorder.on_metrics(0, 2, {"val/loss": 1.0})
     recorder.sync()
     assert {name for name, *_ in sink.sent} == {*columns[:PROBED_SHOWN], "val/loss"}
     assert len(read_lines(tmp_path / "metrics.jsonl")[0]) == len(columns) + 1
 
 
 def test_numbers_that_are_not_finite_are_recorded(tmp_path):
-    recorder = Recorder(tmp_path, 10, 1)
-    recorder.probed(0, np.array([1, 10]), ["update_ratio/out"], np.array([[np.inf], [0.5]]))
+    recorder = MetricsRecorder(tmp_path, 10, 1)
+    recorder.on_probe(0, np.array([1, 10]), ["update_ratio/out"], np.array([[np.inf], [0.5]]))
     recorder.sync()
     assert [line["update_ratio/out"] for line in read_lines(tmp_path / "metrics.jsonl")] == [np.inf, 0.5]
 
@@ -407,10 +407,10 @@ def test_numbers_that_are_not_finite_are_recorded(tmp_path):
 @pytest.mark.parametrize("depth", [1, 4])
 def test_a_figure_shows_activations(tmp_path, depth):
     member = replace(learner(mlp(*[5] * depth, 2), epochs=2), probes=ALL)
-    recorder = Recorder(tmp_path, 100, 2)
-    lone(member, regression(), observers=[recorder])
+    recorder = MetricsRecorder(tmp_path, 100, 2)
+    lone(member, regression(), callbacks=[recorder])
     recorder.sync()
-    assert tmp_path / "figures" / "activations.png" in draw(Subject(tmp_path))
+    assert tmp_path / "figures" / "activations.png" in draw(RunView(tmp_path))
 
 
 def test_the_panels_of_the_figure_hold_nodes_in_order():

@@ -18,7 +18,7 @@ from framework.experiments.loading import load
 from framework.registry.discovery import discover, load_files
 from framework.registry.registry import Source
 from framework.tracking import origins
-from framework.tracking.run_dir import Place
+from framework.tracking.run_dir import RunLocation
 from framework.tracking.run_record import tags_of
 
 TIMES = """
@@ -77,13 +77,13 @@ def test_a_run_says_where_its_components_came_from(run):
     assert {"dataset/xor", "optimizer/adam", "schedule/constant", "layer/activation"} <= record["components"].keys()
     assert record["files"] == {str(file): {"sha256": sha256, "kept": f"times-{sha256[:8]}.py"}}
     assert (folder / "plugins" / f"times-{sha256[:8]}.py").read_text() == file.read_text()
-    place = Place(folder, folder.parent, "run")
+    place = RunLocation(folder, folder.parent, "run")
     assert tags_of(place, {"key": "k"})["stackprop.plugin.activation/times"] == f"times.py (SHA-256 {sha256[:8]})"
     assert ("Plugins", f"times.py (SHA-256 {sha256[:8]})") in about(folder, {})
 
 
 def test_a_run_without_plugins_keeps_none(tmp_path):
-    provenance.keep(compose([*SMALL]), tmp_path)
+    provenance.save_sources(compose([*SMALL]), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["plugins.json"]
     assert origins.tags(tmp_path) == {}
     assert "Plugins" not in dict(about(tmp_path, {}))
@@ -92,7 +92,7 @@ def test_a_run_without_plugins_keeps_none(tmp_path):
 def test_a_plugin_of_before_that_a_run_uses_is_recorded_too(run, tmp_path):
     file = run[1]
     load_files([file])
-    provenance.keep(compose(["activation=times", *SMALL]), tmp_path)  # it does not name the file
+    provenance.save_sources(compose(["activation=times", *SMALL]), tmp_path)  # it does not name the file
     assert json.loads((tmp_path / "plugins.json").read_text())["files"].keys() == {str(file)}
 
 
@@ -101,7 +101,7 @@ def test_the_copy_is_of_what_was_loaded(run, tmp_path):
     load_files([file])
     settings, text = compose(["activation=times", *SMALL]), file.read_bytes()
     file.unlink()  # in the middle of a long sweep
-    provenance.keep(settings, tmp_path)
+    provenance.save_sources(settings, tmp_path)
     assert [copy.read_bytes() for copy in (tmp_path / "plugins").iterdir()] == [text]
 
 

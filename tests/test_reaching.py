@@ -4,17 +4,19 @@ import numpy as np
 import pytest
 from test_judging import judged, messages
 
-from framework.analysis.comparison import Group, Job, first_step, rows, words
-from framework.analysis.sweep_table import settings, tabled
+from framework.analysis.comparison import RecordedJob, SeedGroup, first_step, format_value, rows
+from framework.analysis.sweep_table import reductions, settings
 
 
 def job(name, **series):
-    return Job(name, {"seed": name}, "finished", {key.replace("_", "/"): np.array(a, float) for key, a in series.items()})
+    return RecordedJob(
+        name, {"seed": name}, "finished", {key.replace("_", "/"): np.array(a, float) for key, a in series.items()}
+    )
 
 
 FAST = job("0", val_loss=[(10, 0.5), (20, 0.2), (30, 0.3)], val_accuracy=[(10, 0.6), (20, 0.9)])
 SLOW = job("1", val_loss=[(10, 0.9), (20, 0.8), (30, 0.1)], val_accuracy=[(10, 0.1), (20, 0.2)])
-GROUP = Group({"optimizer.lr": "0.1"}, (FAST, SLOW))
+GROUP = SeedGroup({"optimizer.lr": "0.1"}, (FAST, SLOW))
 
 
 def test_a_loss_falls_to_its_goal_and_an_accuracy_rises():
@@ -31,14 +33,14 @@ def test_the_table_says_how_many_got_there():
 
 def test_metrics_outside_the_figure_are_of_the_kept_weights():
     what = settings({"y": "val/loss", "x": "optimizer.lr", "at": "first", "table": ["val/*"]})
-    assert tabled(what, ["val/loss"], [FAST]) == {"val/loss": "first", "val/accuracy": "kept"}
+    assert reductions(what, ["val/loss"], [FAST]) == {"val/loss": "first", "val/accuracy": "kept"}
     for at, name in (("first", "first val/loss"), ("last", "last val/loss"), ("kept", "val/loss")):
         assert next(rows([GROUP], {"val/loss": at}))[2] == name
 
 
 def test_a_diverged_run_has_no_spread():
     gone = job("2", val_loss=[(10, np.inf)])
-    assert list(rows([Group({}, (FAST, gone))], {"val/loss": "last"}))[1][1] == "inf"
+    assert list(rows([SeedGroup({}, (FAST, gone))], {"val/loss": "last"}))[1][1] == "inf"
 
 
 def test_goals_are_judged():
@@ -52,7 +54,7 @@ def test_goals_are_judged():
     [("{type:batch_norm,after:act}", "batch_norm after:act"), ("adam", "adam"), ("null", "null")],
 )
 def test_a_swept_layer_reads_as_words(value, told):
-    assert words(value) == told
+    assert format_value(value) == told
 
 
 def test_who_never_gets_there_is_told():

@@ -10,7 +10,7 @@ import pytest
 from framework.core.writing import write_json
 from framework.experiments.artifacts import norms_table
 from framework.tracking.metrics_file import lines, read_lines
-from framework.tracking.recorder import Recorder, Thinned
+from framework.tracking.recorder import Downsampler, MetricsRecorder
 
 COLUMNS = ("train/loss", "grad_norm/total")
 
@@ -57,7 +57,7 @@ def test_a_line_cut_short_is_left_out(tmp_path):
 @pytest.mark.parametrize("expected", [1, 2, 5, 99, 100, 101, 340, 1000])
 @pytest.mark.parametrize("most", [2, 10, 100])
 def test_a_thinned_series_keeps_the_first_and_the_last_and_is_short_enough(expected, most):
-    thinned, kept = Thinned(expected, most), []
+    thinned, kept = Downsampler(expected, most), []
     for step in range(1, expected + 1):
         if thinned.add(step, None):
             kept.append(step)
@@ -71,13 +71,13 @@ def test_a_thinned_series_keeps_the_first_and_the_last_and_is_short_enough(expec
 @pytest.mark.parametrize("block", [1, 7, 100, 1000])
 def test_the_folder_keeps_all_points_and_the_sink_gets_few(tmp_path, block):
     sink, total = Sink(), 1000
-    recorder = Recorder(tmp_path, total, 10, sink, max_points=50)
+    recorder = MetricsRecorder(tmp_path, total, 10, sink, max_points=50)
     rows = np.random.default_rng(0).standard_normal((total, 2))
     for start in range(0, total, block):
-        recorder.steps(0, start + 1, COLUMNS, rows[start : start + block])
+        recorder.on_steps(0, start + 1, COLUMNS, rows[start : start + block])
     for epoch in range(1, 11):
-        recorder.measured(0, epoch * 100, {"val/loss": 1 / epoch})
-    recorder.ended(None)
+        recorder.on_metrics(0, epoch * 100, {"val/loss": 1 / epoch})
+    recorder.on_end(None)
     recorder.sync()
     assert len(read_lines(tmp_path / "metrics.jsonl")) == total + 10
     steps = [step for step, _ in sink.series["train/loss"]]
@@ -90,8 +90,8 @@ def test_the_folder_keeps_all_points_and_the_sink_gets_few(tmp_path, block):
 
 def test_norms_of_very_many_layers_stay_in_the_folder(tmp_path):
     sink, columns = Sink(), ("train/loss", "grad_norm/total", *(f"grad_norm/{i}" for i in range(50)))
-    recorder = Recorder(tmp_path, 1, 1, sink)
-    recorder.steps(0, 1, columns, np.ones((1, 52)))
+    recorder = MetricsRecorder(tmp_path, 1, 1, sink)
+    recorder.on_steps(0, 1, columns, np.ones((1, 52)))
     recorder.sync()
     assert len(sink.series) == 22
     assert len(read_lines(tmp_path / "metrics.jsonl")[0]) == 53
@@ -104,7 +104,7 @@ def test_a_small_file_is_replaced_in_one_step(tmp_path):
 
 
 def test_a_full_disk_loses_no_line_and_is_told_once(tmp_path, monkeypatch, capsys):
-    recorder, write, room = Recorder(tmp_path, 20, 1), os.write, [30]
+    recorder, write, room = MetricsRecorder(tmp_path, 20, 1), os.write, [30]
 
     def full(file, data):
         if room[0] is not None:
@@ -116,8 +116,8 @@ def test_a_full_disk_loses_no_line_and_is_told_once(tmp_path, monkeypatch, capsy
 
     monkeypatch.setattr("framework.tracking.recorder.os.write", full)
     for step in range(1, 11):
-        recorder.steps(0, step, COLUMNS, np.full((1, 2), float(step)))
-        recorder.measured(0, step, {"val/loss": 1.0})
+        recorder.on_steps(0, step, COLUMNS, np.full((1, 2), float(step)))
+        recorder.on_metrics(0, step, {"val/loss": 1.0})
     with pytest.raises(OSError, match="could not be written"):
         recorder.sync()
     room[0] = None  # somebody made room

@@ -17,7 +17,7 @@ from framework import discover
 from framework.cli.commands.describe import options_of
 from framework.config.schema import KEYS
 from framework.core.options import declared
-from framework.core.validation import Judge
+from framework.core.validation import Validator
 from framework.hooks import HOOKS
 from framework.registry.registry import RESERVED, conf_dir
 
@@ -123,7 +123,7 @@ def test_the_example_of_a_component_gives_options_that_it_takes(kind, name, comp
     given = dict(match.groups() for match in (re.fullmatch(at, word) for word in shlex.split(line)) if match)
     if kind == "cell":
         kind, name = "layer", "recurrent"
-    judge = Judge(discover(), {})
+    judge = Validator(discover(), {})
     judge.component(kind, {"type": name, **{option: read(word) for option, word in given.items()}}, kind)
     assert not judge.errors
     assert shlex.split(line)[0] == "stackprop"

@@ -7,7 +7,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from framework import hookimpl
-from framework.core.errors import RegistrationError, UnknownComponentError, nearest
+from framework.core.errors import RegistrationError, UnknownComponentError, did_you_mean
 from framework.hooks import KINDS
 from framework.registry.discovery import everything, registered, registry_of
 from framework.registry.registry import RESERVED, Registry
@@ -230,9 +230,9 @@ def test_an_unknown_component_offers_the_nearest_name():
 
 
 def test_nearest_names():
-    assert nearest("sdg", ["sgd", "adam"]) == "; did you mean 'sgd'? (there are: adam, sgd)"
-    assert nearest("zzz", ["sgd", "adam"]) == " (there are: adam, sgd)"
-    assert nearest("zzz", []) == " (there is none)"
+    assert did_you_mean("sdg", ["sgd", "adam"]) == "; did you mean 'sgd'? (there are: adam, sgd)"
+    assert did_you_mean("zzz", ["sgd", "adam"]) == " (there are: adam, sgd)"
+    assert did_you_mean("zzz", []) == " (there is none)"
 
 
 def test_a_component_option_defaults_to_a_registered_component():

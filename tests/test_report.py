@@ -19,7 +19,7 @@ from framework.core.errors import ConfigError, RunFailed
 from framework.core.writing import write_json
 from framework.experiments.experiment import prepare
 from framework.experiments.runner import run
-from framework.tracking.run_dir import Place, read_state
+from framework.tracking.run_dir import RunLocation, read_state
 
 QUICK = ["dataset=spirals", "dataset.n=40", "trainer.epochs=2", "tracking=none"]
 
@@ -61,7 +61,7 @@ def runs(tmp_path_factory):
 
 def train(folder, *words, sweep=None, command=()):
     tags = {"sweep": sweep} if sweep else {}
-    place = Place(folder, folder.parent, folder.name, tags, " ".join(["stackprop", *(command or words)]))
+    place = RunLocation(folder, folder.parent, folder.name, tags, " ".join(["stackprop", *(command or words)]))
     try:
         run(prepare(compose([*QUICK, *words])), place)
     except RunFailed:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from framework.config.composition import compose
-from framework.tracking.mlflow import Store
+from framework.tracking.mlflow import MlflowStore
 from framework.tracking.options import Tracking
 
 QUICK = ["dataset=xor", "trainer.epochs=1", "tracking=none", "threads=1"]
@@ -134,7 +134,7 @@ def test_the_environment_of_mlflow_decides_where_nothing_else_does(ask, tmp_path
     assert ask(*QUICK[:2])[0] == 0
     told = job(tmp_path)["tracking"]  # the reference, not what it gave
     assert (told["uri"], told["experiment"]) == ("${oc.env:MLFLOW_TRACKING_URI}", "${oc.env:MLFLOW_EXPERIMENT_NAME}")
-    assert Store(Tracking(uri="sqlite:///team.db", experiment="mine"), tmp_path / "runs").client.search_runs(["1"])
+    assert MlflowStore(Tracking(uri="sqlite:///team.db", experiment="mine"), tmp_path / "runs").client.search_runs(["1"])
     assert not (tmp_path / "runs" / "mlflow.db").exists()
     assert compose(["tracking.uri=sqlite:///own.db"]).tracking == Tracking(uri="sqlite:///own.db", experiment="mine")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
@@ -164,12 +164,12 @@ def test_help_and_version_are_ours_and_hydras(ask):
 
 def test_ctrl_c_gives_its_reason(monkeypatch, capsys):
     from framework.cli import command_line as cli
-    from framework.core.signals import heeding
+    from framework.core.signals import raise_on_signals
 
     def stopped():
         raise KeyboardInterrupt
 
-    with heeding():
+    with raise_on_signals():
         assert cli.guarded(stopped) == 130
     assert "stopped by Ctrl-C" in capsys.readouterr().err
 

@@ -12,7 +12,7 @@ import pytest
 from test_shell import COMMAND, QUICK, newest, stackprop
 
 from framework.tracking.metrics_file import read_lines
-from framework.tracking.mlflow import Store
+from framework.tracking.mlflow import MlflowStore
 from framework.tracking.options import Tracking
 
 LONG = [*QUICK, "trainer.epochs=400", "trainer.checkpoint_every=50", "seed=4", "probes=layers"]
@@ -58,14 +58,14 @@ def test_a_killed_run_resumed_equals_the_undisturbed_one_in_folder_and_store(pla
         done = stackprop(place, "resume", folder.name)
         assert done.returncode == 0, done.stderr
     assert (folder / "metrics.jsonl").read_bytes() == (whole / "metrics.jsonl").read_bytes()
-    store = Store(Tracking(), place / "runs")
+    store = MlflowStore(Tracking(), place / "runs")
     assert history(store, folder) == history(store, whole)
 
 
 @pytest.mark.slow
 def test_a_run_whose_process_is_gone_is_ended_by_the_doctor(place, whole):
     folder = killed(place, 0.02)
-    store = Store(Tracking(), place / "runs")
+    store = MlflowStore(Tracking(), place / "runs")
     assert history(store, folder)[0] == "RUNNING"
     done = stackprop(place, "doctor")
     assert "its process is gone" in done.stdout
@@ -81,8 +81,8 @@ def test_a_lost_store_is_filled_again_from_the_folders(whole, place, tmp_path):
     shutil.copytree(whole, tmp_path / "runs" / whole.name)
     done = stackprop(tmp_path, "doctor")
     assert f"sent      runs/{whole.name}" in done.stdout, done.stderr
-    filled = history(Store(Tracking(), tmp_path / "runs"), tmp_path / "runs" / whole.name)
-    assert filled == history(Store(Tracking(), place / "runs"), whole)
+    filled = history(MlflowStore(Tracking(), tmp_path / "runs"), tmp_path / "runs" / whole.name)
+    assert filled == history(MlflowStore(Tracking(), place / "runs"), whole)
 
 
 @pytest.mark.slow
@@ -126,7 +126,7 @@ def test_processes_that_start_at_once_on_a_missing_store_all_record(tmp_path):
     running = [subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for _ in range(8)]
     for process in running:
         assert b"cannot be used" not in process.communicate(timeout=240)[1]
-    store = Store(Tracking(), tmp_path / "runs")
+    store = MlflowStore(Tracking(), tmp_path / "runs")
     runs = store.client.search_runs([store.experiment_id])
     runs = [run for run in runs if run.data.tags.get("kind") != "sweep"]
     assert len(runs) == 16

@@ -15,7 +15,7 @@ from framework.experiments.runner import run, run_stack
 from framework.sweeps.grouping import fits
 from framework.tracking.checkpoint import load
 from framework.tracking.metrics_file import read_lines
-from framework.tracking.run_dir import Place
+from framework.tracking.run_dir import RunLocation
 from framework.training.memory import Footprint, footprint, widest
 from framework.training.parallel import CACHE, NARROWEST, slices, train_sliced, width
 from framework.training.trainer import train
@@ -72,7 +72,7 @@ def experiments(name):
 
 
 def place(folder, name):
-    return Place(folder / name, folder, name, {"sweep": "s"})
+    return RunLocation(folder / name, folder, name, {"sweep": "s"})
 
 
 def left(folder):
@@ -182,14 +182,14 @@ class Lines:
     def __init__(self):
         self.rows, self.threads = {}, set()
 
-    def steps(self, member, first, columns, rows):
+    def on_steps(self, member, first, columns, rows):
         self.threads.add(threading.get_ident())
         self.rows.setdefault(member, []).append((first, rows))
 
-    def measured(self, member, step, values):
+    def on_metrics(self, member, step, values):
         self.rows.setdefault(member, []).append((step, np.array([list(values.values())])))
 
-    def ended(self, outcome):
+    def on_end(self, outcome):
         self.rows.setdefault(outcome.member, []).append((outcome.step, np.zeros((1, 1))))
 
 
@@ -198,7 +198,7 @@ def sliced(members, at_once, monkeypatch, watch, **how):
     monkeypatch.setattr("framework.training.parallel.NARROWEST", 1)
     found = [prepare(compose([*SMALL, "trainer.epochs=4", f"seed={s}"])) for s in range(members)]
     learners, keys = [e.learner for e in found], [e.settings.seed for e in found]
-    return train_sliced(learners, [found[0].data], keys, dtype="float64", threads=at_once, observers=[watch], **how)
+    return train_sliced(learners, [found[0].data], keys, dtype="float64", threads=at_once, callbacks=[watch], **how)
 
 
 def test_no_number_depends_on_the_slices_or_the_threads(monkeypatch):
@@ -223,7 +223,7 @@ def test_a_stack_may_hold_one_network():
 
 def test_a_slice_that_fails_stops_the_others(monkeypatch):
     class Broken(Lines):
-        def measured(self, member, step, values):
+        def on_metrics(self, member, step, values):
             raise OSError("no more")
 
     with pytest.raises(OSError, match="no more"):

@@ -14,7 +14,7 @@ from framework.core.errors import ConfigError
 from framework.experiments.experiment import prepare
 from framework.sweeps.search import history as archive
 from framework.sweeps.search.overrides import parted
-from framework.sweeps.search.runner import Goal
+from framework.sweeps.search.runner import Objective
 from framework.sweeps.search.space import Choice, Number
 
 QUICK = ["dataset=sine", "dataset.n=20", "trainer.epochs=1", "tracking=none", "model.hidden=4"]
@@ -73,8 +73,8 @@ def test_the_later_of_two_values_of_a_key_holds():
 def test_a_search_follows_the_direction_that_a_metric_declares():
     words = ["metrics={accuracy:{type:accuracy},nll:{type:loss,loss:softmax_cross_entropy}}", "tracking=none"]
     experiment = prepare(compose(words))
-    assert [Goal(metric=f"val/{m}").sign(experiment) for m in ("loss", "accuracy", "nll")] == [1, -1, 1]
-    assert Goal(direction="maximize").sign(experiment) == -1
+    assert [Objective(metric=f"val/{m}").sign(experiment) for m in ("loss", "accuracy", "nll")] == [1, -1, 1]
+    assert Objective(direction="maximize").sign(experiment) == -1
 
 
 @pytest.fixture

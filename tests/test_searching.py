@@ -5,10 +5,10 @@ import pytest
 from small import learner
 
 from framework import Network, discover, generator
-from framework.core.validation import Judge
+from framework.core.validation import Validator
 from framework.sweeps.search.ant_colony import AntColony, ColonyOptions, probabilities, weights
 from framework.sweeps.search.cell_ants import CellAnts, CellOptions, as_rows
-from framework.sweeps.search.optuna import ByOptuna
+from framework.sweeps.search.optuna import OptunaSearcher
 from framework.sweeps.search.space import Choice, Number, fault
 from framework.training.trainer import train
 from framework_cells.masked_lstm import MaskedLstm
@@ -159,12 +159,12 @@ def test_a_range_without_numbers_is_refused(number, expected):
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
 def test_optuna_is_asked_for_batches_and_told_of_failures(sampler):
     pytest.importorskip("optuna", reason="the extra `optuna` is not installed")
-    from framework.sweeps.search.optuna import ByOptuna
+    from framework.sweeps.search.optuna import OptunaSearcher
 
-    first, again = (walked(ByOptuna(MIXED, sampler, seed=1), 3) for _ in range(2))
+    first, again = (walked(OptunaSearcher(MIXED, sampler, seed=1), 3) for _ in range(2))
     assert first == again
     assert {word for trial in first[1] for word in trial} == set(MIXED)
-    search = ByOptuna(MIXED, sampler)
+    search = OptunaSearcher(MIXED, sampler)
     search.ask(2)
     search.tell([float("nan"), 0.5])
     assert search.study.best_value == 0.5
@@ -172,10 +172,10 @@ def test_optuna_is_asked_for_batches_and_told_of_failures(sampler):
 
 def test_random_search_ignores_the_losses_and_tpe_follows_them():
     pytest.importorskip("optuna", reason="the extra `optuna` is not installed")
-    from framework.sweeps.search.optuna import ByOptuna
+    from framework.sweeps.search.optuna import OptunaSearcher
 
     def after(sampler, sign):
-        search = ByOptuna({"x": Number(0.0, 1.0)}, sampler, seed=3)
+        search = OptunaSearcher({"x": Number(0.0, 1.0)}, sampler, seed=3)
         for _ in range(3):
             search.tell([sign * float(trial["x"]) for trial in search.ask(5)])
         return search.ask(5)
@@ -211,9 +211,9 @@ def test_optuna_draws_numbers_as_they_are_declared(dimension, expected):
     ],
 )
 def test_a_value_of_optuna_becomes_a_word(dimension, value, word):
-    from framework.sweeps.search.optuna import written
+    from framework.sweeps.search.optuna import override_value
 
-    assert written(dimension, value) == word
+    assert override_value(dimension, value) == word
 
 
 def cells(data, words, steps):
@@ -310,7 +310,7 @@ def test_searches_begin_from_seed_0():
     for search in (
         lambda *seed: AntColony(space, ColonyOptions(), *seed),
         lambda *seed: CellAnts("connections", 3, 2, CellOptions(), *seed),
-        lambda *seed: ByOptuna(space, "tpe", *seed),
+        lambda *seed: OptunaSearcher(space, "tpe", *seed),
     ):
         assert search().ask(2) == search(0).ask(2)
         assert search().ask(2) != search(1).ask(2)
@@ -327,6 +327,6 @@ def test_searches_begin_from_seed_0():
 )
 def test_options_of_a_search_keep_to_their_bounds(options, beyond):
     for key, value in beyond.items():
-        judge = Judge(discover(), {})
+        judge = Validator(discover(), {})
         judge.fill(options, {key: value}, "hydra.sweeper", "ants")
         assert next(iter(judge.errors)).startswith(f"hydra.sweeper.{key}: {value} must be")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from framework.tracking.metrics_file import read_lines
-from framework.tracking.mlflow import Store
+from framework.tracking.mlflow import MlflowStore
 from framework.tracking.options import Tracking
 
 pytestmark = pytest.mark.slow  # processes of their own
@@ -52,7 +52,7 @@ def test_a_run_trains_records_and_says_where_to_look(place):
     assert state["status"] == "finished"
     assert 0 <= state["metrics"]["test/accuracy"] <= 1
     assert read_lines(folder / "metrics.jsonl")[0]["step"] == 1
-    run = Store(Tracking(), place / "runs").client.get_run(state["mlflow_run_id"])
+    run = MlflowStore(Tracking(), place / "runs").client.get_run(state["mlflow_run_id"])
     assert (run.info.status, run.info.run_name) == ("FINISHED", "spirals n=40 hidden=4 epochs=2 seed=1")
 
 
@@ -114,14 +114,14 @@ def test_a_signal_ends_the_run_as_killed(place, sent, status):
     assert process.returncode == status, errors
     state = json.loads((newest(place) / "run.json").read_text())
     assert state["status"] == "killed"
-    run = Store(Tracking(), place / "runs").client.get_run(state["mlflow_run_id"])
+    run = MlflowStore(Tracking(), place / "runs").client.get_run(state["mlflow_run_id"])
     assert run.info.status == "KILLED"
 
 
 def test_a_sweep_is_flat_runs_under_one_tag(place):
     done = stackprop(place, "-m", *QUICK, "optimizer=sgd,adam", "optimizer.lr=0.1,0.01", "seed=range(2)")
     assert done.returncode == 0, done.stderr
-    store, sweep = Store(Tracking(), place / "runs"), newest(place, "runs/sweep-*")
+    store, sweep = MlflowStore(Tracking(), place / "runs"), newest(place, "runs/sweep-*")
     found = store.client.search_runs([store.experiment_id], f"tags.sweep = '{sweep.name}'")
     runs = [run for run in found if run.data.tags.get("kind") != "sweep"]
     assert (len(runs), len(found)) == (8, 9)

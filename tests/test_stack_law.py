@@ -162,10 +162,10 @@ def test_a_data_set_for_each_replica():
 def test_what_observers_hear_is_what_they_hear_of_a_lone_run():
     members = varied(Adam(0.01), epochs=5)
     together = Record()
-    train(members, [DATA], KEYS, dtype=np.float64, observers=[together])
+    train(members, [DATA], KEYS, dtype=np.float64, callbacks=[together])
     for r, (member, key) in enumerate(zip(members, KEYS, strict=True)):
         alone = Record()
-        lone(member, DATA, key, observers=[alone])
+        lone(member, DATA, key, callbacks=[alone])
         assert together.columns == alone.columns
         assert np.abs(together.rows(r) - alone.rows(0)).max() < 1e-9
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from small import learner, mlp
 
-from framework import Head, option, stack, take
-from framework.core.stacking import CannotStackError, placed
+from framework import Head, keep_replicas, option, stack
+from framework.core.stacking import CannotStackError, to_device
 from framework_activations.relu import Relu
 from framework_layers.dropout import Dropout
 from framework_losses.mse import MeanSquaredError
@@ -116,7 +116,7 @@ def test_stacking_leaves_the_parts_alone():
 
 def test_take_drops_replicas_everywhere():
     learners = [learner(mlp(4, 2, keep=k), Sgd(k), clip_norm=10 * k) for k in (0.5, 0.8, 0.6)]
-    rest = take(stack(learners), np.array([True, False, True]))
+    rest = keep_replicas(stack(learners), np.array([True, False, True]))
     expected = stack([learners[0], learners[2]])
     assert np.array_equal(rest.optimizer.lr, expected.optimizer.lr)
     assert np.array_equal(rest.network.nodes["drop0"].layer.keep, expected.network.nodes["drop0"].layer.keep)
@@ -127,7 +127,7 @@ def test_take_drops_replicas_everywhere():
 @pytest.mark.parametrize("keep", [np.array([True, False, True]), np.array([0, 2])], ids=["booleans", "indices"])
 def test_take_cuts_arrays_in_mappings_and_tuples(keep):
     m = np.arange(6.0).reshape(3, 2)
-    state = take({"m": m, "t": 4, "both": (m, 1.5)}, keep)
+    state = keep_replicas({"m": m, "t": 4, "both": (m, 1.5)}, keep)
     assert np.array_equal(state["m"], m[[0, 2]])
     assert np.array_equal(state["both"][0], m[[0, 2]])
     assert (state["t"], state["both"][1]) == (4, 1.5)
@@ -135,17 +135,17 @@ def test_take_cuts_arrays_in_mappings_and_tuples(keep):
 
 def test_take_leaves_what_replicas_share():
     shared = np.arange(4.0).reshape(1, 4)
-    assert take(shared, np.array([True, False, True])) is shared
+    assert keep_replicas(shared, np.array([True, False, True])) is shared
 
 
 def test_take_leaves_arrays_that_are_no_stackable_option():
     table = np.arange(3.0)
-    assert take(Outer(table=table), np.array([True, False, True])).table is table
+    assert keep_replicas(Outer(table=table), np.array([True, False, True])).table is table
 
 
 def test_take_twice_equals_take_once():
     together = stack([Dropout(k) for k in (0.1, 0.2, 0.3, 0.4)])
-    twice = take(take(together, np.array([True, True, False, True])), np.array([True, False, True]))
+    twice = keep_replicas(keep_replicas(together, np.array([True, True, False, True])), np.array([True, False, True]))
     assert np.array_equal(twice.keep, [0.1, 0.4])
 
 
@@ -155,7 +155,7 @@ def test_placed_moves_arrays_and_nothing_else():
         def asarray(a):
             return ("on the device", a.tolist())
 
-    together = placed(stack([Outer(scale=1.0), Outer(scale=2.0)]), Module)
+    together = to_device(stack([Outer(scale=1.0), Outer(scale=2.0)]), Module)
     assert together.scale == ("on the device", [1.0, 2.0])
     assert together.units == 3
-    assert placed({"a": (Relu(), 1)}, Module) == {"a": (Relu(), 1)}
+    assert to_device({"a": (Relu(), 1)}, Module) == {"a": (Relu(), 1)}

@@ -10,7 +10,7 @@ from framework import Context, Data, DataError, Field, Network, discover, genera
 from framework.config.composition import compose
 from framework.config.options import Bptt
 from framework.core.errors import ConfigError
-from framework.data.loader import EpochRows, Feed, in_streams
+from framework.data.loader import BatchSampler, DataLoader, in_streams
 from framework.data.scaling import Scale
 from framework.experiments.experiment import prepare
 from framework.inference.evaluation import STREAM, evaluate
@@ -55,7 +55,7 @@ def test_J14_it_is_the_same_as_long_sequences_in_chunks(chunk):
 
 def test_streams_of_unequal_length_end_one_after_the_other():
     assert in_streams(7, 3).reshape(-1).tolist() == [0, 3, 5, 1, 4, 6, 2]
-    assert [rows.tolist() for rows in EpochRows(7, 3, (1, 2), 1, stateful=True)] == [[[0, 3, 5]], [[1, 4, 6]], [[2]]]
+    assert [rows.tolist() for rows in BatchSampler(7, 3, (1, 2), 1, stateful=True)] == [[[0, 3, 5]], [[1, 4, 6]], [[2]]]
     assert in_streams(4, 9).tolist() == [0, 1, 2, 3]
     data = Data({"train": {k: a[:11] for k, a in cut(6).items()}}, FIELDS, stateful=True)
     long = Data({"train": {k: a[:4].reshape(1, 24, -1) for k, a in cut(6).items()}}, FIELDS)
@@ -95,7 +95,7 @@ def test_a_split_is_measured_in_long_streams_whatever_the_batches_are():
         Data({"val": {"x": x, "y": y}}, FIELDS, stateful=True),
         Data({"val": {"x": x.reshape(2, -1, 2), "y": y.reshape(2, -1, 1)}}, FIELDS),
     ):
-        feed = Feed([data], "val", np, np.float64)
+        feed = DataLoader([data], "val", np, np.float64)
         found.append(evaluate(net, member().heads, {}, p, feed, Context(replicas=(1,)))["loss"])
     assert found[0] == pytest.approx(found[1], abs=1e-14)
 

@@ -8,8 +8,8 @@ from small import Record, backpropagate, learner, lone, mlp, regression
 
 from framework.config.options import EarlyStopping
 from framework.core.direction import lower_is_better
-from framework.inference.evaluation import Measure
-from framework.training.early_stopping import Best
+from framework.inference.evaluation import HeadMetric
+from framework.training.early_stopping import BestTracker
 from framework.training.learner import directions
 from framework_metrics.accuracy import Accuracy
 from framework_metrics.loss import LossMetric
@@ -28,7 +28,7 @@ SCARCE, PLENTY = regression(n=10, val=40), regression(n=40, val=30)
 def test_early_stopping_goes_back_to_the_best_weights():
     record = Record()
     member = overfitting(early_stopping=EarlyStopping(patience=4))
-    outcome = lone(member, SCARCE, observers=[record])
+    outcome = lone(member, SCARCE, callbacks=[record])
     val = [values["val/loss"] for _, _, values in record.values]
     best = int(np.argmin(val)) + 1
     assert outcome.status == "stopped_early"
@@ -55,7 +55,7 @@ def evaluated(outcome, member, data=SCARCE):
 )
 def test_reported_values_are_those_of_the_kept_weights(options, kept):
     member, record = overfitting(**options), Record()
-    outcome = lone(member, SCARCE, observers=[record])
+    outcome = lone(member, SCARCE, callbacks=[record])
     val = [values["val/loss"] for _, _, values in record.values]
     epoch = int(np.argmin(val)) + 1 if kept == "best" else len(val)
     assert (outcome.kept, outcome.kept_epoch, outcome.kept_step) == (kept, epoch, epoch)
@@ -65,8 +65,8 @@ def test_reported_values_are_those_of_the_kept_weights(options, kept):
 
 def test_the_kept_epoch_is_named():
     stopped = lone(overfitting(early_stopping=EarlyStopping(patience=4)), SCARCE)
-    assert stopped.kept_words == f"best epoch {stopped.epoch - 4} of {stopped.epoch}, restored"
-    assert lone(overfitting(), SCARCE).kept_words == ""
+    assert stopped.kept_text == f"best epoch {stopped.epoch - 4} of {stopped.epoch}, restored"
+    assert lone(overfitting(), SCARCE).kept_text == ""
 
 
 def test_best_weights_need_a_validation_split():
@@ -99,7 +99,7 @@ def test_a_run_that_ends_before_its_patience_goes_back_to_the_best_weights_too()
 def test_without_patience_the_last_weights_are_kept_and_the_best_value_reported():
     record = Record()
     member = overfitting()
-    outcome = lone(member, SCARCE, observers=[record])
+    outcome = lone(member, SCARCE, callbacks=[record])
     val = [values["val/loss"] for _, _, values in record.values]
     assert (outcome.status, outcome.epoch, len(val)) == ("finished", 200, 200)
     assert outcome.best == min(val) < val[-1]
@@ -109,7 +109,7 @@ def test_without_patience_the_last_weights_are_kept_and_the_best_value_reported(
 
 def test_training_goes_without_validation():
     data, record = regression(), Record()
-    outcome = lone(learner(mlp(4, 2), epochs=2), data, observers=[record])
+    outcome = lone(learner(mlp(4, 2), epochs=2), data, callbacks=[record])
     assert outcome.status == "finished"
     assert not [name for _, _, values in record.values for name in values if name.startswith("val")]
 
@@ -128,9 +128,9 @@ def test_the_test_split_is_measured_once_at_the_end_with_the_weights_that_are_ke
     data, record = regression(n=10, val=40), Record()
     data = replace(data, splits={**data.splits, "test": data.splits["val"]})
     member = replace(
-        overfitting(early_stopping=EarlyStopping(patience=4)), measures={"again": Measure(LossMetric(), "loss")}
+        overfitting(early_stopping=EarlyStopping(patience=4)), measures={"again": HeadMetric(LossMetric(), "loss")}
     )
-    outcome = lone(member, data, observers=[record])
+    outcome = lone(member, data, callbacks=[record])
     assert [sorted(values) for _, _, values in record.values if "test/loss" in values] == [["test/again", "test/loss"]]
     assert outcome.metrics["test/loss"] == pytest.approx(outcome.best, abs=1e-12)
     assert outcome.metrics["test/again"] == pytest.approx(outcome.best, abs=1e-12)
@@ -138,7 +138,7 @@ def test_the_test_split_is_measured_once_at_the_end_with_the_weights_that_are_ke
 
 def watched(values, **options):
     """Best after these validations of several replicas."""
-    best = Best(EarlyStopping(**options), len(values[0]))
+    best = BestTracker(EarlyStopping(**options), len(values[0]))
     for epoch, row in enumerate(values, 1):
         best.update(np.array(row), epoch)
     return best
@@ -153,11 +153,11 @@ def test_every_replica_has_its_own_best():
 
 def test_a_loss_should_decrease_and_a_metric_as_it_declares():
     for is_lower, best in ((True, 0.5), (False, 2.0)):
-        found = Best(EarlyStopping(), 1, is_lower)
+        found = BestTracker(EarlyStopping(), 1, is_lower)
         for epoch, value in enumerate([1.0, 2.0, 0.5], 1):
             found.update(np.array([value]), epoch)
         assert found.value[0] == best
-    metrics = {"accuracy": Measure(Accuracy(), "loss"), "mse": Measure(LossMetric(), "loss")}
+    metrics = {"accuracy": HeadMetric(Accuracy(), "loss"), "mse": HeadMetric(LossMetric(), "loss")}
     known = directions(replace(learner(mlp(4, 2)), measures=metrics))
     for monitor, is_lower in (("val/loss", True), ("val/accuracy", False), ("val/mse", True)):
         assert lower_is_better(monitor, known) is is_lower
@@ -179,7 +179,7 @@ def test_numbers_that_are_not_finite_never_improve():
 
 
 def test_before_the_first_validation_nothing_is_best():
-    best = Best(EarlyStopping(patience=1), 2)
+    best = BestTracker(EarlyStopping(patience=1), 2)
     assert np.isnan(best.value).all()
     assert not best.epoch.any()
     assert not best.exhausted().any()
@@ -191,5 +191,5 @@ def test_without_patience_nobody_is_ever_exhausted():
 
 def test_the_best_of_those_that_stay():
     best = watched([[5.0, 1.0, 3.0]], patience=1)
-    best.take(np.array([True, False, True]))
+    best.keep_replicas(np.array([True, False, True]))
     assert np.array_equal(best.value, [5, 3])

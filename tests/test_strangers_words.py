@@ -5,17 +5,17 @@ import io
 
 import pytest
 
-from framework.experiments.artifacts import as_text
+from framework.experiments.artifacts import spreadsheet_safe
 
 
 @pytest.mark.parametrize("word", ["=1+1", "+cmd|'/C calc'!A0", "-2+3", "@sum(a1)", "\t=1", "\r=1", "\n=1", "-"])
 def test_a_spreadsheet_takes_no_word_for_a_formula(word):
-    assert as_text(word) == f"'{word}"
+    assert spreadsheet_safe(word) == f"'{word}"
 
 
 @pytest.mark.parametrize("word", ["-1", "+2.5", "-1e-05", "-inf", "cat", "a=b", "", "x - y"])
 def test_numbers_and_plain_words_stay_as_they_are(word):
-    assert as_text(word) == word
+    assert spreadsheet_safe(word) == word
 
 
 def test_predict_writes_classes_as_text(ask, tmp_path):

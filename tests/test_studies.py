@@ -15,7 +15,7 @@ from framework.experiments.experiment import prepare
 from framework.experiments.runner import run
 from framework.experiments.study import NOTE, note
 from framework.testing.double import Double
-from framework.tracking.run_dir import Place
+from framework.tracking.run_dir import RunLocation
 from framework_studies.one_step import one_step
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -68,7 +68,7 @@ def test_the_study_of_the_page_is_one(tmp_path):
     plugin.write_text(block)
     try:
         words = [f"plugins=[{plugin}]", "study=spread", "study.members=3", "tracking=none"]
-        result = run(prepare(compose([*XOR, *words])), Place(tmp_path / "one", tmp_path, "one"))
+        result = run(prepare(compose([*XOR, *words])), RunLocation(tmp_path / "one", tmp_path, "one"))
     finally:
         discover().forget(str(plugin))
     assert re.match(r"val/loss from [\d.]+ to [\d.]+ over 3 networks", result.findings.summary)

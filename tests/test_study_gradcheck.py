@@ -10,7 +10,7 @@ from framework.core.errors import ConfigError, RunFailed
 from framework.experiments.experiment import prepare
 from framework.experiments.runner import run
 from framework.registry.discovery import discover
-from framework.tracking.run_dir import Place
+from framework.tracking.run_dir import RunLocation
 from framework_studies.differences import Entries, central
 from framework_studies.one_step import exact, one_step
 
@@ -94,7 +94,7 @@ def cubed(tmp_path):
 def test_a_wrong_gradient_fails_the_run_and_the_tensors_before_it_are_named(cubed, tmp_path):
     assert checked(cubed).failure == ""
     with pytest.raises(RunFailed) as failed:
-        run(prepared(cubed + "activation.factor=2"), Place(tmp_path / "one", tmp_path, "one"))
+        run(prepared(cubed + "activation.factor=2"), RunLocation(tmp_path / "one", tmp_path, "one"))
     told = str(failed.value)
     assert told.startswith("wrong gradient: hidden.W is off by 0.3")
     assert "hidden.b is off by 0.3" in told

@@ -10,7 +10,7 @@ from framework.config.composition import compose
 from framework.core.errors import ConfigError
 from framework.experiments.experiment import prepare
 from framework.experiments.runner import run
-from framework.tracking.run_dir import Place
+from framework.tracking.run_dir import RunLocation
 from framework.training.trainer import train
 from framework_studies.lr_range import LrRange, Range
 
@@ -130,7 +130,7 @@ def test_an_optimizer_without_a_rate_per_replica_is_told():
 
 
 def test_a_range_is_a_run_with_table_and_figure(tmp_path):
-    result = run(prepared(XOR), Place(tmp_path / "one", tmp_path, "one"))
+    result = run(prepared(XOR), RunLocation(tmp_path / "one", tmp_path, "one"))
     assert {"lr_range.csv", "study.md", "study.npz"} <= {path.name for path in (tmp_path / "one").iterdir()}
     assert (tmp_path / "one" / "figures" / "lr_range.png").exists()
     assert result.metrics["lr_range/best_loss"] == pytest.approx(result.findings.arrays["loss"].min())

@@ -10,7 +10,7 @@ from framework.core.errors import RunFailed
 from framework.experiments.experiment import prepare
 from framework.experiments.runner import run
 from framework.tracking.metrics_file import read_lines
-from framework.tracking.run_dir import Place
+from framework.tracking.run_dir import RunLocation
 from framework_studies.overfit_batch import trend
 
 XOR = "dataset=xor model.hidden=16 activation=tanh optimizer.lr=0.05 "
@@ -86,7 +86,7 @@ def test_what_went_wrong_is_told(words, expected):
 def test_a_batch_that_is_not_learnt_is_a_failed_run_with_its_curve_and_reason(tmp_path):
     reason = r"the loss on 4 examples fell from .* in 20 steps, and not to .* \(study\.goal=0\.01\)"
     with pytest.raises(RunFailed, match=reason):
-        run(prepared(XOR + "study.steps=20"), Place(tmp_path / "one", tmp_path, "one"))
+        run(prepared(XOR + "study.steps=20"), RunLocation(tmp_path / "one", tmp_path, "one"))
     told = json.loads((tmp_path / "one" / "run.json").read_text())
     assert (told["status"], told["state"]) == ("failed", "FAILED")
     lines = read_lines(tmp_path / "one" / "metrics.jsonl")

@@ -10,7 +10,7 @@ from framework.core.errors import ConfigError
 from framework.experiments.experiment import prepare
 from framework.experiments.runner import run, run_stack
 from framework.registry.discovery import discover
-from framework.tracking.run_dir import Place
+from framework.tracking.run_dir import RunLocation
 from framework.training.trainer import train
 from framework_studies.blackboard.pen import Pen
 
@@ -237,7 +237,7 @@ def test_digits_are_as_many_as_asked_for():
 
 def test_a_trace_is_a_run_with_its_text_in_the_folder(tmp_path):
     experiment = prepare(compose([*XOR, "optimizer=sgd"]))
-    result = run(experiment, Place(tmp_path / "one", tmp_path, "one"))
+    result = run(experiment, RunLocation(tmp_path / "one", tmp_path, "one"))
     for name in ("trace.txt", "trace.md"):
         assert "hidden" in (tmp_path / "one" / name).read_text()
     assert result.metrics["trace/loss_after"] < result.metrics["trace/loss"]
@@ -246,7 +246,7 @@ def test_a_trace_is_a_run_with_its_text_in_the_folder(tmp_path):
 
 def test_the_jobs_of_a_sweep_may_be_studies(tmp_path):
     experiments = [prepare(compose([*XOR, "optimizer=sgd", f"optimizer.lr={lr}"])) for lr in (0.1, 1.0)]
-    places = [Place(tmp_path / str(i), tmp_path, str(i), tags={"sweep": "s"}) for i in range(2)]
+    places = [RunLocation(tmp_path / str(i), tmp_path, str(i), tags={"sweep": "s"}) for i in range(2)]
     results = run_stack(experiments, places)
     assert [result.metrics["trace/loss"] for result in results] == [results[0].metrics["trace/loss"]] * 2
     assert results[1].metrics["trace/loss_after"] != results[0].metrics["trace/loss_after"]

@@ -23,14 +23,14 @@ from test_shell import COMMAND, QUICK, newest, stackprop
 from framework.config.composition import install, load_plugins_of, settings_of, task_part
 from framework.core.errors import ConfigError
 from framework.registry.registry import conf_dir
-from framework.sweeps.composer import Composer
+from framework.sweeps.composer import JobComposer
 from framework.sweeps.executors import processes as workers
 from framework.sweeps.grouping import stacks
-from framework.sweeps.jobs import judged_jobs
+from framework.sweeps.jobs import compose_jobs
 from framework.sweeps.manifest import resumed
 from framework.sweeps.progress import Progress
 from framework.tracking.metrics_file import read_lines
-from framework.tracking.mlflow import Store
+from framework.tracking.mlflow import MlflowStore
 from framework.tracking.options import Tracking
 from framework.tracking.run_dir import read_state
 
@@ -71,7 +71,7 @@ def loader():
 
 
 def test_values_put_on_a_copy_give_what_a_full_composition_gives(loader):
-    composer = Composer(*loader)
+    composer = JobComposer(*loader)
     for number, words in enumerate(JOBS):
         fast = composer.job(words, number)
         full = loader[0].load_sweep_config(loader[1], words)
@@ -82,7 +82,7 @@ def test_values_put_on_a_copy_give_what_a_full_composition_gives(loader):
 
 
 def test_a_job_does_not_see_the_values_of_the_one_before(loader):
-    composer = Composer(*loader)
+    composer = JobComposer(*loader)
     composer.job(["optimizer.lr=5"], 0)
     assert composer.job(["seed=1"], 1).cfg.optimizer.lr == composer.job(["seed=2"], 2).cfg.optimizer.lr != 5
 
@@ -100,7 +100,7 @@ def test_a_job_does_not_see_the_values_of_the_one_before(loader):
 )
 def test_a_bad_job_is_named_before_any_has_begun(loader, words, expected):
     with pytest.raises(ConfigError) as error:
-        judged_jobs(Composer(*loader), [["seed=1"], [words]], 0)
+        compose_jobs(JobComposer(*loader), [["seed=1"], [words]], 0)
     assert f"job 1 ({words}): " in str(error.value)
     assert expected in str(error.value)
     assert "none of the 2 jobs has begun" in str(error.value)
@@ -133,7 +133,7 @@ def test_an_option_of_others_stacks_by_its_own_declaration(loader, tmp_path, mon
     words = [*QUICK, "tracking=none", f"plugins=[{tmp_path}/drag.py]", "optimizer=drag"]
     load_plugins_of(words)
     swept = ["optimizer.drag=0.1", "optimizer.kind=2", "optimizer.drag=0.3", "seed=1"]
-    jobs = judged_jobs(Composer(*loader), [[*words, word] for word in swept], 0)
+    jobs = compose_jobs(JobComposer(*loader), [[*words, word] for word in swept], 0)
     assert [[job.number for job in group] for group in stacks(jobs)] == [[0, 2, 3], [1]]
     assert [len(group) for group in stacks(jobs, 2)] == [2, 1, 1]
     monkeypatch.setattr("framework.training.memory.free_memory", lambda xp: 1)
@@ -141,13 +141,13 @@ def test_an_option_of_others_stacks_by_its_own_declaration(loader, tmp_path, mon
 
 
 def test_progress_tells_jobs_done_the_best_so_far_and_the_time_left(loader, monkeypatch, capsys):
-    jobs = judged_jobs(Composer(*loader), [[*QUICK, "tracking=none", f"seed={s}"] for s in range(3)], 0)
+    jobs = compose_jobs(JobComposer(*loader), [[*QUICK, "tracking=none", f"seed={s}"] for s in range(3)], 0)
     monkeypatch.setattr("framework.sweeps.progress.PATIENCE", 0.0)
     progress = Progress(jobs, done=2)
-    watch = progress.observer(jobs)
-    watch.measured(1, 3, {"val/loss": 0.5})
-    watch.measured(0, 3, {"val/loss": 0.7})
-    watch.steps(1, 1, (), np.zeros((3, 0)))
+    watch = progress.callback(jobs)
+    watch.on_metrics(1, 3, {"val/loss": 0.5})
+    watch.on_metrics(0, 3, {"val/loss": 0.7})
+    watch.on_steps(1, 1, (), np.zeros((3, 0)))
     progress.finished(jobs[:1])
     shown = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"2/5 jobs  best val/loss 0\.5 \(.*seed=1\)  \d+ s left", shown[0])
@@ -155,10 +155,10 @@ def test_progress_tells_jobs_done_the_best_so_far_and_the_time_left(loader, monk
 
 
 def test_progress_is_a_bar_on_a_terminal(loader, monkeypatch):
-    jobs = judged_jobs(Composer(*loader), [[*QUICK, "tracking=none", f"seed={s}"] for s in range(2)], 0)
+    jobs = compose_jobs(JobComposer(*loader), [[*QUICK, "tracking=none", f"seed={s}"] for s in range(2)], 0)
     monkeypatch.setattr("sys.stderr", Terminal())
     progress = Progress(jobs)
-    progress.observer(jobs).measured(0, 3, {"val/loss": 0.25})
+    progress.callback(jobs).measured(0, 3, {"val/loss": 0.25})
     progress.finished(jobs)
     progress.say("failed: job 1")
     text = "".join(str(cell) for cell in progress.bar.get_renderable().renderables[0].columns[-1]._cells)
@@ -173,7 +173,7 @@ class Terminal(io.StringIO):
 
 
 def runs_of(place, sweep):
-    store = Store(Tracking(), place / "runs")
+    store = MlflowStore(Tracking(), place / "runs")
     found = store.client.search_runs([store.experiment_id], f"tags.sweep = '{sweep.name}'")
     return store, [r for r in found if r.data.tags.get("kind") != "sweep"], [r for r in found if "kind" in r.data.tags]
 
@@ -320,8 +320,8 @@ def test_a_worker_that_died_before_it_got_its_jobs_costs_them_alone(tmp_path, mo
     worker.pipe, theirs = multiprocessing.Pipe()
     theirs.close()
     worker.process = SimpleNamespace(join=lambda: None, exitcode=-9)
-    worker.begin([SimpleNamespace(place=SimpleNamespace(runs=tmp_path))], SimpleNamespace(observer=lambda group: None))
-    (end,) = workers._heard(worker)
+    worker.start([SimpleNamespace(place=SimpleNamespace(runs=tmp_path))], SimpleNamespace(callback=lambda group: None))
+    (end,) = workers._receive(worker)
     assert end.reason == "its process was ended (SIGKILL)"
 
 

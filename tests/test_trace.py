@@ -11,12 +11,12 @@ from small import learner
 from framework import Context, Data, Field, Network, discover, generator
 from framework.config.composition import compose
 from framework.data.scaling import Scale
-from framework.experiments.builder import doubts
+from framework.experiments.builder import config_warnings
 from framework.experiments.experiment import prepare
 from framework.experiments.runner import run
 from framework.inference.model import Model
 from framework.tracking.metrics_file import read_lines
-from framework.tracking.run_dir import Place
+from framework.tracking.run_dir import RunLocation
 
 get = discover().get
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "guides" / "sequences.md"
@@ -141,7 +141,7 @@ def recorded(tmp_path_factory):
     """An LSTM on the weather, recorded, with a look at its gradients by lag."""
     runs = tmp_path_factory.mktemp("runs")
     words = ["model=lstm", "dataset=weather", "model.hidden=4", "trainer.steps=3", "probes=gradient_by_lag"]
-    run(prepare(compose(words)), Place(runs / "weather", runs, "weather", {}))
+    run(prepare(compose(words)), RunLocation(runs / "weather", runs, "weather", {}))
     return runs
 
 
@@ -167,4 +167,4 @@ def test_the_store_gets_the_gradient_by_lag_with_the_lag_as_its_step(recorded):
 def test_a_probe_of_recurrent_layers_where_there_are_none_is_told():
     learner = prepare(compose(["probes=[gradient_by_lag,gates,weights]", "tracking=none"])).learner
     told = "it looks at recurrent layers, and the network has none"
-    assert doubts(learner) == [f"probes.gradient_by_lag: {told}", f"probes.gates: {told}"]
+    assert config_warnings(learner) == [f"probes.gradient_by_lag: {told}", f"probes.gates: {told}"]

@@ -1,4 +1,4 @@
-"""The training loop: batches, clipping, divergence, what observers are told, and where gradients are taken."""
+"""The training loop: batches, clipping, divergence, what callbacks are told, and where gradients are taken."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import pytest
 from small import Fixed, Record, backpropagate, distance, learner, lone, mlp, points, regression
 
 from framework import Head, Network
-from framework.data.loader import EpochRows
+from framework.data.loader import BatchSampler
 from framework.training.trainer import train
 from framework_layers.dense import Dense
 from framework_losses.half_squared_error import HalfSquaredError
@@ -36,7 +36,7 @@ def quadratic(optimizer, **options):
 @pytest.mark.parametrize(("size", "updates"), [("all", 1), (40, 1), (99, 1), (16, 3), (1, 40)])
 def test_the_batch_size_decides_how_many_updates_an_epoch_has(size, updates):
     record = Record()
-    outcome = lone(learner(mlp(4, 2), epochs=2, batch_size=size), DATA, observers=[record])
+    outcome = lone(learner(mlp(4, 2), epochs=2, batch_size=size), DATA, callbacks=[record])
     assert (outcome.status, outcome.step, outcome.epoch) == ("finished", 2 * updates, 2)
     assert len(record.rows(0)) == 2 * updates
 
@@ -44,7 +44,7 @@ def test_the_batch_size_decides_how_many_updates_an_epoch_has(size, updates):
 @pytest.mark.parametrize("size", ["all", 16, 1])
 def test_training_makes_the_loss_smaller(size):
     record = Record()
-    lone(learner(mlp(8, 2), Sgd(0.02), epochs=30, batch_size=size), DATA, observers=[record])
+    lone(learner(mlp(8, 2), Sgd(0.02), epochs=30, batch_size=size), DATA, callbacks=[record])
     val = [values["val/loss"] for _, _, values in record.values]
     assert len(val) == 30
     assert val[-1] < 0.8 * val[0]
@@ -55,7 +55,7 @@ def test_a_batch_step_is_gradient_descent():
     p = network.init(0)[0]
     loss, _, g, _ = backpropagate(network, {"loss": Head(MeanSquaredError(), "out")}, p, train_split)
     record = Record()
-    outcome = lone(learner(network, Sgd(0.3), batch_size="all", steps=1), DATA, observers=[record])
+    outcome = lone(learner(network, Sgd(0.3), batch_size="all", steps=1), DATA, callbacks=[record])
     assert record.column(0, "train/loss")[0] == pytest.approx(loss, abs=1e-14)
     for node, tensors in g.items():
         for t, grad in tensors.items():
@@ -66,9 +66,9 @@ def test_mini_batches_follow_the_order_of_the_key():
     data = points(np.arange(10.0)[:, None], np.zeros((10, 1)))
     network = mlp(1, features=1, bias=False, initializer=Fixed(1.0))
     record = Record()
-    lone(learner(network, Sgd(1e-300), HalfSquaredError("sum"), epochs=2, batch_size=4), data, 7, observers=[record])
+    lone(learner(network, Sgd(1e-300), HalfSquaredError("sum"), epochs=2, batch_size=4), data, 7, callbacks=[record])
     x = data.splits["train"]["x"][:, 0]
-    expected = [0.5 * (x[rows[0]] ** 2).sum() for epoch in (1, 2) for rows in EpochRows(10, 4, (7,), epoch)]
+    expected = [0.5 * (x[rows[0]] ** 2).sum() for epoch in (1, 2) for rows in BatchSampler(10, 4, (7,), epoch)]
     assert record.column(0, "train/loss") == pytest.approx(expected, abs=1e-12)
 
 
@@ -81,7 +81,7 @@ def test_accumulated_batches_equal_one_batch(reduction, optimizer):
         lone(
             learner(mlp(4, 2), optimizer, MeanSquaredError(reduction), epochs=6, batch_size=size, accumulate=times),
             DATA,
-            observers=[record],
+            callbacks=[record],
         )
         for (size, times), record in zip([(24, 1), (3, 8)], records, strict=True)
     )
@@ -108,7 +108,7 @@ def test_steps_decide_instead_of_epochs():
 def test_a_longer_training_begins_with_the_steps_of_a_shorter_one():
     short, long = Record(), Record()
     for epochs, record in ((1, short), (2, long)):
-        lone(learner(mlp(4, 2), epochs=epochs), DATA, observers=[record])
+        lone(learner(mlp(4, 2), epochs=epochs), DATA, callbacks=[record])
     assert np.array_equal(long.rows(0)[:3], short.rows(0))
 
 
@@ -158,7 +158,7 @@ def test_layers_are_told_the_step_the_part_and_whether_they_train():
 def test_clipping_bounds_each_replica_by_its_own_norm():
     clips, record = (0.05, 0.2, 1e9), Record()
     members = [learner(mlp(4, 2), Sgd(1.0), batch_size="all", steps=1, clip_norm=c) for c in clips]
-    outcomes = together(members, keys=[0, 0, 0], observers=[record])
+    outcomes = together(members, keys=[0, 0, 0], callbacks=[record])
     start = record.column(0, "grad_norm/total")[0]  # recorded before clipping
     p = members[0].network.init(0)[0]
     for clip, outcome in zip(clips, outcomes, strict=True):
@@ -188,7 +188,7 @@ def diverging(**options):
 @pytest.mark.parametrize("read_every", [1, 3, 100])
 def test_divergence_is_recorded_and_the_others_go_on(read_every):
     record = Record()
-    outcomes = together(diverging(epochs=300, batch_size=8, read_every=read_every), observers=[record])
+    outcomes = together(diverging(epochs=300, batch_size=8, read_every=read_every), callbacks=[record])
     assert [outcome.status for outcome in outcomes] == ["finished", "diverged", "finished"]
     assert [outcome.member for outcome in outcomes] == [0, 1, 2]
     assert outcomes[1].reason == "the loss or the gradient is no longer finite"
@@ -200,7 +200,7 @@ def test_divergence_is_recorded_and_the_others_go_on(read_every):
 @pytest.mark.parametrize("read_every", [1, 3, 100])
 def test_the_step_that_went_bad_is_recorded(read_every):
     record = Record()
-    outcome = together(diverging(epochs=300, batch_size=8, read_every=read_every), observers=[record])[1]
+    outcome = together(diverging(epochs=300, batch_size=8, read_every=read_every), callbacks=[record])[1]
     numbers = record.column(1, "train/loss") + record.column(1, "grad_norm/total")
     assert len(numbers) == outcome.step
     assert outcome.step % 5 != 0
@@ -218,7 +218,7 @@ def test_an_example_that_overflows_stops_each_replica_where_it_comes():
     y[13] = 1e200
     outcomes = together([learner(mlp(4, 2), epochs=2, batch_size=4)] * 3, points(x, y))
     for key, outcome in enumerate(outcomes):
-        batches = [bool((rows == 13).any()) for rows in EpochRows(40, 4, (key,), 1)]
+        batches = [bool((rows == 13).any()) for rows in BatchSampler(40, 4, (key,), 1)]
         assert (outcome.status, outcome.step) == ("diverged", batches.index(True) + 1)
 
 
@@ -232,13 +232,13 @@ def test_a_lone_set_that_overflows_leaves_the_other_replicas_alone():
     assert distance(outcomes[2], lone(member, good, 2)) < 1e-12
 
 
-# --- observers, look-ahead
+# --- callbacks, look-ahead
 
 
 @pytest.mark.parametrize("read_every", [1, 4, 100])
 def test_observers_hear_of_every_step_once_and_in_order(read_every):
     record = Record()
-    together([learner(mlp(4, 2), epochs=7, batch_size=16, read_every=read_every)] * 2, observers=[record])
+    together([learner(mlp(4, 2), epochs=7, batch_size=16, read_every=read_every)] * 2, callbacks=[record])
     assert record.columns == ("train/loss", "grad_norm/total", "grad_norm/hidden0", "grad_norm/out")
     for member in range(2):
         blocks = [(first, len(rows)) for m, first, rows in record.blocks if m == member and len(rows)]
@@ -250,7 +250,7 @@ def test_observers_hear_of_every_step_once_and_in_order(read_every):
 
 def test_the_last_step_is_always_validated():
     record = Record()
-    lone(learner(mlp(4, 2), epochs=5, batch_size=16, validate_every=3), DATA, observers=[record])
+    lone(learner(mlp(4, 2), epochs=5, batch_size=16, validate_every=3), DATA, callbacks=[record])
     assert [step for _, step, _ in record.values] == [9, 15]
     assert len(record.rows(0)) == 15
 
@@ -258,14 +258,14 @@ def test_the_last_step_is_always_validated():
 def test_reading_less_often_changes_no_number():
     often, seldom = Record(), Record()
     for record, read_every in ((often, 1), (seldom, 100)):
-        together(diverging(epochs=300, batch_size=8, read_every=read_every), observers=[record])
+        together(diverging(epochs=300, batch_size=8, read_every=read_every), callbacks=[record])
     for member in (0, 2):
         assert np.abs(often.rows(member) - seldom.rows(member)).max() < 1e-9
 
 
 def test_gradient_norms_of_layers_add_up_to_the_total():
     record = Record()
-    lone(learner(mlp(4, 2), epochs=2), DATA, observers=[record])
+    lone(learner(mlp(4, 2), epochs=2), DATA, callbacks=[record])
     _, total, *layers = record.rows(0).T
     assert total == pytest.approx(np.sqrt(sum(layer**2 for layer in layers)), abs=1e-12)
 
@@ -286,7 +286,7 @@ def test_the_trainer_takes_the_gradient_where_the_optimizer_wants_it(optimizer, 
 def test_nesterov_reports_the_loss_and_the_gradient_at_the_look_ahead_point():
     member, data = quadratic(Nag(0.1), steps=4)
     record = Record()
-    lone(member, data, observers=[record])
+    lone(member, data, callbacks=[record])
     ahead = np.array([1.0, 0.81, 0.5751, 0.327321])
     assert record.column(0, "grad_norm/total") == pytest.approx(ahead, abs=1e-12)
     assert record.column(0, "train/loss") == pytest.approx(ahead**2 / 2, abs=1e-12)

@@ -14,9 +14,9 @@ from framework.cli.commands import doctor, evaluate, generate, predict, resume
 from framework.core import trust
 from framework.core.errors import ConfigError
 from framework.experiments.loading import load
-from framework.experiments.sync import end_lost, refill
+from framework.experiments.sync import close_lost_runs, sync_to_mlflow
 from framework.registry.discovery import discover, load_files
-from framework.tracking.locks import claim
+from framework.tracking.locks import lock_runs
 
 MARKING = """
 from dataclasses import dataclass
@@ -208,7 +208,7 @@ def test_doctor_is_content_with_runs_whose_plugin_is_gone(stranger, recorded, ca
     for number in range(5):
         shutil.copytree(folder, folder.with_name(f"theirs{number}"))
         (folder.with_name(f"theirs{number}") / "config.yaml").write_text("plugins: [/no/where.py]\ntracking: {type: none}\n")
-    assert refill(folder.parent) == ([], [])
+    assert sync_to_mlflow(folder.parent) == ([], [])
     assert doctor.main([]) == 0
     assert "store     has every run" in capsys.readouterr().out
     assert not mark.exists()
@@ -220,10 +220,10 @@ def test_a_lost_run_whose_plugin_is_gone_is_ended_at_once(stranger):
     state = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps({**state, "status": "running"}))
     (folder / "config.yaml").write_text("plugins: [/no/where.py]\ntracking: {type: mlflow, uri: 'http://127.0.0.1:9'}\n")
-    claim(folder.parent, [folder]).lock.release()  # its process is gone
+    lock_runs(folder.parent, [folder]).lock.release()  # its process is gone
     framework.run(*SMALL)
     assert json.loads((folder / "run.json").read_text())["status"] == "lost"
-    assert end_lost(folder.parent) == []
+    assert close_lost_runs(folder.parent) == []
     assert not mark.exists()
 
 
@@ -233,7 +233,7 @@ def test_a_lost_run_whose_plugin_is_gone_is_ended_at_once(stranger):
 def test_a_marker_that_says_nothing_stops_nobody(text, tmp_path):
     (tmp_path / ".running").mkdir()
     (tmp_path / ".running" / "x.json").write_text(text)
-    assert end_lost(tmp_path) == []
+    assert close_lost_runs(tmp_path) == []
     assert not list((tmp_path / ".running").glob("*.json"))
 
 
@@ -242,8 +242,8 @@ def test_a_record_that_says_nothing_stops_nobody(text, tmp_path):
     folder = tmp_path / "torn"
     folder.mkdir()
     (folder / "run.json").write_text(text)
-    claim(tmp_path, [folder]).lock.release()
-    assert end_lost(tmp_path) == []
+    lock_runs(tmp_path, [folder]).lock.release()
+    assert close_lost_runs(tmp_path) == []
 
 
 # ---- the list

@@ -16,9 +16,9 @@ import urllib.request
 import pytest
 from test_shell import COMMAND, QUICK, interruptible, newest, stackprop
 
-from framework.cli.commands.ui import refuse_taken, told_apart
+from framework.cli.commands.ui import check_port, distinguishing_params
 from framework.core.errors import ConfigError
-from framework.tracking.mlflow import Store
+from framework.tracking.mlflow import MlflowStore
 from framework.tracking.options import Tracking
 
 PARTS = ("bias2", "variance", "noise", "epe")
@@ -63,7 +63,10 @@ def place(tmp_path_factory):
     """A sweep of two learning rates and two seeds, and two runs with the metrics of a study of bias and variance."""
     place = tmp_path_factory.mktemp("ui")
     assert stackprop(place, "-m", *QUICK, "optimizer.lr=0.1,0.01", "seed=0,1").returncode == 0
-    store, tags = Store(Tracking(), place / "runs"), {"sweep": newest(place, "runs/sweep-*").name, "sweep.overrides": ""}
+    store, tags = (
+        MlflowStore(Tracking(), place / "runs"),
+        {"sweep": newest(place, "runs/sweep-*").name, "sweep.overrides": ""},
+    )
     for hidden in (2, 8):
         run = store.begin(f"study hidden={hidden}", {"model.hidden": hidden}, {**tags, "mlflow.note.content": "by **hand**"})
         run.points([(f"bias_variance/{part}", 1 / step / hidden, step, 0) for part in PARTS for step in range(1, 6)])
@@ -224,7 +227,7 @@ def test_no_request_leaves_the_machine(links, browser, proxy):
     ],
 )
 def test_what_tells_jobs_apart_beside_the_seed(rows, keys):
-    assert told_apart([{"lr": lr, "units": units, "seed": seed} for lr, units, seed in rows]) == keys
+    assert distinguishing_params([{"lr": lr, "units": units, "seed": seed} for lr, units, seed in rows]) == keys
 
 
 def test_a_port_that_is_taken_is_told():
@@ -233,6 +236,6 @@ def test_a_port_that_is_taken_is_told():
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(ConfigError, match=rf"--port: {port} cannot be used \(.*\); try --port {port + 1}"):
-            refuse_taken(port)
+            check_port(port)
     with pytest.raises(ConfigError, match="--port: 0 is none"):
-        refuse_taken(0)
+        check_port(0)

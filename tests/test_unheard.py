@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from framework.cli.command_line import main
-from framework.core.pipes import Unheard
+from framework.core.pipes import BrokenPipeTolerant
 from framework.tracking.run_dir import read_state
 
 
@@ -20,7 +20,7 @@ def closed():
 
 
 def test_what_nobody_reads_is_dropped(closed):
-    stream = Unheard(closed)
+    stream = BrokenPipeTolerant(closed)
     print("x" * 100_000, file=stream)
     print("more", file=stream, flush=True)
     closed.close()  # where what it kept would be written

@@ -15,10 +15,10 @@ from framework.core.errors import ConfigError, TierError
 from framework.experiments.experiment import prepare
 from framework.testing.double import Double
 from framework.training import update as updating
-from framework.training.state import Run
-from framework.training.step import Stack
+from framework.training.state import Trainer
+from framework.training.step import TrainState
 from framework.training.trainer import train
-from framework.training.update import by_array, by_kernel, chosen
+from framework.training.update import by_array, by_kernel, select_update
 from framework_optimizers.adam import Adam
 from framework_optimizers.adamw import Adamw
 from framework_optimizers.momentum import Momentum
@@ -188,38 +188,40 @@ def test_an_update_of_ones_own_inherits_neither_blocks_nor_kernel():
         def update(self, w, g, state, lr, ctx):
             super().update(w, g / np.sqrt((g * g).sum(-1, keepdims=True)), state, lr, ctx)
 
-    assert updating.holds(Adamw(), "compiled")
-    assert updating.holds(Adam(), "elementwise")
-    assert not updating.holds(Normed(), "compiled")
-    assert not updating.holds(Normed(), "elementwise")
-    assert chosen("compiled", Normed(), np, 10**7, 10**7) is by_array
+    assert updating.supports(Adamw(), "compiled")
+    assert updating.supports(Adam(), "elementwise")
+    assert not updating.supports(Normed(), "compiled")
+    assert not updating.supports(Normed(), "elementwise")
+    assert select_update("compiled", Normed(), np, 10**7, 10**7) is by_array
 
 
 def test_auto_compiles_what_is_long_enough_where_numba_is_there(monkeypatch):
     pytest.importorskip("numba")
-    assert chosen("auto", Adam(), np, 10**4, 10**3) is by_array
-    assert chosen("auto", Adam(), np, 10**6, 10**4) is by_kernel
-    assert chosen("auto", Adam(), Double(), 10**6, 10**4) is by_array
-    assert chosen("auto", get("optimizer", "adadelta")(), np, 10**6, 10**4) is by_array
-    assert chosen("array", Adam(), np, 10**6, 10**4) is by_array
-    assert chosen("compiled", Adam(), np, 1, 1) is by_kernel
+    assert select_update("auto", Adam(), np, 10**4, 10**3) is by_array
+    assert select_update("auto", Adam(), np, 10**6, 10**4) is by_kernel
+    assert select_update("auto", Adam(), Double(), 10**6, 10**4) is by_array
+    assert select_update("auto", get("optimizer", "adadelta")(), np, 10**6, 10**4) is by_array
+    assert select_update("array", Adam(), np, 10**6, 10**4) is by_array
+    assert select_update("compiled", Adam(), np, 1, 1) is by_kernel
     monkeypatch.setitem(sys.modules, "numba", None)
-    assert chosen("auto", Adam(), np, 10**6, 10**4) is by_array
+    assert select_update("auto", Adam(), np, 10**6, 10**4) is by_array
 
 
 def test_the_whole_stack_and_all_steps_decide(monkeypatch):
     asked = []
-    monkeypatch.setattr("framework.training.state.chosen", lambda *args: (asked.append(args[3:]), by_array)[1])
-    Run(Stack([learner(mlp(5, 2), Sgd(), epochs=7, batch_size=10)] * 4, [regression(40)], range(4), np, np.float32), [])
+    monkeypatch.setattr("framework.training.state.select_update", lambda *args: (asked.append(args[3:]), by_array)[1])
+    Trainer(
+        TrainState([learner(mlp(5, 2), Sgd(), epochs=7, batch_size=10)] * 4, [regression(40)], range(4), np, np.float32), []
+    )
     assert asked == [(4 * (3 * 5 + 5 + 5 * 2 + 2), 7 * 4)]
 
 
 def test_a_tier_that_cannot_be_used_is_told_in_words(monkeypatch):
     with pytest.raises(TierError, match=r"CPU.*stackprop\[fast\]"):
-        chosen("compiled", Adam(), Double(), 1, 1)
+        select_update("compiled", Adam(), Double(), 1, 1)
     monkeypatch.setitem(sys.modules, "numba", None)
     with pytest.raises(TierError, match=r"Numba is not installed.*stackprop\[fast\]"):
-        chosen("compiled", Adam(), np, 1, 1)
+        select_update("compiled", Adam(), np, 1, 1)
     with pytest.raises(ConfigError, match=r"^tier: 'compiled' cannot be used here: Numba .*pip install 'stackprop\[fast\]'"):
         prepare(compose(["tier=compiled", "dataset=xor"]))
     with pytest.raises(ConfigError, match="tier: 'fast' is not allowed"):

@@ -26,7 +26,7 @@ def looks(probe, network, optimizer, data, initial=None, **options):
     member = learner(network, optimizer, batch_size="all", **options)
     member = replace(member, probes={"p": probe}, initial=initial or {})
     member = replace(member, options=replace(member.options, probe_every=1))
-    lone(member, data, observers=[record])
+    lone(member, data, callbacks=[record])
     return record
 
 

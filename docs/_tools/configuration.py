@@ -13,12 +13,12 @@ from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
 import yaml
 
 from framework.cli.commands.describe import SIGNS, default
-from framework.config.options import Comparison, TrainerOptions
+from framework.config.options import FigureOptions, TrainerOptions
 from framework.config.schema import COMPONENT_GROUPS, Settings
 from framework.core.options import declared
 from framework.registry.registry import SEVERAL_GROUPS, conf_dir
 from framework.sweeps.search.ant_colony import ColonyOptions
-from framework.sweeps.search.runner import Goal
+from framework.sweeps.search.runner import Objective
 from framework.sweeps.sweepers import LstmOptions, OptunaOptions
 from framework.tracking.options import Tracking
 from hydra_plugins import stackprop as launchers
@@ -26,12 +26,12 @@ from hydra_plugins import stackprop as launchers
 # Group -> page, where that is not the group with an s.
 PAGES = {"loss": "losses", "study": "studies", "probes": "probes"}
 TYPES = {int: "integer", float: "number", bool: "boolean", str: "string", tuple: "list", Mapping: "mapping"}
-SECTIONS = {"trainer": TrainerOptions, "tracking": Tracking, "figure": Comparison}
+SECTIONS = {"trainer": TrainerOptions, "tracking": Tracking, "figure": FigureOptions}
 SWEEPERS: Mapping[str, tuple[type, ...]] = {
     "grid": (),
-    "ant_colony": (Goal, ColonyOptions),
-    "optuna": (Goal, OptunaOptions),
-    "ant_colony_lstm": (Goal, LstmOptions),
+    "ant_colony": (Objective, ColonyOptions),
+    "optuna": (Objective, OptunaOptions),
+    "ant_colony_lstm": (Objective, LstmOptions),
 }
 LAUNCHERS = {"stacked": launchers.StackedLauncher, "submitit": launchers.SubmititLauncher, "ray": launchers.RayLauncher}
 OF_HYDRA = ("_target_", "params")  # keys of a sweeper that are set by other means

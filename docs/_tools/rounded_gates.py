@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from framework.analysis.comparison import grouped, read_jobs, words
+from framework.analysis.comparison import format_value, grouped, read_jobs
 from framework.experiments.datasets import load_data
 from framework.experiments.loading import load, settings_of_run
 
@@ -51,7 +51,7 @@ def main(sweep: Path) -> None:
         for name in found[0][0]:
             values = np.array([[point[name] for point in run] for run in found])
             cells = (f"{mean:.3g} ± {std:.2g}" for mean, std in zip(values.mean(0), values.std(0), strict=True))
-            print(" ".join(map(words, group.keys.values())), name, *cells, sep=" | ")
+            print(" ".join(map(format_value, group.keys.values())), name, *cells, sep=" | ")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import numpy as np
 from framework.core.direction import is_known, lower_is_better
 from framework.core.errors import DataError
 from framework.core.reading import read_mapping
-from framework.tracking.metrics_file import Recorded
+from framework.tracking.metrics_file import LazySeries
 from framework.tracking.run_dir import read_state
 
 WIDEST = 40  # characters of a value in a table
@@ -24,7 +24,7 @@ Series = Mapping[str, np.ndarray]  # metric -> (K, 2) of step and value
 
 
 @dataclass(frozen=True)
-class Job:
+class RecordedJob:
     """A recorded job of a sweep.
 
     Attributes:
@@ -50,7 +50,7 @@ class Job:
         series = self.series[metric]
         if at == "kept" and self.kept_step < series[-1, 0] and "_by_lag" not in metric:
             series = series[: max(1, int((series[:, 0] <= self.kept_step).sum()))]
-        return chosen(series[:, 1], at, self.lower_is_better(metric))
+        return reduce_series(series[:, 1], at, self.lower_is_better(metric))
 
     def lower_is_better(self, metric: str) -> bool:
         """As the run's record says."""
@@ -58,7 +58,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Group:
+class SeedGroup:
     """Jobs that differ in nothing but the seed.
 
     Attributes:
@@ -66,7 +66,7 @@ class Group:
     """
 
     keys: Mapping[str, str]
-    jobs: tuple[Job, ...]
+    jobs: tuple[RecordedJob, ...]
 
     def curve(self, metric: str, points: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
         """Steps, mean over seeds and standard deviation, at the steps that every seed has; None without such.
@@ -105,7 +105,7 @@ def means(a: np.ndarray, most: int) -> np.ndarray:
     return np.stack([a[i:j].mean(0) for i, j in itertools.pairwise(edges)])
 
 
-def chosen(values: np.ndarray, at: str, lower: bool) -> float:
+def reduce_series(values: np.ndarray, at: str, lower: bool) -> float:
     """The last, first, or best value of a series, the smallest or the largest; its mean, or how much it fluctuates."""
     if at == "mean":
         return float(values.mean())
@@ -123,7 +123,7 @@ def first_step(series: np.ndarray, goal: float, lower: bool) -> float:
     return float(step[there.argmax()]) if there.any() else float("nan")
 
 
-def read_jobs(sweep: Path) -> list[Job]:
+def read_jobs(sweep: Path) -> list[RecordedJob]:
     """The jobs of a sweep's folder that have begun, in their order."""
     folders = sorted((path.parent for path in sweep.glob("*/run.json")), key=lambda path: (len(path.name), path.name))
     goal = read_mapping(sweep / "sweep.json").get("objective")
@@ -133,7 +133,7 @@ def read_jobs(sweep: Path) -> list[Job]:
     return [replace(job, lower=searched | dict(job.lower) | searched) for job in found]
 
 
-def _readable(folder: Path) -> Job | None:
+def _readable(folder: Path) -> RecordedJob | None:
     """A job; None, and a line, where its record is not what a run writes."""
     try:
         return _job(folder)
@@ -142,7 +142,7 @@ def _readable(folder: Path) -> Job | None:
         return None
 
 
-def _job(folder: Path) -> Job:
+def _job(folder: Path) -> RecordedJob:
     told = read_state(folder)
     try:
         words = shlex.split(told["command"])[1:]
@@ -151,46 +151,46 @@ def _job(folder: Path) -> Job:
     overrides = dict(word.lstrip("+~").partition("=")[::2] for word in words)
     path = folder / "metrics.jsonl"
     kept = {name: float(value) for name, value in told.get("metrics", {}).items()}
-    found: Series = Recorded(path) if path.exists() else {}
+    found: Series = LazySeries(path) if path.exists() else {}
     step = (told.get("kept") or {}).get("step", np.inf)
-    return Job(folder.name, overrides, told.get("status", "?"), found, kept, told.get("lower_is_better", {}), step)
+    return RecordedJob(folder.name, overrides, told.get("status", "?"), found, kept, told.get("lower_is_better", {}), step)
 
 
-def swept(jobs: Sequence[Job]) -> list[str]:
+def swept(jobs: Sequence[RecordedJob]) -> list[str]:
     """The keys in which jobs differ, in the order of their overrides."""
     keys = dict.fromkeys(key for job in jobs for key in job.overrides)
     return [key for key in keys if len({job.overrides.get(key) for job in jobs}) > 1]
 
 
-def grouped(jobs: Sequence[Job]) -> list[Group]:
+def grouped(jobs: Sequence[RecordedJob]) -> list[SeedGroup]:
     """Jobs put together that differ in nothing but the seed."""
     keys = [key for key in swept(jobs) if key != "seed"]
-    found: dict[tuple[str, ...], list[Job]] = {}
+    found: dict[tuple[str, ...], list[RecordedJob]] = {}
     for job in jobs:
         found.setdefault(tuple(job.overrides.get(key, "") for key in keys), []).append(job)
-    return [Group(dict(zip(keys, values, strict=True)), tuple(members)) for values, members in found.items()]
+    return [SeedGroup(dict(zip(keys, values, strict=True)), tuple(members)) for values, members in found.items()]
 
 
-def ranked(groups: Sequence[Group], metric: str, at: str) -> list[Group]:
+def ranked(groups: Sequence[SeedGroup], metric: str, at: str) -> list[SeedGroup]:
     """The groups, the best mean over seeds first; those that diverged last. What nobody declares a direction for, a norm for
     example, has no best, and leaves the order as it is."""
     if not groups or not has_best(groups, metric):
         return list(groups)
     sign = 1 if groups and groups[0].lower_is_better(metric) else -1
 
-    def place(group: Group) -> float:
+    def place(group: SeedGroup) -> float:
         values = group.values(metric, at)
         return sign * float(values.mean()) if len(values) and np.isfinite(values).all() else float("inf")
 
     return sorted(groups, key=place)
 
 
-def has_best(groups: Sequence[Group], metric: str) -> bool:
+def has_best(groups: Sequence[SeedGroup], metric: str) -> bool:
     """Whether more or less of a metric is better."""
     return metric.startswith(("train/", "val/", "test/")) or is_known(metric, groups[0].jobs[0].lower)
 
 
-def best_group(groups: Sequence[Group], metric: str) -> Group | None:
+def best_group(groups: Sequence[SeedGroup], metric: str) -> SeedGroup | None:
     """The group with the best mean of a metric over its seeds, at the weights that they saved, not the one with the luckiest
     seed; of those whose jobs have all come to their end with a value. None: there is none."""
     ended = [group for group in groups if all(job.status in ENDED and metric in job.series for job in group.jobs)]
@@ -198,13 +198,13 @@ def best_group(groups: Sequence[Group], metric: str) -> Group | None:
     return ranked(ended, metric, "kept")[0] if ended else None
 
 
-def best_job(group: Group, metric: str) -> Job:
+def best_job(group: SeedGroup, metric: str) -> RecordedJob:
     """The best seed of a group."""
     sign = 1 if group.lower_is_better(metric) else -1
     return min(group.jobs, key=lambda job: sign * job.value(metric, "kept"))
 
 
-def numbered(jobs: Sequence[Job]) -> str:
+def numbered(jobs: Sequence[RecordedJob]) -> str:
     """`0-3, 8` for the jobs 0, 1, 2, 3 and 8: the names of their folders."""
     names = [job.name for job in jobs]
     if not all(name.isdigit() for name in names):
@@ -219,14 +219,14 @@ def numbered(jobs: Sequence[Job]) -> str:
     return ", ".join(told if len(told) <= 6 else [*told[:4], "...", told[-1]])
 
 
-def metrics(jobs: Sequence[Job], pattern: str) -> list[str]:
+def metrics(jobs: Sequence[RecordedJob], pattern: str) -> list[str]:
     """The metrics that a pattern with * means, in the order in which they were recorded."""
     names = dict.fromkeys(name for job in jobs for name in job.series)
     return [name for name in names if fnmatch.fnmatchcase(name, pattern)]
 
 
 def rows(
-    groups: Sequence[Group], wanted: Mapping[str, str], reach: Mapping[str, float] | None = None
+    groups: Sequence[SeedGroup], wanted: Mapping[str, str], reach: Mapping[str, float] | None = None
 ) -> Iterator[list[str]]:
     """Cells of the sweep's table: the header, then a row per group; mean ± standard deviation over seeds.
 
@@ -241,7 +241,7 @@ def rows(
         cells = [cell(group.values(metric, at)) for metric, at in wanted.items()]
         cells += [_steps(group.reached(metric, goal)) for metric, goal in goals.items()]
         statuses = sorted({job.status for job in group.jobs})
-        keyed = [shortened(words(group.keys[key])) for key in keys]
+        keyed = [shortened(format_value(group.keys[key])) for key in keys]
         yield [*keyed, str(len(group.jobs)), *cells, ", ".join(statuses), numbered(group.jobs)]
 
 
@@ -270,6 +270,6 @@ def shortened(word: str) -> str:
     return word if len(word) <= WIDEST else f"{word[: WIDEST - 3]}..."
 
 
-def words(value: str) -> str:
+def format_value(value: str) -> str:
     """A swept value as a person reads it: `{type:batch_norm,after:act}` is `batch_norm after:act`."""
     return value.strip("{}").removeprefix("type:").replace(",", " ") if value.startswith("{") else value

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from framework.analysis.comparison import (
-    Group,
-    Job,
+    RecordedJob,
+    SeedGroup,
     best_group,
     best_job,
     cell,
@@ -25,9 +25,9 @@ from framework.analysis.comparison import (
 )
 from framework.analysis.figures import stacked
 from framework.analysis.figures.sweep import draw
-from framework.config.options import Comparison
-from framework.core.errors import ConfigError, nearest
-from framework.core.validation import Judge
+from framework.config.options import FigureOptions
+from framework.core.errors import ConfigError, did_you_mean
+from framework.core.validation import Validator
 from framework.core.writing import write_text
 from framework.registry.discovery import discover
 from framework.tracking.run_dir import read_sweep, tree_of_run, update_sweep
@@ -35,7 +35,7 @@ from framework.tracking.run_dir import read_sweep, tree_of_run, update_sweep
 SHOWN = 31  # lines of a table on the screen, its header included; the file has all
 
 
-def compare(sweep: Path, changes: dict[str, Any], to: Path | None = None) -> tuple[list[Group], dict[str, str]]:
+def compare(sweep: Path, changes: dict[str, Any], to: Path | None = None) -> tuple[list[SeedGroup], dict[str, str]]:
     """Print the table of a sweep; write it to `table.md` and the figure to `comparison.png`.
 
     Args:
@@ -48,7 +48,7 @@ def compare(sweep: Path, changes: dict[str, Any], to: Path | None = None) -> tup
     Raises:
         ConfigError: what is to be shown was not recorded, or not swept; or the folder cannot be made.
     """
-    to = sweep if to is None else made(to)
+    to = sweep if to is None else output_folder(to)
     jobs = read_jobs(sweep)
     if not jobs:
         raise ConfigError(f"{sweep}: no job was started")
@@ -56,10 +56,10 @@ def compare(sweep: Path, changes: dict[str, Any], to: Path | None = None) -> tup
     what = settings({**of_study(config), **(config.get("figure") or {}), **changes})
     if what.x == "swept":
         what = replace(what, x=next((key for key in swept(jobs) if key != "seed"), "step"))
-    y = wanted(what, jobs)
-    refuse_unswept(what, jobs)
-    shown = tabled(what, y, jobs)
-    metric = deciding(sweep, grouped(jobs), shown)
+    y = table_metrics(what, jobs)
+    check_swept(what, jobs)
+    shown = reductions(what, y, jobs)
+    metric = sort_metric(sweep, grouped(jobs), shown)
     groups = ranked(grouped(jobs), metric, shown.get(metric, "kept"))
     table = list(rows(groups, shown, what.reach))
     show([*table[:SHOWN], *([["..."] + [""] * (len(table[0]) - 1)] if len(table) > SHOWN else [])])
@@ -74,7 +74,7 @@ def compare(sweep: Path, changes: dict[str, Any], to: Path | None = None) -> tup
     return groups, shown
 
 
-def tree_of_first(sweep: Path, jobs: Sequence[Job]) -> dict[str, Any]:
+def tree_of_first(sweep: Path, jobs: Sequence[RecordedJob]) -> dict[str, Any]:
     """The configuration of the first job that has one, which says what all jobs are to show; nothing where none has."""
     for job in jobs:
         try:
@@ -84,7 +84,7 @@ def tree_of_first(sweep: Path, jobs: Sequence[Job]) -> dict[str, Any]:
     return {}
 
 
-def made(folder: Path) -> Path:
+def output_folder(folder: Path) -> Path:
     """A folder that is there.
 
     Raises:
@@ -97,7 +97,7 @@ def made(folder: Path) -> Path:
     return folder
 
 
-def deciding(sweep: Path, groups: Sequence[Group], shown: Iterable[str]) -> str:
+def sort_metric(sweep: Path, groups: Sequence[SeedGroup], shown: Iterable[str]) -> str:
     """The metric that the rows are sorted by, and the best is chosen by: what a search looked for; or the first one of the
     table that has a direction, a training or test metric only where there is no other and no `val/loss`."""
     goal = (read_sweep(sweep).get("objective") or {}).get("metric", "")
@@ -107,7 +107,7 @@ def deciding(sweep: Path, groups: Sequence[Group], shown: Iterable[str]) -> str:
     return next(iter([goal] * bool(goal) + held_out + recorded + able), "")
 
 
-def note_best(sweep: Path, groups: Sequence[Group], metric: str) -> None:
+def note_best(sweep: Path, groups: Sequence[SeedGroup], metric: str) -> None:
     """Print which job is the best, that of the group with the best mean over seeds, and write it into `sweep.json`."""
     group = best_group(groups, metric)
     if group is None:
@@ -128,34 +128,34 @@ def of_study(config: Mapping[str, Any]) -> dict[str, Any]:
     return dict(getattr(discover().get("study", name), "figure", {})) if name else {}
 
 
-def settings(told: dict[str, Any]) -> Comparison:
+def settings(told: dict[str, Any]) -> FigureOptions:
     """What is to be shown, judged."""
-    judge = Judge(discover(), {})
-    what: Comparison = judge.value(Comparison, told, "figure")
+    judge = Validator(discover(), {})
+    what: FigureOptions = judge.value(FigureOptions, told, "figure")
     if judge.errors:
         raise ConfigError("\n".join(judge.errors))
     return what
 
 
-def wanted(what: Comparison, jobs: Sequence[Job]) -> list[str]:
+def table_metrics(what: FigureOptions, jobs: Sequence[RecordedJob]) -> list[str]:
     """The metrics to show: those asked for, or validation loss and accuracy as far as they were recorded."""
     known = metrics(jobs, "*")
     if what.y is None:
         loss = "val/loss" if "val/loss" in known else "train/loss"
         return [loss, *(name for name in ("val/accuracy",) if name in known)]
-    return asked("y", what.y, jobs)
+    return matching_names("y", what.y, jobs)
 
 
-def tabled(what: Comparison, y: Sequence[str], jobs: Sequence[Job]) -> dict[str, str]:
+def reductions(what: FigureOptions, y: Sequence[str], jobs: Sequence[RecordedJob]) -> dict[str, str]:
     """Metric of the table -> which of its values: as in the figure; those of the kept weights of what is not in it."""
-    asked("reach", list(what.reach or ()), jobs)
-    patterns = y if what.table is None else asked("table", what.table, jobs)
+    matching_names("reach", list(what.reach or ()), jobs)
+    patterns = y if what.table is None else matching_names("table", what.table, jobs)
     drawn = {name for pattern in y for name in metrics(jobs, pattern)} if what.x != "step" else set()
     names = dict.fromkeys(name for pattern in patterns for name in metrics(jobs, pattern))
     return {name: what.at if name in drawn else "kept" for name in names}
 
 
-def asked(key: str, given: str | Sequence[str], jobs: Sequence[Job]) -> list[str]:
+def matching_names(key: str, given: str | Sequence[str], jobs: Sequence[RecordedJob]) -> list[str]:
     """Names or patterns as a list.
 
     Raises:
@@ -164,16 +164,18 @@ def asked(key: str, given: str | Sequence[str], jobs: Sequence[Job]) -> list[str
     names = [given] if isinstance(given, str) else list(given)
     for metric in names:
         if not metrics(jobs, metric):
-            raise ConfigError(f"figure.{key}: no job recorded '{metric}'{nearest(metric, metrics(jobs, '*'))}")
+            raise ConfigError(f"figure.{key}: no job recorded '{metric}'{did_you_mean(metric, metrics(jobs, '*'))}")
     return names
 
 
-def refuse_unswept(what: Comparison, jobs: Sequence[Job]) -> None:
+def check_swept(what: FigureOptions, jobs: Sequence[RecordedJob]) -> None:
     """Raises ConfigError where x or panels is a key that all jobs share; x may be a metric too."""
     for name, key in (("x", what.x), ("panels", what.panels)):
         against = name == "x" and not what.stack and str(key) in metrics(jobs, "*")
         if key not in (None, "step", "layer", *swept(jobs)) and not against:
-            raise ConfigError(f"figure.{name}: '{key}' is not swept{nearest(str(key), ['step', 'layer', *swept(jobs)])}")
+            raise ConfigError(
+                f"figure.{name}: '{key}' is not swept{did_you_mean(str(key), ['step', 'layer', *swept(jobs)])}"
+            )
 
 
 def show(table: Sequence[Sequence[str]]) -> None:

@@ -17,13 +17,13 @@ from hydra.types import RunMode
 from framework.api.results import RunResult, SweepResult
 from framework.config.arguments import readable
 from framework.config.composition import COMPOSING, install, load_plugins_of
-from framework.config.messages import worded
+from framework.config.messages import reworded
 from framework.core import home
 from framework.core.errors import ConfigError, RunFailed
 from framework.core.secrets import withheld
-from framework.experiments.runner import Result
+from framework.experiments.runner import JobResult
 from framework.registry.registry import conf_dir
-from framework.sweeps.app import at_command, check, compare, environment, run_one, task, told
+from framework.sweeps.app import at_command, check, compare, environment, run_one, sweep_environment, task
 from framework.sweeps.launcher import BEGUN, close_feeder
 from framework.sweeps.manifest import resumed
 from framework.tracking.run_dir import find_run, find_sweep, runs_dir
@@ -43,7 +43,7 @@ def run(*overrides: str, verbose: bool = False) -> RunResult:
         DataError: a file of data cannot be used.
         RunFailed: the run did not reach its end; a note says where it is written.
     """
-    ended: list[Result | RunFailed] = []
+    ended: list[JobResult | RunFailed] = []
 
     def job(cfg: Any) -> None:
         try:
@@ -118,12 +118,12 @@ def _hydra(overrides: Sequence[str], verbose: bool, multirun: bool = False) -> I
     before = HydraConfig.instance().cfg
     quiet: Any = contextlib.nullcontext() if verbose else contextlib.redirect_stdout(io.StringIO())
     try:
-        with COMPOSING, quiet, worded():
+        with COMPOSING, quiet, reworded():
             load_plugins_of(words)
             words = [word for word in resumed(words) or words if word not in ("-m", "--multirun")]
             load_plugins_of(words, by_user=False)  # those that a resumed sweep has recorded
             install(check)
-            variables = home.variables() | told(["-m", *words] if multirun else words) | hidden
+            variables = home.variables() | sweep_environment(["-m", *words] if multirun else words) | hidden
             with environment(variables), initialize_config_dir(str(conf_dir()), "stackprop", version_base="1.3"):
                 yield GlobalHydra.instance().hydra, [*words, *OURS, *(["hydra.mode=MULTIRUN"] if multirun else [])]
     finally:

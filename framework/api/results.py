@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from framework.analysis.comparison import read_jobs, swept
-from framework.core.errors import ConfigError, nearest
+from framework.core.errors import ConfigError, did_you_mean
 from framework.core.reading import read_bytes, read_text
 from framework.core.study import Findings
 from framework.experiments.experiment import prepare
 from framework.experiments.loading import load, settings_of_run
 from framework.experiments.study import read_findings
 from framework.inference.model import Model
-from framework.tracking.metrics_file import Recorded
+from framework.tracking.metrics_file import LazySeries
 from framework.tracking.run_dir import best_run, read_state
 
 
@@ -41,7 +41,7 @@ class Metrics(Mapping[str, Series]):
 
     def __getitem__(self, name: str) -> Series:
         if name not in self.found:
-            raise KeyError(f"no metric '{name}'{nearest(name, list(self.found))}")
+            raise KeyError(f"no metric '{name}'{did_you_mean(name, list(self.found))}")
         steps, values = self.found[name].T
         return Series(steps.astype(int), values)
 
@@ -87,7 +87,7 @@ class RunResult:
     def metrics(self) -> Metrics:
         """Metric -> steps and values."""
         path = self.folder / "metrics.jsonl"
-        return Metrics(Recorded(path) if path.exists() else {})
+        return Metrics(LazySeries(path) if path.exists() else {})
 
     @property
     def figures(self) -> list[Path]:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from framework.cli.commands import VERBS
 from framework.core import home
-from framework.core.pipes import unheard
-from framework.core.signals import Terminated, deferred, heeding, ignore, unmoved
+from framework.core.pipes import ignore_broken_pipe
+from framework.core.signals import SignalInterrupt, deferred, ignore, ignore_further_signals, raise_on_signals
 from framework.core.trust import trusting
-from framework.sweeps.app import _of_many, check, compare, environment, task, told
+from framework.sweeps.app import _of_many, check, compare, environment, sweep_environment, task
 
 if TYPE_CHECKING:
     pass
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The entry point of the command."""
-    with environment(home.variables()), heeding(for_good=argv is None), unheard() as spoken:
-        status = answer(list(sys.argv[1:] if argv is None else argv))
+    with environment(home.variables()), raise_on_signals(for_good=argv is None), ignore_broken_pipe() as spoken:
+        status = execute(list(sys.argv[1:] if argv is None else argv))
     sys.exit(status or int(spoken.failed))
 
 
-def answer(arguments: list[str]) -> int:
+def execute(arguments: list[str]) -> int:
     """What the command asks for; its exit status."""
     if "--help" in arguments or "-h" in arguments:
         from framework.cli.help import text
@@ -45,9 +45,9 @@ def answer(arguments: list[str]) -> int:
     if arguments and arguments[0] in VERBS:
         return guarded(lambda: tool(arguments[0], arguments[1:]))
     if arguments and arguments[0].isidentifier():
-        from framework.core.errors import nearest
+        from framework.core.errors import did_you_mean
 
-        return wrong(f"no verb '{arguments[0]}'{nearest(arguments[0], VERBS)}; an override is written key=value")
+        return report_error(f"no verb '{arguments[0]}'{did_you_mean(arguments[0], VERBS)}; an override is written key=value")
     with trusting("--trust" in arguments):
         return guarded(lambda: compose_and_run([word for word in arguments if word != "--trust"]))
 
@@ -58,7 +58,7 @@ def guarded(work: Callable[[], int]) -> int:
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
 
-    from framework.config.messages import in_words
+    from framework.config.messages import format_error
     from framework.core.errors import ConfigError, DataError, RunFailed
     from framework.core.reading import UnreadableError
 
@@ -69,22 +69,22 @@ def guarded(work: Callable[[], int]) -> int:
     except (HydraException, OmegaConfBaseException, ConfigError, DataError, UnreadableError, YAMLError) as error:
         if wants_traceback:
             raise
-        return wrong(in_words(error))
+        return report_error(format_error(error))
     except KeyboardInterrupt as stop:
         ignore()  # a second signal would change the exit status
         print(f"stackprop: stopped by {str(stop) or 'Ctrl-C'}", file=sys.stderr)
-        return stop.status if isinstance(stop, Terminated) else 130
+        return stop.status if isinstance(stop, SignalInterrupt) else 130
     except BrokenPipeError:  # whoever read our output has gone: `stackprop plugins | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except RecursionError:
         if wants_traceback:
             raise
-        return wrong("what was given is nested too deeply to be read")
+        return report_error("what was given is nested too deeply to be read")
     except OSError as error:
         if wants_traceback or not error.strerror:
             raise
-        return wrong(f"{error.filename}: {error.strerror}{_elsewhere(error)}" if error.filename else error.strerror)
+        return report_error(f"{error.filename}: {error.strerror}{_elsewhere(error)}" if error.filename else error.strerror)
     except RunFailed as error:
         if wants_traceback:
             raise
@@ -142,12 +142,12 @@ def compose_and_run(arguments: Sequence[str]) -> int:
             failed.append(error)
             return None
 
-    with environment({**told(words), **hidden}):
+    with environment({**sweep_environment(words), **hidden}):
         try:
             hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
         finally:
             try:
-                with unmoved():
+                with ignore_further_signals():
                     for sweep in dict.fromkeys(BEGUN):
                         compare(sweep)
             finally:
@@ -159,7 +159,7 @@ def compose_and_run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def wrong(text: str) -> int:
+def report_error(text: str) -> int:
     """The request was wrong."""
     from framework.core.secrets import masked
 

@@ -52,7 +52,7 @@ JOBS = 100_000  # of a sweep at most
 LOGGING = ("hydra_logging", "job_logging")
 
 
-def refuse_foreign(cfg: Any) -> None:
+def check_targets(cfg: Any) -> None:
     """Refuse what could run code, at any depth, before Hydra uses any of it.
 
     Args:
@@ -96,7 +96,7 @@ def withhold(cfg: Any) -> None:
             cfg.tracking.uri = f"${{oc.env:{URI}}}"
 
 
-def refuse_packages(paths: Iterable[Any]) -> None:
+def check_packages(paths: Iterable[Any]) -> None:
     """
     Raises:
         ConfigError: a folder of presets is a Python package, which is imported to be read.
@@ -106,7 +106,7 @@ def refuse_packages(paths: Iterable[Any]) -> None:
             raise ConfigError(f"hydra.searchpath: refused ({path!r}); presets lie in folders; packages are not imported")
 
 
-def refuse_endless(cfg: Any, overrides: Iterable[str]) -> None:
+def check_interpolations(cfg: Any, overrides: Iterable[str]) -> None:
     """
     Args:
         overrides: of the command; those of a preset stand in `hydra.sweeper.params`.

@@ -32,12 +32,12 @@ def ordered(words: Sequence[str]) -> list[str]:
         SystemExit: with 0, after `--version`.
     """
     parser = get_args_parser()
-    vars(parser)["error"] = _refuse
+    vars(parser)["error"] = _reject
     for action in parser._actions:
         if action.dest == "version":
             vars(action)["version"] = f"stackprop {__version__} (Hydra {hydra_version})"
     given = parser.parse_intermixed_args(list(words))
-    _refuse_pairs(given)
+    _check_pairs(given)
     if given.config_path and "://" not in given.config_path:
         given.config_path = os.path.abspath(given.config_path)  # Hydra: relative to the file of `main`
     flags: list[str] = []
@@ -101,11 +101,11 @@ def _is_readable(word: str) -> bool:
     return True
 
 
-def _refuse(message: str) -> NoReturn:
+def _reject(message: str) -> NoReturn:
     raise ConfigError(f"{message}; `stackprop --help` and `stackprop --hydra-help` say what there is")
 
 
-def _refuse_pairs(given: Any) -> None:
+def _check_pairs(given: Any) -> None:
     if given.experimental_rerun is not None:
         raise ConfigError(
             f"--experimental-rerun: refused ({given.experimental_rerun}); a pickle can run anything when it is read. "

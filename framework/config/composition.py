@@ -25,12 +25,12 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import RunMode
 from omegaconf import OmegaConf, open_dict
 
-from framework.config.allowed import calls, leaves, refuse_endless, refuse_foreign, refuse_packages, withhold
+from framework.config.allowed import calls, check_interpolations, check_packages, check_targets, leaves, withhold
 from framework.config.arguments import readable
-from framework.config.parser import judge
+from framework.config.parser import parse_config
 from framework.config.presets import KINDS_OF, BoundedSource, RegistrySource
 from framework.config.schema import Settings
-from framework.core.errors import ConfigError, RegistrationError, nearest
+from framework.core.errors import ConfigError, RegistrationError, did_you_mean
 from framework.core.secrets import recorded
 from framework.registry.discovery import discover, load_files
 from framework.registry.registry import conf_dir as conf_dir
@@ -49,17 +49,17 @@ class StackpropSearchPath(SearchPathPlugin):
         search_path.append("stackprop", "stackprop://")
 
 
-class Loader(ConfigLoaderImpl):
+class ValidatingConfigLoader(ConfigLoaderImpl):
     """Hydra's loader, through which every composition passes: refuses what could run foreign code, judges what is to run."""
 
     judges = True
     runs = True  # whether what is composed will run; otherwise no file with components is loaded for it
 
     def __init__(self, config_search_path: Any) -> None:
-        refuse_packages(element.path for element in config_search_path.get_path() if element.provider == "main")
+        check_packages(element.path for element in config_search_path.get_path() if element.provider == "main")
         super().__init__(config_search_path)
 
-    def unjudged(self, master: Any, choices: list[str]) -> Any:
+    def unvalidated(self, master: Any, choices: list[str]) -> Any:
         """What the jobs of a sweep with these choices of groups have in common; judged when their values are there."""
         self.judges = False
         try:
@@ -73,20 +73,20 @@ class Loader(ConfigLoaderImpl):
         given = [absent.get(word, word) for word in overrides]
         with named_index(overrides):
             cfg = super().load_configuration(config_name, given, run_mode, *args, **kwargs)
-        refuse_foreign(cfg)
+        check_targets(cfg)
         if config_name is None:  # Hydra's help: there is no experiment
             return cfg
         check_hydra_part(cfg.hydra)
         withhold(cfg)
         if run_mode == RunMode.MULTIRUN or cfg.hydra.mode == RunMode.MULTIRUN:
-            refuse_endless(cfg, overrides)
+            check_interpolations(cfg, overrides)
         _take_out(cfg, absent)
         _drop_params(cfg, overrides)
         warn_of_hidden(cfg.hydra.runtime.config_sources)
         if "COMP_LINE" in os.environ:  # the shell completes a word: nothing will run, and it has to be quick
             return cfg
         if self.judges:
-            refuse_strange(task_part(cfg), self.variables, overrides)
+            check_overrides(task_part(cfg), self.variables, overrides)
         if not self.runs and _unloaded(cfg):  # nothing will run: the code that a preset names is not loaded to look at it
             return cfg
         if self.judges and run_mode == RunMode.RUN:
@@ -114,7 +114,7 @@ class Loader(ConfigLoaderImpl):
                 continue
             if value is not None or group not in OPTIONAL:
                 text = word.partition("=")[2]
-                raise ConfigError(f"{group}: no '{text}'{nearest(text, self.repository.get_group_options(group))}")
+                raise ConfigError(f"{group}: no '{text}'{did_you_mean(text, self.repository.get_group_options(group))}")
             absent[word] = f"~{group}"
         return absent
 
@@ -129,10 +129,10 @@ class Loader(ConfigLoaderImpl):
         """Where else presets are looked for; what is in a package would be imported."""
         primary = repo.load_config(config_name) if config_name is not None else None
         searched = OmegaConf.select(primary.config, "hydra.searchpath") if primary is not None else None
-        refuse_packages(searched or ())
+        check_packages(searched or ())
         for override in parsed_overrides:
             if override.get_key_element() == "hydra.searchpath" and isinstance(override.value(), list):
-                refuse_packages(override.value())
+                check_packages(override.value())
         super()._process_config_searchpath(config_name, parsed_overrides, repo)
 
 
@@ -191,7 +191,7 @@ def warn_of_hidden(sources: Any) -> None:
         shipped = {path.relative_to(conf_dir()).with_suffix("").as_posix() for path in conf_dir().rglob("*.yaml")}
         components = {f"{group}/{name}" for group, kind in KINDS_OF.items() for name in discover().names(kind)}
         for name in sorted(shipped | components | {"base", *discover().presets}):
-            why = discover().taken(name) if "/" in name else "stackprop has one of that name"
+            why = discover().conflict(name) if "/" in name else "stackprop has one of that name"
             line = f"stackprop: warning: {folder / name}.yaml is never read: {why}; rename it"
             if line not in HIDDEN and (folder / f"{name}.yaml").is_file() and folder.resolve() != conf_dir():
                 print(line, file=sys.stderr)
@@ -216,7 +216,7 @@ def settings_of(cfg: Any) -> Settings:
     """
     tree: Any = OmegaConf.to_container(task_part(cfg), resolve=True)
     load_plugins(tree.get("plugins"), by_user=False)
-    settings, absolute = judge(tree, discover()), with_absolute_paths(tree)
+    settings, absolute = parse_config(tree, discover()), with_absolute_paths(tree)
     written = recorded(OmegaConf.to_container(task_part(cfg), resolve=False), absolute)
     return replace(settings, tree=absolute, written={} if written == absolute else written)
 
@@ -278,7 +278,7 @@ def task_part(cfg: Any) -> Any:
     return OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"]) if "hydra" in cfg else cfg
 
 
-def refuse_strange(task: Any, variables: Collection[str], overrides: Sequence[str]) -> None:
+def check_overrides(task: Any, variables: Collection[str], overrides: Sequence[str]) -> None:
     """
     Args:
         variables: of the model that some preset uses.
@@ -306,7 +306,7 @@ def _unused_variables(tree: Any, variables: Collection[str], overrides: Sequence
     near = [name for name in names if name in used]
     return [
         f"model.{name}: nothing uses it"
-        + ("; another value stands in its place" if name in variables else nearest(str(name), near))
+        + ("; another value stands in its place" if name in variables else did_you_mean(str(name), near))
         for name in names
         if name not in used and (name not in variables or f"model.{name}" in typed)
     ]
@@ -319,9 +319,9 @@ def install(check: Callable[[Settings], None] | None = None, runs: bool = True) 
         check: what else is to be asked of settings before a run, or the first job of a sweep, begins.
         runs: whether what is composed will run; what is only shown loads no file with components.
     """
-    Loader.runs = runs
+    ValidatingConfigLoader.runs = runs
     CHECKS[:] = [check] if check else []
-    vars(hydra_internal)["ConfigLoaderImpl"] = Loader
+    vars(hydra_internal)["ConfigLoaderImpl"] = ValidatingConfigLoader
     Plugins.instance().register(RegistrySource)
     SourcesRegistry.instance().types[BoundedSource.scheme()] = BoundedSource
     Plugins.instance().register(StackpropSearchPath)

@@ -18,7 +18,7 @@ def differences(tree: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Key, value, default: of everything that is not as without any override. A component that was exchanged is held against
     its own defaults."""
     told = {key: value for key, value in tree.items() if key not in LEFT_OUT}
-    return [(key, words(value), default) for key, value, default in _walk(told, defaults(), "")]
+    return [(key, format_value(value), default) for key, value, default in _walk(told, defaults(), "")]
 
 
 @functools.cache
@@ -37,7 +37,7 @@ def _walk(told: Mapping[str, Any], usual: Mapping[str, Any], path: str) -> Itera
         elif key not in usual:
             yield here, value, ""
         elif value != usual[key]:
-            yield here, value, words(usual[key])
+            yield here, value, format_value(usual[key])
 
 
 def own_defaults(name: Any) -> dict[str, Any]:
@@ -50,8 +50,8 @@ def _is_plain(field: Field[Any]) -> bool:
     return field.default is not MISSING and not callable(field.default)
 
 
-def words(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A value as it is written in an override."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
-    return f"[{', '.join(map(words, value))}]" if isinstance(value, list | tuple) else str(value)
+    return f"[{', '.join(map(format_value, value))}]" if isinstance(value, list | tuple) else str(value)

@@ -12,10 +12,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from framework.config.arguments import CALL, quoting
 from framework.config.presets import choices
-from framework.core.errors import ConfigError, nearest
+from framework.core.errors import ConfigError, did_you_mean
 
 
-def in_words(error: BaseException) -> str:
+def format_error(error: BaseException) -> str:
     """What is wrong, and the nearest valid choice."""
     if isinstance(error, ConfigError):
         return str(error)
@@ -25,7 +25,7 @@ def in_words(error: BaseException) -> str:
         group, _, name = str(error.missing_cfg_file).removesuffix(".yaml").rpartition("/")
         options = error.options or choices().get(group)  # Hydra names none where a list was chosen: probes=[dead,sad]
         if options is not None:
-            return f"{group}: no '{name}'{nearest(name, options)}"
+            return f"{group}: no '{name}'{did_you_mean(name, options)}"
     interval = re.search(r"override '(.+?)=.*' .*while evaluating '(interval\(.*?\))'", " ".join(str(error).split()))
     if interval:
         return f"{interval[1]}: {interval[2]} is not an interval; it takes two numbers, its ends: interval(1e-4,1)"
@@ -40,14 +40,14 @@ def in_words(error: BaseException) -> str:
     if isinstance(cause, OmegaConfBaseException) and cause.full_key:
         parent = cause.parent_node
         names = [str(k) for k in parent if k not in ("hydra", cause.key)] if hasattr(parent, "__iter__") else []
-        return f"{cause.full_key}: {str(cause.msg).splitlines()[0]}{nearest(str(cause.key), names)}"
+        return f"{cause.full_key}: {str(cause.msg).splitlines()[0]}{did_you_mean(str(cause.key), names)}"
     return " ".join(str(error).split())
 
 
 @contextlib.contextmanager
-def worded() -> Iterator[None]:
+def reworded() -> Iterator[None]:
     """Whatever Hydra or OmegaConf raise meanwhile is a ConfigError in words."""
     try:
         yield
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
-        raise ConfigError(in_words(error)) from None
+        raise ConfigError(format_error(error)) from None

@@ -26,7 +26,7 @@ class EarlyStopping:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class FigureOptions:
     """The figure and the table of a sweep."""
 
     y: tuple[str, ...] | str | None = option(

@@ -6,17 +6,17 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
-from framework.config.options import Comparison, Tier, TrainerOptions
+from framework.config.options import FigureOptions, Tier, TrainerOptions
 from framework.config.schema import INHERITED, KEYS, Auto, HeadSettings, Settings
-from framework.core.errors import ConfigError, nearest
-from framework.core.validation import Judge
-from framework.data.scaling import How
+from framework.core.errors import ConfigError, did_you_mean
+from framework.core.validation import Validator
+from framework.data.scaling import ScaleMethod
 from framework.nn.network import Node
 from framework.registry.registry import SEVERAL_GROUPS, Registry
 from framework.tracking.options import Tracking
 
 
-def judge(tree: Mapping[str, Any], registry: Registry) -> Settings:
+def parse_config(tree: Mapping[str, Any], registry: Registry) -> Settings:
     """
     Args:
         tree: the configuration, resolved, as plain mappings and lists.
@@ -24,17 +24,17 @@ def judge(tree: Mapping[str, Any], registry: Registry) -> Settings:
     Raises:
         ConfigError: with one line for every fault.
     """
-    j = Judge(registry, {group: tree.get(group) for group in INHERITED})
+    j = Validator(registry, {group: tree.get(group) for group in INHERITED})
     for key in tree:
         if key not in KEYS:
-            j.refuse(key, f"no such key{nearest(key, KEYS)}")
+            j.add_error(key, f"no such key{did_you_mean(key, KEYS)}")
     for group in INHERITED[:2]:  # judged although no layer may use them
         if tree.get(group):
             j.component(group, tree[group], group)
     dataset = dict(_mapping(j, tree.get("dataset"), "dataset"))
     values = {
         "dataset_seed": j.value(int, dataset.pop("seed", 0), "dataset.seed"),
-        "dataset_scale": j.value(How, dataset.pop("scale", "none"), "dataset.scale"),
+        "dataset_scale": j.value(ScaleMethod, dataset.pop("scale", "none"), "dataset.scale"),
         "dataset": j.component("dataset", dataset, "dataset"),
         "nodes": _nodes(j, _mapping(j, tree.get("model"), "model")),
         "init_from": j.value(str | None, (tree.get("model") or {}).get("init_from"), "model.init_from"),
@@ -48,7 +48,7 @@ def judge(tree: Mapping[str, Any], registry: Registry) -> Settings:
         "study": j.component("study", tree["study"], "study") if tree.get("study") else None,
         "trainer": j.value(TrainerOptions, tree.get("trainer") or {}, "trainer"),
         "tracking": j.value(Tracking, tree.get("tracking") or {}, "tracking"),
-        "figure": j.value(Comparison, tree.get("figure") or {}, "figure"),
+        "figure": j.value(FigureOptions, tree.get("figure") or {}, "figure"),
         "seed": j.value(int, tree.get("seed", 0), "seed"),
         "device": j.value(Literal["auto", "cpu", "gpu"], tree.get("device", "auto"), "device"),
         "dtype": j.value(Literal["float32", "float64"], tree.get("dtype", "float32"), "dtype"),
@@ -61,25 +61,25 @@ def judge(tree: Mapping[str, Any], registry: Registry) -> Settings:
     return Settings(**values, tree=tree)
 
 
-def _threads(j: Judge, value: Any) -> Any:
+def _threads(j: Validator, value: Any) -> Any:
     threads = j.value(int | Auto, value, "threads")
     return (
-        j.refuse("threads", f"{value!r} must be at least 1, or auto")
+        j.add_error("threads", f"{value!r} must be at least 1, or auto")
         if isinstance(threads, int) and threads < 1
         else threads
     )
 
 
-def _mapping(j: Judge, value: Any, path: str) -> Mapping[str, Any]:
+def _mapping(j: Validator, value: Any, path: str) -> Mapping[str, Any]:
     if isinstance(value, str):
         return {"type": value}
     if isinstance(value, Mapping):
         return value
-    j.refuse(path, f"{value!r} is not a mapping")
+    j.add_error(path, f"{value!r} is not a mapping")
     return {}
 
 
-def _nodes(j: Judge, model: Mapping[str, Any]) -> dict[str, Node]:
+def _nodes(j: Validator, model: Mapping[str, Any]) -> dict[str, Node]:
     """The layers in their order; `after` moves one, null removes one, a group with `repeat` stands for several."""
     layers = _kept(j, model.get("layers"), "model.layers")
     nodes: dict[str, Node] = {}
@@ -88,29 +88,29 @@ def _nodes(j: Judge, model: Mapping[str, Any]) -> dict[str, Node]:
         repeats = isinstance(group, Mapping) and "repeat" in group
         made = _repeated(j, group, path) if repeats else {name: _node(j, name, layers, "model.layers")}
         for each in nodes.keys() & made:
-            j.refuse(path, f"there is already a layer '{each}'")
+            j.add_error(path, f"there is already a layer '{each}'")
         nodes |= made
     if not nodes and not j.errors:
-        j.refuse("model.layers", "a network needs at least one layer")
+        j.add_error("model.layers", "a network needs at least one layer")
     return nodes
 
 
-def _kept(j: Judge, layers: Any, path: str) -> dict[str, Any]:
+def _kept(j: Validator, layers: Any, path: str) -> dict[str, Any]:
     return {name: value for name, value in _mapping(j, layers or {}, path).items() if value is not None}
 
 
-def _repeated(j: Judge, group: Mapping[str, Any], path: str) -> dict[str, Node]:
+def _repeated(j: Validator, group: Mapping[str, Any], path: str) -> dict[str, Node]:
     """`{repeat: 2, layers: {hidden: ..., act: ...}}` is hidden1, act1, hidden2, act2; where one of them names another as its
     source, the one of the same turn is meant."""
     keys = ("repeat", "layers", "after")
     for key in group:
         if key not in keys:
-            j.refuse(f"{path}.{key}", f"layers that repeat have no such key{nearest(key, keys)}")
+            j.add_error(f"{path}.{key}", f"layers that repeat have no such key{did_you_mean(key, keys)}")
     layers = _kept(j, group.get("layers"), f"{path}.layers")
     nodes = {name: _node(j, name, layers, f"{path}.layers") for name in _ordered(j, layers, f"{path}.layers")}
     times = j.value(int, group["repeat"], f"{path}.repeat")
     if isinstance(times, int) and times < 0:
-        j.refuse(f"{path}.repeat", f"{times} must be at least 0")
+        j.add_error(f"{path}.repeat", f"{times} must be at least 0")
     if j.errors:
         return {}
     return {f"{name}{i}": _of_turn(node, nodes, i) for i in range(1, times + 1) for name, node in nodes.items()}
@@ -125,12 +125,12 @@ def _of_turn(node: Node, names: Collection[str], turn: int) -> Node:
     return replace(node, source=found, share=share and renamed(share))
 
 
-def _node(j: Judge, name: str, layers: Mapping[str, Any], above: str) -> Any:
+def _node(j: Validator, name: str, layers: Mapping[str, Any], above: str) -> Any:
     path = f"{above}.{name}"
     given = dict(_mapping(j, layers[name], path))
     if "type" not in given:
         others = [other for other in layers if other != name]
-        return j.refuse(path, f"a new layer needs a 'type'; to change another one, name it{nearest(name, others)}")
+        return j.add_error(path, f"a new layer needs a 'type'; to change another one, name it{did_you_mean(name, others)}")
     given.pop("after", None)
     source = _source(j, given.pop("from", None), f"{path}.from")
     share = j.value(str | None, given.pop("share", None), f"{path}.share")
@@ -139,31 +139,31 @@ def _node(j: Judge, name: str, layers: Mapping[str, Any], above: str) -> Any:
     return Node(j.component("layer", given, path), source, share, frozen, initial)
 
 
-def _source(j: Judge, value: Any, path: str) -> Any:
+def _source(j: Validator, value: Any, path: str) -> Any:
     return j.value(tuple[str, ...], value, path) if isinstance(value, list) else j.value(str | None, value, path)
 
 
-def _ordered(j: Judge, layers: Mapping[str, Any], path: str) -> list[str]:
+def _ordered(j: Validator, layers: Mapping[str, Any], path: str) -> list[str]:
     order = list(layers)
     for name, value in layers.items():
         before = value.get("after") if isinstance(value, Mapping) else None
         if before is None:
             continue
         if before not in order or before == name:
-            j.refuse(f"{path}.{name}.after", f"no other layer '{before}'{nearest(str(before), layers)}")
+            j.add_error(f"{path}.{name}.after", f"no other layer '{before}'{did_you_mean(str(before), layers)}")
             continue
         order.remove(name)
         order.insert(order.index(before) + 1, name)
     return order
 
 
-def _heads(j: Judge, tree: Mapping[str, Any]) -> dict[str, HeadSettings]:
+def _heads(j: Validator, tree: Mapping[str, Any]) -> dict[str, HeadSettings]:
     """The heads; without any, the group `loss` judges the last node."""
     heads = _mapping(j, tree.get("heads") or {"loss": {}}, "heads")
     return {name: _head(j, value, tree.get("loss") or "auto", f"heads.{name}") for name, value in heads.items()}
 
 
-def _head(j: Judge, value: Any, group: Any, path: str) -> HeadSettings:
+def _head(j: Validator, value: Any, group: Any, path: str) -> HeadSettings:
     given = dict(_mapping(j, value, path))
     source = _source(j, given.pop("from", None), f"{path}.from")
     target = j.value(str | None, given.pop("target", "y"), f"{path}.target")
@@ -174,7 +174,7 @@ def _head(j: Judge, value: Any, group: Any, path: str) -> HeadSettings:
     return HeadSettings("auto" if is_auto else j.component("loss", choice, at), source, target, mask, weight)
 
 
-def _metrics(j: Judge, value: Any) -> Any:
+def _metrics(j: Validator, value: Any) -> Any:
     """metric -> (component, its head or None), or auto."""
     if value == "auto":
         return "auto"
@@ -190,7 +190,7 @@ def _metrics(j: Judge, value: Any) -> Any:
     return out
 
 
-def _regularizers(j: Judge, value: Any) -> tuple[Any, ...]:
+def _regularizers(j: Validator, value: Any) -> tuple[Any, ...]:
     """None, one, or several by name."""
     if not value:
         return ()
@@ -199,7 +199,7 @@ def _regularizers(j: Judge, value: Any) -> tuple[Any, ...]:
     return (j.component("regularizer", value, "regularizer"),)
 
 
-def _several(j: Judge, value: Any, group: str) -> dict[str, Any]:
+def _several(j: Validator, value: Any, group: str) -> dict[str, Any]:
     """name -> component, in order; null removes one."""
     given = {str(name): {} for name in value} if isinstance(value, list) else _mapping(j, value or {}, group)
     chosen = {name: {"type": name, **_mapping(j, v, f"{group}.{name}")} for name, v in given.items() if v is not None}

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from framework.config.options import Comparison, Tier, TrainerOptions
+from framework.config.options import FigureOptions, Tier, TrainerOptions
 from framework.core.protocols import Augmentation, Dataset, Loss, Metric, Optimizer, Probe, Regularizer, Schedule, Study
-from framework.data.scaling import How
+from framework.data.scaling import ScaleMethod
 from framework.nn.network import Node
 from framework.registry.registry import SEVERAL_GROUPS
 from framework.tracking.options import Tracking
@@ -46,7 +46,7 @@ class Settings:
 
     dataset: Dataset
     dataset_seed: int
-    dataset_scale: How
+    dataset_scale: ScaleMethod
     nodes: Mapping[str, Node]
     init_from: str | None
     heads: Mapping[str, HeadSettings]
@@ -59,7 +59,7 @@ class Settings:
     study: Study | None
     trainer: TrainerOptions
     tracking: Tracking
-    figure: Comparison
+    figure: FigureOptions
     seed: int
     device: Literal["auto", "cpu", "gpu"]
     dtype: Literal["float32", "float64"]

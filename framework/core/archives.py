@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from framework.core.memory import free_bytes, in_words
+from framework.core.memory import format_bytes, free_bytes
 from framework.core.reading import UnreadableError, open_regular
 
 SHARE = 0.8  # of the free memory that the arrays of a file may take
@@ -22,7 +22,7 @@ MEMBERS = 100_000
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[Any]:
+def open_archive(path: Path) -> Iterator[Any]:
     """The arrays of an `.npz` by name, each read when it is asked for, or the one array of an `.npy`; nothing that could run
     code is read.
 
@@ -51,7 +51,7 @@ def check_claims(file: IO[bytes], name: str) -> None:
     elif begin == b"\x93NUMPY":
         claimed = _claimed(file)
         if claimed > size:
-            raise UnreadableError(f"{name}: it claims to hold {in_words(claimed)}, and has {in_words(size)}")
+            raise UnreadableError(f"{name}: it claims to hold {format_bytes(claimed)}, and has {format_bytes(size)}")
         _check_total(claimed, name)
     file.seek(0)
 
@@ -65,20 +65,21 @@ def _check_members(archive: zipfile.ZipFile, name: str) -> None:
     packed = sum(member.compress_size for member in members)
     if total > SMALL and total > RATIO * packed:
         raise UnreadableError(
-            f"{name}: {in_words(packed)} in it claim to be {in_words(total)}; numpy.savez writes arrays as large as they are"
+            f"{name}: {format_bytes(packed)} in it claim to be {format_bytes(total)}; "
+            "numpy.savez writes arrays as large as they are"
         )
     for member in members:
         with archive.open(member) as file:
             claimed = _claimed(file)
         if claimed > member.file_size:
-            what = f"array '{member.filename.removesuffix('.npy')}' claims to hold {in_words(claimed)}"
-            raise UnreadableError(f"{name}: {what}, and has {in_words(member.file_size)}")
+            what = f"array '{member.filename.removesuffix('.npy')}' claims to hold {format_bytes(claimed)}"
+            raise UnreadableError(f"{name}: {what}, and has {format_bytes(member.file_size)}")
 
 
 def _check_total(size: float, name: str) -> None:
     free = free_bytes()
     if size > SHARE * free:
-        raise UnreadableError(f"{name}: its arrays take {in_words(size)}, and {in_words(free)} of memory are free")
+        raise UnreadableError(f"{name}: its arrays take {format_bytes(size)}, and {format_bytes(free)} of memory are free")
 
 
 def _claimed(file: IO[bytes]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 
@@ -20,28 +20,32 @@ Snapshot = tuple[Mapping[str, np.ndarray], Mapping[str, Any]]  # arrays, and pla
 Save = Callable[[Mapping[str, np.ndarray], Mapping[str, Any]], None]
 
 
-class Observer(Protocol):
-    """Who wants to know. `member` is the place in the list of learners that training began with."""
+class Callback:
+    """Called while a training runs; subclass it and override what you need.
 
-    def steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
+    `member` is the index in the list of learners that was given to `train`. The methods do nothing by default.
+    """
+
+    def on_steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
         """Numbers of consecutive training steps, counted from 1: rows (K, len(columns)), row 0 is step `first`."""
 
-    def probed(self, member: int, steps: np.ndarray, columns: Sequence[str], rows: np.ndarray) -> None:
-        """What probes measured at some of the training steps that `steps` has just told: rows (K, len(columns)) of the K
-        steps of those numbers. Called only where there are probes."""
+    def on_probe(self, member: int, steps: np.ndarray, columns: Sequence[str], rows: np.ndarray) -> None:
+        """Readings of probes at some of the steps that `on_steps` has just reported.
 
-    def probed_row(self, member: int, step: int, metric: str, row: np.ndarray) -> None:
-        """A row (L,) that a probe measured at a step: a number per lag, for example."""
+        `steps` (K,) are their numbers, rows is (K, len(columns)). Not called where there are no probes."""
 
-    def measured(self, member: int, step: int, values: Mapping[str, float]) -> None:
-        """Numbers measured after a step: val/loss, train/accuracy, test/loss ..."""
+    def on_probe_row(self, member: int, step: int, metric: str, row: np.ndarray) -> None:
+        """One row (L,) of a probe at a step, for example a value per lag."""
 
-    def ended(self, outcome: Outcome) -> None:
-        """A member has stopped; its test is still to come."""
+    def on_metrics(self, member: int, step: int, values: Mapping[str, float]) -> None:
+        """Metrics after a step: val/loss, train/accuracy, test/loss ..."""
+
+    def on_end(self, outcome: TrainingResult) -> None:
+        """A member has stopped. Its test metrics follow, in `on_metrics`."""
 
 
 @dataclass
-class Outcome:
+class TrainingResult:
     """How the training of one member ended.
 
     Attributes:
@@ -69,7 +73,7 @@ class Outcome:
     kept_step: int = 0
 
     @property
-    def kept_words(self) -> str:
+    def kept_text(self) -> str:
         """`best epoch 7 of 12, restored`; empty where the last weights are kept."""
         if self.kept == "last":
             return ""

@@ -29,7 +29,7 @@ class UnknownComponentError(LookupError):
     """No component of that kind has that name."""
 
 
-def nearest(word: str, names: Iterable[object]) -> str:
+def did_you_mean(word: str, names: Iterable[object]) -> str:
     """The tail of an error message: the closest of `names`, and all of them."""
     known = [str(name) for name in names]
     close = difflib.get_close_matches(str(word), known, 1) or [name for name in known if word and name.startswith(str(word))]

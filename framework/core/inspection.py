@@ -9,22 +9,22 @@ import numpy as np
 
 from framework.core.errors import ConfigError
 from framework.core.options import declared
-from framework.core.validation import INVALID, Judge, lacking
+from framework.core.validation import INVALID, Validator, missing_methods
 
 if TYPE_CHECKING:
     pass
 
-NOBODY: Any = None  # names play no part: every component is there already
+NO_COMPONENT: Any = None  # names play no part: every component is there already
 
 
-class Inspector(Judge):
+class Inspector(Validator):
     """A judge of components in the place of names; all errors are collected."""
 
     def component(self, kind: str, value: Any, path: str) -> Any:
         """The component, if it has its kind's methods and its options are what its fields declare."""
-        missing = lacking(kind, value)
+        missing = missing_methods(kind, value)
         if missing:
-            self.refuse(path, f"{type(value).__name__} has no method '{missing[0]}', which every {kind} needs")
+            self.add_error(path, f"{type(value).__name__} has no method '{missing[0]}', which every {kind} needs")
         self.options(value, path)
         return value
 
@@ -62,7 +62,7 @@ class Inspector(Judge):
             raise ConfigError("\n".join(self.errors))
 
 
-def refuse_components(kind: str, named: dict[str, Any]) -> None:
+def check_components(kind: str, named: dict[str, Any]) -> None:
     """
     Args:
         named: path -> component, all of one kind.
@@ -70,7 +70,7 @@ def refuse_components(kind: str, named: dict[str, Any]) -> None:
     Raises:
         ConfigError: a component has not its kind's methods, or an option is not what its field declares.
     """
-    judge = Inspector(NOBODY, {})
+    judge = Inspector(NO_COMPONENT, {})
     for path, component in named.items():
         judge.component(kind, component, path)
     judge.done()

@@ -23,7 +23,7 @@ def free_bytes() -> int:
         return UNKNOWN
 
 
-def in_words(count: float) -> str:
+def format_bytes(count: float) -> str:
     """`3.2 GB`, with the unit that fits."""
     units = ["bytes", "kB", "MB", "GB", "TB", "PB"]
     while count >= 1000 and len(units) > 1:

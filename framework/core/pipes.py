@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-GONE = (errno.EPIPE, errno.EIO, errno.EBADF)  # what writing to a reader or a terminal that has gone comes to
+CLOSED = (errno.EPIPE, errno.EIO, errno.EBADF)  # what writing to a reader or a terminal that has gone comes to
 
 
-class Unheard:
+class BrokenPipeTolerant:
     """A stream whose reader may go: what is written then is dropped. A training does not end for want of a reader.
 
     Args:
@@ -40,7 +40,7 @@ class Unheard:
         try:
             yield
         except OSError as error:
-            self.lost = self.lost or ("" if error.errno in GONE else str(error.strerror))
+            self.lost = self.lost or ("" if error.errno in CLOSED else str(error.strerror))
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.stream.fileno())  # what the stream has kept goes there too, at the next flush
             os.close(nowhere)
@@ -49,7 +49,7 @@ class Unheard:
         return getattr(self.stream, name)
 
 
-def lenient() -> None:
+def replace_unencodable() -> None:
     """From now on a letter that the encoding of the output lacks is shown as a question mark, and is not an error."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -57,7 +57,7 @@ def lenient() -> None:
 
 
 @dataclass
-class Spoken:
+class ReplacingWriter:
     """
     Attributes:
         failed: whether some of the output was not taken although it was wanted.
@@ -67,11 +67,13 @@ class Spoken:
 
 
 @contextlib.contextmanager
-def unheard() -> Iterator[Spoken]:
+def ignore_broken_pipe() -> Iterator[ReplacingWriter]:
     """What is printed meanwhile may find no reader, and a letter that the output cannot show costs nothing else."""
-    lenient()
-    before, spoken = (sys.stdout, sys.stderr), Spoken()
-    sys.stdout, sys.stderr = [stream and Unheard(stream) for stream in before]  # None where it was closed from the start
+    replace_unencodable()
+    before, spoken = (sys.stdout, sys.stderr), ReplacingWriter()
+    sys.stdout, sys.stderr = [
+        stream and BrokenPipeTolerant(stream) for stream in before
+    ]  # None where it was closed from the start
     ours: list[Any] = list(filter(None, (sys.stdout, sys.stderr)))
     try:
         yield spoken

@@ -19,7 +19,7 @@ TOGETHER = (
 )
 
 
-class Terminated(KeyboardInterrupt):
+class SignalInterrupt(KeyboardInterrupt):
     """A signal to stop, by its name."""
 
     @property
@@ -29,7 +29,7 @@ class Terminated(KeyboardInterrupt):
 
 
 @contextlib.contextmanager
-def heeding(names: Sequence[str] = STOPS, for_good: bool = False) -> Iterator[None]:
+def raise_on_signals(names: Sequence[str] = STOPS, for_good: bool = False) -> Iterator[None]:
     """A signal to stop becomes an exception meanwhile; a run in the block then ends as killed. One that is ignored stays so:
     that is what `nohup` does with SIGHUP.
 
@@ -43,7 +43,7 @@ def heeding(names: Sequence[str] = STOPS, for_good: bool = False) -> Iterator[No
         nonlocal came
         if time.monotonic() - came > TOGETHER:
             came = time.monotonic()
-            raise Terminated(signal.Signals(number).name)
+            raise SignalInterrupt(signal.Signals(number).name)
 
     before = {number: signal.getsignal(number) for number in _numbers(("SIGINT", *names))}
     try:
@@ -76,7 +76,7 @@ def deferred() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def unmoved() -> Iterator[None]:
+def ignore_further_signals() -> Iterator[None]:
     """Where a signal to stop is being handled, further ones say nothing new; otherwise they are heeded."""
     with deferred() if isinstance(sys.exc_info()[1], KeyboardInterrupt) else contextlib.nullcontext():
         yield

@@ -61,34 +61,34 @@ def _field(f: Any, values: list[Any], path: str) -> Any:
     return stack(values, path)
 
 
-def take(tree: Any, keep: Array) -> Any:
+def keep_replicas(tree: Any, keep: Array) -> Any:
     """Only the replicas `keep` (indices or booleans of the first axis) of an array, a component, or a mapping or tuple of
     them. An axis of length 1 is shared by all replicas and stays."""
     if is_dataclass(tree) and not isinstance(tree, type):
         return replace(tree, **{f.name: _kept(f, getattr(tree, f.name), keep) for f in fields(tree) if f.init})
     if isinstance(tree, Mapping):
-        return {key: take(value, keep) for key, value in tree.items()}
+        return {key: keep_replicas(value, keep) for key, value in tree.items()}
     if isinstance(tree, tuple):
-        return tuple(take(value, keep) for value in tree)
+        return tuple(keep_replicas(value, keep) for value in tree)
     if hasattr(tree, "ndim") and tree.ndim and tree.shape[0] > 1:
         return tree[keep]
     return tree
 
 
-def placed(tree: Any, xp: Any) -> Any:
+def to_device(tree: Any, xp: Any) -> Any:
     """The same component with its per-replica options on the device, once and for all."""
     if is_dataclass(tree) and not isinstance(tree, type):
-        return replace(tree, **{f.name: placed(getattr(tree, f.name), xp) for f in fields(tree) if f.init})
+        return replace(tree, **{f.name: to_device(getattr(tree, f.name), xp) for f in fields(tree) if f.init})
     if isinstance(tree, Mapping):
-        return {key: placed(value, xp) for key, value in tree.items()}
+        return {key: to_device(value, xp) for key, value in tree.items()}
     if isinstance(tree, tuple):
-        return tuple(placed(value, xp) for value in tree)
+        return tuple(to_device(value, xp) for value in tree)
     return xp.asarray(tree) if isinstance(tree, np.ndarray) and tree.dtype.kind in "biuf" else tree
 
 
 def _kept(f: Any, value: Any, keep: Array) -> Any:
     is_array = hasattr(value, "ndim")
-    return value if is_array and not f.metadata.get("stackable") else take(value, keep)
+    return value if is_array and not f.metadata.get("stackable") else keep_replicas(value, keep)
 
 
 def _join(path: str, name: str) -> str:

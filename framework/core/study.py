@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from framework.core.callback import Outcome
+    from framework.core.callback import TrainingResult
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Findings:
     files: Mapping[str, str] = field(default_factory=dict)
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
     failure: str = ""
-    outcomes: Sequence[Outcome] = ()
+    outcomes: Sequence[TrainingResult] = ()
 
     @property
     def metrics(self) -> dict[str, float]:

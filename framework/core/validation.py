@@ -14,7 +14,7 @@ from dataclasses import MISSING, is_dataclass
 from typing import Any, Literal, Protocol, Union, get_args, get_origin
 
 from framework.core import protocols as components
-from framework.core.errors import nearest
+from framework.core.errors import did_you_mean
 from framework.core.options import declared
 
 # The fields typed by one of these hold a component of that kind.
@@ -41,7 +41,7 @@ def _methods(kind: str) -> tuple[str, ...]:
     return tuple(n for n, f in protocol.items() if callable(f) and (n == "__call__" or not n.startswith("_")))
 
 
-def lacking(kind: str, component: Any) -> list[str]:
+def missing_methods(kind: str, component: Any) -> list[str]:
     """The methods of its protocol that a component, or the class of one, has not."""
     cls = component if isinstance(component, type) else type(component)
     own = {name for base in cls.__mro__ for name in vars(base)}  # of a class, getattr would find what calls the class
@@ -55,7 +55,7 @@ class Names(Protocol):
     def get(self, kind: str, name: str) -> Any: ...
 
 
-class Judge:
+class Validator:
     """
     Args:
         registry: where names become components.
@@ -66,7 +66,7 @@ class Judge:
         self.registry, self.groups = registry, groups
         self.errors: dict[str, None] = {}  # in order, each once
 
-    def refuse(self, path: str, text: str) -> Any:
+    def add_error(self, path: str, text: str) -> Any:
         """Note an error."""
         self.errors[f"{path}: {text}"] = None
         return INVALID
@@ -77,16 +77,18 @@ class Judge:
             value = {"type": value}
         names = self.registry.names(kind)
         if not isinstance(value, Mapping):
-            return self.refuse(path, f"{value!r} is no {kind}; give its name, or a mapping with 'type'{nearest('', names)}")
+            return self.add_error(
+                path, f"{value!r} is no {kind}; give its name, or a mapping with 'type'{did_you_mean('', names)}"
+            )
         name = value.get("type")
         if name is None:
-            return self.refuse(f"{path}.type", f"missing: which {kind}?{nearest('', names)}")
+            return self.add_error(f"{path}.type", f"missing: which {kind}?{did_you_mean('', names)}")
         if name not in names:
-            return self.refuse(f"{path}.type", f"no {kind} '{name}'{nearest(str(name), names)}")
+            return self.add_error(f"{path}.type", f"no {kind} '{name}'{did_you_mean(str(name), names)}")
         options, cls = {key: v for key, v in value.items() if key != "type"}, self.registry.get(kind, name)
-        missing = lacking(kind, cls)
+        missing = missing_methods(kind, cls)
         if missing:
-            return self.refuse(f"{path}.type", f"{cls.__name__} has no method '{missing[0]}', which every {kind} needs")
+            return self.add_error(f"{path}.type", f"{cls.__name__} has no method '{missing[0]}', which every {kind} needs")
         return self.fill(cls, options, path, f"{kind} '{name}'")
 
     def fill(self, cls: Any, given: Mapping[str, Any], path: str, who: str) -> Any:
@@ -94,7 +96,7 @@ class Judge:
         spec = declared(cls)
         for key in given:
             if key not in spec:
-                self.refuse(f"{path}.{key}", f"{who} has no such option{nearest(key, spec)}")
+                self.add_error(f"{path}.{key}", f"{who} has no such option{did_you_mean(key, spec)}")
         values = {key: self._field(key, hint, f, given, path, who) for key, (hint, f) in spec.items()}
         if any(value is INVALID for value in values.values()):
             return INVALID
@@ -109,7 +111,7 @@ class Judge:
         if group and self._chosen(group):
             return self.value(hint, self.groups[group], group)
         if f.default is MISSING and f.default_factory is MISSING:
-            return self.refuse(here, f"missing; {who} needs it ({f.metadata.get('help', '')})")
+            return self.add_error(here, f"missing; {who} needs it ({f.metadata.get('help', '')})")
         return MISSING
 
     def _chosen(self, group: str) -> bool:
@@ -122,7 +124,7 @@ class Judge:
             return True
         broken = [(rule, bound) for rule, bound in f.metadata.get("rules", {}).items() if not RULES[rule][0](value, bound)]
         for rule, bound in broken:
-            self.refuse(path, f"{value!r} must be {RULES[rule][1]} {bound}")
+            self.add_error(path, f"{value!r} must be {RULES[rule][1]} {bound}")
         return not broken
 
     def value(self, hint: Any, value: Any, path: str) -> Any:
@@ -135,20 +137,24 @@ class Judge:
         if origin is Literal:
             allowed = get_args(hint)
             matches = [a for a in allowed if a == value and type(a) is type(value)]
-            return matches[0] if matches else self.refuse(path, f"{value!r} is not allowed{nearest(str(value), allowed)}")
+            return (
+                matches[0]
+                if matches
+                else self.add_error(path, f"{value!r} is not allowed{did_you_mean(str(value), allowed)}")
+            )
         if origin in (list, tuple):
             if not isinstance(value, list):
-                return self.refuse(path, f"{value!r} is not a list")
+                return self.add_error(path, f"{value!r} is not a list")
             items = [self.value(get_args(hint)[0], item, f"{path}[{i}]") for i, item in enumerate(value)]
             return INVALID if any(item is INVALID for item in items) else origin(items)
         if origin is Mapping:
             if not isinstance(value, Mapping):
-                return self.refuse(path, f"{value!r} is not a mapping")
+                return self.add_error(path, f"{value!r} is not a mapping")
             pairs = {str(key): self.value(get_args(hint)[1], item, f"{path}.{key}") for key, item in value.items()}
             return INVALID if any(item is INVALID for item in pairs.values()) else pairs
         if is_dataclass(hint):
             if not isinstance(value, Mapping):
-                return self.refuse(path, f"{value!r} is not a mapping of options{nearest('', declared(hint))}")  # type: ignore[arg-type]
+                return self.add_error(path, f"{value!r} is not a mapping of options{did_you_mean('', declared(hint))}")  # type: ignore[arg-type]
             return self.fill(hint, value, path, path)
         return self._plain(hint, value, path)
 
@@ -166,7 +172,7 @@ class Judge:
             got = trial.value(option, value, path)
             if not trial.errors:
                 return got
-        return self.refuse(path, f"{value!r} is not {' or '.join(map(_in_words, options))}")
+        return self.add_error(path, f"{value!r} is not {' or '.join(map(_type_name, options))}")
 
     def _plain(self, hint: Any, value: Any, path: str) -> Any:
         if hint is float and isinstance(value, int) and not isinstance(value, bool):
@@ -174,13 +180,13 @@ class Judge:
         if hint is int and isinstance(value, float) and value.is_integer():
             return int(value)  # 1e3
         if isinstance(value, float) and not math.isfinite(value):
-            return self.refuse(path, f"{value!r} is not a finite number")
+            return self.add_error(path, f"{value!r} is not a finite number")
         if hint is Any or (isinstance(value, hint) and (hint is bool or not isinstance(value, bool))):
             return value
-        return self.refuse(path, f"{value!r} is not {_in_words(hint)}")
+        return self.add_error(path, f"{value!r} is not {_type_name(hint)}")
 
 
-def _in_words(hint: Any) -> str:
+def _type_name(hint: Any) -> str:
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
     if get_origin(hint) is Literal:
         return " or ".join(repr(a) for a in get_args(hint))

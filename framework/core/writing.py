@@ -98,7 +98,7 @@ def appending(path: Path) -> int:
     Raises:
         LinkError: it is a link, or no file.
     """
-    refuse_link(path)
+    check_no_link(path)
     if path.exists() and not path.is_file():  # a pipe that nobody reads would be waited for
         raise LinkError(path, "this is no file; nothing is written to it")
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | NO_LINK, 0o644)
@@ -111,7 +111,7 @@ def inside(folder: Path, name: str) -> Path:
         LinkError: it is a link, which may lead anywhere, or no folder.
     """
     path = folder / name
-    refuse_link(path)
+    check_no_link(path)
     try:
         path.mkdir(exist_ok=True)
     except FileExistsError as error:
@@ -119,17 +119,17 @@ def inside(folder: Path, name: str) -> Path:
     return path
 
 
-def refuse_links(folder: Path) -> None:
+def check_no_links(folder: Path) -> None:
     """
     Raises:
         LinkError: there is a link in the folder, which may be one itself, or in a folder of it.
     """
     for at, folders, files in os.walk(folder):
         for name in (*folders, *files):
-            refuse_link(Path(at, name))
+            check_no_link(Path(at, name))
 
 
-def refuse_link(path: Path) -> None:
+def check_no_link(path: Path) -> None:
     """
     Raises:
         LinkError: it is a link.

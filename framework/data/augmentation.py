@@ -9,7 +9,7 @@ import numpy as np
 from framework.core.protocols import Augmentation
 from framework.core.random import Key, generator
 from framework.data.dataset import Data, Field
-from framework.data.loader import Feed
+from framework.data.loader import DataLoader
 
 Chosen = Mapping[str, Augmentation]  # name -> augmentation, in the order in which they act
 
@@ -28,16 +28,16 @@ class Augmenter:
         ValueError: one of them does not work on that field; the message begins with its key.
     """
 
-    def __init__(self, feed: Feed, data: Sequence[Data], chosen: Sequence[Chosen]) -> None:
+    def __init__(self, feed: DataLoader, data: Sequence[Data], chosen: Sequence[Chosen]) -> None:
         self.field, about = next(iter(data[0].fields.items()))
         self.time_major = about.time_major
         held = feed.arrays[self.field]
         stays = feed.xp is np
         self.host = held if stays else np.stack([d.splits["train"][self.field] for d in data]).astype(held.dtype)
         self.chosen = [(repr(each), each) for each in chosen]
-        refuse_unfit(chosen[0], self.field, about, self.host[0])
+        check_augmentations(chosen[0], self.field, about, self.host[0])
 
-    def take(self, keep: np.ndarray) -> None:
+    def keep_replicas(self, keep: np.ndarray) -> None:
         """Drop the replicas that have stopped."""
         self.host = self.host[keep] if self.host.shape[0] > 1 else self.host
         self.chosen = [chosen for chosen, kept in zip(self.chosen, keep, strict=True) if kept]
@@ -68,7 +68,7 @@ def augmented(x: np.ndarray, chosen: Chosen, key: Key, step: int = 0, part: int 
     return x
 
 
-def refuse_unfit(chosen: Chosen, name: str, about: Field, held: np.ndarray) -> None:
+def check_augmentations(chosen: Chosen, name: str, about: Field, held: np.ndarray) -> None:
     """Try the augmentations on two examples of the field `name`.
 
     Raises:
@@ -96,4 +96,4 @@ def _oriented(x: np.ndarray, time_major: bool) -> np.ndarray:
     return x.swapaxes(0, 1) if time_major else x
 
 
-__all__ = ["Augmenter", "augmented", "refuse_unfit"]
+__all__ = ["Augmenter", "augmented", "check_augmentations"]

@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 
-from framework.core.archives import opened
+from framework.core.archives import open_archive
 from framework.core.errors import DataError
 from framework.core.reading import UnreadableError, affordable, read_bytes
 from framework.core.types import Shape
@@ -45,7 +45,7 @@ def open_arrays(path: str | Path) -> Iterator[Any]:
         Exception: whatever NumPy raises of a damaged file.
     """
     try:
-        with opened(Path(path)) as found:
+        with open_archive(Path(path)) as found:
             yield found
     except UnreadableError as error:
         raise DataError(str(error)) from error

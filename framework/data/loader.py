@@ -12,7 +12,7 @@ from framework.core.random import Key, generator
 from framework.data.dataset import Data
 
 
-class Feed:
+class DataLoader:
     """The examples of one split for a stack of R replicas, on the device.
 
     Args:
@@ -35,7 +35,7 @@ class Feed:
         """Steps of the longest sequence; 1 where there are none."""
         return max((self.arrays[name].shape[2] for name in self.time_major), default=1)
 
-    def take(self, keep: np.ndarray) -> None:
+    def keep_replicas(self, keep: np.ndarray) -> None:
         """Drop the replicas that have stopped."""
         self.arrays = {k: a[keep] if a.shape[0] > 1 else a for k, a in self.arrays.items()}
 
@@ -69,7 +69,7 @@ def in_streams(n: int, streams: int) -> np.ndarray:
     return np.concatenate([(first + np.arange(length)[:, None]).ravel(), first[:longer] + length])
 
 
-class EpochRows:
+class BatchSampler:
     """The rows of each batch of one epoch, the last batch shorter if need be.
 
     Every replica has its own order, drawn from its own stream; replicas with one key share it, and so the batch. Rows that
@@ -100,7 +100,7 @@ class EpochRows:
     def __iter__(self) -> Iterator[np.ndarray | slice]:
         return map(self.at, self.starts)
 
-    def take(self, keep: np.ndarray) -> None:
+    def keep_replicas(self, keep: np.ndarray) -> None:
         """Drop the replicas that have stopped."""
         if self.order is not None and self.order.shape[0] > 1:
             self.order = self.order[keep]

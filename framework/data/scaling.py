@@ -9,10 +9,10 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from framework.core.errors import nearest
+from framework.core.errors import did_you_mean
 from framework.data.dataset import Data
 
-How = Literal["none", "standard", "minmax"]
+ScaleMethod = Literal["none", "standard", "minmax"]
 
 # The axes over which one feature is measured: all but F, or all but C; a field without either is one feature.
 MEASURED = {"N": (0,), "NT": (0, 1), "NF": (0,), "NTF": (0, 1), "NCHW": (0, 2, 3)}
@@ -31,7 +31,7 @@ class Scale:
         shift, width: field -> one number per feature: (F,) for NF and NTF, (C, 1, 1) for NCHW, () for N and NT.
     """
 
-    how: How
+    how: ScaleMethod
     shift: Mapping[str, np.ndarray]
     width: Mapping[str, np.ndarray]
 
@@ -79,11 +79,11 @@ def fit(data: Data, how: str, fields: Collection[str]) -> Scale:
     Raises:
         ValueError: there is no such scale, or no such field.
     """
-    if how not in get_args(How):
-        raise ValueError(f"no scale '{how}'{nearest(how, get_args(How))}")
+    if how not in get_args(ScaleMethod):
+        raise ValueError(f"no scale '{how}'{did_you_mean(how, get_args(ScaleMethod))}")
     for name in fields:
         if name not in data.fields:
-            raise ValueError(f"the data have no field '{name}'{nearest(name, data.fields)}")
+            raise ValueError(f"the data have no field '{name}'{did_you_mean(name, data.fields)}")
     scaled_fields = [name for name, f in data.fields.items() if name in fields and f.kind == "real" and how != "none"]
     found = {name: _measured(*_counted(name, data), how) for name in scaled_fields}
     found |= {name: found[other] for name, other in data.scaled_with.items() if other in found}
@@ -139,4 +139,4 @@ def _of_scaled(f: Callable[[np.ndarray], np.ndarray], scale: Scale, x: np.ndarra
     return f(scale.undo("x", x))
 
 
-__all__ = ["How", "Scale", "fit", "scaled"]
+__all__ = ["Scale", "ScaleMethod", "fit", "scaled"]

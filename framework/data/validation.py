@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from framework.core.errors import DataError, nearest
+from framework.core.errors import DataError, did_you_mean
 from framework.data.dataset import Data, Field, Split
 
 LARGE = 100.0  # numbers beyond it are far from the scale that first values and learning rates are made for
@@ -36,21 +36,21 @@ def checked(data: Data) -> Data:
 def _checked(data: Data) -> Data:
     who = f"data set '{data.name}'" if data.name else "the data set"
     if "train" not in data.splits:
-        raise DataError(f"{who}: it has no split 'train'{nearest('train', data.splits)}")
+        raise DataError(f"{who}: it has no split 'train'{did_you_mean('train', data.splits)}")
     for split in data.splits:
         if split not in get_args(Split):
-            raise DataError(f"{who}: it has a split '{split}', which nothing reads{nearest(split, get_args(Split))}")
+            raise DataError(f"{who}: it has a split '{split}', which nothing reads{did_you_mean(split, get_args(Split))}")
     splits = {}
     for split, arrays in data.splits.items():
         where = f"{who}, split '{split}': "
         for name in data.fields:
             if name not in arrays:
-                raise DataError(f"{where}the field '{name}' is missing{nearest(name, arrays)}")
+                raise DataError(f"{where}the field '{name}' is missing{did_you_mean(name, arrays)}")
         for name in arrays:
             if name not in data.fields:
-                raise DataError(f"{where}'{name}' is not one of the data's fields{nearest(name, data.fields)}")
+                raise DataError(f"{where}'{name}' is not one of the data's fields{did_you_mean(name, data.fields)}")
         splits[split] = checked_arrays(data.fields, arrays, where)
-    _refuse_other_shapes(data.fields, splits, who)
+    _check_same_shapes(data.fields, splits, who)
     same = all(splits[split][name] is a for split, arrays in data.splits.items() for name, a in arrays.items())
     return data if same else replace(data, splits=splits)
 
@@ -66,19 +66,19 @@ def checked_arrays(fields: Mapping[str, Field], arrays: Mapping[str, Any], where
     """
     there = {name: np.asarray(a) for name, a in arrays.items() if name in fields}
     for name, a in there.items():
-        _refuse_other_axes(name, fields[name], a, where)
-    refuse_uneven(fields, there, where)
+        _check_axes(name, fields[name], a, where)
+    check_equal_rows(fields, there, where)
     for name, a in there.items():
         if not a.size:
             raise DataError(f"{where}'{name}' is empty, shape {a.shape}; an empty split is left out")
     masks = {name: a for name, a in there.items() if fields[name].kind == "mask"}
     out = {name: _usable(name, fields[name], a, {} if name in masks else masks, where) for name, a in there.items()}
     for name in masks:
-        _refuse_empty_rows(name, fields[name], out[name], where)
+        _check_no_empty_rows(name, fields[name], out[name], where)
     return out
 
 
-def _refuse_empty_rows(name: str, field: Field, mask: np.ndarray, where: str) -> None:
+def _check_no_empty_rows(name: str, field: Field, mask: np.ndarray, where: str) -> None:
     """Every sequence has a step that counts."""
     empty = ~(mask > 0).any(1) if field.time_major else np.array(False)
     if empty.any():
@@ -88,7 +88,7 @@ def _refuse_empty_rows(name: str, field: Field, mask: np.ndarray, where: str) ->
         )
 
 
-def _refuse_other_axes(name: str, field: Field, a: np.ndarray, where: str) -> None:
+def _check_axes(name: str, field: Field, a: np.ndarray, where: str) -> None:
     if a.ndim != len(field.axes):
         raise DataError(f"{where}'{name}' has shape {a.shape}, and its axes are {field.axes}")
     if a.dtype.kind not in "biuf":
@@ -97,7 +97,7 @@ def _refuse_other_axes(name: str, field: Field, a: np.ndarray, where: str) -> No
         raise DataError(f"{where}'{name}' is of kind {field.kind}; its field must say how many there are (size)")
 
 
-def refuse_uneven(fields: Mapping[str, Field], arrays: Arrays, where: str = "") -> None:
+def check_equal_rows(fields: Mapping[str, Field], arrays: Arrays, where: str = "") -> None:
     """
     Raises:
         DataError: the fields have not the same number of rows, or a mask of steps has the length of no sequence.
@@ -114,7 +114,7 @@ def refuse_uneven(fields: Mapping[str, Field], arrays: Arrays, where: str = "") 
             raise DataError(f"{where}'{name}' is a mask of {n} steps, and no sequence has as many ({told})")
 
 
-def _refuse_other_shapes(fields: Mapping[str, Field], splits: Mapping[str, Arrays], who: str) -> None:
+def _check_same_shapes(fields: Mapping[str, Field], splits: Mapping[str, Arrays], who: str) -> None:
     """All splits have the shapes of the training split, rows and steps apart."""
     for split, arrays in splits.items():
         for name, a in arrays.items():

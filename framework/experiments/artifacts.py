@@ -24,8 +24,8 @@ from framework.experiments.loading import load
 from framework.inference import model
 from framework.inference.samples import sample
 from framework.tracking.allowance import SlowServerError
-from framework.tracking.metrics_file import Recorded
-from framework.tracking.mlflow import TrackedRun
+from framework.tracking.metrics_file import LazySeries
+from framework.tracking.mlflow import MlflowRun
 from framework.tracking.origins import COPIES
 from framework.tracking.origins import FILE as ORIGINS
 from framework.tracking.recorder import LAYERS_SHOWN
@@ -36,10 +36,10 @@ AS_SCALED = Scale("none", {}, {})  # of data that have been scaled already
 MODEL_FILES = (model.WEIGHTS, model.ABOUT, "config.yaml", ORIGINS)
 
 
-def leave(folder: Path, tracked: TrackedRun | None, data: Data, metrics: Mapping[str, float], note: str) -> None:
+def log_artifacts(folder: Path, tracked: MlflowRun | None, data: Data, metrics: Mapping[str, float], note: str) -> None:
     """Draw figures and hand everything to the tracking store; what fails is said, and costs nothing else."""
     trained = _try("the model, to look at it,", lambda: replace(load(folder), scale=AS_SCALED))
-    drawn = _try("figures", lambda: figures.draw(figures.Subject(folder, trained, data))) or []
+    drawn = _try("figures", lambda: figures.draw(figures.RunView(folder, trained, data))) or []
     text = _try("the sample of text", lambda: write_sample(folder, trained, data)) if trained else None
     if tracked is None or tracked.lost:
         return
@@ -77,7 +77,7 @@ def write_sample(folder: Path, trained: model.Model, data: Data) -> Path | None:
 
 def norms_table(folder: Path) -> Path | None:
     """`gradient_norms.csv`, a column per layer, where there are more layers than a tracking UI can bear as metrics."""
-    series = Recorded(folder / "metrics.jsonl")
+    series = LazySeries(folder / "metrics.jsonl")
     names = [name for name in series if name.startswith("grad_norm/")]
     if len(names) <= LAYERS_SHOWN + 1:
         return None
@@ -86,12 +86,12 @@ def norms_table(folder: Path) -> Path | None:
     path = folder / "gradient_norms.csv"
     with replaced_text(path) as file:
         rows = csv.writer(file)
-        rows.writerow(["step", *(as_text(name.removeprefix("grad_norm/")) for name in names)])
+        rows.writerow(["step", *(spreadsheet_safe(name.removeprefix("grad_norm/")) for name in names)])
         rows.writerows([int(step), *values] for step, *values in table[:: -(-len(table) // TABLE_ROWS)].tolist())
     return path
 
 
-def as_text(cell: str) -> str:
+def spreadsheet_safe(cell: str) -> str:
     """A cell of a CSV file that a spreadsheet shows as it is: an apostrophe stands before a word that it would take for a
     formula (`=...`, `+...`, `-...`, `@...`, or after a tab or a line break). Numbers stay as they are."""
     if not cell.startswith(FORMULA):
@@ -109,7 +109,7 @@ def page(note: str, metrics: Mapping[str, float]) -> str:
     return f"    {note}\n\n| metric | value |\n|---|---|\n{rows}\n"
 
 
-def describe_data(tracked: TrackedRun, data: Data) -> None:
+def describe_data(tracked: MlflowRun, data: Data) -> None:
     """Tell MLflow what the run was trained on."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
@@ -131,7 +131,7 @@ def describe_data(tracked: TrackedRun, data: Data) -> None:
     tracked.ask(tracked.client.log_inputs, tracked.run_id, inputs)
 
 
-def log_model(tracked: TrackedRun, folder: Path, data: Data) -> None:
+def log_model(tracked: MlflowRun, folder: Path, data: Data) -> None:
     """Log the model from code, with a signature and without pickle."""
     import mlflow
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus

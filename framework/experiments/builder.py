@@ -8,26 +8,26 @@ from typing import Any
 
 from framework.config.options import EarlyStopping
 from framework.config.schema import HeadSettings, Settings
-from framework.core.errors import ConfigError, nearest
+from framework.core.errors import ConfigError, did_you_mean
 from framework.core.memory import limited
 from framework.core.types import Shape
-from framework.data.augmentation import refuse_unfit
+from framework.data.augmentation import check_augmentations
 from framework.data.dataset import Data
-from framework.inference.evaluation import Measure
+from framework.inference.evaluation import HeadMetric
 from framework.nn.heads import Head
 from framework.nn.network import Network, Node
 from framework.registry.discovery import discover
 from framework.training.check import (
-    refuse_kind,
-    refuse_unfit_layers,
-    refuse_unknown_mask,
-    refuse_unknown_target,
+    check_layers,
+    check_mask,
+    check_target,
+    check_target_kind,
     target_kind,
 )
 from framework.training.learner import Learner
-from framework.training.memory import refuse_oversized
-from framework.training.probes import refuse_unknown_nodes
-from framework.training.state import chunks_of, refuse_unmeasured
+from framework.training.memory import check_memory
+from framework.training.probes import check_nodes
+from framework.training.state import check_monitor, chunks_of
 
 # The loss that `auto` takes, by the kind of target.
 LOSSES = {
@@ -48,20 +48,20 @@ def assemble(settings: Settings, data: Data) -> Learner:
     heads = {name: _head(name, head, nodes, data) for name, head in settings.heads.items()}
     for name, head in heads.items():
         _set_units(name, head, nodes, data)
-    _refuse_open_units(nodes)
+    _check_units(nodes)
     try:
         network = Network(nodes, data.shapes())
         with limited():
             tensors, shapes = network.init(settings.seed)
         network.arena(tensors)
-        refuse_oversized(network.nodes, tensors, shapes, data, settings)
-        refuse_unknown_nodes(settings.probes, network)
+        check_memory(network.nodes, tensors, shapes, data, settings)
+        check_nodes(settings.probes, network)
     except ValueError as error:
         raise ConfigError(str(error)) from error
     for name, head in heads.items():
-        _refuse_wrong_steps(name, head, shapes, data)
-        _refuse_wrong_width(name, head, shapes, data)
-    _refuse_augmentations(settings, data)
+        _check_steps(name, head, shapes, data)
+        _check_width(name, head, shapes, data)
+    _check_augmentations(settings, data)
     learner = Learner(
         network=network,
         heads=heads,
@@ -74,19 +74,19 @@ def assemble(settings: Settings, data: Data) -> Learner:
         measures=_measures(settings, heads, data),
     )
     for name, measure in learner.measures.items():
-        _refuse_unread_outputs(name, measure, heads, shapes, data)
+        _check_metric_width(name, measure, heads, shapes, data)
     try:
         chunks_of(learner, data)
         stopping = settings.trainer.early_stopping
         if stopping.patience or settings.trainer.keeps_best or stopping.monitor != EarlyStopping().monitor:
-            refuse_unmeasured(learner, "val" in data.splits)
+            check_monitor(learner, "val" in data.splits)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    refuse_unfit_layers(learner, data)
+    check_layers(learner, data)
     return learner
 
 
-def doubts(learner: Learner) -> list[str]:
+def config_warnings(learner: Learner) -> list[str]:
     """What is allowed and hardly meant, in words: a softmax before a loss with its own, or none before one without; a probe
     of recurrent layers where there are none."""
     told = []
@@ -111,27 +111,27 @@ def _head(name: str, head: HeadSettings, nodes: Mapping[str, Node], data: Data) 
     sources = (source,) if isinstance(source, str) else source
     for node in sources:
         if node not in nodes:
-            raise ConfigError(f"heads.{name}.from: no layer '{node}'{nearest(node, nodes)}")
-    refuse_unknown_target(name, head.target, data)
+            raise ConfigError(f"heads.{name}.from: no layer '{node}'{did_you_mean(node, nodes)}")
+    check_target(name, head.target, data)
     loss: Any = head.loss
     kind = target_kind(data.fields[head.target]) if head.target else None
     if loss == "auto":
         if kind not in LOSSES:
             raise ConfigError(f"heads.{name}.type: auto needs a target that is real or a label; name a loss")
         loss = discover().get("loss", LOSSES[kind])()
-    _refuse_wrong_ends(f"heads.{name}", loss, sources, head.target)
-    refuse_kind("loss" if name == "loss" else f"heads.{name}", "loss", loss, head.target, data)
+    _check_arguments(f"heads.{name}", loss, sources, head.target)
+    check_target_kind("loss" if name == "loss" else f"heads.{name}", "loss", loss, head.target, data)
     return Head(loss, sources if len(sources) > 1 else sources[0], head.target, _mask(name, head, data), head.weight)
 
 
 def _mask(name: str, head: HeadSettings, data: Data) -> str | None:
     """The head's mask; one of steps has nothing to say about targets that sequences have once."""
-    refuse_unknown_mask(f"heads.{name}.mask", head.mask, "mask", data)
+    check_mask(f"heads.{name}.mask", head.mask, "mask", data)
     mask, target = data.fields.get(str(head.mask)), data.fields.get(str(head.target))
     return None if mask and target and mask.time_major and not target.time_major else head.mask
 
 
-def _refuse_wrong_ends(path: str, judge: Any, sources: tuple[str, ...], target: str | None) -> None:
+def _check_arguments(path: str, judge: Any, sources: tuple[str, ...], target: str | None) -> None:
     """A loss or metric that does not say what it takes may read several layers, and have a target or none."""
     who, targets = type(judge).__name__, getattr(judge, "targets", None)
     n = getattr(judge, "sources", len(sources) if targets is None else 1)
@@ -187,7 +187,7 @@ def _outputs(head: Head, data: Data) -> int:
     return int(data.splits["train"][head.target].shape[-1])
 
 
-def _refuse_wrong_steps(name: str, head: Head, shapes: Mapping[str, Shape], data: Data) -> None:
+def _check_steps(name: str, head: Head, shapes: Mapping[str, Shape], data: Data) -> None:
     if head.target is None or not hasattr(head.loss, "targets"):
         return
     wanted = data.fields[head.target].time_major
@@ -205,7 +205,7 @@ def _refuse_wrong_steps(name: str, head: Head, shapes: Mapping[str, Shape], data
             )
 
 
-def _refuse_wrong_width(name: str, head: Head, shapes: Mapping[str, Shape], data: Data) -> None:
+def _check_width(name: str, head: Head, shapes: Mapping[str, Shape], data: Data) -> None:
     if len({shapes[source] for source in head.sources}) > 1 and hasattr(head.loss, "sources"):
         told = ", ".join(f"'{source}' gives {shapes[source]}" for source in head.sources)
         raise ConfigError(f"heads.{name}: {type(head.loss).__name__} reads outputs of one shape; {told}")
@@ -219,8 +219,8 @@ def _refuse_wrong_width(name: str, head: Head, shapes: Mapping[str, Shape], data
         )
 
 
-def _refuse_unread_outputs(
-    name: str, measure: Measure, heads: Mapping[str, Head], shapes: Mapping[str, Shape], data: Data
+def _check_metric_width(
+    name: str, measure: HeadMetric, heads: Mapping[str, Head], shapes: Mapping[str, Shape], data: Data
 ) -> None:
     """A metric of raw outputs needs as many as a loss with its targets would."""
     head = replace(heads[measure.head], loss=measure.metric)  # type: ignore[arg-type]
@@ -235,16 +235,18 @@ def _refuse_unread_outputs(
         )
 
 
-def _refuse_augmentations(settings: Settings, data: Data) -> None:
+def _check_augmentations(settings: Settings, data: Data) -> None:
     name, about = next(iter(data.fields.items()))
     held = data.splits["train"][name]
     try:
-        refuse_unfit(settings.augmentations, name, about, held if about.kind != "real" else held[:2].astype(settings.dtype))
+        check_augmentations(
+            settings.augmentations, name, about, held if about.kind != "real" else held[:2].astype(settings.dtype)
+        )
     except ValueError as error:
         raise ConfigError(str(error)) from error
 
 
-def _refuse_open_units(nodes: Mapping[str, Node]) -> None:
+def _check_units(nodes: Mapping[str, Node]) -> None:
     for name, node in nodes.items():
         if getattr(node.layer, "units", None) == "auto":
             raise ConfigError(
@@ -253,28 +255,28 @@ def _refuse_open_units(nodes: Mapping[str, Node]) -> None:
             )
 
 
-def _measures(settings: Settings, heads: Mapping[str, Head], data: Data) -> dict[str, Measure]:
+def _measures(settings: Settings, heads: Mapping[str, Head], data: Data) -> dict[str, HeadMetric]:
     """The metrics of every head; with several heads a metric's name begins with the head's."""
     if settings.metrics != "auto":
         return {name: _measure(name, metric, head, heads, data) for name, (metric, head) in settings.metrics.items()}
     out = {}
     for name, head in heads.items():
         if head.target and data.fields[head.target].kind == "label":
-            out["accuracy" if len(heads) == 1 else f"{name}/accuracy"] = Measure(
+            out["accuracy" if len(heads) == 1 else f"{name}/accuracy"] = HeadMetric(
                 discover().get("metric", "accuracy")(), name
             )
     return out
 
 
-def _measure(name: str, metric: Any, of: str | None, heads: Mapping[str, Head], data: Data) -> Measure:
+def _measure(name: str, metric: Any, of: str | None, heads: Mapping[str, Head], data: Data) -> HeadMetric:
     known = _known(name, of, heads)
     sources = heads[known].sources if getattr(metric, "raw", False) else ("the prediction",)
-    _refuse_wrong_ends(f"metrics.{name}", metric, sources, heads[known].target)
-    refuse_kind(f"metrics.{name}", "metric", metric, heads[known].target, data)
-    return Measure(metric, known)
+    _check_arguments(f"metrics.{name}", metric, sources, heads[known].target)
+    check_target_kind(f"metrics.{name}", "metric", metric, heads[known].target, data)
+    return HeadMetric(metric, known)
 
 
 def _known(metric: str, head: str | None, heads: Mapping[str, Head]) -> str:
     if head is not None and head not in heads:
-        raise ConfigError(f"metrics.{metric}.head: no head '{head}'{nearest(head, heads)}")
+        raise ConfigError(f"metrics.{metric}.head: no head '{head}'{did_you_mean(head, heads)}")
     return head or next(iter(heads))

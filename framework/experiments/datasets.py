@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from framework.config.schema import Settings
 from framework.core.errors import ConfigError, DataError
-from framework.core.memory import free_bytes, in_words, limited
+from framework.core.memory import format_bytes, free_bytes, limited
 from framework.core.protocols import Dataset
 from framework.core.random import generator
 from framework.data import scaling
@@ -38,7 +38,7 @@ def load_data(settings: Settings) -> Data:
     name = named if isinstance(named, str) else named["type"]
 
     def load() -> tuple[Data, int]:
-        refuse_oversized(settings.dataset)
+        check_dataset_size(settings.dataset)
         try:
             with limited(SHARE):
                 data = settings.dataset.load(generator(settings.dataset_seed, "dataset"))
@@ -57,7 +57,7 @@ def load_data(settings: Settings) -> Data:
     return _loaded.get(_key(settings), load)
 
 
-def refuse_oversized(dataset: Dataset) -> None:
+def check_dataset_size(dataset: Dataset) -> None:
     """
     Raises:
         ConfigError: the examples that it is to make up would take more memory than is free, as a few of them tell.
@@ -72,7 +72,8 @@ def refuse_oversized(dataset: Dataset) -> None:
     if needed > SHARE * free:
         name = max(counts, key=lambda name: counts[name])
         raise ConfigError(
-            f"dataset.{name}: {counts[name]} examples take {in_words(needed)} of memory, and {in_words(free)} are free"
+            f"dataset.{name}: {counts[name]} examples take {format_bytes(needed)} of memory, "
+            f"and {format_bytes(free)} are free"
         )
 
 
@@ -105,7 +106,7 @@ def size(data: Data) -> int:
     return sum(a.nbytes for split in data.splits.values() for a in split.values())
 
 
-class Kept:
+class SizedLRUCache:
     """What was made last, as much of it as `KEPT` bytes."""
 
     def __init__(self) -> None:
@@ -121,4 +122,4 @@ class Kept:
         return self.found[key][0]  # type: ignore[return-value]
 
 
-_loaded, _scaled = Kept(), Kept()
+_loaded, _scaled = SizedLRUCache(), SizedLRUCache()

@@ -11,13 +11,13 @@ import numpy as np
 
 from framework.config.schema import Settings
 from framework.core.arrays import Array, DeviceError, array_module, to_host
-from framework.core.callback import Observer, Outcome
+from framework.core.callback import Callback, TrainingResult
 from framework.core.context import Context
-from framework.core.errors import ConfigError, TierError, nearest
+from framework.core.errors import ConfigError, TierError, did_you_mean
 from framework.core.random import Key, generator
 from framework.core.types import Params
 from framework.data.dataset import Data
-from framework.data.loader import Feed
+from framework.data.loader import DataLoader
 from framework.data.scaling import Scale, scaled
 from framework.data.validation import checked
 from framework.experiments.builder import assemble
@@ -25,12 +25,12 @@ from framework.experiments.datasets import load_data, scaled_data
 from framework.experiments.loading import load
 from framework.nn.arena import Arena
 from framework.nn.heads import Head, total_loss
-from framework.nn.training_step import Seen
+from framework.nn.training_step import TrainingStep
 from framework.training.bptt import chunks
 from framework.training.learner import Learner, directions
 from framework.training.parallel import train_sliced
 from framework.training.step import penalised
-from framework.training.update import refuse_compiled
+from framework.training.update import check_compiled
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Experiment:
         xp: the array module.
         data, scale: the data set, scaled, and how.
         steps, validations: how many a training that is not stopped early will have.
-        observers: who else wants to know of what a study trains.
+        callbacks: who else wants to know of what a study trains.
     """
 
     settings: Settings
@@ -51,7 +51,7 @@ class Experiment:
     learner: Learner
     steps: int
     validations: int
-    observers: tuple[Observer, ...] = ()
+    callbacks: tuple[Callback, ...] = ()
 
     @property
     def directions(self) -> dict[str, bool]:
@@ -70,19 +70,19 @@ class Experiment:
         learners: Sequence[Learner],
         data: Sequence[Data] = (),
         keys: Sequence[Key] = (),
-        observers: Sequence[Observer] = (),
-    ) -> list[Outcome]:
+        callbacks: Sequence[Callback] = (),
+    ) -> list[TrainingResult]:
         """Train the networks of a study in one stack.
 
         Args:
             learners: one per member; they may differ in stackable options only.
             data: one data set for each member; without them all learn from that of the experiment.
             keys: of each member; without them (seed, member).
-            observers: are called from several threads, for different members.
+            callbacks: are called from several threads, for different members.
         """
         members = keys or [(self.settings.seed, member) for member in range(len(learners))]
-        watching = [*self.observers, *observers]
-        return train_sliced(learners, data or [self.data], members, **self.how, observers=watching)
+        watching = [*self.callbacks, *callbacks]
+        return train_sliced(learners, data or [self.data], members, **self.how, callbacks=watching)
 
     def draw(self, member: int) -> Data:
         """The data set drawn anew, from (dataset.seed, member), on the scale of the experiment's."""
@@ -91,7 +91,7 @@ class Experiment:
 
     def batch(self, fields: Mapping[str, np.ndarray]) -> dict[str, Array]:
         """Fields (n, ...) as networks see them: on the device, (1, n, ...), sequences (1, T, n, ...)."""
-        feed = Feed([replace(self.data, splits={"test": fields})], "test", self.xp, self.settings.dtype)
+        feed = DataLoader([replace(self.data, splits={"test": fields})], "test", self.xp, self.settings.dtype)
         return feed.batch(slice(0, feed.n))
 
     def predict(self, weights: Sequence[Mapping[str, Params]], fields: Mapping[str, np.ndarray], head: Head) -> np.ndarray:
@@ -102,7 +102,7 @@ class Experiment:
         values, _ = self.learner.network.forward(arena.views(w), ctx)
         return np.asarray(to_host(head.prediction(values, ctx)))
 
-    def losses(self, seen: Seen, w: Array) -> tuple[np.ndarray, np.ndarray]:
+    def losses(self, seen: TrainingStep, w: Array) -> tuple[np.ndarray, np.ndarray]:
         """Loss and penalty (R,) of R networks at the arenas w (R, P + Q), on the batch and with the draws of a step of a
         lone network."""
         ctx, p = seen.ctx.but(replicas=(len(w),), keys=seen.ctx.keys * len(w)), seen.arena.views(w)
@@ -131,7 +131,7 @@ def prepare(settings: Settings, given: Data | None = None) -> Experiment:
         raise ConfigError(f"device: {settings.device!r} cannot be used here: {error}") from error
     if settings.tier == "compiled":
         try:
-            refuse_compiled(xp)
+            check_compiled(xp)
         except TierError as error:
             raise ConfigError(f"tier: 'compiled' cannot be used here: {error}") from error
     data = checked(given or load_data(settings))
@@ -173,7 +173,7 @@ def initial_weights(learner: Learner, settings: Settings) -> dict[str, Params]:
     own = {name for name, node in learner.network.nodes.items() if node.initial}
     shared = {node: tensors for node, tensors in weights.items() if wanted.get(node) and node not in own}
     if not shared:
-        raise ConfigError(f"model.init_from: {run_of} has none of these layers{nearest(next(iter(wanted)), weights)}")
+        raise ConfigError(f"model.init_from: {run_of} has none of these layers{did_you_mean(next(iter(wanted)), weights)}")
     for node, tensors in shared.items():
         given, needed = ({t: a.shape for t, a in p.items()} for p in (tensors, wanted[node]))
         if given != needed:

@@ -11,12 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from framework.config.parser import judge
+from framework.config.parser import parse_config
 from framework.config.schema import Settings
 from framework.core.errors import ConfigError
 from framework.core.reading import parse_yaml, read_text
 from framework.core.secrets import HIDDEN, masked, restored
-from framework.core.validation import Judge
+from framework.core.validation import Validator
 from framework.experiments.builder import assemble
 from framework.experiments.provenance import registry_of
 from framework.inference.model import Model, read_about, read_weights
@@ -39,12 +39,12 @@ def tracking_of_run(folder: Path) -> Tracking:
     if "${" in text or HIDDEN in text:
         resolved = restored({"tracking": recorded}, f"{folder}/config.yaml", hint=_store(folder))
         text = json.dumps(resolved["tracking"], default=str)
-    return _judged_tracking(text)
+    return _validated_tracking(text)
 
 
 @functools.lru_cache(64)
-def _judged_tracking(text: str) -> Tracking:
-    judge = Judge(Registry(), {})
+def _validated_tracking(text: str) -> Tracking:
+    judge = Validator(Registry(), {})
     tracking: Tracking = judge.value(Tracking, json.loads(text), "tracking")
     if judge.errors:
         raise ConfigError("\n".join(judge.errors))
@@ -81,7 +81,7 @@ def settings_of_run(folder: Path, trust: bool = False) -> Settings:
     written = tree_of_run(folder)
     tree = restored(written, f"{folder}/config.yaml", hint=_store(folder))
     with scope(registry_of(folder, tree.get("plugins"), trust)):
-        return replace(judge(tree, discover()), written={} if tree == written else written)
+        return replace(parse_config(tree, discover()), written={} if tree == written else written)
 
 
 def load(run: str | Path, trust: bool = False) -> Model:
@@ -100,7 +100,7 @@ def load(run: str | Path, trust: bool = False) -> Model:
     tree = tree_of_run(folder)
     tree = restored({key: tree[key] for key in tree if key != "tracking"}, f"{folder}/config.yaml")  # a model needs no store
     with scope(registry_of(folder, tree.get("plugins"), trust)):
-        return _model(folder, judge(tree, discover()))
+        return _model(folder, parse_config(tree, discover()))
 
 
 def _store(folder: Path) -> str:

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from framework.core.callback import Callback
+
 LINES = 20  # at most about so many lines of progress where there is no terminal
 
 
-class Display:
-    """An observer that shows the first member of a stack.
+class ProgressBar(Callback):
+    """A callback that shows the first member of a stack.
 
     Args:
         steps: how many there will be at most.
@@ -35,31 +37,25 @@ class Display:
         self.task = self.bar.add_task("", total=self.total)
         self.bar.start()
 
-    def steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
+    def on_steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
         """Move the bar."""
         if member == 0 and len(rows):
             self.loss = float(rows[:, 0].mean())
             if self.bar:
                 self.bar.update(self.task, completed=first + len(rows) - 1)
 
-    def probed(self, member: int, steps: np.ndarray, columns: Sequence[str], rows: np.ndarray) -> None:
-        """There is no room for what probes measure."""
-
-    def probed_row(self, member: int, step: int, metric: str, row: np.ndarray) -> None:
-        """Nothing is shown of it."""
-
-    def measured(self, member: int, step: int, values: Mapping[str, float]) -> None:
+    def on_metrics(self, member: int, step: int, values: Mapping[str, float]) -> None:
         """Show the newest values."""
         if member != 0 or self.brief or any(name.startswith("test/") for name in values):
             return
-        text = in_words({"train/loss": self.loss, **values})
+        text = format_metrics({"train/loss": self.loss, **values})
         if self.bar:
             self.bar.update(self.task, description=text)
         elif step * LINES >= self.printed * self.total or step == self.total:
             print(f"step {step:>{len(str(self.total))}}/{self.total}  {text}", flush=True)
             self.printed = step * LINES // self.total + 1
 
-    def ended(self, outcome: Any) -> None:
+    def on_end(self, outcome: Any) -> None:
         """Take the bar away."""
         self.close()
 
@@ -73,9 +69,9 @@ class Display:
 def report(result: Any, tracked: bool, brief: bool = False) -> None:
     """Print how a run ended and where it is written."""
     shown = {k: v for k, v in result.metrics.items() if k.startswith(("val/", "test/"))}
-    notes = "; ".join(filter(None, (result.reason, result.outcome.kept_words)))
+    notes = "; ".join(filter(None, (result.reason, result.outcome.kept_text)))
     reason = f" ({notes})" if notes else ""
-    print(f"{result.status}{reason} in {result.seconds:.1f} s{': ' if shown else ''}{in_words(shown)}", flush=True)
+    print(f"{result.status}{reason} in {result.seconds:.1f} s{': ' if shown else ''}{format_metrics(shown)}", flush=True)
     if result.findings is not None and not brief:
         print(f"\n{result.findings.summary}\n")
     if not brief:
@@ -84,6 +80,6 @@ def report(result: Any, tracked: bool, brief: bool = False) -> None:
         print(f"curves:    {sys.argv[0]} ui")
 
 
-def in_words(values: Mapping[str, float]) -> str:
+def format_metrics(values: Mapping[str, float]) -> str:
     """`val/loss 0.107  val/accuracy 0.964`."""
     return "  ".join(f"{name} {value:.4g}" for name, value in values.items())

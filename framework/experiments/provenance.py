@@ -25,10 +25,10 @@ from framework.tracking.origins import COPIES, FILE, label, read
 _SAID: set[str] = set()  # each once
 
 
-def keep(settings: Settings, folder: Path) -> None:
+def save_sources(settings: Settings, folder: Path) -> None:
     """Write down where the components of these settings come from, and keep a copy of each single file."""
     registry, components, files = discover(), {}, dict[str, Any]()
-    for name, entry in used(settings, registry):
+    for name, entry in sources_used(settings, registry):
         components[name] = {key: value for key, value in origin(entry, registry).items() if value}
     named = {Path(path).expanduser().resolve() for path in settings.plugins}
     for file in (named & registry.files.keys()) | {Path(about["file"]) for about in components.values() if "file" in about}:
@@ -39,7 +39,7 @@ def keep(settings: Settings, folder: Path) -> None:
     write_json(folder / FILE, {"components": components, "files": files}, lasting=False)
 
 
-def used(value: Any, registry: Registry) -> Iterator[tuple[str, Entry]]:
+def sources_used(value: Any, registry: Registry) -> Iterator[tuple[str, Entry]]:
     """The registered components in a tree of dataclasses, mappings and tuples, as `kind/name`."""
     known = {
         entry.component: (f"{kind}/{name}", entry) for kind, all_ in registry.entries.items() for name, entry in all_.items()

@@ -12,27 +12,27 @@ from typing import Any
 
 import numpy as np
 
-from framework.core.callback import Observer, Outcome
+from framework.core.callback import Callback, TrainingResult
 from framework.core.errors import ConfigError, DataError, RunFailed
 from framework.core.signals import deferred
 from framework.core.study import Findings
 from framework.core.writing import write_text
 from framework.experiments import artifacts, provenance
 from framework.experiments.experiment import Experiment, expected, prepare
-from framework.experiments.study import FirstMember, record_findings
+from framework.experiments.study import FirstMemberCallback, record_findings
 from framework.inference import model
-from framework.tracking.mlflow import PATIENCE, TrackedRun
-from framework.tracking.mlflow_process import Feeder
-from framework.tracking.run_dir import Place, remember
-from framework.tracking.run_record import Record, claimed_by_us
+from framework.tracking.mlflow import PATIENCE, MlflowRun
+from framework.tracking.mlflow_process import MlflowWriterPool
+from framework.tracking.run_dir import RunLocation, remember
+from framework.tracking.run_record import RunRecord, claimed_by_us
 from framework.training.parallel import train_sliced
 from framework.training.trainer import train
 
-__all__ = ["Experiment", "Place", "Result", "RunFailed", "expected", "prepare", "run", "run_stack"]
+__all__ = ["Experiment", "JobResult", "RunFailed", "RunLocation", "expected", "prepare", "run", "run_stack"]
 
 
 @dataclass(frozen=True)
-class Result:
+class JobResult:
     """What a run gives back.
 
     Attributes:
@@ -47,7 +47,7 @@ class Result:
     reason: str
     metrics: dict[str, float]
     seconds: float
-    outcome: Outcome
+    outcome: TrainingResult
     folder: Path
     findings: Findings | None = None
 
@@ -56,7 +56,7 @@ MISTAKES = (ConfigError, DataError)  # what the user asked for is wrong: an erro
 SHARE_OF_TIME = 0.2  # seconds between two sendings of a run, for each run of its stack
 
 
-def run(experiment: Experiment, place: Place, observers: Sequence[Observer] = (), resume: bool = False) -> Result:
+def run(experiment: Experiment, place: RunLocation, callbacks: Sequence[Callback] = (), resume: bool = False) -> JobResult:
     """Train and record one network.
 
     Args:
@@ -70,17 +70,17 @@ def run(experiment: Experiment, place: Place, observers: Sequence[Observer] = ()
     if settings.study is not None:
         if resume:
             raise ConfigError(f"{place.folder}: a study has no checkpoints; it is run anew")
-        return _raised(run_study(experiment, place, observers))
-    recorded = Recorded([experiment], [record_of(experiment, place, resume)])
+        return _raised(run_study(experiment, place, callbacks))
+    recorded = RecordingCallback([experiment], [record_of(experiment, place, resume)])
     record = recorded.records[0]
 
-    def alone() -> list[Outcome]:
+    def alone() -> list[TrainingResult]:
         return train(
             [experiment.learner],
             [experiment.data],
             [settings.seed],
             **experiment.how,
-            observers=[recorded, *observers],
+            callbacks=[recorded, *callbacks],
             save=record.save,
             resume=record.snapshot,
         )
@@ -88,49 +88,51 @@ def run(experiment: Experiment, place: Place, observers: Sequence[Observer] = ()
     return _raised(recorded.run(alone)[0])
 
 
-def _raised(result: Result | RunFailed) -> Result:
+def _raised(result: JobResult | RunFailed) -> JobResult:
     if isinstance(result, RunFailed):
         raise result.__cause__ if isinstance(result.__cause__, MISTAKES) else result
     return result
 
 
 def run_study(
-    experiment: Experiment, place: Place, observers: Sequence[Observer] = (), feeder: Feeder | None = None
-) -> Result | RunFailed:
+    experiment: Experiment, place: RunLocation, callbacks: Sequence[Callback] = (), feeder: MlflowWriterPool | None = None
+) -> JobResult | RunFailed:
     """Let the study of an experiment answer its question, and record what it finds.
 
     Args:
-        observers: of all that it trains.
+        callbacks: of all that it trains.
     """
     study = experiment.settings.study
     assert study is not None
     # A study says itself at which steps it measures; all of that is sent on.
-    recorded = Recorded([replace(experiment, validations=1)], begin([replace(experiment, validations=1)], [place], feeder))
+    recorded = RecordingCallback(
+        [replace(experiment, validations=1)], start_records([replace(experiment, validations=1)], [place], feeder)
+    )
     found: list[Findings] = []
 
-    def answered() -> list[Outcome]:
-        found.append(study(replace(experiment, observers=tuple(map(FirstMember, observers)))))
+    def answered() -> list[TrainingResult]:
+        found.append(study(replace(experiment, callbacks=tuple(map(FirstMemberCallback, callbacks)))))
         record_findings(recorded.records[0], found[0])
         metrics, failure = found[0].metrics, found[0].failure
         if failure:
             recorded.records[0].end("failed", failure, "FAILED", metrics, settle=False)
             recorded.failed[0] = RunFailed(f"{failure} (more in {recorded.records[0].place.folder})")
-        return [Outcome(0, "finished", "", len(found[0].rows), 0, {}, metrics=metrics)]
+        return [TrainingResult(0, "finished", "", len(found[0].rows), 0, {}, metrics=metrics)]
 
     result = recorded.run(answered)[0]
-    return replace(result, findings=found[0]) if isinstance(result, Result) else result
+    return replace(result, findings=found[0]) if isinstance(result, JobResult) else result
 
 
 def run_stack(
     experiments: Sequence[Experiment],
-    places: Sequence[Place],
-    observers: Sequence[Observer] = (),
-    feeder: Feeder | None = None,
-) -> list[Result | RunFailed]:
+    places: Sequence[RunLocation],
+    callbacks: Sequence[Callback] = (),
+    feeder: MlflowWriterPool | None = None,
+) -> list[JobResult | RunFailed]:
     """Train networks that can share a stack in one pass, and record each as a run of its own.
 
     Args:
-        observers: are called from several threads; `member` is the place in the list.
+        callbacks: are called from several threads; `member` is the place in the list.
         feeder: the process that feeds the store; None: this one does.
 
     Returns:
@@ -141,42 +143,44 @@ def run_stack(
     """
     first = experiments[0]
     if first.settings.study is not None:
-        return [_run_study(e, place, observers, feeder) for e, place in zip(experiments, places, strict=True)]
+        return [_run_study(e, place, callbacks, feeder) for e, place in zip(experiments, places, strict=True)]
     try:
-        recorded = Recorded(experiments, begin(experiments, places, feeder))
+        recorded = RecordingCallback(experiments, start_records(experiments, places, feeder))
     except OSError as error:  # runs that cannot begin have failed; the sweep goes on
         return [failure_of(error) for _ in experiments]
     shared = all(experiment.data is first.data for experiment in experiments)
 
-    def together() -> list[Outcome]:
+    def together() -> list[TrainingResult]:
         return train_sliced(
             [experiment.learner for experiment in experiments],
             [first.data] if shared else [experiment.data for experiment in experiments],
             [experiment.settings.seed for experiment in experiments],
             **first.how,
-            observers=[recorded, *observers],
+            callbacks=[recorded, *callbacks],
             save=recorded.save,
         )
 
     return recorded.run(together)
 
 
-def _run_study(experiment: Experiment, place: Place, *how: Any) -> Result | RunFailed:
+def _run_study(experiment: Experiment, place: RunLocation, *how: Any) -> JobResult | RunFailed:
     try:
         return run_study(experiment, place, *how)
     except OSError as error:
         return failure_of(error)
 
 
-def begin(experiments: Sequence[Experiment], places: Sequence[Place], feeder: Feeder | None = None) -> list[Record]:
+def start_records(
+    experiments: Sequence[Experiment], places: Sequence[RunLocation], feeder: MlflowWriterPool | None = None
+) -> list[RunRecord]:
     """The records of runs that begin together, under one claim."""
-    claimed, records = claimed_by_us(places), list[Record]()
+    claimed, records = claimed_by_us(places), list[RunRecord]()
     try:
         for experiment, place in zip(experiments, places, strict=True):
             records.append(record_of(experiment, place, claimed=claimed, feeder=feeder))
     except BaseException as error:
         with deferred():
-            Recorded(experiments, records).broken_off(error)
+            RecordingCallback(experiments, records).broken_off(error)
             claimed.release()
         raise
     for record in records:
@@ -185,52 +189,52 @@ def begin(experiments: Sequence[Experiment], places: Sequence[Place], feeder: Fe
     return records
 
 
-def record_of(experiment: Experiment, place: Place, resume: bool = False, **how: Any) -> Record:
+def record_of(experiment: Experiment, place: RunLocation, resume: bool = False, **how: Any) -> RunRecord:
     """The record of one run."""
     remember(place.runs, place.folder.parent if "sweep" in place.tags else place.folder)
     counts = experiment.steps, experiment.validations
-    return Record(experiment.settings, place, *counts, experiment.directions, provenance.keep, resume, **how)
+    return RunRecord(experiment.settings, place, *counts, experiment.directions, provenance.save_sources, resume, **how)
 
 
-class Recorded:
-    """Trainings and their records: an observer that hands each record what happens to its member, and ends it."""
+class RecordingCallback(Callback):
+    """Trainings and their records: a callback that hands each record what happens to its member, and ends it."""
 
-    def __init__(self, experiments: Sequence[Experiment], records: Sequence[Record]) -> None:
+    def __init__(self, experiments: Sequence[Experiment], records: Sequence[RunRecord]) -> None:
         self.experiments, self.records = experiments, records
         self.failed: dict[int, RunFailed] = {}
         self.started = time.perf_counter()
 
-    def steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
+    def on_steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
         """Of one member."""
-        self.records[member].recorder.steps(member, first, columns, rows)
+        self.records[member].recorder.on_steps(member, first, columns, rows)
 
-    def probed(self, member: int, steps: np.ndarray, columns: Sequence[str], rows: np.ndarray) -> None:
+    def on_probe(self, member: int, steps: np.ndarray, columns: Sequence[str], rows: np.ndarray) -> None:
         """Of one member."""
-        self.records[member].recorder.probed(member, steps, columns, rows)
+        self.records[member].recorder.on_probe(member, steps, columns, rows)
 
-    def probed_row(self, member: int, step: int, metric: str, row: np.ndarray) -> None:
+    def on_probe_row(self, member: int, step: int, metric: str, row: np.ndarray) -> None:
         """Of one member."""
-        self.records[member].recorder.probed_row(member, step, metric, row)
+        self.records[member].recorder.on_probe_row(member, step, metric, row)
 
-    def measured(self, member: int, step: int, values: Mapping[str, float]) -> None:
+    def on_metrics(self, member: int, step: int, values: Mapping[str, float]) -> None:
         """Of one member."""
-        self.records[member].recorder.measured(member, step, values)
+        self.records[member].recorder.on_metrics(member, step, values)
 
     def save(self, member: int, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> None:
         """A checkpoint of one member."""
         self.records[member].save(arrays, plain)
 
-    def ended(self, outcome: Outcome) -> None:
+    def on_end(self, outcome: TrainingResult) -> None:
         """A member that has failed is a failed run at once; the others are still to be measured."""
         record, member = self.records[outcome.member], outcome.member
         fails = outcome.status == "diverged" and self.experiments[member].settings.trainer.on_divergence == "fail"
-        record.recorder.ended(None if fails else outcome)
+        record.recorder.on_end(None if fails else outcome)
         if fails:
             reason = f"{outcome.reason} at step {outcome.step}"
             record.end("diverged", reason, "FAILED", dict.fromkeys(outcome.metrics, math.nan), settle=False)
             self.failed[member] = RunFailed(f"diverged: {reason} (trainer.on_divergence=record makes this a result)")
 
-    def run(self, training: Callable[[], list[Outcome]]) -> list[Result | RunFailed]:
+    def run(self, training: Callable[[], list[TrainingResult]]) -> list[JobResult | RunFailed]:
         """Train, and end every record truly, whatever happens."""
         try:
             outcomes = training()
@@ -246,7 +250,7 @@ class Recorded:
             self._settle()
         return results
 
-    def _closed(self, member: int, outcome: Outcome) -> Result | RunFailed:
+    def _closed(self, member: int, outcome: TrainingResult) -> JobResult | RunFailed:
         """A run whose files cannot be written has failed; the others of its stack go their way."""
         try:
             return self._finished(member, outcome)
@@ -256,18 +260,18 @@ class Recorded:
                 self.records[member].end("failed", reason_of(error), "FAILED", {}, settle=False)
             return self.failed[member]
 
-    def _finished(self, member: int, outcome: Outcome) -> Result:
+    def _finished(self, member: int, outcome: TrainingResult) -> JobResult:
         record, experiment = self.records[member], self.experiments[member]
         reason = f"{outcome.reason} at step {outcome.step}" if outcome.status == "diverged" else outcome.reason
-        _leave(record, experiment, outcome)
+        _log_artifacts(record, experiment, outcome)
         kept: dict[str, Any] = {"weights": outcome.kept, "epoch": outcome.kept_epoch, "step": outcome.kept_step}
-        kept |= {"epochs": outcome.epoch, "steps": outcome.step, "note": outcome.kept_words}
+        kept |= {"epochs": outcome.epoch, "steps": outcome.step, "note": outcome.kept_text}
         told = None if experiment.settings.study is not None else kept
         record.end(outcome.status, reason, "FINISHED", outcome.metrics, settle=False, kept=told)
         seconds = time.perf_counter() - self.started
-        return Result(outcome.status, reason, outcome.metrics, seconds, outcome, record.place.folder)
+        return JobResult(outcome.status, reason, outcome.metrics, seconds, outcome, record.place.folder)
 
-    def _broken(self, error: Exception) -> list[Result | RunFailed]:
+    def _broken(self, error: Exception) -> list[JobResult | RunFailed]:
         """All that have not failed yet fail now; what the user can mend needs no traceback."""
         for i in range(len(self.records)):
             if i not in self.failed:
@@ -316,7 +320,7 @@ def reason_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _traceback(record: Record) -> Path | None:
+def _traceback(record: RunRecord) -> Path | None:
     """The file that holds the exception that is handled now; None where it cannot be written."""
     path = record.place.folder / "traceback.txt"
     try:
@@ -328,7 +332,7 @@ def _traceback(record: Record) -> Path | None:
     return path
 
 
-def _leave(record: Record, experiment: Experiment, outcome: Outcome) -> None:
+def _log_artifacts(record: RunRecord, experiment: Experiment, outcome: TrainingResult) -> None:
     """Model, figures and note, for a single run; the jobs of a sweep leave the model alone."""
     place = record.place
     record.recorder.sync()
@@ -336,5 +340,5 @@ def _leave(record: Record, experiment: Experiment, outcome: Outcome) -> None:
         return
     model.save(place.folder, outcome.weights, experiment.data, experiment.scale)
     if "sweep" not in place.tags:
-        tracked = record.tracked if isinstance(record.tracked, TrackedRun) else None
-        artifacts.leave(place.folder, tracked, experiment.data, outcome.metrics, place.command or place.name)
+        tracked = record.tracked if isinstance(record.tracked, MlflowRun) else None
+        artifacts.log_artifacts(place.folder, tracked, experiment.data, outcome.metrics, place.command or place.name)

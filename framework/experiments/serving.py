@@ -13,7 +13,7 @@ import numpy as np
 from framework import load
 
 
-class Served(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
+class PyfuncModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
     """Predictions of the first head."""
 
     def load_context(self, context: Any) -> None:
@@ -28,4 +28,4 @@ class Served(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
         return np.asarray(self.model.predict(x.reshape(-1, *(x.shape[1:] if None in shape else shape))))
 
 
-mlflow.models.set_model(Served())
+mlflow.models.set_model(PyfuncModel())

@@ -8,26 +8,26 @@ from pathlib import Path
 import numpy as np
 
 from framework.analysis.style import save
-from framework.core.archives import opened
-from framework.core.callback import Observer, Outcome
+from framework.core.archives import open_archive
+from framework.core.callback import Callback
 from framework.core.reading import read_text
 from framework.core.study import Findings
 from framework.core.writing import inside, replaced, write_text
 from framework.tracking.run_dir import SUMMARY
-from framework.tracking.run_record import Record
+from framework.tracking.run_record import RunRecord
 
 NOTE = 7900  # characters; a tag of MLflow holds 8000
 
 
-def record_findings(record: Record, found: Findings) -> None:
+def record_findings(record: RunRecord, found: Findings) -> None:
     """Write everything into the run's folder, and hand the tracking store what it can show."""
     folder, tracked = record.place.folder, record.tracked
     if len(found.rows):
-        record.recorder.steps(0, 1, found.columns, found.rows)
+        record.recorder.on_steps(0, 1, found.columns, found.rows)
     for step, values in by_step(found.series).items():
-        record.recorder.measured(0, step, values)
-    record.recorder.ended()
-    for path in kept(folder, found):
+        record.recorder.on_metrics(0, step, values)
+    record.recorder.on_end()
+    for path in write_files(folder, found):
         if tracked:
             tracked.artifact(path, "figures" if path.suffix == ".png" else None)
     if tracked:
@@ -50,7 +50,7 @@ def by_step(series: Mapping[str, np.ndarray]) -> dict[int, dict[str, float]]:
     return dict(sorted(found.items()))
 
 
-def kept(folder: Path, found: Findings) -> list[Path]:
+def write_files(folder: Path, found: Findings) -> list[Path]:
     """Write the files of a study; their paths."""
     texts = {SUMMARY: f"{found.summary}\n", **found.files}
     for name, text in texts.items():
@@ -65,30 +65,21 @@ def kept(folder: Path, found: Findings) -> list[Path]:
     return [*(folder / name for name in texts), *([folder / "study.npz"] if found.arrays else []), *drawn]
 
 
-class FirstMember:
-    """An observer of one run that is told how far the first of a study's networks has come."""
+class FirstMemberCallback(Callback):
+    """A callback of one run that is told how far the first of a study's networks has come."""
 
-    def __init__(self, observer: Observer) -> None:
-        self.observer = observer
+    def __init__(self, callback: Callback) -> None:
+        self.callback = callback
 
-    def steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
+    def on_steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
         """Pass it on."""
         if member == 0:
-            self.observer.steps(0, first, columns, rows)
+            self.callback.on_steps(0, first, columns, rows)
 
-    def probed(self, member: int, steps: np.ndarray, columns: Sequence[str], rows: np.ndarray) -> None:
-        """What a study looks at is its own affair."""
-
-    def probed_row(self, member: int, step: int, metric: str, row: np.ndarray) -> None:
-        """What a study looks at is its own affair."""
-
-    def measured(self, member: int, step: int, values: Mapping[str, float]) -> None:
+    def on_metrics(self, member: int, step: int, values: Mapping[str, float]) -> None:
         """Pass it on."""
         if member == 0:
-            self.observer.measured(0, step, values)
-
-    def ended(self, outcome: Outcome) -> None:
-        """The study goes on."""
+            self.callback.on_metrics(0, step, values)
 
 
 def read_findings(folder: Path) -> Findings | None:
@@ -97,6 +88,6 @@ def read_findings(folder: Path) -> Findings | None:
         return None
     arrays = {}
     if (folder / "study.npz").exists():
-        with opened(folder / "study.npz") as file:
+        with open_archive(folder / "study.npz") as file:
             arrays = dict(file)
     return Findings(read_text(folder / SUMMARY).rstrip("\n"), arrays=arrays)

@@ -15,44 +15,44 @@ from framework.core.trust import knows_store
 from framework.core.writing import write_json
 from framework.experiments.loading import tracking_of_run
 from framework.tracking.allowance import patiently
-from framework.tracking.locks import claimed, lost, reap
-from framework.tracking.mlflow import Listed, Store, opened
+from framework.tracking.locks import claimed, close_orphans, lost_state
+from framework.tracking.mlflow import MlflowStore, RunListing, get_store
 from framework.tracking.options import Tracking
-from framework.tracking.recorder import Recorder
-from framework.tracking.run_dir import Place, all_records, is_finished, read_state, tree_of_run
+from framework.tracking.recorder import MetricsRecorder
+from framework.tracking.run_dir import RunLocation, all_records, is_finished, read_state, tree_of_run
 from framework.tracking.run_record import begin_tracked, send_end, series_points
 
-Where = tuple[str | None, str]
+StoreKey = tuple[str | None, str]
 NEEDED = ("name", "tags", "steps", "validations")  # of `run.json`, to send a run
 STRANGE = "its record names a store that you have not sent runs to from here ({}); it is sent with --trust, or while \
 MLFLOW_TRACKING_URI names that store"
 
 
-def where(tracking: Tracking) -> Where:
+def store_key(tracking: Tracking) -> StoreKey:
     """Which store, and which experiment in it."""
     return tracking.uri, tracking.experiment
 
 
-def end_lost(runs: Path) -> list[Path]:
+def close_lost_runs(runs: Path) -> list[Path]:
     """End the runs whose process is gone, here and in the store."""
-    down = set[Where]()
+    down = set[StoreKey]()
 
     def end(folder: Path, state: dict[str, Any]) -> None:
         write_json(folder / "run.json", {**state, "tracked": False})  # what its store did not get is sent by `refill`
         # A store that is down, or a record from elsewhere, must not stop whoever starts now; `refill` says what is wrong.
         with contextlib.suppress(ConfigError):
             tracking = tracking_of_run(folder)
-            if tracking.type != "mlflow" or not knows_store(tracking.uri) or where(tracking) in down:
+            if tracking.type != "mlflow" or not knows_store(tracking.uri) or store_key(tracking) in down:
                 return
             try:
-                refill_run(folder, runs)
+                sync_run(folder, runs)
             except Exception:
-                down.add(where(tracking))  # a hundred runs do not wait for it
+                down.add(store_key(tracking))  # a hundred runs do not wait for it
 
-    return reap(runs, end)
+    return close_orphans(runs, end)
 
 
-def end_unclaimed(runs: Path) -> list[Path]:
+def close_unlocked(runs: Path) -> list[Path]:
     """End the runs that no process calls its own, although they say that they run: their claims were lost, with a disk that
     was full or a power cut. `refill` sends them.
 
@@ -63,7 +63,7 @@ def end_unclaimed(runs: Path) -> list[Path]:
     alive = claimed(runs)  # after they were asked: one that ends meanwhile says so before it gives up its claim
     said = [f for f in said if alive is not None and f.resolve() not in alive and read_state(f).get("status") == "running"]
     for folder in said:
-        write_json(folder / "run.json", {**lost(read_state(folder)), "tracked": False})
+        write_json(folder / "run.json", {**lost_state(read_state(folder)), "tracked": False})
     return said
 
 
@@ -75,17 +75,17 @@ def _may_run(folder: Path) -> bool:
         return False
 
 
-class Content:
+class StoreContent:
     """A store and all its runs, those that somebody deleted too."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: MlflowStore) -> None:
         self.store, self.runs = store, store.listed()
-        self.by_key: dict[str, list[Listed]] = {}
+        self.by_key: dict[str, list[RunListing]] = {}
         self.by_id = {run.run_id: run for run in self.runs}
         for run in self.runs:
             self.by_key.setdefault(run.key, []).append(run)
 
-    def of(self, state: Mapping[str, Any]) -> list[Listed]:
+    def of(self, state: Mapping[str, Any]) -> list[RunListing]:
         """The runs of a record; by its id where it was made before there were keys."""
         if "key" in state:
             return self.by_key.get(state["key"], [])
@@ -107,29 +107,29 @@ class Stores:
 
     def __init__(self, runs: Path) -> None:
         self.runs = runs
-        self.seen: dict[Where, Tracking] = {}
+        self.seen: dict[StoreKey, Tracking] = {}
         if (runs / "mlflow.db").exists():
-            self.seen[where(Tracking())] = Tracking()
-        self.known: dict[Where, Content | Exception] = {}
+            self.seen[store_key(Tracking())] = Tracking()
+        self.known: dict[StoreKey, StoreContent | Exception] = {}
 
-    def of(self, tracking: Tracking) -> Content:
+    def of(self, tracking: Tracking) -> StoreContent:
         """What a store has.
 
         Raises:
             Exception: whatever the store raises, without being asked again.
         """
-        if where(tracking) not in self.known:
+        if store_key(tracking) not in self.known:
             try:
-                self.known[where(tracking)] = Content(opened(tracking, self.runs))
+                self.known[store_key(tracking)] = StoreContent(get_store(tracking, self.runs))
             except Exception as error:
-                self.known[where(tracking)] = error
-        found = self.known[where(tracking)]
+                self.known[store_key(tracking)] = error
+        found = self.known[store_key(tracking)]
         if isinstance(found, Exception):
             raise found
         return found
 
 
-def refill(
+def sync_to_mlflow(
     runs: Path, folders: Iterable[Path] | None = None, stores: Stores | None = None
 ) -> tuple[list[Path], list[tuple[Path, str]]]:
     """Send every ended run that its store does not have in full.
@@ -142,10 +142,10 @@ def refill(
         The folders that were sent, and those that could not be, with the reason.
     """
     with patiently():
-        return _refill(runs, folders, stores or Stores(runs))
+        return _sync(runs, folders, stores or Stores(runs))
 
 
-def _refill(runs: Path, folders: Iterable[Path] | None, stores: Stores) -> tuple[list[Path], list[tuple[Path, str]]]:
+def _sync(runs: Path, folders: Iterable[Path] | None, stores: Stores) -> tuple[list[Path], list[tuple[Path, str]]]:
     sent, unsent = [], []
     busy = claimed(runs) or set()  # their process is about to send them
     for folder in all_records(runs) if folders is None else folders:
@@ -160,11 +160,11 @@ def _refill(runs: Path, folders: Iterable[Path] | None, stores: Stores) -> tuple
                 if state.get("tracked"):  # as it says; it is not ours to ask
                     continue
                 raise ConfigError(STRANGE.format(masked(str(tracking.uri))))
-            stores.seen[where(tracking)] = tracking
+            stores.seen[store_key(tracking)] = tracking
             if state["status"] == "running" or (busy and folder.resolve() in busy):
                 continue
             if not stores.of(tracking).has(state) or not state.get("tracked"):  # one that is down is asked once
-                refill_run(folder, runs)
+                sync_run(folder, runs)
                 sent.append(folder)
         except Exception as error:  # a store may raise anything; the others go on
             why = str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
@@ -172,7 +172,7 @@ def _refill(runs: Path, folders: Iterable[Path] | None, stores: Stores) -> tuple
     return sent, unsent
 
 
-def refill_run(folder: Path, runs: Path) -> None:
+def sync_run(folder: Path, runs: Path) -> None:
     """Send one run: params and tags if the store has never seen it, the points it lacks, and its end.
 
     Raises:
@@ -183,17 +183,17 @@ def refill_run(folder: Path, runs: Path) -> None:
     for key in NEEDED:
         if key not in state:
             raise ConfigError(f"{folder}/run.json: '{key}' is missing")
-    place = Place(folder, runs, state["name"], state["tags"])
-    tracked = begin_tracked(opened(tracking, runs), place, tree, state)
+    place = RunLocation(folder, runs, state["name"], state["tags"])
+    tracked = begin_tracked(get_store(tracking, runs), place, tree, state)
     size = (folder / "metrics.jsonl").stat().st_size if (folder / "metrics.jsonl").exists() else 0
     counts = (state["steps"], state["validations"])
     trainer = restored(tree.get("trainer") or {}, f"{folder}/config.yaml", "trainer")
     every = trainer.get("probe_every", TrainerOptions().probe_every)
     stops = (trainer.get("early_stopping") or {}).get("patience") is not None
     points = series_points(tracking, trainer.get("keep") == "best" or (trainer.get("keep") is None and stops))
-    recorder = Recorder(folder, *counts, tracked, points, upto=size, probe_every=every)
+    recorder = MetricsRecorder(folder, *counts, tracked, points, upto=size, probe_every=every)
     if is_finished(folder):  # one that died may be resumed, and its last point would not be the last
-        recorder.ended()
+        recorder.on_end()
         kept = state.get("kept", {})
         if kept.get("step") != kept.get("steps"):
             values = {name: float(value) for name, value in state["metrics"].items() if not name.startswith("test/")}
@@ -219,7 +219,7 @@ def repair(runs: Path, stores: Stores) -> Iterator[str]:
                 yield from _without_orphans(content, runs)
 
 
-def _without_doubles(content: Content) -> Iterator[str]:
+def _without_doubles(content: StoreContent) -> Iterator[str]:
     """Of those with the same key the run with most points stays."""
     for key, runs in content.by_key.items():
         same = [run for run in runs if run.active]
@@ -232,7 +232,7 @@ def _without_doubles(content: Content) -> Iterator[str]:
                 yield f"deleted   the MLflow run {run.run_id}: '{run.name}' was there twice"
 
 
-def _without_orphans(content: Content, runs: Path) -> Iterator[str]:
+def _without_orphans(content: StoreContent, runs: Path) -> Iterator[str]:
     """What no record goes on with has ended."""
     running = [run for run in content.runs if run.active and run.status == "RUNNING"]
     busy = claimed(runs)  # asked after the store was: a record is there before its run is in the store

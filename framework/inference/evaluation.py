@@ -9,10 +9,10 @@ from framework.core.arrays import Array
 from framework.core.context import Context
 from framework.core.protocols import Metric
 from framework.core.types import Params
-from framework.data.loader import EpochRows, Feed
-from framework.nn.heads import Head, shares, total_loss
-from framework.nn.microbatch import Blocks
-from framework.nn.network import Network, Values, carried
+from framework.data.loader import BatchSampler, DataLoader
+from framework.nn.heads import Head, part_weights, total_loss
+from framework.nn.microbatch import MicrobatchedNetwork
+from framework.nn.network import Network, Values, slice_carry
 
 EVALUATION_BATCH = 1024  # examples at once, ...
 EVALUATION_STEPS = 4096  # ... or steps of sequences; bounds the memory that activations of a split take
@@ -20,7 +20,7 @@ STREAM = 10  # where states are carried: windows of each stream, or more; only t
 
 
 @dataclass(frozen=True)
-class Measure:
+class HeadMetric:
     """A metric and the head whose predictions it counts."""
 
     metric: Metric
@@ -35,10 +35,10 @@ class Measure:
         return self.metric.count(y, t, ctx, ctx.batch.get(head.mask) if head.mask else None)
 
 
-class Tally:
+class MetricAccumulator:
     """Counts of several metrics, summed over batches on the device."""
 
-    def __init__(self, measures: Mapping[str, Measure]) -> None:
+    def __init__(self, measures: Mapping[str, HeadMetric]) -> None:
         self.measures = measures
         self.counts: dict[str, Array] = {}
 
@@ -52,33 +52,33 @@ class Tally:
         """metric -> value (...)."""
         return {name: self.measures[name].metric.value(counts) for name, counts in self.counts.items()}
 
-    def take(self, keep: Array) -> None:
+    def keep_replicas(self, keep: Array) -> None:
         """Drop the replicas that have stopped."""
         self.counts = {name: counts[keep] for name, counts in self.counts.items()}
 
 
 def evaluate(
-    network: Network | Blocks,
+    network: Network | MicrobatchedNetwork,
     heads: Mapping[str, Head],
-    measures: Mapping[str, Measure],
+    measures: Mapping[str, HeadMetric],
     p: Mapping[str, Params],
-    feed: Feed,
+    feed: DataLoader,
     ctx: Context,
 ) -> dict[str, Array]:
     """`loss` and every metric over a split, (...) each."""
-    tally, loss = Tally(measures), 0.0
+    tally, loss = MetricAccumulator(measures), 0.0
     size = min(EVALUATION_BATCH, max(1, EVALUATION_STEPS // feed.longest))
     if feed.stateful:
         size = max(1, min(size, feed.n // STREAM))
-    order = EpochRows(feed.n, size, (), 0, shuffle=False, stateful=feed.stateful)
+    order = BatchSampler(feed.n, size, (), 0, shuffle=False, stateful=feed.stateful)
     carry: Mapping[str, Array] = {}
     for start in order.starts:
         n = min(size, feed.n - start)
-        here = ctx.but(train=False, batch=feed.batch(order.at(start)), carry=carried(carry, n, ctx))
+        here = ctx.but(train=False, batch=feed.batch(order.at(start)), carry=slice_carry(carry, n, ctx))
         values, caches = network.forward(p, here)
         carry = network.carry(caches) if feed.stateful else carry
         share = n / feed.n
         whole = here.batch if share == 1 else feed.batch(slice(0, feed.n))
-        loss = loss + total_loss(heads, values, here, shares(heads, here.batch, whole, share, here))[0]
+        loss = loss + total_loss(heads, values, here, part_weights(heads, here.batch, whole, share, here))[0]
         tally.add(heads, values, here)
     return {"loss": loss, **tally.values()}

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from framework.core.context import Context
-from framework.core.errors import nearest
+from framework.core.errors import did_you_mean
 from framework.core.random import generator
 from framework.inference.decoding import Decoder, decoder_of
 from framework.inference.model import Model
@@ -31,7 +31,7 @@ def symbols(model: Model) -> list[str]:
     backwards = [name for name, node in model.network.nodes.items() if getattr(node.layer, "reverse", False)]
     if backwards:
         raise ValueError(f"its layer '{backwards[0]}' reads from the end, which is not there yet")
-    return words_of(model, target.size)
+    return vocabulary_of(model, target.size)
 
 
 def source(model: Model) -> str:
@@ -52,7 +52,7 @@ def read(model: Model) -> set[str]:
     return {s for node in model.network.nodes.values() for s in node.sources} & set(model.about.fields)
 
 
-def words_of(model: Model, size: int) -> list[str]:
+def vocabulary_of(model: Model, size: int) -> list[str]:
     """The symbols of a field with so many of them: the names of the data set where they fit, otherwise the ids."""
     return list(model.about.names) if len(model.about.names) == size else [str(i) for i in range(size)]
 
@@ -74,7 +74,7 @@ def decoder(model: Model) -> Decoder | None:
     return found
 
 
-def spelled(prompt: str, vocabulary: Sequence[str]) -> list[int]:
+def encode_prompt(prompt: str, vocabulary: Sequence[str]) -> list[int]:
     """The ids of a prompt: characters where every symbol is one, words otherwise.
 
     Raises:
@@ -83,10 +83,10 @@ def spelled(prompt: str, vocabulary: Sequence[str]) -> list[int]:
     words = list(prompt) if all(len(symbol) == 1 for symbol in vocabulary) else prompt.split()
     shown = [symbol if symbol.isprintable() and not symbol.isspace() else repr(symbol) for symbol in vocabulary]
     if not words:
-        raise ValueError(f"prompt: it needs at least one symbol{nearest('', shown)}")
+        raise ValueError(f"prompt: it needs at least one symbol{did_you_mean('', shown)}")
     for word in words:
         if word not in vocabulary:
-            raise ValueError(f"prompt: {word!r} was never seen in training{nearest(word, shown)}")
+            raise ValueError(f"prompt: {word!r} was never seen in training{did_you_mean(word, shown)}")
     return [list(vocabulary).index(word) for word in words]
 
 
@@ -105,7 +105,7 @@ def generate(
     ctx, p, ids = Context(train=False), np.zeros(0), list(prompt)
     for i in range(len(prompt) + length):
         if i >= len(prompt):
-            ids.append(chosen(p, temperature, greedy, seed, i))
+            ids.append(next_token(p, temperature, greedy, seed, i))
             yield ids[-1]
         ctx = ctx.but(batch={field: np.array([[ids[i]]])})
         values, caches = net.forward(model.weights, ctx)
@@ -134,19 +134,19 @@ def answer(
     steps = itertools.count()
 
     def choose(y: np.ndarray) -> np.ndarray:
-        return np.array([chosen(np.asarray(y, float)[0], temperature, greedy, seed, next(steps))])
+        return np.array([next_token(np.asarray(y, float)[0], temperature, greedy, seed, next(steps))])
 
     batch = {first: np.array(prompt)[:, None], decoder.field: np.zeros((1, 1), int)}
     told = decoder.says(model.network, model.weights, model.head, Context(train=False, batch=batch), choose)
     return (int(ids[0]) for ids, _ in itertools.islice(told, length))
 
 
-def chosen(p: np.ndarray, temperature: float, greedy: bool, seed: int, i: int) -> int:
+def next_token(p: np.ndarray, temperature: float, greedy: bool, seed: int, i: int) -> int:
     """The likeliest symbol, or the i-th draw."""
-    return int(p.argmax()) if greedy else drawn(p, temperature, generator(seed, "generate", i).random())
+    return int(p.argmax()) if greedy else sample_token(p, temperature, generator(seed, "generate", i).random())
 
 
-def drawn(p: np.ndarray, temperature: float, u: float) -> int:
+def sample_token(p: np.ndarray, temperature: float, u: float) -> int:
     """The symbol that a number u from U[0, 1) chooses: the first whose cumulative probability exceeds it."""
     with np.errstate(divide="ignore"):
         logs = np.log(p) / temperature

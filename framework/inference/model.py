@@ -10,17 +10,17 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from framework.core.archives import opened
+from framework.core.archives import open_archive
 from framework.core.context import Context
-from framework.core.errors import ConfigError, DataError, nearest
+from framework.core.errors import ConfigError, DataError, did_you_mean
 from framework.core.reading import read_json
 from framework.core.types import Params
 from framework.core.writing import replaced, write_text
 from framework.data.dataset import Data, Field, Layout
-from framework.data.loader import Feed
+from framework.data.loader import DataLoader
 from framework.data.scaling import Scale
 from framework.data.validation import checked_arrays
-from framework.inference.evaluation import Measure, evaluate
+from framework.inference.evaluation import HeadMetric, evaluate
 from framework.nn.arena import Arena
 from framework.nn.heads import Head
 from framework.nn.network import Network, Values
@@ -37,7 +37,7 @@ class Trained(Protocol):
     @property
     def heads(self) -> Mapping[str, Head]: ...
     @property
-    def measures(self) -> Mapping[str, Measure]: ...
+    def measures(self) -> Mapping[str, HeadMetric]: ...
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Model:
 
     network: Network
     heads: Mapping[str, Head]
-    measures: Mapping[str, Measure]
+    measures: Mapping[str, HeadMetric]
     weights: Mapping[str, Params]
     about: Data
     scale: Scale
@@ -71,7 +71,7 @@ class Model:
         Raises:
             DataError: the fields are not as those of the training split were.
         """
-        network, ctx, scaled = self.network, Context(train=False), self.scale.apply(self._admitted(fields))
+        network, ctx, scaled = self.network, Context(train=False), self.scale.apply(self._check_fields(fields))
         rows = [slice(i, i + 1) for i in range(len(next(iter(scaled.values()))))] if self.about.stateful else [slice(None)]
         for part in rows:
             ctx = ctx.but(batch={name: self._oriented(name, np.asarray(a)[part]) for name, a in scaled.items()})
@@ -80,7 +80,7 @@ class Model:
             yield values, caches, ctx
             ctx = ctx.but(carry=network.carry(caches))
 
-    def _admitted(self, fields: Mapping[str, np.ndarray], needed: Collection[str] = ()) -> dict[str, np.ndarray]:
+    def _check_fields(self, fields: Mapping[str, np.ndarray], needed: Collection[str] = ()) -> dict[str, np.ndarray]:
         """The fields as the network may read them: shaped as the training split, and holding what their kind allows.
 
         Args:
@@ -90,11 +90,11 @@ class Model:
         read = {source for node in nodes for source in node.sources if source in self.about.fields}
         for name in (*sorted(read), *needed):
             if name not in arrays:
-                raise DataError(f"the field '{name}' is missing{nearest(name, arrays)}")
+                raise DataError(f"the field '{name}' is missing{did_you_mean(name, arrays)}")
         trained = self.about.splits.get("train", {})
         for name, a in arrays.items():
             if name not in self.about.fields:
-                raise DataError(f"the model knows no field '{name}'{nearest(name, self.about.fields)}")
+                raise DataError(f"the model knows no field '{name}'{did_you_mean(name, self.about.fields)}")
             if name in trained and not self._fits(name, a, trained[name].shape):
                 axes, shape = self.about.fields[name].axes, trained[name].shape
                 told = ", ".join(
@@ -151,7 +151,7 @@ class Model:
         fields = self._fields(x, time_first)
         heads = self.heads
         if head is not None and head not in heads:
-            raise ConfigError(f"head: the model has no head '{head}'{nearest(head, heads)}")
+            raise ConfigError(f"head: the model has no head '{head}'{did_you_mean(head, heads)}")
         chosen = heads[head or next(iter(heads))]
         parts = [np.asarray(chosen.prediction(values, ctx)) for values, _, ctx in self.passes(fields)]
         y = parts[0] if len(parts) == 1 else np.concatenate(parts, -2)
@@ -191,11 +191,11 @@ class Model:
         Raises:
             DataError: the fields are not as those of the training split were, or one is missing.
         """
-        admitted = self._admitted(fields, sorted(self.targets))
+        admitted = self._check_fields(fields, sorted(self.targets))
         there = {name: f for name, f in self.about.fields.items() if name in admitted}
         data = replace(self.about, splits={"test": self.scale.apply(admitted)}, fields=there)
         p = {node: {name: a[None] for name, a in tensors.items()} for node, tensors in self.weights.items()}
-        feed, ctx = Feed([data], "test", np, self._dtype), Context(replicas=(1,))
+        feed, ctx = DataLoader([data], "test", np, self._dtype), Context(replicas=(1,))
         with np.errstate(all="ignore"):
             values = evaluate(self.network, self.heads, self.measures, p, feed, ctx)
         return {name: float(value[0]) for name, value in values.items()}
@@ -251,7 +251,7 @@ def read_weights(folder: Path, arena: Arena) -> dict[str, Params]:
     Raises:
         OSError, ValueError, KeyError: the file is not there, or not of this network.
     """
-    with opened(folder / WEIGHTS) as file:
+    with open_archive(folder / WEIGHTS) as file:
         weights: dict[str, Params] = {}
         for (node, name), slot in arena.slots.items():
             a = file[f"{node}/{name}"]

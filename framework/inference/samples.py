@@ -8,7 +8,7 @@ import numpy as np
 
 from framework.data.dataset import Data
 from framework.inference.decoding import Decoder
-from framework.inference.generation import answer, decoder, generate, source, symbols, words_of
+from framework.inference.generation import answer, decoder, generate, source, symbols, vocabulary_of
 from framework.inference.model import Model
 
 LENGTH = 200  # symbols that follow a prompt
@@ -22,13 +22,13 @@ def sample(model: Model, data: Data) -> str | None:
     split = data.splits.get("val", data.splits["train"])
     try:
         speaker = decoder(model)
-        told = answered(model, speaker, split) if speaker else continued(model, split)
+        told = answer_examples(model, speaker, split) if speaker else continue_text(model, split)
         return "\n".join(told) + "\n"
     except ValueError:
         return None
 
 
-def continued(model: Model, split: Mapping[str, np.ndarray]) -> Iterator[str]:
+def continue_text(model: Model, split: Mapping[str, np.ndarray]) -> Iterator[str]:
     """The beginning of the first example, gone on with.
 
     Raises:
@@ -37,23 +37,23 @@ def continued(model: Model, split: Mapping[str, np.ndarray]) -> Iterator[str]:
     vocabulary = symbols(model)
     first = [int(i) for i in split[source(model)][0]]
     prompt = first[: max(1, min(PROMPT, len(first) // 2))]
-    yield f"prompt: {written(prompt, vocabulary)}"
+    yield f"prompt: {decode(prompt, vocabulary)}"
     for how, greedy in WAYS.items():
-        yield f"\n{how}:\n{written([*prompt, *generate(model, prompt, LENGTH, greedy=greedy)], vocabulary)}"
+        yield f"\n{how}:\n{decode([*prompt, *generate(model, prompt, LENGTH, greedy=greedy)], vocabulary)}"
 
 
-def answered(model: Model, speaker: Decoder, split: Mapping[str, np.ndarray]) -> Iterator[str]:
+def answer_examples(model: Model, speaker: Decoder, split: Mapping[str, np.ndarray]) -> Iterator[str]:
     """Some examples, and what the decoder answers to them."""
     field = source(model)
-    asked, said = words_of(model, model.about.fields[field].size), words_of(model, speaker.start)
+    asked, said = vocabulary_of(model, model.about.fields[field].size), vocabulary_of(model, speaker.start)
     wanted = split[str(model.head.target)]
     lengths = split.get(str(model.head.mask), np.ones(wanted.shape)).sum(1).astype(int)  # what follows fills up the row
     for x, t, length in zip(split[field][:ANSWERS], wanted[:ANSWERS], lengths, strict=False):
         x, t = (x[:length] if x.shape == t.shape else x), t[:length]
         ids = list(answer(model, speaker, [int(i) for i in x], len(t), greedy=True))
-        yield f"{written(x, asked)}  ->  {written(ids, said)}  (right: {written(t, said)})"
+        yield f"{decode(x, asked)}  ->  {decode(ids, said)}  (right: {decode(t, said)})"
 
 
-def written(ids: Sequence[int] | np.ndarray, vocabulary: Sequence[str]) -> str:
+def decode(ids: Sequence[int] | np.ndarray, vocabulary: Sequence[str]) -> str:
     """Ids as text: characters side by side, words with spaces."""
     return ("" if all(len(symbol) == 1 for symbol in vocabulary) else " ").join(vocabulary[int(i)] for i in ids)

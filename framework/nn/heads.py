@@ -48,7 +48,7 @@ class Head:
         """What the loss judges: one output, or a tuple of them."""
         return values[self.source] if isinstance(self.source, str) else tuple(values[s] for s in self.source)
 
-    def judge(self, values: Mapping[str, Array], ctx: Context) -> tuple[Array, Any]:
+    def loss_and_gradient(self, values: Mapping[str, Array], ctx: Context) -> tuple[Array, Any]:
         """The loss per replica (...) and dy, unweighted."""
         t = None if self.target is None else ctx.batch[self.target]
         mask = None if self.mask is None else ctx.batch.get(self.mask)
@@ -72,7 +72,7 @@ def total_loss(
     total: Any = None
     dvalues: dict[str, Array] = {}
     for name, head in heads.items():
-        value, dy = head.judge(values, ctx)
+        value, dy = head.loss_and_gradient(values, ctx)
         factor = head.weight if shares is None else head.weight * shares[name]
         weighted = not (isinstance(factor, float | int) and factor == 1)
         if weighted:
@@ -85,7 +85,7 @@ def total_loss(
     return total, dvalues
 
 
-def shares(
+def part_weights(
     heads: Mapping[str, Head], part: Mapping[str, Array], whole: Mapping[str, Array], share: float, ctx: Context
 ) -> dict[str, float | Array]:
     """head -> what a part of a batch has to be multiplied by, so that all parts add up to the whole.

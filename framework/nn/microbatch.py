@@ -24,7 +24,7 @@ BLOCK = 1 << 20  # numbers that the layers of a block hand on; measured: 16 imag
 PARTS = "(blocks)"  # the entry of the caches that holds those of the blocks
 
 
-class Blocks:
+class MicrobatchedNetwork:
     """A network whose front runs in blocks; forward and backward as the network's own.
 
     Args:
@@ -61,7 +61,7 @@ class Blocks:
             values, caches = self.front.forward(p, here)
             return {name: values[name] for name in self.outputs}, caches, here
 
-        parts = list(self.pool.map(_quietly(block), blocks))
+        parts = list(self.pool.map(_without_warnings(block), blocks))
         values = {name: np.concatenate([part[0][name] for part in parts], len(ctx.replicas)) for name in self.outputs}
         caches: dict[str, Any] = {}
         if self.rest:
@@ -92,7 +92,7 @@ class Blocks:
             return into, {name: found[name] for name in self.outputs if name in found}
 
         blocks = [(rows, *part) for rows, part in zip(self._blocks(ctx), caches[PARTS], strict=True)]
-        parts = list(self.pool.map(_quietly(lambda args: block(*args)), blocks))
+        parts = list(self.pool.map(_without_warnings(lambda args: block(*args)), blocks))
         for i, (part, _) in enumerate(parts):
             for node, tensors in of_front.items():
                 for t, dW in tensors.items():
@@ -118,7 +118,7 @@ class Blocks:
         return self.blocks(n, prod(ctx.replicas))
 
 
-def _quietly(run: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _without_warnings(run: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Numbers that are not finite are found where they are read; a thread begins with warnings of its own."""
 
     def quiet(block: Any) -> Any:
@@ -128,7 +128,9 @@ def _quietly(run: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return quiet
 
 
-def in_blocks(network: Network, shapes: Mapping[str, Shape], read: Collection[str], threads: int | None) -> Network | Blocks:
+def in_blocks(
+    network: Network, shapes: Mapping[str, Shape], read: Collection[str], threads: int | None
+) -> Network | MicrobatchedNetwork:
     """The network, its front in blocks if it has one.
 
     Args:
@@ -137,7 +139,7 @@ def in_blocks(network: Network, shapes: Mapping[str, Shape], read: Collection[st
         threads: how many blocks run at once; None: as many as BLAS has.
     """
     names = front(network, shapes)
-    return Blocks(network, names, shapes, read, threads or blas_threads()) if names else network
+    return MicrobatchedNetwork(network, names, shapes, read, threads or blas_threads()) if names else network
 
 
 def front(network: Network, shapes: Mapping[str, Shape]) -> list[str]:

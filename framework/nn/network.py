@@ -14,8 +14,8 @@ import numpy as np
 
 from framework.core.arrays import Array
 from framework.core.context import Context
-from framework.core.errors import nearest
-from framework.core.inspection import refuse_components
+from framework.core.errors import did_you_mean
+from framework.core.inspection import check_components
 from framework.core.protocols import Activation, Layer
 from framework.core.random import Key, generator
 from framework.core.types import Params, Shape
@@ -88,7 +88,7 @@ class Network:
 
     def __post_init__(self) -> None:
         nodes = _linked(self.nodes, self.fields)
-        refuse_components("layer", {f"model.layers.{name}": node.layer for name, node in nodes.items()})
+        check_components("layer", {f"model.layers.{name}": node.layer for name, node in nodes.items()})
         object.__setattr__(self, "nodes", nodes)
 
     def init(self, key: Key) -> tuple[dict[str, Params], dict[str, Shape]]:
@@ -256,7 +256,7 @@ def _given(tensor: str, rows: Any, drawn: Params) -> Array:
         ValueError: there is no such tensor, or it has another shape.
     """
     if tensor not in drawn:
-        raise ValueError(f"initial: there is no tensor '{tensor}'{nearest(tensor, drawn)}")
+        raise ValueError(f"initial: there is no tensor '{tensor}'{did_you_mean(tensor, drawn)}")
     wanted = drawn[tensor].shape
     try:
         given = np.array(rows, np.float64)
@@ -299,6 +299,6 @@ def _backward_plan(
     return BackwardPlan(steps, [owner for owner in trained if owner not in written])
 
 
-def carried(carry: Mapping[str, Array], n: int, ctx: Context) -> dict[str, Array]:
+def slice_carry(carry: Mapping[str, Array], n: int, ctx: Context) -> dict[str, Array]:
     """The states (..., N, any core axes) of the first n streams: in a last batch some have come to their end."""
     return {name: s[(slice(None),) * len(ctx.replicas) + (slice(n),)] for name, s in carry.items()}

@@ -15,7 +15,7 @@ from framework.nn.network import Network
 
 
 @dataclass(frozen=True)
-class Seen:
+class TrainingStep:
     """One training step, on the device. A probe reads it, and changes nothing.
 
     "..." are the replica axes `ctx.replicas`; a value that all replicas share has length 1 there. With

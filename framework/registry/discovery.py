@@ -80,7 +80,7 @@ def _installed(problems: list[str]) -> Iterator[EntryPoint]:
                 yield from points
         except Exception as error:
             where = getattr(distribution, "_path", "a distribution")
-            problems.append(f"{where}: its metadata cannot be read: {_in_words(error)}")
+            problems.append(f"{where}: its metadata cannot be read: {_summary(error)}")
 
 
 def is_ours(point: EntryPoint) -> bool:
@@ -102,7 +102,7 @@ def registry_of(points: Iterable[EntryPoint]) -> Registry:
             plugins[point.value] = Plugin(label, point.value, point.load())
             registry.sources[point.value] = _source(point)
         except (Exception, SystemExit) as error:  # whatever a stranger's module raises must not stop the others
-            registry.problems.append(f"{label} could not be loaded: {_in_words(error)}")
+            registry.problems.append(f"{label} could not be loaded: {_summary(error)}")
     registry.problems += _read(plugins.values(), registry)
     return registry
 
@@ -199,7 +199,7 @@ def _module(code: Code, text: bytes, found: str) -> ModuleType:
         exec(compile(text, str(file), "exec"), module.__dict__)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise RegistrationError(f"{_place(error, file, code.path)}: {_in_words(error)}") from error
+        raise RegistrationError(f"{_place(error, file, code.path)}: {_summary(error)}") from error
     return module
 
 
@@ -211,7 +211,7 @@ def _place(error: BaseException, file: Path, shown: str) -> str:
     return f"{shown}, line {lines[-1]}" if lines else shown
 
 
-def _in_words(error: BaseException) -> str:
+def _summary(error: BaseException) -> str:
     text = error.msg if isinstance(error, SyntaxError) else error
     return f"{type(error).__name__}: {' '.join(str(text).split())}"
 
@@ -225,7 +225,7 @@ def _read(plugins: Iterable[Plugin], registry: Registry) -> Iterator[str]:
             yield from _mistakes(manager, plugin)
             manager.register(plugin.module, name=plugin.name)
         except (Exception, SystemExit) as error:
-            yield f"{plugin.label} could not be loaded: {_in_words(error)}"
+            yield f"{plugin.label} could not be loaded: {_summary(error)}"
     for hook in hooks.HOOKS:  # presets last: their names are held against the components'
         for impl in getattr(manager.hook, hook).get_hookimpls():
             yield from _call(hook, impl, registry)
@@ -237,17 +237,17 @@ def _mistakes(manager: pluggy.PluginManager, plugin: Plugin) -> Iterator[str]:
     functions = [name for name, _ in inspect.getmembers(plugin.module, inspect.isfunction)]
     bare = [name for name in functions if name.startswith("register_") and name not in marked]
     for name in sorted(marked - set(hooks.HOOKS)):
-        yield f"{plugin.name}: unknown hook '{name}'{_meant(name)}; the hooks are {', '.join(hooks.HOOKS)}"
+        yield f"{plugin.name}: unknown hook '{name}'{_hint(name)}; the hooks are {', '.join(hooks.HOOKS)}"
     for name in bare:
         if name in hooks.HOOKS:
             yield f"{plugin.name}: {name} is never called; write @hookimpl above it"
-        elif _meant(name):
-            yield f"{plugin.name}: {name} is no hook and is never called{_meant(name)}; write @hookimpl above it"
+        elif _hint(name):
+            yield f"{plugin.name}: {name} is no hook and is never called{_hint(name)}; write @hookimpl above it"
     if not marked and not bare:
         yield f"{plugin.name}: it has no hook and brings nothing; mark a function such as register_layers with @hookimpl"
 
 
-def _meant(name: str) -> str:
+def _hint(name: str) -> str:
     kind = _closest(name.removeprefix("register_"), [hook.removeprefix("register_") for hook in hooks.HOOKS])
     return f"; did you mean 'register_{kind}'?" if kind else ""
 
@@ -276,7 +276,7 @@ def _call(hook: str, impl: Any, registry: Registry) -> list[str]:
         impl.function(register if hook in hooks.KINDS else register_folder)
     except (Exception, SystemExit) as error:
         brings = hook.removeprefix("register_")
-        problems.append(f"plugin '{impl.plugin_name}' failed to register its {brings}: {_in_words(error)}")
+        problems.append(f"plugin '{impl.plugin_name}' failed to register its {brings}: {_summary(error)}")
     return problems
 
 

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from framework.core.errors import RegistrationError, UnknownComponentError, nearest
+from framework.core.errors import RegistrationError, UnknownComponentError, did_you_mean
 from framework.hooks import KINDS
 
 # Keys that the configuration of a kind uses itself, beside the component's options.
@@ -129,7 +129,7 @@ class Registry:
         refused = []
         for path in sorted(folder.rglob("*.yaml")):
             name = path.relative_to(folder).with_suffix("").as_posix()
-            why = self.taken(name)
+            why = self.conflict(name)
             if why:
                 refused.append(f"preset {name}.yaml of '{provider}' is never read: {why}")
             else:
@@ -137,7 +137,7 @@ class Registry:
         if refused:
             raise RegistrationError("\n".join(refused))
 
-    def taken(self, name: str) -> str:
+    def conflict(self, name: str) -> str:
         """Why a preset of that group and name (`model/mine`) cannot be one of a plugin or of a user; empty if it can."""
         group, _, own = name.rpartition("/")
         if not group:
@@ -160,7 +160,7 @@ class Registry:
             UnknownComponentError: with the nearest name, and all names.
         """
         if name not in self.entries[kind]:
-            raise UnknownComponentError(f"no {kind} '{name}'{nearest(name, self.entries[kind])}")
+            raise UnknownComponentError(f"no {kind} '{name}'{did_you_mean(name, self.entries[kind])}")
         return self.entries[kind][name].component
 
 

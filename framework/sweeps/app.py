@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from framework.core.pipes import lenient
+from framework.core.pipes import replace_unencodable
 
 if TYPE_CHECKING:
-    from framework.experiments.runner import Result
+    from framework.experiments.runner import JobResult
 
 
 @contextlib.contextmanager
@@ -34,7 +34,7 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ[key] = value
 
 
-def told(words: Sequence[str]) -> dict[str, str]:
+def sweep_environment(words: Sequence[str]) -> dict[str, str]:
     """What the presets, the places of runs and `sweep.json` read from the environment."""
     runs = os.environ.get("STACKPROP_RUNS", "runs")
     # With an id, two runs that begin in the same second differ.
@@ -75,7 +75,7 @@ def task(cfg: Any) -> float | None:
     """One job: run it, print the end; the value is what a sweeper makes small."""
     from framework.experiments.progress import report
 
-    lenient()  # in a process of its own, for launchers that start one
+    replace_unencodable()  # in a process of its own, for launchers that start one
     with at_command():
         if _of_many() and (known := done_before(cfg)):
             return known[0]
@@ -110,7 +110,7 @@ def done_before(cfg: Any) -> list[float | None]:
     from framework.tracking.run_record import config_hash
 
     hydra, settings = HydraConfig.get(), settings_of(cfg)
-    place = place_of(hydra.runtime.output_dir, words_of(hydra), hydra.sweep.dir)
+    place = place_of(hydra.runtime.output_dir, overrides_of(hydra), hydra.sweep.dir)
     use_gpu(hydra.job.num)
     if is_done(place.folder, config_hash(settings.tree)):
         send_unsent([place.folder], place.runs)
@@ -119,37 +119,41 @@ def done_before(cfg: Any) -> list[float | None]:
     return []
 
 
-def run_one(cfg: Any) -> Result:
+def run_one(cfg: Any) -> JobResult:
     """One job, shown while it runs."""
     from hydra.core.hydra_config import HydraConfig
 
     from framework.config.composition import settings_of
     from framework.data.precision import indistinct
-    from framework.experiments.builder import doubts
+    from framework.experiments.builder import config_warnings
     from framework.experiments.experiment import prepare
-    from framework.experiments.progress import Display
+    from framework.experiments.progress import ProgressBar
     from framework.experiments.runner import run
-    from framework.experiments.sync import end_lost
+    from framework.experiments.sync import close_lost_runs
     from framework.sweeps.job_dir import place_of
-    from framework.training.bptt import needless
+    from framework.training.bptt import chunk_warnings
 
     experiment, of_many, hydra = prepare(settings_of(cfg)), _of_many(), HydraConfig.get()
-    place = place_of(hydra.runtime.output_dir, words_of(hydra), hydra.sweep.dir if of_many else None)
-    for folder in end_lost(place.runs):
+    place = place_of(hydra.runtime.output_dir, overrides_of(hydra), hydra.sweep.dir if of_many else None)
+    for folder in close_lost_runs(place.runs):
         print(f"stackprop: {folder} was left without a process; `stackprop resume {folder}` goes on", file=sys.stderr)
     for note in experiment.data.notes:
         print(f"stackprop: dataset: {note}", file=sys.stderr)
     data, settings = experiment.data, experiment.settings
-    for doubt in doubts(experiment.learner) + needless(data, settings.trainer.bptt.chunk) + indistinct(data, settings.dtype):
+    for doubt in (
+        config_warnings(experiment.learner)
+        + chunk_warnings(data, settings.trainer.bptt.chunk)
+        + indistinct(data, settings.dtype)
+    ):
         print(f"stackprop: warning: {doubt}", file=sys.stderr)
-    display = Display(experiment.steps, brief=of_many)
+    display = ProgressBar(experiment.steps, brief=of_many)
     try:
         return run(experiment, place, [display])
     finally:
         display.close()
 
 
-def words_of(hydra: Any) -> list[str]:
+def overrides_of(hydra: Any) -> list[str]:
     """The overrides of a job as they were typed: an interpolation in one, which may give a password, stays as it is."""
     from omegaconf import OmegaConf
 

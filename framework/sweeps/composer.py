@@ -21,12 +21,12 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from framework.config.composition import named_index, refuse_strange, task_part
+from framework.config.composition import check_overrides, named_index, task_part
 from framework.core.errors import ConfigError
 
 
 @dataclass(frozen=True)
-class Composed:
+class ComposedJob:
     """One job's configuration.
 
     Attributes:
@@ -47,17 +47,17 @@ class Composed:
         return OmegaConf.to_container(self.cfg, resolve=False, enum_to_str=True)  # type: ignore[return-value]
 
 
-LAST: list[Composer] = []
+LAST: list[JobComposer] = []
 
 
-def composer_of(loader: Any, master: Any) -> Composer:
+def composer_of(loader: Any, master: Any) -> JobComposer:
     """The same one for all batches of a sweep, so that none composes its choices again."""
     if not LAST or LAST[0].master is not master:
-        LAST[:] = [Composer(loader, master)]
+        LAST[:] = [JobComposer(loader, master)]
     return LAST[0]
 
 
-class Composer:
+class JobComposer:
     """
     Args:
         loader: Hydra's loader.
@@ -75,7 +75,7 @@ class Composer:
         self.is_group = functools.cache(loader.repository.group_exists)
         self.bases: dict[tuple[str, ...], tuple[Any, Any, set[str]]] = {}
 
-    def job(self, overrides: Sequence[str], number: int) -> Composed:
+    def job(self, overrides: Sequence[str], number: int) -> ComposedJob:
         """The same as a full composition with these overrides.
 
         Raises:
@@ -95,9 +95,9 @@ class Composer:
             raise ConfigCompositionException(str(error)) from error
         folder = self._place(whole, task, parsed, number)
         if values:
-            refuse_strange(task, variables, [*self.master.hydra.overrides.task, *overrides])
+            check_overrides(task, variables, [*self.master.hydra.overrides.task, *overrides])
         hydra: Any = OmegaConf.to_container(whole.hydra, resolve=False, enum_to_str=True)
-        return Composed(task, hydra, tuple(hydra["overrides"]["task"]), folder)
+        return ComposedJob(task, hydra, tuple(hydra["overrides"]["task"]), folder)
 
     def _chooses(self, override: Override) -> bool:
         """Whether it changes how a configuration is composed: a choice of a group, or anything of Hydra's own."""
@@ -106,7 +106,7 @@ class Composer:
 
     def _base(self, choices: tuple[str, ...]) -> tuple[Any, Any, set[str]]:
         if choices not in self.bases:
-            whole = self.loader.unjudged(self.master, list(choices))
+            whole = self.loader.unvalidated(self.master, list(choices))
             self.bases[choices] = whole, copy.deepcopy(task_part(whole)), self.loader.variables
         return self.bases[choices]
 

@@ -7,10 +7,10 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from framework.tracking.run_dir import Place
+from framework.tracking.run_dir import RunLocation
 
 
-def place_of(folder: str, overrides: Sequence[str], sweep: str | None = None) -> Place:
+def place_of(folder: str, overrides: Sequence[str], sweep: str | None = None) -> RunLocation:
     """
     Args:
         folder: where Hydra lets the job write.
@@ -19,7 +19,9 @@ def place_of(folder: str, overrides: Sequence[str], sweep: str | None = None) ->
     """
     tags = {"sweep": Path(sweep).name, "sweep.overrides": ",".join(overrides)} if sweep else {}
     command = " ".join(map(shlex.quote, ["stackprop", *overrides]))
-    return Place(Path(folder), Path(os.environ["STACKPROP_RUNS"]), run_name(overrides) or Path(folder).name, tags, command)
+    return RunLocation(
+        Path(folder), Path(os.environ["STACKPROP_RUNS"]), run_name(overrides) or Path(folder).name, tags, command
+    )
 
 
 def run_name(overrides: Sequence[str]) -> str:

@@ -10,15 +10,15 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from framework.config.composition import settings_of
-from framework.config.messages import in_words
+from framework.config.messages import format_error
 from framework.core.errors import ConfigError, DataError
 from framework.data.precision import indistinct
-from framework.experiments.builder import doubts
+from framework.experiments.builder import config_warnings
 from framework.experiments.experiment import Experiment, prepare
-from framework.sweeps.composer import Composed, Composer
+from framework.sweeps.composer import ComposedJob, JobComposer
 from framework.sweeps.job_dir import place_of
-from framework.tracking.run_dir import Place
-from framework.training.bptt import needless
+from framework.tracking.run_dir import RunLocation
+from framework.training.bptt import chunk_warnings
 
 SHOWN = 5  # bad jobs that are told in full
 
@@ -35,12 +35,12 @@ class Job:
 
     number: int
     overrides: tuple[str, ...]
-    composed: Composed
+    composed: ComposedJob
     experiment: Experiment
-    place: Place
+    place: RunLocation
 
 
-def judged_jobs(composer: Composer, overrides: Sequence[Sequence[str]], first: int) -> list[Job]:
+def compose_jobs(composer: JobComposer, overrides: Sequence[Sequence[str]], first: int) -> list[Job]:
     """Every job composed, judged, and held against its data.
 
     Args:
@@ -56,9 +56,9 @@ def judged_jobs(composer: Composer, overrides: Sequence[Sequence[str]], first: i
         try:
             jobs.append(job_of(composer, words, number))
         except (HydraException, OmegaConfBaseException, ConfigError, DataError) as error:
-            bad.append((number, words, in_words(error)))
+            bad.append((number, words, format_error(error)))
     if bad:
-        raise ConfigError(_told(bad, len(overrides)))
+        raise ConfigError(_error_list(bad, len(overrides)))
     check_folders(jobs)
     return jobs
 
@@ -92,7 +92,7 @@ def check_folders(jobs: Sequence[Job]) -> None:
             )
 
 
-def job_of(composer: Composer, overrides: Sequence[str], number: int) -> Job:
+def job_of(composer: JobComposer, overrides: Sequence[str], number: int) -> Job:
     """One job, composed, judged, and held against its data.
 
     Raises:
@@ -114,14 +114,14 @@ def warnings_of(jobs: Sequence[Job]) -> list[str]:
     told: dict[str, None] = {}
     for job in jobs:
         experiment = job.experiment
-        told |= dict.fromkeys(doubts(experiment.learner))
-        told |= dict.fromkeys(needless(experiment.data, experiment.settings.trainer.bptt.chunk))
+        told |= dict.fromkeys(config_warnings(experiment.learner))
+        told |= dict.fromkeys(chunk_warnings(experiment.data, experiment.settings.trainer.bptt.chunk))
     for experiment in {(id(j.experiment.data), j.experiment.settings.dtype): j.experiment for j in jobs}.values():
         told |= dict.fromkeys(indistinct(experiment.data, experiment.settings.dtype))
     return list(told)
 
 
-def _told(bad: Sequence[tuple[int, Sequence[str], str]], of: int) -> str:
+def _error_list(bad: Sequence[tuple[int, Sequence[str], str]], of: int) -> str:
     named = [(f"job {number} ({' '.join(words)})", text.splitlines()) for number, words, text in bad[:SHOWN]]
     lines = [f"{name}: {line}" for name, text in named for line in text]
     lines += [f"... and {len(bad) - SHOWN} more jobs"] if len(bad) > SHOWN else []

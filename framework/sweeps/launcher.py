@@ -16,28 +16,28 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrid
 
 from framework.core.errors import ConfigError
 from framework.experiments.runner import reason_of, run_stack
-from framework.experiments.sync import end_lost, refill
+from framework.experiments.sync import close_lost_runs, sync_to_mlflow
 from framework.sweeps import manifest
 from framework.sweeps.composer import composer_of
 from framework.sweeps.executors.cluster import Cluster
 from framework.sweeps.executors.cluster_run import run_in_cluster
 from framework.sweeps.executors.processes import run_in_workers
-from framework.sweeps.executors.task import End, end_of, values
+from framework.sweeps.executors.task import JobEnd, end_of, values
 from framework.sweeps.folders import prepare_folder
 from framework.sweeps.grouping import stacks
-from framework.sweeps.jobs import Job, check_different, judged_jobs, notes_of, warnings_of
+from framework.sweeps.jobs import Job, check_different, compose_jobs, notes_of, warnings_of
 from framework.sweeps.progress import Progress
-from framework.tracking.mlflow_process import Feeder
+from framework.tracking.mlflow_process import MlflowWriterPool
 from framework.tracking.run_dir import read_state, read_sweep
 
 BEGUN: list[Path] = []  # the folders of the sweeps of this process
 TOLD: set[tuple[Path, str]] = set()  # what is doubtful of which sweep, told once for all its batches
-FEEDERS: list[Feeder] = []  # the process that feeds the tracking store, if there is one
+FEEDERS: list[MlflowWriterPool] = []  # the process that feeds the tracking store, if there is one
 FED = 8  # jobs from which it repays its start; eight times as many, and a second one does
 
 
 @dataclass(frozen=True)
-class How:
+class LaunchOptions:
     """Where stacks train.
 
     Attributes:
@@ -50,7 +50,7 @@ class How:
     n_jobs: int | None = 1
     cluster: Callable[[], Cluster] | None = None
 
-    def judge(self) -> None:
+    def check(self) -> None:
         """
         Raises:
             ConfigError: a number is none.
@@ -60,14 +60,14 @@ class How:
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise ConfigError(f"hydra.launcher.{name}: {value!r} is not a whole number of at least 1")
 
-    def widest(self, jobs: Sequence[Job]) -> int | None:
+    def max_replicas(self, jobs: Sequence[Job]) -> int | None:
         """Replicas of one stack: so few that every machine, or every GPU, has one."""
         if (self.n_jobs or 1) == 1 or (self.cluster is None and jobs[0].experiment.xp is np):
             return self.max_stack
         return min(self.max_stack or len(jobs), -(-len(jobs) // (self.n_jobs or 1)))
 
 
-def launch(context: Any, config: Any, overrides: Sequence[Sequence[str]], first: int, how: How) -> list[JobReturn]:
+def launch(context: Any, config: Any, overrides: Sequence[Sequence[str]], first: int, how: LaunchOptions) -> list[JobReturn]:
     """Run all jobs.
 
     Args:
@@ -78,22 +78,22 @@ def launch(context: Any, config: Any, overrides: Sequence[Sequence[str]], first:
     Raises:
         ConfigError: a job cannot run; none has begun.
     """
-    how.judge()
+    how.check()
     setup_globals()
     configure_log(config.hydra.hydra_logging, config.hydra.verbose)
     sweep = Path(config.hydra.sweep.dir)
     alone = how.n_jobs == 1 and how.cluster is None
     if config.tracking.get("type") == "mlflow" and len(overrides) >= FED and alone:
         start_feeder(len(overrides))  # before the jobs are composed: it takes two seconds to be ready
-    with unbegun(sweep):
-        jobs = judged_jobs(composer_of(context.config_loader, config), overrides, first)
+    with remove_if_not_started(sweep):
+        jobs = compose_jobs(composer_of(context.config_loader, config), overrides, first)
         if is_grid(config):
             check_different(jobs)
         cluster = how.cluster() if how.cluster else None
-    done = begin(sweep, jobs)
+    done = start_sweep(sweep, jobs)
     todo = [job for job in jobs if job.number not in done]
     found: dict[int, Any] = {**done, **_run(todo, len(done), how, cluster)}
-    return [returned(job, found[job.number]) for job in jobs]
+    return [job_return(job, found[job.number]) for job in jobs]
 
 
 def start_feeder(jobs: int) -> None:
@@ -101,7 +101,7 @@ def start_feeder(jobs: int) -> None:
     if FEEDERS:
         return
     try:
-        FEEDERS.append(Feeder(2 if jobs >= 8 * FED and (os.cpu_count() or 1) > 1 else 1))
+        FEEDERS.append(MlflowWriterPool(2 if jobs >= 8 * FED and (os.cpu_count() or 1) > 1 else 1))
     except (OSError, ImportError) as error:  # no room in /dev/shm, or none to write to
         print(f"stackprop: the tracking store is fed by the training itself, which takes longer ({error})", file=sys.stderr)
 
@@ -112,7 +112,7 @@ def close_feeder() -> None:
         FEEDERS.pop().close()
 
 
-def begin_elsewhere(context: Any, config: Any, overrides: Sequence[Sequence[str]], batch: int) -> None:
+def start_for_other_launcher(context: Any, config: Any, overrides: Sequence[Sequence[str]], batch: int) -> None:
     """Judge and write down the jobs that another launcher is to run.
 
     Raises:
@@ -120,10 +120,10 @@ def begin_elsewhere(context: Any, config: Any, overrides: Sequence[Sequence[str]
     """
     known = read_sweep(Path(config.hydra.sweep.dir)).get("jobs", {})
     sweep, first = Path(config.hydra.sweep.dir), 0 if batch <= 1 else len(known)
-    with unbegun(sweep):
-        jobs = judged_jobs(composer_of(context.config_loader, config), overrides, first)
+    with remove_if_not_started(sweep):
+        jobs = compose_jobs(composer_of(context.config_loader, config), overrides, first)
         check_different(jobs)
-    begin(sweep, jobs)
+    start_sweep(sweep, jobs)
 
 
 def is_grid(config: Any) -> bool:
@@ -132,7 +132,7 @@ def is_grid(config: Any) -> bool:
 
 
 @contextlib.contextmanager
-def unbegun(sweep: Path) -> Iterator[None]:
+def remove_if_not_started(sweep: Path) -> Iterator[None]:
     """Where a job of the first batch cannot run, nothing is left of the sweep."""
     try:
         yield
@@ -142,12 +142,12 @@ def unbegun(sweep: Path) -> Iterator[None]:
         raise
 
 
-def begin(sweep: Path, jobs: Sequence[Job]) -> dict[int, float | None]:
+def start_sweep(sweep: Path, jobs: Sequence[Job]) -> dict[int, float | None]:
     """What has to be said and written before the first job runs; number -> value of those that have finished before."""
     BEGUN.append(sweep)
-    for folder in end_lost(jobs[0].place.runs):
+    for folder in close_lost_runs(jobs[0].place.runs):
         print(f"stackprop: {folder} was left without a process", file=sys.stderr)
-    done = manifest.begin(sweep, jobs)
+    done = manifest.write_manifest(sweep, jobs)
     send_unsent([job.place.folder for job in jobs if job.number in done], jobs[0].place.runs)
     lines = [f"dataset: {note}" for note in notes_of(jobs)] + [f"warning: {doubt}" for doubt in warnings_of(jobs)]
     for line in lines:
@@ -163,12 +163,12 @@ def send_unsent(folders: Sequence[Path], runs: Path) -> None:
     if unsent:
         call = FEEDERS[0].call if FEEDERS else lambda function, *args: function(*args)
         with contextlib.suppress(RuntimeError):  # that process is gone; `stackprop doctor` sends them
-            call(refill, runs, unsent)
+            call(sync_to_mlflow, runs, unsent)
 
 
-def _run(jobs: Sequence[Job], done: int, how: How, cluster: Cluster | None) -> dict[int, Any]:
+def _run(jobs: Sequence[Job], done: int, how: LaunchOptions, cluster: Cluster | None) -> dict[int, Any]:
     """Number -> the validation loss, or the exception that ended the job."""
-    groups = stacks(jobs, how.widest(jobs)) if jobs else []
+    groups = stacks(jobs, how.max_replicas(jobs)) if jobs else []
     if done:
         print(f"{done} of {done + len(jobs)} jobs had finished; {len(jobs)} to go")
     print(f"{len(jobs)} jobs in {len(groups)} stack{'s' if len(groups) != 1 else ''}", flush=True)
@@ -189,12 +189,12 @@ def _run_one(group: Sequence[Job], progress: Progress) -> dict[int, Any]:
         for job in group:
             prepare_folder(job)
     except OSError as error:
-        return values(group, [End({}, reason_of(error))] * len(group), progress)
-    found = run_stack([j.experiment for j in group], [j.place for j in group], [progress.observer(group)], *FEEDERS)
+        return values(group, [JobEnd({}, reason_of(error))] * len(group), progress)
+    found = run_stack([j.experiment for j in group], [j.place for j in group], [progress.callback(group)], *FEEDERS)
     return values(group, [end_of(result) for result in found], progress)
 
 
-def returned(job: Job, value: Any) -> JobReturn:
+def job_return(job: Job, value: Any) -> JobReturn:
     """What Hydra wants to know of a job."""
     failed = isinstance(value, Exception)
     return JobReturn(

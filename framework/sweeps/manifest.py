@@ -22,12 +22,12 @@ from framework.config.allowed import is_harmless
 from framework.core.errors import ConfigError
 from framework.core.secrets import masked
 from framework.core.trust import is_trusted, knows_store, trust, trusts_all
-from framework.core.writing import inside, refuse_links, write_json
+from framework.core.writing import check_no_links, inside, write_json
 from framework.experiments.sync import STRANGE
 from framework.sweeps.jobs import Job
-from framework.tracking.mlflow import new_key, opened
+from framework.tracking.mlflow import get_store, new_key
 from framework.tracking.options import Tracking
-from framework.tracking.run_dir import SWEEP, Place, find_sweep, is_finished, read_state, read_sweep, remember
+from framework.tracking.run_dir import SWEEP, RunLocation, find_sweep, is_finished, read_state, read_sweep, remember
 from framework.tracking.run_record import config_hash
 
 KEY = "sweep.resume"
@@ -46,12 +46,12 @@ def resumed(words: Sequence[str]) -> list[str] | None:
     if not asked:
         return None
     folder = find_sweep(asked[-1].partition("=")[2])
-    refuse_links(folder)
+    check_no_links(folder)
     told = read_sweep(folder)
     if "command" not in told:
         there = "cannot be read" if (folder / SWEEP).exists() else "is missing"
         raise ConfigError(f"{KEY}: {folder}/{SWEEP} {there}; give the command again with hydra.sweep.dir={folder}")
-    _refuse_strange(folder, [str(word) for word in told["command"]])
+    _check_command(folder, [str(word) for word in told["command"]])
     where = [word for word in words if _says_where(word)]
     longer = [word for word in words if word.startswith(LENGTH)]
     kept = [word for word in told["command"] if not (where and _says_where(word))]
@@ -67,7 +67,7 @@ def resumed(words: Sequence[str]) -> list[str] | None:
     return [*kept, *where, *longer, f"hydra.sweep.dir={folder}"]
 
 
-def _refuse_strange(folder: Path, command: Sequence[str]) -> None:
+def _check_command(folder: Path, command: Sequence[str]) -> None:
     """Words that were recorded count as typed. What only the user may type, the user has typed here before, or trusts.
 
     Raises:
@@ -91,7 +91,7 @@ def _says_where(word: str) -> bool:
     return word.lstrip("+").startswith(("hydra.launcher.", "hydra/launcher="))
 
 
-def begin(folder: Path, jobs: Sequence[Job]) -> dict[int, float | None]:
+def write_manifest(folder: Path, jobs: Sequence[Job]) -> dict[int, float | None]:
     """Write down what the sweep is to do.
 
     Returns:
@@ -153,7 +153,7 @@ def value_of(folder: Path) -> float | None:
     return None if value is None or not math.isfinite(float(value)) else float(value)
 
 
-def set_aside(place: Place, tracking: Tracking, own: Sequence[str] = ()) -> None:
+def set_aside(place: RunLocation, tracking: Tracking, own: Sequence[str] = ()) -> None:
     """Keep what an earlier attempt left, and let the store's run say that it is one.
 
     Args:
@@ -171,7 +171,7 @@ def set_aside(place: Place, tracking: Tracking, own: Sequence[str] = ()) -> None
     folder.rename(aside)
     if state.get("mlflow_run_id") and state.get("tracked"):
         with suppress(Exception):  # a store that is down must not stop the sweep
-            client = opened(tracking, place.runs).client
+            client = get_store(tracking, place.runs).client
             for name, value in tags.items():
                 client.set_tag(state["mlflow_run_id"], name, value)
             write_json(aside / "run.json", state)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from framework.core.callback import Outcome
+from framework.core.callback import Callback, TrainingResult
 from framework.core.direction import lower_is_better
 from framework.sweeps.jobs import Job
 
@@ -47,9 +47,9 @@ class Progress:
         self.task = self.bar.add_task("", total=self.total, jobs=self._jobs())
         self.bar.start()
 
-    def observer(self, jobs: Sequence[Job]) -> Observed:
-        """An observer of a stack with these jobs."""
-        return Observed(self, jobs)
+    def callback(self, jobs: Sequence[Job]) -> StackCallback:
+        """A callback of a stack with these jobs."""
+        return StackCallback(self, jobs)
 
     def at(self, job: Job, step: int) -> None:
         """A job has come so far."""
@@ -107,27 +107,21 @@ class Progress:
             self.due = now + max(PATIENCE, (left + now - self.started) / LINES)
 
 
-class Observed:
+class StackCallback(Callback):
     """Tells a sweep's progress what happens to the members of one stack."""
 
     def __init__(self, progress: Progress, jobs: Sequence[Job]) -> None:
         self.progress, self.jobs = progress, jobs
 
-    def steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
+    def on_steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
         """How far it has come."""
         self.progress.at(self.jobs[member], first + len(rows) - 1)
 
-    def probed(self, member: int, steps: np.ndarray, columns: Sequence[str], rows: np.ndarray) -> None:
-        """There is no room for what probes measure."""
-
-    def probed_row(self, member: int, step: int, metric: str, row: np.ndarray) -> None:
-        """Nothing is shown of it."""
-
-    def measured(self, member: int, step: int, values: Mapping[str, float]) -> None:
+    def on_metrics(self, member: int, step: int, values: Mapping[str, float]) -> None:
         """The best so far."""
         self.progress.measured(self.jobs[member], values)
 
-    def ended(self, outcome: Outcome) -> None:
+    def on_end(self, outcome: TrainingResult) -> None:
         """A failure is told at once."""
         job = self.jobs[outcome.member]
         if outcome.status == "diverged" and job.experiment.settings.trainer.on_divergence == "fail":

@@ -9,21 +9,21 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from framework.analysis.comparison import Group, Job, spread
+from framework.analysis.comparison import RecordedJob, SeedGroup, spread
 from framework.config.schema import Settings
 from framework.core.errors import ConfigError
 from framework.core.reading import read_text
 from framework.experiments import artifacts
 from framework.experiments.experiment import prepare
 from framework.experiments.loading import settings_of_run
-from framework.tracking.mlflow import KEY, Store, TrackedRun, new_key, opened
+from framework.tracking.mlflow import KEY, MlflowRun, MlflowStore, get_store, new_key
 from framework.tracking.run_dir import SWEEP, read_state, read_sweep, tree_of_run, update_sweep
 
 NOTE = 7900  # characters, of 8000 that a tag holds
 GROUPS = 100  # at most so many rows of the table become params
 
 
-def record(sweep: Path, runs: Path, groups: Sequence[Group], shown: Mapping[str, str]) -> None:
+def record(sweep: Path, runs: Path, groups: Sequence[SeedGroup], shown: Mapping[str, str]) -> None:
     """Write the summary of a sweep, the same run again where it was resumed.
 
     Args:
@@ -39,8 +39,8 @@ def record(sweep: Path, runs: Path, groups: Sequence[Group], shown: Mapping[str,
     settings = settings_of_run(sweep / (best or _readable(sweep, jobs)))
     if settings.tracking.type != "mlflow":
         return
-    store = opened(settings.tracking, runs)
-    run = _begun(store, sweep, groups, told)
+    store = get_store(settings.tracking, runs)
+    run = _summary_run(store, sweep, groups, told)
     for name, points in series(groups, shown).items():
         run.points([(name, value, place, 0) for place, value in enumerate(points) if math.isfinite(value)])
     for path in (sweep / "comparison.png", sweep / "search.png", sweep / "table.md", sweep / SWEEP):
@@ -52,11 +52,11 @@ def record(sweep: Path, runs: Path, groups: Sequence[Group], shown: Mapping[str,
         run.tag("sweep.best", str(read_state(sweep / best).get("mlflow_run_id")))
     run.end("FINISHED" if all(job.status in ("finished", "stopped_early") for job in jobs) else "FAILED")
     if best and told.get("best_logged") != best and settings.study is None:  # a study has logged all it has
-        _leave_best(sweep / best, settings, store)
+        _log_best(sweep / best, settings, store)
     update_sweep(sweep, {"summary": run.run_id, "best_logged": best})
 
 
-def _readable(sweep: Path, jobs: Sequence[Job]) -> str:
+def _readable(sweep: Path, jobs: Sequence[RecordedJob]) -> str:
     """The first job whose configuration can be read."""
     for job in jobs:
         with suppress(ConfigError):
@@ -65,7 +65,7 @@ def _readable(sweep: Path, jobs: Sequence[Job]) -> str:
     return jobs[0].name
 
 
-def series(groups: Sequence[Group], shown: Mapping[str, str]) -> dict[str, list[float]]:
+def series(groups: Sequence[SeedGroup], shown: Mapping[str, str]) -> dict[str, list[float]]:
     """`mean/val/loss` and `std/val/loss` ..., a number for each row of the table, the last row first: a store shows the
     newest point of a series as its value, and that has to be the best row's."""
     found = {}
@@ -76,7 +76,7 @@ def series(groups: Sequence[Group], shown: Mapping[str, str]) -> dict[str, list[
     return found
 
 
-def _begun(store: Store, sweep: Path, groups: Sequence[Group], told: Mapping[str, Any]) -> TrackedRun:
+def _summary_run(store: MlflowStore, sweep: Path, groups: Sequence[SeedGroup], told: Mapping[str, Any]) -> MlflowRun:
     """The one run that sums up a sweep: that of its key, or that of before there were keys."""
     if "key" not in told:
         update_sweep(sweep, told := {**told, "key": new_key()})
@@ -100,16 +100,16 @@ def _note(sweep: Path, told: Mapping[str, object]) -> str:
     return f"    {command}\n\n{''.join(lines)}{more}"
 
 
-def _counted(jobs: Sequence[Job]) -> str:
+def _counted(jobs: Sequence[RecordedJob]) -> str:
     """`30 finished, 2 diverged`."""
     statuses = [job.status for job in jobs]
     return ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses))
 
 
-def _leave_best(folder: Path, settings: Settings, store: Store) -> None:
+def _log_best(folder: Path, settings: Settings, store: MlflowStore) -> None:
     """Figures and model of the best job, as a single run leaves them."""
     state = read_state(folder)
     metrics = {name: float(value) for name, value in state.get("metrics", {}).items()}
     known = store.find(state.get("key", "")) or state.get("mlflow_run_id")
-    tracked = TrackedRun(store.client, known, store.allowance) if known else None  # it has ended, and stays so
-    artifacts.leave(folder, tracked, prepare(settings).data, metrics, state.get("command") or folder.name)
+    tracked = MlflowRun(store.client, known, store.allowance) if known else None  # it has ended, and stays so
+    artifacts.log_artifacts(folder, tracked, prepare(settings).data, metrics, state.get("command") or folder.name)

@@ -8,17 +8,17 @@ from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from framework.core.errors import ConfigError, nearest
+from framework.core.errors import ConfigError, did_you_mean
 from framework.core.options import declared, option
-from framework.core.validation import Judge
+from framework.core.validation import Validator
 from framework.experiments.experiment import Experiment
 from framework.registry.discovery import discover
 from framework.sweeps.search.ant_colony import AntColony, ColonyOptions
 from framework.sweeps.search.cell_ants import CellAnts, CellOptions
-from framework.sweeps.search.optuna import ByOptuna, Sampler
+from framework.sweeps.search.optuna import OptunaSearcher, Sampler
 from framework.sweeps.search.overrides import Parts, parted
-from framework.sweeps.search.runner import Goal, Trials
-from framework.sweeps.search.space import Search, Space
+from framework.sweeps.search.runner import Objective, SearchRunner
+from framework.sweeps.search.space import Searcher, Space
 
 
 @dataclass(frozen=True)
@@ -49,28 +49,28 @@ class Sweep:
         self.context, self.config, self.launcher, self.given = context, config, launcher, given
         self.overrides = OverridesParser.create(config_loader=context.config_loader).parse_overrides(list(arguments))
 
-    def judged(self, options: type, name: str) -> tuple[Goal, Any]:
+    def validated(self, options: type, name: str) -> tuple[Objective, Any]:
         """What is searched for, and the options of the search.
 
         Raises:
             ConfigError: with a line for every fault.
         """
-        judge, goals = Judge(discover(), {}), declared(Goal)
-        goal = judge.fill(Goal, {k: v for k, v in self.given.items() if k in goals}, "hydra.sweeper", name)
+        judge, goals = Validator(discover(), {}), declared(Objective)
+        goal = judge.fill(Objective, {k: v for k, v in self.given.items() if k in goals}, "hydra.sweeper", name)
         rest = {key: value for key, value in self.given.items() if key not in goals}
         found = judge.fill(options, rest, "hydra.sweeper", f"sweeper '{name}'")
         if judge.errors:
             raise ConfigError("\n".join(judge.errors))
         return goal, found
 
-    def trials(self, goal: Goal, parts: Parts) -> Trials:
+    def trials(self, goal: Objective, parts: Parts) -> SearchRunner:
         """Of this sweep."""
-        return Trials(self.context, self.config, self.launcher, goal, parts.fixed, parts.seeds)
+        return SearchRunner(self.context, self.config, self.launcher, goal, parts.fixed, parts.seeds)
 
 
 def ant_colony(sweep: Sweep) -> None:
     """ACO_R and pheromone."""
-    goal, options = sweep.judged(ColonyOptions, "ant_colony")
+    goal, options = sweep.validated(ColonyOptions, "ant_colony")
     if goal.n_trials <= options.k:
         raise ConfigError(
             f"hydra.sweeper.k: {options.k} trials are random, to fill the archive; n_trials={goal.n_trials} is too few"
@@ -80,15 +80,15 @@ def ant_colony(sweep: Sweep) -> None:
 
 def optuna(sweep: Sweep) -> None:
     """Random search and TPE."""
-    goal, options = sweep.judged(OptunaOptions, "optuna")
+    goal, options = sweep.validated(OptunaOptions, "optuna")
     try:
         import optuna as _  # noqa: F401
     except ImportError as error:
         raise ConfigError("hydra/sweeper: optuna is not installed; pip install 'stackprop[optuna]'") from error
-    searched(sweep, goal, options.n_jobs, lambda space: ByOptuna(space, options.sampler, goal.seed))
+    searched(sweep, goal, options.n_jobs, lambda space: OptunaSearcher(space, options.sampler, goal.seed))
 
 
-def searched(sweep: Sweep, goal: Goal, count: int, make: Callable[[Space], Search]) -> None:
+def searched(sweep: Sweep, goal: Objective, count: int, make: Callable[[Space], Searcher]) -> None:
     """A search of what the shell gives several values."""
     parts = parted(sweep.overrides)
     if not parts.space:
@@ -97,23 +97,23 @@ def searched(sweep: Sweep, goal: Goal, count: int, make: Callable[[Space], Searc
             "'optimizer.lr=tag(log,interval(1e-4,1))'"
         )
     trials = sweep.trials(goal, parts)
-    trials.refuse_unfit(parts.space)
+    trials.check_space(parts.space)
     trials.run(make(parts.space), count)
 
 
 def ant_colony_lstm(sweep: Sweep) -> None:
     """Ants in a masked LSTM."""
-    goal, options = sweep.judged(LstmOptions, "ant_colony_lstm")
+    goal, options = sweep.validated(LstmOptions, "ant_colony_lstm")
     parts = parted(sweep.overrides)
     if parts.space:
         raise ConfigError(f"{', '.join(parts.space)}: ant_colony_lstm searches connections alone; give one value")
     trials = sweep.trials(goal, parts)
-    node, inputs, units = masked(trials.refuse_unfit({}), options.node)
+    node, inputs, units = masked_node(trials.check_space({}), options.node)
     key = f"model.layers.{node}.cell.connections"
     trials.run(CellAnts(key, inputs, units, options, goal.seed), options.cells)
 
 
-def masked(experiment: Experiment, wanted: str | None) -> tuple[str, int, int]:
+def masked_node(experiment: Experiment, wanted: str | None) -> tuple[str, int, int]:
     """The recurrent node whose cell takes connections, and the numbers of its inputs and units.
 
     Raises:
@@ -123,7 +123,9 @@ def masked(experiment: Experiment, wanted: str | None) -> tuple[str, int, int]:
     cells: dict[str, Any] = {name: getattr(node.layer, "cell", None) for name, node in nodes.items()}
     able = [name for name, cell in cells.items() if hasattr(cell, "connections")]
     if wanted is not None and wanted not in able:
-        raise ConfigError(f"hydra.sweeper.node: '{wanted}' is no recurrent node with a masked_lstm{nearest(wanted, able)}")
+        raise ConfigError(
+            f"hydra.sweeper.node: '{wanted}' is no recurrent node with a masked_lstm{did_you_mean(wanted, able)}"
+        )
     if len(able) != 1 and wanted is None:
         many = f"which of {', '.join(able)}?" if able else "no node has a cell of type masked_lstm; model=masked_lstm does"
         raise ConfigError(f"hydra.sweeper.node: {many}")

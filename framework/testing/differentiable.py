@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from framework.core.arrays import Array
-from framework.core.stacking import placed
+from framework.core.stacking import to_device
 from framework.testing.double import Double
 from framework.testing.purity import on_device, untouched
 from framework.testing.stacks import LEADS, alone, context, equal, spread, stackable, stacked
@@ -193,7 +193,7 @@ def check_device(component: Any, about: Differentiable) -> None:
     for train in MODES:
         host = _arrays(about.run(part, inputs, context((3,), train)))
         with on_device():
-            there = about.run(placed(part, xp), moved, context((3,), train).but(xp=xp))
+            there = about.run(to_device(part, xp), moved, context((3,), train).but(xp=xp))
         assert xp.to_host == 0, "numbers were brought from the device to the host"
         for name, a in _arrays(there).items():
             equal(a.get(), host[name], f"{name} on a device")

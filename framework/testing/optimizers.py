@@ -12,11 +12,11 @@ import numpy as np
 
 from framework.core.arrays import Array
 from framework.core.context import Context
-from framework.core.stacking import placed, take
+from framework.core.stacking import keep_replicas, to_device
 from framework.testing.double import Double
 from framework.testing.purity import on_device, untouched
 from framework.testing.stacks import LAW_TOLERANCE, alone, context, equal, merged, stackable, varied
-from framework.training.update import by_blocks, holds
+from framework.training.update import by_blocks, supports
 
 P, UPDATES = 6, 5
 
@@ -142,7 +142,7 @@ def check_take(optimizer: Any) -> None:
     together = w.copy()
     state = _train(whole, together, gradients[:2], context((3,)))
     fewer, ctx = together[kept], context((2,)).but(keys=(0, 2))
-    _train(take(whole, kept), fewer, gradients[2:, kept], ctx, take(state, kept))
+    _train(keep_replicas(whole, kept), fewer, gradients[2:, kept], ctx, keep_replicas(state, kept))
     for place, r in enumerate((0, 2)):
         single = w[r].copy()
         _train(lone[r], single, gradients[:, r], alone(r))
@@ -192,7 +192,7 @@ def check_device(optimizer: Any) -> None:
     xp = Double()
     there = xp.asarray(w)
     with on_device():
-        _train(placed(whole, xp), there, [xp.asarray(g) for g in gradients], context((3,)).but(xp=xp))
+        _train(to_device(whole, xp), there, [xp.asarray(g) for g in gradients], context((3,)).but(xp=xp))
     assert xp.to_host == 0, "numbers were brought from the device to the host"
     _train(whole, w, gradients, context((3,)))
     equal(there.get(), w, "w on a device")
@@ -200,7 +200,7 @@ def check_device(optimizer: Any) -> None:
 
 def check_elementwise(optimizer: Any) -> None:
     """update on some of the columns at a time gives the same w and state, and counts a step once."""
-    if not holds(optimizer, "elementwise"):
+    if not supports(optimizer, "elementwise"):
         return
     whole, ctx = merged([varied(optimizer, r) for r in range(3)], (3,)), context((3,))
     w, gradients = _drawn()
@@ -216,7 +216,7 @@ def check_compiled(optimizer: Any) -> None:
     Raises:
         SkipTest: Numba is not installed.
     """
-    if not holds(optimizer, "compiled"):
+    if not supports(optimizer, "compiled"):
         return
     if importlib.util.find_spec("numba") is None:
         raise unittest.SkipTest("Numba is not installed; pip install 'stackprop[fast]'")

@@ -15,10 +15,10 @@ import numpy as np
 
 from framework.core.arrays import Array, to_host
 from framework.core.callback import MEASURED
-from framework.core.stacking import placed
+from framework.core.stacking import to_device
 from framework.nn.heads import Head, total_loss
 from framework.nn.network import Network
-from framework.nn.training_step import Seen
+from framework.nn.training_step import TrainingStep
 from framework.registry.discovery import discover
 from framework.testing.double import Double
 from framework.testing.purity import on_device, untouched
@@ -39,7 +39,7 @@ def _network(sequences: bool) -> Network:
     return Network(layers, {"x": (3,), "y": (2,)})
 
 
-def step(ctx: Any, dtype: Any = np.float64, sequences: bool = False) -> Seen:
+def step(ctx: Any, dtype: Any = np.float64, sequences: bool = False) -> TrainingStep:
     """One step of the small network for the replicas of a context, each with the weights of its key."""
     network, xp = _network(sequences), ctx.xp
     replicas = [network.init(key)[0] for key in ctx.keys]
@@ -54,10 +54,10 @@ def step(ctx: Any, dtype: Any = np.float64, sequences: bool = False) -> Seen:
     _, dvalues = total_loss(heads, values, ctx)
     g = xp.zeros_like(w)
     dvalues = network.backward(p, caches, dvalues, arena.views(g), ctx)
-    return Seen(network, w, arena.views(g), values, caches, dvalues, ctx, arena, w, w - LR * g)
+    return TrainingStep(network, w, arena.views(g), values, caches, dvalues, ctx, arena, w, w - LR * g)
 
 
-def _step(probe: Any, ctx: Any, dtype: Any = np.float64) -> Seen:
+def _step(probe: Any, ctx: Any, dtype: Any = np.float64) -> TrainingStep:
     return step(ctx, dtype, getattr(probe, "sequences", False))
 
 
@@ -123,7 +123,7 @@ def _arrays(seen: Any, path: str = "") -> Iterator[tuple[str, Array]]:
     """Every array in what a probe sees, with its place."""
     if isinstance(seen, np.ndarray):
         yield path, seen
-    elif isinstance(seen, Seen):
+    elif isinstance(seen, TrainingStep):
         yield from _arrays({k: v for k, v in vars(seen).items() if k not in ("network", "ctx", "arena", "p")})
     elif isinstance(seen, Mapping):
         for key, value in seen.items():
@@ -144,7 +144,7 @@ def check_device(probe: Any) -> None:
     whole, xp = _stack(probe, (3,))[0], Double()
     seen = _step(probe, context((3,)).but(xp=xp))
     with on_device():
-        found = placed(whole, xp)(seen)
+        found = to_device(whole, xp)(seen)
     assert xp.to_host == 0, "numbers were brought from the device to the host"
     for name, value in whole(_step(probe, context((3,)))).items():
         assert hasattr(found[name], "get"), f"'{name}' is not on the device"

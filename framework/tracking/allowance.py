@@ -17,7 +17,7 @@ class SlowServerError(TimeoutError):
     """A server holds a training up for too long."""
 
 
-class Allowance:
+class TimeBudget:
     """How long a store may hold up what it records: a server some seconds, a file of this machine as long as it takes.
 
     Args:

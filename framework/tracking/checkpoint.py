@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from framework.core.archives import opened
+from framework.core.archives import open_archive
 from framework.core.errors import CheckpointError
 from framework.core.reading import parse_json
 from framework.core.writing import replaced
@@ -41,7 +41,7 @@ def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         CheckpointError: the file is missing, cut short, changed, or something else altogether.
     """
     try:
-        with opened(path) as file:
+        with open_archive(path) as file:
             arrays = {name: file[name] for name in file.files}
         told = parse_json(arrays.pop("about").tobytes(), str(path))
     except FileNotFoundError as error:

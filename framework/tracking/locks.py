@@ -20,11 +20,11 @@ from filelock import FileLock, Timeout
 
 from framework.core.errors import StillRunning
 from framework.core.reading import read_mapping
-from framework.core.writing import inside, refuse_link, write_text
+from framework.core.writing import check_no_link, inside, write_text
 from framework.tracking.run_dir import read_state
 
 
-class Claim:
+class RunLock:
     """The lock that says: these runs have a living process.
 
     Args:
@@ -33,7 +33,7 @@ class Claim:
 
     def __init__(self, marker: Path, folders: Sequence[Path] = ()) -> None:
         # Threads are one process: a run may end on another one than it began on.
-        refuse_link(marker.with_suffix(".lock"))  # to lock a file empties it
+        check_no_link(marker.with_suffix(".lock"))  # to lock a file empties it
         self.marker, self.lock = marker, FileLock(marker.with_suffix(".lock"), thread_local=False)
         self.left = {folder.resolve() for folder in folders}
 
@@ -47,7 +47,7 @@ class Claim:
             Path(self.lock.lock_file).unlink(missing_ok=True)
 
 
-def claim(runs: Path, folders: Sequence[Path]) -> Claim:
+def lock_runs(runs: Path, folders: Sequence[Path]) -> RunLock:
     """Mark runs as running by this process.
 
     Raises:
@@ -60,7 +60,7 @@ def claim(runs: Path, folders: Sequence[Path]) -> Claim:
         print(f"stackprop: {place} is no folder; it is now {aside}", file=sys.stderr)
         place.rename(aside)
     inside(runs, ".running")
-    claimed = Claim(place / f"{folders[0].parent.name}-{folders[0].name}.json", folders)
+    claimed = RunLock(place / f"{folders[0].parent.name}-{folders[0].name}.json", folders)
     try:
         claimed.lock.acquire(timeout=0)
     except Timeout as error:
@@ -71,11 +71,11 @@ def claim(runs: Path, folders: Sequence[Path]) -> Claim:
     return claimed
 
 
-def gone(runs: Path) -> Iterator[tuple[Claim, list[Path]]]:
+def find_orphans(runs: Path) -> Iterator[tuple[RunLock, list[Path]]]:
     """The folders of runs without a living process, each with its claim, to be released when they have been ended."""
     for marker in sorted((runs / ".running").glob("*.json")):
         try:
-            left = Claim(marker)
+            left = RunLock(marker)
             left.lock.acquire(timeout=0)
         except (Timeout, OSError):  # alive, or of another user, or no lock
             continue
@@ -98,7 +98,7 @@ def claimed(runs: Path) -> set[Path] | None:
     return {folder for marker in markers for folder in _named(marker)}
 
 
-def reap(runs: Path, end: Any) -> list[Path]:
+def close_orphans(runs: Path, end: Any) -> list[Path]:
     """End every run whose process is gone. One that cannot be ended, of another user for example, stays as it is.
 
     Args:
@@ -106,11 +106,11 @@ def reap(runs: Path, end: Any) -> list[Path]:
         end: called with the folder and the state that `run.json` is to have; it tells the tracking store.
     """
     reaped = []
-    for left, folders in gone(runs):
+    for left, folders in find_orphans(runs):
         try:
             for folder in folders:
                 if read_state(folder).get("status") == "running":
-                    end(folder, lost(read_state(folder)))
+                    end(folder, lost_state(read_state(folder)))
                     reaped.append(folder)
             left.release()
         except OSError as error:
@@ -119,6 +119,6 @@ def reap(runs: Path, end: Any) -> list[Path]:
     return reaped
 
 
-def lost(state: dict[str, Any]) -> dict[str, Any]:
+def lost_state(state: dict[str, Any]) -> dict[str, Any]:
     """What `run.json` is to say of a run whose process is gone."""
     return {**state, "status": "lost", "reason": "its process is gone", "ended": time.time(), "state": "FAILED"}

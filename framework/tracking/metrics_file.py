@@ -20,7 +20,7 @@ PIECE = 20_000  # lines read at a time
 NUMBERS = b"0123456789+-.e"
 
 
-class Recorded(Mapping[str, np.ndarray]):
+class LazySeries(Mapping[str, np.ndarray]):
     """name -> (K, 2) of step and value; of a row, the latest and the first (`..._start/...`), of place and value.
 
     The lines of training steps are not parsed unless one of their names is asked for.

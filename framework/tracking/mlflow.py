@@ -22,8 +22,8 @@ from filelock import FileLock
 
 from framework.core import home
 from framework.core.secrets import masked
-from framework.core.writing import refuse_link
-from framework.tracking.allowance import Allowance, SlowServerError
+from framework.core.writing import check_no_link
+from framework.tracking.allowance import SlowServerError, TimeBudget
 from framework.tracking.options import Tracking
 from framework.tracking.relocation import artifact_folder, relocate
 
@@ -62,7 +62,7 @@ def is_served(tracking: Tracking) -> bool:
     return (tracking.uri or "").startswith(SERVERS)
 
 
-class Listed(NamedTuple):
+class RunListing(NamedTuple):
     """A run of a store, in short; `active` unless somebody deleted it."""
 
     run_id: str
@@ -72,7 +72,7 @@ class Listed(NamedTuple):
     key: str
 
 
-class Store:
+class MlflowStore:
     """An open tracking store and the experiment in it.
 
     Args:
@@ -80,12 +80,12 @@ class Store:
         runs: the folder of runs; the store lies there if no other is asked for, and artifacts unless a server keeps them.
     """
 
-    def __init__(self, tracking: Tracking, runs: Path, allowance: Allowance | None = None) -> None:
-        self.allowance = allowance or Allowance(is_served(tracking))
+    def __init__(self, tracking: Tracking, runs: Path, allowance: TimeBudget | None = None) -> None:
+        self.allowance = allowance or TimeBudget(is_served(tracking))
         mlflow = quiet_mlflow()
         self.runs = runs = runs.resolve()
         runs.mkdir(parents=True, exist_ok=True)
-        refuse_link(runs / ".mlflow.lock")  # to lock a file empties it
+        check_no_link(runs / ".mlflow.lock")  # to lock a file empties it
         # Two processes that create one store at once would run its migrations into each other.
         with contextlib.nullcontext() if is_served(tracking) else FileLock(runs / ".mlflow.lock"):
             if not tracking.uri and not (runs / "mlflow.db").exists():
@@ -104,17 +104,17 @@ class Store:
         tags = {"mlflow.experimentKind": "custom_model_development"}
         return str(self.client.create_experiment(tracking.experiment, artifact_location=where, tags=tags))
 
-    def begin(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> TrackedRun:
+    def begin(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> MlflowRun:
         """A new run in state RUNNING."""
         self.allowance.begin_run()
-        begun: TrackedRun = self.allowance.call(self._begin, name, params, tags)
+        begun: MlflowRun = self.allowance.call(self._begin, name, params, tags)
         return begun
 
-    def _begin(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> TrackedRun:
+    def _begin(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> MlflowRun:
         own = {"mlflow.user": user(), "mlflow.source.name": "stackprop", "mlflow.source.type": "LOCAL"}
         run = self.client.create_run(self.experiment_id, run_name=name, tags={**own, **tags})
         self._send_params(run, params)
-        tracked = TrackedRun(self.client, str(run.info.run_id), self.allowance)
+        tracked = MlflowRun(self.client, str(run.info.run_id), self.allowance)
         if not run.info.artifact_uri.startswith("mlflow-artifacts:"):
             tracked.files = artifact_repository(run.info.artifact_uri)
         return tracked
@@ -137,20 +137,20 @@ class Store:
             if not token:
                 return found
 
-    def listed(self) -> list[Listed]:
+    def listed(self) -> list[RunListing]:
         """All runs of the experiment, the oldest first, and those that were deleted; of a database on this machine by a
         query of our own, as MLflow would read all params and metrics of every run."""
         if not self.database:
             found = self.search("", deleted=True)
             about = [(run.info, run.data.tags.get(KEY, "")) for run in found]
-            return [Listed(i.run_id, i.run_name, i.status, i.lifecycle_stage == "active", key) for i, key in about]
+            return [RunListing(i.run_id, i.run_name, i.status, i.lifecycle_stage == "active", key) for i, key in about]
         query = (
             "SELECT r.run_uuid, r.name, r.status, r.lifecycle_stage = 'active', coalesce(t.value, '') FROM runs r "
             "LEFT JOIN tags t ON t.run_uuid = r.run_uuid AND t.key = ? WHERE r.experiment_id = ? ORDER BY r.start_time"
         )
         with contextlib.closing(sqlite3.connect(self.database, timeout=30)) as connection:
             rows = connection.execute(query, (KEY, int(self.experiment_id)))
-            return [Listed(run_id, name, status, bool(active), key) for run_id, name, status, active, key in rows]
+            return [RunListing(run_id, name, status, bool(active), key) for run_id, name, status, active, key in rows]
 
     def find(self, key: str) -> str | None:
         """The id of the run of a record; of several, which `stackprop doctor` looks for, that with most points."""
@@ -174,20 +174,20 @@ class Store:
         names = self.client.get_run(run_id).data.metrics
         return sum(len(self.client.get_metric_history(run_id, name)) for name in names)
 
-    def reopen(self, run_id: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> TrackedRun:
+    def reopen(self, run_id: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> MlflowRun:
         """A run of before in state RUNNING again; what it has already is not sent twice."""
         self.allowance.begin_run()
-        reopened: TrackedRun = self.allowance.call(self._reopen, run_id, params, tags)
+        reopened: MlflowRun = self.allowance.call(self._reopen, run_id, params, tags)
         return reopened
 
-    def _reopen(self, run_id: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> TrackedRun:
+    def _reopen(self, run_id: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> MlflowRun:
         from mlflow.entities import RunTag
 
         run = self.client.get_run(run_id)
         self.client.update_run(run_id, status="RUNNING")
         self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
         self._send_params(run, params)
-        tracked = TrackedRun(self.client, run_id, self.allowance)
+        tracked = MlflowRun(self.client, run_id, self.allowance)
         for name in run.data.metrics:
             tracked.known |= {(name, point.step) for point in self.client.get_metric_history(run_id, name)}
         return tracked
@@ -198,28 +198,28 @@ def _quoted(text: str) -> str:
     return f'"{text}"' if "'" in text else f"'{text}'"
 
 
-_opened: dict[tuple[str, str], Store] = {}
-_allowances: dict[tuple[str, str], Allowance] = {}
+_opened: dict[tuple[str, str], MlflowStore] = {}
+_allowances: dict[tuple[str, str], TimeBudget] = {}
 
 
-def opened(tracking: Tracking, runs: Path) -> Store:
+def get_store(tracking: Tracking, runs: Path) -> MlflowStore:
     """The store, opened once for all jobs of a sweep."""
     key = (tracking_uri(tracking, runs), tracking.experiment)
     local = runs.resolve() / "mlflow.db"
     if key not in _opened or (not tracking.uri and not local.exists()):
         quiet_mlflow()  # what it takes to be imported is no server's fault
-        allowance = _allowances.setdefault(key, Allowance(is_served(tracking)))
-        _opened[key] = allowance.call(Store, tracking, runs, allowance)
+        allowance = _allowances.setdefault(key, TimeBudget(is_served(tracking)))
+        _opened[key] = allowance.call(MlflowStore, tracking, runs, allowance)
     return _opened[key]
 
 
-class TrackedRun:
+class MlflowRun:
     """One MLflow run; a sink of points, which are sent in batches.
 
     A store that cannot be reached loses nothing: that is said once, and the run's folder holds what it did not get.
     """
 
-    def __init__(self, client: Any, run_id: str, allowance: Allowance) -> None:
+    def __init__(self, client: Any, run_id: str, allowance: TimeBudget) -> None:
         self.client, self.run_id, self.allowance = client, run_id, allowance
         self.files: Any = None
         self.patience = PATIENCE
@@ -288,7 +288,7 @@ class TrackedRun:
     def _lose(self, error: Exception) -> None:
         self.lost, slow = True, isinstance(error, SlowServerError)
         if not (slow and self.allowance.complained):  # of many runs once
-            complain(error)
+            warn_of_store(error)
         self.allowance.complained |= slow
 
     def _try(self, action: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
@@ -300,7 +300,7 @@ class TrackedRun:
             self._lose(error)
 
 
-def complain(error: Exception) -> None:
+def warn_of_store(error: Exception) -> None:
     """Say that the store cannot be reached, and what to do."""
     text = masked(" ".join(str(error).split()))[:200]
     print(f"stackprop: the tracking store cannot be used ({type(error).__name__}: {text})", file=sys.stderr)

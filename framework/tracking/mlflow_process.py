@@ -20,10 +20,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from framework.core.pipes import unheard
+from framework.core.pipes import ignore_broken_pipe
 from framework.core.process import without_main
 from framework.core.signals import ignore
-from framework.tracking.mlflow import BATCH, PATIENCE, TrackedRun, complain, opened
+from framework.tracking.mlflow import BATCH, PATIENCE, MlflowRun, get_store, warn_of_store
 from framework.tracking.options import Tracking
 
 Point = tuple[str, float, int, int]
@@ -32,7 +32,7 @@ WRITERS = 16  # threads that write down how runs ended
 HEARTBEAT = 1.0  # seconds from one look to the next at whether the other process lives
 
 
-class Lane:
+class WriterProcess:
     """One process, as the training sees it."""
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Lane:
         """Let the process do something; the number under which it answers."""
         number, self.asked = next(self.numbers), True  # not counted on an attribute: several threads ask
         self.requests.put((number, what, args))
-        if what in ANSWERED:
+        if what in WITH_ANSWER:
             self.last = number
         return number
 
@@ -78,21 +78,23 @@ class Lane:
         self.process.join()
 
 
-class Feeder:
+class MlflowWriterPool:
     """
     Args:
         lanes: processes; the runs are dealt out to them.
     """
 
     def __init__(self, lanes: int = 1) -> None:
-        self.lanes, self.begun = [Lane() for _ in range(lanes)], 0
+        self.lanes, self.begun = [WriterProcess() for _ in range(lanes)], 0
         self.settlements: list[Callable[[], None]] = []  # what waits for the store to have everything
 
-    def begin(self, tracking: Tracking, runs: Path, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> FedRun:
+    def begin(
+        self, tracking: Tracking, runs: Path, name: str, params: Mapping[str, Any], tags: Mapping[str, str]
+    ) -> RemoteMlflowRun:
         """A new run in the store."""
         lane = self.lanes[self.begun % len(self.lanes)]
         self.begun += 1
-        return FedRun(lane, lane.ask("begin", tracking, runs, name, dict(params), dict(tags)))
+        return RemoteMlflowRun(lane, lane.ask("begin", tracking, runs, name, dict(params), dict(tags)))
 
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
         """Call a function there, where MLflow is imported and the store is open.
@@ -123,12 +125,12 @@ class Feeder:
                 lane.close()
 
 
-class FedRun:
+class RemoteMlflowRun:
     """A run of the store, as `TrackedRun`, at the other end of the line."""
 
     known: frozenset[tuple[str, int]] = frozenset()
 
-    def __init__(self, lane: Lane, number: int) -> None:
+    def __init__(self, lane: WriterProcess, number: int) -> None:
         self.lane, self.number = lane, number
         self.patience, self.sent = PATIENCE, time.monotonic()
         self.waiting: list[Point] = []
@@ -171,11 +173,11 @@ class FedRun:
         self.ending = self.lane.ask("end", self.number, waiting, state, dict(tags or {}))
 
 
-class Desk:
+class WriterServer:
     """What the process can be asked for."""
 
     def __init__(self) -> None:
-        self.runs: dict[int, TrackedRun] = {}
+        self.runs: dict[int, MlflowRun] = {}
         self.complained, self.down_until = False, dict[str | None, float]()
 
     def begin(self, number: int, tracking: Tracking, runs: Path, name: str, params: Any, tags: Any) -> str | None:
@@ -183,10 +185,10 @@ class Desk:
         if time.monotonic() < self.down_until.get(tracking.uri, 0):
             return None
         try:
-            self.runs[number] = opened(tracking, runs).begin(name, params, tags)
+            self.runs[number] = get_store(tracking, runs).begin(name, params, tags)
         except Exception as error:  # whatever a store raises must not cost the training
             if not self.complained:
-                complain(error)
+                warn_of_store(error)
             self.complained = True
             self.down_until[tracking.uri] = time.monotonic() + PAUSE
             return None
@@ -220,17 +222,17 @@ class Desk:
             return RuntimeError(f"{type(error).__name__}: {error}")
 
 
-ANSWERED = ("begin", "end", "call")
+WITH_ANSWER = ("begin", "end", "call")
 
 
 def serve(requests: Any, replies: Any) -> None:
     """What runs in the process, until it is closed or the other one is gone. Signals to stop are meant for that one, which
     then says how its runs end."""
     ignore()
-    desk, parent = Desk(), multiprocessing.parent_process()
+    desk, parent = WriterServer(), multiprocessing.parent_process()
     with contextlib.suppress(Exception):
         import mlflow.store.tracking.sqlalchemy_store  # noqa: F401  # while the sweep is still being composed
-    with unheard():
+    with ignore_broken_pipe():
         while parent is None or parent.is_alive():
             try:
                 number, what, args = requests.get(timeout=HEARTBEAT)
@@ -240,5 +242,5 @@ def serve(requests: Any, replies: Any) -> None:
                 sys.stderr.flush()
                 os._exit(0)  # everything is in the store; to take the interpreter down in order takes another second
             answer = getattr(desk, what)(number, *args)
-            if what in ANSWERED:
+            if what in WITH_ANSWER:
                 replies.put((number, answer))

@@ -18,22 +18,22 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from framework.core.callback import MEASURED
+from framework.core.callback import MEASURED, Callback
 from framework.core.writing import NO_LINK, appending
-from framework.tracking.metrics_file import Recorded, _digits, _word, lines, started
+from framework.tracking.metrics_file import LazySeries, _digits, _word, lines, started
 
 FLUSH_BYTES = 1 << 16
 LAYERS_SHOWN = 20  # norms of more layers go into the run folder only: a thousand metric names freeze a tracking UI
 PROBED_SHOWN = 120  # and so do more names of probes
 
 
-class Sink(Protocol):
+class MetricSink(Protocol):
     """Who gets the thinned series: (name, value, step, milliseconds since 1970)."""
 
     def points(self, points: Sequence[tuple[str, float, int, int]]) -> None: ...
 
 
-class Thinned:
+class Downsampler:
     """A series reduced to at most `most` of `expected` points, evenly spaced, the first and the last among them."""
 
     def __init__(self, expected: int, most: int) -> None:
@@ -49,8 +49,8 @@ class Thinned:
         return kept
 
 
-class Recorder:
-    """Writes one run's folder and feeds its sink; an observer of the training.
+class MetricsRecorder(Callback):
+    """Writes one run's folder and feeds its sink; a callback of the training.
 
     A disk that is full loses nothing: lines wait in memory, it is said once, and they are written when there is room.
 
@@ -69,15 +69,15 @@ class Recorder:
         folder: Path,
         steps: int,
         validations: int,
-        sink: Sink | None = None,
+        sink: MetricSink | None = None,
         max_points: int = 100,
         upto: int | None = None,
         probe_every: int = 1,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.path, self.sink = folder / "metrics.jsonl", sink
-        self.per_step = Thinned(steps, max_points)
-        self.measures: dict[str, Thinned] = {}
+        self.per_step = Downsampler(steps, max_points)
+        self.measures: dict[str, Downsampler] = {}
         self.validations, self.max_points = validations, max_points
         self.looks = steps // probe_every + 2  # the first step and the last are always among them
         self.probed_names = 0
@@ -87,15 +87,15 @@ class Recorder:
         os.close(appending(self.path))  # not kept open: a sweep of 300 jobs would need 300 files at once
         if upto is not None:
             os.truncate(self.path, upto)
-            self.feed(Recorded(self.path))
+            self.feed(LazySeries(self.path))
 
-    def steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
+    def on_steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
         """Append a line per training step."""
         if len(rows):
             self._write(lines(range(first, first + len(rows)), columns, rows))
             self._feed_steps(first, columns, rows)
 
-    def probed(self, member: int, steps: np.ndarray, columns: Sequence[str], rows: np.ndarray) -> None:
+    def on_probe(self, member: int, steps: np.ndarray, columns: Sequence[str], rows: np.ndarray) -> None:
         """Append a line per step that probes looked at."""
         self._write(lines(steps, columns, rows))
         if self.sink is not None:
@@ -103,7 +103,7 @@ class Recorder:
             for step, row in zip(steps.tolist(), rows.tolist(), strict=True):
                 self._feed_measured(step, {c: float(digits % v) for c, v in zip(columns, row, strict=True)})
 
-    def probed_row(self, member: int, step: int, metric: str, row: np.ndarray) -> None:
+    def on_probe_row(self, member: int, step: int, metric: str, row: np.ndarray) -> None:
         """Append a line with the whole row."""
         digits = _digits(row)
         values = [float(digits % v) for v in row.tolist()]
@@ -113,13 +113,13 @@ class Recorder:
     def _keep_row(self, metric: str, row: list[float]) -> None:
         self.rows[metric] = (self.rows[metric][0] if metric in self.rows else row, row)
 
-    def measured(self, member: int, step: int, values: Mapping[str, float]) -> None:
+    def on_metrics(self, member: int, step: int, values: Mapping[str, float]) -> None:
         """Append a line of measured values."""
         self._write(json.dumps({"step": step, **{k: _word(v) for k, v in values.items()}}) + "\n")
         self.flush()
         self._feed_measured(step, values)
 
-    def ended(self, outcome: Any = None) -> None:
+    def on_end(self, outcome: Any = None) -> None:
         """The last point of every series, if it was left out; behind it what was measured at restored weights."""
         self.flush()
         if self.sink is None:
@@ -141,7 +141,7 @@ class Recorder:
         if self.sink is not None:
             self._send([(name, value, last + 1, _now()) for name, value in metrics.items() if math.isfinite(value)])
 
-    def feed(self, written: Recorded) -> None:
+    def feed(self, written: LazySeries) -> None:
         """Send lines that were written before, thinned as they were then."""
         for line in written.others:
             values: dict[str, Any] = {key: value for key, value in line.items() if key != "step"}
@@ -176,14 +176,14 @@ class Recorder:
                 points.append((name, value, step, now))
         self._send(points)
 
-    def _begun(self, name: str) -> Thinned | None:
+    def _begun(self, name: str) -> Downsampler | None:
         """A series that begins; None for one that the sink does not get."""
         is_probed = not name.startswith(MEASURED)
         if is_probed:
             if self.probed_names == PROBED_SHOWN:
                 return None
             self.probed_names += 1
-        self.measures[name] = Thinned(self.looks if is_probed else self.validations, self.max_points)
+        self.measures[name] = Downsampler(self.looks if is_probed else self.validations, self.max_points)
         return self.measures[name]
 
     def _send_row(self, step: int, row: np.ndarray, now: int) -> None:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from framework.core.errors import ConfigError, nearest
+from framework.core.errors import ConfigError, did_you_mean
 from framework.core.reading import read_mapping, read_text, read_yaml
-from framework.core.writing import appending, refuse_link, write_json
+from framework.core.writing import appending, check_no_link, write_json
 
 SWEEP = "sweep.json"  # what a sweep was asked to do, and what came of it
 ELSEWHERE = ".elsewhere"  # in the folder of runs: the folders of runs and sweeps that were written outside it, one a line
@@ -145,7 +145,7 @@ def best_run(sweep: Path) -> Path:
 
 def _missing(what: str, word: str, runs: Path, known: Sequence[str]) -> ConfigError:
     names = NAMES if what == "run" else NAMES[:1]
-    offered = nearest(word, [*known[-20:], *names]) if known else f"; there are no {what}s yet"
+    offered = did_you_mean(word, [*known[-20:], *names]) if known else f"; there are no {what}s yet"
     return ConfigError(f"no {what} '{word}' in {runs}{offered}")
 
 
@@ -194,7 +194,7 @@ def check_unused(folder: Path) -> None:
         LinkError: a link lies where Hydra would write.
     """
     for path in (folder / ".hydra", *folder.glob(".hydra/*"), *folder.glob("*.log")):
-        refuse_link(path)
+        check_no_link(path)
     if any(os.path.lexists(folder / name) for name in ("run.json", "metrics.jsonl")):
         status = read_state(folder).get("status", "without a run.json")
         raise ConfigError(
@@ -221,7 +221,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Place:
+class RunLocation:
     """Where a run is written, and what it is known by.
 
     Attributes:

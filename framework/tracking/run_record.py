@@ -25,21 +25,21 @@ from framework.core.trust import trust_store
 from framework.core.version import __version__
 from framework.core.writing import overwrite, write_json, write_text
 from framework.tracking import checkpoint as checkpoints
-from framework.tracking.locks import Claim, claim
-from framework.tracking.mlflow import KEY, Store, TrackedRun, complain, flattened, new_key, opened
-from framework.tracking.mlflow_process import FedRun, Feeder
+from framework.tracking.locks import RunLock, lock_runs
+from framework.tracking.mlflow import KEY, MlflowRun, MlflowStore, flattened, get_store, new_key, warn_of_store
+from framework.tracking.mlflow_process import MlflowWriterPool, RemoteMlflowRun
 from framework.tracking.options import Tracking
 from framework.tracking.origins import FILE as ORIGINS
 from framework.tracking.origins import tags as plugin_tags
-from framework.tracking.recorder import Recorder
-from framework.tracking.run_dir import Place
+from framework.tracking.recorder import MetricsRecorder
+from framework.tracking.run_dir import RunLocation
 from framework.tracking.run_dir import read_state as read_state
 
 Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # ten times as fast, where the C library is there
 OF_AN_END = ("reason", "ended", "state", "metrics", "kept", "tracked")  # what `run.json` says of one that has ended
 
 
-class Recordable(Protocol):
+class RunOptions(Protocol):
     """What a record reads of the settings of a run."""
 
     @property
@@ -52,7 +52,7 @@ class Recordable(Protocol):
     def trainer(self) -> Any: ...
 
 
-class Record:
+class RunRecord:
     """
     Args:
         settings: what runs.
@@ -66,7 +66,7 @@ class Record:
 
     Attributes:
         ended: whether it has been written down how the run ended.
-        recorder: an observer of the training.
+        recorder: a callback of the training.
         snapshot: of the checkpoint, when a run is taken up again.
 
     Raises:
@@ -75,15 +75,15 @@ class Record:
 
     def __init__(
         self,
-        settings: Recordable,
-        place: Place,
+        settings: RunOptions,
+        place: RunLocation,
         steps: int,
         validations: int,
         directions: Mapping[str, bool],
         keep: Callable[[Any, Path], None],
         resume: bool = False,
-        claimed: Claim | None = None,
-        feeder: Feeder | None = None,
+        claimed: RunLock | None = None,
+        feeder: MlflowWriterPool | None = None,
     ) -> None:
         self.settings, self.place, self.keep, self.feeder, self.ended = settings, place, keep, feeder, False
         self.complained = False
@@ -97,11 +97,11 @@ class Record:
             trust_store(settings.tracking.uri, masked(settings.tracking.uri))
         self.state = {**self._state(resume), "steps": steps, "validations": validations}
         self.state["lower_is_better"] = dict(directions)
-        self.tracked: TrackedRun | FedRun | None = None
+        self.tracked: MlflowRun | RemoteMlflowRun | None = None
         try:
             self._begin(fresh=not resume)
             counts, points = (steps, validations), series_points(settings.tracking, settings.trainer.keeps_best)
-            self.recorder = Recorder(place.folder, *counts, self.tracked, points, upto, settings.trainer.probe_every)
+            self.recorder = MetricsRecorder(place.folder, *counts, self.tracked, points, upto, settings.trainer.probe_every)
         except OSError as error:
             if self.tracked:
                 self.tracked.end("FAILED", {"stackprop.status": f"failed: {error.strerror}"})
@@ -135,15 +135,15 @@ class Record:
         told |= {"store": masked(uri)} if (uri := self.settings.tracking.uri) else {}
         return {**told, "config_hash": config_hash(self.settings.tree), "version": __version__, "pid": os.getpid()}
 
-    def _tracked(self, feeder: Feeder | None, fresh: bool) -> TrackedRun | FedRun | None:
+    def _tracked(self, feeder: MlflowWriterPool | None, fresh: bool) -> MlflowRun | RemoteMlflowRun | None:
         written, tracking = self.settings.record, self.settings.tracking
         if feeder:
             params, tags = dict(flattened(written)), tags_of(self.place, self.state)
             return feeder.begin(tracking, self.place.runs, self.place.name, params, tags)
         try:
-            return begin_tracked(opened(tracking, self.place.runs), self.place, written, self.state, fresh)
+            return begin_tracked(get_store(tracking, self.place.runs), self.place, written, self.state, fresh)
         except Exception as error:  # whatever a store raises must not cost the training
-            complain(error)
+            warn_of_store(error)
             return None
 
     def _checkpoint(self) -> tuple[Snapshot, int]:
@@ -220,21 +220,21 @@ def series_points(tracking: Tracking, keeps_best: bool) -> int:
     return max(2, tracking.max_points - keeps_best)
 
 
-def claimed_by_us(places: Sequence[Place]) -> Claim:
+def claimed_by_us(places: Sequence[RunLocation]) -> RunLock:
     """The claim on runs that begin together.
 
     Raises:
         ConfigError: another process is at it.
     """
     try:
-        return claim(places[0].runs, [place.folder for place in places])
+        return lock_runs(places[0].runs, [place.folder for place in places])
     except StillRunning as error:
         raise ConfigError(str(error)) from error
 
 
 def begin_tracked(
-    store: Store, place: Place, tree: Mapping[str, Any], state: dict[str, Any], fresh: bool = False
-) -> TrackedRun:
+    store: MlflowStore, place: RunLocation, tree: Mapping[str, Any], state: dict[str, Any], fresh: bool = False
+) -> MlflowRun:
     """The one run of a record in the store, with params and tags: the run of its key, or a new one.
 
     Args:
@@ -249,7 +249,7 @@ def begin_tracked(
     return store.reopen(known, params, tags) if known else store.begin(place.name, params, tags)
 
 
-def _give_key(store: Store, place: Place, state: dict[str, Any]) -> None:
+def _give_key(store: MlflowStore, place: RunLocation, state: dict[str, Any]) -> None:
     """First to the run that the store has of an old record, then to the record: whoever dies between leaves both as they
     are found again."""
     run = store.find_keyless(state.get("mlflow_run_id"), place.folder)
@@ -259,7 +259,7 @@ def _give_key(store: Store, place: Place, state: dict[str, Any]) -> None:
     write_json(place.folder / "run.json", state)
 
 
-def send_end(tracked: TrackedRun | FedRun, folder: Path, state: Mapping[str, Any]) -> None:
+def send_end(tracked: MlflowRun | RemoteMlflowRun, folder: Path, state: Mapping[str, Any]) -> None:
     """How a run ended, as its record says, and the files that tell what it was."""
     tracked.artifact(folder / "config.yaml")
     if plugin_tags(folder):
@@ -269,7 +269,7 @@ def send_end(tracked: TrackedRun | FedRun, folder: Path, state: Mapping[str, Any
     tracked.end(state.get("state", "FAILED"), tags | ({"stackprop.kept": note} if note else {}))
 
 
-def tags_of(place: Place, state: Mapping[str, Any]) -> dict[str, str]:
+def tags_of(place: RunLocation, state: Mapping[str, Any]) -> dict[str, str]:
     """What a run is found by; `state` as its record says it."""
     tags = {
         KEY: str(state["key"]),

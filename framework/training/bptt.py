@@ -17,7 +17,7 @@ def chunks(data: Data, size: int | None, accumulate: int = 1) -> list[slice | No
     """
     if size is None:
         return [None]
-    refuse_timeless("trainer.bptt.chunk", data)
+    check_time_axis("trainer.bptt.chunk", data)
     lengths = {name: data.splits["train"][name].shape[1] for name, f in data.fields.items() if f.time_major}
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"{name} {n}" for name, n in lengths.items())
@@ -28,7 +28,7 @@ def chunks(data: Data, size: int | None, accumulate: int = 1) -> list[slice | No
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
 
-def refuse_timeless(key: str, data: Data) -> None:
+def check_time_axis(key: str, data: Data) -> None:
     """
     Raises:
         ValueError: there is no time to cut.
@@ -37,7 +37,7 @@ def refuse_timeless(key: str, data: Data) -> None:
         raise ValueError(f"{key}: the data set has no sequences")
 
 
-def needless(data: Data, size: int | None) -> list[str]:
+def chunk_warnings(data: Data, size: int | None) -> list[str]:
     """What is to be said of a chunk that cuts nothing."""
     lengths = [data.splits["train"][name].shape[1] for name, f in data.fields.items() if f.time_major]
     if size is None or not lengths or size < max(lengths):
@@ -45,7 +45,7 @@ def needless(data: Data, size: int | None) -> list[str]:
     return [f"trainer.bptt.chunk: {size} cuts nothing; the sequences have {max(lengths)} steps"]
 
 
-def refuse_uncuttable(targets: Collection[str], nodes: Mapping[str, Any], data: Data) -> None:
+def check_truncation(targets: Collection[str], nodes: Mapping[str, Any], data: Data) -> None:
     """
     Raises:
         ValueError: a target belongs to a whole sequence, and no chunk but the last could be judged by it; or a layer needs
@@ -57,10 +57,10 @@ def refuse_uncuttable(targets: Collection[str], nodes: Mapping[str, Any], data: 
                 f"trainer.bptt.chunk: the target '{name}' belongs to the whole sequence, and every chunk needs one; "
                 "trainer.bptt.lag shortens the way back without cutting the sequence"
             )
-    _refuse_unready("trainer.bptt.chunk", nodes)
+    _check_layers("trainer.bptt.chunk", nodes)
 
 
-def _refuse_unready(key: str, nodes: Mapping[str, Any]) -> None:
+def _check_layers(key: str, nodes: Mapping[str, Any]) -> None:
     """
     Raises:
         ValueError: a layer cannot begin where the sequence was left.
@@ -72,7 +72,7 @@ def _refuse_unready(key: str, nodes: Mapping[str, Any]) -> None:
             raise ValueError(f"{key}: the layer '{name}' is given its first state by '{node.sources[1]}'; none is carried")
 
 
-def refuse_uncarried(nodes: Mapping[str, Any], data: Data, size: int, accumulate: int = 1) -> None:
+def check_carry(nodes: Mapping[str, Any], data: Data, size: int, accumulate: int = 1) -> None:
     """
     Args:
         size: examples in a batch.
@@ -81,7 +81,7 @@ def refuse_uncarried(nodes: Mapping[str, Any], data: Data, size: int, accumulate
         ValueError: rows go on from each other, and no state can be carried from one batch to the next.
     """
     n = len(next(iter(data.splits["train"].values())))
-    _refuse_unready("dataset.stateful", nodes)
+    _check_layers("dataset.stateful", nodes)
     if not any(hasattr(node.layer, "carry") for node in nodes.values()):
         raise ValueError("dataset.stateful: no layer of the network has a state to carry from batch to batch")
     if accumulate > 1:

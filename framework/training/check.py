@@ -8,8 +8,8 @@ from dataclasses import fields
 from typing import Any, get_args
 
 from framework.config.options import Tier
-from framework.core.errors import ConfigError, DataError, nearest
-from framework.core.inspection import NOBODY, Inspector
+from framework.core.errors import ConfigError, DataError, did_you_mean
+from framework.core.inspection import NO_COMPONENT, Inspector
 from framework.core.types import Shape
 from framework.data.dataset import Data, Field
 from framework.data.validation import checked
@@ -20,7 +20,7 @@ from framework.training.bptt import chunks
 from framework.training.learner import Learner
 
 
-def admitted(learners: Sequence[Learner], data: Sequence[Data], tier: str) -> list[Data]:
+def checked_data(learners: Sequence[Learner], data: Sequence[Data], tier: str) -> list[Data]:
     """The data as they may be trained on: the door of `framework.training.trainer.train`.
 
     Raises:
@@ -28,14 +28,14 @@ def admitted(learners: Sequence[Learner], data: Sequence[Data], tier: str) -> li
         DataError: the data are not what their fields declare, or not alike.
     """
     if tier not in get_args(Tier):
-        raise ConfigError(f"tier: {tier!r} is not allowed{nearest(tier, get_args(Tier))}")
-    refuse_learners(learners)
+        raise ConfigError(f"tier: {tier!r} is not allowed{did_you_mean(tier, get_args(Tier))}")
+    check_learners(learners)
     found = [checked(each) for each in data]
     first = found[0]
     for i, each in enumerate(found):
         if each.fields != first.fields or _shapes(each) != _shapes(first):
             raise DataError(f"data set {i} has other fields, splits or shapes than data set 0; those of a stack are alike")
-    refuse_misfits(learners[0], first)
+    check_fit(learners[0], first)
     return found
 
 
@@ -43,7 +43,7 @@ def _shapes(data: Data) -> dict[str, dict[str, Shape]]:
     return {split: {name: arrays[name].shape for name in data.fields} for split, arrays in data.splits.items()}
 
 
-def refuse_misfits(learner: Learner, data: Data) -> None:
+def check_fit(learner: Learner, data: Data) -> None:
     """
     Raises:
         ConfigError: the learner reads what the data have not, or in another shape, or would learn what it must not.
@@ -51,24 +51,24 @@ def refuse_misfits(learner: Learner, data: Data) -> None:
     shapes, nodes = data.shapes(), learner.network.nodes
     for name, shape in learner.network.fields.items():
         if name not in shapes:
-            raise ConfigError(f"network: it reads '{name}', and the data have no such field{nearest(name, shapes)}")
+            raise ConfigError(f"network: it reads '{name}', and the data have no such field{did_you_mean(name, shapes)}")
         if shape != shapes[name] and any(name in node.sources for node in nodes.values()):
             raise ConfigError(f"network: it reads '{name}' of shape {shape}, and the data have {shapes[name]}")
     for name, head in learner.heads.items():
         for source in head.sources:
             if source not in nodes:
-                raise ConfigError(f"heads.{name}.from: no layer '{source}'{nearest(source, nodes)}")
-        refuse_unknown_target(name, head.target, data)
-        refuse_unknown_mask(f"heads.{name}.mask", head.mask, "mask", data)
-        refuse_kind(f"heads.{name}", "loss", head.loss, head.target, data)
+                raise ConfigError(f"heads.{name}.from: no layer '{source}'{did_you_mean(source, nodes)}")
+        check_target(name, head.target, data)
+        check_mask(f"heads.{name}.mask", head.mask, "mask", data)
+        check_target_kind(f"heads.{name}", "loss", head.loss, head.target, data)
     for name, measure in learner.measures.items():
         if measure.head not in learner.heads:
-            raise ConfigError(f"metrics.{name}.head: no head '{measure.head}'{nearest(measure.head, learner.heads)}")
-        refuse_kind(f"metrics.{name}", "metric", measure.metric, learner.heads[measure.head].target, data)
-    refuse_unfit_layers(learner, data)
+            raise ConfigError(f"metrics.{name}.head: no head '{measure.head}'{did_you_mean(measure.head, learner.heads)}")
+        check_target_kind(f"metrics.{name}", "metric", measure.metric, learner.heads[measure.head].target, data)
+    check_layers(learner, data)
 
 
-def refuse_unfit_layers(learner: Learner, data: Data) -> None:
+def check_layers(learner: Learner, data: Data) -> None:
     """
     Raises:
         ConfigError: a layer names a mask that is not there, reads the answer, or has too few values in a batch.
@@ -78,24 +78,24 @@ def refuse_unfit_layers(learner: Learner, data: Data) -> None:
         mask = getattr(layer, "mask", None)
         if isinstance(mask, str):
             default = next((f.default for f in fields(layer) if f.name == "mask"), "mask")
-            refuse_unknown_mask(f"model.layers.{name}.mask", mask, default, data)
+            check_mask(f"model.layers.{name}.mask", mask, default, data)
     if data.forecast:
-        _refuse_foresight(learner.network.nodes, learner.heads, data)
+        _check_causal(learner.network.nodes, learner.heads, data)
     statistics = {n: node for n, node in learner.network.nodes.items() if getattr(node.layer, "over_batch", False)}
     if statistics:
-        _refuse_single_values(statistics, learner, data)
+        _check_batch_statistics(statistics, learner, data)
 
 
-def refuse_unknown_target(head: str, target: str | None, data: Data) -> None:
+def check_target(head: str, target: str | None, data: Data) -> None:
     """
     Raises:
         ConfigError: the data have no such field.
     """
     if target is not None and target not in data.fields:
-        raise ConfigError(f"heads.{head}.target: the data have no field '{target}'{nearest(target, data.fields)}")
+        raise ConfigError(f"heads.{head}.target: the data have no field '{target}'{did_you_mean(target, data.fields)}")
 
 
-def refuse_unknown_mask(path: str, mask: str | None, default: Any, data: Data) -> None:
+def check_mask(path: str, mask: str | None, default: Any, data: Data) -> None:
     """The default may be absent, as most data have no mask.
 
     Raises:
@@ -105,9 +105,11 @@ def refuse_unknown_mask(path: str, mask: str | None, default: Any, data: Data) -
         return
     masks = [name for name, field in data.fields.items() if field.kind == "mask"]
     if mask in data.fields and mask not in masks:
-        raise ConfigError(f"{path}: the field '{mask}' is of kind {data.fields[mask].kind}, not a mask{nearest('', masks)}")
+        raise ConfigError(
+            f"{path}: the field '{mask}' is of kind {data.fields[mask].kind}, not a mask{did_you_mean('', masks)}"
+        )
     if mask not in masks and mask != default:
-        raise ConfigError(f"{path}: the data have no mask '{mask}'{nearest(mask, masks)}")
+        raise ConfigError(f"{path}: the data have no mask '{mask}'{did_you_mean(mask, masks)}")
 
 
 def target_kind(field: Field) -> str:
@@ -123,7 +125,7 @@ def accepts(judge: Any, kind: str) -> bool:
     return kind in targets or (kind == "binary" and "label" in targets)
 
 
-def refuse_kind(path: str, role: str, judge: Any, target: str | None, data: Data) -> None:
+def check_target_kind(path: str, role: str, judge: Any, target: str | None, data: Data) -> None:
     """
     Args:
         role: loss or metric.
@@ -148,7 +150,7 @@ def _may_accept(component: Any, kind: str) -> bool:
     return isinstance(getattr(component, "targets", None), property) or accepts(component, kind)
 
 
-def _refuse_foresight(nodes: Mapping[str, Node], heads: Mapping[str, Head], data: Data) -> None:
+def _check_causal(nodes: Mapping[str, Node], heads: Mapping[str, Head], data: Data) -> None:
     ahead = set(data.forecast)  # what holds the answer at a later step, and what is computed from it
     for name, node in nodes.items():
         if ahead.intersection(node.sources):
@@ -171,7 +173,7 @@ def _refuse_foresight(nodes: Mapping[str, Node], heads: Mapping[str, Head], data
                 )
 
 
-def _refuse_single_values(found: Mapping[str, Node], learner: Learner, data: Data) -> None:
+def _check_batch_statistics(found: Mapping[str, Node], learner: Learner, data: Data) -> None:
     """Layers with statistics over the batch need two values of each feature, in the smallest batch too."""
     options, n = learner.options, len(next(iter(data.splits["train"].values())))
     if n == 0:  # a trained network is put together again, without its examples
@@ -204,12 +206,12 @@ def _shapes_of(network: Network) -> dict[str, Shape]:
     return {**network.fields, **network.init(0)[1]}
 
 
-def refuse_learners(learners: Sequence[Learner]) -> None:
+def check_learners(learners: Sequence[Learner]) -> None:
     """
     Raises:
         ConfigError: an option of a component of a learner is not what is declared.
     """
-    judge, seen = Inspector(NOBODY, {}), set()
+    judge, seen = Inspector(NO_COMPONENT, {}), set()
     for learner in learners:
         for name, head in learner.heads.items():
             if not hasattr(head.weight, "ndim"):

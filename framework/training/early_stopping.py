@@ -7,7 +7,7 @@ import numpy as np
 from framework.config.options import EarlyStopping
 
 
-class Best:
+class BestTracker:
     """The best value so far of every replica.
 
     Args:
@@ -40,6 +40,6 @@ class Best:
         patience = self.options.patience
         return self.stale >= patience if patience else np.zeros(self.stale.shape, bool)
 
-    def take(self, keep: np.ndarray) -> None:
+    def keep_replicas(self, keep: np.ndarray) -> None:
         """Drop the replicas that have stopped."""
         self.value, self.epoch, self.stale = self.value[keep], self.epoch[keep], self.stale[keep]

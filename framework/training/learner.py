@@ -10,7 +10,7 @@ from framework.config.options import TrainerOptions
 from framework.core.direction import SPLITS, declared
 from framework.core.protocols import Augmentation, Optimizer, Probe, Regularizer, Schedule
 from framework.core.types import Params
-from framework.inference.evaluation import Measure
+from framework.inference.evaluation import HeadMetric
 from framework.nn.heads import Head
 from framework.nn.network import Network
 
@@ -28,7 +28,7 @@ class Learner:
     schedule: Schedule
     options: TrainerOptions = field(default_factory=TrainerOptions)
     regularizers: tuple[Regularizer, ...] = ()
-    measures: Mapping[str, Measure] = field(default_factory=dict)
+    measures: Mapping[str, HeadMetric] = field(default_factory=dict)
     initial: Mapping[str, Params] = field(default_factory=dict)
     augmentations: Mapping[str, Augmentation] = field(default_factory=dict)
     probes: Mapping[str, Probe] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from framework.config.schema import Settings
-from framework.core.memory import free_bytes, in_words
+from framework.core.memory import format_bytes, free_bytes
 from framework.core.types import Params, Shape
 from framework.data.dataset import Data
 from framework.inference.evaluation import EVALUATION_BATCH, EVALUATION_STEPS
@@ -60,7 +60,7 @@ def footprint(learner: Learner, data: Data, dtype: Any, own_data: bool = False) 
     return Footprint(step, SPARE * weights + max(step, validation) + of_data)
 
 
-def refuse_oversized(
+def check_memory(
     nodes: Mapping[str, Node], tensors: Mapping[str, Params], shapes: Mapping[str, Shape], data: Data, settings: Settings
 ) -> None:
     """
@@ -80,8 +80,8 @@ def refuse_oversized(
         name = max(nodes, key=lambda name: weights.get(name, 0) + outputs[name])
         what = "weights" if weights.get(name, 0) > outputs[name] else f"outputs for a batch of {rows} (trainer.batch_size)"
         raise ValueError(
-            f"model.layers.{name}{large(nodes[name].layer)}: a step takes {in_words(needed)} of memory at least, most of it "
-            f"for the {what} of this layer, and {in_words(free)} are free"
+            f"model.layers.{name}{large(nodes[name].layer)}: a step takes {format_bytes(needed)} of memory at least, "
+            f"most of it for the {what} of this layer, and {format_bytes(free)} are free"
         )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from framework.config.options import Tier
-from framework.core.callback import Observer, Outcome
+from framework.core.callback import Callback, TrainingResult
 from framework.core.random import Key
 from framework.core.threads import blas_limited, blas_threads
 from framework.data.dataset import Data
@@ -42,27 +42,27 @@ def train_sliced(
     dtype: Any = np.float32,
     threads: int | None = None,
     tier: Tier = "auto",
-    observers: Sequence[Observer] = (),
+    callbacks: Sequence[Callback] = (),
     save: SaveMember | None = None,
-) -> list[Outcome]:
+) -> list[TrainingResult]:
     """As `train`, in slices.
 
     Args:
         threads: how many slices may run at once; None: as many as BLAS has threads.
-        observers: are called from several threads, for different members.
+        callbacks: are called from several threads, for different members.
         save: receives the member and its own snapshot.
     """
     at_once = (threads or blas_threads()) if xp is np else 1
     cut = slices(len(learners), width(learners[0], data, dtype) if xp is np else len(learners), at_once)
     stop = threading.Event()
 
-    def part(members: slice) -> list[Outcome]:
+    def part(members: slice) -> list[TrainingResult]:
         own = data if len(data) == 1 else data[members]
-        watch = [Shifted(observer, members.start, stop) for observer in observers]
+        watch = [OffsetCallback(callback, members.start, stop) for callback in callbacks]
         alone: dict[str, Any] = {"threads": 1, "tier": "array" if tier == "auto" else tier} if len(cut) > 1 else {}
         how = {"threads": threads, "tier": tier, **alone}
         keep = None if save is None else _saver(save, members.start)
-        found = train(learners[members], own, keys[members], xp=xp, dtype=dtype, observers=watch, save=keep, **how)
+        found = train(learners[members], own, keys[members], xp=xp, dtype=dtype, callbacks=watch, save=keep, **how)
         return [replace(outcome, member=members.start + outcome.member) for outcome in found]
 
     # Kernels of the compiled tier use all threads by themselves, and may not be entered by two.
@@ -94,34 +94,34 @@ def slices(members: int, widest: int, at_once: int) -> list[slice]:
     return [slice(a, b) for a, b in itertools.pairwise(edges)]
 
 
-class Shifted:
-    """An observer of the whole, told by a slice that begins at the member `first`; where training learns that it is to
+class OffsetCallback(Callback):
+    """A callback of the whole, told by a slice that begins at the member `first`; where training learns that it is to
     stop."""
 
-    def __init__(self, observer: Observer, first: int, stop: threading.Event) -> None:
-        self.observer, self.first, self.stop = observer, first, stop
+    def __init__(self, callback: Callback, first: int, stop: threading.Event) -> None:
+        self.callback, self.first, self.stop = callback, first, stop
 
-    def steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
+    def on_steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
         """Pass it on, unless all is to stop."""
         if self.stop.is_set():
             raise Stopped
-        self.observer.steps(self.first + member, first, columns, rows)
+        self.callback.on_steps(self.first + member, first, columns, rows)
 
-    def probed(self, member: int, steps: np.ndarray, columns: Sequence[str], rows: np.ndarray) -> None:
+    def on_probe(self, member: int, steps: np.ndarray, columns: Sequence[str], rows: np.ndarray) -> None:
         """Pass it on."""
-        self.observer.probed(self.first + member, steps, columns, rows)
+        self.callback.on_probe(self.first + member, steps, columns, rows)
 
-    def probed_row(self, member: int, step: int, metric: str, row: np.ndarray) -> None:
+    def on_probe_row(self, member: int, step: int, metric: str, row: np.ndarray) -> None:
         """Pass it on."""
-        self.observer.probed_row(self.first + member, step, metric, row)
+        self.callback.on_probe_row(self.first + member, step, metric, row)
 
-    def measured(self, member: int, step: int, values: Mapping[str, float]) -> None:
+    def on_metrics(self, member: int, step: int, values: Mapping[str, float]) -> None:
         """Pass it on."""
-        self.observer.measured(self.first + member, step, values)
+        self.callback.on_metrics(self.first + member, step, values)
 
-    def ended(self, outcome: Outcome) -> None:
+    def on_end(self, outcome: TrainingResult) -> None:
         """Pass it on."""
-        self.observer.ended(replace(outcome, member=self.first + outcome.member))
+        self.callback.on_end(replace(outcome, member=self.first + outcome.member))
 
 
 def _saver(save: SaveMember, first: int) -> Callable[[Mapping[str, np.ndarray], Mapping[str, Any]], None]:

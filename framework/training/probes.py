@@ -13,13 +13,13 @@ import numpy as np
 
 from framework.core.arrays import Array, to_host
 from framework.core.callback import MEASURED
-from framework.core.errors import nearest
+from framework.core.errors import did_you_mean
 from framework.core.protocols import Probe
 from framework.nn.network import Network
-from framework.nn.training_step import Seen
+from framework.nn.training_step import TrainingStep
 
 
-class Looks(NamedTuple):
+class ProbeReadings(NamedTuple):
     """What was measured: `values` is (K, M, R), for K steps (counted from 1), M metrics and R replicas. `rows` holds what is
     no single number, as (step, metric, (R, L))."""
 
@@ -29,7 +29,7 @@ class Looks(NamedTuple):
     rows: list[tuple[int, str, np.ndarray]]
 
 
-class Watch:
+class ProbeRunner:
     """When probes look, and what they have measured since the last reading.
 
     Args:
@@ -50,7 +50,7 @@ class Watch:
         """Whether to look at a step, counted from 1: the first, the last, and those that `every` divides."""
         return self.every > 0 and (step % self.every == 0 or step in (1, self.total))
 
-    def look(self, step: int, probes: Mapping[str, Probe], seen: Seen) -> None:
+    def look(self, step: int, probes: Mapping[str, Probe], seen: TrainingStep) -> None:
         """Let every probe look, and keep what it measures on the device.
 
         Raises:
@@ -59,7 +59,7 @@ class Watch:
         found, replicas = {name: dict(probe(seen)) for name, probe in probes.items()}, seen.ctx.replicas
         names = tuple(metric for values in found.values() for metric in values)
         if names != self.names:
-            refuse_unrecordable(found, self.names, replicas)
+            check_readings(found, self.names, replicas)
             self.names = names
         for values in found.values():
             for metric in [metric for metric, a in values.items() if a.ndim > len(replicas)]:
@@ -73,7 +73,7 @@ class Watch:
             self.kept.append(self.xp.concatenate(arrays))
             self.steps.append(step)
 
-    def read(self) -> Looks | None:
+    def read(self) -> ProbeReadings | None:
         """Bring everything to the host, in one transfer, and forget it here."""
         if not (self.kept or self.rows):
             return None
@@ -81,12 +81,12 @@ class Watch:
         rows = [(step, metric, to_host(a)) for step, metric, a in self.rows]
         if self.kept:
             values = values.reshape(len(self.steps), len(self.columns), -1)
-        looks = Looks(np.array(self.steps), self.columns, values, rows)
+        looks = ProbeReadings(np.array(self.steps), self.columns, values, rows)
         self.steps, self.kept, self.rows = [], [], []
         return looks
 
 
-def refuse_unrecordable(
+def check_readings(
     found: Mapping[str, Mapping[str, Array]], before: tuple[str, ...] | None, replicas: tuple[int, ...]
 ) -> None:
     """
@@ -110,7 +110,7 @@ def refuse_unrecordable(
         raise ValueError(f"probes: they measured {', '.join(before)}, and now {', '.join(owners)}; each step needs the same")
 
 
-def refuse_unknown_nodes(probes: Mapping[str, Probe], network: Network) -> None:
+def check_nodes(probes: Mapping[str, Probe], network: Network) -> None:
     """
     Raises:
         ValueError: the option `nodes` of a probe names what is no node.
@@ -118,4 +118,4 @@ def refuse_unknown_nodes(probes: Mapping[str, Probe], network: Network) -> None:
     for name, probe in probes.items():
         for node in getattr(probe, "nodes", None) or ():
             if node not in network.nodes:
-                raise ValueError(f"probes.{name}.nodes: no layer '{node}'{nearest(node, network.nodes)}")
+                raise ValueError(f"probes.{name}.nodes: no layer '{node}'{did_you_mean(node, network.nodes)}")

@@ -11,22 +11,22 @@ import numpy as np
 
 from framework.config.options import Tier, TrainerOptions
 from framework.core.arrays import to_host
-from framework.core.callback import Observer, Outcome, Save, Status
+from framework.core.callback import Callback, Save, Status, TrainingResult
 from framework.core.direction import lower_is_better
-from framework.core.errors import nearest
+from framework.core.errors import did_you_mean
 from framework.data.dataset import Data
-from framework.data.loader import EpochRows
+from framework.data.loader import BatchSampler
 from framework.data.validation import far_from_scale
-from framework.inference.evaluation import Tally, evaluate
-from framework.training.bptt import chunks, refuse_timeless, refuse_uncarried, refuse_uncuttable
-from framework.training.early_stopping import Best
+from framework.inference.evaluation import MetricAccumulator, evaluate
+from framework.training.bptt import check_carry, check_time_axis, check_truncation, chunks
+from framework.training.early_stopping import BestTracker
 from framework.training.learner import Learner, directions
-from framework.training.probes import Looks, Watch, refuse_unknown_nodes
-from framework.training.step import Batch, Stack, train_step
-from framework.training.update import chosen
+from framework.training.probes import ProbeReadings, ProbeRunner, check_nodes
+from framework.training.step import Batch, TrainState, train_step
+from framework.training.update import select_update
 
 
-class Run:
+class Trainer:
     """The state of a training: the stack, the step, what is still to be read off the device, and who has ended.
 
     Attributes:
@@ -35,8 +35,10 @@ class Run:
         outcomes: of the members that have ended.
     """
 
-    def __init__(self, stack: Stack, observers: Sequence[Observer], save: Save | None = None, tier: Tier = "auto") -> None:
-        self.stack, self.observers, self.save = stack, observers, save
+    def __init__(
+        self, stack: TrainState, callbacks: Sequence[Callback], save: Save | None = None, tier: Tier = "auto"
+    ) -> None:
+        self.stack, self.callbacks, self.save = stack, callbacks, save
         self.options: TrainerOptions = stack.learner.options
         self.n = stack.feeds["train"].n
         size = self.n if self.options.batch_size == "all" else min(self.options.batch_size, self.n)
@@ -45,30 +47,30 @@ class Run:
         self.per_epoch = math.ceil(self.n / self.update_size) * len(self.chunks)
         self.total = self.options.steps or self.options.epochs * self.per_epoch
         # All steps, not those still to come: a training that is taken up again goes the same way.
-        stack.update = chosen(tier, stack.learner.optimizer, stack.xp, stack.trained.size, self.total)
+        stack.update = select_update(tier, stack.learner.optimizer, stack.xp, stack.trained.size, self.total)
         self.columns = _columns(stack)
         self.block = stack.xp.empty((self.options.read_every, stack.members.size, len(self.columns)), stack.dtype)
         self.step = self.done = self.unread = 0
         self.epoch = 1
-        self.tally = Tally({})
-        refuse_unknown_nodes(stack.learner.probes, stack.learner.network)
-        self.watch = Watch(stack.xp, self.options.probe_every if stack.learner.probes else 0, self.total)
+        self.tally = MetricAccumulator({})
+        check_nodes(stack.learner.probes, stack.learner.network)
+        self.watch = ProbeRunner(stack.xp, self.options.probe_every if stack.learner.probes else 0, self.total)
         monitor = self.options.early_stopping.monitor
         lower = lower_is_better(monitor, directions(stack.learner))
-        self.best = Best(self.options.early_stopping, stack.members.size, lower)
+        self.best = BestTracker(self.options.early_stopping, stack.members.size, lower)
         self.best_w = stack.w.copy() if self.options.keeps_best else None
-        self.outcomes: dict[int, Outcome] = {}
+        self.outcomes: dict[int, TrainingResult] = {}
         self.latest: dict[int, dict[str, float]] = {int(member): {} for member in stack.members}
         self.at_best: dict[int, dict[str, float]] = {int(member): {} for member in stack.members}
         if self.options.early_stopping.patience or self.options.keeps_best:
-            refuse_unmeasured(stack.learner, "val" in stack.feeds)
+            check_monitor(stack.learner, "val" in stack.feeds)
 
     def batches(self) -> Iterator[Batch]:
         """The batches of this epoch that are still to come, sequences chunk by chunk."""
         stateful = self.stack.data.stateful
-        self.rows = EpochRows(self.n, self.update_size, self.stack.keys, self.epoch, self.options.shuffle, stateful)
+        self.rows = BatchSampler(self.n, self.update_size, self.stack.keys, self.epoch, self.options.shuffle, stateful)
         if not self.done:
-            self.tally = Tally(self.stack.learner.measures if self.options.train_metrics else {})
+            self.tally = MetricAccumulator(self.stack.learner.measures if self.options.train_metrics else {})
         plan = [
             (start, steps, i > 0 or (stateful and start > 0))
             for start in self.rows.starts
@@ -103,8 +105,8 @@ class Run:
         bad = ~np.isfinite(rows[:, :, 0] + rows[:, :, self.columns.index("grad_norm/total")])
         for r, member in enumerate(self.stack.members):
             upto = int(bad[:, r].argmax()) + 1 if bad[:, r].any() else len(rows)
-            for observer in self.observers:
-                observer.steps(int(member), first, self.columns, rows[:upto, r])
+            for callback in self.callbacks:
+                callback.on_steps(int(member), first, self.columns, rows[:upto, r])
             if looks is not None:
                 self.probed(r, looks, first + upto - 1)
         if bad.any():
@@ -113,16 +115,16 @@ class Run:
             reason = "the loss or the gradient is no longer finite" + far_from_scale(self.stack.data, targets)
             self.leave(bad.any(0), "diverged", reason, steps)
 
-    def probed(self, r: int, looks: Looks, last: int) -> None:
+    def probed(self, r: int, looks: ProbeReadings, last: int) -> None:
         """Pass on what probes measured of a replica, up to the step `last`, its last with numbers."""
         steps = looks.steps[looks.steps <= last]
         if len(steps):
-            for observer in self.observers:
-                observer.probed(int(self.stack.members[r]), steps, looks.columns, looks.values[: len(steps), :, r])
+            for callback in self.callbacks:
+                callback.on_probe(int(self.stack.members[r]), steps, looks.columns, looks.values[: len(steps), :, r])
         for step, metric, row in looks.rows:
             if step <= last:
-                for observer in self.observers:
-                    observer.probed_row(int(self.stack.members[r]), step, metric, row[r])
+                for callback in self.callbacks:
+                    callback.on_probe_row(int(self.stack.members[r]), step, metric, row[r])
 
     def validate(self) -> None:
         """Measure, keep the best, and let go of replicas that have run out of patience."""
@@ -158,8 +160,8 @@ class Run:
     def measured(self, member: int, values: Mapping[str, float]) -> None:
         """Pass measured values on, and remember the latest."""
         self.latest[member].update(values)
-        for observer in self.observers:
-            observer.measured(member, self.step, values)
+        for callback in self.callbacks:
+            callback.on_metrics(member, self.step, values)
 
     def leave(self, who: np.ndarray, status: Status, reason: str, steps: np.ndarray | None = None) -> None:
         """End the replicas `who` (R,) and drop them from the stack."""
@@ -168,22 +170,22 @@ class Run:
         for r in np.flatnonzero(who):
             member, step = int(s.members[r]), self.step if steps is None else int(steps[r])
             epoch = math.ceil(step / self.per_epoch)
-            outcome = Outcome(member, status, reason, step, epoch, s.arena.views(w[r].copy()))
+            outcome = TrainingResult(member, status, reason, step, epoch, s.arena.views(w[r].copy()))
             outcome.best_epoch, outcome.best = int(self.best.epoch[r]), float(self.best.value[r])
             self._report_kept(outcome)
             self.outcomes[member] = outcome
-            for observer in self.observers:
-                observer.ended(outcome)
+            for callback in self.callbacks:
+                callback.on_end(outcome)
         keep = ~who
-        self.best.take(keep)
-        s.take(keep)
-        self.rows.take(keep)
-        self.tally.take(s.xp.asarray(keep))
+        self.best.keep_replicas(keep)
+        s.keep_replicas(keep)
+        self.rows.keep_replicas(keep)
+        self.tally.keep_replicas(s.xp.asarray(keep))
         self.block = self.block[:, s.xp.asarray(keep)]
         if self.best_w is not None:
             self.best_w = self.best_w[s.xp.asarray(keep)]
 
-    def _report_kept(self, outcome: Outcome) -> None:
+    def _report_kept(self, outcome: TrainingResult) -> None:
         """What an outcome reports belongs to its weights."""
         if self.best_w is not None:
             outcome.kept, outcome.kept_epoch = "best", outcome.best_epoch
@@ -221,7 +223,7 @@ class Run:
         """Go back to a snapshot."""
         s, on_device = self.stack, self.stack.xp.array
         keep = np.isin(s.members, arrays["members"])
-        s.take(keep)
+        s.keep_replicas(keep)
         s.w[...] = on_device(arrays["w"])
         s.carry = {k.removeprefix("carry."): on_device(a) for k, a in arrays.items() if k.startswith("carry.")}
         for name in s.state:
@@ -232,14 +234,14 @@ class Run:
         self.step, self.epoch, self.done = plain["step"], plain["epoch"], plain["done"]
         self.latest = {int(member): dict(values) for member, values in plain["latest"].items()}
         self.at_best = {int(member): dict(values) for member, values in plain["at_best"].items()}
-        self.tally = Tally(s.learner.measures if self.options.train_metrics else {})
+        self.tally = MetricAccumulator(s.learner.measures if self.options.train_metrics else {})
         self.tally.counts = {k.removeprefix("tally."): on_device(a) for k, a in arrays.items() if k.startswith("tally.")}
         for member, told in plain["ended"].items():
             weights = s.arena.views(arrays[f"ended.{member}"][0])
-            self.outcomes[int(member)] = Outcome(**{**told, "weights": weights})
+            self.outcomes[int(member)] = TrainingResult(**{**told, "weights": weights})
 
 
-def _columns(s: Stack) -> tuple[str, ...]:
+def _columns(s: TrainState) -> tuple[str, ...]:
     """What a row of a training step holds."""
     penalty = ("train/penalty",) if s.learner.regularizers else ()
     return ("train/loss", *penalty, "grad_norm/total", *(f"grad_norm/{layer}" for layer in s.arena.layers))
@@ -255,16 +257,16 @@ def chunks_of(learner: Learner, data: Data) -> list[slice | None]:
     if data.stateful:
         n = len(next(iter(data.splits["train"].values())))
         size = n if options.batch_size == "all" else options.batch_size
-        refuse_uncarried(learner.network.nodes, data, size, options.accumulate)
+        check_carry(learner.network.nodes, data, size, options.accumulate)
     if options.bptt.lag is not None:
-        refuse_timeless("trainer.bptt.lag", data)
+        check_time_axis("trainer.bptt.lag", data)
     if options.bptt.chunk is not None:
         targets = [head.target for head in learner.heads.values() if head.target]
-        refuse_uncuttable(targets, learner.network.nodes, data)
+        check_truncation(targets, learner.network.nodes, data)
     return chunks(data, options.bptt.chunk, options.accumulate)
 
 
-def refuse_unmeasured(learner: Learner, has_validation: bool) -> None:
+def check_monitor(learner: Learner, has_validation: bool) -> None:
     """
     Raises:
         ValueError: early stopping watches what is not measured, or there is no validation to choose the best weights by.
@@ -277,4 +279,4 @@ def refuse_unmeasured(learner: Learner, has_validation: bool) -> None:
     measured += [f"train/{name}" for name in learner.measures if options.train_metrics]
     monitor = options.early_stopping.monitor
     if monitor not in measured:
-        raise ValueError(f"trainer.early_stopping.monitor: '{monitor}' is not measured{nearest(monitor, measured)}")
+        raise ValueError(f"trainer.early_stopping.monitor: '{monitor}' is not measured{did_you_mean(monitor, measured)}")

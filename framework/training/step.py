@@ -12,17 +12,17 @@ from framework.core.arrays import Array
 from framework.core.context import Context
 from framework.core.protocols import Regularizer
 from framework.core.random import Key
-from framework.core.stacking import placed, stack, take
+from framework.core.stacking import keep_replicas, stack, to_device
 from framework.core.types import Params
 from framework.data.augmentation import Augmenter
 from framework.data.dataset import Data
-from framework.data.loader import Feed
-from framework.inference.evaluation import Tally
+from framework.data.loader import DataLoader
+from framework.inference.evaluation import MetricAccumulator
 from framework.nn.arena import Arena
-from framework.nn.heads import shares, total_loss
-from framework.nn.microbatch import Blocks, in_blocks
-from framework.nn.network import Network, Values, carried
-from framework.nn.training_step import Seen
+from framework.nn.heads import part_weights, total_loss
+from framework.nn.microbatch import MicrobatchedNetwork, in_blocks
+from framework.nn.network import Network, Values, slice_carry
+from framework.nn.training_step import TrainingStep
 from framework.training.learner import Learner
 from framework.training.update import Update, by_array, rate
 
@@ -38,7 +38,7 @@ class Batch(NamedTuple):
     goes_on: bool = False
 
 
-class Stack:
+class TrainState:
     """R networks in training: options, tensors, optimizer slots, data and keys, all with a leading axis R."""
 
     def __init__(
@@ -57,11 +57,11 @@ class Stack:
         self.xp, self.dtype, self.data = xp, np.dtype(dtype), data[0]
         self.threads, self.shapes = threads, drawn[0][1]
         self.arena: Arena = learners[0].network.arena(replicas[0])
-        self.learner: Learner = placed(stack([replace(learner, initial={}) for learner in learners]), xp)
+        self.learner: Learner = to_device(stack([replace(learner, initial={}) for learner in learners]), xp)
         self._plan()
         self.members, self.keys = np.arange(len(keys)), tuple(keys)
         self._context: Context | None = None
-        self.feeds = {split: Feed(data, split, xp, dtype) for split in ("train", "val") if split in data[0].splits}
+        self.feeds = {split: DataLoader(data, split, xp, dtype) for split in ("train", "val") if split in data[0].splits}
         chosen = [learner.augmentations for learner in learners]
         self.augmenter = Augmenter(self.feeds["train"], data, chosen) if any(chosen) else None
         self._hold(xp.asarray(self.arena.fill(replicas, dtype)))
@@ -73,7 +73,7 @@ class Stack:
         self.network = self.passes_of(self.learner)
         self.watched = self.passes_of(self.learner, watched=True) if self.learner.probes else self.network
 
-    def passes_of(self, learner: Learner, watched: bool = False) -> Network | Blocks:
+    def passes_of(self, learner: Learner, watched: bool = False) -> Network | MicrobatchedNetwork:
         """What runs the forward and backward passes of a stack: its network, on the CPU in blocks where it can be.
 
         Args:
@@ -87,7 +87,7 @@ class Stack:
     def blas_threads(self, examples: int) -> int | None:
         """For batches of so many examples: one where several blocks run at once, as a second thread of BLAS, waiting for
         its next product, would take the core of one of them."""
-        at_once = isinstance(self.network, Blocks) and len(self.network.blocks(examples, len(self.keys))) > 1
+        at_once = isinstance(self.network, MicrobatchedNetwork) and len(self.network.blocks(examples, len(self.keys))) > 1
         return 1 if at_once else self.threads
 
     def _hold(self, w: Array) -> None:
@@ -112,18 +112,18 @@ class Stack:
             fields |= {name: fields[name][:, times] for name in feed.time_major}
         return fields
 
-    def take(self, keep: np.ndarray) -> None:
+    def keep_replicas(self, keep: np.ndarray) -> None:
         """Drop the replicas that have stopped; keep: (R,) of booleans."""
         on_device = self.xp.asarray(keep)
         self._hold(self.w[on_device])
-        self.state, self.carry = take(self.state, on_device), take(self.carry, on_device)
-        self.learner = take(self.learner, on_device)
+        self.state, self.carry = keep_replicas(self.state, on_device), keep_replicas(self.carry, on_device)
+        self.learner = keep_replicas(self.learner, on_device)
         self._plan()
         self.members, self.keys = self.members[keep], tuple(k for k, kept in zip(self.keys, keep, strict=True) if kept)
         for feed in self.feeds.values():
-            feed.take(on_device)
+            feed.keep_replicas(on_device)
         if self.augmenter is not None:
-            self.augmenter.take(keep)
+            self.augmenter.keep_replicas(keep)
 
 
 class Pass(NamedTuple):
@@ -137,8 +137,8 @@ class Pass(NamedTuple):
 
 
 def train_step(
-    s: Stack, batch: Batch, step: int, total: int, tally: Tally, row: Array, watched: bool = False
-) -> Seen | None:
+    s: TrainState, batch: Batch, step: int, total: int, tally: MetricAccumulator, row: Array, watched: bool = False
+) -> TrainingStep | None:
     """One update of every replica; `row` (R, columns) receives loss, penalty and norms, before clipping.
 
     Returns:
@@ -147,7 +147,7 @@ def train_step(
     learner = s.learner
     ctx = s.context(step, lag=learner.options.bptt.lag)
     if batch.goes_on:
-        ctx = ctx.but(carry=s.carry if isinstance(batch.rows, slice) else carried(s.carry, batch.rows.shape[-1], ctx))
+        ctx = ctx.but(carry=s.carry if isinstance(batch.rows, slice) else slice_carry(s.carry, batch.rows.shape[-1], ctx))
     optimizer, p = learner.optimizer, s.p
     before = look = s.w.copy() if watched else s.w
     if hasattr(optimizer, "lookahead"):
@@ -177,10 +177,12 @@ def train_step(
     if not watched:
         return None
     w = before[..., : s.arena.P]
-    return Seen(learner.network, look, s.dp, done.values, done.caches, done.dvalues, done.ctx, s.arena, w, s.trained)
+    return TrainingStep(learner.network, look, s.dp, done.values, done.caches, done.dvalues, done.ctx, s.arena, w, s.trained)
 
 
-def gradient(s: Stack, p: Mapping[str, Params], batch: Batch, ctx: Context, tally: Tally, watched: bool = False) -> Pass:
+def gradient(
+    s: TrainState, p: Mapping[str, Params], batch: Batch, ctx: Context, tally: MetricAccumulator, watched: bool = False
+) -> Pass:
     """The loss (R,) at the tensors p, with its gradient in s.g, and the last part's pass."""
     net, heads, feed = s.watched if watched else s.network, s.learner.heads, s.feeds["train"]
     rows = batch.rows
@@ -191,7 +193,7 @@ def gradient(s: Stack, p: Mapping[str, Params], batch: Batch, ctx: Context, tall
     for i, (part, share) in enumerate(parts):
         ctx = ctx.but(part=i, batch=s.batch(Batch(part, batch.times), ctx.step, i))
         values, caches = net.forward(p, ctx)
-        of_whole = None if summed is None else shares(heads, ctx.batch, whole, share, ctx)
+        of_whole = None if summed is None else part_weights(heads, ctx.batch, whole, share, ctx)
         value, dvalues = total_loss(heads, values, ctx, of_whole)
         dvalues = net.backward(p, caches, dvalues, s.dp, ctx)
         loss = value if i == 0 else loss + value

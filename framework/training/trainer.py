@@ -1,4 +1,4 @@
-"""The training loop: batch, forward, loss, backward, update, observe; for R networks at once.
+"""The training loop: batch, forward, loss, backward, update, callbacks; for R networks at once.
 
 A replica that has stopped, early or because its numbers are no longer finite, leaves the stack; the others go on.
 """
@@ -12,19 +12,19 @@ import numpy as np
 
 from framework.config.options import Tier
 from framework.core.arrays import Array, keep_memory, to_host
-from framework.core.callback import Observer, Outcome, Save, Snapshot
+from framework.core.callback import Callback, Save, Snapshot, TrainingResult
 from framework.core.context import Context
 from framework.core.random import Key
 from framework.core.threads import blas_limited
 from framework.data.dataset import Data
-from framework.data.loader import Feed
+from framework.data.loader import DataLoader
 from framework.inference.evaluation import evaluate
-from framework.training.check import admitted
+from framework.training.check import checked_data
 from framework.training.learner import Learner
-from framework.training.state import Run
-from framework.training.step import Stack
+from framework.training.state import Trainer
+from framework.training.step import TrainState
 
-__all__ = ["Observer", "Outcome", "Snapshot", "train"]
+__all__ = ["Callback", "Snapshot", "TrainingResult", "train"]
 
 
 def train(
@@ -36,10 +36,10 @@ def train(
     dtype: Any = np.float32,
     threads: int | None = None,
     tier: Tier = "auto",
-    observers: Sequence[Observer] = (),
+    callbacks: Sequence[Callback] = (),
     save: Save | None = None,
     resume: Snapshot | None = None,
-) -> list[Outcome]:
+) -> list[TrainingResult]:
     """Train a stack to its end.
 
     Args:
@@ -49,7 +49,7 @@ def train(
         xp, dtype: array module and precision.
         threads: on the CPU, how many the training may use; None: as many as BLAS has.
         tier: whether compiled kernels update the weights; auto: where the training is long enough to repay their start.
-        observers: who wants to know.
+        callbacks: who wants to know.
         save: receives a snapshot every `checkpoint_every` steps.
         resume: such a snapshot; training goes on from there.
 
@@ -64,8 +64,8 @@ def train(
         TierError: compiled kernels cannot be used here.
     """
     keep_memory()
-    data = admitted(learners, data, tier)
-    run = Run(Stack(learners, data, keys, xp, dtype, threads), observers, save, tier)
+    data = checked_data(learners, data, tier)
+    run = Trainer(TrainState(learners, data, keys, xp, dtype, threads), callbacks, save, tier)
     options, everything = run.options, run.stack.learner
     if resume is not None:
         run.restore(*resume)
@@ -88,7 +88,7 @@ def train(
     return [run.outcomes[member] for member in range(len(keys))]
 
 
-def _test(run: Run, learner: Learner, data: Sequence[Data], keys: Sequence[Key]) -> None:
+def _test(run: Trainer, learner: Learner, data: Sequence[Data], keys: Sequence[Key]) -> None:
     """Measure the test split once, at the weights that training ended with."""
     if "test" not in data[0].splits:
         return
@@ -96,11 +96,11 @@ def _test(run: Run, learner: Learner, data: Sequence[Data], keys: Sequence[Key])
     outcomes = [run.outcomes[member] for member in range(len(keys))]
     w: Array = s.xp.asarray(s.arena.fill([outcome.weights for outcome in outcomes], s.dtype))
     ctx = Context(s.xp, (len(keys),), tuple(keys), step=run.step)
-    feed = Feed(data, "test", s.xp, s.dtype)
+    feed = DataLoader(data, "test", s.xp, s.dtype)
     values = evaluate(s.passes_of(learner), learner.heads, learner.measures, s.arena.views(w), feed, ctx)
     host = {f"test/{name}": to_host(value) for name, value in values.items()}
     for r, outcome in enumerate(outcomes):
         if outcome.status != "diverged":
             outcome.metrics.update({name: float(value[r]) for name, value in host.items()})
-            for observer in run.observers:
-                observer.measured(r, outcome.step, {name: float(value[r]) for name, value in host.items()})
+            for callback in run.callbacks:
+                callback.on_metrics(r, outcome.step, {name: float(value[r]) for name, value in host.items()})

@@ -41,20 +41,20 @@ def rate(optimizer: Optimizer, schedule: Schedule, step: int, total: int, w: Arr
     return ctx.per(optimizer.lr, w) * ctx.per(factor, w)
 
 
-def chosen(tier: Tier, optimizer: Optimizer, xp: Any, size: int, steps: int) -> Update:
+def select_update(tier: Tier, optimizer: Optimizer, xp: Any, size: int, steps: int) -> Update:
     """The way for a training of `steps` steps in all, on `size` trained numbers, over all replicas.
 
     Raises:
         TierError: `compiled` was asked for and cannot be used.
     """
     if tier == "compiled":
-        refuse_compiled(xp)
-    elif tier == "array" or xp is not np or size * steps < WORTH or not holds(optimizer, "compiled") or not _numba():
+        check_compiled(xp)
+    elif tier == "array" or xp is not np or size * steps < WORTH or not supports(optimizer, "compiled") or not _numba():
         return by_array
-    return by_kernel if holds(optimizer, "compiled") else by_array
+    return by_kernel if supports(optimizer, "compiled") else by_array
 
 
-def refuse_compiled(xp: Any) -> None:
+def check_compiled(xp: Any) -> None:
     """
     Raises:
         TierError: no kernel can run on these arrays.
@@ -73,7 +73,7 @@ def _numba() -> bool:
     return True
 
 
-def holds(optimizer: Optimizer, name: str) -> bool:
+def supports(optimizer: Optimizer, name: str) -> bool:
     """Whether the optimizer offers `name` for the `update` it has: what stands in a class says nothing about an `update`
     that a class derived from it brings."""
     for cls in type(optimizer).__mro__:
@@ -88,7 +88,7 @@ def by_array(optimizer: Optimizer, w: Array, g: Array, state: dict[str, Any], lr
     """The array form, by blocks where the numbers are too many for the cache."""
     columns = w.shape[-1]
     blocks = min(w.size // BLOCK, columns // NARROWEST)
-    if blocks < 2 or ctx.xp is not np or not holds(optimizer, "elementwise"):
+    if blocks < 2 or ctx.xp is not np or not supports(optimizer, "elementwise"):
         optimizer.update(w, g, state, lr, ctx)
     else:
         by_blocks(optimizer, w, g, state, lr, ctx, -(-columns // blocks))

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from framework import Data, Field, nearest, option
+from framework import Data, Field, did_you_mean, option
 
 # The axes of a field by its number of dimensions.
 NUMBERS = {2: "NF", 3: "NTF", 4: "NCHW"}
@@ -64,7 +64,7 @@ class Given:
             return [self._numbered(value, name) for value in values]
         if isinstance(values, str):
             if values not in self.names:
-                raise ValueError(f"fields.{name}.values: no name '{values}'{nearest(values, self.names)}")
+                raise ValueError(f"fields.{name}.values: no name '{values}'{did_you_mean(values, self.names)}")
             return self.names.index(values)
         return values
 

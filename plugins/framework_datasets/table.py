@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from framework import DataError, nearest
+from framework import DataError, did_you_mean
 from framework_datasets.files import text_of
 
 # What `auto` looks for. The words are for the shell, which reads a bare semicolon or bar as its own.
@@ -127,7 +127,7 @@ def near(word: str, names: Iterable[str], most: int = 30) -> str:
     """The closest of `names`, and all of them unless they are many."""
     known = list(names)
     if len(known) <= most:
-        return nearest(word, known)
+        return did_you_mean(word, known)
     close = difflib.get_close_matches(word, known, 1)
     return f"; did you mean '{close[0]}'?" if close else f" (there are {len(known)})"
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from framework import Array, Context, Seen, option
+from framework import Array, Context, TrainingStep, option
 from framework_probes.axes import flat, squares
 
 
@@ -17,7 +17,7 @@ class ActivationSpread:
 
     nodes: tuple[str, ...] | None = option(None, help="which nodes; null: the activations")
 
-    def __call__(self, seen: Seen) -> dict[str, Array]:
+    def __call__(self, seen: TrainingStep) -> dict[str, Array]:
         found = {}
         for node in self.nodes or seen.network.activations:
             found[f"activation/{node}/mean"], found[f"activation/{node}/std"] = self._spread(seen.values[node], seen.ctx)

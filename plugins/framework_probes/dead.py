@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from framework import Array, Seen, option
+from framework import Array, TrainingStep, option
 from framework_probes.axes import examples
 
 
@@ -18,15 +18,15 @@ class Dead:
 
     nodes: tuple[str, ...] | None = option(None, help="which nodes; null: the activations without bounds")
 
-    def __call__(self, seen: Seen) -> dict[str, Array]:
+    def __call__(self, seen: TrainingStep) -> dict[str, Array]:
         nodes = self.nodes or _unbounded(seen)
         return {f"activation/{node}/dead": self._fraction(seen.values[node], seen) for node in nodes}
 
-    def _fraction(self, y: Array, seen: Seen) -> Array:
+    def _fraction(self, y: Array, seen: TrainingStep) -> Array:
         alive = (y != 0).any(examples(y, seen.ctx))
         return 1 - alive.mean(-1, dtype=y.dtype)
 
 
-def _unbounded(seen: Seen) -> list[str]:
+def _unbounded(seen: TrainingStep) -> list[str]:
     nodes = seen.network.nodes
     return [node for node in seen.network.activations if not hasattr(nodes[node].layer.function, "bounds")]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from framework import Array, Seen, option
+from framework import Array, TrainingStep, option
 from framework_probes.axes import flat, squares
 
 
@@ -17,7 +17,7 @@ class EffectiveRate:
 
     nodes: tuple[str, ...] | None = option(None, help="which layers; null: all with trained tensors")
 
-    def __call__(self, seen: Seen) -> dict[str, Array]:
+    def __call__(self, seen: TrainingStep) -> dict[str, Array]:
         for node in self.nodes or ():
             if node not in seen.arena.trained:
                 raise ValueError(f"probe effective_rate: layer '{node}' has no trained tensors")
@@ -25,5 +25,5 @@ class EffectiveRate:
         layers = {layer: i for i, layer in enumerate(seen.arena.layers, 1)}  # 0 is all of it
         return {f"effective_rate/{n}": steps[..., layers[n]] / self._norm(seen, n) for n in self.nodes or layers}
 
-    def _norm(self, seen: Seen, node: str) -> Array:
+    def _norm(self, seen: TrainingStep, node: str) -> Array:
         return seen.ctx.xp.sqrt(sum(squares(flat(g, seen.ctx)) for g in seen.g[node].values()))

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from framework import Array, Seen, option
+from framework import Array, TrainingStep, option
 from framework_probes.axes import core
 
 GATES = ("i", "f", "o", "r", "z")  # what the traces of the cells call their gates
@@ -23,7 +23,7 @@ class Gates:
     margin: float = option(0.1, above=0, below=0.5, help="how close to 0 or 1 is all but there")
     nodes: tuple[str, ...] | None = option(None, help="which recurrent layers; null: those that show gates")
 
-    def __call__(self, seen: Seen) -> dict[str, Array]:
+    def __call__(self, seen: TrainingStep) -> dict[str, Array]:
         found = {}
         for name in self.nodes or seen.network.nodes:
             for gate, y in self._shown(name, seen).items():
@@ -31,7 +31,7 @@ class Gates:
                 found[f"gates/{name}/{gate}"] = beyond.mean(core(y, seen.ctx), dtype=y.dtype)
         return found
 
-    def _shown(self, name: str, seen: Seen) -> dict[str, Array]:
+    def _shown(self, name: str, seen: TrainingStep) -> dict[str, Array]:
         node, ctx = seen.network.nodes[name], seen.ctx.at(name)
         cell: Any = getattr(node.layer, "cell", None)
         if not hasattr(cell, "trace"):

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from framework import Array, Seen, option
+from framework import Array, TrainingStep, option
 
 SHARED = ("W", "b")  # the tensors that read the input; the others are the cell's, through which time is walked back
 
@@ -25,7 +25,7 @@ class GradientByLag:
     nodes: tuple[str, ...] | None = option(None, help="which recurrent layers; null: all")
     states: bool = option(True, help="whether the gradients of the states are measured too")
 
-    def __call__(self, seen: Seen) -> dict[str, Array]:
+    def __call__(self, seen: TrainingStep) -> dict[str, Array]:
         names = self.nodes or [n for n, node in seen.network.nodes.items() if _walks(node.layer)]
         dvalues = _of_the_last_step(seen) if names else {}
         found: dict[str, Array] = {}
@@ -46,7 +46,7 @@ def _walks(layer: Any) -> bool:
     return hasattr(layer, "terms") and hasattr(layer, "flow") and not layer.reverse
 
 
-def _of_the_last_step(seen: Seen) -> Any:
+def _of_the_last_step(seen: TrainingStep) -> Any:
     """The gradients of all values, of the loss of the last step of the last node that a loss reads."""
     last = next(node for node in reversed(list(seen.network.nodes)) if node in seen.dvalues)
     dy, lead = seen.dvalues[last], len(seen.ctx.replicas)
@@ -58,7 +58,7 @@ def _of_the_last_step(seen: Seen) -> Any:
     return seen.network.backward(seen.p, seen.caches, {last: dy}, aside, seen.ctx)
 
 
-def _norms(terms: list[Array], seen: Seen) -> Array:
+def _norms(terms: list[Array], seen: TrainingStep) -> Array:
     """Norms by lag (..., T) of arrays (..., T, i, o) by time."""
     squares: Any = sum((a * a).sum((-2, -1)) for a in terms)
     return seen.ctx.xp.sqrt(squares)[..., ::-1]

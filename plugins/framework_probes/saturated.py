@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from framework import Array, Seen, option
+from framework import Array, TrainingStep, option
 from framework_probes.axes import core
 
 ELSE = (-1.0, 1.0)  # of a named node that has no bounds: a recurrent layer behind a tanh, say
@@ -21,12 +21,12 @@ class Saturated:
     margin: float = option(0.01, above=0, below=0.5, help="how close to a bound is saturated")
     nodes: tuple[str, ...] | None = option(None, help="which nodes; null: the activations with bounds")
 
-    def __call__(self, seen: Seen) -> dict[str, Array]:
+    def __call__(self, seen: TrainingStep) -> dict[str, Array]:
         layers = {node: seen.network.nodes[node].layer for node in self.nodes or seen.network.activations}
         bounds = {node: getattr(getattr(layer, "function", None), "bounds", None) for node, layer in layers.items()}
         wanted = {node: b or ELSE for node, b in bounds.items() if b or self.nodes}
         return {f"activation/{n}/saturated": self._fraction(seen.values[n], *b, seen) for n, b in wanted.items()}
 
-    def _fraction(self, y: Array, low: float, high: float, seen: Seen) -> Array:
+    def _fraction(self, y: Array, low: float, high: float, seen: TrainingStep) -> Array:
         beyond = (y > high - self.margin) | (y < low + self.margin)
         return beyond.mean(core(y, seen.ctx), dtype=y.dtype)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from framework import Array, Seen, option
+from framework import Array, TrainingStep, option
 from framework_probes.axes import flat, squares
 
 
@@ -21,13 +21,13 @@ class Sensitivity:
     measure: Literal["norm", "mean"] = option("norm", help="Euclidean norm, or mean of the absolute values")
     nodes: tuple[str, ...] | None = option(None, help="which nodes; null: the layers with trained tensors")
 
-    def __call__(self, seen: Seen) -> dict[str, Array]:
+    def __call__(self, seen: TrainingStep) -> dict[str, Array]:
         for node in self.nodes or ():
             if node not in seen.dvalues:
                 raise ValueError(f"probe sensitivity: no gradient is needed at '{node}': no trained tensor lies before it")
         nodes = self.nodes or [layer for layer in seen.arena.layers if layer in seen.dvalues]
         return {f"sensitivity/{node}": self._size(seen.dvalues[node], seen) for node in nodes}
 
-    def _size(self, delta: Array, seen: Seen) -> Array:
+    def _size(self, delta: Array, seen: TrainingStep) -> Array:
         delta, xp = flat(delta, seen.ctx), seen.ctx.xp
         return xp.sqrt(squares(delta)) if self.measure == "norm" else xp.abs(delta).mean(-1)

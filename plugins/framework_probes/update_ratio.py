@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from framework import Array, Seen, option
+from framework import Array, TrainingStep, option
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class UpdateRatio:
 
     nodes: tuple[str, ...] | None = option(None, help="which layers; null: all with trained tensors")
 
-    def __call__(self, seen: Seen) -> dict[str, Array]:
+    def __call__(self, seen: TrainingStep) -> dict[str, Array]:
         xp, arena = seen.ctx.xp, seen.arena
         ratios = arena.norms(seen.after - seen.w, xp) / arena.norms(seen.w, xp)
         layers = {layer: i for i, layer in enumerate(arena.layers, 1)}  # 0 is all of it

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from framework import Array, Seen, option
+from framework import Array, TrainingStep, option
 from framework_probes.axes import flat, squares
 
 
@@ -20,7 +20,7 @@ class Weights:
     tensors: str = option("W", help="looks at tensors whose name begins so")
     nodes: tuple[str, ...] | None = option(None, help="which layers; null: all with such tensors")
 
-    def __call__(self, seen: Seen) -> dict[str, Array]:
+    def __call__(self, seen: TrainingStep) -> dict[str, Array]:
         found, xp = {}, seen.ctx.xp
         for layer, W in self._layers(seen).items():
             size = xp.abs(W)
@@ -30,7 +30,7 @@ class Weights:
             found[f"weights/{layer}/small"] = (size < self.margin).mean(-1, dtype=W.dtype)
         return found
 
-    def _layers(self, seen: Seen) -> dict[str, Array]:
+    def _layers(self, seen: TrainingStep) -> dict[str, Array]:
         parts = {
             layer: [flat(a, seen.ctx) for name, a in tensors.items() if name.startswith(self.tensors)]
             for layer, tensors in seen.arena.views(seen.after).items()

@@ -66,7 +66,7 @@ class BiasVariance:
         way, data = training_sets(experiment, self.draw, self.members)
         watched = self.watched(experiment, Predictions(at.head, at.batch))
         seen = Collected(self.members)
-        outcomes = experiment.train([watched] * self.members, data, observers=[seen])
+        outcomes = experiment.train([watched] * self.members, data, callbacks=[seen])
         kept = np.array([outcome.status != "diverged" for outcome in outcomes])
         lost = f"{(~kept).sum()} of {self.members} members diverged"
         if kept.sum() < 2 or (not kept.all() and watched.options.on_divergence == "fail"):

@@ -9,7 +9,7 @@ import numpy as np
 
 
 class Curves:
-    """An observer that keeps everything: loss and norms of every step, and what was measured."""
+    """An callback that keeps everything: loss and norms of every step, and what was measured."""
 
     def __init__(self) -> None:
         self.columns: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from framework import Seen, to_host
+from framework import TrainingStep, to_host
 
 MEMORY = 1 << 26  # bytes of outputs that one stack may hand on
 
@@ -22,7 +22,7 @@ class Entries:
         gradient: (E,) what backpropagation says of them.
     """
 
-    seen: Seen
+    seen: TrainingStep
     places: np.ndarray
     gradient: np.ndarray
 

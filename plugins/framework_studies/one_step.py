@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from framework import Seen
+from framework import TrainingStep
 from framework_studies.curves import Curves
 from framework_studies.lone import lone
 
@@ -16,9 +16,9 @@ from framework_studies.lone import lone
 class Eye:
     """A probe that keeps what it sees."""
 
-    seen: Seen
+    seen: TrainingStep
 
-    def __call__(self, seen: Seen) -> Mapping[str, Any]:
+    def __call__(self, seen: TrainingStep) -> Mapping[str, Any]:
         self.seen = seen
         return {}
 
@@ -26,7 +26,7 @@ class Eye:
 def exact(experiment: Any) -> Any:
     """The same experiment in float64, on the CPU, by the array form; a single step needs no progress bar."""
     settings = replace(experiment.settings, dtype="float64", tier="array")
-    return replace(experiment, xp=np, settings=settings, observers=())
+    return replace(experiment, xp=np, settings=settings, callbacks=())
 
 
 def first_examples(experiment: Any, examples: int | None) -> Any:
@@ -35,7 +35,7 @@ def first_examples(experiment: Any, examples: int | None) -> Any:
     return replace(experiment.data, splits={"train": train}, stateful=False)
 
 
-def one_step(experiment: Any, examples: int | None, loss_only: bool = False) -> tuple[Seen, Curves]:
+def one_step(experiment: Any, examples: int | None, loss_only: bool = False) -> tuple[TrainingStep, Curves]:
     """The first training step of the network with the experiment's seed, on the first examples as one batch.
 
     Args:

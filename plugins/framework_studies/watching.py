@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from framework import Array, Head, Seen
+from framework import Array, Head, TrainingStep
 from framework_studies.curves import Curves
 
 NAME = "study/prediction"
@@ -26,7 +26,7 @@ class Predictions:
     head: Head
     batch: Mapping[str, Array]
 
-    def __call__(self, seen: Seen) -> dict[str, Array]:
+    def __call__(self, seen: TrainingStep) -> dict[str, Array]:
         """{NAME: (..., G)}, places and outputs in a row."""
         ctx = seen.ctx.but(train=False, batch=self.batch, carry={}, part=0)
         w = seen.ctx.xp.concatenate([seen.after, seen.look[..., seen.arena.P :]], -1)

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from framework.analysis.figures import activations, confusion, curves, filters, gradient_by_lag, gradient_flow
-from framework.analysis.figures.subject import Subject
+from framework.analysis.figures.run_view import RunView
 from framework.analysis.style import save
 from framework.core.writing import inside
 
 # name of the file -> what draws it, and what a reader sees in it
-FIGURES: dict[str, tuple[Callable[[Subject], Any], str]] = {
+FIGURES: dict[str, tuple[Callable[[RunView], Any], str]] = {
     "loss": (curves.loss, "Training and validation loss against the training step."),
     "gradient_norms": (curves.norms, "The norm of the gradient of every layer against the training step."),
     "gradient_flow": (
@@ -27,14 +27,14 @@ FIGURES: dict[str, tuple[Callable[[Subject], Any], str]] = {
 }
 
 
-def draw(run: Subject) -> list[Path]:
+def draw(run: RunView) -> list[Path]:
     """Write into `figures/` of the run's folder whatever can be drawn of it; a figure that fails is told, and costs only
     itself."""
     to = inside(run.folder, "figures")
     return [path for name in FIGURES if (path := _drawn(name, run, to / f"{name}.png"))]
 
 
-def _drawn(name: str, run: Subject, path: Path) -> Path | None:
+def _drawn(name: str, run: RunView, path: Path) -> Path | None:
     try:
         fig = FIGURES[name][0](run)
         if fig is None:
@@ -46,4 +46,4 @@ def _drawn(name: str, run: Subject, path: Path) -> Path | None:
         return None
 
 
-__all__ = ["FIGURES", "Subject", "draw"]
+__all__ = ["FIGURES", "RunView", "draw"]

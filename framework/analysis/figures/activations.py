@@ -8,13 +8,13 @@ import numpy as np
 
 from framework.analysis import style
 from framework.analysis.comparison import Series
-from framework.analysis.figures.subject import Subject
+from framework.analysis.figures.run_view import RunView
 
 KINDS = {"dead": "dead units", "saturated": "saturated values", "std": "standard deviation"}
 DEPTH = 3  # from so many nodes on, they are drawn by depth
 
 
-def draw(run: Subject) -> Any:
+def draw(run: RunView) -> Any:
     """A panel for each of dead, saturated, std: by depth at the first and the last look, or along training for few nodes.
     None where no probe looked."""
     found = activations(run.series)

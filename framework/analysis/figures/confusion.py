@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from framework.analysis import style
-from framework.analysis.figures.subject import Subject
+from framework.analysis.figures.run_view import RunView
 from framework.data.dataset import Data
 from framework.inference.model import Model
 
@@ -30,7 +30,7 @@ class Confusion(NamedTuple):
     told: str
 
 
-def draw(run: Subject) -> Any:
+def draw(run: RunView) -> Any:
     """Rows are the true classes, columns what the network says; the darker, the larger its share of a row. None for what is
     no classification, or has no test and no validation split."""
     found = confusion(run.model, run.data) if run.model and run.data else None

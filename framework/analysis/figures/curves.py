@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 
 from framework.analysis import style
-from framework.analysis.figures.subject import Subject
+from framework.analysis.figures.run_view import RunView
 
 
-def loss(run: Subject) -> Any:
+def loss(run: RunView) -> Any:
     """Training and validation loss; None where there is none."""
     losses = {name: a for name, a in run.series.items() if name.endswith("/loss") and not name.startswith("test/")}
     return _lines(losses, "loss")
 
 
-def norms(run: Subject) -> Any:
+def norms(run: RunView) -> Any:
     """The norm of the gradient of every layer, and of all together."""
     return _lines(run.under("grad_norm/"), "gradient norm")
 

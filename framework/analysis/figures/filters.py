@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from framework.analysis import style
-from framework.analysis.figures.subject import Subject
-from framework.core.archives import opened
+from framework.analysis.figures.run_view import RunView
+from framework.core.archives import open_archive
 from framework.core.reading import read_json
 from framework.inference.model import ABOUT, WEIGHTS
 
@@ -18,7 +18,7 @@ FILTERS = 32  # so many are shown
 FEATURES = 64  # and so many features of data that are no images
 
 
-def draw(run: Subject) -> Any:
+def draw(run: RunView) -> Any:
     """Small images on one scale, or a map features x units: blue where a weight is negative, red where it is positive. None
     where the data are of another kind, or the layer is."""
     found = filters(run.folder)
@@ -44,7 +44,7 @@ def _first(folder: Path) -> tuple[Any, str, np.ndarray]:
     if not (folder / WEIGHTS).exists():
         return None, "", np.zeros(0)
     fields = read_json(folder / ABOUT)["fields"]
-    with opened(folder / WEIGHTS) as file:
+    with open_archive(folder / WEIGHTS) as file:
         return next(iter(fields.values())), file.files[0], file[file.files[0]]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from framework.analysis import style
-from framework.analysis.figures.subject import Subject
+from framework.analysis.figures.run_view import RunView
 
 KIND = "gradient_by_lag/"
 FLOOR = 1e-12  # of the largest value: what lies below is rounding
@@ -27,7 +27,7 @@ def rows(lines: Sequence[Mapping[str, Any]]) -> dict[str, tuple[np.ndarray, np.n
     return {layer: (np.array(steps), np.array(kept, float)) for layer, (steps, kept) in found.items()}
 
 
-def draw(run: Subject) -> Any:
+def draw(run: RunView) -> Any:
     """Two panels: the gradient against the lag, at the first look and the last, of every layer; and, for the first layer, at
     all lags along training. None where no probe looked."""
     found = rows(run.recorded.others if run.recorded else ())

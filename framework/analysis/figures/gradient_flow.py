@@ -8,12 +8,12 @@ import numpy as np
 
 from framework.analysis import style
 from framework.analysis.comparison import means
-from framework.analysis.figures.subject import Subject
+from framework.analysis.figures.run_view import RunView
 
 COLUMNS = 150
 
 
-def draw(run: Subject) -> Any:
+def draw(run: RunView) -> Any:
     """log10 of the gradient norm, layer x step, the first layer on top; None for fewer than two layers."""
     norms = {name: a for name, a in run.under("grad_norm/").items() if name != "total"}
     if len(norms) < 2:

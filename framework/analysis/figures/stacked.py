@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from framework.analysis import style
-from framework.analysis.comparison import Group, Job, grouped, swept, words
-from framework.config.options import Comparison
+from framework.analysis.comparison import RecordedJob, SeedGroup, format_value, grouped, swept
+from framework.config.options import FigureOptions
 
-MOST = 6  # panels
+SERIES_LIMIT = 6  # panels
 
 
-def draw(jobs: Sequence[Job], what: Comparison, y: Sequence[str], path: Path) -> Path:
+def draw(jobs: Sequence[RecordedJob], what: FigureOptions, y: Sequence[str], path: Path) -> Path:
     """Write the figure: bars for the values of a swept key, areas along training; a panel for each combination of what else
     was swept, means over seeds."""
     from matplotlib.figure import Figure  # without pyplot: no window system is touched, nothing is kept
@@ -36,17 +36,17 @@ def draw(jobs: Sequence[Job], what: Comparison, y: Sequence[str], path: Path) ->
     return path
 
 
-def panels(jobs: Sequence[Job], x: str) -> dict[str, list[Group]]:
+def panels(jobs: Sequence[RecordedJob], x: str) -> dict[str, list[SeedGroup]]:
     """title -> its groups, one for each value of x."""
     keys = [key for key in swept(jobs) if key not in ("seed", x)]
-    found: dict[str, list[Group]] = {}
+    found: dict[str, list[SeedGroup]] = {}
     for group in grouped(jobs):
-        title = "   ".join(f"{key.rpartition('.')[2]} {words(group.keys[key])}" for key in keys)
+        title = "   ".join(f"{key.rpartition('.')[2]} {format_value(group.keys[key])}" for key in keys)
         found.setdefault(title, []).append(group)
-    return dict(list(found.items())[:MOST])
+    return dict(list(found.items())[:SERIES_LIMIT])
 
 
-def by_key(ax: Any, groups: Sequence[Group], stack: Sequence[str], y: Sequence[str], what: Comparison) -> None:
+def by_key(ax: Any, groups: Sequence[SeedGroup], stack: Sequence[str], y: Sequence[str], what: FigureOptions) -> None:
     """A bar for each value of the key."""
     place, floor = np.arange(len(groups)), np.zeros(len(groups))
     for colour, metric in zip(shades(stack), stack, strict=True):
@@ -56,11 +56,11 @@ def by_key(ax: Any, groups: Sequence[Group], stack: Sequence[str], y: Sequence[s
     look = {"color": "black", "lw": style.LINE, "marker": "o", "ms": style.MARKER}
     for metric in y:
         ax.plot(place, [mean(group, metric, what.at) for group in groups], label=last(metric), **look)
-    ax.set_xticks(place, [words(group.keys[what.x]) for group in groups])
+    ax.set_xticks(place, [format_value(group.keys[what.x]) for group in groups])
     ax.set_xlabel(what.x)
 
 
-def along_training(ax: Any, group: Group, stack: Sequence[str], y: Sequence[str]) -> None:
+def along_training(ax: Any, group: SeedGroup, stack: Sequence[str], y: Sequence[str]) -> None:
     """Areas."""
     curves = [group.curve(metric) for metric in stack]
     told = [curve for curve in curves if curve is not None]
@@ -75,7 +75,7 @@ def along_training(ax: Any, group: Group, stack: Sequence[str], y: Sequence[str]
     ax.set_xlabel("training step")
 
 
-def mean(group: Group, metric: str, at: str) -> float:
+def mean(group: SeedGroup, metric: str, at: str) -> float:
     """Over seeds; not a number where none has the metric."""
     values = group.values(metric, at)
     return float(values.mean()) if len(values) else float("nan")

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from framework.analysis import style
-from framework.analysis.comparison import Group, Job, grouped, metrics, shortened, spread, swept, words
-from framework.config.options import Comparison
+from framework.analysis.comparison import RecordedJob, SeedGroup, format_value, grouped, metrics, shortened, spread, swept
+from framework.config.options import FigureOptions
 
 POINTS = 100  # of a line; longer ones are drawn through means
 LEGEND = 28  # more lines than colours and styles cannot be told apart
@@ -23,10 +23,10 @@ class Panel(NamedTuple):
 
     title: str
     metrics: Sequence[str]
-    groups: Sequence[Group]
+    groups: Sequence[SeedGroup]
 
 
-def draw(jobs: Sequence[Job], what: Comparison, y: Sequence[str], path: Path) -> Path:
+def draw(jobs: Sequence[RecordedJob], what: FigureOptions, y: Sequence[str], path: Path) -> Path:
     """Write the figure."""
     from matplotlib.figure import Figure  # without pyplot: no window system is touched, nothing is kept
 
@@ -45,27 +45,27 @@ def draw(jobs: Sequence[Job], what: Comparison, y: Sequence[str], path: Path) ->
     return path
 
 
-def panels(groups: Sequence[Group], what: Comparison, y: Sequence[str]) -> list[Panel]:
+def panels(groups: Sequence[SeedGroup], what: FigureOptions, y: Sequence[str]) -> list[Panel]:
     """A panel for each metric, or for all of them; and for each value of a key."""
     titles = {", ".join(y): y} if what.together else {metric: [metric] for metric in y}
     if what.panels is None:
         return [Panel(title, shown, groups) for title, shown in titles.items()]
     word, values = what.panels.rpartition(".")[2], dict.fromkeys(group.keys[what.panels] for group in groups)
     return [
-        Panel(f"{title}   {word} {words(value)}", shown, [g for g in groups if g.keys[str(what.panels)] == value])
+        Panel(f"{title}   {word} {format_value(value)}", shown, [g for g in groups if g.keys[str(what.panels)] == value])
         for title, shown in titles.items()
         for value in values
     ]
 
 
-def label(group: Group, keys: Sequence[str]) -> str:
+def label(group: SeedGroup, keys: Sequence[str]) -> str:
     """`adam lr 0.1`: the values of the keys that tell lines apart."""
-    told = {key: words(group.keys[key]) for key in keys}
+    told = {key: format_value(group.keys[key]) for key in keys}
     return "  ".join(value if "." not in key else f"{key.rpartition('.')[2]} {value}" for key, value in told.items())
 
 
-def _fill(ax: Any, part: Panel, what: Comparison, keys: Sequence[str], jobs: Sequence[Job]) -> None:
-    lines: dict[str, list[Group]] = {}
+def _fill(ax: Any, part: Panel, what: FigureOptions, keys: Sequence[str], jobs: Sequence[RecordedJob]) -> None:
+    lines: dict[str, list[SeedGroup]] = {}
     for group in part.groups:
         lines.setdefault(label(group, keys), []).append(group)
     every = list(dict.fromkeys(label(group, keys) for group in grouped(jobs)))
@@ -89,7 +89,7 @@ def _fill(ax: Any, part: Panel, what: Comparison, keys: Sequence[str], jobs: Seq
     _scale(ax, what, seen)
 
 
-def _curve(ax: Any, group: Group, metric: str, name: str, look: Mapping[str, Any]) -> list[np.ndarray]:
+def _curve(ax: Any, group: SeedGroup, metric: str, name: str, look: Mapping[str, Any]) -> list[np.ndarray]:
     found = group.curve(metric, POINTS)
     if found is None:
         return []
@@ -107,7 +107,7 @@ def _curve(ax: Any, group: Group, metric: str, name: str, look: Mapping[str, Any
     return [mean]
 
 
-def _against(ax: Any, group: Group, metric: str, x: str, name: str, look: Mapping[str, Any]) -> list[np.ndarray]:
+def _against(ax: Any, group: SeedGroup, metric: str, x: str, name: str, look: Mapping[str, Any]) -> list[np.ndarray]:
     """Two metrics of the same steps."""
     found, places_found = group.curve(metric), group.curve(x)
     if found is None or places_found is None:
@@ -125,7 +125,7 @@ def _against(ax: Any, group: Group, metric: str, x: str, name: str, look: Mappin
     return [mean]
 
 
-def _by_layer(ax: Any, group: Group, pattern: str, at: str, name: str, look: Mapping[str, Any]) -> list[np.ndarray]:
+def _by_layer(ax: Any, group: SeedGroup, pattern: str, at: str, name: str, look: Mapping[str, Any]) -> list[np.ndarray]:
     names = metrics(group.jobs, pattern)
     values = [group.values(metric, at) for metric in names]
     mean = np.array([v.mean() for v in values])
@@ -145,7 +145,7 @@ def _by_layer(ax: Any, group: Group, pattern: str, at: str, name: str, look: Map
 
 
 def _by_key(
-    ax: Any, groups: Sequence[Group], metric: str, what: Comparison, name: str, look: Mapping[str, Any]
+    ax: Any, groups: Sequence[SeedGroup], metric: str, what: FigureOptions, name: str, look: Mapping[str, Any]
 ) -> list[np.ndarray]:
     values = [group.values(metric, what.at) for group in groups]
     kept = [(group.keys[what.x], v) for group, v in zip(groups, values, strict=True) if len(v)]
@@ -174,7 +174,7 @@ def places(words: Sequence[str]) -> list[Any]:
         return list(words)
 
 
-def _scale(ax: Any, what: Comparison, seen: Sequence[np.ndarray]) -> None:
+def _scale(ax: Any, what: FigureOptions, seen: Sequence[np.ndarray]) -> None:
     values = np.concatenate(seen) if seen else np.ones(1)
     values = values[np.isfinite(values)]
     wide = bool(len(values)) and bool((values > 0).all()) and values.max() / values.min() > SPAN

@@ -32,7 +32,7 @@ ENDS = {
 
 def facts(folder: Path) -> dict[str, Any]:
     """Everything that `page.html` shows of a run; figures are drawn where it left none."""
-    subject, state, tree = figures.Subject(folder), read_state(folder), config(folder)
+    subject, state, tree = figures.RunView(folder), read_state(folder), config(folder)
     if not pictures(folder) and not tree.get("study"):  # a study has drawn what there is to see
         figures.draw(subject)
     traceback = folder / "traceback.txt"

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from framework.analysis.comparison import Job, read_jobs, swept
+from framework.analysis.comparison import RecordedJob, read_jobs, swept
 from framework.analysis.report.files import Picture, pictures, texts
 from framework.analysis.report.run_page import ENDS, config, number, status
 from framework.config.diff import differences
@@ -41,7 +41,7 @@ def facts(folder: Path) -> dict[str, Any]:
         "texts": [text for text in texts(folder) if text[0] != "table"],
         "keys": keys,
         "metrics": shown,
-        "jobs": [told(state, job, keys, shown) for state, job in zip(states, jobs, strict=True)],
+        "jobs": [job_row(state, job, keys, shown) for state, job in zip(states, jobs, strict=True)],
         "looked_at": [(job.name, found) for job in jobs if (found := job_pictures(folder / job.name))],
         "differences": shared,
         "config": yaml.safe_dump(first, sort_keys=False, allow_unicode=True),
@@ -54,7 +54,7 @@ def command(folder: Path) -> str:
     return shlex.join(["stackprop", *manifest["command"]]) if manifest.get("command") else ""
 
 
-def planned(folder: Path, jobs: Sequence[Job]) -> str:
+def planned(folder: Path, jobs: Sequence[RecordedJob]) -> str:
     """`30`, or `12 of 30 have begun`."""
     known = len(read_sweep(folder).get("jobs", {})) or len(jobs)
     return f"{known}" if known == len(jobs) else f"{len(jobs)} of {known} have begun"
@@ -86,7 +86,7 @@ def metrics(states: Sequence[Mapping[str, Any]]) -> list[str]:
     return chosen[:COLUMNS]
 
 
-def told(state: Mapping[str, Any], job: Job, keys: Sequence[str], shown: Sequence[str]) -> dict[str, Any]:
+def job_row(state: Mapping[str, Any], job: RecordedJob, keys: Sequence[str], shown: Sequence[str]) -> dict[str, Any]:
     """A row of the table of jobs."""
     values = state.get("metrics", {})
     return {

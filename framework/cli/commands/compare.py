@@ -9,7 +9,7 @@ from pathlib import Path
 from framework.analysis.sweep_table import compare
 from framework.core.errors import ConfigError
 from framework.core.reading import parse_yaml
-from framework.core.writing import refuse_link
+from framework.core.writing import check_no_link
 from framework.tracking.run_dir import find_sweep
 
 NAMED = 100  # characters of a folder's name
@@ -33,6 +33,6 @@ def folder_of(sweep: Path, changes: Mapping[str, str]) -> Path:
         return sweep
     words = "-".join(f"{key}={value}" for key, value in changes.items())
     folder = sweep / "comparisons" / re.sub(r"[^\w.=,-]+", "_", words)[:NAMED]
-    refuse_link(folder.parent)
-    refuse_link(folder)
+    check_no_link(folder.parent)
+    check_no_link(folder)
     return folder

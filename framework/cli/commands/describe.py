@@ -44,11 +44,11 @@ def options_of(component: type) -> list[tuple[str, ...]]:
     for name, (hint, f) in declared(component).items():
         rules = ", ".join(f"{SIGNS[rule]} {bound}" for rule, bound in f.metadata.get("rules", {}).items())
         stackable = "yes" if f.metadata.get("stackable") else ""
-        rows.append((name, in_words(hint), default(f), rules, stackable, f.metadata.get("help", "")))
+        rows.append((name, type_name(hint), default(f), rules, stackable, f.metadata.get("help", "")))
     return rows
 
 
-def in_words(hint: Any) -> str:
+def type_name(hint: Any) -> str:
     """The name of a type, as users read it."""
     if hint in PROTOCOLS:
         return PROTOCOLS[hint]
@@ -57,10 +57,10 @@ def in_words(hint: Any) -> str:
         return names[hint]
     arguments = [a for a in get_args(hint) if a is not Any]
     if get_origin(hint) in (list, tuple):
-        return f"list of {in_words(arguments[0])}s"
+        return f"list of {type_name(arguments[0])}s"
     if get_origin(hint) is not None and not isinstance(hint, type) and all(isinstance(a, str | int) for a in arguments):
         return ", ".join(map(str, arguments))
-    return " or ".join(map(in_words, arguments)) if arguments else getattr(hint, "__name__", str(hint))
+    return " or ".join(map(type_name, arguments)) if arguments else getattr(hint, "__name__", str(hint))
 
 
 def default(f: Any) -> str:

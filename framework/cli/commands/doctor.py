@@ -13,7 +13,7 @@ from pathlib import Path
 
 from framework.core.arrays import DeviceError, gpu_module
 from framework.core.trust import trusting
-from framework.experiments.sync import Stores, end_lost, end_unclaimed, refill, repair
+from framework.experiments.sync import Stores, close_lost_runs, close_unlocked, repair, sync_to_mlflow
 from framework.registry.discovery import discover
 from framework.tracking.run_dir import all_runs, runs_dir
 
@@ -55,10 +55,10 @@ def _gpu() -> str:
 
 
 def _store(runs: Path) -> int:
-    for folder in [*end_lost(runs), *end_unclaimed(runs)]:
+    for folder in [*close_lost_runs(runs), *close_unlocked(runs)]:
         print(f"ended     {folder}: its process is gone; stackprop resume {folder}")
     stores = Stores(runs)
-    sent, unsent = refill(runs, stores=stores)
+    sent, unsent = sync_to_mlflow(runs, stores=stores)
     for folder in sent:
         print(f"sent      {folder}: the store has it now")
     for folder, why in unsent:

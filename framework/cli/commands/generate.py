@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from framework.core.errors import ConfigError
 from framework.experiments.loading import TRUST, load
-from framework.inference.generation import answer, decoder, generate, source, spelled, symbols, words_of
+from framework.inference.generation import answer, decoder, encode_prompt, generate, source, symbols, vocabulary_of
 from framework.inference.model import Model
 
 
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str]) -> int:
         raise ConfigError(f"--temperature: {options.temperature} must be above 0; --greedy is its limit")
     model = load(options.run, trust=options.trust)
     try:
-        written, vocabulary = begun(model, options)
+        written, vocabulary = start_generation(model, options)
     except ValueError as error:
         raise ConfigError(f"{options.run}: {error}") from error
     between = "" if all(len(symbol) == 1 for symbol in vocabulary) else " "
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def begun(model: Model, options: argparse.Namespace) -> tuple[Iterator[int], list[str]]:
+def start_generation(model: Model, options: argparse.Namespace) -> tuple[Iterator[int], list[str]]:
     """The ids to print, made one by one, and the symbols that they stand for.
 
     Raises:
@@ -51,7 +51,7 @@ def begun(model: Model, options: argparse.Namespace) -> tuple[Iterator[int], lis
     speaker = decoder(model)
     if speaker is None:
         vocabulary = symbols(model)
-        prompt = spelled(options.prompt, vocabulary)
+        prompt = encode_prompt(options.prompt, vocabulary)
         return itertools.chain(prompt, generate(model, prompt, options.length or 100, *how)), vocabulary
-    prompt = spelled(options.prompt, words_of(model, model.about.fields[source(model)].size))
-    return answer(model, speaker, prompt, options.length or len(prompt), *how), words_of(model, speaker.start)
+    prompt = encode_prompt(options.prompt, vocabulary_of(model, model.about.fields[source(model)].size))
+    return answer(model, speaker, prompt, options.length or len(prompt), *how), vocabulary_of(model, speaker.start)

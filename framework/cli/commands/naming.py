@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from framework.core.errors import ConfigError, nearest
+from framework.core.errors import ConfigError, did_you_mean
 from framework.registry.discovery import discover
 
 
@@ -22,4 +22,4 @@ def find(word: str) -> tuple[str, str, Any]:
     if kinds:
         raise ConfigError(f"'{name}' is {' and '.join(kinds)}; say {' or '.join(f'{k}/{name}' for k in kinds)}")
     every = {n for k, known in entries.items() for n in known if kind in ("", k)}
-    raise ConfigError(f"no component '{word}'{nearest(name, every)}")
+    raise ConfigError(f"no component '{word}'{did_you_mean(name, every)}")

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from framework.cli.commands.reading import read_fields
-from framework.experiments.artifacts import as_text
+from framework.experiments.artifacts import spreadsheet_safe
 from framework.experiments.loading import TRUST, load
 from framework.inference.model import Model
 
@@ -41,4 +41,4 @@ def rows(model: Model, y: np.ndarray) -> Iterator[list[str]]:
         return
     names = list(model.about.names) or [str(i) for i in range(y.shape[-1])]
     yield ["class", *(f"p({name})" for name in names)]
-    yield from ([as_text(names[int(row.argmax())]), *(f"{value:.6g}" for value in row)] for row in y)
+    yield from ([spreadsheet_safe(names[int(row.argmax())]), *(f"{value:.6g}" for value in row)] for row in y)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from framework.analysis.report import write
 from framework.analysis.sweep_table import compare
-from framework.core.errors import ConfigError, nearest
+from framework.core.errors import ConfigError, did_you_mean
 from framework.tracking.run_dir import NAMES, all_runs, all_sweeps, find_run, find_sweep, newest, read_state, runs_dir
 
 
@@ -44,4 +44,4 @@ def find(word: str) -> Path:
     if folder is not None:
         raise ConfigError(f"{folder}: neither a run nor a sweep; there is no run.json in it, nor in a folder of it")
     names = [os.path.relpath(path, runs) for path in all_runs(runs)] + [path.name for path in all_sweeps(runs)]
-    raise ConfigError(f"no run or sweep '{word}' in {runs}{nearest(word, [*names[-40:], *NAMES])}")
+    raise ConfigError(f"no run or sweep '{word}' in {runs}{did_you_mean(word, [*names[-40:], *NAMES])}")

@@ -10,13 +10,13 @@ from typing import Any
 from framework.core.errors import ConfigError
 from framework.core.secrets import masked
 from framework.core.trust import knows_store
-from framework.core.writing import refuse_links
+from framework.core.writing import check_no_links
 from framework.experiments.experiment import prepare
 from framework.experiments.loading import TRUST, settings_of_run, tracking_of_run
-from framework.experiments.progress import Display, report
+from framework.experiments.progress import ProgressBar, report
 from framework.experiments.runner import run
 from framework.experiments.sync import STRANGE
-from framework.tracking.run_dir import Place, find_run, is_finished, read_state, runs_dir, store_dir
+from framework.tracking.run_dir import RunLocation, find_run, is_finished, read_state, runs_dir, store_dir
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -28,18 +28,18 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     folder = find_run(given.run, runs_dir())
     state = read_state(folder)
-    refuse_changes(folder, state, given.overrides)
-    refuse_links(folder)
+    check_no_changes(folder, state, given.overrides)
+    check_no_links(folder)
     if not (folder / "checkpoint.npz").exists():
         raise ConfigError(f"{folder}: there is no checkpoint; trainer.checkpoint_every=N writes one every N steps")
     if not {"name", "tags"} <= state.keys():
         raise ConfigError(f"{folder}/run.json: it is not what a run writes; a run is resumed as it says")
-    place = Place(folder, store_dir(folder), state["name"], state["tags"], state.get("command", ""))
+    place = RunLocation(folder, store_dir(folder), state["name"], state["tags"], state.get("command", ""))
     tracking = tracking_of_run(folder)
     if tracking.type == "mlflow" and not given.trust and not knows_store(tracking.uri):
         raise ConfigError(f"{folder}: {STRANGE.format(masked(str(tracking.uri)))}")
     experiment = prepare(settings_of_run(folder, trust=given.trust))
-    display = Display(experiment.steps)
+    display = ProgressBar(experiment.steps)
     try:
         result = run(experiment, place, [display], resume=True)
     finally:
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def refuse_changes(folder: Path, state: Mapping[str, Any], overrides: Sequence[str]) -> None:
+def check_no_changes(folder: Path, state: Mapping[str, Any], overrides: Sequence[str]) -> None:
     """
     Raises:
         ConfigError: the run has ended, or would not be the same one.

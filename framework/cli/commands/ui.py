@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import quote
 
 from framework.core.errors import ConfigError
-from framework.tracking.mlflow import Store, is_served, tracking_uri
+from framework.tracking.mlflow import MlflowStore, is_served, tracking_uri
 from framework.tracking.options import Tracking
 from framework.tracking.run_dir import runs_dir
 
@@ -34,9 +34,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--port", type=int, default=5000)
     parser.add_argument("--no-browser", action="store_true", help="print the links, open nothing")
     options = parser.parse_args(arguments)
-    refuse_taken(options.port)
+    check_port(options.port)
     runs, host, tracking = runs_dir(), f"http://{HOST}:{options.port}", of_environment()
-    found = links(Store(tracking, runs), host)
+    found = links(MlflowStore(tracking, runs), host)
     for what, address in found.items():
         print(f"{what}: {address}")
     command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(options.port), "--workers", "1"]
@@ -67,7 +67,7 @@ def of_environment() -> Tracking:
     return tracking
 
 
-def links(store: Store, host: str) -> dict[str, str]:
+def links(store: MlflowStore, host: str) -> dict[str, str]:
     """What to look at -> address: the charts of the experiment, of its last sweep, and of that with seeds averaged."""
     here = f"{host}/#/experiments/{store.experiment_id}/runs"
     charts = f"{here}?workflowType=machine_learning&compareRunsMode=CHART"
@@ -78,7 +78,7 @@ def links(store: Store, host: str) -> dict[str, str]:
     sweep = newest[0].data.tags["sweep"]
     jobs = searched(store, jobs_of(sweep), JOBS)
     out[f"last sweep ({sweep})"] = f"{charts}&searchFilter={quote(jobs_of(sweep), safe='')}"
-    keys = told_apart([job.data.params for job in jobs])
+    keys = distinguishing_params([job.data.params for job in jobs])
     if keys:
         share_view(store, sweep, keys)
         out["the same, seeds averaged"] = f"{charts}&viewStateShareKey={sweep}"
@@ -87,7 +87,7 @@ def links(store: Store, host: str) -> dict[str, str]:
     return out
 
 
-def searched(store: Store, query: str, most: int) -> list[Any]:
+def searched(store: MlflowStore, query: str, most: int) -> list[Any]:
     """The newest runs that a search finds."""
     found = store.client.search_runs([store.experiment_id], query, order_by=["attributes.start_time DESC"], max_results=most)
     return list(found)
@@ -98,7 +98,7 @@ def jobs_of(sweep: str) -> str:
     return f"tags.sweep = '{sweep}' AND tags.`sweep.overrides` LIKE '%'"
 
 
-def told_apart(params: Sequence[dict[str, Any]]) -> list[str]:
+def distinguishing_params(params: Sequence[dict[str, Any]]) -> list[str]:
     """The params, beside the seed, that tell jobs apart, without those that follow from another one; none where there is a
     single seed, and nothing to average."""
     keys = dict.fromkeys(key for run in params for key in run if key != "seed")
@@ -113,7 +113,7 @@ def told_apart(params: Sequence[dict[str, Any]]) -> list[str]:
     return chosen if len(groups) < len(params) else []
 
 
-def share_view(store: Store, sweep: str, keys: Sequence[str]) -> None:
+def share_view(store: MlflowStore, sweep: str, keys: Sequence[str]) -> None:
     """Leave with the experiment a view that the UI opens by its name: jobs that differ in nothing but the seed as one line
     with a band. The UI takes the grouping from there, and not from a link."""
     grouped = {"aggregateFunction": "average", "groupByKeys": [{"mode": "param", "groupByData": key} for key in keys]}
@@ -122,7 +122,7 @@ def share_view(store: Store, sweep: str, keys: Sequence[str]) -> None:
     store.client.set_experiment_tag(store.experiment_id, f"mlflow.sharedViewState.{sweep}", json.dumps(view))
 
 
-def refuse_taken(port: int) -> None:
+def check_port(port: int) -> None:
     """
     Raises:
         ConfigError: no server can listen there.

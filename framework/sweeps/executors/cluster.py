@@ -15,21 +15,21 @@ from typing import Any, Protocol
 
 from framework.core.arrays import use_gpu
 from framework.core.errors import ConfigError
-from framework.core.signals import OF_CLUSTERS, heeding
-from framework.sweeps.executors.task import End, Task, train
+from framework.core.signals import OF_CLUSTERS, raise_on_signals
+from framework.sweeps.executors.task import JobEnd, StackTask, train
 
 
-class Lost(RuntimeError):  # noqa: N818
+class TaskLostError(RuntimeError):
     """A task will never tell how its jobs ended; the message says why."""
 
 
 class Cluster(Protocol):
     """Takes stacks away and brings back how they ended."""
 
-    def submit(self, task: Task, number: int) -> Any:
+    def submit(self, task: StackTask, number: int) -> Any:
         """Hand it over; returns what is asked for it later."""
 
-    def ends(self, handle: Any) -> list[End] | None:
+    def ends(self, handle: Any) -> list[JobEnd] | None:
         """How its jobs ended; None while it waits or trains.
 
         Raises:
@@ -43,7 +43,7 @@ class Cluster(Protocol):
         """Let go of the engine."""
 
 
-def refuse_absent(engine: str) -> None:
+def check_installed(engine: str) -> None:
     """
     Raises:
         ConfigError: the extra is not installed.
@@ -52,19 +52,19 @@ def refuse_absent(engine: str) -> None:
         raise ConfigError(f"hydra/launcher: {engine} is not installed; pip install 'stackprop[{engine}]'")
 
 
-def given(parameters: Mapping[str, Any]) -> dict[str, Any]:
+def task_options(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Those that are not null."""
     return {key: value for key, value in parameters.items() if value is not None}
 
 
-def elsewhere(task: Task, number: int) -> list[End]:
+def run_task(task: StackTask, number: int) -> list[JobEnd]:
     """What runs in a task of a cluster. The GPUs it sees are shared out by its number."""
     use_gpu(number)
     try:
-        with heeding(OF_CLUSTERS):
+        with raise_on_signals(OF_CLUSTERS):
             return [replace(end, told=False) for end in train(task)]  # nobody has heard anything of it yet
     except KeyboardInterrupt as stop:
-        return [End({}, f"stopped by {str(stop) or 'Ctrl-C'}")] * len(task.members)
+        return [JobEnd({}, f"stopped by {str(stop) or 'Ctrl-C'}")] * len(task.members)
 
 
 class Submitit:
@@ -84,21 +84,21 @@ class Submitit:
         self.folder = folder
         try:
             self.executor = submitit.AutoExecutor(folder, cluster)
-            self.executor.update_parameters(**{"name": "stackprop", **given(parameters)})
+            self.executor.update_parameters(**{"name": "stackprop", **task_options(parameters)})
         except (AssertionError, NameError, RuntimeError, ValueError) as error:
             raise ConfigError(f"hydra.launcher: {str(error).splitlines()[0]}") from error
 
-    def submit(self, task: Task, number: int) -> Any:
+    def submit(self, task: StackTask, number: int) -> Any:
         """A job of the cluster."""
-        return self.executor.submit(elsewhere, task, number)
+        return self.executor.submit(run_task, task, number)
 
-    def ends(self, handle: Any) -> list[End] | None:
+    def ends(self, handle: Any) -> list[JobEnd] | None:
         """What it has written down."""
         if not handle.done():
             return None
         error = handle.exception()
         if error is not None:
-            raise Lost(f"its task {handle.job_id} was ended (see {handle.paths.stderr})") from error
+            raise TaskLostError(f"its task {handle.job_id} was ended (see {handle.paths.stderr})") from error
         return list(handle.result())
 
     def cancel(self, handle: Any) -> None:
@@ -126,23 +126,23 @@ class Ray:
         self.ray = ray
         try:
             # A task that has died is not begun anew: `sweep.resume` does that, when the reason is known.
-            self.remote = ray.remote(elsewhere).options(max_retries=0, **given(parameters))
+            self.remote = ray.remote(run_task).options(max_retries=0, **task_options(parameters))
             ray.init(address, include_dashboard=False if address is None else None, log_to_driver=False)
         except (ConnectionError, TypeError, ValueError) as error:
             raise ConfigError(f"hydra.launcher: {str(error).splitlines()[0]}") from error
 
-    def submit(self, task: Task, number: int) -> Any:
+    def submit(self, task: StackTask, number: int) -> Any:
         """A task of the cluster."""
         return self.remote.remote(task, number)
 
-    def ends(self, handle: Any) -> list[End] | None:
+    def ends(self, handle: Any) -> list[JobEnd] | None:
         """What it returned."""
         if not self.ray.wait([handle], timeout=0)[0]:
             return None
         try:
             return list(self.ray.get(handle))
         except self.ray.exceptions.RayError as error:
-            raise Lost(f"its task was ended ({type(error).__name__})") from error
+            raise TaskLostError(f"its task was ended ({type(error).__name__})") from error
 
     def cancel(self, handle: Any) -> None:
         """Ctrl-C to it."""

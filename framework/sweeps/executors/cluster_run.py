@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from framework.core.reading import open_regular
-from framework.experiments.sync import end_lost
-from framework.sweeps.executors.cluster import Cluster, Lost
-from framework.sweeps.executors.task import End, task_of, values
+from framework.experiments.sync import close_lost_runs
+from framework.sweeps.executors.cluster import Cluster, TaskLostError
+from framework.sweeps.executors.task import JobEnd, task_of, values
 from framework.sweeps.jobs import Job
 from framework.sweeps.progress import Progress
 from framework.tracking.metrics_file import parsed
@@ -37,7 +37,7 @@ def run_in_cluster(cluster: Cluster, groups: Sequence[list[Job]], n_jobs: int | 
             for handle, group in list(running):
                 ends = _ends(cluster, handle, group)
                 if ends is None:
-                    look(group, progress)
+                    read_progress(group, progress)
                     continue
                 running.remove((handle, group))
                 found |= values(group, ends, progress)
@@ -48,12 +48,12 @@ def run_in_cluster(cluster: Cluster, groups: Sequence[list[Job]], n_jobs: int | 
         cluster.close()
 
 
-def _ends(cluster: Cluster, handle: Any, group: Sequence[Job]) -> list[End] | None:
+def _ends(cluster: Cluster, handle: Any, group: Sequence[Job]) -> list[JobEnd] | None:
     try:
         return cluster.ends(handle)
-    except Lost as lost:
-        end_lost(group[0].place.runs)
-        return [End({}, str(lost))] * len(group)
+    except TaskLostError as lost:
+        close_lost_runs(group[0].place.runs)
+        return [JobEnd({}, str(lost))] * len(group)
 
 
 def _stop(cluster: Cluster, running: Sequence[tuple[Any, list[Job]]]) -> None:
@@ -66,7 +66,7 @@ def _stop(cluster: Cluster, running: Sequence[tuple[Any, list[Job]]]) -> None:
             time.sleep(POLL)
 
 
-def look(group: Sequence[Job], progress: Progress) -> None:
+def read_progress(group: Sequence[Job], progress: Progress) -> None:
     """How far jobs have come, from the ends of their `metrics.jsonl`."""
     for job in group:
         for line in tail(job.place.folder / "metrics.jsonl"):

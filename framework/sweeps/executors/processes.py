@@ -15,13 +15,13 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from framework.core.arrays import use_gpu
-from framework.core.callback import Outcome
+from framework.core.callback import Callback, TrainingResult
 from framework.core.process import without_main
-from framework.core.signals import OF_CLUSTERS, deferred, heeding
-from framework.experiments.sync import end_lost
-from framework.sweeps.executors.task import End, task_of, train, values
+from framework.core.signals import OF_CLUSTERS, deferred, raise_on_signals
+from framework.experiments.sync import close_lost_runs
+from framework.sweeps.executors.task import JobEnd, task_of, train, values
 from framework.sweeps.jobs import Job
-from framework.sweeps.progress import Observed, Progress
+from framework.sweeps.progress import Progress, StackCallback
 
 
 class Worker:
@@ -41,11 +41,11 @@ class Worker:
             self.process.start()
         theirs.close()
         self.group: list[Job] = []
-        self.observed: Observed | None = None
+        self.observed: StackCallback | None = None
 
-    def begin(self, group: list[Job], progress: Progress) -> None:
+    def start(self, group: list[Job], progress: Progress) -> None:
         """Let it train a stack."""
-        self.group, self.observed = group, progress.observer(group)
+        self.group, self.observed = group, progress.callback(group)
         with contextlib.suppress(OSError):  # one that has died by now is told when it is listened to
             self.pipe.send(task_of(group))
 
@@ -64,11 +64,11 @@ def run_in_workers(groups: Sequence[list[Job]], n_jobs: int, progress: Progress)
     workers = [Worker(slot, threads) for slot in range(n_jobs)]
     try:
         for worker in workers:
-            worker.begin(waiting.pop(0), progress)
+            worker.start(waiting.pop(0), progress)
         while any(worker.group for worker in workers):
             for pipe in wait([worker.pipe for worker in workers if worker.group]):
                 i = next(i for i, worker in enumerate(workers) if worker.pipe is pipe)
-                ends = _heard(workers[i])
+                ends = _receive(workers[i])
                 if ends is None:
                     continue
                 found |= values(workers[i].group, ends, progress)
@@ -76,7 +76,7 @@ def run_in_workers(groups: Sequence[list[Job]], n_jobs: int, progress: Progress)
                 if waiting:
                     if not workers[i].process.is_alive():
                         workers[i] = Worker(workers[i].slot, threads)
-                    workers[i].begin(waiting.pop(0), progress)
+                    workers[i].start(waiting.pop(0), progress)
         return found
     finally:
         with deferred():
@@ -84,21 +84,21 @@ def run_in_workers(groups: Sequence[list[Job]], n_jobs: int, progress: Progress)
                 worker.end()
 
 
-def _heard(worker: Worker) -> list[End] | None:
+def _receive(worker: Worker) -> list[JobEnd] | None:
     """What a worker tells: how its jobs ended, or None while they train."""
     try:
         what, *told = worker.pipe.recv()
     except (EOFError, OSError):
         worker.process.join()
-        end_lost(worker.group[0].place.runs)
-        return [End({}, f"its process was ended ({ended_by(worker.process.exitcode)})")] * len(worker.group)
+        close_lost_runs(worker.group[0].place.runs)
+        return [JobEnd({}, f"its process was ended ({exit_reason(worker.process.exitcode)})")] * len(worker.group)
     if what == "done":
         return list(told[0])
     getattr(worker.observed, what)(*told)
     return None
 
 
-def ended_by(code: int | None) -> str:
+def exit_reason(code: int | None) -> str:
     """An exit code in words."""
     if code is not None and code < 0:
         with contextlib.suppress(ValueError):
@@ -111,14 +111,14 @@ def work(pipe: Connection, slot: int, threads: int) -> None:
     os.environ["NUMBA_NUM_THREADS"] = str(threads)
     threadpool_limits(threads)
     use_gpu(slot)
-    with contextlib.suppress(EOFError, KeyboardInterrupt), heeding(OF_CLUSTERS):
+    with contextlib.suppress(EOFError, KeyboardInterrupt), raise_on_signals(OF_CLUSTERS):
         while True:
-            told = Told(pipe)
+            told = PipeCallback(pipe)
             told.send("done", train(pipe.recv(), [told]))
 
 
-class Told:
-    """An observer that passes on what the sweep shows. Where nobody listens any more the training goes on: its record is
+class PipeCallback(Callback):
+    """A callback that passes on what the sweep shows. Where nobody listens any more the training goes on: its record is
     what counts."""
 
     def __init__(self, pipe: Connection) -> None:
@@ -129,20 +129,14 @@ class Told:
         with contextlib.suppress(OSError):
             self.pipe.send(message)
 
-    def steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
+    def on_steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
         """How far it has come."""
-        self.send("steps", member, first, (), rows[:, :0])
+        self.send("on_steps", member, first, (), rows[:, :0])
 
-    def probed(self, member: int, steps: np.ndarray, columns: Sequence[str], rows: np.ndarray) -> None:
-        """Nothing is shown of it."""
-
-    def probed_row(self, member: int, step: int, metric: str, row: np.ndarray) -> None:
-        """Nothing is shown of it."""
-
-    def measured(self, member: int, step: int, values: Mapping[str, float]) -> None:
+    def on_metrics(self, member: int, step: int, values: Mapping[str, float]) -> None:
         """For the best so far."""
-        self.send("measured", member, step, dict(values))
+        self.send("on_metrics", member, step, dict(values))
 
-    def ended(self, outcome: Outcome) -> None:
+    def on_end(self, outcome: TrainingResult) -> None:
         """Without its weights."""
-        self.send("ended", replace(outcome, weights={}))
+        self.send("on_end", replace(outcome, weights={}))

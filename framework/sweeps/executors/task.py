@@ -8,20 +8,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from framework.config.composition import load_plugins
-from framework.config.parser import judge
-from framework.core.callback import Observer
+from framework.config.parser import parse_config
+from framework.core.callback import Callback
 from framework.core.errors import RunFailed
 from framework.experiments.experiment import prepare
-from framework.experiments.runner import Result, reason_of, run_stack
+from framework.experiments.runner import JobResult, reason_of, run_stack
 from framework.registry.discovery import discover
 from framework.sweeps.folders import prepare_folder
 from framework.sweeps.jobs import Job
 from framework.sweeps.progress import Progress, failure
-from framework.tracking.run_dir import Place, read_sweep
+from framework.tracking.run_dir import RunLocation, read_sweep
 
 
 @dataclass(frozen=True)
-class Task:
+class StackTask:
     """A stack to train.
 
     Attributes:
@@ -29,12 +29,12 @@ class Task:
         launch: of the sweep; a task that has waited until the sweep was launched again does nothing.
     """
 
-    members: tuple[tuple[Mapping[str, Any], Mapping[str, Any], Place], ...]
+    members: tuple[tuple[Mapping[str, Any], Mapping[str, Any], RunLocation], ...]
     launch: str
 
 
 @dataclass(frozen=True)
-class End:
+class JobEnd:
     """How a job ended.
 
     Attributes:
@@ -48,40 +48,40 @@ class End:
     told: bool = False
 
 
-def task_of(group: Sequence[Job]) -> Task:
+def task_of(group: Sequence[Job]) -> StackTask:
     """The task of training these jobs; their folders are made ready."""
     for job in group:
         prepare_folder(job)
     places = [replace(job.place, runs=job.place.runs.resolve()) for job in group]
     told = [(dict(job.experiment.settings.tree), dict(job.experiment.settings.written)) for job in group]
-    return Task(
+    return StackTask(
         tuple((*trees, place) for trees, place in zip(told, places, strict=True)), os.environ.get("STACKPROP_ID", "")
     )
 
 
-def train(task: Task, observers: Sequence[Observer] = ()) -> list[End]:
+def train(task: StackTask, callbacks: Sequence[Callback] = ()) -> list[JobEnd]:
     """Train it here."""
     told = read_sweep(task.members[0][-1].folder.parent).get("launch", task.launch)
     if told != task.launch:
-        return [End({}, "the sweep was launched again before its turn came")] * len(task.members)
+        return [JobEnd({}, "the sweep was launched again before its turn came")] * len(task.members)
     experiments = []
     try:
         for tree, written, _ in task.members:
             load_plugins(tree.get("plugins"))
-            experiments.append(prepare(replace(judge(tree, discover()), tree=tree, written=written)))
-        return [end_of(result) for result in run_stack(experiments, [place for *_, place in task.members], observers)]
+            experiments.append(prepare(replace(parse_config(tree, discover()), tree=tree, written=written)))
+        return [end_of(result) for result in run_stack(experiments, [place for *_, place in task.members], callbacks)]
     except Exception as error:  # a traceback of another process tells the user nothing
-        return [End({}, reason_of(error))] * len(task.members)
+        return [JobEnd({}, reason_of(error))] * len(task.members)
 
 
-def end_of(result: Result | RunFailed) -> End:
+def end_of(result: JobResult | RunFailed) -> JobEnd:
     """In a form that can be sent."""
     if isinstance(result, RunFailed):
-        return End({}, str(result), told=result.__cause__ is None)  # what diverged was told when it did
-    return End(result.metrics)
+        return JobEnd({}, str(result), told=result.__cause__ is None)  # what diverged was told when it did
+    return JobEnd(result.metrics)
 
 
-def values(group: Sequence[Job], ends: Sequence[End], progress: Progress) -> dict[int, Any]:
+def values(group: Sequence[Job], ends: Sequence[JobEnd], progress: Progress) -> dict[int, Any]:
     """Number -> the validation loss, or the exception that ended the job, which is told if it has not been yet."""
     progress.finished(group)
     for job, end in zip(group, ends, strict=True):

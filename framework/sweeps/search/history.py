@@ -16,7 +16,7 @@ FILE = "archive.json"
 
 
 @dataclass(frozen=True)
-class Tried:
+class CompletedTrial:
     """A trial and its end.
 
     Attributes:
@@ -37,7 +37,7 @@ class Tried:
         return math.inf if self.value is None else sign * self.value
 
 
-def read(sweep: Path) -> list[list[Tried]]:
+def read(sweep: Path) -> list[list[CompletedTrial]]:
     """The iterations that have ended.
 
     Raises:
@@ -46,11 +46,11 @@ def read(sweep: Path) -> list[list[Tried]]:
     path = sweep / FILE
     told = read_mapping(path) if path.exists() else {"iterations": []}
     try:
-        return [[Tried(**trial) for trial in iteration] for iteration in told["iterations"]]
+        return [[CompletedTrial(**trial) for trial in iteration] for iteration in told["iterations"]]
     except (KeyError, TypeError) as error:
         raise ConfigError(f"sweep.resume: {path} cannot be read; sweep anew") from error
 
 
-def write(sweep: Path, iterations: Sequence[Sequence[Tried]]) -> None:
+def write(sweep: Path, iterations: Sequence[Sequence[CompletedTrial]]) -> None:
     """Replace it in one step: killed at any moment, it holds whole iterations."""
     write_json(sweep / FILE, {"iterations": [[asdict(trial) for trial in iteration] for iteration in iterations]})

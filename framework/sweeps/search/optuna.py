@@ -11,7 +11,7 @@ from framework.sweeps.search.space import Choice, Dimension, Space, Trial
 Sampler = Literal["tpe", "random"]
 
 
-class ByOptuna:
+class OptunaSearcher:
     """
     Args:
         space: key -> what it may be.
@@ -36,7 +36,7 @@ class ByOptuna:
     def ask(self, count: int) -> list[Trial]:
         """So many trials."""
         self.trials = [self.study.ask(self.distributions) for _ in range(count)]
-        return [{key: written(part, trial.params[key]) for key, part in self.space.items()} for trial in self.trials]
+        return [{key: override_value(part, trial.params[key]) for key, part in self.space.items()} for trial in self.trials]
 
     def tell(self, losses: Sequence[float]) -> None:
         """A loss that is no number is the worst."""
@@ -64,7 +64,7 @@ def distribution(part: Dimension) -> Any:
     return FloatDistribution(part.low, part.high, part.log, part.step)
 
 
-def written(part: Dimension, value: Any) -> str:
+def override_value(part: Dimension, value: Any) -> str:
     """A value of Optuna's as an override says it."""
     if isinstance(part, Choice) or part.whole:
         return str(value)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 
-from framework.core.errors import ConfigError, nearest
+from framework.core.errors import ConfigError, did_you_mean
 from framework.sweeps.search.space import Choice, Dimension, Number, Space, fault
 
 TAGS = ("log",)
@@ -67,7 +67,7 @@ def dimension(override: Override) -> Dimension:
     tags: set[str] = getattr(value, "tags", set())
     for tag in sorted(tags):
         if tag not in TAGS:
-            raise ConfigError(f"no tag '{tag}'{nearest(tag, TAGS)}")
+            raise ConfigError(f"no tag '{tag}'{did_you_mean(tag, TAGS)}")
     if override.is_choice_sweep() or getattr(value, "shuffle", False):
         if tags:
             raise ConfigError("log goes with an interval or a range of numbers")

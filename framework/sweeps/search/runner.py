@@ -16,19 +16,19 @@ from omegaconf.errors import OmegaConfBaseException
 
 from framework.analysis.comparison import ENDED
 from framework.analysis.figures.search import draw
-from framework.config.messages import in_words
+from framework.config.messages import format_error
 from framework.core.direction import is_known, lower_is_better
-from framework.core.errors import ConfigError, DataError, RunFailed, nearest
+from framework.core.errors import ConfigError, DataError, RunFailed, did_you_mean
 from framework.core.options import option
 from framework.core.writing import write_text
 from framework.experiments.experiment import Experiment
 from framework.sweeps import launcher as stacked
 from framework.sweeps.composer import composer_of
 from framework.sweeps.job_dir import run_name
-from framework.sweeps.jobs import job_of, judged_jobs
+from framework.sweeps.jobs import compose_jobs, job_of
 from framework.sweeps.search import history as archive
-from framework.sweeps.search.history import Tried
-from framework.sweeps.search.space import Search, Space, Trial
+from framework.sweeps.search.history import CompletedTrial
+from framework.sweeps.search.space import Searcher, Space, Trial
 from framework.tracking.run_dir import read_state, update_sweep
 
 NAMED = 60  # characters of the best trial's name while a search runs
@@ -36,7 +36,7 @@ WRONG = (HydraException, OmegaConfBaseException, ConfigError, DataError)  # what
 
 
 @dataclass(frozen=True)
-class Goal:
+class Objective:
     """What a search looks for, and for how long."""
 
     n_trials: int = option(64, least=1, help="trials in all")
@@ -51,7 +51,7 @@ class Goal:
         return 1 if lower_is_better(self.metric, experiment.directions) else -1
 
 
-class Trials:
+class SearchRunner:
     """The trials of a sweep: run, and kept in its archive.
 
     Args:
@@ -62,21 +62,21 @@ class Trials:
     """
 
     def __init__(
-        self, context: Any, config: Any, launcher: Any, goal: Goal, fixed: Sequence[str], seeds: Sequence[str] = ()
+        self, context: Any, config: Any, launcher: Any, goal: Objective, fixed: Sequence[str], seeds: Sequence[str] = ()
     ) -> None:
         self.context, self.config, self.launcher, self.goal = context, config, launcher, goal
         self.fixed, self.seeds = list(fixed), [[f"seed={seed}"] for seed in seeds] or [[]]
         self.sweep, self.composer = Path(config.hydra.sweep.dir), composer_of(context.config_loader, config)
-        self.iterations: list[list[Tried]] = []
+        self.iterations: list[list[CompletedTrial]] = []
         self.sign = 1  # where less is better, otherwise -1; known with the first experiment
 
     @property
-    def tried(self) -> list[Tried]:
+    def tried(self) -> list[CompletedTrial]:
         """All of them, in their order."""
         return [trial for iteration in self.iterations for trial in iteration]
 
     @property
-    def best(self) -> Tried | None:
+    def best(self) -> CompletedTrial | None:
         """The first of those with the best value."""
         found = [trial for trial in self.tried if trial.value is not None]
         return min(found, key=lambda trial: trial.loss(self.sign), default=None)
@@ -89,7 +89,7 @@ class Trials:
         """The overrides of its jobs, one for each seed."""
         return [[*self.words(trial), *seed] for seed in self.seeds]
 
-    def refuse_unfit(self, space: Space) -> Experiment:
+    def check_space(self, space: Space) -> Experiment:
         """Compose the ends of every key, one away from the first of each; the first experiment of them.
 
         Raises:
@@ -102,15 +102,15 @@ class Trials:
                 jobs.append(job_of(self.composer, self.jobs({**first, **change})[0], 0))
             except WRONG as error:
                 told = " ".join(f"{key}={value}" for key, value in (change or first).items())
-                faults |= {line: told for line in in_words(error).splitlines() if line not in faults}
+                faults |= {line: told for line in format_error(error).splitlines() if line not in faults}
         if faults:
             lines = [f"{told}: {line}" if told else line for line, told in faults.items()]
             raise ConfigError("\n".join([*lines, "no trial has begun"]))
-        refuse_unmeasured(self.goal, jobs[0].experiment)
+        check_measured(self.goal, jobs[0].experiment)
         self.sign = self.goal.sign(jobs[0].experiment)
         return jobs[0].experiment
 
-    def run(self, search: Search, count: int) -> None:
+    def run(self, search: Searcher, count: int) -> None:
         """Go on from the archive until there are enough trials, `count` in an iteration.
 
         Raises:
@@ -124,7 +124,7 @@ class Trials:
             self.iterations.append(self._run(asked))
             update_sweep(self.sweep, {"objective": {"metric": self.goal.metric, "lower_is_better": self.sign == 1}})
             archive.write(self.sweep, self.iterations)
-            self._refuse_unrecorded()
+            self._check_recorded()
             search.tell([trial.loss(self.sign) for trial in self.iterations[-1]])
             print(self._progress(), flush=True)
         self._report(search)
@@ -134,7 +134,7 @@ class Trials:
         write_text(self.sweep / "multirun.yaml", OmegaConf.to_yaml(self.config), lasting=False)
         stacked.BEGUN.append(self.sweep)
 
-    def _replay(self, search: Search) -> None:
+    def _replay(self, search: Searcher) -> None:
         """Ask and tell again what was asked and told before, so that the search is where it was."""
         known = archive.read(self.sweep)
         for iteration in known:
@@ -149,7 +149,7 @@ class Trials:
             done, of = len(self.tried), max(self.goal.n_trials, len(self.tried))
             print(f"{done} of {of} trials had finished; {of - done} to go", flush=True)
 
-    def _run(self, asked: Sequence[Trial]) -> list[Tried]:
+    def _run(self, asked: Sequence[Trial]) -> list[CompletedTrial]:
         """What was tried before is not run again: its end is known."""
         known = {tuple(trial.overrides.items()): trial for trial in self.tried}
         new = [dict(items) for items in dict.fromkeys(tuple(trial.items()) for trial in asked) if items not in known]
@@ -171,31 +171,31 @@ class Trials:
                 able.append(trial)
             except WRONG as error:
                 told = " ".join(f"{key}={value}" for key, value in trial.items())
-                print(f"cannot run, and counts as the worst: {told}: {in_words(error)}", file=sys.stderr, flush=True)
+                print(f"cannot run, and counts as the worst: {told}: {format_error(error)}", file=sys.stderr, flush=True)
         return able
 
     def _launch(self, overrides: list[list[str]], first: int) -> None:
         if not getattr(self.launcher, "judges", False):
-            stacked.begin(self.sweep, judged_jobs(self.composer, overrides, first))
+            stacked.start_sweep(self.sweep, compose_jobs(self.composer, overrides, first))
         self.launcher.launch(overrides, initial_job_idx=first)
 
-    def _ended(self, trial: Trial, numbers: list[int]) -> Tried:
+    def _ended(self, trial: Trial, numbers: list[int]) -> CompletedTrial:
         if not numbers:
-            return Tried(trial, [], "refused", False, None)
+            return CompletedTrial(trial, [], "refused", False, None)
         places = zip(self.jobs(trial), numbers, strict=True)
         states = [read_state(Path(self.composer.job(words, number).folder)) for words, number in places]
         mean = sum(value_of(state, self.goal.metric) for state in states) / len(states)
         status = ", ".join(sorted({str(state.get("status", "lost")) for state in states}))
         failed = any(state.get("state") != "FINISHED" for state in states)
-        return Tried(trial, numbers, status, failed, mean if math.isfinite(mean) else None)
+        return CompletedTrial(trial, numbers, status, failed, mean if math.isfinite(mean) else None)
 
-    def _refuse_unrecorded(self) -> None:
+    def _check_recorded(self) -> None:
         """What a study measures is known once it has."""
         ended = [trial for trial in self.tried if trial.status in ENDED]
         if ended and not any(trial.value is not None for trial in ended):
             state = read_state(Path(self.composer.job(self.jobs(ended[0].overrides)[0], ended[0].jobs[0]).folder))
             if self.goal.metric not in state.get("metrics", {}):
-                known = nearest(self.goal.metric, state.get("metrics", {}))
+                known = did_you_mean(self.goal.metric, state.get("metrics", {}))
                 raise ConfigError(f"hydra.sweeper.metric: no trial recorded '{self.goal.metric}'{known}")
 
     def _progress(self) -> str:
@@ -205,7 +205,7 @@ class Trials:
         name = run_name([f"{key}={value}" for key, value in best.overrides.items()])
         return f"{told}  best {self.goal.metric} {best.value:.4g} ({name[:NAMED]})"
 
-    def _report(self, search: Search) -> None:
+    def _report(self, search: Searcher) -> None:
         """The best trial, as a command and in `optimization_results.yaml`, where Hydra's sweepers leave it too."""
         best, failed = self.best, len({tuple(trial.jobs) for trial in self.tried if trial.failed})
         if best is not None:
@@ -227,7 +227,7 @@ def value_of(state: Mapping[str, Any], metric: str) -> float:
     return float(state.get("metrics", {}).get(metric, math.nan)) if state.get("status") in ENDED else math.nan
 
 
-def refuse_unmeasured(goal: Goal, experiment: Experiment) -> None:
+def check_measured(goal: Objective, experiment: Experiment) -> None:
     """
     Raises:
         ConfigError: the training does not measure the metric; or it is a study's own, and the direction is left open.
@@ -241,4 +241,6 @@ def refuse_unmeasured(goal: Goal, experiment: Experiment) -> None:
     if "val" in experiment.data.splits:
         parts += ["val/loss", *(f"val/{name}" for name in learner.measures)]
     if metric not in parts:
-        raise ConfigError(f"hydra.sweeper.metric: '{metric}' is not measured{nearest(metric, parts)}; no trial has begun")
+        raise ConfigError(
+            f"hydra.sweeper.metric: '{metric}' is not measured{did_you_mean(metric, parts)}; no trial has begun"
+        )

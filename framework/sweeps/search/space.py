@@ -11,7 +11,7 @@ Trial = Mapping[str, str]  # key -> its value, as an override says it
 DIGITS = 6  # of a number in an override
 
 
-class Search(Protocol):
+class Searcher(Protocol):
     """Is asked for trials, and told their losses before it is asked again. The same seed and losses give the same trials."""
 
     def ask(self, count: int) -> list[Trial]:

@@ -18,7 +18,7 @@ def loss_steps(scene: Scene, pen: Pen, heads: Mapping[str, Head], loss: float) -
         loss: J, of all heads.
     """
     for name, head in heads.items():
-        value = head.judge(scene.seen.values, scene.seen.ctx)[0][0]
+        value = head.loss_and_gradient(scene.seen.values, scene.seen.ctx)[0][0]
         who = "J" if len(heads) == 1 else f"J_{name}"
         lines = [line for source in head.sources[:1] for line in by_example(scene, pen, head)]
         weight = f", weight {pen.number(head.weight)}" if head.weight != 1 else ""

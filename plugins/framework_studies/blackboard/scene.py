@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from framework import Seen, discover, to_host
+from framework import TrainingStep, discover, to_host
 
 
 class Scene:
@@ -18,7 +18,7 @@ class Scene:
         names: of the symbols, where the data have any.
     """
 
-    def __init__(self, seen: Seen, names: Any = ()) -> None:
+    def __init__(self, seen: TrainingStep, names: Any = ()) -> None:
         self.seen, self.names = seen, tuple(names)
         self.nodes = seen.network.nodes
         self.shapes: Mapping[str, Any] = {**seen.network.fields, **seen.network.init(0)[1]}

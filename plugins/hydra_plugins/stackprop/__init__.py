@@ -31,9 +31,9 @@ class StackedLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Any:
         """All jobs of a batch."""
-        from framework.sweeps.launcher import How, launch
+        from framework.sweeps.launcher import LaunchOptions, launch
 
-        how = How(self.max_stack, self.n_jobs, self.cluster())
+        how = LaunchOptions(self.max_stack, self.n_jobs, self.cluster())
         return launch(self.context, self.config, job_overrides, initial_job_idx, how)
 
     def cluster(self) -> Callable[[], Any] | None:
@@ -57,9 +57,9 @@ class SubmititLauncher(StackedLauncher):
 
     def cluster(self) -> Callable[[], Any]:
         """Of submitit."""
-        from framework.sweeps.executors.cluster import Submitit, refuse_absent
+        from framework.sweeps.executors.cluster import Submitit, check_installed
 
-        refuse_absent("submitit")
+        check_installed("submitit")
         return lambda: Submitit(Path(self.config.hydra.sweep.dir) / ".submitit", self.engine, self.parameters)
 
 
@@ -78,9 +78,9 @@ class RayLauncher(StackedLauncher):
 
     def cluster(self) -> Callable[[], Any]:
         """Of Ray."""
-        from framework.sweeps.executors.cluster import Ray, refuse_absent
+        from framework.sweeps.executors.cluster import Ray, check_installed
 
-        refuse_absent("ray")
+        check_installed("ray")
         return lambda: Ray(self.address, self.parameters)
 
 
@@ -90,9 +90,9 @@ class GridSweeper(BasicSweeper):
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """Every job can run."""
         if not isinstance(self.launcher, StackedLauncher):
-            from framework.sweeps.launcher import begin_elsewhere
+            from framework.sweeps.launcher import start_for_other_launcher
 
-            begin_elsewhere(self.hydra_context, self.config, batch, self.batch_index)
+            start_for_other_launcher(self.hydra_context, self.config, batch, self.batch_index)
 
 
 class SearchSweeper(Sweeper):

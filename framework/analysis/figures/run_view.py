@@ -11,11 +11,11 @@ import numpy as np
 
 from framework.data.dataset import Data
 from framework.inference.model import Model
-from framework.tracking.metrics_file import Recorded
+from framework.tracking.metrics_file import LazySeries
 
 
 @dataclass(frozen=True)
-class Subject:
+class RunView:
     """
     Attributes:
         folder: the run's own.
@@ -33,10 +33,10 @@ class Subject:
         return self.recorded or {}
 
     @cached_property
-    def recorded(self) -> Recorded | None:
+    def recorded(self) -> LazySeries | None:
         """What `metrics.jsonl` holds, if there is one."""
         path = self.folder / "metrics.jsonl"
-        return Recorded(path) if path.exists() else None
+        return LazySeries(path) if path.exists() else None
 
     def under(self, kind: str) -> dict[str, np.ndarray]:
         """The series `kind/<name>` by name."""
