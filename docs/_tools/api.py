@@ -30,7 +30,7 @@ NOTES = {  # what has no docstring of its own
     "hookimpl": "Marks a function of a plugin as the implementation of a hook.",
     "style": "The module with the colours and sizes of all figures.",
 }
-HEADINGS = ("Args", "Attributes", "Returns", "Raises", "Yields")
+HEADINGS = ("Args", "Attributes", "Optional", "Returns", "Raises", "Yields")
 INTRODUCTION = """\
 # Python API
 
@@ -64,10 +64,12 @@ def entry(name: str, thing: Any) -> str:
     """One name."""
     if name in NOTES:
         return f"### {name}\n\n{NOTES[name]}"
+    if thing.__name__ != name:
+        return f"### {name}\n\nAnother name for `{thing.__name__}`."
     node = ast.parse(textwrap.dedent(inspect.getsource(thing))).body[0]
     parts = [f"### {name}", f"```python\n{signature(node)}\n```", *described(inspect.getdoc(thing) or "")]
     methods = [line for item in getattr(node, "body", ()) for line in method(item)] if isinstance(node, ast.ClassDef) else []
-    return "\n\n".join([*parts, *(["\n".join(methods)] if methods else [])])
+    return "\n\n".join([*parts, *(["Methods:", "\n".join(methods)] if methods else [])])
 
 
 def signature(node: Any) -> str:
@@ -88,7 +90,8 @@ def signature(node: Any) -> str:
 def arguments(args: ast.arguments) -> list[str]:
     """The arguments without self."""
     args.args = [arg for arg in args.args if arg.arg != "self"]
-    return [part for part in re.split(r",\s(?![^\[(]*[\])])", ast.unparse(args)) if part]
+    parts = re.split(r",\s(?![^\[(]*[\])])", ast.unparse(args))
+    return [re.sub(r"(: .+?)=", r"\1 = ", part) for part in parts if part]
 
 
 def field(item: ast.AnnAssign) -> str:
