@@ -40,10 +40,10 @@ ELSEWHERE = {
 
 
 class Estimator(BaseEstimator):  # type: ignore[misc]
-    """What both estimators share.
+    """The constructor of both estimators.
 
     Args:
-        validation_fraction: share of the examples held out, for early stopping to watch.
+        validation_fraction: fraction of the examples held out, for early stopping to monitor.
         random_state: the seed; None draws a new one for every fit, from NumPy's global generator.
         options: overrides, `__` for a dot: optimizer="nag", optimizer__lr=0.1, trainer__epochs=20, model__hidden=64.
 

@@ -66,10 +66,23 @@ def entry(name: str, thing: Any) -> str:
         return f"### {name}\n\n{NOTES[name]}"
     if thing.__name__ != name:
         return f"### {name}\n\nAnother name for `{thing.__name__}`."
-    node = ast.parse(textwrap.dedent(inspect.getsource(thing))).body[0]
-    parts = [f"### {name}", f"```python\n{signature(node)}\n```", *described(inspect.getdoc(thing) or "")]
+    node, base = parsed(thing), base_of(thing)
+    call = signature(parsed(base)).replace(base.__name__, name, 1) if base else signature(node)
+    text = "\n\n".join(inspect.getdoc(part) or "" for part in (thing, base) if part)
+    parts = [f"### {name}", f"```python\n{call}\n```", *described(text)]
     methods = [line for item in getattr(node, "body", ()) for line in method(item)] if isinstance(node, ast.ClassDef) else []
     return "\n\n".join([*parts, *(["Methods:", "\n".join(methods)] if methods else [])])
+
+
+def parsed(thing: Any) -> Any:
+    """The definition of a class or function."""
+    return ast.parse(textwrap.dedent(inspect.getsource(thing))).body[0]
+
+
+def base_of(thing: Any) -> Any:
+    """The base class of ours that a class takes its constructor from."""
+    bases = thing.__mro__[1:] if isinstance(thing, type) and "__init__" not in vars(thing) else ()
+    return next((base for base in bases if "__init__" in vars(base) and base.__module__.startswith("framework")), None)
 
 
 def signature(node: Any) -> str:
@@ -89,7 +102,7 @@ def signature(node: Any) -> str:
 
 def arguments(args: ast.arguments) -> list[str]:
     """The arguments without self."""
-    args.args = [arg for arg in args.args if arg.arg != "self"]
+    args.args = [arg for arg in args.args if arg.arg not in ("self", "cls")]
     parts = re.split(r",\s(?![^\[(]*[\])])", ast.unparse(args))
     return [re.sub(r"(: .+?)=", r"\1 = ", part) for part in parts if part]
 

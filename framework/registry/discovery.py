@@ -40,7 +40,7 @@ class Plugin(NamedTuple):
 
 
 def discover() -> Registry:
-    """The registry of everything installed, and of single files. A plugin that fails costs only itself; `registry.problems`
+    """The registry of everything installed, and of single files. A plugin that fails does not affect the others; `registry.problems`
     says why."""
     return _scoped.get() or everything()
 
