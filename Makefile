@@ -30,7 +30,7 @@ docs: .venv/.fast
 	$(BIN)/python -m docs._tools.run_notebooks
 
 site: .venv/.docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: .venv/.bench
 	$(BIN)/python -m benchmarks
