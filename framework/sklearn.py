@@ -40,10 +40,10 @@ ELSEWHERE = {
 
 
 class Estimator(BaseEstimator):  # type: ignore[misc]
-    """What both estimators share.
+    """The constructor of both estimators.
 
     Args:
-        validation_fraction: share of the examples held out, for early stopping to watch.
+        validation_fraction: fraction of the examples held out, for early stopping to monitor.
         random_state: the seed; None draws a new one for every fit, from NumPy's global generator.
         options: overrides, `__` for a dot: optimizer="nag", optimizer__lr=0.1, trainer__epochs=20, model__hidden=64.
 
@@ -133,7 +133,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 
 
 class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]
-    """A network that tells classes; labels may be anything that `numpy.unique` sorts.
+    """A network that predicts classes; labels may be anything that `numpy.unique` sorts.
 
     Attributes:
         classes_: in the order of the columns of `predict_proba`.
@@ -161,7 +161,7 @@ class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]
 
 
 class Regressor(RegressorMixin, Estimator):  # type: ignore[misc]
-    """A network that tells numbers, one or several for each example."""
+    """A network that predicts numbers, one or several for each example."""
 
     def fit(self, X: Any, y: Any) -> Self:
         """Train a new network on X (n, F), (n, T, F) or (n, C, H, W) and numbers y (n,) or (n, K)."""

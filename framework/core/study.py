@@ -28,7 +28,7 @@ class Findings:
         figures: name -> matplotlib figure, kept as `figures/<name>.png`.
         files: name -> text, kept in the run's folder.
         arrays: name -> array, kept in `study.npz`.
-        failure: why the answer is no, where a study has a yes or no to give; the run has then failed.
+        failure: the reason, if the result of the study is negative; the run then fails.
         outcomes: the trainings, networks included; they are not recorded.
     """
 

@@ -22,10 +22,10 @@ AXES = ("N", "NF", "NCHW", "NT", "NTF")
 
 
 def read_file(path: str | Path) -> bytes:
-    """What a file of data holds.
+    """The content of a file of data.
 
     Raises:
-        DataError: it is no file (a pipe or a device would be read without end), or larger than there is memory for.
+        DataError: it is not a file (a pipe or a device has no end), or it is larger than the free memory.
         OSError: it is missing, or may not be read.
     """
     try:
@@ -36,11 +36,11 @@ def read_file(path: str | Path) -> bytes:
 
 @contextlib.contextmanager
 def open_arrays(path: str | Path) -> Iterator[Any]:
-    """The arrays of an `.npz` by name, read when asked for, or the one array of an `.npy`; to be used with `with`. What the
-    file claims to hold is compared with its size and with the memory that is free; nothing in it can run code.
+    """The arrays of an `.npz` by name, read on access, or the one array of an `.npy`; to be used with `with`. The declared
+    sizes are compared with the size of the file and with the free memory; nothing in the file can run code.
 
     Raises:
-        DataError: it is no file, or claims too much.
+        DataError: it is not a file, or declares more than it holds or than there is memory.
         OSError: it is missing, or may not be read.
         Exception: whatever NumPy raises of a damaged file.
     """
@@ -95,7 +95,7 @@ class Encoding(Protocol):
         ...
 
     def read(self, path: str | Path, with_target: bool) -> dict[str, np.ndarray]:
-        """field -> array (n, ...) of a new file's rows, in the file's order; the targets only if asked for.
+        """field -> array (n, ...) of a new file's rows, in the file's order; targets only if `with_target`.
 
         Raises:
             DataError: the file cannot be read, or holds what the training data did not.
@@ -109,18 +109,17 @@ class Data:
 
     Attributes:
         splits: split -> field -> host array (n, ...). `train` is there; `val` and `test` may be missing.
-        fields: field -> what it is.
+        fields: field -> its axes and kind.
         f: the true function x -> y without noise, where it is known.
         sigma: the standard deviation of the noise on y, where it is known.
         names: the names of the classes, where there are any.
-        name: what the data set is called.
+        name: the name of the data set.
         encoding: how new files are read, where the data came from a file.
-        stateful: whether every row of a split goes on where the one before it ends; states are then carried from batch to
-            batch.
-        forecast: the fields that hold the target of a step at later steps: the input where its next value is the target,
-            or what a decoder reads. A layer that reads one of them from its end would read the answer, and is refused.
+        stateful: whether every row of a split continues the row before it; states are then carried from batch to batch.
+        forecast: the fields that hold the target of a step at later steps: the input if its next value is the target, or
+            the input of a decoder. A layer that reads one of them from its end would read the answer, and is rejected.
         scaled_with: target -> the field whose scale it takes, being the same quantity; other targets keep their unit.
-        notes: what the data set took its files for, one line each; shown once per run or sweep.
+        notes: how the data set read its files, one line each; shown once per run or sweep.
     """
 
     splits: Mapping[str, Mapping[str, np.ndarray]]

@@ -18,8 +18,8 @@ class Head:
 
     Attributes:
         loss: the loss.
-        source: the node whose output it judges, several as a tuple.
-        target: the batch field it is judged against, or None (a pair loss has no target).
+        source: the node whose output it compares, several as a tuple.
+        target: the field of the batch it is compared with, or None (a pair loss has no target).
         mask: the batch field with the weights of the examples; ignored where the batch has none.
         weight: its share in the sum of the heads.
     """
@@ -32,7 +32,7 @@ class Head:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The nodes it judges."""
+        """The nodes that the loss reads."""
         return (self.source,) if isinstance(self.source, str) else self.source
 
     @property
@@ -45,7 +45,7 @@ class Head:
         return self.mask in batch and getattr(self.loss, "reduction", "mean") == "mean"
 
     def output(self, values: Mapping[str, Array]) -> Any:
-        """What the loss judges: one output, or a tuple of them."""
+        """The input of the loss: one output, or a tuple of them."""
         return values[self.source] if isinstance(self.source, str) else tuple(values[s] for s in self.source)
 
     def loss_and_gradient(self, values: Mapping[str, Array], ctx: Context) -> tuple[Array, Any]:

@@ -37,7 +37,7 @@ class Node:
     Attributes:
         layer: what runs.
         source: the node or batch field it reads, several as a tuple, or None for the node before.
-        share: the node whose tensors it uses instead of its own.
+        share: the node whose tensors it uses.
         frozen: its tensors are kept but not trained.
         initial: tensor -> rows of numbers, in the place of the first values that the layer would draw.
     """

@@ -51,5 +51,5 @@ class TrainingStep:
 
     @functools.cached_property
     def p(self) -> dict[str, Params]:
-        """The views are made when they are asked for."""
+        """The views are made when they are needed."""
         return self.arena.views(self.look)

@@ -40,8 +40,8 @@ class Plugin(NamedTuple):
 
 
 def discover() -> Registry:
-    """The registry of everything installed, and of single files. A plugin that fails costs only itself; `registry.problems`
-    says why."""
+    """The registry of everything installed, and of single files. A plugin that fails does not affect the others;
+    `registry.problems` has the reason."""
     return _scoped.get() or everything()
 
 

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PRESETS = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((conf_dir() / "experiment").glob("*.yaml"))}
 SWEEPS = [name for name, preset in PRESETS.items() if "hydra" in preset]
 STUDIES = [name for name in PRESETS if name not in SWEEPS]  # of one run
-PAGES = {path: path.read_text() for path in sorted((ROOT / "docs").glob("claims*.md"))}
+PAGES = {path: path.read_text() for path in sorted((ROOT / "docs" / "lecture-notes" / "claims").glob("*.md"))}
 COMMANDS = [line for text in PAGES.values() for line in re.findall(r"^ {4}(stackprop .*)$", text, re.M)]
 
 
@@ -54,7 +54,7 @@ def test_a_preset_says_what_it_asks(name):
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_preset_that_does_not_sweep_is_a_study_and_on_its_page(name):
     assert compose([f"experiment={name}"]).study is not None
-    assert f"stackprop experiment={name}" in (ROOT / "docs" / "studies.md").read_text()
+    assert f"stackprop experiment={name}" in (ROOT / "docs" / "guides" / "studies.md").read_text()
 
 
 @pytest.mark.parametrize("name", SWEEPS)
@@ -64,7 +64,7 @@ def test_all_others_sweep(name):
 
 
 def test_every_preset_is_on_a_page_and_every_experiment_of_a_page_is_a_preset():
-    index = PAGES[ROOT / "docs" / "claims.md"]
+    index = PAGES[ROOT / "docs" / "lecture-notes" / "claims" / "index.md"]
     assert set(re.findall(r"\| `(\w+)` \|", index)) == set(SWEEPS)
     named = {name for text in PAGES.values() for name in re.findall(r"\bexperiment=(\w+)", text)}
     assert named == set(SWEEPS)

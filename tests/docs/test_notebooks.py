@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from docs.run_notebooks import FOLDER, executed
+from docs._tools.run_notebooks import FOLDER, executed
 
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 # A training of 300 steps in float32 ends elsewhere on another processor; what is told of it holds all the same.
@@ -26,7 +26,7 @@ def test_a_notebook_shows_what_its_cells_give(path):
         [[sorted(output.get("data", {})) for output in cell.get("outputs", [])] for cell in notebook["cells"]]
         for notebook in (stored, now)
     ]
-    assert kinds[0] == kinds[1], "run docs/run_notebooks.py"
+    assert kinds[0] == kinds[1], "run docs/_tools/run_notebooks.py"
     for before, after in zip(texts(stored), texts(now), strict=True):
         assert NUMBER.sub("#", before) == NUMBER.sub("#", after)
         numbers = [[float(word) for word in NUMBER.findall(text)] for text in (before, after)]

@@ -7,11 +7,19 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from markdown_it import MarkdownIt
 
-from docs.reference import FOLDER, TITLES, example, pages, prose
+import framework.components
+import framework.sklearn
+import framework.testing
+from docs._tools.floors import PICTURE, picture
+from docs._tools.markdown import prose
+from docs._tools.reference import FOLDER, TITLES, example, pages
 from framework import discover
 from framework.cli.commands.describe import options_of
+from framework.config.schema import KEYS
 from framework.core.options import declared
 from framework.core.validation import Validator
+from framework.hooks import HOOKS
+from framework.registry.registry import RESERVED, conf_dir
 
 PAGES = pages()
 BUILT_IN = [
@@ -33,8 +41,33 @@ def test_the_pages_are_those_that_the_docstrings_give():
 
 
 def test_every_built_in_component_has_its_section_and_nothing_else_has():
-    sections = {(TITLES[n[:-3]], name) for n, text in PAGES.items() for name in re.findall(r"^## (.+)$", text, re.M)}
+    kinds = {TITLES[n[:-3]]: text for n, text in PAGES.items() if n[:-3] in TITLES}
+    sections = {(kind, name) for kind, text in kinds.items() for name in re.findall(r"^## (.+)$", text, re.M)}
     assert sections == {(kind, name) for kind, name, _ in BUILT_IN}
+
+
+def test_every_configuration_key_is_on_its_page():
+    text = PAGES["configuration.md"]
+    for key in KEYS:
+        assert re.search(rf"^\| `{key}(`|\.)", text, re.M), key
+    for kind, keys in RESERVED.items():
+        for key in {**dict.fromkeys(keys)}.keys() - {"type"}:
+            assert re.search(rf"`\w+\.[\w<>.]*{key}`", text), f"{kind}: {key}"
+
+
+def test_every_hydra_preset_is_on_the_configuration_page():
+    for path in (conf_dir() / "hydra").rglob("*.yaml"):
+        assert f"## hydra/{path.parent.name}={path.stem}\n" in PAGES["configuration.md"]
+
+
+def test_every_public_name_is_on_the_api_page():
+    names = set(re.findall(r"^### (.+)$", PAGES["api.md"], re.M))
+    assert names >= {*framework.__all__, *framework.components.__all__, *framework.testing.__all__, *HOOKS}
+    assert names >= {*framework.sklearn.__all__}
+
+
+def test_the_picture_of_the_floors_is_current():
+    assert PICTURE.read_text() == picture(), "run `make docs`"
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -69,13 +102,13 @@ def test_markdown_takes_nothing_out_of_a_docstring(kind, name, component):
         assert re.sub(r"[`\s]", "", f.metadata.get("help", "")) in seen
 
 
-def test_the_columns_of_an_option_are_in_words():
+def test_the_columns_of_an_option_are_readable():
     assert options_of(discover().get("schedule", "warmup"))[1] == ("then", "schedule", "constant", "", "", "what follows")
     units, bias, initializer = (row[1:4] for row in options_of(discover().get("layer", "dense")))
-    assert units == ("whole number or auto", "must be given", ">= 1")
-    assert bias == ("true or false", "true", "")
+    assert units == ("integer or auto", "must be given", ">= 1")
+    assert bias == ("boolean", "true", "")
     assert initializer == ("initializer", "the group initializer, else he_normal", "")
-    assert options_of(discover().get("dataset", "csv"))[1][1] == "word or list of words"
+    assert options_of(discover().get("dataset", "csv"))[1][1] == "string or list of strings"
 
 
 def test_signs_of_markdown_are_kept_as_they_stand():

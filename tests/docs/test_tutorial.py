@@ -13,7 +13,7 @@ import framework
 from framework.cli import command_line as cli
 from framework.cli.commands import VERBS
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "tutorial.md").read_text()
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "start" / "tutorial.md").read_text()
 QUICK = ["trainer.steps=2", "tracking=none"]
 OF_THE_SHELL = ("make ", ". ", "mkdir ")
 

@@ -59,11 +59,11 @@ def test_every_study_says_what_it_asks(name, capsys):
     told = capsys.readouterr().out
     assert f"study '{name}'" in told
     assert "option" in told
-    assert f"`{name}`" in (ROOT / "docs" / "studies.md").read_text()
+    assert f"`{name}`" in (ROOT / "docs" / "guides" / "studies.md").read_text()
 
 
 def test_the_study_of_the_page_is_one(tmp_path):
-    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "studies.md").read_text(), re.S)
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "guides" / "studies.md").read_text(), re.S)
     plugin = tmp_path / "spread.py"
     plugin.write_text(block)
     try:

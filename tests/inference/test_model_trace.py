@@ -19,7 +19,7 @@ from framework.tracking.metrics_file import read_lines
 from framework.tracking.run_dir import RunLocation
 
 get = discover().get
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "sequences.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "guides" / "sequences.md"
 X = np.random.default_rng(0).standard_normal((4, 5, 2))
 SHOWN = {
     "simple": "h",

@@ -164,7 +164,7 @@ def test_N3_gates_whose_weights_are_rounded_are_judged_on_the_validation_split(t
     words = ["experiment=binary_gates", "seed=0", "trainer.steps=2", "dataset.n=100", "tracking=none"]
     command = [Path(sys.executable).with_name("stackprop"), *words]
     subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
-    path = Path(__file__).resolve().parents[2] / "docs" / "rounded_gates.py"
+    path = Path(__file__).resolve().parents[2] / "docs" / "_tools" / "rounded_gates.py"
     spec = importlib.util.spec_from_file_location("rounded_gates", path)
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)

@@ -1,4 +1,4 @@
-"""The slips of the lecture notes: the numbers of docs/errata.md. A test is named after its erratum."""
+"""The slips of the lecture notes: the numbers of docs/lecture-notes/errata.md. A test is named after its erratum."""
 
 import re
 from pathlib import Path
@@ -31,7 +31,7 @@ from framework_optimizers.sgd import Sgd
 from framework_regularizers.l1 import L1
 
 CTX = Context()
-PAGE = (Path(__file__).parents[2] / "docs" / "errata.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "lecture-notes" / "errata.md").read_text()
 
 
 def value(activation, *x):

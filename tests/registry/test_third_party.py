@@ -1,4 +1,4 @@
-"""Plugins that are not ours: the template, broken ones beside it, single files, and the way docs/plugins.md teaches."""
+"""Third-party plugins: the template, broken ones, single files, and the steps of docs/extending/plugins.md."""
 
 import os
 import re
@@ -19,7 +19,7 @@ from framework.registry.registry import RESERVED, Registry
 from framework.testing import TABLES, conformance
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = (ROOT / "docs" / "plugins.md").read_text()
+PAGE = (ROOT / "docs" / "extending" / "plugins.md").read_text()
 
 HOOK = "from framework import hookimpl\n@hookimpl\ndef register_{kind}(register):\n    register('{name}', {component})\n"
 MINE = "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Mine:\n    {option}: int = 1\n"
@@ -83,7 +83,7 @@ def test_a_broken_plugin_is_named_with_its_reason_and_stops_nobody(template, bro
     assert done.returncode == 1
     told = re.search(r"\$ stackprop plugins\n(problem: .*?)```", PAGE, re.S)[1].splitlines()
     for line, documented in zip(done.stderr.splitlines(), told, strict=True):
-        assert line.startswith(documented.removesuffix("...")), "docs/plugins.md says it otherwise"
+        assert line.startswith(documented.removesuffix("...")), "docs/extending/plugins.md says it otherwise"
     for kind, name in (("layer", "scale"), ("activation", "swish"), ("optimizer", "signum")):
         row = rf"{kind} +template_{name} +stackprop_template +stackprop-template 0\.1\.0"
         assert re.search(row, done.stdout), done.stdout
@@ -243,7 +243,7 @@ def test_a_file_that_is_not_there_is_refused_with_the_nearest(fresh, tmp_path):
         assert str(told.value) == f"{tmp_path / name}: {why}"
 
 
-# ---- docs/plugins.md
+# ---- docs/extending/plugins.md
 
 
 def blocks(language):

@@ -2,11 +2,11 @@
 
 import shutil
 
-from framework.tracking import mlflow
-
 
 def copy_stores(folder):
-    """From now on; the first store is made in that folder."""
+    """Make every further store of this process a copy; the first is made in that folder."""
+    from framework.tracking import mlflow  # here, as tests first say how many threads NumPy may use
+
     made, create = folder / "mlflow.db", mlflow._create
 
     def copied(path):

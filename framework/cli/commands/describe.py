@@ -1,4 +1,4 @@
-"""`stackprop describe NAME`: what a component says about itself."""
+"""`stackprop describe NAME`: formula and options of a component."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def options_of(component: type) -> list[tuple[str, ...]]:
-    """The options of a component in words: the COLUMNS of a table."""
+    """The options of a component as text: the COLUMNS of a table."""
     rows: list[tuple[str, ...]] = []
     for name, (hint, f) in declared(component).items():
         rules = ", ".join(f"{SIGNS[rule]} {bound}" for rule, bound in f.metadata.get("rules", {}).items())
@@ -49,10 +49,10 @@ def options_of(component: type) -> list[tuple[str, ...]]:
 
 
 def type_name(hint: Any) -> str:
-    """A type as a person says it."""
+    """The name of a type, as users read it."""
     if hint in PROTOCOLS:
         return PROTOCOLS[hint]
-    names = {int: "whole number", float: "number", bool: "true or false", str: "word", type(None): "null"}
+    names = {int: "integer", float: "number", bool: "boolean", str: "string", type(None): "null"}
     if hint in names:
         return names[hint]
     arguments = [a for a in get_args(hint) if a is not Any]
@@ -64,7 +64,7 @@ def type_name(hint: Any) -> str:
 
 
 def default(f: Any) -> str:
-    """An option's default as it would be written."""
+    """The default of an option, as a user would write it."""
     if f.default is MISSING and f.default_factory is MISSING:
         return "must be given"
     group, value = f.metadata.get("group"), f.default_factory() if f.default is MISSING else f.default
