@@ -52,7 +52,7 @@ class Context:
     def but(self, **changes: Any) -> Context:
         """The same context with some attributes changed."""
         # dataclasses.replace costs four times as much, and a step of a small network asks for dozens.
-        other = object.__new__(Context)
+        other = object.__new__(type(self))
         other.__dict__.update(self.__dict__, **changes)
         other.__dict__.pop("_nodes", None)
         return other
