@@ -21,8 +21,8 @@ from framework.tracking.mlflow import MlflowStore
 from framework.tracking.options import Tracking
 from framework.tracking.run_dir import RunLocation
 from framework.training.trainer import train
-from framework_studies.decomposition import decompose, jackknife, zero_one
-from framework_studies.training_sets import training_sets
+from framework_studies.bias_variance._decomposition import decompose, jackknife, zero_one
+from framework_studies.bias_variance._training_sets import training_sets
 
 SINE = ["study=bias_variance", "dataset=sine", "model.hidden=6", "activation=tanh", "device=cpu", "trainer.batch_size=all"]
 SMALL = [*SINE, "trainer.steps=60", "study.members=12", "study.looks=6", "tracking=none"]

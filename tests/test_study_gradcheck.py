@@ -11,8 +11,8 @@ from framework.experiments.experiment import prepare
 from framework.experiments.runner import run
 from framework.registry.discovery import discover
 from framework.tracking.run_dir import RunLocation
-from framework_studies.differences import Entries, central
-from framework_studies.one_step import exact, one_step
+from framework_studies._one_step import exact, one_step
+from framework_studies.gradcheck._differences import Entries, central
 
 XOR = "dataset=xor model.hidden=3 "
 

@@ -12,7 +12,7 @@ from framework.experiments.runner import run, run_stack
 from framework.registry.discovery import discover
 from framework.tracking.run_dir import RunLocation
 from framework.training.trainer import train
-from framework_studies.blackboard.pen import Pen
+from framework_studies.trace._pen import Pen
 
 XOR = ["study=trace", "dataset=xor", "model.hidden=2", "tracking=none", "device=cpu"]
 

@@ -8,7 +8,7 @@ from framework import DataError, run, sweep
 from framework.cli.commands.reading import read_fields
 from framework.data.precision import indistinct
 from framework.data.scaling import fit, scaled
-from framework_datasets.rows import keep_rare
+from framework_datasets._rows import keep_rare
 from framework_datasets.series import Series
 
 GAPS = "age,deck,y\n20,A,u\n30,,v\n,B,u\n70,A,v\n?,A,u\n60,B,\n"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from framework import Array, Context, option
-from framework_activations.noise import open_uniform
+from framework_activations._noise import open_uniform
 
 
 @dataclass(frozen=True)

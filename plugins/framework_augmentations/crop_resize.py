@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from framework import option
-from framework_augmentations.resampling import resample
+from framework_augmentations._resampling import resample
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from framework import option
-from framework_augmentations.resampling import Fill, resample
+from framework_augmentations._resampling import Fill, resample
 
 
 @dataclass(frozen=True)

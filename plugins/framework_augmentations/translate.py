@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from framework import option
-from framework_augmentations.resampling import Fill, shift
+from framework_augmentations._resampling import Fill, shift
 
 
 @dataclass(frozen=True)

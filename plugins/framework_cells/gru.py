@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from framework import Array, Context, Initializer, Params, T, option, registered
-from framework_cells.gates import packed, squashed
+from framework_cells._gates import packed, squashed
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from framework import Data, DataError, Field, option
-from framework_datasets.files import sample
-from framework_datasets.missing import Fill, fit_fills, without
-from framework_datasets.rows import keep_rare, moved_line, share_out
-from framework_datasets.table import Decimal, Format, Header, Missing, Table, read_table
-from framework_datasets.table_encoding import SPLIT, TableEncoding, Task, fit_features, fit_target, rare_values
-from framework_datasets.table_words import feature_words, header_lines, target_words
+from framework_datasets._files import sample
+from framework_datasets._missing import Fill, fit_fills, without
+from framework_datasets._rows import keep_rare, moved_line, share_out
+from framework_datasets._table import Decimal, Format, Header, Missing, Table, read_table
+from framework_datasets._table_encoding import SPLIT, TableEncoding, Task, fit_features, fit_target, rare_values
+from framework_datasets._table_words import feature_words, header_lines, target_words
 
 
 @dataclass(frozen=True)

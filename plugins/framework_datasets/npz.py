@@ -8,12 +8,12 @@ from typing import Any, Literal
 import numpy as np
 
 from framework import Data, option
-from framework_datasets.array_encoding import ArrayEncoding, Layout, check_classes, shape_of_x, sizes_of_y
-from framework_datasets.array_padding import clear_inputs, clear_targets
-from framework_datasets.array_words import unread_words, x_words, y_words
-from framework_datasets.arrays import labels, opened
-from framework_datasets.files import sample
-from framework_datasets.rows import keep_rare, moved_line, share_out
+from framework_datasets._array_encoding import ArrayEncoding, Layout, check_classes, shape_of_x, sizes_of_y
+from framework_datasets._array_padding import clear_inputs, clear_targets
+from framework_datasets._array_words import unread_words, x_words, y_words
+from framework_datasets._arrays import labels, opened
+from framework_datasets._files import sample
+from framework_datasets._rows import keep_rare, moved_line, share_out
 
 SPLITS = ("train", "val", "test")
 

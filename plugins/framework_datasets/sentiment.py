@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from framework import Data, Field, option
-from framework_datasets.windows import padded
+from framework_datasets._windows import padded
 
 SUBJECTS = ("the film", "the book", "this song", "our meal", "the play", "that walk")
 VERBS = ("was", "is", "seemed")

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from framework import Data, DataError, Field, option
-from framework_datasets.columns import real
-from framework_datasets.files import sample
-from framework_datasets.table import Decimal, Format, Header, read_table
-from framework_datasets.windows import ahead, refuse_gaps, windows
+from framework_datasets._columns import real
+from framework_datasets._files import sample
+from framework_datasets._table import Decimal, Format, Header, read_table
+from framework_datasets._windows import ahead, check_gaps, windows
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Series:
         encoding = SeriesEncoding(self.column, Format.of(self.delimiter, self.decimal, self.header), self.length)
         values = encoding.column_of(self.path, "dataset.column")
         try:
-            refuse_gaps(self.stateful, self.length, self.stride)
+            check_gaps(self.stateful, self.length, self.stride)
             stride = self.stride or (self.length if self.stateful else 1)
             splits = ahead(values, self.length, stride, self.val, self.test)
         except ValueError as error:

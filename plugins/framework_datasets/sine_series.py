@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from framework import Data, Field, option
-from framework_datasets.windows import ahead
+from framework_datasets._windows import ahead
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from framework import Data, Field, option
-from framework_datasets.windows import padded
+from framework_datasets._windows import padded
 
 TAGS = ("determiner", "adjective", "noun", "pronoun", "verb", "adverb")
 BOTH = ("walk", "play", "dance", "drink")  # nouns behind a determiner, verbs elsewhere

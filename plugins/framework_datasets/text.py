@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from framework import Data, DataError, Field, option
-from framework_datasets.files import sample, text_of
-from framework_datasets.windows import ahead, refuse_gaps, windows
+from framework_datasets._files import sample, text_of
+from framework_datasets._windows import ahead, check_gaps, windows
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Text:
             raise DataError(f"{self.path}: it holds one character only, {vocabulary!r}; there is nothing to predict")
         encoding = TextEncoding(vocabulary, self.length)
         try:
-            refuse_gaps(self.stateful, self.length, self.stride)
+            check_gaps(self.stateful, self.length, self.stride)
             splits = ahead(encoding.ids(self.path, text), self.length, self.stride or self.length, self.val, self.test)
         except ValueError as error:
             raise DataError(f"{self.path}: dataset.{error}") from error

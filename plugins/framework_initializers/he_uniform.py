@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from framework import Shape, option
-from framework_initializers.fans import fans_of
+from framework_initializers._fans import fans_of
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from framework import Array, Context, Initializer, Params, Shape, T, option, registered
-from framework_layers.im2col import col2im, im2col, images, padded, planes, sum_of_rows
+from framework_layers._im2col import col2im, im2col, images, padded, planes, sum_of_rows
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from framework import Array, Context, Params, Shape, option
-from framework_layers.windows import offsets, pooled_shape
+from framework_layers._windows import offsets, pooled_shape
 
 
 @dataclass(frozen=True)

@@ -58,14 +58,14 @@ class Adam:
         self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, kept: float | Array, ctx: Context
     ) -> None:
         """Adam's step from kept w."""
-        from framework_optimizers import fused
+        from framework_optimizers import _fused
 
         state["t"] += 1
         eps, correction = self._folded(state["t"])
         memory = (self.beta1, 1 - self.beta1, self.beta2, 1 - self.beta2)
         factors = (*memory, *((eps, 0.0) if self.epsilon == "inside" else (0.0, eps)))
         per = (ctx.per(value, w) for value in factors)
-        fused.adam(w, g, state["m"], state["v"], *per, lr * ctx.per(correction, w), kept)
+        _fused.adam(w, g, state["m"], state["v"], *per, lr * ctx.per(correction, w), kept)
 
     def _folded(self, t: int) -> tuple[float | Array, float | Array]:
         """The corrections, taken in float64 and folded into eps and a factor on lr: six passes over w instead of nine."""

@@ -34,6 +34,6 @@ class Nag:
         w += M
 
     def compiled(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
-        from framework_optimizers import fused
+        from framework_optimizers import _fused
 
-        fused.momentum(w, g, state["M"], ctx.per(self.alpha, w), lr, 1.0)
+        _fused.momentum(w, g, state["M"], ctx.per(self.alpha, w), lr, 1.0)

@@ -42,7 +42,7 @@ class Rmsprop:
         w -= step
 
     def compiled(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
-        from framework_optimizers import fused
+        from framework_optimizers import _fused
 
         gamma, rest, eps = (ctx.per(value, w) for value in (self.gamma, 1 - self.gamma, self.eps))
-        fused.rms(w, g, state["G"], gamma, rest, *((eps, 0.0) if self.epsilon == "inside" else (0.0, eps)), lr)
+        _fused.rms(w, g, state["G"], gamma, rest, *((eps, 0.0) if self.epsilon == "inside" else (0.0, eps)), lr)

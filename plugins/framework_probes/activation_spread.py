@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from framework import Array, Context, TrainingStep, option
-from framework_probes.axes import flat, squares
+from framework_probes._axes import flat, squares
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from framework import Array, TrainingStep, option
-from framework_probes.axes import core
+from framework_probes._axes import core
 
 GATES = ("i", "f", "o", "r", "z")  # what the traces of the cells call their gates
 

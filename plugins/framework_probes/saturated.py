@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from framework import Array, TrainingStep, option
-from framework_probes.axes import core
+from framework_probes._axes import core
 
 ELSE = (-1.0, 1.0)  # of a named node that has no bounds: a recurrent layer behind a tanh, say
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from framework import Array, TrainingStep, option
-from framework_probes.axes import flat, squares
+from framework_probes._axes import flat, squares
 
 
 @dataclass(frozen=True)

@@ -1,3 +1,5 @@
+"""The study `overfit_batch`: whether a network can learn a few examples by heart."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -7,10 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from framework import Findings, discover, option
-from framework_studies.curves import Curves
-from framework_studies.lone import lone, refuse_probes
-from framework_studies.one_step import first_examples
-from framework_studies.overfit_figure import figure
+from framework_studies._curves import Curves
+from framework_studies._lone import check_probes, lone
+from framework_studies._one_step import first_examples
+from framework_studies.overfit_batch._figure import figure
 
 LOOKS = 100  # evaluations along training
 FALLING = 0.95  # the mean of the last steps below this share of that of as many before: it still falls
@@ -39,7 +41,7 @@ class OverfitBatch:
         Raises:
             ValueError: probes were asked for.
         """
-        refuse_probes(experiment)
+        check_probes(experiment)
 
     def __call__(self, experiment: Any) -> Findings:
         data, curves, learner = first_examples(experiment, self.batch_size), Curves(), experiment.learner

@@ -33,7 +33,7 @@ def ahead(series: np.ndarray, length: int, stride: int, val: float, test: float)
     return out
 
 
-def refuse_gaps(stateful: bool, length: int, stride: int | None) -> None:
+def check_gaps(stateful: bool, length: int, stride: int | None) -> None:
     """
     Raises:
         ValueError: states are to be carried from window to window, and a window does not begin where the one before ends.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from framework import DataError
-from framework_datasets.arrays import labels
+from framework_datasets._arrays import labels
 
 MOST_CLASSES = 20  # whole floats with more different values than this are numbers, unless `task` says otherwise
 

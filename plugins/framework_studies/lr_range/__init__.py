@@ -1,3 +1,5 @@
+"""The study `lr_range`: a learning rate that rises while the network trains."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -7,10 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from framework import Findings, discover, option
-from framework_studies.curves import Curves
-from framework_studies.lone import lone, refuse_probes
-from framework_studies.lr_figure import figure
-from framework_studies.tables import comma_separated
+from framework_studies._curves import Curves
+from framework_studies._lone import check_probes, lone
+from framework_studies._tables import comma_separated
+from framework_studies.lr_range._figure import figure
 
 HEAD = ("rate", "loss", "status", "steps")
 STILL = 5e-324  # the smallest rate above 0: it moves no weight
@@ -48,7 +50,7 @@ class LrRange:
         Raises:
             ValueError: there is no range, or the optimizer has no rate that replicas may differ in.
         """
-        refuse_probes(experiment)
+        check_probes(experiment)
         if self.low >= self.high:
             raise ValueError(f"study.low: {self.low:g} is not below study.high={self.high:g}")
         optimizer = experiment.learner.optimizer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from framework_datasets.array_labels import are_labels, is_one_hot
+from framework_datasets._array_labels import are_labels, is_one_hot
 
 
 def clear_inputs(x: np.ndarray, mask: np.ndarray, ids: bool) -> np.ndarray:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from framework import DataError, open_arrays
-from framework_datasets.files import existing, unreadable
-from framework_datasets.table import near
+from framework_datasets._files import existing, unreadable
+from framework_datasets._table import near
 
 NO_NPZ = "this is no npz file; numpy.savez writes one, and dataset=csv reads tables"
 

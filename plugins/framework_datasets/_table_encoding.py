@@ -12,9 +12,9 @@ from typing import Any, Literal
 import numpy as np
 
 from framework import DataError, Field
-from framework_datasets.columns import class_indices, label, like_numbers, numbers, one_hot, real
-from framework_datasets.missing import fill_line, without
-from framework_datasets.table import Format, Table, number, read_table, shown
+from framework_datasets._columns import class_indices, label, like_numbers, numbers, one_hot, real
+from framework_datasets._missing import fill_line, without
+from framework_datasets._table import Format, Table, number, read_table, shown
 
 Task = Literal["auto", "classification", "regression"]
 MOST_CLASSES = 20  # whole numbers with more different values than this are regression, unless `task` says otherwise
@@ -154,7 +154,7 @@ def fit_features(table: Table, names: Sequence[str], train: np.ndarray, dropped:
         if len(seen) == 1:
             constant.append(name)
         if values is None and (len(seen) > MOST_CATEGORIES or not set(table.columns[name]) <= set(seen)):
-            _refuse_like_numbers(table, name, dropped)
+            _check_like_numbers(table, name, dropped)
         if values is None and len(seen) > MOST_CATEGORIES:
             raise DataError(
                 f"{table.path}: column '{name}' has {len(seen)} different words; one-hot columns are made for at most "
@@ -170,7 +170,7 @@ def fit_features(table: Table, names: Sequence[str], train: np.ndarray, dropped:
     return tuple(features)
 
 
-def _refuse_like_numbers(table: Table, name: str, dropped: Sequence[str]) -> None:
+def _check_like_numbers(table: Table, name: str, dropped: Sequence[str]) -> None:
     """
     Raises:
         DataError: the words of a feature are dates, say, and no categories.

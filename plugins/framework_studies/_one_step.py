@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from framework import TrainingStep
-from framework_studies.curves import Curves
-from framework_studies.lone import lone
+from framework_studies._curves import Curves
+from framework_studies._lone import lone
 
 
 class Eye:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from framework import style
-from framework_studies.common_places import Places
-from framework_studies.decomposition import Decomposition
+from framework_studies.bias_variance._common_places import Places
+from framework_studies.bias_variance._decomposition import Decomposition
 
 COLOURS = {"bias2": style.COLOURS[0], "variance": style.COLOURS[4], "noise": style.NOISE}
 NAMES = {"bias2": "bias²", "variance": "variance", "noise": "noise"}

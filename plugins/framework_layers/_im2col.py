@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from framework import Array
-from framework_layers.windows import places
+from framework_layers._windows import places
 
 
 def planes(x: Array) -> Array:

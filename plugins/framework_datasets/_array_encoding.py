@@ -10,9 +10,9 @@ from typing import Any, Literal
 import numpy as np
 
 from framework import DataError, Field
-from framework_datasets.array_labels import are_labels, is_one_hot, plain_labels
-from framework_datasets.array_padding import clear_inputs, clear_targets
-from framework_datasets.arrays import labels, opened, place, real
+from framework_datasets._array_labels import are_labels, is_one_hot, plain_labels
+from framework_datasets._array_padding import clear_inputs, clear_targets
+from framework_datasets._arrays import labels, opened, place, real
 
 Layout = Literal["batch_major", "time_major", "NCHW", "NHWC"]
 Named = tuple[str, np.ndarray]

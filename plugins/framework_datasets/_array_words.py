@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from framework_datasets.array_encoding import ArrayEncoding
+from framework_datasets._array_encoding import ArrayEncoding
 
 
 def y_words(name: str, y: np.ndarray, encoding: ArrayEncoding, task: str) -> str:

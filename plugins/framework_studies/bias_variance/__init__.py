@@ -1,3 +1,5 @@
+"""The study `bias_variance`: the expected error, split into bias, variance and noise."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -7,13 +9,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from framework import Findings, option
-from framework_studies.bias_variance_figures import figures
-from framework_studies.common_places import Places, common_places
-from framework_studies.decomposition import Decomposition, decompose, zero_one
-from framework_studies.lone import refuse_probes
-from framework_studies.tables import comma_separated
-from framework_studies.training_sets import Draw, training_sets
-from framework_studies.watching import Collected, Predictions
+from framework_studies._lone import check_probes
+from framework_studies._tables import comma_separated
+from framework_studies.bias_variance._common_places import Places, common_places
+from framework_studies.bias_variance._decomposition import Decomposition, decompose, zero_one
+from framework_studies.bias_variance._figures import figures
+from framework_studies.bias_variance._training_sets import Draw, training_sets
+from framework_studies.bias_variance._watching import Collected, Predictions
 
 TERMS = ("bias2", "variance", "noise", "epe")
 ERRORS = ("bias2", "variance", "epe")  # of these
@@ -57,7 +59,7 @@ class BiasVariance:
         Raises:
             ValueError: these data cannot serve it; the message says what is missing.
         """
-        refuse_probes(experiment)
+        check_probes(experiment)
         common_places(experiment, self.points, self.noise)
         training_sets(experiment, self.draw, self.members if self.draw == "disjoint" else 2)
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from framework import Context, Head
-from framework_studies.blackboard.board import Step
-from framework_studies.blackboard.pen import Pen
-from framework_studies.blackboard.scene import Scene, called, formula, is_a
+from framework_studies.trace._board import Step
+from framework_studies.trace._pen import Pen
+from framework_studies.trace._scene import Scene, called, formula, is_a
 
 
 def loss_steps(scene: Scene, pen: Pen, heads: Mapping[str, Head], loss: float) -> Iterator[Step]:

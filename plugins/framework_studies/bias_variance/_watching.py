@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from framework import Array, Head, TrainingStep
-from framework_studies.curves import Curves
+from framework_studies._curves import Curves
 
 NAME = "study/prediction"
 

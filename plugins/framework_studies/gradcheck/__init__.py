@@ -1,3 +1,5 @@
+"""The study `gradcheck`: exact gradients, compared with central differences."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -7,10 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from framework import Findings, generator, option
-from framework_studies.differences import Entries, central
-from framework_studies.lone import refuse_probes
-from framework_studies.one_step import exact, one_step
-from framework_studies.tables import comma_separated, markdown
+from framework_studies._lone import check_probes
+from framework_studies._one_step import exact, one_step
+from framework_studies._tables import comma_separated, markdown
+from framework_studies.gradcheck._differences import Entries, central
 
 HEAD = ("tensor", "relative error", "entries", "of", "kinks", "furthest off at", "gradient", "difference")
 ROUNDING = 50  # units in the last place of J by which a forward pass may be off
@@ -71,7 +73,7 @@ class Gradcheck:
         Raises:
             ValueError: the gradient is meant to be another than that of the loss, or there is none.
         """
-        refuse_probes(experiment)
+        check_probes(experiment)
         learner = experiment.learner
         if learner.options.bptt.lag is not None:
             raise ValueError("trainer.bptt.lag: a gradient that is cut short is not that of the loss; check it without")

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from framework import DataError
-from framework_datasets.table import Table, number, shown
+from framework_datasets._table import Table, number, shown
 
 Fill = Literal["mean", "median"] | None
 

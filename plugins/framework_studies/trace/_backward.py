@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from framework import Head
-from framework_studies.blackboard.board import Step
-from framework_studies.blackboard.forward import is_simple, mixes, step_of
-from framework_studies.blackboard.pen import Pen
-from framework_studies.blackboard.scene import Scene, is_a
+from framework_studies.trace._board import Step
+from framework_studies.trace._forward import is_simple, mixes, step_of
+from framework_studies.trace._pen import Pen
+from framework_studies.trace._scene import Scene, is_a
 
 
 def backward_steps(scene: Scene, pen: Pen, heads: Any) -> Iterator[Step]:

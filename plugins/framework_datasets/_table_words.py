@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from framework_datasets.columns import LEADING_ZERO, like_numbers, real
-from framework_datasets.table import Header, Table, number, shown
-from framework_datasets.table_encoding import MOST_CLASSES, Feature, Target, Task
+from framework_datasets._columns import LEADING_ZERO, like_numbers, real
+from framework_datasets._table import Header, Table, number, shown
+from framework_datasets._table_encoding import MOST_CLASSES, Feature, Target, Task
 
 SHOWN = 6  # names in a list
 

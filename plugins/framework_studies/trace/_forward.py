@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from framework_studies.blackboard.board import Step
-from framework_studies.blackboard.pen import Pen
-from framework_studies.blackboard.scene import Scene, called, formula, is_a
+from framework_studies.trace._board import Step
+from framework_studies.trace._pen import Pen
+from framework_studies.trace._scene import Scene, called, formula, is_a
 
 
 def forward_steps(scene: Scene, pen: Pen) -> Iterator[Step]:

@@ -12,7 +12,7 @@ def lone(options: Any, **changes: Any) -> Any:
     return replace(options, early_stopping=never, keep="last", train_metrics=False, checkpoint_every=None, **changes)
 
 
-def refuse_probes(experiment: Any) -> None:
+def check_probes(experiment: Any) -> None:
     """
     Raises:
         ValueError: probes were asked for.

@@ -50,7 +50,7 @@ def common_places(experiment: Any, points: int, noise: float | None) -> Places:
     """
     data: Data = experiment.data
     head = _head(experiment)
-    _refuse_few(data, head)
+    _check_few(data, head)
     split = next((name for name in ("test", "val") if name in data.splits), None)
     if split is None:
         raise ValueError("study: the data set has no test split, and no validation split, to ask the networks at")
@@ -85,7 +85,7 @@ def _head(experiment: Any) -> Head:
     return head
 
 
-def _refuse_few(data: Data, head: Head) -> None:
+def _check_few(data: Data, head: Head) -> None:
     train, field = data.splits["train"], data.fields[str(head.target)]
     n = len(next(iter(train.values())))
     if n < 2:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from framework import DataError, did_you_mean
-from framework_datasets.files import text_of
+from framework_datasets._files import text_of
 
 # What `auto` looks for. The words are for the shell, which reads a bare semicolon or bar as its own.
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}

@@ -1,3 +1,13 @@
+"""The study `trace`: one training step, as a lecturer writes it on the board.
+
+_board.py      numbered steps, in text and in Markdown
+_pen.py        how numbers are written
+_scene.py      the subject: one network's step, and the names of things
+_forward.py    the forward pass, node by node
+_loss.py       the loss, example by example
+_backward.py   the error at every node, last first, and the gradients of its tensors
+"""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -7,14 +17,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from framework import Findings, option, to_host
-from framework_studies.blackboard.backward import backward_steps
-from framework_studies.blackboard.board import Step, as_markdown, as_text
-from framework_studies.blackboard.forward import forward_steps
-from framework_studies.blackboard.loss import loss_steps
-from framework_studies.blackboard.pen import Pen
-from framework_studies.blackboard.scene import Scene, called, formula
-from framework_studies.lone import refuse_probes
-from framework_studies.one_step import exact, one_step
+from framework_studies._lone import check_probes
+from framework_studies._one_step import exact, one_step
+from framework_studies.trace._backward import backward_steps
+from framework_studies.trace._board import Step, as_markdown, as_text
+from framework_studies.trace._forward import forward_steps
+from framework_studies.trace._loss import loss_steps
+from framework_studies.trace._pen import Pen
+from framework_studies.trace._scene import Scene, called, formula
 
 
 @dataclass(frozen=True)
@@ -49,7 +59,7 @@ class Trace:
         Raises:
             ValueError: there is more than can be written out, or nothing to write.
         """
-        refuse_probes(experiment)
+        check_probes(experiment)
         held = len(next(iter(experiment.data.splits["train"].values())))
         if held < self.batch_size:
             raise ValueError(f"study.batch_size: the training split has {held}, fewer than {self.batch_size}")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from framework import DataError
-from framework_datasets.table import DECIMAL_COMMA, Table, near, number, shown, with_point
+from framework_datasets._table import DECIMAL_COMMA, Table, near, number, shown, with_point
 
 REPAIR = "put it right, or leave out the row or the column"
 # Words that often stand for a missing value.
