@@ -48,7 +48,7 @@ def test_units_are_found_through_layers_without_any():
         ("{model/layers/out: {type: dense, units: 1, from: hiden}}", "model.layers.out: it reads 'hiden'"),
         ("{model/layers/sum: add}", "model.layers.sum: add needs several sources"),
         ("{heads: {a: {type: mse, target: z}}}", "heads.a.target: the data have no field 'z'"),
-        ("{heads: {a: {type: mse, from: outt}}}", "heads.a.from: no layer 'outt'; did you mean 'out'?"),
+        ("{heads: {a: {type: mse, from: outt}}}", "heads.a.from: unknown layer 'outt'; did you mean 'out'?"),
         (
             "{dataset: digits, model/layers: {out: {type: dense, units: auto}}}",
             "model.layers.out: dense reads (F,) or (T, F)",

@@ -306,8 +306,8 @@ def test_the_group_holds_several_in_order():
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ("{augmentation: [noise, hflip]}", r"augmentation\.hflip: it works on NCHW, and the first field 'x' is NF \(1 per"),
-        ("{augmentation: [flip]}", r"augmentation\.flip\.type: no augmentation 'flip'; did you mean '.flip'"),
+        ("{augmentation: [noise, hflip]}", r"augmentation\.hflip: it works on NCHW, but the first field 'x' is NF \(1 per"),
+        ("{augmentation: [flip]}", r"augmentation\.flip\.type: unknown augmentation 'flip'; did you mean '.flip'"),
         ("{augmentation: {noise: {sigma: -1}}}", r"augmentation\.noise\.sigma: -1\.0 must be at least 0"),
     ],
 )

@@ -208,7 +208,7 @@ def test_examples_that_are_only_split_anew_are_no_fresh_sets():
 def test_a_truth_that_is_drawn_with_the_data_is_kept():
     experiment = prepare(compose(["study=bias_variance", "dataset=linear", "model=linear", "device=cpu"]))
     assert training_sets(experiment, "auto", 3)[0] == "noise"
-    with pytest.raises(ValueError, match="'fresh' draws another true function each time; noise keeps it"):
+    with pytest.raises(ValueError, match="'fresh' draws another true function each time; noise is used"):
         training_sets(experiment, "fresh", 3)
 
 

@@ -54,7 +54,7 @@ def test_an_array_holds_what_its_header_claims(tmp_path):
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as file:
         file.writestr("x.npy", claim + b"12345678")
     for name in ("x.npy", "x.npz"):
-        with pytest.raises(DataError, match=r"claims to hold 35.2 TB, and has"), open_arrays(tmp_path / name):
+        with pytest.raises(DataError, match=r"claims to hold 35.2 TB, but has"), open_arrays(tmp_path / name):
             pass
 
 

@@ -125,7 +125,7 @@ def test_every_machine_and_every_gpu_gets_a_stack(jobs):
 
 @pytest.mark.parametrize("how", [LaunchOptions(max_stack=0), LaunchOptions(n_jobs="x"), LaunchOptions(n_jobs=-1)])
 def test_a_number_of_the_launcher_that_is_none_is_told(how):
-    with pytest.raises(ConfigError, match=r"hydra\.launcher\.\w+: .* is not a whole number of at least 1"):
+    with pytest.raises(ConfigError, match=r"hydra\.launcher\.\w+: .* is not an integer of at least 1"):
         how.check()
 
 

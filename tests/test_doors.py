@@ -113,11 +113,11 @@ def test_a_field_holds_what_its_kind_allows(field, a, message):
 @pytest.mark.parametrize(
     ("splits", "message"),
     [
-        ({"val": {"x": X, "y": np.zeros(6, int)}}, "has no split 'train'"),
+        ({"val": {"x": X, "y": np.zeros(6, int)}}, "the split 'train' is missing"),
         ({"train": {"x": X}}, "split 'train': the field 'y' is missing"),
         ({"train": {"x": X, "y": np.zeros(5, int)}}, "every example needs all fields .x has 6, y has 5"),
         ({"train": {"x": X, "y": np.zeros(6, int), "z": X}}, "'z' is not one of the data's fields"),
-        ({"train": {"x": X, "y": np.zeros(6, int)}, "vale": {}}, "a split 'vale', which nothing reads; did you mean 'val'"),
+        ({"train": {"x": X, "y": np.zeros(6, int)}, "vale": {}}, "unknown split 'vale'; did you mean 'val'"),
         (
             {split: {"x": X[:, :n], "y": np.zeros(6, int)} for split, n in (("train", 3), ("test", 2))},
             r"split 'test': 'x' has shape \(6, 2\); the training split has \(6, 3\)",
@@ -258,7 +258,7 @@ def test_labels_of_minus_one_may_stand_in_padding():
         (lambda: Network({"drop": Dropout(1.5)}, {"x": (3,)}), "model.layers.drop.keep: 1.5 must be at most 1"),
         (lambda: Network({"drop": Dropout(np.float32(0))}, {"x": (3,)}), "model.layers.drop.keep: 0.0 must be above 0"),
         (lambda: Network({"out": Dense(0)}, {"x": (3,)}), "model.layers.out.units: 0 must be at least 1"),
-        (lambda: Network({"out": Dense(2.5)}, {"x": (3,)}), "model.layers.out.units: 2.5 is not a whole number"),
+        (lambda: Network({"out": Dense(2.5)}, {"x": (3,)}), "model.layers.out.units: 2.5 is not an integer"),
         (lambda: trained(optimizer=Sgd(-1)), "optimizer.lr: -1 must be above 0"),
         (lambda: trained(optimizer=Sgd(np.inf)), "optimizer.lr: inf is not a finite number"),
         (lambda: trained(optimizer=Sgd(np.nan)), "optimizer.lr: nan is not a finite number"),
@@ -358,7 +358,7 @@ def test_what_the_target_does_not_allow_is_refused_before_training(changes, mess
         ({"heads": {"loss": Head(SoftmaxCrossEntropy(), "out")}}, "heads.loss: SoftmaxCrossEntropy takes targets of kind"),
         ({"heads": {"loss": Head(MeanSquaredError(), "out", mask="maks")}}, "heads.loss.mask: the data have no mask 'maks'"),
         ({"heads": {"loss": Head(MeanSquaredError(), "out", target="z")}}, "heads.loss.target: the data have no field 'z'"),
-        ({"heads": {"loss": Head(MeanSquaredError(), "ou")}}, "heads.loss.from: no layer 'ou'; did you mean 'out'"),
+        ({"heads": {"loss": Head(MeanSquaredError(), "ou")}}, "heads.loss.from: unknown layer 'ou'; did you mean 'out'"),
         ({"network": mlp(2, features=4)}, r"network: it reads 'x' of shape \(4,\), and the data have \(3,\)"),
     ],
 )

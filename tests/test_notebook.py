@@ -142,7 +142,7 @@ def test_a_study_gives_its_findings(place):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["optimizer.lrr=0.1", "seed=x"], "optimizer.lrr: .* did you mean 'lr'.*\nseed: 'x' is not a whole number"),
+        (["optimizer.lrr=0.1", "seed=x"], "optimizer.lrr: .* did you mean 'lr'.*\nseed: 'x' is not an integer"),
         (["model=mpl"], "model: no 'mpl'; did you mean 'mlp'"),
         (["modle=mlp"], "did you mean 'model'"),
         (["optimizer.lr=0.1,0.2"], "optimizer.lr=0.1,0.2: several values are for `sweep`"),

@@ -135,7 +135,7 @@ def test_presets_of_others_cannot_change_ours(tmp_path):
 
     told = run(["stackprop", "plugins"], tmp_path, site)
     assert "preset        optimizer/slow           stackprop_hijack" in told.stdout
-    refused = {line.split()[2] for line in told.stderr.splitlines() if " is never read: " in line}
+    refused = {line.split()[2] for line in told.stderr.splitlines() if " is ignored: " in line}
     assert refused == {"base.yaml", "config.yaml", "model/mlp.yaml", "optimizer/adam.yaml"}
 
     def chosen(optimizer):
@@ -205,11 +205,11 @@ FAULTS = {
     "\nimport a_missing_module\n": ", line 2: ModuleNotFoundError: No module named 'a_missing_module'",
     "def f():\n    1 / 0\n\nf()\n": ", line 2: ZeroDivisionError: division by zero",
     "raise SystemExit\n": ", line 1: SystemExit: ",
-    "x = 1\n": ": it has no hook and brings nothing",
-    SINGLE.replace("@hookimpl", ""): ": register_layers is never called; write @hookimpl above it",
+    "x = 1\n": ": it has no hook and registers nothing",
+    SINGLE.replace("@hookimpl", ""): ": register_layers is never called; add the decorator @hookimpl",
     SINGLE.replace("_layers", "_layer"): ": unknown hook 'register_layer'; did you mean 'register_layers'?",
-    SINGLE.replace("(frozen=True)", ""): "Mine'> is no frozen dataclass; write @dataclass(frozen=True)",
-    SINGLE + '    register("good", Mine)\n': "; 'mod_a' keeps it",
+    SINGLE.replace("(frozen=True)", ""): "Mine'> is not a frozen dataclass; use @dataclass(frozen=True)",
+    SINGLE + '    register("good", Mine)\n': "; 'mod_a' is used",
 }
 
 

@@ -41,7 +41,7 @@ class Metrics(Mapping[str, Series]):
 
     def __getitem__(self, name: str) -> Series:
         if name not in self.found:
-            raise KeyError(f"no metric '{name}'{did_you_mean(name, list(self.found))}")
+            raise KeyError(f"unknown metric '{name}'{did_you_mean(name, list(self.found))}")
         steps, values = self.found[name].T
         return Series(steps.astype(int), values)
 

@@ -1,1 +1,1 @@
-"""What every other package stands on: arrays, random streams, threads, contexts, options, errors."""
+"""What every other package builds on: arrays, random streams, threads, contexts, options, errors."""

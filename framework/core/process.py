@@ -1,4 +1,4 @@
-"""Processes that begin with nothing but what they are given."""
+"""Processes that start with nothing but what they are given."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def without_main() -> Iterator[None]:
-    """A process that is spawned meanwhile does not import the script of this one: without `if __name__ == "__main__"` that
-    would begin the script once more."""
+    """A process that is spawned in this block does not import the main script: without
+    `if __name__ == "__main__"` the script would run again."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = types.ModuleType("__main__")
     try:

@@ -1,6 +1,6 @@
-"""The protocols of every kind of component, and what a field of one may declare about itself.
+"""The protocols of all kinds of component, and what a field of a component may declare.
 
-A component is a frozen dataclass. Its fields are its options, its docstring is its help. The stack law that all of them
+A component is a frozen dataclass. Its fields are its options, its docstring is its help. The stack law, which all of them
 obey:
 
 * Every parameter has exactly two core axes, its last two; all axes before them are replica axes.
@@ -26,13 +26,12 @@ from framework.core.types import Params, Shape
 
 @runtime_checkable
 class Layer(Protocol):
-    """A node of a network. It may also offer, found by presence: `buffers` (names of tensors kept but not trained),
+    """A node of a network. Optional members: `buffers` (names of tensors that are saved but not trained),
     `updates(p, cache, ctx)` -> new buffer values, `carry(cache)` -> final state, `project(p, ctx)` in place after each
-    update, `terms(p, cache, dy, ctx)` -> gradients by time step, `per_example = True` where the output of an example depends
-    on that example alone and nothing is drawn (a batch may then run in blocks), `over_batch = True` where training takes
-    statistics over the batch, so that one value of each feature is too few, `reverse = True` where the output of a step
-    depends on later ones, `examples()` -> (layer, in_shape) pairs for
-    the conformance kit.
+    update, `terms(p, cache, dy, ctx)` -> gradients by time step, `per_example = True` if the output of an example depends
+    on that example alone and nothing is drawn (a batch may then run in blocks), `over_batch = True` if training computes
+    statistics over the batch, so that one value of each feature is too few, `reverse = True` if the output of a step
+    depends on later steps, `examples()` -> (layer, in_shape) pairs for the conformance kit.
     """
 
     def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:
@@ -51,13 +50,13 @@ class Layer(Protocol):
 
 @runtime_checkable
 class Cell(Protocol):
-    """One step of a recurrent layer; the layer does time, masks, direction, the product x W and the sums over time.
+    """One step of a recurrent layer; the layer handles time, masks, direction, the product x W and the sums over time.
 
-    units: numbers of an output. gates: a = x W + b is (..., N, gates units). state: numbers of the whole state, one array
-    (..., N, state): h, or h and c side by side. A cell may offer `buffers` and `project` as a layer may,
-    `trace(cache)` -> {name: (..., N, k)}, what is worth seeing of a step beside the state, `parts`, the names of the equal
-    parts of the state, ("h", "c"), and `inputs(F)` -> K (F, gates units) of zeros and ones: the layer then takes W K in the
-    place of W. It says `draws = True` if a step draws numbers.
+    units: size of an output. gates: a = x W + b is (..., N, gates units). state: size of the whole state, one array
+    (..., N, state): h, or h and c concatenated. A cell may offer `buffers` and `project`, as a layer,
+    `trace(cache)` -> {name: (..., N, k)}, what a step computes besides the state, `parts`, the names of the equal
+    parts of the state, ("h", "c"), and `inputs(F)` -> K (F, gates units) of zeros and ones: the layer then uses W K
+    instead of W. It sets `draws = True` if a step draws random numbers.
     """
 
     units: int
@@ -68,7 +67,7 @@ class Cell(Protocol):
     def state(self) -> int: ...
 
     def init(self, rng: np.random.Generator) -> Params:
-        """The recurrent tensors of one lone replica, on the host; a `b` among them gives first values of the layer's b."""
+        """The recurrent tensors of one lone replica, on the host; a `b` among them gives initial values of the layer's b."""
         ...
 
     def step(self, p: Params, a: Array, s: Array, ctx: Context) -> tuple[Array, Any]:
@@ -88,14 +87,14 @@ class Cell(Protocol):
         ...
 
     def grads(self, p: Params, cache: Any, da: Array, ctx: Context) -> Params:
-        """The gradients of the recurrent tensors, summed over N, from the arrays of a cache by number, `cache[0]`. All of
-        them may have another axis for T before N, which stays, or T N rows in the place of N."""
+        """The gradients of the recurrent tensors, summed over N, from the arrays of a cache by index, `cache[0]`. All of
+        them may have another axis for T before N, which is preserved, or T N rows instead of N."""
         ...
 
 
 @runtime_checkable
 class Activation(Protocol):
-    """An elementwise function inside an `activation` node or a cell. It may say `per_example = True`, as a layer may,
+    """An elementwise function inside an `activation` node or a cell. It may set `per_example = True`, as a layer,
     `outputs = "probability"` where it gives probabilities, and `bounds`, the two values it saturates at."""
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, Any]: ...
@@ -111,19 +110,19 @@ class Initializer(Protocol):
 class Loss(Protocol):
     """value (...) and dy, the gradient of each replica's value. y is a tuple when its head names several nodes; then dy too.
     mask = weights (..., [T,] N). It may offer `predict(y, ctx)`: raw output -> prediction (softmax, sigmoid), which is what
-    metrics and studies see, and say, as class attributes, `targets`: the kinds of target it accepts (`()`: none, t is None);
-    `sources`: how many nodes it reads, 1 if it does not say; `outputs`: "probability" where y are probabilities already,
-    "raw" where the loss makes them itself."""
+    metrics and studies see, and declare, as class attributes, `targets`: the accepted kinds of target (`()`: none, t is
+    None); `sources`: how many nodes it reads, 1 by default; `outputs`: "probability" where y are probabilities already,
+    "raw" where the loss computes them."""
 
     def __call__(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> tuple[Array, Array]: ...
 
 
 class Optimizer(Protocol):
-    """w, g: the trained part of the arena (..., P). It may offer, found by presence: `lookahead(w, state, ctx)` -> w' where
-    the gradient is taken, w untouched (Nesterov); `elementwise = True`, where `update` treats each number by itself, so that
-    it may be called on some of the columns at a time; `compiled(w, g, state, lr, ctx)`, the same as `update` through a
-    kernel for the CPU that imports Numba inside (the numbers of a replica lie side by side, replicas by any stride apart).
-    The last two hold for the `update` of their own class: a class that brings another one says them anew."""
+    """w, g: the trained part of the arena (..., P). Optional members: `lookahead(w, state, ctx)` -> w' where
+    the gradient is taken, w untouched (Nesterov); `elementwise = True`, where `update` treats each element separately and
+    may be called on some of the columns at a time; `compiled(w, g, state, lr, ctx)`, the same as `update` through a
+    kernel for the CPU that imports Numba inside (the elements of a replica are contiguous, replicas have any stride).
+    The last two hold for the `update` of their own class: a subclass with another `update` declares them again."""
 
     lr: float | Array
 
@@ -137,7 +136,7 @@ class Optimizer(Protocol):
 
 
 class Schedule(Protocol):
-    """The factor on the learning rate at a step of `total` steps: a number; in a stack whose replicas differ in a stackable
+    """The factor on the learning rate at a step of `total` steps: a float; in a stack whose replicas differ in a stackable
     option, an array of the replica shape (...), as the option itself is there."""
 
     def __call__(self, step: int, total: int) -> float | Array: ...
@@ -153,7 +152,7 @@ class Regularizer(Protocol):
 
 
 class Dataset(Protocol):
-    """Loads or draws data; `rng` comes from `dataset.seed`, never from `seed`."""
+    """Loads or generates data; `rng` comes from `dataset.seed`, never from `seed`."""
 
     def load(self, rng: np.random.Generator) -> Any:
         """A `framework.Data`."""
@@ -162,9 +161,9 @@ class Dataset(Protocol):
 
 class Augmentation(Protocol):
     """x -> x for one replica, on the host, training split only: the first field of a batch, (N, C, H, W), (N, F), (T, N, F)
-    and so on, in the shape and dtype it came in, labels being none of its business. Pure: x stays as it is, and all chance
-    is drawn from `rng`. It may offer `axes`, the kinds of field it works on ("NCHW", "NF" ...; any if it does not say).
-    As it never meets a stack, a stackable option is read as the plain number it is."""
+    and so on, with unchanged shape and dtype; labels are not passed. Pure: x stays unchanged, and all randomness
+    comes from `rng`. It may offer `axes`, the kinds of field it works on ("NCHW", "NF" ...; any by default).
+    A stackable option is read as a plain number, since a stack is never passed."""
 
     def __call__(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray: ...
 
@@ -184,8 +183,8 @@ class Metric(Protocol):
 
 
 class Probe(Protocol):
-    """Looks at one training step and returns {metric: (...) or (..., L)}; an axis L becomes the step, and is not for what
-    is measured along training. An option `nodes` holds names of nodes, which are checked before a run begins."""
+    """Reads one training step and returns {metric: (...) or (..., L)}; an axis L becomes the step, and is not for what
+    is measured along training. An option `nodes` holds names of nodes, which are checked before a run starts."""
 
     def __call__(self, seen: Any) -> Mapping[str, Array]:
         """seen: a `framework.Seen`."""
@@ -195,9 +194,9 @@ class Probe(Protocol):
 class Study(Protocol):
     """Answers one question about training in one run; the networks it trains are one stack, their keys (seed, member).
 
-    It may offer, found by presence: `check(experiment)`, which raises ValueError before anything runs where the data or the
-    settings cannot serve it; the class attributes `figure`, what the figure of a sweep of such studies shows, as the key
-    `figure` does (x: swept stands for the first swept key), and `lower_is_better`, metric (or pattern with *) -> bool."""
+    Optional members: `check(experiment)`, which raises ValueError before anything runs where the data or the
+    settings do not suit it; the class attributes `figure`, what the figure of a sweep of such studies shows, as the key
+    `figure` does (x: swept means the first swept key), and `lower_is_better`, metric (or pattern with *) -> bool."""
 
     def __call__(self, experiment: Any) -> Any:
         """experiment: a `framework.experiments.experiment.Experiment`; returns `framework.Findings`."""

@@ -111,7 +111,7 @@ def _head(name: str, head: HeadSettings, nodes: Mapping[str, Node], data: Data) 
     sources = (source,) if isinstance(source, str) else source
     for node in sources:
         if node not in nodes:
-            raise ConfigError(f"heads.{name}.from: no layer '{node}'{did_you_mean(node, nodes)}")
+            raise ConfigError(f"heads.{name}.from: unknown layer '{node}'{did_you_mean(node, nodes)}")
     check_target(name, head.target, data)
     loss: Any = head.loss
     kind = target_kind(data.fields[head.target]) if head.target else None

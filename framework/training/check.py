@@ -57,7 +57,7 @@ def check_fit(learner: Learner, data: Data) -> None:
     for name, head in learner.heads.items():
         for source in head.sources:
             if source not in nodes:
-                raise ConfigError(f"heads.{name}.from: no layer '{source}'{did_you_mean(source, nodes)}")
+                raise ConfigError(f"heads.{name}.from: unknown layer '{source}'{did_you_mean(source, nodes)}")
         check_target(name, head.target, data)
         check_mask(f"heads.{name}.mask", head.mask, "mask", data)
         check_target_kind(f"heads.{name}", "loss", head.loss, head.target, data)

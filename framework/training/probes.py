@@ -118,4 +118,4 @@ def check_nodes(probes: Mapping[str, Probe], network: Network) -> None:
     for name, probe in probes.items():
         for node in getattr(probe, "nodes", None) or ():
             if node not in network.nodes:
-                raise ValueError(f"probes.{name}.nodes: no layer '{node}'{did_you_mean(node, network.nodes)}")
+                raise ValueError(f"probes.{name}.nodes: unknown layer '{node}'{did_you_mean(node, network.nodes)}")
