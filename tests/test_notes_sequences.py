@@ -211,7 +211,7 @@ def exact(overrides, split):
     fields, net, head = experiment.data.fields, experiment.learner.network, experiment.learner.heads["loss"]
     held = {k: a.swapaxes(0, 1) if fields[k].time_major else a for k, a in experiment.data.splits[split].items()}
     ctx = Context(train=False, batch=held)
-    says = decoder_of(net, net.init(0)[1], fields, "y").says(net, outcome.weights, head, ctx)
+    says = decoder_of(net, fields, "y").says(net, outcome.weights, head, ctx)
     y = np.stack([said for said, _ in itertools.islice(says, len(held["y"]))])
     values, _ = net.forward(outcome.weights, ctx)
     match = get("metric", "exact_match")()

@@ -158,7 +158,7 @@ def test_progress_is_a_bar_on_a_terminal(loader, monkeypatch):
     jobs = compose_jobs(JobComposer(*loader), [[*QUICK, "tracking=none", f"seed={s}"] for s in range(2)], 0)
     monkeypatch.setattr("sys.stderr", Terminal())
     progress = Progress(jobs)
-    progress.callback(jobs).measured(0, 3, {"val/loss": 0.25})
+    progress.callback(jobs).on_metrics(0, 3, {"val/loss": 0.25})
     progress.finished(jobs)
     progress.say("failed: job 1")
     text = "".join(str(cell) for cell in progress.bar.get_renderable().renderables[0].columns[-1]._cells)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from framework.config.options import EarlyStopping
 from framework.config.schema import HeadSettings, Settings
 from framework.core.errors import ConfigError, did_you_mean
 from framework.core.memory import limited
@@ -17,17 +16,9 @@ from framework.inference.evaluation import HeadMetric
 from framework.nn.heads import Head
 from framework.nn.network import Network, Node
 from framework.registry.discovery import discover
-from framework.training.check import (
-    check_layers,
-    check_mask,
-    check_target,
-    check_target_kind,
-    target_kind,
-)
+from framework.training.check import check, check_mask, check_target, check_target_kind, target_kind
 from framework.training.learner import Learner
 from framework.training.memory import check_memory
-from framework.training.probes import check_nodes
-from framework.training.state import check_monitor, chunks_of
 
 # The loss that `auto` takes, by the kind of target.
 LOSSES = {
@@ -52,10 +43,9 @@ def assemble(settings: Settings, data: Data) -> Learner:
     try:
         network = Network(nodes, data.shapes())
         with limited():
-            tensors, shapes = network.init(settings.seed)
+            tensors, shapes = network.preview(settings.seed)
         network.arena(tensors)
         check_memory(network.nodes, tensors, shapes, data, settings)
-        check_nodes(settings.probes, network)
     except ValueError as error:
         raise ConfigError(str(error)) from error
     for name, head in heads.items():
@@ -75,14 +65,7 @@ def assemble(settings: Settings, data: Data) -> Learner:
     )
     for name, measure in learner.measures.items():
         _check_metric_width(name, measure, heads, shapes, data)
-    try:
-        chunks_of(learner, data)
-        stopping = settings.trainer.early_stopping
-        if stopping.patience or settings.trainer.keeps_best or stopping.monitor != EarlyStopping().monitor:
-            check_monitor(learner, "val" in data.splits)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-    check_layers(learner, data)
+    check(learner, data)
     return learner
 
 

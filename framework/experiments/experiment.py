@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,9 +25,9 @@ from framework.experiments.loading import load
 from framework.nn.arena import Arena
 from framework.nn.heads import Head, total_loss
 from framework.nn.training_step import TrainingStep
-from framework.training.bptt import chunks
 from framework.training.learner import Learner, directions
 from framework.training.parallel import train_sliced
+from framework.training.plan import TrainingPlan
 from framework.training.step import penalised
 from framework.training.update import check_compiled
 
@@ -140,7 +139,8 @@ def prepare(settings: Settings, given: Data | None = None) -> Experiment:
         learner = replace(learner, initial=initial_weights(learner, settings))
     targets = {head.target for head in learner.heads.values()}
     data, scale = scaled_data(settings, data, [name for name in data.fields if name not in targets], keep=given is None)
-    experiment = Experiment(settings, xp, data, scale, learner, *expected(settings, data))
+    plan = TrainingPlan.of(settings.trainer, data, getattr(settings.study, "steps", None))
+    experiment = Experiment(settings, xp, data, scale, learner, plan.steps, plan.validations)
     check = getattr(settings.study, "check", None)
     if check:
         try:
@@ -169,25 +169,18 @@ def initial_weights(learner: Learner, settings: Settings) -> dict[str, Params]:
     """
     run_of = settings.init_from
     weights = load(str(run_of)).weights
-    wanted, _ = learner.network.init(settings.seed)
+    wanted: dict[str, dict[str, tuple[int, ...]]] = {}
+    for (node, t), shape in learner.network.tensor_shapes.items():
+        wanted.setdefault(node, {})[t] = shape
     own = {name for name, node in learner.network.nodes.items() if node.initial}
     shared = {node: tensors for node, tensors in weights.items() if wanted.get(node) and node not in own}
     if not shared:
         raise ConfigError(f"model.init_from: {run_of} has none of these layers{did_you_mean(next(iter(wanted)), weights)}")
     for node, tensors in shared.items():
-        given, needed = ({t: a.shape for t, a in p.items()} for p in (tensors, wanted[node]))
+        given, needed = {t: a.shape for t, a in tensors.items()}, wanted[node]
         if given != needed:
             raise ConfigError(
                 f"model.init_from: layer '{node}' of {run_of} has {given}, and here it has {needed}; "
                 "a layer that is to begin anew needs another name"
             )
     return shared
-
-
-def expected(settings: Settings, data: Data) -> tuple[int, int]:
-    """Steps and validations of a training that is not stopped early; a study's option `steps` decides."""
-    options, n = settings.trainer, len(next(iter(data.splits["train"].values())))
-    size = n if options.batch_size == "all" else min(options.batch_size, n)
-    per_epoch = math.ceil(n / min(size * options.accumulate, n)) * len(chunks(data, options.bptt.chunk))
-    steps = getattr(settings.study, "steps", None) or options.steps or options.epochs * per_epoch
-    return steps, max(1, math.ceil(steps / per_epoch / options.validate_every))

@@ -18,7 +18,7 @@ from framework.core.signals import deferred
 from framework.core.study import Findings
 from framework.core.writing import write_text
 from framework.experiments import artifacts, provenance
-from framework.experiments.experiment import Experiment, expected, prepare
+from framework.experiments.experiment import Experiment, prepare
 from framework.experiments.study import FirstMemberCallback, record_findings
 from framework.inference import model
 from framework.tracking.mlflow import PATIENCE, MlflowRun
@@ -28,7 +28,7 @@ from framework.tracking.run_record import RunRecord, claimed_by_us
 from framework.training.parallel import train_sliced
 from framework.training.trainer import train
 
-__all__ = ["Experiment", "JobResult", "RunFailed", "RunLocation", "expected", "prepare", "run", "run_stack"]
+__all__ = ["Experiment", "JobResult", "RunFailed", "RunLocation", "prepare", "run", "run_stack"]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from framework.core.arrays import Array
 from framework.core.context import Context
-from framework.core.types import Params, Shape
+from framework.core.types import Params
 from framework.data.dataset import Field
 from framework.nn.heads import Head
 from framework.nn.network import Network, Node
@@ -58,10 +58,9 @@ class Decoder:
             runs = stepper
 
 
-def decoder_of(network: Network, shapes: Mapping[str, Shape], fields: Mapping[str, Field], target: str | None) -> Decoder:
+def decoder_of(network: Network, fields: Mapping[str, Field], target: str | None) -> Decoder:
     """
     Args:
-        shapes: node -> output shape.
 
     Raises:
         ValueError: the network has no decoder, or one that cannot go step by step; the message says why.
@@ -74,7 +73,7 @@ def decoder_of(network: Network, shapes: Mapping[str, Shape], fields: Mapping[st
     if not found:
         raise ValueError(f"the network has no decoder: nothing in it reads a start symbol and those of '{target}'")
     steps = stepwise(network, found[0])
-    known = {**network.fields, **shapes}
+    known = network.shapes
     for name, node in steps.items():
         if getattr(node.layer, "reverse", False):
             raise ValueError(f"the layer '{name}' of the decoder reads from the end, which is not there yet")

@@ -68,7 +68,7 @@ def decoder(model: Model) -> Decoder | None:
         return None
     source(model)
     network, fields = model.network, model.about.fields
-    found = decoder_of(network, network.init(0)[1], fields, model.head.target)
+    found = decoder_of(network, fields, model.head.target)
     if others != {found.field}:
         raise ValueError(f"beside the prompt and '{found.field}' it reads {', '.join(sorted(others - {found.field}))}")
     return found

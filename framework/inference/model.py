@@ -115,11 +115,10 @@ class Model:
             return True
         network = self.network
         try:
-            tensors, _ = replace(network, fields={**network.fields, name: a.shape[1:]}).init(0)
+            shapes = replace(network, fields={**network.fields, name: a.shape[1:]}).tensor_shapes
         except ValueError:
             return False
-        own = self.weights
-        return all(np.shape(t) == np.shape(own[node][key]) for node, p in tensors.items() for key, t in p.items())
+        return all(shape == np.shape(self.weights[node][t]) for (node, t), shape in shapes.items())
 
     def _oriented(self, name: str, a: np.ndarray) -> np.ndarray:
         field = self.about.fields.get(name)

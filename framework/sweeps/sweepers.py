@@ -130,5 +130,4 @@ def masked_node(experiment: Experiment, wanted: str | None) -> tuple[str, int, i
         many = f"which of {', '.join(able)}?" if able else "no node has a cell of type masked_lstm; model=masked_lstm does"
         raise ConfigError(f"hydra.sweeper.node: {many}")
     name = wanted or able[0]
-    tensors, _ = experiment.learner.network.init(0)
-    return name, tensors[name]["K"].shape[-2], cells[name].units
+    return name, experiment.learner.network.tensor_shapes[name, "K"][-2], cells[name].units

@@ -7,17 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, get_args
 
-from framework.config.options import Tier
+from framework.config.options import EarlyStopping, Tier
 from framework.core.errors import ConfigError, DataError, did_you_mean
 from framework.core.inspection import NO_COMPONENT, Inspector
 from framework.core.types import Shape
 from framework.data.dataset import Data, Field
 from framework.data.validation import checked
 from framework.nn.heads import Head
-from framework.nn.network import Network, Node
+from framework.nn.network import Node
 from framework.registry.discovery import discover
-from framework.training.bptt import chunks
+from framework.training.bptt import check_carry, check_time_axis, check_truncation, chunks
 from framework.training.learner import Learner
+from framework.training.probes import check_nodes
 
 
 def checked_data(learners: Sequence[Learner], data: Sequence[Data], tier: str) -> list[Data]:
@@ -35,12 +36,32 @@ def checked_data(learners: Sequence[Learner], data: Sequence[Data], tier: str) -
     for i, each in enumerate(found):
         if each.fields != first.fields or _shapes(each) != _shapes(first):
             raise DataError(f"data set {i} has other fields, splits or shapes than data set 0; those of a stack are alike")
-    check_fit(learners[0], first)
+    check(learners[0], first)
     return found
 
 
 def _shapes(data: Data) -> dict[str, dict[str, Shape]]:
     return {split: {name: arrays[name].shape for name in data.fields} for split, arrays in data.splits.items()}
+
+
+def check(learner: Learner, data: Data) -> None:
+    """Check what every training needs: called by `train`, and for a configuration before anything runs.
+
+    Raises:
+        ConfigError: learner and data do not fit together.
+    """
+    try:
+        check_fit(learner, data)
+        check_nodes(learner.probes, learner.network)
+        check_sequences(learner, data)
+        stopping = learner.options.early_stopping
+        if stopping.patience or learner.options.keeps_best or stopping.monitor != EarlyStopping().monitor:
+            check_monitor(learner, "val" in data.splits)
+        check_layers(learner, data)
+    except ConfigError:
+        raise
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 def check_fit(learner: Learner, data: Data) -> None:
@@ -65,7 +86,40 @@ def check_fit(learner: Learner, data: Data) -> None:
         if measure.head not in learner.heads:
             raise ConfigError(f"metrics.{name}.head: no head '{measure.head}'{did_you_mean(measure.head, learner.heads)}")
         check_target_kind(f"metrics.{name}", "metric", measure.metric, learner.heads[measure.head].target, data)
-    check_layers(learner, data)
+
+
+def check_sequences(learner: Learner, data: Data) -> None:
+    """
+    Raises:
+        ValueError: these data or targets cannot be cut, or a state cannot be carried on.
+    """
+    options = learner.options
+    if data.stateful:
+        n = len(next(iter(data.splits["train"].values())))
+        size = n if options.batch_size == "all" else options.batch_size
+        check_carry(learner.network.nodes, data, size, options.accumulate)
+    if options.bptt.lag is not None:
+        check_time_axis("trainer.bptt.lag", data)
+    if options.bptt.chunk is not None:
+        targets = [head.target for head in learner.heads.values() if head.target]
+        check_truncation(targets, learner.network.nodes, data)
+    chunks(data, options.bptt.chunk, options.accumulate)
+
+
+def check_monitor(learner: Learner, has_validation: bool) -> None:
+    """
+    Raises:
+        ValueError: early stopping watches what is not measured, or there is no validation to choose the best weights by.
+    """
+    options = learner.options
+    if not has_validation:
+        key = "keep" if options.keep == "best" else "early_stopping.patience"
+        raise ValueError(f"trainer.{key}: the data set has no validation split to watch")
+    measured = ["val/loss", *(f"val/{name}" for name in learner.measures)]
+    measured += [f"train/{name}" for name in learner.measures if options.train_metrics]
+    monitor = options.early_stopping.monitor
+    if monitor not in measured:
+        raise ValueError(f"trainer.early_stopping.monitor: '{monitor}' is not measured{did_you_mean(monitor, measured)}")
 
 
 def check_layers(learner: Learner, data: Data) -> None:
@@ -184,7 +238,7 @@ def _check_batch_statistics(found: Mapping[str, Node], learner: Learner, data: D
     if least != 1:
         return
     steps = min((_steps(part, data) for part in chunks(data, options.bptt.chunk, options.accumulate)), default=1)
-    shapes = _shapes_of(learner.network)
+    shapes = learner.network.shapes
     for name, node in found.items():
         shape = shapes[node.sources[0]]
         values = {1: 1, 2: steps}.get(len(shape), math.prod(shape[1:]))
@@ -200,10 +254,6 @@ def _check_batch_statistics(found: Mapping[str, Node], learner: Learner, data: D
 def _steps(part: slice | None, data: Data) -> int:
     lengths = [data.splits["train"][name].shape[1] for name, f in data.fields.items() if f.time_major]
     return min(lengths, default=1) if part is None else part.stop - part.start
-
-
-def _shapes_of(network: Network) -> dict[str, Shape]:
-    return {**network.fields, **network.init(0)[1]}
 
 
 def check_learners(learners: Sequence[Learner]) -> None:

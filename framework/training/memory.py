@@ -45,7 +45,7 @@ def footprint(learner: Learner, data: Data, dtype: Any, own_data: bool = False) 
     Args:
         own_data: whether each replica has a data set of its own.
     """
-    tensors, shapes = learner.network.init(0)
+    shapes = learner.network.shapes
     train = next(iter(data.splits["train"].values()))
     longest = max((data.splits["train"][n].shape[1] for n, f in data.fields.items() if f.time_major), default=1)
     size, n = learner.options.batch_size, len(train)
@@ -53,7 +53,7 @@ def footprint(learner: Learner, data: Data, dtype: Any, own_data: bool = False) 
     measured = min(n, EVALUATION_BATCH, max(1, EVALUATION_STEPS // longest))
     steps = min(longest, learner.options.bptt.chunk or longest)
     outputs, item = _outputs(shapes, 1), np.dtype(dtype).itemsize
-    weights = item * sum(a.size for of_node in tensors.values() for a in of_node.values())
+    weights = item * sum(map(prod, learner.network.tensor_shapes.values()))
     step = SLOTS * weights + item * rows * _outputs(shapes, steps, KEPT, KEPT_IN_TIME)
     validation = item * measured * (_outputs(shapes, longest) + outputs)
     of_data = sum(a.nbytes for split in data.splits.values() for a in split.values()) if own_data else 0

@@ -13,15 +13,13 @@ from framework.config.options import Tier, TrainerOptions
 from framework.core.arrays import to_host
 from framework.core.callback import Callback, Save, Status, TrainingResult
 from framework.core.direction import lower_is_better
-from framework.core.errors import did_you_mean
-from framework.data.dataset import Data
 from framework.data.loader import BatchSampler
 from framework.data.validation import far_from_scale
 from framework.inference.evaluation import MetricAccumulator, evaluate
-from framework.training.bptt import check_carry, check_time_axis, check_truncation, chunks
 from framework.training.early_stopping import BestTracker
-from framework.training.learner import Learner, directions
-from framework.training.probes import ProbeReadings, ProbeRunner, check_nodes
+from framework.training.learner import directions
+from framework.training.plan import TrainingPlan
+from framework.training.probes import ProbeReadings, ProbeRunner
 from framework.training.step import Batch, TrainState, train_step
 from framework.training.update import select_update
 
@@ -40,12 +38,8 @@ class Trainer:
     ) -> None:
         self.stack, self.callbacks, self.save = stack, callbacks, save
         self.options: TrainerOptions = stack.learner.options
-        self.n = stack.feeds["train"].n
-        size = self.n if self.options.batch_size == "all" else min(self.options.batch_size, self.n)
-        self.update_size = min(size * self.options.accumulate, self.n)
-        self.chunks = chunks_of(stack.learner, stack.data)
-        self.per_epoch = math.ceil(self.n / self.update_size) * len(self.chunks)
-        self.total = self.options.steps or self.options.epochs * self.per_epoch
+        self.plan = TrainingPlan.of(self.options, stack.data)
+        self.total = self.plan.steps
         # All steps, not those still to come: a training that is taken up again goes the same way.
         stack.update = select_update(tier, stack.learner.optimizer, stack.xp, stack.trained.size, self.total)
         self.columns = _columns(stack)
@@ -53,7 +47,6 @@ class Trainer:
         self.step = self.done = self.unread = 0
         self.epoch = 1
         self.tally = MetricAccumulator({})
-        check_nodes(stack.learner.probes, stack.learner.network)
         self.watch = ProbeRunner(stack.xp, self.options.probe_every if stack.learner.probes else 0, self.total)
         monitor = self.options.early_stopping.monitor
         lower = lower_is_better(monitor, directions(stack.learner))
@@ -62,22 +55,22 @@ class Trainer:
         self.outcomes: dict[int, TrainingResult] = {}
         self.latest: dict[int, dict[str, float]] = {int(member): {} for member in stack.members}
         self.at_best: dict[int, dict[str, float]] = {int(member): {} for member in stack.members}
-        if self.options.early_stopping.patience or self.options.keeps_best:
-            check_monitor(stack.learner, "val" in stack.feeds)
 
     def batches(self) -> Iterator[Batch]:
         """The batches of this epoch that are still to come, sequences chunk by chunk."""
         stateful = self.stack.data.stateful
-        self.rows = BatchSampler(self.n, self.update_size, self.stack.keys, self.epoch, self.options.shuffle, stateful)
+        self.rows = BatchSampler(
+            self.plan.n, self.plan.update_size, self.stack.keys, self.epoch, self.options.shuffle, stateful
+        )
         if not self.done:
             self.tally = MetricAccumulator(self.stack.learner.measures if self.options.train_metrics else {})
-        plan = [
+        cuts = [
             (start, steps, i > 0 or (stateful and start > 0))
             for start in self.rows.starts
-            for i, steps in enumerate(self.chunks)
+            for i, steps in enumerate(self.plan.chunks)
         ]
         # Rows are taken when they are asked for, so that they are those of the replicas left by then.
-        return (Batch(self.rows.at(start), steps, goes_on) for start, steps, goes_on in plan[self.done :])
+        return (Batch(self.rows.at(start), steps, goes_on) for start, steps, goes_on in cuts[self.done :])
 
     def update(self, batch: Batch) -> None:
         """One training step; losses and norms stay on the device until the block is full."""
@@ -169,7 +162,7 @@ class Trainer:
         w = to_host(s.w if self.best_w is None else self.best_w)
         for r in np.flatnonzero(who):
             member, step = int(s.members[r]), self.step if steps is None else int(steps[r])
-            epoch = math.ceil(step / self.per_epoch)
+            epoch = math.ceil(step / self.plan.updates_per_epoch)
             outcome = TrainingResult(member, status, reason, step, epoch, s.arena.views(w[r].copy()))
             outcome.best_epoch, outcome.best = int(self.best.epoch[r]), float(self.best.value[r])
             self._report_kept(outcome)
@@ -189,7 +182,7 @@ class Trainer:
         """What an outcome reports belongs to its weights."""
         if self.best_w is not None:
             outcome.kept, outcome.kept_epoch = "best", outcome.best_epoch
-            outcome.kept_step = min(outcome.best_epoch * self.per_epoch, self.total)
+            outcome.kept_step = min(outcome.best_epoch * self.plan.updates_per_epoch, self.total)
             outcome.metrics = dict(self.at_best[outcome.member])
             return
         outcome.kept_epoch, outcome.kept_step = outcome.epoch, outcome.step
@@ -245,38 +238,3 @@ def _columns(s: TrainState) -> tuple[str, ...]:
     """What a row of a training step holds."""
     penalty = ("train/penalty",) if s.learner.regularizers else ()
     return ("train/loss", *penalty, "grad_norm/total", *(f"grad_norm/{layer}" for layer in s.arena.layers))
-
-
-def chunks_of(learner: Learner, data: Data) -> list[slice | None]:
-    """The steps of each chunk of a batch's sequences.
-
-    Raises:
-        ValueError: these data or targets cannot be cut, or a state cannot be carried on.
-    """
-    options = learner.options
-    if data.stateful:
-        n = len(next(iter(data.splits["train"].values())))
-        size = n if options.batch_size == "all" else options.batch_size
-        check_carry(learner.network.nodes, data, size, options.accumulate)
-    if options.bptt.lag is not None:
-        check_time_axis("trainer.bptt.lag", data)
-    if options.bptt.chunk is not None:
-        targets = [head.target for head in learner.heads.values() if head.target]
-        check_truncation(targets, learner.network.nodes, data)
-    return chunks(data, options.bptt.chunk, options.accumulate)
-
-
-def check_monitor(learner: Learner, has_validation: bool) -> None:
-    """
-    Raises:
-        ValueError: early stopping watches what is not measured, or there is no validation to choose the best weights by.
-    """
-    options = learner.options
-    if not has_validation:
-        key = "keep" if options.keep == "best" else "early_stopping.patience"
-        raise ValueError(f"trainer.{key}: the data set has no validation split to watch")
-    measured = ["val/loss", *(f"val/{name}" for name in learner.measures)]
-    measured += [f"train/{name}" for name in learner.measures if options.train_metrics]
-    monitor = options.early_stopping.monitor
-    if monitor not in measured:
-        raise ValueError(f"trainer.early_stopping.monitor: '{monitor}' is not measured{did_you_mean(monitor, measured)}")

@@ -70,7 +70,7 @@ def train(
     if resume is not None:
         run.restore(*resume)
     with (
-        blas_limited(run.stack.blas_threads(run.update_size)),
+        blas_limited(run.stack.blas_threads(run.plan.update_size)),
         np.errstate(all="ignore"),
     ):  # numbers that are not finite are found and reported by `read`
         while run.stack.members.size:

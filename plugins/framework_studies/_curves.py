@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
+from framework import Callback
 
-class Curves:
-    """An callback that keeps everything: loss and norms of every step, and what was measured."""
+
+class Curves(Callback):
+    """A callback that keeps everything: loss and norms of every step, and what was measured."""
 
     def __init__(self) -> None:
         self.columns: tuple[str, ...] = ()
         self.blocks: dict[int, list[np.ndarray]] = {}
         self.values: dict[int, list[tuple[int, dict[str, float]]]] = {}
 
-    def steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
+    def on_steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
         """Keep the rows of a member."""
         self.columns = tuple(columns)
         self.blocks.setdefault(member, []).append(rows.copy())
 
-    def probed(self, member: int, steps: np.ndarray, columns: Sequence[str], rows: np.ndarray) -> None:
-        """Studies have probes of their own."""
-
-    def probed_row(self, member: int, step: int, metric: str, row: np.ndarray) -> None:
-        """Studies have probes of their own."""
-
-    def measured(self, member: int, step: int, values: Mapping[str, float]) -> None:
+    def on_metrics(self, member: int, step: int, values: Mapping[str, float]) -> None:
         """Keep what was measured of a member."""
         self.values.setdefault(member, []).append((step, dict(values)))
-
-    def ended(self, outcome: Any) -> None:
-        """Its outcome comes back."""
 
     def rows(self, member: int = 0) -> np.ndarray:
         """(steps, columns) of a member, up to the step at which it ended."""

@@ -48,7 +48,7 @@ class Collected(Curves):
         self.looks: dict[int, np.ndarray] = {}
         self.lock = threading.Lock()  # slices of a stack train in threads
 
-    def probed_row(self, member: int, step: int, metric: str, row: np.ndarray) -> None:
+    def on_probe_row(self, member: int, step: int, metric: str, row: np.ndarray) -> None:
         """Keep the predictions of a member."""
         with self.lock:
             if step not in self.looks:
