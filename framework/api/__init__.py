@@ -24,7 +24,7 @@ from framework.core.secrets import withheld
 from framework.experiments.runner import JobResult
 from framework.registry.registry import conf_dir
 from framework.sweeps.app import at_command, check, compare, environment, run_one, sweep_environment, task
-from framework.sweeps.launcher import BEGUN, close_feeder
+from framework.sweeps.launcher import STARTED, close_feeder
 from framework.sweeps.manifest import resumed
 from framework.tracking.run_dir import find_run, find_sweep, runs_dir
 
@@ -83,10 +83,10 @@ def sweep(*overrides: str, verbose: bool = False) -> SweepResult:
             with contextlib.suppress(RunFailed):  # of one of the jobs, when all of them have ended
                 hydra.multirun("config", task, words, with_log_configuration=False)
         finally:
-            folder = BEGUN[0] if BEGUN else Path()
-            if BEGUN:
+            folder = STARTED[0] if STARTED else Path()
+            if STARTED:
                 compare(folder)
-            BEGUN.clear()
+            STARTED.clear()
             close_feeder()
     return SweepResult(folder.resolve())
 

@@ -117,7 +117,7 @@ def compose_and_run(arguments: Sequence[str]) -> int:
     from framework.config.composition import install, load_plugins_of
     from framework.core.secrets import withheld
     from framework.registry.registry import conf_dir
-    from framework.sweeps.launcher import BEGUN, close_feeder
+    from framework.sweeps.launcher import STARTED, close_feeder
     from framework.sweeps.manifest import resumed
 
     words, hidden = withheld(readable(ordered(arguments)))
@@ -148,11 +148,11 @@ def compose_and_run(arguments: Sequence[str]) -> int:
         finally:
             try:
                 with ignore_further_signals():
-                    for sweep in dict.fromkeys(BEGUN):
+                    for sweep in dict.fromkeys(STARTED):
                         compare(sweep)
             finally:
                 with deferred():  # what the store has is still to be written down
-                    BEGUN.clear()
+                    STARTED.clear()
                     close_feeder()
     if failed:
         raise failed[0]

@@ -72,7 +72,7 @@ def check_components(kind: str, named: dict[str, Any]) -> None:
     Raises:
         ConfigError: a component lacks a method of its kind, or an option is not what its field declares.
     """
-    judge = Inspector(NO_COMPONENT, {})
+    inspector = Inspector(NO_COMPONENT, {})
     for path, component in named.items():
-        judge.component(kind, component, path)
-    judge.done()
+        inspector.component(kind, component, path)
+    inspector.done()

@@ -1,4 +1,4 @@
-"""A job's folder: the files that Hydra's own launcher writes, and what an earlier attempt left set aside."""
+"""Prepares a job's folder: the files of Hydra's own launcher; files of an earlier attempt are set aside."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from framework.tracking.run_record import Dumper
 
 
 def prepare_folder(job: Job) -> None:
-    """What Hydra's own launcher writes for a job, the files of an earlier attempt set aside."""
+    """Write the files of Hydra's own launcher for a job, and set files of an earlier attempt aside."""
     manifest.set_aside(job.place, job.experiment.settings.tracking)
     subdir = job.composed.hydra["output_subdir"]
     if subdir is None:

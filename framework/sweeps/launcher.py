@@ -1,4 +1,4 @@
-"""The launcher of `-m`: jobs that can share a stack train in one pass, and each is a run of its own."""
+"""The launcher of `-m`: jobs that can share a stack train together, each recorded as a separate run."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ from framework.sweeps.progress import Progress
 from framework.tracking.mlflow_process import MlflowWriterPool
 from framework.tracking.run_dir import read_state, read_sweep
 
-BEGUN: list[Path] = []  # the folders of the sweeps of this process
-TOLD: set[tuple[Path, str]] = set()  # what is doubtful of which sweep, told once for all its batches
-FEEDERS: list[MlflowWriterPool] = []  # the process that feeds the tracking store, if there is one
-FED = 8  # jobs from which it repays its start; eight times as many, and a second one does
+STARTED: list[Path] = []  # the folders of the sweeps of this process
+WARNED: set[tuple[Path, str]] = set()  # warnings of each sweep, printed once for all its batches
+FEEDERS: list[MlflowWriterPool] = []  # the processes that write to MLflow, if any
+FED = 8  # jobs from which a writer process repays its start; a second one needs eight times as many
 
 
 @dataclass(frozen=True)
 class LaunchOptions:
-    """Where stacks train.
+    """Options for where stacks train.
 
     Attributes:
-        max_stack: replicas of one stack; None: as many as memory allows.
-        n_jobs: stacks that run at once, in processes of their own; None, on a cluster: as many as it takes.
-        cluster: opens the engine that takes them to other machines.
+        max_stack: maximum replicas of a stack; None: as many as memory allows.
+        n_jobs: stacks that run at once, in separate processes; None, on a cluster: as many as it accepts.
+        cluster: opens the engine that runs them on other machines.
     """
 
     max_stack: int | None = None
@@ -51,17 +51,18 @@ class LaunchOptions:
     cluster: Callable[[], Cluster] | None = None
 
     def check(self) -> None:
-        """
+        """Check the options.
+
         Raises:
-            ConfigError: a number is none.
+            ConfigError: a value is not a positive integer.
         """
         for name in ("max_stack", "n_jobs"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 1):
-                raise ConfigError(f"hydra.launcher.{name}: {value!r} is not a whole number of at least 1")
+                raise ConfigError(f"hydra.launcher.{name}: {value!r} is not an integer of at least 1")
 
     def max_replicas(self, jobs: Sequence[Job]) -> int | None:
-        """Replicas of one stack: so few that every machine, or every GPU, has one."""
+        """The largest width of a stack with which every machine, or every GPU, gets a stack."""
         if (self.n_jobs or 1) == 1 or (self.cluster is None and jobs[0].experiment.xp is np):
             return self.max_stack
         return min(self.max_stack or len(jobs), -(-len(jobs) // (self.n_jobs or 1)))
@@ -73,10 +74,10 @@ def launch(context: Any, config: Any, overrides: Sequence[Sequence[str]], first:
     Args:
         context, config: Hydra's, of the whole sweep.
         overrides: of each job.
-        first: the number of the first of them.
+        first: the number of the first job.
 
     Raises:
-        ConfigError: a job cannot run; none has begun.
+        ConfigError: a job cannot run; no job was started.
     """
     how.check()
     setup_globals()
@@ -84,7 +85,7 @@ def launch(context: Any, config: Any, overrides: Sequence[Sequence[str]], first:
     sweep = Path(config.hydra.sweep.dir)
     alone = how.n_jobs == 1 and how.cluster is None
     if config.tracking.get("type") == "mlflow" and len(overrides) >= FED and alone:
-        start_feeder(len(overrides))  # before the jobs are composed: it takes two seconds to be ready
+        start_feeder(len(overrides))  # before the jobs are composed, since it takes two seconds
     with remove_if_not_started(sweep):
         jobs = compose_jobs(composer_of(context.config_loader, config), overrides, first)
         if is_grid(config):
@@ -97,26 +98,26 @@ def launch(context: Any, config: Any, overrides: Sequence[Sequence[str]], first:
 
 
 def start_feeder(jobs: int) -> None:
-    """One for this process."""
+    """Start the writer processes of this process."""
     if FEEDERS:
         return
     try:
         FEEDERS.append(MlflowWriterPool(2 if jobs >= 8 * FED and (os.cpu_count() or 1) > 1 else 1))
-    except (OSError, ImportError) as error:  # no room in /dev/shm, or none to write to
-        print(f"stackprop: the tracking store is fed by the training itself, which takes longer ({error})", file=sys.stderr)
+    except (OSError, ImportError) as error:  # /dev/shm is full, missing or not writable
+        print(f"stackprop: no separate process for the tracking store; the sweep is slower ({error})", file=sys.stderr)
 
 
 def close_feeder() -> None:
-    """Let it finish what it was asked to do."""
+    """Let the writer processes finish, and end them."""
     while FEEDERS:
         FEEDERS.pop().close()
 
 
 def start_for_other_launcher(context: Any, config: Any, overrides: Sequence[Sequence[str]], batch: int) -> None:
-    """Judge and write down the jobs that another launcher is to run.
+    """Validate and record the jobs that another launcher will run.
 
     Raises:
-        ConfigError: a job cannot run; none has begun.
+        ConfigError: a job cannot run; no job was started.
     """
     known = read_sweep(Path(config.hydra.sweep.dir)).get("jobs", {})
     sweep, first = Path(config.hydra.sweep.dir), 0 if batch <= 1 else len(known)
@@ -127,13 +128,13 @@ def start_for_other_launcher(context: Any, config: Any, overrides: Sequence[Sequ
 
 
 def is_grid(config: Any) -> bool:
-    """Whether each job was asked for; a search may propose one twice."""
+    """Whether the sweep is a grid; a search may propose a job twice."""
     return "n_trials" not in config.hydra.sweeper
 
 
 @contextlib.contextmanager
 def remove_if_not_started(sweep: Path) -> Iterator[None]:
-    """Where a job of the first batch cannot run, nothing is left of the sweep."""
+    """Remove the sweep's folder if a job of the first batch cannot run."""
     try:
         yield
     except ConfigError:
@@ -143,26 +144,26 @@ def remove_if_not_started(sweep: Path) -> Iterator[None]:
 
 
 def start_sweep(sweep: Path, jobs: Sequence[Job]) -> dict[int, float | None]:
-    """What has to be said and written before the first job runs; number -> value of those that have finished before."""
-    BEGUN.append(sweep)
+    """Record the jobs and print warnings before the first one runs; returns number -> value of jobs that finished before."""
+    STARTED.append(sweep)
     for folder in close_lost_runs(jobs[0].place.runs):
-        print(f"stackprop: {folder} was left without a process", file=sys.stderr)
+        print(f"stackprop: {folder} was interrupted", file=sys.stderr)
     done = manifest.write_manifest(sweep, jobs)
     send_unsent([job.place.folder for job in jobs if job.number in done], jobs[0].place.runs)
     lines = [f"dataset: {note}" for note in notes_of(jobs)] + [f"warning: {doubt}" for doubt in warnings_of(jobs)]
     for line in lines:
-        if (sweep, line) not in TOLD:
+        if (sweep, line) not in WARNED:
             print(f"stackprop: {line}", file=sys.stderr)
-            TOLD.add((sweep, line))
+            WARNED.add((sweep, line))
     return done
 
 
 def send_unsent(folders: Sequence[Path], runs: Path) -> None:
-    """What the store did not get of jobs that have finished before."""
+    """Send what the store lacks of jobs that finished before."""
     unsent = [folder for folder in folders if not read_state(folder).get("tracked")]
     if unsent:
         call = FEEDERS[0].call if FEEDERS else lambda function, *args: function(*args)
-        with contextlib.suppress(RuntimeError):  # that process is gone; `stackprop doctor` sends them
+        with contextlib.suppress(RuntimeError):  # that process was killed; `stackprop doctor` sends them
             call(sync_to_mlflow, runs, unsent)
 
 
@@ -184,7 +185,7 @@ def _run(jobs: Sequence[Job], done: int, how: LaunchOptions, cluster: Cluster | 
 
 
 def _run_one(group: Sequence[Job], progress: Progress) -> dict[int, Any]:
-    """One stack, in this process."""
+    """Run one stack in this process."""
     try:
         for job in group:
             prepare_folder(job)
@@ -195,7 +196,7 @@ def _run_one(group: Sequence[Job], progress: Progress) -> dict[int, Any]:
 
 
 def job_return(job: Job, value: Any) -> JobReturn:
-    """What Hydra wants to know of a job."""
+    """The result of a job for Hydra."""
     failed = isinstance(value, Exception)
     return JobReturn(
         overrides=filter_overrides(job.overrides),
