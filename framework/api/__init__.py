@@ -1,4 +1,4 @@
-"""The shell's two doings from Python: an experiment, or a sweep, is composed, judged, run and recorded, and handed back."""
+"""The shell's commands from Python: an experiment or a sweep is composed, validated, run and recorded, and returned."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ from framework.sweeps.launcher import STARTED, close_feeder
 from framework.sweeps.manifest import resumed
 from framework.tracking.run_dir import find_run, find_sweep, runs_dir
 
-OURS = ("hydra/hydra_logging=none",)  # log lines belong to whose process it is
+OURS = ("hydra/hydra_logging=none",)  # logging belongs to the application
 
 
 def run(*overrides: str, verbose: bool = False) -> RunResult:
-    """What `stackprop [overrides]` does, and its result.
+    """Run `stackprop [overrides]`, and return its result.
 
     Args:
         overrides: as in the shell, one string each, without the shell's quotes.
         verbose: print what the shell prints.
 
     Raises:
-        ConfigError: the request is wrong; nothing has begun.
+        ConfigError: the request is wrong; nothing was started.
         DataError: a file of data cannot be used.
-        RunFailed: the run did not reach its end; a note says where it is written.
+        RunFailed: the run failed; a note names its folder.
     """
     ended: list[JobResult | RunFailed] = []
 
@@ -56,10 +56,10 @@ def run(*overrides: str, verbose: bool = False) -> RunResult:
     with _hydra(overrides, verbose) as (hydra, words):
         several = [word.input_line for word in OverridesParser.create().parse_overrides(words) if word.is_sweep_override()]
         if several:
-            raise ConfigError(f"{' '.join(map(str, several))}: several values are for `sweep`; a list is written [a,b]")
+            raise ConfigError(f"{' '.join(map(str, several))}: several values need `sweep`; write a list as [a,b]")
         mode = hydra.compose_config("config", words, run_mode=RunMode.MULTIRUN, with_log_configuration=False).hydra.mode
         if mode == RunMode.MULTIRUN:
-            raise ConfigError(f"{' '.join(overrides)}: this sweeps by itself; `sweep` runs it")
+            raise ConfigError(f"{' '.join(overrides)}: this is a sweep; use `sweep`")
         hydra.run("config", job, words, with_log_configuration=False)
     if isinstance(ended[0], RunFailed):
         raise ended[0]
@@ -67,20 +67,20 @@ def run(*overrides: str, verbose: bool = False) -> RunResult:
 
 
 def sweep(*overrides: str, verbose: bool = False) -> SweepResult:
-    """What `stackprop -m [overrides]` does, and the results of all jobs. A job that fails is told on standard error and does
-    not stop the others; its `status` says so.
+    """Run `stackprop -m [overrides]`, and return the results of all jobs. A job that fails is reported on standard error and
+    does not stop the others; its `status` is failed.
 
     Args:
         overrides: as in the shell, one string each, without the shell's quotes: "optimizer.lr=0.1,0.01", "seed=range(4)".
         verbose: print what the shell prints.
 
     Raises:
-        ConfigError: a job cannot run; none has begun.
+        ConfigError: a job cannot run; no job was started.
         DataError: a file of data cannot be used.
     """
     with _hydra(overrides, verbose, multirun=True) as (hydra, words):
         try:
-            with contextlib.suppress(RunFailed):  # of one of the jobs, when all of them have ended
+            with contextlib.suppress(RunFailed):  # of a job, after all jobs have ended
                 hydra.multirun("config", task, words, with_log_configuration=False)
         finally:
             folder = STARTED[0] if STARTED else Path()
@@ -92,11 +92,11 @@ def sweep(*overrides: str, verbose: bool = False) -> SweepResult:
 
 
 def result(run: str) -> RunResult | SweepResult:
-    """A run, or a sweep, that was recorded before: by its folder, its name under `runs/`, `last` for the newest run, or
-    `best` for the best job of the last sweep.
+    """A recorded run or sweep: by its folder, its name under `runs/`, `last` for the newest run, or `best` for the best job
+    of the last sweep.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: it is unknown.
     """
     try:
         return RunResult(find_run(run, runs_dir()).resolve())
@@ -113,7 +113,7 @@ def _keyed(overrides: Sequence[str]) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _hydra(overrides: Sequence[str], verbose: bool, multirun: bool = False) -> Iterator[tuple[Any, list[str]]]:
-    """Hydra ready to run, and the words it gets. Whatever it and we change in the process is as before afterwards."""
+    """Hydra, ready to run, and its arguments. Changes to the process are undone afterwards."""
     words, hidden = withheld(readable([word for word in overrides if word not in ("-m", "--multirun")]))
     before = HydraConfig.instance().cfg
     quiet: Any = contextlib.nullcontext() if verbose else contextlib.redirect_stdout(io.StringIO())
@@ -121,7 +121,7 @@ def _hydra(overrides: Sequence[str], verbose: bool, multirun: bool = False) -> I
         with COMPOSING, quiet, reworded():
             load_plugins_of(words)
             words = [word for word in resumed(words) or words if word not in ("-m", "--multirun")]
-            load_plugins_of(words, by_user=False)  # those that a resumed sweep has recorded
+            load_plugins_of(words, by_user=False)  # plugins that a resumed sweep has recorded
             install(check)
             variables = home.variables() | sweep_environment(["-m", *words] if multirun else words) | hidden
             with environment(variables), initialize_config_dir(str(conf_dir()), "stackprop", version_base="1.3"):

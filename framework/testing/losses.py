@@ -1,4 +1,4 @@
-"""What only losses promise, and what only regularizers do."""
+"""Checks that apply to losses only, or to regularizers only."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ TARGETS = ("real", "label", "columns", "binary")
 
 
 def check_mask(loss: Any, about: Differentiable) -> None:
-    """A mask holds the weights of the examples: 1 is none, 0 counts for nothing, 2 is an example twice."""
+    """A mask holds the weights of the examples: 1 has no effect, 0 leaves an example out, 2 counts it twice."""
     inputs, ctx = _drawn(about, loss), context(())
     n = next(iter(inputs.values())).shape[0]
     _masked_counts_for_nothing(loss, inputs, ctx)
     value, dys = _judged(loss, inputs, ctx, np.zeros(n))
-    assert np.isfinite(value).all(), "a mask of zeros gives no number"
-    assert all(np.isfinite(dy).all() for dy in dys.values()), "a mask of zeros gives a gradient that is not finite"
+    assert np.isfinite(value).all(), "a mask of zeros gives a non-finite loss"
+    assert all(np.isfinite(dy).all() for dy in dys.values()), "a mask of zeros gives a non-finite gradient"
     if getattr(loss, "reduction", "mean") in ("mean", "sum"):
         weights = np.ones(n)
         weights[-1] = 0
@@ -71,12 +71,12 @@ def _masked_counts_for_nothing(loss: Any, inputs: Inputs, ctx: Context) -> None:
 
 
 def _another(loss: Any, y: Array) -> Array:
-    """Other outputs of the sort that the loss reads."""
+    """Other outputs of the kind that the loss reads."""
     return (1 - y) / max(1, y.shape[-1] - 1) if reads_probabilities(loss) else y + 3
 
 
 def check_sequence(loss: Any, about: Differentiable) -> None:
-    """Outputs with a time axis (..., T, N, F) and a mask (..., T, N), unless the loss refuses them with a ValueError."""
+    """Outputs with a time axis (..., T, N, F) and a mask (..., T, N), unless the loss rejects them with a ValueError."""
     subject, ctx = of_loss(None, time=True), context(())
     inputs = _drawn(subject, loss)
     try:
@@ -89,18 +89,18 @@ def check_sequence(loss: Any, about: Differentiable) -> None:
         kept = np.random.default_rng(4).uniform(size=next(iter(inputs.values())).shape[:-1]) < 0.6
         value = _judged(loss, inputs, ctx, kept.astype(float))[0]
         steps = _judged(loss, _rows(inputs, kept), ctx)[0]
-        equal(value, steps, "a mask over time, against the unmasked steps alone,")
+        equal(value, steps, "a mask over time, against the unmasked steps only,")
 
 
 def check_targets(loss: Any, about: Differentiable) -> None:
-    """Every kind of target that the loss says it takes."""
+    """The loss accepts every kind of target that it declares."""
     for kind in loss.targets:
         if kind in TARGETS:
             check_gradient(loss, of_loss(None, kind))
 
 
 def check_predict(loss: Any, about: Differentiable) -> None:
-    """The prediction keeps replica axes, examples and dtype, changes nothing, and is each replica's own."""
+    """The prediction keeps replica axes, examples and dtype, and changes nothing; replicas are independent."""
     for lead in LEADS:
         part, lone, each, inputs = stacked(loss, about, lead)
         y, before = by_source(outputs(inputs)), by_source(outputs({name: a.copy() for name, a in inputs.items()}))
@@ -114,19 +114,19 @@ def check_predict(loss: Any, about: Differentiable) -> None:
 
 
 def check_tensors(regularizer: Any, about: Differentiable) -> None:
-    """It says which tensors it acts on."""
+    """A regularizer has the option `tensors`, which selects tensors by name."""
     assert isinstance(getattr(regularizer, "tensors", None), str), (
-        'there is no option tensors; write tensors: str = option("W", ...): it acts on tensors whose name begins so'
+        'the option tensors is missing; add tensors: str = option("W", ...), the first letters of tensor names'
     )
 
 
 def check_after(regularizer: Any, about: Differentiable) -> None:
-    """In place after the update, with a learning rate per replica (..., 1, 1) or one number; each replica by itself."""
+    """after works in place, with a learning rate per replica (..., 1, 1) or a float; replicas are independent."""
     for lead in LEADS:
         part, lone, each, inputs = stacked(regularizer, about, lead)
         lr = np.linspace(0.1, 0.3, len(lone)).reshape(*lead, 1, 1)
         W, given = inputs["W"].copy(), lr.copy()
-        assert part.after(W, lr, context(lead)) is None, "after works in place, it returns nothing"
+        assert part.after(W, lr, context(lead)) is None, "after works in place; it must return None"
         assert np.array_equal(lr, given), "after modified the learning rate"
         for r, (member, one) in enumerate(zip(lone, each, strict=True)):
             single, at = one["W"].copy(), np.unravel_index(r, lead)

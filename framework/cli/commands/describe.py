@@ -1,4 +1,4 @@
-"""`stackprop describe NAME`: what a component says about itself."""
+"""`stackprop describe NAME`: docstring and options of a component."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def options_of(component: type) -> list[tuple[str, ...]]:
-    """The options of a component in words: the COLUMNS of a table."""
+    """The options of a component as text: the COLUMNS of a table."""
     rows: list[tuple[str, ...]] = []
     for name, (hint, f) in declared(component).items():
         rules = ", ".join(f"{SIGNS[rule]} {bound}" for rule, bound in f.metadata.get("rules", {}).items())
@@ -49,10 +49,10 @@ def options_of(component: type) -> list[tuple[str, ...]]:
 
 
 def type_name(hint: Any) -> str:
-    """A type as a person says it."""
+    """The name of a type for users."""
     if hint in PROTOCOLS:
         return PROTOCOLS[hint]
-    names = {int: "whole number", float: "number", bool: "true or false", str: "word", type(None): "null"}
+    names = {int: "integer", float: "number", bool: "true or false", str: "string", type(None): "null"}
     if hint in names:
         return names[hint]
     arguments = [a for a in get_args(hint) if a is not Any]
@@ -64,11 +64,11 @@ def type_name(hint: Any) -> str:
 
 
 def default(f: Any) -> str:
-    """An option's default as it would be written."""
+    """An option's default in the form of an override."""
     if f.default is MISSING and f.default_factory is MISSING:
-        return "must be given"
+        return "required"
     group, value = f.metadata.get("group"), f.default_factory() if f.default is MISSING else f.default
     if group:
         name = next(name for name, entry in discover().entries[group].items() if entry.component is type(value))
-        return f"the group {group}, else {name}" if group in INHERITED else name
+        return f"the group {group}, otherwise {name}" if group in INHERITED else name
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

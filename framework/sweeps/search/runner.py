@@ -140,7 +140,7 @@ class SearchRunner:
         for iteration in known:
             if search.ask(len(iteration)) != [trial.overrides for trial in iteration]:
                 raise ConfigError(
-                    f"sweep.resume: {self.sweep / archive.FILE} holds trials that this search would not propose; its presets "
+                    f"sweep.resume: {self.sweep / archive.FILE} holds trials that this search would not make; its presets "
                     "or options have changed; start a new sweep"
                 )
             search.tell([trial.loss(self.sign) for trial in iteration])
@@ -176,7 +176,7 @@ class SearchRunner:
         return able
 
     def _launch(self, overrides: list[list[str]], first: int) -> None:
-        if not getattr(self.launcher, "judges", False):
+        if not getattr(self.launcher, "validates", False):
             stacked.start_sweep(self.sweep, compose_jobs(self.composer, overrides, first))
         self.launcher.launch(overrides, initial_job_idx=first)
 
@@ -236,7 +236,7 @@ def check_measured(goal: Objective, experiment: Experiment) -> None:
     """
     if experiment.settings.study is not None and not goal.metric.startswith(("train/", "val/")):
         if goal.direction is None and not is_known(goal.metric, experiment.directions):
-            raise ConfigError(f"hydra.sweeper.direction: missing; set minimize or maximize; no trial was started")
+            raise ConfigError("hydra.sweeper.direction: missing; set minimize or maximize; no trial was started")
         return
     metric, learner, parts = goal.metric, experiment.learner, ["train/loss"]
     parts += [f"train/{name}" for name in learner.measures if learner.options.train_metrics]

@@ -20,7 +20,7 @@ class StackedLauncher(Launcher):
         n_jobs: stacks that run at once, in processes of their own.
     """
 
-    judges = True  # all jobs of a batch, before the first begins
+    validates = True  # all jobs of a batch, before the first one starts
 
     def __init__(self, max_stack: int | None = None, n_jobs: int | None = 1) -> None:
         self.max_stack, self.n_jobs = max_stack, n_jobs
