@@ -2,14 +2,15 @@
 # make test   lint, types, tests
 # make slow   the tests that take longer: every command of the docs, kills, other launchers
 # make docs   write docs/reference/ from the docstrings, run the notebooks
-# make bench  speed, side by side with PyTorch and JAX
+# make site   the docs as a web site in site/; show it with: python -m http.server -d site
+# make bench  speed, compared with PyTorch and JAX
 # make mutants  plant 200 faults, one at a time, and count how many the tests notice (an hour or two)
 PYTHON ?= python3
 BIN := .venv/bin
 # Bytecode is compiled once here; every start would be two seconds slower otherwise.
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode
 
-.PHONY: run test slow docs bench mutants clean
+.PHONY: run test slow docs site bench mutants clean
 
 run: .venv/.fast
 	$(BIN)/stackprop
@@ -24,8 +25,12 @@ slow: .venv/.test
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
 docs: .venv/.fast
-	$(BIN)/python docs/reference.py
-	$(BIN)/python docs/run_notebooks.py
+	$(BIN)/python -m docs._tools.reference
+	$(BIN)/python -m docs._tools.floors
+	$(BIN)/python -m docs._tools.run_notebooks
+
+site: .venv/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: .venv/.bench
 	$(BIN)/python -m benchmarks
@@ -46,6 +51,10 @@ $(BIN)/uv:
 
 .venv/.test: pyproject.toml $(BIN)/uv
 	$(INSTALL) -e '.[fast,optuna,test]'
+	@touch $@
+
+.venv/.docs: pyproject.toml $(BIN)/uv
+	$(INSTALL) -e '.[docs]'
 	@touch $@
 
 # pip, not uv: on some machines it chooses the smaller CPU build of PyTorch.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from framework.core.arrays import Array, T, array_module, product, row_sums, to_host
@@ -40,18 +41,18 @@ def load(run: str, trust: bool = False) -> Any:
     return restored(run, trust)
 
 
-def run(*overrides: str, verbose: bool = False) -> RunResult:
+def run(*overrides: str, verbose: bool = False, callbacks: Sequence[Callback] = ()) -> RunResult:
     """What `stackprop [overrides]` does, and what came of it: `run("model=lstm")`; see `framework.api`."""
     from framework import api as notebook
 
-    return notebook.run(*overrides, verbose=verbose)
+    return notebook.run(*overrides, verbose=verbose, callbacks=callbacks)
 
 
-def sweep(*overrides: str, verbose: bool = False) -> SweepResult:
+def sweep(*overrides: str, verbose: bool = False, callbacks: Sequence[Callback] = ()) -> SweepResult:
     """What `stackprop -m [overrides]` does: `sweep("optimizer.lr=0.1,0.01", "seed=range(4)")`; see `framework.api`."""
     from framework import api as notebook
 
-    return notebook.sweep(*overrides, verbose=verbose)
+    return notebook.sweep(*overrides, verbose=verbose, callbacks=callbacks)
 
 
 def result(run: str) -> RunResult | SweepResult:

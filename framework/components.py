@@ -4,6 +4,7 @@ from framework.core.options import option
 from framework.core.protocols import (
     Activation,
     Augmentation,
+    Callback,
     Cell,
     Dataset,
     Initializer,
@@ -20,6 +21,7 @@ from framework.core.protocols import (
 __all__ = [
     "Activation",
     "Augmentation",
+    "Callback",
     "Cell",
     "Dataset",
     "Initializer",

@@ -91,6 +91,11 @@ def register_studies(register: Register) -> None:
 
 
 @hookspec
+def register_callbacks(register: Register) -> None:
+    """What is called while a run trains: `framework.Callback`."""
+
+
+@hookspec
 def register_presets(register: RegisterPresets) -> None:
     """Presets of a plugin: `register(folder)`, a folder laid out like `conf/` (`model/mine.yaml`), given as a
     path, or as a dotted name if it lies inside a package ("stackprop_mine.conf")."""
@@ -110,5 +115,6 @@ KINDS: dict[str, str] = {
     "register_metrics": "metric",
     "register_probes": "probe",
     "register_studies": "study",
+    "register_callbacks": "callback",
 }
 HOOKS = (*KINDS, "register_presets")

@@ -40,10 +40,10 @@ ELSEWHERE = {
 
 
 class Estimator(BaseEstimator):  # type: ignore[misc]
-    """The common base of both estimators.
+    """The constructor of both estimators.
 
     Args:
-        validation_fraction: fraction of the examples held out to validate, for early stopping.
+        validation_fraction: fraction of the examples held out, for early stopping to monitor.
         random_state: the seed; None draws a new one for every fit, from NumPy's global generator.
         options: overrides, `__` for a dot: optimizer="nag", optimizer__lr=0.1, trainer__epochs=20, model__hidden=64.
 
@@ -125,7 +125,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         held = round(share * n)
         if share and not 0 < held < n:
             raise ConfigError(
-                f"validation_fraction: {share:g} of {n} examples leaves {held} to validate, {n - held} to train; both need one"
+                f"validation_fraction: {share:g} of {n} examples leaves {held} to validate, {n - held} to train; use 1 or more"
             )
         return held
 
@@ -163,7 +163,7 @@ class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]
 
 
 class Regressor(RegressorMixin, Estimator):  # type: ignore[misc]
-    """A network that predicts real numbers, one or several for each example."""
+    """A network that predicts numbers, one or several for each example."""
 
     def fit(self, X: Any, y: Any) -> Self:
         """Train a new network on X (n, F), (n, T, F) or (n, C, H, W) and targets y (n,) or (n, K)."""

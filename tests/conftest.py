@@ -8,7 +8,9 @@ import sys
 import tempfile
 
 import pytest
+from empty_store import copy_stores
 
+pytest.register_assert_rewrite("networks", "stack_law")
 # Two pytest workers share two cores; there threads of BLAS that wait for each other make tests a hundred times slower.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # What tests run is not what the user of this machine trusts.
@@ -22,6 +24,25 @@ def no_store_by_environment():
     yield
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"):
         os.environ.pop(name, None)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def warnings_are_printed():
+    """What the library logs is printed, as in the command."""
+    from framework.core.log import show
+
+    show()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def stores_are_copies(tmp_path_factory):
+    copy_stores(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture
+def unrendered(monkeypatch):
+    """Figures are made and saved without their pixels, which take more time than a small training."""
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda figure, file, **_: file.write(b"\x89PNG"))
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 GROUPS = {
     "components": ["plugins/framework_*/**/*.py"],
     "trainer": [
@@ -51,43 +51,44 @@ DRAWINGS = (
 # The tests of a module, the quickest first: the first pattern that fits. `c` is the conformance kit on the component,
 # `r` the page of the reference, which holds its defaults.
 TESTS = {
-    "plugins/framework_activations/*": "beside_gradients c r notes_activations golden_numbers",
-    "plugins/framework_augmentations/*": "beside_gradients c r augmentation",
-    "plugins/framework_cells/*": "beside_gradients c r bptt notes_recurrent notes_cells trace",
-    "plugins/framework_initializers/*": "beside_gradients c r notes_errata notes_training",
-    "plugins/framework_layers/*": "beside_gradients c r golden_layers network network_messages masks notes_training trace",
-    "plugins/framework_losses/*": "beside_gradients c r notes_losses evaluation masks",
-    "plugins/framework_metrics/*": "beside_gradients c r evaluation notes_losses stopping",
-    "plugins/framework_optimizers/*": "beside_gradients c r notes_optimizers updating golden_more",
-    "plugins/framework_probes/*": "beside_gradients c r weights_probes probes",
-    "plugins/framework_regularizers/*": "beside_gradients c r golden_numbers notes_training",
-    "plugins/framework_schedules/*": "beside_gradients c r notes_optimizers training",
+    "plugins/framework_activations/*": "beyond_gradients c r notes_activations golden_numbers",
+    "plugins/framework_augmentations/*": "beyond_gradients c r augmentation",
+    "plugins/framework_cells/*": "beyond_gradients c r bptt notes_recurrent notes_cells model_trace",
+    "plugins/framework_initializers/*": "beyond_gradients c r notes_errata notes_training",
+    "plugins/framework_layers/*": "beyond_gradients c r golden_layers network network_messages masks notes_training "
+    "model_trace",
+    "plugins/framework_losses/*": "beyond_gradients c r notes_losses evaluation masks",
+    "plugins/framework_metrics/*": "beyond_gradients c r evaluation notes_losses early_stopping",
+    "plugins/framework_optimizers/*": "beyond_gradients c r notes_optimizers updating golden_more",
+    "plugins/framework_probes/*": "beyond_gradients c r weights_probes probes",
+    "plugins/framework_regularizers/*": "beyond_gradients c r golden_numbers notes_training",
+    "plugins/framework_schedules/*": "beyond_gradients c r notes_optimizers training",
     "plugins/framework_studies/gradcheck/*": "r study_gradcheck studies",
     "plugins/framework_studies/lr_range/*": "r study_lr_range studies",
     "plugins/framework_studies/overfit_batch/*": "r study_overfit_batch studies",
     "plugins/framework_studies/trace/*": "r study_trace studies",
     "plugins/framework_studies/bias_variance/*": "r bias_variance studies",
     "plugins/framework_studies/*": "r study_gradcheck study_trace study_lr_range study_overfit_batch studies",
-    "plugins/framework_datasets/*": "beside_gradients c r data tables arrays wine scaling doors augmentation files "
-    "searching",
-    "framework/training/early_stopping.py": "stopping beside_gradients checkpoints",
-    "framework/tracking/checkpoint.py": "checkpoints recording",
-    "framework/nn/heads.py": "heads blocks masks",
+    "plugins/framework_datasets/*": "beyond_gradients c r loader tables arrays wine scaling validation augmentation files "
+    "searchers",
+    "framework/training/early_stopping.py": "early_stopping beyond_gradients checkpoints",
+    "framework/tracking/checkpoint.py": "checkpoints recorder",
+    "framework/nn/heads.py": "heads microbatch masks",
     "framework/nn/arena.py": "arena stacking",
     "framework/training/parallel.py": "edges run_stack",
     "framework/training/bptt.py": "bptt stateful",
-    "framework/inference/evaluation.py": "beside_gradients evaluation stopping masks notes_losses",
+    "framework/inference/evaluation.py": "beyond_gradients evaluation early_stopping masks notes_losses",
     "framework/training/update.py": "updating stack_law",
-    "framework/training/step.py": "beside_gradients training updating bptt stateful notes_training edges stack_law "
-    "probes blocks",
-    "framework/training/state.py": "training stopping checkpoints beside_gradients edges stack_law probes stateful bptt "
-    "notes_recurrent",
-    "framework/training/trainer.py": "training stopping checkpoints beside_gradients stack_law",
-    "framework/data/dataset.py": "data masks stateful layout",
-    "framework/data/loader.py": "data masks stateful layout",
-    "framework/data/validation.py": "doors masks data",
+    "framework/training/step.py": "beyond_gradients training updating bptt stateful notes_training edges stack_law "
+    "probes microbatch",
+    "framework/training/state.py": "training early_stopping checkpoints beyond_gradients edges stack_law probes stateful "
+    "bptt notes_recurrent",
+    "framework/training/trainer.py": "training early_stopping checkpoints beyond_gradients stack_law",
+    "framework/data/dataset.py": "loader masks stateful layout",
+    "framework/data/loader.py": "loader masks stateful layout",
+    "framework/data/validation.py": "validation masks loader",
     "framework/data/scaling.py": "scaling masks wine",
-    "framework/sweeps/search/*": "beside_gradients searching search",
+    "framework/sweeps/search/*": "beyond_gradients searchers search",
 }
 NUMERIC, BITS = {"Add", "Sub", "Mul", "Div", "FloorDiv", "Pow", "Mod"}, {"BitOr", "BitAnd", "BitXor"}
 
@@ -122,7 +123,7 @@ def main() -> None:
         tree = Path(place) / "tree"
         shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(".*", "runs", "site"))
         every = {name for names in TESTS.values() for name in names.split()} - {"c", "r"} | {"conformance", "reference"}
-        if not options.trust and tested(tree, [f"tests/test_{name}.py" for name in sorted(every)], None) != 0:
+        if not options.trust and tested(tree, [file_of(name) for name in sorted(every)], None) != 0:
             raise SystemExit("the tests fail without a mutant:\n" + (tree.parent / "output.txt").read_text())
         counts: Counter[tuple[str, str]] = Counter()
         for i, (group, mutant) in enumerate(chosen, 1):
@@ -293,14 +294,20 @@ def pytest_in(tree: Path, arguments: list[str]) -> None:
     sys.exit(int(pytest.main([*options, *arguments])))
 
 
+def file_of(name: str) -> str:
+    """The test file of that name, in whatever folder; names occur once."""
+    (path,) = ROOT.glob(f"tests/*/test_{name}.py")
+    return str(path.relative_to(ROOT))
+
+
 def selections(path: str, names: list[str]) -> Iterator[list[str]]:
     """Arguments of pytest, one list for each process: the conformance kit of a component needs one of its own."""
     if "c" in names:
         kind, stem = Path(path).parent.name.removeprefix("framework_"), Path(path).stem
         shared = not (ROOT / "docs" / "reference" / f"{kind}.md").read_text().count(f"## {stem}\n")
-        yield ["tests/test_conformance.py", "-k", kind[:4] if shared else f"/{stem}-"]
-    page = "tests/test_reference.py::test_the_pages_are_those_that_the_docstrings_give"
-    yield [page if name == "r" else f"tests/test_{name}.py" for name in names if name != "c"]
+        yield ["tests/kit/test_conformance.py", "-k", kind[:4] if shared else f"/{stem}-"]
+    page = "tests/docs/test_reference.py::test_the_pages_are_those_that_the_docstrings_give"
+    yield [page if name == "r" else file_of(name) for name in names if name != "c"]
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fnmatch
 import itertools
 import shlex
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 
 from framework.core.direction import is_known, lower_is_better
 from framework.core.errors import DataError
+from framework.core.log import log
 from framework.core.reading import read_mapping
 from framework.tracking.metrics_file import LazySeries
 from framework.tracking.run_dir import read_state
@@ -137,7 +137,7 @@ def _readable(folder: Path) -> RecordedJob | None:
     try:
         return _job(folder)
     except (OSError, DataError) as error:
-        print(f"stackprop: warning: {error}; the job is left out", file=sys.stderr)
+        log.warning(f"{error}; the job is left out")
         return None
 
 

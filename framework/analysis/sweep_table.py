@@ -27,6 +27,7 @@ from framework.analysis.figures import stacked
 from framework.analysis.figures.sweep import draw
 from framework.config.options import FigureOptions
 from framework.core.errors import ConfigError, did_you_mean
+from framework.core.log import log
 from framework.core.validation import Validator
 from framework.core.writing import write_text
 from framework.registry.discovery import discover
@@ -81,7 +82,7 @@ def tree_of_first(sweep: Path, jobs: Sequence[RecordedJob]) -> dict[str, Any]:
         try:
             return tree_of_run(sweep / job.name)
         except ConfigError as error:
-            print(f"stackprop: warning: {error}", file=sys.stderr)
+            log.warning(f"{error}")
     return {}
 
 

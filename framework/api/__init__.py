@@ -19,24 +19,27 @@ from framework.config.arguments import readable
 from framework.config.composition import COMPOSING, install, load_plugins_of
 from framework.config.messages import reworded
 from framework.core import home
+from framework.core.callback import Callback
 from framework.core.errors import ConfigError, RunFailed
+from framework.core.log import show
 from framework.core.secrets import withheld
 from framework.experiments.runner import JobResult
 from framework.registry.registry import conf_dir
-from framework.sweeps.app import at_command, check, compare, environment, run_one, sweep_environment, task
-from framework.sweeps.launcher import STARTED, close_feeder
+from framework.sweeps.app import at_command, compare, run_one, task
 from framework.sweeps.manifest import resumed
+from framework.sweeps.session import SweepSession, start_session
 from framework.tracking.run_dir import find_run, find_sweep, runs_dir
 
 OURS = ("hydra/hydra_logging=none",)  # logging belongs to the application
 
 
-def run(*overrides: str, verbose: bool = False) -> RunResult:
+def run(*overrides: str, verbose: bool = False, callbacks: Sequence[Callback] = ()) -> RunResult:
     """Run `stackprop [overrides]`, and return its result.
 
     Args:
         overrides: as in the shell, one string each, without the shell's quotes.
         verbose: print what the shell prints.
+        callbacks: called while the run trains.
 
     Raises:
         ConfigError: the request is wrong; nothing was started.
@@ -53,7 +56,7 @@ def run(*overrides: str, verbose: bool = False) -> RunResult:
             error.add_note(f"written to {HydraConfig.get().runtime.output_dir}")
             ended.append(error)
 
-    with _hydra(overrides, verbose) as (hydra, words):
+    with _hydra(overrides, verbose, callbacks) as (hydra, words, _):
         several = [word.input_line for word in OverridesParser.create().parse_overrides(words) if word.is_sweep_override()]
         if several:
             raise ConfigError(f"{' '.join(map(str, several))}: several values need `sweep`; write a list as [a,b]")
@@ -66,28 +69,28 @@ def run(*overrides: str, verbose: bool = False) -> RunResult:
     return RunResult(ended[0].folder, _keyed(overrides), ended[0].findings)
 
 
-def sweep(*overrides: str, verbose: bool = False) -> SweepResult:
+def sweep(*overrides: str, verbose: bool = False, callbacks: Sequence[Callback] = ()) -> SweepResult:
     """Run `stackprop -m [overrides]`, and return the results of all jobs. A job that fails is reported on standard error and
     does not stop the others; its `status` is failed.
 
     Args:
         overrides: as in the shell, one string each, without the shell's quotes: "optimizer.lr=0.1,0.01", "seed=range(4)".
         verbose: print what the shell prints.
+        callbacks: called while jobs train, once for each stack; jobs then train in this process.
 
     Raises:
         ConfigError: a job cannot run; no job was started.
         DataError: a file of data cannot be used.
     """
-    with _hydra(overrides, verbose, multirun=True) as (hydra, words):
+    with _hydra(overrides, verbose, callbacks, multirun=True) as (hydra, words, session):
         try:
             with contextlib.suppress(RunFailed):  # of a job, after all jobs have ended
                 hydra.multirun("config", task, words, with_log_configuration=False)
         finally:
-            folder = STARTED[0] if STARTED else Path()
-            if STARTED:
+            folder = session.sweeps[0] if session.sweeps else Path()
+            if session.sweeps:
                 compare(folder)
-            STARTED.clear()
-            close_feeder()
+            session.close()
     return SweepResult(folder.resolve())
 
 
@@ -112,8 +115,11 @@ def _keyed(overrides: Sequence[str]) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _hydra(overrides: Sequence[str], verbose: bool, multirun: bool = False) -> Iterator[tuple[Any, list[str]]]:
-    """Hydra, ready to run, and its arguments. Changes to the process are undone afterwards."""
+def _hydra(
+    overrides: Sequence[str], verbose: bool, callbacks: Sequence[Callback], multirun: bool = False
+) -> Iterator[tuple[Any, list[str], SweepSession]]:
+    """Hydra ready to run, the words it gets, and the session. What changes in the process is restored afterwards."""
+    show()
     words, hidden = withheld(readable([word for word in overrides if word not in ("-m", "--multirun")]))
     before = HydraConfig.instance().cfg
     quiet: Any = contextlib.nullcontext() if verbose else contextlib.redirect_stdout(io.StringIO())
@@ -122,10 +128,12 @@ def _hydra(overrides: Sequence[str], verbose: bool, multirun: bool = False) -> I
             load_plugins_of(words)
             words = [word for word in resumed(words) or words if word not in ("-m", "--multirun")]
             load_plugins_of(words, by_user=False)  # plugins that a resumed sweep has recorded
-            install(check)
-            variables = home.variables() | sweep_environment(["-m", *words] if multirun else words) | hidden
-            with environment(variables), initialize_config_dir(str(conf_dir()), "stackprop", version_base="1.3"):
-                yield GlobalHydra.instance().hydra, [*words, *OURS, *(["hydra.mode=MULTIRUN"] if multirun else [])]
+            command, variables = ["-m", *words] if multirun else words, home.variables() | hidden
+            mode = ["hydra.mode=MULTIRUN"] if multirun else []
+            with start_session(command, variables, callbacks) as session:
+                install(session.check)
+                with initialize_config_dir(str(conf_dir()), "stackprop", version_base="1.3"):
+                    yield GlobalHydra.instance().hydra, [*words, *OURS, *mode], session
     finally:
         HydraConfig.instance().cfg = before
 

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from framework.cli.commands import VERBS
 from framework.core import home
+from framework.core.log import show
 from framework.core.pipes import ignore_broken_pipe
+from framework.core.process import environment
 from framework.core.signals import SignalInterrupt, deferred, ignore, ignore_further_signals, raise_on_signals
 from framework.core.trust import trusting
-from framework.sweeps.app import _of_many, check, compare, environment, sweep_environment, task
+from framework.sweeps.app import _of_many, compare, task
 
 if TYPE_CHECKING:
     pass
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The entry point of the command."""
+    show()
     with environment(home.variables()), raise_on_signals(for_good=argv is None), ignore_broken_pipe() as spoken:
         status = execute(list(sys.argv[1:] if argv is None else argv))
     sys.exit(status or int(spoken.failed))
@@ -116,8 +119,8 @@ def compose_and_run(arguments: Sequence[str]) -> int:
     from framework.config.composition import install, load_plugins_of
     from framework.core.secrets import withheld
     from framework.registry.registry import conf_dir
-    from framework.sweeps.launcher import STARTED, close_feeder
     from framework.sweeps.manifest import resumed
+    from framework.sweeps.session import start_session
 
     words, hidden = withheld(readable(ordered(arguments)))
     shows = not set(SHOWING).isdisjoint(words)
@@ -127,7 +130,6 @@ def compose_and_run(arguments: Sequence[str]) -> int:
     if resuming and not shows:
         load_plugins_of(resuming, by_user=False)  # plugins that a resumed sweep has recorded
     words = resuming or words
-    install(None if shows or "COMP_LINE" in os.environ else check, runs=not shows)
     sys.argv = [sys.argv[0], *words]
     failed: list[Exception] = []
 
@@ -141,18 +143,18 @@ def compose_and_run(arguments: Sequence[str]) -> int:
             failed.append(error)
             return None
 
-    with environment({**sweep_environment(words), **hidden}):
+    with start_session(words, hidden) as session:
+        install(None if shows or "COMP_LINE" in os.environ else session.check, runs=not shows)
         try:
             hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
         finally:
             try:
                 with ignore_further_signals():
-                    for sweep in dict.fromkeys(STARTED):
+                    for sweep in dict.fromkeys(session.sweeps):
                         compare(sweep)
             finally:
                 with deferred():  # the state of the store is still to be recorded
-                    STARTED.clear()
-                    close_feeder()
+                    session.close()
     if failed:
         raise failed[0]
     return 0

@@ -22,7 +22,7 @@ Groups and their choices (key=choice; an option of a choice: group.option=value)
 {groups}
 
 stackprop describe NAME shows the options of a choice, stackprop --cfg job prints the whole configuration.
---trust runs plugins that a preset or a recorded run names, even if you have not run them here before (docs/plugins.md).
+--trust runs plugins that a preset or a recorded run names although you have not run them here (docs/extending/plugins.md).
 Completion: eval "$(stackprop -sc install=bash)"   (also zsh, fish)"""
 
 

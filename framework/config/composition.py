@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -31,12 +30,13 @@ from framework.config.parser import parse_config
 from framework.config.presets import KINDS_OF, BoundedSource, RegistrySource
 from framework.config.schema import Settings
 from framework.core.errors import ConfigError, RegistrationError, did_you_mean
+from framework.core.log import log
 from framework.core.secrets import recorded
 from framework.registry.discovery import discover, load_files
 from framework.registry.registry import conf_dir as conf_dir
 from framework.tracking.run_dir import check_unused
 
-OPTIONAL = ("regularizer", "augmentation", "probes", "study", "experiment", "debug")  # groups that may be null
+OPTIONAL = ("regularizer", "augmentation", "probes", "callbacks", "study", "experiment", "debug")  # groups that may be null
 COMPOSING = threading.RLock()  # Hydra has one state for the whole process
 CHECKS: list[Callable[[Settings], None]] = []  # further checks of the settings before a run starts
 HIDDEN: set[str] = set()  # presets that are ignored, each reported once
@@ -194,9 +194,9 @@ def warn_of_hidden(sources: Any) -> None:
         components = {f"{group}/{name}" for group, kind in KINDS_OF.items() for name in discover().names(kind)}
         for name in sorted(shipped | components | {"base", *discover().presets}):
             why = discover().conflict(name) if "/" in name else "stackprop has a preset of that name"
-            line = f"stackprop: warning: {folder / name}.yaml is ignored: {why}; rename it"
+            line = f"{folder / name}.yaml is ignored: {why}; rename it"
             if line not in HIDDEN and (folder / f"{name}.yaml").is_file() and folder.resolve() != conf_dir():
-                print(line, file=sys.stderr)
+                log.warning(line)
                 HIDDEN.add(line)
 
 

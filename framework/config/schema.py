@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from framework.config.options import FigureOptions, Tier, TrainerOptions
+from framework.core.callback import Callback
 from framework.core.protocols import Augmentation, Dataset, Loss, Metric, Optimizer, Probe, Regularizer, Schedule, Study
 from framework.data.scaling import ScaleMethod
 from framework.nn.network import Node
@@ -56,6 +57,7 @@ class Settings:
     regularizers: tuple[Regularizer, ...]
     augmentations: Mapping[str, Augmentation]
     probes: Mapping[str, Probe]
+    callbacks: Mapping[str, Callback]
     study: Study | None
     trainer: TrainerOptions
     tracking: Tracking

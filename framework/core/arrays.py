@@ -42,7 +42,7 @@ def array_module(device: Device = "auto") -> Any:
     """The array module of a device; `auto` takes the GPU if one can be used.
 
     Raises:
-        DeviceError: `gpu` was requested and cannot be used.
+        DeviceError: the device is `gpu`, and it cannot be used.
     """
     if device == "cpu":
         return np

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -20,11 +21,31 @@ Snapshot = tuple[Mapping[str, np.ndarray], Mapping[str, Any]]  # arrays, and pla
 Save = Callable[[Mapping[str, np.ndarray], Mapping[str, Any]], None]
 
 
+@dataclass(frozen=True)
+class StartedRun:
+    """A recorded run that a callback hears of.
+
+    Attributes:
+        name: as the tracking UI shows it.
+        folder: where it is recorded.
+        config: the recorded configuration, as plain values.
+        steps: updates, if it does not stop early.
+    """
+
+    name: str
+    folder: Path
+    config: Mapping[str, Any]
+    steps: int
+
+
 class Callback:
     """Called while a training runs; subclass it and override what you need.
 
     `member` is the index in the list of learners that was given to `train`. The methods do nothing by default.
     """
+
+    def on_start(self, runs: Sequence[StartedRun]) -> None:
+        """Training starts; one run for each member. Not called by `framework.train`, which records no runs."""
 
     def on_steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
         """Values of consecutive training steps, counted from 1: rows (K, len(columns)), row 0 is step `first`."""
@@ -42,6 +63,9 @@ class Callback:
 
     def on_end(self, outcome: TrainingResult) -> None:
         """The training of a member has ended. Its test metrics follow, in `on_metrics`."""
+
+    def on_finish(self) -> None:
+        """Training is over, also where it failed. Called once for each `on_start`."""
 
 
 @dataclass

@@ -41,7 +41,7 @@ def did_you_mean(word: str, names: Iterable[object]) -> str:
 
 
 class ConfigError(ValueError):
-    """A request is wrong; the message has one line for each error."""
+    """The request is invalid; the message has one line for each error."""
 
 
 class TierError(RuntimeError):

@@ -1,11 +1,14 @@
-"""Processes that start with nothing but what they are given."""
+"""What the process is while a block runs: its environment variables, and what new processes import."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+
+from framework.core.secrets import URI
 
 
 @contextlib.contextmanager
@@ -18,3 +21,18 @@ def without_main() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
+
+
+@contextlib.contextmanager
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables; afterwards they are as before."""
+    before = {key: os.environ.get(key) for key in (*values, URI)}  # MLflow's client writes its own into it
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            if value is None:
+                os.environ.pop(key, None)
+            else:
+                os.environ[key] = value

@@ -1,7 +1,7 @@
-"""The protocols of all kinds of component, and what a field of a component may declare.
+"""The protocols of every kind of component.
 
-A component is a frozen dataclass. Its fields are its options, its docstring is its help. The stack law, which all of them
-obey:
+A component is a frozen dataclass. Its fields are its options, its docstring is its help. All components obey the stack
+law:
 
 * Every parameter has exactly two core axes, its last two; all axes before them are replica axes.
 * Data has a fixed number of core axes: dense (..., N, F), image (..., N, C, H, W), sequence (..., T, N, F).
@@ -20,31 +20,38 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from framework.core.arrays import Array
+from framework.core.callback import Callback as Callback
 from framework.core.context import Context
 from framework.core.types import Params, Shape
 
 
 @runtime_checkable
 class Layer(Protocol):
-    """A node of a network. Optional members: `buffers` (names of tensors that are saved but not trained),
-    `updates(p, cache, ctx)` -> new buffer values, `carry(cache)` -> final state, `project(p, ctx)` in place after each
-    update, `terms(p, cache, dy, ctx)` -> gradients by time step, `per_example = True` if the output of an example depends
-    on that example alone and nothing is drawn (a batch may then run in blocks), `over_batch = True` if training computes
-    statistics over the batch, so that one value of each feature is too few, `reverse = True` if the output of a step
-    depends on later steps, `examples()` -> (layer, in_shape) pairs for the conformance kit.
+    """A node of a network.
+
+    Optional:
+        buffers: names of tensors that are stored but not trained.
+        updates(p, cache, ctx): returns new values of the buffers.
+        carry(cache): returns the final state.
+        project(p, ctx): changes the tensors in place after each update.
+        terms(p, cache, dy, ctx): returns the gradients by time step.
+        per_example: True if an output depends on its example only, without random numbers. A batch may then run in blocks.
+        over_batch: True if training uses statistics over the batch. One value per feature is then not enough.
+        reverse: True if the output of a step depends on later steps.
+        examples(): returns (layer, in_shape) pairs for the conformance kit.
     """
 
     def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:
-        """Parameters of one lone replica, on the host, and the output's shape. Shapes are without N: (F,), (C, H, W),
-        (T | None, F); a tuple of shapes when the node reads several sources."""
+        """Parameters of one replica, on the host, and the shape of the output. Shapes are without N: (F,), (C, H, W),
+        (T | None, F); a tuple of shapes if the node reads several sources."""
         ...
 
     def forward(self, p: Params, x: Array, ctx: Context) -> tuple[Array, Any]:
-        """y and a cache for `backward`. Pure: x and p stay as they are. x is a tuple when the node reads several sources."""
+        """y and a cache for `backward`. Pure: x and p do not change. x is a tuple if the node reads several sources."""
         ...
 
     def backward(self, p: Params, cache: Any, dy: Array, ctx: Context, need_dx: bool = True) -> tuple[Array | None, Params]:
-        """dx (a tuple as x; None unless `need_dx`) and the gradients of the trained tensors, as fresh arrays."""
+        """dx (a tuple as x; None unless `need_dx`) and the gradients of the trained tensors, as new arrays."""
         ...
 
 
@@ -52,11 +59,17 @@ class Layer(Protocol):
 class Cell(Protocol):
     """One step of a recurrent layer; the layer handles time, masks, direction, the product x W and the sums over time.
 
-    units: size of an output. gates: a = x W + b is (..., N, gates units). state: size of the whole state, one array
-    (..., N, state): h, or h and c concatenated. A cell may offer `buffers` and `project`, as a layer,
-    `trace(cache)` -> {name: (..., N, k)}, what a step computes besides the state, `parts`, the names of the equal
-    parts of the state, ("h", "c"), and `inputs(F)` -> K (F, gates units) of zeros and ones: the layer then uses W K
-    instead of W. It sets `draws = True` if a step draws random numbers.
+    Attributes:
+        units: the size of an output.
+        gates: a = x W + b is (..., N, gates units).
+        state: the size of the whole state, one array (..., N, state): h, or h and c concatenated.
+
+    Optional:
+        buffers, project: as of a layer.
+        trace(cache): returns {name: (..., N, k)}, values of a step to show besides the state.
+        parts: the names of the equal parts of the state, ("h", "c").
+        inputs(F): returns K (F, gates units) of zeros and ones. The layer then uses W K instead of W.
+        draws: True if a step draws random numbers.
     """
 
     units: int
@@ -67,7 +80,7 @@ class Cell(Protocol):
     def state(self) -> int: ...
 
     def init(self, rng: np.random.Generator) -> Params:
-        """The recurrent tensors of one lone replica, on the host; a `b` among them gives initial values of the layer's b."""
+        """The recurrent tensors of one replica, on the host; a `b` among them gives initial values of the layer's b."""
         ...
 
     def step(self, p: Params, a: Array, s: Array, ctx: Context) -> tuple[Array, Any]:
@@ -94,8 +107,13 @@ class Cell(Protocol):
 
 @runtime_checkable
 class Activation(Protocol):
-    """An elementwise function inside an `activation` node or a cell. It may set `per_example = True`, as a layer,
-    `outputs = "probability"` where it gives probabilities, and `bounds`, the two values it saturates at."""
+    """An elementwise function inside an `activation` node or a cell.
+
+    Optional:
+        per_example: as of a layer.
+        outputs: "probability" if it returns probabilities.
+        bounds: the two values at which it saturates.
+    """
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, Any]: ...
     def backward(self, cache: Any, dy: Array, ctx: Context) -> Array: ...
@@ -108,21 +126,29 @@ class Initializer(Protocol):
 
 
 class Loss(Protocol):
-    """value (...) and dy, the gradient of each replica's value. y is a tuple when its head names several nodes; then dy too.
-    mask = weights (..., [T,] N). It may offer `predict(y, ctx)`: raw output -> prediction (softmax, sigmoid), which is what
-    metrics and studies see, and declare, as class attributes, `targets`: the accepted kinds of target (`()`: none, t is
-    None); `sources`: how many nodes it reads, 1 by default; `outputs`: "probability" where y are probabilities already,
-    "raw" where the loss computes them."""
+    """value (...) and dy, the gradient of each replica's value. y is a tuple if its head names several nodes; then dy too.
+    mask = weights (..., [T,] N).
+
+    Optional:
+        predict(y, ctx): raw output -> prediction (softmax, sigmoid), which metrics and studies read.
+        targets: the kinds of target it accepts; () means none, and t is None.
+        sources: how many nodes it reads, 1 by default.
+        outputs: "probability" if y are probabilities, "raw" if the loss computes them.
+    """
 
     def __call__(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> tuple[Array, Array]: ...
 
 
 class Optimizer(Protocol):
-    """w, g: the trained part of the arena (..., P). Optional members: `lookahead(w, state, ctx)` -> w' where
-    the gradient is taken, w untouched (Nesterov); `elementwise = True`, where `update` treats each element separately and
-    may be called on some of the columns at a time; `compiled(w, g, state, lr, ctx)`, the same as `update` through a
-    kernel for the CPU that imports Numba inside (the elements of a replica are contiguous, replicas have any stride).
-    The last two hold for the `update` of their own class: a subclass with another `update` declares them again."""
+    """w, g: the trained part of the arena (..., P).
+
+    Optional:
+        lookahead(w, state, ctx): returns the w' at which the gradient is taken; w does not change (Nesterov).
+        elementwise: True if `update` treats each number separately. It may then be called on some of the columns.
+        compiled(w, g, state, lr, ctx): the same as `update`, with a kernel for the CPU that imports Numba inside. The
+            numbers of a replica are contiguous, with any stride between replicas.
+
+    The last two hold for the `update` of the same class. A subclass with another `update` declares them again."""
 
     lr: float | Array
 
@@ -136,15 +162,18 @@ class Optimizer(Protocol):
 
 
 class Schedule(Protocol):
-    """The factor on the learning rate at a step of `total` steps: a float; in a stack whose replicas differ in a stackable
-    option, an array of the replica shape (...), as the option itself is there."""
+    """The factor on the learning rate at a step of `total` steps: a number. If the replicas of a stack differ in a stackable
+    option, it is an array of the replica shape (...), like the option."""
 
     def __call__(self, step: int, total: int) -> float | Array: ...
 
 
 class Regularizer(Protocol):
-    """penalty (...) and dW for one tensor. It acts on tensors whose name begins with `tensors` ("W" by default). It may
-    offer `after(W, lr, ctx)`, in place after the update (proximal l1, max-norm); lr is a number or (..., 1, 1)."""
+    """penalty (...) and dW for one tensor. It acts on tensors whose name starts with `tensors` ("W" by default).
+
+    Optional:
+        after(W, lr, ctx): in place after the update (proximal l1, max-norm); lr is a number or (..., 1, 1).
+    """
 
     tensors: str
 
@@ -160,18 +189,26 @@ class Dataset(Protocol):
 
 
 class Augmentation(Protocol):
-    """x -> x for one replica, on the host, training split only: the first field of a batch, (N, C, H, W), (N, F), (T, N, F)
-    and so on, with unchanged shape and dtype; labels are not passed. Pure: x stays unchanged, and all randomness
-    comes from `rng`. It may offer `axes`, the kinds of field it works on ("NCHW", "NF" ...; any by default).
-    A stackable option is read as a plain number, since a stack is never passed."""
+    """x -> x for one replica, on the host, training split only.
+
+    x is the first field of a batch, (N, C, H, W), (N, F), (T, N, F) and so on. Shape and dtype stay; labels are not
+    changed. Pure: x does not change, and all random numbers come from `rng`. A stackable option is a plain number here.
+
+    Optional:
+        axes: the kinds of field it works on, "NCHW", "NF" ...; any by default.
+    """
 
     def __call__(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray: ...
 
 
 class Metric(Protocol):
-    """Counts that add up over batches, and their value. It sees the loss's prediction, or the raw output if it sets
-    `raw = True`. More of it is better (for early stopping, searches, tables and figures), unless it sets
-    `lower_is_better = True`. `targets` (and `sources`, if raw) as of a loss."""
+    """Counts that are summed over batches, and their value. It reads the prediction of the loss.
+
+    Optional:
+        raw: True to read the raw output instead.
+        lower_is_better: True if lower values are better, for early stopping, searches, tables and figures.
+        targets, sources: as of a loss; `sources` only if raw.
+    """
 
     def count(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> Array:
         """(..., k), to be summed over batches."""
@@ -183,20 +220,22 @@ class Metric(Protocol):
 
 
 class Probe(Protocol):
-    """Reads one training step and returns {metric: (...) or (..., L)}; an axis L becomes the step, and is not for what
-    is measured along training. An option `nodes` holds names of nodes, which are checked before a run starts."""
+    """Reads one training step and returns {metric: (...) or (..., L)}. An axis L becomes the step of the series, for values
+    that are not a curve over training. An option `nodes` holds names of nodes, which are checked before a run starts."""
 
     def __call__(self, seen: Any) -> Mapping[str, Array]:
-        """seen: a `framework.Seen`."""
+        """seen: a `framework.TrainingStep`."""
         ...
 
 
 class Study(Protocol):
     """Answers one question about training in one run; the networks it trains are one stack, their keys (seed, member).
 
-    Optional members: `check(experiment)`, which raises ValueError before anything runs where the data or the
-    settings do not suit it; the class attributes `figure`, what the figure of a sweep of such studies shows, as the key
-    `figure` does (x: swept means the first swept key), and `lower_is_better`, metric (or pattern with *) -> bool."""
+    Optional:
+        check(experiment): raises ValueError before anything runs, if the data or the settings do not fit.
+        figure: the figure of a sweep of such studies, like the key `figure`.
+        lower_is_better: metric (or pattern with *) -> bool.
+    """
 
     def __call__(self, experiment: Any) -> Any:
         """experiment: a `framework.experiments.experiment.Experiment`; returns `framework.Findings`."""

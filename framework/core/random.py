@@ -28,7 +28,7 @@ def generator(key: Key, name: str, step: int = 0, draw: int = 0) -> np.random.Ge
         key: the replica's key.
         name: the purpose of the numbers: a node's name, `init/<node>`, `order` ...
         step: the training step, or the epoch for what is drawn once per epoch.
-        draw: distinguishes several draws of the same node in the same step.
+        draw: the number of the draw, for several draws of one node in one step.
     """
     key = tuple(map(int, key)) if isinstance(key, tuple) else int(key)  # 7 and np.int64(7) are the same key
     words = np.array([0, 0, draw, step], np.uint64)  # the low two words count the numbers drawn

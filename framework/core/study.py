@@ -26,11 +26,11 @@ class Findings:
         series: metric -> (K, 2) of training step and value.
         columns, rows: values of consecutive training steps from 1 on, (steps, len(columns)): loss and gradient norms, as a
             single training records them.
-        figures: name -> matplotlib figure, saved as `figures/<name>.png`.
-        files: name -> text, saved in the run's folder.
-        arrays: name -> array, saved in `study.npz`.
-        failure: why the check failed, for a study that passes or fails; the run is then recorded as failed.
-        outcomes: the training results, with networks; not recorded.
+        figures: name -> matplotlib figure, kept as `figures/<name>.png`.
+        files: name -> text, kept in the run's folder.
+        arrays: name -> array, kept in `study.npz`.
+        failure: the reason, if the result of the study is negative; the run then fails.
+        outcomes: the trainings, networks included; they are not recorded.
     """
 
     summary: str

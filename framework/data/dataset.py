@@ -22,11 +22,11 @@ AXES = ("N", "NF", "NCHW", "NT", "NTF")
 
 
 def read_file(path: str | Path) -> bytes:
-    """The content of a data file.
+    """The content of a file of data.
 
     Raises:
-        DataError: it is not a regular file (reading a pipe or a device may never end), or does not fit into memory.
-        OSError: it is missing, or not readable.
+        DataError: it is not a file (a pipe or a device has no end), or it is larger than the free memory.
+        OSError: it is missing, or may not be read.
     """
     try:
         return read_bytes(Path(path), affordable())
@@ -36,12 +36,12 @@ def read_file(path: str | Path) -> bytes:
 
 @contextlib.contextmanager
 def open_arrays(path: str | Path) -> Iterator[Any]:
-    """The arrays of an `.npz` by name, each read on first access, or the single array of an `.npy`; a context manager. The
-    size that the file claims is compared with its real size and with the free memory; no code in the file is run.
+    """The arrays of an `.npz` by name, read on access, or the one array of an `.npy`; to be used with `with`. The declared
+    sizes are compared with the size of the file and with the free memory; nothing in the file can run code.
 
     Raises:
-        DataError: it is not a regular file, or claims too much.
-        OSError: it is missing, or not readable.
+        DataError: it is not a file, or declares more than it holds or than there is memory.
+        OSError: it is missing, or may not be read.
         Exception: whatever NumPy raises of a damaged file.
     """
     try:
@@ -95,7 +95,7 @@ class Encoding(Protocol):
         ...
 
     def read(self, path: str | Path, with_target: bool) -> dict[str, np.ndarray]:
-        """field -> array (n, ...) of a new file's rows, in the file's order; the targets only if `with_target`.
+        """field -> array (n, ...) of a new file's rows, in the file's order; targets only if `with_target`.
 
         Raises:
             DataError: the file cannot be read, or holds what the training data did not.
@@ -109,18 +109,17 @@ class Data:
 
     Attributes:
         splits: split -> field -> host array (n, ...). `train` is required; `val` and `test` may be missing.
-        fields: field -> its declaration.
+        fields: field -> its axes and kind.
         f: the true function x -> y without noise, where it is known.
         sigma: the standard deviation of the noise on y, where it is known.
         names: the names of the classes, if any.
         name: the name of the data set.
         encoding: how new files are read, where the data came from a file.
-        stateful: whether each row of a split continues the sequence of the row before; states are then carried from batch to
-            batch.
-        forecast: the fields that hold the target of a step at later steps: the input where its next value is the target,
-            or what a decoder reads. A layer that reads such a field in reverse would see the target, and is rejected.
+        stateful: whether every row of a split continues the row before it; states are then carried from batch to batch.
+        forecast: the fields that hold the target of a step at later steps: the input if its next value is the target, or
+            the input of a decoder. A layer that reads one of them from its end would read the answer, and is rejected.
         scaled_with: target -> the field of the same quantity, whose scale it uses; other targets keep their unit.
-        notes: how the files were interpreted, one line each; shown once per run or sweep.
+        notes: how the data set read its files, one line each; shown once per run or sweep.
     """
 
     splits: Mapping[str, Mapping[str, np.ndarray]]

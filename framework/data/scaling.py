@@ -139,4 +139,6 @@ def _of_scaled(f: Callable[[np.ndarray], np.ndarray], scale: Scale, x: np.ndarra
     return f(scale.undo("x", x))
 
 
-__all__ = ["Scale", "ScaleMethod", "fit", "scaled"]
+AS_SCALED = Scale("none", {}, {})  # of data that have been scaled already
+
+__all__ = ["AS_SCALED", "Scale", "ScaleMethod", "fit", "scaled"]

@@ -6,21 +6,18 @@ import csv
 import hashlib
 import json
 import shutil
-import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from framework.analysis import figures
+from framework.core.log import log
 from framework.core.writing import replaced_text, write_text
 from framework.data.dataset import Data
-from framework.data.scaling import Scale
-from framework.experiments.loading import load
 from framework.inference import model
 from framework.inference.samples import sample
 from framework.tracking.allowance import SlowServerError
@@ -32,13 +29,24 @@ from framework.tracking.recorder import LAYERS_SHOWN
 
 TABLE_ROWS = 500
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-AS_SCALED = Scale("none", {}, {})  # for data that are scaled already
 MODEL_FILES = (model.WEIGHTS, model.ABOUT, "config.yaml", ORIGINS)
 
 
-def log_artifacts(folder: Path, tracked: MlflowRun | None, data: Data, metrics: Mapping[str, float], note: str) -> None:
-    """Draw figures and send all files to the tracking store; an error in one is reported and does not affect the others."""
-    trained = _try("the model for the figures", lambda: replace(load(folder), scale=AS_SCALED))
+def log_artifacts(
+    folder: Path,
+    tracked: MlflowRun | None,
+    trained: model.Model | None,
+    data: Data,
+    metrics: Mapping[str, float],
+    note: str,
+) -> None:
+    """Draw figures and log everything to the tracking store; a failure is a warning and does not affect the rest.
+
+    Args:
+        trained: the model of the run, for data that have been scaled already.
+        data: the data set, scaled.
+        note: the command that repeats the run.
+    """
     drawn = _try("figures", lambda: figures.draw(figures.RunView(folder, trained, data))) or []
     text = _try("the generated samples", lambda: write_sample(folder, trained, data)) if trained else None
     if tracked is None or tracked.lost:
@@ -61,7 +69,7 @@ def _try(what: str, action: Callable[[], Any]) -> Any:
     except SlowServerError:  # reported already
         return None
     except Exception as error:  # an error in an artifact must not make a finished run fail
-        print(f"stackprop: {what} could not be created: {type(error).__name__}: {error}", file=sys.stderr)
+        log.error(f"{what} could not be created: {type(error).__name__}: {error}")
         return None
 
 

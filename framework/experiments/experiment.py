@@ -84,7 +84,7 @@ class Experiment:
         return train_sliced(learners, data or [self.data], members, **self.how, callbacks=watching)
 
     def draw(self, member: int) -> Data:
-        """A new draw of the data set, from (dataset.seed, member), on the scale of the experiment's."""
+        """A new draw of the data set, from (dataset.seed, member), scaled like the data of the experiment."""
         drawn = self.settings.dataset.load(generator((self.settings.dataset_seed, member), "dataset"))
         return scaled(replace(drawn, name=self.data.name), self.scale)
 

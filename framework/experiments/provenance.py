@@ -16,6 +16,7 @@ from typing import Any
 
 from framework.config.schema import Settings
 from framework.core.errors import ConfigError, RegistrationError
+from framework.core.log import log
 from framework.core.version import GROUP, normalized
 from framework.core.writing import inside, write_bytes, write_json
 from framework.registry.discovery import Code, discover, everything, load_code, text_of
@@ -145,4 +146,4 @@ def _compare(folder: Path, recorded: Mapping[str, Mapping[str, Any]], registry: 
 def _say(line: str) -> None:
     if line not in _SAID:
         _SAID.add(line)
-        print(f"stackprop: {line}", file=sys.stderr)
+        log.error(line)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from framework.core.callback import Callback, TrainingResult
+from framework.core.callback import Callback, StartedRun, TrainingResult
 from framework.core.errors import ConfigError, DataError, RunFailed
 from framework.core.signals import deferred
 from framework.core.study import Findings
 from framework.core.writing import write_text
+from framework.data.scaling import AS_SCALED
 from framework.experiments import artifacts, provenance
 from framework.experiments.experiment import Experiment, prepare
 from framework.experiments.study import FirstMemberCallback, record_findings
@@ -56,6 +58,25 @@ MISTAKES = (ConfigError, DataError)  # errors of the user: a message without a t
 SHARE_OF_TIME = 0.2  # seconds between two transfers of a run to the store, for each run of its stack
 
 
+@contextmanager
+def informed(
+    callbacks: Sequence[Callback], experiments: Sequence[Experiment], places: Sequence[RunLocation]
+) -> Iterator[list[Callback]]:
+    """The callbacks of these runs, the configuration's own among them, between `on_start` and `on_finish`."""
+    everyone = [*callbacks, *experiments[0].settings.callbacks.values()]
+    pairs = zip(experiments, places, strict=True)
+    runs = [StartedRun(place.name, place.folder, own.settings.record, own.steps) for own, place in pairs]
+    started: list[Callback] = []
+    try:
+        for callback in everyone:
+            callback.on_start(runs)
+            started.append(callback)
+        yield everyone
+    finally:
+        for callback in started:
+            callback.on_finish()
+
+
 def run(experiment: Experiment, place: RunLocation, callbacks: Sequence[Callback] = (), resume: bool = False) -> JobResult:
     """Train and record one network.
 
@@ -76,15 +97,16 @@ def run(experiment: Experiment, place: RunLocation, callbacks: Sequence[Callback
     record = recorded.records[0]
 
     def alone() -> list[TrainingResult]:
-        return train(
-            [experiment.learner],
-            [experiment.data],
-            [settings.seed],
-            **experiment.how,
-            callbacks=[recorded, *callbacks],
-            save=record.save,
-            resume=record.snapshot,
-        )
+        with informed(callbacks, [experiment], [place]) as others:
+            return train(
+                [experiment.learner],
+                [experiment.data],
+                [settings.seed],
+                **experiment.how,
+                callbacks=[recorded, *others],
+                save=record.save,
+                resume=record.snapshot,
+            )
 
     return _raised(recorded.run(alone)[0])
 
@@ -112,7 +134,8 @@ def run_study(
     found: list[Findings] = []
 
     def answered() -> list[TrainingResult]:
-        found.append(study(replace(experiment, callbacks=tuple(map(FirstMemberCallback, callbacks)))))
+        with informed(callbacks, [experiment], [place]) as others:
+            found.append(study(replace(experiment, callbacks=tuple(map(FirstMemberCallback, others)))))
         record_findings(recorded.records[0], found[0])
         metrics, failure = found[0].metrics, found[0].failure
         if failure:
@@ -152,14 +175,15 @@ def run_stack(
     shared = all(experiment.data is first.data for experiment in experiments)
 
     def together() -> list[TrainingResult]:
-        return train_sliced(
-            [experiment.learner for experiment in experiments],
-            [first.data] if shared else [experiment.data for experiment in experiments],
-            [experiment.settings.seed for experiment in experiments],
-            **first.how,
-            callbacks=[recorded, *callbacks],
-            save=recorded.save,
-        )
+        with informed(callbacks, experiments, places) as others:
+            return train_sliced(
+                [experiment.learner for experiment in experiments],
+                [first.data] if shared else [experiment.data for experiment in experiments],
+                [experiment.settings.seed for experiment in experiments],
+                **first.how,
+                callbacks=[recorded, *others],
+                save=recorded.save,
+            )
 
     return recorded.run(together)
 
@@ -342,4 +366,6 @@ def _log_artifacts(record: RunRecord, experiment: Experiment, outcome: TrainingR
     model.save(place.folder, outcome.weights, experiment.data, experiment.scale)
     if "sweep" not in place.tags:
         tracked = record.tracked if isinstance(record.tracked, MlflowRun) else None
-        artifacts.log_artifacts(place.folder, tracked, experiment.data, outcome.metrics, place.command or place.name)
+        data = experiment.data
+        trained = model.Model.of(experiment.learner, outcome.weights, data, AS_SCALED)
+        artifacts.log_artifacts(place.folder, tracked, trained, data, outcome.metrics, place.command or place.name)

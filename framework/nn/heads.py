@@ -18,8 +18,8 @@ class Head:
 
     Attributes:
         loss: the loss.
-        source: the node whose output it reads, several as a tuple.
-        target: the batch field that it compares with, or None (a pair loss has no target).
+        source: the node whose output it compares, several as a tuple.
+        target: the field of the batch it is compared with, or None (a pair loss has no target).
         mask: the batch field with the weights of the examples; ignored where the batch has none.
         weight: its weight in the sum of the heads.
     """
@@ -32,7 +32,7 @@ class Head:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The nodes that the loss reads, as a tuple."""
+        """The nodes that the loss reads."""
         return (self.source,) if isinstance(self.source, str) else self.source
 
     @property

@@ -37,9 +37,9 @@ class Node:
     Attributes:
         layer: the layer that runs.
         source: the node or batch field it reads, several as a tuple, or None for the node before.
-        share: the node whose tensors it uses instead of its own.
-        frozen: its tensors are used but not trained.
-        initial: tensor -> rows of numbers, instead of the initial values that the layer would draw.
+        share: the node whose tensors it uses.
+        frozen: its tensors are kept but not trained.
+        initial: tensor -> rows of numbers, in the place of the first values that the layer would draw.
     """
 
     layer: Layer

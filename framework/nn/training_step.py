@@ -53,5 +53,5 @@ class TrainingStep:
 
     @functools.cached_property
     def p(self) -> dict[str, Params]:
-        """The tensors as views, created on first access."""
+        """The views are made when they are needed."""
         return self.arena.views(self.look)

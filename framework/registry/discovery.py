@@ -41,7 +41,7 @@ class Plugin(NamedTuple):
 
 def discover() -> Registry:
     """The registry of everything installed, and of single files. A plugin that fails does not affect the others;
-    `registry.problems` gives the reason."""
+    `registry.problems` has the reason."""
     return _scoped.get() or everything()
 
 

@@ -21,7 +21,7 @@ RESERVED: dict[str, tuple[str, ...]] = dict.fromkeys(KINDS.values(), ("type",)) 
 }
 
 # Groups that hold several components, each under its name: probes=[dead,saturated] probes.dead.nodes=[act]. Group -> kind.
-SEVERAL_GROUPS = {"augmentation": "augmentation", "probes": "probe"}
+SEVERAL_GROUPS = {"augmentation": "augmentation", "callbacks": "callback", "probes": "probe"}
 
 
 class Entry(NamedTuple):

@@ -3,49 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import secrets
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from framework.core.log import show
 from framework.core.pipes import replace_unencodable
 
 if TYPE_CHECKING:
     from framework.experiments.runner import JobResult
 
 
-@contextlib.contextmanager
-def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables in this block."""
-    from framework.core.secrets import URI
-
-    before = {key: os.environ.get(key) for key in (*values, URI)}  # MLflow's client also sets variables
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for key, value in before.items():
-            if value is None:
-                os.environ.pop(key, None)
-            else:
-                os.environ[key] = value
-
-
-def sweep_environment(words: Sequence[str]) -> dict[str, str]:
-    """The environment variables that the presets, the locations of runs and `sweep.json` need."""
-    runs = os.environ.get("STACKPROP_RUNS", "runs")
-    # The id distinguishes two runs that start in the same second.
-    return {"STACKPROP_RUNS": runs, "STACKPROP_ID": secrets.token_hex(2), "STACKPROP_COMMAND": json.dumps(list(words))}
-
-
 def compare(sweep: Path) -> None:
     """Write table and figure of a sweep, even if some jobs failed."""
     from framework.analysis.sweep_table import compare
     from framework.core.errors import ConfigError
-    from framework.sweeps.launcher import FEEDERS
+    from framework.sweeps.session import session
     from framework.sweeps.summary import record
     from framework.tracking.run_dir import runs_dir
 
@@ -55,26 +30,18 @@ def compare(sweep: Path) -> None:
         except ConfigError as error:  # the figure options of a preset may not fit what was swept
             print(f"stackprop: {error}; drawn without the options figure.*", file=sys.stderr)
             found = compare(sweep, {"x": "step", "y": None, "panels": None})
-        if FEEDERS:
-            FEEDERS[0].settle()
-            FEEDERS[0].call(record, sweep, runs_dir(), *found)
-        else:
-            record(sweep, runs_dir(), *found)
+        if (writers := session().writers) is not None:
+            writers.settle()
+        session().call(record, sweep, runs_dir(), *found)
     except Exception as error:  # the runs are recorded; an error in the figure must not make them fail
         print(f"stackprop: the figure of {sweep} could not be drawn: {error}", file=sys.stderr)
-
-
-def check(settings: Any) -> None:
-    """Check everything that can be known before a run starts: settings and data must fit together."""
-    from framework.experiments.experiment import prepare
-
-    prepare(settings)
 
 
 def task(cfg: Any) -> float | None:
     """Run one job and print its end; returns the value that a sweeper minimizes."""
     from framework.experiments.progress import report
 
+    show()
     replace_unencodable()  # also in separate processes of launchers
     with at_command():
         if _of_many() and (known := done_before(cfg)):
@@ -126,14 +93,14 @@ def run_one(cfg: Any) -> JobResult:
     from framework.config.composition import settings_of
     from framework.data.precision import indistinct
     from framework.experiments.builder import config_warnings
-    from framework.experiments.experiment import prepare
     from framework.experiments.progress import ProgressBar
     from framework.experiments.runner import run
     from framework.experiments.sync import close_lost_runs
     from framework.sweeps.job_dir import place_of
+    from framework.sweeps.session import session
     from framework.training.bptt import chunk_warnings
 
-    experiment, of_many, hydra = prepare(settings_of(cfg)), _of_many(), HydraConfig.get()
+    experiment, of_many, hydra = session().experiment(settings_of(cfg)), _of_many(), HydraConfig.get()
     place = place_of(hydra.runtime.output_dir, overrides_of(hydra), hydra.sweep.dir if of_many else None)
     for folder in close_lost_runs(place.runs):
         print(f"stackprop: {folder} was interrupted; resume with `stackprop resume {folder}`", file=sys.stderr)
@@ -148,7 +115,7 @@ def run_one(cfg: Any) -> JobResult:
         print(f"stackprop: warning: {doubt}", file=sys.stderr)
     display = ProgressBar(experiment.steps, brief=of_many)
     try:
-        return run(experiment, place, [display])
+        return run(experiment, place, [display, *session().callbacks])
     finally:
         display.close()
 

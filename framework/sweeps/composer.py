@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from framework.config.composition import check_overrides, named_index, task_part
 from framework.core.errors import ConfigError
+from framework.sweeps.session import session
 
 
 @dataclass(frozen=True)
@@ -47,14 +48,13 @@ class ComposedJob:
         return OmegaConf.to_container(self.cfg, resolve=False, enum_to_str=True)  # type: ignore[return-value]
 
 
-LAST: list[JobComposer] = []
-
-
 def composer_of(loader: Any, master: Any) -> JobComposer:
-    """One composer for all batches of a sweep, so that no choices are composed twice."""
-    if not LAST or LAST[0].master is not master:
-        LAST[:] = [JobComposer(loader, master)]
-    return LAST[0]
+    """The same one for all batches of a sweep, so that none composes its choices again."""
+    own = session()
+    if own.composer is None or own.composer.master is not master:
+        own.composer = JobComposer(loader, master)
+    composer: JobComposer = own.composer
+    return composer
 
 
 class JobComposer:

@@ -17,23 +17,17 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrid
 from framework.core.errors import ConfigError
 from framework.experiments.runner import reason_of, run_stack
 from framework.experiments.sync import close_lost_runs, sync_to_mlflow
-from framework.sweeps import manifest
 from framework.sweeps.composer import composer_of
 from framework.sweeps.executors.cluster import Cluster
 from framework.sweeps.executors.cluster_run import run_in_cluster
 from framework.sweeps.executors.processes import run_in_workers
 from framework.sweeps.executors.task import JobEnd, end_of, values
-from framework.sweeps.folders import prepare_folder
 from framework.sweeps.grouping import stacks
 from framework.sweeps.jobs import Job, check_different, compose_jobs, notes_of, warnings_of
+from framework.sweeps.manifest import prepare_folder, write_manifest
 from framework.sweeps.progress import Progress
-from framework.tracking.mlflow_process import MlflowWriterPool
+from framework.sweeps.session import POOLED, session
 from framework.tracking.run_dir import read_state, read_sweep
-
-STARTED: list[Path] = []  # the folders of the sweeps of this process
-WARNED: set[tuple[Path, str]] = set()  # warnings of each sweep, printed once for all its batches
-FEEDERS: list[MlflowWriterPool] = []  # the processes that write to MLflow, if any
-FED = 8  # jobs from which a writer process repays its start; a second one needs eight times as many
 
 
 @dataclass(frozen=True)
@@ -82,10 +76,15 @@ def launch(context: Any, config: Any, overrides: Sequence[Sequence[str]], first:
     how.check()
     setup_globals()
     configure_log(config.hydra.hydra_logging, config.hydra.verbose)
+    if session().callbacks and (how.cluster or (how.n_jobs or 1) > 1):
+        raise ConfigError(
+            "callbacks: objects cannot be sent to other processes; use hydra.launcher.n_jobs=1, "
+            "or a plugin's register_callbacks and callbacks=[NAME]"
+        )
     sweep = Path(config.hydra.sweep.dir)
     alone = how.n_jobs == 1 and how.cluster is None
-    if config.tracking.get("type") == "mlflow" and len(overrides) >= FED and alone:
-        start_feeder(len(overrides))  # before the jobs are composed, since it takes two seconds
+    if config.tracking.get("type") == "mlflow" and len(overrides) >= POOLED and alone:
+        session().start_writers(len(overrides))  # before the jobs are composed, since it takes two seconds
     with remove_if_not_started(sweep):
         jobs = compose_jobs(composer_of(context.config_loader, config), overrides, first)
         if is_grid(config):
@@ -95,22 +94,6 @@ def launch(context: Any, config: Any, overrides: Sequence[Sequence[str]], first:
     todo = [job for job in jobs if job.number not in done]
     found: dict[int, Any] = {**done, **_run(todo, len(done), how, cluster)}
     return [job_return(job, found[job.number]) for job in jobs]
-
-
-def start_feeder(jobs: int) -> None:
-    """Start the writer processes of this process."""
-    if FEEDERS:
-        return
-    try:
-        FEEDERS.append(MlflowWriterPool(2 if jobs >= 8 * FED and (os.cpu_count() or 1) > 1 else 1))
-    except (OSError, ImportError) as error:  # /dev/shm is full, missing or not writable
-        print(f"stackprop: no separate process for the tracking store; the sweep is slower ({error})", file=sys.stderr)
-
-
-def close_feeder() -> None:
-    """Let the writer processes finish, and end them."""
-    while FEEDERS:
-        FEEDERS.pop().close()
 
 
 def start_for_other_launcher(context: Any, config: Any, overrides: Sequence[Sequence[str]], batch: int) -> None:
@@ -145,16 +128,13 @@ def remove_if_not_started(sweep: Path) -> Iterator[None]:
 
 def start_sweep(sweep: Path, jobs: Sequence[Job]) -> dict[int, float | None]:
     """Record the jobs and print warnings before the first one runs; returns number -> value of jobs that finished before."""
-    STARTED.append(sweep)
+    session().sweeps.append(sweep)
     for folder in close_lost_runs(jobs[0].place.runs):
         print(f"stackprop: {folder} was interrupted", file=sys.stderr)
-    done = manifest.write_manifest(sweep, jobs)
+    done = write_manifest(sweep, jobs)
     send_unsent([job.place.folder for job in jobs if job.number in done], jobs[0].place.runs)
     lines = [f"dataset: {note}" for note in notes_of(jobs)] + [f"warning: {doubt}" for doubt in warnings_of(jobs)]
-    for line in lines:
-        if (sweep, line) not in WARNED:
-            print(f"stackprop: {line}", file=sys.stderr)
-            WARNED.add((sweep, line))
+    session().warn(sweep, lines)
     return done
 
 
@@ -162,9 +142,8 @@ def send_unsent(folders: Sequence[Path], runs: Path) -> None:
     """Send what the store lacks of jobs that finished before."""
     unsent = [folder for folder in folders if not read_state(folder).get("tracked")]
     if unsent:
-        call = FEEDERS[0].call if FEEDERS else lambda function, *args: function(*args)
         with contextlib.suppress(RuntimeError):  # that process was killed; `stackprop doctor` sends them
-            call(sync_to_mlflow, runs, unsent)
+            session().call(sync_to_mlflow, runs, unsent)
 
 
 def _run(jobs: Sequence[Job], done: int, how: LaunchOptions, cluster: Cluster | None) -> dict[int, Any]:
@@ -191,7 +170,8 @@ def _run_one(group: Sequence[Job], progress: Progress) -> dict[int, Any]:
             prepare_folder(job)
     except OSError as error:
         return values(group, [JobEnd({}, reason_of(error))] * len(group), progress)
-    found = run_stack([j.experiment for j in group], [j.place for j in group], [progress.callback(group)], *FEEDERS)
+    callbacks = [progress.callback(group), *session().callbacks]
+    found = run_stack([j.experiment for j in group], [j.place for j in group], callbacks, session().writers)
     return values(group, [end_of(result) for result in found], progress)
 
 

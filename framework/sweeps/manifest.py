@@ -10,7 +10,6 @@ import hashlib
 import itertools
 import json
 import math
-import os
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -18,17 +17,20 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from framework.config.allowed import is_harmless
 from framework.core.errors import ConfigError
 from framework.core.secrets import masked
 from framework.core.trust import is_trusted, knows_store, trust, trusts_all
-from framework.core.writing import check_no_links, inside, write_json
+from framework.core.writing import check_no_links, inside, write_json, write_text
 from framework.experiments.sync import STRANGE
 from framework.sweeps.jobs import Job
+from framework.sweeps.session import session
 from framework.tracking.mlflow import get_store, new_key
 from framework.tracking.options import Tracking
 from framework.tracking.run_dir import SWEEP, RunLocation, find_sweep, is_finished, read_state, read_sweep, remember
-from framework.tracking.run_record import config_hash
+from framework.tracking.run_record import Dumper, config_hash
 
 KEY = "sweep.resume"
 LENGTH = "hydra.sweeper.n_trials="  # of a search, which may be extended without changing its jobs
@@ -117,8 +119,7 @@ def write_manifest(folder: Path, jobs: Sequence[Job]) -> dict[int, float | None]
         str(job.number): {"overrides": list(job.overrides), "hash": hashes[job.number], "folder": job.place.folder.name}
         for job in jobs
     }
-    command = json.loads(os.environ.get("STACKPROP_COMMAND", "[]"))
-    launch = os.environ.get("STACKPROP_ID", "")
+    command, launch = session().command, session().launch_id
     if not read_sweep(folder) and any("hydra.launcher." in word for word in command):
         trust(_of_command(command), folder)
     own = {"launch": launch, "launched": time.time(), "jobs": {**known, **content}}
@@ -180,3 +181,17 @@ def set_aside(place: RunLocation, tracking: Tracking, own: Sequence[str] = ()) -
     for name in own:
         if (aside / name).exists():
             (aside / name).rename(folder / name)
+
+
+def prepare_folder(job: Job) -> None:
+    """What Hydra's own launcher writes for a job, the files of an earlier attempt set aside."""
+    set_aside(job.place, job.experiment.settings.tracking)
+    subdir = job.composed.hydra["output_subdir"]
+    if subdir is None:
+        return
+    job.place.folder.mkdir(parents=True, exist_ok=True)
+    folder = inside(job.place.folder, str(subdir))
+    parts = {"config": job.composed.task, "hydra": {"hydra": job.composed.hydra}, "overrides": list(job.composed.overrides)}
+    for name, tree in parts.items():
+        text = yaml.dump(tree, Dumper=Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False)
+        write_text(folder / f"{name}.yaml", text, lasting=False)

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from framework.analysis.comparison import RecordedJob, SeedGroup, spread
 from framework.config.schema import Settings
 from framework.core.errors import ConfigError
 from framework.core.reading import read_text
+from framework.data.scaling import AS_SCALED
 from framework.experiments import artifacts
 from framework.experiments.experiment import prepare
-from framework.experiments.loading import settings_of_run
+from framework.experiments.loading import load, settings_of_run
 from framework.tracking.mlflow import KEY, MlflowRun, MlflowStore, get_store, new_key
 from framework.tracking.run_dir import SWEEP, read_state, read_sweep, tree_of_run, update_sweep
 
@@ -112,4 +114,5 @@ def _log_best(folder: Path, settings: Settings, store: MlflowStore) -> None:
     metrics = {name: float(value) for name, value in state.get("metrics", {}).items()}
     known = store.find(state.get("key", "")) or state.get("mlflow_run_id")
     tracked = MlflowRun(store.client, known, store.allowance) if known else None  # the run stays ended
-    artifacts.log_artifacts(folder, tracked, prepare(settings).data, metrics, state.get("command") or folder.name)
+    trained = replace(load(folder), scale=AS_SCALED)
+    artifacts.log_artifacts(folder, tracked, trained, prepare(settings).data, metrics, state.get("command") or folder.name)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from framework.core.types import Shape
-from framework.testing import augmentations, cells, layers, losses, optimizers, probes
+from framework.testing import augmentations, callbacks, cells, layers, losses, optimizers, probes
 from framework.testing.differentiable import GENERAL, check_per_example
 from framework.testing.plain import PLAIN
 from framework.testing.purity import check_declaration
@@ -38,6 +38,7 @@ TABLES: Mapping[str, tuple[Checks, Checks]] = {
     "optimizer": (optimizers.OPTIMIZER, optimizers.OPTIMIZER_OFFERED),
     "augmentation": (augmentations.AUGMENTATION, {}),
     "probe": (probes.PROBE, {}),
+    "callback": (callbacks.CALLBACK, {}),
     **{kind: (checks, {}) for kind, checks in PLAIN.items()},
 }
 KINDS = tuple(TABLES)  # kinds of component that the kit checks

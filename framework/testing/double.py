@@ -52,7 +52,7 @@ class Double:
         return function
 
     def bare(self, value: Any) -> Any:
-        """The NumPy array in a device array; a host array is rejected."""
+        """The NumPy array inside a device array; a host array is rejected."""
         if isinstance(value, DeviceArray):
             return value.held
         if isinstance(value, np.ndarray):

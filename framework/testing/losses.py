@@ -21,18 +21,18 @@ def check_mask(loss: Any, about: Differentiable) -> None:
     inputs, ctx = _drawn(about, loss), context(())
     n = next(iter(inputs.values())).shape[0]
     _masked_counts_for_nothing(loss, inputs, ctx)
-    value, dys = _judged(loss, inputs, ctx, np.zeros(n))
+    value, dys = _evaluated(loss, inputs, ctx, np.zeros(n))
     assert np.isfinite(value).all(), "a mask of zeros gives a non-finite loss"
     assert all(np.isfinite(dy).all() for dy in dys.values()), "a mask of zeros gives a non-finite gradient"
     if getattr(loss, "reduction", "mean") in ("mean", "sum"):
         weights = np.ones(n)
         weights[-1] = 0
-        shorter = _judged(loss, _rows(inputs, slice(-1)), ctx)[0]
-        equal(_judged(loss, inputs, ctx, weights)[0], shorter, "a masked example")
+        shorter = _evaluated(loss, _rows(inputs, slice(-1)), ctx)[0]
+        equal(_evaluated(loss, inputs, ctx, weights)[0], shorter, "a masked example")
         weights = np.ones(n)
         weights[0] = 2
-        twice = _judged(loss, _rows(inputs, [0, *range(n)]), ctx)[0]
-        equal(_judged(loss, inputs, ctx, weights)[0], twice, "an example of weight 2")
+        twice = _evaluated(loss, _rows(inputs, [0, *range(n)]), ctx)[0]
+        equal(_evaluated(loss, inputs, ctx, weights)[0], twice, "an example of weight 2")
 
 
 def _drawn(about: Differentiable, loss: Any) -> Inputs:
@@ -41,7 +41,7 @@ def _drawn(about: Differentiable, loss: Any) -> Inputs:
     return {name: a for name, a in inputs.items() if name != "mask"}
 
 
-def _judged(loss: Any, inputs: Inputs, ctx: Context, mask: Array | None = None) -> tuple[Array, Inputs]:
+def _evaluated(loss: Any, inputs: Inputs, ctx: Context, mask: Array | None = None) -> tuple[Array, Inputs]:
     """The value, and dy by the name of its output."""
     value, dy = loss(outputs(inputs), inputs.get("t"), ctx, mask)
     return np.asarray(value), by_source(dy)
@@ -54,16 +54,16 @@ def _rows(inputs: Inputs, rows: Any) -> Inputs:
 
 def _masked_counts_for_nothing(loss: Any, inputs: Inputs, ctx: Context) -> None:
     core = next(iter(inputs.values())).shape[:-1]  # of an output
-    value, dys = _judged(loss, inputs, ctx)
-    value_of_ones, dys_of_ones = _judged(loss, inputs, ctx, np.ones(core))
+    value, dys = _evaluated(loss, inputs, ctx)
+    value_of_ones, dys_of_ones = _evaluated(loss, inputs, ctx, np.ones(core))
     equal(value, value_of_ones, "the value with a mask of ones")
     for name, dy in dys.items():
         equal(dy, dys_of_ones[name], f"d{name} with a mask of ones")
     mask = np.random.default_rng(3).uniform(0.5, 2, core)
     mask[..., -2:] = 0
     changed = {n: np.where(mask[..., None] > 0, a, _another(loss, a)) for n, a in inputs.items() if n != "t"}
-    value, dys = _judged(loss, inputs, ctx, mask)
-    other, other_dys = _judged(loss, inputs | changed, ctx, mask)
+    value, dys = _evaluated(loss, inputs, ctx, mask)
+    other, other_dys = _evaluated(loss, inputs | changed, ctx, mask)
     equal(value, other, "the value, although only masked outputs changed,")
     for name, dy in dys.items():
         equal(dy, other_dys[name], f"d{name}, although only masked outputs changed,")
@@ -80,15 +80,15 @@ def check_sequence(loss: Any, about: Differentiable) -> None:
     subject, ctx = of_loss(None, time=True), context(())
     inputs = _drawn(subject, loss)
     try:
-        _judged(loss, inputs, ctx)
+        _evaluated(loss, inputs, ctx)
     except ValueError:
         return
     check_gradient(loss, subject)
     _masked_counts_for_nothing(loss, inputs, ctx)
     if getattr(loss, "reduction", "mean") in ("mean", "sum"):
         kept = np.random.default_rng(4).uniform(size=next(iter(inputs.values())).shape[:-1]) < 0.6
-        value = _judged(loss, inputs, ctx, kept.astype(float))[0]
-        steps = _judged(loss, _rows(inputs, kept), ctx)[0]
+        value = _evaluated(loss, inputs, ctx, kept.astype(float))[0]
+        steps = _evaluated(loss, _rows(inputs, kept), ctx)[0]
         equal(value, steps, "a mask over time, against the unmasked steps only,")
 
 

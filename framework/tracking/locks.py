@@ -10,7 +10,6 @@ import contextlib
 import itertools
 import json
 import os
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from framework.core.errors import StillRunning
+from framework.core.log import log
 from framework.core.reading import read_mapping
 from framework.core.writing import check_no_link, inside, write_text
 from framework.tracking.run_dir import read_state
@@ -57,7 +57,7 @@ def lock_runs(runs: Path, folders: Sequence[Path]) -> RunLock:
     place = runs / ".running"
     if os.path.lexists(place) and not place.is_dir():
         aside = next(aside for i in itertools.count(1) if not os.path.lexists(aside := place.with_name(f".running-{i}")))
-        print(f"stackprop: {place} is not a folder; renamed to {aside}", file=sys.stderr)
+        log.error(f"{place} is not a folder; renamed to {aside}")
         place.rename(aside)
     inside(runs, ".running")
     claimed = RunLock(place / f"{folders[0].parent.name}-{folders[0].name}.json", folders)
@@ -114,7 +114,7 @@ def close_orphans(runs: Path, end: Any) -> list[Path]:
                     reaped.append(folder)
             left.release()
         except OSError as error:
-            print(f"stackprop: an interrupted run cannot be marked as ended: {error}", file=sys.stderr)
+            log.error(f"an interrupted run cannot be marked as ended: {error}")
             left.lock.release()
     return reaped
 

@@ -12,7 +12,6 @@ import logging
 import os
 import secrets
 import sqlite3
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any, NamedTuple
 from filelock import FileLock
 
 from framework.core import home
+from framework.core.log import log
 from framework.core.secrets import masked
 from framework.core.writing import check_no_link
 from framework.tracking.allowance import SlowServerError, TimeBudget
@@ -303,8 +303,8 @@ class MlflowRun:
 def warn_of_store(error: Exception) -> None:
     """Warn that the store cannot be used, and name the remedy."""
     text = masked(" ".join(str(error).split()))[:200]
-    print(f"stackprop: the tracking store cannot be used ({type(error).__name__}: {text})", file=sys.stderr)
-    print("stackprop: the run's folder has all data; `stackprop doctor` sends them later", file=sys.stderr)
+    log.error(f"the tracking store cannot be used ({type(error).__name__}: {text})")
+    log.error("the run's folder has all data; `stackprop doctor` sends them later")
 
 
 def quiet_mlflow() -> Any:

@@ -1,4 +1,4 @@
-"""The options of the tracking store."""
+"""Options of tracking."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from framework.core.options import option
 
 @dataclass(frozen=True)
 class Tracking:
-    """The tracking store of runs."""
+    """Where runs are recorded."""
 
-    type: Literal["mlflow", "none"] = option("mlflow", help="none: the run folder only")
-    uri: str | None = option(None, help="URI of an MLflow server or store; null: runs/mlflow.db")
-    experiment: str = option("stackprop", help="the MLflow experiment")
-    max_points: int = option(100, least=2, help="maximum points of a series in MLflow; the run folder has all")
+    type: Literal["mlflow", "none"] = option(
+        "mlflow", help="mlflow: the folder of the run and MLflow; none: the folder only"
+    )
+    uri: str | None = option(None, help="the address of an MLflow server or database; null: runs/mlflow.db")
+    experiment: str = option("stackprop", help="the name of the MLflow experiment")
+    max_points: int = option(100, least=2, help="maximum number of points per series in MLflow; the folder has all points")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from framework.core.callback import MEASURED, Callback
+from framework.core.log import log
 from framework.core.writing import NO_LINK, appending
 from framework.tracking.metrics_file import LazySeries, _digits, _word, lines, started
 
@@ -211,8 +211,7 @@ class MetricsRecorder(Callback):
             self._append()
         except OSError as error:
             if not self.complained:
-                message = f"{self.path}: {error.strerror}; metrics are buffered in memory until there is space"
-                print(f"stackprop: {message}", file=sys.stderr, flush=True)
+                log.error(f"{self.path}: {error.strerror}; metrics are buffered in memory until there is space")
             self.complained = True
 
     def _append(self, to_disk: bool = False) -> int:

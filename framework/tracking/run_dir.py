@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from framework.core.errors import ConfigError, did_you_mean
+from framework.core.log import log
 from framework.core.reading import read_mapping, read_text, read_yaml
 from framework.core.writing import appending, check_no_link, write_json
 
@@ -96,10 +96,7 @@ def find_run(word: str, runs: Path) -> Path:
     for folder in (Path(word), runs / word):
         if (folder / "run.json").exists():
             if not read_state(folder):
-                print(
-                    f"stackprop: warning: {folder / 'run.json'} cannot be read; the status of the run is unknown",
-                    file=sys.stderr,
-                )
+                log.warning(f"{folder / 'run.json'} cannot be read; the status of the run is unknown")
             return folder
         if (folder / SWEEP).is_file():
             raise ConfigError(f"{word}: this is a sweep; use {word}/best for its best job")

@@ -9,7 +9,6 @@ import json
 import math
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ import yaml
 
 from framework.core.callback import Snapshot
 from framework.core.errors import CheckpointError, ConfigError, StillRunning
+from framework.core.log import log
 from framework.core.secrets import masked
 from framework.core.trust import trust_store
 from framework.core.version import __version__
@@ -209,8 +209,8 @@ class RunRecord:
         except OSError as error:
             if not overwrite(path, state):
                 if not self.complained:
-                    hint = f"the end of the run ({state['status']}) could not be recorded; `stackprop doctor` will record it"
-                    print(f"stackprop: {path}: {error.strerror}; {hint}", file=sys.stderr, flush=True)
+                    hint = f"the end of the run ({state['status']}) could not be recorded; `stackprop doctor` will do it"
+                    log.error(f"{path}: {error.strerror}; {hint}")
                 self.complained = True
                 return False
         return True
@@ -289,7 +289,7 @@ def tags_of(place: RunLocation, state: Mapping[str, Any]) -> dict[str, str]:
 
 def config_hash(tree: Mapping[str, Any]) -> str:
     """A hash that is equal for two runs if and only if they train the same thing, wherever they are tracked."""
-    hashed = {key: value for key, value in tree.items() if key != "tracking"}
+    hashed = {key: value for key, value in tree.items() if key not in ("tracking", "callbacks")}
     return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:16]
 
 

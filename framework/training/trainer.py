@@ -51,7 +51,7 @@ def train(
         tier: whether compiled kernels update the weights; auto: if the training is long enough to repay their start.
         callbacks: objects that receive losses, metrics and results.
         save: receives a snapshot every `checkpoint_every` steps.
-        resume: such a snapshot; training continues from there.
+        resume: such a snapshot, to continue from.
 
     Returns:
         One result per member, in order.
@@ -60,7 +60,7 @@ def train(
         CannotStackError: the learners differ in something else.
         ConfigError: an option is not what its component declares, or learner and data do not fit together.
         DataError: the data are not what their fields declare.
-        ValueError: the data lack what the options ask for, or a network cannot be built.
+        ValueError: the data lack what the options need, or a network cannot be built.
         TierError: compiled kernels cannot be used here.
     """
     keep_memory()

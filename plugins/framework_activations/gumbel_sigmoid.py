@@ -9,10 +9,10 @@ from framework_activations._noise import open_uniform
 
 @dataclass(frozen=True)
 class GumbelSigmoid:
-    """y = sigmoid((x + log U - log(1 - U)) / temperature), U ~ Uniform(0, 1) anew in every step;
+    """y = sigmoid((x + log U - log(1 - U)) / temperature), U ~ Uniform(0, 1), drawn in every step;
     dx = dy y (1 - y) / temperature with the same U.
 
-    A gate that gradients pass through: y > 1/2 with probability sigmoid(x) at every temperature, and y is nearly 0 or 1 at
+    A gate with a gradient: y > 1/2 with probability sigmoid(x) at every temperature, and y is nearly 0 or 1 at
     low ones: P(y >= 1 - e) = sigmoid(x - temperature log((1 - e) / e)).
     `hard` decides: y is 1 where the noisy x is above 0, else 0, and dx is that of the soft y (straight-through), which is
     not the derivative of the hard one.

@@ -9,10 +9,10 @@ from framework_activations._noise import open_uniform
 
 @dataclass(frozen=True)
 class GumbelSoftmax:
-    """y = softmax((x + g) / temperature) over the last axis, g = -log(-log U), U ~ Uniform(0, 1) anew in every step;
+    """y = softmax((x + g) / temperature) over the last axis, g = -log(-log U), U ~ Uniform(0, 1), drawn in every step;
     dx = y (dy - sum_j y_j dy_j) / temperature with the same g.
 
-    A choice among K that gradients pass through: with x = log pi (any shift of it) the largest x + g is number i with
+    A choice among K with a gradient: with x = log pi (any shift of it) the largest x + g is number i with
     probability pi_i. As the temperature falls to 0, y becomes one-hot; as it rises, uniform.
     `hard` chooses: y is 1 at the largest x + g and 0 elsewhere, and dx is that of the soft y (straight-through), which is
     not the derivative of the hard one.

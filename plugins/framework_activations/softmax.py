@@ -11,9 +11,9 @@ class Softmax:
     """y_i = e^z_i / sum_j e^z_j over the last axis, z = x - max(x);  dz = y (dy - sum_j y_j dy_j).
 
     Shapes: x, y, dy, dx (..., any core axes, K). Subtracting a number changes nothing, and keeps e^z finite. The lecture
-    notes normalise in other ways against overflow; they are here to be looked at: `none` overflows from about 88 on in
-    float32; `standard`, z = (x - mean) / std, and `minmax`, z = (x - min) / (max - min), change the probabilities and
-    divide by 0 where all x are equal. The losses that take raw outputs need no softmax before them.
+    notes normalise in other ways against overflow, which are options. `none` overflows from about 88 on in float32.
+    `standard`, z = (x - mean) / std, and `minmax`, z = (x - min) / (max - min), change the probabilities, and divide by 0
+    if all x are equal. The losses that take raw outputs need no softmax before them.
     """
 
     per_example: ClassVar[bool] = True

@@ -15,10 +15,10 @@ class Rotate:
 
     Shapes: x, y (N, C, H, W), a (N,) drawn for each example. frame=keep: s = 1, and corners that leave the frame are cut
     off. frame=expand: the turned image needs a frame of H' = H |cos a| + W |sin a| rows and W' = H |sin a| + W |cos a|
-    columns; as a network reads one size, that larger frame is scaled back to H x W by s = max(H' / H, W' / W), so that
-    content shrinks and nothing is cut off. Bilinear between pixels; quarter turns of a square are exact.
+    columns. A network reads one size, so that larger frame is scaled back to H x W by s = max(H' / H, W' / W). The content
+    shrinks, and nothing is cut off. Bilinear between pixels; quarter turns of a square are exact.
 
-    Default: 15 degrees, which leaves a 6 and a 9 apart.
+    Default: 15 degrees, with which a 6 and a 9 stay different.
     """
 
     axes: ClassVar[tuple[str, ...]] = ("NCHW",)

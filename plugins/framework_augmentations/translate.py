@@ -13,7 +13,7 @@ from framework_augmentations._resampling import Fill, shift
 class Translate:
     """y[n, c, i, j] = x[n, c, i - v, j - u], the fill where that lies outside: moved by whole pixels, without blurring.
 
-    Shapes: x, y (N, C, H, W); u and v (N,) are drawn for each example, every whole number from -pixels to pixels equally
+    Shapes: x, y (N, C, H, W); u and v (N,) are drawn for each example, every integer from -pixels to pixels equally
     likely. axis=x moves to the sides only (v = 0), y up and down only (u = 0).
 
     Default: 2 pixels, the shift by which the notes show that a fully connected network is not shift invariant.

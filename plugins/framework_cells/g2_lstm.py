@@ -13,16 +13,16 @@ EPS = 1e-3  # keeps both logarithms finite; the authors' value
 class G2Lstm(Lstm):
     """An LSTM whose gates i and f learn to be 0 or 1: in training i, f = sigmoid((a_t + h_{t-1} U + m n) / temperature),
     with n = log(u + eps) - log(1 + eps - u), u from U(0, 1), and m one with `probability`, else 0. o, g, c and h as in lstm;
-    when it is evaluated there is neither noise nor temperature, and it is an lstm.
+    in evaluation there is neither noise nor temperature, and it is an lstm.
 
     Backwards: as lstm, with the slopes of i and f divided by the temperature; n and m are constants.
 
     Shapes: those of lstm; u and m (..., N, 2 units), eps 0.001. Li et al. (2018): n makes the gate a Gumbel-softmax of two
     outcomes, and a gate that must do its work under noise moves to the flat ends of the sigmoid, where noise says little.
 
-    u and m are drawn at every step, or, frozen, once for all steps of a sequence; the authors' programs do either.
-    probability 0 and temperature 1 are an lstm in training too, bit by bit. Default: the paper's formula, noise on every
-    gate and no preference about temperature; probabilities between 0 and 1 are the authors' dropout of the noise.
+    u and m are drawn at every step, or, if frozen, once per sequence; the authors' programs do either. A probability of
+    0 and a temperature of 1 give an lstm in training too, bit by bit. Default: the paper's formula, noise on every gate
+    and no preference about temperature; probabilities between 0 and 1 are the authors' dropout of the noise.
     """
 
     draws: ClassVar[bool] = True

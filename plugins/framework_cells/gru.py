@@ -19,9 +19,9 @@ class Gru:
     Shapes: a = x W + b and da (..., N, 3 units), columns r, z, g; U (..., units, 3 units), U_g its last columns;
     h (..., N, units). The state is h, and so is the output. Cho et al. (2014).
 
-    reset: before takes r h into the product, as the notes and the paper do; after multiplies by r what comes out,
-    g = tanh(a_g + r (h_{t-1} U_g)), as PyTorch and cuDNN do. z: keep is the formula above; update turns z round,
-    h_t = (1 - z) h_{t-1} + z g: the notes have both. One becomes the other when W and b of z change their signs.
+    reset: before multiplies h by r before the product, as in the notes and the paper. after multiplies the product by r,
+    g = tanh(a_g + r (h_{t-1} U_g)), as PyTorch and cuDNN do. z: keep is the formula above. update swaps z and 1 - z,
+    h_t = (1 - z) h_{t-1} + z g: the notes have both. They are equal if W and b of z change their signs.
     """
 
     gates: ClassVar[int] = 3

@@ -10,13 +10,13 @@ from framework import Activation, Array, Context, Params, option, registered
 
 @dataclass(frozen=True)
 class IndRnn:
-    """h_t = f(a_t + u h_{t-1}), every unit with a weight u of its own on its own past;  da = dh f',  dh_{t-1} = da u,
+    """h_t = f(a_t + u h_{t-1}), every unit has one weight u on its past;  da = dh f',  dh_{t-1} = da u,
     du = sum over N of da h_{t-1}.
 
-    Shapes: a = x W + b, h, da and dh (..., N, units); u (..., 1, units). The state is h, and so is the output. What reaches
-    back k steps is u^k times the slopes on the way: with relu and u near 1 it neither fades nor grows (Li et al. 2018).
+    Shapes: a = x W + b, h, da and dh (..., N, units); u (..., 1, units). The state is h, and so is the output. The gradient
+    k steps back is u^k times the slopes: with relu and u near 1 it neither vanishes nor explodes (Li et al. 2018).
 
-    After each update u is brought back to |u| <= bound. Defaults: u from U(0, 1) and relu, as in the paper; the paper's
+    After each update u is clipped to |u| <= bound. Defaults: u from U(0, 1) and relu, as in the paper; the paper's
     bound for T steps is 2^(1/T), 1.007 for T = 100.
     """
 

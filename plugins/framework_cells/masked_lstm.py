@@ -17,15 +17,15 @@ class MaskedLstm(Lstm):
     are.
 
     Shapes: those of lstm; M like U (..., units, 4 units), K like W (..., F, 4 units), columns i, f, o, g: kept with the
-    tensors, not trained. A search over structures (ElSaid et al. 2018: ant colonies) tries its cells by `connections`, which
-    keep or leave out a connection in all four gates: a word of hexadecimal digits for each source, the F inputs first, then
-    the units, joined by dashes, with a bit for each unit that the source leads to, the first unit first, padded to eight:
-    80-c0-... for an input that leads to the first unit, and one that leads to the first and the second. Without it all
-    inputs are connected, and a recurrent connection is there with probability `density`.
+    tensors, not trained. A search over structures (ElSaid et al. 2018: ant colonies) sets `connections`, which keeps or
+    leaves out a connection in all four gates. It has hexadecimal digits for each source, the F inputs first, then the
+    units, joined by dashes. They hold a bit for each unit that the source leads to, the first unit first, padded to
+    eight. 80-c0-... is an input that leads to the first unit, and one that leads to the first and the second. Without
+    it all inputs are connected, and a recurrent connection is there with probability `density`.
     """
 
     buffers: ClassVar[tuple[str, ...]] = ("M", "K")
-    density: float = option(1.0, above=0, most=1, help="share of recurrent connections that are there")
+    density: float = option(1.0, above=0, most=1, help="fraction of recurrent connections that exist")
     connections: str | None = option(None, stackable=True, help="those that are there, source by source; null: by density")
 
     def init(self, rng: np.random.Generator) -> Params:

@@ -19,7 +19,7 @@ class PeepholeLstm(Lstm):
 
     Shapes: a = x W + b and da (..., N, 4 units), columns i, f, o, g; U (..., units, 4 units); V_i, V_f, V_o side by side:
     diagonal (..., 1, 3 units), products by elements; full (..., units, 3 units), matrix products. Gers & Schmidhuber (2000)
-    have the diagonal, which is the default; the notes leave it open. V begins at 0: an lstm.
+    have the diagonal, which is the default; the notes leave it open. V starts at 0: an lstm.
     """
 
     peephole: Literal["diagonal", "full"] = option("diagonal", help="whether a gate sees its own c only, or all")

@@ -21,11 +21,11 @@ WORDS = (END, "faint", *SHAPES, *PLACES, *SIDES)
 
 @dataclass(frozen=True)
 class Captions:
-    """A picture -> "faint ring above left .": one input, a sequence of words out, the toy of captioning.
+    """A picture -> "faint ring above left .": one input, a sequence of words out: a toy example of captioning.
 
-    Fields: x (n, 1, 8, 8) pictures, one of four shapes in one of the four corners, at full or at half strength, and noise;
-    d (n, T) ids, what the decoder reads: a start symbol, then the words one step late (teacher forcing); y (n, T) labels,
-    the words, of a vocabulary of 10; mask (n, T), 1 up to the end. T = 5; a shape at full strength is not called faint, and
+    Fields: x (n, 1, 8, 8) pictures, one of four shapes in one of the four corners, at full or at half strength, and noise.
+    d (n, T) ids for the decoder: a start symbol, then the words one step late (teacher forcing). y (n, T) labels, the
+    words, of a vocabulary of 10; mask (n, T), 1 up to the end. T = 5; a shape at full strength is not called faint, and
     its caption is a word shorter. After Vinyals et al. (2015), where the picture goes into the decoder's state first.
     """
 

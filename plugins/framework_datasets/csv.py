@@ -19,12 +19,12 @@ from framework_datasets._table_words import feature_words, header_lines, target_
 class Csv:
     """Your own table: a UTF-8 text whose first line names the columns, one example per row.
 
-    Fields: x (n, F): a column of numbers as it is, a column of words as one 0/1 column per category (those of the training
-    split, in alphabetical order), columns in the order of `features` or of the file; y (n,) the class, an index into the
-    sorted labels, or y (n, k) numbers, one column per target. Rows are shared out at random, drawn from `dataset.seed`; of a
-    class or category that no training row has, a row moves to the training split. With `missing` or `fill`, missing values
-    are allowed: rows with one are left out, or features are filled in from the training split, a column of numbers with its
-    mean or median, a column of words with the most frequent one.
+    Fields: x (n, F): a column of numbers as it is, a column of strings as one 0/1 column per category. The categories
+    are those of the training split, in alphabetical order; columns are in the order of `features` or of the file. y
+    (n,) is the class, an index into the sorted labels, or y (n, k) numbers, one column per target. Rows are split at
+    random by `dataset.seed`. If no training row has a class or category, one row of it moves to the training split.
+    `missing` and `fill` allow missing values: rows with one are left out, or features are filled in from the training
+    split. A column of numbers gets its mean or median, a column of strings its most frequent string.
     """
 
     path: str = option(help="the file, from the current folder on")
@@ -35,10 +35,10 @@ class Csv:
     decimal: Decimal = option("point", help="the decimal sign; comma: 1,5 and 1.234,5")
     header: Header = option(True, help="whether the first line names the columns; false: c0, c1, ...; or a list of names")
     missing: Missing = option(
-        None, help="words for a missing value, beside empty cells: [] or [?,NA]; null: none is allowed"
+        None, help="strings for a missing value, besides empty cells: [] or [?,NA]; null: no missing values"
     )
     fill: Fill = option(None, help="missing features are filled in from the training split; null: such rows are left out")
-    task: Task = option("auto", help="auto: words, and whole numbers with at most 20 different values, are labels")
+    task: Task = option("auto", help="auto: strings, and integers with at most 20 different values, are labels")
     val: float = option(0.2, least=0, below=1, help="fraction for validation")
     test: float = option(0.2, least=0, below=1, help="fraction for the test")
 

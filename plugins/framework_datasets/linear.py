@@ -12,8 +12,8 @@ class Linear:
     """y = x w + sigma e,  e ~ N(0, 1), every w_j 1 or -1: regression that a linear model can solve, with rare features or
     with a truth that changes while it is learned.
 
-    Fields: x (n, features), y (n, 1). x_j ~ N(0, 1); or, with `rarest`, x_j is 1 with probability p_j and else 0, p_j from
-    1/2 down to `rarest` in equal ratios: the words of a text are like that. With `period` all w_j change their sign after
+    Fields: x (n, features), y (n, 1). x_j ~ N(0, 1). With `rarest`, x_j is 1 with probability p_j and otherwise 0, with p_j
+    from 1/2 down to `rarest` in equal ratios, like the words of a text. With `period` all w_j change their sign after
     every so many training examples: a stream, for `trainer.shuffle=false trainer.epochs=1`; the other splits obey the w of
     its end.
     """

@@ -22,14 +22,14 @@ SPLITS = ("train", "val", "test")
 class Npz:
     """Your own arrays, written with numpy.savez.
 
-    The file holds x and y, whose rows are shared out at random (from `dataset.seed`), or x_train, y_train, x_val, y_val,
-    x_test, y_test, which stay as they are; where x_val is not among these, the fraction `val` of the training rows is drawn.
-    Fields: x (n, F), (n, T, F) sequences or (n, C, H, W) images; y (n,) or (n, 1) whole numbers: the class, 0 ... K-1, also
-    as floats 0.0 ... K-1 with K at most 20, or one-hot (n, K); y with fractions, (n,) as (n, 1), or (n, k): numbers. Beside
-    sequences also y (n, T), (n, T, 1) or one-hot (n, T, K), the class of every step, or y (n, T, k) numbers; and mask
-    (n, T): 1 where a step counts, 0 where a shorter sequence is padded, on either side. With `vocabulary` x (n, T) is
+    The file holds x and y, whose rows are split at random (from `dataset.seed`), or x_train, y_train, x_val, y_val, x_test,
+    y_test, which stay as they are. Without x_val, the fraction `val` of the training rows is drawn.
+    Fields: x (n, F), (n, T, F) sequences or (n, C, H, W) images; y (n,) or (n, 1) integers: the class, 0 ... K-1, also
+    as floats 0.0 ... K-1 with K at most 20, or one-hot (n, K); y with fractions, (n,) as (n, 1), or (n, k): numbers. For
+    sequences also y (n, T), (n, T, 1) or one-hot (n, T, K), the class of every step, or y (n, T, k) numbers. mask (n, T) is
+    1 where a step counts, 0 where a shorter sequence is padded, on either side. With `vocabulary` x (n, T) is
     sequences of ids. With layout=time_major the file holds sequences as x (T, n, F), y (T, n) or (T, n, k), mask (T, n);
-    with layout=NHWC images as x (n, H, W, C). Of a class that no training row has, a row moves to the training split.
+    with layout=NHWC images as x (n, H, W, C). If no training row has a class, one row of it moves to the training split.
     """
 
     path: str = option(help="the file, from the current folder on")

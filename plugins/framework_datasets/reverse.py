@@ -12,8 +12,8 @@ from framework_datasets._windows import delayed, padded
 class Reverse:
     """s_1 ... s_L -> s_L ... s_1, for sequences of many lengths L: a toy translation for an encoder and a decoder.
 
-    Fields: x (n, T) ids, the source; d (n, T) ids, what the decoder reads: a start symbol K, then the target one step late
-    (teacher forcing); y (n, T) labels, the target; mask (n, T), 1 up to L. Symbols are 0 ... K-1; T is `longest`, and
+    Fields: x (n, T) ids, the source; d (n, T) ids for the decoder: a start symbol K, then the target one step late (teacher
+    forcing). y (n, T) labels, the target; mask (n, T), 1 up to L. Symbols are 0 ... K-1; T is `longest`, and
     shorter sequences end in zeros under a mask of 0. After Sutskever, Vinyals & Le (2014).
     """
 

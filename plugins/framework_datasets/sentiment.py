@@ -25,7 +25,7 @@ class Sentiment:
 
     Fields: x (n, T) ids, words of a vocabulary of 37, 0 behind the end of shorter sentences; y (n,) negative 0, positive 1;
     mask (n, T), 1 where a word is. A sentence is: subject, verb, perhaps a negation, up to `adverbs` adverbs, adjective,
-    perhaps an end. With every second sentence negated, no sum over the words can tell praise from blame.
+    perhaps an end. With every second sentence negated, no sum over the words can separate praise and blame.
     """
 
     negated: float = option(0.5, least=0, most=1, help="probability of a negation")

@@ -32,9 +32,9 @@ class Tagging:
     (n, T), 1 where a word is. A sentence is: subject, verb, perhaps an object, perhaps an adverb; subject and object are a
     pronoun, or a determiner, perhaps an adjective, and a noun.
 
-    Four words are nouns or verbs: what stood before them tells (the walk, we walk). `her` in the object is a determiner
-    or a pronoun: what comes after it tells (we see her dog, we see her now), and a network that reads from the left only
-    has to guess.
+    Four words are nouns or verbs: the word before them decides (the walk, we walk). `her` in the object is a determiner or a
+    pronoun: the word after it decides (we see her dog, we see her now). A network that reads from the left only has to
+    guess.
     """
 
     n: int = option(1000, least=1, help="training sentences")

@@ -9,7 +9,7 @@ from framework import Data, Field, option
 
 @dataclass(frozen=True)
 class Xor:
-    """y = x_1 xor x_2: the four points that no linear classifier can tell apart (Minsky & Papert 1969).
+    """y = x_1 xor x_2: the four points that no linear classifier can separate (Minsky & Papert 1969).
 
     Fields: x (4, 2) of 0 and 1, y (4,) labels 0 and 1. All four are for training; with `val`, for validation as well.
     """

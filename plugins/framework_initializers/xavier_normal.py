@@ -16,7 +16,7 @@ class XavierNormal:
     compromise between keeping the variance forward and backward.
 
     The lecture notes print this root as the variance, which is far too large; `reading: literal` draws with that variance,
-    to show what the slip costs.
+    to show the effect of the error.
     """
 
     gain: float = option(1.0, above=0, stackable=True, help="factor on the standard deviation")

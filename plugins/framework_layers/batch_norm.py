@@ -17,15 +17,15 @@ class BatchNorm:
     dgamma = sum dy x^,  dbeta = sum dy.
 
     Shapes: x, y (..., N, F), (..., T, N, F) or (..., N, C, H, W); gamma, beta and the buffers mean, var (..., 1, F), one per
-    feature or channel, taken over everything else. Outside training the buffers stand for the batch; each training step
-    moves them: mean <- momentum mean + (1 - momentum) mu (an addition to the lecture notes, which stop at training).
-    A batch with a single value of each feature, one example of (F,) say, is refused: its variance is 0.
+    feature or channel, taken over everything else. Outside training the buffers replace the batch; each training step
+    updates them: mean <- momentum mean + (1 - momentum) mu (an addition to the lecture notes, which stop at training).
+    A batch with a single value of each feature, such as one example of (F,), is rejected: its variance is 0.
     A bias before it has no effect. Defaults: PyTorch's, whose momentum is 1 - ours, and whose buffer holds the unbiased var.
     """
 
     buffers: ClassVar[tuple[str, ...]] = ("mean", "var")
     over_batch: ClassVar[bool] = True
-    momentum: float | Array = option(0.9, least=0, below=1, stackable=True, help="share of the buffers that is kept")
+    momentum: float | Array = option(0.9, least=0, below=1, stackable=True, help="fraction of the buffers that a step keeps")
     eps: float | Array = option(1e-5, above=0, stackable=True, help="keeps the quotient finite")
 
     def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:

@@ -13,8 +13,8 @@ from framework_layers._im2col import col2im, im2col, images, padded, planes, sum
 class Conv2d:
     """y[f, u, v] = sum over c, i, j of W[(c, i, j), f] x[c, s u + i, s v + j] + b[f]: a small dense layer at every place.
 
-    As products, with the windows of all images as the rows of X (..., Ho Wo N, k k C):  y = X W + b,  dW = X^T dy,
-    db = sum over rows of dy,  dX = dy W^T, added up where windows overlap.
+    The windows of all images are the rows of X (..., Ho Wo N, k k C). Then  y = X W + b,  dW = X^T dy,
+    db = sum over rows of dy,  dX = dy W^T. Overlapping windows are summed in dx.
 
     Shapes: x (..., N, C, H, W), W (..., C k k, filters), b (..., 1, filters), y (..., N, filters, Ho, Wo),
     Ho = (H + 2 padding - k) // s + 1, Wo likewise; k = size, s = stride. Fans: in C k k, out filters k k. b starts at 0.

@@ -15,7 +15,7 @@ class Dense:
     dW = x^T dy,  db = sum over rows of dy,  dx = dy W^T.
 
     Shapes: x (..., [T,] N, F), W (..., F, units), b (..., 1, units), y (..., [T,] N, units). With time, the T N rows are
-    one product. b starts at 0. No non-linearity: that is a node of its own.
+    one product. b starts at 0. The non-linearity is a separate node.
     """
 
     units: int | Literal["auto"] = option(least=1, help="outputs; auto: as many as the target needs")

@@ -9,7 +9,7 @@ from framework import Array, Context, Params, Shape, option
 
 @dataclass(frozen=True)
 class Dropout:
-    """y = x m / keep in training, m ~ Bernoulli(keep) anew in every step; y = x otherwise.
+    """y = x m / keep in training, m ~ Bernoulli(keep), drawn in every step; y = x otherwise.
 
     Inverted scaling keeps E[y] = x. dx = dy m / keep with the same mask. Shapes: x, y, m, dy, dx (..., any core axes).
     `keep` is the probability to retain a unit, as in the lecture notes and in Srivastava et al. (2014), where 0.5 is the

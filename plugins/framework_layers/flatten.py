@@ -13,7 +13,7 @@ from framework import Array, Context, Params, Shape
 class Flatten:
     """All features of an example in one row, the last axis running fastest.
 
-    Shapes: x (..., N, C, H, W) or (..., N, F), y (..., N, C H W). A sequence has no fixed size and is refused.
+    Shapes: x (..., N, C, H, W) or (..., N, F), y (..., N, C H W). A sequence has no fixed size and is rejected.
     """
 
     per_example: ClassVar[bool] = True

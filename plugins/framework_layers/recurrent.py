@@ -28,16 +28,16 @@ from framework import (
 class Recurrent:
     """s_t = cell(x_t W + b, s_{t-1}) and y_t = the cell's output, for t = 1 ... T: the same tensors in every step.
 
-    Backpropagation through time, from T to 1: ds_t is what dy_t and step t + 1 ask of s_t; the cell's backward step gives
-    da_t and ds_{t-1}. Then dW = sum over t of x_t^T da_t, one product over all T N rows; db = the sum of da; dx = da W^T.
+    Backpropagation through time, from T to 1: ds_t is the gradient from dy_t and from step t + 1; the cell's backward
+    step returns da_t and ds_{t-1}. Then dW = sum over t of x_t^T da_t, one product over all T N rows; db = the sum of
+    da; dx = da W^T.
 
-    Shapes: x (..., T, N, F), or a pair of it and a first state (..., N, S) where the node names two sources (otherwise the
-    first state is 0); W (..., F, gates units), b (..., 1, gates units), the cell's own tensors as it says;
-    y (..., T, N, units), with output: last (..., N, units), with output: state the whole final state (..., N, S).
-    mask (..., T, N): where it is 0 a step leaves the state as it is, so that padding on either side, and an empty sequence,
-    change nothing.
+    Shapes: x (..., T, N, F), or a pair of it and a first state (..., N, S) if the node names two sources. Otherwise the
+    first state is 0. W (..., F, gates units), b (..., 1, gates units), the tensors of the cell; y (..., T, N, units),
+    with output: last (..., N, units), with output: state the whole final state (..., N, S). mask (..., T, N): where it
+    is 0 a step does not change the state. Padding on either side, and an empty sequence, have no effect.
 
-    Every gate's part of W is drawn by itself, fans (F, units). b starts at 0, or as the cell says.
+    Every gate's part of W is drawn separately, with fans (F, units). b starts at 0, or as the cell declares.
     """
 
     cell: Cell = option(help="one step: simple, lstm, gru ...")

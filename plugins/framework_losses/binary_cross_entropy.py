@@ -12,9 +12,9 @@ class BinaryCrossEntropy:
     """J = mean over examples and columns of -t log s - (1 - t) log(1 - s),  s = sigmoid(y);  dy = (s - t) / (n F).
 
     Shapes: y, dy (..., [T,] N, F) raw outputs; t, 0 or 1 or between, (..., [T,] N, F), or integers (..., [T,] N) where
-    F = 1; mask (..., [T,] N); J (...); n = N, or T N with time. Every column is a question of its own (several labels may
-    hold at once). Computed as max(y, 0) - y t + log(1 + e^-|y|): nothing overflows; an infinite output that is right costs
-    nothing.
+    F = 1; mask (..., [T,] N); J (...); n = N, or T N with time. Every column is a separate label (several labels may
+    hold at once). Computed as max(y, 0) - y t + log(1 + e^-|y|): nothing overflows; an infinite output that is right
+    has a loss of 0.
     """
 
     targets: ClassVar[tuple[str, ...]] = ("columns", "binary")

@@ -15,8 +15,8 @@ class CrossEntropy:
     targets (..., [T,] N, K); mask (..., [T,] N); H (...). On raw outputs use softmax_cross_entropy: the same numbers,
     without the rounding near 0.
 
-    Below `floor` the logarithm goes on as its tangent there, log floor + y / floor - 1: a probability that was rounded to 0
-    costs 1 - log floor (28.6) and not infinity, and its gradient is -t / floor, finite and not 0.
+    Below `floor` the logarithm continues as its tangent there, log floor + y / floor - 1. A probability that was rounded to
+    0 then has the loss 1 - log floor (28.6) and not infinity. Its gradient is -t / floor, finite and not 0.
     """
 
     targets: ClassVar[tuple[str, ...]] = ("label",)

@@ -9,15 +9,16 @@ from framework_losses._reduction import Reduction, columns, weighted_sum, weight
 
 @dataclass(frozen=True)
 class MaxMargin:
-    """J = mean over examples of max(0, margin + s_c - s): the true s shall win over the corrupt s_c by the margin.
+    """J = mean over examples of max(0, margin + s_c - s): the true s must exceed the corrupt s_c by the margin.
 
-    Where margin + s_c - s > 0 the gradients are ds = -1 / n and ds_c = 1 / n, elsewhere 0, and 0 at the hinge itself. So J
-    falls as s rises, dJ/dW = -delta(x) a(x) + delta(x_c) a(x_c); the lecture notes print the sign of ds/dW (see errata).
+    Where margin + s_c - s > 0 the gradients are ds = -1 / n and ds_c = 1 / n, elsewhere 0, and 0 at the hinge itself.
+    So J decreases as s increases, dJ/dW = -delta(x) a(x) + delta(x_c) a(x_c); the lecture notes print the sign of ds/dW
+    (see errata).
 
-    Shapes: y = (s, s_c), each (..., [T,] N, F), every column a score of its own, or (..., N); dy the same; mask
+    Shapes: y = (s, s_c), each (..., [T,] N, F), every column a separate score, or (..., N); dy the same; mask
     (..., [T,] N); J (...). There is no target. Its head names two nodes, that of the true example first:
     `{type: max_margin, from: [score, score_c], target: null}`; `share` gives two towers the same weights. The notes' margin
-    is 1 (Collobert & Weston 2008). The prediction is both scores side by side.
+    is 1 (Collobert & Weston 2008). The prediction is both scores, concatenated.
     """
 
     targets: ClassVar[tuple[str, ...]] = ()

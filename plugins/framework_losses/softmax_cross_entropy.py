@@ -14,7 +14,7 @@ class SoftmaxCrossEntropy:
 
     Shapes: y, dy (..., [T,] N, K) raw outputs; t integers (..., [T,] N), or probabilities (..., [T,] N, K);
     mask (..., [T,] N); J (...); n = N, or T N with time. The largest output is subtracted first: softmax does not change,
-    nothing overflows. An output of -inf has probability 0: it costs nothing, unless t asks for it.
+    nothing overflows. An output of -inf has probability 0: its loss is 0, unless t is above 0 there.
     """
 
     targets: ClassVar[tuple[str, ...]] = ("label",)

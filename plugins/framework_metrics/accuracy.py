@@ -10,8 +10,8 @@ from framework import Array, Context, option
 class Accuracy:
     """The share of right answers: argmax_k y_k = t, or for a single column and for several labels, (y > threshold) = t.
 
-    Shapes: y predictions (..., [T,] N, K); t integers (..., [T,] N), or columns (..., [T,] N, K), each a question of its
-    own; mask (..., [T,] N); counts (..., 2): right answers, answers. A prediction of NaN that counts makes it NaN.
+    Shapes: y predictions (..., [T,] N, K); t integers (..., [T,] N), or columns (..., [T,] N, K), each a separate
+    label; mask (..., [T,] N); counts (..., 2): right answers, answers. A prediction of NaN that counts makes it NaN.
     """
 
     targets: ClassVar[tuple[str, ...]] = ("label", "binary", "columns")

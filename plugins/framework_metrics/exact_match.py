@@ -8,15 +8,15 @@ from framework import Array, Context
 
 @dataclass(frozen=True)
 class ExactMatch:
-    """The share of sequences that are right from end to end: argmax_k y_k = t at every step that counts, for a single
+    """The fraction of sequences that are right at every step: argmax_k y_k = t at every step that counts, for a single
     column (y > 0.5) = t.
 
-    Shapes: y predictions (..., [T,] N, K); t integers (..., [T,] N); mask (..., [T,] N): a step counts where it is above 0,
-    and a sequence without any such step is none; counts (..., 2): right sequences, sequences. Without time it is accuracy.
-    A prediction of NaN that counts makes it NaN.
+    Shapes: y predictions (..., [T,] N, K); t integers (..., [T,] N); mask (..., [T,] N): a step counts where it is
+    above 0, and a sequence without any such step does not count; counts (..., 2): right sequences, sequences. Without
+    time it is accuracy. A prediction of NaN that counts makes it NaN.
 
-    A decoder that is told the last word at every step (teacher forcing) and one that reads its own, the likeliest, have the
-    same share: up to the first wrong word both have read the same.
+    A decoder that reads the right previous word (teacher forcing) and one that reads its most likely words have the same
+    fraction: up to the first wrong word both read the same.
     """
 
     targets: ClassVar[tuple[str, ...]] = ("label",)

@@ -9,12 +9,12 @@ from framework import Array, Context, Loss, registered
 
 @dataclass(frozen=True)
 class LossMetric:
-    """Any loss of a whole split, beside the one that is trained: mse while cross-entropy is made small, say.
+    """Any loss of a whole split, besides the one that is minimized: for example mse with a trained cross-entropy.
 
-    It is what the loss says of the split as one batch, whatever its reduction: a mean over examples (or over the weights of
-    the mask), a sum, or a sum over time and mean over sequences.
+    It is the loss of the split as one batch, with any reduction. That is a mean over examples (or over the weights of the
+    mask), a sum, or a sum over time and mean over sequences.
 
-    Shapes: y raw outputs (..., [T,] N, F), t as the loss wants it, mask (..., [T,] N); counts (..., 2): sum of losses, and
+    Shapes: y raw outputs (..., [T,] N, F), t as the loss needs it, mask (..., [T,] N); counts (..., 2): sum of losses, and
     what it is divided by, 0 for a sum.
     """
 

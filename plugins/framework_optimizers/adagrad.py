@@ -10,7 +10,7 @@ from framework import Array, Context, option
 class Adagrad:
     """G <- G + g^2;  w <- w - lr g / sqrt(G + eps)  (Duchi et al. 2011).
 
-    Shapes: w, g, G (..., P); G begins at 0 (at 0.1 in Keras). Every weight has a rate of its own, which only shrinks: after
+    Shapes: w, g, G (..., P); G begins at 0 (at 0.1 in Keras). Every weight has a separate rate, which only decreases: after
     t gradients of size 1 it is lr / sqrt(t). `epsilon: outside` is sqrt(G) + eps, as in PyTorch; they part where sqrt(G) is
     below sqrt(eps). Default eps: the lecture notes'; lr: PyTorch's.
     """
@@ -19,7 +19,7 @@ class Adagrad:
 
     lr: float | Array = option(0.01, above=0, stackable=True, help="learning rate")
     eps: float | Array = option(1e-8, least=0, stackable=True, help="keeps the quotient finite")
-    epsilon: Literal["inside", "outside"] = option("inside", help="where eps stands")
+    epsilon: Literal["inside", "outside"] = option("inside", help="place of eps")
 
     def init(self, w: Array) -> dict[str, Any]:
         return {"G": w * 0}

@@ -24,7 +24,7 @@ class Adam:
     beta1: float | Array = option(0.9, least=0, below=1, stackable=True, help="memory of the mean of g")
     beta2: float | Array = option(0.999, least=0, below=1, stackable=True, help="memory of the mean of g^2")
     eps: float | Array = option(1e-8, least=0, stackable=True, help="keeps the quotient finite")
-    epsilon: Literal["inside", "outside", "hat"] = option("inside", help="where eps stands")
+    epsilon: Literal["inside", "outside", "hat"] = option("inside", help="place of eps")
     correct: bool = option(True, help="whether the bias of m and v towards 0 is corrected")
 
     def init(self, w: Array) -> dict[str, Any]:

@@ -17,7 +17,7 @@ class Adamw(Adam):
 
     elementwise: ClassVar[bool] = True
 
-    decay: float | Array = option(0.01, least=0, stackable=True, help="share of w lost per step, times lr")
+    decay: float | Array = option(0.01, least=0, stackable=True, help="fraction of w removed per step, times lr")
 
     def update(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
         w *= 1 - lr * ctx.per(self.decay, w)

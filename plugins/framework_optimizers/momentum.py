@@ -18,7 +18,7 @@ class Momentum:
     elementwise: ClassVar[bool] = True
 
     lr: float | Array = option(0.01, above=0, stackable=True, help="learning rate")
-    alpha: float | Array = option(0.9, least=0, below=1, stackable=True, help="share of the last step that is kept")
+    alpha: float | Array = option(0.9, least=0, below=1, stackable=True, help="fraction of the last step that is kept")
     form: Literal["notes", "torch"] = option("notes", help="whether lr is inside M or outside")
 
     def init(self, w: Array) -> dict[str, Any]:

@@ -20,7 +20,7 @@ class Rmsprop:
     lr: float | Array = option(0.001, above=0, stackable=True, help="learning rate")
     gamma: float | Array = option(0.9, least=0, below=1, stackable=True, help="memory of the mean of g^2")
     eps: float | Array = option(1e-8, least=0, stackable=True, help="keeps the quotient finite")
-    epsilon: Literal["inside", "outside"] = option("inside", help="where eps stands")
+    epsilon: Literal["inside", "outside"] = option("inside", help="place of eps")
 
     def init(self, w: Array) -> dict[str, Any]:
         return {"G": w * 0}

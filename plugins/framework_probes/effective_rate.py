@@ -11,8 +11,8 @@ class EffectiveRate:
     """effective_rate/<layer> = |w_after - w| / |g|: the learning rate with which plain gradient descent would have taken a
     step of this length. For sgd it is lr itself; for adagrad after t gradients of size 1, lr / sqrt(t).
 
-    Shapes: w, w_after, g all trained numbers (..., K) of a layer (its W and its b), before and after the step, and the
-    gradient it was taken with: of loss plus penalty, after clipping; Euclidean norms; rate (...), not a number where g is 0.
+    Shapes: w, w_after, g all parameters (..., K) of a layer (its W and its b), before and after the step, and the
+    gradient of the step: of loss plus penalty, after clipping. The norms are Euclidean; rate (...) is NaN where g is 0.
     """
 
     nodes: tuple[str, ...] | None = option(None, help="which layers; null: all with trained tensors")

@@ -17,7 +17,7 @@ class Weights:
     """
 
     margin: float = option(1e-3, above=0, help="what is small")
-    tensors: str = option("W", help="looks at tensors whose name begins so")
+    tensors: str = option("W", help="the tensors whose name starts like this")
     nodes: tuple[str, ...] | None = option(None, help="which layers; null: all with such tensors")
 
     def __call__(self, seen: TrainingStep) -> dict[str, Array]:

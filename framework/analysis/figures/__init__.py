@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from framework.analysis.figures import activations, confusion, curves, filters, gradient_by_lag, gradient_flow
 from framework.analysis.figures.run_view import RunView
 from framework.analysis.style import save
+from framework.core.log import log
 from framework.core.writing import inside
 
 # name of the file -> function that draws it, and a description
@@ -42,7 +42,7 @@ def _drawn(name: str, run: RunView, path: Path) -> Path | None:
         save(fig, path)
         return path
     except Exception as error:  # an error in a figure must not make a finished run fail
-        print(f"stackprop: {path} could not be drawn: {type(error).__name__}: {error}", file=sys.stderr)
+        log.error(f"{path} could not be drawn: {type(error).__name__}: {error}")
         return None
 
 

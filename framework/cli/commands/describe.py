@@ -1,4 +1,4 @@
-"""`stackprop describe NAME`: docstring and options of a component."""
+"""`stackprop describe NAME`: formula and options of a component."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def options_of(component: type) -> list[tuple[str, ...]]:
 
 
 def type_name(hint: Any) -> str:
-    """The name of a type for users."""
+    """The name of a type, as users read it."""
     if hint in PROTOCOLS:
         return PROTOCOLS[hint]
-    names = {int: "integer", float: "number", bool: "true or false", str: "string", type(None): "null"}
+    names = {int: "integer", float: "number", bool: "boolean", str: "string", type(None): "null"}
     if hint in names:
         return names[hint]
     arguments = [a for a in get_args(hint) if a is not Any]
@@ -64,7 +64,7 @@ def type_name(hint: Any) -> str:
 
 
 def default(f: Any) -> str:
-    """An option's default in the form of an override."""
+    """The default of an option, as a user would write it."""
     if f.default is MISSING and f.default_factory is MISSING:
         return "required"
     group, value = f.metadata.get("group"), f.default_factory() if f.default is MISSING else f.default

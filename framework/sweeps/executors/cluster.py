@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from framework.core.arrays import use_gpu
 from framework.core.errors import ConfigError
+from framework.core.log import show
 from framework.core.signals import OF_CLUSTERS, raise_on_signals
 from framework.sweeps.executors.task import JobEnd, StackTask, train
 
@@ -59,7 +60,8 @@ def task_options(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def run_task(task: StackTask, number: int) -> list[JobEnd]:
-    """Run a task of a cluster. GPUs are assigned by its number."""
+    """What runs in a task of a cluster. The GPUs it sees are shared out by its number."""
+    show()
     use_gpu(number)
     try:
         with raise_on_signals(OF_CLUSTERS):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,9 +13,10 @@ from framework.core.errors import RunFailed
 from framework.experiments.experiment import prepare
 from framework.experiments.runner import JobResult, reason_of, run_stack
 from framework.registry.discovery import discover
-from framework.sweeps.folders import prepare_folder
 from framework.sweeps.jobs import Job
+from framework.sweeps.manifest import prepare_folder
 from framework.sweeps.progress import Progress, failure
+from framework.sweeps.session import session
 from framework.tracking.run_dir import RunLocation, read_sweep
 
 
@@ -54,9 +54,7 @@ def task_of(group: Sequence[Job]) -> StackTask:
         prepare_folder(job)
     places = [replace(job.place, runs=job.place.runs.resolve()) for job in group]
     trees = [(dict(job.experiment.settings.tree), dict(job.experiment.settings.written)) for job in group]
-    return StackTask(
-        tuple((*trees, place) for trees, place in zip(trees, places, strict=True)), os.environ.get("STACKPROP_ID", "")
-    )
+    return StackTask(tuple((*trees, place) for trees, place in zip(trees, places, strict=True)), session().launch_id)
 
 
 def train(task: StackTask, callbacks: Sequence[Callback] = ()) -> list[JobEnd]:

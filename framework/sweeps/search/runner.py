@@ -22,13 +22,14 @@ from framework.core.errors import ConfigError, DataError, RunFailed, did_you_mea
 from framework.core.options import option
 from framework.core.writing import write_text
 from framework.experiments.experiment import Experiment
-from framework.sweeps import launcher as stacked
 from framework.sweeps.composer import composer_of
 from framework.sweeps.job_dir import run_name
 from framework.sweeps.jobs import compose_jobs, job_of
+from framework.sweeps.launcher import start_sweep
 from framework.sweeps.search import history as archive
 from framework.sweeps.search.history import CompletedTrial
 from framework.sweeps.search.space import Searcher, Space, Trial
+from framework.sweeps.session import session
 from framework.tracking.run_dir import read_state, update_sweep
 
 NAMED = 60  # maximum characters of the best trial's name while a search runs
@@ -132,7 +133,7 @@ class SearchRunner:
     def _write_config(self) -> None:
         self.sweep.mkdir(parents=True, exist_ok=True)
         write_text(self.sweep / "multirun.yaml", OmegaConf.to_yaml(self.config), lasting=False)
-        stacked.STARTED.append(self.sweep)
+        session().sweeps.append(self.sweep)
 
     def _replay(self, search: Searcher) -> None:
         """Repeat the proposals and losses of the archive, so that the search is in its earlier state."""
@@ -177,7 +178,7 @@ class SearchRunner:
 
     def _launch(self, overrides: list[list[str]], first: int) -> None:
         if not getattr(self.launcher, "validates", False):
-            stacked.start_sweep(self.sweep, compose_jobs(self.composer, overrides, first))
+            start_sweep(self.sweep, compose_jobs(self.composer, overrides, first))
         self.launcher.launch(overrides, initial_job_idx=first)
 
     def _ended(self, trial: Trial, numbers: list[int]) -> CompletedTrial:

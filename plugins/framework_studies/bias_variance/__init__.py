@@ -25,25 +25,25 @@ ERRORS = ("bias2", "variance", "epe")  # of these
 class BiasVariance:
     """E (y - y_T)^2 = bias^2 + variance + noise,  bias = E_T y_T - f,  variance = E_T (y_T - E_T y_T)^2.
 
-    R networks y_T learn from R training sets T in one stack, and are asked at the same places of the test split along
-    training (R `members`, G `points`). f is the true function where the data set knows it; then the sets are drawn
-    afresh, and the error is measured against new noisy targets. Otherwise the sets are bootstrap samples of the training
-    split (or disjoint parts of it), and the targets stand for f. Of a classifier y_T are its probabilities and y is 0 or
-    1 for each class; the 0-1 loss is decomposed apart (`zero_one/...`), where the terms do not add up.
+    R networks y_T learn from R training sets T in one stack, and are evaluated at the same places of the test split during
+    training (R `members`, G `points`). f is the true function if the data set knows it. Then the sets are drawn
+    again, and the error is measured against new noisy targets. Otherwise the sets are bootstrap samples of the training
+    split (or disjoint parts of it), and the targets replace f. For a classifier y_T are its probabilities and y is 0 or
+    1 for each class; the 0-1 loss is decomposed separately (`zero_one/...`), where the terms do not add up.
 
     Recorded, with the training step: `bias_variance/bias2`, `variance`, `noise`, `epe` (the measured error), averaged over
     places and outputs as `mse` is; their standard errors; loss and gradient norms as means over the members.
     Geman, Bienenstock, Doursat (Neural Computation 4, 1992); for the 0-1 loss Domingos (ICML 2000).
     """
 
-    members: int = option(50, least=3, most=10_000, help="networks, each with a training set of its own")
+    members: int = option(50, least=3, most=10_000, help="networks, each with a separate training set")
     draw: Draw = option(
         "auto",
-        help="fresh: sets drawn anew; noise: the same x with new noise; bootstrap: with replacement; disjoint: parts of the "
+        help="fresh: new sets; noise: the same x with new noise; bootstrap: with replacement; disjoint: parts of the "
         "training split; auto: fresh or noise where the true function is known, else bootstrap",
     )
-    noise: float | None = option(None, least=0, help="variance of the noise in the targets, where the data do not tell it")
-    points: int = option(200, least=1, help="places of the test split at which the networks are asked, at most")
+    noise: float | None = option(None, least=0, help="variance of the noise in the targets, if the data do not give it")
+    points: int = option(200, least=1, help="maximum number of places of the test split at which the networks are evaluated")
     looks: int = option(100, least=1, help="decompositions along training")
 
     figure: ClassVar[dict[str, Any]] = {

@@ -46,17 +46,17 @@ class Tensor:
 class Gradcheck:
     """|g - n| / max(|g|, |n|) for every tensor,  n = (J(w + h) - J(w - h)) / 2h: is the gradient that of the loss?
 
-    g is the gradient of the first training step as the optimizer would get it, penalties included, before clipping; n are
-    central differences of the same loss in float64, on the same batch with the same draws, so that dropout and noise stay
-    what they were. The 2 E perturbed networks of a tensor (E `entries`) are the replicas of one stack. Rounding in J makes
+    g is the gradient of the first training step for the optimizer, with penalties, before clipping. n are central
+    differences of the same loss in float64, on the same batch with the same random numbers, so that dropout and noise stay
+    the same. The 2 E perturbed networks of a tensor (E `entries`) are the replicas of one stack. Rounding in J makes
     errors in n of 50 eps |J| / h or so; the denominator is at least so large that those pass.
 
-    The first values are moved by normal numbers of deviation `nudge`: biases of 0 behind inputs of 0 stand right on the
-    corner of a relu, and weights of 0 have gradients of 0, which prove nothing. A difference across a corner of J (relu, max
-    pooling, |W| of l1) is no derivative: entries that disagree are looked at again with h / 100, where at a corner g may lie
-    anywhere between the slopes on both sides; those that then agree are counted as kinks. Many of them: try another seed, or
-    activation=softplus. The run fails where a tensor is off by more than `tolerance`; 1e-6 leaves room above rounding, a
-    wrong formula is off by 0.01 and more.
+    The initial values are moved by normal numbers of deviation `nudge`. Biases of 0 after inputs of 0 are exactly on
+    the kink of a relu, and weights of 0 have gradients of 0, which prove nothing. A difference across a kink of J
+    (relu, max pooling, |W| of l1) is not a derivative. Entries that disagree are checked again with h / 100; at a kink
+    g may be anywhere between the slopes of both sides. Those that then agree are counted as kinks. If there are many,
+    try another seed, or activation=softplus. The run fails if the error of a tensor is above `tolerance`; 1e-6 is above
+    rounding, and a wrong formula has an error of 0.01 and more.
     """
 
     entries: int = option(20, least=1, help="of each tensor, drawn at random; all where it has no more")

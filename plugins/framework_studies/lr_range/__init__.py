@@ -20,17 +20,17 @@ STILL = 5e-324  # the smallest rate above 0: it moves no weight
 
 @dataclass(frozen=True)
 class LrRange:
-    """J after `steps` updates against the learning rate: R networks in one stack, each with a rate of its own.
+    """J after `steps` updates against the learning rate: R networks in one stack, each with a separate rate.
 
-    The rates are evenly spaced in log lr from `low` to `high`. All networks begin with the same first values, see the same
-    batches of the configured size, and keep their rate; another one, whose rate is so small that no weight moves, says what
-    the loss on these batches is without learning. The loss of a rate is the mean of `train/loss` over the last tenth of the
-    steps. Rates that diverge are a result.
+    The rates are evenly spaced in log lr from `low` to `high`. All networks have the same initial values, see the same
+    batches of the configured size, and keep their rate. One more network, whose rate is so small that no weight
+    changes, gives the loss on these batches without learning. The loss of a rate is the mean of `train/loss` over the
+    last tenth of the steps. Rates that diverge are a result.
 
-    Told: the rate with the lowest loss; the one where the loss falls steepest over log lr; the largest that is stable, which
-    means that it and all smaller ones did not end above the loss without learning. Recorded with the number of the rate as
-    the step: `lr_range/loss`, `lr_range/rate`; lr_range.csv has all of it. Unlike the sweep within one training of Smith
-    (WACV 2017), no rate inherits what another has learnt.
+    It reports the rate with the lowest loss, the rate where the loss decreases most over log lr, and the largest stable
+    rate. A rate is stable if it and all smaller ones did not end above the loss without learning. Recorded with the
+    number of the rate as the step: `lr_range/loss`, `lr_range/rate`; lr_range.csv has all of it. Unlike the sweep
+    within one training of Smith (WACV 2017), no rate inherits what another has learnt.
     """
 
     low: float = option(1e-5, above=0, help="smallest rate")

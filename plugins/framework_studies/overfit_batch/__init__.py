@@ -21,18 +21,18 @@ SHORT = 10  # at least so many last steps, where there are twice as many
 
 @dataclass(frozen=True)
 class OverfitBatch:
-    """J -> 0 on one batch: a network that cannot learn a few examples by heart is broken, and will not learn many.
+    """J -> 0 on one batch: a network that cannot memorize a few examples is broken, and will not learn many.
 
     The network trains on the first `batch_size` examples of the training split, again and again, with the configured
-    optimizer at a constant rate, without penalties and augmentation. The run passes when the loss, as trained or as
-    evaluated (without dropout), falls to `goal` times the loss of the first step, and fails otherwise, with what it saw:
-    diverged, still falling, no gradient in some layer, two examples that are the same with different targets. Kept: the
-    losses, `val/...` being those of the same batch. A step of "A Recipe for Training Neural Networks" (Karpathy, 2019).
+    optimizer at a constant rate, without penalties and augmentation. The run passes when the loss, in training or in
+    evaluation (without dropout), decreases to `goal` times the loss of the first step. Otherwise it fails with a reason:
+    diverged, still decreasing, no gradient in some layer, or two equal examples with different targets. It records the
+    losses; `val/...` are those of the same batch. A step of "A Recipe for Training Neural Networks" (Karpathy, 2019).
     """
 
     batch_size: int = option(8, least=1, help="examples, the first so many of the training split")
     steps: int = option(1000, least=1, help="updates")
-    goal: float = option(0.01, above=0, below=1, help="what counts as no loss, as a share of that of the first step")
+    goal: float = option(0.01, above=0, below=1, help="the loss to reach, as a fraction of that of the first step")
 
     figure: ClassVar[dict[str, Any]] = {"y": ["train/loss"], "log": True}
 

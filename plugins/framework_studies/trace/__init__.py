@@ -31,14 +31,14 @@ from framework_studies.trace._scene import Scene, called, formula
 class Trace:
     """x -> y -> J -> dJ/dy -> dW -> W - lr dW: one training step, every number written out as on a blackboard.
 
-    The first step of the training that the configuration describes, in float64, on the first `batch_size` examples of the
-    training split. Forward, for every node its tensors and each output as a sum with numbers; the loss; backward, last node
-    first, the error (dJ by its output), the slopes, dW and db, of recurrent layers the part of every time step and the norms
-    by time lag; the update, and the loss after it on the same examples. The numbers are those that the training step works
-    with.
+    The first step of the training that the configuration describes, in float64, on the first `batch_size` examples of
+    the training split. Forward: for every node its tensors, and each output as a sum with numbers; then the loss.
+    Backward, last node first: the error (dJ by its output), the slopes, dW and db. For recurrent layers also the part
+    of every time step and the norms by time lag. Then the update, and the loss after it on the same examples. The
+    numbers are those of the training step.
 
-    Layers by others, and those without sums of their own here, are written with the first lines of their docstring, their
-    tensors, outputs and gradients. First values are given with `model.layers.<node>.initial`, examples with `dataset=given`.
+    Third-party layers, and layers without a written sum, are shown with the first lines of their docstring, their tensors,
+    outputs and gradients. Initial values are set with `model.layers.<node>.initial`, examples with `dataset=given`.
     The text is trace.txt and trace.md in the run's folder.
     """
 

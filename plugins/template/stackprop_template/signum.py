@@ -14,7 +14,7 @@ class Signum:
     """
 
     lr: float | Array = option(0.001, above=0, stackable=True, help="learning rate")
-    alpha: float | Array = option(0.9, least=0, below=1, stackable=True, help="share of the mean of g that is kept")
+    alpha: float | Array = option(0.9, least=0, below=1, stackable=True, help="fraction of the mean of g that is kept")
 
     def init(self, w: Array) -> dict[str, Any]:
         return {"M": w * 0}

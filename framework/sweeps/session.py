@@ -1,0 +1,104 @@
+"""What one command keeps while Hydra calls its launcher, its sweeper and its jobs one by one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from framework.config.schema import Settings
+from framework.core.callback import Callback
+from framework.core.process import environment
+from framework.experiments.experiment import Experiment, prepare
+from framework.tracking.mlflow_process import MlflowWriterPool
+
+POOLED = 8  # jobs from which a process that writes to MLflow repays its start; eight times as many, and a second one does
+
+
+@dataclass
+class SweepSession:
+    """
+    Attributes:
+        command: the words of the command; a resumed sweep has those of its first one.
+        launch_id: of the command, so that two that start in one second differ.
+        callbacks: the user's own, for what trains in this process.
+        sweeps: the folders of the sweeps that were started.
+        warnings: (sweep, line) of what was printed, so that no batch repeats it.
+        writers: the processes that write to MLflow; none: the training does it itself.
+        composer: of the latest sweep, for its further batches.
+    """
+
+    command: list[str] = field(default_factory=list)
+    launch_id: str = ""
+    callbacks: tuple[Callback, ...] = ()
+    sweeps: list[Path] = field(default_factory=list)
+    warnings: set[tuple[Path, str]] = field(default_factory=set)
+    writers: MlflowWriterPool | None = None
+    composer: Any = None
+    _checked: Experiment | None = None
+
+    def check(self, settings: Settings) -> None:
+        """Prepare a single run before it starts; `experiment` then has it."""
+        if self._checked is None or self._checked.settings.tree != settings.tree:
+            self._checked = prepare(settings)
+
+    def experiment(self, settings: Settings) -> Experiment:
+        """The experiment of these settings; the one that `check` prepared, once."""
+        known, self._checked = self._checked, None
+        return known if known is not None and known.settings.tree == settings.tree else prepare(settings)
+
+    def warn(self, sweep: Path, lines: Sequence[str]) -> None:
+        """Print the lines that this sweep has not printed yet."""
+        for line in lines:
+            if (sweep, line) not in self.warnings:
+                print(f"stackprop: {line}", file=sys.stderr)
+                self.warnings.add((sweep, line))
+
+    def start_writers(self, jobs: int) -> None:
+        """Start the processes that write to MLflow, unless they run."""
+        if self.writers is not None:
+            return
+        try:
+            self.writers = MlflowWriterPool(2 if jobs >= 8 * POOLED and (os.cpu_count() or 1) > 1 else 1)
+        except (OSError, ImportError) as error:  # no room in /dev/shm, or none to write to
+            print(f"stackprop: the training itself writes to MLflow, which takes longer ({error})", file=sys.stderr)
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a function of the tracking store where the store is written: in a writer, or here."""
+        return self.writers.call(function, *arguments) if self.writers else function(*arguments)
+
+    def close(self) -> None:
+        """Wait until the writers have written everything."""
+        writers, self.writers = self.writers, None
+        if writers is not None:
+            writers.close()
+
+
+_sessions: list[SweepSession] = []
+
+
+def session() -> SweepSession:
+    """The session of the command that runs; in a process that another launcher started, a new one."""
+    if not _sessions:
+        _sessions.append(SweepSession(launch_id=os.environ.get("STACKPROP_ID", "")))
+    return _sessions[-1]
+
+
+@contextlib.contextmanager
+def start_session(
+    words: Sequence[str], variables: Mapping[str, str], callbacks: Sequence[Callback] = ()
+) -> Iterator[SweepSession]:
+    """A session for a command, with the environment variables that presets read."""
+    own = SweepSession(list(words), secrets.token_hex(2), tuple(callbacks))
+    runs = os.environ.get("STACKPROP_RUNS", "runs")
+    _sessions.append(own)
+    try:
+        with environment({"STACKPROP_RUNS": runs, "STACKPROP_ID": own.launch_id, **variables}):
+            yield own
+    finally:
+        _sessions.remove(own)

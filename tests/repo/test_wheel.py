@@ -1,0 +1,55 @@
+"""The wheel holds everything: components, presets, completion."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A folder with the unpacked wheel, before everything else on the path."""
+    to = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--disable-pip-version-check"]
+    subprocess.run([*command, "--wheel-dir", to, ROOT], check=True)
+    with zipfile.ZipFile(next(to.glob("*.whl"))) as wheel:
+        wheel.extractall(to / "site")
+    return to / "site"
+
+
+def python(installed, place, *arguments, **environment):
+    env = {**os.environ, "PYTHONPATH": str(installed), **environment}
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, cwd=place, env=env, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_it_trains_with_its_own_files_in_another_folder(installed, tmp_path):
+    code = "import framework, framework_layers; print(framework.__file__, framework_layers.__file__)"
+    where = python(installed, tmp_path, "-c", code).stdout.split()
+    assert all(path.startswith(str(installed)) for path in where)
+    done = python(installed, tmp_path, "-m", "framework.cli.command_line", "model=mlp2", "debug=fast")
+    assert done.returncode == 0, done.stderr
+    assert "val/accuracy" in done.stdout
+
+
+def test_presets_and_completion_come_with_it(installed, tmp_path):
+    assert "mlp2" in python(installed, tmp_path, "-m", "framework.cli.command_line", "--help").stdout
+    done = python(
+        installed, tmp_path, "-m", "framework.cli.command_line", "-sc", "query=bash", COMP_LINE="stackprop model=ml"
+    )
+    assert "model=mlp2" in done.stdout
+
+
+def test_it_holds_no_tests_and_no_runs(installed):
+    assert {p.name for p in installed.iterdir() if not p.name.endswith(".dist-info")} == {
+        "framework",
+        "hydra_plugins",
+        *(p.name for p in (ROOT / "plugins").glob("framework_*")),
+    }

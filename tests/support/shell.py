@@ -1,0 +1,68 @@
+"""The command, as a process or in one that answers many."""
+
+import atexit
+import functools
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+COMMAND = [str(Path(sys.executable).with_name("stackprop"))]
+QUICK = ["dataset=spirals", "dataset.n=40", "model.hidden=4", "trainer.epochs=2"]
+
+
+def stackprop(place, *words, **environment):
+    """A command in a folder, answered by a fork of a process that has imported everything."""
+    process, to = server()
+    request = [list(map(str, words)), str(place), _environment() | environment, str(to)]
+    process.stdin.write(json.dumps(request) + "\n")
+    process.stdin.flush()
+    status = int(process.stdout.readline())
+    return subprocess.CompletedProcess(words, status, (to / "stdout").read_text(), (to / "stderr").read_text())
+
+
+def started(place, *words, **environment):
+    """The same as a process of its own, as a person starts it."""
+    env = _environment() | environment
+    return subprocess.run([*COMMAND, *words], cwd=place, capture_output=True, text=True, timeout=120, env=env, check=False)
+
+
+def _environment():
+    return {k: v for k, v in os.environ.items() if not k.startswith(("STACKPROP", "HYDRA"))}
+
+
+@functools.cache
+def server():
+    """The process that answers, and the folder for its output; both end with this process."""
+    folder = tempfile.TemporaryDirectory(prefix="stackprop-server-")
+    words = [sys.executable, Path(__file__).with_name("shell_server.py"), folder.name]
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=_environment())
+
+    def end():
+        process.communicate()
+        folder.cleanup()
+
+    atexit.register(end)
+    return process, Path(folder.name)
+
+
+def interruptible():
+    """In the child: Ctrl-C works, even where the tests themselves run in the background, which ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def newest(place, pattern="runs/2*"):
+    return max(place.glob(pattern), key=lambda path: path.stat().st_mtime)
+
+
+def until(condition, process, seconds=60):
+    for _ in range(100 * seconds):
+        if condition():
+            return
+        assert process.poll() is None
+        time.sleep(0.01)
+    raise TimeoutError

@@ -1,0 +1,63 @@
+"""`stackprop` as a server: one process imports what the command needs, and a fork of it answers each request. Seconds of
+imports are paid once; all else is as from the shell: arguments, environment, folder, output, exit status.
+
+`shell.stackprop` starts it. A request is a line of JSON, [words, folder, environment, folder for the output].
+"""
+
+import importlib
+import importlib.metadata
+import json
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+
+from empty_store import copy_stores
+
+from framework.cli.command_line import main
+
+IMPORTED = ("framework.sweeps.launcher", "framework.cli.commands.compare", "framework.testing", "hydra.main", "rich.table")
+IMPORTED += (
+    "matplotlib.backends.backend_agg",
+    "mlflow.pyfunc",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "numba",
+    "sklearn.datasets",
+)
+SECONDS = 300
+
+
+def answer(words, folder, environment, to):
+    """In a fork; its exit status."""
+    signal.alarm(SECONDS)
+    for stream, name in enumerate((os.devnull, f"{to}/stdout", f"{to}/stderr")):
+        os.dup2(os.open(name, os.O_RDONLY if stream == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), stream)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    sys.argv = ["stackprop", *words]
+    try:
+        main()
+        status = 0
+    except SystemExit as end:
+        status = int(end.code or 0)
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return status
+
+
+if __name__ == "__main__":
+    for module in IMPORTED:
+        importlib.import_module(module)
+    for package in importlib.metadata.entry_points(group="stackprop"):
+        package.load()
+    copy_stores(Path(sys.argv[1]))
+    for line in sys.stdin:
+        child = os.fork()
+        if not child:
+            os._exit(answer(*json.loads(line)))
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)

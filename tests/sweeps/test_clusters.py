@@ -1,0 +1,215 @@
+"""Stacks that train elsewhere: as tasks of a cluster, and job by job under the launchers of others."""
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from shell import (
+    COMMAND,
+    QUICK,
+    newest,
+    stackprop,
+    until,
+)
+
+from framework.cli import command_line as cli
+from framework.core.errors import ConfigError, RunFailed
+from framework.sweeps import manifest
+from framework.sweeps.composer import JobComposer
+from framework.sweeps.executors.cluster import TaskLostError, check_installed, run_task, task_options
+from framework.sweeps.executors.cluster_run import run_in_cluster, tail
+from framework.sweeps.grouping import stacks
+from framework.sweeps.jobs import compose_jobs
+from framework.sweeps.launcher import LaunchOptions
+from framework.sweeps.progress import Progress
+from framework.tracking.run_dir import read_state
+
+WORDS = [*QUICK, "tracking=none"]
+
+
+class Here:
+    """A cluster that trains in this process; it loses the tasks of some numbers."""
+
+    def __init__(self, losing=()):
+        self.losing, self.tasks, self.closed = losing, [], False
+
+    def submit(self, task, number):
+        self.tasks.append(task)
+        return (number, [] if number in self.losing else run_task(task, number))
+
+    def ends(self, handle):
+        if handle[0] in self.losing:
+            raise TaskLostError("its task was ended (a power cut)")
+        return handle[1]
+
+    def cancel(self, handle):
+        pass
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def jobs(loader, tmp_path, monkeypatch):
+    """Six jobs of a sweep, one of which diverges; two of them have another number of units."""
+    monkeypatch.setenv("STACKPROP_ID", "first")
+    monkeypatch.setenv("STACKPROP_RUNS", str(tmp_path))
+    composer = JobComposer(*loader)
+    composer.sweep = str(tmp_path / "sweep-1")
+    rates = ["optimizer=sgd", "activation=linear", "loss=softmax_cross_entropy", "optimizer.lr=0.1"]
+    own = [["seed=0"], ["seed=1"], ["optimizer.lr=1e30"], ["seed=2"], ["model.hidden=5"], ["model.hidden=5", "seed=1"]]
+    found = compose_jobs(composer, [[*WORDS, *rates, *words] for words in own], 0)
+    manifest.write_manifest(tmp_path / "sweep-1", found)
+    return found
+
+
+def test_a_task_is_a_stack_and_every_job_a_run(jobs, capsys):
+    cluster, groups = Here(), stacks(jobs, 2)
+    values = run_in_cluster(cluster, groups, 1, Progress(jobs))
+    assert [len(task.members) for task in cluster.tasks] == [2, 2, 2]
+    assert cluster.closed
+    assert {number for number, value in values.items() if isinstance(value, RunFailed)} == {2}
+    assert capsys.readouterr().err.count("failed: job 2 ") == 1
+    assert values[0] == read_state(jobs[0].place.folder)["metrics"]["val/loss"]
+    assert [read_state(job.place.folder)["status"] for job in jobs] == ["finished"] * 2 + ["diverged"] + ["finished"] * 3
+
+
+def test_a_task_that_is_lost_costs_its_jobs_and_not_the_sweep(jobs, capsys):
+    values = run_in_cluster(Here(losing=[0]), stacks(jobs, 2), None, Progress(jobs))
+    assert {number for number, value in values.items() if "power cut" in str(value)} == {0, 1}
+    assert capsys.readouterr().err.count("its task was ended (a power cut)") == 2
+    assert isinstance(values[4], float)
+
+
+def test_a_task_that_waited_until_the_sweep_was_launched_again_does_nothing(jobs, tmp_path, monkeypatch):
+    cluster = Here()
+    run_in_cluster(cluster, [jobs[:1]], None, Progress(jobs[:1]))
+    before = (jobs[0].place.folder / "run.json").read_bytes()
+    monkeypatch.setenv("STACKPROP_ID", "second")
+    manifest.write_manifest(tmp_path / "sweep-1", jobs)
+    (end,) = run_task(cluster.tasks[0], 0)
+    assert end.reason == "the sweep was launched again before its turn came"
+    assert (jobs[0].place.folder / "run.json").read_bytes() == before
+
+
+def test_what_another_process_is_still_at_is_not_begun_again(jobs, tmp_path):
+    jobs[3].place.folder.mkdir()
+    (jobs[3].place.folder / "run.json").write_text('{"status": "running"}')
+    with pytest.raises(ConfigError, match=r"job 3 of sweep-1 is still running, in another process"):
+        manifest.write_manifest(tmp_path / "sweep-1", jobs)
+
+
+def test_the_lines_of_a_run_tell_how_far_it_is(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    assert tail(path) == []
+    path.write_text('{"step": 1, "a": 2}\n{"step": 2, "a"')
+    assert tail(path) == [{"step": 1, "a": 2}]
+    path.write_text("".join(f'{{"step": {i}, "train/loss": 0.25}}\n' for i in range(1000)))
+    assert [line["step"] for line in tail(path)] == list(range(1000 - len(tail(path)), 1000))
+    assert 50 < len(tail(path)) < 200
+
+
+def test_every_machine_and_every_gpu_gets_a_stack(jobs):
+    def widest(how, xp=np):
+        of = [SimpleNamespace(experiment=SimpleNamespace(xp=xp))] * 30
+        return how.max_replicas(of)
+
+    assert widest(LaunchOptions(n_jobs=4, cluster=Here)) == 8
+    assert widest(LaunchOptions(max_stack=5, n_jobs=4, cluster=Here)) == 5
+    assert widest(LaunchOptions(n_jobs=None, cluster=Here)) is None
+    assert widest(LaunchOptions(n_jobs=4)) is None  # threads share one stack here
+    assert widest(LaunchOptions(n_jobs=4), xp="cupy") == 8
+
+
+@pytest.mark.parametrize("how", [LaunchOptions(max_stack=0), LaunchOptions(n_jobs="x"), LaunchOptions(n_jobs=-1)])
+def test_a_number_of_the_launcher_that_is_none_is_told(how):
+    with pytest.raises(ConfigError, match=r"hydra\.launcher\.\w+: .* is not an integer of at least 1"):
+        how.check()
+
+
+def test_an_extra_that_is_not_there_is_named():
+    with pytest.raises(ConfigError, match=r"no_engine is not installed; pip install 'stackprop\[no_engine\]'"):
+        check_installed("no_engine")
+    assert task_options({"timeout_min": 60, "mem_gb": None}) == {"timeout_min": 60}
+
+
+def test_a_launcher_of_others_runs_nothing_twice(loader, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("STACKPROP_RUNS", str(tmp_path))
+
+    def launched(*words):
+        """What Hydra's own launchers do for a job."""
+        cfg = loader[0].load_sweep_config(loader[1], [*WORDS, *words, "hydra/launcher=basic"])
+        cfg.hydra.runtime.output_dir = str(tmp_path / "sweep-1" / "0")
+        cfg.hydra.job.num, cfg.hydra.mode = 0, RunMode.MULTIRUN
+        HydraConfig.instance().set_config(cfg)
+        (tmp_path / "sweep-1" / "0" / ".hydra").mkdir(parents=True, exist_ok=True)
+        return cli.task(cfg)
+
+    value = launched()
+    written = (tmp_path / "sweep-1" / "0" / "run.json").read_bytes()
+    assert launched() == value
+    assert (tmp_path / "sweep-1" / "0" / "run.json").read_bytes() == written
+    launched("trainer.epochs=1")  # as if it had failed before: its configuration is another
+    aside = read_state(tmp_path / "sweep-1" / "attempts" / "0-1")
+    assert aside == json.loads(written) | {"tags": aside["tags"]}
+    assert aside["tags"]["sweep"] == "sweep-1-attempt"
+    assert sorted(p.name for p in (tmp_path / "sweep-1" / "0").iterdir())[0] == ".hydra"
+
+
+def killed_in_the_middle(place, launcher, **environment):
+    """A sweep of three stacks, two at once, with one of their processes killed."""
+    words = ["-m", *QUICK[:-1], "model.hidden=4,5,6", "trainer.epochs=1500", "seed=0,1", *launcher]
+    env = {**os.environ, **environment}
+    process = subprocess.Popen(
+        [*COMMAND, *words], cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env
+    )
+
+    def at_work():
+        states = [json.loads(path.read_text()) for path in place.glob("runs/sweep-*/*/run.json")]
+        return {state["pid"] for state in states if state["status"] == "running"}
+
+    until(at_work, process, 180)
+    os.kill(min(at_work()), signal.SIGKILL)
+    _, err = process.communicate(timeout=180)
+    assert process.returncode == 1, err
+    return err, [json.loads(path.read_text())["status"] for path in place.glob("runs/sweep-*/*/run.json")]
+
+
+ENGINES = {
+    "submitit": (["hydra/launcher=submitit", "hydra.launcher.engine=local", "hydra.launcher.n_jobs=3"], {}),
+    "ray": (["hydra/launcher=ray", "hydra.launcher.n_jobs=3"], {"RAY_AUTH_MODE": "disabled"}),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_killed_task_costs_its_jobs_and_resume_repeats_them(engine, tmp_path):
+    pytest.importorskip(engine, reason=f"the extra {engine} is not installed")
+    launcher, environment = ENGINES[engine]
+    err, ends = killed_in_the_middle(tmp_path, launcher, **environment)
+    assert [": its task " in line for line in err.splitlines() if line.startswith("failed: job ")] == [True, True], err
+    assert ends.count("finished") == 4, err
+    assert set(ends) == {"finished", "lost"}
+    done = stackprop(tmp_path, "-m", "sweep.resume=last", **environment)
+    assert done.returncode == 0, done.stderr
+    assert "4 of 6 jobs had finished; 2 to go" in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+    assert len(list(newest(tmp_path, "runs/sweep-*").glob("*/model.npz"))) == 6
+
+
+@pytest.mark.slow
+def test_joblib_trains_job_by_job_in_processes(tmp_path):
+    if importlib.util.find_spec("hydra_plugins.hydra_joblib_launcher") is None:
+        pytest.skip("the extra joblib is not installed")
+    done = stackprop(tmp_path, "-m", *WORDS, "seed=0,1,2", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+    assert done.returncode == 0, done.stderr
+    states = [json.loads(path.read_text()) for path in tmp_path.glob("runs/sweep-*/*/run.json")]
+    assert [state["status"] for state in states] == ["finished"] * 3
+    assert len({state["pid"] for state in states}) > 1

@@ -1,0 +1,123 @@
+"""The tracking store, fed by a process beside the training."""
+
+import itertools
+import json
+import os
+import signal
+
+import pytest
+
+from framework.config.composition import compose
+from framework.experiments.experiment import prepare
+from framework.experiments.runner import run_stack
+from framework.experiments.sync import sync_to_mlflow
+from framework.tracking.mlflow import KEY, MlflowStore
+from framework.tracking.mlflow_process import MlflowWriterPool, WriterProcess
+from framework.tracking.options import Tracking
+from framework.tracking.run_dir import RunLocation, all_runs
+
+pytestmark = pytest.mark.usefixtures("unrendered")
+
+WORDS = ["dataset=spirals", "dataset.n=40", "model.hidden=4", "trainer.epochs=3", "device=cpu"]
+
+
+@pytest.fixture(scope="module")
+def feeder():
+    process = MlflowWriterPool(lanes=2)
+    yield process
+    process.close()
+
+
+def swept(runs, feeder, *words):
+    """Three jobs of a sweep, as a stack."""
+    found = [prepare(compose([*WORDS, *words, f"seed={s}"])) for s in range(3)]
+    places = [RunLocation(runs / "sweep-1" / str(i), runs, f"job {i}", {"sweep": "sweep-1"}) for i in range(3)]
+    run_stack(found, places, feeder=feeder)
+    if feeder:
+        feeder.settle()
+    return [json.loads((place.folder / "run.json").read_text()) for place in places]
+
+
+def content(runs):
+    """name -> params, status and points, in a store."""
+    store = MlflowStore(Tracking(), runs)
+    told = {}
+    for run in store.client.search_runs([store.experiment_id]):
+        points = {
+            name: [(p.step, p.value) for p in store.client.get_metric_history(run.info.run_id, name)]
+            for name in run.data.metrics
+        }
+        files = sorted(file.path for file in store.client.list_artifacts(run.info.run_id))
+        own = ("mlflow.", "stackprop.folder", KEY)
+        tags = {key: value for key, value in run.data.tags.items() if not key.startswith(own)}
+        assert run.info.run_name not in told  # nothing twice
+        told[run.info.run_name] = run.data.params, run.info.status, points, files, tags
+    return told
+
+
+@pytest.mark.slow
+def test_a_fed_store_holds_what_it_would_hold(tmp_path, feeder):
+    states = swept(tmp_path / "fed", feeder)
+    swept(tmp_path / "own", None)
+    assert content(tmp_path / "fed") == content(tmp_path / "own")
+    assert len(content(tmp_path / "fed")) == 3
+    assert all(state["tracked"] for state in states)
+    client = MlflowStore(Tracking(), tmp_path / "fed").client
+    assert [client.get_run(state["mlflow_run_id"]).info.run_name for state in states] == ["job 0", "job 1", "job 2"]
+
+
+def test_a_store_that_is_down_costs_nothing_but_its_runs(tmp_path, feeder):
+    (tmp_path / "file").write_text("no folder")
+    states = swept(tmp_path, feeder, f"tracking.uri=sqlite:///{tmp_path}/file/store.db")
+    assert [(state["status"], state["tracked"]) for state in states] == [("finished", False)] * 3
+    assert all((tmp_path / "sweep-1" / str(i) / "metrics.jsonl").stat().st_size for i in range(3))
+
+
+def test_what_a_killed_feeder_did_not_send_is_sent_later_and_nothing_twice(tmp_path):
+    feeder = MlflowWriterPool()
+    swept(tmp_path, feeder)
+    feeder.close()
+    whole = content(tmp_path)
+    state = json.loads((tmp_path / "sweep-1" / "1" / "run.json").read_text())
+    # As it is when the process dies before it has said what the run's id is, and that it has ended.
+    (tmp_path / "sweep-1" / "1" / "run.json").write_text(json.dumps({**state, "tracked": False, "mlflow_run_id": None}))
+    sync_to_mlflow(tmp_path)
+    assert content(tmp_path) == whole
+    assert len(list(all_runs(tmp_path))) == len(whole) == 3
+
+
+def test_a_feeder_that_is_gone_does_not_stop_the_training(tmp_path):
+    feeder = MlflowWriterPool()
+    os.kill(feeder.lanes[0].process.pid, signal.SIGKILL)
+    feeder.lanes[0].process.join()
+    states = swept(tmp_path, feeder)
+    assert [(state["status"], state["tracked"]) for state in states] == [("finished", False)] * 3
+    sent, unsent = sync_to_mlflow(tmp_path)
+    assert (len(sent), unsent) == (3, [])
+    assert len(content(tmp_path)) == 3
+    feeder.close()
+    assert feeder.lanes[0].requests._joincancelled  # or this process would never end
+
+
+def test_each_question_keeps_its_own_number_while_other_threads_ask():
+    lane, put = object.__new__(WriterProcess), []
+
+    class Requests:
+        def put(self, message):
+            put.append(message)
+            if len(put) == 1:
+                lane.ask("points")  # of another thread, before the first has its number
+
+    lane.numbers, lane.requests = itertools.count(1), Requests()
+    assert lane.ask("end") == put[0][0] != put[1][0]
+
+
+def test_a_feeder_whose_last_wait_is_interrupted_is_closed_all_the_same():
+    def interrupted():
+        raise KeyboardInterrupt
+
+    feeder = MlflowWriterPool()
+    feeder.settlements.append(interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        feeder.close()
+    assert not feeder.lanes[0].process.is_alive()
