@@ -125,7 +125,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         held = round(share * n)
         if share and not 0 < held < n:
             raise ConfigError(
-                f"validation_fraction: {share:g} of {n} examples leaves {held} to validate, {n - held} to train; use 1 or more"
+                f"validation_fraction: {share:g} of {n} examples leaves {held} to validate, {n - held} to train"
             )
         return held
 

@@ -1,4 +1,4 @@
-"""Images read at other places than their pixels' centres: the one bilinear gather of rotate, scale and crop_resize."""
+"""Bilinear resampling of images, shared by rotate, scale and crop_resize."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Literal
 
 import numpy as np
 
-Fill = float | Literal["edge"]  # what lies outside the frame: a number, or the nearest pixel of the border
+Fill = float | Literal["edge"]  # values outside the frame: a number, or the nearest pixel of the border
 BLOCK = 8000  # pixels, over all channels
 
 
 def rotation(degrees: np.ndarray) -> np.ndarray:
     """Matrices (N, 2, 2) of turns by angles (N,), acting on (down, right); whole numbers for quarter turns.
 
-    The matrix takes a place of the output to its source, so that the content turns anticlockwise.
+    The matrix maps a position of the output to its source, so that the content turns anticlockwise.
     """
     a = np.deg2rad(degrees)
     cos, sin = np.cos(a).round(15), np.sin(a).round(15)  # cos 90 degrees is 6e-17 otherwise
@@ -68,7 +68,7 @@ def _blocks(x: np.ndarray) -> Iterator[slice]:
 
 
 def _bounds(n: int, fill: Fill) -> tuple[int, int]:
-    """The places, counted with the border before pixel 0, from which one may read."""
+    """The valid positions to read from, counted with the border before pixel 0."""
     return (1, n) if fill == "edge" else (0, n + 1)
 
 
@@ -80,9 +80,9 @@ def _cell(source: np.ndarray, n: int, fill: Fill) -> tuple[np.ndarray, np.ndarra
 
 
 def _flat(x: np.ndarray, rows: np.ndarray, columns: np.ndarray, fill: Fill) -> tuple[np.ndarray, np.ndarray, int]:
-    """x with a border, flat; the places (N, C, H, W) in it of these rows and columns; and its width.
+    """x with a border, flat; the positions (N, C, H, W) in it of these rows and columns; and its width.
 
-    The border is one pixel before and two after: the neighbour of the last place that may be read exists too.
+    The border is one pixel before and two after: the neighbour of the last valid position exists too.
     """
     n, channels, height, width = x.shape
     wide = np.full((n, channels, height + 3, width + 3), 0.0 if fill == "edge" else fill, x.dtype)

@@ -1,4 +1,4 @@
-"""Gates side by side in one array: sigmoids first, then tanh, all through one tanh."""
+"""Gates concatenated in one array: sigmoids first, then tanh, all through one tanh."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ def slopes(y: Array, sigmoids: int) -> Array:
 
 
 def packed(draw: Initializer, rng: np.random.Generator, units: int, gates: int) -> np.ndarray:
-    """(units, gates units): each gate's square matrix drawn by itself, with its own fans, then put side by side."""
+    """(units, gates units): each gate's square matrix drawn separately, with its own fans, then concatenated."""
     return np.concatenate([draw(rng, (units, units)) for _ in range(gates)], -1)

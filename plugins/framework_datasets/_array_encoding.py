@@ -1,4 +1,4 @@
-"""How the arrays of an npz file become x and y: decided on the training array, then the same for every array."""
+"""Encodes the arrays of an npz file as x and y: fitted on the training array, then applied to every array."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ AXES = {2: "NF", 3: "NTF", 4: "NCHW"}  # of x, by the number of its dimensions
 
 @dataclass(frozen=True)
 class ArrayEncoding:
-    """x in float64, y as labels or numbers.
+    """The encoding of x in float64, and of y as labels or real numbers.
 
     Attributes:
-        x, y: the arrays of a new file.
-        shape: the shape of one example of x; 0 where any length will do (T).
-        classes: how many classes there are; 0 if y is numbers.
-        outputs: how many numbers y has per example; 0 if y is labels.
-        steps: whether y has labels or numbers for every step of a sequence.
+        x, y: names of the arrays in a new file.
+        shape: the shape of one example of x; 0 for an axis of any length (T).
+        classes: number of classes; 0 if y holds real numbers.
+        outputs: number of values of y per example; 0 if y holds labels.
+        steps: whether y has a label or values for every step of a sequence.
         layout: of sequences and images in a file; time_major: (T, n, F), NHWC: (n, H, W, C). Fields are batch-major, NCHW.
-        mask: the array that says which steps of a new file's sequences count; empty if those that trained had none.
-        ids: how many ids there are, where x is sequences of ids (n, T); 0 if x is numbers.
+        mask: the array with the mask of a new file's sequences; empty if the training data had none.
+        ids: number of ids, if x holds sequences of ids (n, T); 0 if x holds real numbers.
     """
 
     x: str
@@ -47,12 +47,12 @@ class ArrayEncoding:
 
     @property
     def sequences(self) -> bool:
-        """Whether x is sequences."""
+        """Whether x holds sequences."""
         return bool(self.ids) or len(self.shape) == 2
 
     @property
     def fields(self) -> dict[str, Field]:
-        """What x, y and the mask are."""
+        """The declarations of x, y and the mask."""
         axes = "NT" if self.steps else "N"
         y = Field(axes, "label", self.classes) if self.classes else Field(f"{axes}F")
         mask = {"mask": Field("NT", "mask")} if self.mask else {}
@@ -64,36 +64,36 @@ class ArrayEncoding:
 
         Args:
             path: the file, for messages.
-            x, y, mask: names and arrays as they are in the file.
+            x, y, mask: names and arrays, as in the file.
 
         Raises:
-            DataError: a shape, a type or a value is not what the training array had.
+            DataError: a shape, a type or a value differs from the training array.
         """
         a = self._ids(path, *x) if self.ids else real(path, *x)
         fits = a.ndim == len(self.shape) + 1
         out = {"x": self._batch_major(a) if fits else a}
         if not fits or any(size not in (0, given) for size, given in zip(self.shape, out["x"].shape[1:], strict=True)):
             wanted = np.array(["n", *(str(size or "T") for size in self.shape)])
-            told = ", ".join(
+            known = ", ".join(
                 wanted[{"time_major": [1, 0, *range(2, wanted.size)], "NHWC": [0, 2, 3, 1]}.get(self.layout, ...)]
             )
-            raise DataError(f"{path}: array '{x[0]}' has shape {a.shape}; the training split has ({told})")
+            raise DataError(f"{path}: array '{x[0]}' has shape {a.shape}; the training split has ({known})")
         if mask is not None:
             out["mask"] = self._batch_major(_mask(path, mask, x))
             if (empty := ~out["mask"].any(1)).any():
                 raise DataError(
                     f"{path}: array '{mask[0]}' is 0 at every step of sequence {int(empty.argmax())} (counted from 0); a "
-                    "sequence has at least one step that counts, so leave it out"
+                    "sequence needs at least one unmasked step; leave it out"
                 )
         if y is None:
             return out
         target = self._classes(path, *y) if self.classes else self._numbers(path, *y)
         out["y"] = self._batch_major(target) if self.steps else target
         if self.steps and out["y"].shape[:2] != out["x"].shape[:2]:
-            raise DataError(f"{path}: '{x[0]}' has shape {a.shape} and '{y[0]}' {y[1].shape}; every step needs both")
+            raise DataError(f"{path}: '{x[0]}' has shape {a.shape}, but '{y[0]}' has {y[1].shape}; every step needs both")
         if len(out["y"]) != len(out["x"]):
             raise DataError(
-                f"{path}: '{x[0]}' has {len(out['x'])} rows and '{y[0]}' has {len(out['y'])}; every example needs both"
+                f"{path}: '{x[0]}' has {len(out['x'])} rows, but '{y[0]}' has {len(out['y'])}; every example needs both"
             )
         return out
 
@@ -128,13 +128,13 @@ class ArrayEncoding:
         """The examples of a new file, in its order.
 
         Raises:
-            DataError: an array is missing, or is not as the training split was.
+            DataError: an array is missing, or differs from the training split.
         """
         with opened(path) as file:
             x, y = (self.x, file.get(self.x)), (self.y, file.get(self.y)) if with_target else None
             mask = (self.mask, file.get(self.mask)) if self.mask in file.names else None
             if not self.mask and self.sequences and "mask" in file.names:
-                raise DataError(f"{path}: array 'mask': the sequences that trained had none, all of their steps counted")
+                raise DataError(f"{path}: array 'mask': not allowed, since the training data had no mask")
         if mask:
             x = (self.x, clear_inputs(x[1], mask[1], bool(self.ids)))
             task = "classification" if self.classes else "regression"
@@ -142,29 +142,30 @@ class ArrayEncoding:
         return self.encode(str(path), x, y, mask)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Plain values for JSON."""
         return {"type": "npz", **asdict(self)}
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> ArrayEncoding:
-        """What `to_json` told."""
-        return cls(told["x"], told["y"], tuple(told["shape"]), told["classes"], told["outputs"], **_later(told))
+    def from_json(cls, values: Mapping[str, Any]) -> ArrayEncoding:
+        """The encoding that `to_json` returned."""
+        return cls(values["x"], values["y"], tuple(values["shape"]), values["classes"], values["outputs"], **_later(values))
 
 
-def _later(told: Mapping[str, Any]) -> dict[str, Any]:
-    """What the first files did not tell."""
-    return {name: told[name] for name in ("steps", "layout", "mask", "ids") if name in told}
+def _later(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Defaults for the keys that older files lack."""
+    return {name: values[name] for name in ("steps", "layout", "mask", "ids") if name in values}
 
 
 def _mask(path: str, mask: Named, x: Named) -> np.ndarray:
-    """
+    """Check the mask of a file's sequences.
+
     Raises:
-        DataError: it has another shape than the steps of x, or weighs one by less than 0.
+        DataError: its shape differs from the steps of x, or a weight is negative.
     """
     (name, a), steps = mask, x[1].shape[:2]
     if a.shape != steps:
         raise DataError(
-            f"{path}: array '{name}' has shape {a.shape}, and the steps of '{x[0]}' are {steps}; each needs its 0 or 1"
+            f"{path}: array '{name}' has shape {a.shape}, but the steps of '{x[0]}' are {steps}; each step needs a 0 or 1"
         )
     a = real(path, name, a)
     below = np.argwhere(a < 0)
@@ -176,17 +177,18 @@ def _mask(path: str, mask: Named, x: Named) -> np.ndarray:
 
 
 def shape_of_x(path: str, name: str, x: np.ndarray, layout: Layout, ids: bool = False) -> tuple[int, ...]:
-    """
+    """The shape of one example of x.
+
     Args:
-        ids: whether x is sequences of ids.
+        ids: whether x holds sequences of ids.
 
     Raises:
-        DataError: no layer reads arrays with so many dimensions, or the layout is not one of such arrays.
+        DataError: arrays with this number of dimensions are not supported, or the layout does not fit them.
     """
     where = f"{path}: array '{name}' has shape {x.shape}"
     if ids:
         if x.ndim != 2:
-            raise DataError(f"{where}; ids (dataset.vocabulary) are (n, T)")
+            raise DataError(f"{where}; ids (dataset.vocabulary) need (n, T)")
         return (0,)
     if layout == "time_major" and x.ndim != 3:
         raise DataError(f"{where}; layout=time_major is for sequences (T, n, F)")
@@ -195,12 +197,12 @@ def shape_of_x(path: str, name: str, x: np.ndarray, layout: Layout, ids: bool = 
         raise DataError(f"{where}; layout={layout} is for images ({', '.join(layout.replace('N', 'n'))}){grey}")
     if x.ndim not in AXES:
         hint = "; one feature is x[:, None]" if x.ndim == 1 else ""
-        raise DataError(f"{where}; it should be (n, F), (n, T, F) or (n, C, H, W){hint}")
+        raise DataError(f"{where}; use (n, F), (n, T, F) or (n, C, H, W){hint}")
     if layout == "batch_major" and x.ndim == 4 and x.shape[3] in (1, 3, 4) and min(x.shape[1:3]) > 4:
         raise DataError(
-            f"{where}, which as (n, C, H, W) is {x.shape[1]} channels of {x.shape[2]} x {x.shape[3]}; images with channels "
-            f"last are read with dataset.layout=NHWC, or written as {name}.transpose(0, 3, 1, 2); dataset.layout=NCHW takes "
-            "the array as it is"
+            f"{where}, which as (n, C, H, W) is {x.shape[1]} channels of {x.shape[2]} x {x.shape[3]}; for images with "
+            f"channels last, set dataset.layout=NHWC or use {name}.transpose(0, 3, 1, 2); dataset.layout=NCHW reads "
+            "the array unchanged"
         )
     if layout == "NHWC":
         return (x.shape[3], *x.shape[1:3])
@@ -208,16 +210,16 @@ def shape_of_x(path: str, name: str, x: np.ndarray, layout: Layout, ids: bool = 
 
 
 def sizes_of_y(path: str, name: str, y: np.ndarray, task: str, x: np.ndarray, sequences: bool) -> tuple[int, int, bool]:
-    """classes and outputs, one of which is 0, and whether every step of a sequence has its own. With task auto, whole
-    numbers and one-hot rows are labels, and all else is numbers.
+    """Classes and outputs, one of which is 0, and whether every step of a sequence has its own. With task auto, integers and
+    one-hot rows are labels, everything else is real numbers.
 
     Raises:
         DataError: y has another shape, or does not fit the task.
     """
     each = sequences and y.shape[:2] == x.shape[:2]  # in either layout
     if y.ndim not in (1, 2) and not (each and y.ndim == 3):
-        beside = ", or (n, T, k) beside sequences (n, T, F)" if sequences else ""
-        raise DataError(f"{path}: array '{name}' has shape {y.shape}; it should be (n,) or (n, k){beside}")
+        beside = ", or (n, T, k) for sequences (n, T, F)" if sequences else ""
+        raise DataError(f"{path}: array '{name}' has shape {y.shape}; use (n,) or (n, k){beside}")
     axes = 2 if each else 1
     several = y.ndim > axes and y.shape[-1] > 1
     if task == "classification" or (task == "auto" and (is_one_hot(y) if several else are_labels(y))):
@@ -227,14 +229,14 @@ def sizes_of_y(path: str, name: str, y: np.ndarray, task: str, x: np.ndarray, se
 
 
 def check_classes(path: str, ys: Mapping[str, tuple[str, np.ndarray, np.ndarray]], layout: Layout) -> None:
-    """Every label is in the training split, and they count from 0 without a gap.
+    """Check that every label is in the training split, and that labels count from 0 without a gap.
 
     Args:
         ys: split -> the array's name, the rows of it, and their labels (n,) or (n, T).
         layout: of the array.
 
     Raises:
-        DataError: naming the label and a row.
+        DataError: the message names the label and a row.
     """
 
     def where(name: str, rows: np.ndarray, found: np.ndarray) -> str:
@@ -248,16 +250,16 @@ def check_classes(path: str, ys: Mapping[str, tuple[str, np.ndarray, np.ndarray]
         if new.any():
             at = np.argwhere(new)[0]
             raise DataError(
-                f"{path}: {where(name, rows, at)} is {y[tuple(at)]}, in the {split} split, and no row that trains has that "
-                f"label; leave it out, draw another split (dataset.seed), or take numbers (dataset.task=regression)"
+                f"{path}: {where(name, rows, at)} is {y[tuple(at)]}, in the {split} split, but no training row has that "
+                f"label; leave it out, draw another split (dataset.seed), or use real numbers (dataset.task=regression)"
             )
     name, rows, y = ys["train"]
     if len(seen) == 1:
-        raise DataError(f"{path}: array '{name}' holds one class only, {seen[0]}, from {place(name, rows[0])} on")
+        raise DataError(f"{path}: array '{name}' holds a single class, {seen[0]}, from {place(name, rows[0])} on")
     gap = np.flatnonzero(seen != np.arange(len(seen)))
     if gap.size:
         at = np.argwhere(y == seen[gap[0]])[0]
         raise DataError(
-            f"{path}: {where(name, rows, at)} is {y[tuple(at)]}, and there is no {gap[0]}; classes count from 0 without a "
-            f"gap (numpy.unique({name}, return_inverse=True)[1] makes such labels; dataset.task=regression takes numbers)"
+            f"{path}: {where(name, rows, at)} is {y[tuple(at)]}, but {gap[0]} is missing; classes must count from 0 without "
+            f"a gap (numpy.unique({name}, return_inverse=True)[1] makes such labels; dataset.task=regression reads numbers)"
         )

@@ -1,4 +1,4 @@
-"""How the labels of an array are written: whole numbers, also as floats, in a column, or one-hot."""
+"""Labels of an array: integers, also as floats, in a column, or one-hot."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from framework import DataError
 from framework_datasets._arrays import labels
 
-MOST_CLASSES = 20  # whole floats with more different values than this are numbers, unless `task` says otherwise
+MOST_CLASSES = 20  # integral floats with more different values than this are real numbers, unless `task` is set
 
 
 def is_one_hot(a: np.ndarray) -> bool:
@@ -19,8 +19,8 @@ def is_one_hot(a: np.ndarray) -> bool:
 
 
 def are_labels(a: np.ndarray) -> bool:
-    """Whether numbers, one for each label, are taken for labels: integers, and floats 0.0, 1.0 ... K - 1, all of them
-    there, where K is at most 20."""
+    """Whether values are read as labels: integers, and floats with the values 0.0, 1.0 ... K - 1, all of them present, K at
+    most 20."""
     if a.dtype.kind in "biu":
         return True
     if a.dtype.kind != "f" or not a.size or not np.isfinite(a).all():
@@ -36,14 +36,14 @@ def plain_labels(path: str, name: str, a: np.ndarray, axes: int) -> np.ndarray:
         axes: 1 for labels (n,), 2 for one of every step.
 
     Raises:
-        DataError: the array has another shape, or holds something else than labels.
+        DataError: the array has another shape, or holds something other than labels.
     """
     if a.ndim == axes + 1 and a.shape[-1] == 1:
         a = a[..., 0]
     elif a.ndim == axes + 1 and is_one_hot(a):
         a = a.argmax(-1)
     if a.ndim != axes:
-        wanted = "labels are (n,)" if axes == 1 else "labels are one for every step"
-        hint = f", as {name}.argmax(-1) makes them of scores" if a.ndim == axes + 1 else ""
+        wanted = "use (n,)" if axes == 1 else "use one label for every step"
+        hint = f"(for scores {name}.argmax(-1))" if a.ndim == axes + 1 else ""
         raise DataError(f"{path}: array '{name}' has shape {a.shape}; {wanted}{hint}, or one-hot")
     return labels(path, name, a)

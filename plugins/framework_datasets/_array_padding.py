@@ -1,4 +1,4 @@
-"""Padded steps of the arrays of an npz file: what stands there is not part of the data, and may be NaN or a label -1."""
+"""Clears padded steps in the arrays of an npz file: they are not part of the data, and may hold NaN or a label -1."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def clear_inputs(x: np.ndarray, mask: np.ndarray, ids: bool) -> np.ndarray:
 
 
 def clear_targets(y: np.ndarray, mask: np.ndarray, task: str) -> np.ndarray:
-    """y of every step, (n, T) labels or (n, T, k), with 0 where the mask (n, T) is 0: the class 0 of one-hot rows. Numbers
-    (n, T) are k = T per sequence, and stay as they are.
+    """y of every step, (n, T) labels or (n, T, k), with 0 where the mask (n, T) is 0: the class 0 of one-hot rows. Values
+    (n, T) with k = T per sequence stay unchanged.
 
     Args:
         task: auto, classification or regression.

@@ -1,4 +1,4 @@
-"""What arrays were taken for, as a run says it in one line, with the options that change it."""
+"""Notes on how arrays were interpreted, with the options that change it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from framework_datasets._array_encoding import ArrayEncoding
 
 
 def y_words(name: str, y: np.ndarray, encoding: ArrayEncoding, task: str) -> str:
-    """What the target was taken for."""
+    """The note on the target."""
     who, every = f"target '{name}' {y.shape}", " for every step" if encoding.steps else ""
     if not encoding.classes:
         hint = _as_classes(name, y) if task == "auto" and bool((y == np.round(y)).all()) else ""
@@ -22,20 +22,20 @@ def y_words(name: str, y: np.ndarray, encoding: ArrayEncoding, task: str) -> str
     how = (
         f", the index of the 1 in {name}[..., :]" if several and y.shape[-1] > 1 else f", {name}[..., 0]" if several else ""
     )
-    floats = ", whole numbers" if y.dtype.kind == "f" and not how else ""
-    hint = "; dataset.task=regression takes numbers" if task == "auto" else ""
+    floats = ", integers" if y.dtype.kind == "f" and not how else ""
+    hint = "; dataset.task=regression reads real numbers" if task == "auto" else ""
     return f"{who}: {encoding.classes} classes{every} (0 ... {encoding.classes - 1}{how}{floats}){hint}"
 
 
 def _as_classes(name: str, y: np.ndarray) -> str:
-    """How whole numbers that were taken as numbers become classes."""
+    """A hint for integers that were read as real numbers: how to use them as classes."""
     if y.min() == 0:
-        return "; dataset.task=classification takes whole numbers as classes"
-    return f"; classes count from 0 (numpy.unique({name}, return_inverse=True)[1] makes such labels)"
+        return "; dataset.task=classification reads integers as classes"
+    return f"; classes must count from 0 (numpy.unique({name}, return_inverse=True)[1] makes such labels)"
 
 
 def x_words(name: str, x: np.ndarray, encoding: ArrayEncoding) -> str:
-    """What the features were taken for."""
+    """The note on the features."""
     who, shape = f"features '{name}' {x.shape}", encoding.shape
     steps = x.shape[0 if encoding.layout == "time_major" else 1] if x.ndim > 1 else 1
     if encoding.ids:
@@ -52,12 +52,12 @@ def x_words(name: str, x: np.ndarray, encoding: ArrayEncoding) -> str:
 
 
 def unread_words(there: Sequence[str], read: Sequence[str], known: Sequence[str], masks: Sequence[str]) -> tuple[str, ...]:
-    """A line on the arrays of a file that nothing reads, masks among them where x is not sequences."""
+    """A note on the unused arrays of a file, among them masks if x holds no sequences."""
     unread = [name for name in there if name not in read]
     if not unread:
         return ()
     free = [name for name in known if name not in [*read, *masks]]
     hints = {name: f" (did you mean '{near}'?)" for name in unread for near in difflib.get_close_matches(name, free, 1)}
     hints |= dict.fromkeys(masks, " (masks are for sequences)")
-    told = ", ".join(f"'{name}'{hints.get(name, '')}" for name in unread)
-    return (f"not read: {told}",)
+    listed = ", ".join(f"'{name}'{hints.get(name, '')}" for name in unread)
+    return (f"not read: {listed}",)

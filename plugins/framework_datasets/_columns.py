@@ -1,4 +1,4 @@
-"""A column of words becomes numbers, 0/1 columns or class indices; a word that cannot be is named with its line."""
+"""Reads a column of words as numbers, 0/1 columns or class indices; an invalid word is reported with its line."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 from framework import DataError
 from framework_datasets._table import DECIMAL_COMMA, Table, near, number, shown, with_point
 
-REPAIR = "put it right, or leave out the row or the column"
-# Words that often stand for a missing value.
+REPAIR = "correct it, or leave out the row or the column"
+# Words that often mean a missing value.
 ABSENT = {"?", "-", "--", ".", "na", "n/a", "#n/a", "nan", "nil", "none", "null", "missing", "unknown"}
-# Numbers to a reader, text to a program.
+# Text that a reader would call a number.
 LIKE_NUMBERS = {
     "percent signs": re.compile(r"[+-]?\d+([.,]\d+)?\s*%"),
     "money": re.compile(r"[+-]?[$€£¥]\s*[+-]?\d[\d.,]*|[+-]?\d[\d.,]*\s*[$€£¥]"),
@@ -25,7 +25,7 @@ LEADING_ZERO = re.compile(r"[+-]?0\d+(\.\d*)?")
 
 
 def numbers(table: Table, name: str) -> np.ndarray | None:
-    """(n,) float64 where every value is a finite number, None where none is a number.
+    """(n,) float64 if every value is a finite number, None if none is a number.
 
     Raises:
         DataError: the column holds both, or an empty cell, NaN or inf, or numbers with a decimal comma.
@@ -47,7 +47,7 @@ def numbers(table: Table, name: str) -> np.ndarray | None:
 
 
 def real(table: Table, name: str) -> np.ndarray:
-    """(n,) float64.
+    """A column of real numbers, (n,) in float64.
 
     Raises:
         DataError: text, an empty cell, NaN or inf.
@@ -60,7 +60,7 @@ def real(table: Table, name: str) -> np.ndarray:
 
 
 def like_numbers(words: Sequence[str]) -> str | None:
-    """What makes text of a column that a reader takes for numbers, or None."""
+    """Why a column that looks like numbers is text, or None."""
     kinds = (kind for kind, pattern in LIKE_NUMBERS.items() if all(map(pattern.fullmatch, words)))
     return next(kinds, None)
 
@@ -69,10 +69,10 @@ def _parsed(table: Table, name: str) -> np.ndarray:
     """(n,) float64, NaN for text.
 
     Raises:
-        DataError: a number has a decimal point where the decimal sign is a comma.
+        DataError: a number has a decimal point although the decimal sign is a comma.
     """
     if table.pointed.get(name):
-        row, text = table.pointed[name][0], "has a point, and with dataset.decimal=comma a comma is the decimal sign"
+        row, text = table.pointed[name][0], "has a point, but with dataset.decimal=comma the decimal sign is a comma"
         raise table.fault(row, name, f"'{table.columns[name][row]}' {text}")
     if name not in table.parsed:
         table.parsed[name] = _floats(table.columns[name])
@@ -82,7 +82,7 @@ def _parsed(table: Table, name: str) -> np.ndarray:
 def _floats(words: Sequence[str]) -> np.ndarray:
     """(n,) float64, NaN for text."""
     try:
-        if "_" not in "".join(words):  # the quick way takes 1_000 for a number
+        if "_" not in "".join(words):  # the fast path would read 1_000 as a number
             return np.fromiter(map(float, words), float, len(words))
     except ValueError:
         pass
@@ -94,7 +94,7 @@ def one_hot(table: Table, name: str, categories: Sequence[str], unseen: str) -> 
     """(n, K) float64 of 0 and 1: column k is 1 where the word is category k.
 
     Raises:
-        DataError: a word is no category; `unseen` says what that means.
+        DataError: a word is not a category; `unseen` ends the message.
     """
     out = np.zeros((len(table), len(categories)))
     out[np.arange(len(table)), _indices(table, name, table.columns[name], "category", categories, unseen)] = 1
@@ -105,7 +105,7 @@ def class_indices(table: Table, name: str, classes: Sequence[str], unseen: str) 
     """(n,) the index of each row's label among the classes.
 
     Raises:
-        DataError: a label is no class; `unseen` says what that means.
+        DataError: a label is not a class; `unseen` ends the message.
     """
     labels = [label(word) for word in table.columns[name]]
     return _indices(table, name, labels, "label", classes, unseen)
@@ -122,9 +122,9 @@ def _indices(table: Table, name: str, words: Sequence[str], what: str, known: Se
 
 
 def label(word: str) -> str:
-    """The name of a class: 3, 3.0 and 03 are one."""
+    """The name of a class: 3, 3.0 and 03 are the same."""
     if re.fullmatch(r"[+-]?\d+", word):
-        return str(int(word))  # exact, however large
+        return str(int(word))  # exact for any size
     value = number(word)
     return str(int(value)) if value is not None and value.is_integer() else word
 
@@ -136,15 +136,15 @@ def _fault(table: Table, name: str, row: int) -> DataError:
         return table.fault(row, name, f"the cell is empty; {REPAIR}; {_filling('')}")
     hint = f"; {_filling(word)}" if word.lower() in ABSENT else ""
     if number(word) is not None:
-        return table.fault(row, name, f"'{shown(word)}' is no finite number; {REPAIR}{hint}")
+        return table.fault(row, name, f"'{shown(word)}' is not a finite number; {REPAIR}{hint}")
     how = REPAIR
     if DECIMAL_COMMA.fullmatch(word):
-        how = f"numbers have a decimal point, no comma; dataset.decimal=comma reads it as {with_point(word)}"
+        how = f"numbers need a decimal point; dataset.decimal=comma reads it as {with_point(word)}"
     return table.fault(row, name, f"'{shown(word)}' is text in a column of numbers; {how}{hint}")
 
 
 def _filling(word: str) -> str:
-    """The options for missing values."""
+    """A hint at the options for missing values."""
     given = f"dataset.missing=[{word}]" if re.fullmatch(r"[\w.?/-]*", word) else f'dataset.missing=["{word}"]'
     given = given if re.fullmatch(r"[\w.=\[\]/-]*", given) else f"'{given}'"
-    return f"{given} leaves out such rows, and with dataset.fill=mean they are filled in"
+    return f"{given} leaves out such rows; with dataset.fill=mean they are filled in"

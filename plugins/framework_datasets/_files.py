@@ -1,4 +1,4 @@
-"""A path that a person gave becomes a file that can be opened, or a message."""
+"""Finds a file from a user's path, or reports what is wrong with it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from framework import DataError, read_file
 
 
 def existing(path: str | Path) -> Path:
-    """The file at a path; `~` is the home folder, a relative path begins at the current one.
+    """The file at a path; `~` is the home folder, a relative path starts at the current folder.
 
     Raises:
-        DataError: it is missing (the nearest name in its folder is offered), a folder, or empty.
+        DataError: it is missing (the message suggests the closest name in its folder), a folder, or empty.
     """
     at = Path(os.path.expanduser(path))
     try:
         if at.is_dir():
-            raise DataError(f"{path}: this is a folder; name a file in it{_contents(at)}")
+            raise DataError(f"{path}: this is a folder; give a file in it{_contents(at)}")
         if not at.exists():
-            raise DataError(f"{path}: there is no such file{_near(at)}")
+            raise DataError(f"{path}: this file does not exist{_near(at)}")
         if at.is_file() and at.stat().st_size == 0:
             raise DataError(f"{path}: the file is empty")
     except OSError as error:
@@ -34,15 +34,15 @@ def existing(path: str | Path) -> Path:
 
 
 def unreadable(path: str | Path, error: OSError) -> DataError:
-    """What the system says about a file, as a DataError."""
-    return DataError(f"{path}: it cannot be read ({error.strerror or error})")
+    """A system error about a file, as a DataError."""
+    return DataError(f"{path}: cannot be read ({error.strerror or error})")
 
 
 def text_of(path: str | Path) -> str:
-    """What a UTF-8 text holds, without a byte order mark.
+    """The content of a UTF-8 text, without a byte order mark.
 
     Raises:
-        DataError: it cannot be read, or is no such text; the line is named.
+        DataError: it cannot be read, or is not such a text; the message names the line.
     """
     try:
         text = read_file(existing(path)).decode("utf-8-sig")
@@ -51,16 +51,16 @@ def text_of(path: str | Path) -> str:
     except UnicodeDecodeError as error:
         line = len(re.findall(rb"\r\n|\r|\n", error.object[: error.start])) + 1
         byte = error.object[error.start]
-        raise DataError(f"{path}: line {line}: this is no UTF-8 text (byte {byte:#04x}); save the file as UTF-8") from error
+        raise DataError(f"{path}: line {line}: this is not UTF-8 text (byte {byte:#04x}); save the file as UTF-8") from error
     if "\0" in text:
-        raise DataError(f"{path}: it holds zero bytes, so it is no UTF-8 text; save the file as UTF-8")
+        raise DataError(f"{path}: it holds zero bytes, so it is not UTF-8 text; save the file as UTF-8")
     return text
 
 
 def _near(at: Path) -> str:
     folder = at.parent.resolve()
     if not folder.is_dir():
-        return f"; there is no folder {folder} either"
+        return f"; the folder {folder} does not exist either"
     close = difflib.get_close_matches(at.name, os.listdir(folder), 1)
     return f" in {folder}" + (f"; did you mean '{close[0]}'?" if close else _contents(folder))
 

@@ -1,4 +1,4 @@
-"""Cells without a value: rows are left out, or the cells are filled in from the training split."""
+"""Missing values: rows are left out, or the cells are filled in from the training split."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def without(table: Table, names: Sequence[str], what: str) -> tuple[Table, tuple
     """The rows that have a value in all of these columns, and a line that counts the others.
 
     Raises:
-        DataError: none is left.
+        DataError: no row is left.
     """
     counts = {name: sum(not word for word in table.columns[name]) for name in names}
     if not any(counts.values()):
@@ -31,10 +31,10 @@ def without(table: Table, names: Sequence[str], what: str) -> tuple[Table, tuple
 
 
 def fit_fills(table: Table, names: Sequence[str], train: np.ndarray, how: Fill) -> tuple[dict[str, str], tuple[str, ...]]:
-    """column -> the word that stands in for a missing value, and a line that counts those of the table.
+    """column -> the word that replaces a missing value, and a line with the number of missing values.
 
     A column of numbers gets the mean or median of the training rows, a column of words its most frequent word there. All
-    columns have one, for new rows.
+    columns have one, for new files.
 
     Raises:
         DataError: a column has no value in the training rows.
@@ -54,11 +54,11 @@ def fit_fills(table: Table, names: Sequence[str], train: np.ndarray, how: Fill) 
 
 
 def fill_line(table: Table, fills: Mapping[str, str]) -> tuple[str, ...]:
-    """A line that counts the empty cells that are filled in, if there are any."""
+    """A line with the number of filled cells, if there are any."""
     counts = {name: sum(not word for word in table.columns[name]) for name in fills}
-    told = ", ".join(f"{shown(name)}: {count} with {_short(fills[name])}" for name, count in counts.items() if count)
+    listed = ", ".join(f"{shown(name)}: {count} with {_short(fills[name])}" for name, count in counts.items() if count)
     n = sum(counts.values())
-    return (f"{n} missing {'value' if n == 1 else 'values'} filled in from the training split ({told})",) if n else ()
+    return (f"{n} missing {'value' if n == 1 else 'values'} filled in from the training split ({listed})",) if n else ()
 
 
 def _short(word: str) -> str:

@@ -1,4 +1,4 @@
-"""Which rows train, validate and test."""
+"""Splits rows into training, validation and test."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from framework import DataError, split_at_random
 
 
 def share_out(path: str, n: int, rng: np.random.Generator, val: float, test: float) -> dict[str, np.ndarray]:
-    """split -> the numbers of its rows, drawn at random. At least two train, and one is in each other split asked for.
+    """split -> the indices of its rows, drawn at random. At least two rows train, and every other configured split has one.
 
     Raises:
         DataError: there are too few rows for that.
@@ -29,17 +29,17 @@ def share_out(path: str, n: int, rng: np.random.Generator, val: float, test: flo
 
 
 def keep_rare(parts: Mapping[str, np.ndarray], values: Sequence[np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, int]]:
-    """The same split -> rows, where every value occurs in the training split: of one that does not, the first row moves
-    there. And split -> how many rows left it. Where a split would lose more than half of its rows, nothing moves.
+    """The same split -> rows, with every value in the training split: of a missing value, the first row moves there. And
+    split -> the number of rows that left it. If a split would lose more than half of its rows, no row moves.
 
     Args:
-        values: arrays (n, ...) of labels or categories, each by itself.
+        values: arrays (n, ...) of labels or categories, each checked separately.
     """
     out = dict(parts)
     for a in values:
         for value in np.setdiff1d(a, a[out["train"]]):
             if (a[out["train"]] == value).any():
-                continue  # it came with a row that moved for another
+                continue  # it moved with the row of another value
             row = np.flatnonzero((a == value).reshape(len(a), -1).any(1))[0]
             out = {split: rows[rows != row] for split, rows in out.items()}
             out["train"] = np.append(out["train"], row)
@@ -52,7 +52,7 @@ def keep_rare(parts: Mapping[str, np.ndarray], values: Sequence[np.ndarray]) -> 
 def moved_line(moved: Mapping[str, int], what: str) -> tuple[str, ...]:
     """A line on rows that were moved, if there are any."""
     n = sum(moved.values())
-    told = ", ".join(f"{count} of {split}" for split, count in moved.items())
+    listed = ", ".join(f"{count} of {split}" for split, count in moved.items())
     if not n:
         return ()
-    return (f"{n} {'row' if n == 1 else 'rows'} moved to the training split ({told}), which had no row with their {what}",)
+    return (f"{n} {'row' if n == 1 else 'rows'} moved to the training split ({listed}), which had no row with their {what}",)

@@ -1,4 +1,4 @@
-"""How the columns of a table become x and y: decided on the training rows, then the same for every row."""
+"""Encodes the columns of a table as x and y: fitted on the training rows, then applied to every row."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from framework_datasets._missing import fill_line, without
 from framework_datasets._table import Format, Table, number, read_table, shown
 
 Task = Literal["auto", "classification", "regression"]
-MOST_CLASSES = 20  # whole numbers with more different values than this are regression, unless `task` says otherwise
+MOST_CLASSES = 20  # integers with more different values than this mean regression, unless `task` is set
 MOST_CATEGORIES = 1000
-SPLIT = "is in no row of the training split; put it right, leave it out, or draw another split (dataset.seed)"
+SPLIT = "is in no row of the training split; correct it, leave it out, or draw another split (dataset.seed)"
 NEW = "was in no row of the training split"
 
 
 @dataclass(frozen=True)
 class Feature:
-    """A column of the table among the features: numbers as they are (n, 1), or a 0/1 column per category (n, K)."""
+    """A feature column: numbers unchanged (n, 1), or a 0/1 column per category (n, K)."""
 
     name: str
     categories: tuple[str, ...] | None = None
 
     def encode(self, table: Table, unseen: str) -> np.ndarray:
-        """Its columns of x."""
+        """The columns of x for this feature."""
         if self.categories is None:
             return real(table, self.name)[:, None]
         return one_hot(table, self.name, self.categories, unseen)
@@ -39,7 +39,7 @@ class Feature:
 
 @dataclass(frozen=True)
 class Target:
-    """Columns of numbers as they are (n, k), or one column of labels as indices of classes (n,)."""
+    """Target columns: numbers unchanged (n, k), or one column of labels as indices of classes (n,)."""
 
     names: tuple[str, ...]
     classes: tuple[str, ...] | None = None
@@ -49,22 +49,22 @@ class Target:
         if self.classes is None:
             return np.stack([real(table, name) for name in self.names], 1)
         if unseen == SPLIT and number(self.classes[0]) is not None:
-            unseen += ", or take the numbers as they are (dataset.task=regression)"
+            unseen += ", or use the numbers unchanged (dataset.task=regression)"
         return class_indices(table, self.names[0], self.classes, unseen)
 
     @property
     def field(self) -> Field:
-        """What y is."""
+        """The declaration of y."""
         return Field("NF") if self.classes is None else Field("N", "label", len(self.classes))
 
 
 @dataclass(frozen=True)
 class TableEncoding:
-    """x and y of a table. `read` takes columns by name: their order is free, and others are passed over.
+    """The encoding of x and y. `read` finds columns by name: their order is free, and others are ignored.
 
     Attributes:
-        format: how the text of a new file is written.
-        fills: column -> what stands in for a missing value; empty where rows with one are left out.
+        format: the format of a new file.
+        fills: column -> replacement for a missing value; empty if rows with missing values are left out.
     """
 
     features: tuple[Feature, ...]
@@ -74,12 +74,12 @@ class TableEncoding:
 
     @property
     def columns(self) -> dict[str, list[str]]:
-        """field -> the column of the file that each of its features is from."""
+        """field -> the column of the file for each of its features."""
         x = [f.name for f in self.features for _ in f.categories or ("",)]
         return {"x": x, "y": list(self.target.names)}
 
     def encode(self, table: Table, with_target: bool, unseen: str) -> dict[str, np.ndarray]:
-        """x (n, F), and y (n,) or (n, k) if asked for.
+        """x (n, F), and y (n,) or (n, k) if `with_target`.
 
         Raises:
             DataError: a value is missing or cannot be encoded.
@@ -91,16 +91,16 @@ class TableEncoding:
         """The rows of a new file, in its order.
 
         Raises:
-            DataError: a column is missing, a category or label is new, or the file has any other fault.
+            DataError: a column is missing, a category or label is new, or the file has another error.
         """
         return self.encode(self._complete(path, with_target)[0], with_target, NEW)
 
     def notes(self, path: str | Path, with_target: bool) -> tuple[str, ...]:
-        """What `read` did about missing values, one line each."""
+        """How `read` handled missing values, one line each."""
         return self._complete(path, with_target)[1] if self.format.missing is not None else ()
 
     def _complete(self, path: str | Path, with_target: bool) -> tuple[Table, tuple[str, ...]]:
-        """A new file's rows without missing values. A row is left out only where its target says so: a prediction has a row
+        """A new file's rows without missing values. A row is left out only with a missing target: a prediction has a row
         for each row of the file."""
         table = read_table(path, self.format)
         for feature in self.features:
@@ -116,33 +116,34 @@ class TableEncoding:
         for name in needed:
             if "" in table.columns[name]:
                 text = (
-                    "the cell is empty, and every row gets a prediction; leave the row out, or train with dataset.fill=mean"
+                    "the cell is empty, but every row gets a prediction; leave the row out, or train with dataset.fill=mean"
                 )
                 raise table.fault(table.columns[name].index(""), name, text)
         return table.filled(self.fills), (*notes, *fill_line(table, self.fills))
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        told = {key: value for key, value in asdict(self).items() if key != "format"}
-        return {"type": "csv", **told, **self.format.to_json()}
+        """Plain values for JSON."""
+        values = {key: value for key, value in asdict(self).items() if key != "format"}
+        return {"type": "csv", **values, **self.format.to_json()}
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> TableEncoding:
-        """What `to_json` told."""
+    def from_json(cls, values: Mapping[str, Any]) -> TableEncoding:
+        """The encoding that `to_json` returned."""
 
         def names(words: Sequence[str] | None) -> tuple[str, ...] | None:
             return None if words is None else tuple(words)
 
-        features = tuple(Feature(f["name"], names(f["categories"])) for f in told["features"])
-        target = Target(tuple(told["target"]["names"]), names(told["target"]["classes"]))
-        return cls(features, target, Format.from_json(told), told.get("fills", {}))
+        features = tuple(Feature(f["name"], names(f["categories"])) for f in values["features"])
+        target = Target(tuple(values["target"]["names"]), names(values["target"]["classes"]))
+        return cls(features, target, Format.from_json(values), values.get("fills", {}))
 
 
 def fit_features(table: Table, names: Sequence[str], train: np.ndarray, dropped: Sequence[str]) -> tuple[Feature, ...]:
-    """
+    """The encoding of the features.
+
     Args:
         train: the rows of the training split.
-        dropped: the columns that are left out already, for the advice to leave out more.
+        dropped: the columns that are left out already, for the message.
 
     Raises:
         DataError: a column mixes numbers and text, is constant on the training split, or has too many categories.
@@ -157,53 +158,55 @@ def fit_features(table: Table, names: Sequence[str], train: np.ndarray, dropped:
             _check_like_numbers(table, name, dropped)
         if values is None and len(seen) > MOST_CATEGORIES:
             raise DataError(
-                f"{table.path}: column '{name}' has {len(seen)} different words; one-hot columns are made for at most "
-                f"{MOST_CATEGORIES}, so leave it out: {_dropping([*dropped, name])}"
+                f"{table.path}: column '{name}' has {len(seen)} different words; one-hot columns need at most "
+                f"{MOST_CATEGORIES}, leave it out: {_dropping([*dropped, name])}"
             )
         features.append(Feature(name, None if values is not None else tuple(seen)))
     if constant:
         word = table.columns[constant[0]][train[0]]
         raise DataError(
             f"{table.path}: column '{shown(constant[0])}' is constant on the training split: '{shown(word)}' in every row, "
-            f"from line {table.lines[train.min()]} on; it tells nothing, so leave it out: {_dropping([*dropped, *constant])}"
+            f"from line {table.lines[train.min()]} on; leave it out: {_dropping([*dropped, *constant])}"
         )
     return tuple(features)
 
 
 def _check_like_numbers(table: Table, name: str, dropped: Sequence[str]) -> None:
-    """
+    """Check that the words of a feature are categories.
+
     Raises:
-        DataError: the words of a feature are dates, say, and no categories.
+        DataError: they are dates or similar.
     """
     if kind := like_numbers(table.columns[name]):
         out = f"leave the column out: {_dropping([*dropped, name])}"
-        text = f"'{shown(table.columns[name][0])}' is text ({kind}), not a number; write plain numbers, or {out}"
+        text = f"'{shown(table.columns[name][0])}' is text ({kind}), not a number; use plain numbers, or {out}"
         raise table.fault(0, name, text)
 
 
 def _dropping(names: Sequence[str]) -> str:
-    """The override that leaves columns out, as a shell takes it."""
+    """The override that leaves columns out, quoted for a shell."""
     plain = all(re.fullmatch(r"(?!(null|true|false|nan|inf)$)[A-Za-z_]\w*", name, re.A | re.I) for name in names)
     quoted = (json.dumps(name, ensure_ascii=False) for name in names)
     return f"dataset.drop=[{','.join(names)}]" if plain else f"'dataset.drop=[{','.join(quoted)}]'"
 
 
 def fit_target(table: Table, names: Sequence[str], task: Task, train: np.ndarray) -> Target:
-    """
+    """The encoding of the target.
+
     Args:
-        task: auto makes words, and whole numbers with at most 20 different values, labels.
+        task: with auto, words and integers with at most 20 different values are labels.
         train: the rows of the training split.
 
     Raises:
-        DataError: the target does not fit the task, or there is one class only.
+        DataError: the target does not fit the task, or there is a single class.
     """
     if len(names) > 1 and task == "classification":
-        raise DataError(f"{table.path}: dataset.target: labels stand in one column, not in {len(names)}")
+        raise DataError(f"{table.path}: dataset.target: labels need a single column (got {len(names)})")
     values = {name: numbers(table, name) for name in names}
     if len(names) > 1 or task == "regression":
         for name in names:
             if values[name] is None:
-                raise table.fault(0, name, f"'{shown(table.columns[name][0])}' is text, and regression is about numbers")
+                raise table.fault(0, name, f"'{shown(table.columns[name][0])}' is text, but regression needs numbers")
         return Target(tuple(names))
     (name,), (own,) = names, values.values()
     if own is not None and not are_labels(table, name, own, task):
@@ -213,22 +216,22 @@ def fit_target(table: Table, names: Sequence[str], task: Task, train: np.ndarray
         raise table.fault(
             0,
             name,
-            f"'{shown(table.columns[name][0])}' is text ({kind}); write plain numbers, or take the words as classes "
+            f"'{shown(table.columns[name][0])}' is text ({kind}); use plain numbers, or the words as classes "
             "(dataset.task=classification)",
         )
     if len(words := {label(word) for word in table.columns[name]}) == 1:
         written = [f"'{shown(word)}'" for word in dict.fromkeys(table.columns[name])]
-        alike = f", written {' and '.join(written[:2])}, which are one number" if len(written) > 1 else ""
+        alike = f", written {' and '.join(written[:2])}, which are the same number" if len(written) > 1 else ""
         raise DataError(
-            f"{table.path}: column '{name}' holds one class only, '{shown(words.pop())}' in every row{alike}, from line "
-            f"{table.lines[0]} on; a classifier needs two"
+            f"{table.path}: column '{name}' holds a single class, '{shown(words.pop())}' in every row{alike}, from line "
+            f"{table.lines[0]} on; a classifier needs at least two"
         )
     seen = {label(word) for word in _words(table, name, train)}
     return Target((name,), tuple(sorted(seen, key=None if own is None else int)))
 
 
 def rare_values(table: Table, targets: Sequence[str], features: Sequence[str], task: Task) -> list[np.ndarray]:
-    """The labels (n,) and categories (n,) of a table, as numbers: what the training split has to hold each of."""
+    """The labels (n,) and categories (n,) of a table, as numbers; each must be in the training split."""
     found = [table.columns[name] for name in features if numbers(table, name) is None]
     if len(targets) == 1 and task != "regression":
         own = numbers(table, targets[0])
@@ -238,14 +241,14 @@ def rare_values(table: Table, targets: Sequence[str], features: Sequence[str], t
 
 
 def are_labels(table: Table, name: str, values: np.ndarray, task: Task) -> bool:
-    """Whether a column of numbers is one of labels."""
+    """Whether a column of numbers holds labels."""
     fractions = np.flatnonzero(values != np.round(values))
     if task == "auto":
         return not fractions.size and len(np.unique(values)) <= MOST_CLASSES
     if fractions.size:
         row = int(fractions[0])
         word = table.columns[name][row]
-        raise table.fault(row, name, f"'{word}' is no label, but a fraction; is dataset.task=regression meant?")
+        raise table.fault(row, name, f"'{word}' is a fraction, not a label; did you mean dataset.task=regression?")
     return True
 
 

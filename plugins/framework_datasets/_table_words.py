@@ -1,4 +1,4 @@
-"""What a table was taken for, as a run says it in one line, with the options that change it."""
+"""Notes on how a table was interpreted, with the options that change it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ SHOWN = 6  # names in a list
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names, the middle ones of a long list left out."""
+    """Names, without the middle ones of a long list."""
     short = [shown(name, 20) for name in names]
     return ", ".join(short if len(short) <= SHOWN else [*short[: SHOWN - 2], "...", short[-1]])
 
 
 def target_words(table: Table, target: Target, task: Task) -> str:
-    """What the target was taken for."""
+    """The note on the target."""
     if len(target.names) > 1:
         return f"targets {listed(target.names)}: numbers"
     (name,) = target.names
@@ -28,19 +28,19 @@ def target_words(table: Table, target: Target, task: Task) -> str:
     if target.classes is not None:
         said = f"{who}: {len(target.classes)} classes ({listed(target.classes)}){zeros}"
         whole = task == "auto" and number(target.classes[0]) is not None
-        return f"{said}, as whole numbers with few values are; dataset.task=regression takes numbers" if whole else said
+        return f"{said}, since they are integers with few values; dataset.task=regression reads numbers" if whole else said
     values = real(table, name)
     distinct = np.unique(values)
     if task == "auto" and (distinct == np.round(distinct)).all():
         return (
-            f"{who}: numbers ({len(distinct)} different whole values, more than {MOST_CLASSES}){zeros}; "
-            "dataset.task=classification takes them as classes"
+            f"{who}: numbers ({len(distinct)} different integers, more than {MOST_CLASSES}){zeros}; "
+            "dataset.task=classification reads them as classes"
         )
     return f"{who}: numbers, {distinct[0]:g} ... {distinct[-1]:g}{zeros}"
 
 
 def feature_words(table: Table, features: Sequence[Feature]) -> str:
-    """What the features were taken for."""
+    """The note on the features."""
     numeric = [f.name for f in features if f.categories is None]
     words = [f for f in features if f.categories is not None]
     said = [f"{len(numeric)} of numbers ({listed(numeric)})"] if numeric else []
@@ -53,26 +53,26 @@ def feature_words(table: Table, features: Sequence[Feature]) -> str:
         odd += [f"'{shown(feature.name)}'{zeros}"] if zeros else []
         example = shown(table.columns[feature.name][0])
         odd += [f"'{shown(feature.name)}' is words, not numbers ({kind}: {example})"] if kind else []
-    chosen = "dataset.features and dataset.drop choose others"
+    chosen = "dataset.features and dataset.drop select others"
     return "; ".join([f"features: {' and '.join(said)}", *odd, chosen])
 
 
 def _zeros(table: Table, name: str) -> str:
-    """Zeros in front of a number are lost."""
+    """A note on lost leading zeros of numbers."""
     padded = next((word for word in table.columns[name] if word[:1] in "0+-" and LEADING_ZERO.fullmatch(word)), None)
-    return f" (zeros in front are lost: {shown(padded)} is {float(padded):g})" if padded else ""
+    return f" (leading zeros are lost: {shown(padded)} is {float(padded):g})" if padded else ""
 
 
 def header_lines(table: Table, header: Header) -> tuple[str, ...]:
-    """What was made of the first line and the first column, where it is not plain."""
+    """Notes on the first line and the first column, if they are unusual."""
     lines = []
     if header is False:
         lines.append(f"no header: the columns are {listed(list(table.columns))}")
     numeric = [name for name in table.columns if number(name) is not None]
     if header is True and numeric:
         lines.append(
-            f"line 1 was taken as the header, and holds numbers ({listed(numeric)}); dataset.header=false if it is data"
+            f"line 1 was read as the header, but holds numbers ({listed(numeric)}); dataset.header=false if it is data"
         )
     if table.index:
-        lines.append("the first column has no name and numbers the rows; it was left out")
+        lines.append("the first column has no name and only counts the rows; it was left out")
     return tuple(lines)

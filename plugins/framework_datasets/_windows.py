@@ -1,4 +1,4 @@
-"""A long series becomes windows, whose targets are one step ahead, and splits that do not overlap."""
+"""Cuts a long series into windows, with targets one step ahead, and into splits that do not overlap."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def ahead(series: np.ndarray, length: int, stride: int, val: float, test: float)
     The series is cut first, into training, validation and test in this order, so that no window reaches into another split.
 
     Args:
-        stride: from the beginning of one window to that of the next.
+        stride: distance between the starts of windows.
 
     Raises:
         ValueError: a split is too short for a window and the step after it.
@@ -26,32 +26,33 @@ def ahead(series: np.ndarray, length: int, stride: int, val: float, test: float)
         if asked:
             if part.shape[0] <= length:
                 raise ValueError(
-                    f"length: {length} steps and the one after them do not fit into the {part.shape[0]} of the {split} "
-                    "split; take shorter windows, a longer series, or another val and test"
+                    f"length: {length} steps and the next one do not fit into the {part.shape[0]} of the {split} "
+                    "split; use shorter windows, a longer series, or another val and test"
                 )
             out[split] = {"x": windows(part[:-1], length, stride), "y": windows(part[1:], length, stride)}
     return out
 
 
 def check_gaps(stateful: bool, length: int, stride: int | None) -> None:
-    """
+    """Check that stateful windows have no gaps.
+
     Raises:
-        ValueError: states are to be carried from window to window, and a window does not begin where the one before ends.
+        ValueError: a window does not start where the previous one ends.
     """
     if stateful and stride not in (None, length):
         raise ValueError(
-            f"stateful: a window goes on where the one before ends, so stride is length ({length}) or null, not {stride}"
+            f"stateful: windows must follow each other without gaps; set stride to {length} or null (got {stride})"
         )
 
 
 def windows(series: np.ndarray, length: int, stride: int) -> np.ndarray:
-    """All whole windows (n, length, ...) of a series, from the first step on."""
+    """All complete windows (n, length, ...) of a series, from the first step on."""
     starts = np.arange(0, series.shape[0] - length + 1, stride)
     return series[starts[:, None] + np.arange(length)]
 
 
 def padded(sentences: list[list[int]], steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Ids (n, steps) with 0 behind the end of the shorter ones, and a mask (n, steps) of what is there."""
+    """Ids (n, steps) with 0 after the end of shorter ones, and a mask (n, steps) of the words."""
     lengths = np.array([len(sentence) for sentence in sentences])
     mask = np.arange(steps) < lengths[:, None]
     ids = np.zeros(mask.shape, int)
@@ -60,5 +61,5 @@ def padded(sentences: list[list[int]], steps: int) -> tuple[np.ndarray, np.ndarr
 
 
 def delayed(y: np.ndarray, start: int) -> np.ndarray:
-    """What a decoder reads while it is taught: a start symbol, then the targets (n, T) one step late."""
+    """The input of a decoder in training (teacher forcing): a start symbol, then the targets (n, T) one step late."""
     return np.concatenate([np.full_like(y[:, :1], start), y[:, :-1]], 1)

@@ -12,7 +12,7 @@ from framework_initializers._fans import Reading, deviation, fans_of
 class HeNormal:
     """W ~ N(0, std^2), std = gain sqrt(2 / n_in) (He et al. 2015).
 
-    Shapes: W (i, o); n_in = i, unless the layer says otherwise, as a convolution does. For relu, which passes on half of the
+    Shapes: W (i, o); n_in = i, unless the layer gives other fans, as a convolution does. For relu, which keeps half of the
     variance.
 
     The lecture notes print this root as the variance, which is far too large; `reading: literal` draws with that variance,

@@ -18,7 +18,7 @@ def planes(x: Array) -> Array:
 
 
 def images(planes: Array) -> Array:
-    """The same view back."""
+    """Planes (..., H, W, N, C) seen as images (..., N, C, H, W): a view."""
     return planes.swapaxes(-3, -1).swapaxes(-4, -2)
 
 
@@ -55,7 +55,7 @@ def col2im(
 
 
 def sum_of_rows(a: Array, xp: Any) -> Array:
-    """The sum over the axis before the last, which stays: (..., n, i) -> (..., 1, i), as a product with ones.
+    """The sum over the second last axis, which is kept with length 1: (..., n, i) -> (..., 1, i), as a product with ones.
 
     A reduction over rows of a few numbers takes ten times as long.
     """

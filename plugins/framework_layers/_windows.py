@@ -1,4 +1,4 @@
-"""The windows of a pooling: where each lies, one strided slice per offset inside the window."""
+"""The windows of a pooling: their positions, one strided slice per offset inside the window."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ def pooled_shape(in_shape: Shape, size: int, stride: int) -> Shape:
     """(C, Ho, Wo) of images (C, H, W).
 
     Raises:
-        ValueError: these are no images, or a window does not fit in.
+        ValueError: the input is not an image, or a window does not fit.
     """
     if len(in_shape) != 3:
-        raise ValueError(f"pooling reads images (C, H, W), not {in_shape}")
+        raise ValueError(f"pooling needs images (C, H, W) (got {in_shape})")
     C, H, W = in_shape
     if size > min(H, W):
         raise ValueError(f"a window of {size} does not fit into {H} x {W}")
@@ -25,19 +25,20 @@ def pooled_shape(in_shape: Shape, size: int, stride: int) -> Shape:
 
 @functools.lru_cache(maxsize=256)
 def places(out: tuple[int, int], size: int, stride: int) -> list[tuple[slice, slice]]:
-    """For each place in a window, row by row, the rows and the columns of an image that lie there in all Ho x Wo windows."""
+    """For each position in a window, row by row, the rows and columns of an image at this position in all Ho x Wo
+    windows."""
     across = [[slice(k, k + stride * (n - 1) + 1, stride) for k in range(size)] for n in out]
     return [(i, j) for i in across[0] for j in across[1]]
 
 
 def offsets(out_shape: tuple[int, ...], size: int, stride: int) -> Iterator[tuple[Any, ...]]:
-    """For each place in a window, row by row, the index of the numbers that lie there in all windows (..., Ho, Wo)."""
+    """For each position in a window, row by row, the index of the values at this position in all windows (..., Ho, Wo)."""
     for i, j in places(out_shape[-2:], size, stride):  # type: ignore[arg-type]
         yield ..., i, j
 
 
 def strips(n: int, axis: int, size: int, stride: int) -> list[tuple[Any, ...]]:
-    """For each place in a window along one axis (-1 or -2) of n numbers, the index of the numbers there in all windows."""
+    """For each position in a window along one axis (-1 or -2) of length n, the index of the values there in all windows."""
     out = (n - size) // stride + 1
     after = (slice(None),) * (-1 - axis)
     return [(..., slice(i, i + stride * (out - 1) + 1, stride), *after) for i in range(size)]

@@ -1,4 +1,4 @@
-"""How the losses of single examples become one number per replica: value = sum of weights * losses."""
+"""The reduction of the losses of single examples to one value per replica: value = sum of weights * losses."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def weighted_sum(losses: Array, w: Any, ctx: Context) -> Array:
 
 
 def columns(w: Any) -> Any:
-    """The weights, ready to meet (..., [T,] N, F)."""
+    """The weights, shaped to broadcast with (..., [T,] N, F)."""
     return w if isinstance(w, float) else w[..., None]
 
 
@@ -46,7 +46,7 @@ def axes(a: Array, ctx: Context) -> tuple[int, ...]:
 
 
 def same_axes(y: Array, t: Array) -> None:
-    """Refuse what broadcasting would silently turn into N x N differences.
+    """Reject shapes that broadcasting would silently turn into N x N differences.
 
     Raises:
         ValueError: y and t differ in their last two axes.

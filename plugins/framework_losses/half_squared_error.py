@@ -16,7 +16,7 @@ class HalfSquaredError:
     """
 
     targets: ClassVar[tuple[str, ...]] = ("real",)
-    reduction: Reduction = option("mean", help="over examples: mean, sum, or summed over time only")
+    reduction: Reduction = option("mean", help="reduction over examples: mean, sum, or sum over time only")
 
     def __call__(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> tuple[Array, Array]:
         same_axes(y, t)

@@ -1,8 +1,8 @@
-"""Each update in one pass over memory, compiled by Numba. Imported only where the compiled tier runs.
+"""Each update in one pass over memory, compiled by Numba. Imported only if the compiled tier runs.
 
-The kernels do the arithmetic of the array forms in the same order, and each number of w by itself; so the numbers are the
-same, whatever the count of threads. Arrays are (R, P), rows apart by any stride; `c` (K, R) holds K factors per replica.
-A kernel works on the numbers start ... stop of the R P numbers in row-major order.
+The kernels do the arithmetic of the array forms in the same order, separately for each element of w; so the results are the
+same for any number of threads. Arrays are (R, P), with any stride between rows; `c` (K, R) holds K factors per replica.
+A kernel works on the elements start ... stop of the R P elements in row-major order.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ import numpy as np
 from numba import get_num_threads, njit, prange, types
 from numba.extending import intrinsic
 
-FEWEST = 100_000  # numbers; with fewer, waking a second thread gives too little for what it costs on a busy machine
+FEWEST = 100_000  # elements; with fewer, a second thread does not repay its start on a busy machine
 NUMBER = (float, int)
 _forked = False
 
 
 def jit(**options: Any) -> Any:
-    """njit, kept on disk where there is a folder for it. No fastmath: it would hide numbers that are not finite."""
+    """njit, cached on disk if there is a folder for it. No fastmath: it would hide non-finite values."""
 
     def decorate(function: Any) -> Any:
         try:
             return njit(cache=True, nogil=True, error_model="numpy", **options)(function)
-        except RuntimeError:  # neither the package's folder nor the user's can be written
+        except RuntimeError:  # neither the package's folder nor the user's is writable
             return njit(nogil=True, error_model="numpy", **options)(function)
 
     return decorate
@@ -39,8 +39,7 @@ def jit(**options: Any) -> Any:
 
 @intrinsic
 def piece(_: Any, a: Any, r: Any, start: Any, stop: Any) -> Any:
-    """a[r, start:stop] of an array (R, P), with the promise that its numbers lie side by side; no loop over it would be
-    vectorised without."""
+    """a[r, start:stop] of an array (R, P), declared contiguous; otherwise no loop over it would be vectorised."""
     from numba.core import cgutils
     from numba.np.arrayobj import make_array, populate_array
 
@@ -107,7 +106,7 @@ def _adam(w, g, m, v, c, start, stop):  # type: ignore[no-untyped-def]
             W[i] = kept * W[i] - m_i / (math.sqrt(v_i + inside) + outside) * lr
 
 
-# Numba keeps no compiled function on disk that takes another one as its argument: hence four of these.
+# Numba does not cache a compiled function that has another one as its argument: hence four of these.
 @jit(parallel=True)
 def _sgd_threads(w, g, c, size):  # type: ignore[no-untyped-def]
     for k in prange(-(-w.size // size)):
@@ -160,7 +159,7 @@ def adam(w: Any, g: Any, m: Any, v: Any, *factors: Any) -> None:
 
 
 def _run(kernel: int, arrays: Sequence[Any], factors: Sequence[Any]) -> None:
-    """factors: numbers, or arrays with one number per replica."""
+    """Run a kernel; factors: numbers, or arrays with one value per replica."""
     arrays = [_rows(a) for a in arrays]
     w = arrays[0]
     if not w.size:
@@ -173,7 +172,7 @@ def _run(kernel: int, arrays: Sequence[Any], factors: Sequence[Any]) -> None:
 
 
 def _factors(factors: Sequence[Any], replicas: int, dtype: Any) -> Any:
-    if replicas == 1:  # half the time
+    if replicas == 1:  # takes half the time
         return np.array([[f if isinstance(f, NUMBER) else f.item()] for f in factors], dtype)
     c = np.empty((len(factors), replicas), dtype)
     for k, factor in enumerate(factors):
@@ -182,25 +181,25 @@ def _factors(factors: Sequence[Any], replicas: int, dtype: Any) -> Any:
 
 
 def _rows(a: Any) -> Any:
-    """(..., P) as (R, P), the same memory."""
+    """(..., P) as (R, P), in the same memory."""
     if a.ndim != 2:
         a = a.view()
         a.shape = (-1, a.shape[-1])
     if a.strides[1] != a.itemsize and a.shape[1] > 1:
-        raise ValueError("the numbers of a replica do not lie side by side; a compiled update needs that")
+        raise ValueError("the elements of a replica are not contiguous; a compiled update needs that")
     return a
 
 
 @functools.cache
 def _ready(kernel: int, threads: int, dtype: Any, arrays: int) -> Any:
-    """The kernel, compiled or loaded for arrays of this dtype, whatever their strides, and for no others later."""
+    """The kernel, compiled or loaded for arrays of this dtype and any strides only."""
     array, last = types.Array(types.float32 if dtype == np.float32 else types.float64, 2, "A"), types.intp
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about Numba's own surroundings: nothing that a user could mend
+        warnings.simplefilter("ignore")  # about Numba's environment; a user can do nothing about it
         for which in range(threads + 1):
             found = KERNELS[kernel][which]
             found.disable_compile(False)
-            with suppress(OSError):  # the disk is full: it is compiled all the same, and not kept
+            with suppress(OSError):  # the disk is full: it is compiled, but not cached
                 found.compile((array,) * (arrays + 1) + (last,) * (2 - which))
             found.disable_compile()
     return found
@@ -212,10 +211,10 @@ def _threads() -> int:
 
 @functools.cache
 def _has_openmp() -> bool:
-    """Whether Numba has OpenMP here; its own pool is slower than one thread, and two callers at once would crash it.
+    """Whether Numba has OpenMP here; its own pool is slower than one thread, and crashes with two callers at once.
 
-    GNU's OpenMP lets threads that wait spin for milliseconds, unless told otherwise when it is loaded: it would take the
-    cores from the matrix products that follow, and a step would last twice as long as without kernels.
+    GNU's OpenMP lets waiting threads spin for milliseconds, unless set otherwise before it is loaded: they would occupy the
+    cores of the matrix products that follow, and a step would last twice as long as without kernels.
     """
     ours = not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & set(os.environ)
     if ours:
@@ -231,7 +230,7 @@ def _has_openmp() -> bool:
 
 
 def _in_child() -> None:
-    """GNU's OpenMP ends a forked process that uses threads after its parent has."""
+    """Disable threads: GNU's OpenMP ends a forked process that uses threads after its parent did."""
     global _forked
     _forked = True
 

@@ -1,4 +1,4 @@
-"""Which axes of a value are its units, which its examples."""
+"""The axes of a value: those of its units and those of its examples."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from framework import Array, Context
 
 
 def core(a: Array, ctx: Context) -> tuple[int, ...]:
-    """All axes that are no replica axes."""
+    """All core axes."""
     return tuple(range(len(ctx.replicas) - a.ndim, 0))
 
 
 def examples(a: Array, ctx: Context) -> tuple[int, ...]:
-    """The axes along which a unit repeats: N of (..., N, F), T and N of (..., T, N, F), N, H and W of (..., N, C, H, W)."""
+    """The axes over which a unit repeats: N of (..., N, F), T and N of (..., T, N, F), N, H and W of (..., N, C, H, W)."""
     axes = core(a, ctx)
     unit = -3 if len(axes) == 4 else -1
     return tuple(axis for axis in axes if axis != unit)

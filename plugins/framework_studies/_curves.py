@@ -1,4 +1,4 @@
-"""What a study's trainings tell while they go on."""
+"""Collects the metrics of a study's trainings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from framework import Callback
 
 
 class Curves(Callback):
-    """A callback that keeps everything: loss and norms of every step, and what was measured."""
+    """A callback that collects loss and norms of every step, and all metrics."""
 
     def __init__(self) -> None:
         self.columns: tuple[str, ...] = ()
@@ -18,12 +18,12 @@ class Curves(Callback):
         self.values: dict[int, list[tuple[int, dict[str, float]]]] = {}
 
     def on_steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
-        """Keep the rows of a member."""
+        """Save the rows of a member."""
         self.columns = tuple(columns)
         self.blocks.setdefault(member, []).append(rows.copy())
 
     def on_metrics(self, member: int, step: int, values: Mapping[str, float]) -> None:
-        """Keep what was measured of a member."""
+        """Save the metrics of a member."""
         self.values.setdefault(member, []).append((step, dict(values)))
 
     def rows(self, member: int = 0) -> np.ndarray:
@@ -31,14 +31,14 @@ class Curves(Callback):
         return np.concatenate(self.blocks[member])
 
     def column(self, name: str, member: int = 0) -> np.ndarray:
-        """One of them."""
+        """A column of a member's rows."""
         return self.rows(member)[:, self.columns.index(name)]
 
     def names(self, member: int = 0) -> list[str]:
-        """What was measured of a member."""
+        """The names of a member's metrics."""
         return list(dict.fromkeys(name for _, values in self.values.get(member, []) for name in values))
 
     def series(self, name: str, member: int = 0) -> np.ndarray:
-        """(K, 2) of step and what was measured under that name."""
+        """A metric of a member, (K, 2) of step and value."""
         found = [(step, values[name]) for step, values in self.values.get(member, []) if name in values]
         return np.array(found).reshape(-1, 2)

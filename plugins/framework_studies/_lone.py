@@ -1,4 +1,4 @@
-"""How the trainings of a study differ from the one that the configuration describes."""
+"""Adapts the configured training for a study."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from typing import Any
 
 
 def lone(options: Any, **changes: Any) -> Any:
-    """The trainer's options for a training that goes its whole way, measures no more than it must and leaves nothing."""
+    """The trainer's options for a training of full length, with few metrics and without checkpoints."""
     never = replace(options.early_stopping, patience=None)
     return replace(options, early_stopping=never, keep="last", train_metrics=False, checkpoint_every=None, **changes)
 
 
 def check_probes(experiment: Any) -> None:
-    """
+    """Check that no probes are configured.
+
     Raises:
-        ValueError: probes were asked for.
+        ValueError: there are probes.
     """
     if experiment.settings.probes:
-        raise ValueError(f"probes: this study has no room for them ({', '.join(experiment.settings.probes)})")
+        raise ValueError(f"probes: not supported by this study ({', '.join(experiment.settings.probes)})")

@@ -1,4 +1,4 @@
-"""One training step of a network, seen from inside: what is written out or checked is the step that training takes."""
+"""Runs one training step of a network and returns its internal values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from framework_studies._lone import lone
 
 
 class Eye:
-    """A probe that keeps what it sees."""
+    """A probe that saves the training step."""
 
     seen: TrainingStep
 
@@ -24,13 +24,13 @@ class Eye:
 
 
 def exact(experiment: Any) -> Any:
-    """The same experiment in float64, on the CPU, by the array form; a single step needs no progress bar."""
+    """The same experiment in float64, on the CPU, with the array tier; a single step needs no progress bar."""
     settings = replace(experiment.settings, dtype="float64", tier="array")
     return replace(experiment, xp=np, settings=settings, callbacks=())
 
 
 def first_examples(experiment: Any, examples: int | None) -> Any:
-    """The data set with the first examples of the training split only, each for itself; None: all of them."""
+    """The data set with the first examples of the training split only, not stateful; None: all of them."""
     train = {name: a[:examples] for name, a in experiment.data.splits["train"].items()}
     return replace(experiment.data, splits={"train": train}, stateful=False)
 
@@ -42,7 +42,7 @@ def one_step(experiment: Any, examples: int | None, loss_only: bool = False) -> 
         loss_only: leave out penalties and clipping.
 
     Returns:
-        What a probe sees of it, and its row: loss, penalty and norms.
+        The training step as for a probe, and its row: loss, penalty and norms.
     """
     eye, curves = Eye(), Curves()
     options = lone(experiment.learner.options, steps=1, batch_size="all", accumulate=1, shuffle=False, probe_every=1)

@@ -18,7 +18,7 @@ from framework_studies.bias_variance._training_sets import Draw, training_sets
 from framework_studies.bias_variance._watching import Collected, Predictions
 
 TERMS = ("bias2", "variance", "noise", "epe")
-ERRORS = ("bias2", "variance", "epe")  # of these
+ERRORS = ("bias2", "variance", "epe")  # terms with a standard error
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class BiasVariance:
     1 for each class; the 0-1 loss is decomposed separately (`zero_one/...`), where the terms do not add up.
 
     Recorded, with the training step: `bias_variance/bias2`, `variance`, `noise`, `epe` (the measured error), averaged over
-    places and outputs as `mse` is; their standard errors; loss and gradient norms as means over the members.
+    points and outputs as `mse`; their standard errors; loss and gradient norms as means over the members.
     Geman, Bienenstock, Doursat (Neural Computation 4, 1992); for the 0-1 loss Domingos (ICML 2000).
     """
 
@@ -55,9 +55,10 @@ class BiasVariance:
     lower_is_better: ClassVar[dict[str, bool]] = {"bias_variance/*": True, "zero_one/*": True}
 
     def check(self, experiment: Any) -> None:
-        """
+        """Check that the data suit the study.
+
         Raises:
-            ValueError: these data cannot serve it; the message says what is missing.
+            ValueError: they do not; the message gives the reason.
         """
         check_probes(experiment)
         common_places(experiment, self.points, self.noise)
@@ -74,18 +75,18 @@ class BiasVariance:
         if kept.sum() < 2 or (not kept.all() and watched.options.on_divergence == "fail"):
             return Findings(lost, failure=f"{lost} (trainer.on_divergence=record leaves them out)")
         members = np.flatnonzero(kept).tolist()
-        left = [outcomes[member] for member in members]
-        final = experiment.predict([outcome.weights for outcome in left], at.fields, at.head)
-        final, end = final.reshape(len(final), -1), max(outcome.step for outcome in left)
+        remaining = [outcomes[member] for member in members]
+        final = experiment.predict([outcome.weights for outcome in remaining], at.fields, at.head)
+        final, end = final.reshape(len(final), -1), max(outcome.step for outcome in remaining)
         looks = {step: filled(y[kept], final) for step, y in sorted(seen.looks.items()) if step < end} | {end: final}
         targets = at.measured_against(members, experiment.settings.dataset_seed)
         found = {step: decompose(y, at.f, targets, at.noise) for step, y in looks.items()}
         classes = {step: zero_one(named(y, at), at.labels) for step, y in looks.items()} if at.labels is not None else {}
-        series = {**of_terms(found), **of_classes(classes), **seen.validation(left)}
+        series = {**of_terms(found), **of_classes(classes), **seen.validation(remaining)}
         n = len(next(iter(data[0].splits["train"].values())))
         sets = f"{self.members} networks, training sets: {way}, {n} examples each"
         return Findings(
-            summary=summary(found, classes, "; ".join([sets, *([lost] if not kept.all() else [])]), seen.ends(left)),
+            summary=summary(found, classes, "; ".join([sets, *([lost] if not kept.all() else [])]), seen.ends(remaining)),
             series=series,
             columns=seen.columns,
             rows=seen.means(members),
@@ -96,7 +97,7 @@ class BiasVariance:
         )
 
     def watched(self, experiment: Any, predictions: Predictions) -> Any:
-        """The learner of a member: it is looked at so many times, and validated as often unless early stopping asks for
+        """The learner of a member: with the configured number of samples, and validated as often unless early stopping needs
         more."""
         learner, options = experiment.learner, experiment.learner.options
         stops = options.early_stopping.patience is not None
@@ -107,17 +108,17 @@ class BiasVariance:
             validate_every=max(1, options.validate_every * every),
             train_metrics=options.train_metrics and stops,
         )
-        measures = learner.measures if stops else {}  # early stopping may watch one
+        measures = learner.measures if stops else {}  # early stopping may monitor one
         return replace(learner, probes={"study": predictions}, options=options, measures=measures)
 
 
 def filled(y: np.ndarray, final: np.ndarray) -> np.ndarray:
-    """Predictions (R, G) at a step; of members that had stopped, those they ended with."""
+    """Predictions (R, G) at a step; the final ones of members that had stopped."""
     return np.where(np.isnan(y), final, y)
 
 
 def named(y: np.ndarray, at: Places) -> np.ndarray:
-    """The class that each network names (R, n) by its probabilities (R, G)."""
+    """The predicted class of each network (R, n), from its probabilities (R, G)."""
     assert at.labels is not None
     p = y.reshape(len(y), len(at.labels), -1)
     return p.argmax(-1) if p.shape[-1] > 1 else (p[..., 0] > 0.5).astype(int)
@@ -136,7 +137,7 @@ def of_classes(found: Mapping[int, Mapping[str, float]]) -> dict[str, np.ndarray
 
 
 def table(found: Mapping[int, Decomposition]) -> str:
-    """All of it as CSV."""
+    """All terms as CSV."""
     head = ("step", *TERMS, "gap", *(f"se_{t}" for t in (*ERRORS, "gap")))
     rows = [
         (str(step), *(f"{getattr(d, t):.9g}" for t in (*TERMS, "gap")), *(f"{d.se[t]:.9g}" for t in (*ERRORS, "gap")))
@@ -151,7 +152,7 @@ def summary(
     sets: str,
     losses: Mapping[str, float],
 ) -> str:
-    """What a person reads at the end."""
+    """The text of `study.md`."""
     step, d = list(found.items())[-1]
     best = min(found, key=lambda s: found[s].epe)
     lines = [f"{sets}; after step {step}:", "", "| term | value | standard error |", "|---|---|---|"]
@@ -162,22 +163,22 @@ def summary(
         f"| measured - sum | {d.gap:.2g} | {d.se['gap']:.2g} |",
     ]
     if classes:
-        told = ", ".join(f"{name} {value:.4g}" for name, value in classes[step].items())
-        lines += ["", f"0-1 loss, which does not add up: {told}."]
+        terms = ", ".join(f"{name} {value:.4g}" for name, value in classes[step].items())
+        lines += ["", f"0-1 loss, which does not add up: {terms}."]
     if found[best].epe < d.epe:
         lines += ["", f"The error was smallest at step {best}: {found[best].epe:.4g}."]
     return "\n".join([*lines, "", diagnosis(d, losses)])
 
 
 def diagnosis(d: Decomposition, losses: Mapping[str, float]) -> str:
-    """Which of the two is to blame, in words."""
-    told = ", ".join(f"{name} {value:.3g}" for name, value in losses.items())
+    """The larger one of bias and variance, as text."""
+    shown = ", ".join(f"{name} {value:.3g}" for name, value in losses.items())
     reducible = max(d.bias2, 0.0) + d.variance
     if reducible == 0:
-        return f"No error but the noise ({told})."
+        return f"The error is only noise ({shown})."
     share, of = (d.variance / reducible, "variance") if d.variance > d.bias2 else (d.bias2 / reducible, "bias")
     means = {
-        "variance": "the networks follow their own training sets: more data, a penalty or fewer units lower it",
-        "bias": "the networks agree on what is wrong: more units or more training lower it",
+        "variance": "the networks depend on their training sets: more data, a penalty or fewer units reduce it",
+        "bias": "the networks make the same errors: more units or more training reduce it",
     }
-    return f"High {of}: {share:.0%} of what could be learnt; {means[of]} ({told})."
+    return f"High {of}: {share:.0%} of the reducible error; {means[of]} ({shown})."

@@ -1,4 +1,4 @@
-"""The places at which all networks of a study are asked, and what is known of the truth there."""
+"""The points at which all networks of a study are evaluated, and the true values there."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from framework import Array, Data, Head, generator
 
 @dataclass(frozen=True)
 class Places:
-    """
+    """The common points of a study.
+
     Attributes:
-        head: whose predictions are asked for.
+        head: the head whose predictions are used.
         fields: field -> (n, ...), on the host.
-        batch: the same on the device, as networks see it.
-        f: the true function (G,), places and outputs in a row; None where the targets stand for it.
+        batch: the same on the device, as networks read it.
+        f: the true function (G,), points and outputs flattened; None if the targets replace it.
         targets: (G,).
         noise: E (y - f)^2.
-        x: (n,), where the places are numbers on a line.
-        labels: (G / outputs,) of a classifier's targets.
+        x: (n,), if x is a single number.
+        labels: (G / outputs,) for a classifier.
     """
 
     head: Head
@@ -35,7 +36,7 @@ class Places:
     labels: np.ndarray | None
 
     def measured_against(self, members: Sequence[int], seed: int) -> np.ndarray:
-        """Targets: for each member f with noise of its own from (dataset.seed, member), (R, G); or the data's (G,)."""
+        """Targets: for each member f plus separate noise from (dataset.seed, member), (R, G); or the data's (G,)."""
         if self.f is None:
             return self.targets
         e = [generator((seed, member), "study/test noise").standard_normal(self.f.shape) for member in members]
@@ -43,17 +44,17 @@ class Places:
 
 
 def common_places(experiment: Any, points: int, noise: float | None) -> Places:
-    """At most so many examples of the test split, or else of the validation split; in order, where x is a number.
+    """At most `points` examples of the test split, otherwise of the validation split; sorted if x is a single number.
 
     Raises:
-        ValueError: the data cannot serve; the message says what is missing.
+        ValueError: the data do not suit the study; the message gives the reason.
     """
     data: Data = experiment.data
     head = _head(experiment)
     _check_few(data, head)
     split = next((name for name in ("test", "val") if name in data.splits), None)
     if split is None:
-        raise ValueError("study: the data set has no test split, and no validation split, to ask the networks at")
+        raise ValueError("study: the data set has neither a test split nor a validation split")
     fields = {name: a[:points] for name, a in data.splits[split].items()}
     x = fields[next(iter(data.fields))]
     line = x.ndim == 2 and x.shape[1] == 1
@@ -72,16 +73,14 @@ def common_places(experiment: Any, points: int, noise: float | None) -> Places:
 def _head(experiment: Any) -> Head:
     heads = experiment.learner.heads
     if len(heads) > 1:
-        raise ValueError(f"study: it decomposes the error of one head, and there are {', '.join(heads)}")
+        raise ValueError(f"study: exactly one head is needed (got {', '.join(heads)})")
     head: Head = next(iter(heads.values()))
     if head.target is None:
-        raise ValueError("study: the loss has no target, so that there is no error to decompose")
+        raise ValueError("study: the loss has no target, so there is no error to decompose")
     if head.mask in experiment.data.fields:
-        raise ValueError(f"study: it has no way to leave out steps, and the data have a mask '{head.mask}'")
+        raise ValueError(f"study: masks are not supported (the data have '{head.mask}')")
     if experiment.data.stateful:
-        raise ValueError(
-            "study: its training sets take examples apart, and those of dataset.stateful=true go on from another"
-        )
+        raise ValueError("study: stateful sequences are not supported; set dataset.stateful=false")
     return head
 
 
@@ -89,16 +88,16 @@ def _check_few(data: Data, head: Head) -> None:
     train, field = data.splits["train"], data.fields[str(head.target)]
     n = len(next(iter(train.values())))
     if n < 2:
-        raise ValueError(f"study: {n} training example makes every training set the same; it needs two at least")
+        raise ValueError(f"study: all training sets would be equal (got {n} training example); at least two are needed")
     target = train[str(head.target)]
     if field.kind == "label" and len(np.unique(target)) < 2:
         raise ValueError(
-            f"study: all training targets are of one class ({np.unique(target)[0]}); there is nothing to tell apart"
+            f"study: all training targets have the same class ({np.unique(target)[0]}); at least two are needed"
         )
 
 
 def _targets(experiment: Any, head: Head, fields: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
-    """Targets as the predictions have them, in a row (G,); and the classes."""
+    """Targets in the form of predictions, flattened (G,); and the classes."""
     data: Data = experiment.data
     about, y = data.fields[str(head.target)], fields[str(head.target)]
     y = y.swapaxes(0, 1) if about.time_major else y
@@ -115,11 +114,11 @@ def _targets(experiment: Any, head: Head, fields: Mapping[str, np.ndarray]) -> t
 def _noise(data: Data, classes: bool, known: bool, given: float | None) -> float:
     if known and data.sigma is not None:
         if given is not None:
-            raise ValueError(f"study.noise: the data set tells its own noise, a variance of {data.sigma**2:g}")
+            raise ValueError(f"study.noise: not allowed, since the data set has known noise of variance {data.sigma**2:g}")
         return float(data.sigma**2)
     if given is None and not classes:
         raise ValueError(
-            f"study.noise: the data set '{data.name}' does not tell the noise in its targets; give its variance "
-            "(study.noise=0 takes the targets for the truth, and bias2 then holds the noise)"
+            f"study.noise: the data set '{data.name}' has unknown noise in its targets; set its variance "
+            "(with study.noise=0, bias2 includes the noise)"
         )
     return given or 0.0

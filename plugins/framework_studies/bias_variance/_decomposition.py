@@ -1,4 +1,4 @@
-"""Bias, variance and noise of many networks' predictions, with the error that they must add up to."""
+"""Bias, variance and noise of many networks' predictions, with the error that is their sum."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Decomposition:
-    """What the predictions of R networks at G places say, averaged over the places.
+    """The decomposed error of R networks at G points, averaged over the points.
 
     bias2 = mean_g (f_g - mu_g)^2,  mu = mean_r y_r,  variance = mean_gr (y_rg - mu_g)^2,  noise = E (y - f)^2;
     epe, the expected prediction error, is measured: mean_gr (y - y_rg)^2 against targets y.
 
     With plain means over the R networks  bias2 + variance = mean_gr (f_g - y_rg)^2  holds exactly. `se` has standard errors:
-    of bias2 and variance by leaving out one network after another (jackknife), of epe from the spread of its R values, and
+    of bias2 and variance from leaving out one network at a time (jackknife), of epe from the spread of its R values, and
     of `gap` = epe - (bias2 + variance + noise).
     """
 
@@ -28,11 +28,12 @@ class Decomposition:
 
 
 def decompose(y: np.ndarray, f: np.ndarray | None, targets: np.ndarray, noise: float) -> Decomposition:
-    """
+    """Decompose the squared error of predictions.
+
     Args:
         y: predictions (R, G).
-        f: the truth (G,); None: the targets stand for it, and their noise is taken off the bias.
-        targets: what the predictions are measured against, (R, G) with noise of its own for each network, or (G,).
+        f: the truth (G,); None: the targets replace it, and their noise is subtracted from the bias.
+        targets: targets for the error, (R, G) with separate noise for each network, or (G,).
         noise: E (y - f)^2.
     """
     truth, hidden = (targets, noise) if f is None else (f, 0.0)
@@ -42,7 +43,7 @@ def decompose(y: np.ndarray, f: np.ndarray | None, targets: np.ndarray, noise: f
     bias2, variance = float(np.mean((truth - mu) ** 2)) - hidden, float(np.mean(z**2))
     errors = np.mean((targets - y) ** 2, -1)
     gaps = errors - np.mean((truth - y) ** 2, -1) - (noise - hidden)
-    without = -z / (n - 1)  # how far the mean of the others lies from mu
+    without = -z / (n - 1)  # difference between the mean of the others and mu
     se = {
         "bias2": jackknife(np.mean((truth - mu - without) ** 2, -1)),
         "variance": jackknife(np.mean((np.sum(z**2, 0) - z**2) / (n - 1) - without**2, -1)),
@@ -53,19 +54,19 @@ def decompose(y: np.ndarray, f: np.ndarray | None, targets: np.ndarray, noise: f
 
 
 def jackknife(left_out: np.ndarray) -> float:
-    """The standard error of an estimate, from the R values (R,) that it has without one of R networks:
+    """The standard error of an estimate, from its R values (R,) without one of R networks each:
     sqrt((R - 1) / R sum_r (v_r - mean v)^2)."""
     n = len(left_out)
     return float(np.sqrt((n - 1) / n * np.sum((left_out - left_out.mean()) ** 2)))
 
 
 def zero_one(classes: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    """The decomposition of the 0-1 loss (Domingos, ICML 2000): bias is how often the class that most networks name is wrong,
-    variance how often a network names another than that. They do not add up to the error: where the majority is wrong,
-    another answer may be right.
+    """The decomposition of the 0-1 loss (Domingos, ICML 2000): bias is how often the majority class of the networks is
+    wrong, variance how often a network predicts another class. They do not add up to the error: if the majority is wrong,
+    another prediction may be correct.
 
     Args:
-        classes: the class that each network names (R, G).
+        classes: the predicted class of each network (R, G).
         truth: (G,).
     """
     most = int(max(classes.max(), truth.max())) + 1

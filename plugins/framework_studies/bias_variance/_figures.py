@@ -1,4 +1,4 @@
-"""What a study of bias and variance shows: the terms along training, and over x where x is a number."""
+"""The figures of `bias_variance`: the terms along training, and over x if x is a single number."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from framework_studies.bias_variance._decomposition import Decomposition
 
 COLOURS = {"bias2": style.COLOURS[0], "variance": style.COLOURS[4], "noise": style.NOISE}
 NAMES = {"bias2": "bias²", "variance": "variance", "noise": "noise"}
-DRAWN = 20  # single networks
+DRAWN = 20  # maximum number of single networks
 
 
 def figures(at: Places, found: Mapping[int, Decomposition], y: np.ndarray) -> dict[str, Any]:
-    """name -> figure.
+    """The figures, by name.
 
     Args:
         found: step -> terms.
-        y: what the networks say at the end (R, G).
+        y: final predictions of the networks (R, G).
     """
     drawn = {"bias_variance": along_training(found)}
     if at.x is not None and at.labels is None and y.shape[1] == len(at.x):
@@ -30,8 +30,8 @@ def figures(at: Places, found: Mapping[int, Decomposition], y: np.ndarray) -> di
 
 
 def along_training(found: Mapping[int, Decomposition]) -> Any:
-    """The terms on top of each other, and the error that was measured."""
-    from matplotlib.figure import Figure  # without pyplot: no window system is touched, nothing is kept
+    """The terms on top of each other, and the measured error."""
+    from matplotlib.figure import Figure  # without pyplot: no window system, no global state
 
     fig = Figure(figsize=(6, 3.6), layout="constrained")
     ax, steps = fig.subplots(), list(found)
@@ -42,7 +42,7 @@ def along_training(found: Mapping[int, Decomposition]) -> Any:
     ax.plot(steps, [d.epe for d in found.values()], color="black", lw=style.LINE, label="measured error")
     ax.set(xlabel="training step", title="expected squared error")
     ax.margins(x=0)
-    # The first steps are often far above all that comes later.
+    # The first steps are often far above all later ones.
     ax.set_ylim(0, 1.15 * max(np.quantile([d.epe for d in found.values()], 0.9), found[steps[-1]].epe))
     ax.spines[["top", "right"]].set_visible(False)
     handles, labels = ax.get_legend_handles_labels()

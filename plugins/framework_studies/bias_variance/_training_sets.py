@@ -1,4 +1,4 @@
-"""A training set for each network of a study: fresh, with fresh noise, drawn with replacement, or apart."""
+"""A training set for each network of a study: new draws, new noise, samples with replacement, or disjoint parts."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ Draw = Literal["auto", "fresh", "noise", "bootstrap", "disjoint"]
 
 
 def training_sets(experiment: Any, draw: Draw, members: int) -> tuple[str, list[Data]]:
-    """The way that was taken, and a data set for each member; all have the validation split that comes with them.
+    """The kind of draw, and a data set for each member; all have the validation split of their draw.
 
     Raises:
-        ValueError: these data cannot be drawn that way.
+        ValueError: this kind of draw is not possible with these data.
     """
     way = chosen(experiment) if draw == "auto" else draw
     made = WAYS[way](experiment, members)
     shapes = {tuple(a.shape for a in data.splits["train"].values()) for data in made}
     if len(shapes) > 1:
         raise ValueError(
-            f"study.draw: '{way}' gives training sets of different sizes; networks of one stack need equal ones"
+            f"study.draw: '{way}' gives training sets of different sizes; networks of one stack need equal sizes"
         )
     return way, [without_test(data) for data in made]
 
 
 def chosen(experiment: Any) -> str:
-    """fresh where the true function is known and the same in each draw; noise where it is drawn with the data; else
-    bootstrap."""
+    """The draw for `auto`: fresh if the true function is known and the same in each draw; noise if it is drawn with the
+    data; otherwise bootstrap."""
     if experiment.data.f is None or experiment.data.sigma is None:
         return "bootstrap"
     return "fresh" if one_truth(experiment) else "noise"
@@ -49,22 +49,22 @@ def places(data: Data) -> np.ndarray:
 
 
 def fresh(experiment: Any, members: int) -> list[Data]:
-    """The data set drawn anew, from (dataset.seed, member)."""
+    """A new draw of the data set for each member, from (dataset.seed, member)."""
     made = [experiment.draw(member) for member in range(members)]
     if members > 1 and np.array_equal(places(made[0]), places(made[1])):
-        raise ValueError("study.draw: 'fresh' gives the same training set again; bootstrap or disjoint takes parts of it")
+        raise ValueError("study.draw: 'fresh' gives the same training set each time; use bootstrap or disjoint")
     if members > 1 and examples(made[0]) == examples(made[1]):
         raise ValueError(
-            "study.draw: 'fresh' splits the same examples anew, and networks would have learnt from those they are asked "
-            "at; bootstrap or disjoint takes parts of the training split"
+            "study.draw: 'fresh' splits the same examples again, so that networks would learn from the evaluation points; "
+            "use bootstrap or disjoint",
         )
     if made[0].f is not None and not one_truth(experiment):
-        raise ValueError("study.draw: 'fresh' draws another true function each time; noise keeps it")
+        raise ValueError("study.draw: 'fresh' draws another true function each time; use noise")
     return made
 
 
 def examples(data: Data) -> list[bytes]:
-    """All examples of all splits, whichever split they are in."""
+    """All examples of all splits, as bytes."""
     splits = [[np.ascontiguousarray(a) for a in split.values()] for split in data.splits.values()]
     return sorted(b"".join(a[i].tobytes() for a in split) for split in splits for i in range(len(split[0])))
 
@@ -73,7 +73,7 @@ def noise(experiment: Any, members: int) -> list[Data]:
     """The same x, and y = f(x) + sigma e with e ~ N(0, 1) from (dataset.seed, member)."""
     data: Data = experiment.data
     if data.f is None or data.sigma is None:
-        raise ValueError("study.draw: 'noise' needs a data set that tells its true function and its noise (sine, linear)")
+        raise ValueError("study.draw: 'noise' needs a data set with known function and noise (sine, linear)")
     f, sigma, seed = data.f(places(data)), data.sigma, experiment.settings.dataset_seed
     target = next(head.target for head in experiment.learner.heads.values())
 
@@ -85,18 +85,18 @@ def noise(experiment: Any, members: int) -> list[Data]:
 
 
 def bootstrap(experiment: Any, members: int) -> list[Data]:
-    """As many examples as there are, with replacement, from (dataset.seed, member)."""
+    """Samples of the training split with replacement, of the same size, from (dataset.seed, member)."""
     n, seed = len(places(experiment.data)), experiment.settings.dataset_seed
     return [rows(experiment.data, generator((seed, m), "study/bootstrap").integers(0, n, n)) for m in range(members)]
 
 
 def disjoint(experiment: Any, members: int) -> list[Data]:
-    """The training split, shuffled by dataset.seed, in as many equal parts."""
+    """The training split, shuffled by dataset.seed, in equal parts."""
     n = len(places(experiment.data))
     size = n // members
     if size < 1:
         raise ValueError(
-            f"study.draw: 'disjoint' has {n} training examples for {members} members; bootstrap uses them again"
+            f"study.draw: 'disjoint' needs more training examples (got {n} for {members} members); use bootstrap"
         )
     order = generator(experiment.settings.dataset_seed, "study/disjoint").permutation(n)
     return [rows(experiment.data, order[m * size : (m + 1) * size]) for m in range(members)]
@@ -113,7 +113,7 @@ def with_train(data: Data, train: dict[str, np.ndarray]) -> Data:
 
 
 def without_test(data: Data) -> Data:
-    """Members are measured on the study's own places."""
+    """The same data set without a test split: members are evaluated at the study's points."""
     return replace(data, splits={name: split for name, split in data.splits.items() if name != "test"})
 
 

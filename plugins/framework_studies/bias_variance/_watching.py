@@ -1,4 +1,4 @@
-"""What the networks of a study say while they train: predictions at common places, and the mean of what they record."""
+"""Collects the predictions of a study's networks at common points, and the means of their metrics."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ NAME = "study/prediction"
 
 @dataclass(frozen=True)
 class Predictions:
-    """A probe: the predictions of a head at common places, after the step.
+    """A probe: the predictions of a head at common points, after the step.
 
     Attributes:
-        batch: the fields at these places, (1, N, ...) and (1, T, N, ...), on the device.
+        batch: the fields at these points, (1, N, ...) and (1, T, N, ...), on the device.
     """
 
     head: Head
     batch: Mapping[str, Array]
 
     def __call__(self, seen: TrainingStep) -> dict[str, Array]:
-        """{NAME: (..., G)}, places and outputs in a row."""
+        """{NAME: (..., G)}, points and outputs flattened."""
         ctx = seen.ctx.but(train=False, batch=self.batch, carry={}, part=0)
         w = seen.ctx.xp.concatenate([seen.after, seen.look[..., seen.arena.P :]], -1)
         values, _ = seen.network.forward(seen.arena.views(w), ctx)
@@ -36,7 +36,7 @@ class Predictions:
 
 
 class Collected(Curves):
-    """Everything that members tell, and step -> the predictions (R, G) of all of them.
+    """The metrics of all members, and step -> the predictions (R, G) of all members.
 
     Args:
         members: R.
@@ -49,14 +49,14 @@ class Collected(Curves):
         self.lock = threading.Lock()  # slices of a stack train in threads
 
     def on_probe_row(self, member: int, step: int, metric: str, row: np.ndarray) -> None:
-        """Keep the predictions of a member."""
+        """Save the predictions of a member."""
         with self.lock:
             if step not in self.looks:
                 self.looks[step] = np.full((self.members, row.size), np.nan, row.dtype)
             self.looks[step][member] = row
 
     def means(self, members: Sequence[int]) -> np.ndarray:
-        """(steps, columns), over those of the members that were still training; as many steps as any of them had."""
+        """Means (steps, columns) over the members still training at each step, up to the longest training."""
         longest = max((self.rows(member) for member in members), key=len)
         total, count = np.zeros(longest.shape), np.zeros((len(longest), 1))
         for member in members:
@@ -66,14 +66,14 @@ class Collected(Curves):
         return total / count
 
     def ends(self, outcomes: Sequence[Any]) -> dict[str, float]:
-        """`train/loss`, and `val/loss` where there is one, means over the members at the weights that each kept."""
+        """`train/loss`, and `val/loss` if present, as means over the members at their saved weights."""
         val = [outcome.metrics["val/loss"] for outcome in outcomes if "val/loss" in outcome.metrics]
         train = [self.column("train/loss", outcome.member)[outcome.kept_step - 1] for outcome in outcomes]
         return {name: float(np.mean(values)) for name, values in (("train/loss", train), ("val/loss", val)) if values}
 
     def validation(self, outcomes: Sequence[Any]) -> dict[str, np.ndarray]:
-        """`val/loss`, the mean over the members, (K, 2); nothing where there is no validation split. A member that has
-        stopped counts with what the weights that it kept have; at the last step all do."""
+        """`val/loss`, the mean over the members, (K, 2); empty without a validation split. A member that has
+        stopped counts with the value at its saved weights; at the last step all do."""
         kept = {outcome.member: outcome.metrics["val/loss"] for outcome in outcomes if "val/loss" in outcome.metrics}
         own = {member: dict(self.series("val/loss", member).tolist()) for member in kept}
         end = {outcome.member: outcome.step for outcome in outcomes}

@@ -15,18 +15,18 @@ from framework_studies._tables import comma_separated, markdown
 from framework_studies.gradcheck._differences import Entries, central
 
 HEAD = ("tensor", "relative error", "entries", "of", "kinks", "furthest off at", "gradient", "difference")
-ROUNDING = 50  # units in the last place of J by which a forward pass may be off
+ROUNDING = 50  # units in the last place of J error of a forward pass
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """What was found of one tensor.
+    """The result for one tensor.
 
     Attributes:
-        error: |g - n| over the larger of |g| and |n|, for the entries looked at, those at kinks apart.
-        checked, size: entries looked at, and in all.
-        kinks: entries so near a corner of the loss that only the smaller h, or the slopes on both sides, could tell.
-        worst: index of the entry that is furthest off, its gradient and its difference.
+        error: |g - n| over the larger of |g| and |n|, for the checked entries, except those at kinks.
+        checked, size: number of checked entries, and of all entries.
+        kinks: entries so near a corner of the loss that they needed the smaller h, or the slopes on both sides.
+        worst: index of the entry with the largest error, its gradient and its difference.
     """
 
     error: float
@@ -36,7 +36,7 @@ class Tensor:
     worst: tuple[tuple[int, ...], float, float]
 
     def row(self, name: str) -> tuple[str, ...]:
-        """What the table says of it."""
+        """The row of the table."""
         at, g, n = self.worst
         numbers = (f"{self.error:.2g}", str(self.checked), str(self.size), str(self.kinks))
         return (name, *numbers, str(list(at)), f"{g:.9g}", f"{n:.9g}")
@@ -49,7 +49,7 @@ class Gradcheck:
     g is the gradient of the first training step for the optimizer, with penalties, before clipping. n are central
     differences of the same loss in float64, on the same batch with the same random numbers, so that dropout and noise stay
     the same. The 2 E perturbed networks of a tensor (E `entries`) are the replicas of one stack. Rounding in J makes
-    errors in n of 50 eps |J| / h or so; the denominator is at least so large that those pass.
+    errors in n of about 50 eps |J| / h; the denominator is large enough to accept those.
 
     The initial values are moved by normal numbers of deviation `nudge`. Biases of 0 after inputs of 0 are exactly on
     the kink of a relu, and weights of 0 have gradients of 0, which prove nothing. A difference across a kink of J
@@ -59,29 +59,30 @@ class Gradcheck:
     rounding, and a wrong formula has an error of 0.01 and more.
     """
 
-    entries: int = option(20, least=1, help="of each tensor, drawn at random; all where it has no more")
-    batch_size: int = option(8, least=1, help="examples, the first so many of the training split")
-    nudge: float = option(0.01, least=0, help="deviation of what is added to the first values")
-    h: float = option(1e-5, above=0, most=0.1, help="step, for weights above 1 in proportion to them")
-    tolerance: float = option(1e-6, above=0, below=1, help="largest relative error of a tensor that is right")
+    entries: int = option(20, least=1, help="entries of each tensor, drawn at random; all entries of smaller tensors")
+    batch_size: int = option(8, least=1, help="the first examples of the training split")
+    nudge: float = option(0.01, least=0, help="deviation of the noise added to the initial values")
+    h: float = option(1e-5, above=0, most=0.1, help="step; for weights above 1 it is proportional to the weight")
+    tolerance: float = option(1e-6, above=0, below=1, help="maximum relative error of a correct tensor")
 
     figure: ClassVar[dict[str, Any]] = {"y": ["gradcheck/worst"], "x": "swept", "log": True}
     lower_is_better: ClassVar[dict[str, bool]] = {"gradcheck/*": True}
 
     def check(self, experiment: Any) -> None:
-        """
+        """Check that a gradient of the whole loss exists.
+
         Raises:
-            ValueError: the gradient is meant to be another than that of the loss, or there is none.
+            ValueError: the gradient is truncated, or there are no trained tensors.
         """
         check_probes(experiment)
         learner = experiment.learner
         if learner.options.bptt.lag is not None:
-            raise ValueError("trainer.bptt.lag: a gradient that is cut short is not that of the loss; check it without")
+            raise ValueError("trainer.bptt.lag: a truncated gradient differs from that of the loss; remove this key")
         network = learner.network
         if not network.arena(network.init(experiment.settings.seed)[0]).P:
             raise ValueError("study: the network has no trained tensor")
 
-    @np.errstate(all="ignore")  # numbers that are not finite agree with nothing
+    @np.errstate(all="ignore")  # non-finite values agree with nothing
     def __call__(self, experiment: Any) -> Findings:
         experiment = exact(experiment)
         learner = experiment.learner
@@ -89,8 +90,8 @@ class Gradcheck:
         nudged = replace(learner, options=unclipped, initial=self.nudged(experiment))
         seen, curves = one_step(replace(experiment, learner=nudged), self.batch_size)
         if not np.isfinite(curves.column("train/loss")[0]):
-            told = "the loss is not finite at the first values: there is no gradient to check"
-            return Findings(told, failure=told)
+            message = "the loss is not finite at the initial values: there is no gradient to check"
+            return Findings(message, failure=message)
         found = {}
         for node, tensors in seen.g.items():
             for t, g in tensors.items():
@@ -99,10 +100,10 @@ class Gradcheck:
                 start = seen.arena.slots[node, t].start
                 entries = Entries(seen, start + chosen, np.asarray(g[0]).ravel()[chosen])
                 found[f"{node}.{t}"] = self.compared(experiment, entries, chosen, g[0].shape)
-        return self.told(found, curves)
+        return self.message(found, curves)
 
     def nudged(self, experiment: Any) -> dict[str, dict[str, np.ndarray]]:
-        """First values, the trained ones moved a little."""
+        """The initial values, with noise on the trained tensors."""
         learner, seed = experiment.learner, experiment.settings.seed
         first = {**learner.network.init(seed)[0], **learner.initial}
         trained = learner.network.arena(first).trained
@@ -115,7 +116,7 @@ class Gradcheck:
         return {node: {t: moved(node, t, a) for t, a in tensors.items()} for node, tensors in first.items()}
 
     def compared(self, experiment: Any, entries: Entries, chosen: np.ndarray, shape: tuple[int, ...]) -> Tensor:
-        """A tensor's entries against their differences; those that disagree are looked at again, closer."""
+        """A tensor's entries against their differences; those that disagree are checked again with a smaller h."""
         n, _, noise = central(experiment, entries, self.h)
         g = entries.gradient
         least = ROUNDING * float(np.linalg.norm(noise)) / self.tolerance
@@ -134,14 +135,14 @@ class Gradcheck:
         size, error = int(np.prod(shape)), float(np.linalg.norm(off)) / scale
         return Tensor(error, len(g), size, int(bad.sum()), (at, float(g[worst]), float(n[worst])))
 
-    def told(self, found: Mapping[str, Tensor], curves: Any) -> Findings:
-        """Table, files, verdict."""
+    def report(self, found: Mapping[str, Tensor], curves: Any) -> Findings:
+        """The findings: table, files, result."""
         wrong = [name for name, tensor in found.items() if not tensor.error <= self.tolerance]
         failure = "; ".join(self.fault(name, found[name]) for name in wrong)
         verdict = f"Wrong: {failure}." if wrong else f"All {len(found)} tensors agree to {self.tolerance:g}."
         kinks = sum(tensor.kinks for tensor in found.values())
         if kinks:
-            verdict += f" {kinks} entries lie at a kink of the loss (relu, max, |W|) and were looked at more closely."
+            verdict += f" {kinks} entries are at a kink of the loss (relu, max, |W|) and were checked with a smaller step."
         rows = [tensor.row(name) for name, tensor in found.items()]
         series = {f"gradcheck/{name.replace('.', '/')}": np.array([[0, tensor.error]]) for name, tensor in found.items()}
         series["gradcheck/worst"] = np.array([[0, max(tensor.error for tensor in found.values())]])
@@ -155,7 +156,7 @@ class Gradcheck:
         )
 
     def fault(self, name: str, tensor: Tensor) -> str:
-        """What is wrong with a tensor."""
+        """The error message for a tensor."""
         at, g, n = tensor.worst
-        off = f"{name} is off by {tensor.error:.2g} (allowed {self.tolerance:g})"
-        return f"{off}: at {list(at)} {g:.9g} where differences give {n:.9g}"
+        off = f"{name} has an error of {tensor.error:.2g} (allowed {self.tolerance:g})"
+        return f"{off}: at {list(at)} {g:.9g}, but differences give {n:.9g}"

@@ -1,4 +1,4 @@
-"""Central differences of a training step's loss, the perturbed networks side by side in one stack."""
+"""Central differences of a training step's loss, with all perturbed networks in one stack."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import numpy as np
 
 from framework import TrainingStep, to_host
 
-MEMORY = 1 << 26  # bytes of outputs that one stack may hand on
+MEMORY = 1 << 26  # bytes of outputs of one stack
 
 
 @dataclass(frozen=True)
 class Entries:
-    """Some numbers of a network.
+    """Some parameters of a network.
 
     Attributes:
         seen: the step whose loss is differentiated.
-        places: (E,) where they lie in the arena.
-        gradient: (E,) what backpropagation says of them.
+        places: (E,) their indices in the arena.
+        gradient: (E,) their gradients from backpropagation.
     """
 
     seen: TrainingStep
@@ -27,13 +27,13 @@ class Entries:
     gradient: np.ndarray
 
     def take(self, keep: np.ndarray) -> Entries:
-        """Only some of them."""
+        """A selection of the entries."""
         return replace(self, places=self.places[keep], gradient=self.gradient[keep])
 
 
 def central(experiment: Any, entries: Entries, h: float) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray], np.ndarray]:
-    """(J(w + h) - J(w - h)) / 2h (E,), the slopes to the left and to the right, and what one unit in the last place of J
-    makes of the first. h is multiplied by |w| where that is above 1."""
+    """(J(w + h) - J(w - h)) / 2h (E,), the slopes to the left and to the right, and the effect of one unit in the last place
+    of J on the first. h is multiplied by |w| if that is above 1."""
     seen, places = entries.seen, entries.places
     w = np.asarray(to_host(seen.look))[0].astype(np.float64)
     step = h * np.maximum(1.0, np.abs(w[places]))
@@ -44,6 +44,6 @@ def central(experiment: Any, entries: Entries, h: float) -> tuple[np.ndarray, tu
     wide = max(1, MEMORY // max(1, sum(np.asarray(a).nbytes for a in seen.values.values()) + w.nbytes))
     J = np.concatenate([sum(experiment.losses(seen, stack[i : i + wide])) for i in range(0, len(stack), wide)])
     up, down, here = J[: len(places)], J[len(places) : -1], J[-1]
-    plus, minus = stack[each, places] - w[places], w[places] - stack[len(places) + each, places]  # h as it was rounded
+    plus, minus = stack[each, places] - w[places], w[places] - stack[len(places) + each, places]  # h after rounding
     noise = np.finfo(float).eps * np.abs(J).max() / step
     return (up - down) / (plus + minus), ((here - down) / minus, (up - here) / plus), noise

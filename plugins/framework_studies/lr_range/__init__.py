@@ -15,7 +15,7 @@ from framework_studies._tables import comma_separated
 from framework_studies.lr_range._figure import figure
 
 HEAD = ("rate", "loss", "status", "steps")
-STILL = 5e-324  # the smallest rate above 0: it moves no weight
+STILL = 5e-324  # the smallest rate above 0: it changes no weight
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,13 @@ class LrRange:
     It reports the rate with the lowest loss, the rate where the loss decreases most over log lr, and the largest stable
     rate. A rate is stable if it and all smaller ones did not end above the loss without learning. Recorded with the
     number of the rate as the step: `lr_range/loss`, `lr_range/rate`; lr_range.csv has all of it. Unlike the sweep
-    within one training of Smith (WACV 2017), no rate inherits what another has learnt.
+    within one training of Smith (WACV 2017), no rate continues from the weights of another.
     """
 
     low: float = option(1e-5, above=0, help="smallest rate")
     high: float = option(10.0, above=0, help="largest rate")
-    rates: int = option(31, least=3, most=10_000, help="how many, R")
-    steps: int = option(200, least=2, help="updates at each rate; the loss of a step is that before it")
+    rates: int = option(31, least=3, most=10_000, help="number of rates, R")
+    steps: int = option(200, least=2, help="updates at each rate; the loss of a step is the one before its update")
 
     figure: ClassVar[dict[str, Any]] = {
         "y": ["lr_range/loss"],
@@ -46,17 +46,18 @@ class LrRange:
     lower_is_better: ClassVar[dict[str, bool]] = {"lr_range/loss": True, "lr_range/best_loss": True}
 
     def check(self, experiment: Any) -> None:
-        """
+        """Check the range and the optimizer.
+
         Raises:
-            ValueError: there is no range, or the optimizer has no rate that replicas may differ in.
+            ValueError: the range is empty, or the optimizer has no stackable learning rate.
         """
         check_probes(experiment)
         if self.low >= self.high:
-            raise ValueError(f"study.low: {self.low:g} is not below study.high={self.high:g}")
+            raise ValueError(f"study.low: not below study.high (got {self.low:g} and {self.high:g})")
         optimizer = experiment.learner.optimizer
         rate = next((f for f in fields(optimizer) if f.name == "lr"), None)
         if rate is None or not rate.metadata.get("stackable"):
-            raise ValueError(f"optimizer: {type(optimizer).__name__} has no stackable option 'lr' to try values of")
+            raise ValueError(f"optimizer: {type(optimizer).__name__} has no stackable option 'lr'")
 
     def __call__(self, experiment: Any) -> Findings:
         lr = np.array([float(f"{rate:.3g}") for rate in np.geomspace(self.low, self.high, self.rates)])
@@ -73,7 +74,7 @@ class LrRange:
             series["lr_range/best_rate"] = np.array([[0, lr[found.best]]])
             series["lr_range/best_loss"] = np.array([[0, loss[found.best]]])
         return Findings(
-            summary=found.in_words(self.steps),
+            summary=found.summary(self.steps),
             series=series,
             figures={"lr_range": figure(found)},
             files={"lr_range.csv": comma_separated(HEAD, rows)},
@@ -82,7 +83,7 @@ class LrRange:
         )
 
     def end(self, curves: Curves, member: int, outcome: Any) -> float:
-        """The mean loss of the last steps; infinite where it diverged."""
+        """The mean loss of the last steps; infinite if it diverged."""
         last = curves.column("train/loss", member)[-max(1, self.steps // 10) :]
         return float("inf") if outcome.status == "diverged" else float(last.mean())
 
@@ -101,7 +102,7 @@ class LrRange:
 
 @dataclass(frozen=True)
 class Range:
-    """Losses (R,) by rate (R,), not finite where it diverged, and the loss without learning."""
+    """Losses (R,) by rate (R,), not finite if it diverged, and the loss without learning."""
 
     rate: np.ndarray
     loss: np.ndarray
@@ -109,37 +110,37 @@ class Range:
 
     @property
     def best(self) -> int:
-        """The number of the rate with the lowest loss."""
+        """The index of the rate with the lowest loss."""
         return int(np.where(np.isfinite(self.loss), self.loss, np.inf).argmin())
 
     @property
     def stable(self) -> int:
-        """How many of the smallest rates are stable."""
+        """The number of stable rates, from the smallest on."""
         worse = ~(self.loss <= self.without)
         return int(worse.argmax()) if worse.any() else len(self.loss)
 
     @property
     def steepest(self) -> int | None:
-        """The number of the stable rate where the loss falls most over log lr."""
+        """The index of the stable rate where the loss decreases most over log lr."""
         if self.stable < 3:
             return None
         slope = np.gradient(self.loss[: self.stable], np.log10(self.rate[: self.stable]))
         return int(slope.argmin()) if slope.min() < 0 else None
 
-    def in_words(self, steps: int) -> str:
-        """What a person reads at the end."""
+    def summary(self, steps: int) -> str:
+        """The text of `study.md`."""
         rate, loss, best = self.rate, self.loss, self.best
         diverged = ~np.isfinite(loss)
         if not loss[best] < self.without:
             return (
                 f"No rate from {rate[0]:g} to {rate[-1]:g} ends below the loss without learning, {self.without:.4g}, after "
-                f"{steps} steps: try smaller ones (study.low), more steps, or study=gradcheck."
+                f"{steps} steps: try smaller rates (study.low), more steps, or study=gradcheck."
             )
         lines = [f"{len(rate)} rates, {steps} steps each; without learning the loss is {self.without:.4g}.", ""]
         lines.append(f"- lowest loss: {loss[best]:.4g} at optimizer.lr={rate[best]:g}{edge(best, len(rate))}")
         if self.steepest is not None:
             advice = "begin between these two" if self.steepest < best else "begin below"
-            lines.append(f"- steepest fall: at optimizer.lr={rate[self.steepest]:g}; {advice}")
+            lines.append(f"- steepest decrease: at optimizer.lr={rate[self.steepest]:g}; {advice}")
         largest = f"stable up to {rate[self.stable - 1]:g}" if self.stable else "not even the smallest rate is stable"
         lines.append(f"- {largest}: not above the loss without learning")
         if diverged.any():
@@ -148,7 +149,7 @@ class Range:
 
 
 def edge(best: int, n: int) -> str:
-    """A lowest loss at the end of a range is none."""
+    """A warning if the lowest loss is at the end of the range."""
     if best == n - 1:
         return ", the largest tried: raise study.high"
     return ", the smallest tried: lower study.low" if best == 0 else ""

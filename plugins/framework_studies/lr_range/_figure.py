@@ -1,4 +1,4 @@
-"""Loss against learning rate."""
+"""The figure of `lr_range`: loss against learning rate."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from framework import style
 
 
 def figure(found: Any) -> Any:
-    """The loss of every rate, those that diverged as crosses at the top, and the rates that stand out.
+    """The loss of every rate, diverged ones as crosses at the top, and the notable rates.
 
     Args:
         found: a `framework_studies.lr_range.Range`.
     """
-    from matplotlib.figure import Figure  # without pyplot: no window system is touched, nothing is kept
+    from matplotlib.figure import Figure  # without pyplot: no window system, no global state
 
     fig = Figure(figsize=(6, 3.6), layout="constrained")
     ax, finite = fig.subplots(), np.isfinite(found.loss)
@@ -24,7 +24,7 @@ def figure(found: Any) -> Any:
         shown = found.loss[finite]
         ax.plot(found.rate[finite], shown, color=style.COLOURS[0], marker=".", lw=style.LINE, label="loss")
         ax.plot(found.rate[found.best], found.loss[found.best], "o", color=style.COLOURS[2], ms=8, label="lowest")
-        # Losses far above the one without learning are no longer told apart.
+        # Losses far above the one without learning are clipped.
         top = max(min(shown.max(), 3 * found.without), found.without) if found.without > 0 else shown.max()
         low = shown.min()
         if 0 < low < top / 30:

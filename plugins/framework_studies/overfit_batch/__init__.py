@@ -15,8 +15,8 @@ from framework_studies._one_step import first_examples
 from framework_studies.overfit_batch._figure import figure
 
 LOOKS = 100  # evaluations along training
-FALLING = 0.95  # the mean of the last steps below this share of that of as many before: it still falls
-SHORT = 10  # at least so many last steps, where there are twice as many
+FALLING = 0.95  # the loss still decreases if the mean of the last steps is below this fraction of the mean before
+SHORT = 10  # minimum number of last steps, if there are twice as many
 
 
 @dataclass(frozen=True)
@@ -30,16 +30,17 @@ class OverfitBatch:
     losses; `val/...` are those of the same batch. A step of "A Recipe for Training Neural Networks" (Karpathy, 2019).
     """
 
-    batch_size: int = option(8, least=1, help="examples, the first so many of the training split")
+    batch_size: int = option(8, least=1, help="the first examples of the training split")
     steps: int = option(1000, least=1, help="updates")
     goal: float = option(0.01, above=0, below=1, help="the loss to reach, as a fraction of that of the first step")
 
     figure: ClassVar[dict[str, Any]] = {"y": ["train/loss"], "log": True}
 
     def check(self, experiment: Any) -> None:
-        """
+        """Check that no probes are configured.
+
         Raises:
-            ValueError: probes were asked for.
+            ValueError: there are probes.
         """
         check_probes(experiment)
 
@@ -55,60 +56,60 @@ class OverfitBatch:
         (outcome,) = experiment.train([learner], [twice], [experiment.settings.seed], [curves])
         loss = curves.column("train/loss")
         measured = {name: curves.series(name) for name in curves.names() if name.startswith("val/")}
-        told, passed = self.judged(len(next(iter(batch.values()))), loss, measured, outcome)
+        message, passed = self.verdict(len(next(iter(batch.values()))), loss, measured, outcome)
         if not passed and outcome.status != "diverged" and loss.min() >= 0:
-            told = "; ".join([told, *faults(batch, curves, learner.heads), trend(loss)])
+            message = "; ".join([message, *faults(batch, curves, learner.heads), trend(loss)])
         return Findings(
-            summary=told,
+            summary=message,
             series=measured,
             columns=curves.columns,
             rows=curves.rows(),
             figures={"overfit_batch": figure(loss, measured.get("val/loss"), self.goal * loss[0])},
-            failure="" if passed else told,
+            failure="" if passed else message,
             outcomes=(outcome,),
         )
 
-    def judged(self, n: int, loss: np.ndarray, measured: Mapping[str, np.ndarray], outcome: Any) -> tuple[str, bool]:
-        """What came out, in words, and whether the n examples were learnt."""
+    def verdict(self, n: int, loss: np.ndarray, measured: Mapping[str, np.ndarray], outcome: Any) -> tuple[str, bool]:
+        """The result as text, and whether the n examples were learnt."""
         if outcome.status == "diverged":
             return (
-                f"the loss is not finite after step {outcome.step}: take a smaller optimizer.lr (study=lr_range)",
+                f"the loss is not finite after step {outcome.step}: use a smaller optimizer.lr (study=lr_range)",
                 False,
             )
         val, goal = measured.get("val/loss", np.zeros((0, 2))), self.goal * loss[0]
         lowest = min([*loss, *val[:, 1]])
-        fell = f"the loss on {n} examples fell from {loss[0]:.4g} to {lowest:.4g}"
+        fell = f"the loss on {n} examples decreased from {loss[0]:.4g} to {lowest:.4g}"
         also = "".join(f", {name.partition('/')[2]} {a[-1, 1]:.3g}" for name, a in measured.items() if name != "val/loss")
         if lowest < 0:
-            return f"{fell}: it goes below 0, and has no least value to reach", False
+            return f"{fell}: it is below 0 and has no minimum to reach", False
         if lowest > goal:
-            return f"{fell} in {len(loss)} steps, and not to {goal:.3g} (study.goal={self.goal:g}){also}", False
+            return f"{fell} in {len(loss)} steps, but not to {goal:.3g} (study.goal={self.goal:g}){also}", False
         at = min([*np.flatnonzero(loss <= goal)[:1] + 1, *val[val[:, 1] <= goal, 0][:1]])
         return f"Learnt by heart: {fell}, below {goal:.3g} at step {at:.0f} of {len(loss)}{also}.", True
 
 
 def trend(loss: np.ndarray) -> str:
-    """What the end of the curve says."""
+    """A hint from the end of the loss curve."""
     last = max(len(loss) // 10, min(SHORT, len(loss) // 2))
     if not last:
-        return "one step tells nothing: more steps (study.steps)"
+        return "one step is not enough: use more steps (study.steps)"
     if loss[-last:].mean() < FALLING * loss[-2 * last : -last].mean():
-        return "it still falls: more steps (study.steps), or a larger optimizer.lr (study=lr_range)"
-    return "it falls no more: check the gradient (study=gradcheck), the rate (study=lr_range), and take more units"
+        return "it still decreases: use more steps (study.steps) or a larger optimizer.lr (study=lr_range)"
+    return "it no longer decreases: check the gradient (study=gradcheck) and the rate (study=lr_range), or use more units"
 
 
 def faults(batch: Mapping[str, np.ndarray], curves: Curves, heads: Any) -> list[str]:
-    """What stands in the way and can be seen."""
+    """Detected causes of a failure."""
     found = []
     for name in curves.columns:
         if name.startswith("grad_norm/") and name != "grad_norm/total" and not curves.column(name).any():
-            found.append(f"no gradient ever reaches {name.removeprefix('grad_norm/')}")
+            found.append(f"no gradient reaches {name.removeprefix('grad_norm/')}")
     targets = {head.target for head in heads.values() if head.target}
     known: dict[bytes, int] = {}
     for i in range(len(next(iter(batch.values())))):
         x = b"".join(a[i].tobytes() for name, a in batch.items() if name not in targets)
         other = known.setdefault(x, i)
         if any(not np.array_equal(batch[name][i], batch[name][other]) for name in targets):
-            found.append(f"examples {other + 1} and {i + 1} differ in their targets only: no network can tell them apart")
+            found.append(f"examples {other + 1} and {i + 1} differ only in their targets: no network can distinguish them")
             break
     return found

@@ -1,4 +1,4 @@
-"""One batch learnt by heart, or not."""
+"""The figure of `overfit_batch`: the loss on one batch."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import numpy as np
 
 from framework import style
 
-LEAST = 1e-12  # what stands for 0 on a logarithmic axis
+LEAST = 1e-12  # shown for 0 on a logarithmic axis
 
 
 def figure(loss: np.ndarray, evaluated: np.ndarray | None, goal: float) -> Any:
-    """The loss of every step, that of the batch as evaluated, and the goal.
+    """The loss of every step, that of the batch in evaluation, and the goal.
 
     Args:
         loss: (steps,).
         evaluated: (K, 2) of step and loss.
     """
-    from matplotlib.figure import Figure  # without pyplot: no window system is touched, nothing is kept
+    from matplotlib.figure import Figure  # without pyplot: no window system, no global state
 
     fig = Figure(figsize=(6, 3.4), layout="constrained")
     ax = fig.subplots()

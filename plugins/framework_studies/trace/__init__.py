@@ -29,7 +29,7 @@ from framework_studies.trace._scene import Scene, called, formula
 
 @dataclass(frozen=True)
 class Trace:
-    """x -> y -> J -> dJ/dy -> dW -> W - lr dW: one training step, every number written out as on a blackboard.
+    """x -> y -> J -> dJ/dy -> dW -> W - lr dW: one training step with all numbers, as on a blackboard.
 
     The first step of the training that the configuration describes, in float64, on the first `batch_size` examples of
     the training split. Forward: for every node its tensors, and each output as a sum with numbers; then the loss.
@@ -42,9 +42,9 @@ class Trace:
     The text is trace.txt and trace.md in the run's folder.
     """
 
-    batch_size: int = option(1, least=1, help="examples, the first so many of the training split")
+    batch_size: int = option(1, least=1, help="the first examples of the training split")
     digits: int = option(6, least=1, most=15, help="decimals")
-    limit: int = option(600, least=1, help="tensors and outputs of more numbers than this are not written out")
+    limit: int = option(600, least=1, help="maximum size of the tensors, and of inputs and outputs")
 
     figure: ClassVar[dict[str, Any]] = {
         "y": ["trace/loss", "trace/loss_after"],
@@ -55,23 +55,24 @@ class Trace:
     lower_is_better: ClassVar[dict[str, bool]] = {"trace/*": True}
 
     def check(self, experiment: Any) -> None:
-        """
+        """Check the size of the network and of the examples.
+
         Raises:
-            ValueError: there is more than can be written out, or nothing to write.
+            ValueError: there is too much to write out, or nothing.
         """
         check_probes(experiment)
         held = len(next(iter(experiment.data.splits["train"].values())))
         if held < self.batch_size:
-            raise ValueError(f"study.batch_size: the training split has {held}, fewer than {self.batch_size}")
+            raise ValueError(f"study.batch_size: more than the training split has (got {self.batch_size} of {held})")
         weights, outputs = sizes(experiment, self.batch_size)
         if weights + outputs > self.limit:
             many = f"{self.batch_size} example{'s' * (self.batch_size > 1)}"
             raise ValueError(
                 f"study: {weights} weights, and {outputs} inputs and outputs for {many} are too many to write out "
-                f"(study.limit={self.limit}); take a smaller network, as in experiment=trace_4_2_1, or a larger limit"
+                f"(study.limit={self.limit}); use a smaller network, as in experiment=trace_4_2_1, or a larger limit"
             )
 
-    @np.errstate(all="ignore")  # numbers that are not finite are written as they are
+    @np.errstate(all="ignore")  # non-finite values are written unchanged
     def __call__(self, experiment: Any) -> Findings:
         experiment, pen = exact(experiment), Pen(self.digits)
         learner = experiment.learner
@@ -105,7 +106,7 @@ class Trace:
 
 
 def sizes(experiment: Any, examples: int) -> tuple[int, int]:
-    """Numbers in the tensors, and in the fields and outputs of so many examples."""
+    """The number of values in the tensors, and in the fields and outputs of `examples` examples."""
     network, data = experiment.learner.network, experiment.data
     tensors, shapes = network.init(experiment.settings.seed)
     train = data.splits["train"]
@@ -115,10 +116,10 @@ def sizes(experiment: Any, examples: int) -> tuple[int, int]:
 
 
 def update_step(scene: Scene, pen: Pen, learner: Any, curves: Any) -> Step:
-    """W <- W - lr dW, or what else the optimizer makes of it.
+    """W <- W - lr dW, or the update of another optimizer.
 
     Args:
-        curves: where penalties or clipping changed the gradient, with its norm before; else None.
+        curves: if penalties or clipping changed the gradient, with its norm before; otherwise None.
     """
     seen, optimizer = scene.seen, learner.optimizer
     old, new = (seen.arena.views(np.asarray(to_host(a))[0]) for a in (seen.w, seen.after))
@@ -129,17 +130,17 @@ def update_step(scene: Scene, pen: Pen, learner: Any, curves: Any) -> Step:
         if curves is not None:
             norm = pen.number(curves.column("grad_norm/total")[0])
             clip = learner.options.clip_norm
-            told = "" if clip is None else f"; longer ones are cut to {pen.number(clip)}"
-            yield f"the gradient with its penalties has norm {norm}{told}; this is what arrives:"
+            clipped = "" if clip is None else f"; longer ones are clipped to {pen.number(clip)}"
+            yield f"the gradient with its penalties has norm {norm}{clipped}; the optimizer gets:"
             for node, tensors in seen.g.items():
                 for t, g in tensors.items():
                     yield from pen.grid(f"{node}.d{t}", np.asarray(to_host(g))[0])
         for node, tensors in seen.g.items():
             for t in tensors:
-                told = f"{node}.{t} - {pen.number(rate)} * d{t}" if name == "sgd" else f"{node}.{t}"
-                yield from pen.grid(told, new[node][t])
+                change = f"{node}.{t} - {pen.number(rate)} * d{t}" if name == "sgd" else f"{node}.{t}"
+                yield from pen.grid(change, new[node][t])
                 if name != "sgd":
-                    yield from pen.grid("  it has moved by", new[node][t] - old[node][t])
+                    yield from pen.grid("  changed by", new[node][t] - old[node][t])
 
     return Step(f"the update by {name}, lr = {pen.number(rate)}: {formula(optimizer)}", list(lines()))
 

@@ -15,7 +15,7 @@ from framework_studies.trace._scene import Scene, is_a
 
 
 def backward_steps(scene: Scene, pen: Pen, heads: Any) -> Iterator[Step]:
-    """The error that begins at each head, then node by node what becomes of it."""
+    """The error at each head, then node by node backwards."""
     begin = dict.fromkeys(source for head in heads.values() for source in head.sources)
     for source in begin:
         yield Step(f"the error at {source}, dJ / d{source}{_of(heads, source)}", list(errors(scene, pen, source)))
@@ -25,9 +25,9 @@ def backward_steps(scene: Scene, pen: Pen, heads: Any) -> Iterator[Step]:
 
 
 def _of(heads: Any, source: str) -> str:
-    """Cross-entropy's gradient has a name of its own."""
+    """The simple form of cross-entropy's gradient."""
     head: Head = next(h for h in heads.values() if source in h.sources)
-    return ": p - t, by the share of each example" if is_a(head.loss, "loss", "softmax_cross_entropy") else ""
+    return ": p - t, times the weight of each example" if is_a(head.loss, "loss", "softmax_cross_entropy") else ""
 
 
 def reached(scene: Scene, name: str) -> bool:
@@ -37,13 +37,13 @@ def reached(scene: Scene, name: str) -> bool:
 
 
 def errors(scene: Scene, pen: Pen, name: str) -> Iterator[str]:
-    """error = [...], place by place."""
+    """error = [...], for every example and step."""
     for label, at in scene.places(name):
         yield from pen.array(f"{label}error", scene.error(name)[at])
 
 
 def node_steps(scene: Scene, pen: Pen, name: str) -> Iterator[Step]:
-    """What a node does with the error at its output."""
+    """The steps from the error at a node's output to its gradients and its inputs."""
     layer = scene.nodes[name].layer
     handed, grads = scene.backward(name)
     if scene.readers(name) > 1:
@@ -73,7 +73,7 @@ def node_steps(scene: Scene, pen: Pen, name: str) -> Iterator[Step]:
 
 
 def arriving(scene: Scene, source: str) -> str:
-    """A node, and whether this is all that arrives there."""
+    """A node, and whether other errors arrive there too."""
     return source if scene.readers(source) == 1 else f"{source} (one part of {scene.readers(source)})"
 
 
@@ -114,8 +114,8 @@ def through_dense(scene: Scene, pen: Pen, name: str, dx: np.ndarray) -> Iterator
 
 
 def through_time(scene: Scene, pen: Pen, name: str) -> Iterator[str]:
-    """t=2: da = ([0.1] + [0.02]) * [0.5] = [0.06]: what the output of a step and the step after it ask of its state, times
-    the slope there."""
+    """t=2: da = ([0.1] + [0.02]) * [0.5] = [0.06]: the errors from the output of a step and from the next step, times the
+    slope at its state."""
     seen, layer, cache = scene.seen, scene.nodes[name].layer, scene.seen.caches[name]
     p, dy, ctx = seen.p[scene.owner(name)], seen.dvalues[name], seen.ctx.at(name)
     later = np.zeros_like(cache.final)
@@ -132,7 +132,7 @@ def through_time(scene: Scene, pen: Pen, name: str) -> Iterator[str]:
 
 
 def terms(scene: Scene, name: str, dy: Any) -> dict[str, np.ndarray]:
-    """tensor -> its gradient by time step (T, i, o), of what dy asks of the outputs."""
+    """tensor -> its gradient by time step (T, i, o), for the gradient dy of the outputs."""
     seen = scene.seen
     found = scene.nodes[name].layer.terms(seen.p[scene.owner(name)], seen.caches[name], dy, seen.ctx.at(name))
     return {t: np.asarray(a)[0] for t, a in found.items()}
@@ -148,8 +148,8 @@ def by_step(scene: Scene, pen: Pen, name: str) -> Iterator[str]:
 
 
 def by_lag(scene: Scene, pen: Pen, name: str) -> Iterator[str]:
-    """For the error of every step, the norm of its part in the gradient at lag 0, 1, 2 ...: of the tensors that walk through
-    time."""
+    """For the error of every step, the norm of its part in the gradient at lag 0, 1, 2 ...: of the recurrent
+    tensors."""
     dy = scene.seen.dvalues[name]
     walking = [t for t in scene.tensors(name) if t not in ("W", "b")] or ["W"]
     everywhere = scene.is_sequence(name)

@@ -18,7 +18,7 @@ Board = Mapping[str, Sequence[Step]]  # section -> its steps
 
 
 def as_text(head: str, board: Board) -> str:
-    """Plain text."""
+    """The steps as plain text."""
     out = [head]
     for section, steps in board.items():
         out += ["", section.upper()]
@@ -28,7 +28,7 @@ def as_text(head: str, board: Board) -> str:
 
 
 def as_markdown(head: str, board: Board) -> str:
-    """The same with headings, the numbers as blocks of code."""
+    """The steps as Markdown, with headings, and numbers as code blocks."""
     out = [head]
     for section, steps in board.items():
         out += ["", f"## {section}"]

@@ -13,7 +13,7 @@ from framework_studies.trace._scene import Scene, called, formula, is_a
 
 
 def forward_steps(scene: Scene, pen: Pen) -> Iterator[Step]:
-    """One step for every node."""
+    """One step of the trace for every node."""
     for name, node in scene.nodes.items():
         layer, lines = node.layer, [*inputs(scene, pen, name), *tensors(scene, pen, name)]
         if is_a(layer, "layer", "dense"):
@@ -39,7 +39,7 @@ def titled(scene: Scene, name: str) -> str:
 
 
 def is_simple(layer: Any) -> bool:
-    """Whether it is the recurrent layer with the plain cell, forwards in time."""
+    """Whether a layer is recurrent with the cell `simple`, forwards in time."""
     return is_a(layer, "layer", "recurrent") and is_a(layer.cell, "cell", "simple") and not layer.reverse
 
 
@@ -57,14 +57,14 @@ def inputs(scene: Scene, pen: Pen, name: str) -> Iterator[str]:
 
 
 def tensors(scene: Scene, pen: Pen, name: str) -> Iterator[str]:
-    """The tensors that a node uses, unless they were written before."""
+    """The tensors that a node uses, unless they were shown before."""
     if scene.nodes[name].share is None:
         for t, a in scene.tensors(name).items():
             yield from pen.grid(t, a)
 
 
 def outputs(scene: Scene, pen: Pen, name: str) -> Iterator[str]:
-    """The output of a node, place by place."""
+    """The output of a node, for every example and step."""
     for label, at in scene.places(name):
         yield from pen.array(f"{label}{name}", scene.value(name)[at])
 
@@ -124,15 +124,15 @@ def step_of(t: int, n: int, examples: int) -> str:
 
 
 def states_of(scene: Scene, name: str) -> np.ndarray:
-    """The states of a plain cell, the first among them: (T + 1, N, units). The cache of a step begins with the state
-    before."""
+    """The states of the cell `simple`, with the initial one: (T + 1, N, units). The cache of a step starts with the previous
+    state."""
     cache = scene.seen.caches[name]
     before = [np.broadcast_to(step[0], cache.final.shape)[0] for step in cache.caches]
     return np.array([*before, cache.final[0]])
 
 
 def inside(scene: Scene, pen: Pen, name: str) -> Iterator[str]:
-    """What a recurrent cell shows of itself: its gates, step by step."""
+    """The inner values of a recurrent cell: its gates, step by step."""
     layer = scene.nodes[name].layer
     if hasattr(getattr(layer, "cell", None), "trace") and hasattr(layer, "trace"):
         shown = layer.trace(scene.seen.caches[name], scene.seen.ctx.at(name))

@@ -12,7 +12,7 @@ from framework_studies.trace._scene import Scene, called, formula, is_a
 
 
 def loss_steps(scene: Scene, pen: Pen, heads: Mapping[str, Head], loss: float) -> Iterator[Step]:
-    """A step for every head, and one for their sum where there are several.
+    """A step for every head, and one for their sum if there are several.
 
     Args:
         loss: J, of all heads.
@@ -28,16 +28,16 @@ def loss_steps(scene: Scene, pen: Pen, heads: Mapping[str, Head], loss: float) -
             "sum": "their sum",
             "sum_over_time": "their sum over time, the mean over examples",
         }
-        told = f" = {of[how]}" if how in of and len(lines) > 1 and head.mask not in scene.seen.ctx.batch else ""
+        reduction = f" = {of[how]}" if how in of and len(lines) > 1 and head.mask not in scene.seen.ctx.batch else ""
         title = f"{who} = {called(head.loss, 'loss')}({', '.join(head.sources)}){weight}: {formula(head.loss)}"
-        yield Step(title, [*lines, f"{who}{told} = {pen.number(value)}"])
+        yield Step(title, [*lines, f"{who}{reduction} = {pen.number(value)}"])
     if len(heads) > 1:
         terms = " + ".join(f"{pen.number(h.weight)} * J_{name}" for name, h in heads.items())
         yield Step("J of all heads", [f"J = {terms} = {pen.number(loss)}"])
 
 
 def by_example(scene: Scene, pen: Pen, head: Head) -> Iterator[str]:
-    """The loss of each example, or step of one, by itself."""
+    """The loss of each example, or of each step."""
     if len(head.sources) > 1:
         return
     source = head.sources[0]
@@ -50,11 +50,11 @@ def by_example(scene: Scene, pen: Pen, head: Head) -> Iterator[str]:
         value = float(head.loss(y[core], None if t is None else batch[head.target][0][core], alone, None)[0])
         if predicted is not y:
             yield f"{label}prediction = {pen.row(predicted[at])}"
-        yield f"{label}{in_words(scene, pen, head.loss, predicted[at], t)}{pen.number(value)}"
+        yield f"{label}{expression(scene, pen, head.loss, predicted[at], t)}{pen.number(value)}"
 
 
-def in_words(scene: Scene, pen: Pen, loss: Any, y: Any, t: Any) -> str:
-    """The loss of one example with its numbers, up to the result."""
+def expression(scene: Scene, pen: Pen, loss: Any, y: Any, t: Any) -> str:
+    """The loss of one example as a formula with numbers, up to the result."""
     if is_a(loss, "loss", "softmax_cross_entropy") and t.ndim == 0:
         return f"target {scene.symbol(t)}: -log {pen.number(y[int(t)])} = "
     squared = next((name for name in ("mse", "half_squared_error") if is_a(loss, "loss", name)), None)

@@ -1,4 +1,4 @@
-"""Numbers as they stand on a board."""
+"""The format of numbers."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 
-TERMS = 12  # of a sum that are written out
+TERMS = 12  # maximum terms of a sum that are written out
 
 
 class Pen:
-    """Writes numbers with so many decimals."""
+    """Writes numbers with a fixed number of decimals."""
 
     def __init__(self, digits: int) -> None:
         self.digits = digits
 
     def number(self, value: Any) -> str:
-        """0.8, 0.689974, -1; what would be rounded to 0 and is not, as 4.4e-09."""
+        """0.8, 0.689974, -1; a small number that would be rounded to 0, as 4.4e-09."""
         v = float(value)
         if v and abs(v) < 0.5 * 10**-self.digits:
             return f"{v:.2g}"
@@ -25,7 +25,7 @@ class Pen:
         return text.rstrip("0").rstrip(".") if "." in text else text
 
     def factor(self, value: Any) -> str:
-        """The same inside a product."""
+        """A number inside a product, in brackets if negative."""
         text = self.number(value)
         return f"({text})" if text.startswith("-") else text
 
@@ -66,7 +66,7 @@ class Pen:
         return self.total([*terms, *map(self.factor, plus)])
 
     def total(self, terms: Sequence[str]) -> str:
-        """A sum, of many terms the middle left out."""
+        """A sum; of many terms, the middle ones are left out."""
         if len(terms) > TERMS:
             half = TERMS // 2
             terms = [*terms[:half], f"... {len(terms) - TERMS} more ...", *terms[-half:]]

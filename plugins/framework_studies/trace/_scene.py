@@ -1,4 +1,4 @@
-"""A training step of one network without its replica axis, and the names of things as a reader knows them."""
+"""A training step of one network without its replica axis, with names for a reader."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from framework import TrainingStep, discover, to_host
 
 
 class Scene:
-    """
+    """One training step, by node.
+
     Args:
         seen: the step.
-        names: of the symbols, where the data have any.
+        names: names of the symbols, if any.
     """
 
     def __init__(self, seen: TrainingStep, names: Any = ()) -> None:
@@ -36,12 +37,11 @@ class Scene:
         return self.nodes[name].share or name
 
     def tensors(self, name: str) -> dict[str, np.ndarray]:
-        """Those that a node uses."""
+        """The tensors that a node uses."""
         return {t: np.asarray(to_host(a))[0] for t, a in self.seen.p.get(self.owner(name), {}).items()}
 
     def backward(self, name: str) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """What the backward pass of a node hands on: source -> dx, as far as it is wanted, and the gradients of its
-        tensors."""
+        """The results of a node's backward pass: source -> dx, where needed, and the gradients of its tensors."""
         node, seen = self.nodes[name], self.seen
         wanted = any(source in seen.dvalues for source in node.sources)
         dx, grads = node.layer.backward(
@@ -53,21 +53,21 @@ class Scene:
         return handed, {t: np.asarray(to_host(g))[0] for t, g in grads.items()}
 
     def is_sequence(self, name: str) -> bool:
-        """Whether it has a time axis."""
+        """Whether a value has a time axis."""
         return bool(self.shapes[name][:1] == (None,))
 
     def places(self, name: str) -> Iterator[tuple[str, tuple[int, ...]]]:
-        """("t=1, example 2: ", index) of each example and step; what there is only one of is not named."""
+        """("t=1, example 2: ", index) of each example and step; a single step or example is not named."""
         a = self.value(name)
         lead = a.shape[:2] if self.is_sequence(name) else a.shape[:1]
         for at in np.ndindex(lead):
             step = [f"t={at[0] + 1}"] if self.is_sequence(name) else []
             example = [f"example {at[-1] + 1}"] if lead[-1] > 1 else []
-            told = ", ".join([*step, *example])
-            yield (f"{told}: " if told else ""), at
+            label = ", ".join([*step, *example])
+            yield (f"{label}: " if label else ""), at
 
     def readers(self, name: str) -> int:
-        """How many nodes hand an error back to it."""
+        """The number of nodes that pass an error back to a node."""
         return sum(name in node.sources and other in self.seen.dvalues for other, node in self.nodes.items())
 
     def symbol(self, number: Any) -> str:
@@ -77,7 +77,7 @@ class Scene:
 
 
 def is_a(component: Any, kind: str, name: str) -> bool:
-    """Whether it is the component registered under that name, and not one derived from it."""
+    """Whether a component is of the class registered under a name, not of a subclass."""
     return type(component) is discover().entries[kind][name].component if name in discover().names(kind) else False
 
 
@@ -89,5 +89,5 @@ def called(component: Any, kind: str) -> str:
 
 def formula(component: Any) -> str:
     """The first paragraph of its docstring."""
-    told = inspect.getdoc(type(component)) or ""
-    return " ".join(told.split("\n\n")[0].split())
+    doc = inspect.getdoc(type(component)) or ""
+    return " ".join(doc.split("\n\n")[0].split())
