@@ -74,7 +74,7 @@ def torch_loop() -> Run:
     x, y, places = (torch.from_numpy(a) for a in draws())
 
     def run(steps: int) -> None:
-        asked = np.empty((-(-steps // EVERY), MEMBERS, PLACES), np.float32)
+        predicted = np.empty((-(-steps // EVERY), MEMBERS, PLACES), np.float32)
         for r in range(MEMBERS):
             net = module()
             optimizer = torch.optim.Adam(net.parameters())
@@ -84,8 +84,8 @@ def torch_loop() -> Run:
                 optimizer.step()
                 if step % EVERY == 0:
                     with torch.no_grad():
-                        asked[step // EVERY, r] = net(places)[:, 0].numpy()
-        for predictions in asked:
+                        predicted[step // EVERY, r] = net(places)[:, 0].numpy()
+        for predictions in predicted:
             decomposed(predictions, places.numpy())
 
     return run
@@ -107,9 +107,9 @@ def torch_stacked(compiled: bool) -> Run:
     def loss(p: Any, x: Any, y: Any) -> Any:
         return torch.nn.functional.mse_loss(forward(p, x), y)
 
-    grads_of, asked = torch.func.vmap(torch.func.grad(loss)), torch.func.vmap(forward, in_dims=(0, None))
+    grads_of, predicted = torch.func.vmap(torch.func.grad(loss)), torch.func.vmap(forward, in_dims=(0, None))
     if compiled:
-        grads_of, asked = torch.compile(grads_of), torch.compile(asked)
+        grads_of, predicted = torch.compile(grads_of), torch.compile(predicted)
 
     def run(steps: int) -> None:
         for step in range(steps):
@@ -118,7 +118,7 @@ def torch_stacked(compiled: bool) -> Run:
                 params[key].grad = grad
             optimizer.step()
             if step % EVERY == 0:
-                decomposed(asked({key: p.detach() for key, p in params.items()}, places)[..., 0].numpy(), places.numpy())
+                decomposed(predicted({key: p.detach() for key, p in params.items()}, places)[..., 0].numpy(), places.numpy())
 
     return run
 

@@ -72,7 +72,7 @@ def stackprop(size: int = SIZE, filters: tuple[int, ...] = FILTERS) -> Run:
 
 
 def torch_net(torch: Any, size: int, filters: tuple[int, ...]) -> Any:
-    """The same network."""
+    """The network in PyTorch."""
     parts, channels = [], 1
     for maps in filters:
         parts += [torch.nn.Conv2d(channels, maps, 3), torch.nn.ReLU(), torch.nn.MaxPool2d(2)]

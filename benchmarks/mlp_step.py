@@ -101,7 +101,7 @@ def torch_step(fused: bool, norms: bool) -> Run:
 
 
 def torch_net(torch: Any) -> Any:
-    """The same network."""
+    """The network in PyTorch."""
     parts = []
     for i, (a, b) in enumerate(pairwise(SIZES)):
         parts += [torch.nn.Linear(a, b), *([torch.nn.ReLU()] if i < len(SIZES) - 2 else [])]
@@ -126,7 +126,7 @@ def torch_fused() -> Run:
 
 
 def torch_norms() -> Run:
-    """With the norms that ours always records."""
+    """PyTorch with the layer norms that ours always records."""
     return torch_step(fused=True, norms=True)
 
 

@@ -93,7 +93,7 @@ def stacked(name: str) -> Run:
 
 
 def alone(name: str) -> Run:
-    """The same networks, each trained separately."""
+    """Networks of the sweep, each trained separately."""
     from framework.training.trainer import train
 
     def run(steps: int) -> None:
@@ -155,7 +155,7 @@ def torch_sequential(name: str) -> Run:
 
 
 def torch_forward(kind: Kind, p: dict[str, Any], x: Any) -> Any:
-    """The same network on a dict of its tensors, for vmap, which does not know nn.RNN."""
+    """A PyTorch network on a dict of its tensors, for vmap, which does not know nn.RNN."""
     import torch
 
     if len(kind.x) == 3:

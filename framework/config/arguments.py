@@ -25,7 +25,7 @@ MODES = ("run", "multirun", "shell_completion")
 
 
 def ordered(words: Sequence[str]) -> list[str]:
-    """The flags first, each in its shortest form, then the overrides: Hydra needs the overrides side by side.
+    """The flags first, each in its shortest form, then the overrides: Hydra needs the overrides next to each other.
 
     Raises:
         ConfigError: a flag is unknown, not allowed, or conflicts with another.
@@ -49,7 +49,7 @@ def ordered(words: Sequence[str]) -> list[str]:
 
 
 def readable(words: Sequence[str]) -> list[str]:
-    """The same overrides, with quotes around a value that Hydra's grammar cannot read (`~/a.csv`, `a (1).csv`, `Länge`).
+    """The overrides, with quotes around a value that Hydra's grammar cannot read (`~/a.csv`, `a (1).csv`, `Länge`).
 
     Raises:
         ConfigError: an override is not a string.
@@ -82,7 +82,7 @@ def _quoted(word: str) -> str:
 
 
 def quoting(word: str) -> str:
-    """How to write an override that Hydra cannot read, with shell quotes; empty if quotes do not help."""
+    """A readable form of an override that Hydra cannot read, with shell quotes; empty if quotes do not help."""
     key, _, value = word.partition("=")
     if CALL.match(value):
         return ""

@@ -1,4 +1,4 @@
-"""Where Hydra finds our groups, and what it may not load.
+"""Connects our groups and presets to Hydra, and restricts what it may load.
 
 Presets are YAML files under `conf/`; every other choice of a group is a registered component, provided on demand as
 `{type: name, option: default ...}`. All private names of Hydra 1.3 that we use are in this file.
@@ -248,7 +248,7 @@ def load_plugins_of(overrides: Sequence[str], by_user: bool = True) -> None:
 
 
 def with_absolute_paths(tree: dict[str, Any]) -> dict[str, Any]:
-    """The same tree, with absolute file names, so that the run can be resumed from any folder."""
+    """A configuration tree with absolute file names, so that the run can be resumed from any folder."""
     out = dict(tree)
     plugins = [tree["plugins"]] if isinstance(tree.get("plugins"), str) else tree.get("plugins")
     if isinstance(plugins, list):

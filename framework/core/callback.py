@@ -1,4 +1,4 @@
-"""What a training reports while it runs, and its result."""
+"""`Callback`, which receives the values of a training while it runs, and `TrainingResult`."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Callback:
 
 @dataclass
 class TrainingResult:
-    """How the training of one member ended.
+    """The result of the training of one member.
 
     Attributes:
         status: finished, stopped_early or diverged; `reason` gives the details.

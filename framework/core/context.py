@@ -14,7 +14,7 @@ from framework.core.random import Key, generator
 
 @dataclass(frozen=True)
 class Context:
-    """What a component may know beside its own parameters. The network passes each node its own context.
+    """The input of a component besides its parameters. The network passes each node its own context.
 
     Attributes:
         xp: the array module, NumPy or CuPy.
@@ -43,14 +43,14 @@ class Context:
     carry: Mapping[str, Array] = field(default_factory=dict)
 
     def at(self, name: str) -> Context:
-        """The same context for the node `name`."""
+        """A copy of the context for the node `name`."""
         nodes: dict[str, Context] = self.__dict__.setdefault("_nodes", {})
         if name not in nodes:
             nodes[name] = self.but(name=name)
         return nodes[name]
 
     def but(self, **changes: Any) -> Context:
-        """The same context with some attributes changed."""
+        """A copy of the context with some attributes changed."""
         # dataclasses.replace takes four times as long, and a step of a small network makes dozens of copies.
         other = object.__new__(Context)
         other.__dict__.update(self.__dict__, **changes)

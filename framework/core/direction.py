@@ -13,7 +13,7 @@ LOSSES = ("loss", "error", "cross_entropy", "/mse", "/mae", "/msle", "_mse", "_m
 
 
 def declared(metric: Any) -> bool:
-    """What a metric declares; without a declaration, more is better. `falls` is the older name of the attribute."""
+    """The direction that a metric declares; by default, more is better. `falls` is the older name of the attribute."""
     return bool(getattr(metric, "lower_is_better", getattr(metric, "falls", False)))
 
 

@@ -1,4 +1,4 @@
-"""How many bytes this machine has free."""
+"""Reads and limits the free memory of this machine."""
 
 from __future__ import annotations
 

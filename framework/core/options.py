@@ -1,4 +1,4 @@
-"""What a field of a component declares about itself."""
+"""`option`: the declaration of a field of a component."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the process is while a block runs: its environment variables, and what new processes import."""
+"""Context managers for the environment variables of this process, and the imports of new processes."""
 
 from __future__ import annotations
 

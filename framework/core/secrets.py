@@ -1,4 +1,4 @@
-"""What is recorded of a configuration: references to the environment instead of their values, and no password.
+"""The recorded form of a configuration: references to the environment instead of their values, and no password.
 
 A run's folder is shown, mailed and sent to a tracking store. A value from `${oc.env:NAME}` belongs to the user and may be a
 password. The record holds `${oc.env:NAME}`, which means the same wherever that variable is set.

@@ -76,7 +76,7 @@ def keep_replicas(tree: Any, keep: Array) -> Any:
 
 
 def to_device(tree: Any, xp: Any) -> Any:
-    """The same component with its per-replica options on the device."""
+    """A component with its per-replica options on the device."""
     if is_dataclass(tree) and not isinstance(tree, type):
         return replace(tree, **{f.name: to_device(getattr(tree, f.name), xp) for f in fields(tree) if f.init})
     if isinstance(tree, Mapping):

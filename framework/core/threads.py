@@ -18,7 +18,7 @@ def blas_limited(threads: int | None) -> AbstractContextManager[Any]:
 
 
 def blas_threads() -> int:
-    """How many threads a matrix product may use; the usual environment variables set it."""
+    """The number of threads that a matrix product may use; the usual environment variables set it."""
     return max((int(library["num_threads"]) for library in ThreadpoolController().info()), default=1)
 
 

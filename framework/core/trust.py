@@ -28,7 +28,7 @@ _all: ContextVar[bool] = ContextVar("trust_all", default=False)
 
 @contextlib.contextmanager
 def trusting(everything: bool) -> Iterator[None]:
-    """With `everything`, trust all code that a record or a preset names, and remember it: the option `--trust`."""
+    """Trust all code that a record or a preset names, if `everything` (the option `--trust`), and remember it."""
     token = _all.set(everything or _all.get())
     try:
         yield

@@ -84,7 +84,7 @@ def overwrite(path: Path, content: Mapping[str, Any]) -> bool:
 
 @contextlib.contextmanager
 def replaced_text(path: Path) -> Iterator[io.TextIOWrapper]:
-    """As `replaced`, for text written in pieces; line ends are written unchanged."""
+    """A text file that replaces `path` once complete, as `replaced`; line ends are written unchanged."""
     with replaced(path, lasting=False) as file:
         text = io.TextIOWrapper(file, encoding="utf-8", newline="")
         yield text

@@ -84,7 +84,7 @@ class Field:
 
 
 class Encoding(Protocol):
-    """How rows of a file become fields of a data set: what a trained network needs to read a new file.
+    """The mapping from rows of a file to fields of a data set, which a trained network needs to read a new file.
 
     It is stored as plain values in JSON, with the data set's registered name as `type`. The class method
     `encoding_from_json(values)` of the data set's class restores it.

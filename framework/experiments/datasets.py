@@ -79,7 +79,7 @@ def check_dataset_size(dataset: Dataset) -> None:
 
 
 def scaled_data(settings: Settings, data: Data, fields: Collection[str], keep: bool = True) -> tuple[Data, Scale]:
-    """The same data with some fields scaled as `dataset.scale` says, and that scale.
+    """A data set with some fields scaled as `dataset.scale` says, and that scale.
 
     Args:
         keep: cache the result for later jobs with the same settings.

@@ -35,7 +35,7 @@ def record_findings(record: RunRecord, found: Findings) -> None:
 
 
 def note(text: str) -> str:
-    """As much of a text as the note of an MLflow run can hold, in whole lines."""
+    """The start of a text that fits into the note of an MLflow run, in whole lines."""
     if len(text) <= NOTE:
         return text
     return f"{text[: text.rfind(chr(10), 0, NOTE)]}\n\n... the rest is in {SUMMARY}\n"

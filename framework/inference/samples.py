@@ -45,13 +45,13 @@ def continue_text(model: Model, split: Mapping[str, np.ndarray]) -> Iterator[str
 def answer_examples(model: Model, speaker: Decoder, split: Mapping[str, np.ndarray]) -> Iterator[str]:
     """Some examples, and the decoder's output for them."""
     field = source(model)
-    asked, said = vocabulary_of(model, model.about.fields[field].size), vocabulary_of(model, speaker.start)
+    symbols_in, symbols_out = vocabulary_of(model, model.about.fields[field].size), vocabulary_of(model, speaker.start)
     wanted = split[str(model.head.target)]
     lengths = split.get(str(model.head.mask), np.ones(wanted.shape)).sum(1).astype(int)  # the rest is padding
     for x, t, length in zip(split[field][:ANSWERS], wanted[:ANSWERS], lengths, strict=False):
         x, t = (x[:length] if x.shape == t.shape else x), t[:length]
         ids = list(answer(model, speaker, [int(i) for i in x], len(t), greedy=True))
-        yield f"{decode(x, asked)}  ->  {decode(ids, said)}  (target: {decode(t, said)})"
+        yield f"{decode(x, symbols_in)}  ->  {decode(ids, symbols_out)}  (target: {decode(t, symbols_out)})"
 
 
 def decode(ids: Sequence[int] | np.ndarray, vocabulary: Sequence[str]) -> str:

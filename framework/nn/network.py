@@ -39,7 +39,7 @@ class Node:
         source: the node or batch field it reads, several as a tuple, or None for the node before.
         share: the node whose tensors it uses.
         frozen: its tensors are kept but not trained.
-        initial: tensor -> rows of numbers, in the place of the first values that the layer would draw.
+        initial: tensor -> rows of numbers, instead of the initial values that the layer would draw.
     """
 
     layer: Layer
@@ -104,7 +104,8 @@ class Network:
         return self._draw(key)
 
     def preview(self, key: Key) -> Drawn:
-        """As `init`; the next `init` with this key returns the same arrays, so that a run initializes its network once."""
+        """The initial tensors, as `init` returns them; the next `init` with this key returns the same arrays, so that a run
+        initializes its network once."""
         drawn = self._draw(key)
         PREVIEWED[:] = [(weakref.ref(self), key, drawn)]
         return drawn

@@ -32,7 +32,7 @@ class Entry(NamedTuple):
 
 
 class Source(NamedTuple):
-    """Where a plugin's code comes from: a distribution and its version, or a single file and its SHA-256."""
+    """The origin of a plugin's code: a distribution and its version, or a single file and its SHA-256."""
 
     distribution: str = ""
     version: str = ""

@@ -49,7 +49,7 @@ class ComposedJob:
 
 
 def composer_of(loader: Any, master: Any) -> JobComposer:
-    """The same one for all batches of a sweep, so that none composes its choices again."""
+    """One composer for all batches of a sweep, so that no choices are composed twice."""
     own = session()
     if own.composer is None or own.composer.master is not master:
         own.composer = JobComposer(loader, master)

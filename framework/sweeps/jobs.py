@@ -107,7 +107,7 @@ def job_of(composer: JobComposer, overrides: Sequence[str], number: int) -> Job:
 
 
 def notes_of(jobs: Sequence[Job]) -> list[str]:
-    """How the jobs' data sets interpreted their files, each line once."""
+    """The notes of the jobs' data sets on their files, each line once."""
     return list(dict.fromkeys(note for job in jobs for note in job.experiment.data.notes))
 
 

@@ -44,10 +44,10 @@ def resumed(words: Sequence[str]) -> list[str] | None:
         ConfigError: unknown sweep, or the command differs from the one it started with.
         LinkError: its folder contains a link.
     """
-    asked = [word for word in words if word.partition("=")[0] == KEY]
-    if not asked:
+    resuming = [word for word in words if word.partition("=")[0] == KEY]
+    if not resuming:
         return None
-    folder = find_sweep(asked[-1].partition("=")[2])
+    folder = find_sweep(resuming[-1].partition("=")[2])
     check_no_links(folder)
     content = read_sweep(folder)
     if "command" not in content:
@@ -58,7 +58,7 @@ def resumed(words: Sequence[str]) -> list[str] | None:
     longer = [word for word in words if word.startswith(LENGTH)]
     kept = [word for word in content["command"] if not (where and _says_where(word))]
     kept = [word for word in kept if not (longer and word.startswith(LENGTH))]
-    given = [word for word in words if word not in (*asked, *where, *longer, "-m", "--multirun")]
+    given = [word for word in words if word not in (*resuming, *where, *longer, "-m", "--multirun")]
     before = [word for word in kept if word not in ("-m", "--multirun")]
     strange = [word for word in given if word not in before] + [w for w in before if given and w not in given]
     if strange:
@@ -184,7 +184,7 @@ def set_aside(place: RunLocation, tracking: Tracking, own: Sequence[str] = ()) -
 
 
 def prepare_folder(job: Job) -> None:
-    """What Hydra's own launcher writes for a job, the files of an earlier attempt set aside."""
+    """Write the files of Hydra's own launcher for a job, and set files of an earlier attempt aside."""
     set_aside(job.place, job.experiment.settings.tracking)
     subdir = job.composed.hydra["output_subdir"]
     if subdir is None:

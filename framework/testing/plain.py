@@ -189,11 +189,11 @@ def check_asked(study: Any) -> None:
     """The study and its `check` take the experiment only; the figure of a sweep is declared by a class attribute, not an
     option."""
     for name in ("__call__", "check"):
-        asked = getattr(study, name, None)
-        assert callable(asked) or name == "check", "it cannot be called"
-        if asked is not None:
+        method = getattr(study, name, None)
+        assert callable(method) or name == "check", "it cannot be called"
+        if method is not None:
             try:
-                inspect.signature(asked).bind("the experiment")
+                inspect.signature(method).bind("the experiment")
             except TypeError as error:
                 raise AssertionError(f"{name} must take the experiment only: {error}") from error
     figure = getattr(study, "figure", {})
@@ -212,5 +212,5 @@ PLAIN: Mapping[str, Mapping[str, Callable[[Any], None]]] = {
         "pure": check_unchanged,
         "device": check_device,
     },
-    "study": {"asked": check_asked},
+    "study": {"method": check_asked},
 }

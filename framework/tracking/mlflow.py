@@ -107,8 +107,8 @@ class MlflowStore:
     def begin(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> MlflowRun:
         """A new run in state RUNNING."""
         self.allowance.begin_run()
-        begun: MlflowRun = self.allowance.call(self._begin, name, params, tags)
-        return begun
+        started: MlflowRun = self.allowance.call(self._begin, name, params, tags)
+        return started
 
     def _begin(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> MlflowRun:
         own = {"mlflow.user": user(), "mlflow.source.name": "stackprop", "mlflow.source.type": "LOCAL"}

@@ -13,7 +13,7 @@ class VerticalFlip:
     """y[n, c, i, j] = x[n, c, H - 1 - i, j] with the given probability, else x: top and bottom are exchanged.
 
     Shapes: x, y (N, C, H, W); drawn separately for every example. Two flips are the identity. Only where what
-    stands on its head keeps its label: in pictures from above or from a microscope; a 6 does not.
+    is upside down keeps its label: in pictures from above or from a microscope; a 6 does not.
 
     Default: flipped with probability 1/2, as if the mirror images were in the training set too (Krizhevsky et al. 2012).
     """

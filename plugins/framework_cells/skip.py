@@ -18,7 +18,7 @@ class Skip:
     h_{t+1}: z_{t+1} h_t U (state), or z_{t+1} z_t h_t U (output).
 
     Shapes: a and a^z concatenated, x W + b (..., N, 2 units); U, V, D (..., units, units); h, z (..., N, units). The state
-    is h and z side by side, the output z, without an activation. a^z leads from x past h, as the gradients of V and
+    is h and z concatenated, the output z, without an activation. a^z leads from x past h, as the gradients of V and
     D can only come through a; with zeros in that half of W and in D it is a simple network with an output V.
     """
 

@@ -78,7 +78,7 @@ def place(name: str, index: Any) -> str:
 
 
 def real(path: str, name: str, a: np.ndarray) -> np.ndarray:
-    """The same values in float64.
+    """The values of an array in float64.
 
     Raises:
         DataError: the array is not numeric, is empty, or holds NaN or inf.

@@ -15,10 +15,10 @@ def share_out(path: str, n: int, rng: np.random.Generator, val: float, test: flo
     Raises:
         DataError: there are too few rows for that.
     """
-    asked = {"val": val, "test": test}
-    sizes = {split: round(fraction * n) for split, fraction in asked.items()}
-    if n - sum(sizes.values()) < 2 or any(asked[split] and not sizes[split] for split in asked):
-        fractions = " and ".join(f"dataset.{split}={fraction}" for split, fraction in asked.items() if fraction)
+    fractions_of = {"val": val, "test": test}
+    sizes = {split: round(fraction * n) for split, fraction in fractions_of.items()}
+    if n - sum(sizes.values()) < 2 or any(fractions_of[split] and not sizes[split] for split in fractions_of):
+        fractions = " and ".join(f"dataset.{split}={fraction}" for split, fraction in fractions_of.items() if fraction)
         raise DataError(
             f"{path}: {n} {'row is' if n == 1 else 'rows are'} too few to split: "
             f"{fractions or 'training'} would leave {max(n - sum(sizes.values()), 0)} for training, {sizes['val']} for "
@@ -29,7 +29,7 @@ def share_out(path: str, n: int, rng: np.random.Generator, val: float, test: flo
 
 
 def keep_rare(parts: Mapping[str, np.ndarray], values: Sequence[np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, int]]:
-    """The same split -> rows, with every value in the training split: of a missing value, the first row moves there. And
+    """split -> rows, with every value in the training split: of a missing value, the first row moves there. And
     split -> the number of rows that left it. If a split would lose more than half of its rows, no row moves.
 
     Args:

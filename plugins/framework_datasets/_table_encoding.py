@@ -96,7 +96,7 @@ class TableEncoding:
         return self.encode(self._complete(path, with_target)[0], with_target, NEW)
 
     def notes(self, path: str | Path, with_target: bool) -> tuple[str, ...]:
-        """How `read` handled missing values, one line each."""
+        """Notes on missing values in a file that `read` reads, one line each."""
         return self._complete(path, with_target)[1] if self.format.missing is not None else ()
 
     def _complete(self, path: str | Path, with_target: bool) -> tuple[Table, tuple[str, ...]]:

@@ -26,9 +26,9 @@ def target_words(table: Table, target: Target, task: Task) -> str:
     (name,) = target.names
     who, zeros = f"target '{shown(name)}'", _zeros(table, name)
     if target.classes is not None:
-        said = f"{who}: {len(target.classes)} classes ({listed(target.classes)}){zeros}"
+        text = f"{who}: {len(target.classes)} classes ({listed(target.classes)}){zeros}"
         whole = task == "auto" and number(target.classes[0]) is not None
-        return f"{said}, since they are integers with few values; dataset.task=regression reads numbers" if whole else said
+        return f"{text}, since they are integers with few values; dataset.task=regression reads numbers" if whole else text
     values = real(table, name)
     distinct = np.unique(values)
     if task == "auto" and (distinct == np.round(distinct)).all():
@@ -43,9 +43,9 @@ def feature_words(table: Table, features: Sequence[Feature]) -> str:
     """The note on the features."""
     numeric = [f.name for f in features if f.categories is None]
     words = [f for f in features if f.categories is not None]
-    said = [f"{len(numeric)} of numbers ({listed(numeric)})"] if numeric else []
+    text = [f"{len(numeric)} of numbers ({listed(numeric)})"] if numeric else []
     if words:
-        said.append(f"{len(words)} of words ({listed([f'{f.name}: {len(f.categories or ())}' for f in words])})")
+        text.append(f"{len(words)} of words ({listed([f'{f.name}: {len(f.categories or ())}' for f in words])})")
     odd = []
     for feature in features:
         zeros = _zeros(table, feature.name) if feature.categories is None else ""
@@ -54,7 +54,7 @@ def feature_words(table: Table, features: Sequence[Feature]) -> str:
         example = shown(table.columns[feature.name][0])
         odd += [f"'{shown(feature.name)}' is words, not numbers ({kind}: {example})"] if kind else []
     chosen = "dataset.features and dataset.drop select others"
-    return "; ".join([f"features: {' and '.join(said)}", *odd, chosen])
+    return "; ".join([f"features: {' and '.join(text)}", *odd, chosen])
 
 
 def _zeros(table: Table, name: str) -> str:

@@ -21,9 +21,9 @@ def ahead(series: np.ndarray, length: int, stride: int, val: float, test: float)
     ends = {"train": n - n_val - n_test, "val": n - n_test, "test": n}
     begins = {"train": 0, "val": ends["train"], "test": ends["val"]}
     out = {}
-    for split, asked in {"train": True, "val": val, "test": test}.items():
+    for split, fraction in {"train": True, "val": val, "test": test}.items():
         part = series[begins[split] : ends[split]]
-        if asked:
+        if fraction:
             if part.shape[0] <= length:
                 raise ValueError(
                     f"length: {length} steps and the next one do not fit into the {part.shape[0]} of the {split} "

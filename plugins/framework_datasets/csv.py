@@ -89,12 +89,12 @@ class Csv:
             DataError: a column does not exist or has two roles, or no feature is left.
         """
         targets = list(dict.fromkeys([self.target] if isinstance(self.target, str) else self.target))
-        asked = {"target": targets, "features": self.features or [], "drop": self.drop}
-        for key, names in asked.items():
+        roles = {"target": targets, "features": self.features or [], "drop": self.drop}
+        for key, names in roles.items():
             for name in names:
                 table.require(name, f"dataset.{key}")
         for key in ("features", "drop"):
-            for name in set(targets) & set(asked[key]):
+            for name in set(targets) & set(roles[key]):
                 raise DataError(f"{self.path}: column '{name}' is in dataset.target and in dataset.{key}; choose one")
         chosen = table.columns if self.features is None else dict.fromkeys(self.features)
         features = [name for name in chosen if name not in targets and name not in self.drop]

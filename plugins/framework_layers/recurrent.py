@@ -171,7 +171,8 @@ class Recurrent:
         return blas_in_loop(a.shape[-2] * a.shape[-1] * self.cell.units)
 
     def _within_lag(self, p: Params, cache: Any, dout: Array, ctx: Context) -> tuple[Array, Array]:
-        """The same with the truncation length `ctx.lag`: the loss of every step is backpropagated separately."""
+        """da of all steps and the gradient of the initial state, with the truncation length `ctx.lag`: the loss of every
+        step is backpropagated separately."""
         n, xp = len(cache.caches), ctx.xp
         das, walks = [], []  # walks: the gradient from the loss k steps later, by k; None: none
         for k, t in enumerate(reversed(self._order(n))):

@@ -24,7 +24,7 @@ class Eye:
 
 
 def exact(experiment: Any) -> Any:
-    """The same experiment in float64, on the CPU, with the array tier; a single step needs no progress bar."""
+    """A copy of the experiment in float64, on the CPU, with the array tier; a single step needs no progress bar."""
     settings = replace(experiment.settings, dtype="float64", tier="array")
     return replace(experiment, xp=np, settings=settings, callbacks=())
 

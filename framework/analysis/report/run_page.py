@@ -103,9 +103,9 @@ def measured(series: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> list
         values = a[np.isfinite(a[:, 1])]
         lower = lower_is_better(name, state.get("lower_is_better") or {})
         best = values[(values[:, 1].argmin if lower else values[:, 1].argmax)()] if len(values) else None
-        tells = best is not None and not name.startswith("test/") and not name.endswith("/penalty")
+        has_best = best is not None and not name.startswith("test/") and not name.endswith("/penalty")
         value = number(float(kept.get(name, a[-1, 1])))
-        rows.append((name, value, *((number(best[1]), f"{best[0]:.0f}") if tells else ("", ""))))  # type: ignore[index]
+        rows.append((name, value, *((number(best[1]), f"{best[0]:.0f}") if has_best else ("", ""))))  # type: ignore[index]
     return sorted(rows, key=lambda row: MEASURED.index(row[0].partition("/")[0] + "/"))
 
 

@@ -60,7 +60,7 @@ def task_options(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def run_task(task: StackTask, number: int) -> list[JobEnd]:
-    """What runs in a task of a cluster. The GPUs it sees are shared out by its number."""
+    """Run a task of a cluster. GPUs are assigned by its number."""
     show()
     use_gpu(number)
     try:

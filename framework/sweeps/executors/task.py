@@ -35,7 +35,7 @@ class StackTask:
 
 @dataclass(frozen=True)
 class JobEnd:
-    """How a job ended.
+    """The end of a job.
 
     Attributes:
         metrics: the last value of every metric.

@@ -24,9 +24,9 @@ class CellOptions:
 
 
 class CellAnts:
-    """An ant starts outside, enters by input j with probability tau_j / sum tau, goes on to unit u by tau_ju, and from unit
-    to unit by tau_uv; in each unit it leaves by the output with probability 1/2. A connection leads into all gates of its
-    unit. The connections of a cell are the union of the paths of its ants; all others are pruned.
+    """An ant starts outside, enters by input j with probability tau_j / sum tau, continues to unit u by tau_ju, and from
+    unit to unit by tau_uv; in each unit it leaves by the output with probability 1/2. A connection leads into all gates of
+    its unit. The connections of a cell are the union of the paths of its ants; all others are pruned.
 
     All pheromone starts at 1. After each iteration, for every connection and every entry,
 

@@ -91,7 +91,7 @@ class SearchRunner:
         return [[*self.words(trial), *seed] for seed in self.seeds]
 
     def check_space(self, space: Space) -> Experiment:
-        """Compose both ends of every key, the other keys at their first values; returns the first experiment.
+        """Compose both ends of every key, the other keys at their first value; returns the first experiment.
 
         Raises:
             ConfigError: some cannot run, or do not measure the metric. Nothing was written.
@@ -121,8 +121,8 @@ class SearchRunner:
         self._write_config()
         self._replay(search)
         while len(self.tried) < self.goal.n_trials:
-            asked = search.ask(min(count, self.goal.n_trials - len(self.tried)))
-            self.iterations.append(self._run(asked))
+            proposed = search.ask(min(count, self.goal.n_trials - len(self.tried)))
+            self.iterations.append(self._run(proposed))
             update_sweep(self.sweep, {"objective": {"metric": self.goal.metric, "lower_is_better": self.sign == 1}})
             archive.write(self.sweep, self.iterations)
             self._check_recorded()
@@ -150,10 +150,10 @@ class SearchRunner:
             done, of = len(self.tried), max(self.goal.n_trials, len(self.tried))
             print(f"{done} of {of} trials had finished; {of - done} to go", flush=True)
 
-    def _run(self, asked: Sequence[Trial]) -> list[CompletedTrial]:
+    def _run(self, proposed: Sequence[Trial]) -> list[CompletedTrial]:
         """Run trials; those in the archive do not run again."""
         known = {tuple(trial.overrides.items()): trial for trial in self.tried}
-        new = [dict(items) for items in dict.fromkeys(tuple(trial.items()) for trial in asked) if items not in known]
+        new = [dict(items) for items in dict.fromkeys(tuple(trial.items()) for trial in proposed) if items not in known]
         first = 1 + max((number for trial in self.tried for number in trial.jobs), default=-1)
         able = self._able(new, first)
         if able:
@@ -161,7 +161,7 @@ class SearchRunner:
         for trial in new:
             begin = first + able.index(trial) * len(self.seeds) if trial in able else 0
             known[tuple(trial.items())] = self._ended(trial, list(range(begin, begin + len(self.seeds) * (trial in able))))
-        return [known[tuple(trial.items())] for trial in asked]
+        return [known[tuple(trial.items())] for trial in proposed]
 
     def _able(self, new: Sequence[dict[str, str]], first: int) -> list[dict[str, str]]:
         """The trials that can run: the ends of each key can, but perhaps not every combination."""

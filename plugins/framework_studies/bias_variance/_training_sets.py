@@ -70,7 +70,7 @@ def examples(data: Data) -> list[bytes]:
 
 
 def noise(experiment: Any, members: int) -> list[Data]:
-    """The same x, and y = f(x) + sigma e with e ~ N(0, 1) from (dataset.seed, member)."""
+    """Data sets with the same x, and y = f(x) + sigma e with e ~ N(0, 1) from (dataset.seed, member)."""
     data: Data = experiment.data
     if data.f is None or data.sigma is None:
         raise ValueError("study.draw: 'noise' needs a data set with known function and noise (sine, linear)")
@@ -108,12 +108,12 @@ def rows(data: Data, chosen: np.ndarray) -> Data:
 
 
 def with_train(data: Data, train: dict[str, np.ndarray]) -> Data:
-    """The same data set with another training split."""
+    """A data set with another training split."""
     return replace(data, splits={**data.splits, "train": train})
 
 
 def without_test(data: Data) -> Data:
-    """The same data set without a test split: members are evaluated at the study's points."""
+    """A data set without a test split: members are evaluated at the study's points."""
     return replace(data, splits={name: split for name, split in data.splits.items() if name != "test"})
 
 

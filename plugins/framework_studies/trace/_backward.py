@@ -45,11 +45,11 @@ def errors(scene: Scene, pen: Pen, name: str) -> Iterator[str]:
 def node_steps(scene: Scene, pen: Pen, name: str) -> Iterator[Step]:
     """The steps from the error at a node's output to its gradients and its inputs."""
     layer = scene.nodes[name].layer
-    handed, grads = scene.backward(name)
+    passed, grads = scene.backward(name)
     if scene.readers(name) > 1:
         yield Step(f"the error at {name}, all parts together", list(errors(scene, pen, name)))
-    if is_a(layer, "layer", "activation") and handed and not mixes(scene, name):
-        yield from activation(scene, pen, name, handed)
+    if is_a(layer, "layer", "activation") and passed and not mixes(scene, name):
+        yield from activation(scene, pen, name, passed)
         return
     trained = {t: g for t, g in grads.items() if t in scene.seen.g.get(scene.owner(name), {})}
     if is_a(layer, "layer", "dense"):
@@ -57,7 +57,7 @@ def node_steps(scene: Scene, pen: Pen, name: str) -> Iterator[Step]:
             yield Step(
                 f"{name}: dW = x^T error, db = error, summed over the rows", list(of_dense(scene, pen, name, trained))
             )
-        for source, dx in handed.items():
+        for source, dx in passed.items():
             yield Step(f"the error at {arriving(scene, source)}: error W^T", list(through_dense(scene, pen, name, dx)))
         return
     if is_simple(layer) and scene.seen.ctx.lag is None and scene.seen.caches[name].kept is None:
@@ -67,7 +67,7 @@ def node_steps(scene: Scene, pen: Pen, name: str) -> Iterator[Step]:
         yield Step(f"{name}: the gradient by time lag", list(by_lag(scene, pen, name)))
     if trained:
         yield Step(f"{name}: its gradients", [line for t, g in trained.items() for line in pen.grid(f"d{t}", g)])
-    for source, dx in handed.items():
+    for source, dx in passed.items():
         lines = [line for label, at in scene.places(source) for line in pen.array(f"{label}error", dx[at])]
         yield Step(f"the error at {arriving(scene, source)}", lines)
 
@@ -77,9 +77,9 @@ def arriving(scene: Scene, source: str) -> str:
     return source if scene.readers(source) == 1 else f"{source} (one part of {scene.readers(source)})"
 
 
-def activation(scene: Scene, pen: Pen, name: str, handed: Any) -> Iterator[Step]:
+def activation(scene: Scene, pen: Pen, name: str, passed: Any) -> Iterator[Step]:
     """The slope at every unit, and the error times the slope."""
-    seen, ((source, dx),) = scene.seen, handed.items()
+    seen, ((source, dx),) = scene.seen, passed.items()
     ones = np.ones_like(seen.dvalues[name])
     slope = scene.nodes[name].layer.function.backward(seen.caches[name], ones, seen.ctx.at(name))[0]
     places = list(scene.places(name))
@@ -126,8 +126,8 @@ def through_time(scene: Scene, pen: Pen, name: str) -> Iterator[str]:
         da, before = layer.cell.back(p, cache.caches[t], own + later, ctx)
         for n in range(later.shape[-2]):
             who = step_of(t, n, later.shape[-2])
-            asked = f"({pen.row(own[0, n])} + {pen.row(later[0, n])})" if not at_end else pen.row(own[0, n])
-            yield f"{who}da = {asked} * {pen.row(slope[0, n])} = {pen.row(da[0, n])}"
+            error = f"({pen.row(own[0, n])} + {pen.row(later[0, n])})" if not at_end else pen.row(own[0, n])
+            yield f"{who}da = {error} * {pen.row(slope[0, n])} = {pen.row(da[0, n])}"
         later = before
 
 
@@ -162,5 +162,5 @@ def by_lag(scene: Scene, pen: Pen, name: str) -> Iterator[str]:
             norms = [float(np.linalg.norm(a)) for a in found[tensor]]
             reverse = getattr(scene.nodes[name].layer, "reverse", False)
             lags = norms[s:] if reverse else norms[s::-1] if everywhere else norms[::-1]
-            asked = f"error at t={s + 1}" if everywhere else "error at the end"
-            yield f"{asked}: |d{tensor}| at lag 0, 1, 2 ... = {pen.row(lags)}"
+            origin = f"error at t={s + 1}" if everywhere else "error at the end"
+            yield f"{origin}: |d{tensor}| at lag 0, 1, 2 ... = {pen.row(lags)}"

@@ -49,8 +49,8 @@ class Scene:
         )
         parts = (dx,) if isinstance(node.source, str) else dx
         pairs = zip(node.sources, parts or (), strict=True) if wanted else ()
-        handed = {s: np.asarray(to_host(d))[0] for s, d in pairs if s in seen.dvalues and d is not None}
-        return handed, {t: np.asarray(to_host(g))[0] for t, g in grads.items()}
+        passed = {s: np.asarray(to_host(d))[0] for s, d in pairs if s in seen.dvalues and d is not None}
+        return passed, {t: np.asarray(to_host(g))[0] for t, g in grads.items()}
 
     def is_sequence(self, name: str) -> bool:
         """Whether a value has a time axis."""
