@@ -194,7 +194,7 @@ def test_a_sweep_that_was_killed_gets_its_table_now(runs, monkeypatch):
 @pytest.mark.parametrize(
     ("word", "told"),
     [
-        ("goood", r"no run or sweep 'goood' in .*; did you mean 'good'\?"),
+        ("goood", r"unknown run or sweep 'goood' in .*; did you mean 'good'\?"),
         ("empty", "empty: neither a run nor a sweep"),
     ],
 )

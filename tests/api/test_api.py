@@ -146,7 +146,7 @@ def test_a_study_gives_its_findings(place):
         (["model=mpl"], "model: no 'mpl'; did you mean 'mlp'"),
         (["modle=mlp"], "did you mean 'model'"),
         (["optimizer.lr=0.1,0.2"], "optimizer.lr=0.1,0.2: several values are for `sweep`"),
-        (["experiment=forget_bias"], "experiment=forget_bias: this sweeps by itself; `sweep` runs it"),
+        (["experiment=forget_bias"], "experiment=forget_bias: this is a sweep; use `sweep`"),
         (["optimizer=null"], "optimizer: no 'null'"),
         ([3], r"an override is a string, as in 'optimizer.lr=0.1' \(got 3\)"),
         ([["seed=1"]], r"an override is a string, as in 'optimizer.lr=0.1' \(got \['seed=1'\]\)"),

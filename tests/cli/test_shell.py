@@ -51,7 +51,7 @@ def test_without_tracking_no_store_is_made_and_runs_can_lie_elsewhere(tmp_path):
         (["optimizer=adm"], "optimizer: no 'adm'; did you mean 'adam'?"),
         (["optimizer.lr=-1", "seed=x"], "seed: 'x' is not an integer"),
         (["model.hiden=3"], "model.hiden: Key 'hiden' is not in struct; did you mean 'hidden'?"),
-        (["+model.hiden=3"], "model.hiden: nothing uses it; did you mean 'hidden'?"),
+        (["+model.hiden=3"], "model.hiden: not used by any layer; did you mean 'hidden'?"),
         (["+sed=3"], "sed: no such key; did you mean 'seed'?"),
         (["loss=mse"], "loss: MeanSquaredError takes targets of kind real"),
         (["device=gpu"], "device: 'gpu' cannot be used here"),

@@ -56,7 +56,7 @@ def test_sources_shared_tensors_and_frozen_nodes_are_said_in_the_node():
         ("{model/layers/x: {type: dense}}", "model.layers.x.units: missing; layer 'dense' needs it"),
         (
             "{model/layers/x: {type: dropout, after: hiden}}",
-            "model.layers.x.after: no other layer 'hiden'; did you mean 'hidden'?",
+            "model.layers.x.after: unknown layer 'hiden'; did you mean 'hidden'?",
         ),
         ("{activation: tanhh}", "activation.type: unknown activation 'tanhh'; did you mean 'tanh'?"),
         ("{sed: 1}", "sed: no such key; did you mean 'seed'?"),

@@ -143,8 +143,8 @@ FAULTS = {
     "empty": ("", {}, "data.csv: the file is empty"),
     "blank": (" \n\n", {}, "data.csv: the file is empty"),
     "a blank in quotes": ('""\n', {}, "data.csv: the file is empty"),
-    "no header": ("1,2,0\n3,4,1\n", {}, "line 1 holds numbers only (1, 2, 0); the first line must name the columns"),
-    "header only": ("a,b,y\n", {}, "there is a header and no row below it"),
+    "no header": ("1,2,0\n3,4,1\n", {}, "line 1 holds only numbers (1, 2, 0); the first line must name the columns"),
+    "header only": ("a,b,y\n", {}, "there is no row below the header"),
     "nameless column": (",a,y\n1.5,2,3\n", {}, "line 1: column 1 has no name"),
     "another nameless column": ("a,,y\n1,2,3\n", {}, "line 1: column 2 has no name"),
     "one name twice": ("a,b,a,y\n1,2,3,4\n", {}, "line 1: 'a' is the name of columns 1 and 3"),
@@ -155,22 +155,22 @@ FAULTS = {
     "empty cell": ("a,b,y\n1,2,0\n3,,1\n", {}, "line 3, column 'b': the cell is empty"),
     "empty cell among words": ("a,b,y\n1,u,0\n3, ,1\n", {}, "line 3, column 'b': the cell is empty"),
     "empty target": ("a,b,y\n1,2,0\n3,4,\n", {}, "line 3, column 'y': the cell is empty"),
-    "nan": ("a,b,y\n1,2,0\n3,NaN,1\n", {}, "line 3, column 'b': 'NaN' is no finite number"),
-    "inf": ("a,b,y\n1,2,0\n-inf,3,1\n", {}, "line 3, column 'a': '-inf' is no finite number"),
-    "nan in the target": ("a,b,y\n1,2,0.5\n3,4,nan\n", {}, "line 3, column 'y': 'nan' is no finite number"),
-    "too large": ("a,b,y\n1,2,0\n1e999,3,1\n", {}, "line 3, column 'a': '1e999' is no finite number"),
+    "nan": ("a,b,y\n1,2,0\n3,NaN,1\n", {}, "line 3, column 'b': 'NaN' is not a finite number"),
+    "inf": ("a,b,y\n1,2,0\n-inf,3,1\n", {}, "line 3, column 'a': '-inf' is not a finite number"),
+    "nan in the target": ("a,b,y\n1,2,0.5\n3,4,nan\n", {}, "line 3, column 'y': 'nan' is not a finite number"),
+    "too large": ("a,b,y\n1,2,0\n1e999,3,1\n", {}, "line 3, column 'a': '1e999' is not a finite number"),
     "text among numbers": ("a,b,y\n1,2,0\n3,4,1\nold,5,1\n", {}, "line 4, column 'a': 'old' is text in a column of numbers"),
     "number among words": ("a,b,y\n1,u,0\n3,v,1\n4,7,1\n", {}, "line 4, column 'b': '7' is a number in a column of text"),
     "text among target numbers": ("a,b,y\n1,2,.5\n3,4,.6\n5,6,?\n", {}, "line 4, column 'y': '?' is text in a column of"),
     "an underscore": ("a,b,y\n1,2,0\n3,4,1\n1_000,5,1\n", {}, "line 4, column 'a': '1_000' is text in a column of numbers"),
     "decimal comma": ('a,b,y\n"1,5",2,0\n"2,5",3,1\n', {}, "numbers have a decimal point, no comma"),
-    "another delimiter": ("a;b;y\n1;2;0\n", {}, "line 1 is one column, 'a;b;y'; is dataset.delimiter=semicolon meant?"),
+    "another delimiter": ("a;b;y\n1;2;0\n", {}, "line 1 is a single column, 'a;b;y'; did you mean dataset.delimiter=semicolon meant?"),
     "tabs": ("a\tb\ty\n1\t2\t0\n", {}, "is dataset.delimiter=tab meant?"),
     "no delimiter to see": ("a\nb\nc\n", {"delimiter": "auto"}, "the delimiter is not to be seen; name it"),
     "no delimiter": (PETS, {"delimiter": ",,"}, "dataset.delimiter: ',,' is not one character, and none of"),
-    "unknown target": (PETS, {"target": "kid"}, "dataset.target: no column 'kid' in the header; did you mean 'kind'?"),
-    "unknown feature": (PETS, {"target": "kind", "features": ["leg"]}, "dataset.features: no column 'leg' in the header"),
-    "unknown drop": (PETS, {"target": "kind", "drop": ["color"]}, "dataset.drop: no column 'color' in the header; did you"),
+    "unknown target": (PETS, {"target": "kid"}, "dataset.target: unknown column 'kid' in the header; did you mean 'kind'?"),
+    "unknown feature": (PETS, {"target": "kind", "features": ["leg"]}, "dataset.features: unknown column 'leg' in the header"),
+    "unknown drop": (PETS, {"target": "kind", "drop": ["color"]}, "dataset.drop: unknown column 'color' in the header; did you"),
     "target as feature": (PETS, {"target": "kind", "features": ["legs", "kind"]}, "column 'kind' is in dataset.target and"),
     "dropped target": (PETS, {"target": "kind", "drop": ["kind"]}, "column 'kind' is in dataset.target and in dataset.drop"),
     "dropped features": (PETS, {"target": "kind", "features": ["legs"], "drop": ["legs"]}, "no column is left for the"),
@@ -181,7 +181,7 @@ FAULTS = {
     "constants": ("a,b,c,y\nu,1,3,0\nu,2,3,1\n", {}, "so leave it out: dataset.drop=[a,c]"),
     "one more constant": ("a,b,c,y\nu,1,3,0\nu,2,3,1\n", {"drop": ["a"]}, "so leave it out: dataset.drop=[a,c]"),
     "constant with a long name": ("a (cm),b,y\n7,1,0\n7,2,1\n", {}, "so leave it out: 'dataset.drop=[\"a (cm)\"]'"),
-    "one class": ("a,b,y\n1,2,u\n3,4,u\n", {}, "column 'y' holds one class only, 'u' in every row, from line 2 on"),
+    "one class": ("a,b,y\n1,2,u\n3,4,u\n", {}, "column 'y' holds a single class, 'u' in every row, from line 2 on"),
     "one class spelled twice": ("a,b,y\n1,2,1\n3,4,01\n", {}, "'1' in every row, written '1' and '01', "),
     "fraction as label": ("a,y\n1,0\n2,1.5\n", {"task": "classification"}, "line 3, column 'y': '1.5' is no label, but a"),
     "words for regression": ("a,y\n1,u\n2,v\n", {"task": "regression"}, "line 2, column 'y': 'u' is text, and regression"),
@@ -196,9 +196,9 @@ FAULTS = {
     "categories seen once": (many(label=lambda i: f"n{i}", header="u,y,c"), {"val": 0.9},
                              "line 2, column 'c': the category 'n0' is in no row of the training split; put it right"),
     "a long text": (f'a,b,y\n1,2,0\n3,4,1\n"{"long " * 99}\n",5,1\n', {}, "line 4, column 'a': 'long long"),
-    "latin-1": ("a,b,y\n1,2,0\n3,4,ä\n".encode("latin-1"), {}, "line 3: this is no UTF-8 text (byte 0xe4); save the file"),
-    "utf-16": (PETS.encode("utf-16"), {}, "line 1: this is no UTF-8 text (byte 0xff)"),
-    "utf-16 without its mark": (PETS.encode("utf-16-le"), {}, "it holds zero bytes, so it is no UTF-8 text"),
+    "latin-1": ("a,b,y\n1,2,0\n3,4,ä\n".encode("latin-1"), {}, "line 3: this is not UTF-8 text (byte 0xe4); save the file"),
+    "utf-16": (PETS.encode("utf-16"), {}, "line 1: this is not UTF-8 text (byte 0xff)"),
+    "utf-16 without its mark": (PETS.encode("utf-16-le"), {}, "it holds zero bytes, so it is not UTF-8 text"),
 }  # fmt: skip
 
 
@@ -244,8 +244,8 @@ def test_a_path_that_leads_to_no_file(tmp_path, dataset, monkeypatch):
     (tmp_path / "notes.doc").write_text("")
     assert load("iriss.csv") == f"iriss.csv: there is no such file in {tmp_path}; did you mean 'iris.csv'?"
     assert load("qqq") == f"qqq: there is no such file in {tmp_path} (there are: iris.csv)"
-    assert load("no/where.csv") == f"no/where.csv: there is no such file; there is no folder {tmp_path}/no either"
-    assert load(str(tmp_path)) == f"{tmp_path}: this is a folder; name a file in it (there are: iris.csv)"
+    assert load("no/where.csv") == f"no/where.csv: there is no such file; the folder {tmp_path}/no either"
+    assert load(str(tmp_path)) == f"{tmp_path}: this is a folder; give a file in it (there are: iris.csv)"
     assert load("notes.doc") == "notes.doc: the file is empty"
     assert load("x" * 300) == f"{'x' * 300}: it cannot be read (File name too long)"
 
@@ -263,11 +263,11 @@ def test_a_file_that_may_not_be_read(tmp_path, dataset, monkeypatch):
 
 def test_a_missing_path_and_target_are_asked_for(tmp_path):
     assert messages("{dataset: {type: csv}}") == [
-        "dataset.path: missing; dataset 'csv' needs it (the file, from the current folder on)",
+        "dataset.path: missing; dataset 'csv' needs it (the file, relative to the current folder)",
         "dataset.target: missing; dataset 'csv' needs it (the column to predict; a list of columns, for regression)",
     ]
     assert messages("{dataset: {type: npz}}") == [
-        "dataset.path: missing; dataset 'npz' needs it (the file, from the current folder on)"
+        "dataset.path: missing; dataset 'npz' needs it (the file, relative to the current folder)"
     ]
     assert messages("{dataset/scale: standart}")[0].startswith(
         "dataset.scale: 'standart' is not allowed; did you mean 'standard'?"
@@ -313,8 +313,8 @@ def test_an_encoding_comes_back_from_json(tmp_path, targets):
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ("weight,legs,kind\n1,4,cat\n", "a feature that the model reads: no column 'colour' in the header"),
-        ("weight,colour,legs\n1,brown,4\n", "the target: no column 'kind' in the header"),
+        ("weight,legs,kind\n1,4,cat\n", "a feature that the model reads: unknown column 'colour' in the header"),
+        ("weight,colour,legs\n1,brown,4\n", "the target: unknown column 'kind' in the header"),
         (PETS + "1,green,4,dog\n", "line 6, column 'colour': the category 'green' was in no row of the training split"),
         (
             PETS + "1,brown,4,fox\n",
@@ -322,7 +322,7 @@ def test_an_encoding_comes_back_from_json(tmp_path, targets):
         ),
         (PETS + "1,,4,dog\n", "line 6, column 'colour': the cell is empty"),
         (PETS + "heavy,brown,4,dog\n", "line 6, column 'weight': 'heavy' is text in a column of numbers"),
-        (PETS + "nan,brown,4,dog\n", "line 6, column 'weight': 'nan' is no finite number"),
+        (PETS + "nan,brown,4,dog\n", "line 6, column 'weight': 'nan' is not a finite number"),
         (PETS + "1,brown,4\n", "line 6: expected 4 fields, as on line 1, and got 3"),
     ],
 )
@@ -421,12 +421,12 @@ ARRAY_FAULTS = {
     "infinities": ({"x": X, "y": spoiled(Y, slice(4, 7), -np.inf)}, {}, "y[4] (counted from 0) is -inf, and 2 more are"),
     "fraction as label": ({"x": X, "y": Y / 2}, {"task": "classification"}, "y[1] (counted from 0) is 0.5: a label may"),
     "negative label": ({"x": X, "y": Y - 1}, {}, "y[0] (counted from 0) is -1: a label may not be negative"),
-    "columns as labels": ({"x": X, "y": X}, {"task": "classification"}, "array 'y' has shape (20, 2); labels are (n,), as"),
-    "labels from 1": ({"x": X, "y": Y + 1}, {}, "is 1, and there is no 0; classes count from 0 without a gap"),
-    "a gap": ({"x": X, "y": 2 * Y}, {}, "is 2, and there is no 1; classes count from 0 without a gap"),
-    "one class": ({"x": X, "y": 0 * Y}, {}, "array 'y' holds one class only, 0, from y["),
+    "columns as labels": ({"x": X, "y": X}, {"task": "classification"}, "array 'y' has shape (20, 2); use (n,), as"),
+    "labels from 1": ({"x": X, "y": Y + 1}, {}, "is 1, but 0; is missing; classes must count from 0 without a gap"),
+    "a gap": ({"x": X, "y": 2 * Y}, {}, "is 2, but 1; is missing; classes must count from 0 without a gap"),
+    "one class": ({"x": X, "y": 0 * Y}, {}, "array 'y' holds a single class, 0, from y["),
     "too few": ({"x": X[:3], "y": Y[:3]}, {"val": 0.5}, "3 rows are too few to split: dataset.val=0.5 would leave 1 for"),
-    "labels seen once": ({"x": X, "y": np.arange(20)}, {"val": 0.8}, "in the val split, and no row that trains has that"),
+    "labels seen once": ({"x": X, "y": np.arange(20)}, {"val": 0.8}, "in the val split, but no training row has that"),
     "label of one split": ({"x_train": X, "y_train": Y, "x_val": X, "y_val": Y + 1}, {}, "y_val[1] (counted from 0) is 2"),
     "other features": ({"x_train": X, "y_train": Y, "x_val": X[:, :1], "y_val": Y}, {}, "array 'x_val' has shape (20, 1)"),
     "other outputs": ({"x_train": X, "y_train": X, "x_val": X, "y_val": Y / 2}, {}, "array 'y_val' has shape (20,); the"),
@@ -451,10 +451,10 @@ def test_what_is_no_npz_file(tmp_path):
         return str(caught.value)
 
     path.write_text(PETS)
-    assert fault() == f"{path}: this is no npz file; numpy.savez writes one, and dataset=csv reads tables"
+    assert fault() == f"{path}: this is not an npz file; use numpy.savez, or dataset=csv for a table"
     np.save(tmp_path / "one.npy", X)
     path.write_bytes((tmp_path / "one.npy").read_bytes())
-    assert "this is one array (npy); numpy.savez('data.npz', x=..., y=...) keeps two" in fault()
+    assert "this is a single array (npy); use numpy.savez('data.npz', x=..., y=...) keeps two" in fault()
     arrays(tmp_path, x=X, y=Y)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])

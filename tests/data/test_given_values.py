@@ -55,7 +55,7 @@ def test_what_fits_no_tensor_is_told_in_words(given, expected):
 def test_a_node_with_the_tensors_of_another_takes_its_first_values_too():
     nodes = {"a": Node(Dense(2)), "b": Node(Dense(2), share="a", initial={"b": [1, 2]})}
     with pytest.raises(
-        ValueError, match=r"model\.layers\.b\.initial: its tensors are those of 'a'; give first values there"
+        ValueError, match=r"model\.layers\.b\.initial: its tensors are those of 'a'; set initial values there"
     ):
         Network(nodes, {"x": (2,)})
 
@@ -81,13 +81,13 @@ def test_symbols_are_numbers_or_names():
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ("{}", "fields: there is none"),
+        ("{}", "fields: it is unknown"),
         ("{x:{values:[[1]]},y:{values:[[1],[2]]}}", "fields: 1 of x, 2 of y; every field has as many examples"),
-        ("{x:{values:[[1,2],[3]]}}", "fields.x.values: [[1, 2], [3]] are no numbers in rows that are equally long"),
+        ("{x:{values:[[1,2],[3]]}}", "fields.x.values: [[1, 2], [3]] are not numbers in rows of equal length"),
         ("{x:{values:[1]}}", "fields.x.values: shape (1,); a field of kind real has (N, F) or (N, T, F) or (N, C, H, W)"),
         ("{x:{values:[[Z]],kind:id}}", "fields.x.values: no name 'Z' (there are: C, S)"),
         ("{x:{values:[[0.5]],kind:id}}", "fields.x.values: ids are integers from 0 on"),
-        ("{x:{values:[[2]],kind:id}}", "fields.x.values: ids go from 0 to 1"),
+        ("{x:{values:[[2]],kind:id}}", "fields.x.values: ids must be from 0 to 1"),
         ("{x:{values:[[1]],kind:word}}", "dataset.fields.x.kind: 'word' is not allowed"),
     ],
 )

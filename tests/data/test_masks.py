@@ -131,7 +131,7 @@ def test_numbers_of_whole_sequences_are_not_padding(tmp_path):
 @pytest.mark.parametrize(
     ("mask", "told"),
     [
-        (MASK[:, :4], r"array 'mask' has shape \(10, 4\), and the steps of 'x' are \(10, 6\)"),
+        (MASK[:, :4], r"array 'mask' has shape \(10, 4\), but the steps of 'x' are \(10, 6\)"),
         (MASK[:9], r"array 'mask' has shape \(9, 6\), and the steps"),
         (np.where(np.arange(6) == 2, -1, MASK), r"mask\[0, 2\] \(counted from 0\) is -1.0; masks hold weights, 0 or more"),
         (
@@ -173,7 +173,7 @@ def model(**fields):
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"x": X, "mask": MASK}, "the model knows no field 'mask'"),
+        ({"x": X, "mask": MASK}, "unknown field 'mask'"),
         ({"x": X[..., :1]}, r"'x' has shape \(10, 6, 1\); the training split has \(n, T, 2\)"),
         ({"x": X[0]}, r"'x' has shape \(6, 2\); the training split has \(n, T, 2\)"),
     ],
@@ -184,14 +184,14 @@ def test_what_a_model_was_not_trained_on_is_told(given, told):
 
 
 def test_an_id_that_is_no_whole_number_is_told():
-    with pytest.raises(DataError, match=r"'x' holds the id 1.5 in row 0, step 1 .*; with 4 symbols ids are whole numbers"):
+    with pytest.raises(DataError, match=r"'x' holds the id 1.5 in row 0, step 1 .*; with 4 symbols ids are integers"):
         model(x=Field("NT", "id", 4)).predict(np.array([[0.0, 1.5]]))
 
 
 @pytest.mark.parametrize(
     ("overrides", "told"),
     [
-        ("model=seq2seq dataset=reverse trainer.bptt.chunk=2", "'decoder' is given its first state by 'encoder'; none is"),
+        ("model=seq2seq dataset=reverse trainer.bptt.chunk=2", "'decoder' gets its initial state from 'encoder'; none is"),
         ("model=birnn dataset=tagging trainer.bptt.chunk=2", "trainer.bptt.chunk: the layer 'back' reads from the end"),
         ("trainer.bptt.lag=3", "trainer.bptt.lag: the data set has no sequences"),
     ],

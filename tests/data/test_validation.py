@@ -97,8 +97,8 @@ def test_an_id_outside_its_vocabulary_does_not_train():
         (Field("NF"), [[1.0], [np.inf]], "'a' holds inf in row 1"),
         (Field("N", "mask"), [1.0, -0.5], "'a' holds -0.5 in row 1 .*weights, 0 or more"),
         (Field("NF", "label"), [[0, 1], [0.3, 1]], "'a' holds the label 0.3 in row 1 .*0 or 1"),
-        (Field("NF"), [1.0, 2.0], r"'a' has shape \(2,\), and its axes are NF"),
-        (Field("NF"), [["1"], ["2"]], "'a' holds <U1; a field of kind real holds numbers"),
+        (Field("NF"), [1.0, 2.0], r"'a' has shape \(2,\), but its axes are NF"),
+        (Field("NF"), [["1"], ["2"]], "'a' holds <U1; a field of kind real must hold numbers"),
         (Field("N", "label"), [0, 1], "must say how many there are"),
         (Field("NTF"), np.zeros((2, 0, 1)), r"'a' is empty, shape \(2, 0, 1\)"),
         (Field("NF"), np.zeros((0, 3)), r"'a' is empty, shape \(0, 3\)"),
@@ -184,7 +184,7 @@ def test_images_of_another_shape_are_refused_where_they_do_not_fit():
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
-        (lambda model, x: model.predict(x, head="los"), "head: the model has no head 'los'; did you mean 'loss'"),
+        (lambda model, x: model.predict(x, head="los"), "head: unknown head 'los'; did you mean 'loss'"),
         (lambda model, x: model.predict({"y": np.zeros(4, int)}), "the field 'x' is missing"),
         (lambda model, x: model.evaluate({"x": x}), "the field 'y' is missing"),
         (lambda model, x: model.evaluate({"x": x, "y": np.array([0, 1, 2, 3])}), "'y' holds the label 3 in row 3"),
@@ -339,9 +339,9 @@ def test_a_plugin_without_a_method_of_its_kind_is_named():
             "{dataset: xor, metrics: [{type: loss}]}",
             "metrics.loss: LossMetric reads 1 outputs for the target 'y', and 'out' has 2",
         ),
-        ("{heads: {loss: {mask: maks}}}", "heads.loss.mask: the data have no mask 'maks'"),
+        ("{heads: {loss: {mask: maks}}}", "heads.loss.mask: unknown mask 'maks'"),
         ("{heads: {loss: {mask: x}}}", "heads.loss.mask: the field 'x' is of kind real, not a mask"),
-        ("{heads: {loss: {target: yy}}}", "heads.loss.target: the data have no field 'yy'"),
+        ("{heads: {loss: {target: yy}}}", "heads.loss.target: unknown field 'yy'"),
     ],
 )
 def test_what_the_target_does_not_allow_is_refused_before_training(changes, message):
@@ -355,10 +355,10 @@ def test_what_the_target_does_not_allow_is_refused_before_training(changes, mess
         ({"measures": {"right": HeadMetric(Accuracy(), "loss")}}, "metrics.right: Accuracy takes targets of kind label"),
         ({"measures": {"right": HeadMetric(Accuracy(), "los")}}, "metrics.right.head: no head 'los'"),
         ({"heads": {"loss": Head(SoftmaxCrossEntropy(), "out")}}, "heads.loss: SoftmaxCrossEntropy takes targets of kind"),
-        ({"heads": {"loss": Head(MeanSquaredError(), "out", mask="maks")}}, "heads.loss.mask: the data have no mask 'maks'"),
-        ({"heads": {"loss": Head(MeanSquaredError(), "out", target="z")}}, "heads.loss.target: the data have no field 'z'"),
+        ({"heads": {"loss": Head(MeanSquaredError(), "out", mask="maks")}}, "heads.loss.mask: unknown mask 'maks'"),
+        ({"heads": {"loss": Head(MeanSquaredError(), "out", target="z")}}, "heads.loss.target: unknown field 'z'"),
         ({"heads": {"loss": Head(MeanSquaredError(), "ou")}}, "heads.loss.from: unknown layer 'ou'; did you mean 'out'"),
-        ({"network": mlp(2, features=4)}, r"network: it reads 'x' of shape \(4,\), and the data have \(3,\)"),
+        ({"network": mlp(2, features=4)}, r"network: it reads 'x' of shape \(4,\), but the data have \(3,\)"),
     ],
 )
 def test_a_learner_built_in_python_fits_its_data(change, message):
@@ -525,5 +525,5 @@ def test_an_output_of_minus_infinity_has_probability_0():
 
 def test_a_message_tells_labels_from_ids():
     for kind, words in (("label", "3 classes labels"), ("id", "3 symbols ids")):
-        with pytest.raises(DataError, match=f"with {words} are whole numbers from 0 to 2"):
+        with pytest.raises(DataError, match=f"with {words} are integers from 0 to 2"):
             checked(Data({"train": {"x": np.array([0, 3])}}, {"x": Field("N", kind, 3)}))

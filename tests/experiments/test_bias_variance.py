@@ -247,9 +247,9 @@ def test_sequences_are_decomposed_too():
     [
         (["dataset.n=1"], "study: 1 training example makes every training set the same; it needs two at least"),
         (["dataset=sine", "dataset.n_val=0", "dataset.n_test=0"], "study: the data set has no test split"),
-        (["probes=[dead]"], "probes: this study has no room for them (dead)"),
+        (["probes=[dead]"], "probes: not supported by this study (dead)"),
         (["study.draw=disjoint", "study.members=30"], "study.draw: 'disjoint' has 20 training examples for 30 members"),
-        (["study.noise=0.1"], "study.noise: the data set tells its own noise, a variance of 0.04"),
+        (["study.noise=0.1"], "study.noise: not allowed, since the data set has known noise of variance 0.04"),
         (["study.members=2"], "study.members: 2 must be at least 3"),
         (["study.drow=fresh"], "did you mean 'draw'"),
     ],
@@ -270,7 +270,7 @@ def test_unknown_noise_and_a_single_class_are_told():
         experiment.settings.study.check(going_on)
     labels = {s: {"x": np.eye(4), "y": np.ones(4, int)} for s in ("train", "test")}
     data = Data(labels, {"x": Field("NF"), "y": Field("N", "label", 3)})
-    with pytest.raises(ValueError, match=r"study: all training targets are of one class \(1\)"):
+    with pytest.raises(ValueError, match=r"study: all training targets have the same class \(1\)"):
         experiment.settings.study.check(replace(experiment, data=data))
 
 

@@ -99,7 +99,7 @@ def test_a_wrong_gradient_fails_the_run_and_the_tensors_before_it_are_named(cube
     assert told.startswith("wrong gradient: hidden.W is off by 0.3")
     assert "hidden.b is off by 0.3" in told
     assert "out." not in told  # what lies behind the activation is right
-    assert "where differences give" in told
+    assert "but differences give" in told
     folder = tmp_path / "one"
     assert json.loads((folder / "run.json").read_text())["state"] == "FAILED"
     assert "hidden.W,0.3" in (folder / "gradcheck.csv").read_text()
@@ -149,7 +149,7 @@ def test_a_loss_that_is_not_finite_is_told():
     ("words", "expected"),
     [
         ("dataset=weather model=rnn trainer.bptt.lag=2", "trainer.bptt.lag: a gradient that is cut short is not that of"),
-        (XOR + "probes=[dead]", "probes: this study has no room for them (dead)"),
+        (XOR + "probes=[dead]", "probes: not supported by this study (dead)"),
         (XOR + "model.layers.hidden.frozen=true model.layers.out.frozen=true", "study: the network has no trained tensor"),
         (XOR + "study.tolerance=0", "study.tolerance: 0.0 must be above 0"),
     ],

@@ -63,7 +63,7 @@ def test_best_steepest_and_largest_stable_rate():
     assert (found.best, found.steepest, found.stable) == (3, 2, 5)
     told = found.in_words(100)
     assert "- lowest loss: 0.1 at optimizer.lr=0.0001\n" in told
-    assert "- steepest fall: at optimizer.lr=1e-05; begin between these two\n" in told
+    assert "- steepest decrease: at optimizer.lr=1e-05; begin between these two\n" in told
     assert "- stable up to 0.001" in told
     assert "- diverged: 1 of 7, the smallest of them 0.1" in told
 
@@ -110,10 +110,10 @@ class Rateless:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("study.low=1 study.high=0.1", "study.low: 1 is not below study.high=0.1"),
+        ("study.low=1 study.high=0.1", "study.low: 1 and0.1"),
         ("study.rates=2", "study.rates: 2 must be at least 3"),
         ("study.steps=1", "study.steps: 1 must be at least 2"),
-        ("probes=[dead]", "probes: this study has no room for them (dead)"),
+        ("probes=[dead]", "probes: not supported by this study (dead)"),
     ],
 )
 def test_what_is_no_range_is_told_before_anything_runs(words, expected):

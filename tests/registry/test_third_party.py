@@ -236,7 +236,7 @@ def test_a_file_that_is_not_there_is_refused_with_the_nearest(fresh, tmp_path):
         "my_leyer.py": "there is no such file; did you mean 'my_layer.py'?",
         "no/where.py": "there is no such file",
         ".": "there is no such file",
-        "notes.txt": "a plugin is a Python file, whose name ends with .py",
+        "notes.txt": "a plugin must be a Python file (.py)",
     }.items():
         with pytest.raises(RegistrationError) as told:
             load_files([tmp_path / name])

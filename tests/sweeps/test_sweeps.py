@@ -74,7 +74,7 @@ def test_a_job_does_not_see_the_values_of_the_one_before(loader):
     [
         ("optimizer.lr=-1", "optimizer.lr: -1.0 must be above 0"),
         ("model.hiden=3", "did you mean 'hidden'"),
-        ("+model.hiden=3", "model.hiden: nothing uses it; did you mean 'hidden'"),
+        ("+model.hiden=3", "model.hiden: not used by any layer; did you mean 'hidden'"),
         ("optimizer=adm", "optimizer: no 'adm'; did you mean 'adam'"),
         ("+model.layers.x={_target_:os.system}", "refused"),
         ("dataset=csv", "dataset.path: missing"),

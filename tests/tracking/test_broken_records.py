@@ -139,6 +139,6 @@ def test_a_job_whose_record_is_broken_is_kept_and_repeated(ask, sound, tmp_path)
 
 def test_what_stands_in_place_of_the_claims_is_moved_aside(ask, sound, tmp_path):
     broken(sound, tmp_path, ".running a link to nowhere")
-    assert ".running is no folder; it is now" in ask(*QUICK)[2]
+    assert ".running is not a folder; renamed to" in ask(*QUICK)[2]
     assert (tmp_path / "runs" / ".running-1").is_symlink()
     assert (tmp_path / "runs" / ".running").is_dir()

@@ -213,7 +213,7 @@ def test_the_doctor_says_what_it_puts_right(ask, fresh, ill):
         "ended     ",
         "sent      runs/unsent",
         "'twice' was there twice",
-        "no process goes on with 'without a record'",
+        "no process continues 'without a record'",
     ):
         assert line in out
     again = cured(ask, place)

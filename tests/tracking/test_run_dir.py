@@ -75,7 +75,7 @@ def test_a_folder_is_not_used_for_two_runs(ask, tmp_path):
     assert ask(*QUICK, "hydra.run.dir=mine")[0] == 0
     before = (tmp_path / "mine" / "metrics.jsonl").read_bytes()
     status, _, err = ask(*QUICK, "seed=1", "hydra.run.dir=mine")
-    assert (status, "hydra.run.dir: 'mine' holds a run already (finished)" in err) == (2, True)
+    assert (status, "hydra.run.dir: 'mine' already holds a run (finished)" in err) == (2, True)
     assert (tmp_path / "mine" / "metrics.jsonl").read_bytes() == before
 
 
@@ -136,6 +136,6 @@ def test_a_damaged_record_is_reported(ask, tmp_path):
 
 def test_a_sweep_is_not_taken_for_a_run(ask):
     ask("-m", *QUICK, "seed=0,1", "hydra.sweep.dir=runs/s")
-    assert "s is a sweep; s/best is its best job" in ask("evaluate", "s")[2]
+    assert "s is a sweep; s/best for its best job" in ask("evaluate", "s")[2]
     with pytest.raises(ConfigError, match="a run is named by a folder"):
         find_run(3, runs_dir())

@@ -124,7 +124,7 @@ def test_a_claim_in_a_copy_of_a_project_is_of_the_copy(copied, tmp_path):
 def test_a_run_whose_claim_was_lost_is_ended(copied):
     write_json(copied / "a" / "run.json", {**read_state(copied / "a"), "status": "running"})
     assert close_unlocked(copied) == [copied / "a"]
-    assert read_state(copied / "a")["reason"] == "its process is gone"
+    assert read_state(copied / "a")["reason"] == "its process was killed"
 
 
 def test_an_attempt_is_told_from_the_job_even_where_the_store_is_down(copied, monkeypatch):
@@ -161,7 +161,7 @@ def test_a_sweep_that_has_no_run_yet_goes_on_or_says_what_is_there(tmp_path, mon
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / ".elsewhere").write_text("../elsewhere/s\n")
     (sweep / "multirun.yaml").write_text("")
-    with pytest.raises(Exception, match="the sweep was stopped before it had jobs; nothing is lost, give its command again"):
+    with pytest.raises(Exception, match="no job was started before the sweep was stopped; run its command again"):
         resumed(["-m", "sweep.resume=elsewhere/s"])
     (sweep / "sweep.json").write_text(json.dumps({"command": ["-m", "seed=1,2"], "jobs": {}}))
     for name in ("s", "elsewhere/s", "last"):

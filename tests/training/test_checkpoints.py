@@ -79,7 +79,7 @@ def test_a_changed_file_is_refused(tmp_path):
         arrays = dict(file)
     arrays["w"][3] = 0
     np.savez(path, **arrays)
-    with pytest.raises(CheckpointError, match="its checksum does not fit"):
+    with pytest.raises(CheckpointError, match="its checksum does not match"):
         checkpoints.load(path)
 
 
@@ -94,5 +94,5 @@ def test_a_foreign_file_is_refused(tmp_path, content):
 
 
 def test_a_missing_file_is_told(tmp_path):
-    with pytest.raises(CheckpointError, match="there is no such checkpoint"):
+    with pytest.raises(CheckpointError, match="this checkpoint does not exist"):
         checkpoints.load(tmp_path / "z.npz")

@@ -41,7 +41,7 @@ def cut(length):
 
 
 WINDOWS = Data({"train": cut(6)}, FIELDS, stateful=True)
-STREAMS = Data({"train": cut(24)}, FIELDS)  # the same three streams, each as one long sequence
+STREAMS = Data({"train": cut(24)}, FIELDS)  # the same three number of streams, each as one long sequence
 
 
 @pytest.mark.parametrize("chunk", [None, 2])
