@@ -83,7 +83,7 @@ def fit(data: Data, how: str, fields: Collection[str]) -> Scale:
         raise ValueError(f"dataset.scale: unknown scale '{how}'{did_you_mean(how, get_args(ScaleMethod))}")
     for name in fields:
         if name not in data.fields:
-            raise ValueError(f"the data have no field '{name}'{did_you_mean(name, data.fields)}")
+            raise ValueError(f"unknown field '{name}'{did_you_mean(name, data.fields)}")
     scaled_fields = [name for name, f in data.fields.items() if name in fields and f.kind == "real" and how != "none"]
     found = {name: _measured(*_counted(name, data), how) for name in scaled_fields}
     found |= {name: found[other] for name, other in data.scaled_with.items() if other in found}

@@ -172,7 +172,7 @@ def text_of(code: Code) -> bytes:
     """The content of the file.
 
     Raises:
-        RegistrationError: there is no such file, or it cannot be a plugin.
+        RegistrationError: this file does not exist, or it cannot be a plugin.
     """
     shown, file = code.path, code.source
     if not file.is_file():

@@ -44,6 +44,6 @@ def plain_labels(path: str, name: str, a: np.ndarray, axes: int) -> np.ndarray:
         a = a.argmax(-1)
     if a.ndim != axes:
         wanted = "use (n,)" if axes == 1 else "use one label for every step"
-        hint = f"(for scores {name}.argmax(-1))" if a.ndim == axes + 1 else ""
+        hint = f" (for scores {name}.argmax(-1))" if a.ndim == axes + 1 else ""
         raise DataError(f"{path}: array '{name}' has shape {a.shape}; {wanted}{hint}, or one-hot")
     return labels(path, name, a)

@@ -134,7 +134,7 @@ def test_early_stopping_watches_the_part_held_out(iris):
         ({"validation_fraction": 1.5}, r"validation_fraction: 1\.5 is not a fraction; from 0 to below 1"),
         ({"validation_fraction": "some"}, "validation_fraction: 'some' is not a share"),
         ({"validation_fraction": 0.001}, r"validation_fraction: 0\.001 of 150 examples leaves 0 to validate, 150 to train"),
-        ({"loss": "mse"}, "loss: MeanSquaredError takes targets of kind real"),
+        ({"loss": "mse"}, "loss: MeanSquaredError needs targets of kind real"),
     ],
 )
 def test_a_wrong_option_is_told_in_the_words_of_the_shell(iris, options, message):

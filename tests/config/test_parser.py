@@ -59,7 +59,7 @@ def test_sources_shared_tensors_and_frozen_nodes_are_said_in_the_node():
             "model.layers.x.after: unknown layer 'hiden'; did you mean 'hidden'?",
         ),
         ("{activation: tanhh}", "activation.type: unknown activation 'tanhh'; did you mean 'tanh'?"),
-        ("{sed: 1}", "sed: no such key; did you mean 'seed'?"),
+        ("{sed: 1}", "sed: unknown key; did you mean 'seed'?"),
         ("{seed: 1.5}", "seed: 1.5 is not an integer"),
         ("{trainer/epochs: 0}", "trainer.epochs: 0 must be at least 1"),
         (

@@ -48,4 +48,4 @@ def test_what_is_wrong_inside_is_told_with_its_key(group, expected):
 
 def test_a_name_that_is_taken_is_refused():
     taken = "{model/layers/hidden2: dropout, model/layers/deep: {repeat: 2, layers: {hidden: dropout}}}"
-    assert "model.layers.deep: the name 'hidden2'" in messages(taken)
+    assert "model.layers.deep: the name 'hidden2' is used already" in messages(taken)

@@ -39,7 +39,7 @@ def test_only_a_file_is_read_and_no_more_than_its_bound(tmp_path):
             read_bytes(path)
     with pytest.raises(UnreadableError, match="it has 4 bytes; at most 3 are read"):
         read_bytes(tmp_path / "file", most=3)
-    with pytest.raises(UnreadableError, match="no UTF-8"):
+    with pytest.raises(UnreadableError, match="not UTF-8"):
         read_text(tmp_path / "file")
 
 

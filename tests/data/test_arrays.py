@@ -88,7 +88,7 @@ def test_regression_takes_labels_and_one_hot_rows_as_numbers(tmp_path):
 
 
 def test_scores_as_labels_are_refused_with_a_way_out(tmp_path):
-    with pytest.raises(DataError, match=r"'y' has shape \(20, 2\); use \(n,\), as y.argmax\(-1\) makes them of sc"):
+    with pytest.raises(DataError, match=r"'y' has shape \(20, 2\); use \(n,\) \(for scores y.argmax\(-1\)"):
         arrays(tmp_path, {"task": "classification"}, x=X, y=X).load(rng())
 
 
@@ -123,9 +123,9 @@ def test_whole_numbers_can_be_read_as_ids(tmp_path, vocabulary, size):
 @pytest.mark.parametrize(
     ("x", "told"),
     [
-        (K3[:, None] - 1, "is -1: an id may not be negative"),
-        (K3[:, None] / 2, "is 0.5: an id may not be a fraction"),
-        (SEQUENCES, r"'x' has shape \(20, 4, 2\); ids \(dataset.vocabulary\) are \(n, T\)"),
+        (K3[:, None] - 1, "is -1: an id must not be negative"),
+        (K3[:, None] / 2, "is 0.5: an id must not be a fraction"),
+        (SEQUENCES, r"'x' has shape \(20, 4, 2\); ids \(dataset.vocabulary\) need \(n, T\)"),
     ],
 )
 def test_what_is_not_ids_is_refused(tmp_path, x, told):
@@ -163,7 +163,7 @@ def test_images_with_channels_last_are_read_by_a_layout(tmp_path):
         (
             IMAGES,
             "batch_major",
-            r"is 6 channels of 8 x 3; for images with channels last are read with dataset.layout=NHWC, or wr",
+            r"is 6 channels of 8 x 3; for images with channels last, set dataset.layout=NHWC",
         ),
         (SEQUENCES, "NHWC", r"layout=NHWC is for images \(n, H, W, C\); grey images are x\[:, None\]"),
         (X, "NCHW", r"layout=NCHW is for images \(n, C, H, W\)"),

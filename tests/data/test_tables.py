@@ -103,7 +103,7 @@ def test_new_rows_are_filled_in_as_the_training_rows_were(tmp_path, capsys):
 def test_without_filling_in_every_row_to_predict_has_to_be_whole(tmp_path):
     encoding = again(table(tmp_path, GAPS, missing=["?"], drop=["deck"]).load(rng()))
     (tmp_path / "new.csv").write_text("age,y\n1,u\n?,v\n")
-    with pytest.raises(DataError, match="line 3, column 'age': the cell is empty, and every row gets a prediction; leave"):
+    with pytest.raises(DataError, match="line 3, column 'age': the cell is empty, but every row gets a prediction; leave"):
         encoding.read(tmp_path / "new.csv", with_target=False)
     assert encoding.read(tmp_path / "new.csv", with_target=True)["x"].tolist() == [[1]]
 
@@ -132,7 +132,7 @@ def test_a_table_without_a_header_is_read(tmp_path, header, target, names):
         ),
         ("1,2,0\n3,4,1\n", {"header": ["a", "y"]}, "line 1: dataset.header has 2 names, but there are 3 columns"),
         ("1,2,0\n3,4,1\n", {"header": ["a", "a", "y"]}, "dataset.header: 'a' is the name of columns 1 and 2"),
-        ("5.1,3,cat\n4,2,dog\n", {}, "'5.1' in the header is a number: dataset.header=false if it is the first row of data"),
+        ("5.1,3,cat\n4,2,dog\n", {}, "'5.1' in the header is a number: dataset.header=false if it is a row of data"),
         (
             "5.1,5.1,cat\n4,2,dog\n",
             {},
@@ -149,7 +149,7 @@ def test_a_missing_header_is_noticed(tmp_path, content, options, expected):
 def test_a_row_of_data_taken_as_header_is_said(tmp_path):
     data = table(tmp_path, "5.1,3,y\n4,2,0\n3,1,1\n").load(rng())
     assert data.notes[1:] == (
-        "line 1 was read as the header, but must hold numbers (5.1, 3); dataset.header=false if it is data",
+        "line 1 was read as the header, but holds numbers (5.1, 3); dataset.header=false if it is data",
     )
 
 
@@ -167,7 +167,7 @@ def test_decimal_commas_and_a_first_line_sep_are_read(tmp_path, delimiter):
 def test_decimal_commas_are_offered_with_what_they_would_mean(tmp_path):
     with pytest.raises(DataError, match=r"line 3, column 'u': '1,5' is text .*; dataset.decimal=comma reads it as 1.5"):
         table(tmp_path, COMMAS, delimiter="semicolon").load(rng())
-    with pytest.raises(DataError, match=r"line 3, column 'u': '1.500' has a point, and with dataset.decimal=comma a comma"):
+    with pytest.raises(DataError, match=r"line 3, column 'u': '1.500' has a point, but with dataset.decimal=comma the"):
         table(tmp_path, "u;y\n1,5;a\n1.500;b\n", delimiter="semicolon", decimal="comma").load(rng())
     content = "u;y\n1.5;\n1,5;a\n2,5;b\n2.5;b\n"
     with pytest.raises(DataError, match=r"line 5, column 'u': '2.5' has a point"):
@@ -250,15 +250,15 @@ def test_a_split_that_would_lose_most_of_its_rows_keeps_them():
         (
             lambda i: i % 8,
             {},
-            "8 classes (0, 1, 2, 3, ..., 7), as integers with few values are; dataset.task=regression",
+            "8 classes (0, 1, 2, 3, ..., 7), since they are integers with few values; dataset.task=regression",
         ),
         (
             lambda i: i % 26,
             {},
-            "numbers (26 different integers, more than 20); dataset.task=classification takes them as",
+            "numbers (26 different integers, more than 20); dataset.task=classification reads them as",
         ),
         (lambda i: i / 4, {}, "target 'y': numbers, 0 ... 14.75; "),
-        (lambda i: f"{i % 3:03}", {}, "3 classes (0, 1, 2) (leading zeros are lost: 000 is 0), as whole"),
+        (lambda i: f"{i % 3:03}", {}, "3 classes (0, 1, 2) (leading zeros are lost: 000 is 0), since they"),
         (lambda i: f"{i}%", {"task": "classification"}, "target 'y': 60 classes (0%, 1%"),
     ],
 )
@@ -346,7 +346,7 @@ def test_a_scaled_series_learns_in_its_own_unit(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     words = ["dataset=series", "dataset.path=s.csv", "dataset.column=level", "dataset.length=6", "dataset.scale=standard"]
     found = run(*words, "model=lstm", "model.hidden=8", "trainer.epochs=20", "optimizer.lr=0.02", "tracking=none")
-    assert "losses and metrics are those of (y - " in capsys.readouterr().err
+    assert "losses and metrics are of (y - " in capsys.readouterr().err
     data = Series("s.csv", "level", length=6).load(rng()).splits["val"]
     predicted, width = found.model.predict(data["x"]), found.model.scale.width["y"]
     assert predicted.shape == data["y"].shape

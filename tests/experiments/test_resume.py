@@ -95,7 +95,7 @@ def test_a_tracking_server_that_is_down_costs_no_result(tmp_path):
 def test_what_cannot_be_resumed_is_told(place, whole):
     for words, expected in (
         (["resume", whole.name], "the run has ended (finished); it cannot be resumed"),
-        (["resume", "nowhere"], "no run 'nowhere' in runs"),
+        (["resume", "nowhere"], "unknown run 'nowhere' in runs"),
     ):
         done = stackprop(place, *words)
         assert done.returncode == 2

@@ -93,7 +93,7 @@ def test_predict_writes_a_row_per_example(place, folder, data):
         (["predict", "last", "missing.npz"], "missing.npz: no .npz or .npy file"),
         (["predict", "last", "wrong.npz"], "wrong.npz: it holds no 'x' is missing; the network needs x"),
         (["predict", "last", "shape.npy"], "shape.npy: 'x' has shape (3, 64), not (n, 1, 8, 8)"),
-        (["evaluate", "nothing"], "no run 'nothing' in runs"),
+        (["evaluate", "nothing"], "unknown run 'nothing' in runs"),
     ],
 )
 def test_what_cannot_be_read_is_told(place, words, expected):

@@ -156,7 +156,7 @@ def test_a_copy_that_was_changed_is_not_used(run):
     (copy,) = (folder / "plugins").iterdir()
     write(copy, factor=-3)
     file.unlink()
-    with pytest.raises(ConfigError, match=r"times.py: there is no such file"):
+    with pytest.raises(ConfigError, match=r"times.py: this file does not exist"):
         load(folder)
 
 

@@ -293,7 +293,7 @@ def test_a_module_without_any_hook_is_noticed():
 def test_one_module_named_by_two_entry_points_is_read_once():
     module = plugin("mod_a", good=Good)
     registry = registry_of([Point("a", module, "old-name"), Point("b", module, "new-name")])
-    assert registry.problems == ["plugin 'b' of new-name is 'mod_a' is loaded already, as plugin 'a' of old-name is already"]
+    assert registry.problems == ["plugin 'b' of new-name is ignored: 'mod_a' is plugin 'a' of old-name already"]
     assert registry.names("layer") == ["good"]
 
 
@@ -361,7 +361,7 @@ def test_presets_that_are_nowhere_are_reported(place, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     registry = registry_of([Point("a", bringing(place, good=Good))])
     assert registry.names("layer") == ["good"]
-    assert registry.problems == [f"presets of 'mod_p': the folder {place}"]
+    assert registry.problems == [f"presets of 'mod_p': the folder {place} does not exist"]
 
 
 def test_presets_that_would_never_be_read_are_reported(tmp_path):
@@ -377,7 +377,7 @@ def test_presets_that_would_never_be_read_are_reported(tmp_path):
     registry = registry_of(points)
     assert list(registry.presets) == ["model/x", "model/y"]
     whys = dict(line.removeprefix("preset ").split(" is ignored: ") for line in registry.problems)
-    component, ours, loose = "a component has that name", "stackprop has a preset of that name", "a preset lies in the"
+    component, ours, loose = "a component has that name", "stackprop has a preset of that name", "a preset must lie in the"
     assert whys == {
         "base.yaml of 'mod_a'": f"{loose} folder of its group",
         "config.yaml of 'mod_a'": f"{loose} folder of its group",
@@ -395,5 +395,5 @@ def test_a_component_cannot_take_the_name_of_a_preset(tmp_path):
     registry = registry_of([Point("a", bringing(folder))])
     with pytest.raises(RegistrationError, match="'mod_p' has a preset of that name, optimizer/mine; choose another name"):
         registry.add("optimizer", "mine", Good, "a_file.py")
-    with pytest.raises(RegistrationError, match="'stackprop' has a preset probes/layers, choose another name"):
+    with pytest.raises(RegistrationError, match="'stackprop' has a preset of that name, probes/layers; choose another name"):
         registry.add("probe", "layers", Good, "a_file.py")

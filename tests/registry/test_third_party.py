@@ -233,9 +233,9 @@ def test_a_file_that_is_not_there_is_refused_with_the_nearest(fresh, tmp_path):
     (tmp_path / "my_layer.py").write_text(SINGLE)
     (tmp_path / "notes.txt").write_text(SINGLE)
     for name, why in {
-        "my_leyer.py": "there is no such file; did you mean 'my_layer.py'?",
-        "no/where.py": "there is no such file",
-        ".": "there is no such file",
+        "my_leyer.py": "this file does not exist; did you mean 'my_layer.py'?",
+        "no/where.py": "this file does not exist",
+        ".": "this file does not exist",
         "notes.txt": "a plugin must be a Python file (.py)",
     }.items():
         with pytest.raises(RegistrationError) as told:

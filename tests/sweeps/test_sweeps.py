@@ -85,7 +85,7 @@ def test_a_bad_job_is_named_before_any_has_begun(loader, words, expected):
         compose_jobs(JobComposer(*loader), [["seed=1"], [words]], 0)
     assert f"job 1 ({words}): " in str(error.value)
     assert expected in str(error.value)
-    assert "none of the 2 jobs has begun" in str(error.value)
+    assert "no job was started (2 in the sweep)" in str(error.value)
 
 
 OPTIMIZER = """
@@ -239,7 +239,7 @@ def test_another_command_is_a_new_sweep(place, swept, monkeypatch):
     assert resumed(["-m", "sweep.resume=last"])[-1].startswith("hydra.sweep.dir=")
     with pytest.raises(ConfigError, match=r"begun with other words \(seed=9 differ\)"):
         resumed(["-m", "sweep.resume=last", *json.loads((swept[1] / "sweep.json").read_text())["command"], "seed=9"])
-    with pytest.raises(ConfigError, match="no sweep 'sweep-0'"):
+    with pytest.raises(ConfigError, match="unknown sweep 'sweep-0'"):
         resumed(["-m", "sweep.resume=sweep-0"])
     assert resumed(["-m", "seed=1,2"]) is None
     elsewhere = resumed(["-m", "sweep.resume=last", "hydra.launcher.n_jobs=2"])

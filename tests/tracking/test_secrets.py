@@ -137,7 +137,7 @@ def test_runs_of_others_are_sent_nowhere_unless_trusted(ask, tmp_path, monkeypat
     path = tmp_path / "runs" / "a" / "run.json"
     for words in (("doctor",), ("resume", "runs/a")):
         status, _, told = ask(*words)
-        assert "a store that you have not sent runs to from here" in told
+        assert "a store to which you have not sent runs before" in told
         assert status == (1 if words == ("doctor",) else 2)
         path.write_text(json.dumps({**json.loads(path.read_text()), "status": "killed"}))
     assert not (tmp_path / "theirs.db").exists()

@@ -150,7 +150,7 @@ def test_a_column_of_numbers_can_be_read_as_streams(tmp_path):
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["model=birnn"], "dataset.stateful: the layer 'back' reads from the end"),
+        (["model=birnn"], "dataset.stateful: the layer 'back' reads sequences in reverse"),
         (["model=rnn", "~model.layers.rnn", "~model.hidden", "~model.output"], "dataset.stateful: no layer .* has a state"),
         (["model=rnn", "trainer.accumulate=2"], "dataset.stateful: .* trainer.accumulate puts several together"),
         (
