@@ -16,6 +16,7 @@ from framework.cli.commands.describe import SIGNS, default
 from framework.config.options import FigureOptions, TrainerOptions
 from framework.config.schema import COMPONENT_GROUPS, Settings
 from framework.core.options import declared
+from framework.registry.discovery import discover
 from framework.registry.registry import SEVERAL_GROUPS, conf_dir
 from framework.sweeps.search.ant_colony import ColonyOptions
 from framework.sweeps.search.runner import Objective
@@ -126,7 +127,9 @@ def groups() -> str:
     for group in (*COMPONENT_GROUPS, *SEVERAL_GROUPS):
         title = PAGES.get(group, f"{group}s")
         several = "several, as a list" if group in SEVERAL_GROUPS else "one"
-        rows.append(f"| `{group}` | {cell(defaults[group])} | {several} | [{title}]({title}.md) |")
+        shipped = discover().names(SEVERAL_GROUPS.get(group, group))
+        where = f"[{title}]({title}.md)" if shipped else "of [plugins](../extending/plugins.md)"
+        rows.append(f"| `{group}` | {cell(defaults[group])} | {several} | {where} |")
     rows += [f"| `{group}` | {cell(defaults[group])} | one | {files(group)} |" for group in ("model", "trainer", "tracking")]
     return "| group | default | how many | choices |\n|---|---|---|---|\n" + "\n".join(rows)
 

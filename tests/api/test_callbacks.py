@@ -1,7 +1,5 @@
 """Callbacks of a user: from Python, from a plugin, over a run, a sweep and a study."""
 
-from dataclasses import dataclass, field
-
 import pytest
 
 import framework
@@ -114,39 +112,6 @@ def test_callbacks_of_plugins_train_in_other_processes_too(folder):
     wanted = ("plugins=[others.py]", "callbacks=[others]", f"callbacks.others.path={folder}/mine.txt")
     framework.sweep(*QUICK, *wanted, "model.hidden=4,5", "hydra.launcher.n_jobs=2")
     assert sorted((folder / "mine.txt").read_text().splitlines()) == ["0 1", "0 1", "0 2", "0 2"]
-
-
-def test_the_kit_names_a_method_that_nothing_calls():
-    from framework.testing import conformance
-
-    @dataclass(frozen=True)
-    class Mistyped(Callback):
-        """Its on_ends is never called."""
-
-        seen: list = field(default_factory=list, init=False)
-
-        def on_ends(self, result):
-            self.seen.append(result)
-
-    checks = {check.name: check for check in conformance("callback", Mistyped())}
-    checks["calls"]()
-    with pytest.raises(AssertionError, match="no training calls 'on_ends'"):
-        checks["methods"]()
-
-
-def test_the_kit_catches_a_callback_that_changes_rows():
-    from framework.testing import conformance
-
-    @dataclass(frozen=True)
-    class Scales(Callback):
-        """Changes what it is given."""
-
-        def on_steps(self, member, first, columns, rows):
-            rows *= 2
-
-    checks = {check.name: check for check in conformance("callback", Scales())}
-    with pytest.raises(AssertionError, match="it changed an array"):
-        checks["calls"]()
 
 
 def test_a_run_draws_and_prepares_its_network_once(monkeypatch):

@@ -55,7 +55,7 @@ def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("run", "sweep"):
         whole = getattr(framework, name)
-        monkeypatch.setattr(framework, name, lambda *words, whole=whole: whole(*words, *QUICK))
+        monkeypatch.setattr(framework, name, lambda *words, whole=whole, **how: whole(*words, *QUICK, **how))
     names = {"__name__": "page"}
     for block in re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.S):
         if "@dataclass" not in block:

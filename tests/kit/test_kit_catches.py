@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from framework import Data, Field, T, option, to_host
+from framework import Callback, Data, Field, T, option, to_host
 from framework.testing import TABLES, conformance, examples
 from framework.testing.subjects import of_loss
 from framework_activations.tanh import Tanh
@@ -119,6 +119,14 @@ class Above:
     def __call__(self, seen):
         y = seen.values["act1"]
         return {"above": (y - seen.ctx.per(self.margin, y)).mean((-2, -1))}
+
+
+@dataclass(frozen=True)
+class Diary(Callback):
+    """Reads the rows it is given."""
+
+    def on_steps(self, member, first, columns, rows):
+        assert rows.shape[1] == len(columns)
 
 
 def later(dy):
@@ -375,6 +383,9 @@ wrong("decided on the host", "probe", "device", UpdateRatio(),
       __call__=lambda self, seen: UpdateRatio.__call__(self, seen) if (seen.after != seen.w).any() else {})
 wrong("a study that wants more than the experiment", "study", "asked", LrRange(),
       __call__=lambda self, experiment, seed: None)
+wrong("rows scaled in place", "callback", "calls", Diary(),
+      on_steps=lambda self, member, first, columns, rows: np.multiply(rows, 2, out=rows))
+wrong("a method with a typing error in its name", "callback", "methods", Diary(), on_ends=lambda self, result: None)
 # fmt: on
 
 
