@@ -172,8 +172,8 @@ def test_a_file_that_was_edited_is_read_again(run):
 @pytest.mark.parametrize(
     ("about", "why"),
     [
-        ({"distribution": "stackprop", "version": "0.0.9"}, "was from stackprop 0.0.9 ; now it is from stackprop {now}"),
-        ({"distribution": "stackprop-x", "version": "2"}, "was from stackprop-x 2 ; now it is from stackprop {now}"),
+        ({"distribution": "stackprop", "version": "0.0.9"}, "was from stackprop 0.0.9; now it is from stackprop {now}"),
+        ({"distribution": "stackprop-x", "version": "2"}, "was from stackprop-x 2; now it is from stackprop {now}"),
         ({"distribution": "stackprop", "version": "{now}"}, None),
     ],
 )
