@@ -219,8 +219,8 @@ def test_a_mistake_found_while_a_study_runs_needs_no_traceback(ask, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["-m", "seed=1,1.0"], "are the same; a value is given twice"),
-        (["-m", "trainer.clip_norm=1,1.0"], "are the same; a value is given twice"),
+        (["-m", "seed=1,1.0"], "are identical, since a value is given twice"),
+        (["-m", "trainer.clip_norm=1,1.0"], "are identical, since a value is given twice"),
         (["-m", "seed=range(0)"], "the sweep has no jobs: a swept key has no values"),
         (["heads=3"], "heads: 3 is not a mapping"),
         (["plugins=3", "--cfg", "hydra", "--package", "hydra.run"], ""),

@@ -48,7 +48,7 @@ def test_without_tracking_no_store_is_made_and_runs_can_lie_elsewhere(tmp_path):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["optimizer=adm"], "optimizer: no 'adm'; did you mean 'adam'?"),
+        (["optimizer=adm"], "optimizer: unknown choice 'adm'; did you mean 'adam'?"),
         (["optimizer.lr=-1", "seed=x"], "seed: 'x' is not an integer"),
         (["model.hiden=3"], "model.hiden: Key 'hiden' is not in struct; did you mean 'hidden'?"),
         (["+model.hiden=3"], "model.hiden: not used by any layer; did you mean 'hidden'?"),

@@ -6,7 +6,7 @@ from shell import stackprop
 pytestmark = pytest.mark.slow  # processes of their own
 
 REQUESTS = {
-    "optimizer=adm": "optimizer: no 'adm'; did you mean 'adam'?",
+    "optimizer=adm": "optimizer: unknown choice 'adm'; did you mean 'adam'?",
     "model=mpl": "model: no 'mpl'; did you mean 'mlp'?",
     "dataset=digit": "dataset: no 'digit'; did you mean 'digits'?",
     "loss=mes": "loss: no 'mes'; did you mean 'mse'?",
@@ -34,7 +34,7 @@ REQUESTS = {
     "model.layers.hidden.unit=3": "model.layers.hidden.unit: layer 'dense' has no such option; did you mean 'units'?",
     "model.layers.hiden.units=3": "to change another one, name it; did you mean 'hidden'?",
     "model.layers.hidden.initializer=xavir_normal": "initializer.type: unknown initializer 'xavir_normal'",
-    "model.layers.flat=null": "model.layers.hidden: dense reads (F,) or (T, F), not (1, 8, 8)",
+    "model.layers.flat=null": "model.layers.hidden: dense needs (F,) or (T, F), not (1, 8, 8)",
     "model.layers.drop={type:dropout,keep:0,after:act}": "model.layers.drop.keep: 0.0 must be above 0",
     "model.layers.drop={type:dropout,after:atc}": "model.layers.drop.after: unknown layer 'atc'; did you mean 'act'?",
     "model.layers.out.units=7": "model.layers.out: it has 7 outputs, but head 'loss' needs 10",

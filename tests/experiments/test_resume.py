@@ -111,7 +111,7 @@ def test_a_changed_configuration_or_a_broken_checkpoint_is_refused(place):
     whole = (folder / "checkpoint.npz").read_bytes()
     (folder / "checkpoint.npz").write_bytes(whole[:1000])
     done = stackprop(place, "resume", folder.name)
-    assert (done.returncode, "no whole checkpoint" in done.stderr) == (2, True)
+    assert (done.returncode, "not a complete checkpoint" in done.stderr) == (2, True)
     (folder / "checkpoint.npz").write_bytes(whole)
     assert stackprop(place, "resume", folder.name).returncode == 0
 

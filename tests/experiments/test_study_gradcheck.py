@@ -142,13 +142,13 @@ def test_entries_at_a_kink_are_counted_and_no_fault():
 
 def test_a_loss_that_is_not_finite_is_told():
     found = checked("dataset=sine model.hidden=1 model.layers.out.initial={W:[[1e300]]} activation=linear")
-    assert found.failure == "the loss is not finite at the first values: there is no gradient to check"
+    assert found.failure == "the loss is not finite at the initial values: there is no gradient to check"
 
 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("dataset=weather model=rnn trainer.bptt.lag=2", "trainer.bptt.lag: a gradient that is cut short is not that of"),
+        ("dataset=weather model=rnn trainer.bptt.lag=2", "trainer.bptt.lag: a truncated gradient differs from that of"),
         (XOR + "probes=[dead]", "probes: not supported by this study (dead)"),
         (XOR + "model.layers.hidden.frozen=true model.layers.out.frozen=true", "study: the network has no trained tensor"),
         (XOR + "study.tolerance=0", "study.tolerance: 0.0 must be above 0"),

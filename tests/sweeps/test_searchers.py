@@ -144,7 +144,7 @@ def test_every_whole_number_has_its_share():
 @pytest.mark.parametrize(
     ("number", "expected"),
     [
-        (Number(1.0, 1.0), "holds no numbers"),
+        (Number(1.0, 1.0), "contains no numbers"),
         (Number(0.0, 1.0, log=True), "above 0"),
         (Number(-1.0, 1.0, log=True), "above 0"),
         (Number(1, 9, step=0), "above 0"),

@@ -118,7 +118,7 @@ def test_no_broken_file_stops_any_verb(ask, sound, tmp_path, what):
 
 def test_a_job_that_cannot_be_read_is_named_and_left_out(ask, sound, tmp_path):
     for what, reason in (
-        ("run.json empty", "run.json: it cannot be read"),
+        ("run.json empty", "run.json: cannot be read"),
         ("metrics.jsonl without JSON", "line 1 cannot be read"),
     ):
         broken(sound, tmp_path, f"s/1/{what}")

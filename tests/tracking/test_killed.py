@@ -212,7 +212,7 @@ def test_the_doctor_says_what_it_puts_right(ask, fresh, ill):
     for line in (
         "ended     ",
         "sent      runs/unsent",
-        "'twice' was there twice",
+        "a duplicate of 'twice'",
         "no process continues 'without a record'",
     ):
         assert line in out

@@ -93,8 +93,8 @@ def test_folders_of_jobs_are_named_by_their_own_values(ask, tmp_path):
     [
         (["optimizer.lr=0.1,0.2", "hydra.sweep.subdir=same"], "jobs 0 and 1 would both be written to 'same'"),
         (["optimizer.lr=0.1,0.2", "hydra.sweep.subdir=a/${hydra.job.num}"], "got 'a/0'"),
-        (["seed=1,1"], "are the same; a value is given twice"),
-        (["optimizer.lr=0.1,1e-1"], "are the same; a value is given twice"),
+        (["seed=1,1"], "are identical, since a value is given twice"),
+        (["optimizer.lr=0.1,1e-1"], "are identical, since a value is given twice"),
     ],
 )
 def test_jobs_that_would_mix_are_refused_before_any_starts(ask, tmp_path, words, message):
@@ -136,6 +136,6 @@ def test_a_damaged_record_is_reported(ask, tmp_path):
 
 def test_a_sweep_is_not_taken_for_a_run(ask):
     ask("-m", *QUICK, "seed=0,1", "hydra.sweep.dir=runs/s")
-    assert "s is a sweep; s/best for its best job" in ask("evaluate", "s")[2]
+    assert "s: this is a sweep; use s/best for its best job" in ask("evaluate", "s")[2]
     with pytest.raises(ConfigError, match="a run is named by a folder"):
         find_run(3, runs_dir())

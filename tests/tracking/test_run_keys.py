@@ -87,7 +87,7 @@ def test_of_two_runs_with_one_key_the_fuller_one_is_gone_on_with(copied):
     other = MlflowStore(Tracking(), copied).begin("a", {}, {KEY: key}).run_id
     assert MlflowStore(Tracking(), copied).find(key) == known != other
     (line,) = repair(copied, Stores(copied))  # the default store is looked at even where no run is left
-    assert line == f"deleted   the MLflow run {other}: 'a' was there twice"
+    assert line == f"deleted   the MLflow run {other}: a duplicate of 'a'"
     assert [run.info.run_id for run in found(copied)] == [known]
 
 
@@ -167,5 +167,5 @@ def test_a_sweep_that_has_no_run_yet_goes_on_or_says_what_is_there(tmp_path, mon
     for name in ("s", "elsewhere/s", "last"):
         assert resumed(["-m", f"sweep.resume={name}"])[:2] == ["-m", "seed=1,2"]
     (sweep / "sweep.json").write_text("")
-    with pytest.raises(Exception, match=r"sweep.json cannot be read; give the command again"):
+    with pytest.raises(Exception, match=r"sweep.json cannot be read; repeat the command"):
         resumed(["-m", "sweep.resume=elsewhere/s"])

@@ -69,7 +69,7 @@ def test_a_checkpoint_is_readable_without_pickle_by_anybody(tmp_path):
 def test_a_file_cut_short_is_refused(tmp_path, keep):
     path = written(tmp_path)
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(CheckpointError, match=r"checkpoint\.npz: no whole checkpoint"):
+    with pytest.raises(CheckpointError, match=r"checkpoint\.npz: not a complete checkpoint"):
         checkpoints.load(path)
 
 

@@ -265,5 +265,5 @@ def test_a_forked_process_takes_one_thread(monkeypatch):
 def test_numbers_that_lie_apart_are_refused():
     pytest.importorskip("numba")
     w = np.zeros((2, 10))[:, ::2]
-    with pytest.raises(ValueError, match="do not lie side by side"):
+    with pytest.raises(ValueError, match="are not contiguous"):
         Sgd().compiled(w, w, {}, 0.1, Context(replicas=(2,)))

@@ -100,7 +100,7 @@ class Gradcheck:
                 start = seen.arena.slots[node, t].start
                 entries = Entries(seen, start + chosen, np.asarray(g[0]).ravel()[chosen])
                 found[f"{node}.{t}"] = self.compared(experiment, entries, chosen, g[0].shape)
-        return self.message(found, curves)
+        return self.report(found, curves)
 
     def nudged(self, experiment: Any) -> dict[str, dict[str, np.ndarray]]:
         """The initial values, with noise on the trained tensors."""
