@@ -14,8 +14,8 @@ from framework.analysis.figures.confusion import confusion
 from framework.analysis.figures.gradient_by_lag import above_rounding
 from framework.analysis.figures.run_view import RunView
 from framework.config.composition import compose
-from framework.experiments import artifacts
 from framework.data.scaling import AS_SCALED
+from framework.experiments import artifacts
 from framework.experiments.experiment import prepare
 from framework.experiments.loading import load
 from framework.experiments.runner import run

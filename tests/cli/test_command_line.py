@@ -221,14 +221,14 @@ def test_a_mistake_found_while_a_study_runs_needs_no_traceback(ask, tmp_path):
     [
         (["-m", "seed=1,1.0"], "are identical, since a value is given twice"),
         (["-m", "trainer.clip_norm=1,1.0"], "are identical, since a value is given twice"),
-        (["-m", "seed=range(0)"], "the sweep has no jobs: a swept key has no values"),
+        (["-m", "seed=range(0)"], "the sweep has no jobs, since a swept key has no values"),
         (["heads=3"], "heads: 3 is not a mapping"),
         (["plugins=3", "--cfg", "hydra", "--package", "hydra.run"], ""),
         (["hydra.sweeper=null"], "hydra.sweeper: missing (got None)"),
         (["-m", "hydra.launcher=null", "seed=1,2"], "hydra.launcher: missing (got None)"),
         (["hydra.verbose=3"], "hydra.verbose: not allowed (got 3)"),
-        (["--package", "x"], "--package goes with --cfg"),
-        (["-m", "optimizer.lr=interval(0.1,0.2)"], "is for a search: hydra/sweeper=ant_colony"),
+        (["--package", "x"], "--package needs --cfg"),
+        (["-m", "optimizer.lr=interval(0.1,0.2)"], "needs a search; set hydra/sweeper=ant_colony"),
         (["trainer.early_stopping.monitor=val/los"], "'val/los' is not measured; did you mean 'val/loss'?"),
     ],
 )

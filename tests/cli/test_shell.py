@@ -56,8 +56,8 @@ def test_without_tracking_no_store_is_made_and_runs_can_lie_elsewhere(tmp_path):
         (["loss=mse"], "loss: MeanSquaredError needs targets of kind real"),
         (["device=gpu"], "device: 'gpu' cannot be used here"),
         (["uii"], "no verb 'uii'; did you mean 'ui'?"),
-        (["+hydra.callbacks.x._target_=webbrowser.open"], "hydra.callbacks.x._target_: refused"),
-        (["+model.layers.act._target_=os.system"], "model.layers.act._target_: refused"),
+        (["+hydra.callbacks.x._target_=webbrowser.open"], "hydra.callbacks.x._target_: not allowed"),
+        (["+model.layers.act._target_=os.system"], "model.layers.act._target_: not allowed"),
     ],
 )
 def test_a_wrong_request_ends_with_status_2_in_words(tmp_path, words, expected):

@@ -269,7 +269,7 @@ def test_unknown_noise_and_a_single_class_are_told():
     with pytest.raises(ValueError, match=r"study\.noise: the data set 'mine' has unknown noise in its targets"):
         experiment.settings.study.check(unknown)
     going_on = replace(experiment, data=replace(experiment.data, stateful=True))
-    with pytest.raises(ValueError, match=r"dataset\.stateful=true"):
+    with pytest.raises(ValueError, match=r"dataset\.stateful=false"):
         experiment.settings.study.check(going_on)
     labels = {s: {"x": np.eye(4), "y": np.ones(4, int)} for s in ("train", "test")}
     data = Data(labels, {"x": Field("NF"), "y": Field("N", "label", 3)})

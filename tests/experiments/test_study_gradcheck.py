@@ -96,7 +96,7 @@ def test_a_wrong_gradient_fails_the_run_and_the_tensors_before_it_are_named(cube
     with pytest.raises(RunFailed) as failed:
         run(prepared(cubed + "activation.factor=2"), RunLocation(tmp_path / "one", tmp_path, "one"))
     told = str(failed.value)
-    assert told.startswith("wrong gradient: hidden.W is off by 0.3")
+    assert told.startswith("wrong gradient: hidden.W has an error of 0.3")
     assert "hidden.b is off by 0.3" in told
     assert "out." not in told  # what lies behind the activation is right
     assert "but differences give" in told
@@ -136,7 +136,7 @@ def test_entries_at_a_kink_are_counted_and_no_fault():
     stuck = XOR + "model.layers.hidden.initial={W:[[0,0,0],[0,0,0]]} study.nudge=0"
     found = checked(stuck)
     assert found.failure == ""
-    assert "entries lie at a kink of the loss" in found.summary
+    assert "entries are at a kink of the loss" in found.summary
     assert "at a kink" not in checked(XOR).summary
 
 

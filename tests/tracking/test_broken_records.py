@@ -119,7 +119,7 @@ def test_no_broken_file_stops_any_verb(ask, sound, tmp_path, what):
 def test_a_job_that_cannot_be_read_is_named_and_left_out(ask, sound, tmp_path):
     for what, reason in (
         ("run.json empty", "run.json: cannot be read"),
-        ("metrics.jsonl without JSON", "line 1 cannot be read"),
+        ("metrics.jsonl without JSON", "line 1 is not valid"),
     ):
         broken(sound, tmp_path, f"s/1/{what}")
         _, out, err = ask("compare", "s")

@@ -129,7 +129,7 @@ def test_a_damaged_record_is_reported(ask, tmp_path):
         file.write("garbage\n")
     status, _, err = ask("report", "mine")
     lines = len((tmp_path / "mine" / "metrics.jsonl").read_text().splitlines())
-    assert (status, f"metrics.jsonl: line {lines} cannot be read" in err) == (2, True)
+    assert (status, f"metrics.jsonl: line {lines} is not valid" in err) == (2, True)
     (tmp_path / "mine" / "run.json").write_text("[]")
     assert "run.json cannot be read" in ask("evaluate", "mine")[2]
 
@@ -137,5 +137,5 @@ def test_a_damaged_record_is_reported(ask, tmp_path):
 def test_a_sweep_is_not_taken_for_a_run(ask):
     ask("-m", *QUICK, "seed=0,1", "hydra.sweep.dir=runs/s")
     assert "s: this is a sweep; use s/best for its best job" in ask("evaluate", "s")[2]
-    with pytest.raises(ConfigError, match="a run is named by a folder"):
+    with pytest.raises(ConfigError, match="not a name of a run"):
         find_run(3, runs_dir())
