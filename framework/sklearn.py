@@ -147,7 +147,7 @@ class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         check_classification_targets(y)
         self.classes_, ids = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"y holds a single class, {self.classes_.tolist()[0]!r}; a classifier needs at least two")
+            raise ValueError(f"y holds one class, {self.classes_.tolist()[0]!r}; a classifier needs at least two")
         self._fit(X, ids, Field("N", "label", len(self.classes_)))
         return self
 

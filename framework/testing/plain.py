@@ -212,5 +212,5 @@ PLAIN: Mapping[str, Mapping[str, Callable[[Any], None]]] = {
         "pure": check_unchanged,
         "device": check_device,
     },
-    "study": {"method": check_asked},
+    "study": {"asked": check_asked},
 }

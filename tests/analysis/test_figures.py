@@ -151,7 +151,7 @@ def test_an_encoder_and_decoder_leave_answers_beside_what_is_right():
     lines = sample(model, data).splitlines()
     assert len(lines) == 8
     for line in lines:
-        asked, said, right = re.fullmatch(r"(\d+)  ->  (\d+)  \(right: (\d+)\)", line).groups()
+        asked, said, right = re.fullmatch(r"(\d+)  ->  (\d+)  \(target: (\d+)\)", line).groups()
         assert right == asked[::-1]
         assert len(said) == len(right)
 

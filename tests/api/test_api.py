@@ -135,7 +135,7 @@ def test_a_study_gives_its_findings(place):
     read = result(str(found.folder)).findings
     assert read.summary == found.findings.summary
     assert (read.arrays["predictions"] == found.findings.arrays["predictions"]).all()
-    with pytest.raises(ConfigError, match="a study leaves no single network"):
+    with pytest.raises(ConfigError, match="a study has no single network"):
         found.model
 
 
@@ -143,7 +143,7 @@ def test_a_study_gives_its_findings(place):
     ("words", "message"),
     [
         (["optimizer.lrr=0.1", "seed=x"], "optimizer.lrr: .* did you mean 'lr'.*\nseed: 'x' is not an integer"),
-        (["model=mpl"], "model: no 'mpl'; did you mean 'mlp'"),
+        (["model=mpl"], "model: unknown choice 'mpl'; did you mean 'mlp'"),
         (["modle=mlp"], "did you mean 'model'"),
         (["optimizer.lr=0.1,0.2"], "optimizer.lr=0.1,0.2: several values need `sweep`"),
         (["experiment=forget_bias"], "experiment=forget_bias: this is a sweep; use `sweep`"),

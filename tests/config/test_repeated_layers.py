@@ -37,7 +37,7 @@ def test_layers_are_placed_and_removed_inside():
     [
         ("{repeat: -1, layers: {d: dropout}}", "model.layers.deep.repeat: -1 must be at least 0"),
         ("{repeat: two, layers: {d: dropout}}", "model.layers.deep.repeat: 'two' is not an integer"),
-        ("{repeat: 2, layer: {d: dropout}}", "model.layers.deep.layer: layers that repeat have no such key"),
+        ("{repeat: 2, layer: {d: dropout}}", "model.layers.deep.layer: unknown key"),
         ("{repeat: 2, layers: {d: {type: dense, unit: 2}}}", "model.layers.deep.layers.d.unit: layer 'dense' has no"),
         ("{repeat: 2, layers: {d: {repeat: 2, layers: {}}}}", "model.layers.deep.layers.d: a new layer needs a 'type'"),
     ],

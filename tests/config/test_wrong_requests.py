@@ -7,7 +7,7 @@ pytestmark = pytest.mark.slow  # processes of their own
 
 REQUESTS = {
     "optimizer=adm": "optimizer: unknown choice 'adm'; did you mean 'adam'?",
-    "model=mpl": "model: no 'mpl'; did you mean 'mlp'?",
+    "model=mpl": "model: unknown choice 'mpl'; did you mean 'mlp'?",
     "dataset=digit": "dataset: no 'digit'; did you mean 'digits'?",
     "loss=mes": "loss: no 'mes'; did you mean 'mse'?",
     "activation=rleu": "activation: no 'rleu'; did you mean 'relu'?",

@@ -247,7 +247,7 @@ def test_a_path_that_leads_to_no_file(tmp_path, dataset, monkeypatch):
     assert load("no/where.csv") == f"no/where.csv: this file does not exist; the folder {tmp_path}/no does not exist either"
     assert load(str(tmp_path)) == f"{tmp_path}: this is a folder; give a file in it (there are: iris.csv)"
     assert load("notes.doc") == "notes.doc: the file is empty"
-    assert load("x" * 300) == f"{'x' * 300}: it cannot be read (File name too long)"
+    assert load("x" * 300) == f"{'x' * 300}: cannot be read (File name too long)"
 
 
 @pytest.mark.parametrize("dataset", ["csv", "npz"])
@@ -454,7 +454,7 @@ def test_what_is_no_npz_file(tmp_path):
     assert fault() == f"{path}: this is not an npz file; use numpy.savez, or dataset=csv for a table"
     np.save(tmp_path / "one.npy", X)
     path.write_bytes((tmp_path / "one.npy").read_bytes())
-    assert "this is a single array (npy); use numpy.savez('data.npz', x=..., y=...) keeps two" in fault()
+    assert "this is a single array (npy); use numpy.savez('data.npz', x=..., y=...)" in fault()
     arrays(tmp_path, x=X, y=Y)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])

@@ -97,7 +97,7 @@ def test_a_wrong_gradient_fails_the_run_and_the_tensors_before_it_are_named(cube
         run(prepared(cubed + "activation.factor=2"), RunLocation(tmp_path / "one", tmp_path, "one"))
     told = str(failed.value)
     assert told.startswith("wrong gradient: hidden.W has an error of 0.3")
-    assert "hidden.b is off by 0.3" in told
+    assert "hidden.b has an error of 0.3" in told
     assert "out." not in told  # what lies behind the activation is right
     assert "but differences give" in told
     folder = tmp_path / "one"
