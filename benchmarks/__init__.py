@@ -1,1 +1,1 @@
-"""Speed, side by side with what people would use otherwise."""
+"""Benchmarks: speed compared with PyTorch and JAX."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks [workload ...]`: run, print, and keep the tables in `runs/bench/`."""
+"""`python -m benchmarks [workload ...]`: run workloads, print the tables and save them in `runs/bench/`."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ WORKLOADS = ("mlp_step", "cnn_step", "digits_cnn_step", *RECURRENT, *SWEEPS, "op
 
 
 def main() -> None:
-    """Every workload asked for."""
+    """Run all requested workloads."""
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
     parser.add_argument("workloads", nargs="*", default=WORKLOADS, help=", ".join(WORKLOADS))
     parser.add_argument("--rounds", type=int, default=11)
-    parser.add_argument("--seconds", type=float, default=0.4, help="per contestant and round")
-    parser.add_argument("--pinned", action="store_true", help="leave OpenBLAS pinned, where this machine pins it")
+    parser.add_argument("--seconds", type=float, default=0.4, help="per implementation and round")
+    parser.add_argument("--pinned", action="store_true", help="keep OpenBLAS pinned, if this machine pins it")
     options = parser.parse_args()
     for name in options.workloads:
         if name not in WORKLOADS:
-            parser.error(f"no workload '{name}' (there are: {', '.join(WORKLOADS)})")
+            parser.error(f"unknown workload '{name}' (there are: {', '.join(WORKLOADS)})")
     for name in options.workloads:
         report(name, options.rounds, options.seconds, options.pinned)
 
 
 def report(name: str, rounds: int, seconds: float, pinned: bool = False) -> None:
-    """Run a workload; print its tables and keep them."""
+    """Run a workload; print and save its tables."""
     workload: Any = importlib.import_module(f"benchmarks.{name}")
     if hasattr(workload, "measure"):
         for title, head, cells, notes, conditions in workload.measure(rounds):
@@ -58,7 +58,7 @@ def report(name: str, rounds: int, seconds: float, pinned: bool = False) -> None
 def compare(
     workload: Any, name: str, contestants: Mapping[str, str], notes: list[str], rounds: int, seconds: float, pinned: bool
 ) -> None:
-    """One table."""
+    """Measure and report one table."""
     times, absent = race(contestants, workload.THREADS, rounds, seconds, pinned)
     if not times:
         raise SystemExit("\n".join(f"{label} is absent: {why}" for label, why in absent.items()))
@@ -75,7 +75,7 @@ def compare(
 
 
 def keep(name: str, head: list[str], cells: list[list[str]], notes: list[str], conditions: str) -> None:
-    """The table as a page, and on the screen."""
+    """Save the table as a page, and print it."""
     folder = Path("runs/bench")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.md").write_text(markdown(name, head, cells, notes, conditions), encoding="utf-8")
@@ -83,22 +83,22 @@ def keep(name: str, head: list[str], cells: list[list[str]], notes: list[str], c
 
 
 def table(rows: list[dict[str, Any]], reference: str) -> tuple[list[str], list[list[str]]]:
-    """Its header and its cells."""
+    """The header and the cells of a table."""
     cells = []
     for row in rows:
         us = [f"{1e6 * row[key]:.0f}" for key in ("median", "low", "high")]
         cells.append([row["contestant"], us[0], f"{us[1]}-{us[2]}", f"{row['ratio']:.2f}"])
-    return ["contestant", "us per step", "10-90 %", f"time / {reference}"], cells
+    return ["implementation", "us per step", "10-90 %", f"time / {reference}"], cells
 
 
 def markdown(name: str, head: list[str], cells: list[list[str]], notes: list[str], conditions: str) -> str:
-    """The page that is kept."""
+    """The table as Markdown."""
     lines = [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *cells)]
     return "\n".join([f"### {name}", "", *(f"{note}\n" for note in notes), *lines, "", conditions, ""])
 
 
 def show(name: str, head: list[str], cells: list[list[str]], notes: list[str], conditions: str) -> None:
-    """The same on the screen."""
+    """Print the table."""
     shown = Table(title=name, title_justify="left", caption=conditions, caption_justify="left")
     for i, column in enumerate(head):
         shown.add_column(column, justify="right" if i else "left")
@@ -111,13 +111,13 @@ def show(name: str, head: list[str], cells: list[list[str]], notes: list[str], c
 
 
 def pinning(pinned: bool) -> str:
-    """Whether a pin of OpenBLAS was in force; it can change the result by a fifth."""
+    """Whether OpenBLAS was pinned; this can change the result by a fifth."""
     found = ", ".join(f"{name}={value}" for name, value in pins().items())
     return f"; {found} {'in force' if pinned else 'lifted'}" if found else ""
 
 
 def versions() -> str:
-    """What it ran on."""
+    """The versions of packages and the machine."""
     found = []
     for package in ("numpy", "numba", "torch", "jax"):
         try:

@@ -1,9 +1,9 @@
-"""A study of bias and variance: 200 networks 1-32-1, each on 20 points of its own, full batches, Adam, float32, two threads;
-every 20 steps all are asked at 100 places, and bias², variance and the measured error are computed.
+"""A study of bias and variance: 200 networks 1-32-1, each with its own 20 training points, full batches, Adam, float32, two
+threads; every 20 steps all are evaluated at 100 points, and bias², variance and the measured error are computed.
 
-A step here is one step of all 200 networks, its share of the decompositions included. Ours is `study=bias_variance` as the
-shell runs it, but for the record. The peers train the same networks on the same kind of data: PyTorch one after another as
-people write it, and stacked by torch.func.vmap, eager and compiled.
+A step here is one step of all 200 networks, its part of the decompositions included. Ours is `study=bias_variance` as the
+shell runs it, without recording. The baselines train the same networks on the same kind of data: PyTorch one after another
+in its usual style, and stacked by torch.func.vmap, eager and compiled.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.mlp_step import Run
 
 THREADS = 2
-FEWEST = 400  # a study composes, draws and decomposes anew in each request
+FEWEST = 400  # a study composes, draws and decomposes again in each request
 REFERENCE = "stackprop, study=bias_variance"
 CONTESTANTS = {
     REFERENCE: "benchmarks.bias_variance:study",
@@ -27,7 +27,7 @@ MEMBERS, POINTS, PLACES, UNITS, EVERY, SIGMA = 200, 20, 100, 32, 20, 0.2
 
 
 def study() -> Run:
-    """As the shell runs it."""
+    """The study, as the shell runs it."""
     from framework.config.composition import compose
     from framework.experiments.experiment import prepare
 
@@ -44,7 +44,7 @@ def study() -> Run:
 
 
 def draws() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """x (R, n, 1), y (R, n, 1) and places (G, 1)."""
+    """x (R, n, 1), y (R, n, 1) and points (G, 1)."""
     rng = np.random.default_rng(0)
     x = rng.uniform(0, 1, (MEMBERS, POINTS, 1))
     y = np.sin(2 * np.pi * x) + SIGMA * rng.standard_normal(x.shape)
@@ -67,14 +67,14 @@ def module() -> Any:
 
 
 def torch_loop() -> Run:
-    """One network after another; what they predict is put together afterwards."""
+    """One network after another; predictions are joined afterwards."""
     import torch
 
     torch.set_num_threads(THREADS)
     x, y, places = (torch.from_numpy(a) for a in draws())
 
     def run(steps: int) -> None:
-        asked = np.empty((-(-steps // EVERY), MEMBERS, PLACES), np.float32)
+        predicted = np.empty((-(-steps // EVERY), MEMBERS, PLACES), np.float32)
         for r in range(MEMBERS):
             net = module()
             optimizer = torch.optim.Adam(net.parameters())
@@ -84,8 +84,8 @@ def torch_loop() -> Run:
                 optimizer.step()
                 if step % EVERY == 0:
                     with torch.no_grad():
-                        asked[step // EVERY, r] = net(places)[:, 0].numpy()
-        for predictions in asked:
+                        predicted[step // EVERY, r] = net(places)[:, 0].numpy()
+        for predictions in predicted:
             decomposed(predictions, places.numpy())
 
     return run
@@ -107,9 +107,9 @@ def torch_stacked(compiled: bool) -> Run:
     def loss(p: Any, x: Any, y: Any) -> Any:
         return torch.nn.functional.mse_loss(forward(p, x), y)
 
-    grads_of, asked = torch.func.vmap(torch.func.grad(loss)), torch.func.vmap(forward, in_dims=(0, None))
+    grads_of, predicted = torch.func.vmap(torch.func.grad(loss)), torch.func.vmap(forward, in_dims=(0, None))
     if compiled:
-        grads_of, asked = torch.compile(grads_of), torch.compile(asked)
+        grads_of, predicted = torch.compile(grads_of), torch.compile(predicted)
 
     def run(steps: int) -> None:
         for step in range(steps):
@@ -118,7 +118,7 @@ def torch_stacked(compiled: bool) -> Run:
                 params[key].grad = grad
             optimizer.step()
             if step % EVERY == 0:
-                decomposed(asked({key: p.detach() for key, p in params.items()}, places)[..., 0].numpy(), places.numpy())
+                decomposed(predicted({key: p.detach() for key, p in params.items()}, places)[..., 0].numpy(), places.numpy())
 
     return run
 

@@ -1,7 +1,7 @@
 """One training step of a small convolutional network on 28 x 28 images: batch 64, two threads, float32.
 
 conv 3x3x32 - relu - max pool - conv 3x3x64 - relu - max pool - dense 10, softmax cross-entropy, Adam. Ours goes through the
-public trainer: batches are gathered, and the gradient norm of every layer is kept at every step.
+public trainer: batches are gathered, and the gradient norm of every layer is recorded at every step.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ def examples(n: int, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def features(size: int, filters: tuple[int, ...]) -> int:
-    """How many numbers are left of an image before the dense layer."""
+    """The number of features before the dense layer."""
     for _ in filters:
         size = (size - 2) // 2
     return size * size * filters[-1]
 
 
 def learner(steps: int, size: int = SIZE, filters: tuple[int, ...] = FILTERS) -> Any:
-    """Our side of it."""
+    """The learner for stackprop."""
     from framework import Head, Network
     from framework.config.options import TrainerOptions
     from framework.registry import discovery
@@ -72,7 +72,7 @@ def stackprop(size: int = SIZE, filters: tuple[int, ...] = FILTERS) -> Run:
 
 
 def torch_net(torch: Any, size: int, filters: tuple[int, ...]) -> Any:
-    """The same network."""
+    """The network in PyTorch."""
     parts, channels = [], 1
     for maps in filters:
         parts += [torch.nn.Conv2d(channels, maps, 3), torch.nn.ReLU(), torch.nn.MaxPool2d(2)]
@@ -81,7 +81,7 @@ def torch_net(torch: Any, size: int, filters: tuple[int, ...]) -> Any:
 
 
 def torch_step(fused: bool, last: bool, size: int = SIZE, filters: tuple[int, ...] = FILTERS) -> Run:
-    """PyTorch, as people write it; `last`: images and kernels in the layout that its convolutions like best."""
+    """PyTorch in its usual style; `last`: images and kernels in the layout that is fastest for its convolutions."""
     import torch
 
     torch.set_num_threads(int(os.environ.get("BENCH_THREADS", "2")))
@@ -102,7 +102,7 @@ def torch_step(fused: bool, last: bool, size: int = SIZE, filters: tuple[int, ..
 
 
 def torch_default() -> Run:
-    """torch.optim.Adam as it comes."""
+    """torch.optim.Adam with defaults."""
     return torch_step(fused=False, last=False)
 
 
@@ -112,7 +112,7 @@ def torch_fused() -> Run:
 
 
 def torch_channels_last() -> Run:
-    """Its fastest way."""
+    """The fastest variant of PyTorch."""
     return torch_step(fused=True, last=True)
 
 
@@ -143,7 +143,7 @@ def jax_jit() -> Run:
 
 
 def verify(size: int = SIZE, filters: tuple[int, ...] = FILTERS) -> str:
-    """Our gradients, in blocks as the trainer takes them, against PyTorch's in float64.
+    """Our gradients, in blocks as in the trainer, against PyTorch's in float64.
 
     Raises:
         AssertionError: they differ by more than rounding.

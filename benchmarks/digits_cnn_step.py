@@ -19,7 +19,7 @@ def stackprop() -> Run:
 
 
 def torch_default() -> Run:
-    """torch.optim.Adam as it comes."""
+    """torch.optim.Adam with defaults."""
     return cnn_step.torch_step(False, False, SIZE, FILTERS)
 
 
@@ -29,7 +29,7 @@ def torch_fused() -> Run:
 
 
 def torch_channels_last() -> Run:
-    """Its fastest way."""
+    """The fastest variant of PyTorch."""
     return cnn_step.torch_step(True, True, SIZE, FILTERS)
 
 

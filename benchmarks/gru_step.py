@@ -1,5 +1,5 @@
 """One training step of a GRU over 50 steps of 64 features, batch 32, 128 units, 64 classes; otherwise as rnn_step.
-PyTorch's GRU applies r after the product with U, and so does ours here; the notes' way is a contestant of its own.
+PyTorch's GRU applies r after the product with U, and so does ours here; the notes' variant is measured separately.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Contestants in processes of their own, asked in turn, round after round; medians, spread, and ratios within a round.
+"""Runs implementations in separate processes, in turn, round after round; medians, spread, and ratios within a round.
 
-A shared machine is noisy: only what was measured in the same round is compared. A contestant is a function that prepares
+A shared machine is noisy: only measurements of the same round are compared. A contestant is a function that prepares
 everything and returns `run(steps)`. It is named as `module:function`, so that its process imports nothing of the others;
-what follows in such a name, as in `module:function:adam:1000`, are the function's arguments.
+further parts of such a name, as in `module:function:adam:1000`, are the function's arguments.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from typing import Any
 
 import numpy as np
 
-# What a machine may have pinned OpenBLAS to; its own choice of kernels is what people get.
+# Variables that may pin OpenBLAS on a machine; by default, users get its own choice of kernels.
 PINS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
-FEWEST = 500  # steps per request, unless the module says less: a training is set up anew in each
+FEWEST = 500  # steps per request, unless the module sets fewer: each request sets up a new training
 POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 @dataclass
 class Contestant:
-    """A process that waits to be asked.
+    """A process that measures on request.
 
     Attributes:
-        label: what it is called in the table.
+        label: its name in the table.
         where: `module:function`.
         absent: why it cannot take part, if it cannot.
     """
@@ -41,19 +41,19 @@ class Contestant:
     absent: str = ""
 
     def ask(self, seconds: float) -> float:
-        """Seconds per step, over about so many seconds."""
+        """Seconds per step, measured over about `seconds` seconds."""
         assert self.process.stdin
         assert self.process.stdout
         self.process.stdin.write(f"{seconds}\n")
         self.process.stdin.flush()
-        told = self.process.stdout.readline()
-        if not told:
-            raise RuntimeError(f"{self.label} ended in the middle of the race; what it said stands above")
-        return float(json.loads(told)["per_step"])
+        reply = self.process.stdout.readline()
+        if not reply:
+            raise RuntimeError(f"{self.label} ended during the measurement; see its output above")
+        return float(json.loads(reply)["per_step"])
 
 
 def pins() -> dict[str, str]:
-    """What OpenBLAS is pinned to here."""
+    """The variables that pin OpenBLAS here."""
     return {name: os.environ[name] for name in PINS if name in os.environ}
 
 
@@ -69,8 +69,8 @@ def start(label: str, where: str, threads: int, pinned: bool = False) -> Contest
     command = [sys.executable, "-m", "benchmarks.harness", where]
     process = subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout
-    told = json.loads(process.stdout.readline() or '{"absent": "its process ended; what it said stands above"}')
-    return Contestant(label, where, process, told.get("absent", ""))
+    reply = json.loads(process.stdout.readline() or '{"absent": "its process ended; see its output above"}')
+    return Contestant(label, where, process, reply.get("absent", ""))
 
 
 def race(
@@ -107,7 +107,7 @@ def summary(times: Mapping[str, Sequence[float]], reference: str) -> list[dict[s
 
 
 def worker(where: str) -> None:
-    """The contestant's side: prepare, warm up, then answer every line with a measurement."""
+    """The contestant's side: prepare, warm up, then reply to every line with a measurement."""
     name, function, *arguments = where.split(":")
     try:
         module = __import__(name, fromlist=[function])

@@ -1,4 +1,4 @@
-"""The compiled peer of every training step: JAX, loss and Adam in one function."""
+"""The compiled baseline of every training step: JAX, loss and Adam in one function."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmarks.mlp_step import LR, Run
 
 
 def training(loss: Callable[[Any], Any], p: Any, clip: float | None = None) -> Run:
-    """Steps of Adam on `loss(p)`, compiled whole; `clip`: the largest norm of the gradient."""
+    """Steps of Adam on `loss(p)`, compiled as a whole; `clip`: the maximum norm of the gradient."""
     import jax
     import jax.numpy as jnp
 

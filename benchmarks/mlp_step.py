@@ -1,7 +1,7 @@
 """One training step of an MLP 64-128-64-10: batch 64, relu, softmax cross-entropy, Adam, float32, one thread each.
 
-Ours goes through the public trainer: batches are drawn anew in every epoch and gathered, and the gradient norm of every
-layer is kept at every step. The others get one fixed batch, and only one of them takes the norms.
+Ours goes through the public trainer: batches are drawn in every epoch and gathered, and the gradient norm of every
+layer is recorded at every step. The others get one fixed batch, and only one of them computes the norms.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def examples(n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def learner(steps: int, **options: Any) -> Any:
-    """Our side of it: network, loss, optimizer, options."""
+    """The learner for stackprop: network, loss, optimizer, options."""
     from framework import Head, Network
     from framework.config.options import TrainerOptions
     from framework.registry import discovery
@@ -54,7 +54,7 @@ def learner(steps: int, **options: Any) -> Any:
 
 
 def data() -> Any:
-    """A training split alone."""
+    """A training split only."""
     from framework import Data, Field
 
     x, y = examples(N)
@@ -73,11 +73,11 @@ def stackprop(tier: str = "auto") -> Run:
 
 
 def void(_: Any) -> None:
-    """Throw a result away."""
+    """Ignore a result."""
 
 
 def torch_step(fused: bool, norms: bool) -> Run:
-    """PyTorch, as people write it."""
+    """PyTorch in its usual style."""
     import torch
 
     torch.set_num_threads(int(os.environ.get("BENCH_THREADS", "1")))
@@ -101,7 +101,7 @@ def torch_step(fused: bool, norms: bool) -> Run:
 
 
 def torch_net(torch: Any) -> Any:
-    """The same network."""
+    """The network in PyTorch."""
     parts = []
     for i, (a, b) in enumerate(pairwise(SIZES)):
         parts += [torch.nn.Linear(a, b), *([torch.nn.ReLU()] if i < len(SIZES) - 2 else [])]
@@ -109,14 +109,14 @@ def torch_net(torch: Any) -> Any:
 
 
 def layer_norms(torch: Any, net: Any) -> Any:
-    """The norm of every layer's gradient, and of all of it, left on the device."""
+    """The norm of every layer's gradient, and of the whole, left on the device."""
     grads = [[p.grad for p in layer.parameters()] for layer in net if isinstance(layer, torch.nn.Linear)]
     each = torch.stack([torch.linalg.vector_norm(torch.cat([g.flatten() for g in layer])) for layer in grads])
     return torch.cat([each, torch.linalg.vector_norm(each)[None]])
 
 
 def torch_default() -> Run:
-    """torch.optim.Adam as it comes."""
+    """torch.optim.Adam with defaults."""
     return torch_step(fused=False, norms=False)
 
 
@@ -126,7 +126,7 @@ def torch_fused() -> Run:
 
 
 def torch_norms() -> Run:
-    """With the norms that ours always records."""
+    """PyTorch with the layer norms that ours always records."""
     return torch_step(fused=True, norms=True)
 
 
@@ -135,7 +135,7 @@ def jax_jit() -> Run:
     import jax
     import jax.numpy as jnp
 
-    from benchmarks.jax_adam import training  # which takes names from here
+    from benchmarks.jax_adam import training  # it imports names from this module
 
     x, y = examples(BATCH)
     x, y, rng = jnp.asarray(x, jnp.float32), jnp.asarray(y), np.random.default_rng(1)

@@ -1,7 +1,7 @@
 """The update of 1e5, 1e6 and 1e7 float32 weights alone, by Adam and by gradient descent with momentum, two threads each.
 
-Ours has one array of them, as the trainer has, and updates it by the array form at once, by blocks as the array tier does,
-or by the compiled kernel. PyTorch has them in 20 tensors, and updates them by its fused kernel or as it comes.
+Ours has one array of them, as the trainer has, and updates it with the array form at once, in blocks as the array tier,
+or with the compiled kernel. PyTorch has them in 20 tensors, and updates them with its fused kernel or with defaults.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def numbers(n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def learner(name: str) -> Any:
-    """The optimizer in the form that is PyTorch's."""
+    """The optimizer in PyTorch's form."""
     from framework import discover
 
     options: dict[str, Any] = {"adam": {"epsilon": "outside"}, "momentum": {"alpha": MU, "form": "torch"}}[name]
@@ -77,7 +77,7 @@ def theirs(name: str, n: str, way: str) -> Run:
 
 
 def torch_optimizer(torch: Any, name: str, w: np.ndarray, g: np.ndarray, **options: Any) -> tuple[Any, list[Any]]:
-    """Their optimizer over 20 tensors, and these."""
+    """PyTorch's optimizer over 20 tensors, and the tensors."""
     tensors = [torch.nn.Parameter(torch.from_numpy(a.copy())) for a in np.split(w[0], TENSORS)]
     for tensor, a in zip(tensors, np.split(g[0], TENSORS), strict=True):
         tensor.grad = torch.from_numpy(a.copy())
@@ -87,7 +87,7 @@ def torch_optimizer(torch: Any, name: str, w: np.ndarray, g: np.ndarray, **optio
 
 
 def verify() -> str:
-    """The largest difference of the weights from PyTorch's, after 20 steps of every way.
+    """The largest difference of the weights from PyTorch's, after 20 steps of every variant.
 
     Raises:
         AssertionError: they differ by more than rounding.

@@ -1,5 +1,5 @@
-"""What probes cost: steps of `mlp_step`, recorded, with one probe, and with all five, at every tenth step (the default of
-`trainer.probe_every`) and at every step. `saturated` is told to look at the relu nodes, or it would have nothing to do.
+"""The cost of probes: steps of `mlp_step`, recorded, with one probe, and with all five, at every tenth step (the default of
+`trainer.probe_every`) and at every step. `saturated` is set to the relu nodes; otherwise it would have nothing to do.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def training(probes: tuple[str, ...], every: int) -> Run:
 
 
 def _contestants() -> dict[str, str]:
-    """A function of this module for each choice of probes and of how often."""
+    """A function of this module for each choice of probes and of their interval."""
     found = {REFERENCE: "none_1"}
     for every in (10, 1):
         for name in (*OPTIONS, "all"):

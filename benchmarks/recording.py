@@ -1,4 +1,4 @@
-"""What recording costs: steps of `mlp_step` with and without `metrics.jsonl` (loss and layer norms at every step)."""
+"""The cost of recording: steps of `mlp_step` with and without `metrics.jsonl` (loss and layer norms at every step)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ CONTESTANTS = {REFERENCE: "benchmarks.recording:alone", "training and recording"
 
 
 def alone() -> Run:
-    """Nobody watches."""
+    """Training without a recorder."""
     return training(record=False)
 
 
 def recorded() -> Run:
-    """A run folder is written."""
+    """Training with a recorder."""
     return training(record=True)
 
 

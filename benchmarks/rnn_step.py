@@ -1,7 +1,7 @@
 """One training step of a recurrent network: a tanh network over 50 one-hot symbols of 64, batch 32, 128 units.
 
 recurrent - dense, softmax cross-entropy at every step, gradients clipped at norm 5, Adam, float32. Ours goes through the
-public trainer: batches are gathered and turned time-major, and the gradient norm of every layer is kept at every step.
+public trainer: batches are gathered and turned time-major, and the gradient norm of every layer is recorded at every step.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def examples(s: Sizes, n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def learner(s: Sizes, steps: int, reset: str = "after") -> Any:
-    """Our side of it."""
+    """The learner for stackprop."""
     from framework import Head, Network
     from framework.config.options import TrainerOptions
     from framework.registry import discovery
@@ -96,12 +96,12 @@ def stackprop(kind: str, reset: str = "after") -> Run:
 
 
 def torch_net(torch: Any, s: Sizes) -> tuple[Any, Any]:
-    """Its layer, which reads (T, N, D), and the head."""
+    """PyTorch's layer, which reads (T, N, D), and the head."""
     return getattr(torch.nn, s.theirs)(s.D, s.H), torch.nn.Linear(s.H, s.V)
 
 
 def torch_step(kind: str, threads: str = "") -> Run:
-    """PyTorch, as people write it."""
+    """PyTorch in its usual style."""
     import torch
 
     s = SIZES[kind]
@@ -123,7 +123,7 @@ def torch_step(kind: str, threads: str = "") -> Run:
 
 
 def jax_cell(jax: Any, jnp: Any, s: Sizes) -> Any:
-    """(state, a) -> (state, h) for lax.scan, the state being h and c."""
+    """(state, a) -> (state, h) for lax.scan, with h and c as the state."""
 
     def step(p: Any, state: Any, a: Any) -> Any:
         (h, c), n = state, s.H

@@ -1,9 +1,9 @@
 """Whole commands, from the shell to the last file: a sweep in stacks, job by job, and as a loop of PyTorch processes.
 
-Both sweeps leave the same: a folder, a run in the store and a model for every job, table, figure and summary. Their process
-measures itself: up to the first job composed (start), until all are judged (compose), all that follows (record) without the
-trainings, which are repeated at the end with nobody watching (train). The processes of PyTorch record nothing; they are
-asked for a few jobs, and the loop is reckoned from those.
+Both sweeps write the same: a folder, a run in the store and a model for every job, table, figure and summary. Their process
+measures itself: up to the first composed job (start), until all are validated (compose), all that follows (record) without
+the trainings, which are repeated at the end without recording (train). The processes of PyTorch record nothing; only a few
+jobs are measured, and the time of the loop is extrapolated.
 """
 
 from __future__ import annotations
@@ -49,29 +49,29 @@ def measure(rounds: int) -> Iterator[tuple[str, list[str], list[list[str]], list
                 found.pop(LOOP)
                 break
         head = ["", "whole, s", *PHASES, "recording a job, ms", "whole / stacked", "best of rounds"]
-        conditions = f"{rounds} rounds, medians; {os.cpu_count()} cores; {LOOP}: {jobs} jobs reckoned from {SAMPLE} a round"
+        conditions = f"{rounds} rounds, medians; {os.cpu_count()} cores; {LOOP}: {jobs} jobs from {SAMPLE} per round"
         yield title, head, cells(found, jobs), notes, conditions
 
 
 def cells(found: dict[str, list[Row]], jobs: int) -> list[list[str]]:
-    """A row per contestant."""
+    """A row per implementation."""
     reference, rows = next(iter(found.values())), []
     for label, rounds in found.items():
         middle = {key: median(row[key] for row in rounds) for key in rounds[0]}
         ratio = median(row["whole"] / own["whole"] for row, own in zip(rounds, reference, strict=False))
         best = min(row["whole"] for row in rounds) / min(row["whole"] for row in reference)
-        told = [f"{middle[phase]:.2f}" if phase in middle else "" for phase in PHASES]
+        phases = [f"{middle[phase]:.2f}" if phase in middle else "" for phase in PHASES]
         per_job = f"{1e3 * middle['record'] / jobs:.0f}" if "record" in middle else ""
-        rows.append([label, f"{middle['whole']:.2f}", *told, per_job, f"{ratio:.2f}", f"{best:.2f}"])
+        rows.append([label, f"{middle['whole']:.2f}", *phases, per_job, f"{ratio:.2f}", f"{best:.2f}"])
     return rows
 
 
 def command(words: list[str], launcher: str) -> Row:
-    """A sweep in an empty folder with a store that is there: seconds of each phase."""
+    """Run a sweep in an empty folder with an existing store: seconds of each phase."""
     with tempfile.TemporaryDirectory() as folder:
         env = {k: v for k, v in os.environ.items() if not k.startswith(("STACKPROP", "HYDRA"))}
         env["PYTHONPATH"] = str(Path(__file__).resolve().parent.parent)
-        store = "from pathlib import Path; from framework.tracking.mlflow import *; Store(Tracking(), Path('runs'))"
+        store = "from pathlib import Path; from framework.tracking.mlflow import *; MlflowStore(Tracking(), Path('runs'))"
         subprocess.run([sys.executable, "-c", store], cwd=folder, env=env, check=True)
         arguments = ["-m", *words, f"hydra/launcher={launcher}"]
         began = time.time()
@@ -82,13 +82,13 @@ def command(words: list[str], launcher: str) -> Row:
         ended = time.time()
         if done.returncode:
             raise RuntimeError(done.stdout + done.stderr)
-        told = json.loads((Path(folder) / "phases.json").read_text())
-    whole = ended - began - told["train"]  # which came twice
-    return {**told, "whole": whole, "record": whole - sum(told.values())}
+        phases = json.loads((Path(folder) / "phases.json").read_text())
+    whole = ended - began - phases["train"]  # which ran twice
+    return {**phases, "whole": whole, "record": whole - sum(phases.values())}
 
 
 def loop(task: str, jobs: int) -> Row:
-    """Seconds of as many processes as there are jobs, from a few of them, one after another."""
+    """The seconds of one process per job, one after another, extrapolated from a few of them."""
     script = str(Path(__file__).with_name("torch_job.py"))
     began = time.time()
     for seed in range(SAMPLE):
@@ -97,7 +97,7 @@ def loop(task: str, jobs: int) -> Row:
 
 
 def inside(began: float, arguments: list[str]) -> None:
-    """What runs in the process of a sweep: the command, its phases measured."""
+    """Run the command in the process of a sweep, and measure its phases."""
     from framework.cli import command_line as cli
     from framework.config import composition as composing
     from framework.experiments import runner as experiment
@@ -125,7 +125,7 @@ def inside(began: float, arguments: list[str]) -> None:
         return call
 
     for module, name in (
-        (stacked, "judged_jobs"),
+        (stacked, "compose_jobs"),
         (composing.ValidatingConfigLoader, "load_sweep_config"),
         (experiment, "prepare"),
     ):

@@ -1,8 +1,8 @@
 """One training step of all networks of a sweep: R seeds of one network, Adam, float32, two threads.
 
-Ours goes through the public trainer, stacked in slices on two threads, and one network after another; layer norms are kept
-at every step. The peers get one fixed batch: PyTorch one network after another as people write it, and stacked by
-torch.func.vmap, eager and compiled; JAX by vmap and jit.
+Ours goes through the public trainer, stacked in slices on two threads, and one network after another; layer norms are
+recorded at every step. The baselines get one fixed batch: PyTorch one network after another in its usual style, and stacked
+by torch.func.vmap, eager and compiled; JAX by vmap and jit.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ REFERENCE = "stackprop, stacked"
 
 
 class Kind(NamedTuple):
-    """R networks and what they learn: the shape of x, the units of each layer, classes (0: a number)."""
+    """R networks and their task: the shape of x, the units of each layer, classes (0: a number)."""
 
     replicas: int
     x: tuple[int, ...]
@@ -93,7 +93,7 @@ def stacked(name: str) -> Run:
 
 
 def alone(name: str) -> Run:
-    """The same networks, each by itself."""
+    """Networks of the sweep, each trained separately."""
     from framework.training.trainer import train
 
     def run(steps: int) -> None:
@@ -105,7 +105,7 @@ def alone(name: str) -> Run:
 
 
 def torch_module(kind: Kind) -> Any:
-    """The network as people write it."""
+    """The network in PyTorch's usual style."""
     import torch
 
     class Recurrent(torch.nn.Module):
@@ -136,7 +136,7 @@ def torch_data(kind: Kind) -> tuple[Any, Any, Callable[..., Any]]:
 
 
 def torch_sequential(name: str) -> Run:
-    """One network after another, Adam as it comes."""
+    """One network after another, Adam with defaults."""
     import torch
 
     kind = KINDS[name]
@@ -155,7 +155,7 @@ def torch_sequential(name: str) -> Run:
 
 
 def torch_forward(kind: Kind, p: dict[str, Any], x: Any) -> Any:
-    """The same network on a dict of its tensors, for vmap, which does not know nn.RNN."""
+    """A PyTorch network on a dict of its tensors, for vmap, which does not know nn.RNN."""
     import torch
 
     if len(kind.x) == 3:
@@ -204,7 +204,8 @@ def torch_compiled(name: str) -> Run:
 
 
 def jax_vmap(name: str) -> Run:
-    """vmap over the replicas, loss and Adam of all of them compiled as one; the sum of their losses has their gradients."""
+    """vmap over the replicas, loss and Adam of all of them compiled together; the gradient of the summed loss contains all
+    gradients."""
     import jax
     import jax.numpy as jnp
 

@@ -1,4 +1,4 @@
-"""One training as people write it in PyTorch: a process that trains one network, prints its loss and records nothing.
+"""One training in PyTorch's usual style: a process that trains one network, prints its loss and records nothing.
 
 `python benchmarks/torch_job.py digits 0.01 3`: digits, 64-128-64-10, Adam, 20 epochs. `... sine 0.01 3`: 1-32-1, full batch,
 1,000 steps.

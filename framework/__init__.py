@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from framework.api.results import RunResult, SweepResult
 
 
-# Hydra, YAML and all that reads a configuration is imported only when one of these is called.
+# Hydra, YAML and all code for configurations is imported only when one of these is called.
 
 
 def load(run: str, trust: bool = False) -> Any:
@@ -42,21 +42,22 @@ def load(run: str, trust: bool = False) -> Any:
 
 
 def run(*overrides: str, verbose: bool = False, callbacks: Sequence[Callback] = ()) -> RunResult:
-    """What `stackprop [overrides]` does, and what came of it: `run("model=lstm")`; see `framework.api`."""
+    """Run `stackprop [overrides]` and return its result: `run("model=lstm")`; see `framework.api`."""
     from framework import api as notebook
 
     return notebook.run(*overrides, verbose=verbose, callbacks=callbacks)
 
 
 def sweep(*overrides: str, verbose: bool = False, callbacks: Sequence[Callback] = ()) -> SweepResult:
-    """What `stackprop -m [overrides]` does: `sweep("optimizer.lr=0.1,0.01", "seed=range(4)")`; see `framework.api`."""
+    """Run `stackprop -m [overrides]` and return the results of its jobs: `sweep("optimizer.lr=0.1,0.01", "seed=range(4)")`;
+    see `framework.api`."""
     from framework import api as notebook
 
     return notebook.sweep(*overrides, verbose=verbose, callbacks=callbacks)
 
 
 def result(run: str) -> RunResult | SweepResult:
-    """What was run before, here or from the shell: `result("last")`; see `framework.api`."""
+    """A recorded run or sweep: `result("last")`; see `framework.api`."""
     from framework import api as notebook
 
     return notebook.result(run)

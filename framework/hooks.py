@@ -1,4 +1,4 @@
-"""What a plugin may say: one hook per kind of component, and one for presets.
+"""The hooks of a plugin: one per kind of component, and one for presets.
 
     from framework import hookimpl
 
@@ -6,8 +6,8 @@
     def register_layers(register):
         register("dense", Dense)
 
-`register(name, component)` takes the name users will write and the component's class, a frozen dataclass. The hooks run
-once, when the registries are filled; none runs while a network trains.
+`register(name, component)` takes the name that users write and the component's class, a frozen dataclass. The hooks run
+once, when the registry is filled, never while a network trains.
 """
 
 from __future__ import annotations
@@ -42,22 +42,22 @@ def register_activations(register: Register) -> None:
 
 @hookspec
 def register_initializers(register: Register) -> None:
-    """First values of a tensor: `framework.components.Initializer`."""
+    """Initial values of a tensor: `framework.components.Initializer`."""
 
 
 @hookspec
 def register_losses(register: Register) -> None:
-    """What training makes small: `framework.components.Loss`."""
+    """What training minimizes: `framework.components.Loss`."""
 
 
 @hookspec
 def register_optimizers(register: Register) -> None:
-    """How a gradient becomes a step: `framework.components.Optimizer`."""
+    """Update rules, from a gradient to a step: `framework.components.Optimizer`."""
 
 
 @hookspec
 def register_schedules(register: Register) -> None:
-    """The learning rate along training: `framework.components.Schedule`."""
+    """Learning rates along training: `framework.components.Schedule`."""
 
 
 @hookspec
@@ -67,7 +67,7 @@ def register_regularizers(register: Register) -> None:
 
 @hookspec
 def register_datasets(register: Register) -> None:
-    """Where examples come from: `framework.components.Dataset`."""
+    """Sources of examples: `framework.components.Dataset`."""
 
 
 @hookspec
@@ -77,12 +77,12 @@ def register_augmentations(register: Register) -> None:
 
 @hookspec
 def register_metrics(register: Register) -> None:
-    """What is measured of predictions: `framework.components.Metric`."""
+    """Measures of predictions: `framework.components.Metric`."""
 
 
 @hookspec
 def register_probes(register: Register) -> None:
-    """What is measured inside a training step: `framework.components.Probe`."""
+    """Measurements inside a training step: `framework.components.Probe`."""
 
 
 @hookspec
@@ -97,8 +97,8 @@ def register_callbacks(register: Register) -> None:
 
 @hookspec
 def register_presets(register: RegisterPresets) -> None:
-    """Presets that come with a plugin: `register(folder)`, a folder laid out like `conf/` (`model/mine.yaml`), given as a
-    path, or as a dotted name where it lies inside a package ("stackprop_mine.conf")."""
+    """Presets of a plugin: `register(folder)`, a folder laid out like `conf/` (`model/mine.yaml`), given as a
+    path, or as a dotted name if it lies inside a package ("stackprop_mine.conf")."""
 
 
 KINDS: dict[str, str] = {

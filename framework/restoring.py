@@ -1,4 +1,4 @@
-"""The old place of `framework.load`, which models logged to MLflow by earlier versions name."""
+"""The former module of `framework.load`, which models logged to MLflow by earlier versions import."""
 
 from framework.experiments.loading import load
 

@@ -1,6 +1,6 @@
-"""Networks as scikit-learn's estimators: `Classifier` and `Regressor` for its pipelines, searches and cross-validation.
+"""Networks as scikit-learn estimators: `Classifier` and `Regressor` for its pipelines, searches and cross-validation.
 
-An override of the shell is a keyword, `__` for a dot: `Classifier(model="mlp2", optimizer__lr=0.01)`, and so is it in a
+An override of the shell becomes a keyword, with `__` for a dot: `Classifier(model="mlp2", optimizer__lr=0.01)`, also in a
 search, `{"optimizer__lr": [0.1, 0.01]}`. The data are the arrays given to `fit`; nothing is recorded.
 """
 
@@ -31,11 +31,11 @@ from framework.inference.model import Model
 
 AXES = {2: "NF", 3: "NTF", 4: "NCHW"}  # of X, by its dimensions
 ELSEWHERE = {
-    "dataset": "the data are what `fit` is given; dataset__scale and dataset__seed are options",
-    "dataset.type": "the data are what `fit` is given",
-    "seed": "it is the estimator's random_state",
-    "study": "a study is no estimator; framework.run runs it",
-    "tracking": "an estimator records nothing; framework.run does",
+    "dataset": "the data are given to `fit`; only dataset__scale and dataset__seed are options",
+    "dataset.type": "the data are given to `fit`",
+    "seed": "use the estimator's random_state",
+    "study": "a study is not an estimator; use framework.run",
+    "tracking": "an estimator records nothing; use framework.run",
 }
 
 
@@ -49,7 +49,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 
     Attributes:
         model_: the trained network, `framework.inference.model.Model`.
-        metrics_: the last values measured, such as val/loss.
+        metrics_: the last metrics, such as val/loss.
         n_iter_: epochs.
     """
 
@@ -62,17 +62,18 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             setattr(self, name, value)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """All that was given: whatever does not end in an underscore, as everywhere in scikit-learn."""
+        """All options: attributes without a trailing underscore, as usual in scikit-learn."""
         return {name: value for name, value in vars(self).items() if not (name.startswith("_") or name.endswith("_"))}
 
     def set_params(self, **params: Any) -> Self:
-        """Set options; they are judged by `fit`."""
+        """Set options; `fit` validates them."""
         for name, value in params.items():
             setattr(self, name, value)
         return self
 
     def _settings(self) -> Settings:
-        """
+        """The validated settings.
+
         Raises:
             ConfigError: an option is wrong.
         """
@@ -82,23 +83,24 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         seed = random if isinstance(random, int | np.integer) else check_random_state(random).randint(2**31)
         for key in options:
             group = key.partition(".")[0]
-            told = key if group == "dataset" else group  # a data set keeps options, scale among them
-            if told in ELSEWHERE:
-                raise ConfigError(f"{key}: {ELSEWHERE[told]}")
+            known = key if group == "dataset" else group  # a data set keeps options, scale among them
+            if known in ELSEWHERE:
+                raise ConfigError(f"{key}: {ELSEWHERE[known]}")
         words = tuple(f"{key}={word(value)}" for key, value in options.items())
-        # What a plugin's file brings may have changed since.
+        # The components of a plugin file may have changed.
         with reworded():
             return replace(compose([*words]) if "plugins" in options else composed(words), seed=int(seed))
 
     def _fit(self, X: np.ndarray, y: np.ndarray, target: Field) -> None:
-        """
+        """Train a network.
+
         Raises:
-            ConfigError: the options are wrong, or do not go with the data.
+            ConfigError: the options are wrong, or do not fit the data.
             RunFailed: the training diverged.
         """
         settings = self._settings()
         if X.ndim not in AXES:
-            raise ConfigError(f"X has {X.ndim} dimensions; it is (n, F), (n, T, F) or (n, C, H, W)")
+            raise ConfigError(f"X: {X.ndim} dimensions are not supported; use (n, F), (n, T, F) or (n, C, H, W)")
         splits: Mapping[str, Any] = {"train": {"x": X, "y": y}}
         if self._held_out(len(X)):
             rng = generator(settings.dataset_seed, "dataset")
@@ -112,14 +114,14 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         self.model_, self.metrics_, self.n_iter_ = trained(experiment, outcome), outcome.metrics, outcome.epoch
 
     def _held_out(self, n: int) -> int:
-        """How many of n examples are for validation.
+        """The number of validation examples, of n examples.
 
         Raises:
-            ConfigError: the share is none, or one of no example.
+            ConfigError: not a fraction, or one that leaves no example.
         """
         share = self.validation_fraction
         if not isinstance(share, int | float | np.integer | np.floating) or not 0 <= share < 1:
-            raise ConfigError(f"validation_fraction: {share!r} is not a share, from 0 to below 1")
+            raise ConfigError(f"validation_fraction: {share!r} is not a fraction; from 0 to below 1")
         held = round(share * n)
         if share and not 0 < held < n:
             raise ConfigError(
@@ -136,7 +138,7 @@ class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]
     """A network that predicts classes; labels may be anything that `numpy.unique` sorts.
 
     Attributes:
-        classes_: in the order of the columns of `predict_proba`.
+        classes_: class labels, in the order of the columns of `predict_proba`.
     """
 
     def fit(self, X: Any, y: Any) -> Self:
@@ -145,7 +147,7 @@ class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         check_classification_targets(y)
         self.classes_, ids = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"y holds one class, {self.classes_.tolist()[0]!r}; a classifier needs two at least")
+            raise ValueError(f"y holds one class, {self.classes_.tolist()[0]!r}; a classifier needs at least two")
         self._fit(X, ids, Field("N", "label", len(self.classes_)))
         return self
 
@@ -155,7 +157,7 @@ class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         return np.concatenate([1 - p, p], -1) if p.shape[-1] == 1 else p
 
     def predict(self, X: Any) -> np.ndarray:
-        """The likeliest class of each example (n,)."""
+        """The most likely class of each example (n,)."""
         p = self.predict_proba(X)
         return np.asarray(self.classes_[p.argmax(-1)])
 
@@ -164,14 +166,14 @@ class Regressor(RegressorMixin, Estimator):  # type: ignore[misc]
     """A network that predicts numbers, one or several for each example."""
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Train a new network on X (n, F), (n, T, F) or (n, C, H, W) and numbers y (n,) or (n, K)."""
+        """Train a new network on X (n, F), (n, T, F) or (n, C, H, W) and targets y (n,) or (n, K)."""
         X, y = validate_data(self, X, y, allow_nd=True, multi_output=True, y_numeric=True)
         self._flat = y.ndim == 1
         self._fit(X, y.reshape(len(y), -1), Field("NF"))
         return self
 
     def predict(self, X: Any) -> np.ndarray:
-        """Predictions, shaped as y was."""
+        """Predictions in the shape of y."""
         y = self._outputs(X)
         return y[:, 0] if self._flat else y
 
@@ -183,20 +185,20 @@ class Regressor(RegressorMixin, Estimator):  # type: ignore[misc]
 
 @functools.lru_cache(maxsize=64)
 def composed(words: tuple[str, ...]) -> Settings:
-    """To compose takes 50 ms, and a search does it for every fit."""
+    """Composed settings, cached: composing takes 50 ms, and a search needs them for every fit."""
     return compose([*words])
 
 
 def trained(experiment: Experiment, outcome: TrainingResult) -> Model:
-    """The network without the examples it learnt from. It answers in float64, so that an answer does not depend on what else
-    was asked beside it."""
+    """The network without its training examples. It computes in float64, so that a prediction does not depend on the other
+    examples of the same call."""
     weights = {node: {name: a.astype(float) for name, a in tensors.items()} for node, tensors in outcome.weights.items()}
     empty = {name: a[:0] for name, a in experiment.data.splits["train"].items()}
     return Model.of(experiment.learner, weights, replace(experiment.data, splits={"train": empty}), experiment.scale)
 
 
 def word(value: Any) -> str:
-    """A value as an override writes it."""
+    """A value in the form of an override."""
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, bool):

@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 GROUPS = {
-    "components": ["plugins/framework_*/*.py"],
+    "components": ["plugins/framework_*/**/*.py"],
     "trainer": [
         f"framework/{name}.py"
         for name in (
@@ -42,7 +42,12 @@ GROUPS = {
     ],
     "searches": [f"framework/sweeps/search/{name}.py" for name in ("space", "ant_colony", "cell_ants", "optuna")],
 }
-DRAWINGS = ("*_figure*.py", "*/tables.py", "*/watching.py", "*/training_sets.py")  # of studies: what is seen, not computed
+DRAWINGS = (
+    "*/_figure*.py",
+    "*/_tables.py",
+    "*/_watching.py",
+    "*/_training_sets.py",
+)  # of studies: what is seen, not computed
 # The tests of a module, the quickest first: the first pattern that fits. `c` is the conformance kit on the component,
 # `r` the page of the reference, which holds its defaults.
 TESTS = {
@@ -58,12 +63,11 @@ TESTS = {
     "plugins/framework_probes/*": "beyond_gradients c r weights_probes probes",
     "plugins/framework_regularizers/*": "beyond_gradients c r golden_numbers notes_training",
     "plugins/framework_schedules/*": "beyond_gradients c r notes_optimizers training",
-    "plugins/framework_studies/gradcheck.py": "r study_gradcheck studies",
-    "plugins/framework_studies/differences.py": "r study_gradcheck studies",
-    "plugins/framework_studies/lr_range.py": "r study_lr_range studies",
-    "plugins/framework_studies/overfit_batch.py": "r study_overfit_batch studies",
-    "plugins/framework_studies/trace.py": "r study_trace studies",
-    "plugins/framework_studies/[bcd]*": "r bias_variance studies",
+    "plugins/framework_studies/gradcheck/*": "r study_gradcheck studies",
+    "plugins/framework_studies/lr_range/*": "r study_lr_range studies",
+    "plugins/framework_studies/overfit_batch/*": "r study_overfit_batch studies",
+    "plugins/framework_studies/trace/*": "r study_trace studies",
+    "plugins/framework_studies/bias_variance/*": "r bias_variance studies",
     "plugins/framework_studies/*": "r study_gradcheck study_trace study_lr_range study_overfit_batch studies",
     "plugins/framework_datasets/*": "beyond_gradients c r loader tables arrays wine scaling validation augmentation files "
     "searchers",

@@ -1,1 +1,1 @@
-"""What recorded runs show: comparisons, tables, figures, reports."""
+"""Views of recorded runs: comparisons, tables, figures, reports."""

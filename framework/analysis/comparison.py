@@ -1,4 +1,4 @@
-"""The jobs of a sweep side by side: which of their overrides differ, their series, means and spread over seeds."""
+"""Compares the jobs of a sweep: their differing overrides, their series, means and spread over seeds."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from framework.core.reading import read_mapping
 from framework.tracking.metrics_file import LazySeries
 from framework.tracking.run_dir import read_state
 
-WIDEST = 40  # characters of a value in a table
-ENDED = ("finished", "stopped_early")  # statuses of runs that came to their end with a value
+WIDEST = 40  # maximum characters of a value in a table
+ENDED = ("finished", "stopped_early")  # statuses of runs that ended with a value
 Series = Mapping[str, np.ndarray]  # metric -> (K, 2) of step and value
 
 
@@ -28,8 +28,8 @@ class RecordedJob:
     """A recorded job of a sweep.
 
     Attributes:
-        kept: metric -> what was measured at the weights that are saved, where it has ended.
-        kept_step: the training step that these weights are of.
+        kept: metric -> value at the saved weights, if the job has ended.
+        kept_step: the training step of these weights.
         lower: metric -> whether less of it is better.
     """
 
@@ -42,7 +42,7 @@ class RecordedJob:
     kept_step: float = np.inf
 
     def value(self, metric: str, at: str) -> float:
-        """One value of its series; not a number where it diverged."""
+        """A value of a metric's series; NaN if the job diverged."""
         if self.status == "diverged":
             return float("nan")
         if at == "kept" and metric in self.kept:
@@ -53,16 +53,16 @@ class RecordedJob:
         return reduce_series(series[:, 1], at, self.lower_is_better(metric))
 
     def lower_is_better(self, metric: str) -> bool:
-        """As the run's record says."""
+        """Whether less of a metric is better, as recorded."""
         return lower_is_better(metric, self.lower)
 
 
 @dataclass(frozen=True)
 class SeedGroup:
-    """Jobs that differ in nothing but the seed.
+    """Jobs that differ only in the seed.
 
     Attributes:
-        keys: swept key -> value, the seed left out.
+        keys: swept key -> value, without the seed.
     """
 
     keys: Mapping[str, str]
@@ -72,41 +72,40 @@ class SeedGroup:
         """Steps, mean over seeds and standard deviation, at the steps that every seed has; None without such.
 
         Args:
-            points: at most so many: means of consecutive steps, taken of each seed, so that the deviation is between what
-                seeds do and not between single batches.
+            points: maximum number of points: means of consecutive steps, computed per seed, so that the deviation is between
+            seeds and not between batches.
         """
         found = [job.series[metric] for job in self.jobs if metric in job.series]
         if not found:
             return None
         steps = sorted(set.intersection(*(set(a[:, 0].tolist()) for a in found)))
         values = np.stack([a[np.isin(a[:, 0], steps), 1] for a in found])
-        with np.errstate(invalid="ignore"):  # a seed that diverged ends in inf, which has no spread
+        with np.errstate(invalid="ignore"):  # a diverged seed ends in inf, which has no spread
             values = means(values.T, points or len(steps)).T
             return means(np.array(steps), points or len(steps)), values.mean(0), values.std(0)
 
     def values(self, metric: str, at: str) -> np.ndarray:
-        """One value per job that has the metric; not a number where it diverged."""
+        """One value per job that has the metric; NaN if it diverged."""
         return np.array([job.value(metric, at) for job in self.jobs if metric in job.series])
 
     def lower_is_better(self, metric: str) -> bool:
-        """As the records of its jobs say."""
+        """Whether less of a metric is better, as recorded by its jobs."""
         return self.jobs[0].lower_is_better(metric)
 
     def reached(self, metric: str, goal: float) -> np.ndarray:
-        """For each job that has the metric, the first step at which it is as good as the goal; nan for those that never
-        get there."""
+        """For each job with the metric, the first step at which it reaches the goal; NaN for jobs that never do."""
         lower = self.lower_is_better(metric)
         return np.array([first_step(job.series[metric], goal, lower) for job in self.jobs if metric in job.series])
 
 
 def means(a: np.ndarray, most: int) -> np.ndarray:
-    """Means of consecutive rows of (K, ...), as even groups as K allows, at most so many."""
+    """Means of consecutive rows of (K, ...), in at most `most` groups of nearly equal size."""
     edges = np.linspace(0, len(a), min(most, len(a)) + 1).astype(int)
     return np.stack([a[i:j].mean(0) for i, j in itertools.pairwise(edges)])
 
 
 def reduce_series(values: np.ndarray, at: str, lower: bool) -> float:
-    """The last, first, or best value of a series, the smallest or the largest; its mean, or how much it fluctuates."""
+    """The last, first, smallest or largest value of a series, its mean, or its fluctuation."""
     if at == "mean":
         return float(values.mean())
     if at == "fluctuation":
@@ -117,24 +116,24 @@ def reduce_series(values: np.ndarray, at: str, lower: bool) -> float:
 
 
 def first_step(series: np.ndarray, goal: float, lower: bool) -> float:
-    """The first step of a series (K, 2) whose value is as good as the goal, or nan."""
+    """The first step of a series (K, 2) whose value reaches the goal, or NaN."""
     step, values = series.T
     there = values <= goal if lower else values >= goal
     return float(step[there.argmax()]) if there.any() else float("nan")
 
 
 def read_jobs(sweep: Path) -> list[RecordedJob]:
-    """The jobs of a sweep's folder that have begun, in their order."""
+    """The started jobs of a sweep's folder, in order."""
     folders = sorted((path.parent for path in sweep.glob("*/run.json")), key=lambda path: (len(path.name), path.name))
     goal = read_mapping(sweep / "sweep.json").get("objective")
     known = isinstance(goal, dict) and {"metric", "lower_is_better"} <= goal.keys()
-    searched = {goal["metric"]: goal["lower_is_better"]} if goal and known else {}  # before what the metric declares
+    searched = {goal["metric"]: goal["lower_is_better"]} if goal and known else {}  # overrides the metric's declaration
     found = [job for folder in folders if (job := _readable(folder))]
     return [replace(job, lower=searched | dict(job.lower) | searched) for job in found]
 
 
 def _readable(folder: Path) -> RecordedJob | None:
-    """A job; None, and a line, where its record is not what a run writes."""
+    """A job; None, with a warning, if its record is not valid."""
     try:
         return _job(folder)
     except (OSError, DataError) as error:
@@ -143,27 +142,27 @@ def _readable(folder: Path) -> RecordedJob | None:
 
 
 def _job(folder: Path) -> RecordedJob:
-    told = read_state(folder)
+    state = read_state(folder)
     try:
-        words = shlex.split(told["command"])[1:]
+        words = shlex.split(state["command"])[1:]
     except (KeyError, ValueError) as error:
-        raise DataError(f"{folder / 'run.json'}: it cannot be read") from error
+        raise DataError(f"{folder / 'run.json'}: cannot be read") from error
     overrides = dict(word.lstrip("+~").partition("=")[::2] for word in words)
     path = folder / "metrics.jsonl"
-    kept = {name: float(value) for name, value in told.get("metrics", {}).items()}
+    kept = {name: float(value) for name, value in state.get("metrics", {}).items()}
     found: Series = LazySeries(path) if path.exists() else {}
-    step = (told.get("kept") or {}).get("step", np.inf)
-    return RecordedJob(folder.name, overrides, told.get("status", "?"), found, kept, told.get("lower_is_better", {}), step)
+    step = (state.get("kept") or {}).get("step", np.inf)
+    return RecordedJob(folder.name, overrides, state.get("status", "?"), found, kept, state.get("lower_is_better", {}), step)
 
 
 def swept(jobs: Sequence[RecordedJob]) -> list[str]:
-    """The keys in which jobs differ, in the order of their overrides."""
+    """The keys in which the jobs differ, in the order of their overrides."""
     keys = dict.fromkeys(key for job in jobs for key in job.overrides)
     return [key for key in keys if len({job.overrides.get(key) for job in jobs}) > 1]
 
 
 def grouped(jobs: Sequence[RecordedJob]) -> list[SeedGroup]:
-    """Jobs put together that differ in nothing but the seed."""
+    """Jobs grouped over seeds."""
     keys = [key for key in swept(jobs) if key != "seed"]
     found: dict[tuple[str, ...], list[RecordedJob]] = {}
     for job in jobs:
@@ -172,8 +171,8 @@ def grouped(jobs: Sequence[RecordedJob]) -> list[SeedGroup]:
 
 
 def ranked(groups: Sequence[SeedGroup], metric: str, at: str) -> list[SeedGroup]:
-    """The groups, the best mean over seeds first; those that diverged last. What nobody declares a direction for, a norm for
-    example, has no best, and leaves the order as it is."""
+    """The groups, the best mean over seeds first, diverged ones last. A metric without a declared direction, a norm for
+    example, has no best value and leaves the order unchanged."""
     if not groups or not has_best(groups, metric):
         return list(groups)
     sign = 1 if groups and groups[0].lower_is_better(metric) else -1
@@ -186,13 +185,13 @@ def ranked(groups: Sequence[SeedGroup], metric: str, at: str) -> list[SeedGroup]
 
 
 def has_best(groups: Sequence[SeedGroup], metric: str) -> bool:
-    """Whether more or less of a metric is better."""
+    """Whether a metric has a direction."""
     return metric.startswith(("train/", "val/", "test/")) or is_known(metric, groups[0].jobs[0].lower)
 
 
 def best_group(groups: Sequence[SeedGroup], metric: str) -> SeedGroup | None:
-    """The group with the best mean of a metric over its seeds, at the weights that they saved, not the one with the luckiest
-    seed; of those whose jobs have all come to their end with a value. None: there is none."""
+    """The group with the best mean of a metric over its seeds, at the saved weights; not the one with the best single seed.
+    Only groups count whose jobs have all ended with a value. None: there is no such group."""
     ended = [group for group in groups if all(job.status in ENDED and metric in job.series for job in group.jobs)]
     ended = [group for group in ended if np.isfinite(group.values(metric, "kept")).all()]
     return ranked(ended, metric, "kept")[0] if ended else None
@@ -215,12 +214,12 @@ def numbered(jobs: Sequence[RecordedJob]) -> str:
             spans[-1][1] = number
         else:
             spans.append([number, number])
-    told = [f"{a}-{b}" if b > a else str(a) for a, b in spans]
-    return ", ".join(told if len(told) <= 6 else [*told[:4], "...", told[-1]])
+    parts = [f"{a}-{b}" if b > a else str(a) for a, b in spans]
+    return ", ".join(parts if len(parts) <= 6 else [*parts[:4], "...", parts[-1]])
 
 
 def metrics(jobs: Sequence[RecordedJob], pattern: str) -> list[str]:
-    """The metrics that a pattern with * means, in the order in which they were recorded."""
+    """The metrics that match a pattern with *, in the order in which they were recorded."""
     names = dict.fromkeys(name for job in jobs for name in job.series)
     return [name for name in names if fnmatch.fnmatchcase(name, pattern)]
 
@@ -231,7 +230,7 @@ def rows(
     """Cells of the sweep's table: the header, then a row per group; mean ± standard deviation over seeds.
 
     Args:
-        wanted: metric -> which of its values: kept, last, first or best.
+        wanted: metric -> the value to show: kept, last, first or best.
     """
     keys, goals = list(groups[0].keys) if groups else [], reach or {}
     shown = [metric if at == "kept" else f"{at} {metric}" for metric, at in wanted.items()]
@@ -253,7 +252,7 @@ def cell(values: np.ndarray) -> str:
 
 
 def _steps(steps: np.ndarray) -> str:
-    """Over the seeds that got there, and how many did where not all."""
+    """Mean and spread over the seeds that reached the goal, and their number if not all did."""
     there = steps[np.isfinite(steps)]
     if not len(there):
         return "never"
@@ -261,15 +260,15 @@ def _steps(steps: np.ndarray) -> str:
 
 
 def spread(values: np.ndarray) -> float:
-    """Standard deviation, nan where a run diverged."""
+    """Standard deviation, NaN if a run diverged."""
     return float(values.std()) if np.isfinite(values).all() else float("nan")
 
 
 def shortened(word: str) -> str:
-    """At most `WIDEST` characters of it."""
+    """At most `WIDEST` characters of a value."""
     return word if len(word) <= WIDEST else f"{word[: WIDEST - 3]}..."
 
 
 def format_value(value: str) -> str:
-    """A swept value as a person reads it: `{type:batch_norm,after:act}` is `batch_norm after:act`."""
+    """A swept value in readable form: `{type:batch_norm,after:act}` is `batch_norm after:act`."""
     return value.strip("{}").removeprefix("type:").replace(",", " ") if value.startswith("{") else value

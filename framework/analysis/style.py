@@ -1,7 +1,7 @@
-"""The house style: one palette and one set of sizes for every figure that a run, a sweep or a study leaves.
+"""The common style of all figures of a run, a sweep or a study: one palette and one set of sizes.
 
-Figures are read small, beside others in a tracking UI or in a report: few inches, large type, thick lines. Colours are told
-apart by colour-blind readers; what is ordered runs from dark to light, so that it survives a grey print.
+Figures are shown small, in a tracking UI or in a report: few inches, large type, thick lines. Colours are distinguishable
+for colour-blind readers; ordered values run from dark to light, also in a grey print.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from framework.analysis.comparison import means
 from framework.core.writing import replaced
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito's
-logging.getLogger("matplotlib.font_manager").setLevel(logging.WARNING)  # it tells that it has looked for fonts
+logging.getLogger("matplotlib.font_manager").setLevel(logging.WARNING)  # otherwise it logs its search for fonts
 STYLES = ("-", "--", ":", "-.")
 ORDERED, SIGNED, SHARES = "viridis", "RdBu_r", "Blues"  # colour maps: small to large; around 0; none to all
-NONE, FAINT, NOISE = "#DDDDDD", "#888888", "#999999"  # where a map has no number; a goal; what nobody can learn
+NONE, FAINT, NOISE = "#DDDDDD", "#888888", "#999999"  # a map without a value; a goal; irreducible noise
 WIDTH, HEIGHT, DPI = 6.0, 3.6, 120  # inches, dots per inch
 LINE, MARKER, BAND = 1.6, 3.5, 0.15
 TITLE, TEXT, SMALL = 12, 10, 9  # points
 LEFT, RIGHT, TOP, BOTTOM, GAP = 0.8, 0.15, 0.4, 0.55, 0.7  # inches around panels and between them
-POINTS = 400  # a line is drawn through the means of at most so many groups of steps
-NAMES = 12  # of more layers beside an axis, some are left out
+POINTS = 400  # maximum points of a line; longer series are drawn as means
+NAMES = 12  # maximum names beside an axis; of more, some are left out
 
 
 def panels(
     count: int = 1, width: float | None = None, height: float = HEIGHT, left: float = LEFT, bottom: float = BOTTOM
 ) -> tuple[Any, Any]:
-    """A figure and its panels, side by side.
+    """A figure and its panels, in a row.
 
-    The margins are given in inches: a layout engine would lay out every word twice, which costs as much as the drawing.
+    The margins are in inches: a layout engine would lay out every text twice, which takes as long as drawing.
     """
-    from matplotlib.figure import Figure  # without pyplot: no window system is touched, nothing is kept
+    from matplotlib.figure import Figure  # without pyplot: no window system, no global state
 
     width = width or (WIDTH if count == 1 else 3.7 * count)
     inner = (width - left - RIGHT - (count - 1) * GAP) / count
@@ -47,7 +47,7 @@ def panels(
 
 
 def save(fig: Any, path: Path) -> None:
-    """Write a figure; a sign that its font lacks is drawn as an empty box, and no warning says so."""
+    """Write a figure; a character that the font lacks is drawn as an empty box, without a warning."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from", UserWarning)
         with replaced(path, lasting=False) as file:
@@ -55,15 +55,15 @@ def save(fig: Any, path: Path) -> None:
 
 
 def line(ax: Any, a: np.ndarray, number: int, label: str) -> None:
-    """The series a (K, 2) of step and value as the line with that number."""
+    """The series a (K, 2) of step and value as line `number`."""
     thinned = means(a, POINTS)
     style = STYLES[number // len(COLOURS) % len(STYLES)]
-    dot = {"marker": "o", "ms": MARKER} if len(thinned) == 1 else {}  # a line of one point would not be seen
+    dot = {"marker": "o", "ms": MARKER} if len(thinned) == 1 else {}  # a line of one point would be invisible
     ax.plot(thinned[:, 0], thinned[:, 1], style, color=COLOURS[number % len(COLOURS)], lw=LINE, label=label, **dot)
 
 
 def finish(ax: Any, title: str, x: str = "training step", legend: bool = True) -> None:
-    """Words around a panel of lines, and no frame."""
+    """Add title, labels and legend to a panel of lines, and remove its frame."""
     ax.set_title(title, fontsize=TITLE)
     ax.set_xlabel(x, fontsize=TEXT)
     ax.spines[["top", "right"]].set_visible(False)
@@ -72,7 +72,7 @@ def finish(ax: Any, title: str, x: str = "training step", legend: bool = True) -
 
 
 def heat(fig: Any, ax: Any, values: np.ndarray, extent: Sequence[float], title: str, x: str = "training step") -> None:
-    """A map of values (rows, columns), the first row on top, with its scale; what is not finite is grey.
+    """A map of values (rows, columns), the first row on top, with its scale; non-finite values are grey.
 
     Args:
         extent: left, right, bottom, top edge on the axes.
@@ -89,17 +89,17 @@ def heat(fig: Any, ax: Any, values: np.ndarray, extent: Sequence[float], title: 
 
 
 def names(axis: Any, found: Sequence[str], rotation: float = 0) -> None:
-    """Names at 0, 1, 2 ... of an axis, as many as there is room for."""
+    """Add names at 0, 1, 2 ... of an axis, as many as fit."""
     every = -(-len(found) // NAMES)
     axis.set_ticks(range(0, len(found), every), list(found)[::every], rotation=rotation, fontsize=SMALL)
 
 
 def room_for(found: Sequence[str]) -> float:
-    """Inches that names beside an axis take."""
+    """The width of names beside an axis, in inches."""
     return min(2.0, 0.3 + 0.075 * max(map(len, found)))
 
 
 def logs(values: np.ndarray) -> np.ndarray:
-    """log10; what is not above 0 has none."""
+    """log10; NaN for values that are not above 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.log10(np.where(np.isfinite(values) & (values > 0), values, np.nan))

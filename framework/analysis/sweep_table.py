@@ -1,4 +1,4 @@
-"""Table and figure of a sweep."""
+"""The table and the figure of a sweep."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ from framework.core.writing import write_text
 from framework.registry.discovery import discover
 from framework.tracking.run_dir import read_sweep, tree_of_run, update_sweep
 
-SHOWN = 31  # lines of a table on the screen, its header included; the file has all
+SHOWN = 31  # maximum lines of a table on the screen, with header; the file has all
 
 
 def compare(sweep: Path, changes: dict[str, Any], to: Path | None = None) -> tuple[list[SeedGroup], dict[str, str]]:
     """Print the table of a sweep; write it to `table.md` and the figure to `comparison.png`.
 
     Args:
-        changes: what is to be shown, instead of what the sweep's key `figure` says.
-        to: the folder for both; None: the sweep's own.
+        changes: what to show, instead of the sweep's key `figure`.
+        to: the folder for both; None: that of the sweep.
 
     Returns:
         The rows of the table, and its metrics.
 
     Raises:
-        ConfigError: what is to be shown was not recorded, or not swept; or the folder cannot be made.
+        ConfigError: a metric was not recorded, a key was not swept, or the folder cannot be created.
     """
     to = sweep if to is None else output_folder(to)
     jobs = read_jobs(sweep)
@@ -76,7 +76,8 @@ def compare(sweep: Path, changes: dict[str, Any], to: Path | None = None) -> tup
 
 
 def tree_of_first(sweep: Path, jobs: Sequence[RecordedJob]) -> dict[str, Any]:
-    """The configuration of the first job that has one, which says what all jobs are to show; nothing where none has."""
+    """The configuration of the first job that has one, which holds the figure options of all jobs; empty if no job has
+    one."""
     for job in jobs:
         try:
             return tree_of_run(sweep / job.name)
@@ -86,21 +87,21 @@ def tree_of_first(sweep: Path, jobs: Sequence[RecordedJob]) -> dict[str, Any]:
 
 
 def output_folder(folder: Path) -> Path:
-    """A folder that is there.
+    """The folder, created if missing.
 
     Raises:
-        ConfigError: it cannot be made.
+        ConfigError: it cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"to: the folder '{folder}' cannot be made ({error.strerror})") from error
+        raise ConfigError(f"to: the folder '{folder}' cannot be created ({error.strerror})") from error
     return folder
 
 
 def sort_metric(sweep: Path, groups: Sequence[SeedGroup], shown: Iterable[str]) -> str:
-    """The metric that the rows are sorted by, and the best is chosen by: what a search looked for; or the first one of the
-    table that has a direction, a training or test metric only where there is no other and no `val/loss`."""
+    """The metric for the order of rows and for the best job: that of a search; otherwise the first one of the table with a
+    direction, a training or test metric only if there is no other and no `val/loss`."""
     goal = (read_sweep(sweep).get("objective") or {}).get("metric", "")
     able = [name for name in shown if has_best(groups, name)]
     held_out = [name for name in able if not name.startswith(("train/", "test/"))]
@@ -109,7 +110,7 @@ def sort_metric(sweep: Path, groups: Sequence[SeedGroup], shown: Iterable[str]) 
 
 
 def note_best(sweep: Path, groups: Sequence[SeedGroup], metric: str) -> None:
-    """Print which job is the best, that of the group with the best mean over seeds, and write it into `sweep.json`."""
+    """Print the best job, that of the group with the best mean over seeds, and write it into `sweep.json`."""
     group = best_group(groups, metric)
     if group is None:
         update_sweep(sweep, {"best": None})
@@ -123,23 +124,23 @@ def note_best(sweep: Path, groups: Sequence[SeedGroup], metric: str) -> None:
 
 
 def of_study(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What the study of a sweep would like its figure to show."""
+    """The figure options that the study of a sweep suggests."""
     study = config.get("study") or {}
     name = study if isinstance(study, str) else study.get("type")
     return dict(getattr(discover().get("study", name), "figure", {})) if name else {}
 
 
-def settings(told: dict[str, Any]) -> FigureOptions:
-    """What is to be shown, judged."""
-    judge = Validator(discover(), {})
-    what: FigureOptions = judge.value(FigureOptions, told, "figure")
-    if judge.errors:
-        raise ConfigError("\n".join(judge.errors))
+def settings(options: dict[str, Any]) -> FigureOptions:
+    """The validated figure options."""
+    validator = Validator(discover(), {})
+    what: FigureOptions = validator.value(FigureOptions, options, "figure")
+    if validator.errors:
+        raise ConfigError("\n".join(validator.errors))
     return what
 
 
 def table_metrics(what: FigureOptions, jobs: Sequence[RecordedJob]) -> list[str]:
-    """The metrics to show: those asked for, or validation loss and accuracy as far as they were recorded."""
+    """The metrics to show: as configured, otherwise validation loss and accuracy if recorded."""
     known = metrics(jobs, "*")
     if what.y is None:
         loss = "val/loss" if "val/loss" in known else "train/loss"
@@ -148,7 +149,7 @@ def table_metrics(what: FigureOptions, jobs: Sequence[RecordedJob]) -> list[str]
 
 
 def reductions(what: FigureOptions, y: Sequence[str], jobs: Sequence[RecordedJob]) -> dict[str, str]:
-    """Metric of the table -> which of its values: as in the figure; those of the kept weights of what is not in it."""
+    """Metric of the table -> the value to show: as in the figure, otherwise that of the saved weights."""
     matching_names("reach", list(what.reach or ()), jobs)
     patterns = y if what.table is None else matching_names("table", what.table, jobs)
     drawn = {name for pattern in y for name in metrics(jobs, pattern)} if what.x != "step" else set()
@@ -160,7 +161,7 @@ def matching_names(key: str, given: str | Sequence[str], jobs: Sequence[Recorded
     """Names or patterns as a list.
 
     Raises:
-        ConfigError: nothing of that name was recorded.
+        ConfigError: no job recorded such a metric.
     """
     names = [given] if isinstance(given, str) else list(given)
     for metric in names:
@@ -170,7 +171,11 @@ def matching_names(key: str, given: str | Sequence[str], jobs: Sequence[Recorded
 
 
 def check_swept(what: FigureOptions, jobs: Sequence[RecordedJob]) -> None:
-    """Raises ConfigError where x or panels is a key that all jobs share; x may be a metric too."""
+    """Check that x and panels are swept keys, or that x is a metric.
+
+    Raises:
+        ConfigError: a key has the same value in all jobs.
+    """
     for name, key in (("x", what.x), ("panels", what.panels)):
         against = name == "x" and not what.stack and str(key) in metrics(jobs, "*")
         if key not in (None, "step", "layer", *swept(jobs)) and not against:
@@ -180,7 +185,7 @@ def check_swept(what: FigureOptions, jobs: Sequence[RecordedJob]) -> None:
 
 
 def show(table: Sequence[Sequence[str]]) -> None:
-    """The table on the screen."""
+    """Print the table."""
     from rich.console import Console
     from rich.table import Table
 

@@ -1,4 +1,4 @@
-"""The shell's two doings from Python: an experiment, or a sweep, is composed, judged, run and recorded, and handed back."""
+"""The shell's commands from Python: an experiment or a sweep is composed, validated, run and recorded, and returned."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from framework.sweeps.manifest import resumed
 from framework.sweeps.session import SweepSession, start_session
 from framework.tracking.run_dir import find_run, find_sweep, runs_dir
 
-OURS = ("hydra/hydra_logging=none",)  # log lines belong to whose process it is
+OURS = ("hydra/hydra_logging=none",)  # logging belongs to the application
 
 
 def run(*overrides: str, verbose: bool = False, callbacks: Sequence[Callback] = ()) -> RunResult:
-    """What `stackprop [overrides]` does, and its result.
+    """Run `stackprop [overrides]`, and return its result.
 
     Args:
         overrides: as in the shell, one string each, without the shell's quotes.
@@ -42,9 +42,9 @@ def run(*overrides: str, verbose: bool = False, callbacks: Sequence[Callback] = 
         callbacks: called while the run trains.
 
     Raises:
-        ConfigError: the request is wrong; nothing has begun.
+        ConfigError: the request is wrong; nothing was started.
         DataError: a file of data cannot be used.
-        RunFailed: the run did not reach its end; a note says where it is written.
+        RunFailed: the run failed; a note names its folder.
     """
     ended: list[JobResult | RunFailed] = []
 
@@ -59,10 +59,10 @@ def run(*overrides: str, verbose: bool = False, callbacks: Sequence[Callback] = 
     with _hydra(overrides, verbose, callbacks) as (hydra, words, _):
         several = [word.input_line for word in OverridesParser.create().parse_overrides(words) if word.is_sweep_override()]
         if several:
-            raise ConfigError(f"{' '.join(map(str, several))}: several values are for `sweep`; a list is written [a,b]")
+            raise ConfigError(f"{' '.join(map(str, several))}: several values need `sweep`; write a list as [a,b]")
         mode = hydra.compose_config("config", words, run_mode=RunMode.MULTIRUN, with_log_configuration=False).hydra.mode
         if mode == RunMode.MULTIRUN:
-            raise ConfigError(f"{' '.join(overrides)}: this sweeps by itself; `sweep` runs it")
+            raise ConfigError(f"{' '.join(overrides)}: this is a sweep; use `sweep`")
         hydra.run("config", job, words, with_log_configuration=False)
     if isinstance(ended[0], RunFailed):
         raise ended[0]
@@ -70,8 +70,8 @@ def run(*overrides: str, verbose: bool = False, callbacks: Sequence[Callback] = 
 
 
 def sweep(*overrides: str, verbose: bool = False, callbacks: Sequence[Callback] = ()) -> SweepResult:
-    """What `stackprop -m [overrides]` does, and the results of all jobs. A job that fails is told on standard error and does
-    not stop the others; its `status` says so.
+    """Run `stackprop -m [overrides]`, and return the results of all jobs. A job that fails is reported on standard error and
+    does not stop the others; its `status` is failed.
 
     Args:
         overrides: as in the shell, one string each, without the shell's quotes: "optimizer.lr=0.1,0.01", "seed=range(4)".
@@ -79,12 +79,12 @@ def sweep(*overrides: str, verbose: bool = False, callbacks: Sequence[Callback] 
         callbacks: called while jobs train, once for each stack; jobs then train in this process.
 
     Raises:
-        ConfigError: a job cannot run; none has begun.
+        ConfigError: a job cannot run; no job was started.
         DataError: a file of data cannot be used.
     """
     with _hydra(overrides, verbose, callbacks, multirun=True) as (hydra, words, session):
         try:
-            with contextlib.suppress(RunFailed):  # of one of the jobs, when all of them have ended
+            with contextlib.suppress(RunFailed):  # of a job, after all jobs have ended
                 hydra.multirun("config", task, words, with_log_configuration=False)
         finally:
             folder = session.sweeps[0] if session.sweeps else Path()
@@ -95,11 +95,11 @@ def sweep(*overrides: str, verbose: bool = False, callbacks: Sequence[Callback] 
 
 
 def result(run: str) -> RunResult | SweepResult:
-    """A run, or a sweep, that was recorded before: by its folder, its name under `runs/`, `last` for the newest run, or
-    `best` for the best job of the last sweep.
+    """A recorded run or sweep: by its folder, its name under `runs/`, `last` for the newest run, or `best` for the best job
+    of the last sweep.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: it is unknown.
     """
     try:
         return RunResult(find_run(run, runs_dir()).resolve())
@@ -127,7 +127,7 @@ def _hydra(
         with COMPOSING, quiet, reworded():
             load_plugins_of(words)
             words = [word for word in resumed(words) or words if word not in ("-m", "--multirun")]
-            load_plugins_of(words, by_user=False)  # those that a resumed sweep has recorded
+            load_plugins_of(words, by_user=False)  # plugins that a resumed sweep has recorded
             command, variables = ["-m", *words] if multirun else words, home.variables() | hidden
             mode = ["hydra.mode=MULTIRUN"] if multirun else []
             with start_session(command, variables, callbacks) as session:

@@ -1,4 +1,4 @@
-"""What a run or a sweep has come to, for a person in Python: read from its folder, shown as a notebook shows things."""
+"""The results of runs and sweeps in Python: read from their folders, displayed in notebooks."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ class Series(NamedTuple):
 
 
 class Metrics(Mapping[str, Series]):
-    """Metric -> its series; a row, such as a gradient by lag, has its places for steps: the latest row under its name, the
-    first one under `..._start/...`."""
+    """Metric -> its series. The steps of a row, such as a gradient by lag, are its indices: the latest row under its name,
+    the first one under `..._start/...`."""
 
     def __init__(self, found: Mapping[str, np.ndarray]) -> None:
         self.found = found
 
     def __getitem__(self, name: str) -> Series:
         if name not in self.found:
-            raise KeyError(f"no metric '{name}'{did_you_mean(name, list(self.found))}")
+            raise KeyError(f"unknown metric '{name}'{did_you_mean(name, list(self.found))}")
         steps, values = self.found[name].T
         return Series(steps.astype(int), values)
 
@@ -60,8 +60,8 @@ class RunResult:
     """A recorded run. Called with examples (n, ...), it is the trained network: `result(x)`.
 
     Attributes:
-        folder: where everything is written.
-        overrides: what was asked for, key -> words; in a sweep, of this job.
+        folder: the folder of the run.
+        overrides: key -> value; in a sweep, those of this job.
     """
 
     folder: Path
@@ -75,12 +75,12 @@ class RunResult:
 
     @property
     def reason(self) -> str:
-        """Why it ended so, where there is something to say."""
+        """The reason for the status, if there is one."""
         return str(self._state.get("reason", ""))
 
     @property
     def last(self) -> dict[str, float]:
-        """Everything measured at the weights that were saved, test/... included."""
+        """All metrics at the saved weights, test/... included."""
         return {name: float(value) for name, value in self._state.get("metrics", {}).items()}
 
     @property
@@ -91,7 +91,7 @@ class RunResult:
 
     @property
     def figures(self) -> list[Path]:
-        """The PNG files it left; a job of a sweep leaves none."""
+        """The PNG files of the run; a job of a sweep has none."""
         return sorted((self.folder / "figures").glob("*.png"))
 
     @functools.cached_property
@@ -99,15 +99,15 @@ class RunResult:
         """The trained network: `predict`, `evaluate`, `weights`.
 
         Raises:
-            ConfigError: it has none.
+            ConfigError: the run has no model.
         """
         if self.findings is not None:
-            raise ConfigError(f"{self.folder}: a study leaves no single network; `networks` are those it trained")
+            raise ConfigError(f"{self.folder}: a study has no single network; use `networks`")
         return load(self.folder)
 
     @functools.cached_property
     def networks(self) -> list[Model]:
-        """All networks it trained: one, or those of a study that ran in this process; its record keeps none."""
+        """All trained networks: one, or those of a study that ran in this process; they are not recorded."""
         if self.findings is None:
             return [self.model]
         made = prepare(settings_of_run(self.folder))
@@ -115,7 +115,7 @@ class RunResult:
 
     @functools.cached_property
     def findings(self) -> Findings | None:
-        """Of a study: summary, series, arrays, and its trainings where it ran in this process."""
+        """The findings of a study: summary, series, arrays, and its trainings if it ran in this process."""
         return self.known or read_findings(self.folder)
 
     @property
@@ -141,15 +141,15 @@ class RunResult:
 
     def _repr_html_(self) -> str:
         cells = [(name, f"{value:.4g}") for name, value in self._shown.items()]
-        told = f"<pre>{html.escape(self.findings.summary)}</pre>" if self.findings else _table([("metric", "value"), *cells])
-        return f"<p><b>{html.escape(self._title)}</b></p>{told}{''.join(map(_picture, self.figures))}"
+        body = f"<pre>{html.escape(self.findings.summary)}</pre>" if self.findings else _table([("metric", "value"), *cells])
+        return f"<p><b>{html.escape(self._title)}</b></p>{body}{''.join(map(_picture, self.figures))}"
 
 
 class SweepResult(Sequence[RunResult]):
-    """A recorded sweep: its jobs in their order, those that failed too.
+    """A recorded sweep: its jobs in order, failed ones included.
 
     Args:
-        folder: where all of it is written.
+        folder: the folder of the sweep.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -176,8 +176,8 @@ class SweepResult(Sequence[RunResult]):
 
     @property
     def table(self) -> list[dict[str, Any]]:
-        """A row per job: what tells it from others, its status, everything measured at the weights it saved. `DataFrame`
-        takes it as it is."""
+        """A row per job: its distinguishing overrides, its status, all metrics at its saved weights. Suitable for
+        `DataFrame`."""
         own = [{key: _plain(value) for key, value in job.overrides.items()} for job in self.jobs]
         return [{**keys, "status": job.status, **job.last} for keys, job in zip(own, self.jobs, strict=True)]
 
@@ -200,7 +200,7 @@ class SweepResult(Sequence[RunResult]):
 
 
 def _plain(word: str) -> Any:
-    """`0.1` as a number, `adam` as it is."""
+    """A number for `0.1`, otherwise the word unchanged."""
     try:
         return json.loads(word)
     except ValueError:

@@ -1,4 +1,4 @@
-"""`python -m framework.cli`, which is `stackprop`."""
+"""Runs the command `stackprop` as `python -m framework.cli`."""
 
 from framework.cli import main
 

@@ -1,7 +1,6 @@
-"""The shell: `stackprop [hydra overrides]` runs, `stackprop VERB` is a tool.
+"""The command line: `stackprop [hydra overrides]` runs an experiment, `stackprop VERB` runs a tool.
 
-Exit status: 0 done, 1 a run failed, 2 the request was wrong, 130 stopped by Ctrl-C, 143 by SIGTERM, 129
-by SIGHUP.
+Exit status: 0 success, 1 a run failed, 2 the request was wrong, 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def execute(arguments: list[str]) -> int:
-    """What the command asks for; its exit status."""
+    """Run the command; returns its exit status."""
     if "--help" in arguments or "-h" in arguments:
         from framework.cli.help import text
 
@@ -50,13 +49,13 @@ def execute(arguments: list[str]) -> int:
     if arguments and arguments[0].isidentifier():
         from framework.core.errors import did_you_mean
 
-        return report_error(f"no verb '{arguments[0]}'{did_you_mean(arguments[0], VERBS)}; an override is written key=value")
+        return report_error(f"unknown verb '{arguments[0]}'{did_you_mean(arguments[0], VERBS)}; overrides are key=value")
     with trusting("--trust" in arguments):
         return guarded(lambda: compose_and_run([word for word in arguments if word != "--trust"]))
 
 
 def guarded(work: Callable[[], int]) -> int:
-    """Run it; exceptions become messages and an exit status."""
+    """Run a function; exceptions become messages and an exit status."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
@@ -67,7 +66,7 @@ def guarded(work: Callable[[], int]) -> int:
 
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     try:
-        with environment({"HYDRA_FULL_ERROR": "1"}):  # Hydra then lets exceptions through to us
+        with environment({"HYDRA_FULL_ERROR": "1"}):  # Hydra then passes exceptions on
             return work()
     except (HydraException, OmegaConfBaseException, ConfigError, DataError, UnreadableError, YAMLError) as error:
         if wants_traceback:
@@ -77,13 +76,13 @@ def guarded(work: Callable[[], int]) -> int:
         ignore()  # a second signal would change the exit status
         print(f"stackprop: stopped by {str(stop) or 'Ctrl-C'}", file=sys.stderr)
         return stop.status if isinstance(stop, SignalInterrupt) else 130
-    except BrokenPipeError:  # whoever read our output has gone: `stackprop plugins | head`
+    except BrokenPipeError:  # the output pipe was closed: `stackprop plugins | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except RecursionError:
         if wants_traceback:
             raise
-        return report_error("what was given is nested too deeply to be read")
+        return report_error("the request is nested too deeply to be read")
     except OSError as error:
         if wants_traceback or not error.strerror:
             raise
@@ -102,18 +101,18 @@ def _elsewhere(error: OSError) -> str:
     if isinstance(error, LinkError):
         return ""
     within = Path(os.fsdecode(error.filename)).absolute().is_relative_to(runs_dir().absolute())
-    return "; it is for what runs write, and STACKPROP_RUNS=FOLDER names another folder" if within else ""
+    return "; this is the folder of runs; STACKPROP_RUNS=FOLDER selects another one" if within else ""
 
 
 def completions() -> str:
-    """What may follow on a TAB press where Hydra would offer keys only: the verbs."""
+    """The verbs that may follow on a TAB press, where Hydra would offer keys only."""
     line = os.environ.get("COMP_LINE", "")
     words = line.split()[1:] + ([""] if line.endswith(" ") else [])
     return " ".join(verb for verb in VERBS if len(words) == 1 and verb.startswith(words[0]))
 
 
 def compose_and_run(arguments: Sequence[str]) -> int:
-    """Let Hydra compose, and run one job or all jobs of a sweep."""
+    """Let Hydra compose the configuration, and run one job or all jobs of a sweep."""
     import hydra
 
     from framework.config.arguments import SHOWING, ordered, readable
@@ -129,7 +128,7 @@ def compose_and_run(arguments: Sequence[str]) -> int:
         load_plugins_of(words)
     resuming = resumed(words)
     if resuming and not shows:
-        load_plugins_of(resuming, by_user=False)  # those that a resumed sweep has recorded
+        load_plugins_of(resuming, by_user=False)  # plugins that a resumed sweep has recorded
     words = resuming or words
     sys.argv = [sys.argv[0], *words]
     failed: list[Exception] = []
@@ -138,7 +137,7 @@ def compose_and_run(arguments: Sequence[str]) -> int:
         try:
             return task(cfg)
         except Exception as error:
-            if _of_many():  # told at once; the others go on, and Hydra raises the first failure at the end
+            if _of_many():  # reported at once; the others continue, and Hydra raises the first failure at the end
                 print(f"failed: {error}", file=sys.stderr, flush=True)
                 raise
             failed.append(error)
@@ -154,7 +153,7 @@ def compose_and_run(arguments: Sequence[str]) -> int:
                     for sweep in dict.fromkeys(session.sweeps):
                         compare(sweep)
             finally:
-                with deferred():  # what the store has is still to be written down
+                with deferred():  # the state of the store is still to be recorded
                     session.close()
     if failed:
         raise failed[0]
@@ -162,7 +161,7 @@ def compose_and_run(arguments: Sequence[str]) -> int:
 
 
 def report_error(text: str) -> int:
-    """The request was wrong."""
+    """Report that the request was wrong; returns the exit status."""
     from framework.core.secrets import masked
 
     for line in masked(text).splitlines():
@@ -171,7 +170,7 @@ def report_error(text: str) -> int:
 
 
 def tool(name: str, arguments: Sequence[str]) -> int:
-    """Run a verb; `plugins=[my_layer.py]` brings a file's components to any of them."""
+    """Run a verb; `plugins=[my_layer.py]` adds a file's components for any of them."""
     if any(word.startswith("plugins=") for word in arguments):
         from framework.config.composition import load_plugins_of
 

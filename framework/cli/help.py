@@ -1,6 +1,6 @@
-"""The help of the command: what can be typed, and every choice of every group.
+"""The text of `stackprop --help`: syntax, verbs, and every choice of every group.
 
-Hydra's own help composes a configuration for it and takes twice as long.
+Hydra's own help composes a configuration first and takes twice as long.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ Groups and their choices (key=choice; an option of a choice: group.option=value)
 
 {groups}
 
-stackprop describe NAME tells the options of a choice, stackprop --cfg job prints the whole configuration.
+stackprop describe NAME shows the options of a choice, stackprop --cfg job prints the whole configuration.
 --trust runs plugins that a preset or a recorded run names although you have not run them here (docs/extending/plugins.md).
 Completion: eval "$(stackprop -sc install=bash)"   (also zsh, fish)"""
 
 
 def text() -> str:
-    """The help."""
+    """The help text."""
     verbs = "\n".join(f"    {name:10} {what}" for name, what in VERBS.items())
     width = max(map(len, choices()))
     groups = "\n".join(f"  {group:{width}}  {', '.join(names)}" for group, names in choices().items())

@@ -1,1 +1,1 @@
-"""Configurations: composed, validated, parsed."""
+"""Configurations: composition, validation, parsing."""

@@ -1,4 +1,4 @@
-"""The flags of the command: Hydra's own, checked before Hydra sees them, wherever among the overrides they stand."""
+"""The flags of the command: Hydra's own, validated before Hydra reads them, at any position among the overrides."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from framework.core.errors import ConfigError
 from framework.core.reading import DEEPEST
 from framework.core.version import __version__
 
-SHOWING = ("-c", "-i", "--hydra-help")  # flags of `ordered` that show something and run nothing
+SHOWING = ("-c", "-i", "--hydra-help")  # flags of `ordered` that show something without running
 # Functions of Hydra's grammar.
 CALL = re.compile(r"(range|interval|choice|glob|tag|sort|shuffle|int|float|bool|str|json_str|extend_list)\(")
 MODES = ("run", "multirun", "shell_completion")
 
 
 def ordered(words: Sequence[str]) -> list[str]:
-    """The flags first, each in its shortest form, then the overrides: Hydra wants these side by side.
+    """The flags first, each in its shortest form, then the overrides: Hydra needs the overrides next to each other.
 
     Raises:
-        ConfigError: a flag is unknown, refused, or does not go with another.
+        ConfigError: a flag is unknown, not allowed, or conflicts with another.
         SystemExit: with 0, after `--version`.
     """
     parser = get_args_parser()
@@ -49,21 +49,21 @@ def ordered(words: Sequence[str]) -> list[str]:
 
 
 def readable(words: Sequence[str]) -> list[str]:
-    """The same overrides, a value that Hydra's grammar cannot read (`~/a.csv`, `a (1).csv`, `Länge`) as one quoted word.
+    """The overrides, with quotes around a value that Hydra's grammar cannot read (`~/a.csv`, `a (1).csv`, `Länge`).
 
     Raises:
         ConfigError: an override is not a string.
     """
     for word in words:
         if not isinstance(word, str):
-            raise ConfigError(f"an override is a string, as in 'optimizer.lr=0.1' (got {word!r})")
+            raise ConfigError(f"an override must be a string (got {word!r}); for example 'optimizer.lr=0.1'")
         if deepest(word) > DEEPEST:
             raise ConfigError(f"{word[:40]}...: brackets are nested more than {DEEPEST} deep")
     return [_quoted(word) for word in words]
 
 
 def deepest(word: str) -> int:
-    """How deep brackets are nested at most, those within quotes counted too."""
+    """The largest depth of nested brackets, including those inside quotes."""
     steps = [1 if sign in "[{(" else -1 for sign in re.findall(r"[\[\](){}]", word)]
     return max(itertools.accumulate(steps, initial=0))
 
@@ -82,7 +82,7 @@ def _quoted(word: str) -> str:
 
 
 def quoting(word: str) -> str:
-    """How an override that Hydra cannot read may be written, with the quotes of the shell; empty where no quotes help."""
+    """A readable form of an override that Hydra cannot read, with shell quotes; empty if quotes do not help."""
     key, _, value = word.partition("=")
     if CALL.match(value):
         return ""
@@ -102,20 +102,20 @@ def _is_readable(word: str) -> bool:
 
 
 def _reject(message: str) -> NoReturn:
-    raise ConfigError(f"{message}; `stackprop --help` and `stackprop --hydra-help` say what there is")
+    raise ConfigError(f"{message}; see `stackprop --help` and `stackprop --hydra-help`")
 
 
 def _check_pairs(given: Any) -> None:
     if given.experimental_rerun is not None:
         raise ConfigError(
-            f"--experimental-rerun: refused ({given.experimental_rerun}); a pickle can run anything when it is read. "
-            "`stackprop resume RUN` continues a run, and its .hydra/overrides.yaml says how it was started"
+            f"--experimental-rerun: not allowed (got {given.experimental_rerun}); a pickle can run code when it is read. "
+            "`stackprop resume RUN` continues a run; its .hydra/overrides.yaml holds the overrides"
         )
     doing = [*(name for name in MODES if getattr(given, name)), *(name for name in ("cfg", "info") if getattr(given, name))]
     if len(doing) > 1:
         flags = " and ".join({"multirun": "-m", "shell_completion": "-sc"}.get(name, f"--{name}") for name in doing)
-        raise ConfigError(f"{flags} do not go together; --cfg and --info show one configuration, with one value a key")
+        raise ConfigError(f"{flags} cannot be combined; --cfg and --info show one configuration, with one value per key")
     if given.package and not given.cfg:
-        raise ConfigError("--package goes with --cfg: stackprop --cfg job --package optimizer")
+        raise ConfigError("--package needs --cfg: stackprop --cfg job --package optimizer")
     if given.resolve and not given.cfg:
-        raise ConfigError("--resolve goes with --cfg: stackprop --cfg job --resolve")
+        raise ConfigError("--resolve needs --cfg: stackprop --cfg job --resolve")

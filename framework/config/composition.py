@@ -1,7 +1,7 @@
-"""Where Hydra finds our groups, and what it may not load.
+"""Connects our groups and presets to Hydra, and restricts what it may load.
 
-Presets are YAML files under `conf/`; every other choice of a group is a registered component, served lazily as
-`{type: name, option: default ...}`. `Loader` touches private names of Hydra 1.3: they are all in this file.
+Presets are YAML files under `conf/`; every other choice of a group is a registered component, provided on demand as
+`{type: name, option: default ...}`. All private names of Hydra 1.3 that we use are in this file.
 """
 
 from __future__ import annotations
@@ -38,34 +38,34 @@ from framework.tracking.run_dir import check_unused
 
 OPTIONAL = ("regularizer", "augmentation", "probes", "callbacks", "study", "experiment", "debug")  # groups that may be null
 COMPOSING = threading.RLock()  # Hydra has one state for the whole process
-CHECKS: list[Callable[[Settings], None]] = []  # what else is asked of settings before a run begins
-HIDDEN: set[str] = set()  # presets that are never read, each said once
+CHECKS: list[Callable[[Settings], None]] = []  # further checks of the settings before a run starts
+HIDDEN: set[str] = set()  # presets that are ignored, each reported once
 
 
 class StackpropSearchPath(SearchPathPlugin):
-    """Puts the registry, and the presets of plugins that it has taken in, behind our presets."""
+    """Adds the registry, and the presets of plugins in it, after our presets."""
 
     def manipulate_search_path(self, search_path: Any) -> None:
         search_path.append("stackprop", "stackprop://")
 
 
 class ValidatingConfigLoader(ConfigLoaderImpl):
-    """Hydra's loader, through which every composition passes: refuses what could run foreign code, judges what is to run."""
+    """Hydra's loader, used by every composition: rejects what could run foreign code, and validates the configuration."""
 
-    judges = True
-    runs = True  # whether what is composed will run; otherwise no file with components is loaded for it
+    validates = True
+    runs = True  # whether the configuration will run; otherwise no file with components is loaded
 
     def __init__(self, config_search_path: Any) -> None:
         check_packages(element.path for element in config_search_path.get_path() if element.provider == "main")
         super().__init__(config_search_path)
 
     def unvalidated(self, master: Any, choices: list[str]) -> Any:
-        """What the jobs of a sweep with these choices of groups have in common; judged when their values are there."""
-        self.judges = False
+        """The part that all jobs of a sweep with these group choices share; it is validated once its values are known."""
+        self.validates = False
         try:
             return self.load_sweep_config(master, choices)
         finally:
-            self.judges = True
+            self.validates = True
 
     def load_configuration(self, config_name: Any, overrides: Any, run_mode: Any, *args: Any, **kwargs: Any) -> Any:
         self.variables: set[str] = set()
@@ -83,13 +83,13 @@ class ValidatingConfigLoader(ConfigLoaderImpl):
         _take_out(cfg, absent)
         _drop_params(cfg, overrides)
         warn_of_hidden(cfg.hydra.runtime.config_sources)
-        if "COMP_LINE" in os.environ:  # the shell completes a word: nothing will run, and it has to be quick
+        if "COMP_LINE" in os.environ:  # shell completion: nothing will run, and it must be fast
             return cfg
-        if self.judges:
+        if self.validates:
             check_overrides(task_part(cfg), self.variables, overrides)
-        if not self.runs and _unloaded(cfg):  # nothing will run: the code that a preset names is not loaded to look at it
+        if not self.runs and _unloaded(cfg):  # nothing will run: the code that a preset names is not loaded
             return cfg
-        if self.judges and run_mode == RunMode.RUN:
+        if self.validates and run_mode == RunMode.RUN:
             if self.runs and CHECKS:
                 check_unused(Path(cfg.hydra.run.dir))
             settings = settings_of(cfg)
@@ -98,10 +98,10 @@ class ValidatingConfigLoader(ConfigLoaderImpl):
         return cfg
 
     def _absent(self, overrides: Sequence[str]) -> dict[str, str]:
-        """`regularizer=null` -> `~regularizer`, which is how Hydra says it.
+        """`regularizer=null` -> `~regularizer`, Hydra's form.
 
         Raises:
-            ConfigError: a group is given what cannot be the name of a choice.
+            ConfigError: a group is set to what cannot be the name of a choice.
         """
         absent = {}
         for override in OverridesParser.create().parse_overrides(list(overrides)):
@@ -114,19 +114,20 @@ class ValidatingConfigLoader(ConfigLoaderImpl):
                 continue
             if value is not None or group not in OPTIONAL:
                 text = word.partition("=")[2]
-                raise ConfigError(f"{group}: no '{text}'{did_you_mean(text, self.repository.get_group_options(group))}")
+                names = self.repository.get_group_options(group)
+                raise ConfigError(f"{group}: unknown choice '{text}'{did_you_mean(text, names)}")
             absent[word] = f"~{group}"
         return absent
 
     def _load_single_config(self, default: Any, repo: Any) -> Any:
-        """Remember which variables of the model presets use; a value may take the place of `${model.hidden}` later."""
+        """Remember which variables of the model presets use; a value may replace `${model.hidden}` later."""
         found = super()._load_single_config(default, repo)
         if OmegaConf.is_dict(found.config):
             self.variables |= _used_variables(OmegaConf.to_container(found.config, resolve=False))
         return found
 
     def _process_config_searchpath(self, config_name: Any, parsed_overrides: Any, repo: Any) -> None:
-        """Where else presets are looked for; what is in a package would be imported."""
+        """The further folders of presets; reading a package would import it."""
         primary = repo.load_config(config_name) if config_name is not None else None
         searched = OmegaConf.select(primary.config, "hydra.searchpath") if primary is not None else None
         check_packages(searched or ())
@@ -138,10 +139,10 @@ class ValidatingConfigLoader(ConfigLoaderImpl):
 
 @contextlib.contextmanager
 def named_index(overrides: Sequence[str]) -> Iterator[None]:
-    """OmegaConf takes the next word of a key for a number where the value is a list (`plugins.type=3`), and says no more.
+    """Rewrite OmegaConf's error for a key whose next part is not a list index (`plugins.type=3`), where the value is a list.
 
     Raises:
-        ConfigError: it is none.
+        ConfigError: it is not an index.
     """
     try:
         yield
@@ -151,11 +152,11 @@ def named_index(overrides: Sequence[str]) -> Iterator[None]:
             raise
         keys = [word.lstrip("+~").partition("=")[0] for word in overrides]
         key = next((key for key in keys if f".{found[1]}" in key), found[1])
-        raise ConfigError(f"{key}: '{found[1]}' is not the number of an element, and a list stands there") from error
+        raise ConfigError(f"{key}: '{found[1]}' is not an index, but the value is a list") from error
 
 
 def _take_out(cfg: Any, absent: Mapping[str, str]) -> None:
-    """What presets say about the options of a group that is asked to be nothing; the words stay as they were given."""
+    """Remove what presets set for a group that an override turns off; the overrides stay unchanged."""
     words = cfg.hydra.overrides.task
     for word, deletion in absent.items():
         words[words.index(deletion)] = word
@@ -166,16 +167,17 @@ def _take_out(cfg: Any, absent: Mapping[str, str]) -> None:
 
 
 def check_hydra_part(node: Any) -> None:
-    """
+    """Check the parts of the configuration that Hydra needs.
+
     Raises:
-        ConfigError: a part that Hydra needs is missing, or of a kind that it answers with a traceback.
+        ConfigError: a part is missing, or of a type that Hydra answers with a traceback.
     """
     for name in ("launcher", "sweeper"):
         if not OmegaConf.is_dict(node.get(name)):
-            raise ConfigError(f"hydra.{name}: one is needed (got {node.get(name)!r}); hydra/{name}=NAME chooses it")
+            raise ConfigError(f"hydra.{name}: missing (got {node.get(name)!r}); set hydra/{name}=NAME")
     verbose = node.get("verbose")
     if not (isinstance(verbose, bool | str) or OmegaConf.is_list(verbose)):
-        raise ConfigError(f"hydra.verbose: true, false, or names of loggers (got {verbose!r})")
+        raise ConfigError(f"hydra.verbose: not allowed (got {verbose!r}); true, false, or names of loggers")
 
 
 def _unloaded(cfg: Any) -> bool:
@@ -185,21 +187,21 @@ def _unloaded(cfg: Any) -> bool:
 
 
 def warn_of_hidden(sources: Any) -> None:
-    """Say of presets in a user's folder (--config-dir, hydra.searchpath) that they are never read: their names are taken."""
+    """Warn of presets in a user's folder (--config-dir, hydra.searchpath) that are ignored because their names are taken."""
     folders = [Path(s.path) for s in sources if s.schema == "file" and s.provider not in ("hydra", "main")]
     for folder in folders if "COMP_LINE" not in os.environ else ():
         shipped = {path.relative_to(conf_dir()).with_suffix("").as_posix() for path in conf_dir().rglob("*.yaml")}
         components = {f"{group}/{name}" for group, kind in KINDS_OF.items() for name in discover().names(kind)}
         for name in sorted(shipped | components | {"base", *discover().presets}):
-            why = discover().conflict(name) if "/" in name else "stackprop has one of that name"
-            line = f"{folder / name}.yaml is never read: {why}; rename it"
+            why = discover().conflict(name) if "/" in name else "stackprop has a preset of that name"
+            line = f"{folder / name}.yaml is ignored: {why}; rename it"
             if line not in HIDDEN and (folder / f"{name}.yaml").is_file() and folder.resolve() != conf_dir():
                 log.warning(line)
                 HIDDEN.add(line)
 
 
 def _drop_params(cfg: Any, overrides: Sequence[str]) -> None:
-    """A key given in the shell is not swept by the preset too: Hydra would run every job once for each of its values."""
+    """Remove sweep values of a preset for keys that the command sets: Hydra would run every job once for each of them."""
     params = cfg.hydra.sweeper.get("params")
     for override in overrides:
         key = override.lstrip("+~").partition("=")[0]
@@ -209,10 +211,10 @@ def _drop_params(cfg: Any, overrides: Sequence[str]) -> None:
 
 
 def settings_of(cfg: Any) -> Settings:
-    """The judged settings of a composed configuration.
+    """The validated settings of a composed configuration.
 
     Raises:
-        ConfigError: with one line for every fault.
+        ConfigError: with one line for every error.
     """
     tree: Any = OmegaConf.to_container(task_part(cfg), resolve=True)
     load_plugins(tree.get("plugins"), by_user=False)
@@ -225,7 +227,7 @@ def load_plugins(paths: Any, by_user: bool = True) -> None:
     """Register the components of the single files that `plugins=[...]` names.
 
     Args:
-        by_user: in the command itself; a preset may name only what this user has run here.
+        by_user: whether the command names them; a preset may name only what this user has run here before.
 
     Raises:
         ConfigError: a file is missing, wrong, or not trusted.
@@ -239,14 +241,14 @@ def load_plugins(paths: Any, by_user: bool = True) -> None:
 
 
 def load_plugins_of(overrides: Sequence[str], by_user: bool = True) -> None:
-    """The same, before anything is composed: the files may bring choices that the other overrides name."""
+    """Load the files of `plugins=[...]` before the composition: other overrides may name their components."""
     for override in overrides:
         if override.lstrip("+").startswith("plugins="):
             load_plugins(OverridesParser.create().parse_override(override).value(), by_user)
 
 
 def with_absolute_paths(tree: dict[str, Any]) -> dict[str, Any]:
-    """The same tree, with files named so that the run can be taken up from any folder."""
+    """A configuration tree with absolute file names, so that the run can be resumed from any folder."""
     out = dict(tree)
     plugins = [tree["plugins"]] if isinstance(tree.get("plugins"), str) else tree.get("plugins")
     if isinstance(plugins, list):
@@ -261,7 +263,7 @@ def compose(overrides: list[str]) -> Settings:
     """The settings of `stackprop [overrides]`, without running anything.
 
     Raises:
-        ConfigError: with one line for every fault.
+        ConfigError: with one line for every error.
     """
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
@@ -279,13 +281,14 @@ def task_part(cfg: Any) -> Any:
 
 
 def check_overrides(task: Any, variables: Collection[str], overrides: Sequence[str]) -> None:
-    """
+    """Check that overrides set what is used.
+
     Args:
         variables: of the model that some preset uses.
         overrides: of the command.
 
     Raises:
-        ConfigError: the task's part would call something by its Python name, or sets what nothing uses.
+        ConfigError: the configuration would call a Python object by name, or sets what nothing uses.
     """
     tree = OmegaConf.to_container(task, resolve=False)
     errors = [*calls(tree), *_unused_variables(tree, variables, overrides)]
@@ -299,25 +302,25 @@ def _used_variables(tree: Any) -> set[str]:
 
 
 def _unused_variables(tree: Any, variables: Collection[str], overrides: Sequence[str]) -> list[str]:
-    """Variables of the model that no layer refers to: a misspelt one would change nothing, nor would one whose place an
-    override has taken, if it is given in the command."""
+    """The errors for variables of the model that no layer refers to: a misspelt one would change nothing, nor would one in
+    the command whose reference an override has replaced."""
     names = [name for name in tree.get("model") or {} if name not in ("layers", "init_from")]
     used, typed = _used_variables(tree), {word.lstrip("+").partition("=")[0] for word in overrides}
     near = [name for name in names if name in used]
     return [
-        f"model.{name}: nothing uses it"
-        + ("; another value stands in its place" if name in variables else did_you_mean(str(name), near))
+        f"model.{name}: not used by any layer"
+        + ("; an override replaces it" if name in variables else did_you_mean(str(name), near))
         for name in names
         if name not in used and (name not in variables or f"model.{name}" in typed)
     ]
 
 
 def install(check: Callable[[Settings], None] | None = None, runs: bool = True) -> None:
-    """Make Hydra use all this.
+    """Make Hydra use our search path, loader and checks.
 
     Args:
-        check: what else is to be asked of settings before a run, or the first job of a sweep, begins.
-        runs: whether what is composed will run; what is only shown loads no file with components.
+        check: a further check of the settings before a run, or the first job of a sweep, starts.
+        runs: whether the configuration will run; without, no file with components is loaded.
     """
     ValidatingConfigLoader.runs = runs
     CHECKS[:] = [check] if check else []

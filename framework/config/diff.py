@@ -1,4 +1,4 @@
-"""What of a configuration is not the default: the few lines that say what a run was about."""
+"""The differences between a configuration and the defaults: a short description of a run."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from framework.config.composition import compose
 from framework.core.options import declared
 from framework.registry.discovery import discover
 
-LEFT_OUT = ("tracking", "figure", "plugins")  # where it is recorded and what is shown of it is no part of the question
+LEFT_OUT = ("tracking", "figure", "plugins")  # where a run is recorded, and what is shown of it, do not change the training
 
 
 def differences(tree: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Key, value, default: of everything that is not as without any override. A component that was exchanged is held against
-    its own defaults."""
-    told = {key: value for key, value in tree.items() if key not in LEFT_OUT}
-    return [(key, format_value(value), default) for key, value, default in _walk(told, defaults(), "")]
+    """Key, value, default: of every value that differs from the configuration without overrides. A replaced component is
+    compared with its own defaults."""
+    changed = {key: value for key, value in tree.items() if key not in LEFT_OUT}
+    return [(key, format_value(value), default) for key, value, default in _walk(changed, defaults(), "")]
 
 
 @functools.cache
@@ -27,10 +27,10 @@ def defaults() -> Mapping[str, Any]:
     return compose([]).tree
 
 
-def _walk(told: Mapping[str, Any], usual: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any, str]]:
-    here_too = told.get("type") == usual.get("type")
-    usual = {**own_defaults(told.get("type")), **(usual if here_too else {k: v for k, v in usual.items() if k == "type"})}
-    for key, value in told.items():
+def _walk(tree: Mapping[str, Any], usual: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any, str]]:
+    here_too = tree.get("type") == usual.get("type")
+    usual = {**own_defaults(tree.get("type")), **(usual if here_too else {k: v for k, v in usual.items() if k == "type"})}
+    for key, value in tree.items():
         here = f"{path}.{key}" if path else str(key)
         if isinstance(value, Mapping):
             yield from _walk(value, usual[key] if isinstance(usual.get(key), Mapping) else {}, here)
@@ -41,7 +41,7 @@ def _walk(told: Mapping[str, Any], usual: Mapping[str, Any], path: str) -> Itera
 
 
 def own_defaults(name: Any) -> dict[str, Any]:
-    """The defaults that a component declares; none where nobody has that name any more."""
+    """The defaults that a component declares; empty if no component has that name now."""
     found = [known[name].component for known in discover().entries.values() if name in known]
     return {n: f.default for component in found for n, (_, f) in declared(component).items() if _is_plain(f)}
 
@@ -51,7 +51,7 @@ def _is_plain(field: Field[Any]) -> bool:
 
 
 def format_value(value: Any) -> str:
-    """A value as it is written in an override."""
+    """A value in the form of an override."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     return f"[{', '.join(map(format_value, value))}]" if isinstance(value, list | tuple) else str(value)

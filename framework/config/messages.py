@@ -1,4 +1,4 @@
-"""An error of Hydra, OmegaConf or ours, as a sentence."""
+"""Errors of Hydra, OmegaConf and stackprop as error messages."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from framework.core.errors import ConfigError, did_you_mean
 
 
 def format_error(error: BaseException) -> str:
-    """What is wrong, and the nearest valid choice."""
+    """The error message, with the closest valid choice."""
     if isinstance(error, ConfigError):
         return str(error)
     if "does not support sweep type" in str(error):
-        return "an interval, or a tagged value, is for a search: hydra/sweeper=ant_colony or optuna"
+        return "an interval or a tagged value needs a search; set hydra/sweeper=ant_colony or optuna"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, name = str(error.missing_cfg_file).removesuffix(".yaml").rpartition("/")
-        options = error.options or choices().get(group)  # Hydra names none where a list was chosen: probes=[dead,sad]
+        options = error.options or choices().get(group)  # Hydra lists none for a list of choices: probes=[dead,sad]
         if options is not None:
-            return f"{group}: no '{name}'{did_you_mean(name, options)}"
+            return f"{group}: unknown choice '{name}'{did_you_mean(name, options)}"
     interval = re.search(r"override '(.+?)=.*' .*while evaluating '(interval\(.*?\))'", " ".join(str(error).split()))
     if interval:
-        return f"{interval[1]}: {interval[2]} is not an interval; it takes two numbers, its ends: interval(1e-4,1)"
+        return f"{interval[1]}: {interval[2]} is not an interval; give its two ends: interval(1e-4,1)"
     if isinstance(error, OverrideParseException) and "while evaluating" not in str(error):
         key, _, value = error.override.partition("=")
         if CALL.match(value):
-            return f"{key}: {value} cannot be read; calls are range(4), interval(0.1,1), choice(a,b), tag(log,range(1,9))"
+            return f"{key}: {value} cannot be parsed; allowed: range(4), interval(0.1,1), choice(a,b), tag(log,range(1,9))"
         typed = quoting(error.override)
-        how = f"; type {typed}" if typed else "; an override is written key=value"
-        return f"{error.override}: cannot be read; letters beyond a-z, brackets, =, %, # and blanks need quotes{how}"
+        how = f"; write {typed}" if typed else "; write key=value"
+        return f"{error.override}: cannot be parsed; letters beyond a-z, brackets, =, %, # and spaces need quotes{how}"
     cause = error.__cause__ or error
     if isinstance(cause, OmegaConfBaseException) and cause.full_key:
         parent = cause.parent_node
@@ -46,7 +46,7 @@ def format_error(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def reworded() -> Iterator[None]:
-    """Whatever Hydra or OmegaConf raise meanwhile is a ConfigError in words."""
+    """Convert every error of Hydra or OmegaConf in this block to a ConfigError with a readable message."""
     try:
         yield
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:

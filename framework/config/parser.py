@@ -1,4 +1,4 @@
-"""The keys of an experiment: a resolved configuration becomes components, or a ConfigError with every fault in it."""
+"""Parses a resolved configuration into components; raises one ConfigError with every error in it."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from framework.tracking.options import Tracking
 
 
 def parse_config(tree: Mapping[str, Any], registry: Registry) -> Settings:
-    """
+    """Components and options from a configuration.
+
     Args:
         tree: the configuration, resolved, as plain mappings and lists.
 
     Raises:
-        ConfigError: with one line for every fault.
+        ConfigError: with one line for every error.
     """
     j = Validator(registry, {group: tree.get(group) for group in INHERITED})
     for key in tree:
         if key not in KEYS:
-            j.add_error(key, f"no such key{did_you_mean(key, KEYS)}")
-    for group in INHERITED[:2]:  # judged although no layer may use them
+            j.add_error(key, f"unknown key{did_you_mean(key, KEYS)}")
+    for group in INHERITED[:2]:  # validated even if no layer uses them
         if tree.get(group):
             j.component(group, tree[group], group)
     dataset = dict(_mapping(j, tree.get("dataset"), "dataset"))
@@ -81,7 +82,7 @@ def _mapping(j: Validator, value: Any, path: str) -> Mapping[str, Any]:
 
 
 def _nodes(j: Validator, model: Mapping[str, Any]) -> dict[str, Node]:
-    """The layers in their order; `after` moves one, null removes one, a group with `repeat` stands for several."""
+    """The layers in their order; `after` moves one, null removes one, a group with `repeat` becomes several layers."""
     layers = _kept(j, model.get("layers"), "model.layers")
     nodes: dict[str, Node] = {}
     for name in _ordered(j, layers, "model.layers"):
@@ -89,7 +90,7 @@ def _nodes(j: Validator, model: Mapping[str, Any]) -> dict[str, Node]:
         repeats = isinstance(group, Mapping) and "repeat" in group
         made = _repeated(j, group, path) if repeats else {name: _node(j, name, layers, "model.layers")}
         for each in nodes.keys() & made:
-            j.add_error(path, f"there is already a layer '{each}'")
+            j.add_error(path, f"the name '{each}' is used already")
         nodes |= made
     if not nodes and not j.errors:
         j.add_error("model.layers", "a network needs at least one layer")
@@ -101,12 +102,12 @@ def _kept(j: Validator, layers: Any, path: str) -> dict[str, Any]:
 
 
 def _repeated(j: Validator, group: Mapping[str, Any], path: str) -> dict[str, Node]:
-    """`{repeat: 2, layers: {hidden: ..., act: ...}}` is hidden1, act1, hidden2, act2; where one of them names another as its
-    source, the one of the same turn is meant."""
+    """The layers of a group, renamed for each repetition: `{repeat: 2, layers: {hidden: ..., act: ...}}` is hidden1, act1,
+    hidden2, act2. A source inside the group means the layer of the same repetition."""
     keys = ("repeat", "layers", "after")
     for key in group:
         if key not in keys:
-            j.add_error(f"{path}.{key}", f"layers that repeat have no such key{did_you_mean(key, keys)}")
+            j.add_error(f"{path}.{key}", f"unknown key{did_you_mean(key, keys)}")
     layers = _kept(j, group.get("layers"), f"{path}.layers")
     nodes = {name: _node(j, name, layers, f"{path}.layers") for name in _ordered(j, layers, f"{path}.layers")}
     times = j.value(int, group["repeat"], f"{path}.repeat")
@@ -131,7 +132,7 @@ def _node(j: Validator, name: str, layers: Mapping[str, Any], above: str) -> Any
     given = dict(_mapping(j, layers[name], path))
     if "type" not in given:
         others = [other for other in layers if other != name]
-        return j.add_error(path, f"a new layer needs a 'type'; to change another one, name it{did_you_mean(name, others)}")
+        return j.add_error(path, f"a new layer needs a 'type'; or change a layer by its name{did_you_mean(name, others)}")
     given.pop("after", None)
     source = _source(j, given.pop("from", None), f"{path}.from")
     share = j.value(str | None, given.pop("share", None), f"{path}.share")
@@ -151,7 +152,7 @@ def _ordered(j: Validator, layers: Mapping[str, Any], path: str) -> list[str]:
         if before is None:
             continue
         if before not in order or before == name:
-            j.add_error(f"{path}.{name}.after", f"no other layer '{before}'{did_you_mean(str(before), layers)}")
+            j.add_error(f"{path}.{name}.after", f"unknown layer '{before}'{did_you_mean(str(before), layers)}")
             continue
         order.remove(name)
         order.insert(order.index(before) + 1, name)
@@ -159,7 +160,7 @@ def _ordered(j: Validator, layers: Mapping[str, Any], path: str) -> list[str]:
 
 
 def _heads(j: Validator, tree: Mapping[str, Any]) -> dict[str, HeadSettings]:
-    """The heads; without any, the group `loss` judges the last node."""
+    """The heads; by default, the group `loss` reads the last node."""
     heads = _mapping(j, tree.get("heads") or {"loss": {}}, "heads")
     return {name: _head(j, value, tree.get("loss") or "auto", f"heads.{name}") for name, value in heads.items()}
 

@@ -1,4 +1,4 @@
-"""What a group of the configuration offers: presets in files, and every registered component with its defaults."""
+"""The choices of each group of the configuration: presets in files, and registered components with their defaults."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ KINDS_OF = {**{group: group for group in COMPONENT_GROUPS}, **SEVERAL_GROUPS}  #
 
 
 def base() -> Any:
-    """The node that all others are merged into. Keys may be added where it is open; the judge closes them again."""
+    """The node that all others are merged into. Keys may be added where it is open; validation rejects unknown ones
+    later."""
     open_nodes = (*KINDS_OF, "trainer", "tracking", "heads", "figure")
     node = OmegaConf.create({"model": {"init_from": None, "layers": {}}} | {key: {} for key in open_nodes})
     for part in (node.model.layers, *(node[key] for key in open_nodes)):
@@ -30,7 +31,7 @@ def base() -> Any:
 
 
 def preset(group: str, name: str) -> dict[str, Any]:
-    """A component's name with its plain defaults; under its name, where a group holds several."""
+    """A component's name with its plain defaults; nested under its name for a group of several."""
     spec = declared(discover().get(KINDS_OF[group], name))
     plain = {key: f.default for key, (_, f) in spec.items() if isinstance(f.default, int | float | str | None)}
     chosen = {"type": name, **plain}
@@ -38,7 +39,7 @@ def preset(group: str, name: str) -> dict[str, Any]:
 
 
 def choices() -> dict[str, list[str]]:
-    """group -> what can be chosen: presets, and registered components."""
+    """group -> the choices: presets and registered components."""
     found: dict[str, set[str]] = {group: set(discover().names(kind)) for group, kind in KINDS_OF.items()}
     shipped = [path.relative_to(conf_dir()).with_suffix("").as_posix() for path in conf_dir().glob("*/*.yaml")]
     for name in (*shipped, *discover().presets):
@@ -48,13 +49,13 @@ def choices() -> dict[str, list[str]]:
 
 
 class BoundedSource(FileConfigSource):
-    """Presets in files, which somebody else may have written: nothing is built of one that stands for too much."""
+    """Presets in files from an untrusted source: a file that expands to too many values is rejected before it is built."""
 
     def load_config(self, config_path: str) -> ConfigResult:
         path = Path(self.path, self._normalize_file_name(config_path)).resolve()
         try:
             check_yaml(path)
-        except FileNotFoundError:  # Hydra says what there is
+        except FileNotFoundError:  # Hydra lists the choices
             pass
         except UnreadableError as error:
             raise ConfigError(str(error)) from error
@@ -74,7 +75,7 @@ class RegistrySource(ConfigSource):
     def load_config(self, config_path: str) -> ConfigResult:
         group, _, name = config_path.removesuffix(".yaml").rpartition("/")
         if not self.is_config(config_path):
-            raise ConfigLoadError(f"no component '{config_path}'")
+            raise ConfigLoadError(f"unknown component '{config_path}'")
         brought = discover().presets.get(f"{group}/{name}")
         if brought:
             return BoundedSource(brought.provider, f"file://{brought.folder}").load_config(f"{group}/{name}")

@@ -1,4 +1,4 @@
-"""The keys of an experiment."""
+"""The keys of an experiment's configuration."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from framework.tracking.options import Tracking
 Auto = Literal["auto"]
 
 
-# Groups whose options are served from the registry.
+# Groups whose options come from the registry.
 COMPONENT_GROUPS = ("dataset", "loss", "activation", "initializer", "optimizer", "regularizer", "schedule", "study")
 
 
-INHERITED = ("activation", "initializer", "loss")  # groups that components without a word of their own take over
+INHERITED = ("activation", "initializer", "loss")  # groups that give components their default
 
 
 KEYS = (
@@ -32,7 +32,7 @@ KEYS = (
 
 @dataclass(frozen=True)
 class HeadSettings:
-    """A head before the data are known."""
+    """A head before the data are loaded."""
 
     loss: Loss | Auto
     source: str | tuple[str, ...] | None
@@ -43,7 +43,7 @@ class HeadSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """A judged configuration: components where names stood; `auto` is still open, as it depends on the data."""
+    """A validated configuration: components instead of names; `auto` is resolved later, as it depends on the data."""
 
     dataset: Dataset
     dataset_seed: int
@@ -69,9 +69,9 @@ class Settings:
     tier: Tier
     plugins: tuple[str, ...]
     tree: Mapping[str, Any]
-    written: Mapping[str, Any] = field(default_factory=dict)  # the same as it is recorded, where that differs
+    written: Mapping[str, Any] = field(default_factory=dict)  # the recorded form, if it differs
 
     @property
     def record(self) -> Mapping[str, Any]:
-        """The configuration as it is recorded: without what the environment gave."""
+        """The configuration as it is recorded: without values from the environment."""
         return self.written or self.tree

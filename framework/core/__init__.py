@@ -1,1 +1,1 @@
-"""What every other package stands on: arrays, random streams, threads, contexts, options, errors."""
+"""The base of every other package: arrays, random streams, threads, contexts, options, errors."""

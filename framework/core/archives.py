@@ -1,5 +1,5 @@
-"""Files of NumPy's (`.npz`, `.npy`) that somebody else may have written: what they claim to hold is compared with the file,
-and with the memory of this machine, before an array is made."""
+"""NumPy files (`.npz`, `.npy`) from an untrusted source: before an array is made, the size that a file claims is compared
+with the size of the file and with the free memory."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from framework.core.memory import format_bytes, free_bytes
 from framework.core.reading import UnreadableError, open_regular
 
 SHARE = 0.8  # of the free memory that the arrays of a file may take
-SMALL = 1 << 28  # bytes that may be compressed as well as they can
-RATIO = 100  # of more than that; zeros alone reach 1000
+SMALL = 1 << 28  # bytes: below this, any compression ratio is accepted
+RATIO = 100  # the largest compression ratio above that; zeros alone reach 1000
 MEMBERS = 100_000
 
 
 @contextlib.contextmanager
 def open_archive(path: Path) -> Iterator[Any]:
-    """The arrays of an `.npz` by name, each read when it is asked for, or the one array of an `.npy`; nothing that could run
-    code is read.
+    """The arrays of an `.npz` by name, each read on first access, or the single array of an `.npy`. No code in the file is
+    run.
 
     Raises:
-        OSError: it is missing, or may not be read.
-        UnreadableError: it is no file, or claims to hold more than it does, or than there is memory for.
+        OSError: it is missing or not readable.
+        UnreadableError: not a regular file, or it claims more than it holds or than fits into memory.
         Exception: whatever NumPy raises of a damaged file.
     """
     with open(open_regular(path), "rb") as file:
@@ -39,8 +39,11 @@ def open_archive(path: Path) -> Iterator[Any]:
 
 
 def check_claims(file: IO[bytes], name: str) -> None:
-    """Raises UnreadableError where a file claims to hold what it cannot, or what would not fit; what is damaged otherwise,
-    NumPy will say."""
+    """Check that a file can hold what its header claims, and that this fits into memory. Other damage is left to NumPy.
+
+    Raises:
+        UnreadableError: it cannot, or it would not fit.
+    """
     begin = file.read(6)
     file.seek(0, 2)
     size = file.tell()
@@ -51,7 +54,7 @@ def check_claims(file: IO[bytes], name: str) -> None:
     elif begin == b"\x93NUMPY":
         claimed = _claimed(file)
         if claimed > size:
-            raise UnreadableError(f"{name}: it claims to hold {format_bytes(claimed)}, and has {format_bytes(size)}")
+            raise UnreadableError(f"{name}: it claims to hold {format_bytes(claimed)}, but has {format_bytes(size)}")
         _check_total(claimed, name)
     file.seek(0)
 
@@ -73,17 +76,19 @@ def _check_members(archive: zipfile.ZipFile, name: str) -> None:
             claimed = _claimed(file)
         if claimed > member.file_size:
             what = f"array '{member.filename.removesuffix('.npy')}' claims to hold {format_bytes(claimed)}"
-            raise UnreadableError(f"{name}: {what}, and has {format_bytes(member.file_size)}")
+            raise UnreadableError(f"{name}: {what}, but has {format_bytes(member.file_size)}")
 
 
 def _check_total(size: float, name: str) -> None:
     free = free_bytes()
     if size > SHARE * free:
-        raise UnreadableError(f"{name}: its arrays take {format_bytes(size)}, and {format_bytes(free)} of memory are free")
+        raise UnreadableError(
+            f"{name}: its arrays take {format_bytes(size)}, but only {format_bytes(free)} of memory is free"
+        )
 
 
 def _claimed(file: IO[bytes]) -> int:
-    """Bytes of the array that a header describes; 0 where that is no header."""
+    """Bytes of the array that a header describes; 0 if it is not a header."""
     try:
         version = np.lib.format.read_magic(file)
         read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}

@@ -1,4 +1,4 @@
-"""NumPy or CuPy: the one place that knows which.
+"""NumPy or CuPy: the only module that knows which one is used.
 
 Components receive the array module as `ctx.xp` and never import it themselves, so the same code runs on both.
 """
@@ -20,7 +20,7 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 
 
 class DeviceError(RuntimeError):
-    """The device that was asked for cannot be used here."""
+    """The device that was requested cannot be used here."""
 
 
 def gpu_module() -> ModuleType:
@@ -55,16 +55,16 @@ def array_module(device: Device = "auto") -> Any:
 
 
 def use_gpu(number: int) -> None:
-    """Let this process use the GPU of that number, counted round where there are fewer; nothing where there is none."""
+    """Let this process use GPU `number`, modulo the number of GPUs; without a GPU, do nothing."""
     with contextlib.suppress(DeviceError):
         cupy = gpu_module()
         cupy.cuda.Device(number % cupy.cuda.runtime.getDeviceCount()).use()
 
 
 def keep_memory() -> None:
-    """Let the process keep the memory of arrays it frees, for the next ones.
+    """Let the process keep the memory of freed arrays for new ones.
 
-    The C library gives large pieces back at once, and the next array pays for fresh pages: a step of a small convolutional
+    The C library returns large blocks at once, so the next array needs new pages: a step of a small convolutional
     network took 1.6 times as long.
     """
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
@@ -73,7 +73,7 @@ def keep_memory() -> None:
 
 
 def to_host(a: Array) -> np.ndarray:
-    """A NumPy array with the numbers of `a`; from a GPU this waits for the device."""
+    """A NumPy array with the values of `a`; from a GPU this waits for the device."""
     return a.get() if hasattr(a, "get") else np.asarray(a)
 
 
@@ -83,7 +83,7 @@ def T(a: Array) -> Array:
 
 
 def product(a: Array, b: Array) -> Array:
-    """a @ b, (..., n, k) and (..., k, m): the same numbers. With k = 1 each is a single product, and broadcasting is three
+    """a @ b, (..., n, k) and (..., k, m): the same values. With k = 1 each is a single product, and broadcasting is three
     times as fast as BLAS."""
     return a * b if b.shape[-2] == 1 else a @ b
 

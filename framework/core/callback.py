@@ -1,4 +1,4 @@
-"""What a training reports while it runs, and what comes of it."""
+"""`Callback`, which receives the values of a training while it runs, and `TrainingResult`."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Callback:
         """Training starts; one run for each member. Not called by `framework.train`, which records no runs."""
 
     def on_steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
-        """Numbers of consecutive training steps, counted from 1: rows (K, len(columns)), row 0 is step `first`."""
+        """Values of consecutive training steps, counted from 1: rows (K, len(columns)), row 0 is step `first`."""
 
     def on_probe(self, member: int, steps: np.ndarray, columns: Sequence[str], rows: np.ndarray) -> None:
         """Readings of probes at some of the steps that `on_steps` has just reported.
@@ -56,13 +56,13 @@ class Callback:
         `steps` (K,) are their numbers, rows is (K, len(columns)). Not called where there are no probes."""
 
     def on_probe_row(self, member: int, step: int, metric: str, row: np.ndarray) -> None:
-        """One row (L,) of a probe at a step, for example a value per lag."""
+        """One row (L,) of probe values at a step, for example one value per lag."""
 
     def on_metrics(self, member: int, step: int, values: Mapping[str, float]) -> None:
         """Metrics after a step: val/loss, train/accuracy, test/loss ..."""
 
     def on_end(self, outcome: TrainingResult) -> None:
-        """A member has stopped. Its test metrics follow, in `on_metrics`."""
+        """The training of a member has ended. Its test metrics follow, in `on_metrics`."""
 
     def on_finish(self) -> None:
         """Training is over, also where it failed. Called once for each `on_start`."""
@@ -70,16 +70,16 @@ class Callback:
 
 @dataclass
 class TrainingResult:
-    """How the training of one member ended.
+    """The result of the training of one member.
 
     Attributes:
-        status: finished, stopped_early or diverged; reason says more.
+        status: finished, stopped_early or diverged; `reason` gives the details.
         step, epoch: of the last update, and the epochs started.
         best_epoch, best: of the best validation, and the monitored value there.
         weights: node -> tensor -> host array.
         kept: which weights these are: of the best validation (or, before any, the initial ones), or of the last step.
         kept_epoch, kept_step: the epoch and the step that they are of.
-        metrics: what was measured at these weights, with test/... at the end; not a number where the last weights are those
+        metrics: the values at these weights, with test/... at the end; NaN where the last weights are those
             of a training that diverged.
     """
 
@@ -106,4 +106,4 @@ class TrainingResult:
         return f"best epoch {self.kept_epoch} of {self.epoch}" + (", restored" if self.kept_step != self.step else "")
 
 
-MEASURED = ("train/", "val/", "test/", "grad_norm/")  # what training itself measures; such names are not for probes
+MEASURED = ("train/", "val/", "test/", "grad_norm/")  # what training itself measures; probes may not use such names

@@ -1,4 +1,4 @@
-"""The one extra argument of every component: where it runs, for whom, in which step."""
+"""`Context`, the extra argument of every component: array module, replica axes, random streams, training step."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from framework.core.random import Key, generator
 
 @dataclass(frozen=True)
 class Context:
-    """What a component may know beside its own numbers. The network hands each node its own.
+    """The input of a component besides its parameters. The network passes each node its own context.
 
     Attributes:
         xp: the array module, NumPy or CuPy.
         replicas: shape of the leading replica axes, `(...)` in every docstring; `()` for a lone network.
         keys: one random key per replica, in row-major order.
-        train: whether this pass trains; dropout and its like are the identity otherwise.
+        train: whether this pass trains; otherwise dropout and similar layers are the identity.
         step: the training step, counted from 0.
         part: which part of the step's batch, where gradients are accumulated over several.
-        time: the step of a sequence that runs, for a cell that draws numbers.
-        name: the node that runs.
+        time: the time step, for a cell that draws random numbers.
+        name: name of the current node.
         batch: every field of the batch: x, y, mask ...
-        lag: over how many lags, its own step included, the loss of a step reaches back in time; None: over all.
-        carry: node -> state left by the chunk of a sequence before; empty where a sequence begins.
+        lag: truncation length in time steps, the current step included, for the gradient of a step's loss; None: no limit.
+        carry: node -> final state of the previous chunk of a sequence; empty at the start of a sequence.
     """
 
     xp: Any = np
@@ -43,23 +43,23 @@ class Context:
     carry: Mapping[str, Array] = field(default_factory=dict)
 
     def at(self, name: str) -> Context:
-        """The same context for the node `name`."""
+        """A copy of the context for the node `name`."""
         nodes: dict[str, Context] = self.__dict__.setdefault("_nodes", {})
         if name not in nodes:
             nodes[name] = self.but(name=name)
         return nodes[name]
 
     def but(self, **changes: Any) -> Context:
-        """The same context with some attributes changed."""
-        # dataclasses.replace costs four times as much, and a step of a small network asks for dozens.
+        """A copy of the context with some attributes changed."""
+        # dataclasses.replace takes four times as long, and a step of a small network makes dozens of copies.
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__, **changes)
         other.__dict__.pop("_nodes", None)
         return other
 
     def per(self, value: float | Array, like: Array) -> float | Array:
-        """An option, ready to meet `like`: a number as it is; an array of the replica shape `(...)` with one 1-axis per
-        core axis of `like`, in the dtype of `like`."""
+        """An option, shaped to broadcast with `like`: a number unchanged; an array of the replica shape `(...)` with one
+        1-axis per core axis of `like`, in the dtype of `like`."""
         if isinstance(value, int | float):
             return value
         core = like.ndim - len(self.replicas)
@@ -74,7 +74,7 @@ class Context:
         return self._draw(like, draw, lambda rng, shape: rng.standard_normal(shape, np.float32))
 
     def _draw(self, like: Array, draw: int, sample: Callable[[np.random.Generator, tuple[int, ...]], Array]) -> Array:
-        # Drawn with 24 bits whatever the dtype: a float32 and a float64 run then see the same numbers.
+        # Drawn with 24 bits for every dtype, so that float32 and float64 runs see the same values.
         core = like.shape[len(self.replicas) :]
         keys = self.keys[:1] if len(set(self.keys)) == 1 else self.keys
         which = draw + (self.part << 32) + (self.time << 44)
@@ -87,5 +87,5 @@ class Context:
         return self.batch.get(name)
 
     def initial(self) -> Array | None:
-        """The state this node was left in by the chunk before, or None where a sequence begins."""
+        """The final state of this node in the previous chunk, or None at the start of a sequence."""
         return self.carry.get(self.name)

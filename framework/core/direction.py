@@ -7,23 +7,23 @@ from collections.abc import Mapping
 from typing import Any
 
 SPLITS = ("train", "val", "test")
-# How the names of losses and errors begin and end: for runs recorded before directions were, and for what nobody declares.
+# How the names of losses and errors begin and end: for runs recorded without directions, and for undeclared metrics.
 STUDIES = ("bias_variance", "zero_one/", "gradcheck/")
 LOSSES = ("loss", "error", "cross_entropy", "/mse", "/mae", "/msle", "_mse", "_mae", "_msle")
 
 
 def declared(metric: Any) -> bool:
-    """What a metric says of itself; more is better where it says nothing. `falls` is the older name of the attribute."""
+    """The direction that a metric declares; by default, more is better. `falls` is the older name of the attribute."""
     return bool(getattr(metric, "lower_is_better", getattr(metric, "falls", False)))
 
 
 def is_known(metric: str, known: Mapping[str, bool]) -> bool:
-    """Whether anybody declares it."""
+    """Whether the direction of a metric is declared."""
     return any(fnmatch.fnmatchcase(metric, pattern) for pattern in known)
 
 
 def lower_is_better(metric: str, known: Mapping[str, bool]) -> bool:
-    """As declared; by its name where nobody declares it.
+    """Whether less of a metric is better: as declared, otherwise by its name.
 
     Args:
         known: as `directions` returns them, or as a run's record holds them.

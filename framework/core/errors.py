@@ -1,4 +1,4 @@
-"""What is raised when a request, data or a run is wrong."""
+"""The exceptions raised when a request, data or a run is wrong."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Iterable
 
 
 class StillRunning(RuntimeError):  # noqa: N818
-    """A run has a living process."""
+    """A run's process is still alive."""
 
 
 class RunFailed(RuntimeError):  # noqa: N818
-    """A run did not reach its end; the message says why, its folder has the rest."""
+    """A run did not reach its end; the message says why, its folder has the details."""
 
 
 class DataError(ValueError):
-    """A file of data cannot be used; the message names the file, the place in it, and what to do."""
+    """A file of data cannot be used; the message names the file, the position in it, and the remedy."""
 
 
-LISTED = 24  # names that a message lists at most
+LISTED = 24  # maximum number of names in a message
 
 
 class RegistrationError(ValueError):
@@ -35,7 +35,7 @@ def did_you_mean(word: str, names: Iterable[object]) -> str:
     close = difflib.get_close_matches(str(word), known, 1) or [name for name in known if word and name.startswith(str(word))]
     hint = f"; did you mean '{close[0]}'?" if close else ""
     if not known:
-        return " (there is none)"
+        return " (none are available)"
     shown = ", ".join(sorted(known)[:LISTED]) + (f" and {len(known) - LISTED} more" if len(known) > LISTED else "")
     return f"{hint} (there are: {shown})"
 
@@ -45,8 +45,8 @@ class ConfigError(ValueError):
 
 
 class TierError(RuntimeError):
-    """The tier that was asked for cannot be used here."""
+    """The requested tier cannot be used here."""
 
 
 class CheckpointError(ValueError):
-    """A file is no checkpoint, or not a whole one."""
+    """A file is not a checkpoint, or is damaged."""

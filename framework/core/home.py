@@ -1,5 +1,5 @@
-"""A home for what libraries keep between processes, where the user has none: in a container whose user number stands for
-nobody, or with a file system that is only read."""
+"""Cache folders for libraries where the user has no home: in a container with a user id without an account, or on a
+read-only file system."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ CACHES = ("MPLCONFIGDIR", "NUMBA_CACHE_DIR")  # where Matplotlib and Numba keep 
 
 
 def variables() -> dict[str, str]:
-    """What the environment lacks: HOME where there is none, since MLflow cannot be imported then and Numba makes a folder
-    named `~`; places of caches where it cannot be written."""
+    """Environment variables to add: HOME where it is missing, since MLflow cannot be imported without it and Numba creates a
+    folder named `~`; cache folders where the home is not writable."""
     try:
         home = Path.home()
     except RuntimeError:
@@ -25,10 +25,10 @@ def variables() -> dict[str, str]:
 
 
 def temporary() -> Path:
-    """A folder of this user among the temporary ones, the same one every time."""
+    """A folder of this user in the system's temporary folder, the same for every process."""
     folder = Path(tempfile.gettempdir()) / f"stackprop-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
     folder.mkdir(mode=0o700, exist_ok=True)
     about = folder.lstat()
     if stat.S_ISDIR(about.st_mode) and (not hasattr(os, "getuid") or about.st_uid == os.getuid()):
         return folder
-    return Path(tempfile.mkdtemp(prefix="stackprop-"))  # somebody else was there first
+    return Path(tempfile.mkdtemp(prefix="stackprop-"))  # another user owns that name

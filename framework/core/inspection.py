@@ -1,4 +1,4 @@
-"""Components that were built in Python are held against the same declarations as those of a configuration."""
+"""Validates components that were built in Python against the same declarations as those of a configuration."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from framework.core.validation import INVALID, Validator, missing_methods
 if TYPE_CHECKING:
     pass
 
-NO_COMPONENT: Any = None  # names play no part: every component is there already
+NO_COMPONENT: Any = None  # no registry is needed: every component exists already
 
 
 class Inspector(Validator):
-    """A judge of components in the place of names; all errors are collected."""
+    """Validates existing components instead of names; all errors are collected."""
 
     def component(self, kind: str, value: Any, path: str) -> Any:
         """The component, if it has its kind's methods and its options are what its fields declare."""
@@ -29,8 +29,8 @@ class Inspector(Validator):
         return value
 
     def options(self, value: Any, path: str) -> None:
-        """The options of a dataclass; whatever else it is, nothing was declared. Defaults and arrays of a stack stay as
-        they are."""
+        """Validate the options of a dataclass; nothing is declared for other values. Defaults and arrays of a stack are
+        accepted unchanged."""
         if not is_dataclass(value):
             return
         cls: Any = type(value)
@@ -47,14 +47,15 @@ class Inspector(Validator):
                 self._within(f, given, here)
 
     def value(self, hint: Any, value: Any, path: str) -> Any:
-        """A value of the declared type, a component or a group of options among them."""
+        """A validated value of the declared type, possibly a component or a group of options."""
         if is_dataclass(value) and is_dataclass(hint):
             self.options(value, path)
             return value
         return super().value(hint, list(value) if isinstance(value, tuple) else value, path)
 
     def done(self) -> None:
-        """
+        """Report the errors that were collected.
+
         Raises:
             ConfigError: with a line for every error.
         """
@@ -63,14 +64,15 @@ class Inspector(Validator):
 
 
 def check_components(kind: str, named: dict[str, Any]) -> None:
-    """
+    """Validate components of one kind.
+
     Args:
-        named: path -> component, all of one kind.
+        named: path -> component.
 
     Raises:
-        ConfigError: a component has not its kind's methods, or an option is not what its field declares.
+        ConfigError: a component lacks a method of its kind, or an option is not what its field declares.
     """
-    judge = Inspector(NO_COMPONENT, {})
+    inspector = Inspector(NO_COMPONENT, {})
     for path, component in named.items():
-        judge.component(kind, component, path)
-    judge.done()
+        inspector.component(kind, component, path)
+    inspector.done()

@@ -17,7 +17,7 @@ class StderrHandler(logging.Handler):
 
 
 def show() -> None:
-    """Let this process print what the library logs, and nobody print it twice."""
+    """Print the messages of the library in this process, each once."""
     if not any(isinstance(handler, StderrHandler) for handler in log.handlers):
         log.addHandler(StderrHandler())
         log.propagate = False

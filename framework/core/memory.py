@@ -1,4 +1,4 @@
-"""How many bytes this machine has free."""
+"""Reads and limits the free memory of this machine."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import contextlib
 import os
 from collections.abc import Iterator
 
-UNKNOWN = 2 << 30  # bytes taken to be free where the system does not tell
+UNKNOWN = 2 << 30  # bytes assumed to be free where the system does not report it
 
 
 def free_bytes() -> int:
     """Bytes of memory that are free here."""
     try:
         with open("/proc/meminfo", encoding="ascii") as file:
-            told = dict(line.split(":") for line in file)
-        return int(told["MemAvailable"].split()[0]) << 10
+            entries = dict(line.split(":") for line in file)
+        return int(entries["MemAvailable"].split()[0]) << 10
     except (OSError, KeyError, ValueError):
         pass
     try:
@@ -33,14 +33,14 @@ def format_bytes(count: float) -> str:
 
 @contextlib.contextmanager
 def limited(share: float = 0.5) -> Iterator[None]:
-    """Whatever asks for more than this share of the free memory meanwhile gets a MemoryError, where the system can do that:
-    at once, instead of filling the memory first."""
+    """Limit memory in this block: a request for more than this fraction of the free memory raises MemoryError at once, where
+    the system supports that."""
     try:
         import resource
 
         with open("/proc/self/status", encoding="ascii") as file:
-            told = dict(line.split(":", 1) for line in file)
-        taken = int(told["VmData"].split()[0]) << 10
+            entries = dict(line.split(":", 1) for line in file)
+        taken = int(entries["VmData"].split()[0]) << 10
     except (ImportError, OSError, KeyError, ValueError):
         yield
         return

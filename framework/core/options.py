@@ -1,4 +1,4 @@
-"""What a field of a component declares about itself."""
+"""`option`: the declaration of a field of a component."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def option(
     group: str | None = None,
     help: str = "",
 ) -> Any:
-    """A dataclass field that says what it allows.
+    """A dataclass field that declares which values it allows.
 
     Args:
-        default: the value if none is given; without one the option is mandatory. A function makes the default when called.
+        default: the value if none is given; without it the option is mandatory. A function is called to create the default.
         above, least, below, most: bounds; the first and third exclude the bound itself.
         stackable: replicas of one stack may differ in it. Code then reads it only as `ctx.per(self.<name>, x)`.
-        group: the configuration group (`initializer`, `activation`) that gives the value where the shell says nothing.
+        group: the configuration group (`initializer`, `activation`) that gives the value if none is set.
         help: one line for the user.
     """
     rules = {"above": above, "least": least, "below": below, "most": most}

@@ -1,5 +1,5 @@
-"""Output that nobody reads any more (`stackprop -m ... | head`, a pager that was left, a terminal that was closed), that a
-full disk does not take, or that cannot show every letter."""
+"""Output to a closed pipe (`stackprop -m ... | head`, a pager that was quit, a terminal that was closed), to a full disk,
+or with characters that its encoding lacks."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-CLOSED = (errno.EPIPE, errno.EIO, errno.EBADF)  # what writing to a reader or a terminal that has gone comes to
+CLOSED = (errno.EPIPE, errno.EIO, errno.EBADF)  # the errors of writing to a closed pipe or terminal
 
 
 class BrokenPipeTolerant:
-    """A stream whose reader may go: what is written then is dropped. A training does not end for want of a reader.
+    """A stream whose pipe may be closed: later output is dropped, so that a training is not stopped by it.
 
     Args:
         stream: with a file descriptor.
     """
 
     def __init__(self, stream: Any) -> None:
-        self.stream, self.lost = stream, ""  # why what was written was not taken, where somebody wanted it
+        self.stream, self.lost = stream, ""  # why output was lost although the pipe was open
 
     def write(self, text: str) -> int:
-        """Write, or drop it."""
+        """Write the text, or drop it."""
         with self._dropping():
             self.stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Bring out what waits, or drop it."""
+        """Flush the buffer, or drop it."""
         with self._dropping():
             self.stream.flush()
 
@@ -42,7 +42,7 @@ class BrokenPipeTolerant:
         except OSError as error:
             self.lost = self.lost or ("" if error.errno in CLOSED else str(error.strerror))
             nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self.stream.fileno())  # what the stream has kept goes there too, at the next flush
+            os.dup2(nowhere, self.stream.fileno())  # the next flush sends the buffer there too
             os.close(nowhere)
 
     def __getattr__(self, name: str) -> Any:
@@ -50,7 +50,7 @@ class BrokenPipeTolerant:
 
 
 def replace_unencodable() -> None:
-    """From now on a letter that the encoding of the output lacks is shown as a question mark, and is not an error."""
+    """From now on, a character that the output encoding lacks is shown as a question mark instead of raising an error."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
@@ -58,9 +58,10 @@ def replace_unencodable() -> None:
 
 @dataclass
 class ReplacingWriter:
-    """
+    """The state of the output streams in `ignore_broken_pipe`.
+
     Attributes:
-        failed: whether some of the output was not taken although it was wanted.
+        failed: whether output was lost for another reason than a closed pipe.
     """
 
     failed: bool = False
@@ -68,12 +69,12 @@ class ReplacingWriter:
 
 @contextlib.contextmanager
 def ignore_broken_pipe() -> Iterator[ReplacingWriter]:
-    """What is printed meanwhile may find no reader, and a letter that the output cannot show costs nothing else."""
+    """Tolerate a closed pipe and unencodable characters in this block."""
     replace_unencodable()
     before, spoken = (sys.stdout, sys.stderr), ReplacingWriter()
     sys.stdout, sys.stderr = [
         stream and BrokenPipeTolerant(stream) for stream in before
-    ]  # None where it was closed from the start
+    ]  # None if it was closed from the start
     ours: list[Any] = list(filter(None, (sys.stdout, sys.stderr)))
     try:
         yield spoken

@@ -1,4 +1,4 @@
-"""What the process is while a block runs: its environment variables, and what new processes import."""
+"""Context managers for the environment variables of this process, and the imports of new processes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from framework.core.secrets import URI
 
 @contextlib.contextmanager
 def without_main() -> Iterator[None]:
-    """A process that is spawned meanwhile does not import the script of this one: without `if __name__ == "__main__"` that
-    would begin the script once more."""
+    """A process that is spawned in this block does not import the main script: without
+    `if __name__ == "__main__"` the script would run again."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = types.ModuleType("__main__")
     try:

@@ -57,7 +57,7 @@ class Layer(Protocol):
 
 @runtime_checkable
 class Cell(Protocol):
-    """One step of a recurrent layer; the layer does time, masks, direction, the product x W and the sums over time.
+    """One step of a recurrent layer; the layer handles time, masks, direction, the product x W and the sums over time.
 
     Attributes:
         units: the size of an output.
@@ -100,8 +100,8 @@ class Cell(Protocol):
         ...
 
     def grads(self, p: Params, cache: Any, da: Array, ctx: Context) -> Params:
-        """The gradients of the recurrent tensors, summed over N, from the arrays of a cache by number, `cache[0]`. All of
-        them may have another axis for T before N, which stays, or T N rows in the place of N."""
+        """The gradients of the recurrent tensors, summed over N, from the arrays of a cache by index, `cache[0]`. All of
+        them may have another axis for T before N, which is preserved, or T N rows instead of N."""
         ...
 
 
@@ -181,7 +181,7 @@ class Regularizer(Protocol):
 
 
 class Dataset(Protocol):
-    """Loads or draws data; `rng` comes from `dataset.seed`, never from `seed`."""
+    """Loads or generates data; `rng` comes from `dataset.seed`, never from `seed`."""
 
     def load(self, rng: np.random.Generator) -> Any:
         """A `framework.Data`."""

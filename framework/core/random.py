@@ -1,7 +1,7 @@
-"""Counter-based random streams: every draw is a pure function of what it is for.
+"""Counter-based random streams: every draw is a pure function of its purpose.
 
-A generator is made afresh from (replica key, stream name, step, draw index), so nothing about randomness is ever stored,
-a resumed run continues exactly, and a replica's numbers do not depend on its place in a stack.
+A generator is created from (replica key, stream name, step, draw index), so nothing about randomness is ever stored,
+a resumed run continues exactly, and a replica's random numbers do not depend on its position in a stack.
 The bit generator is Philox 4x64 (Salmon et al. 2011), on the host, so that CPU and GPU runs see the same numbers.
 """
 
@@ -26,10 +26,10 @@ def generator(key: Key, name: str, step: int = 0, draw: int = 0) -> np.random.Ge
 
     Args:
         key: the replica's key.
-        name: what the numbers are for: a node's name, `init/<node>`, `order` ...
-        step: the training step, or the epoch for what is drawn once an epoch.
+        name: the purpose of the numbers: a node's name, `init/<node>`, `order` ...
+        step: the training step, or the epoch for what is drawn once per epoch.
         draw: the number of the draw, for several draws of one node in one step.
     """
-    key = tuple(map(int, key)) if isinstance(key, tuple) else int(key)  # 7 and np.int64(7) are one key
+    key = tuple(map(int, key)) if isinstance(key, tuple) else int(key)  # 7 and np.int64(7) are the same key
     words = np.array([0, 0, draw, step], np.uint64)  # the low two words count the numbers drawn
     return np.random.Generator(np.random.Philox(key=np.array(_philox_key(key, name), np.uint64), counter=words))

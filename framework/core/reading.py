@@ -1,7 +1,7 @@
-"""Files that somebody else may have written, read within bounds: regular files of a bounded size, nested to a bounded depth.
+"""Reads files from an untrusted source within bounds: regular files of a bounded size, nested to a bounded depth.
 
-A pipe in the place of a file would be waited for without end, a device fills the memory, and so do a few lines of YAML that
-name each other.
+Reading a pipe instead of a file would wait forever. A device, or a few lines of YAML that refer to each other, would fill
+the memory.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from typing import Any
 
 from framework.core.memory import free_bytes
 
-LARGEST = 1 << 26  # bytes of a record or a preset: a thousand times what they have
+LARGEST = 1 << 26  # bytes of a record or a preset: a thousand times their usual size
 DEEPEST = 100  # mappings and lists within each other
-MOST = 1 << 20  # values that a YAML file may stand for, those that it only refers to counted each time
-SHARE = 0.25  # of the free memory that the text of a file may take; what is made of it takes more
+MOST = 1 << 20  # values in a YAML file, counting each reference as its values
+SHARE = 0.25  # of the free memory that the text of a file may take; the parsed values take more
 WITHOUT_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 class UnreadableError(ValueError):
-    """A file is not what it is taken for; the message names it, and says why."""
+    """A file is not of the expected kind; the message names it and the reason."""
 
 
 def open_regular(path: Path, most: int | None = None) -> int:
-    """A descriptor to read a file, which has at most so many bytes.
+    """A descriptor to read a file, of at most `most` bytes.
 
     Raises:
-        OSError: it is missing, or may not be read.
+        OSError: it is missing or not readable.
         UnreadableError: it is a folder, a pipe or a device, or larger.
     """
     file = os.open(path, os.O_RDONLY | WITHOUT_WAITING)
-    told = os.fstat(file)
+    status = os.fstat(file)
     fault = ""
-    if not stat.S_ISREG(told.st_mode):
-        fault = f"{path}: this is {_kind(told.st_mode)}, not a file"
-    elif most is not None and told.st_size > most:
-        fault = f"{path}: it has {told.st_size:,} bytes; at most {most:,} are read"
+    if not stat.S_ISREG(status.st_mode):
+        fault = f"{path}: this is {_kind(status.st_mode)}, not a file"
+    elif most is not None and status.st_size > most:
+        fault = f"{path}: it has {status.st_size:,} bytes; at most {most:,} are read"
     if fault:
         os.close(file)
         raise UnreadableError(fault)
@@ -47,7 +47,7 @@ def open_regular(path: Path, most: int | None = None) -> int:
 
 
 def affordable() -> int:
-    """Bytes of a file of numbers that this machine can take in."""
+    """The largest file of numbers, in bytes, that fits into memory."""
     return int(SHARE * free_bytes())
 
 
@@ -65,29 +65,29 @@ def _kind(mode: int) -> str:
 
 
 def read_bytes(path: Path, most: int = LARGEST) -> bytes:
-    """What a file holds; raises as `open_regular` does."""
+    """The content of a file; raises as `open_regular`."""
     with open(open_regular(path, most), "rb") as file:
         found = file.read(most + 1)
-    if len(found) > most:  # it has grown meanwhile, or tells no size
+    if len(found) > most:  # it has grown meanwhile, or its size is unknown
         raise UnreadableError(f"{path}: it has more than {most:,} bytes")
     return found
 
 
 def read_text(path: Path, most: int = LARGEST, errors: str = "strict") -> str:
-    """The same, as UTF-8."""
+    """The text of a UTF-8 file; raises as `read_bytes`."""
     try:
         return read_bytes(path, most).decode(errors=errors).replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        raise UnreadableError(f"{path}: this is no UTF-8 text") from error
+        raise UnreadableError(f"{path}: this is not UTF-8 text") from error
 
 
 def read_json(path: Path, most: int = LARGEST) -> Any:
-    """What a file of JSON says; raises as `read_text` does, and where it is no JSON."""
+    """The content of a JSON file; raises as `read_text` and `parse_json`."""
     return parse_json(read_text(path, most), str(path))
 
 
 def read_mapping(path: Path, most: int = LARGEST) -> dict[str, Any]:
-    """What a file of JSON says; nothing where it is missing, cannot be read, or is no mapping."""
+    """The mapping in a JSON file; empty if it is missing, not readable, or not a mapping."""
     try:
         found = read_json(path, most)
     except (OSError, ValueError):
@@ -96,46 +96,44 @@ def read_mapping(path: Path, most: int = LARGEST) -> dict[str, Any]:
 
 
 def parse_json(text: str | bytes, name: str) -> Any:
-    """What JSON says.
+    """The content of a JSON text.
 
     Raises:
-        UnreadableError: it is none, or is nested too deeply.
+        UnreadableError: it is not JSON, or is nested too deeply.
     """
     try:
         return json.loads(text)
     except RecursionError as error:
         raise UnreadableError(f"{name}: lists and mappings are nested too deeply") from error
     except ValueError as error:
-        raise UnreadableError(f"{name}: this is no JSON ({error})") from error
+        raise UnreadableError(f"{name}: this is not valid JSON ({error})") from error
 
 
 def read_yaml(path: Path, most: int = LARGEST) -> Any:
-    """What a file of YAML says, without anything that YAML could construct but plain values; raises as `read_text` does, and
-    as `parse_yaml`."""
+    """The content of a YAML file, plain values only; raises as `read_text` and `parse_yaml`."""
     return parse_yaml(read_text(path, most), str(path))
 
 
 def parse_yaml(text: str, name: str) -> Any:
-    """What YAML says.
+    """The content of a YAML text.
 
     Raises:
-        UnreadableError: it is none, is nested too deeply, or stands for more than it says.
+        UnreadableError: it is not YAML, is nested too deeply, or expands to too many values.
     """
     import yaml
 
-    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where the C library is there
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, if the C library is available
     try:
         _check_events(yaml.parse(text, loader), name)
         return yaml.load(text, loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         if isinstance(error, UnreadableError):
             raise
-        raise UnreadableError(f"{name}: this is no YAML ({' '.join(str(error).split())})") from error
+        raise UnreadableError(f"{name}: this is not valid YAML ({' '.join(str(error).split())})") from error
 
 
 def check_yaml(path: Path, most: int = LARGEST) -> None:
-    """Raises as `read_yaml` does where the bounds are not kept, for a file that something else will read. What is wrong with
-    it otherwise, that will say."""
+    """Check the bounds of `read_yaml` for a file that another reader will parse; other errors are left to that reader."""
     import yaml
 
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -147,9 +145,9 @@ def check_yaml(path: Path, most: int = LARGEST) -> None:
 
 
 def _check_events(events: Iterator[Any], name: str) -> None:
-    """Depth, and how many values there are when all that is referred to stands in its place. Before anything is built."""
-    sizes: dict[str, int] = {}  # of what has a name
-    open_nodes: list[list[Any]] = []  # name and size of the mappings and lists around
+    """Check the depth and the number of values, with references expanded, before any object is built."""
+    sizes: dict[str, int] = {}  # of the values with an anchor
+    open_nodes: list[list[Any]] = []  # anchor and size of the enclosing mappings and lists
     for event in events:
         kind, anchor = type(event).__name__, getattr(event, "anchor", None)
         if kind in ("MappingStartEvent", "SequenceStartEvent"):
@@ -163,7 +161,7 @@ def _check_events(events: Iterator[Any], name: str) -> None:
             size = 1
         elif kind == "AliasEvent":
             if any(anchor == around for around, _ in open_nodes):
-                raise UnreadableError(f"{name}: '*{anchor}' stands within itself")
+                raise UnreadableError(f"{name}: '*{anchor}' contains itself")
             anchor, size = None, sizes.get(anchor or "", 1)
         else:
             continue
@@ -172,4 +170,4 @@ def _check_events(events: Iterator[Any], name: str) -> None:
         if open_nodes:
             open_nodes[-1][1] += size
         if size > MOST or (open_nodes and open_nodes[-1][1] > MOST):
-            raise UnreadableError(f"{name}: with all that it refers to it stands for more than {MOST:,} values")
+            raise UnreadableError(f"{name}: it expands to more than {MOST:,} values")

@@ -1,7 +1,7 @@
-"""What is recorded of a configuration: references to the environment in place of what they gave, and no password.
+"""The recorded form of a configuration: references to the environment instead of their values, and no password.
 
-A run's folder is shown, mailed and sent to a tracking store. What `${oc.env:NAME}` gives while it trains is its owner's, and
-may be a password; the record says `${oc.env:NAME}`, which means the same wherever that variable is set.
+A run's folder is shown, mailed and sent to a tracking store. A value from `${oc.env:NAME}` belongs to the user and may be a
+password. The record holds `${oc.env:NAME}`, which means the same wherever that variable is set.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ USER = re.compile(r"(?<=://)([^/?#\s:@]*):[^/?#\n]*@")  # up to the last @ befor
 QUERY = re.compile(
     r"([?&;][\w.-]*(?:password|passwd|pwd|token|secret|api_?key|access_?key|sig|signature))=[^&;#\s'\"]+", re.I
 )
-ENV = re.compile(r"\$\{oc\.env:\s*(\w+)\s*(?:,\s*([^{}]*?)\s*)?\}")  # with nothing nested in it
+ENV = re.compile(r"\$\{oc\.env:\s*(\w+)\s*(?:,\s*([^{}]*?)\s*)?\}")  # nothing nested
 NODE = re.compile(r"\$\{([\w.]+)\}")
-RESOLVERS = {"oc.env", "oc.decode", "oc.create"}  # of OmegaConf, that a recorded reference may use
+RESOLVERS = {"oc.env", "oc.decode", "oc.create"}  # of OmegaConf; allowed in a recorded reference
 
 
 def masked(text: str) -> str:
@@ -30,10 +30,10 @@ def masked(text: str) -> str:
 
 
 def withheld(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """Words of a command whose `tracking.uri` holds no password, and the environment that they refer to instead.
+    """A command without the password in `tracking.uri`, and the environment variables that hold it instead.
 
     Raises:
-        ConfigError: several such addresses are given to be swept.
+        ConfigError: a sweep has several such addresses.
     """
     out, environment = list(words), dict[str, str]()
     for place, word in enumerate(words):
@@ -47,10 +47,10 @@ def withheld(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
 
 
 def recorded(raw: Any, value: Any, root: Any = None) -> Any:
-    """The tree to write down.
+    """The tree to record.
 
     Args:
-        raw: the configuration, nothing resolved.
+        raw: the unresolved configuration.
         value: the same, resolved.
     """
     root = raw if root is None else root
@@ -66,8 +66,8 @@ def recorded(raw: Any, value: Any, root: Any = None) -> Any:
 
 
 def _reference(raw: str, root: Any) -> str:
-    """What a value is without what the environment gave it; nothing where that gave none. A default stands for a variable
-    that is not set: the record says what was, and not what would be elsewhere."""
+    """A value with references instead of what the environment gave; empty if nothing came from it. A default replaces a
+    variable that is not set: the record holds the value used, not the one elsewhere."""
     text, used, before = raw, dict[str, str](), ""
     while before != text and len(text) < 10_000:
         before = text
@@ -79,7 +79,7 @@ def _reference(raw: str, root: Any) -> str:
 
 
 def _node(root: Any, found: re.Match[str]) -> str:
-    """What another key says, where that has to do with the environment."""
+    """The value of another key that comes from the environment."""
     for part in found[1].split("."):
         root = root.get(part) if isinstance(root, Mapping) else None
     return root if isinstance(root, str) and "${" in root else found[0]
@@ -94,7 +94,7 @@ def _variable(found: re.Match[str], used: dict[str, str]) -> str:
 
 
 def restored(tree: Any, where: str, path: str = "", hint: str = "") -> Any:
-    """A recorded tree with what the environment gives now.
+    """A recorded tree with the current values of the environment.
 
     Args:
         where: the file it was read from.
@@ -117,14 +117,14 @@ def restored(tree: Any, where: str, path: str = "", hint: str = "") -> Any:
     missing = [name for name in re.findall(r"\$\{oc\.env:\s*(\w+)", tree) if name not in os.environ]
     if missing:
         was = f" (it was {hint})" if hint and path == "tracking.uri" else ""
-        raise ConfigError(f"{where}: {path}: the run had it from the environment; set {missing[0]}{was}")
+        raise ConfigError(f"{where}: {path}: its value came from the environment; set {missing[0]}{was}")
     from omegaconf import OmegaConf
 
     return OmegaConf.to_container(OmegaConf.create({"value": tree}), resolve=True)["value"]  # type: ignore[call-overload, index]
 
 
 def _with_password(uri: str, where: str) -> str:
-    """The whole address of a store: the environment has it, or the user and the password that MLflow reads from there."""
+    """The whole address of a store: from the environment, or from the user and password variables of MLflow."""
     whole = os.environ.get(URI, "")
     if whole and masked(whole) == uri:
         return whole

@@ -1,4 +1,4 @@
-"""Signals that ask a process to stop: an exception in what runs; they wait where an end is being written down."""
+"""Signals that stop a process: raised as exceptions, and deferred while the end of a run is recorded."""
 
 from __future__ import annotations
 
@@ -11,30 +11,28 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-STOPS = ("SIGTERM", "SIGHUP")  # as Ctrl-C; the second one where the terminal or the connection has gone
-OF_CLUSTERS = (*STOPS, "SIGUSR2")  # SLURM's word to a task whose time is nearly over
+STOPS = ("SIGTERM", "SIGHUP")  # as Ctrl-C; the second one when the terminal or the connection is closed
+OF_CLUSTERS = (*STOPS, "SIGUSR2")  # sent by SLURM shortly before the time limit
 ALL = ("SIGINT", *OF_CLUSTERS)
-TOGETHER = (
-    1.0  # seconds in which further signals are the same wish: a terminal, a launcher and a scheduler may each send one
-)
+TOGETHER = 1.0  # seconds in which further signals count as one: a terminal, a launcher and a scheduler may each send one
 
 
 class SignalInterrupt(KeyboardInterrupt):
-    """A signal to stop, by its name."""
+    """A stop signal, by its name."""
 
     @property
     def status(self) -> int:
-        """The exit status that tells it."""
+        """The exit status that names the signal."""
         return 128 + signal.Signals[str(self)]
 
 
 @contextlib.contextmanager
 def raise_on_signals(names: Sequence[str] = STOPS, for_good: bool = False) -> Iterator[None]:
-    """A signal to stop becomes an exception meanwhile; a run in the block then ends as killed. One that is ignored stays so:
-    that is what `nohup` does with SIGHUP.
+    """Raise an exception on a stop signal in this block; a run in it then ends as killed. An ignored signal stays ignored,
+    as `nohup` ignores SIGHUP.
 
     Args:
-        for_good: the process ends with the block; what has been ignored since stays so.
+        for_good: the process ends with the block; signals ignored since then stay ignored.
     """
 
     came = -math.inf
@@ -59,8 +57,7 @@ def raise_on_signals(names: Sequence[str] = STOPS, for_good: bool = False) -> It
 
 @contextlib.contextmanager
 def deferred() -> Iterator[None]:
-    """A signal that would become an exception waits until the block has ended. Where one is being handled already, further
-    ones say nothing new."""
+    """Defer stop signals until the block has ended. While one is handled already, further ones are ignored."""
     stopping = isinstance(sys.exc_info()[1], KeyboardInterrupt)
     noted: list[int] = []
     ours = {number: handler for number in _numbers(ALL) if callable(handler := signal.getsignal(number))}
@@ -77,18 +74,18 @@ def deferred() -> Iterator[None]:
 
 @contextlib.contextmanager
 def ignore_further_signals() -> Iterator[None]:
-    """Where a signal to stop is being handled, further ones say nothing new; otherwise they are heeded."""
+    """Ignore stop signals while one is being handled; otherwise raise them."""
     with deferred() if isinstance(sys.exc_info()[1], KeyboardInterrupt) else contextlib.nullcontext():
         yield
 
 
 def ignore() -> None:
-    """What this process still does it does to its end: it has been told to stop, or another process says when."""
+    """Ignore stop signals for the rest of this process: it was stopped already, or another process decides."""
     for number in _numbers(ALL):
         signal.signal(number, signal.SIG_IGN)
 
 
 def _numbers(names: Sequence[str]) -> list[int]:
-    """Those that this system knows; none where this thread may not handle them."""
+    """The numbers of the signals that this system knows; empty where this thread may not handle them."""
     in_main = threading.current_thread() is threading.main_thread()
     return [getattr(signal, name) for name in names if hasattr(signal, name)] if in_main else []

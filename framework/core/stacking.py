@@ -1,4 +1,4 @@
-"""R lone components become one that trains R networks, and a stack drops the replicas that have stopped."""
+"""Merging R lone components into one that trains R networks, and dropping the replicas that have stopped."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from framework.core.arrays import Array
 
 
 class CannotStackError(ValueError):
-    """Two components differ in something that replicas of one stack must share."""
+    """Two components differ in an option that all replicas of a stack must share."""
 
 
 def stack(parts: Sequence[Any], path: str = "") -> Any:
     """Merge R lone components (or mappings, tuples and values of them) into one.
 
-    Equal values stay as they are. A differing number in a field declared `stackable` becomes an array of shape (R,). So does
-    a word, which only `init` may read: there each replica is still alone.
+    Equal values stay unchanged. A differing number in a field declared `stackable` becomes an array of shape (R,). So does
+    a differing string, which only `init` may read, one replica at a time.
 
     Raises:
-        CannotStackError: naming the first field that differs and may not.
+        CannotStackError: names the first differing field that is not stackable.
     """
     first = parts[0]
     if all(part is first for part in parts):
@@ -30,7 +30,7 @@ def stack(parts: Sequence[Any], path: str = "") -> Any:
     if all(isinstance(part, int | float) and not isinstance(part, bool) and part == first for part in parts):
         return first
     if any(isinstance(part, np.ndarray) for part in parts):
-        raise CannotStackError(f"{path}: this is a stack already; stack lone components")
+        raise CannotStackError(f"{path}: this is already a stack; stack lone components only")
     if any(type(part) is not type(first) for part in parts):
         raise CannotStackError(
             f"{path or 'components'}: {' and '.join(sorted({type(p).__name__ for p in parts}))} cannot share a stack"
@@ -49,7 +49,7 @@ def stack(parts: Sequence[Any], path: str = "") -> Any:
         return tuple(stack(values, f"{path}[{i}]") for i, values in enumerate(zip(*parts, strict=True)))
     if all(part == first for part in parts):
         return first
-    raise CannotStackError(f"{path}: {_distinct(parts)} differ, and this is not stackable")
+    raise CannotStackError(f"{path}: {_distinct(parts)} differ, but this option is not stackable")
 
 
 def _field(f: Any, values: list[Any], path: str) -> Any:
@@ -62,7 +62,7 @@ def _field(f: Any, values: list[Any], path: str) -> Any:
 
 
 def keep_replicas(tree: Any, keep: Array) -> Any:
-    """Only the replicas `keep` (indices or booleans of the first axis) of an array, a component, or a mapping or tuple of
+    """Select replicas (indices or booleans of the first axis) of an array, a component, or a mapping or tuple of
     them. An axis of length 1 is shared by all replicas and stays."""
     if is_dataclass(tree) and not isinstance(tree, type):
         return replace(tree, **{f.name: _kept(f, getattr(tree, f.name), keep) for f in fields(tree) if f.init})
@@ -76,7 +76,7 @@ def keep_replicas(tree: Any, keep: Array) -> Any:
 
 
 def to_device(tree: Any, xp: Any) -> Any:
-    """The same component with its per-replica options on the device, once and for all."""
+    """A component with its per-replica options on the device."""
     if is_dataclass(tree) and not isinstance(tree, type):
         return replace(tree, **{f.name: to_device(getattr(tree, f.name), xp) for f in fields(tree) if f.init})
     if isinstance(tree, Mapping):

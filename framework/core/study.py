@@ -1,6 +1,6 @@
-"""What a study hands back.
+"""`Findings`, the result of a study.
 
-A study is a component: a frozen dataclass whose call takes the experiment (settings that have met their data, see
+A study is a component: a frozen dataclass whose call takes the experiment (settings and loaded data, see
 `framework.experiments.experiment.Experiment`) and returns `Findings`. It trains through `experiment.train`, where its
 networks are one stack.
 """
@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Findings:
-    """
+    """The result of a study.
+
     Attributes:
-        summary: Markdown, printed at the end and kept as `study.md`.
+        summary: Markdown, printed at the end and saved as `study.md`.
         series: metric -> (K, 2) of training step and value.
-        columns, rows: numbers of consecutive training steps from 1 on, (steps, len(columns)): loss and gradient norms, as a
+        columns, rows: values of consecutive training steps from 1 on, (steps, len(columns)): loss and gradient norms, as a
             single training records them.
         figures: name -> matplotlib figure, kept as `figures/<name>.png`.
         files: name -> text, kept in the run's folder.

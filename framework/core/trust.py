@@ -1,7 +1,7 @@
-"""Which single-file plugins this user has run here before.
+"""The single-file plugins and tracking stores that this user has used before.
 
-A file that the user names runs. Code that a recorded run or a preset names runs only if its content is one of these, or
-where the user says so (`--trust`, `trust=True`): a folder from somebody else runs nothing by itself.
+A file that the user names runs. Code that a recorded run or a preset names runs only if its content was run before, or if
+the user allows it (`--trust`, `trust=True`): a third-party folder runs nothing by itself.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from framework.core.reading import read_json
 from framework.core.writing import write_json
 
 FILE = "trusted.json"
-_HERE: set[str] = set()  # of this process: used where nothing can be written, and to read the list less often
+_HERE: set[str] = set()  # of this process: for a read-only state folder, and to read the list less often
 
 
 _all: ContextVar[bool] = ContextVar("trust_all", default=False)
@@ -28,7 +28,7 @@ _all: ContextVar[bool] = ContextVar("trust_all", default=False)
 
 @contextlib.contextmanager
 def trusting(everything: bool) -> Iterator[None]:
-    """With `everything`, all code that a record or a preset names is run, and remembered: the user's `--trust`."""
+    """Trust all code that a record or a preset names, if `everything` (the option `--trust`), and remember it."""
     token = _all.set(everything or _all.get())
     try:
         yield
@@ -37,18 +37,18 @@ def trusting(everything: bool) -> Iterator[None]:
 
 
 def trusts_all() -> bool:
-    """Whether the user said so."""
+    """Whether the user has set `--trust`."""
     return _all.get()
 
 
 def state_dir() -> Path | None:
-    """Where stackprop keeps what it knows of this user: STACKPROP_STATE, or the place that the platform has for it; None
-    where there is none."""
+    """The folder of stackprop's state for this user: STACKPROP_STATE, or the default of the platform; None if there is
+    none."""
     if os.environ.get("STACKPROP_STATE"):
         return Path(os.environ["STACKPROP_STATE"])
     try:
         home = Path.home()
-    except RuntimeError:  # no HOME, and no password entry
+    except RuntimeError:  # no HOME and no account entry
         return None
     places = {
         "win32": ("LOCALAPPDATA", home / "AppData" / "Local"),
@@ -59,12 +59,12 @@ def state_dir() -> Path | None:
 
 
 def is_trusted(sha256: str) -> bool:
-    """Whether this user has run that code."""
+    """Whether this user has run this code before."""
     return sha256 in _HERE or sha256 in _known()
 
 
 def trust(sha256: str, file: Path) -> None:
-    """Remember that the user runs that code. Where nothing can be written, this process remembers it."""
+    """Remember that the user runs this code; only in this process where nothing can be written."""
     if sha256 in _HERE:
         return
     _HERE.add(sha256)
@@ -81,13 +81,13 @@ def trust(sha256: str, file: Path) -> None:
 
 
 def knows_store(uri: str | None) -> bool:
-    """Whether this user has sent runs to that tracking store from here, or names it now. What a folder from somebody else
-    calls its store may be any server, and any file."""
+    """Whether this user has sent runs to this tracking store before, or names it now. The store that a third-party folder
+    names may be any server or file."""
     return uri is None or uri == os.environ.get("MLFLOW_TRACKING_URI") or trusts_all() or is_trusted(_of_store(uri))
 
 
 def trust_store(uri: str, shown: str) -> None:
-    """Remember that the user sends runs there."""
+    """Remember that the user sends runs to this store."""
     trust(_of_store(uri), Path(shown))
 
 
@@ -96,7 +96,7 @@ def _of_store(uri: str) -> str:
 
 
 def _known() -> dict[str, Any]:
-    """SHA-256 -> the file that had it; nothing where the list cannot be read, or is of another user."""
+    """The list, SHA-256 -> file; empty where it cannot be read, or belongs to another user."""
     folder = state_dir()
     try:
         path = folder / FILE if folder else Path()

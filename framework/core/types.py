@@ -1,4 +1,4 @@
-"""Types that every component knows."""
+"""Types shared by all components."""
 
 from __future__ import annotations
 

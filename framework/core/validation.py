@@ -1,6 +1,6 @@
-"""A plain tree becomes components: every value is held against what the component's fields declare.
+"""Builds components from a plain tree: every value is validated against the declarations of the component's fields.
 
-All errors of a tree are collected; each names the full key, the value, what is allowed, and the nearest valid name.
+All errors of a tree are collected; each names the full key, the value, what is allowed, and the closest valid name.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from framework.core import protocols as components
 from framework.core.errors import did_you_mean
 from framework.core.options import declared
 
-# The fields typed by one of these hold a component of that kind.
+# A field with one of these types holds a component of that kind.
 PROTOCOLS: dict[Any, str] = {
     components.Activation: "activation",
     components.Cell: "cell",
@@ -31,35 +31,36 @@ PROTOCOLS: dict[Any, str] = {
 }
 RULES = {"above": (operator.gt, "above"), "least": (operator.ge, "at least")}
 RULES |= {"below": (operator.lt, "below"), "most": (operator.le, "at most")}
-INVALID = object()  # what a value becomes when it was refused; the message is in `errors`
+INVALID = object()  # replaces a rejected value; the message is in `errors`
 
 
 @functools.cache
 def _methods(kind: str) -> tuple[str, ...]:
-    """What the protocol of a kind asks for."""
+    """The methods that the protocol of a kind requires."""
     protocol = vars(getattr(components, kind.capitalize()))
     return tuple(n for n, f in protocol.items() if callable(f) and (n == "__call__" or not n.startswith("_")))
 
 
 def missing_methods(kind: str, component: Any) -> list[str]:
-    """The methods of its protocol that a component, or the class of one, has not."""
+    """The methods of its protocol that a component, or a component class, lacks."""
     cls = component if isinstance(component, type) else type(component)
-    own = {name for base in cls.__mro__ for name in vars(base)}  # of a class, getattr would find what calls the class
+    own = {name for base in cls.__mro__ for name in vars(base)}  # getattr would also find members of the metaclass
     return [n for n in _methods(kind) if n not in own and (n == "__call__" or not callable(getattr(component, n, None)))]
 
 
 class Names(Protocol):
-    """Where names become components."""
+    """Maps names to components."""
 
     def names(self, kind: str) -> list[str]: ...
     def get(self, kind: str, name: str) -> Any: ...
 
 
 class Validator:
-    """
+    """Builds and validates components; collects all errors.
+
     Args:
-        registry: where names become components.
-        groups: the top-level choices that components take over where a configuration says nothing.
+        registry: maps names to components.
+        groups: the top-level choices that components inherit where a configuration sets nothing.
     """
 
     def __init__(self, registry: Names, groups: Mapping[str, Any]) -> None:
@@ -67,7 +68,7 @@ class Validator:
         self.errors: dict[str, None] = {}  # in order, each once
 
     def add_error(self, path: str, text: str) -> Any:
-        """Note an error."""
+        """Record an error."""
         self.errors[f"{path}: {text}"] = None
         return INVALID
 
@@ -78,13 +79,13 @@ class Validator:
         names = self.registry.names(kind)
         if not isinstance(value, Mapping):
             return self.add_error(
-                path, f"{value!r} is no {kind}; give its name, or a mapping with 'type'{did_you_mean('', names)}"
+                path, f"{value!r} is not a valid {kind}; give its name, or a mapping with 'type'{did_you_mean('', names)}"
             )
         name = value.get("type")
         if name is None:
             return self.add_error(f"{path}.type", f"missing: which {kind}?{did_you_mean('', names)}")
         if name not in names:
-            return self.add_error(f"{path}.type", f"no {kind} '{name}'{did_you_mean(str(name), names)}")
+            return self.add_error(f"{path}.type", f"unknown {kind} '{name}'{did_you_mean(str(name), names)}")
         options, cls = {key: v for key, v in value.items() if key != "type"}, self.registry.get(kind, name)
         missing = missing_methods(kind, cls)
         if missing:
@@ -103,7 +104,7 @@ class Validator:
         return cls(**{key: value for key, value in values.items() if value is not MISSING})
 
     def _field(self, key: str, hint: Any, f: Any, given: Mapping[str, Any], path: str, who: str) -> Any:
-        """The value of one option; MISSING leaves it to the dataclass's default."""
+        """The value of one option; MISSING selects the dataclass's default."""
         group, here = f.metadata.get("group"), f"{path}.{key}"
         if key in given:
             value = self.value(hint, given[key], here)
@@ -159,7 +160,7 @@ class Validator:
         return self._plain(hint, value, path)
 
     def _one_of(self, hint: Any, value: Any, path: str) -> Any:
-        options = [o for o in get_args(hint) if o is not Any]  # Any stands for the arrays of a stack
+        options = [o for o in get_args(hint) if o is not Any]  # Any allows the arrays of a stack
         if value is None and type(None) in options:
             return None
         options = [o for o in options if o is not type(None)]
@@ -187,7 +188,7 @@ class Validator:
 
 
 def _type_name(hint: Any) -> str:
-    words = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+    words = {int: "an integer", float: "a number", bool: "true or false", str: "a string"}
     if get_origin(hint) is Literal:
         return " or ".join(repr(a) for a in get_args(hint))
     return words.get(hint, getattr(hint, "__name__", str(hint)))

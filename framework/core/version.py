@@ -11,5 +11,5 @@ GROUP = "stackprop"
 
 
 def normalized(name: str | None) -> str:
-    """A distribution's name in the one spelling that installers compare."""
+    """A distribution's name, normalized as installers do for comparison."""
     return re.sub(r"[-_.]+", "-", name or "").lower()

@@ -1,7 +1,7 @@
-"""Files in the folders of runs, written whole or not at all, and never through a link.
+"""Atomic writes to files in run folders, never through a link.
 
-Such a folder may come from somebody else: `metrics.jsonl` may be a link to a file of the user's, `figures` one to a folder.
-A folder of runs, or the folder of one run, may be a link: the user has laid it there. What lies in it may not.
+A run folder may come from an untrusted source: `metrics.jsonl` may be a link to a file of the user's, `figures` one to a
+folder. The folder of runs, or the folder of one run, may be a link that the user made; its content may not.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(o
 
 
 class LinkError(OSError):
-    """What is to be written lies behind a link, or is no file; `strerror` says it in words."""
+    """A target file lies behind a link, or is not a regular file; `strerror` has the message."""
 
     def __init__(self, path: Path, what: str) -> None:
         super().__init__(errno.ELOOP, what, str(path))
@@ -27,11 +27,11 @@ class LinkError(OSError):
 
 @contextlib.contextmanager
 def replaced(path: Path, lasting: bool = True) -> Iterator[IO[bytes]]:
-    """A file to write into that takes the place of `path` when all of it is there; a reader never meets half of it, and what
-    was there before stays if writing fails. A link of that name is replaced, not followed.
+    """A file to write into; it replaces `path` once it is complete. A reader never sees half of it, and the old content
+    stays if writing fails. A link of that name is replaced, not followed.
 
     Args:
-        lasting: wait until it is on the disk, so that a power cut leaves one or the other.
+        lasting: wait until it is on the disk, so that a power failure leaves the old or the new content.
     """
     beside = path.with_name(f"{path.name}.part")
     with contextlib.suppress(FileNotFoundError):
@@ -45,7 +45,7 @@ def replaced(path: Path, lasting: bool = True) -> Iterator[IO[bytes]]:
         beside.replace(path)
     except BaseException as error:
         with contextlib.suppress(OSError):
-            beside.unlink()  # half of one may be what fills the disk
+            beside.unlink()  # a partial file may be what fills the disk
         if isinstance(error, OSError) and not isinstance(error, LinkError):
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
@@ -58,18 +58,18 @@ def write_bytes(path: Path, content: bytes, lasting: bool = True) -> None:
 
 
 def write_text(path: Path, content: str, lasting: bool = True) -> None:
-    """Replace a file of text in UTF-8; see `replaced`."""
+    """Replace a UTF-8 text file; see `replaced`."""
     write_bytes(path, content.encode(), lasting)
 
 
 def write_json(path: Path, content: Mapping[str, Any], lasting: bool = True) -> None:
-    """Replace a file of JSON; see `replaced`."""
+    """Replace a JSON file; see `replaced`."""
     write_text(path, json.dumps(content, indent=2) + "\n", lasting)
 
 
 def overwrite(path: Path, content: Mapping[str, Any]) -> bool:
-    """Write a file of JSON where it lies, on a disk that has no room for another one beside it; whether that went well. It
-    takes no more blocks than it has."""
+    """Overwrite a JSON file in place, for a disk without room for a second one; returns whether this succeeded. The file
+    needs no more blocks than it has."""
     data = (json.dumps(content, indent=2) + "\n").encode()
     try:
         with open(os.open(path, os.O_RDWR | NO_LINK), "r+b") as file:
@@ -84,7 +84,7 @@ def overwrite(path: Path, content: Mapping[str, Any]) -> bool:
 
 @contextlib.contextmanager
 def replaced_text(path: Path) -> Iterator[io.TextIOWrapper]:
-    """The same as `replaced`, for what writes text piece by piece; line ends stay as they are written."""
+    """A text file that replaces `path` once complete, as `replaced`; line ends are written unchanged."""
     with replaced(path, lasting=False) as file:
         text = io.TextIOWrapper(file, encoding="utf-8", newline="")
         yield text
@@ -93,36 +93,37 @@ def replaced_text(path: Path) -> Iterator[io.TextIOWrapper]:
 
 
 def appending(path: Path) -> int:
-    """A descriptor to append to a file, which is made where it is not there.
+    """A descriptor to append to a file, which is created if missing.
 
     Raises:
-        LinkError: it is a link, or no file.
+        LinkError: it is a link, or not a regular file.
     """
     check_no_link(path)
-    if path.exists() and not path.is_file():  # a pipe that nobody reads would be waited for
-        raise LinkError(path, "this is no file; nothing is written to it")
+    if path.exists() and not path.is_file():  # opening a pipe without a reader would block
+        raise LinkError(path, "this is not a file; nothing is written to it")
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | NO_LINK, 0o644)
 
 
 def inside(folder: Path, name: str) -> Path:
-    """A folder within the folder of a run, made where it is not there.
+    """A folder within the folder of a run, created if missing.
 
     Raises:
-        LinkError: it is a link, which may lead anywhere, or no folder.
+        LinkError: it is a link, which may lead anywhere, or not a folder.
     """
     path = folder / name
     check_no_link(path)
     try:
         path.mkdir(exist_ok=True)
     except FileExistsError as error:
-        raise LinkError(path, "this is no folder; nothing is written to it") from error
+        raise LinkError(path, "this is not a folder; nothing is written to it") from error
     return path
 
 
 def check_no_links(folder: Path) -> None:
-    """
+    """Check that a folder contains no link.
+
     Raises:
-        LinkError: there is a link in the folder, which may be one itself, or in a folder of it.
+        LinkError: the folder, or anything in it, is a link.
     """
     for at, folders, files in os.walk(folder):
         for name in (*folders, *files):
@@ -130,7 +131,8 @@ def check_no_links(folder: Path) -> None:
 
 
 def check_no_link(path: Path) -> None:
-    """
+    """Check that a path is not a link.
+
     Raises:
         LinkError: it is a link.
     """

@@ -1,4 +1,4 @@
-"""Training batches changed by chance, anew at every step, on the host: each replica's by its own draws."""
+"""Training batches with random changes at every step, made on the host: each replica's from its own random stream."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from framework.core.random import Key, generator
 from framework.data.dataset import Data, Field
 from framework.data.loader import DataLoader
 
-Chosen = Mapping[str, Augmentation]  # name -> augmentation, in the order in which they act
+Chosen = Mapping[str, Augmentation]  # name -> augmentation, in the order in which they are applied
 
 
 class Augmenter:
-    """Changes the first field of the training batches of R replicas. The host keeps a copy of that field for it.
+    """Changes the first field of the training batches of R replicas. A copy of that field stays on the host.
 
-    Every draw is a pure function of (replica key, augmentation's name, step, part), as is everything random.
+    Every draw is a pure function of (replica key, augmentation's name, step, part).
 
     Args:
         feed: the training split.
-        data: what it was made from, one data set or one per replica.
+        data: its source, one data set or one per replica.
         chosen: each replica's augmentations.
 
     Raises:
@@ -47,13 +47,13 @@ class Augmenter:
 
         Args:
             rows: a slice of the split for everyone, or the indices (1 or R, N) of each replica.
-            keys: one per replica; those with one key, one data set and equal augmentations see one batch, made once.
+            keys: one per replica; replicas with equal keys, data sets and augmentations share one batch.
         """
         made: dict[tuple[Key, str, int], np.ndarray] = {}
         seen = []
-        for r, (key, (told, chosen)) in enumerate(zip(keys, self.chosen, strict=True)):
+        for r, (key, (signature, chosen)) in enumerate(zip(keys, self.chosen, strict=True)):
             of = r % self.host.shape[0]
-            same = (key, told, of)
+            same = (key, signature, of)
             if same not in made:
                 at = rows if isinstance(rows, slice) else rows[r % rows.shape[0]]
                 made[same] = augmented(_oriented(self.host[of, at], self.time_major), chosen, key, step, part)
@@ -62,7 +62,7 @@ class Augmenter:
 
 
 def augmented(x: np.ndarray, chosen: Chosen, key: Key, step: int = 0, part: int = 0) -> np.ndarray:
-    """A batch of one replica, through its augmentations in order."""
+    """A batch of one replica after all its augmentations, in order."""
     for name, augmentation in chosen.items():
         x = augmentation(x, generator(key, f"augmentation/{name}", step, part << 32))
     return x
@@ -78,18 +78,18 @@ def check_augmentations(chosen: Chosen, name: str, about: Field, held: np.ndarra
     for key, augmentation in chosen.items():
         axes = getattr(augmentation, "axes", (about.axes,))
         if about.kind != "real":
-            raise ValueError(f"augmentation.{key}: the first field '{name}' holds {about.kind}s; it changes real numbers")
+            raise ValueError(f"augmentation.{key}: only real numbers can be augmented (field '{name}' holds {about.kind}s)")
         if about.axes not in axes:
             raise ValueError(
-                f"augmentation.{key}: it works on {' or '.join(axes)}, and the first field '{name}' is {about.axes} "
+                f"augmentation.{key}: it works on {' or '.join(axes)}, but the first field '{name}' is {about.axes} "
                 f"({', '.join(map(str, held.shape[1:])) or 'one number'} per example)"
             )
         try:
             given = augmentation(x, generator(0, f"augmentation/{key}"))
-        except Exception as error:  # whatever a stranger's code raises on such data
+        except Exception as error:  # third-party code may raise anything
             raise ValueError(f"augmentation.{key}: it fails on '{name}': {type(error).__name__}: {error}") from error
         if np.shape(given) != x.shape:
-            raise ValueError(f"augmentation.{key}: it makes {np.shape(given)} of {x.shape}; a network reads one shape")
+            raise ValueError(f"augmentation.{key}: it changes the shape {x.shape} to {np.shape(given)}; keep the shape")
 
 
 def _oriented(x: np.ndarray, time_major: bool) -> np.ndarray:

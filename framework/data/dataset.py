@@ -1,4 +1,4 @@
-"""Splits and batches: what a data set holds, and the examples that each replica sees in each step."""
+"""`Data`, its fields and splits, and reading files of data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from framework.core.types import Shape
 
 Kind = Literal["real", "id", "label", "mask"]
 Split = Literal["train", "val", "test"]
-Layout = Literal["batch_major", "time_major"]  # of a user's sequences: (n, T, F) or (T, n, F)
+Layout = Literal["batch_major", "time_major"]  # of sequences in a file: (n, T, F) or (T, n, F)
 AXES = ("N", "NF", "NCHW", "NT", "NTF")
 
 
@@ -53,13 +53,13 @@ def open_arrays(path: str | Path) -> Iterator[Any]:
 
 @dataclass(frozen=True)
 class Field:
-    """What one field of the data is.
+    """The declaration of one field of the data.
 
     Attributes:
         axes: its axes as stored, examples first: N, NF, NCHW, NT or NTF. Batches of NT and NTF are time-major.
         kind: real numbers, ids (indices into an embedding), labels (classes: integers (N,), or 0/1 columns (N, F) when
             several may hold at once), or a mask (weights).
-        size: how many ids or classes there are; 0 for real fields and masks.
+        size: number of ids or classes; 0 for real fields and masks.
     """
 
     axes: str
@@ -68,12 +68,12 @@ class Field:
 
     def __post_init__(self) -> None:
         if self.axes not in AXES:
-            raise ValueError(f"axes {self.axes!r} are none of {', '.join(AXES)}")
+            raise ValueError(f"axes: unknown axes {self.axes!r}; allowed: {', '.join(AXES)}")
         if self.kind not in get_args(Kind):
-            raise ValueError(f"kind {self.kind!r} is none of {', '.join(get_args(Kind))}")
+            raise ValueError(f"kind: unknown kind {self.kind!r}; allowed: {', '.join(get_args(Kind))}")
 
     def shape(self, a: np.ndarray) -> Shape:
-        """The field's shape without N, as layers see it; the length of a sequence is open."""
+        """The field's shape without N, as layers see it; the length of a sequence is None."""
         core = a.shape[1:]
         return (None, *core[1:]) if self.time_major else tuple(core)
 
@@ -84,10 +84,10 @@ class Field:
 
 
 class Encoding(Protocol):
-    """How the rows of a file became the fields of a data set: what a trained network needs to read a new file.
+    """The mapping from rows of a file to fields of a data set, which a trained network needs to read a new file.
 
-    Plain values of it go into JSON with the data set's name in the registry as `type`; the data set's class turns them back
-    with its class method `encoding_from_json(told)`.
+    It is stored as plain values in JSON, with the data set's registered name as `type`. The class method
+    `encoding_from_json(values)` of the data set's class restores it.
     """
 
     def to_json(self) -> dict[str, Any]:
@@ -108,17 +108,17 @@ class Data:
     """A loaded data set.
 
     Attributes:
-        splits: split -> field -> host array (n, ...). `train` is there; `val` and `test` may be missing.
+        splits: split -> field -> host array (n, ...). `train` is required; `val` and `test` may be missing.
         fields: field -> its axes and kind.
         f: the true function x -> y without noise, where it is known.
         sigma: the standard deviation of the noise on y, where it is known.
-        names: the names of the classes, where there are any.
+        names: the names of the classes, if any.
         name: the name of the data set.
         encoding: how new files are read, where the data came from a file.
         stateful: whether every row of a split continues the row before it; states are then carried from batch to batch.
         forecast: the fields that hold the target of a step at later steps: the input if its next value is the target, or
             the input of a decoder. A layer that reads one of them from its end would read the answer, and is rejected.
-        scaled_with: target -> the field whose scale it takes, being the same quantity; other targets keep their unit.
+        scaled_with: target -> the field of the same quantity, whose scale it uses; other targets keep their unit.
         notes: how the data set read its files, one line each; shown once per run or sweep.
     """
 
@@ -142,15 +142,15 @@ class Data:
 def split_at_random(
     fields: Mapping[str, np.ndarray], rng: np.random.Generator, val: float, test: float
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Examples shared out at random: `val` and `test` are fractions of them, rounded; the rest is for training.
+    """Split examples at random: `val` and `test` are fractions of them, rounded; the rest is for training.
 
     Raises:
-        ValueError: nothing is left for training.
+        ValueError: no example is left for training.
     """
     n = len(next(iter(fields.values())))
     order = rng.permutation(n)
     n_val, n_test = round(val * n), round(test * n)
     if n_val + n_test >= n:
-        raise ValueError(f"{n_val} examples for validation and {n_test} for testing leave none of {n} for training")
+        raise ValueError(f"val, test: {n_val} examples to validate and {n_test} to test leave none of {n} for training")
     parts = {"train": order[n_val + n_test :], "val": order[:n_val], "test": order[n_val : n_val + n_test]}
     return {name: {k: a[rows] for k, a in fields.items()} for name, rows in parts.items() if len(rows)}

@@ -1,4 +1,4 @@
-"""Splits become batches."""
+"""`DataLoader` and `BatchSampler`: batches from splits."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class DataLoader:
 
     @property
     def longest(self) -> int:
-        """Steps of the longest sequence; 1 where there are none."""
+        """Steps of the longest sequence; 1 without sequences."""
         return max((self.arrays[name].shape[2] for name in self.time_major), default=1)
 
     def keep_replicas(self, keep: np.ndarray) -> None:
@@ -61,8 +61,8 @@ class DataLoader:
 
 
 def in_streams(n: int, streams: int) -> np.ndarray:
-    """The order (n,) in which rows that go on from each other are read as several streams side by side: the first row of
-    every stream, the second of every stream, and so on. Where not all can be equally long, the first are a row longer."""
+    """The order (n,) that reads stateful sequences as several parallel streams: the first row of every stream, the second
+    row of every stream, and so on. If not all can be equally long, the first ones are a row longer."""
     length, longer = divmod(n, min(streams, n))
     stream = np.arange(min(streams, n))
     first = stream * length + np.minimum(stream, longer)
@@ -72,8 +72,8 @@ def in_streams(n: int, streams: int) -> np.ndarray:
 class BatchSampler:
     """The rows of each batch of one epoch, the last batch shorter if need be.
 
-    Every replica has its own order, drawn from its own stream; replicas with one key share it, and so the batch. Rows that
-    go on from each other (`stateful`) are read as `size` streams: a batch is the next row of each.
+    Every replica has its own order, from its own random stream; replicas with equal keys share it, and so the batch.
+    Stateful sequences (`stateful`) are read as `size` streams: a batch is the next row of each.
     """
 
     def __init__(
@@ -89,11 +89,11 @@ class BatchSampler:
 
     @property
     def starts(self) -> range:
-        """Where the batches begin."""
+        """The first rows of the batches."""
         return range(0, self.n, self.size)
 
     def at(self, start: int) -> np.ndarray | slice:
-        """The batch that begins there, for the replicas that are left."""
+        """The batch that starts at a row, for the remaining replicas."""
         stop = start + self.size
         return slice(start, stop) if self.order is None else self.order[:, start:stop]
 

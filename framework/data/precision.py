@@ -1,4 +1,4 @@
-"""Numbers of the data that the precision of training cannot hold, or cannot tell apart."""
+"""Finds values in the data that the precision of training cannot represent or distinguish."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 
 from framework.data.dataset import Data
 
-FEW = 0.01  # share of different values that may coincide unnoticed
+FEW = 0.01  # fraction of different values that may coincide without a warning
 
 
 def indistinct(data: Data, dtype: Any) -> list[str]:
-    """A line for each field of numbers with features of the training split that rounding to `dtype` spoils: values become
-    inf or 0 or lose digits, or different ones, far from 0 for their width, coincide."""
+    """A line for each real field of the training split with features that rounding to `dtype` spoils: values become inf or 0
+    or lose digits, or different values, far from 0 for their range, coincide."""
     lines = []
     for name, about in data.fields.items():
         a = data.splits["train"][name]
@@ -39,7 +39,7 @@ def indistinct(data: Data, dtype: Any) -> list[str]:
 
 
 def _out_of_range(columns: np.ndarray, dtype: Any) -> tuple[int, str] | None:
-    """The feature with the most values that are too large or too small for the type, and what becomes of them."""
+    """The feature with the most values that are too large or too small for the type, and the effect."""
     with np.errstate(over="ignore", under="ignore"):
         rounded = columns.astype(dtype)
     small = (columns != 0) & (np.abs(rounded) < np.finfo(dtype).tiny)
@@ -58,6 +58,6 @@ def _out_of_range(columns: np.ndarray, dtype: Any) -> tuple[int, str] | None:
 
 
 def _named(data: Data, name: str, k: int) -> str:
-    """A feature, by its column in the file where it is known."""
+    """A feature, named by its column in the file if known."""
     columns = getattr(data.encoding, "columns", {}).get(name, ())
     return f"dataset: column '{columns[k]}'" if columns else f"dataset: '{name}', feature {k}"

@@ -1,4 +1,4 @@
-"""Features on one scale: numbers found on the training split, applied to every split and to new rows."""
+"""Feature scaling: shifts and widths computed on the training split, applied to every split and to new rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from framework.data.dataset import Data
 
 ScaleMethod = Literal["none", "standard", "minmax"]
 
-# The axes over which one feature is measured: all but F, or all but C; a field without either is one feature.
+# The axes over which a feature is averaged: all but F, or all but C; a field without either is one feature.
 MEASURED = {"N": (0,), "NT": (0, 1), "NF": (0,), "NTF": (0, 1), "NCHW": (0, 2, 3)}
 
 
@@ -24,11 +24,11 @@ class Scale:
 
     standard: shift = mean, width = standard deviation (the root of the mean squared deviation). minmax: shift = min,
     width = max - min, so that the training split lies in 0 ... 1. A feature that is constant on the training split has
-    no width: it is shifted to 0 and keeps its unit. Steps of sequences that a mask leaves out count for nothing.
+    no width: it is shifted to 0 and keeps its unit. Masked steps of sequences are not counted.
 
     Attributes:
         how: none, standard or minmax.
-        shift, width: field -> one number per feature: (F,) for NF and NTF, (C, 1, 1) for NCHW, () for N and NT.
+        shift, width: field -> one value per feature: (F,) for NF and NTF, (C, 1, 1) for NCHW, () for N and NT.
     """
 
     how: ScaleMethod
@@ -36,7 +36,7 @@ class Scale:
     width: Mapping[str, np.ndarray]
 
     def apply(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The fields of one split or of new rows, scaled; those that have no scale stay as they are.
+        """The fields of one split or of new rows, scaled; those without a scale stay unchanged.
 
         Raises:
             ValueError: a field has another number of features than the training split.
@@ -55,7 +55,7 @@ class Scale:
         return np.asarray(a, float) * self.width[name] + self.shift[name] if name in self.shift else a
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; JSON keeps float64 exactly."""
+        """Plain values for JSON, which preserves float64 exactly."""
         return {
             "how": self.how,
             "shift": {name: a.tolist() for name, a in self.shift.items()},
@@ -63,10 +63,10 @@ class Scale:
         }
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Scale:
-        """What `to_json` told."""
-        shift, width = ({name: np.array(a, float) for name, a in told[key].items()} for key in ("shift", "width"))
-        return cls(told["how"], shift, width)
+    def from_json(cls, values: Mapping[str, Any]) -> Scale:
+        """The scale that `to_json` returned."""
+        shift, width = ({name: np.array(a, float) for name, a in values[key].items()} for key in ("shift", "width"))
+        return cls(values["how"], shift, width)
 
 
 def fit(data: Data, how: str, fields: Collection[str]) -> Scale:
@@ -74,16 +74,16 @@ def fit(data: Data, how: str, fields: Collection[str]) -> Scale:
 
     Args:
         how: none, standard or minmax.
-        fields: the fields to scale, targets left out; ids, labels and masks among them are passed over.
+        fields: the fields to scale, without targets; ids, labels and masks among them are skipped.
 
     Raises:
-        ValueError: there is no such scale, or no such field.
+        ValueError: unknown scale or field.
     """
     if how not in get_args(ScaleMethod):
-        raise ValueError(f"no scale '{how}'{did_you_mean(how, get_args(ScaleMethod))}")
+        raise ValueError(f"dataset.scale: unknown scale '{how}'{did_you_mean(how, get_args(ScaleMethod))}")
     for name in fields:
         if name not in data.fields:
-            raise ValueError(f"the data have no field '{name}'{did_you_mean(name, data.fields)}")
+            raise ValueError(f"unknown field '{name}'{did_you_mean(name, data.fields)}")
     scaled_fields = [name for name, f in data.fields.items() if name in fields and f.kind == "real" and how != "none"]
     found = {name: _measured(*_counted(name, data), how) for name in scaled_fields}
     found |= {name: found[other] for name, other in data.scaled_with.items() if other in found}
@@ -92,7 +92,7 @@ def fit(data: Data, how: str, fields: Collection[str]) -> Scale:
 
 
 def _counted(name: str, data: Data) -> tuple[np.ndarray, str]:
-    """A field of the training split and its axes; of sequences with a mask the steps that count, as rows."""
+    """A field of the training split and its axes; for sequences with a mask, the unmasked steps as rows."""
     train, field = data.splits["train"], data.fields[name]
     masks = [train[mask] for mask, f in data.fields.items() if f.kind == "mask" and f.time_major]
     fitting = [mask for mask in masks if field.time_major and mask.shape == train[name].shape[:2] and mask.any()]
@@ -109,7 +109,7 @@ def _measured(a: np.ndarray, axes: str, how: str) -> tuple[np.ndarray, np.ndarra
 
     least, most = of(np.min), of(np.max)
     shift, width = (of(np.mean), of(np.std)) if how == "standard" else (least, most - least)
-    # By its ends, not by its width: equal numbers can have a deviation of 1e-17.
+    # By minimum and maximum, not by width: equal values can have a deviation of 1e-17.
     constant = least == most
     return np.where(constant, least, shift), np.where(constant, 1.0, width)
 
@@ -119,7 +119,7 @@ def _shape(a: np.ndarray, axes: str) -> tuple[int, ...]:
 
 
 def scaled(data: Data, scale: Scale) -> Data:
-    """All splits of a data set, scaled. A known true function takes the scaled x from then on."""
+    """All splits of a data set, scaled. A known true function then reads the scaled x."""
     splits = {name: scale.apply(arrays) for name, arrays in data.splits.items()}
     f = data.f if data.f is None or "x" not in scale.shift else functools.partial(_of_scaled, data.f, scale)
     lines = tuple(_line(scale, name) for name in data.scaled_with if name in scale.shift)

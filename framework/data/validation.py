@@ -1,7 +1,7 @@
-"""Data are checked once against what their fields declare, by whatever route they come: shell, Python or a plugin.
+"""Validates data once against the declarations of their fields, whatever their source: shell, Python or a plugin.
 
-One rule for padding: an entry that every mask of its field leaves out is not part of the data. Where it could not be used
-(NaN, a label -1) it becomes 0 here, so that it reaches no layer, loss, metric or probe.
+Padding follows one rule: an entry that every mask of its field leaves out is not part of the data. If it is not usable
+(NaN, a label -1), it becomes 0 here, so that it reaches no layer, loss, metric or probe.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import numpy as np
 from framework.core.errors import DataError, did_you_mean
 from framework.data.dataset import Data, Field, Split
 
-LARGE = 100.0  # numbers beyond it are far from the scale that first values and learning rates are made for
+LARGE = 100.0  # larger values are far from the scale that initial values and learning rates are meant for
 Arrays = Mapping[str, np.ndarray]
 
 
 def checked(data: Data) -> Data:
-    """The data set, with unusable entries under a mask set to 0. It is read once; the same object is not read again.
+    """The data set, with unusable entries under a mask set to 0. The same object is validated only once.
 
     Raises:
         DataError: a split or field is empty, missing, unknown, of another shape than in training, or holds what its kind
@@ -36,10 +36,10 @@ def checked(data: Data) -> Data:
 def _checked(data: Data) -> Data:
     who = f"data set '{data.name}'" if data.name else "the data set"
     if "train" not in data.splits:
-        raise DataError(f"{who}: it has no split 'train'{did_you_mean('train', data.splits)}")
+        raise DataError(f"{who}: the split 'train' is missing{did_you_mean('train', data.splits)}")
     for split in data.splits:
         if split not in get_args(Split):
-            raise DataError(f"{who}: it has a split '{split}', which nothing reads{did_you_mean(split, get_args(Split))}")
+            raise DataError(f"{who}: unknown split '{split}'{did_you_mean(split, get_args(Split))}")
     splits = {}
     for split, arrays in data.splits.items():
         where = f"{who}, split '{split}': "
@@ -48,7 +48,7 @@ def _checked(data: Data) -> Data:
                 raise DataError(f"{where}the field '{name}' is missing{did_you_mean(name, arrays)}")
         for name in arrays:
             if name not in data.fields:
-                raise DataError(f"{where}'{name}' is not one of the data's fields{did_you_mean(name, data.fields)}")
+                raise DataError(f"{where}unknown field '{name}'{did_you_mean(name, data.fields)}")
         splits[split] = checked_arrays(data.fields, arrays, where)
     _check_same_shapes(data.fields, splits, who)
     same = all(splits[split][name] is a for split, arrays in data.splits.items() for name, a in arrays.items())
@@ -56,13 +56,13 @@ def _checked(data: Data) -> Data:
 
 
 def checked_arrays(fields: Mapping[str, Field], arrays: Mapping[str, Any], where: str = "") -> dict[str, np.ndarray]:
-    """Arrays (n, ...) of some fields, as `checked` returns those of a split.
+    """Validated arrays (n, ...) of some fields, as `checked` returns those of a split.
 
     Args:
-        where: what an error message starts with.
+        where: the start of an error message.
 
     Raises:
-        DataError: as of `checked`.
+        DataError: as `checked`.
     """
     there = {name: np.asarray(a) for name, a in arrays.items() if name in fields}
     for name, a in there.items():
@@ -70,7 +70,7 @@ def checked_arrays(fields: Mapping[str, Field], arrays: Mapping[str, Any], where
     check_equal_rows(fields, there, where)
     for name, a in there.items():
         if not a.size:
-            raise DataError(f"{where}'{name}' is empty, shape {a.shape}; an empty split is left out")
+            raise DataError(f"{where}'{name}' is empty (shape {a.shape}); leave an empty split out")
     masks = {name: a for name, a in there.items() if fields[name].kind == "mask"}
     out = {name: _usable(name, fields[name], a, {} if name in masks else masks, where) for name, a in there.items()}
     for name in masks:
@@ -79,43 +79,44 @@ def checked_arrays(fields: Mapping[str, Field], arrays: Mapping[str, Any], where
 
 
 def _check_no_empty_rows(name: str, field: Field, mask: np.ndarray, where: str) -> None:
-    """Every sequence has a step that counts."""
+    """Check that every sequence has at least one unmasked step."""
     empty = ~(mask > 0).any(1) if field.time_major else np.array(False)
     if empty.any():
         raise DataError(
-            f"{where}'{name}' is 0 at every step of row {int(empty.argmax())} (counted from 0); a sequence has at least one "
-            "step that counts, so leave the row out"
+            f"{where}'{name}' is 0 at every step of row {int(empty.argmax())} (counted from 0); a sequence needs at least "
+            "one unmasked step; leave the row out"
         )
 
 
 def _check_axes(name: str, field: Field, a: np.ndarray, where: str) -> None:
     if a.ndim != len(field.axes):
-        raise DataError(f"{where}'{name}' has shape {a.shape}, and its axes are {field.axes}")
+        raise DataError(f"{where}'{name}' has shape {a.shape}, but its axes are {field.axes}")
     if a.dtype.kind not in "biuf":
-        raise DataError(f"{where}'{name}' holds {a.dtype}; a field of kind {field.kind} holds numbers")
+        raise DataError(f"{where}'{name}' has type {a.dtype}; a field of kind {field.kind} must hold numbers")
     if field.kind in ("id", "label") and not _in_columns(field) and field.size < 1:
-        raise DataError(f"{where}'{name}' is of kind {field.kind}; its field must say how many there are (size)")
+        raise DataError(f"{where}'{name}' is of kind {field.kind}; its Field needs the number of values (size)")
 
 
 def check_equal_rows(fields: Mapping[str, Field], arrays: Arrays, where: str = "") -> None:
-    """
+    """Check that all fields have the same number of rows, and that masks fit their sequences.
+
     Raises:
-        DataError: the fields have not the same number of rows, or a mask of steps has the length of no sequence.
+        DataError: the numbers of rows differ, or no sequence has the length of a mask.
     """
     rows = {name: len(a) for name, a in arrays.items()}
     if len(set(rows.values())) > 1:
-        told = ", ".join(f"{name} has {n}" for name, n in rows.items())
-        raise DataError(f"{where}every example needs all fields ({told})")
+        counts = ", ".join(f"{name} has {n}" for name, n in rows.items())
+        raise DataError(f"{where}the fields differ in their number of examples ({counts})")
     steps = {name: a.shape[1] for name, a in arrays.items() if name in fields and fields[name].time_major}
     lengths = {name: n for name, n in steps.items() if fields[name].kind != "mask"}
     for name, n in steps.items():
         if name not in lengths and n not in lengths.values():
-            told = ", ".join(f"{field} has {length} steps" for field, length in lengths.items())
-            raise DataError(f"{where}'{name}' is a mask of {n} steps, and no sequence has as many ({told})")
+            counts = ", ".join(f"{field} has {length} steps" for field, length in lengths.items())
+            raise DataError(f"{where}'{name}' is a mask of {n} steps, but no sequence has that length ({counts})")
 
 
 def _check_same_shapes(fields: Mapping[str, Field], splits: Mapping[str, Arrays], who: str) -> None:
-    """All splits have the shapes of the training split, rows and steps apart."""
+    """Check that all splits have the shapes of the training split, except rows and steps."""
     for split, arrays in splits.items():
         for name, a in arrays.items():
             first = 2 if fields[name].time_major else 1
@@ -125,10 +126,10 @@ def _check_same_shapes(fields: Mapping[str, Field], splits: Mapping[str, Arrays]
 
 
 def _usable(name: str, field: Field, a: np.ndarray, masks: Arrays, where: str) -> np.ndarray:
-    """The array, ids and labels as integers, with 0 where a mask leaves out what its kind does not allow.
+    """The array, ids and labels as integers, with 0 for masked values that the kind does not allow.
 
     Raises:
-        DataError: a value outside the masks is not allowed.
+        DataError: an unmasked value is not allowed.
     """
     good = _allowed(field, a)
     if not good.all():
@@ -143,7 +144,7 @@ def _usable(name: str, field: Field, a: np.ndarray, masks: Arrays, where: str) -
 
 
 def _allowed(field: Field, a: np.ndarray) -> np.ndarray:
-    """Where the values are what the kind allows."""
+    """A boolean array: where the values are allowed for the kind."""
     if field.kind == "real":
         good = np.isfinite(a)
     elif field.kind == "mask":
@@ -160,7 +161,7 @@ def _in_columns(field: Field) -> bool:
 
 
 def _left_out(a: np.ndarray, masks: Arrays) -> np.ndarray:
-    """Where all masks that fit an array are 0; nowhere without a mask. Shape (n,) or (n, T), ready to meet the array."""
+    """A boolean array, true where all masks of an array are 0. Shape (n,) or (n, T), ready to broadcast with the array."""
     fitting = [m for m in masks.values() if m.shape == a.shape[: m.ndim]]
     out = np.array(bool(fitting))
     for m in fitting:
@@ -169,19 +170,20 @@ def _left_out(a: np.ndarray, masks: Arrays) -> np.ndarray:
 
 
 def _rule(field: Field) -> str:
-    """What would be allowed, for the end of an error message."""
+    """The allowed values, for the end of an error message."""
     if field.kind == "real":
-        return "real fields hold finite numbers, or a mask that is 0 there"
+        return "real fields hold finite numbers, unless a mask is 0 there"
     if field.kind == "mask":
         return "masks hold weights, 0 or more"
     if _in_columns(field):
         return "labels in columns are 0 or 1"
     many = "symbols ids" if field.kind == "id" else "classes labels"
-    return f"with {field.size} {many} are whole numbers from 0 to {field.size - 1}"
+    return f"with {field.size} {many} are integers from 0 to {field.size - 1}"
 
 
 def far_from_scale(data: Data, targets: set[str]) -> str:
-    """What a divergence may be due to, for the end of its message: numbers too large to learn from. Empty if there are none.
+    """A possible reason of a divergence, for the end of its message: values too large to learn from. Empty if there are
+    none.
 
     Args:
         targets: the fields that losses compare with, which `dataset.scale` does not change.
@@ -190,5 +192,5 @@ def far_from_scale(data: Data, targets: set[str]) -> str:
     largest = {name: float(np.abs(a).max()) for name, a in real.items()}
     how = {name: "divide the target by a constant" if name in targets else "dataset.scale=standard" for name in real}
     large = [name for name, value in largest.items() if value > LARGE]
-    told = "; ".join(f"'{name}' goes up to {largest[name]:.3g}: scale your data, {how[name]}" for name in large)
-    return told and f" ({told})"
+    hints = "; ".join(f"'{name}' has values up to {largest[name]:.3g}: scale your data, {how[name]}" for name in large)
+    return hints and f" ({hints})"

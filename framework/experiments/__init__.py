@@ -1,1 +1,1 @@
-"""An experiment: settings meet their data, a network trains, and everything is recorded."""
+"""Experiments: settings and data become a training, which is run and recorded."""

@@ -1,4 +1,4 @@
-"""What a finished run leaves behind besides its numbers: figures, a sample of text, its model, a note on its page."""
+"""The artifacts of a finished run: figures, generated samples, its model, a note for its MLflow page."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def log_artifacts(
         note: the command that repeats the run.
     """
     drawn = _try("figures", lambda: figures.draw(figures.RunView(folder, trained, data))) or []
-    text = _try("the sample of text", lambda: write_sample(folder, trained, data)) if trained else None
+    text = _try("the generated samples", lambda: write_sample(folder, trained, data)) if trained else None
     if tracked is None or tracked.lost:
         return
     for path in drawn:
@@ -66,15 +66,15 @@ def log_artifacts(
 def _try(what: str, action: Callable[[], Any]) -> Any:
     try:
         return action()
-    except SlowServerError:  # told already
+    except SlowServerError:  # reported already
         return None
-    except Exception as error:  # a finished training is worth more than its pictures
-        log.error(f"{what} could not be made: {type(error).__name__}: {error}")
+    except Exception as error:  # an error in an artifact must not make a finished run fail
+        log.error(f"{what} could not be created: {type(error).__name__}: {error}")
         return None
 
 
 def write_sample(folder: Path, trained: model.Model, data: Data) -> Path | None:
-    """`generated.txt` of a network that says symbols."""
+    """Write `generated.txt` for a network that generates symbols."""
     text = sample(trained, data)
     if text is None:
         return None
@@ -84,7 +84,7 @@ def write_sample(folder: Path, trained: model.Model, data: Data) -> Path | None:
 
 
 def norms_table(folder: Path) -> Path | None:
-    """`gradient_norms.csv`, a column per layer, where there are more layers than a tracking UI can bear as metrics."""
+    """Write `gradient_norms.csv`, a column per layer, if there are more layers than a tracking UI can show as metrics."""
     series = LazySeries(folder / "metrics.jsonl")
     names = [name for name in series if name.startswith("grad_norm/")]
     if len(names) <= LAYERS_SHOWN + 1:
@@ -100,8 +100,8 @@ def norms_table(folder: Path) -> Path | None:
 
 
 def spreadsheet_safe(cell: str) -> str:
-    """A cell of a CSV file that a spreadsheet shows as it is: an apostrophe stands before a word that it would take for a
-    formula (`=...`, `+...`, `-...`, `@...`, or after a tab or a line break). Numbers stay as they are."""
+    """A cell of a CSV file, protected from formula injection: an apostrophe comes before text that a spreadsheet would read
+    as a formula (`=...`, `+...`, `-...`, `@...`, or after a tab or a line break). Numbers stay unchanged."""
     if not cell.startswith(FORMULA):
         return cell
     try:
@@ -112,13 +112,13 @@ def spreadsheet_safe(cell: str) -> str:
 
 
 def page(note: str, metrics: Mapping[str, float]) -> str:
-    """Markdown for the run's page: how to repeat it, and what came out."""
+    """Markdown for the run's page: its command, and its metrics."""
     rows = "\n".join(f"| {name} | {value:.5g} |" for name, value in metrics.items())
     return f"    {note}\n\n| metric | value |\n|---|---|\n{rows}\n"
 
 
 def describe_data(tracked: MlflowRun, data: Data) -> None:
-    """Tell MLflow what the run was trained on."""
+    """Log a description of the training data to MLflow."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     digest = hashlib.sha256()
@@ -127,7 +127,7 @@ def describe_data(tracked: MlflowRun, data: Data) -> None:
             digest.update(np.ascontiguousarray(a).tobytes())
     counts = {split: len(next(iter(fields.values()))) for split, fields in data.splits.items()}
     fields = {name: f"{f.axes} {f.kind}" + (f" of {f.size}" if f.size else "") for name, f in data.fields.items()}
-    told = Dataset(
+    description = Dataset(
         name=data.name or "data",
         digest=digest.hexdigest()[:16],
         source_type="stackprop",
@@ -135,7 +135,7 @@ def describe_data(tracked: MlflowRun, data: Data) -> None:
         schema=json.dumps(fields),
         profile=json.dumps(counts),
     )
-    inputs = [DatasetInput(told, [InputTag("mlflow.data.context", "training")])]
+    inputs = [DatasetInput(description, [InputTag("mlflow.data.context", "training")])]
     tracked.ask(tracked.client.log_inputs, tracked.run_id, inputs)
 
 
@@ -155,7 +155,7 @@ def log_model(tracked: MlflowRun, folder: Path, data: Data) -> None:
         if (folder / COPIES).is_dir():
             shutil.copytree(folder / COPIES, files / COPIES)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # MLflow would like an example of the input in every model
+            warnings.simplefilter("ignore", UserWarning)  # MLflow warns of a model without an input example
             mlflow.pyfunc.save_model(
                 to,
                 python_model=str(Path(__file__).with_name("serving.py")),
@@ -169,7 +169,7 @@ def log_model(tracked: MlflowRun, folder: Path, data: Data) -> None:
 
 
 def signature(data: Data) -> Any:
-    """The first field as a tensor; the length of a sequence is open, as is the number of examples."""
+    """The first field as a tensor; the number of examples and the length of a sequence are not fixed."""
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 

@@ -1,4 +1,4 @@
-"""Settings meet the data: what was left `auto` is resolved, and a learner is put together."""
+"""Builds a learner from settings and data: `auto` options are resolved, and all parts are checked."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from framework.training.check import check, check_mask, check_target, check_targ
 from framework.training.learner import Learner
 from framework.training.memory import check_memory
 
-# The loss that `auto` takes, by the kind of target.
+# The loss for `auto`, by the kind of target.
 LOSSES = {
     "real": "mse",
     "label": "softmax_cross_entropy",
@@ -33,7 +33,7 @@ def assemble(settings: Settings, data: Data) -> Learner:
     """A learner for these data.
 
     Raises:
-        ConfigError: the settings and the data do not go together.
+        ConfigError: the settings and the data do not fit together.
     """
     nodes = _with_sizes(settings.nodes, data)
     heads = {name: _head(name, head, nodes, data) for name, head in settings.heads.items()}
@@ -70,23 +70,23 @@ def assemble(settings: Settings, data: Data) -> Learner:
 
 
 def config_warnings(learner: Learner) -> list[str]:
-    """What is allowed and hardly meant, in words: a softmax before a loss with its own, or none before one without; a probe
-    of recurrent layers where there are none."""
-    told = []
+    """Warnings about allowed but unlikely configurations: a softmax before a loss that applies one, or none before a loss
+    that needs one; a probe of recurrent layers in a network without any."""
+    warnings = []
     if not any(hasattr(node.layer, "terms") for node in learner.network.nodes.values()):
         blind = [name for name, probe in learner.probes.items() if getattr(probe, "sequences", False)]
-        told += [f"probes.{name}: it looks at recurrent layers, and the network has none" for name in blind]
+        warnings += [f"probes.{name}: it measures recurrent layers, but the network has none" for name in blind]
     for name, head in learner.heads.items():
         who, reads = type(head.loss).__name__, getattr(head.loss, "outputs", None)
         for source in head.sources:
             given = getattr(learner.network.nodes[source].layer, "outputs", None)
             if reads == "raw" and given == "probability":
-                told.append(
-                    f"heads.{name}: {who} makes probabilities itself, and '{source}' gives them already; leave it out"
+                warnings.append(
+                    f"heads.{name}: {who} computes probabilities itself, but '{source}' already outputs them; remove it"
                 )
             if reads == "probability" and given != "probability":
-                told.append(f"heads.{name}: {who} reads probabilities, and '{source}' does not say that it gives any")
-    return told
+                warnings.append(f"heads.{name}: {who} needs probabilities, but '{source}' declares none")
+    return warnings
 
 
 def _head(name: str, head: HeadSettings, nodes: Mapping[str, Node], data: Data) -> Head:
@@ -94,13 +94,13 @@ def _head(name: str, head: HeadSettings, nodes: Mapping[str, Node], data: Data) 
     sources = (source,) if isinstance(source, str) else source
     for node in sources:
         if node not in nodes:
-            raise ConfigError(f"heads.{name}.from: no layer '{node}'{did_you_mean(node, nodes)}")
+            raise ConfigError(f"heads.{name}.from: unknown layer '{node}'{did_you_mean(node, nodes)}")
     check_target(name, head.target, data)
     loss: Any = head.loss
     kind = target_kind(data.fields[head.target]) if head.target else None
     if loss == "auto":
         if kind not in LOSSES:
-            raise ConfigError(f"heads.{name}.type: auto needs a target that is real or a label; name a loss")
+            raise ConfigError(f"heads.{name}.type: auto needs a target of real numbers or labels; name a loss")
         loss = discover().get("loss", LOSSES[kind])()
     _check_arguments(f"heads.{name}", loss, sources, head.target)
     check_target_kind("loss" if name == "loss" else f"heads.{name}", "loss", loss, head.target, data)
@@ -108,27 +108,27 @@ def _head(name: str, head: HeadSettings, nodes: Mapping[str, Node], data: Data) 
 
 
 def _mask(name: str, head: HeadSettings, data: Data) -> str | None:
-    """The head's mask; one of steps has nothing to say about targets that sequences have once."""
+    """The head's mask; a mask over steps does not apply to targets that a sequence has once."""
     check_mask(f"heads.{name}.mask", head.mask, "mask", data)
     mask, target = data.fields.get(str(head.mask)), data.fields.get(str(head.target))
     return None if mask and target and mask.time_major and not target.time_major else head.mask
 
 
-def _check_arguments(path: str, judge: Any, sources: tuple[str, ...], target: str | None) -> None:
-    """A loss or metric that does not say what it takes may read several layers, and have a target or none."""
-    who, targets = type(judge).__name__, getattr(judge, "targets", None)
-    n = getattr(judge, "sources", len(sources) if targets is None else 1)
+def _check_arguments(path: str, criterion: Any, sources: tuple[str, ...], target: str | None) -> None:
+    """Check the number of layers and the target of a loss or metric; without declarations, any are accepted."""
+    who, targets = type(criterion).__name__, getattr(criterion, "targets", None)
+    n = getattr(criterion, "sources", len(sources) if targets is None else 1)
     if len(sources) != n:
         wanted = "one layer" if n == 1 else f"{n} layers, from: [{', '.join('abcdefgh'[:n])}]"
-        raise ConfigError(f"{path}: {who} reads {wanted}; the head's are {', '.join(sources)}")
+        raise ConfigError(f"{path}: {who} reads {wanted} (got {', '.join(sources)})")
     if targets == () and target is not None:
-        raise ConfigError(f"{path}: {who} takes no target, and the head has '{target}'; write target: null")
+        raise ConfigError(f"{path}: {who} takes no target (got '{target}'); set target: null")
     if targets and target is None:
-        raise ConfigError(f"{path}: {who} needs a target of kind {' or '.join(targets)}, and the head has none")
+        raise ConfigError(f"{path}: {who} needs a target of kind {' or '.join(targets)}, but the head has none")
 
 
 def _with_sizes(nodes: Mapping[str, Node], data: Data) -> dict[str, Node]:
-    """The nodes, where those that read a field of ids know its vocabulary."""
+    """The nodes, with vocabulary sizes for those that read a field of ids."""
     out, before = dict(nodes), next(iter(data.fields))
     for name, node in nodes.items():
         source, before = node.source or before, name
@@ -140,12 +140,12 @@ def _with_sizes(nodes: Mapping[str, Node], data: Data) -> dict[str, Node]:
         if size == "auto":
             out[name] = replace(node, layer=replace(layer, size=field.size))
         elif size < field.size:
-            raise ConfigError(f"model.layers.{name}.size: {size} symbols, and '{source}' has {field.size} (auto finds them)")
+            raise ConfigError(f"model.layers.{name}.size: '{source}' has {field.size} symbols (got {size}); auto sets it")
     return out
 
 
 def _set_units(name: str, head: Head, nodes: dict[str, Node], data: Data) -> None:
-    """Give the layer that a head reads (perhaps through layers without units) as many units as the target needs."""
+    """Set the units of the layer that a head reads (perhaps through layers without units) as its target needs."""
     if not isinstance(head.source, str) or head.target is None:
         return
     order, node = list(nodes), head.source
@@ -162,7 +162,7 @@ def _set_units(name: str, head: Head, nodes: dict[str, Node], data: Data) -> Non
 
 
 def _outputs(head: Head, data: Data) -> int:
-    """How many numbers a target needs."""
+    """The number of outputs that a target needs."""
     assert head.target is not None
     field = data.fields[head.target]
     if target_kind(field) in ("label", "binary"):
@@ -178,34 +178,34 @@ def _check_steps(name: str, head: Head, shapes: Mapping[str, Shape], data: Data)
         given = shapes[source][:1] == (None,)
         if given and not wanted:
             raise ConfigError(
-                f"model.layers.{source}: it gives an output for every step, and head '{name}' has one target "
-                f"'{head.target}' for a sequence; a recurrent layer with output: last gives one (presets: model.output=last)"
+                f"model.layers.{source}: it has an output for every step, but head '{name}' has one target "
+                f"'{head.target}' for a sequence; set output: last in a recurrent layer (presets: model.output=last)"
             )
         if wanted and not given:
             raise ConfigError(
-                f"model.layers.{source}: it gives one output for a sequence, and head '{name}' has a target '{head.target}' "
-                "for every step; a recurrent layer with output: all gives those (presets: model.output=all)"
+                f"model.layers.{source}: it has one output for a sequence, but head '{name}' has a target '{head.target}' "
+                "for every step; set output: all in a recurrent layer (presets: model.output=all)"
             )
 
 
 def _check_width(name: str, head: Head, shapes: Mapping[str, Shape], data: Data) -> None:
     if len({shapes[source] for source in head.sources}) > 1 and hasattr(head.loss, "sources"):
-        told = ", ".join(f"'{source}' gives {shapes[source]}" for source in head.sources)
-        raise ConfigError(f"heads.{name}: {type(head.loss).__name__} reads outputs of one shape; {told}")
+        shown = ", ".join(f"'{source}' has {shapes[source]}" for source in head.sources)
+        raise ConfigError(f"heads.{name}: {type(head.loss).__name__} needs outputs of equal shape; {shown}")
     if not isinstance(head.source, str) or head.target is None or not hasattr(head.loss, "targets"):
         return
     given, needed = shapes[head.source][-1], _outputs(head, data)
     if given != needed:
         raise ConfigError(
-            f"model.layers.{head.source}: it has {given} outputs, and head '{name}' needs {needed} for the target "
-            f"'{head.target}' (units: auto on the last dense layer finds the number)"
+            f"model.layers.{head.source}: it has {given} outputs, but head '{name}' needs {needed} for the target "
+            f"'{head.target}' (units: auto on the last dense layer sets the number)"
         )
 
 
 def _check_metric_width(
     name: str, measure: HeadMetric, heads: Mapping[str, Head], shapes: Mapping[str, Shape], data: Data
 ) -> None:
-    """A metric of raw outputs needs as many as a loss with its targets would."""
+    """Check that a metric of raw outputs gets as many as a loss with its targets would need."""
     head = replace(heads[measure.head], loss=measure.metric)  # type: ignore[arg-type]
     raw = getattr(measure.metric, "raw", False) and getattr(measure.metric, "targets", ())
     if not raw or head.target is None or not isinstance(head.source, str):
@@ -213,7 +213,7 @@ def _check_metric_width(
     given, needed = shapes[head.source][-1], _outputs(head, data)
     if given != needed:
         raise ConfigError(
-            f"metrics.{name}: {type(measure.metric).__name__} reads {needed} outputs for the target '{head.target}', and "
+            f"metrics.{name}: {type(measure.metric).__name__} needs {needed} outputs for the target '{head.target}', but "
             f"'{head.source}' has {given}"
         )
 
@@ -233,13 +233,13 @@ def _check_units(nodes: Mapping[str, Node]) -> None:
     for name, node in nodes.items():
         if getattr(node.layer, "units", None) == "auto":
             raise ConfigError(
-                f"model.layers.{name}.units: auto works for the layer that a loss reads "
-                "and compares with a target; give a number"
+                f"model.layers.{name}.units: auto needs a layer that a loss reads "
+                "and compares with a target; give a number of units"
             )
 
 
 def _measures(settings: Settings, heads: Mapping[str, Head], data: Data) -> dict[str, HeadMetric]:
-    """The metrics of every head; with several heads a metric's name begins with the head's."""
+    """The metrics of every head; with several heads, a metric's name begins with that of its head."""
     if settings.metrics != "auto":
         return {name: _measure(name, metric, head, heads, data) for name, (metric, head) in settings.metrics.items()}
     out = {}
@@ -261,5 +261,5 @@ def _measure(name: str, metric: Any, of: str | None, heads: Mapping[str, Head], 
 
 def _known(metric: str, head: str | None, heads: Mapping[str, Head]) -> str:
     if head is not None and head not in heads:
-        raise ConfigError(f"metrics.{metric}.head: no head '{head}'{did_you_mean(head, heads)}")
+        raise ConfigError(f"metrics.{metric}.head: unknown head '{head}'{did_you_mean(head, heads)}")
     return head or next(iter(heads))

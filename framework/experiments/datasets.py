@@ -1,4 +1,4 @@
-"""The data set of an experiment, loaded and scaled once for all jobs of a sweep that share it."""
+"""The data set of an experiment, loaded and scaled once for all jobs of a sweep that use it."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from framework.data.scaling import Scale
 from framework.data.validation import checked
 from framework.nn.network import large
 
-KEPT = 1 << 29  # bytes of data sets that are kept for jobs to come; the newest one always
-COUNTS = ("n", "n_val", "n_test")  # options of data sets that are made up: of how many examples
+KEPT = 1 << 29  # bytes of data sets cached for later jobs; the newest one always
+COUNTS = ("n", "n_val", "n_test")  # options of generated data sets for the number of examples
 SHARE = 0.8  # of the free memory that a data set may take
-SMALL, LARGE = 1000, 100_000  # examples: enough to measure one; so few that nobody needs to know before they are made
+SMALL, LARGE = 1000, 100_000  # examples: enough to measure the size of one; fewer need no check before they are generated
 
 Found = TypeVar("Found")
 
 
 def load_data(settings: Settings) -> Data:
-    """The data set, drawn from `dataset.seed` alone.
+    """The data set, which depends on `dataset.seed` only.
 
     Raises:
         DataError: a file cannot be used, or the data are not what their fields declare.
-        ConfigError: the options cannot all hold, or the data set does not return Data.
+        ConfigError: the options contradict each other, or the data set does not return Data.
     """
     named = settings.tree["dataset"]
     name = named if isinstance(named, str) else named["type"]
@@ -45,12 +45,12 @@ def load_data(settings: Settings) -> Data:
         except DataError:
             raise
         except (MemoryError, OverflowError) as error:
-            raise ConfigError(f"dataset{large(settings.dataset)}: it takes too much memory ({error})") from error
+            raise ConfigError(f"dataset{large(settings.dataset)}: not enough memory ({error})") from error
         except ValueError as error:
             raise ConfigError(f"dataset: {error}") from error
         if not isinstance(data, Data):
             got = f"{type(settings.dataset).__name__}.load returned {type(data).__name__}"
-            raise ConfigError(f"dataset: {got}; a data set returns framework.Data(splits, fields)")
+            raise ConfigError(f"dataset: {got}; it must return framework.Data(splits, fields)")
         data = checked(replace(data, name=name))
         return data, size(data)
 
@@ -58,9 +58,10 @@ def load_data(settings: Settings) -> Data:
 
 
 def check_dataset_size(dataset: Dataset) -> None:
-    """
+    """Check that a generated data set fits into memory, by generating a few examples first.
+
     Raises:
-        ConfigError: the examples that it is to make up would take more memory than is free, as a few of them tell.
+        ConfigError: the examples would take more than the free memory.
     """
     counts = {f.name: getattr(dataset, f.name) for f in fields(dataset) if f.name in COUNTS}  # type: ignore[arg-type]
     if not all(isinstance(count, int) for count in counts.values()) or sum(counts.values()) < LARGE:
@@ -72,19 +73,19 @@ def check_dataset_size(dataset: Dataset) -> None:
     if needed > SHARE * free:
         name = max(counts, key=lambda name: counts[name])
         raise ConfigError(
-            f"dataset.{name}: {counts[name]} examples take {format_bytes(needed)} of memory, "
-            f"and {format_bytes(free)} are free"
+            f"dataset.{name}: {counts[name]} examples need {format_bytes(needed)} of memory, "
+            f"but only {format_bytes(free)} are free"
         )
 
 
 def scaled_data(settings: Settings, data: Data, fields: Collection[str], keep: bool = True) -> tuple[Data, Scale]:
-    """The same data with some fields on the scale that `dataset.scale` asks for, and that scale.
+    """A data set with some fields scaled as `dataset.scale` says, and that scale.
 
     Args:
-        keep: for jobs to come, which have the same data if they have the same settings.
+        keep: cache the result for later jobs with the same settings.
 
     Raises:
-        ValueError: there is no such scale, or no such field.
+        ValueError: unknown scale or field.
     """
 
     def scale() -> tuple[tuple[Data, Scale], int]:
@@ -107,13 +108,13 @@ def size(data: Data) -> int:
 
 
 class SizedLRUCache:
-    """What was made last, as much of it as `KEPT` bytes."""
+    """A cache of the last results, up to `KEPT` bytes."""
 
     def __init__(self) -> None:
         self.found: OrderedDict[Hashable, tuple[object, int]] = OrderedDict()
 
     def get(self, key: Hashable, make: Callable[[], tuple[Found, int]]) -> Found:
-        """What is known by the key, made if need be; `make` tells its bytes too."""
+        """The value of a key, created if missing; `make` returns the value and its size in bytes."""
         if key not in self.found:
             self.found[key] = make()
             while len(self.found) > 1 and sum(taken for _, taken in self.found.values()) > KEPT:

@@ -1,4 +1,4 @@
-"""Settings meet their data: a judged configuration becomes data, a network, and what trains it. Nothing is recorded yet."""
+"""`Experiment`: validated settings with data, network and training configuration; nothing is recorded yet."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from framework.training.update import check_compiled
 
 @dataclass(frozen=True)
 class Experiment:
-    """Settings that have met their data: everything is there, nothing is recorded yet.
+    """Settings with loaded data: everything is ready, nothing is recorded yet.
 
     Attributes:
         xp: the array module.
-        data, scale: the data set, scaled, and how.
-        steps, validations: how many a training that is not stopped early will have.
-        callbacks: who else wants to know of what a study trains.
+        data, scale: the scaled data set, and its scale.
+        steps, validations: their numbers in a training that does not stop early.
+        callbacks: further callbacks for the trainings of a study.
     """
 
     settings: Settings
@@ -59,7 +59,7 @@ class Experiment:
 
     @property
     def how(self) -> dict[str, Any]:
-        """What the trainings of a stack share."""
+        """The arguments that all trainings of a stack share."""
         settings = self.settings
         threads = None if settings.threads == "auto" else settings.threads
         return {"xp": self.xp, "dtype": settings.dtype, "threads": threads, "tier": settings.tier}
@@ -75,8 +75,8 @@ class Experiment:
 
         Args:
             learners: one per member; they may differ in stackable options only.
-            data: one data set for each member; without them all learn from that of the experiment.
-            keys: of each member; without them (seed, member).
+            data: one data set for each member; by default that of the experiment.
+            keys: one per member; by default (seed, member).
             callbacks: are called from several threads, for different members.
         """
         members = keys or [(self.settings.seed, member) for member in range(len(learners))]
@@ -89,12 +89,13 @@ class Experiment:
         return scaled(replace(drawn, name=self.data.name), self.scale)
 
     def batch(self, fields: Mapping[str, np.ndarray]) -> dict[str, Array]:
-        """Fields (n, ...) as networks see them: on the device, (1, n, ...), sequences (1, T, n, ...)."""
+        """Fields (n, ...) as networks read them: on the device, (1, n, ...), sequences (1, T, n, ...)."""
         feed = DataLoader([replace(self.data, splits={"test": fields})], "test", self.xp, self.settings.dtype)
         return feed.batch(slice(0, feed.n))
 
     def predict(self, weights: Sequence[Mapping[str, Params]], fields: Mapping[str, np.ndarray], head: Head) -> np.ndarray:
-        """What R networks predict of fields (n, ...): (R, n, outputs), for every step of a sequence (R, T, n, outputs)."""
+        """Predictions of R networks for fields (n, ...): (R, n, outputs), for every step of a sequence (R, T, n,
+        outputs)."""
         arena: Arena = self.learner.network.arena(weights[0])
         w = self.xp.asarray(arena.fill(weights, self.settings.dtype))
         ctx = Context(self.xp, (len(weights),), tuple(range(len(weights))), train=False, batch=self.batch(fields))
@@ -102,8 +103,8 @@ class Experiment:
         return np.asarray(to_host(head.prediction(values, ctx)))
 
     def losses(self, seen: TrainingStep, w: Array) -> tuple[np.ndarray, np.ndarray]:
-        """Loss and penalty (R,) of R networks at the arenas w (R, P + Q), on the batch and with the draws of a step of a
-        lone network."""
+        """Loss and penalty (R,) of R networks at the arenas w (R, P + Q), on the batch and with the random draws of a step
+        of a lone network."""
         ctx, p = seen.ctx.but(replicas=(len(w),), keys=seen.ctx.keys * len(w)), seen.arena.views(w)
         values, _ = seen.network.forward(p, ctx)
         loss, _ = total_loss(self.learner.heads, values, ctx)
@@ -115,13 +116,13 @@ class Experiment:
 
 
 def prepare(settings: Settings, given: Data | None = None) -> Experiment:
-    """Load the data and put the learner together.
+    """Load the data and build the learner.
 
     Args:
-        given: data that take the place of the settings' data set; they are not kept for experiments to come.
+        given: data that replace the settings' data set; they are not cached.
 
     Raises:
-        ConfigError: the device or the tier cannot be used, or the settings and the data do not go together.
+        ConfigError: the device or the tier cannot be used, or the settings and the data do not fit together.
         DataError: the data are not what their fields declare.
     """
     try:
@@ -151,9 +152,10 @@ def prepare(settings: Settings, given: Data | None = None) -> Experiment:
 
 
 def _assembled(settings: Settings, data: Data) -> Learner:
-    """
+    """The learner for settings and data.
+
     Raises:
-        ConfigError: the settings and the data do not go together; what the data set took its file for stands below.
+        ConfigError: they do not fit together; the message ends with how the data set interpreted its files.
     """
     try:
         return assemble(settings, data)
@@ -162,7 +164,7 @@ def _assembled(settings: Settings, data: Data) -> Learner:
 
 
 def initial_weights(learner: Learner, settings: Settings) -> dict[str, Params]:
-    """The tensors of the nodes that the run `model.init_from` has too.
+    """The initial tensors that nodes take from the run `model.init_from`.
 
     Raises:
         ConfigError: the run has no model, none of the nodes, or tensors of other shapes.
@@ -180,7 +182,7 @@ def initial_weights(learner: Learner, settings: Settings) -> dict[str, Params]:
         given, needed = {t: a.shape for t, a in tensors.items()}, wanted[node]
         if given != needed:
             raise ConfigError(
-                f"model.init_from: layer '{node}' of {run_of} has {given}, and here it has {needed}; "
-                "a layer that is to begin anew needs another name"
+                f"model.init_from: layer '{node}' of {run_of} has {given}, but here it needs {needed}; "
+                "rename a layer that is not to be taken over"
             )
     return shared

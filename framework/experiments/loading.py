@@ -1,4 +1,4 @@
-"""A recorded run comes back: its settings, and its network with the weights it ended with."""
+"""Restores a recorded run: its settings, and its network with the final weights."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from framework.registry.registry import Registry
 from framework.tracking.options import Tracking
 from framework.tracking.run_dir import check_name, find_run, read_state, runs_dir, tree_of_run
 
-TRUST = "run the single files that the run names although you have not run them here before"
+TRUST = "run the single files that the run names, even if you have not run them here before"
 
 
 def tracking_of_run(folder: Path) -> Tracking:
-    """Where a run is tracked; no code is loaded for it.
+    """The tracking options of a run; no code is loaded.
 
     Raises:
-        ConfigError: `config.yaml` is missing or no longer valid, or needs what the environment does not have.
+        ConfigError: `config.yaml` is missing or no longer valid, or a variable of the environment is missing.
     """
     recorded = _tracking(folder)
     text = json.dumps(recorded, default=str)
@@ -44,10 +44,10 @@ def tracking_of_run(folder: Path) -> Tracking:
 
 @functools.lru_cache(64)
 def _validated_tracking(text: str) -> Tracking:
-    judge = Validator(Registry(), {})
-    tracking: Tracking = judge.value(Tracking, json.loads(text), "tracking")
-    if judge.errors:
-        raise ConfigError("\n".join(judge.errors))
+    validator = Validator(Registry(), {})
+    tracking: Tracking = validator.value(Tracking, json.loads(text), "tracking")
+    if validator.errors:
+        raise ConfigError("\n".join(validator.errors))
     return tracking
 
 
@@ -60,7 +60,7 @@ def _tracking(folder: Path) -> Any:
     return tree_of_run(folder).get("tracking") or {}
 
 
-# Of many runs the same few lines; to read all of a configuration takes a hundred times as long.
+# The same few lines in many runs; parsing a whole configuration takes a hundred times as long.
 TRACKING = re.compile(r"^tracking:.*\n(?:[ #].*\n)*", re.MULTILINE)
 
 
@@ -70,10 +70,10 @@ def _parsed_tracking(text: str) -> Any:
 
 
 def settings_of_run(folder: Path, trust: bool = False) -> Settings:
-    """The settings a run was made with.
+    """The settings of a recorded run.
 
     Args:
-        trust: run the single files it names although this user has not run them here before.
+        trust: run the single files it names even if this user has not run them here before.
 
     Raises:
         ConfigError: `config.yaml` is missing or no longer valid, or a file it names is not trusted.
@@ -90,10 +90,10 @@ def load(run: str | Path, trust: bool = False) -> Model:
     Args:
         run: the run's folder, its name under `runs/`, the id of its MLflow run, `last` or `best`; or a folder with a
             model in it.
-        trust: run the single files it names although this user has not run them here before.
+        trust: run the single files it names even if this user has not run them here before.
 
     Raises:
-        ConfigError: there is no such run, or it has no model (it did not reach its end).
+        ConfigError: unknown run, or one without a model (it did not finish).
     """
     check_name(run)
     folder = Path(run) if (Path(run) / "model.npz").is_file() else find_run(str(run), runs_dir())
@@ -104,19 +104,19 @@ def load(run: str | Path, trust: bool = False) -> Model:
 
 
 def _store(folder: Path) -> str:
-    """The address of the run's store as it was, without its password."""
+    """The recorded address of the run's store, without its password."""
     return masked(str(read_state(folder).get("store") or ""))
 
 
 def _model(folder: Path, settings: Settings) -> Model:
     if settings.study is not None:
-        raise ConfigError(f"{folder}: it is a study, which leaves no network; what it found stands in its folder")
+        raise ConfigError(f"{folder}: a study saves no network; its results are in its folder")
     try:
         about, scale = read_about(folder)
         learner = assemble(settings, about)
         arena = learner.network.arena(learner.network.init(settings.seed)[0])
         return Model.of(learner, read_weights(folder, arena), about, scale)
     except FileNotFoundError as error:
-        raise ConfigError(f"{folder}: the run has no model; it did not come to its end") from error
+        raise ConfigError(f"{folder}: the run has no model; it did not finish") from error
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise ConfigError(f"{folder}: its model cannot be read ({type(error).__name__}: {error})") from error

@@ -1,4 +1,4 @@
-"""What a person sees while a run trains: a progress bar on a terminal, plain lines anywhere else."""
+"""The progress of a training: a progress bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 
 from framework.core.callback import Callback
 
-LINES = 20  # at most about so many lines of progress where there is no terminal
+LINES = 20  # about the maximum number of progress lines without a terminal
 
 
 class ProgressBar(Callback):
     """A callback that shows the first member of a stack.
 
     Args:
-        steps: how many there will be at most.
+        steps: their maximum number.
         brief: show nothing until the end (one job of many).
     """
 
@@ -45,7 +45,7 @@ class ProgressBar(Callback):
                 self.bar.update(self.task, completed=first + len(rows) - 1)
 
     def on_metrics(self, member: int, step: int, values: Mapping[str, float]) -> None:
-        """Show the newest values."""
+        """Show the latest metrics."""
         if member != 0 or self.brief or any(name.startswith("test/") for name in values):
             return
         text = format_metrics({"train/loss": self.loss, **values})
@@ -56,18 +56,18 @@ class ProgressBar(Callback):
             self.printed = step * LINES // self.total + 1
 
     def on_end(self, outcome: Any) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self.close()
 
     def close(self) -> None:
-        """Take the bar away, whatever happened."""
+        """Remove the bar, whatever happened."""
         if self.bar:
             self.bar.stop()
             self.bar = None
 
 
 def report(result: Any, tracked: bool, brief: bool = False) -> None:
-    """Print how a run ended and where it is written."""
+    """Print how a run ended, and its folder."""
     shown = {k: v for k, v in result.metrics.items() if k.startswith(("val/", "test/"))}
     notes = "; ".join(filter(None, (result.reason, result.outcome.kept_text)))
     reason = f" ({notes})" if notes else ""

@@ -1,8 +1,8 @@
-"""Where the components of a run came from: written into its folder, and compared when the run comes back.
+"""The origins of a run's components: saved in its folder, and compared when the run is loaded.
 
-`plugins.json` says of every component the distribution and its version, or the single file and its SHA-256; of distributions
-other than stackprop the SHA-256 of the module too, as one under development keeps its version. `plugins/` keeps a copy of
-each single file.
+`plugins.json` holds for every component the distribution and its version, or the single file and its SHA-256; for
+third-party distributions also the SHA-256 of the module, as the version may stay the same during development. `plugins/`
+holds a copy of each single file.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from framework.registry.discovery import Code, discover, everything, load_code, 
 from framework.registry.registry import Entry, Registry, Source
 from framework.tracking.origins import COPIES, FILE, label, read
 
-_SAID: set[str] = set()  # each once
+_SAID: set[str] = set()  # each printed once
 
 
 def save_sources(settings: Settings, folder: Path) -> None:
-    """Write down where the components of these settings come from, and keep a copy of each single file."""
+    """Save the origins of the components of these settings, and a copy of each single file."""
     registry, components, files = discover(), {}, dict[str, Any]()
     for name, entry in sources_used(settings, registry):
         components[name] = {key: value for key, value in origin(entry, registry).items() if value}
@@ -35,7 +35,7 @@ def save_sources(settings: Settings, folder: Path) -> None:
     for file in (named & registry.files.keys()) | {Path(about["file"]) for about in components.values() if "file" in about}:
         sha256 = registry.files[file]
         copy = inside(folder, COPIES) / f"{file.stem}-{sha256[:8]}.py"
-        write_bytes(copy, registry.code[sha256])  # as it was loaded: the file may have been changed since
+        write_bytes(copy, registry.code[sha256])  # as loaded: the file may have changed since
         files[str(file)] = {"sha256": sha256, "kept": copy.name}
     write_json(folder / FILE, {"components": components, "files": files}, lasting=False)
 
@@ -60,7 +60,7 @@ def sources_used(value: Any, registry: Registry) -> Iterator[tuple[str, Entry]]:
 
 
 def origin(entry: Entry, registry: Registry) -> dict[str, str]:
-    """What is recorded of a component."""
+    """The recorded origin of a component."""
     source = registry.sources.get(entry.provider, Source())
     if normalized(source.distribution) in ("", GROUP):
         return source._asdict()
@@ -70,15 +70,16 @@ def origin(entry: Entry, registry: Registry) -> dict[str, str]:
 
 
 def registry_of(folder: Path, plugins: Any, trust: bool = False) -> Registry:
-    """The registry that a recorded run was made with, as far as that can be had: what is installed, and the run's own files.
-    What is not as it was is said.
+    """The registry of a recorded run, as far as possible: what is installed, and the run's own files. Differences are
+    printed.
+
 
     Args:
         plugins: the files that its configuration names.
-        trust: run files that this user has not run here.
+        trust: run files even if this user has not run them here before.
 
     Raises:
-        ConfigError: a file is missing or wrong, or this user has not run it here.
+        ConfigError: a file is missing or wrong, or this user has not run it here before.
     """
     recorded = read(folder)
     named = [path for path in plugins if isinstance(path, str)] if isinstance(plugins, list) else []
@@ -98,17 +99,17 @@ def registry_of(folder: Path, plugins: Any, trust: bool = False) -> Registry:
 
 
 def _source(folder: Path, file: Path, about: Mapping[str, Any]) -> Path:
-    """Where a recorded file is read: where it was, or in the run's folder if it is not what it was."""
+    """The file to read for a recorded file: the original, or the run's copy if the original has changed."""
     wanted, copy = about.get("sha256"), folder / COPIES / Path(str(about.get("kept", ""))).name
     there = _sha256(file)
     if not wanted or there == wanted:
         return file
-    happened = "has changed since this run" if there else "is not there any more"
+    happened = "has changed since this run" if there else "does not exist any more"
     if _sha256(copy) == wanted:
-        _say(f"{folder}: {file} {happened}; the copy that the run kept is used")
+        _say(f"{folder}: {file} {happened}; the run's copy is used")
         return copy
     if there:
-        _say(f"{folder}: {file} {happened}, and the run has no copy; it is used as it is now")
+        _say(f"{folder}: {file} {happened}, and the run has no copy; the current file is used")
     return file
 
 
@@ -120,7 +121,7 @@ def _sha256(file: Path) -> str:
 
 
 def _compare(folder: Path, recorded: Mapping[str, Mapping[str, Any]], registry: Registry) -> None:
-    """Say which installed components are not those of the run."""
+    """Print which installed components differ from those of the run."""
     changed: dict[str, list[str]] = {}
     for name, about in recorded.items():
         if about.get("file"):
@@ -129,9 +130,9 @@ def _compare(folder: Path, recorded: Mapping[str, Mapping[str, Any]], registry: 
         entry = registry.entries.get(kind, {}).get(own)
         now = origin(entry, registry) if entry else {}
         if not now:
-            why = f"was from {label(about)}, which does not bring it here"
+            why = f"was from {label(about)}, which does not provide it here"
         elif (now["distribution"], now["version"]) != (about.get("distribution", ""), about.get("version", "")):
-            why = f"was from {label(about)} and is from {label(now)} now"
+            why = f"was from {label(about)}; now it is from {label(now)}"
         elif now["sha256"] != about.get("sha256", ""):
             why = f"is from {label(about)}, which has changed since this run"
         else:

@@ -1,4 +1,4 @@
-"""An experiment is run, and recorded from begin to end: a training, a stack of them, or a study."""
+"""Runs an experiment and records it from start to end: a training, a stack of them, or a study."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ __all__ = ["Experiment", "JobResult", "RunFailed", "RunLocation", "prepare", "ru
 
 @dataclass(frozen=True)
 class JobResult:
-    """What a run gives back.
+    """The result of a run.
 
     Attributes:
-        status: finished, stopped_early or diverged; reason says more.
-        metrics: the last value of everything measured, test/... included.
+        status: finished, stopped_early or diverged; `reason` gives the details.
+        metrics: the last value of every metric, test/... included.
         outcome: the training's outcome, weights included; without weights after a study.
-        folder: where everything is written.
+        folder: the folder of the run.
         findings: of a study.
     """
 
@@ -54,8 +54,8 @@ class JobResult:
     findings: Findings | None = None
 
 
-MISTAKES = (ConfigError, DataError)  # what the user asked for is wrong: an error message, and no traceback
-SHARE_OF_TIME = 0.2  # seconds between two sendings of a run, for each run of its stack
+MISTAKES = (ConfigError, DataError)  # errors of the user: a message without a traceback
+SHARE_OF_TIME = 0.2  # seconds between two transfers of a run to the store, for each run of its stack
 
 
 @contextmanager
@@ -81,16 +81,17 @@ def run(experiment: Experiment, place: RunLocation, callbacks: Sequence[Callback
     """Train and record one network.
 
     Args:
-        resume: go on from the checkpoint in that place.
+        resume: continue from the checkpoint in that folder.
 
     Raises:
-        ConfigError: the run in that place cannot be taken up again.
-        RunFailed: the training diverged and `trainer.on_divergence` is fail, or something broke; the record says so.
+        ConfigError: the run in that folder cannot be resumed.
+        RunFailed: the training diverged and `trainer.on_divergence` is fail, or an error occurred; the record holds the
+            reason.
     """
     settings = experiment.settings
     if settings.study is not None:
         if resume:
-            raise ConfigError(f"{place.folder}: a study has no checkpoints; it is run anew")
+            raise ConfigError(f"{place.folder}: a study has no checkpoints; run it again")
         return _raised(run_study(experiment, place, callbacks))
     recorded = RecordingCallback([experiment], [record_of(experiment, place, resume)])
     record = recorded.records[0]
@@ -119,14 +120,14 @@ def _raised(result: JobResult | RunFailed) -> JobResult:
 def run_study(
     experiment: Experiment, place: RunLocation, callbacks: Sequence[Callback] = (), feeder: MlflowWriterPool | None = None
 ) -> JobResult | RunFailed:
-    """Let the study of an experiment answer its question, and record what it finds.
+    """Run the study of an experiment, and record its findings.
 
     Args:
-        callbacks: of all that it trains.
+        callbacks: for all its trainings.
     """
     study = experiment.settings.study
     assert study is not None
-    # A study says itself at which steps it measures; all of that is sent on.
+    # A study chooses its own steps; all of them are sent.
     recorded = RecordingCallback(
         [replace(experiment, validations=1)], start_records([replace(experiment, validations=1)], [place], feeder)
     )
@@ -152,24 +153,24 @@ def run_stack(
     callbacks: Sequence[Callback] = (),
     feeder: MlflowWriterPool | None = None,
 ) -> list[JobResult | RunFailed]:
-    """Train networks that can share a stack in one pass, and record each as a run of its own.
+    """Train networks that can share a stack in one pass, and record each as a separate run.
 
     Args:
-        callbacks: are called from several threads; `member` is the place in the list.
-        feeder: the process that feeds the store; None: this one does.
+        callbacks: are called from several threads; `member` is the index in the list.
+        feeder: the processes that write to MLflow; None: this one.
 
     Returns:
-        How each ended, in order; a failure is handed back, not raised.
+        The result of each, in order; a failure is returned, not raised.
 
     Raises:
-        CannotStackError: they differ in something that replicas must share.
+        CannotStackError: they differ in an option that replicas must share.
     """
     first = experiments[0]
     if first.settings.study is not None:
         return [_run_study(e, place, callbacks, feeder) for e, place in zip(experiments, places, strict=True)]
     try:
         recorded = RecordingCallback(experiments, start_records(experiments, places, feeder))
-    except OSError as error:  # runs that cannot begin have failed; the sweep goes on
+    except OSError as error:  # runs that cannot start have failed; the sweep continues
         return [failure_of(error) for _ in experiments]
     shared = all(experiment.data is first.data for experiment in experiments)
 
@@ -197,7 +198,7 @@ def _run_study(experiment: Experiment, place: RunLocation, *how: Any) -> JobResu
 def start_records(
     experiments: Sequence[Experiment], places: Sequence[RunLocation], feeder: MlflowWriterPool | None = None
 ) -> list[RunRecord]:
-    """The records of runs that begin together, under one claim."""
+    """The records of runs that start together, with a common lock."""
     claimed, records = claimed_by_us(places), list[RunRecord]()
     try:
         for experiment, place in zip(experiments, places, strict=True):
@@ -208,7 +209,7 @@ def start_records(
             claimed.release()
         raise
     for record in records:
-        if record.tracked:  # to send points takes each run 10 ms or more, in which no network trains
+        if record.tracked:  # sending points takes 10 ms or more per run, during which no network trains
             record.tracked.patience = max(PATIENCE, SHARE_OF_TIME * len(records))
     return records
 
@@ -221,7 +222,7 @@ def record_of(experiment: Experiment, place: RunLocation, resume: bool = False, 
 
 
 class RecordingCallback(Callback):
-    """Trainings and their records: a callback that hands each record what happens to its member, and ends it."""
+    """Trainings and their records: passes every callback to the record of its member, and ends it."""
 
     def __init__(self, experiments: Sequence[Experiment], records: Sequence[RunRecord]) -> None:
         self.experiments, self.records = experiments, records
@@ -229,37 +230,37 @@ class RecordingCallback(Callback):
         self.started = time.perf_counter()
 
     def on_steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
-        """Of one member."""
+        """Pass the rows to the member's record."""
         self.records[member].recorder.on_steps(member, first, columns, rows)
 
     def on_probe(self, member: int, steps: np.ndarray, columns: Sequence[str], rows: np.ndarray) -> None:
-        """Of one member."""
+        """Pass the probe values to the member's record."""
         self.records[member].recorder.on_probe(member, steps, columns, rows)
 
     def on_probe_row(self, member: int, step: int, metric: str, row: np.ndarray) -> None:
-        """Of one member."""
+        """Pass the row to the member's record."""
         self.records[member].recorder.on_probe_row(member, step, metric, row)
 
     def on_metrics(self, member: int, step: int, values: Mapping[str, float]) -> None:
-        """Of one member."""
+        """Pass the metrics to the member's record."""
         self.records[member].recorder.on_metrics(member, step, values)
 
     def save(self, member: int, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> None:
-        """A checkpoint of one member."""
+        """Write a checkpoint of a member."""
         self.records[member].save(arrays, plain)
 
     def on_end(self, outcome: TrainingResult) -> None:
-        """A member that has failed is a failed run at once; the others are still to be measured."""
+        """Record a diverged member as failed at once; the others are still to be measured."""
         record, member = self.records[outcome.member], outcome.member
         fails = outcome.status == "diverged" and self.experiments[member].settings.trainer.on_divergence == "fail"
         record.recorder.on_end(None if fails else outcome)
         if fails:
             reason = f"{outcome.reason} at step {outcome.step}"
             record.end("diverged", reason, "FAILED", dict.fromkeys(outcome.metrics, math.nan), settle=False)
-            self.failed[member] = RunFailed(f"diverged: {reason} (trainer.on_divergence=record makes this a result)")
+            self.failed[member] = RunFailed(f"diverged: {reason} (with trainer.on_divergence=record this is a result)")
 
     def run(self, training: Callable[[], list[TrainingResult]]) -> list[JobResult | RunFailed]:
-        """Train, and end every record truly, whatever happens."""
+        """Train, and record the end of every run, whatever happens."""
         try:
             outcomes = training()
         except KeyboardInterrupt as stop:
@@ -275,7 +276,7 @@ class RecordingCallback(Callback):
         return results
 
     def _closed(self, member: int, outcome: TrainingResult) -> JobResult | RunFailed:
-        """A run whose files cannot be written has failed; the others of its stack go their way."""
+        """End a run; if its files cannot be written it has failed, and the others of its stack continue."""
         try:
             return self._finished(member, outcome)
         except Exception as error:
@@ -290,13 +291,13 @@ class RecordingCallback(Callback):
         _log_artifacts(record, experiment, outcome)
         kept: dict[str, Any] = {"weights": outcome.kept, "epoch": outcome.kept_epoch, "step": outcome.kept_step}
         kept |= {"epochs": outcome.epoch, "steps": outcome.step, "note": outcome.kept_text}
-        told = None if experiment.settings.study is not None else kept
-        record.end(outcome.status, reason, "FINISHED", outcome.metrics, settle=False, kept=told)
+        note = None if experiment.settings.study is not None else kept
+        record.end(outcome.status, reason, "FINISHED", outcome.metrics, settle=False, kept=note)
         seconds = time.perf_counter() - self.started
         return JobResult(outcome.status, reason, outcome.metrics, seconds, outcome, record.place.folder)
 
     def _broken(self, error: Exception) -> list[JobResult | RunFailed]:
-        """All that have not failed yet fail now; what the user can mend needs no traceback."""
+        """Record all remaining runs as failed; an error of the user needs no traceback."""
         for i in range(len(self.records)):
             if i not in self.failed:
                 self._fail(i, error)
@@ -308,7 +309,7 @@ class RecordingCallback(Callback):
         self.failed[member] = failure_of(error, f" (traceback in {path})" if path else "")
 
     def broken_off(self, error: BaseException) -> None:
-        """End all records that have not ended yet: killed, or failed."""
+        """End all running records as killed or failed."""
         if isinstance(error, KeyboardInterrupt):
             self._end_all("killed", f"stopped by {str(error) or 'Ctrl-C'}", "KILLED")
         else:
@@ -329,14 +330,14 @@ class RecordingCallback(Callback):
 
 
 def failure_of(error: Exception, more: str = "") -> RunFailed:
-    """A failure whose cause is an exception."""
+    """A failure caused by an exception."""
     failure = RunFailed(f"{reason_of(error)}{more}")
     failure.__cause__ = error
     return failure
 
 
 def reason_of(error: BaseException) -> str:
-    """An exception in words."""
+    """The error message of an exception."""
     if isinstance(error, MISTAKES):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
@@ -345,7 +346,7 @@ def reason_of(error: BaseException) -> str:
 
 
 def _traceback(record: RunRecord) -> Path | None:
-    """The file that holds the exception that is handled now; None where it cannot be written."""
+    """Write the current exception to a file; None if that is not possible."""
     path = record.place.folder / "traceback.txt"
     try:
         write_text(path, traceback.format_exc())
@@ -357,7 +358,7 @@ def _traceback(record: RunRecord) -> Path | None:
 
 
 def _log_artifacts(record: RunRecord, experiment: Experiment, outcome: TrainingResult) -> None:
-    """Model, figures and note, for a single run; the jobs of a sweep leave the model alone."""
+    """Log model, figures and note for a single run, only the model for a job of a sweep."""
     place = record.place
     record.recorder.sync()
     if experiment.settings.study is not None:

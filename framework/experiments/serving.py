@@ -1,6 +1,6 @@
-"""The model that MLflow loads and serves: code, and plain arrays beside it; nothing is pickled.
+"""The model that MLflow loads and serves: code and plain arrays, without pickle.
 
-MLflow runs this file (`models from code`) and calls `load_context` with the folder that the run's model was copied from.
+MLflow runs this file (`models from code`) and calls `load_context` with the folder of the run's model.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class PyfuncModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined
 
     def load_context(self, context: Any) -> None:
         """Rebuild the network from the run's files."""
-        self.model = load(context.artifacts["run"], trust=True)  # whoever loads a model from MLflow runs its code
+        self.model = load(context.artifacts["run"], trust=True)  # loading a model from MLflow runs its code in any case
 
     # MLflow reads the type hints: `params` would be checked against a schema if it had one.
     def predict(self, context, model_input: np.ndarray, params=None) -> np.ndarray:  # type: ignore[no-untyped-def]

@@ -1,4 +1,4 @@
-"""What a study found, recorded: its series as those of a run, its figures and files in the run's folder."""
+"""Records the findings of a study: series, figures and files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOTE = 7900  # characters; a tag of MLflow holds 8000
 
 
 def record_findings(record: RunRecord, found: Findings) -> None:
-    """Write everything into the run's folder, and hand the tracking store what it can show."""
+    """Write all findings into the run's folder, and send them to the tracking store."""
     folder, tracked = record.place.folder, record.tracked
     if len(found.rows):
         record.recorder.on_steps(0, 1, found.columns, found.rows)
@@ -35,7 +35,7 @@ def record_findings(record: RunRecord, found: Findings) -> None:
 
 
 def note(text: str) -> str:
-    """As much of a text as the note of a run can hold, in whole lines."""
+    """The start of a text that fits into the note of an MLflow run, in whole lines."""
     if len(text) <= NOTE:
         return text
     return f"{text[: text.rfind(chr(10), 0, NOTE)]}\n\n... the rest is in {SUMMARY}\n"
@@ -51,7 +51,7 @@ def by_step(series: Mapping[str, np.ndarray]) -> dict[int, dict[str, float]]:
 
 
 def write_files(folder: Path, found: Findings) -> list[Path]:
-    """Write the files of a study; their paths."""
+    """Write the files of a study; returns their paths."""
     texts = {SUMMARY: f"{found.summary}\n", **found.files}
     for name, text in texts.items():
         write_text(folder / name, text)
@@ -66,7 +66,7 @@ def write_files(folder: Path, found: Findings) -> list[Path]:
 
 
 class FirstMemberCallback(Callback):
-    """A callback of one run that is told how far the first of a study's networks has come."""
+    """A callback of a run that gets the progress of the first network of a study."""
 
     def __init__(self, callback: Callback) -> None:
         self.callback = callback
@@ -83,7 +83,7 @@ class FirstMemberCallback(Callback):
 
 
 def read_findings(folder: Path) -> Findings | None:
-    """What a study left in its folder: summary and arrays; None where the run was no study. Its series are the run's."""
+    """The saved findings of a study: summary and arrays; None for other runs. Its series are those of the run."""
     if not (folder / SUMMARY).exists():
         return None
     arrays = {}

@@ -1,4 +1,4 @@
-"""The tracking store catches up with the folders of the runs: with what it missed, and with runs that died."""
+"""Synchronizes the tracking store with the run folders: missing data, and interrupted runs."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from framework.tracking.run_record import begin_tracked, send_end, series_points
 
 StoreKey = tuple[str | None, str]
 NEEDED = ("name", "tags", "steps", "validations")  # of `run.json`, to send a run
-STRANGE = "its record names a store that you have not sent runs to from here ({}); it is sent with --trust, or while \
-MLFLOW_TRACKING_URI names that store"
+STRANGE = "its record names a store to which you have not sent runs before ({}); use --trust to send it, or set \
+MLFLOW_TRACKING_URI to that store"
 
 
 def store_key(tracking: Tracking) -> StoreKey:
-    """Which store, and which experiment in it."""
+    """A key for a store and its experiment."""
     return tracking.uri, tracking.experiment
 
 
 def close_lost_runs(runs: Path) -> list[Path]:
-    """End the runs whose process is gone, here and in the store."""
+    """End the runs whose process was killed, here and in the store."""
     down = set[StoreKey]()
 
     def end(folder: Path, state: dict[str, Any]) -> None:
-        write_json(folder / "run.json", {**state, "tracked": False})  # what its store did not get is sent by `refill`
-        # A store that is down, or a record from elsewhere, must not stop whoever starts now; `refill` says what is wrong.
+        write_json(folder / "run.json", {**state, "tracked": False})  # `sync_to_mlflow` sends the rest
+        # A store that is down, or a third-party record, must not stop a new run; `sync_to_mlflow` reports the error.
         with contextlib.suppress(ConfigError):
             tracking = tracking_of_run(folder)
             if tracking.type != "mlflow" or not knows_store(tracking.uri) or store_key(tracking) in down:
@@ -47,20 +47,21 @@ def close_lost_runs(runs: Path) -> list[Path]:
             try:
                 sync_run(folder, runs)
             except Exception:
-                down.add(store_key(tracking))  # a hundred runs do not wait for it
+                down.add(store_key(tracking))  # so that a hundred runs do not wait for it
 
     return close_orphans(runs, end)
 
 
 def close_unlocked(runs: Path) -> list[Path]:
-    """End the runs that no process calls its own, although they say that they run: their claims were lost, with a disk that
-    was full or a power cut. `refill` sends them.
+    """End the runs that are recorded as running but not locked by any process: their locks were lost, with a full disk or a
+    power failure. `sync_to_mlflow` sends them.
+
 
     Raises:
-        OSError: one is of another user.
+        OSError: a run belongs to another user.
     """
     said = [f for f in all_records(runs) if _may_run(f) and read_state(f).get("status") == "running"]
-    alive = claimed(runs)  # after they were asked: one that ends meanwhile says so before it gives up its claim
+    alive = claimed(runs)  # read after the states: a run that ends meanwhile records it before it releases its lock
     said = [f for f in said if alive is not None and f.resolve() not in alive and read_state(f).get("status") == "running"]
     for folder in said:
         write_json(folder / "run.json", {**lost_state(read_state(folder)), "tracked": False})
@@ -68,7 +69,7 @@ def close_unlocked(runs: Path) -> list[Path]:
 
 
 def _may_run(folder: Path) -> bool:
-    """Whether it is worth the time to parse what a record says."""
+    """Whether the text of a record may be that of a running run, before it is parsed."""
     try:
         return b'"running"' in read_bytes(folder / "run.json")
     except (OSError, ValueError):
@@ -76,7 +77,7 @@ def _may_run(folder: Path) -> bool:
 
 
 class StoreContent:
-    """A store and all its runs, those that somebody deleted too."""
+    """A store and all its runs, deleted ones included."""
 
     def __init__(self, store: MlflowStore) -> None:
         self.store, self.runs = store, store.listed()
@@ -86,23 +87,23 @@ class StoreContent:
             self.by_key.setdefault(run.key, []).append(run)
 
     def of(self, state: Mapping[str, Any]) -> list[RunListing]:
-        """The runs of a record; by its id where it was made before there were keys."""
+        """The runs of a record; by id if the record has no key."""
         if "key" in state:
             return self.by_key.get(state["key"], [])
         return [run for run in [self.by_id.get(str(state.get("mlflow_run_id")))] if run]
 
     def has(self, state: Mapping[str, Any]) -> bool:
-        """Whether the run of a record has ended here as the record says; one that somebody deleted is left so."""
+        """Whether the run of a record has ended here as recorded; a deleted run stays deleted."""
         found = self.of(state)
         active = [run for run in found if run.active]
         return any(run.status == state.get("state") for run in active) if active else bool(found)
 
 
 class Stores:
-    """The stores of the runs in a folder, and what each has: read at once, as a thousand questions would take a minute.
+    """The stores of the runs in a folder, and their runs: read once, as a thousand queries would take a minute.
 
     Attributes:
-        seen: those that a run was found in.
+        seen: stores with a run of these records.
     """
 
     def __init__(self, runs: Path) -> None:
@@ -113,10 +114,10 @@ class Stores:
         self.known: dict[StoreKey, StoreContent | Exception] = {}
 
     def of(self, tracking: Tracking) -> StoreContent:
-        """What a store has.
+        """The content of a store.
 
         Raises:
-            Exception: whatever the store raises, without being asked again.
+            Exception: an error of the store; it is not queried again.
         """
         if store_key(tracking) not in self.known:
             try:
@@ -132,14 +133,14 @@ class Stores:
 def sync_to_mlflow(
     runs: Path, folders: Iterable[Path] | None = None, stores: Stores | None = None
 ) -> tuple[list[Path], list[tuple[Path, str]]]:
-    """Send every ended run that its store does not have in full.
+    """Send every ended run that its store does not have completely.
 
     Args:
-        folders: of the runs to look at; None: all that there are.
-        stores: what they have.
+        folders: of the runs; None: all runs.
+        stores: their content.
 
     Returns:
-        The folders that were sent, and those that could not be, with the reason.
+        The folders that were sent, and those that could not be sent, with the reason.
     """
     with patiently():
         return _sync(runs, folders, stores or Stores(runs))
@@ -147,37 +148,37 @@ def sync_to_mlflow(
 
 def _sync(runs: Path, folders: Iterable[Path] | None, stores: Stores) -> tuple[list[Path], list[tuple[Path, str]]]:
     sent, unsent = [], []
-    busy = claimed(runs) or set()  # their process is about to send them
+    busy = claimed(runs) or set()  # their process will send them
     for folder in all_records(runs) if folders is None else folders:
         state = read_state(folder)
         try:
             if not state:
-                raise ConfigError("run.json cannot be read; what the run measured is in metrics.jsonl")
+                raise ConfigError("run.json cannot be read; the run's metrics are in metrics.jsonl")
             tracking = tracking_of_run(folder)
             if tracking.type != "mlflow":
                 continue
             if not knows_store(tracking.uri):
-                if state.get("tracked"):  # as it says; it is not ours to ask
+                if state.get("tracked"):  # as recorded; this store may not be queried
                     continue
                 raise ConfigError(STRANGE.format(masked(str(tracking.uri))))
             stores.seen[store_key(tracking)] = tracking
             if state["status"] == "running" or (busy and folder.resolve() in busy):
                 continue
-            if not stores.of(tracking).has(state) or not state.get("tracked"):  # one that is down is asked once
+            if not stores.of(tracking).has(state) or not state.get("tracked"):  # a store that is down is queried once
                 sync_run(folder, runs)
                 sent.append(folder)
-        except Exception as error:  # a store may raise anything; the others go on
+        except Exception as error:  # a store may raise anything; the others continue
             why = str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
             unsent.append((folder, masked(" ".join(why.split()))[:300]))
     return sent, unsent
 
 
 def sync_run(folder: Path, runs: Path) -> None:
-    """Send one run: params and tags if the store has never seen it, the points it lacks, and its end.
+    """Send one run: params and tags if the store does not know it, the missing points, and its end.
 
     Raises:
-        ConfigError: its record is not whole.
-        Exception: whatever the store raises.
+        ConfigError: its record is incomplete.
+        Exception: an error of the store.
     """
     tree, tracking, state = tree_of_run(folder), tracking_of_run(folder), read_state(folder)
     for key in NEEDED:
@@ -192,7 +193,7 @@ def sync_run(folder: Path, runs: Path) -> None:
     stops = (trainer.get("early_stopping") or {}).get("patience") is not None
     points = series_points(tracking, trainer.get("keep") == "best" or (trainer.get("keep") is None and stops))
     recorder = MetricsRecorder(folder, *counts, tracked, points, upto=size, probe_every=every)
-    if is_finished(folder):  # one that died may be resumed, and its last point would not be the last
+    if is_finished(folder):  # an interrupted run may be resumed; its last point is not final
         recorder.on_end()
         kept = state.get("kept", {})
         if kept.get("step") != kept.get("steps"):
@@ -206,21 +207,21 @@ def sync_run(folder: Path, runs: Path) -> None:
 
 
 def repair(runs: Path, stores: Stores) -> Iterator[str]:
-    """Let no record have two runs in its store, and no run go on there without a record; a line for each change.
+    """Delete duplicate runs in the stores, and end runs without a running record; yields a line for each change.
 
     Args:
-        stores: those that `refill` met.
+        stores: those that `sync_to_mlflow` used.
     """
     for tracking in stores.seen.values():
-        with contextlib.suppress(Exception):  # one that is down; who has something to send there has been told
+        with contextlib.suppress(Exception):  # a store that is down was reported before
             content = stores.of(tracking)
             yield from _without_doubles(content)
-            if tracking.uri is None:  # a server has others' runs too, with folders of their own
+            if tracking.uri is None:  # a server also has runs of other users
                 yield from _without_orphans(content, runs)
 
 
 def _without_doubles(content: StoreContent) -> Iterator[str]:
-    """Of those with the same key the run with most points stays."""
+    """Delete duplicates; of the runs with the same key, the one with most points stays."""
     for key, runs in content.by_key.items():
         same = [run for run in runs if run.active]
         if not key or len(same) < 2:
@@ -229,15 +230,15 @@ def _without_doubles(content: StoreContent) -> Iterator[str]:
         for run in same:
             if run is not kept:
                 content.store.client.delete_run(run.run_id)
-                yield f"deleted   the MLflow run {run.run_id}: '{run.name}' was there twice"
+                yield f"deleted   the MLflow run {run.run_id}: a duplicate of '{run.name}'"
 
 
 def _without_orphans(content: StoreContent, runs: Path) -> Iterator[str]:
-    """What no record goes on with has ended."""
+    """End the running runs in a store that no record continues."""
     running = [run for run in content.runs if run.active and run.status == "RUNNING"]
-    busy = claimed(runs)  # asked after the store was: a record is there before its run is in the store
+    busy = claimed(runs)  # read after the store: a record exists before its run in the store
     if not running or busy is None or not all(map(read_state, busy)):
-        return  # with a claim that cannot be read: somebody else's, who may be at it
+        return  # a lock that cannot be read belongs to another user, who may be running it
     folders = {folder: read_state(folder) for folder in all_records(runs)}
     going = [state for folder, state in folders.items() if state.get("status") == "running" or folder.resolve() in busy]
     alive, client = {run.run_id for state in going for run in content.of(state)}, content.store.client
@@ -246,6 +247,6 @@ def _without_orphans(content: StoreContent, runs: Path) -> Iterator[str]:
             continue
         now = client.get_run(run.run_id).info
         if now.lifecycle_stage == "active" and now.status == "RUNNING":
-            client.set_tag(run.run_id, "stackprop.status", "lost: its process is gone")
+            client.set_tag(run.run_id, "stackprop.status", "lost: its process was killed")
             client.set_terminated(run.run_id, "FAILED")
-            yield f"ended     the MLflow run {run.run_id}: no process goes on with '{run.name}'"
+            yield f"ended     the MLflow run {run.run_id}: no process continues '{run.name}'"

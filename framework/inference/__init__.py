@@ -1,1 +1,1 @@
-"""A trained network reads data: evaluation, predictions, generation."""
+"""Uses of a trained network: evaluation, predictions, generation."""

@@ -1,4 +1,4 @@
-"""A decoder that reads its own words: a start symbol first, then whatever it said last, one step at a time."""
+"""Step-by-step decoding: a decoder reads a start symbol first, then its own last output."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from framework.nn.network import Network, Node
 
 
 def greedy(y: Array) -> Array:
-    """The likeliest symbols (..., N) of predictions (..., N, K)."""
+    """The most likely symbols (..., N) of predictions (..., N, K)."""
     return y.argmax(-1)
 
 
 @dataclass(frozen=True)
 class Decoder:
-    """The part of a network that reads a field of ids with one symbol more than the target has. That last one is the start
-    symbol; while the decoder is taught, the target follows, one step late.
+    """The part of a network that reads a field of ids with one symbol more than the target. That additional one is the start
+    symbol; in training, the target follows, one step late.
 
     Attributes:
         field: the field of the batch that it reads.
@@ -34,18 +34,18 @@ class Decoder:
     def says(
         self, network: Network, p: Mapping[str, Params], head: Head, ctx: Context, choose: Callable[[Array], Array] = greedy
     ) -> Iterator[tuple[Array, Array]]:
-        """Symbols (..., N), and the head's predictions (..., N, K) that chose them, step after step, without an end. What
-        the decoder is given goes through the network once; of its own field in the batch only the shape counts.
+        """Yield symbols (..., N) and the head's predictions (..., N, K) that chose them, step after step, without an end.
+        The input of the encoder is computed once; of the decoder's own field in the batch only the shape is used.
 
         Args:
             p: tensors of the network.
-            choose: predictions (..., N, K) -> the symbols (..., N) that are said, and read next.
+            choose: predictions (..., N, K) -> the symbols (..., N) of the output, which are read next.
         """
         steps = stepwise(network, self.field)
         once = replace(network, nodes={name: node for name, node in network.nodes.items() if name not in steps})
         values, _ = once.forward(p, ctx.but(train=False))
         given, stepper = {name: values[name] for name in once.nodes}, replace(network, nodes={**network.nodes, **steps})
-        # No mask among them: what the decoder says has a length of its own.
+        # No masks: the decoder's output has a different length.
         read = {s: ctx.batch[s] for name in steps for s in network.nodes[name].sources if s in ctx.batch}
         said, carry, runs = ctx.xp.full_like(ctx.batch[self.field][..., :1, :], self.start), ctx.carry, network
         while True:
@@ -59,33 +59,33 @@ class Decoder:
 
 
 def decoder_of(network: Network, fields: Mapping[str, Field], target: str | None) -> Decoder:
-    """
-    Args:
+    """The decoder of a network.
+
 
     Raises:
-        ValueError: the network has no decoder, or one that cannot go step by step; the message says why.
+        ValueError: the network has no decoder, or one that cannot run step by step; the message gives the reason.
     """
     about = fields.get(str(target))
     if about is None or about.kind != "label" or about.axes != "NT":
-        raise ValueError(f"the target '{target}' is no sequence of symbols")
+        raise ValueError(f"the target '{target}' is not a sequence of symbols")
     read = {s for node in network.nodes.values() for s in node.sources}
     found = [n for n, f in fields.items() if n in read and (f.kind, f.axes, f.size) == ("id", "NT", about.size + 1)]
     if not found:
-        raise ValueError(f"the network has no decoder: nothing in it reads a start symbol and those of '{target}'")
+        raise ValueError(f"the network has no decoder: no layer reads '{target}' with a start symbol")
     steps = stepwise(network, found[0])
     known = network.shapes
     for name, node in steps.items():
         if getattr(node.layer, "reverse", False):
-            raise ValueError(f"the layer '{name}' of the decoder reads from the end, which is not there yet")
+            raise ValueError(f"the layer '{name}' of the decoder reads in reverse, but later steps are not known yet")
         whole = [s for s in node.sources if s not in steps and s != found[0] and known[s][:1] == (None,)]
         if whole:
-            raise ValueError(f"the layer '{name}' of the decoder reads all of '{whole[0]}'; it has to go step by step")
+            raise ValueError(f"the layer '{name}' of the decoder reads all of '{whole[0]}'; it must run step by step")
     return Decoder(found[0], about.size)
 
 
 def stepwise(network: Network, field: str) -> dict[str, Node]:
-    """The nodes that `field` reaches, as they run at every step. One that carries a state reads nothing but its sequence:
-    only its first state comes from elsewhere."""
+    """The nodes that depend on `field`, as they run at every step. A node that carries a state only reads its sequence: its
+    initial state comes from another node."""
     steps: dict[str, Node] = {}
     for name, node in network.nodes.items():
         if any(s in steps or s == field for s in node.sources):

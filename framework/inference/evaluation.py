@@ -1,4 +1,4 @@
-"""Loss and metrics of a split, batch by batch, for every replica."""
+"""Loss and metrics of a split, computed batch by batch, for every replica."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from framework.nn.heads import Head, part_weights, total_loss
 from framework.nn.microbatch import MicrobatchedNetwork
 from framework.nn.network import Network, Values, slice_carry
 
-EVALUATION_BATCH = 1024  # examples at once, ...
-EVALUATION_STEPS = 4096  # ... or steps of sequences; bounds the memory that activations of a split take
-STREAM = 10  # where states are carried: windows of each stream, or more; only the first of them begins with nothing
+EVALUATION_BATCH = 1024  # examples per batch, ...
+EVALUATION_STEPS = 4096  # ... or steps of sequences; limits the memory for activations
+STREAM = 10  # for stateful sequences: at least this many windows per stream, since the first one starts without a state
 
 
 @dataclass(frozen=True)
 class HeadMetric:
-    """A metric and the head whose predictions it counts."""
+    """A metric, and the head whose predictions it reads."""
 
     metric: Metric
     head: str
@@ -43,13 +43,13 @@ class MetricAccumulator:
         self.counts: dict[str, Array] = {}
 
     def add(self, heads: Mapping[str, Head], values: Values, ctx: Context) -> None:
-        """Count a batch."""
+        """Add the counts of a batch."""
         for name, measure in self.measures.items():
             counts = measure.count(heads, values, ctx)
             self.counts[name] = self.counts[name] + counts if name in self.counts else counts
 
     def values(self) -> dict[str, Array]:
-        """metric -> value (...)."""
+        """The value (...) of every metric, by name."""
         return {name: self.measures[name].metric.value(counts) for name, counts in self.counts.items()}
 
     def keep_replicas(self, keep: Array) -> None:

@@ -1,4 +1,4 @@
-"""A trained network, with what it needs to read new data and to say what it means."""
+"""`Model`: a trained network, with what it needs to read new data and to interpret its output."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ABOUT, WEIGHTS = "model.json", "model.npz"
 
 
 class Trained(Protocol):
-    """What a model takes over of what was trained."""
+    """The parts of a learner that a model uses."""
 
     @property
     def network(self) -> Network: ...
@@ -42,14 +42,15 @@ class Trained(Protocol):
 
 @dataclass(frozen=True)
 class Model:
-    """
+    """A trained network, its weights, heads and metrics, and the description of its data.
+
     Attributes:
-        network: what computes.
-        heads: name -> where an output meets its target.
+        network: the network.
+        heads: name -> head.
         measures: name -> metric of a head.
         weights: node -> tensor -> array, one replica.
-        about: what the data were: fields, class names, how a file is read.
-        scale: how features were scaled; it is applied to whatever comes in.
+        about: the training data's fields, class names and file encoding, without examples.
+        scale: the feature scaling; it is applied to all inputs.
     """
 
     network: Network
@@ -61,15 +62,15 @@ class Model:
 
     @classmethod
     def of(cls, trained: Trained, weights: Mapping[str, Params], about: Data, scale: Scale) -> Model:
-        """The same from what was trained, such as a `Learner`."""
+        """A model of what was trained, such as a `Learner`."""
         return cls(trained.network, trained.heads, trained.measures, weights, about, scale)
 
     def passes(self, fields: Mapping[str, np.ndarray]) -> Iterator[tuple[Values, Mapping[str, Any], Context]]:
-        """Values and caches of all nodes for fields (n, ...), as the data set stores them, and the context they were made
-        in: of all rows at once; row by row, with carried states, where each goes on from the one before.
+        """Values and caches of all nodes for fields (n, ...) in the layout of the data set, and the context of the pass: all
+        rows at once; for stateful sequences row by row, with carried states.
 
         Raises:
-            DataError: the fields are not as those of the training split were.
+            DataError: the fields differ from those of the training split.
         """
         network, ctx, scaled = self.network, Context(train=False), self.scale.apply(self._check_fields(fields))
         rows = [slice(i, i + 1) for i in range(len(next(iter(scaled.values()))))] if self.about.stateful else [slice(None)]
@@ -81,10 +82,10 @@ class Model:
             ctx = ctx.but(carry=network.carry(caches))
 
     def _check_fields(self, fields: Mapping[str, np.ndarray], needed: Collection[str] = ()) -> dict[str, np.ndarray]:
-        """The fields as the network may read them: shaped as the training split, and holding what their kind allows.
+        """Validated fields: with the shapes of the training split, and values that their kind allows.
 
         Args:
-            needed: fields that must be there, beside those that layers read.
+            needed: required fields, besides those that layers read.
         """
         arrays, nodes = {name: np.asarray(a) for name, a in fields.items()}, self.network.nodes.values()
         read = {source for node in nodes for source in node.sources if source in self.about.fields}
@@ -94,18 +95,18 @@ class Model:
         trained = self.about.splits.get("train", {})
         for name, a in arrays.items():
             if name not in self.about.fields:
-                raise DataError(f"the model knows no field '{name}'{did_you_mean(name, self.about.fields)}")
+                raise DataError(f"unknown field '{name}'{did_you_mean(name, self.about.fields)}")
             if name in trained and not self._fits(name, a, trained[name].shape):
                 axes, shape = self.about.fields[name].axes, trained[name].shape
-                told = ", ".join(
+                known = ", ".join(
                     ["n", *("T" if axis == "T" else str(k) for axis, k in zip(axes[1:], shape[1:], strict=True))]
                 )
-                raise DataError(f"'{name}' has shape {a.shape}; the training split has ({told})")
+                raise DataError(f"'{name}' has shape {a.shape}; the training split has ({known})")
         return checked_arrays(self.about.fields, arrays)
 
     def _fits(self, name: str, a: np.ndarray, trained: tuple[int, ...]) -> bool:
-        """Whether a field has the axes and features of the training split; images of another height or width fit where
-        the network's tensors do not depend on them."""
+        """Whether a field has the axes and features of the training split; other image sizes fit if no tensor of the network
+        depends on them."""
         axes = self.about.fields[name].axes
         if a.ndim != len(axes):
             return False
@@ -134,23 +135,23 @@ class Model:
     def predict(
         self, x: np.ndarray | Mapping[str, np.ndarray], head: str | None = None, layout: Layout = "batch_major"
     ) -> np.ndarray:
-        """Predictions of a head: probabilities (n, K) of a classifier, numbers (n, F) of a regression; with another axis T,
-        (n, T, K) and (n, T, F), where there is one for every step of a sequence.
+        """Predictions of a head: probabilities (n, K) of a classifier, values (n, F) of a regression; (n, T, K) and (n, T,
+        F) if there is a prediction for every step of a sequence.
 
         Args:
-            x: the first field (n, ...), or several fields by name.
-            head: which one, if there are several.
+            x: the first field (n, ...), or several fields, by name.
+            head: the name of the head, if there are several.
             layout: of sequences, in and out; time_major: (T, n, F) and (T, n, K).
 
         Raises:
-            ConfigError: there is no such head.
-            DataError: the fields are not as those of the training split were.
+            ConfigError: unknown head.
+            DataError: the fields differ from those of the training split.
         """
         time_first = layout == "time_major"
         fields = self._fields(x, time_first)
         heads = self.heads
         if head is not None and head not in heads:
-            raise ConfigError(f"head: the model has no head '{head}'{did_you_mean(head, heads)}")
+            raise ConfigError(f"head: unknown head '{head}'{did_you_mean(head, heads)}")
         chosen = heads[head or next(iter(heads))]
         parts = [np.asarray(chosen.prediction(values, ctx)) for values, _, ctx in self.passes(fields)]
         y = parts[0] if len(parts) == 1 else np.concatenate(parts, -2)
@@ -162,11 +163,11 @@ class Model:
         return self.predict(x)
 
     def trace(self, x: np.ndarray | Mapping[str, np.ndarray], layout: Layout = "batch_major") -> dict[str, np.ndarray]:
-        """What goes on in the recurrent layers, step by step, `<layer>/<name>` -> (n, T, k): the parts of the state after
-        each step (h; h and c of an lstm), and whatever else the cell shows of it (gates i, f, o, the candidate g).
+        """The states of the recurrent layers, step by step, `<layer>/<name>` -> (n, T, k): the parts of the state after each
+        step (h; h and c of an lstm), and further values of the cell (gates i, f, o, the candidate g).
 
         Args:
-            x, layout: as of `predict`; time_major: (T, n, k).
+            x, layout: as in `predict`; time_major: (T, n, k).
         """
         time_first, nodes = layout == "time_major", self.network.nodes
         found: dict[str, list[np.ndarray]] = {}
@@ -179,7 +180,7 @@ class Model:
         return joined if time_first else {name: a.swapaxes(0, 1) for name, a in joined.items()}
 
     def _fields(self, x: np.ndarray | Mapping[str, np.ndarray], time_first: bool) -> dict[str, np.ndarray]:
-        """Fields as a data set stores them, batch first."""
+        """Fields in the layout of the data set, batch first."""
         fields = dict(x) if isinstance(x, Mapping) else {next(iter(self.about.fields)): x}
         turned = [name for name, f in self.about.fields.items() if time_first and f.time_major and name in fields]
         return {name: np.swapaxes(a, 0, 1) if name in turned else a for name, a in fields.items()}
@@ -188,7 +189,7 @@ class Model:
         """Loss and metrics on fields that include the targets.
 
         Raises:
-            DataError: the fields are not as those of the training split were, or one is missing.
+            DataError: the fields differ from those of the training split, or one is missing.
         """
         admitted = self._check_fields(fields, sorted(self.targets))
         there = {name: f for name, f in self.about.fields.items() if name in admitted}
@@ -201,7 +202,7 @@ class Model:
 
     @property
     def targets(self) -> set[str]:
-        """The fields that heads compare with; a prediction does without them."""
+        """The fields that heads compare with; a prediction does not need them."""
         return {head.target for head in self.heads.values() if head.target}
 
     @property
@@ -219,42 +220,42 @@ def save(folder: Path, weights: Mapping[str, Params], data: Data, scale: Scale) 
         name: {"axes": f.axes, "kind": f.kind, "size": f.size, "shape": data.splits["train"][name].shape[1:]}
         for name, f in data.fields.items()
     }
-    told: dict[str, Any] = {"fields": fields, "splits": list(data.splits), "names": list(data.names)}
-    told |= {
+    about: dict[str, Any] = {"fields": fields, "splits": list(data.splits), "names": list(data.names)}
+    about |= {
         "stateful": data.stateful,
         "scale": scale.to_json(),
         "encoding": data.encoding.to_json() if data.encoding else None,
     }
-    write_text(folder / ABOUT, json.dumps(told, indent=1) + "\n")
+    write_text(folder / ABOUT, json.dumps(about, indent=1) + "\n")
 
 
 def read_about(folder: Path) -> tuple[Data, Scale]:
-    """What `save` told of the data: a data set without examples, and its scale.
+    """The saved description of the data: a data set without examples, and its scale.
 
     Raises:
-        OSError, ValueError, KeyError: the file is not there, or not as it was written.
+        OSError, ValueError, KeyError: the file is missing or not valid.
     """
-    told = read_json(folder / ABOUT)
-    fields = {name: Field(f["axes"], f["kind"], f["size"]) for name, f in told["fields"].items()}
-    empty = {name: np.zeros((0, *f["shape"])) for name, f in told["fields"].items()}
-    encoded = told["encoding"]
+    content = read_json(folder / ABOUT)
+    fields = {name: Field(f["axes"], f["kind"], f["size"]) for name, f in content["fields"].items()}
+    empty = {name: np.zeros((0, *f["shape"])) for name, f in content["fields"].items()}
+    encoded = content["encoding"]
     encoding = discover().get("dataset", encoded["type"]).encoding_from_json(encoded) if encoded else None
-    more = {"names": told["names"], "encoding": encoding, "stateful": told.get("stateful", False)}
-    about = Data(dict.fromkeys(told["splits"], empty), fields, **more)
-    return about, Scale.from_json(told["scale"])
+    more = {"names": content["names"], "encoding": encoding, "stateful": content.get("stateful", False)}
+    about = Data(dict.fromkeys(content["splits"], empty), fields, **more)
+    return about, Scale.from_json(content["scale"])
 
 
 def read_weights(folder: Path, arena: Arena) -> dict[str, Params]:
-    """Weights as `save` wrote them.
+    """The saved weights.
 
     Raises:
-        OSError, ValueError, KeyError: the file is not there, or not of this network.
+        OSError, ValueError, KeyError: the file is missing, or from another network.
     """
     with open_archive(folder / WEIGHTS) as file:
         weights: dict[str, Params] = {}
         for (node, name), slot in arena.slots.items():
             a = file[f"{node}/{name}"]
             if a.shape != slot.shape:
-                raise ValueError(f"{node}/{name} has shape {a.shape}, and the network wants {slot.shape}")
+                raise ValueError(f"{node}/{name} has shape {a.shape}, but the network needs {slot.shape}")
             weights.setdefault(node, {})[name] = a
     return weights

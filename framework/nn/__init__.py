@@ -1,1 +1,1 @@
-"""Networks: nodes in order, forward and backward; heads, where outputs meet targets."""
+"""Networks: nodes in order, forward and backward; heads, which compare outputs with targets."""

@@ -1,8 +1,8 @@
 """All tensors of a network in one array, with a named view per tensor.
 
-The array is (..., P + Q): P trained numbers first, then Q numbers of buffers (running statistics, connection masks) and
+The array is (..., P + Q): first P trained parameters, then Q values of buffers (running statistics, connection masks) and
 frozen tensors. Gradients and optimizer slots are (..., P). So the optimizer, clipping, norms and penalties are a few
-operations on one array, and never see a buffer.
+operations on one array, and never touch a buffer.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TensorName = tuple[str, str]  # (node, tensor)
 
 @dataclass(frozen=True)
 class Slot:
-    """Where a tensor lies in the arena: `start:stop` of the last axis, and its two core axes."""
+    """The position of a tensor in the arena: `start:stop` of the last axis, and its two core axes."""
 
     start: int
     stop: int
@@ -29,11 +29,11 @@ class Slot:
 
 
 class Arena:
-    """The layout; it holds no numbers itself.
+    """The memory layout of a network's tensors; it holds no values.
 
     Args:
         shapes: core shape of every tensor, in node order.
-        untrained: those which no gradient reaches: buffers and frozen tensors.
+        untrained: tensors without a gradient: buffers and frozen tensors.
     """
 
     def __init__(self, shapes: Mapping[TensorName, tuple[int, ...]], untrained: Collection[TensorName] = ()) -> None:
@@ -49,7 +49,7 @@ class Arena:
         self.trained: dict[str, dict[str, Slot]] = {}
         for node, tensor in trained:
             self.trained.setdefault(node, {})[tensor] = self.slots[node, tensor]
-        # A node's trained tensors lie side by side: its norm is one dot product.
+        # A node's trained tensors are contiguous: its norm is one dot product.
         self._spans = [(min(s.start for s in t.values()), max(s.stop for s in t.values())) for t in self.trained.values()]
 
     @property
@@ -74,15 +74,15 @@ class Arena:
         return out
 
     def norms(self, g: Array, xp: Any) -> Array:
-        """Euclidean norms of a gradient (..., P): (..., 1 + L), first of all of it, then of each of the L `layers`.
+        """Euclidean norms of a gradient (..., P): (..., 1 + L), first of the whole, then of each of the L `layers`.
 
-        A square overflows in float32 from 2e19 on. On the host it is then scaled by its largest number first; on a device,
-        where to look would stop it, squares are taken in float64.
+        A square overflows in float32 from 2e19 on. On the host the gradient is then scaled by its largest value first; on a
+        device, where that test would wait for results, squares are computed in float64.
         """
         if xp is not np:
             return xp.sqrt(self._squares(g.astype(np.float64), xp)).astype(g.dtype)
         squares = self._squares(g, xp)
-        if not np.maximum.reduce(squares, None) < np.inf:  # NaN too, and stays
+        if not np.maximum.reduce(squares, None) < np.inf:  # also true for NaN, which stays
             largest = np.abs(g).max(-1, keepdims=True)
             largest[~(largest < np.inf) | (largest == 0)] = 1
             return np.sqrt(self._squares(g / largest, xp)) * largest
@@ -92,6 +92,6 @@ class Arena:
         squares = xp.empty((*g.shape[:-1], 1 + len(self._spans)), g.dtype)
         for i, (start, stop) in enumerate(self._spans, 1):
             part = g[..., start:stop]
-            squares[..., i] = (part[..., None, :] @ part[..., None])[..., 0, 0]  # half the time of einsum
+            squares[..., i] = (part[..., None, :] @ part[..., None])[..., 0, 0]  # takes half the time of einsum
         squares[..., 0] = squares[..., 1:].sum(-1)
         return squares

@@ -1,4 +1,4 @@
-"""Where a network meets its targets: one or several losses, each with a weight."""
+"""`Head`: a loss, the outputs and targets that it compares, and its weight in the total loss."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from framework.core.protocols import Loss
 
 @dataclass(frozen=True)
 class Head:
-    """A loss and what it compares.
+    """A loss, and what it compares.
 
     Attributes:
         loss: the loss.
         source: the node whose output it compares, several as a tuple.
         target: the field of the batch it is compared with, or None (a pair loss has no target).
         mask: the batch field with the weights of the examples; ignored where the batch has none.
-        weight: its share in the sum of the heads.
+        weight: its weight in the sum of the heads.
     """
 
     loss: Loss
@@ -55,7 +55,7 @@ class Head:
         return self.loss(self.output(values), t, ctx, mask)
 
     def prediction(self, values: Mapping[str, Array], ctx: Context) -> Any:
-        """The output as the loss reads it (softmax, sigmoid), or as it is."""
+        """The output as the loss interprets it (softmax, sigmoid), or unchanged."""
         y = self.output(values)
         predict = getattr(self.loss, "predict", None)
         return y if predict is None else predict(y, ctx)
@@ -64,10 +64,10 @@ class Head:
 def total_loss(
     heads: Mapping[str, Head], values: Mapping[str, Array], ctx: Context, shares: Mapping[str, float | Array] | None = None
 ) -> tuple[Array, dict[str, Array]]:
-    """sum_h weight_h loss_h per replica, and its gradient with respect to every output that a head reads.
+    """The weighted sum of the losses per replica, and its gradient with respect to every output that a head reads.
 
     Args:
-        shares: head -> the part of its examples that this batch holds, where it is one part of several: see `shares`.
+        shares: head -> the factor of its loss where the batch is one part of several, see `part_weights`.
     """
     total: Any = None
     dvalues: dict[str, Array] = {}
@@ -88,11 +88,11 @@ def total_loss(
 def part_weights(
     heads: Mapping[str, Head], part: Mapping[str, Array], whole: Mapping[str, Array], share: float, ctx: Context
 ) -> dict[str, float | Array]:
-    """head -> what a part of a batch has to be multiplied by, so that all parts add up to the whole.
+    """The factor per head for one part of a batch, so that the weighted parts add up to the whole batch.
 
     Args:
         part, whole: fields of the part, and (masks at least) of the whole.
-        share: the part's share of the examples.
+        share: the part's fraction of the examples.
     """
     out: dict[str, float | Array] = {}
     for name, head in heads.items():

@@ -1,8 +1,8 @@
-"""The image layers at the front of a network run on blocks of a few examples, several blocks at once.
+"""The first image layers of a network, run on blocks of a few examples, several blocks at once.
 
-The images of a block stay in the processor's cache from layer to layer, and one block per thread keeps all cores busy, where
-single products are too small to be shared out. Which blocks there are does not depend on the number of threads, so neither
-do the numbers.
+The images of a block stay in the processor's cache from layer to layer. One block per thread keeps all cores busy, where
+single products are too small to be divided. The blocks do not depend on the number of threads, so neither do the
+results.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from framework.core.threads import blas_threads
 from framework.core.types import Params, Shape
 from framework.nn.network import Network, Values
 
-BLOCK = 1 << 20  # numbers that the layers of a block hand on; measured: 16 images of 28 x 28 through 32 and 64 maps
-PARTS = "(blocks)"  # the entry of the caches that holds those of the blocks
+BLOCK = 1 << 20  # values that the layers of a block output; measured: 16 images of 28 x 28 through 32 and 64 maps
+PARTS = "(blocks)"  # the key of the blocks' caches
 
 
 class MicrobatchedNetwork:
-    """A network whose front runs in blocks; forward and backward as the network's own.
+    """A network whose first layers run in blocks; forward and backward as in `Network`.
 
     Args:
-        network: the whole.
-        front: names of the nodes at its front.
+        network: the whole network.
+        front: names of its first nodes, which run in blocks.
         shapes: node -> output shape.
-        read: nodes whose outputs are read by others than nodes (heads, probes).
+        read: nodes whose outputs are also read by heads or probes.
         threads: how many blocks run at once.
     """
 
@@ -51,7 +51,7 @@ class MicrobatchedNetwork:
         self.pool = ThreadPoolExecutor(threads)
 
     def forward(self, p: Mapping[str, Params], ctx: Context) -> tuple[Values, dict[str, Any]]:
-        """Outputs and caches; of the front only the outputs that something else reads. One block is the whole."""
+        """Outputs and caches; of the front, only the outputs that something else reads. A single block runs as a whole."""
         blocks = self._blocks(ctx)
         if len(blocks) == 1:
             return self.network.forward(p, ctx)
@@ -76,8 +76,8 @@ class MicrobatchedNetwork:
         g: Mapping[str, Params],
         ctx: Context,
     ) -> Values:
-        """Write the gradient of every trained tensor into `g`, the blocks' added up in their order; return the gradients of
-        the values that `forward` gave."""
+        """Write the gradient of every trained tensor into `g`, summed over blocks in order; return the gradients of the
+        values that `forward` was given."""
         if PARTS not in caches:
             return self.network.backward(p, caches, dvalues, g, ctx)
         of_front = {node: g[node] for node in self.front.nodes if node in g}
@@ -105,7 +105,7 @@ class MicrobatchedNetwork:
         return {**dvalues, **front}
 
     def carry(self, caches: Mapping[str, Any]) -> Values:
-        """As the network's own."""
+        """The final states of the layers, as in `Network`."""
         return self.network.carry(caches)
 
     def blocks(self, n: int, replicas: int) -> list[slice]:
@@ -119,7 +119,7 @@ class MicrobatchedNetwork:
 
 
 def _without_warnings(run: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Numbers that are not finite are found where they are read; a thread begins with warnings of its own."""
+    """Disable floating-point warnings, which a new thread enables: non-finite values are detected where they are read."""
 
     def quiet(block: Any) -> Any:
         with np.errstate(all="ignore"):
@@ -131,19 +131,19 @@ def _without_warnings(run: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def in_blocks(
     network: Network, shapes: Mapping[str, Shape], read: Collection[str], threads: int | None
 ) -> Network | MicrobatchedNetwork:
-    """The network, its front in blocks if it has one.
+    """The network, with its front in blocks if it has one.
 
     Args:
         shapes: node -> output shape.
-        read: nodes whose outputs are read by others than nodes (heads, probes).
-        threads: how many blocks run at once; None: as many as BLAS has.
+        read: nodes whose outputs are also read by heads or probes.
+        threads: how many blocks run at once; None: as many as BLAS uses.
     """
     names = front(network, shapes)
     return MicrobatchedNetwork(network, names, shapes, read, threads or blas_threads()) if names else network
 
 
 def front(network: Network, shapes: Mapping[str, Shape]) -> list[str]:
-    """The nodes at the front that read or make images and treat every example by itself; none where tensors are shared."""
+    """The first nodes that read or produce images and treat every example separately; none where tensors are shared."""
     names: list[str] = []
     known = {**network.fields, **shapes}
     for name, node in network.nodes.items():

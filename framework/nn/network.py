@@ -1,6 +1,6 @@
-"""A network is nodes in order: caches flow forward, gradients backward.
+"""`Network`: nodes in order; caches flow forward, gradients backward.
 
-A node reads the one before it unless it names its sources; a first node reads the first field of the batch.
+A node reads the previous node unless it names its sources; the first node reads the first field of the batch.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from framework.core.random import Key, generator
 from framework.core.types import Params, Shape
 from framework.nn.arena import Arena, TensorName
 
-LARGE = 10_000  # an option of at least so much may be why there is no memory
+LARGE = 10_000  # an option of at least this value may be why memory runs out
 
 Values = dict[str, Array]
 NO_PARAMS: Params = {}
@@ -32,14 +32,14 @@ PREVIEWED: list[tuple[weakref.ref[Network], Key, Drawn]] = []  # at most one
 
 @dataclass(frozen=True)
 class Node:
-    """A layer and its place.
+    """A layer and its position in the network.
 
     Attributes:
-        layer: what runs.
+        layer: the layer that runs.
         source: the node or batch field it reads, several as a tuple, or None for the node before.
         share: the node whose tensors it uses.
         frozen: its tensors are kept but not trained.
-        initial: tensor -> rows of numbers, in the place of the first values that the layer would draw.
+        initial: tensor -> rows of numbers, instead of the initial values that the layer would draw.
     """
 
     layer: Layer
@@ -50,20 +50,20 @@ class Node:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """What it reads, always as a tuple."""
+        """The sources, always as a tuple."""
         return (self.source,) if isinstance(self.source, str) else tuple(self.source or ())
 
 
 class BackwardStep(NamedTuple):
-    """One node of a backward pass, everything that does not change from step to step worked out."""
+    """One node of a backward pass, with everything that stays constant from step to step."""
 
     name: str
     layer: Layer
-    owner: str  # whose tensors it uses
-    first: bool  # the first to write their gradients; later ones add
+    owner: str  # the node whose tensors it uses
+    first: bool  # the first to write their gradients; later nodes add to them
     sources: tuple[str, ...]
     single: bool  # x is one array, not a tuple
-    wanted: tuple[bool, ...]  # which sources need their dx
+    wanted: tuple[bool, ...]  # which sources need a dx
     need_dx: bool
 
 
@@ -76,13 +76,14 @@ class BackwardPlan(NamedTuple):
 
 @dataclass(frozen=True)
 class Network:
-    """
+    """Nodes in order, with forward and backward passes.
+
     Args:
         nodes: name -> Node, or a bare layer.
         fields: the batch fields that nodes read, with their shapes without N; the first is what the first node reads.
 
     Raises:
-        ValueError: a name is used twice, or a source or shared node does not stand before its reader.
+        ValueError: a name is used twice, or a source or shared node is not defined before its reader.
         ConfigError: a layer lacks a method, or an option of it is not what its field declares.
     """
 
@@ -95,7 +96,7 @@ class Network:
         object.__setattr__(self, "nodes", nodes)
 
     def init(self, key: Key) -> Drawn:
-        """Tensors of one lone replica, each node from its own stream, and the output shape of every node."""
+        """The initial tensors of one replica, each node from its own stream, and the output shape of every node."""
         for network, known, drawn in PREVIEWED:
             if network() is self and known == key:
                 PREVIEWED.clear()
@@ -103,7 +104,8 @@ class Network:
         return self._draw(key)
 
     def preview(self, key: Key) -> Drawn:
-        """As `init`; the next `init` with this key returns the same arrays, so that a run draws its network once."""
+        """The initial tensors, as `init` returns them; the next `init` with this key returns the same arrays, so that a run
+        initializes its network once."""
         drawn = self._draw(key)
         PREVIEWED[:] = [(weakref.ref(self), key, drawn)]
         return drawn
@@ -128,7 +130,7 @@ class Network:
                 p, shapes[name] = node.layer.init(generator(key, f"init/{name}"), in_shape)
                 p = {**p, **{t: _given(t, rows, p) for t, rows in node.initial.items()}}
             except ValueError as error:
-                why = large(node.layer) if "Maximum allowed" in str(error) else ""  # NumPy's word for more than it can count
+                why = large(node.layer) if "Maximum allowed" in str(error) else ""  # of NumPy: too large to index
                 raise ValueError(f"model.layers.{name}{why}: {error}") from error
             except (MemoryError, OverflowError) as error:
                 raise ValueError(
@@ -138,14 +140,14 @@ class Network:
                 tensors[name] = p
             elif {t: a.shape for t, a in tensors[node.share].items()} != {t: a.shape for t, a in p.items()}:
                 raise ValueError(
-                    f"model.layers.{name}: its tensors have not the shapes of those of '{node.share}', which it shares"
+                    f"model.layers.{name}: its tensors and those of '{node.share}', which it shares, differ in shape"
                 )
         vars(self).setdefault("shapes", dict(shapes))
         vars(self).setdefault("tensor_shapes", {(name, t): a.shape for name, p in tensors.items() for t, a in p.items()})
         return tensors, shapes
 
     def arena(self, tensors: Mapping[str, Params]) -> Arena:
-        """The arena's layout for such tensors."""
+        """The arena's layout for the given tensors."""
         shapes = {(name, t): a.shape for name, p in tensors.items() for t, a in p.items()}
         for (name, t), shape in shapes.items():
             if len(shape) != 2:
@@ -181,12 +183,12 @@ class Network:
         ctx: Context,
         fields: tuple[str, ...] = (),
     ) -> Values:
-        """Write the gradient of every trained tensor into `g`; return the gradients of the values that were needed.
+        """Write the gradient of every trained tensor into `g`; return the gradients of the requested values.
 
         Args:
             dvalues: node -> gradient of the loss with respect to its output, from the heads.
             g: views of a gradient arena (..., P). A tensor is assigned on first use and added to where it is shared.
-            fields: batch fields whose gradients are wanted too.
+            fields: batch fields whose gradients are also returned.
         """
         dvalues, plan = dict(dvalues), self._plan(tuple(dvalues), tuple(g), fields)
         for name, layer, owner, first, sources, single, wanted, need_dx in plan.steps:
@@ -207,13 +209,13 @@ class Network:
         return {}
 
     def _plan(self, *key: tuple[str, ...]) -> BackwardPlan:
-        """Worked out once per choice of heads, trained nodes and fields."""
+        """The backward plan for a choice of heads, trained nodes and fields; cached."""
         if key not in self._plans:
             self._plans[key] = _backward_plan(self.nodes, *key)
         return self._plans[key]
 
     def after(self, p: Mapping[str, Params], caches: Mapping[str, Any], ctx: Context) -> None:
-        """What layers do in place after each update: projections of tensors, new values of buffers."""
+        """Run what layers do in place after each update: projections of tensors, new values of buffers."""
         for name, node in self._with_after:
             owner = node.share or name
             if hasattr(node.layer, "updates"):
@@ -234,7 +236,7 @@ class Network:
         ]
 
     def carry(self, caches: Mapping[str, Any]) -> Values:
-        """The final states of the layers that have one and have run, for what comes next of a sequence."""
+        """The final states of the layers that have one and have run, for the next chunk of a sequence."""
         ran = [(n, self.nodes[n].layer) for n in caches if n in self.nodes]
         return {n: layer.carry(caches[n]) for n, layer in ran if hasattr(layer, "carry")}
 
@@ -245,21 +247,21 @@ def _linked(nodes: Mapping[str, Node | Layer], fields: Mapping[str, Shape]) -> d
     for name, given in nodes.items():
         node = given if isinstance(given, Node) else Node(given)
         if name in known:
-            raise ValueError(f"model.layers.{name}: the name is taken by a field of the data or by another node")
+            raise ValueError(f"model.layers.{name}: this name is used already, by a field of the data or by another node")
         node = replace(node, source=before) if node.source is None else node
         for s in node.sources:
             if s not in known:
                 raise ValueError(
-                    f"model.layers.{name}: it reads '{s}', which does not stand before it ({', '.join(sorted(known))} do)"
+                    f"model.layers.{name}: input '{s}' is not defined before this layer (known: {', '.join(sorted(known))})"
                 )
         if node.share is not None and node.share not in linked:
-            raise ValueError(f"model.layers.{name}: it shares '{node.share}', which is no node before it")
+            raise ValueError(f"model.layers.{name}: share: '{node.share}' is not a node before this layer")
         if node.share is not None and linked[node.share].share is not None:
             owner = linked[node.share].share
-            raise ValueError(f"model.layers.{name}: '{node.share}' has no tensors of its own; share '{owner}'")
+            raise ValueError(f"model.layers.{name}: share: '{node.share}' uses the tensors of '{owner}'; share '{owner}'")
         if node.share is not None and node.initial:
             raise ValueError(
-                f"model.layers.{name}.initial: its tensors are those of '{node.share}'; give first values there"
+                f"model.layers.{name}.initial: its tensors are those of '{node.share}'; set initial values there"
             )
         if node.share is not None and node.frozen:
             raise ValueError(f"model.layers.{name}: its tensors are those of '{node.share}'; freeze them there")
@@ -270,7 +272,7 @@ def _linked(nodes: Mapping[str, Node | Layer], fields: Mapping[str, Shape]) -> d
 
 
 def large(component: Any) -> str:
-    """The largest whole number among the options of a component, `.units (3000000000)`, where one may be why it is large."""
+    """The largest integer among the options of a component, `.units (3000000000)`, if it may be why memory runs out."""
     whole = {f.name: getattr(component, f.name) for f in fields(component)} if is_dataclass(component) else {}
     numbers = {name: value for name, value in whole.items() if isinstance(value, int) and value >= LARGE}
     name = max(numbers, key=lambda name: numbers[name], default="")
@@ -278,7 +280,7 @@ def large(component: Any) -> str:
 
 
 def _given(tensor: str, rows: Any, drawn: Params) -> Array:
-    """First values as they were given; a tensor of one row may be a plain list.
+    """Initial values as given; a tensor with one row may be a plain list.
 
     Raises:
         ValueError: there is no such tensor, or it has another shape.
@@ -289,17 +291,17 @@ def _given(tensor: str, rows: Any, drawn: Params) -> Array:
     try:
         given = np.array(rows, np.float64)
     except (TypeError, ValueError):
-        raise ValueError(f"initial.{tensor}: {rows!r} are no rows of numbers, all equally long") from None
+        raise ValueError(f"initial.{tensor}: {rows!r} are not rows of numbers of equal length") from None
     if given.shape not in (wanted, wanted[1:] if wanted[0] == 1 else None):
         raise ValueError(
-            f"initial.{tensor}: {' x '.join(map(str, given.shape)) or 'one'} numbers, and the tensor is "
-            f"{' x '.join(map(str, wanted))}, a row for each input"
+            f"initial.{tensor}: {' x '.join(map(str, given.shape)) or 'one'} numbers given, but the tensor is "
+            f"{' x '.join(map(str, wanted))}, one row for each input"
         )
     return given.reshape(wanted)
 
 
 def _write(grads: Params, into: Params, first: bool) -> None:
-    """Assign gradients to the arena's views, or add them; those of frozen tensors have no view."""
+    """Assign gradients to the arena's views, or add them; frozen tensors have no view."""
     for t, dW in grads.items():
         if t in into:
             if first:
@@ -311,7 +313,7 @@ def _write(grads: Params, into: Params, first: bool) -> None:
 def _backward_plan(
     nodes: Mapping[str, Node], heads: Collection[str], trained: Collection[str], fields: Collection[str]
 ) -> BackwardPlan:
-    live = set(fields)  # and nodes with a trained tensor at or before them: only their dx is ever needed
+    live = set(fields)  # and nodes with a trained tensor at or before them: only these need a dx
     for name, node in nodes.items():
         if (node.share or name) in trained or live.intersection(node.sources):
             live.add(name)
@@ -328,5 +330,5 @@ def _backward_plan(
 
 
 def slice_carry(carry: Mapping[str, Array], n: int, ctx: Context) -> dict[str, Array]:
-    """The states (..., N, any core axes) of the first n streams: in a last batch some have come to their end."""
+    """The states (..., N, any core axes) of the first n streams: in the last batch, some streams have ended."""
     return {name: s[(slice(None),) * len(ctx.replicas) + (slice(n),)] for name, s in carry.items()}

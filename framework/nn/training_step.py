@@ -1,4 +1,4 @@
-"""One step of a training, as probes see it."""
+"""`TrainingStep`, the arguments of a probe: one step of a training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from framework.nn.network import Network
 
 @dataclass(frozen=True)
 class TrainingStep:
-    """One training step, on the device. A probe reads it, and changes nothing.
+    """One training step, on the device. A probe reads it and changes nothing.
 
     "..." are the replica axes `ctx.replicas`; a value that all replicas share has length 1 there. With
     `trainer.accumulate` the values, caches, gradients of values and the batch are those of the last part; `p`, `g`, `w`
@@ -24,17 +24,19 @@ class TrainingStep:
 
     Attributes:
         network: nodes in order; `network.activations` names those that apply an activation.
-        look: the arena (..., P + Q) where the gradient was taken (ahead of `w` for Nesterov); buffers as they were before.
+        look: the arena (..., P + Q) where the gradient was taken (ahead of `w` for Nesterov); with the buffers before the
+            step.
         p: the same as node -> tensor (..., i, o).
-        g: node -> trained tensor (..., i, o), the gradient that the optimizer was given: of loss plus penalty, clipped.
+        g: node -> trained tensor (..., i, o), the gradient passed to the optimizer: of loss plus penalty, clipped.
         values: node -> its output (..., N, F), (..., N, C, H, W) or (..., T, N, F); the fields of the batch too.
-        caches: node -> what its backward pass needed.
+        caches: node -> the cache of its backward pass.
         dvalues: node -> gradient of each replica's loss with respect to its output, shaped like it. Nodes whose gradient no
             trained tensor needs are missing.
         ctx: the context of the pass; `ctx.batch` is its batch.
-        arena: where the tensors lie in `w`; `arena.norms(w, ctx.xp)` is (..., 1 + L), of everything and of each of the L
-            `arena.layers`.
-        w, after: the trained numbers (..., P) before the step, and after it with all that follows the update (projections,
+        arena: the positions of the tensors in `w`; `arena.norms(w, ctx.xp)` is (..., 1 + L), of the whole and of each of the
+            L
+        `arena.layers`.
+        w, after: the parameters (..., P) before the step, and after it with all that follows the update (projections,
             proximal steps). `after - w` is the step taken.
     """
 

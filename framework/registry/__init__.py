@@ -1,1 +1,1 @@
-"""Which components there are, and who provides them."""
+"""The registry: names to components, and the plugins that provide them."""

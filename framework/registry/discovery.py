@@ -1,6 +1,6 @@
-"""Entry points and single files to names: fills the registry once, with the built-in plugins and everybody's.
+"""Fills the registry once, from entry points and single files: the built-in plugins and third-party ones.
 
-A plugin is a module with functions marked `@hookimpl`. What is wrong with one is told in words and costs only itself.
+A plugin is a module with functions marked `@hookimpl`. An error in one plugin is reported and does not affect the others.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LARGEST = 1 << 24  # bytes of a single file
 
 
 class Plugin(NamedTuple):
-    """A module that may hold hooks; `name` is how the registry calls it, `label` how messages do."""
+    """A module that may hold hooks; `name` is its name in the registry, `label` its name in messages."""
 
     label: str
     name: str
@@ -50,7 +50,7 @@ _scoped: ContextVar[Registry | None] = ContextVar("registry", default=None)
 
 @contextlib.contextmanager
 def scope(registry: Registry) -> Iterator[None]:
-    """Another registry, while a recorded run is put together: its files may not be those of this process."""
+    """Use another registry while a recorded run is restored: its files may not be those of this process."""
     token = _scoped.set(registry)
     try:
         yield
@@ -68,8 +68,8 @@ def everything() -> Registry:
 
 
 def _installed(problems: list[str]) -> Iterator[EntryPoint]:
-    """The entry points of every distribution, of two with one name those of the first on the path. One whose metadata
-    cannot be read costs only itself."""
+    """The entry points of every distribution; of two distributions with one name, those of the first on the path. One whose
+    metadata cannot be read does not affect the others."""
     seen = set()
     for distribution in distributions():
         try:
@@ -84,7 +84,7 @@ def _installed(problems: list[str]) -> Iterator[EntryPoint]:
 
 
 def is_ours(point: EntryPoint) -> bool:
-    """Whether stackprop itself brings the plugin: its distribution decides, whatever the module is called."""
+    """Whether a plugin belongs to stackprop's own distribution, whatever its module is called."""
     return point.dist is not None and normalized(point.dist.name) == GROUP
 
 
@@ -92,16 +92,16 @@ def registry_of(points: Iterable[EntryPoint]) -> Registry:
     """The registry that these entry points fill."""
     registry = Registry()
     plugins: dict[str, Plugin] = {}
-    # Built-ins first, so that a clash of names is the newcomer's.
+    # Built-ins first, so that the later plugin is the one rejected when names clash.
     for point in sorted(points, key=lambda p: (not is_ours(p), p.name)):
         label = f"plugin '{point.name}' of {(point.dist and point.dist.name) or 'an unknown distribution'}"
         if point.value in plugins:
-            registry.problems.append(f"{label} is '{point.value}' once more, which {plugins[point.value].label} is already")
+            registry.problems.append(f"{label} is ignored: '{point.value}' is {plugins[point.value].label} already")
             continue
         try:
             plugins[point.value] = Plugin(label, point.value, point.load())
             registry.sources[point.value] = _source(point)
-        except (Exception, SystemExit) as error:  # whatever a stranger's module raises must not stop the others
+        except (Exception, SystemExit) as error:  # an error in a third-party module must not stop the others
             registry.problems.append(f"{label} could not be loaded: {_summary(error)}")
     registry.problems += _read(plugins.values(), registry)
     return registry
@@ -112,15 +112,15 @@ def _source(point: EntryPoint) -> Source:
 
 
 class UntrustedError(RegistrationError):
-    """Code that somebody else names, and that this user has not run here."""
+    """Third-party code that this user has not run here before."""
 
 
 class Code(NamedTuple):
     """A single file to load.
 
     Attributes:
-        path: as it was named; its components are known by it.
-        source: where its text is read: the file itself, or a copy that a run has kept.
+        path: as given; it identifies the file's components.
+        source: where its text is read: the file itself, or the copy in a run's folder.
     """
 
     path: str
@@ -128,15 +128,15 @@ class Code(NamedTuple):
 
 
 def load_files(paths: Iterable[str | Path], by_user: bool = True) -> None:
-    """Add the components of single `.py` files to the registry of this process. A file is read once, and again when it has
-    changed.
+    """Add the components of single `.py` files to the registry of this process. A file is read once, and again after a
+    change.
 
     Args:
-        by_user: the user names them, who may run what they like. A preset or a record may not: their files run only if they
-            are as this user has run them here before.
+        by_user: whether the user names the files. Files that a preset or a record names run only with content that this user
+        has run here before.
 
     Raises:
-        UntrustedError: a file is not.
+        UntrustedError: a file is not trusted.
         RegistrationError: with the file and the reason; nothing of that file is registered then.
     """
     for path in paths:
@@ -152,11 +152,11 @@ def load_code(code: Code, registry: Registry, by_user: bool) -> None:
     elif not is_trusted(found):
         raise UntrustedError(
             f"{code.source}: a recorded run or a preset names this code, which you have not run here (SHA-256 {found}); "
-            f"read it first; --trust runs it, and so does plugins=[{code.source}]"
+            f"read it first; --trust or plugins=[{code.source}] runs it"
         )
     if registry.files.get(file) == found:
         return
-    if file in registry.files:  # as it was before
+    if file in registry.files:  # the earlier content
         registry.forget_file(file)
     plugin = Plugin(code.path, code.path, _module(code, text, found))
     registry.sources[code.path] = Source(file=str(file), sha256=found)
@@ -169,31 +169,31 @@ def load_code(code: Code, registry: Registry, by_user: bool) -> None:
 
 
 def text_of(code: Code) -> bytes:
-    """What is in the file.
+    """The content of the file.
 
     Raises:
-        RegistrationError: there is no such file, or it cannot be a plugin.
+        RegistrationError: this file does not exist, or it cannot be a plugin.
     """
     shown, file = code.path, code.source
     if not file.is_file():
         near = _closest(file.name, [other.name for other in file.parent.glob("*.py")])
-        raise RegistrationError(f"{shown}: there is no such file" + (f"; did you mean '{near}'?" if near else ""))
+        raise RegistrationError(f"{shown}: this file does not exist" + (f"; did you mean '{near}'?" if near else ""))
     if file.suffix != ".py":
-        raise RegistrationError(f"{shown}: a plugin is a Python file, whose name ends with .py")
+        raise RegistrationError(f"{shown}: a plugin must be a Python file (.py)")
     try:
         if file.stat().st_size > LARGEST:
-            raise RegistrationError(f"{shown}: a plugin of more than {LARGEST >> 20} MiB is not read")
+            raise RegistrationError(f"{shown}: a plugin may have {LARGEST >> 20} MiB at most")
         return file.read_bytes()
     except OSError as error:
         raise RegistrationError(f"{shown}: it cannot be read ({error.strerror})") from error
 
 
 def _module(code: Code, text: bytes, found: str) -> ModuleType:
-    """The module of that text, under a name of its own."""
+    """The module of that text, under a unique name."""
     file = code.source
     place = hashlib.blake2b(f"{file}{found}".encode(), digest_size=4).hexdigest()
     name = f"stackprop_file_{file.stem}_{place}"
-    module = sys.modules[name] = ModuleType(name)  # dataclasses look their module up there
+    module = sys.modules[name] = ModuleType(name)  # dataclasses look up their module there
     module.__file__ = str(file)
     try:
         exec(compile(text, str(file), "exec"), module.__dict__)
@@ -204,7 +204,7 @@ def _module(code: Code, text: bytes, found: str) -> ModuleType:
 
 
 def _place(error: BaseException, file: Path, shown: str) -> str:
-    """The file, and the line of it in which an import failed."""
+    """The file, and the line of it at which an import failed."""
     if isinstance(error, SyntaxError):
         return f"{shown if error.filename == str(file) else error.filename}, line {error.lineno}"
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
@@ -217,7 +217,7 @@ def _summary(error: BaseException) -> str:
 
 
 def _read(plugins: Iterable[Plugin], registry: Registry) -> Iterator[str]:
-    """Call the hooks of these plugins; yields what is wrong with them."""
+    """Call the hooks of these plugins; yields the errors."""
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hooks)
     for plugin in plugins:
@@ -226,13 +226,13 @@ def _read(plugins: Iterable[Plugin], registry: Registry) -> Iterator[str]:
             manager.register(plugin.module, name=plugin.name)
         except (Exception, SystemExit) as error:
             yield f"{plugin.label} could not be loaded: {_summary(error)}"
-    for hook in hooks.HOOKS:  # presets last: their names are held against the components'
+    for hook in hooks.HOOKS:  # presets last: their names are checked against those of components
         for impl in getattr(manager.hook, hook).get_hookimpls():
             yield from _call(hook, impl, registry)
 
 
 def _mistakes(manager: pluggy.PluginManager, plugin: Plugin) -> Iterator[str]:
-    """Hooks that would never be called: misspelt ones, and those without their decorator."""
+    """Hooks that would never be called: misspelt names, and functions without the decorator."""
     marked = {name for name in dir(plugin.module) if manager.parse_hookimpl_opts(plugin.module, name) is not None}
     functions = [name for name, _ in inspect.getmembers(plugin.module, inspect.isfunction)]
     bare = [name for name in functions if name.startswith("register_") and name not in marked]
@@ -240,11 +240,11 @@ def _mistakes(manager: pluggy.PluginManager, plugin: Plugin) -> Iterator[str]:
         yield f"{plugin.name}: unknown hook '{name}'{_hint(name)}; the hooks are {', '.join(hooks.HOOKS)}"
     for name in bare:
         if name in hooks.HOOKS:
-            yield f"{plugin.name}: {name} is never called; write @hookimpl above it"
+            yield f"{plugin.name}: {name} is never called; add the decorator @hookimpl"
         elif _hint(name):
-            yield f"{plugin.name}: {name} is no hook and is never called{_hint(name)}; write @hookimpl above it"
+            yield f"{plugin.name}: {name} is not a hook and is never called{_hint(name)}; add the decorator @hookimpl"
     if not marked and not bare:
-        yield f"{plugin.name}: it has no hook and brings nothing; mark a function such as register_layers with @hookimpl"
+        yield f"{plugin.name}: it has no hook and registers nothing; mark a function such as register_layers with @hookimpl"
 
 
 def _hint(name: str) -> str:
@@ -257,7 +257,7 @@ def _closest(word: str, names: Sequence[str]) -> str:
 
 
 def _call(hook: str, impl: Any, registry: Registry) -> list[str]:
-    """Let a hook register what it brings; what is wrong with that."""
+    """Let a hook register its components; returns the errors."""
     problems: list[str] = []
 
     def noted(add: Callable[..., None], *given: Any) -> None:
@@ -281,9 +281,9 @@ def _call(hook: str, impl: Any, registry: Registry) -> list[str]:
 
 
 def registered(kind: str, name: str, *, inherit: bool = True, help: str = "") -> Any:
-    """An option that is itself a component.
+    """A dataclass field that holds a component.
 
-    Its value comes from the configuration group `kind` where a configuration says nothing, and is the registered
-    component `name` where a class is built in Python without one. With `inherit=False` it is `name` in both cases.
+    Without a value in a configuration, the configuration group `kind` gives it. A class built in Python without a value uses
+    the registered component `name`. With `inherit=False` it is `name` in both cases.
     """
     return option(lambda: discover().get(kind, name)(), group=kind if inherit else None, help=help)

@@ -1,4 +1,4 @@
-"""Names to components."""
+"""`Registry`: names to components."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from framework.core.errors import RegistrationError, UnknownComponentError, did_you_mean
 from framework.hooks import KINDS
 
-# Keys that the configuration of a kind uses itself, beside the component's options.
+# Keys that the configuration of a kind reserves, besides the component's options.
 RESERVED: dict[str, tuple[str, ...]] = dict.fromkeys(KINDS.values(), ("type",)) | {
     "layer": ("type", "from", "share", "frozen", "after", "initial"),
     "loss": ("type", "from", "target", "mask", "weight"),
@@ -25,14 +25,14 @@ SEVERAL_GROUPS = {"augmentation": "augmentation", "callbacks": "callback", "prob
 
 
 class Entry(NamedTuple):
-    """A component's class and the plugin that brought it."""
+    """A component's class and the plugin that provides it."""
 
     component: Any
     provider: str
 
 
 class Source(NamedTuple):
-    """Where a plugin's code comes from: a distribution and its version, or a single file and its SHA-256."""
+    """The origin of a plugin's code: a distribution and its version, or a single file and its SHA-256."""
 
     distribution: str = ""
     version: str = ""
@@ -41,20 +41,20 @@ class Source(NamedTuple):
 
 
 class Preset(NamedTuple):
-    """A preset that a plugin brings: its folder of presets, and the plugin."""
+    """A preset of a plugin: its folder of presets, and the plugin."""
 
     folder: Path
     provider: str
 
 
 class Registry:
-    """kind -> name -> Entry, and what went wrong while plugins were loaded.
+    """kind -> name -> Entry, and the errors of loading plugins.
 
     Attributes:
-        presets: those that plugins bring, by group and name: `model/mine`.
-        sources: plugin -> where its code comes from.
-        files: single files whose components are registered too, and the SHA-256 of what was read.
-        code: SHA-256 -> what was read.
+        presets: the presets of plugins, by group and name: `model/mine`.
+        sources: plugin -> the source of its code.
+        files: single files whose components are registered too, and the SHA-256 of their content.
+        code: SHA-256 -> content.
     """
 
     def __init__(self) -> None:
@@ -66,38 +66,40 @@ class Registry:
         self.code: dict[str, bytes] = {}
 
     def add(self, kind: str, name: str, component: Any, provider: str) -> None:
-        """Raises:
-        RegistrationError: the name is taken or not a name, or the class is no frozen dataclass, or an option has a reserved
-            name.
+        """Register a component.
+
+        Raises:
+            RegistrationError: the name is taken or not valid, the class is not a frozen dataclass, or an option has a
+                reserved name.
         """
         if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]*", name):
-            raise RegistrationError(f"{kind} {name!r} of '{provider}': not a name; letters, digits, _ - . are allowed")
+            raise RegistrationError(f"{kind} {name!r} of '{provider}': not a valid name; letters, digits, _ - . are allowed")
         group = next((group for group, of in SEVERAL_GROUPS.items() if of == kind), kind)
         preset = self.presets.get(f"{group}/{name}")
         if preset or any(_is_preset(folder, f"{group}/{name}") for folder in shipped()):
             owner = preset.provider if preset else "stackprop"
             raise RegistrationError(
-                f"{kind} '{name}' of '{provider}': '{owner}' has a preset {group}/{name}, which keeps its name"
+                f"{kind} '{name}' of '{provider}': '{owner}' has a preset of that name, {group}/{name}; choose another name"
             )
         taken = self.entries[kind].get(name)
         if taken:
             raise RegistrationError(
-                f"{kind} '{name}' is registered by both '{taken.provider}' and '{provider}'; '{taken.provider}' keeps it"
+                f"{kind} '{name}' is registered by both '{taken.provider}' and '{provider}'; '{taken.provider}' is used"
             )
         if not (isinstance(component, type) and is_dataclass(component) and component.__dataclass_params__.frozen):  # type: ignore[attr-defined]
             raise RegistrationError(
-                f"{kind} '{name}' of '{provider}': {component!r} is no frozen dataclass; write @dataclass(frozen=True)"
+                f"{kind} '{name}' of '{provider}': {component!r} is not a frozen dataclass; use @dataclass(frozen=True)"
             )
         for f in fields(component):
             if f.name in RESERVED[kind]:
                 reserved = ", ".join(RESERVED[kind])
                 raise RegistrationError(
-                    f"{kind} '{name}' of '{provider}': no option may be called '{f.name}' (reserved: {reserved})"
+                    f"{kind} '{name}' of '{provider}': option name '{f.name}' is reserved (reserved: {reserved})"
                 )
         self.entries[kind][name] = Entry(component, provider)
 
     def copy(self) -> Registry:
-        """Another registry with the same components."""
+        """A new registry with the same components."""
         other = Registry()
         other.entries = {kind: dict(known) for kind, known in self.entries.items()}
         other.problems, other.presets = list(self.problems), dict(self.presets)
@@ -105,45 +107,45 @@ class Registry:
         return other
 
     def forget_file(self, file: Path) -> None:
-        """Take out what a single file brought."""
+        """Remove the components of a single file."""
         for provider in [name for name, source in self.sources.items() if source.file == str(file)]:
             self.forget(provider)
         self.files.pop(file, None)
 
     def forget(self, provider: str) -> None:
-        """Take out everything that a plugin brought."""
+        """Remove everything that a plugin registered."""
         for kind, known in self.entries.items():
             self.entries[kind] = {name: entry for name, entry in known.items() if entry.provider != provider}
         self.presets = {name: preset for name, preset in self.presets.items() if preset.provider != provider}
         self.sources.pop(provider, None)
 
     def add_presets(self, place: str | Path, provider: str) -> None:
-        """Take in the presets of a folder whose names are free; the others are never read.
+        """Add the presets of a folder whose names are free; the others are ignored.
 
         Raises:
-            RegistrationError: there is no such folder, or names are taken: a line for each.
+            RegistrationError: the folder does not exist, or names are taken: one line for each.
         """
         folder = _folder(place)
         if folder is None:
-            raise RegistrationError(f"presets of '{provider}': there is no folder {place}")
-        refused = []
+            raise RegistrationError(f"presets of '{provider}': the folder {place} does not exist")
+        errors = []
         for path in sorted(folder.rglob("*.yaml")):
             name = path.relative_to(folder).with_suffix("").as_posix()
             why = self.conflict(name)
             if why:
-                refused.append(f"preset {name}.yaml of '{provider}' is never read: {why}")
+                errors.append(f"preset {name}.yaml of '{provider}' is ignored: {why}")
             else:
                 self.presets[name] = Preset(folder, provider)
-        if refused:
-            raise RegistrationError("\n".join(refused))
+        if errors:
+            raise RegistrationError("\n".join(errors))
 
     def conflict(self, name: str) -> str:
-        """Why a preset of that group and name (`model/mine`) cannot be one of a plugin or of a user; empty if it can."""
+        """Why a plugin's or a user's preset of that group and name (`model/mine`) is rejected; empty if it is accepted."""
         group, _, own = name.rpartition("/")
         if not group:
-            return "a preset lies in the folder of its group"
+            return "a preset must lie in the folder of its group"
         if own in self.entries.get(SEVERAL_GROUPS.get(group, group), {}):
-            return "its name is that of a component"
+            return "a component has that name"
         if any(_is_preset(folder, name) for folder in shipped()):
             return "stackprop has a preset of that name"
         preset = self.presets.get(name)
@@ -157,10 +159,10 @@ class Registry:
         """The class registered under that name.
 
         Raises:
-            UnknownComponentError: with the nearest name, and all names.
+            UnknownComponentError: with the closest name, and all names.
         """
         if name not in self.entries[kind]:
-            raise UnknownComponentError(f"no {kind} '{name}'{did_you_mean(name, self.entries[kind])}")
+            raise UnknownComponentError(f"unknown {kind} '{name}'{did_you_mean(name, self.entries[kind])}")
         return self.entries[kind][name].component
 
 
@@ -187,7 +189,7 @@ def _folder(place: str | Path) -> Path | None:
         return Path(place).resolve()
     try:
         spec = find_spec(str(place))
-    except (ImportError, ValueError):  # not a name at all
+    except (ImportError, ValueError):  # not a module name
         return None
     folders = list(spec.submodule_search_locations or ()) if spec else []
     return Path(folders[0]).resolve() if folders else None

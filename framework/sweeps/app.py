@@ -1,4 +1,4 @@
-"""What the shell and Python share: a command becomes jobs, and a job runs."""
+"""The common code of shell and Python: from a command to jobs, and running a job."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def compare(sweep: Path) -> None:
-    """Table and figure of a sweep, whether or not all of it went well."""
+    """Write table and figure of a sweep, even if some jobs failed."""
     from framework.analysis.sweep_table import compare
     from framework.core.errors import ConfigError
     from framework.sweeps.session import session
@@ -27,22 +27,22 @@ def compare(sweep: Path) -> None:
     try:
         try:
             found = compare(sweep, {})
-        except ConfigError as error:  # what a preset shows may not be what was swept
-            print(f"stackprop: {error}; drawn without what figure.* says", file=sys.stderr)
+        except ConfigError as error:  # the figure options of a preset may not fit what was swept
+            print(f"stackprop: {error}; drawn without the options figure.*", file=sys.stderr)
             found = compare(sweep, {"x": "step", "y": None, "panels": None})
         if (writers := session().writers) is not None:
             writers.settle()
         session().call(record, sweep, runs_dir(), *found)
-    except Exception as error:  # the runs are recorded; their figure must not make them fail
-        print(f"stackprop: no figure of {sweep}: {error}", file=sys.stderr)
+    except Exception as error:  # the runs are recorded; an error in the figure must not make them fail
+        print(f"stackprop: the figure of {sweep} could not be drawn: {error}", file=sys.stderr)
 
 
 def task(cfg: Any) -> float | None:
-    """One job: run it, print the end; the value is what a sweeper makes small."""
+    """Run one job and print its end; returns the value that a sweeper minimizes."""
     from framework.experiments.progress import report
 
     show()
-    replace_unencodable()  # in a process of its own, for launchers that start one
+    replace_unencodable()  # also in separate processes of launchers
     with at_command():
         if _of_many() and (known := done_before(cfg)):
             return known[0]
@@ -53,7 +53,7 @@ def task(cfg: Any) -> float | None:
 
 @contextlib.contextmanager
 def at_command() -> Iterator[None]:
-    """In the folder of the command, which relative paths mean, although `hydra.job.chdir` may have moved the job."""
+    """Work in the folder of the command, to which relative paths refer, even if `hydra.job.chdir` has moved the job."""
     from hydra.core.hydra_config import HydraConfig
 
     before = os.getcwd()
@@ -65,8 +65,8 @@ def at_command() -> Iterator[None]:
 
 
 def done_before(cfg: Any) -> list[float | None]:
-    """The value of a job that has finished before, if it has; otherwise what it had left is set aside. For launchers that
-    are not ours: each job by itself, perhaps in a process of its own."""
+    """The value of a job that has finished before, if so; otherwise earlier files are set aside. For other launchers: each
+    job separately, perhaps in a separate process."""
     from hydra.core.hydra_config import HydraConfig
 
     from framework.config.composition import settings_of
@@ -87,7 +87,7 @@ def done_before(cfg: Any) -> list[float | None]:
 
 
 def run_one(cfg: Any) -> JobResult:
-    """One job, shown while it runs."""
+    """Run one job and show its progress."""
     from hydra.core.hydra_config import HydraConfig
 
     from framework.config.composition import settings_of
@@ -103,7 +103,7 @@ def run_one(cfg: Any) -> JobResult:
     experiment, of_many, hydra = session().experiment(settings_of(cfg)), _of_many(), HydraConfig.get()
     place = place_of(hydra.runtime.output_dir, overrides_of(hydra), hydra.sweep.dir if of_many else None)
     for folder in close_lost_runs(place.runs):
-        print(f"stackprop: {folder} was left without a process; `stackprop resume {folder}` goes on", file=sys.stderr)
+        print(f"stackprop: {folder} was interrupted; resume with `stackprop resume {folder}`", file=sys.stderr)
     for note in experiment.data.notes:
         print(f"stackprop: dataset: {note}", file=sys.stderr)
     data, settings = experiment.data, experiment.settings
@@ -121,7 +121,7 @@ def run_one(cfg: Any) -> JobResult:
 
 
 def overrides_of(hydra: Any) -> list[str]:
-    """The overrides of a job as they were typed: an interpolation in one, which may give a password, stays as it is."""
+    """The overrides of a job as typed: interpolations, which may contain a password, stay unresolved."""
     from omegaconf import OmegaConf
 
     found: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)

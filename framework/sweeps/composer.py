@@ -1,7 +1,7 @@
-"""Overrides become configurations, fast: a full composition costs 50 ms, and a sweep has hundreds of jobs.
+"""Composes configurations fast: a full composition takes 50 ms, and a sweep has hundreds of jobs.
 
 Only a choice of groups changes how a configuration is composed. Each such choice is composed once, in full; the values of a
-job are then put on a copy. `Composer` touches private names of Hydra 1.3, as `config/composition.py` does.
+job are then set on a copy. `JobComposer` uses private names of Hydra 1.3, as does `config/composition.py`.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class ComposedJob:
     """One job's configuration.
 
     Attributes:
-        cfg: of the task.
+        cfg: configuration of the task.
         hydra: Hydra's part as plain values.
-        overrides: as Hydra writes them down.
-        folder: where the job is written.
+        overrides: as Hydra records them.
+        folder: the folder of the job.
     """
 
     cfg: Any
@@ -44,12 +44,12 @@ class ComposedJob:
 
     @property
     def task(self) -> dict[str, Any]:
-        """The task's part as plain values, nothing resolved."""
+        """The unresolved configuration of the task, as plain values."""
         return OmegaConf.to_container(self.cfg, resolve=False, enum_to_str=True)  # type: ignore[return-value]
 
 
 def composer_of(loader: Any, master: Any) -> JobComposer:
-    """The same one for all batches of a sweep, so that none composes its choices again."""
+    """One composer for all batches of a sweep, so that no choices are composed twice."""
     own = session()
     if own.composer is None or own.composer.master is not master:
         own.composer = JobComposer(loader, master)
@@ -58,13 +58,14 @@ def composer_of(loader: Any, master: Any) -> JobComposer:
 
 
 class JobComposer:
-    """
+    """Composes the jobs of a sweep.
+
     Args:
         loader: Hydra's loader.
         master: the configuration of the whole sweep.
 
     Attributes:
-        sweep: its folder.
+        sweep: the folder of the sweep.
     """
 
     def __init__(self, loader: Any, master: Any) -> None:
@@ -76,18 +77,18 @@ class JobComposer:
         self.bases: dict[tuple[str, ...], tuple[Any, Any, set[str]]] = {}
 
     def job(self, overrides: Sequence[str], number: int) -> ComposedJob:
-        """The same as a full composition with these overrides.
+        """The configuration of a job, equal to a full composition with these overrides.
 
         Raises:
             ConfigCompositionException: a key cannot be overridden.
-            ConfigError: the configuration holds what is refused.
+            ConfigError: the configuration contains something that is not allowed.
         """
         parsed = [self.parse(text) for text in overrides]
         choices = [override for override in parsed if self._chooses(override)]
         values = [override for override in parsed if override not in choices]
         whole, task, variables = self._base(tuple(str(override.input_line) for override in choices))
         task = copy.deepcopy(task)
-        HydraConfig.instance().cfg = whole  # what ${hydra:...} means while this job is read
+        HydraConfig.instance().cfg = whole  # the meaning of ${hydra:...} for this job
         try:
             with named_index(overrides):
                 ConfigLoaderImpl._apply_overrides_to_config(values, task)
@@ -100,7 +101,7 @@ class JobComposer:
         return ComposedJob(task, hydra, tuple(hydra["overrides"]["task"]), folder)
 
     def _chooses(self, override: Override) -> bool:
-        """Whether it changes how a configuration is composed: a choice of a group, or anything of Hydra's own."""
+        """Whether an override changes the composition: a choice of a group, or an option of Hydra."""
         of_hydra = override.key_or_group.startswith("hydra.") or override.key_or_group == "hydra"
         return of_hydra or (self.is_group(override.key_or_group) and not isinstance(override.value(), dict))
 
@@ -111,31 +112,32 @@ class JobComposer:
         return self.bases[choices]
 
     def _place(self, whole: Any, task: Any, overrides: Sequence[Override], number: int) -> str:
-        """Write the job's own facts into Hydra's part, which all jobs of these choices share; the job's folder.
+        """Write the job's name, number and folder into Hydra's part, which all jobs of these choices share; returns the
+        folder.
 
         Raises:
-            ConfigError: it does not lie in the sweep's folder.
+            ConfigError: it is not in the sweep's folder.
         """
-        hydra, told = whole.hydra, self.dirname
+        hydra, dirname = whole.hydra, self.dirname
         own = [override for override in overrides if not override.key_or_group.startswith("hydra.")]
-        words = [str(override.input_line) for override in own if override.key_or_group not in told.exclude_keys]
+        words = [str(override.input_line) for override in own if override.key_or_group not in dirname.exclude_keys]
         with read_write(hydra), open_dict(hydra):
             hydra.overrides.task = [override.input_line for override in own]
             job = hydra.job
             job.num = number
             job.id = str(number)
-            job.override_dirname = told.item_sep.join(sorted(word.replace("=", told.kv_sep, 1) for word in words))
+            job.override_dirname = dirname.item_sep.join(sorted(word.replace("=", dirname.kv_sep, 1) for word in words))
             name = self._subdir(whole, task)
             folder = os.path.abspath(os.path.join(self.sweep, name))
             if name in ("", ".", "attempts") or os.path.basename(name) != name:
                 raise ConfigError(
-                    f"hydra.sweep.subdir: a job's folder lies in the sweep's own (got '{name}'); give one name"
+                    f"hydra.sweep.subdir: a job's folder must lie in the sweep's folder (got '{name}'); give a single name"
                 )
             hydra.runtime.output_dir = folder
         return folder
 
     def _subdir(self, whole: Any, task: Any) -> str:
-        """The name of the job's folder, which may hold the job's own values: lr${optimizer.lr}."""
+        """The name of the job's folder, which may contain values of the job: lr${optimizer.lr}."""
         subdir = OmegaConf.to_container(whole.hydra.sweep, resolve=False)["subdir"]  # type: ignore[call-overload, index]
         if "${" not in str(subdir) or str(subdir).startswith("${hydra"):
             return str(whole.hydra.sweep.subdir)

@@ -1,4 +1,4 @@
-"""Which jobs share a stack, and how wide it may be."""
+"""Groups jobs into stacks, and limits their width."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from framework.data.dataset import Data
 from framework.sweeps.jobs import Job
 from framework.training.memory import footprint, widest
 
-FILES = 400  # runs of one stack: each keeps a file open, and many systems allow a process a thousand
+FILES = 400  # maximum runs of a stack: each keeps a file open, and many systems allow a thousand per process
 
 
 def stacks(jobs: Sequence[Job], most: int | None = None) -> list[list[Job]]:
-    """The jobs in stacks, in the order in which their first members come.
+    """The jobs in stacks, ordered by their first members.
 
     Args:
-        most: replicas of a stack; None: as many as memory allows.
+        most: maximum replicas of a stack; None: as many as memory allows.
     """
     groups: list[list[Job]] = []
     for job in jobs:
@@ -31,11 +31,11 @@ def stacks(jobs: Sequence[Job], most: int | None = None) -> list[list[Job]]:
 
 
 def fits(one: Job, other: Job) -> bool:
-    """Whether two jobs can share a stack: the same machine, learners that differ in stackable options only, and data of one
-    form."""
+    """Whether two jobs can share a stack: same machine settings, learners that differ in stackable options only, and data of
+    the same form."""
     a, b = one.experiment, other.experiment
     if a.settings.study is not None or b.settings.study is not None:
-        return False  # a study trains a stack of its own
+        return False  # a study trains a separate stack
     machine = [
         (e.xp, e.settings.dtype, e.settings.threads, e.settings.tier, e.settings.tree.get("callbacks")) for e in (a, b)
     ]
@@ -49,13 +49,13 @@ def fits(one: Job, other: Job) -> bool:
 
 
 def _form(data: Data) -> tuple[object, ...]:
-    """What data sets of one stack share."""
+    """The form that all data sets of a stack share."""
     shapes = {split: {name: a.shape for name, a in fields.items()} for split, fields in data.splits.items()}
     return dict(data.fields), shapes
 
 
 def _narrow(group: Sequence[Job], most: int | None) -> list[list[Job]]:
-    """The group in parts of nearly equal width that memory has room for."""
+    """The group in parts of nearly equal width that fit into memory."""
     first = group[0].experiment
     own_data = any(job.experiment.data is not first.data for job in group)
     room = widest(footprint(first.learner, first.data, first.settings.dtype, own_data), first.xp)

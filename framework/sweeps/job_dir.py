@@ -1,4 +1,4 @@
-"""Where a job is written, and what it is called."""
+"""The location and the name of a job."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from framework.tracking.run_dir import RunLocation
 
 
 def place_of(folder: str, overrides: Sequence[str], sweep: str | None = None) -> RunLocation:
-    """
+    """The location of a job.
+
     Args:
-        folder: where Hydra lets the job write.
+        folder: the folder of the job, from Hydra.
         overrides: of the job.
-        sweep: the folder of its sweep, if it is one of many.
+        sweep: the folder of its sweep, if it belongs to one.
     """
     tags = {"sweep": Path(sweep).name, "sweep.overrides": ",".join(overrides)} if sweep else {}
     command = " ".join(map(shlex.quote, ["stackprop", *overrides]))
@@ -25,7 +26,7 @@ def place_of(folder: str, overrides: Sequence[str], sweep: str | None = None) ->
 
 
 def run_name(overrides: Sequence[str]) -> str:
-    """`optimizer=adam optimizer.lr=0.1 seed=2` as a legend has room for it: `adam lr=0.1 seed=2`."""
+    """A short name for a legend: `optimizer=adam optimizer.lr=0.1 seed=2` is `adam lr=0.1 seed=2`."""
     words = []
     for override in overrides:
         key, _, value = override.lstrip("+~").partition("=")

@@ -1,4 +1,4 @@
-"""All jobs of a sweep, judged and put together before the first one runs: one bad job, and none does."""
+"""Validates and builds all jobs of a sweep before the first one runs: if one job is invalid, none runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from framework.sweeps.job_dir import place_of
 from framework.tracking.run_dir import RunLocation
 from framework.training.bptt import chunk_warnings
 
-SHOWN = 5  # bad jobs that are told in full
+SHOWN = 5  # invalid jobs whose errors are shown in full
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Job:
 
     Attributes:
         number: in its sweep.
-        overrides: what tells it from others.
-        composed: its configuration, as Hydra wants it back.
+        overrides: those that distinguish it from other jobs.
+        composed: its configuration, for Hydra.
     """
 
     number: int
@@ -41,16 +41,16 @@ class Job:
 
 
 def compose_jobs(composer: JobComposer, overrides: Sequence[Sequence[str]], first: int) -> list[Job]:
-    """Every job composed, judged, and held against its data.
+    """Compose every job, validate it, and check it against its data.
 
     Args:
-        first: the number of the first of them.
+        first: the number of the first job.
 
     Raises:
-        ConfigError: some cannot run; the message names them.
+        ConfigError: some jobs cannot run; the message names them.
     """
     if not overrides:
-        raise ConfigError("the sweep has no jobs: a swept key has no values; no job was started")
+        raise ConfigError("the sweep has no jobs, since a swept key has no values; no job was started")
     jobs, bad = [], []
     for number, words in enumerate(overrides, first):
         try:
@@ -64,23 +64,25 @@ def compose_jobs(composer: JobComposer, overrides: Sequence[Sequence[str]], firs
 
 
 def check_different(jobs: Sequence[Job]) -> None:
-    """
+    """Check that all jobs of a grid differ.
+
     Raises:
-        ConfigError: two jobs of a grid are the same; they would count as two.
+        ConfigError: two jobs are the same and would count twice.
     """
     seen: dict[str, Job] = {}
     for job in jobs:
-        # What they say is compared after validation: 1 and 1.0 are one seed.
+        # Compared after validation: 1 and 1.0 are the same seed.
         other = seen.setdefault(repr(replace(job.experiment.settings, tree={}, written={})), job)
         if other is not job:
             both = " and ".join(f"{same.number} ({' '.join(same.overrides)})" for same in (other, job))
-            raise ConfigError(f"jobs {both} are the same; a value is given twice; no job was started")
+            raise ConfigError(f"jobs {both} are identical, since a value is given twice; no job was started")
 
 
 def check_folders(jobs: Sequence[Job]) -> None:
-    """
+    """Check that all jobs have different folders.
+
     Raises:
-        ConfigError: two jobs would write into one folder.
+        ConfigError: two jobs would be written to the same folder.
     """
     folders: dict[Path, Job] = {}
     for job in jobs:
@@ -88,12 +90,12 @@ def check_folders(jobs: Sequence[Job]) -> None:
         if other is not job:
             raise ConfigError(
                 f"hydra.sweep.subdir: jobs {other.number} and {job.number} would both be written to "
-                f"'{job.place.folder.name}'; name every value that is swept, or use ${{hydra.job.num}}; no job was started"
+                f"'{job.place.folder.name}'; include every swept value, or ${{hydra.job.num}}; no job was started"
             )
 
 
 def job_of(composer: JobComposer, overrides: Sequence[str], number: int) -> Job:
-    """One job, composed, judged, and held against its data.
+    """Compose one job, validate it, and check it against its data.
 
     Raises:
         HydraException, OmegaConfBaseException, ConfigError, DataError: it cannot run.
@@ -105,24 +107,24 @@ def job_of(composer: JobComposer, overrides: Sequence[str], number: int) -> Job:
 
 
 def notes_of(jobs: Sequence[Job]) -> list[str]:
-    """What the jobs' data sets took their files for, each line once."""
+    """The notes of the jobs' data sets on their files, each line once."""
     return list(dict.fromkeys(note for job in jobs for note in job.experiment.data.notes))
 
 
 def warnings_of(jobs: Sequence[Job]) -> list[str]:
-    """What is allowed and hardly meant, each once."""
-    told: dict[str, None] = {}
+    """Warnings about allowed but unlikely configurations, each once."""
+    found: dict[str, None] = {}
     for job in jobs:
         experiment = job.experiment
-        told |= dict.fromkeys(config_warnings(experiment.learner))
-        told |= dict.fromkeys(chunk_warnings(experiment.data, experiment.settings.trainer.bptt.chunk))
+        found |= dict.fromkeys(config_warnings(experiment.learner))
+        found |= dict.fromkeys(chunk_warnings(experiment.data, experiment.settings.trainer.bptt.chunk))
     for experiment in {(id(j.experiment.data), j.experiment.settings.dtype): j.experiment for j in jobs}.values():
-        told |= dict.fromkeys(indistinct(experiment.data, experiment.settings.dtype))
-    return list(told)
+        found |= dict.fromkeys(indistinct(experiment.data, experiment.settings.dtype))
+    return list(found)
 
 
 def _error_list(bad: Sequence[tuple[int, Sequence[str], str]], of: int) -> str:
     named = [(f"job {number} ({' '.join(words)})", text.splitlines()) for number, words, text in bad[:SHOWN]]
     lines = [f"{name}: {line}" for name, text in named for line in text]
     lines += [f"... and {len(bad) - SHOWN} more jobs"] if len(bad) > SHOWN else []
-    return "\n".join([*lines, f"none of the {of} jobs has begun"] if of > 1 else lines)
+    return "\n".join([*lines, f"no job was started ({of} in the sweep)"] if of > 1 else lines)

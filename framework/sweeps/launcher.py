@@ -1,4 +1,4 @@
-"""The launcher of `-m`: jobs that can share a stack train in one pass, and each is a run of its own."""
+"""The launcher of `-m`: jobs that can share a stack train together, each recorded as a separate run."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from framework.tracking.run_dir import read_state, read_sweep
 
 @dataclass(frozen=True)
 class LaunchOptions:
-    """Where stacks train.
+    """Options for where stacks train.
 
     Attributes:
-        max_stack: replicas of one stack; None: as many as memory allows.
-        n_jobs: stacks that run at once, in processes of their own; None, on a cluster: as many as it takes.
-        cluster: opens the engine that takes them to other machines.
+        max_stack: maximum replicas of a stack; None: as many as memory allows.
+        n_jobs: stacks that run at once, in separate processes; None, on a cluster: as many as it accepts.
+        cluster: opens the engine that runs them on other machines.
     """
 
     max_stack: int | None = None
@@ -45,17 +45,18 @@ class LaunchOptions:
     cluster: Callable[[], Cluster] | None = None
 
     def check(self) -> None:
-        """
+        """Check the options.
+
         Raises:
-            ConfigError: a number is none.
+            ConfigError: a value is not a positive integer.
         """
         for name in ("max_stack", "n_jobs"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 1):
-                raise ConfigError(f"hydra.launcher.{name}: {value!r} is not a whole number of at least 1")
+                raise ConfigError(f"hydra.launcher.{name}: {value!r} is not an integer of at least 1")
 
     def max_replicas(self, jobs: Sequence[Job]) -> int | None:
-        """Replicas of one stack: so few that every machine, or every GPU, has one."""
+        """The largest width of a stack with which every machine, or every GPU, gets a stack."""
         if (self.n_jobs or 1) == 1 or (self.cluster is None and jobs[0].experiment.xp is np):
             return self.max_stack
         return min(self.max_stack or len(jobs), -(-len(jobs) // (self.n_jobs or 1)))
@@ -67,10 +68,10 @@ def launch(context: Any, config: Any, overrides: Sequence[Sequence[str]], first:
     Args:
         context, config: Hydra's, of the whole sweep.
         overrides: of each job.
-        first: the number of the first of them.
+        first: the number of the first job.
 
     Raises:
-        ConfigError: a job cannot run; none has begun.
+        ConfigError: a job cannot run; no job was started.
     """
     how.check()
     setup_globals()
@@ -83,7 +84,7 @@ def launch(context: Any, config: Any, overrides: Sequence[Sequence[str]], first:
     sweep = Path(config.hydra.sweep.dir)
     alone = how.n_jobs == 1 and how.cluster is None
     if config.tracking.get("type") == "mlflow" and len(overrides) >= POOLED and alone:
-        session().start_writers(len(overrides))  # before the jobs are composed: it takes two seconds to be ready
+        session().start_writers(len(overrides))  # before the jobs are composed, since it takes two seconds
     with remove_if_not_started(sweep):
         jobs = compose_jobs(composer_of(context.config_loader, config), overrides, first)
         if is_grid(config):
@@ -96,10 +97,10 @@ def launch(context: Any, config: Any, overrides: Sequence[Sequence[str]], first:
 
 
 def start_for_other_launcher(context: Any, config: Any, overrides: Sequence[Sequence[str]], batch: int) -> None:
-    """Judge and write down the jobs that another launcher is to run.
+    """Validate and record the jobs that another launcher will run.
 
     Raises:
-        ConfigError: a job cannot run; none has begun.
+        ConfigError: a job cannot run; no job was started.
     """
     known = read_sweep(Path(config.hydra.sweep.dir)).get("jobs", {})
     sweep, first = Path(config.hydra.sweep.dir), 0 if batch <= 1 else len(known)
@@ -110,13 +111,13 @@ def start_for_other_launcher(context: Any, config: Any, overrides: Sequence[Sequ
 
 
 def is_grid(config: Any) -> bool:
-    """Whether each job was asked for; a search may propose one twice."""
+    """Whether the sweep is a grid; a search may propose a job twice."""
     return "n_trials" not in config.hydra.sweeper
 
 
 @contextlib.contextmanager
 def remove_if_not_started(sweep: Path) -> Iterator[None]:
-    """Where a job of the first batch cannot run, nothing is left of the sweep."""
+    """Remove the sweep's folder if a job of the first batch cannot run."""
     try:
         yield
     except ConfigError:
@@ -126,10 +127,10 @@ def remove_if_not_started(sweep: Path) -> Iterator[None]:
 
 
 def start_sweep(sweep: Path, jobs: Sequence[Job]) -> dict[int, float | None]:
-    """What has to be said and written before the first job runs; number -> value of those that have finished before."""
+    """Record the jobs and print warnings before the first one runs; returns number -> value of jobs that finished before."""
     session().sweeps.append(sweep)
     for folder in close_lost_runs(jobs[0].place.runs):
-        print(f"stackprop: {folder} was left without a process", file=sys.stderr)
+        print(f"stackprop: {folder} was interrupted", file=sys.stderr)
     done = write_manifest(sweep, jobs)
     send_unsent([job.place.folder for job in jobs if job.number in done], jobs[0].place.runs)
     lines = [f"dataset: {note}" for note in notes_of(jobs)] + [f"warning: {doubt}" for doubt in warnings_of(jobs)]
@@ -138,10 +139,10 @@ def start_sweep(sweep: Path, jobs: Sequence[Job]) -> dict[int, float | None]:
 
 
 def send_unsent(folders: Sequence[Path], runs: Path) -> None:
-    """What the store did not get of jobs that have finished before."""
+    """Send what the store lacks of jobs that finished before."""
     unsent = [folder for folder in folders if not read_state(folder).get("tracked")]
     if unsent:
-        with contextlib.suppress(RuntimeError):  # that process is gone; `stackprop doctor` sends them
+        with contextlib.suppress(RuntimeError):  # that process was killed; `stackprop doctor` sends them
             session().call(sync_to_mlflow, runs, unsent)
 
 
@@ -163,7 +164,7 @@ def _run(jobs: Sequence[Job], done: int, how: LaunchOptions, cluster: Cluster | 
 
 
 def _run_one(group: Sequence[Job], progress: Progress) -> dict[int, Any]:
-    """One stack, in this process."""
+    """Run one stack in this process."""
     try:
         for job in group:
             prepare_folder(job)
@@ -175,7 +176,7 @@ def _run_one(group: Sequence[Job], progress: Progress) -> dict[int, Any]:
 
 
 def job_return(job: Job, value: Any) -> JobReturn:
-    """What Hydra wants to know of a job."""
+    """The result of a job for Hydra."""
     failed = isinstance(value, Exception)
     return JobReturn(
         overrides=filter_overrides(job.overrides),

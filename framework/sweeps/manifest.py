@@ -1,7 +1,7 @@
-"""What a sweep was asked to do, and what of it is done: `sweep.json` in its folder.
+"""Records the jobs of a sweep and their state in `sweep.json`, for resuming.
 
-A sweep that is resumed composes its jobs again. Those that have finished are not run again, the others from their beginning;
-what they had left is kept in `attempts/`.
+A resumed sweep composes its jobs again. Finished jobs do not run again, others run from their start; their earlier files are
+kept in `attempts/`.
 """
 
 from __future__ import annotations
@@ -33,53 +33,53 @@ from framework.tracking.run_dir import SWEEP, RunLocation, find_sweep, is_finish
 from framework.tracking.run_record import Dumper, config_hash
 
 KEY = "sweep.resume"
-LENGTH = "hydra.sweeper.n_trials="  # of a search, which may go on for longer: no job of it is another one then
+LENGTH = "hydra.sweeper.n_trials="  # of a search, which may be extended without changing its jobs
 
 
 def resumed(words: Sequence[str]) -> list[str] | None:
-    """The words of the command that `sweep.resume=ID` stands for; None where they do not hold it. Words that say where
-    stacks train, or how long a search goes on, stand for those of before.
+    """The command that `sweep.resume=ID` repeats; None without that word. New words for where stacks train, or for the
+    length of a search, replace the earlier ones.
 
     Raises:
-        ConfigError: there is no such sweep, or the command is another than the one it began with.
-        LinkError: a link lies in its folder.
+        ConfigError: unknown sweep, or the command differs from the one it started with.
+        LinkError: its folder contains a link.
     """
-    asked = [word for word in words if word.partition("=")[0] == KEY]
-    if not asked:
+    resuming = [word for word in words if word.partition("=")[0] == KEY]
+    if not resuming:
         return None
-    folder = find_sweep(asked[-1].partition("=")[2])
+    folder = find_sweep(resuming[-1].partition("=")[2])
     check_no_links(folder)
-    told = read_sweep(folder)
-    if "command" not in told:
+    content = read_sweep(folder)
+    if "command" not in content:
         there = "cannot be read" if (folder / SWEEP).exists() else "is missing"
-        raise ConfigError(f"{KEY}: {folder}/{SWEEP} {there}; give the command again with hydra.sweep.dir={folder}")
-    _check_command(folder, [str(word) for word in told["command"]])
+        raise ConfigError(f"{KEY}: {folder}/{SWEEP} {there}; repeat the command with hydra.sweep.dir={folder}")
+    _check_command(folder, [str(word) for word in content["command"]])
     where = [word for word in words if _says_where(word)]
     longer = [word for word in words if word.startswith(LENGTH)]
-    kept = [word for word in told["command"] if not (where and _says_where(word))]
+    kept = [word for word in content["command"] if not (where and _says_where(word))]
     kept = [word for word in kept if not (longer and word.startswith(LENGTH))]
-    given = [word for word in words if word not in (*asked, *where, *longer, "-m", "--multirun")]
+    given = [word for word in words if word not in (*resuming, *where, *longer, "-m", "--multirun")]
     before = [word for word in kept if word not in ("-m", "--multirun")]
     strange = [word for word in given if word not in before] + [w for w in before if given and w not in given]
     if strange:
         raise ConfigError(
-            f"{KEY}: {folder.name} was begun with other words ({', '.join(strange)} differ); "
-            "a changed configuration is a new sweep"
+            f"{KEY}: {folder.name} was started with a different command ({', '.join(strange)} differ); "
+            "start a new sweep for a changed configuration"
         )
     return [*kept, *where, *longer, f"hydra.sweep.dir={folder}"]
 
 
 def _check_command(folder: Path, command: Sequence[str]) -> None:
-    """Words that were recorded count as typed. What only the user may type, the user has typed here before, or trusts.
+    """Check a recorded command. What only the command line may set needs the user's earlier use, or trust.
 
     Raises:
-        ConfigError: a word may hold commands, or names a store that nothing was sent to from here.
+        ConfigError: a word may hold commands, or names a store to which this user has not sent runs.
     """
     known = trusts_all() or is_trusted(_of_command(command))
     for word in [] if known else command:
         key, _, value = word.lstrip("+~").partition("=")
         if key.startswith("hydra.launcher") and not is_harmless(key.rpartition(".")[2], value):
-            raise ConfigError(f"{KEY}: {folder.name} has {word!r} in its record, which may hold commands; --trust runs it")
+            raise ConfigError(f"{KEY}: {folder.name} contains {word!r}, which may hold commands; --trust runs it")
         refers = re.fullmatch(r"\$\{oc\.env:\w+\}", value)  # to the user's own environment
         if key == "tracking.uri" and not refers and not knows_store(value.strip("'\"")):
             raise ConfigError(f"{KEY}: {folder.name}: {STRANGE.format(masked(value))}")
@@ -94,56 +94,57 @@ def _says_where(word: str) -> bool:
 
 
 def write_manifest(folder: Path, jobs: Sequence[Job]) -> dict[int, float | None]:
-    """Write down what the sweep is to do.
+    """Record the jobs of the sweep.
 
     Returns:
-        Number -> validation loss of the jobs that have finished already.
+        Number -> validation loss of the jobs that have already finished.
 
     Raises:
-        ConfigError: a job has another configuration than when the sweep began, or is still running.
+        ConfigError: the configuration of a job has changed since the sweep started, or it is still running.
     """
-    known = {number: told for number, told in read_sweep(folder).get("jobs", {}).items() if isinstance(told, dict)}
+    known = {number: job for number, job in read_sweep(folder).get("jobs", {}).items() if isinstance(job, dict)}
     hashes = {job.number: config_hash(job.experiment.settings.tree) for job in jobs}
     changed = [number for number, found in hashes.items() if known.get(str(number), {}).get("hash", found) != found]
     if changed:
         shown = ", ".join(map(str, changed[:10]))
-        raise ConfigError(f"{KEY}: the configuration of job {shown} has changed since {folder.name} began; sweep anew")
+        raise ConfigError(f"{KEY}: the configuration of job {shown} has changed since {folder.name} started; sweep again")
     alive = [job.number for job in jobs if read_state(job.place.folder).get("status") == "running"]
-    if alive:  # those without a process have been ended by now
+    if alive:  # interrupted ones have been ended before
         shown = ", ".join(map(str, alive[:10]))
-        raise ConfigError(f"{KEY}: job {shown} of {folder.name} is still running, in another process")
+        raise ConfigError(f"{KEY}: job {shown} of {folder.name} is still running in another process")
     folder.mkdir(parents=True, exist_ok=True)
     remember(jobs[0].place.runs, folder)
     check_folders_of_before(known, jobs)
-    told = {
+    content = {
         str(job.number): {"overrides": list(job.overrides), "hash": hashes[job.number], "folder": job.place.folder.name}
         for job in jobs
     }
     command, launch = session().command, session().launch_id
     if not read_sweep(folder) and any("hydra.launcher." in word for word in command):
         trust(_of_command(command), folder)
-    own = {"launch": launch, "launched": time.time(), "jobs": {**known, **told}}
+    own = {"launch": launch, "launched": time.time(), "jobs": {**known, **content}}
     write_json(folder / SWEEP, {"command": command, "key": new_key(), **read_sweep(folder), **own})
     return {job.number: value_of(job.place.folder) for job in jobs if is_done(job.place.folder, hashes[job.number])}
 
 
 def check_folders_of_before(known: Mapping[str, Any], jobs: Sequence[Job]) -> None:
-    """
+    """Check the folders of jobs against those of earlier batches.
+
     Raises:
-        ConfigError: a job of a later batch would be written where one of an earlier batch is.
+        ConfigError: a job would be written to the folder of an earlier job.
     """
-    taken = {told.get("folder"): number for number, told in known.items()}
+    taken = {job.get("folder"): number for number, job in known.items()}
     for job in jobs:
         other = taken.get(job.place.folder.name, str(job.number))
         if other != str(job.number):
             raise ConfigError(
                 f"hydra.sweep.subdir: jobs {other} and {job.number} would both be written to '{job.place.folder.name}'; "
-                "name every value that is swept, or use ${hydra.job.num}"
+                "include every swept value, or ${hydra.job.num}"
             )
 
 
 def is_done(folder: Path, found: str) -> bool:
-    """Whether a job with that hash has finished there."""
+    """Whether a job with that hash has finished in a folder."""
     state = read_state(folder)
     return is_finished(folder) and state.get("state") == "FINISHED" and state.get("config_hash") == found
 
@@ -155,10 +156,10 @@ def value_of(folder: Path) -> float | None:
 
 
 def set_aside(place: RunLocation, tracking: Tracking, own: Sequence[str] = ()) -> None:
-    """Keep what an earlier attempt left, and let the store's run say that it is one.
+    """Move the files of an earlier attempt, and mark its run in the store as one.
 
     Args:
-        own: what is there of the attempt that begins now.
+        own: files of the new attempt.
     """
     folder = place.folder
     if not any((folder / name).exists() for name in ("run.json", "metrics.jsonl")):
@@ -166,7 +167,7 @@ def set_aside(place: RunLocation, tracking: Tracking, own: Sequence[str] = ()) -
     kept = inside(folder.parent, "attempts")
     aside = next(path for i in itertools.count(1) if not (path := kept / f"{folder.name}-{i}").exists())
     state, tags = read_state(folder), {"sweep": f"{folder.parent.name}-attempt", "stackprop.folder": str(aside.resolve())}
-    if state:  # said before it is done: what the store was not told, because it is down or we die, it is told later
+    if state:  # recorded before the move, so that the store is updated later if it is down or this process is killed
         state |= {"tags": {**state.get("tags", {}), "sweep": tags["sweep"]}}
         write_json(folder / "run.json", {**state, "tracked": False})
     folder.rename(aside)
@@ -183,7 +184,7 @@ def set_aside(place: RunLocation, tracking: Tracking, own: Sequence[str] = ()) -
 
 
 def prepare_folder(job: Job) -> None:
-    """What Hydra's own launcher writes for a job, the files of an earlier attempt set aside."""
+    """Write the files of Hydra's own launcher for a job, and set files of an earlier attempt aside."""
     set_aside(job.place, job.experiment.settings.tracking)
     subdir = job.composed.hydra["output_subdir"]
     if subdir is None:

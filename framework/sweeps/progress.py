@@ -1,4 +1,4 @@
-"""What a person sees of a sweep: one line on a terminal, a few lines anywhere else."""
+"""The progress of a sweep: one line on a terminal, a few lines elsewhere."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ from framework.core.callback import Callback, TrainingResult
 from framework.core.direction import lower_is_better
 from framework.sweeps.jobs import Job
 
-# Lines of progress where there is no terminal: at most about so many, and none before these seconds have passed.
+# Without a terminal: the maximum number of progress lines, and the minimum seconds between them.
 LINES, PATIENCE = 20, 5.0
 
 
 class Progress:
-    """
+    """Shows the progress of a sweep.
+
     Args:
-        jobs: that are to run.
-        done: jobs that had finished before.
+        jobs: jobs to run.
+        done: number of jobs that finished before.
     """
 
     def __init__(self, jobs: Sequence[Job], done: int = 0) -> None:
         self.of, self.ended_before, self.ended = len(jobs) + done, done, 0
         self.total = sum(job.experiment.steps for job in jobs)
         self.steps: dict[int, int] = {}
-        self.values: dict[int, tuple[float, str]] = {}  # job -> what is to be small, and how it is shown
+        self.values: dict[int, tuple[float, str]] = {}  # job -> value to minimize, and its text
         self.lock, self.started = threading.Lock(), time.monotonic()
         self.due = self.started + PATIENCE
         self.trains = False
@@ -52,15 +53,15 @@ class Progress:
         return StackCallback(self, jobs)
 
     def at(self, job: Job, step: int) -> None:
-        """A job has come so far."""
+        """Update the step of a job."""
         with self.lock:
             if not self.trains:
-                self.trains, self.started = True, time.monotonic()  # to open a store takes seconds, and tells nothing
+                self.trains, self.started = True, time.monotonic()  # opening a store takes seconds and is not training time
             self.steps[job.number] = step
             self._show()
 
     def measured(self, job: Job, values: Mapping[str, float]) -> None:
-        """Keep what early stopping would watch, of the weights that the job would save now."""
+        """Record the monitored metric, at the weights that the job would save now."""
         options = job.experiment.learner.options
         name = options.early_stopping.monitor
         if not np.isfinite(value := values.get(name, float("nan"))):
@@ -72,7 +73,7 @@ class Progress:
                 self.values[job.number] = sign * value, f"best {name} {value:.4g} ({job.place.name})"
 
     def finished(self, jobs: Sequence[Job]) -> None:
-        """Jobs have ended and are recorded."""
+        """Count jobs that have ended and are recorded."""
         with self.lock:
             self.ended += len(jobs)
             for job in jobs:
@@ -80,7 +81,7 @@ class Progress:
             self._show()
 
     def say(self, text: str) -> None:
-        """A line beside the bar."""
+        """Print a line beside the bar."""
         with self.lock:
             if self.bar:
                 self.bar.console.print(text, markup=False, highlight=False)
@@ -88,7 +89,7 @@ class Progress:
                 print(text, file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self.bar:
             self.bar.stop()
 
@@ -108,26 +109,26 @@ class Progress:
 
 
 class StackCallback(Callback):
-    """Tells a sweep's progress what happens to the members of one stack."""
+    """Updates a sweep's progress from the members of one stack."""
 
     def __init__(self, progress: Progress, jobs: Sequence[Job]) -> None:
         self.progress, self.jobs = progress, jobs
 
     def on_steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
-        """How far it has come."""
+        """Update the step."""
         self.progress.at(self.jobs[member], first + len(rows) - 1)
 
     def on_metrics(self, member: int, step: int, values: Mapping[str, float]) -> None:
-        """The best so far."""
+        """Update the best value."""
         self.progress.measured(self.jobs[member], values)
 
     def on_end(self, outcome: TrainingResult) -> None:
-        """A failure is told at once."""
+        """Report a failure at once."""
         job = self.jobs[outcome.member]
         if outcome.status == "diverged" and job.experiment.settings.trainer.on_divergence == "fail":
             self.progress.say(failure(job, f"diverged: {outcome.reason} at step {outcome.step}"))
 
 
 def failure(job: Job, reason: str) -> str:
-    """A job that has failed, in one line."""
+    """The line that reports a failed job."""
     return f"failed: job {job.number} ({' '.join(job.overrides)}): {reason}"

@@ -1,4 +1,4 @@
-"""What one command keeps while Hydra calls its launcher, its sweeper and its jobs one by one."""
+"""`SweepSession`: the state of one command while Hydra calls its launcher, its sweeper and its jobs."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ POOLED = 8  # jobs from which a process that writes to MLflow repays its start; 
 
 @dataclass
 class SweepSession:
-    """
+    """The state of one command.
+
     Attributes:
-        command: the words of the command; a resumed sweep has those of its first one.
-        launch_id: of the command, so that two that start in one second differ.
-        callbacks: the user's own, for what trains in this process.
+        command: the command; that of the first launch for a resumed sweep.
+        launch_id: of the command, to distinguish two that start in the same second.
+        callbacks: those of the user, for trainings in this process.
         sweeps: the folders of the sweeps that were started.
-        warnings: (sweep, line) of what was printed, so that no batch repeats it.
-        writers: the processes that write to MLflow; none: the training does it itself.
+        warnings: printed warnings as (sweep, line), so that no batch repeats them.
+        writers: the processes that write to MLflow; None: the training process writes.
         composer: of the latest sweep, for its further batches.
     """
 

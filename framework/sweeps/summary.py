@@ -1,4 +1,4 @@
-"""The sweep's own run in the tracking store: means and spread over seeds, the table, the figure, and the best job."""
+"""The summary run of a sweep in the tracking store: means and spread over seeds, table, figure, and the best job."""
 
 from __future__ import annotations
 
@@ -22,38 +22,38 @@ from framework.tracking.mlflow import KEY, MlflowRun, MlflowStore, get_store, ne
 from framework.tracking.run_dir import SWEEP, read_state, read_sweep, tree_of_run, update_sweep
 
 NOTE = 7900  # characters, of 8000 that a tag holds
-GROUPS = 100  # at most so many rows of the table become params
+GROUPS = 100  # maximum rows of the table that become params
 
 
 def record(sweep: Path, runs: Path, groups: Sequence[SeedGroup], shown: Mapping[str, str]) -> None:
-    """Write the summary of a sweep, the same run again where it was resumed.
+    """Write the summary of a sweep, updating the same run if the sweep was resumed.
 
     Args:
         groups: the rows of the table, in its order.
-        shown: metric -> which of its values: last, first, best ...
+        shown: metric -> the value to show: last, first, best ...
 
     Raises:
-        Exception: whatever the store raises.
+        Exception: an error of the store.
     """
     jobs = [job for group in groups for job in group.jobs]
-    told = read_sweep(sweep)
-    best = (told.get("best") or {}).get("job")
+    content = read_sweep(sweep)
+    best = (content.get("best") or {}).get("job")
     settings = settings_of_run(sweep / (best or _readable(sweep, jobs)))
     if settings.tracking.type != "mlflow":
         return
     store = get_store(settings.tracking, runs)
-    run = _summary_run(store, sweep, groups, told)
+    run = _summary_run(store, sweep, groups, content)
     for name, points in series(groups, shown).items():
         run.points([(name, value, place, 0) for place, value in enumerate(points) if math.isfinite(value)])
     for path in (sweep / "comparison.png", sweep / "search.png", sweep / "table.md", sweep / SWEEP):
         if path.exists():
             run.artifact(path)
-    run.tag("mlflow.note.content", _note(sweep, told))
+    run.tag("mlflow.note.content", _note(sweep, content))
     run.tag("stackprop.status", _counted(jobs))
     if best:
         run.tag("sweep.best", str(read_state(sweep / best).get("mlflow_run_id")))
     run.end("FINISHED" if all(job.status in ("finished", "stopped_early") for job in jobs) else "FAILED")
-    if best and told.get("best_logged") != best and settings.study is None:  # a study has logged all it has
+    if best and content.get("best_logged") != best and settings.study is None:  # a study has logged its own files
         _log_best(sweep / best, settings, store)
     update_sweep(sweep, {"summary": run.run_id, "best_logged": best})
 
@@ -68,8 +68,8 @@ def _readable(sweep: Path, jobs: Sequence[RecordedJob]) -> str:
 
 
 def series(groups: Sequence[SeedGroup], shown: Mapping[str, str]) -> dict[str, list[float]]:
-    """`mean/val/loss` and `std/val/loss` ..., a number for each row of the table, the last row first: a store shows the
-    newest point of a series as its value, and that has to be the best row's."""
+    """`mean/val/loss` and `std/val/loss` ..., a value for each row of the table, the last row first: a store shows the
+    newest point of a series as its value, which must be that of the best row."""
     found = {}
     for metric, at in shown.items():
         values = [group.values(metric, at) for group in reversed(groups)]
@@ -78,22 +78,22 @@ def series(groups: Sequence[SeedGroup], shown: Mapping[str, str]) -> dict[str, l
     return found
 
 
-def _summary_run(store: MlflowStore, sweep: Path, groups: Sequence[SeedGroup], told: Mapping[str, Any]) -> MlflowRun:
-    """The one run that sums up a sweep: that of its key, or that of before there were keys."""
-    if "key" not in told:
-        update_sweep(sweep, told := {**told, "key": new_key()})
-    known = store.find(told["key"]) or told.get("summary")
+def _summary_run(store: MlflowStore, sweep: Path, groups: Sequence[SeedGroup], content: Mapping[str, Any]) -> MlflowRun:
+    """The summary run of a sweep: that of its key, or an older one without a key."""
+    if "key" not in content:
+        update_sweep(sweep, content := {**content, "key": new_key()})
+    known = store.find(content["key"]) or content.get("summary")
     params = {f"row.{i}": " ".join(f"{k}={v}" for k, v in group.keys.items()) for i, group in enumerate(groups[:GROUPS])}
-    tags = {"kind": "sweep", "sweep": sweep.name, "stackprop.folder": str(sweep.resolve()), KEY: told["key"]}
-    with suppress(Exception):  # it is not in the store any more
+    tags = {"kind": "sweep", "sweep": sweep.name, "stackprop.folder": str(sweep.resolve()), KEY: content["key"]}
+    with suppress(Exception):  # it may not be in the store any more
         if known:
             return store.reopen(known, params, tags)
     return store.begin(sweep.name, params, tags)
 
 
-def _note(sweep: Path, told: Mapping[str, object]) -> str:
-    """The page of the run: what repeats the sweep, and its table."""
-    command = " ".join(["stackprop", *map(str, json.loads(json.dumps(told.get("command", []))))])
+def _note(sweep: Path, content: Mapping[str, object]) -> str:
+    """The page of the run: the command of the sweep, and its table."""
+    command = " ".join(["stackprop", *map(str, json.loads(json.dumps(content.get("command", []))))])
     table = read_text(sweep / "table.md") if (sweep / "table.md").exists() else ""
     lines = table.splitlines(keepends=True)
     while sum(map(len, lines)) > NOTE - len(command):
@@ -109,10 +109,10 @@ def _counted(jobs: Sequence[RecordedJob]) -> str:
 
 
 def _log_best(folder: Path, settings: Settings, store: MlflowStore) -> None:
-    """Figures and model of the best job, as a single run leaves them."""
+    """Log figures and model of the best job, as for a single run."""
     state = read_state(folder)
     metrics = {name: float(value) for name, value in state.get("metrics", {}).items()}
     known = store.find(state.get("key", "")) or state.get("mlflow_run_id")
-    tracked = MlflowRun(store.client, known, store.allowance) if known else None  # it has ended, and stays so
+    tracked = MlflowRun(store.client, known, store.allowance) if known else None  # the run stays ended
     trained = replace(load(folder), scale=AS_SCALED)
     artifacts.log_artifacts(folder, tracked, trained, prepare(settings).data, metrics, state.get("command") or folder.name)

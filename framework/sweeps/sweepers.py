@@ -1,4 +1,4 @@
-"""What `hydra/sweeper=...` stands for: options judged, overrides parted, a search made and run."""
+"""The sweepers of `hydra/sweeper=...`: options and overrides are parsed, then a search is built and run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from framework.sweeps.search.space import Searcher, Space
 
 @dataclass(frozen=True)
 class OptunaOptions:
-    """How `optuna` searches."""
+    """Options of the sweeper `optuna`."""
 
     n_jobs: int = option(8, least=1, help="trials of an iteration")
     sampler: Sampler = option("tpe", help="tpe, random")
@@ -31,7 +31,7 @@ class OptunaOptions:
 
 @dataclass(frozen=True)
 class LstmOptions(CellOptions):
-    """Whose connections `ant_colony_lstm` searches."""
+    """Options of the sweeper `ant_colony_lstm`."""
 
     node: str | None = option(None, help="the recurrent node with a masked_lstm; null: the only one")
 
@@ -50,21 +50,21 @@ class Sweep:
         self.overrides = OverridesParser.create(config_loader=context.config_loader).parse_overrides(list(arguments))
 
     def validated(self, options: type, name: str) -> tuple[Objective, Any]:
-        """What is searched for, and the options of the search.
+        """The objective and the options of the search.
 
         Raises:
-            ConfigError: with a line for every fault.
+            ConfigError: with a line for every error.
         """
-        judge, goals = Validator(discover(), {}), declared(Objective)
-        goal = judge.fill(Objective, {k: v for k, v in self.given.items() if k in goals}, "hydra.sweeper", name)
+        validator, goals = Validator(discover(), {}), declared(Objective)
+        goal = validator.fill(Objective, {k: v for k, v in self.given.items() if k in goals}, "hydra.sweeper", name)
         rest = {key: value for key, value in self.given.items() if key not in goals}
-        found = judge.fill(options, rest, "hydra.sweeper", f"sweeper '{name}'")
-        if judge.errors:
-            raise ConfigError("\n".join(judge.errors))
+        found = validator.fill(options, rest, "hydra.sweeper", f"sweeper '{name}'")
+        if validator.errors:
+            raise ConfigError("\n".join(validator.errors))
         return goal, found
 
     def trials(self, goal: Objective, parts: Parts) -> SearchRunner:
-        """Of this sweep."""
+        """The runner for the trials of this sweep."""
         return SearchRunner(self.context, self.config, self.launcher, goal, parts.fixed, parts.seeds)
 
 
@@ -73,7 +73,7 @@ def ant_colony(sweep: Sweep) -> None:
     goal, options = sweep.validated(ColonyOptions, "ant_colony")
     if goal.n_trials <= options.k:
         raise ConfigError(
-            f"hydra.sweeper.k: {options.k} trials are random, to fill the archive; n_trials={goal.n_trials} is too few"
+            f"hydra.sweeper.k: the archive starts with {options.k} random trials; n_trials={goal.n_trials} is too small"
         )
     searched(sweep, goal, options.ants, lambda space: AntColony(space, options, goal.seed))
 
@@ -89,11 +89,11 @@ def optuna(sweep: Sweep) -> None:
 
 
 def searched(sweep: Sweep, goal: Objective, count: int, make: Callable[[Space], Searcher]) -> None:
-    """A search of what the shell gives several values."""
+    """Search all keys with several values."""
     parts = parted(sweep.overrides)
     if not parts.space:
         raise ConfigError(
-            "nothing to search: give a key several values, as in optimizer=sgd,adam 'model.hidden=range(4,64)' "
+            "nothing to search; give a key several values, for example optimizer=sgd,adam 'model.hidden=range(4,64)' "
             "'optimizer.lr=tag(log,interval(1e-4,1))'"
         )
     trials = sweep.trials(goal, parts)
@@ -102,11 +102,11 @@ def searched(sweep: Sweep, goal: Objective, count: int, make: Callable[[Space], 
 
 
 def ant_colony_lstm(sweep: Sweep) -> None:
-    """Ants in a masked LSTM."""
+    """Ant colony search of the connections of a masked LSTM."""
     goal, options = sweep.validated(LstmOptions, "ant_colony_lstm")
     parts = parted(sweep.overrides)
     if parts.space:
-        raise ConfigError(f"{', '.join(parts.space)}: ant_colony_lstm searches connections alone; give one value")
+        raise ConfigError(f"{', '.join(parts.space)}: ant_colony_lstm only searches connections; give one value")
     trials = sweep.trials(goal, parts)
     node, inputs, units = masked_node(trials.check_space({}), options.node)
     key = f"model.layers.{node}.cell.connections"
@@ -114,20 +114,21 @@ def ant_colony_lstm(sweep: Sweep) -> None:
 
 
 def masked_node(experiment: Experiment, wanted: str | None) -> tuple[str, int, int]:
-    """The recurrent node whose cell takes connections, and the numbers of its inputs and units.
+    """The recurrent node whose cell has a connection mask, and its numbers of inputs and units.
 
     Raises:
-        ConfigError: there is none, or there are several and none is named.
+        ConfigError: there is none, or the choice is ambiguous.
     """
     nodes = experiment.learner.network.nodes
     cells: dict[str, Any] = {name: getattr(node.layer, "cell", None) for name, node in nodes.items()}
     able = [name for name, cell in cells.items() if hasattr(cell, "connections")]
     if wanted is not None and wanted not in able:
         raise ConfigError(
-            f"hydra.sweeper.node: '{wanted}' is no recurrent node with a masked_lstm{did_you_mean(wanted, able)}"
+            f"hydra.sweeper.node: '{wanted}' is not a recurrent node with a masked_lstm{did_you_mean(wanted, able)}"
         )
     if len(able) != 1 and wanted is None:
-        many = f"which of {', '.join(able)}?" if able else "no node has a cell of type masked_lstm; model=masked_lstm does"
+        none = "no node has a cell of type masked_lstm; use model=masked_lstm"
+        many = f"several nodes; choose one of {', '.join(able)}" if able else none
         raise ConfigError(f"hydra.sweeper.node: {many}")
     name = wanted or able[0]
     return name, experiment.learner.network.tensor_shapes[name, "K"][-2], cells[name].units

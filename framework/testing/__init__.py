@@ -1,4 +1,4 @@
-"""The conformance kit: what every component must obey, as checks that anybody's tests can run.
+"""The conformance kit: checks of what every component must obey, for the tests of any plugin.
 
     import pytest
     from framework.testing import conformance
@@ -7,7 +7,7 @@
     def test_my_layer(check):
         check()
 
-Every check is judged in float64 unless it is about the dtype, with replica axes (), (3,) and (2, 3).
+Every check runs in float64 unless it is about the dtype, with replica axes (), (3,) and (2, 3).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["KINDS", "Check", "all_checks", "conformance", "examples"]
 
 Checks = Mapping[str, Callable[..., None]]
 
-# kind -> checks for all, and checks of what a component may offer, each under the name of the attribute that offers it.
+# kind -> checks for all components, and checks of optional members, by the name of the attribute.
 TABLES: Mapping[str, tuple[Checks, Checks]] = {
     "layer": ({**GENERAL, **layers.LAYER}, {**layers.OFFERED, "per_example": check_per_example}),
     "activation": (GENERAL, {"per_example": check_per_example}),
@@ -41,7 +41,7 @@ TABLES: Mapping[str, tuple[Checks, Checks]] = {
     "callback": (callbacks.CALLBACK, {}),
     **{kind: (checks, {}) for kind, checks in PLAIN.items()},
 }
-KINDS = tuple(TABLES)  # of component that the kit knows
+KINDS = tuple(TABLES)  # kinds of component that the kit checks
 
 
 class Check(NamedTuple):
@@ -67,13 +67,13 @@ def conformance(
         component: an instance with the options to check.
         in_shape: for layers, the shape of the input without N, (4,) by default; (None, F) for a sequence, (None,) for a
             sequence of ids 0, 1, 2, a tuple of shapes for several inputs.
-        expected_failures: check -> why it cannot hold. Such a check must fail: once it holds, it says so.
+        expected_failures: check -> why it cannot pass. Such a check must fail: once it passes, it is reported.
 
     Raises:
-        ValueError: the kit has no checks for that kind, or none of a name in `expected_failures`.
+        ValueError: the kit has no checks for that kind, or no check of a name in `expected_failures`.
     """
     if kind not in TABLES:
-        raise ValueError(f"the kit has no checks for a {kind}; it has for {', '.join(KINDS)}")
+        raise ValueError(f"unknown kind '{kind}'; the kit checks {', '.join(KINDS)}")
     about = (SUBJECTS[kind](in_shape),) if kind in SUBJECTS else ()
     always, offered = TABLES[kind]
     chosen = {"declaration": check_declaration, **always}
@@ -83,7 +83,7 @@ def conformance(
     expected = expected_failures or {}
     for name in expected:
         if name not in chosen:
-            raise ValueError(f"expected_failures: there is no check '{name}' (there are: {', '.join(chosen)})")
+            raise ValueError(f"expected_failures: unknown check '{name}' (there are: {', '.join(chosen)})")
     checks = {name: functools.partial(check, component, *about) for name, check in chosen.items()}
     return [Check(n, functools.partial(_must_fail, n, c, expected[n]) if n in expected else c) for n, c in checks.items()]
 
@@ -91,13 +91,13 @@ def conformance(
 def _must_fail(name: str, check: Callable[[], None], why: str) -> None:
     try:
         check()
-    except Exception:  # a component that cannot hold a check may fail it in any way
+    except Exception:  # a component may fail a check in any way
         return
-    raise AssertionError(f"'{name}' holds now; take it out of expected_failures (it said: {why})")
+    raise AssertionError(f"'{name}' passes now; remove it from expected_failures (reason given: {why})")
 
 
 def examples(component_class: Any) -> list[tuple[Any, Shape | None]]:
-    """What the kit checks of a class: its own `examples()`, or the component with its defaults.
+    """The instances of a class that the kit checks: from its `examples()`, or the component with its defaults.
 
     Raises:
         ValueError: an option has no default, and there are no examples.
@@ -109,13 +109,13 @@ def examples(component_class: Any) -> list[tuple[Any, Shape | None]]:
         return [(component_class(), None)]
     except TypeError as error:
         raise ValueError(
-            f"{component_class.__name__}: an option has no default; a static method examples() gives the kit "
+            f"{component_class.__name__}: an option has no default; add a static method examples() that returns "
             f"(component, in_shape) pairs ({error})"
         ) from error
 
 
 def all_checks(registry: Any) -> Iterator[tuple[str, Check]]:
-    """(kind/name, check) of every registered component of the kinds that the kit knows."""
+    """(kind/name, check) of every registered component of the kinds that the kit checks."""
     for kind in KINDS:
         for name in registry.names(kind):
             for component, in_shape in examples(registry.get(kind, name)):

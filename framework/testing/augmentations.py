@@ -1,4 +1,4 @@
-"""Checks of augmentations: what they make of batches of every kind of field that they work on."""
+"""Checks of augmentations, on batches of every kind of field that they support."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHAPES = {"N": (5,), "NF": (5, 4), "NT": (3, 5), "NTF": (3, 5, 4), "NCHW": (5, 2
 def _batches(augmentation: Any) -> Iterator[tuple[np.ndarray, int]]:
     """Batches in float64, each with its axis of examples."""
     for axes in getattr(augmentation, "axes", tuple(SHAPES)):
-        assert axes in SHAPES, f"axes: there is no kind of field '{axes}' (there are: {', '.join(SHAPES)})"
+        assert axes in SHAPES, f"axes: unknown kind of field '{axes}' (there are: {', '.join(SHAPES)})"
         yield np.random.default_rng(1).standard_normal(SHAPES[axes]), int(axes.startswith("NT"))
 
 
@@ -25,28 +25,28 @@ def _of(augmentation: Any, x: np.ndarray, seed: int = 0) -> np.ndarray:
 
 
 def check_shape(augmentation: Any) -> None:
-    """A host array of the same shape and dtype, without a number that is not finite; for one example too."""
+    """The result is a finite host array of the same shape and dtype, also for one example."""
     for whole, axis in _batches(augmentation):
         for n in (5, 1):
             for dtype in (np.float64, np.float32):
                 x = whole.take(range(n), axis).astype(dtype)
                 y = augmentation(x, np.random.default_rng(0))
-                assert type(y) is np.ndarray, f"a {type(y).__name__} is no host array"
+                assert type(y) is np.ndarray, f"a {type(y).__name__} is not a host array"
                 assert (y.shape, y.dtype) == (x.shape, x.dtype), f"{y.dtype} {y.shape} from {x.dtype} {x.shape}"
-                assert np.isfinite(y).all(), f"numbers that are not finite from {x.dtype} {x.shape}"
+                assert np.isfinite(y).all(), f"non-finite values from {x.dtype} {x.shape}"
 
 
 def check_seeded(augmentation: Any) -> None:
-    """The same generator gives the same result, with no other source of chance."""
+    """The same generator gives the same result, without another source of randomness."""
     for x, _ in _batches(augmentation):
         first = _of(augmentation, x)
         assert np.array_equal(first, _of(augmentation, x)), "two calls with equal generators differ"
         narrow = _of(augmentation, x.astype(np.float32))
-        assert np.allclose(first, narrow, rtol=1e-3, atol=1e-4), "float32 and float64 see other draws"
+        assert np.allclose(first, narrow, rtol=1e-3, atol=1e-4), "float32 and float64 use different draws"
 
 
 def check_pure(augmentation: Any) -> None:
-    """The batch stays as it is, nothing is kept on the object, and no global random state is used."""
+    """The batch stays unchanged, nothing is saved on the object, and no global random state is used."""
     for x, _ in _batches(augmentation):
         before = x.copy()
         with untouched(augmentation):
@@ -55,19 +55,19 @@ def check_pure(augmentation: Any) -> None:
 
 
 def check_independent(augmentation: Any) -> None:
-    """What becomes of an example does not depend on the others."""
+    """The result for an example does not depend on the others."""
     for x, axis in _batches(augmentation):
         other = x.copy()
         np.moveaxis(other, axis, 0)[0] += 1
         first, second = (np.moveaxis(_of(augmentation, a), axis, 0) for a in (x, other))
-        assert np.array_equal(first[1:], second[1:]), "another first example changes what becomes of the rest"
+        assert np.array_equal(first[1:], second[1:]), "another first example changes the results of the rest"
 
 
 def check_strides(augmentation: Any) -> None:
-    """The same from a batch that does not lie in one piece of memory, as batches of sequences do."""
+    """A batch that is not contiguous in memory, as batches of sequences, gives the same result."""
     for x, _ in _batches(augmentation):
         apart = np.repeat(x, 2, -1)[..., ::2]
-        assert np.array_equal(_of(augmentation, x), _of(augmentation, apart)), "the memory is taken to lie in one piece"
+        assert np.array_equal(_of(augmentation, x), _of(augmentation, apart)), "the batch is assumed to be contiguous"
 
 
 AUGMENTATION: Mapping[str, Callable[[Any], None]] = {

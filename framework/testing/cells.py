@@ -1,4 +1,4 @@
-"""What only cells promise."""
+"""Checks that apply to cells only."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from framework.testing.subjects import STEPS, Differentiable, N, of_layer, tenso
 
 
 def check_sizes(cell: Any, about: Differentiable) -> None:
-    """A step makes a state of the size announced, and an output of `units` numbers."""
+    """A step returns a state of the declared size, and an output of `units` values."""
     inputs = about.draw(cell, np.random.default_rng(0))
     s, _ = about.forward(cell, inputs, alone(0))
-    assert s.shape == (N, cell.state), f"state announces {cell.state} numbers, and a step makes {s.shape[-1]}"
+    assert s.shape == (N, cell.state), f"state is {cell.state}, but a step returns {s.shape[-1]} values"
     y = cell.out(s)
-    assert y.shape == (N, cell.units), f"units announces {cell.units} numbers, and out gives {y.shape}"
+    assert y.shape == (N, cell.units), f"units is {cell.units}, but out returns {y.shape}"
 
 
 def check_outputs(cell: Any, about: Differentiable) -> None:
@@ -36,7 +36,7 @@ def check_outputs(cell: Any, about: Differentiable) -> None:
 
 
 def check_time(cell: Any, about: Differentiable) -> None:
-    """`grads` keeps a T axis; and with T N rows in the place of N it sums over time."""
+    """`grads` keeps a T axis; and with T N rows instead of N it sums over time."""
     part, _, _, inputs = stacked(cell, about, (3,))
     ctx, rng, p, s = context((3,)), np.random.default_rng(1), tensors(inputs), inputs["s"]
     caches, das = [], []
@@ -53,7 +53,7 @@ def check_time(cell: Any, about: Differentiable) -> None:
 
 
 class Arrays:
-    """The arrays of several caches by number, stacked; flat: T N rows."""
+    """The arrays of several caches by index, stacked; flat: T N rows."""
 
     def __init__(self, caches: list[Any], flat: bool) -> None:
         self.caches, self.flat = caches, flat
@@ -68,14 +68,14 @@ def _flat(a: Any) -> Any:
 
 
 def check_sequences(cell: Any, about: Differentiable) -> None:
-    """In a recurrent layer, in either direction: gradients through time, the stack law, gradients by time step."""
+    """The cell in a recurrent layer, in both directions: gradients through time, the stack law, gradients by time step."""
     for layer in _layers(cell):
         for check in (check_gradient, check_stack_law, check_terms):
             check(layer, of_layer(SEQUENCE))
 
 
 def check_padding(cell: Any, about: Differentiable) -> None:
-    """In a recurrent layer, in either direction, a padded batch equals the loop over single sequences."""
+    """In a recurrent layer, in both directions, a padded batch equals the loop over single sequences."""
     for layer in _layers(cell):
         check_mask(layer, of_layer(SEQUENCE))
 
@@ -92,7 +92,7 @@ def _layers(cell: Any) -> Iterator[Any]:
 
 
 def check_project(cell: Any, about: Differentiable) -> None:
-    """In place, each replica by itself; a second time changes nothing."""
+    """project works in place, on each replica separately; a second call changes nothing."""
     part, lone, each, inputs = stacked(cell, about, (3,))
     together = {name: 3 * a for name, a in tensors(inputs).items()}
     part.project(together, context((3,)))

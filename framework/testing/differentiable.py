@@ -1,4 +1,4 @@
-"""Checks of what has a forward and a backward pass: layers, activations, losses, regularizers."""
+"""Checks of components with a forward and a backward pass: layers, activations, losses, regularizers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def check_gradient(component: Any, about: Differentiable) -> None:
 
 
 def check_shapes(component: Any, about: Differentiable) -> None:
-    """Outputs keep the replica axes; a gradient has the shape of what it is the gradient of."""
+    """Outputs keep the replica axes; a gradient has the shape of its input."""
     for lead in LEADS:
         part, _, _, inputs = stacked(component, about, lead)
         _same_shapes(about.run(part, inputs, context(lead)), inputs, lead)
@@ -59,12 +59,12 @@ def _same_shapes(result: Result, inputs: Inputs, lead: tuple[int, ...]) -> None:
 
 
 def check_one_example(component: Any, about: Differentiable) -> None:
-    """A batch of one example works: right shapes, finite numbers."""
+    """A batch of one example works: right shapes, finite values."""
     part, _, _, inputs = stacked(component, about, (3,))
     axes = {name: about.n_axis(name) for name in inputs}
     one = {name: a if axes[name] is None else a.take([0], 1 + int(axes[name] or 0)) for name, a in inputs.items()}
     for train in MODES:
-        with np.errstate(all="ignore"):  # what comes of it is judged
+        with np.errstate(all="ignore"):  # the result is checked
             result = about.run(part, one, context((3,), train))
         _same_shapes(result, one, (3,))
         for name, a in _arrays(result).items():
@@ -89,7 +89,7 @@ def _law(component: Any, about: Differentiable, lead: tuple[int, ...], train: bo
 
 
 def check_neighbours(component: Any, about: Differentiable) -> None:
-    """Replicas are as before when one beside them is full of numbers that are not finite."""
+    """Replicas do not change if another replica has only non-finite values."""
     for spoiled, train in product((np.nan, np.inf), MODES):
         part, _, _, inputs = stacked(component, about, (3,))
         ctx, bad = context((3,), train), {name: a.copy() for name, a in inputs.items()}
@@ -101,7 +101,7 @@ def check_neighbours(component: Any, about: Differentiable) -> None:
         for name, a in before.items():
             for r in (0, 2):
                 what = name if name == "output" else f"gradient of '{name}'"
-                equal(after[name][r], a[r], f"{what}, replica {r} beside one full of {spoiled}{_in(train)},")
+                equal(after[name][r], a[r], f"{what}, replica {r} next to one full of {spoiled}{_in(train)},")
 
 
 def check_options(component: Any, about: Differentiable) -> None:
@@ -116,7 +116,7 @@ def check_options(component: Any, about: Differentiable) -> None:
 
 
 def check_shared(component: Any, about: Differentiable) -> None:
-    """An input with a replica axis of length 1 means the same as that input repeated for every replica."""
+    """An input with a replica axis of length 1 equals that input repeated for every replica."""
     lead = (3,)
     part, _, _, inputs = stacked(component, about, lead)
     for name in filter(about.shareable, inputs):
@@ -130,7 +130,7 @@ def check_shared(component: Any, about: Differentiable) -> None:
 
 
 def check_pure(component: Any, about: Differentiable) -> None:
-    """Inputs and dy stay as they are; a cache serves a second backward pass."""
+    """Inputs and dy stay unchanged; a cache can be used for a second backward pass."""
     part, _, _, inputs = stacked(component, about, (3,))
     before, ctx = {name: a.copy() for name, a in inputs.items()}, context((3,))
     output, cache = about.forward(part, inputs, ctx)
@@ -154,7 +154,7 @@ def check_dtype(component: Any, about: Differentiable) -> None:
 
 
 def check_strides(component: Any, about: Differentiable) -> None:
-    """Inputs that do not lie in one piece give the same numbers."""
+    """Inputs that are not contiguous give the same values."""
     part, _, _, inputs = stacked(component, about, (3,))
     plain = about.run(part, inputs, context((3,)))
     apart = about.run(part, {name: np.repeat(a, 2, -1)[..., ::2] for name, a in inputs.items()}, context((3,)))
@@ -163,7 +163,7 @@ def check_strides(component: Any, about: Differentiable) -> None:
 
 
 def check_determinism(component: Any, about: Differentiable) -> None:
-    """The same context gives the same numbers, and no other source of chance is used."""
+    """The same context gives the same values, without another source of randomness."""
     part, _, _, inputs = stacked(component, about, (3,))
     with untouched(part):
         first, second = (_arrays(about.run(part, inputs, context((3,)))) for _ in range(2))
@@ -172,7 +172,7 @@ def check_determinism(component: Any, about: Differentiable) -> None:
 
 
 def check_state(component: Any, about: Differentiable) -> None:
-    """Nothing is kept on the object: two passes in turn do not disturb each other."""
+    """Nothing is saved on the object: two interleaved passes do not affect each other."""
     part, _, _, inputs = stacked(component, about, (3,))
     other = {name: a[::-1].copy() for name, a in inputs.items()}
     ctx = context((3,))
@@ -182,11 +182,11 @@ def check_state(component: Any, about: Differentiable) -> None:
         for (given, output, cache), wanted in zip(passes, expected, strict=True):
             dy = weighed(output, ctx)[1] if about.weighs else None
             for name, a in {"output": output, **about.backward(part, given, cache, dy, ctx)}.items():
-                equal(a, wanted[name], f"something is kept on the object: with another pass in between, {name}")
+                equal(a, wanted[name], f"something is saved on the object: with another pass in between, {name}")
 
 
 def check_device(component: Any, about: Differentiable) -> None:
-    """The same numbers on a device whose arrays refuse to meet host arrays; nothing is brought back."""
+    """A device whose arrays reject host arrays gives the same values, without a transfer to the host."""
     part, _, _, inputs = stacked(component, about, (3,))
     xp = Double()
     moved = {name: xp.asarray(a) for name, a in inputs.items()}
@@ -194,14 +194,14 @@ def check_device(component: Any, about: Differentiable) -> None:
         host = _arrays(about.run(part, inputs, context((3,), train)))
         with on_device():
             there = about.run(to_device(part, xp), moved, context((3,), train).but(xp=xp))
-        assert xp.to_host == 0, "numbers were brought from the device to the host"
+        assert xp.to_host == 0, "arrays were copied from the device to the host"
         for name, a in _arrays(there).items():
             equal(a.get(), host[name], f"{name} on a device")
         xp.to_host = 0
 
 
 def check_per_example(component: Any, about: Differentiable) -> None:
-    """Said to treat every example by itself: a batch in two blocks gives the same outputs, and gradients that add up."""
+    """With `per_example`, a batch in two blocks gives the same outputs, and gradients that add up."""
     part, _, _, inputs = stacked(component, about, (3,))
     ctx = context((3,))
     axes = {name: about.n_axis(name) for name in inputs}
@@ -214,11 +214,11 @@ def check_per_example(component: Any, about: Differentiable) -> None:
         few = {name: a if axes[name] is None else _part(a, rows, n) for name, a in inputs.items()}
         output, own = about.forward(part, few, ctx)
         blocks.append(Result(output, output, about.backward(part, few, own, _part(dy, rows, n), ctx)))
-    equal(np.concatenate([block.output for block in blocks], n), y, "per_example is said, but in two blocks the output")
+    equal(np.concatenate([block.output for block in blocks], n), y, "per_example is set, but in two blocks the output")
     for name, grad in whole.items():
         parts = [block.grads[name] for block in blocks]
         together = sum(parts) if axes[name] is None else np.concatenate(parts, n)
-        equal(together, grad, f"per_example is said, but in two blocks the gradient of '{name}'")
+        equal(together, grad, f"per_example is set, but in two blocks the gradient of '{name}'")
 
 
 def _part(a: Array, rows: slice, axis: int) -> Array:

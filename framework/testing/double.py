@@ -1,7 +1,7 @@
-"""A stand-in for a GPU where there is none: an array module that wraps NumPy and is as strict as CuPy.
+"""A substitute for a GPU: an array module that wraps NumPy and is as strict as CuPy.
 
-Its arrays refuse to meet host arrays, in arithmetic, as an index or in an assignment; they do not turn into host arrays by
-themselves; and every transfer is counted.
+Its arrays reject host arrays, in arithmetic, as an index or in an assignment. They are never converted to host arrays
+implicitly, and every transfer is counted.
 
     xp = Double()
     train([learner], [data], [0], xp=xp)
@@ -18,14 +18,14 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 
 class HostDeviceMixError(TypeError):
-    """A host array met a device array."""
+    """A host array was combined with a device array."""
 
 
 class Double:
-    """The array module. Functions are NumPy's, on `DeviceArray` only; `asarray` and `array` take host arrays over.
+    """The array module. Functions are NumPy's, on `DeviceArray` only; `asarray` and `array` copy host arrays to the device.
 
     Attributes:
-        to_device, to_host: how many arrays have crossed.
+        to_device, to_host: number of transfers.
     """
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class Double:
         self.to_host = 0
 
     def asarray(self, a: Any, dtype: Any = None) -> DeviceArray:
-        """A device array; a host array or a list is copied over."""
+        """A device array; a host array or a list is copied."""
         if isinstance(a, DeviceArray):
             return DeviceArray(np.asarray(a.held, dtype), self)
         self.to_device += 1
@@ -56,20 +56,20 @@ class Double:
         if isinstance(value, DeviceArray):
             return value.held
         if isinstance(value, np.ndarray):
-            raise HostDeviceMixError(f"a host array {value.shape} where a device array is needed; use ctx.xp")
+            raise HostDeviceMixError(f"expected a device array (got a host array {value.shape}); use ctx.xp")
         if isinstance(value, list | tuple):
             return type(value)(map(self.bare, value))
         return value
 
     def wrapped(self, value: Any) -> Any:
-        """A result, on the device; even a single number stays there."""
+        """A result, on the device; even a single number stays on the device."""
         if isinstance(value, np.ndarray | np.generic):
             return DeviceArray(np.asarray(value), self)
         return type(value)(map(self.wrapped, value)) if isinstance(value, list | tuple) else value
 
 
 class DeviceArray(NDArrayOperatorsMixin):
-    """An array on the stand-in device."""
+    """An array on the substitute device."""
 
     def __init__(self, held: np.ndarray, xp: Double) -> None:
         self.held, self.xp = held, xp
@@ -91,10 +91,10 @@ class DeviceArray(NDArrayOperatorsMixin):
         raise HostDeviceMixError(f"numpy.{function.__name__} was called on a device array; use ctx.xp.{function.__name__}")
 
     def __array__(self, *_: Any, **__: Any) -> np.ndarray:
-        raise HostDeviceMixError("a device array does not become a host array by itself; use to_host")
+        raise HostDeviceMixError("a device array is not converted to a host array implicitly; use to_host")
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__array"):  # the doors through which NumPy would reach what is held
+        if name.startswith("__array"):  # the attributes through which NumPy would reach the content
             raise AttributeError(name)
         found = getattr(self.held, name)
         if not callable(found):

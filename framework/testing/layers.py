@@ -1,4 +1,4 @@
-"""What only layers promise."""
+"""Checks that apply to layers only."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ PADDING_TOLERANCE = 1e-12
 
 
 def check_init(layer: Any, about: Differentiable) -> None:
-    """Tensors are host arrays drawn from the given generator alone; the shape it announces is the shape it puts out."""
+    """Tensors are host arrays drawn from the given generator only; the shape that init returns is the shape of the
+    output."""
     with untouched(layer):
         (p, out_shape), (again, _) = (layer.init(np.random.default_rng(0), about.in_shape) for _ in range(2))
     for name, a in p.items():
-        assert type(a) is np.ndarray, f"'{name}' is a {type(a).__name__}, no host array"
+        assert type(a) is np.ndarray, f"'{name}' is a {type(a).__name__}, not a host array"
         assert np.array_equal(a, again[name]), f"'{name}': two draws from equal generators differ"
     y, _ = about.forward(layer, about.draw(layer, np.random.default_rng(0)), context(()))
     core = (STEPS, N, *out_shape[1:]) if _is_sequence(out_shape) else (N, *out_shape)
-    assert y.shape == core, f"init announces {out_shape}, so a batch has shape {core}, but the output is {y.shape}"
+    assert y.shape == core, f"init returns {out_shape}, so a batch has shape {core}, but the output is {y.shape}"
 
 
 def check_parameters(layer: Any, about: Differentiable) -> None:
@@ -37,7 +38,7 @@ def check_parameters(layer: Any, about: Differentiable) -> None:
     got = tensors(about.run(layer, inputs, context(())).grads).keys()
     trained = p.keys() - set(getattr(layer, "buffers", ()))
     assert trained <= got, f"trained tensors without a gradient: {sorted(trained - got)}"
-    assert got <= p.keys(), f"gradients of what is no tensor: {sorted(got - p.keys())}"
+    assert got <= p.keys(), f"gradients without a tensor: {sorted(got - p.keys())}"
 
 
 def check_need_dx(layer: Any, about: Differentiable) -> None:
@@ -46,13 +47,13 @@ def check_need_dx(layer: Any, about: Differentiable) -> None:
     full = about.run(layer, inputs, ctx).grads
     y, cache = about.forward(layer, inputs, ctx)
     spared = about.backward(layer, inputs, cache, weighed(y, ctx)[1], ctx, need_dx=False)
-    assert not [name for name in spared if name.startswith("x")], "dx was returned although nobody needs it"
+    assert not [name for name in spared if name.startswith("x")], "dx was returned although need_dx is False"
     for name, grad in spared.items():
         equal(grad, full[name], f"gradient of '{name}' without dx")
 
 
 def check_evaluation(layer: Any, about: Differentiable) -> None:
-    """Where nothing is trained, an output follows from its own example: no noise, no statistics of the batch."""
+    """With ctx.train = False, an output depends on its own example only: no noise, no batch statistics."""
     part, _, _, inputs = stacked(layer, about, (3,))
     y, _ = about.forward(part, inputs, context((3,), train=False))
     later = context((3,), train=False, step=4).but(keys=(7, 8, 9))
@@ -66,10 +67,10 @@ def check_evaluation(layer: Any, about: Differentiable) -> None:
 
 
 def check_buffers(layer: Any, about: Differentiable) -> None:
-    """Tensors that are kept but not trained: they get no gradient, and evaluation reads them."""
+    """Buffers are not trained: they get no gradient, and evaluation reads them."""
     inputs, ctx = about.draw(layer, np.random.default_rng(0)), context((), train=False)
     names = {f"p.{name}" for name in layer.buffers}
-    assert names <= inputs.keys(), f"init makes no tensor {sorted(names - inputs.keys())}"
+    assert names <= inputs.keys(), f"init returns no tensor {sorted(names - inputs.keys())}"
     for train in (True, False):
         trained = names & about.run(layer, inputs, context((), train)).grads.keys()
         assert not trained, f"a buffer has a gradient: {sorted(trained)}"
@@ -79,19 +80,19 @@ def check_buffers(layer: Any, about: Differentiable) -> None:
 
 
 def check_updates(layer: Any, about: Differentiable) -> None:
-    """New values of buffers: fresh arrays in their shapes, the same for the same cache, each replica its own."""
+    """updates returns new arrays of the same shapes, equal for the same cache, separate for each replica."""
     for lead in LEADS:
         part, lone, each, inputs = stacked(layer, about, lead)
         new = _updates(part, about, inputs, lead)
         for name, a in new.items():
-            assert name in getattr(layer, "buffers", ()), f"updates names '{name}', which is no buffer"
+            assert name in getattr(layer, "buffers", ()), f"updates returns '{name}', which is not a buffer"
             assert a.shape == inputs[f"p.{name}"].shape, f"'{name}' becomes {a.shape}, not {inputs[f'p.{name}'].shape}"
         for r, (member, one) in enumerate(zip(lone, each, strict=True)):
             for name, a in _updates(member, about, one, (), r).items():
                 equal(new[name][np.unravel_index(r, lead)], a, f"new value of '{name}', replica {r}")
     single = {name: a.astype(np.float32) if a.dtype == np.float64 else a for name, a in inputs.items()}
     for name, a in _updates(part, about, single, lead).items():
-        assert a.dtype == np.float32, f"the new value of '{name}' is {a.dtype} where the tensor is float32"
+        assert a.dtype == np.float32, f"the new value of '{name}' is {a.dtype} but the tensor is float32"
 
 
 def _updates(layer: Any, about: Differentiable, inputs: Params, lead: tuple[int, ...], r: int | None = None) -> Params:
@@ -101,14 +102,14 @@ def _updates(layer: Any, about: Differentiable, inputs: Params, lead: tuple[int,
     new: Params = {name: a.copy() for name, a in layer.updates(p, cache, ctx).items()}
     again = layer.updates(p, cache, ctx)
     for name, a in inputs.items():
-        assert np.array_equal(a, before[name]), f"updates modified '{name}'; it only returns new values"
+        assert np.array_equal(a, before[name]), f"updates modified '{name}'; it must return new values"
     for name, a in new.items():
-        assert np.array_equal(a, again[name]), f"updates called twice gives two values of '{name}'"
+        assert np.array_equal(a, again[name]), f"two calls of updates give different values of '{name}'"
     return new
 
 
 def check_project(layer: Any, about: Differentiable) -> None:
-    """In place after an update: doing it twice changes no more, and each replica is projected by itself."""
+    """project works in place: a second call changes nothing, and each replica is projected separately."""
     for lead in LEADS:
         part, lone, each, inputs = stacked(layer, about, lead)
         p = _projected(part, inputs, lead)
@@ -122,17 +123,17 @@ def check_project(layer: Any, about: Differentiable) -> None:
 
 
 def _projected(layer: Any, inputs: Params, lead: tuple[int, ...], r: int | None = None) -> Params:
-    p = {name: 10 * a for name, a in tensors(inputs).items()}  # far outside of any bound
+    p = {name: 10 * a for name, a in tensors(inputs).items()}  # far outside any bound
     held = dict(p)
-    assert layer.project(p, context(lead) if r is None else alone(r)) is None, "project works in place, it returns nothing"
-    assert all(p.get(name) is a for name, a in held.items()), "project put new arrays in place of the tensors"
+    assert layer.project(p, context(lead) if r is None else alone(r)) is None, "project works in place; it must return None"
+    assert all(p.get(name) is a for name, a in held.items()), "project replaced the tensors by new arrays"
     return p
 
 
 def check_carry(layer: Any, about: Differentiable) -> None:
     """A sequence in two chunks with carried state gives the outputs of the whole."""
     if about.in_shape and isinstance(about.in_shape[0], tuple):
-        return  # a first state that is given leaves no place for one that is carried
+        return  # a layer with a given initial state carries none
     assert _is_sequence(about.in_shape), "the state of a layer is checked on a sequence: in_shape=(None, F)"
     part, lone, each, inputs = stacked(layer, about, (3,))
     ctx = context((3,), train=False)
@@ -151,7 +152,7 @@ def check_carry(layer: Any, about: Differentiable) -> None:
 
 def check_mask(layer: Any, about: Differentiable) -> None:
     """A padded batch under its mask equals the loop over single sequences, padded on either side, one of them empty; without
-    noise, which would be another for a sequence alone."""
+    noise, which would differ for a single sequence."""
     part, _, _, inputs = stacked(layer, about, (3,))
     lengths, ctx = [STEPS, 1, 0, STEPS - 1, 2], context((3,), train=False)
     for left in (False, True):
@@ -211,7 +212,7 @@ LAYER: Mapping[str, Callable[[Any, Differentiable], None]] = {
     "need_dx": check_need_dx,
     "evaluation": check_evaluation,
 }
-# Of what a layer may offer: checked where it is there.
+# Optional members of a layer: checked if present.
 OFFERED: Mapping[str, Callable[[Any, Differentiable], None]] = {
     "buffers": check_buffers,
     "updates": check_updates,

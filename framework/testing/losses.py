@@ -1,4 +1,4 @@
-"""What only losses promise, and what only regularizers do."""
+"""Checks that apply to losses only, or to regularizers only."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ TARGETS = ("real", "label", "columns", "binary")
 
 
 def check_mask(loss: Any, about: Differentiable) -> None:
-    """A mask holds the weights of the examples: 1 is none, 0 counts for nothing, 2 is an example twice."""
+    """A mask holds the weights of the examples: 1 has no effect, 0 leaves an example out, 2 counts it twice."""
     inputs, ctx = _drawn(about, loss), context(())
     n = next(iter(inputs.values())).shape[0]
     _masked_counts_for_nothing(loss, inputs, ctx)
-    value, dys = _judged(loss, inputs, ctx, np.zeros(n))
-    assert np.isfinite(value).all(), "a mask of zeros gives no number"
-    assert all(np.isfinite(dy).all() for dy in dys.values()), "a mask of zeros gives a gradient that is not finite"
+    value, dys = _evaluated(loss, inputs, ctx, np.zeros(n))
+    assert np.isfinite(value).all(), "a mask of zeros gives a non-finite loss"
+    assert all(np.isfinite(dy).all() for dy in dys.values()), "a mask of zeros gives a non-finite gradient"
     if getattr(loss, "reduction", "mean") in ("mean", "sum"):
         weights = np.ones(n)
         weights[-1] = 0
-        shorter = _judged(loss, _rows(inputs, slice(-1)), ctx)[0]
-        equal(_judged(loss, inputs, ctx, weights)[0], shorter, "a masked example")
+        shorter = _evaluated(loss, _rows(inputs, slice(-1)), ctx)[0]
+        equal(_evaluated(loss, inputs, ctx, weights)[0], shorter, "a masked example")
         weights = np.ones(n)
         weights[0] = 2
-        twice = _judged(loss, _rows(inputs, [0, *range(n)]), ctx)[0]
-        equal(_judged(loss, inputs, ctx, weights)[0], twice, "an example of weight 2")
+        twice = _evaluated(loss, _rows(inputs, [0, *range(n)]), ctx)[0]
+        equal(_evaluated(loss, inputs, ctx, weights)[0], twice, "an example of weight 2")
 
 
 def _drawn(about: Differentiable, loss: Any) -> Inputs:
@@ -41,7 +41,7 @@ def _drawn(about: Differentiable, loss: Any) -> Inputs:
     return {name: a for name, a in inputs.items() if name != "mask"}
 
 
-def _judged(loss: Any, inputs: Inputs, ctx: Context, mask: Array | None = None) -> tuple[Array, Inputs]:
+def _evaluated(loss: Any, inputs: Inputs, ctx: Context, mask: Array | None = None) -> tuple[Array, Inputs]:
     """The value, and dy by the name of its output."""
     value, dy = loss(outputs(inputs), inputs.get("t"), ctx, mask)
     return np.asarray(value), by_source(dy)
@@ -54,16 +54,16 @@ def _rows(inputs: Inputs, rows: Any) -> Inputs:
 
 def _masked_counts_for_nothing(loss: Any, inputs: Inputs, ctx: Context) -> None:
     core = next(iter(inputs.values())).shape[:-1]  # of an output
-    value, dys = _judged(loss, inputs, ctx)
-    value_of_ones, dys_of_ones = _judged(loss, inputs, ctx, np.ones(core))
+    value, dys = _evaluated(loss, inputs, ctx)
+    value_of_ones, dys_of_ones = _evaluated(loss, inputs, ctx, np.ones(core))
     equal(value, value_of_ones, "the value with a mask of ones")
     for name, dy in dys.items():
         equal(dy, dys_of_ones[name], f"d{name} with a mask of ones")
     mask = np.random.default_rng(3).uniform(0.5, 2, core)
     mask[..., -2:] = 0
     changed = {n: np.where(mask[..., None] > 0, a, _another(loss, a)) for n, a in inputs.items() if n != "t"}
-    value, dys = _judged(loss, inputs, ctx, mask)
-    other, other_dys = _judged(loss, inputs | changed, ctx, mask)
+    value, dys = _evaluated(loss, inputs, ctx, mask)
+    other, other_dys = _evaluated(loss, inputs | changed, ctx, mask)
     equal(value, other, "the value, although only masked outputs changed,")
     for name, dy in dys.items():
         equal(dy, other_dys[name], f"d{name}, although only masked outputs changed,")
@@ -71,36 +71,36 @@ def _masked_counts_for_nothing(loss: Any, inputs: Inputs, ctx: Context) -> None:
 
 
 def _another(loss: Any, y: Array) -> Array:
-    """Other outputs of the sort that the loss reads."""
+    """Other outputs of the kind that the loss reads."""
     return (1 - y) / max(1, y.shape[-1] - 1) if reads_probabilities(loss) else y + 3
 
 
 def check_sequence(loss: Any, about: Differentiable) -> None:
-    """Outputs with a time axis (..., T, N, F) and a mask (..., T, N), unless the loss refuses them with a ValueError."""
+    """Outputs with a time axis (..., T, N, F) and a mask (..., T, N), unless the loss rejects them with a ValueError."""
     subject, ctx = of_loss(None, time=True), context(())
     inputs = _drawn(subject, loss)
     try:
-        _judged(loss, inputs, ctx)
+        _evaluated(loss, inputs, ctx)
     except ValueError:
         return
     check_gradient(loss, subject)
     _masked_counts_for_nothing(loss, inputs, ctx)
     if getattr(loss, "reduction", "mean") in ("mean", "sum"):
         kept = np.random.default_rng(4).uniform(size=next(iter(inputs.values())).shape[:-1]) < 0.6
-        value = _judged(loss, inputs, ctx, kept.astype(float))[0]
-        steps = _judged(loss, _rows(inputs, kept), ctx)[0]
-        equal(value, steps, "a mask over time, against the unmasked steps alone,")
+        value = _evaluated(loss, inputs, ctx, kept.astype(float))[0]
+        steps = _evaluated(loss, _rows(inputs, kept), ctx)[0]
+        equal(value, steps, "a mask over time, against the unmasked steps only,")
 
 
 def check_targets(loss: Any, about: Differentiable) -> None:
-    """Every kind of target that the loss says it takes."""
+    """The loss accepts every kind of target that it declares."""
     for kind in loss.targets:
         if kind in TARGETS:
             check_gradient(loss, of_loss(None, kind))
 
 
 def check_predict(loss: Any, about: Differentiable) -> None:
-    """The prediction keeps replica axes, examples and dtype, changes nothing, and is each replica's own."""
+    """The prediction keeps replica axes, examples and dtype, and changes nothing; replicas are independent."""
     for lead in LEADS:
         part, lone, each, inputs = stacked(loss, about, lead)
         y, before = by_source(outputs(inputs)), by_source(outputs({name: a.copy() for name, a in inputs.items()}))
@@ -114,19 +114,19 @@ def check_predict(loss: Any, about: Differentiable) -> None:
 
 
 def check_tensors(regularizer: Any, about: Differentiable) -> None:
-    """It says which tensors it acts on."""
+    """A regularizer has the option `tensors`, which selects tensors by name."""
     assert isinstance(getattr(regularizer, "tensors", None), str), (
-        'there is no option tensors; write tensors: str = option("W", ...): it acts on tensors whose name begins so'
+        'the option tensors is missing; add tensors: str = option("W", ...), the first letters of tensor names'
     )
 
 
 def check_after(regularizer: Any, about: Differentiable) -> None:
-    """In place after the update, with a learning rate per replica (..., 1, 1) or one number; each replica by itself."""
+    """after works in place, with a learning rate per replica (..., 1, 1) or a float; replicas are independent."""
     for lead in LEADS:
         part, lone, each, inputs = stacked(regularizer, about, lead)
         lr = np.linspace(0.1, 0.3, len(lone)).reshape(*lead, 1, 1)
         W, given = inputs["W"].copy(), lr.copy()
-        assert part.after(W, lr, context(lead)) is None, "after works in place, it returns nothing"
+        assert part.after(W, lr, context(lead)) is None, "after works in place; it must return None"
         assert np.array_equal(lr, given), "after modified the learning rate"
         for r, (member, one) in enumerate(zip(lone, each, strict=True)):
             single, at = one["W"].copy(), np.unravel_index(r, lead)

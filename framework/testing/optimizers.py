@@ -29,7 +29,7 @@ def _drawn(dtype: Any = np.float64, columns: int = P) -> tuple[Array, Array]:
 
 
 def _train(optimizer: Any, w: Array, gradients: Sequence[Array] | Array, ctx: Context, state: Any = None) -> dict[str, Any]:
-    """Update w by each gradient in turn; the last state."""
+    """Update w by each gradient in turn; returns the last state."""
     state = optimizer.init(w) if state is None else state
     for g in gradients:
         if hasattr(optimizer, "lookahead"):
@@ -39,20 +39,20 @@ def _train(optimizer: Any, w: Array, gradients: Sequence[Array] | Array, ctx: Co
 
 
 def check_in_place(optimizer: Any) -> None:
-    """update changes w itself, returns nothing, and leaves the gradient and the learning rate as they are."""
+    """update changes w itself, returns nothing, and leaves the gradient and the learning rate unchanged."""
     w, gradients = _drawn()
     g, before, ctx = gradients[0].copy(), w.copy(), context((3,))
     lr = np.full((3, 1), 0.1)
     returned = optimizer.update(w, g, optimizer.init(w), lr, ctx)
-    assert returned is None, "update works in place, it returns nothing"
-    assert not np.array_equal(w, before), "w is as before: update changes it in place (w -= ..., not w = w - ...)"
+    assert returned is None, "update works in place; it must return None"
+    assert not np.array_equal(w, before), "w has not changed: update must change it in place (w -= ..., not w = w - ...)"
     assert np.array_equal(g, gradients[0]), "g was modified"
     assert np.array_equal(lr, np.full((3, 1), 0.1)), "the learning rate was modified"
 
 
 def check_stack_law(optimizer: Any) -> None:
-    """Slice r of a stacked training equals replica r alone; replicas differ in lr and every other stackable option. With as
-    many trained numbers as replicas too, where an array (R,) would fit the wrong axis."""
+    """Slice r of a stacked training equals replica r alone; replicas differ in lr and every other stackable option. Also
+    with as many parameters as replicas, where an array (R,) would fit the wrong axis."""
     _law(optimizer)
     _law(optimizer, columns=3)
 
@@ -72,7 +72,7 @@ def _law(optimizer: Any, only: str | None = None, columns: int = P) -> None:
 
 
 def check_neighbours(optimizer: Any) -> None:
-    """A replica is as if alone beside one with a gradient or weights that are not finite, and beside one with lr = 1e30."""
+    """A replica is not affected by another one with non-finite gradients or weights, or with lr = 1e30."""
     for what, spoiled in (("gradient", np.nan), ("gradient", np.inf), ("weights", np.nan), ("weights", 1e30), ("lr", 1e30)):
         lone = [varied(optimizer, r) for r in range(3)]
         if what == "lr":
@@ -85,7 +85,7 @@ def check_neighbours(optimizer: Any) -> None:
         for r in (0, 2):
             single = w[r].copy()
             _train(lone[r], single, gradients[:, r], alone(r))
-            equal(together[r], single, f"w of replica {r}, beside one whose {what} is {spoiled:g},")
+            equal(together[r], single, f"w of replica {r}, next to one whose {what} is {spoiled:g},")
 
 
 def check_options(optimizer: Any) -> None:
@@ -103,12 +103,12 @@ def check_dtype(optimizer: Any) -> None:
     w, gradients = _drawn(np.float32)
     state = _train(merged([varied(optimizer, r) for r in range(3)], (3,)), w, gradients, context((3,)))
     for name, a in state.items():
-        assert isinstance(a, int) or a.dtype == np.float32, f"state '{name}' of float32 numbers is {a.dtype}"
-    assert np.isfinite(w).all(), "w is no longer finite"
+        assert isinstance(a, int) or a.dtype == np.float32, f"state '{name}' of float32 arrays is {a.dtype}"
+    assert np.isfinite(w).all(), "w is not finite"
 
 
 def check_state(optimizer: Any) -> None:
-    """The state is a dict of arrays like w and whole numbers, and all there is: nothing is kept on the object."""
+    """The state is a dict of arrays like w and integers; nothing else is saved on the object."""
     w, gradients = _drawn()
     ctx, expected = context((3,)), [w.copy(), w[::-1].copy()]
     ws = [w.copy(), w[::-1].copy()]
@@ -121,8 +121,8 @@ def check_state(optimizer: Any) -> None:
             for each, state in zip(ws, states, strict=True):
                 _train(optimizer, each, [g], ctx, state)
     for each, wanted, state, kinds in zip(ws, expected, states, before, strict=True):
-        equal(each, wanted, "something is kept on the object: with another training in between, w")
-        assert _kinds(state, w) == kinds, f"the state was {kinds} and became {_kinds(state, w)}"
+        equal(each, wanted, "something is saved on the object: with another training in between, w")
+        assert _kinds(state, w) == kinds, f"the state changed from {kinds} to {_kinds(state, w)}"
 
 
 def _kinds(state: Any, w: Array) -> dict[str, str]:
@@ -135,7 +135,7 @@ def _kinds(state: Any, w: Array) -> dict[str, str]:
 
 
 def check_take(optimizer: Any) -> None:
-    """A replica leaves the stack in the middle; the others go on as if alone."""
+    """A replica leaves the stack during training; the others continue unchanged."""
     lone = [varied(optimizer, r) for r in range(3)]
     w, gradients = _drawn()
     whole, kept = merged(lone, (3,)), np.array([True, False, True])
@@ -150,7 +150,7 @@ def check_take(optimizer: Any) -> None:
 
 
 def check_learning_rate(optimizer: Any) -> None:
-    """One number as learning rate means the same as an array (..., 1) of that number."""
+    """A float as learning rate equals an array (..., 1) of that value."""
     w, gradients = _drawn()
     ctx, (a, b) = context((3,)), (w.copy(), w.copy())
     optimizer.update(a, gradients[0], optimizer.init(a), 0.1, ctx)
@@ -165,15 +165,15 @@ def check_lookahead(optimizer: Any) -> None:
     state = _train(optimizer, w, gradients, ctx)
     before, slots = w.copy(), {name: np.array(value) for name, value in state.items()}
     ahead = optimizer.lookahead(w, state, ctx)
-    assert ahead.shape == w.shape, f"lookahead gives {ahead.shape}, not an array like w {w.shape}"
-    assert ahead.dtype == w.dtype, f"lookahead gives {ahead.dtype}, not an array like w"
+    assert ahead.shape == w.shape, f"lookahead returns {ahead.shape}, not an array like w {w.shape}"
+    assert ahead.dtype == w.dtype, f"lookahead returns {ahead.dtype}, not an array like w"
     assert np.array_equal(w, before), "lookahead changed w"
     for name, value in slots.items():
         assert np.array_equal(state[name], value), f"lookahead changed the state '{name}'"
 
 
 def check_descent(optimizer: Any) -> None:
-    """300 steps, with lr 0.01 or its own, make w^2 / 2 smaller."""
+    """300 steps, with lr 0.01 or the default lr, reduce w^2 / 2."""
     ends = []
     for one in (replace(optimizer, lr=0.01), optimizer):
         w, ctx = np.ones(1), context(())
@@ -186,14 +186,14 @@ def check_descent(optimizer: Any) -> None:
 
 
 def check_device(optimizer: Any) -> None:
-    """The same numbers on a device whose arrays refuse to meet host arrays; nothing is brought back."""
+    """A device whose arrays reject host arrays gives the same values, without a transfer to the host."""
     whole = merged([varied(optimizer, r) for r in range(3)], (3,))
     w, gradients = _drawn()
     xp = Double()
     there = xp.asarray(w)
     with on_device():
         _train(to_device(whole, xp), there, [xp.asarray(g) for g in gradients], context((3,)).but(xp=xp))
-    assert xp.to_host == 0, "numbers were brought from the device to the host"
+    assert xp.to_host == 0, "arrays were copied from the device to the host"
     _train(whole, w, gradients, context((3,)))
     equal(there.get(), w, "w on a device")
 
@@ -211,7 +211,7 @@ def check_elementwise(optimizer: Any) -> None:
 
 
 def check_compiled(optimizer: Any) -> None:
-    """compiled is update: the same w and state after 20 steps, nothing written behind P, and what is not finite stays so.
+    """compiled is update: the same w and state after 20 steps, nothing written after P, and non-finite values stay.
 
     Raises:
         SkipTest: Numba is not installed.
@@ -240,21 +240,21 @@ def _check_compiled(optimizer: Any, lead: tuple[int, ...], dtype: Any, tolerance
         before, lr = g.copy(), ctx.per(optimizer.lr, a)
         with np.errstate(all="ignore"):
             optimizer.update(a, g.copy(), one, lr, ctx)
-        assert optimizer.compiled(b, g, other, lr, ctx) is None, "compiled works in place, it returns nothing"
+        assert optimizer.compiled(b, g, other, lr, ctx) is None, "compiled works in place; it must return None"
         assert np.array_equal(g, before, equal_nan=True), "compiled changed g"
         _same((b, other), (a, one), tolerance, f"compiled, in {np.dtype(dtype)}")
-    assert np.array_equal(arenas[1][..., width:], behind), "compiled wrote behind the trained numbers"
+    assert np.array_equal(arenas[1][..., width:], behind), "compiled wrote after the parameters"
 
 
 def _same(found: tuple[Array, Any], wanted: tuple[Array, Any], tolerance: float, how: str) -> None:
-    """The same w and state, the same places not finite."""
+    """Check for the same w and state, with the same non-finite elements."""
     pairs = {"w": (found[0], wanted[0]), **{f"state '{k}'": (found[1][k], wanted[1][k]) for k in wanted[1]}}
     for name, (a, b) in pairs.items():
         where = np.isfinite(b)
-        assert np.array_equal(np.isfinite(a), where), f"{how}: {name} is finite in other places than update leaves it"
+        assert np.array_equal(np.isfinite(a), where), f"{how}: {name} has other non-finite elements than with update"
         a, b = np.where(where, a, 0), np.where(where, b, 0)
         worst = float(np.max(np.abs(a - b) / np.maximum(1, np.abs(b)), initial=0))
-        assert worst <= tolerance, f"{how}: {name} differs by {worst:.1e} from what update gives"
+        assert worst <= tolerance, f"{how}: {name} differs by {worst:.1e} from the result of update"
 
 
 OPTIMIZER: Mapping[str, Callable[[Any], None]] = {

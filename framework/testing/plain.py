@@ -19,16 +19,16 @@ from framework.testing.subjects import outputs_and_targets
 
 
 def check_draws(initializer: Any) -> None:
-    """A host array of the shape in float64, the same for the same generator, from no other source of chance."""
+    """The result is a float64 host array of the shape, from the generator only."""
     with untouched(initializer):
         first, second = (initializer(np.random.default_rng(0), (4, 3)) for _ in range(2))
-    assert type(first) is np.ndarray, f"a {type(first).__name__} is no host array"
+    assert type(first) is np.ndarray, f"a {type(first).__name__} is not a host array"
     assert (first.shape, first.dtype) == ((4, 3), np.float64), f"{first.dtype} {first.shape}, not float64 (4, 3)"
     assert np.array_equal(first, second), "two draws from equal generators differ"
 
 
 def check_fans(initializer: Any) -> None:
-    """The scale follows the fans it is given; only a constant scale, or an orthogonal tensor, may ignore them."""
+    """The scale depends on the given fans; only a constant scale, or an orthogonal tensor, may ignore them."""
     shape, fans = (120, 80), (480, 320)
 
     def draw(shape: tuple[int, int], fans: tuple[int, int] | None = None) -> Array:
@@ -38,7 +38,7 @@ def check_fans(initializer: Any) -> None:
     if np.array_equal(draw(shape), draw(shape, fans)):
         gram = draw(shape).T @ draw(shape)
         orthogonal = np.allclose(gram, np.diag(gram.diagonal()))
-        assert orthogonal or _close(draw(shape), draw(fans)), "fans=(in, out) is ignored, and the scale follows the shape"
+        assert orthogonal or _close(draw(shape), draw(fans)), "fans=(in, out) is ignored; the scale depends on the shape"
         return
     for given in (fans, fans[::-1]):
         W, wanted = draw(shape, given), draw(given)
@@ -47,23 +47,23 @@ def check_fans(initializer: Any) -> None:
 
 
 def _close(W: Array, other: Array) -> bool:
-    return bool(np.isclose(W.std(), other.std(), rtol=0.05))  # thousands of numbers: their deviation is good to 1 %
+    return bool(np.isclose(W.std(), other.std(), rtol=0.05))  # thousands of numbers: their deviation is accurate to 1 %
 
 
 def check_factor(schedule: Any) -> None:
-    """A finite factor of at least 0 for every step, the same in whatever order steps are asked for."""
+    """A finite factor of at least 0 for every step, independent of the order of steps."""
     with untouched(schedule):
         for total in (1, 10, 1000):
             factors = [schedule(step, total) for step in range(total)]
             for step, factor in enumerate(factors):
-                assert np.ndim(factor) == 0, f"step {step} of {total}: {factor!r} is no number"
+                assert np.ndim(factor) == 0, f"step {step} of {total}: {factor!r} is not a number"
                 assert 0 <= factor < np.inf, f"step {step} of {total}: {factor}"
             backwards = [schedule(step, total) for step in reversed(range(total))]
-            assert backwards[::-1] == factors, "steps asked for in another order have other factors"
+            assert backwards[::-1] == factors, "steps in another order have other factors"
 
 
 def check_stacked_factor(schedule: Any) -> None:
-    """In a stack that differs in every stackable option, a number or an array of the replica shape: that of each alone."""
+    """The factor of a stack is a number or an array of the replica shape, equal to that of each replica alone."""
     total = 10
     for lead in LEADS[1:]:
         lone = [varied(schedule, r) for r in range(prod(lead))]
@@ -76,17 +76,17 @@ def check_stacked_factor(schedule: Any) -> None:
 
 
 def check_data(dataset: Any) -> None:
-    """Every split has every field with the axes it declares; labels are in range; a seed gives one set; targets are what
-    the true f and sigma say, where these are known."""
+    """Every split has every field with the declared axes; labels are in range; a seed always gives the same data; targets
+    match the true f and sigma, if these are known."""
     with untouched(dataset):
         first, second = (dataset.load(np.random.default_rng(0)) for _ in range(2))
-    assert "train" in first.splits, "there is no training split"
+    assert "train" in first.splits, "the training split is missing"
     for split, arrays in first.splits.items():
-        assert split in ("train", "val", "test"), f"there is no split '{split}': train, val, test"
+        assert split in ("train", "val", "test"), f"unknown split '{split}'; allowed: train, val, test"
         assert arrays.keys() == first.fields.keys(), f"{split} has fields {list(arrays)}, not {list(first.fields)}"
         assert len({len(a) for a in arrays.values()}) == 1, f"the fields of {split} have different numbers of examples"
         for name, a in arrays.items():
-            assert np.array_equal(a, second.splits[split][name]), f"{split}.{name}: two draws of one seed differ"
+            assert np.array_equal(a, second.splits[split][name]), f"{split}.{name}: two draws with the same seed differ"
             _check_field(first, split, name, a)
         if first.f is not None:
             _check_truth(first, split)
@@ -96,27 +96,27 @@ def _check_field(data: Data, split: str, name: str, a: np.ndarray) -> None:
     field = data.fields[name]
     assert field.axes in AXES
     assert a.ndim == len(field.axes), f"{split}.{name} has shape {a.shape}, not axes {field.axes}"
-    assert np.isfinite(a).all(), f"{split}.{name} holds numbers that are not finite"
+    assert np.isfinite(a).all(), f"{split}.{name} holds non-finite values"
     if field.kind in ("id", "label"):
-        assert np.issubdtype(a.dtype, np.integer), f"{split}.{name} are {a.dtype}, not whole numbers"
+        assert np.issubdtype(a.dtype, np.integer), f"{split}.{name} are {a.dtype}, not integers"
         assert 0 <= a.min() <= a.max() < field.size, f"{split}.{name} is not within 0 ... {field.size - 1}"
     if field.kind == "mask":
         assert a.min() >= 0, f"{split}.{name} holds negative weights"
 
 
 def _check_truth(data: Data, split: str) -> None:
-    """Where the true f and the noise are known, the targets are f(x) + noise of that size."""
+    """The targets are f(x) + noise of the declared size, if f and the noise are known."""
     x, y = data.splits[split]["x"], data.splits[split]["y"]
     residuals = y - data.f(x)
-    assert residuals.shape == y.shape, f"f({split}.x) has not the shape {y.shape} of the targets"
+    assert residuals.shape == y.shape, f"f({split}.x) does not have the shape {y.shape} of the targets"
     if data.sigma is not None:
         band = 6 * data.sigma / (2 * residuals.size) ** 0.5 + 1e-9  # six standard errors of a deviation
         off = float(np.sqrt((residuals**2).mean())) - data.sigma
-        assert abs(off) <= band, f"the noise in {split} is off sigma by {off:.2g}, which chance allows up to {band:.2g}"
+        assert abs(off) <= band, f"the noise in {split} differs from sigma by {off:.2g}; random variation allows {band:.2g}"
 
 
 def _drawn(metric: Any, n: int = 8) -> tuple[Array, Array]:
-    """Predictions (3, n, K) within 0 ... 1 (any number for a raw metric), and targets of the first kind it names."""
+    """Predictions (3, n, K) within 0 ... 1 (any value for a raw metric), and targets of the first kind it names."""
     raw, rng = getattr(metric, "raw", False), np.random.default_rng(0)
     kind = getattr(metric, "targets", ("real" if raw else "label",))[0]
     y, t = outputs_and_targets(kind, (3, n), rng)
@@ -124,7 +124,7 @@ def _drawn(metric: Any, n: int = 8) -> tuple[Array, Array]:
 
 
 def check_counts(metric: Any) -> None:
-    """Counts are (..., k) and add up over batches, the value is one per replica, and a masked example is not counted."""
+    """Counts are (..., k) and add up over batches, there is one value per replica, and masked examples are not counted."""
     y, t = _drawn(metric)
     ctx, mask = context((3,)), np.ones((3, 8))
     mask[:, 3:] = 0
@@ -137,7 +137,7 @@ def check_counts(metric: Any) -> None:
 
 
 def check_each_replica(metric: Any) -> None:
-    """Counts and value of replica r are those of replica r alone."""
+    """Counts and value of replica r equal those of replica r alone."""
     y, t = _drawn(metric)
     counts = metric.count(y, t, context((3,)))
     values = metric.value(counts)
@@ -150,18 +150,18 @@ def check_each_replica(metric: Any) -> None:
 
 
 def check_neighbours(metric: Any) -> None:
-    """Counts and value of a replica are as before when the predictions of one beside it are not finite."""
+    """Counts and value of a replica do not change if the predictions of another one are not finite."""
     y, t = _drawn(metric)
     bad, ctx = y.copy(), context((3,))
     bad[1] = np.nan
     with np.errstate(all="ignore"):
         values = [metric.value(metric.count(each, t, ctx)) for each in (y, bad)]
     for r in (0, 2):
-        equal(np.asarray(values[1][r]), np.asarray(values[0][r]), f"value of replica {r} beside one full of nan")
+        equal(np.asarray(values[1][r]), np.asarray(values[0][r]), f"value of replica {r} next to one full of nan")
 
 
 def check_unchanged(metric: Any) -> None:
-    """Predictions, targets and counts stay as they are, and nothing is kept on the object."""
+    """Predictions, targets and counts stay unchanged, and nothing is saved on the object."""
     y, t = _drawn(metric)
     before, ctx = (y.copy(), t.copy()), context((3,))
     with untouched(metric):
@@ -171,34 +171,34 @@ def check_unchanged(metric: Any) -> None:
     assert np.array_equal(y, before[0]), "the predictions were modified"
     assert np.array_equal(t, before[1]), "the targets were modified"
     assert np.array_equal(counts, given), "the counts were modified"
-    assert np.array_equal(metric.count(y, t, ctx), given), "two counts of one batch differ"
+    assert np.array_equal(metric.count(y, t, ctx), given), "two counts of the same batch differ"
 
 
 def check_device(metric: Any) -> None:
-    """The same counts on a device whose arrays refuse to meet host arrays; nothing is brought back."""
+    """A device whose arrays reject host arrays gives the same counts, without a transfer to the host."""
     y, t = _drawn(metric)
     xp = Double()
     with on_device():
         counts = metric.count(xp.asarray(y), xp.asarray(t), context((3,)).but(xp=xp))
         value = metric.value(counts)
-    assert xp.to_host == 0, "numbers were brought from the device to the host"
+    assert xp.to_host == 0, "arrays were copied from the device to the host"
     equal(value.get(), metric.value(metric.count(y, t, context((3,)))), "the value on a device")
 
 
 def check_asked(study: Any) -> None:
-    """It is asked with the experiment alone, and so is its `check`; what it would like a sweep's figure to show is said by
-    its class, not an option."""
+    """The study and its `check` take the experiment only; the figure of a sweep is declared by a class attribute, not an
+    option."""
     for name in ("__call__", "check"):
-        asked = getattr(study, name, None)
-        assert callable(asked) or name == "check", "it cannot be called"
-        if asked is not None:
+        method = getattr(study, name, None)
+        assert callable(method) or name == "check", "it cannot be called"
+        if method is not None:
             try:
-                inspect.signature(asked).bind("the experiment")
+                inspect.signature(method).bind("the experiment")
             except TypeError as error:
-                raise AssertionError(f"{name} takes the experiment and nothing else: {error}") from error
+                raise AssertionError(f"{name} must take the experiment only: {error}") from error
     figure = getattr(study, "figure", {})
-    assert isinstance(figure, Mapping), f"figure: a {type(figure).__name__} is no mapping, as the key `figure` is"
-    assert "figure" not in {f.name for f in fields(study)}, "figure is an option; write figure: ClassVar[dict[str, Any]]"
+    assert isinstance(figure, Mapping), f"figure: must be a mapping (got a {type(figure).__name__}), as the key `figure`"
+    assert "figure" not in {f.name for f in fields(study)}, "figure is an option; declare figure: ClassVar[dict[str, Any]]"
 
 
 PLAIN: Mapping[str, Mapping[str, Callable[[Any], None]]] = {

@@ -1,8 +1,8 @@
 """Checks of probes, on one training step of a small network.
 
 Its nodes: `hidden1` (dense), `act1` (relu), `hidden2` (dense), `act2` (tanh), `out` (dense); the loss is the mean squared
-error, the step that of plain gradient descent. All replicas read the same examples. A probe that says `sequences = True` is
-shown a recurrent network instead: `rnn` (recurrent, lstm) and `out` (dense).
+error, the step that of plain gradient descent. All replicas read the same examples. A probe with `sequences = True` gets a
+recurrent network instead: `rnn` (recurrent, lstm) and `out` (dense).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from framework.testing.purity import on_device, untouched
 from framework.testing.stacks import LEADS, alone, context, equal, merged, varied
 
 N, STEPS, WIDTH, LR = 3, 4, 8, 0.1
-SCALE = 3  # weights so large, and so few examples, that some units are dead and some saturated
+SCALE = 3  # with large weights and few examples, some units are dead and some saturated
 
 
 def _network(sequences: bool) -> Network:
@@ -68,33 +68,33 @@ def _stack(probe: Any, lead: tuple[int, ...]) -> tuple[Any, list[Any]]:
 
 
 def check_shapes(probe: Any) -> None:
-    """At least one metric, under a name that is free; each value one number per replica, or a row of them."""
+    """A probe returns at least one metric with an allowed name; each value is a number or a row per replica."""
     for lead in LEADS:
         found = _stack(probe, lead)[0](_step(probe, context(lead)))
-        assert found, "nothing is measured on the kit's network, whose nodes are hidden1, act1, hidden2, act2 and out"
+        assert found, "the probe returns nothing for the kit's network, whose nodes are hidden1, act1, hidden2, act2 and out"
         for name, value in found.items():
-            assert isinstance(name, str), f"{name!r} is no name of a metric"
-            assert not name.startswith(MEASURED), f"'{name}' is a name of what training measures"
+            assert isinstance(name, str), f"{name!r} is not a metric name"
+            assert not name.startswith(MEASURED), f"'{name}' is reserved for metrics of training"
             shape = value.shape[: len(lead)]
             fits = shape in (lead, (1,) * len(lead)) and value.ndim <= len(lead) + 1
             assert fits, f"'{name}' has shape {value.shape}, not one number per replica {lead}, or a row of them"
 
 
 def check_stack_law(probe: Any) -> None:
-    """What is measured of replica r of a stack is what is measured of it alone."""
+    """The values of replica r in a stack equal those of replica r alone."""
     for lead in LEADS[1:]:
         whole, lone = _stack(probe, lead)
         found = whole(_step(probe, context(lead)))
         for r, member in enumerate(lone):
             single, at = member(_step(probe, alone(r))), np.unravel_index(r, lead)
-            assert single.keys() == found.keys(), f"of a stack {sorted(found)} is measured, of one network {sorted(single)}"
+            assert single.keys() == found.keys(), f"a stack has metrics {sorted(found)}, a single network {sorted(single)}"
             for name, value in found.items():
                 spread = np.broadcast_to(value, (*lead, *value.shape[len(lead) :]))
                 equal(spread[at], np.asarray(single[name]), f"'{name}' of replica {r}")
 
 
 def check_neighbours(probe: Any) -> None:
-    """What is measured of a replica is as before when one beside it is full of numbers that are not finite."""
+    """The values of a replica do not change if another replica has only non-finite values."""
     whole, seen = _stack(probe, (3,))[0], _step(probe, context((3,)))
     before = {name: np.array(value) for name, value in whole(seen).items()}
     for _, a in _arrays(seen):
@@ -104,11 +104,11 @@ def check_neighbours(probe: Any) -> None:
         after = whole(seen)
     for name, value in before.items():
         for r in (0, 2) if value.shape[0] == 3 else ():
-            equal(after[name][r], value[r], f"'{name}' of replica {r} beside one full of nan")
+            equal(after[name][r], value[r], f"'{name}' of replica {r} next to one full of nan")
 
 
 def check_unchanged(probe: Any) -> None:
-    """Everything it sees stays as it is, nothing is kept on the object, and a second look measures the same."""
+    """The training step stays unchanged, nothing is saved on the object, and a second call returns the same values."""
     seen = _step(probe, context((3,)))
     before = [a.copy() for _, a in _arrays(seen)]
     with untouched(probe):
@@ -116,11 +116,11 @@ def check_unchanged(probe: Any) -> None:
     for (path, a), was in zip(_arrays(seen), before, strict=True):
         assert np.array_equal(a, was), f"it changed {path}"
     for name, value in probe(seen).items():
-        equal(value, first[name], f"'{name}' of a second look")
+        equal(value, first[name], f"'{name}' of a second call")
 
 
 def _arrays(seen: Any, path: str = "") -> Iterator[tuple[str, Array]]:
-    """Every array in what a probe sees, with its place."""
+    """Every array in a training step, with its path."""
     if isinstance(seen, np.ndarray):
         yield path, seen
     elif isinstance(seen, TrainingStep):
@@ -136,16 +136,16 @@ def _arrays(seen: Any, path: str = "") -> Iterator[tuple[str, Array]]:
 def check_dtype(probe: Any) -> None:
     """float32 stays float32."""
     for name, value in _stack(probe, (3,))[0](_step(probe, context((3,)), np.float32)).items():
-        assert value.dtype == np.float32, f"'{name}' of float32 numbers is {value.dtype}"
+        assert value.dtype == np.float32, f"'{name}' of float32 arrays is {value.dtype}"
 
 
 def check_device(probe: Any) -> None:
-    """The same numbers on a device whose arrays refuse to meet host arrays; nothing is brought back."""
+    """A device whose arrays reject host arrays gives the same values, without a transfer to the host."""
     whole, xp = _stack(probe, (3,))[0], Double()
     seen = _step(probe, context((3,)).but(xp=xp))
     with on_device():
         found = to_device(whole, xp)(seen)
-    assert xp.to_host == 0, "numbers were brought from the device to the host"
+    assert xp.to_host == 0, "arrays were copied from the device to the host"
     for name, value in whole(_step(probe, context((3,)))).items():
         assert hasattr(found[name], "get"), f"'{name}' is not on the device"
         equal(to_host(found[name]), value, f"'{name}' on a device")

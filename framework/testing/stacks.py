@@ -53,7 +53,7 @@ def varied(component: Any, r: int, only: str | None = None, path: str = "") -> A
 
 
 def stackable(component: Any, path: str = "") -> Iterator[str]:
-    """The options in which the kit lets replicas differ; `function.slope` for one of a component inside."""
+    """The options in which replicas differ in the checks; `function.slope` for one of a component inside."""
     for f in fields(component) if is_dataclass(component) else ():
         value = getattr(component, f.name)
         if is_dataclass(value) and f.init:
@@ -100,12 +100,12 @@ def context(lead: tuple[int, ...], train: bool = True, step: int = 3) -> Context
 
 
 def alone(r: int, train: bool = True) -> Context:
-    """The same for replica r by itself."""
+    """The context of replica r alone."""
     return context((), train).but(keys=(r,))
 
 
 def equal(a: Array, b: Array, what: str, tolerance: float = LAW_TOLERANCE) -> None:
-    """Refuse arrays that differ by more than rounding."""
+    """Reject arrays that differ by more than rounding."""
     assert a.shape == b.shape, f"{what}: {a.shape} and {b.shape}"
     with np.errstate(all="ignore"):
         worst = float(np.max(np.abs(a - b), initial=0))
@@ -113,5 +113,5 @@ def equal(a: Array, b: Array, what: str, tolerance: float = LAW_TOLERANCE) -> No
 
 
 def spread(a: Array, like: Array) -> Array:
-    """An array with length-1 axes written out."""
+    """An array with axes of length 1 repeated."""
     return np.broadcast_to(a, like.shape)

@@ -1,4 +1,4 @@
-"""How the kit draws inputs for each differentiable kind, and differentiates it."""
+"""The inputs that the kit draws for each differentiable kind, and how it differentiates it."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ class Result:
 
 @dataclass(frozen=True)
 class Differentiable:
-    """How the kit draws inputs for a component and differentiates it.
+    """The inputs of a component for the kit, with its forward and backward pass.
 
     Attributes:
         draw: (component, rng) -> the inputs of one replica, without replica axes.
         forward: (component, inputs, ctx) -> output, cache.
         backward: (component, inputs, cache, dy, ctx) -> gradients by the name of their input.
-        weighs: whether outputs are weighed and summed to get a number per replica; a loss is one itself.
+        weighs: whether outputs are weighted and summed to one number per replica; a loss already is one.
         fixed: inputs that are not differentiated (targets).
         shareable: whether replicas may share an input, with a replica axis of length 1.
         n_axis: the core axis of N of an input, None for one without examples (a tensor).
-        in_shape: for layers, the shape they were asked to read.
+        in_shape: for layers, the input shape.
     """
 
     draw: Callable[[Any, np.random.Generator], Inputs]
@@ -50,7 +50,7 @@ class Differentiable:
     in_shape: Shape | None = None
 
     def run(self, component: Any, inputs: Inputs, ctx: Context) -> Result:
-        """Forward and backward."""
+        """Forward and backward pass."""
         output, cache = self.forward(component, inputs, ctx)
         value, dy = weighed(output, ctx) if self.weighs else (output, None)
         return Result(output, value, self.backward(component, inputs, cache, dy, ctx))
@@ -72,7 +72,7 @@ def of_layer(in_shape: Shape | None) -> Differentiable:
         buffers = getattr(layer, "buffers", ())
         p = {t: a if t in buffers else a + 0.1 * rng.standard_normal(a.shape) for t, a in p.items()}
         inputs = {f"p.{t}": a for t, a in p.items()} | {f"x{i}": _source(shape, rng) for i, shape in enumerate(shapes)}
-        if hasattr(layer, "updates"):  # buffers as they are after a step, not as they begin
+        if hasattr(layer, "updates"):  # buffers after a step, not initial ones
             _, cache = forward(layer, inputs, Context())
             inputs |= {f"p.{t}": a for t, a in layer.updates(p, cache, Context()).items()}
         return inputs
@@ -139,8 +139,8 @@ def of_cell(in_shape: Shape | None) -> Differentiable:
 
 
 def of_loss(in_shape: Shape | None, kind: str | None = None, time: bool = False) -> Differentiable:
-    """Inputs: y (y0, y1 ... of a loss that reads several nodes), t, mask; t is of that kind of target, or of the first that
-    the loss names, and not there if it names none."""
+    """Inputs: y (y0, y1 ... for a loss that reads several nodes), t, mask; t is of that kind of target, or of the first one
+    that the loss declares, and absent if it declares none."""
     core = (STEPS, N) if time else (N,)
 
     def draw(loss: Any, rng: np.random.Generator) -> Inputs:
@@ -162,7 +162,7 @@ def of_loss(in_shape: Shape | None, kind: str | None = None, time: bool = False)
 
 
 def outputs(inputs: Inputs) -> Any:
-    """What a loss judges: one array, or a tuple of them."""
+    """The input of a loss: one array, or a tuple of them."""
     return inputs["y"] if "y" in inputs else tuple(a for name, a in inputs.items() if name.startswith("y"))
 
 
@@ -172,12 +172,12 @@ def by_source(y: Any) -> Inputs:
 
 
 def reads_probabilities(loss: Any) -> bool:
-    """Whether it says that the outputs it reads are probabilities."""
+    """Whether a loss declares that the outputs it reads are probabilities."""
     return getattr(loss, "outputs", "raw") == "probability"
 
 
 def probabilities(y: Array, kind: str) -> Array:
-    """Softmax of raw outputs, or the sigmoid of each where columns are questions of their own."""
+    """Softmax of raw outputs, or the sigmoid of each if columns are independent."""
     if kind == "columns" or y.shape[-1] == 1:
         return 1 / (1 + np.exp(-y))
     e = np.exp(y)
@@ -223,7 +223,7 @@ def _source(shape: Shape, rng: np.random.Generator) -> Array:
 
 
 def weighed(y: Array, ctx: Context) -> tuple[Array, Array]:
-    """A number per replica, sum of v y with fixed weights v, and dy = v."""
+    """One number per replica, the sum of v y with fixed weights v, and dy = v."""
     lead = len(ctx.replicas)
     v = ctx.xp.asarray(np.random.default_rng(1).standard_normal(y.shape[lead:]), dtype=y.dtype)
     return (y * v).sum(tuple(range(lead, y.ndim))), ctx.xp.broadcast_to(v, y.shape)

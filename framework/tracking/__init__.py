@@ -1,1 +1,1 @@
-"""What a run writes: its folder, its metrics, its run in MLflow."""
+"""Recording of runs: the folder, the metrics, the run in MLflow."""

@@ -1,4 +1,4 @@
-"""How long a tracking server may hold up what it records."""
+"""Limits the time that a slow tracking server may delay a training."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
-ALLOWED, PER_RUN = 8.0, 1.0  # seconds that a server may hold up a process at once, and more for each run that it records
-REFILL = 0.2  # of the time in which it does not, is allowed again
+ALLOWED, PER_RUN = 8.0, 1.0  # seconds that a server may delay a process at once, plus this for each run that it records
+REFILL = 0.2  # fraction of the time without delay that is added to the allowance
 
 
 class SlowServerError(TimeoutError):
-    """A server holds a training up for too long."""
+    """A server delays a training for too long."""
 
 
 class TimeBudget:
-    """How long a store may hold up what it records: a server some seconds, a file of this machine as long as it takes.
+    """The time that a store may delay what it records: limited for a server, unlimited for a local file.
 
     Args:
         served: whether it is a server.
@@ -29,14 +29,14 @@ class TimeBudget:
         self.at, self.complained = time.monotonic(), False
 
     def begin_run(self) -> None:
-        """One run more."""
+        """Add the allowance of one more run."""
         self.most, self.left = self.most + PER_RUN, self.left + PER_RUN
 
     def call(self, action: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """What an action comes to.
+        """The result of an action.
 
         Raises:
-            SlowServerError: it takes longer than allowed; it may still come to its end, unheard.
+            SlowServerError: it takes longer than allowed; it may still end later, without effect.
             Exception: whatever it raises.
         """
         if not self.served or _patient.get():
@@ -51,7 +51,7 @@ class TimeBudget:
             except BaseException as error:
                 found.append((None, error))
 
-        # Not a limit of the requests: those hold for one try to connect, or one piece of an answer.
+        # A timeout of requests does not suffice: it holds for one connection or one part of an answer.
         thread = threading.Thread(target=work, daemon=True)
         if self.left > 0:
             thread.start()
@@ -71,7 +71,7 @@ _patient: ContextVar[bool] = ContextVar("patient", default=False)
 
 @contextlib.contextmanager
 def patiently() -> Iterator[None]:
-    """Nothing but the store is waited for."""
+    """Wait for the store without a limit in this block."""
     token = _patient.set(True)
     try:
         yield

@@ -1,4 +1,4 @@
-"""A checkpoint: one `.npz` file of plain arrays, written in one step, with a checksum over everything in it."""
+"""A checkpoint: one `.npz` file of plain arrays, written atomically, with a checksum over all its content."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ FORMAT = "stackprop checkpoint 1"
 
 
 def save(path: Path, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> None:
-    """Write a checkpoint; the one before stays until this one is wholly on the disk.
+    """Write a checkpoint; the previous one stays until this one is completely on the disk.
 
     Args:
         arrays: name -> array, no objects.
-        plain: what JSON can hold.
+        plain: values that JSON can hold.
 
     Raises:
         OSError: it cannot be written.
@@ -38,25 +38,25 @@ def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Arrays and plain values of a checkpoint.
 
     Raises:
-        CheckpointError: the file is missing, cut short, changed, or something else altogether.
+        CheckpointError: the file is missing, truncated, changed, or not a checkpoint.
     """
     try:
         with open_archive(path) as file:
             arrays = {name: file[name] for name in file.files}
-        told = parse_json(arrays.pop("about").tobytes(), str(path))
+        about = parse_json(arrays.pop("about").tobytes(), str(path))
     except FileNotFoundError as error:
-        raise CheckpointError(f"{path}: there is no such checkpoint") from error
+        raise CheckpointError(f"{path}: this checkpoint does not exist") from error
     except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"{path}: no whole checkpoint ({type(error).__name__}: {error})") from error
-    if told.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: its format is {told.get('format')!r}, not {FORMAT!r}")
-    if told.get("sha256") != _checksum(arrays, told["plain"]):
-        raise CheckpointError(f"{path}: its checksum does not fit; the file was changed or damaged")
-    return arrays, told["plain"]
+        raise CheckpointError(f"{path}: not a complete checkpoint ({type(error).__name__}: {error})") from error
+    if about.get("format") != FORMAT:
+        raise CheckpointError(f"{path}: its format is {about.get('format')!r}, not {FORMAT!r}")
+    if about.get("sha256") != _checksum(arrays, about["plain"]):
+        raise CheckpointError(f"{path}: its checksum does not match; the file was changed or damaged")
+    return arrays, about["plain"]
 
 
 def _checksum(arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> str:
-    # By way of JSON, as the keys of a mapping are strings once they have been read again.
+    # Through JSON, since the keys of a mapping become strings when they are read again.
     digest = hashlib.sha256(json.dumps(json.loads(json.dumps(plain)), sort_keys=True).encode())
     for name in sorted(arrays):
         a = np.ascontiguousarray(arrays[name])

@@ -1,7 +1,7 @@
-"""Runs whose process is gone without a word (SIGKILL, power cut) are ended by whoever starts next.
+"""Locks of running processes: runs whose process was killed (SIGKILL, power failure) are ended by the next process.
 
-A running process holds a lock beside `runs/.running/<run>.json`; the file names the folders of its runs. A lock that can be
-had although the file is there tells that its process is gone.
+A running process holds a lock beside `runs/.running/<run>.json`; the file names the folders of its runs. If the file
+exists but its lock is free, the process was killed.
 """
 
 from __future__ import annotations
@@ -25,72 +25,72 @@ from framework.tracking.run_dir import read_state
 
 
 class RunLock:
-    """The lock that says: these runs have a living process.
+    """A lock which shows that the process of these runs is alive.
 
     Args:
         marker: the file that names their folders; the lock is beside it.
     """
 
     def __init__(self, marker: Path, folders: Sequence[Path] = ()) -> None:
-        # Threads are one process: a run may end on another one than it began on.
-        check_no_link(marker.with_suffix(".lock"))  # to lock a file empties it
+        # Not thread-local: a run may end on another thread than it started on.
+        check_no_link(marker.with_suffix(".lock"))  # locking a file empties it
         self.marker, self.lock = marker, FileLock(marker.with_suffix(".lock"), thread_local=False)
         self.left = {folder.resolve() for folder in folders}
 
     def release(self, folder: Path | None = None) -> None:
-        """A run has ended in good order, the last one or (None) all of them."""
+        """Mark one run as ended, or all of them (None)."""
         self.left.discard(folder.resolve()) if folder else self.left.clear()
         if not self.left:
-            with contextlib.suppress(OSError):  # it is a folder, which we have not made
+            with contextlib.suppress(OSError):  # it is a folder, not created by us
                 self.marker.unlink(missing_ok=True)
             self.lock.release()
             Path(self.lock.lock_file).unlink(missing_ok=True)
 
 
 def lock_runs(runs: Path, folders: Sequence[Path]) -> RunLock:
-    """Mark runs as running by this process.
+    """Mark runs as running in this process.
 
     Raises:
-        StillRunning: another one is at it.
+        StillRunning: another process runs them.
     """
     runs.mkdir(parents=True, exist_ok=True)
     place = runs / ".running"
     if os.path.lexists(place) and not place.is_dir():
         aside = next(aside for i in itertools.count(1) if not os.path.lexists(aside := place.with_name(f".running-{i}")))
-        log.error(f"{place} is no folder; it is now {aside}")
+        log.error(f"{place} is not a folder; renamed to {aside}")
         place.rename(aside)
     inside(runs, ".running")
     claimed = RunLock(place / f"{folders[0].parent.name}-{folders[0].name}.json", folders)
     try:
         claimed.lock.acquire(timeout=0)
     except Timeout as error:
-        raise StillRunning(f"{folders[0]}: it is still running, in another process") from error
-    # Relative to the folder of runs: in a copy of a project they are the runs of the copy.
+        raise StillRunning(f"{folders[0]}: still running in another process") from error
+    # Relative to the folder of runs: in a copy of a project, they then are the runs of the copy.
     named = [os.path.relpath(folder.resolve(), runs.resolve()) for folder in folders]
     write_text(claimed.marker, json.dumps({"folders": named}), lasting=False)
     return claimed
 
 
 def find_orphans(runs: Path) -> Iterator[tuple[RunLock, list[Path]]]:
-    """The folders of runs without a living process, each with its claim, to be released when they have been ended."""
+    """The folders of runs whose process was killed, each with its lock, to be released once they are ended."""
     for marker in sorted((runs / ".running").glob("*.json")):
         try:
             left = RunLock(marker)
             left.lock.acquire(timeout=0)
-        except (Timeout, OSError):  # alive, or of another user, or no lock
+        except (Timeout, OSError):  # still running, of another user, or not a lock
             continue
         yield left, _named(marker)
 
 
 def _named(marker: Path) -> list[Path]:
-    """The folders in a marker, absolute; none where it is something else."""
+    """The absolute folders in a marker; empty if it is something else."""
     words, runs = read_mapping(marker).get("folders"), marker.parent.parent.resolve()
     named = [word for word in words if isinstance(word, str)] if isinstance(words, list) else []
     return [Path(os.path.normpath(runs / word)) for word in named]
 
 
 def claimed(runs: Path) -> set[Path] | None:
-    """The folders of all runs that some process calls its own; None where that cannot be known."""
+    """The folders of all runs that a process has marked; None if that is not known."""
     place = runs / ".running"
     markers = list(place.glob("*.json"))
     if any(os.path.lexists(path) and not os.access(path, os.R_OK) for path in (place, *markers)):
@@ -99,11 +99,11 @@ def claimed(runs: Path) -> set[Path] | None:
 
 
 def close_orphans(runs: Path, end: Any) -> list[Path]:
-    """End every run whose process is gone. One that cannot be ended, of another user for example, stays as it is.
+    """End every run whose process was killed. One that cannot be ended, of another user for example, is left unchanged.
 
     Args:
         runs: the folder of runs.
-        end: called with the folder and the state that `run.json` is to have; it tells the tracking store.
+        end: called with the folder and the new state for `run.json`; it updates the tracking store.
     """
     reaped = []
     for left, folders in find_orphans(runs):
@@ -114,11 +114,11 @@ def close_orphans(runs: Path, end: Any) -> list[Path]:
                     reaped.append(folder)
             left.release()
         except OSError as error:
-            log.error(f"a run without a process cannot be ended: {error}")
+            log.error(f"an interrupted run cannot be marked as ended: {error}")
             left.lock.release()
     return reaped
 
 
 def lost_state(state: dict[str, Any]) -> dict[str, Any]:
-    """What `run.json` is to say of a run whose process is gone."""
-    return {**state, "status": "lost", "reason": "its process is gone", "ended": time.time(), "state": "FAILED"}
+    """The state for `run.json` of a run whose process was killed."""
+    return {**state, "status": "lost", "reason": "its process was killed", "ended": time.time(), "state": "FAILED"}

@@ -1,5 +1,5 @@
-"""The series of a `metrics.jsonl`. Nearly all of its lines are of training steps and hold the same names in the same order:
-they are read as columns of numbers, in pieces, which takes a tenth of the time and memory of a dictionary for each line."""
+"""Reads the series of a `metrics.jsonl`. Nearly all of its lines are of training steps, with the same names in the same
+order: they are read as columns, in chunks, which takes a tenth of the time and memory of a dictionary for each line."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ import numpy as np
 from framework.core.errors import DataError
 from framework.core.reading import UnreadableError, affordable, open_regular, parse_json, read_text
 
-OF_STEPS = b'"grad_norm/total"'  # stands in the lines of training steps, and in no other
+OF_STEPS = b'"grad_norm/total"'  # is in the lines of training steps, and in no others
 PIECE = 20_000  # lines read at a time
 NUMBERS = b"0123456789+-.e"
 
 
 class LazySeries(Mapping[str, np.ndarray]):
-    """name -> (K, 2) of step and value; of a row, the latest and the first (`..._start/...`), of place and value.
+    """name -> (K, 2) of step and value; for rows, the latest and the first (`..._start/...`), of position and value.
 
-    The lines of training steps are not parsed unless one of their names is asked for.
+    The lines of training steps are parsed when one of their names is read.
 
     Attributes:
-        others: all lines but those.
+        others: all other lines.
 
     Raises:
-        DataError: a line is not what a run writes; the message names it.
+        DataError: a line is not valid; the message names it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -45,11 +45,11 @@ class LazySeries(Mapping[str, np.ndarray]):
         try:
             self.found = series(self.others)
         except (TypeError, ValueError) as error:
-            raise DataError(f"{path}: it is not what a run writes") from error
+            raise DataError(f"{path}: not a valid metrics file") from error
 
     def __getitem__(self, name: str) -> np.ndarray:
         if name in self.of_steps and not self.whole:
-            # What a run that goes on has appended since belongs to them too.
+            # They include lines that a running training has appended since.
             self.found, self.whole = {**self._steps(), **self.found}, True
         return self.found[name]
 
@@ -60,7 +60,7 @@ class LazySeries(Mapping[str, np.ndarray]):
         return len(list(iter(self)))
 
     def pieces(self) -> Iterator[tuple[list[str], np.ndarray]]:
-        """The lines of training steps, some at a time: names, and (K, 1 + names) of step and values."""
+        """Chunks of the lines of training steps: names, and (K, 1 + names) of step and values."""
         with open(open_regular(self.path), "rb") as file:
             of_steps = (line for line in whole_lines(file) if OF_STEPS in line)
             while piece := list(islice(of_steps, PIECE)):
@@ -86,17 +86,17 @@ class LazySeries(Mapping[str, np.ndarray]):
             return parsed([line.decode(errors="replace") for line in lines])
         except ValueError as error:
             read_lines(self.path)  # names the line
-            raise DataError(f"{self.path}: it is not what a run writes") from error
+            raise DataError(f"{self.path}: not a valid metrics file") from error
 
 
 def whole_lines(file: Iterable[bytes]) -> Iterator[bytes]:
-    """The last line of a run that goes on may be half a line."""
+    """Skip an incomplete last line of a run that is still writing."""
     return (line for line in file if line.endswith(b"\n"))
 
 
 def table(lines: Sequence[bytes]) -> np.ndarray | None:
-    """(K, 1 + names) of step and values, of lines that hold the names of the first one in its order and nothing but finite
-    numbers; None of others."""
+    """(K, 1 + names) of step and values, of lines with the names of the first line in the same order and only finite
+    numbers; None for others."""
     try:
         names = list(json.loads(lines[0]))
     except ValueError:
@@ -116,7 +116,7 @@ def table(lines: Sequence[bytes]) -> np.ndarray | None:
 
 
 def series(lines: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
-    """The series of some lines, as `Recorded` has them."""
+    """The series of some lines, as in `LazySeries`."""
     points: dict[str, list[tuple[float, float]]] = {}
     for line in lines:
         for name, value in line.items():
@@ -135,10 +135,10 @@ def started(metric: str) -> str:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The lines of a `metrics.jsonl`, "NaN" and "Infinity" as numbers again; a line cut short at the end is left out.
+    """The lines of a `metrics.jsonl`, with "NaN" and "Infinity" as numbers; an incomplete last line is skipped.
 
     Raises:
-        DataError: another line is not what a run writes, or this is no file.
+        DataError: another line is not valid, or it is not a regular file.
     """
     try:
         text = read_text(path, affordable(), errors="replace")
@@ -149,7 +149,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         return parsed(lines)
     except ValueError as error:
         raise DataError(
-            f"{path}: line {_broken(lines)} cannot be read; the file was changed after the run wrote it"
+            f"{path}: line {_broken(lines)} is not valid; the file was changed after the run wrote it"
         ) from error
 
 
@@ -164,17 +164,17 @@ def _broken(lines: Sequence[str]) -> int:
 
 
 def parsed(lines: Iterable[str]) -> list[dict[str, Any]]:
-    """Whole lines of a `metrics.jsonl`.
+    """Complete lines of a `metrics.jsonl`.
 
     Raises:
-        ValueError: a line is not what a run writes.
+        ValueError: a line is not valid.
     """
     text = ",".join(lines)
-    # All lines as one list: a third of the time that a call for each line takes.
+    # All lines as one list: a third of the time of one call per line.
     found: list[dict[str, Any]] = parse_json(f"[{text}]", "lines")
     if not all(type(line) is dict and type(line.get("step")) is int for line in found):
-        raise ValueError("a line is not what a run writes")
-    if ': "' not in text and "[" not in text:  # all numbers
+        raise ValueError("a line is not valid")
+    if ': "' not in text and "[" not in text:  # numbers only
         return found
     return [{k: _number(v) for k, v in line.items()} for line in found]
 
@@ -192,14 +192,14 @@ def lines(steps: Iterable[int], columns: Sequence[str], rows: np.ndarray) -> str
             json.dumps({"step": int(step), **{c: _word(v) for c, v in zip(columns, row, strict=True)}}) + "\n"
             for step, row in zip(steps, numbers, strict=True)
         )
-    # One format for the whole block: a step costs two microseconds instead of ten.
+    # One format for the whole block: a step takes two microseconds instead of ten.
     template = '{"step": %d, ' + ", ".join(f"{json.dumps(c).replace('%', '%%')}: {digits}" for c in columns) + "}\n"
     flat = [x for step, row in zip(steps, numbers, strict=True) for x in (step, *row)]
     return template * len(numbers) % tuple(flat)
 
 
 def _digits(rows: np.ndarray) -> str:
-    """As many digits as bring a number back exactly."""
+    """A number format with enough digits to restore each value exactly."""
     return "%.9g" if rows.dtype == np.float32 else "%.17g"
 
 

@@ -1,7 +1,7 @@
 """The tracking store: one MLflow run per training, through the low-level client.
 
-MLflow is imported when a run begins, never before: it takes a second. Its own queue and its fluent API are not used: one
-`log_batch` of a thousand points costs what fifty single calls cost.
+MLflow is imported when a run starts, never before: it takes a second. Its queue and its fluent API are not used: one
+`log_batch` of a thousand points takes as long as fifty single calls.
 """
 
 from __future__ import annotations
@@ -28,42 +28,42 @@ from framework.tracking.options import Tracking
 from framework.tracking.relocation import artifact_folder, relocate
 
 BATCH = 1000  # points, MLflow's limit for a call
-PATIENCE = 2.0  # seconds that points wait at most while more arrive
+PATIENCE = 2.0  # maximum seconds that points wait for more points
 PARAMS = 100  # params, MLflow's limit for a call
-PAGE = 1000  # runs of a search that come at once
+PAGE = 1000  # runs per page of a search
 PARAM_LENGTH = 6000  # characters, MLflow's limit for a value
-KEY = "stackprop.key"  # the tag by which a run is found again: random, made for one record, and written into it first
-SERVERS = ("http://", "https://", "databricks")  # how the URI of a server begins; any other is a file or a database
+KEY = "stackprop.key"  # the tag that identifies a run: random, created for one record, and written into it first
+SERVERS = ("http://", "https://", "databricks")  # prefixes of a server's URI; any other is a file or a database
 
 
 def tracking_uri(tracking: Tracking, runs: Path) -> str:
-    """Where the store is: as asked for, or the SQLite file in the folder of runs."""
+    """The URI of the store: as configured, or the SQLite file in the folder of runs."""
     return tracking.uri or sqlite_uri(runs.resolve() / "mlflow.db")
 
 
 def sqlite_uri(database: Path) -> str:
-    """The address of a SQLite file, whatever signs its path holds."""
+    """The address of a SQLite file, with all characters of its path escaped."""
     from sqlalchemy import URL, make_url
 
     plain = f"sqlite:///{database}"
     if make_url(plain).database == str(database):
         return plain
-    # With the driver's name, or MLflow makes a folder of the quoted name too.
+    # With the driver's name, otherwise MLflow also creates a folder of the quoted name.
     return URL.create("sqlite+pysqlite", database=str(database)).render_as_string()
 
 
 def new_key() -> str:
-    """For a record that has none."""
+    """A new key, for a record without one."""
     return secrets.token_hex(16)
 
 
 def is_served(tracking: Tracking) -> bool:
-    """Whether a server keeps the store, and knows where artifacts go."""
+    """Whether the store is on a server, which decides where artifacts are saved."""
     return (tracking.uri or "").startswith(SERVERS)
 
 
 class RunListing(NamedTuple):
-    """A run of a store, in short; `active` unless somebody deleted it."""
+    """A run of a store, in short; `active` unless it was deleted."""
 
     run_id: str
     name: str
@@ -77,7 +77,7 @@ class MlflowStore:
 
     Args:
         tracking: the options.
-        runs: the folder of runs; the store lies there if no other is asked for, and artifacts unless a server keeps them.
+        runs: the folder of runs; it holds the store by default, and artifacts unless a server saves them.
     """
 
     def __init__(self, tracking: Tracking, runs: Path, allowance: TimeBudget | None = None) -> None:
@@ -85,8 +85,8 @@ class MlflowStore:
         mlflow = quiet_mlflow()
         self.runs = runs = runs.resolve()
         runs.mkdir(parents=True, exist_ok=True)
-        check_no_link(runs / ".mlflow.lock")  # to lock a file empties it
-        # Two processes that create one store at once would run its migrations into each other.
+        check_no_link(runs / ".mlflow.lock")  # locking a file empties it
+        # Two processes that create one store at once would run conflicting migrations.
         with contextlib.nullcontext() if is_served(tracking) else FileLock(runs / ".mlflow.lock"):
             if not tracking.uri and not (runs / "mlflow.db").exists():
                 _create(runs / "mlflow.db")
@@ -107,8 +107,8 @@ class MlflowStore:
     def begin(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> MlflowRun:
         """A new run in state RUNNING."""
         self.allowance.begin_run()
-        begun: MlflowRun = self.allowance.call(self._begin, name, params, tags)
-        return begun
+        started: MlflowRun = self.allowance.call(self._begin, name, params, tags)
+        return started
 
     def _begin(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> MlflowRun:
         own = {"mlflow.user": user(), "mlflow.source.name": "stackprop", "mlflow.source.type": "LOCAL"}
@@ -120,7 +120,7 @@ class MlflowStore:
         return tracked
 
     def _send_params(self, run: Any, params: Mapping[str, Any]) -> None:
-        """Those that it has not got yet."""
+        """Send the params that the run does not have yet."""
         from mlflow.entities import Param
 
         entries = [Param(key, str(value)[:PARAM_LENGTH]) for key, value in params.items() if key not in run.data.params]
@@ -128,7 +128,7 @@ class MlflowStore:
             self.client.log_batch(run.info.run_id, params=entries[at : at + PARAMS])
 
     def search(self, query: str, deleted: bool = False) -> list[Any]:
-        """All runs that a search finds, however many, the oldest first; with those that were deleted, if asked for."""
+        """All runs that a search finds, the oldest first; also deleted ones if requested."""
         view, token, found = 3 if deleted else 1, None, []  # MLflow's ViewType
         while True:
             page = self.client.search_runs([self.experiment_id], query, view, PAGE, ["attributes.start_time"], token)
@@ -138,8 +138,8 @@ class MlflowStore:
                 return found
 
     def listed(self) -> list[RunListing]:
-        """All runs of the experiment, the oldest first, and those that were deleted; of a database on this machine by a
-        query of our own, as MLflow would read all params and metrics of every run."""
+        """All runs of the experiment, also deleted ones, the oldest first. A local database is queried directly, since
+        MLflow would read all params and metrics of every run."""
         if not self.database:
             found = self.search("", deleted=True)
             about = [(run.info, run.data.tags.get(KEY, "")) for run in found]
@@ -153,13 +153,13 @@ class MlflowStore:
             return [RunListing(run_id, name, status, bool(active), key) for run_id, name, status, active, key in rows]
 
     def find(self, key: str) -> str | None:
-        """The id of the run of a record; of several, which `stackprop doctor` looks for, that with most points."""
+        """The id of the run of a record; of several (`stackprop doctor` finds these), the one with most points."""
         found = self.search(f"tags.`{KEY}` = '{key}'")
         ids = [str(run.info.run_id) for run in found]
         return ids[0] if len(ids) == 1 else max(ids, key=self.points_of, default=None)
 
     def find_keyless(self, run_id: str | None, folder: Path) -> Any:
-        """The run of a record that was made before there were keys: by its id, otherwise by its folder; or None."""
+        """The run of a record made before keys existed: by its id, otherwise by its folder; or None."""
         with contextlib.suppress(Exception):  # the store was lost, or the run deleted
             run = self.client.get_run(run_id)
             if run.info.lifecycle_stage == "active":
@@ -170,12 +170,12 @@ class MlflowStore:
         return max(found, key=lambda run: self.points_of(run.info.run_id), default=None)
 
     def points_of(self, run_id: str) -> int:
-        """How many points a run has."""
+        """The number of points of a run."""
         names = self.client.get_run(run_id).data.metrics
         return sum(len(self.client.get_metric_history(run_id, name)) for name in names)
 
     def reopen(self, run_id: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> MlflowRun:
-        """A run of before in state RUNNING again; what it has already is not sent twice."""
+        """Set an earlier run to RUNNING again; what it has already is not sent twice."""
         self.allowance.begin_run()
         reopened: MlflowRun = self.allowance.call(self._reopen, run_id, params, tags)
         return reopened
@@ -194,7 +194,7 @@ class MlflowStore:
 
 
 def _quoted(text: str) -> str:
-    """A word of a search, which knows no escapes."""
+    """A quoted word for a search, which has no escapes."""
     return f'"{text}"' if "'" in text else f"'{text}'"
 
 
@@ -207,16 +207,16 @@ def get_store(tracking: Tracking, runs: Path) -> MlflowStore:
     key = (tracking_uri(tracking, runs), tracking.experiment)
     local = runs.resolve() / "mlflow.db"
     if key not in _opened or (not tracking.uri and not local.exists()):
-        quiet_mlflow()  # what it takes to be imported is no server's fault
+        quiet_mlflow()  # its import time does not count as a delay by the server
         allowance = _allowances.setdefault(key, TimeBudget(is_served(tracking)))
         _opened[key] = allowance.call(MlflowStore, tracking, runs, allowance)
     return _opened[key]
 
 
 class MlflowRun:
-    """One MLflow run; a sink of points, which are sent in batches.
+    """One MLflow run; receives points and sends them in batches.
 
-    A store that cannot be reached loses nothing: that is said once, and the run's folder holds what it did not get.
+    Nothing is lost if the store is not reachable: it warns once, and the run's folder holds the rest.
     """
 
     def __init__(self, client: Any, run_id: str, allowance: TimeBudget) -> None:
@@ -229,13 +229,13 @@ class MlflowRun:
         self.sent = time.monotonic()
 
     def points(self, points: Sequence[tuple[str, float, int, int]]) -> None:
-        """Take in points; they are sent when there are enough for a batch, or have waited long enough to be looked at."""
+        """Add points; they are sent once there are enough for a batch, or after a time limit."""
         self.waiting.extend(point for point in points if (point[0], point[2]) not in self.known)
         if len(self.waiting) >= BATCH or time.monotonic() - self.sent > self.patience:
             self.send()
 
     def send(self, tags: Mapping[str, str] | None = None) -> None:
-        """Send all points that wait, and tags with the last of them."""
+        """Send all waiting points, and tags with the last of them."""
         from mlflow.entities import Metric, RunTag
 
         if self.lost:
@@ -243,15 +243,15 @@ class MlflowRun:
         waiting, self.waiting = self.waiting, []
         self.sent = time.monotonic()
         batches = [waiting[at : at + BATCH] for at in range(0, len(waiting), BATCH)] or [[]]
-        told = [RunTag(key, value) for key, value in (tags or {}).items()]
+        pending = [RunTag(key, value) for key, value in (tags or {}).items()]
         for batch in batches:
             metrics = [Metric(name, value, when, step) for name, value, step, when in batch]
-            if metrics or told:
-                own = told if batch is batches[-1] else []
+            if metrics or pending:
+                own = pending if batch is batches[-1] else []
                 self._try(self.client.log_batch, self.run_id, metrics=metrics, tags=own)
 
     def artifact(self, path: Path, folder: str | None = None) -> None:
-        """Keep a file with the run; a link, which may lead to any file of the user's, is not sent."""
+        """Save a file with the run; a link is not sent, since it may lead to any file of the user's."""
         if not path.is_symlink():
             self._try(self._keep, str(path), folder)
 
@@ -266,19 +266,19 @@ class MlflowRun:
         self._try(self.client.set_tag, self.run_id, key, value)
 
     def end(self, state: str, tags: Mapping[str, str] | None = None) -> None:
-        """Send what waits, and tags, and end the run: FINISHED, FAILED or KILLED."""
+        """Send waiting points and tags, and end the run: FINISHED, FAILED or KILLED."""
         self.send(tags)
         self._try(self.client.set_terminated, self.run_id, state)
 
     def ask(self, action: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """What a call of the client comes to.
+        """The result of a client call.
 
         Raises:
-            SlowServerError: the store is too slow, which has been said.
+            SlowServerError: the store is too slow; a warning was printed before.
             Exception: whatever else it raises.
         """
         if self.lost:
-            raise SlowServerError("the store has been given up")
+            raise SlowServerError("the store is not used any more")
         try:
             return self.allowance.call(action, *args, **kwargs)
         except SlowServerError as error:
@@ -287,7 +287,7 @@ class MlflowRun:
 
     def _lose(self, error: Exception) -> None:
         self.lost, slow = True, isinstance(error, SlowServerError)
-        if not (slow and self.allowance.complained):  # of many runs once
+        if not (slow and self.allowance.complained):  # once for many runs
             warn_of_store(error)
         self.allowance.complained |= slow
 
@@ -296,24 +296,25 @@ class MlflowRun:
             return
         try:
             self.allowance.call(action, *args, **kwargs)
-        except Exception as error:  # whatever a store raises must not cost the training
+        except Exception as error:  # an error of the store must not stop the training
             self._lose(error)
 
 
 def warn_of_store(error: Exception) -> None:
-    """Say that the store cannot be reached, and what to do."""
+    """Warn that the store cannot be used, and name the remedy."""
     text = masked(" ".join(str(error).split()))[:200]
     log.error(f"the tracking store cannot be used ({type(error).__name__}: {text})")
-    log.error("the run's folder keeps everything; `stackprop doctor` sends it on later")
+    log.error("the run's folder has all data; `stackprop doctor` sends them later")
 
 
 def quiet_mlflow() -> Any:
     """MLflow, without its telemetry and its log lines about database migrations."""
     os.environ.update(home.variables())
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # a server that is down is told in seconds, not minutes
+    # A server that is down is detected in seconds, not minutes.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # there is one wherever tqdm happens to be
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # it appears wherever tqdm is installed
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines for each run of a server
     import mlflow
 
@@ -323,28 +324,28 @@ def quiet_mlflow() -> Any:
 
 
 def _create(path: Path) -> None:
-    """A new store under its name only when it is complete: a process killed meanwhile leaves no half of one."""
+    """Create a new store and rename it once it is complete: a process killed meanwhile leaves no incomplete one."""
     from mlflow import MlflowClient
 
     beside = path.with_name(".mlflow-new.db")
     for left in path.parent.glob(".mlflow-new.db*"):
         left.unlink()
     MlflowClient(sqlite_uri(beside)).search_experiments(max_results=1)
-    # Write-ahead: readers and a writer side by side. The mode stays with the file.
+    # Write-ahead: readers and a writer at once. The mode is saved in the file.
     with contextlib.closing(sqlite3.connect(beside)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
     beside.replace(path)
 
 
 def artifact_repository(uri: str) -> Any:
-    """Where a run's files go. The client would read the whole run again for each file, only to learn that."""
+    """The artifact repository of a run. The client would read the whole run for each file, only to get it."""
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     return get_artifact_repository(uri)
 
 
 def user() -> str:
-    """Who runs it; in a container, where a number may stand for nobody, that number."""
+    """The user's name; in a container, a user id without an account as a number."""
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):
@@ -352,7 +353,7 @@ def user() -> str:
 
 
 def flattened(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    """The leaves of a configuration as dotted names, the params of a run; empty mappings say nothing and are left out."""
+    """The leaves of a configuration with dotted names, as the params of a run; empty mappings are left out."""
     for key, value in tree.items():
         here = f"{path}.{key}" if path else str(key)
         if isinstance(value, Mapping):

@@ -1,7 +1,7 @@
-"""The tracking store in processes of their own, for many runs at once.
+"""Writes to MLflow from separate processes, for many runs at once.
 
-MLflow's client takes 50 ms of Python for a run, and two seconds to be imported. In processes beside the training both cost a
-sweep little. What a run has left in its folder does not depend on it: it is sent later if the process dies.
+MLflow's client takes 50 ms of Python for a run, and two seconds to import. In separate processes, both delay a sweep
+little. The run folders do not depend on them: if such a process dies, the data are sent later.
 """
 
 from __future__ import annotations
@@ -28,37 +28,37 @@ from framework.tracking.mlflow import BATCH, PATIENCE, MlflowRun, get_store, war
 from framework.tracking.options import Tracking
 
 Point = tuple[str, float, int, int]
-PAUSE = 60.0  # seconds in which a store that could not be reached is not tried again: a try takes ten
-WRITERS = 16  # threads that write down how runs ended
-HEARTBEAT = 1.0  # seconds from one look to the next at whether the other process lives
+PAUSE = 60.0  # seconds without a new attempt after a store was not reachable: an attempt takes ten
+WRITERS = 16  # threads that record the ends of runs
+HEARTBEAT = 1.0  # seconds between checks whether the other process is alive
 
 
 class WriterProcess:
-    """One process, as the training sees it."""
+    """The training's side of one writer process."""
 
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
-        self.requests, self.replies = context.Queue(), context.SimpleQueue()  # to put something into a Queue never waits
-        self.requests.cancel_join_thread()  # what a process that is gone did not read would be waited for at our end
+        self.requests, self.replies = context.Queue(), context.SimpleQueue()  # Queue.put never blocks
+        self.requests.cancel_join_thread()  # otherwise our exit would wait for requests that a killed process did not read
         self.process = context.Process(target=serve, args=(self.requests, self.replies), daemon=True)
         with without_main():
             self.process.start()
-        atexit.register(self.process.kill)  # where nobody has closed it; the interpreter would wait for it
+        atexit.register(self.process.kill)  # if it was not closed; the interpreter would wait for it
         self.numbers, self.asked, self.known = itertools.count(1), False, dict[int, Any]({0: None})
-        self.last, self.hearing = 0, threading.Lock()  # the number of the last question that gets an answer
+        self.last, self.hearing = 0, threading.Lock()  # the number of the last request with a reply
 
     def ask(self, what: str, *args: Any) -> int:
-        """Let the process do something; the number under which it answers."""
-        number, self.asked = next(self.numbers), True  # not counted on an attribute: several threads ask
+        """Send a request to the process; returns the number of its reply."""
+        number, self.asked = next(self.numbers), True  # an iterator, since several threads send requests
         self.requests.put((number, what, args))
         if what in WITH_ANSWER:
             self.last = number
         return number
 
     def answer(self, number: int) -> Any:
-        """Wait for an answer; None where the process is gone."""
+        """Wait for a reply; None if the process was killed."""
         while number not in self.known:
-            with self.hearing:  # of several threads one hears, for all
+            with self.hearing:  # one of several threads receives for all
                 if number in self.known:
                     break
                 if not self.replies.empty():
@@ -71,34 +71,35 @@ class WriterProcess:
         return self.known[number]
 
     def close(self) -> None:
-        """Let it finish what it was asked to do."""
+        """Let it finish its requests, and end it."""
         if self.asked:
             self.ask("close")
         else:
-            self.process.kill()  # it heeds no signal to stop
+            self.process.kill()  # it ignores stop signals
         self.process.join()
 
 
 class MlflowWriterPool:
-    """
+    """Processes that write to MLflow.
+
     Args:
-        lanes: processes; the runs are dealt out to them.
+        lanes: number of processes; the runs are distributed over them.
     """
 
     def __init__(self, lanes: int = 1) -> None:
         self.lanes, self.begun = [WriterProcess() for _ in range(lanes)], 0
-        self.settlements: list[Callable[[], None]] = []  # what waits for the store to have everything
+        self.settlements: list[Callable[[], None]] = []  # called once the store has everything
 
     def begin(
         self, tracking: Tracking, runs: Path, name: str, params: Mapping[str, Any], tags: Mapping[str, str]
     ) -> RemoteMlflowRun:
-        """A new run in the store."""
+        """Start a new run in the store."""
         lane = self.lanes[self.begun % len(self.lanes)]
         self.begun += 1
         return RemoteMlflowRun(lane, lane.ask("begin", tracking, runs, name, dict(params), dict(tags)))
 
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Call a function there, where MLflow is imported and the store is open.
+        """Call a function in a writer process, where MLflow is imported and the store is open.
 
         Raises:
             RuntimeError: it raised something.
@@ -110,15 +111,15 @@ class MlflowWriterPool:
         return found
 
     def settle(self) -> None:
-        """Wait until the store has everything, and let it be written down."""
+        """Wait until the store has everything, and record this for all runs."""
         for lane in self.lanes:
             lane.answer(lane.last)
         waiting, self.settlements = self.settlements, []
-        with ThreadPoolExecutor(WRITERS) as pool:  # the disk takes many small files at once as fast as one
+        with ThreadPoolExecutor(WRITERS) as pool:  # many small files are written as fast as one
             list(pool.map(lambda settle: settle(), waiting))
 
     def close(self) -> None:
-        """Let it finish what it was asked to do."""
+        """Let the processes finish their requests, and end them."""
         try:
             self.settle()
         finally:
@@ -127,7 +128,7 @@ class MlflowWriterPool:
 
 
 class RemoteMlflowRun:
-    """A run of the store, as `TrackedRun`, at the other end of the line."""
+    """A run of the store, as `MlflowRun`, in a writer process."""
 
     known: frozenset[tuple[str, int]] = frozenset()
 
@@ -139,29 +140,29 @@ class RemoteMlflowRun:
 
     @property
     def run_id(self) -> str | None:
-        """As soon as the run has begun there; None where it could not."""
+        """The run's id, once it has started in the store; None if it could not start."""
         found = self.lane.answer(self.number)
         return None if found is None else str(found)
 
     @property
     def lost(self) -> bool:
-        """Whether the store did not get everything."""
+        """Whether some data did not reach the store."""
         return self.ending is not None and not self.lane.answer(self.ending)
 
     def points(self, points: Sequence[Point]) -> None:
-        """Take in points; they are sent when there are enough, or have waited long enough to be looked at."""
+        """Add points; they are sent once there are enough, or after a time limit."""
         self.waiting.extend(points)
         if len(self.waiting) >= BATCH or time.monotonic() - self.sent > self.patience:
             self.send()
 
     def send(self, tags: Mapping[str, str] | None = None) -> None:
-        """Send all points that wait."""
+        """Send all waiting points."""
         waiting, self.waiting = self.waiting, []
         self.sent = time.monotonic()
         self.lane.ask("points", self.number, waiting, dict(tags or {}))
 
     def artifact(self, path: Path, folder: str | None = None) -> None:
-        """Keep a file with the run."""
+        """Save a file with the run."""
         self.lane.ask("artifact", self.number, path, folder)
 
     def tag(self, key: str, value: str) -> None:
@@ -169,13 +170,13 @@ class RemoteMlflowRun:
         self.send({key: value})
 
     def end(self, state: str, tags: Mapping[str, str] | None = None) -> None:
-        """Send what waits, and tags, and end the run; whether that went well is told by `lost`, which waits for it."""
+        """Send waiting points and tags, and end the run; `lost` waits for the result."""
         waiting, self.waiting = self.waiting, []
         self.ending = self.lane.ask("end", self.number, waiting, state, dict(tags or {}))
 
 
 class WriterServer:
-    """What the process can be asked for."""
+    """The requests that a writer process accepts."""
 
     def __init__(self) -> None:
         self.runs: dict[int, MlflowRun] = {}
@@ -187,7 +188,7 @@ class WriterServer:
             return None
         try:
             self.runs[number] = get_store(tracking, runs).begin(name, params, tags)
-        except Exception as error:  # whatever a store raises must not cost the training
+        except Exception as error:  # an error of the store must not stop the training
             if not self.complained:
                 warn_of_store(error)
             self.complained = True
@@ -196,18 +197,18 @@ class WriterServer:
         return self.runs[number].run_id
 
     def points(self, number: int, run: int, points: Sequence[Point], tags: Mapping[str, str]) -> None:
-        """Points and tags of a run."""
+        """Add points and tags to a run."""
         if run in self.runs:
             self.runs[run].waiting.extend(points)
             self.runs[run].send(tags)
 
     def artifact(self, number: int, run: int, path: Path, folder: str | None) -> None:
-        """A file of a run."""
+        """Save a file with a run."""
         if run in self.runs:
             self.runs[run].artifact(path, folder)
 
     def end(self, number: int, run: int, points: Sequence[Point], state: str, tags: Mapping[str, str]) -> bool:
-        """End a run; whether the store has all of it."""
+        """End a run; returns whether the store has all of it."""
         if run not in self.runs:
             return False
         tracked = self.runs.pop(run)
@@ -216,7 +217,7 @@ class WriterServer:
         return not tracked.lost
 
     def call(self, number: int, function: Callable[..., Any], args: Sequence[Any]) -> Any:
-        """The answer of a function, or the exception it raised."""
+        """The result of a function, or an error if it raised one."""
         try:
             return function(*args)
         except Exception as error:
@@ -227,13 +228,13 @@ WITH_ANSWER = ("begin", "end", "call")
 
 
 def serve(requests: Any, replies: Any) -> None:
-    """What runs in the process, until it is closed or the other one is gone. Signals to stop are meant for that one, which
-    then says how its runs end."""
+    """The main loop of a writer process, until it is closed or the training process has ended. Stop signals are for the
+    training process, which then decides how its runs end."""
     ignore()
     show()
     desk, parent = WriterServer(), multiprocessing.parent_process()
     with contextlib.suppress(Exception):
-        import mlflow.store.tracking.sqlalchemy_store  # noqa: F401  # while the sweep is still being composed
+        import mlflow.store.tracking.sqlalchemy_store  # noqa: F401  # while the sweep is still composed
     with ignore_broken_pipe():
         while parent is None or parent.is_alive():
             try:
@@ -242,7 +243,7 @@ def serve(requests: Any, replies: Any) -> None:
                 continue
             if what == "close":
                 sys.stderr.flush()
-                os._exit(0)  # everything is in the store; to take the interpreter down in order takes another second
+                os._exit(0)  # everything is in the store; a normal exit of the interpreter takes another second
             answer = getattr(desk, what)(number, *args)
             if what in WITH_ANSWER:
                 replies.put((number, answer))

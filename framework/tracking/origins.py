@@ -1,4 +1,4 @@
-"""What a run's folder says of where its components came from."""
+"""Reads the origins of a run's components from its folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COPIES = "plugins"
 
 
 def read(folder: Path) -> dict[str, dict[str, Any]]:
-    """What `plugins.json` says; of a run that has none, or one that cannot be read, nothing."""
+    """The content of `plugins.json`; empty if it is missing or not readable."""
     try:
         found = read_json(folder / FILE)
         parts = {key: found[key] for key in ("components", "files")}
@@ -29,13 +29,13 @@ def read(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def tags(folder: Path) -> dict[str, str]:
-    """The tags of a run that say which of its components are not stackprop's own, and whose they are."""
+    """The tags of a run that name third-party components and their source."""
     components = read(folder)["components"].items()
     return {f"stackprop.plugin.{name}": label(about) for name, about in components if not is_own(about)}
 
 
 def is_own(about: Mapping[str, Any]) -> bool:
-    """Whether stackprop itself brings it."""
+    """Whether a component belongs to stackprop itself."""
     return normalized(str(about.get("distribution"))) == GROUP
 
 

@@ -1,8 +1,8 @@
-"""The folder of a run: every number of its training, line by line, and how it ended.
+"""Records every metric of a training in the run's folder, line by line.
 
 `metrics.jsonl` is the source of truth; it is only ever appended to. A line is `{"step": 12, "train/loss": 0.31, ...}`;
-numbers that are not finite are the strings "NaN", "Infinity", "-Infinity". What a tracking server gets is fed from the
-same numbers, thinned to `max_points` a series.
+values that are not finite are the strings "NaN", "Infinity", "-Infinity". A tracking server gets the same values,
+downsampled to `max_points` per series.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from framework.core.writing import NO_LINK, appending
 from framework.tracking.metrics_file import LazySeries, _digits, _word, lines, started
 
 FLUSH_BYTES = 1 << 16
-LAYERS_SHOWN = 20  # norms of more layers go into the run folder only: a thousand metric names freeze a tracking UI
-PROBED_SHOWN = 120  # and so do more names of probes
+LAYERS_SHOWN = 20  # norms of further layers are only in the run folder: a thousand metric names freeze a tracking UI
+PROBED_SHOWN = 120  # and so do more names from probes
 
 
 class MetricSink(Protocol):
-    """Who gets the thinned series: (name, value, step, milliseconds since 1970)."""
+    """A receiver of downsampled series: (name, value, step, milliseconds since 1970)."""
 
     def points(self, points: Sequence[tuple[str, float, int, int]]) -> None: ...
 
 
 class Downsampler:
-    """A series reduced to at most `most` of `expected` points, evenly spaced, the first and the last among them."""
+    """Reduces a series to at most `most` of `expected` points, evenly spaced, the first and the last among them."""
 
     def __init__(self, expected: int, most: int) -> None:
         self.stride = max(1, math.ceil((expected - 1) / (most - 1)))
         self.seen = 0
-        self.last: tuple[int, Any] | None = None  # the newest point, if it was left out
+        self.last: tuple[int, Any] | None = None  # the newest point, if it was not sent
 
     def add(self, step: int, value: Any) -> bool:
-        """Whether this point is kept now."""
+        """Whether this point is selected now."""
         kept = self.seen % self.stride == 0
         self.seen += 1
         self.last = None if kept else (step, value)
@@ -50,18 +50,18 @@ class Downsampler:
 
 
 class MetricsRecorder(Callback):
-    """Writes one run's folder and feeds its sink; a callback of the training.
+    """Writes the metrics of one run and sends them to its sink; a callback of the training.
 
-    A disk that is full loses nothing: lines wait in memory, it is said once, and they are written when there is room.
+    Nothing is lost on a full disk: lines are buffered in memory until there is space, with one warning.
 
     Args:
-        folder: the run's own.
-        steps, validations: how many there will be at most.
-        sink: who gets thinned series, if anybody.
-        max_points: per series, for the sink.
-        probe_every: steps from one look of the probes to the next.
-        upto: when a run is taken up again, how many bytes of its `metrics.jsonl` stand; later lines are cut off, and the
-            sink is fed what it misses of the others.
+        folder: the folder of the run.
+        steps, validations: their maximum numbers.
+        sink: receives downsampled series, if given.
+        max_points: maximum per series, for the sink.
+        probe_every: steps between samples of the probes.
+        upto: for a resumed run, how many bytes of its `metrics.jsonl` are valid; later lines are cut off, and the sink gets
+            what it lacks of the others.
     """
 
     def __init__(
@@ -79,12 +79,12 @@ class MetricsRecorder(Callback):
         self.per_step = Downsampler(steps, max_points)
         self.measures: dict[str, Downsampler] = {}
         self.validations, self.max_points = validations, max_points
-        self.looks = steps // probe_every + 2  # the first step and the last are always among them
+        self.looks = steps // probe_every + 2  # the first and last step are always sampled
         self.probed_names = 0
-        self.rows: dict[str, tuple[list[float], list[float]]] = {}  # metric -> its first row and its latest
+        self.rows: dict[str, tuple[list[float], list[float]]] = {}  # metric -> first and latest row
         self.columns: tuple[str, ...] = ()
         self.pending, self.complained = bytearray(), False
-        os.close(appending(self.path))  # not kept open: a sweep of 300 jobs would need 300 files at once
+        os.close(appending(self.path))  # closed again: a sweep of 300 jobs would need 300 files at once
         if upto is not None:
             os.truncate(self.path, upto)
             self.feed(LazySeries(self.path))
@@ -96,7 +96,7 @@ class MetricsRecorder(Callback):
             self._feed_steps(first, columns, rows)
 
     def on_probe(self, member: int, steps: np.ndarray, columns: Sequence[str], rows: np.ndarray) -> None:
-        """Append a line per step that probes looked at."""
+        """Append a line per sampled step."""
         self._write(lines(steps, columns, rows))
         if self.sink is not None:
             digits = _digits(rows)
@@ -104,7 +104,7 @@ class MetricsRecorder(Callback):
                 self._feed_measured(step, {c: float(digits % v) for c, v in zip(columns, row, strict=True)})
 
     def on_probe_row(self, member: int, step: int, metric: str, row: np.ndarray) -> None:
-        """Append a line with the whole row."""
+        """Append a line with a row."""
         digits = _digits(row)
         values = [float(digits % v) for v in row.tolist()]
         self._write(json.dumps({"step": step, metric: [_word(v) for v in values]}) + "\n")
@@ -114,13 +114,13 @@ class MetricsRecorder(Callback):
         self.rows[metric] = (self.rows[metric][0] if metric in self.rows else row, row)
 
     def on_metrics(self, member: int, step: int, values: Mapping[str, float]) -> None:
-        """Append a line of measured values."""
+        """Append a line of metrics."""
         self._write(json.dumps({"step": step, **{k: _word(v) for k, v in values.items()}}) + "\n")
         self.flush()
         self._feed_measured(step, values)
 
     def on_end(self, outcome: Any = None) -> None:
-        """The last point of every series, if it was left out; behind it what was measured at restored weights."""
+        """Send the last point of every series, if it was not sent yet, then the metrics of restored weights."""
         self.flush()
         if self.sink is None:
             return
@@ -131,18 +131,18 @@ class MetricsRecorder(Callback):
         self._send([(name, value, step, _now()) for name, step, value in left_out])
         if outcome is not None and outcome.kept_step != outcome.step:
             self.restored(outcome.step, outcome.metrics)
-        for metric, (first, latest) in self.rows.items():  # their place in the row is the step: a curve over lags
+        for metric, (first, latest) in self.rows.items():  # the index in the row is the step: a curve over lags
             for name, row in ((started(metric), first), (metric, latest)):
                 self._send([(name, value, lag, _now()) for lag, value in enumerate(row)])
 
     def restored(self, last: int, metrics: Mapping[str, float]) -> None:
-        """The sink shows the newest point of a series as its value: one more point, a step behind the `last`, is what was
-        measured at the weights that are saved. The folder keeps the series as it was measured, and these in `run.json`."""
+        """Send one more point per series, a step after `last`: the metrics of the saved weights. The sink shows the newest
+        point of a series as its value. The folder has the series unchanged, and these metrics in `run.json`."""
         if self.sink is not None:
             self._send([(name, value, last + 1, _now()) for name, value in metrics.items() if math.isfinite(value)])
 
     def feed(self, written: LazySeries) -> None:
-        """Send lines that were written before, thinned as they were then."""
+        """Send the series of an existing file, downsampled as in the first run."""
         for line in written.others:
             values: dict[str, Any] = {key: value for key, value in line.items() if key != "step"}
             rows = [key for key, value in values.items() if isinstance(value, list)]
@@ -177,7 +177,7 @@ class MetricsRecorder(Callback):
         self._send(points)
 
     def _begun(self, name: str) -> Downsampler | None:
-        """A series that begins; None for one that the sink does not get."""
+        """Start a series; None for one that the sink does not get."""
         is_probed = not name.startswith(MEASURED)
         if is_probed:
             if self.probed_names == PROBED_SHOWN:
@@ -187,14 +187,14 @@ class MetricsRecorder(Callback):
         return self.measures[name]
 
     def _send_row(self, step: int, row: np.ndarray, now: int) -> None:
-        # As they are in the file, so that a store that is filled again from it gets the same numbers.
+        # As in the file, so that a store that is restored from it gets the same values.
         digits = _digits(row)
         named = [(c, float(digits % v)) for c, v in zip(self.columns, row.tolist(), strict=True)]
         shown = [c for c in self.columns if c.startswith("grad_norm/")][: LAYERS_SHOWN + 1]
         self._send([(c, v, step, now) for c, v in named if c in shown or not c.startswith("grad_norm/")])
 
     def _send(self, points: Sequence[tuple[str, float, int, int]]) -> None:
-        """To the sink; the folder has them first, so that it never holds less."""
+        """Send to the sink; the folder has them first, so that it never holds less."""
         if self.sink is not None:
             if points:
                 self.flush()
@@ -206,21 +206,21 @@ class MetricsRecorder(Callback):
             self.flush()
 
     def flush(self) -> None:
-        """Write what waits; on a full disk keep the rest, and say so once."""
+        """Write buffered lines; on a full disk keep the rest, and warn once."""
         try:
             self._append()
         except OSError as error:
             if not self.complained:
-                log.error(f"{self.path}: {error.strerror}; its lines wait in memory")
+                log.error(f"{self.path}: {error.strerror}; metrics are buffered in memory until there is space")
             self.complained = True
 
     def _append(self, to_disk: bool = False) -> int:
-        """Write what waits; the size of the file then."""
-        # It is not made anew: what was in it would be missing.
+        """Write buffered lines; returns the size of the file."""
+        # The file is not created again: its old content would be missing.
         file = os.open(self.path, os.O_WRONLY | os.O_APPEND | NO_LINK)
         try:
             while self.pending:
-                # Not through a file object: its own buffer would not tell how much was written when the disk is full.
+                # Not a file object: its buffer would hide how much was written on a full disk.
                 del self.pending[: os.write(file, self.pending)]
             if to_disk:
                 os.fsync(file)
@@ -229,10 +229,10 @@ class MetricsRecorder(Callback):
             os.close(file)
 
     def sync(self) -> int:
-        """Bring everything to the disk; the size of `metrics.jsonl` then.
+        """Write everything to the disk; returns the size of `metrics.jsonl`.
 
         Raises:
-            OSError: there is no room.
+            OSError: there is no space.
         """
         try:
             return self._append(to_disk=True)

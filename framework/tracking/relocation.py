@@ -1,6 +1,6 @@
-"""A tracking store that was moved with its project: the paths in it are made those of the new place.
+"""Updates the paths in a tracking store that was moved with its project.
 
-MLflow keeps absolute paths. Without this a project that was renamed or copied would go on writing to the old place.
+MLflow saves absolute paths. Without an update, a renamed or copied project would still write to the old folder.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-# Where MLflow's tables hold addresses of artifacts, and our tag the folder of a run.
+# Where MLflow's tables hold addresses of artifacts, and where our tag holds the folder of a run.
 ADDRESSES = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
@@ -21,16 +21,16 @@ ADDRESSES = (
 
 
 def artifact_folder(experiment: str) -> str:
-    """The folder of an experiment's artifacts below `artifacts/`: its name, or that quoted where it would lead elsewhere."""
+    """The folder of an experiment's artifacts below `artifacts/`: its name, quoted if it would lead elsewhere."""
     leads_out = Path(experiment).is_absolute() or ".." in Path(experiment).parts
     return quote(experiment, safe="").replace(".", "%2E") if leads_out else experiment
 
 
 def relocate(database: Path, runs: Path) -> None:
-    """Let a SQLite store whose artifacts lay beside it point to the folder of runs that it lies in now.
+    """Update a SQLite store, with its artifacts beside it, to the folder of runs that it lies in now.
 
     Args:
-        database: the store's file, which is there.
+        database: the store's file; it must exist.
         runs: the folder of runs, absolute.
     """
     with contextlib.closing(sqlite3.connect(database, timeout=30)) as connection, connection:
@@ -39,7 +39,7 @@ def relocate(database: Path, runs: Path) -> None:
 
 
 def _old_places(connection: sqlite3.Connection, runs: Path) -> list[str]:
-    """The addresses of the folders of runs that experiments name, this one left out."""
+    """The other folders of runs in the addresses of experiments."""
     found = connection.execute("SELECT name, artifact_location FROM experiments").fetchall()
     below = {name: (Path("/") / artifact_folder(name)).as_uri().removeprefix("file:///") for name, _ in found}
     ends = [(str(place), f"/artifacts/{below[name]}") for name, place in found]
@@ -55,6 +55,6 @@ def _replace(connection: sqlite3.Connection, old: str, runs: Path) -> None:
 
 
 def _change(connection: sqlite3.Connection, table: str, column: str, old: str, new: str, only: str = "") -> None:
-    """Another beginning for the addresses that lie in the folder `old`."""
+    """Replace the prefix of addresses in the folder `old`."""
     query = f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE {only}substr({column}, 1, ?) = ?"
     connection.execute(query, (new, len(old) + 1, len(old) + 1, f"{old}/"))

@@ -1,4 +1,4 @@
-"""Where runs and sweeps lie, and how a person names one."""
+"""Finds the folders of runs and sweeps, by path or by name."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from framework.core.log import log
 from framework.core.reading import read_mapping, read_text, read_yaml
 from framework.core.writing import appending, check_no_link, write_json
 
-SWEEP = "sweep.json"  # what a sweep was asked to do, and what came of it
-ELSEWHERE = ".elsewhere"  # in the folder of runs: the folders of runs and sweeps that were written outside it, one a line
+SWEEP = "sweep.json"  # the jobs of a sweep, and its results
+ELSEWHERE = ".elsewhere"  # in the folder of runs: lists folders of runs and sweeps outside it, one per line
 NAMES = ("last", "best")
 
 
 def runs_dir() -> Path:
-    """The folder of all runs: `./runs`, or where STACKPROP_RUNS says."""
+    """The folder of all runs: `./runs`, or STACKPROP_RUNS."""
     return Path(os.environ.get("STACKPROP_RUNS", "runs"))
 
 
 def all_runs(runs: Path) -> Iterator[Path]:
-    """The folders of all runs, single ones and jobs of sweeps, those outside the folder of runs too."""
+    """The folders of all runs: single runs and jobs of sweeps, also those outside the folder of runs."""
     yield from (path.parent for path in sorted(runs.glob("*/run.json")))
     yield from (path.parent for path in sorted(runs.glob("*/*/run.json")))
     for folder in elsewhere(runs):
@@ -33,7 +33,7 @@ def all_runs(runs: Path) -> Iterator[Path]:
 
 
 def all_records(runs: Path) -> Iterator[Path]:
-    """The folders of all runs, and of the attempts that a resumed sweep has set aside."""
+    """The folders of all runs, and of the earlier attempts of resumed sweeps."""
     yield from all_runs(runs)
     for place in (runs, *elsewhere(runs)):
         patterns = ("*/attempts/*/run.json", "attempts/*/run.json")[place is not runs :]
@@ -41,18 +41,18 @@ def all_records(runs: Path) -> Iterator[Path]:
 
 
 def all_sweeps(runs: Path) -> list[Path]:
-    """The folders of all sweeps, the one that was launched last at the end."""
+    """The folders of all sweeps, the last one launched at the end."""
     found = [*(path.parent for path in runs.glob(f"*/{SWEEP}")), *elsewhere(runs)]
     return sorted((folder for folder in found if os.path.isfile(folder / SWEEP)), key=_launched)
 
 
 def _launched(folder: Path) -> float:
-    told = read_sweep(folder).get("launched")
-    return float(told) if isinstance(told, int | float) else folder.stat().st_mtime
+    launched = read_sweep(folder).get("launched")
+    return float(launched) if isinstance(launched, int | float) else folder.stat().st_mtime
 
 
 def elsewhere(runs: Path) -> list[Path]:
-    """The folders outside it that `remember` wrote down."""
+    """The folders that `remember` recorded."""
     try:
         lines = read_text(runs / ELSEWHERE).splitlines()
     except (OSError, ValueError):
@@ -61,8 +61,8 @@ def elsewhere(runs: Path) -> list[Path]:
 
 
 def remember(runs: Path, folder: Path) -> None:
-    """Write down a run's or a sweep's folder that lies outside the folder of runs, so that `last` finds it. Relative to
-    it: a project that is moved as a whole keeps it."""
+    """Record a run's or a sweep's folder outside the folder of runs, so that `last` finds it. The path is relative: a
+    project that is moved as a whole keeps it."""
     runs, folder = runs.resolve(), folder.resolve()
     if runs in (folder, folder.parent) or folder in elsewhere(runs):
         return
@@ -72,38 +72,38 @@ def remember(runs: Path, folder: Path) -> None:
 
 
 def read_sweep(folder: Path) -> dict[str, Any]:
-    """What `sweep.json` says; nothing where it is missing, or is not what a sweep writes."""
-    told = read_mapping(folder / SWEEP)
+    """The content of `sweep.json`; empty if it is missing or not valid."""
+    content = read_mapping(folder / SWEEP)
     kinds = {"command": list, "jobs": dict, "objective": dict, "best": dict, "key": str, "launch": str}
-    sound = all(isinstance(told.get(key) or kind(), kind) for key, kind in kinds.items())
-    return told if sound and all(isinstance(word, str) for word in told.get("command") or []) else {}
+    sound = all(isinstance(content.get(key) or kind(), kind) for key, kind in kinds.items())
+    return content if sound and all(isinstance(word, str) for word in content.get("command") or []) else {}
 
 
 def update_sweep(folder: Path, changes: Mapping[str, Any]) -> None:
-    """Change keys of a `sweep.json` that is there."""
+    """Change keys of an existing `sweep.json`."""
     if known := read_sweep(folder):
         write_json(folder / SWEEP, {**known, **changes})
 
 
 def find_run(word: str, runs: Path) -> Path:
     """A run's folder from its path, its name under `runs/`, the id of its MLflow run, `last`, or `best`: the best job of the
-    last sweep; `SWEEP/best` is that of another one.
+    last sweep; `SWEEP/best` is that of another sweep.
 
     Raises:
-        ConfigError: there is no such run; near names are offered.
+        ConfigError: unknown run; the message suggests close names.
     """
     check_name(word)
     for folder in (Path(word), runs / word):
         if (folder / "run.json").exists():
             if not read_state(folder):
-                log.warning(f"{folder / 'run.json'} cannot be read; how the run ended is not known")
+                log.warning(f"{folder / 'run.json'} cannot be read; the status of the run is unknown")
             return folder
         if (folder / SWEEP).is_file():
-            raise ConfigError(f"{word} is a sweep; {word}/best is its best job")
+            raise ConfigError(f"{word}: this is a sweep; use {word}/best for its best job")
     sweep, _, name = word.rpartition("/")
     if name == "best":
         if not sweep and not all_sweeps(runs):
-            raise ConfigError(f"best: it is the best job of the last sweep, and there is no sweep yet in {runs}")
+            raise ConfigError(f"best: there is no sweep yet in {runs}; it means the best job of the last sweep")
         return best_run(find_sweep(sweep or "last"))
     folders = list(all_runs(runs))
     if word == "last" and folders:
@@ -115,12 +115,13 @@ def find_run(word: str, runs: Path) -> Path:
 
 
 def check_name(word: Any) -> None:
-    """
+    """Check that a value can name a run or a sweep.
+
     Raises:
-        ConfigError: it cannot name a run or a sweep.
+        ConfigError: it cannot.
     """
     if not isinstance(word, str | os.PathLike):
-        raise ConfigError(f"a run is named by a folder, a name, an id, last or best (got {word!r})")
+        raise ConfigError(f"not a name of a run (got {word!r}); use a folder, a name, an id, last or best")
 
 
 def newest(folders: Sequence[Path]) -> Path:
@@ -129,28 +130,28 @@ def newest(folders: Sequence[Path]) -> Path:
 
 
 def best_run(sweep: Path) -> Path:
-    """The best job of a sweep, as its end or `stackprop compare` wrote it down.
+    """The best job of a sweep, as recorded at its end or by `stackprop compare`.
 
     Raises:
-        ConfigError: it has none.
+        ConfigError: none is recorded.
     """
     best = read_sweep(sweep).get("best")
     if not best:
-        raise ConfigError(f"{sweep}: no best job is known; `stackprop compare {sweep}` looks for it once jobs have finished")
+        raise ConfigError(f"{sweep}: no best job is recorded; `stackprop compare {sweep}` finds it once jobs have finished")
     return sweep / str(best["job"])
 
 
 def _missing(what: str, word: str, runs: Path, known: Sequence[str]) -> ConfigError:
     names = NAMES if what == "run" else NAMES[:1]
     offered = did_you_mean(word, [*known[-20:], *names]) if known else f"; there are no {what}s yet"
-    return ConfigError(f"no {what} '{word}' in {runs}{offered}")
+    return ConfigError(f"unknown {what} '{word}' in {runs}{offered}")
 
 
 def find_sweep(word: str) -> Path:
     """A sweep's folder from its path, its name under `runs/`, or `last`.
 
     Raises:
-        ConfigError: there is no such sweep.
+        ConfigError: unknown sweep.
     """
     check_name(word)
     runs = runs_dir()
@@ -163,16 +164,16 @@ def find_sweep(word: str) -> Path:
             return folder
     for folder in (Path(word), runs / word):
         if (folder / "multirun.yaml").is_file():
-            raise ConfigError(f"{folder}: the sweep was stopped before it had jobs; nothing is lost, give its command again")
+            raise ConfigError(f"{folder}: no job was started before the sweep was stopped; run its command again")
     raise _missing("sweep", word, runs, [path.name for path in known])
 
 
 def store_dir(folder: Path) -> Path:
-    """The folder of runs that a run belongs to, as its record says; for older ones the nearest folder above it with a
-    tracking store, or the one it lies in."""
+    """The folder of runs that a run belongs to, as recorded; for older runs the closest folder above it with a tracking
+    store, or the one it lies in."""
     recorded, folder = read_state(folder).get("runs"), folder.resolve()
     runs = Path(os.path.normpath(folder / str(recorded)))
-    # A record may name any folder; one that runs are written to knows of its own.
+    # A record may name any folder; a folder of runs lists its own runs.
     if recorded and runs.is_dir() and any(folder.is_relative_to(known) for known in (runs, *elsewhere(runs))):
         return runs
     above = [parent for parent in folder.parents if (parent / "mlflow.db").exists() or (parent / ".running").is_dir()]
@@ -180,23 +181,24 @@ def store_dir(folder: Path) -> Path:
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether a run came to its end."""
+    """Whether a run has finished."""
     return read_state(folder).get("status") in ("finished", "stopped_early", "diverged")
 
 
 def check_unused(folder: Path) -> None:
-    """
+    """Check that a folder holds no run yet.
+
     Raises:
-        ConfigError: the folder holds a run already; a second one would be mixed into its record.
-        LinkError: a link lies where Hydra would write.
+        ConfigError: it holds a run; a second one would mix with its record.
+        LinkError: there is a link where Hydra would write.
     """
     for path in (folder / ".hydra", *folder.glob(".hydra/*"), *folder.glob("*.log")):
         check_no_link(path)
     if any(os.path.lexists(folder / name) for name in ("run.json", "metrics.jsonl")):
         status = read_state(folder).get("status", "without a run.json")
         raise ConfigError(
-            f"hydra.run.dir: '{folder}' holds a run already ({status}); choose another folder, remove this one, or continue "
-            f"a run that was interrupted with `stackprop resume {folder}`"
+            f"hydra.run.dir: '{folder}' already holds a run ({status}); choose another folder, remove this one, or continue "
+            f"an interrupted run with `stackprop resume {folder}`"
         )
 
 
@@ -219,14 +221,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class RunLocation:
-    """Where a run is written, and what it is known by.
+    """The folder of a run, and its name, tags and command.
 
     Attributes:
-        folder: the run's own folder.
+        folder: the folder of the run.
         runs: the folder of all runs, with the tracking store.
-        name: what the run is called in the UI.
-        tags: the sweep it belongs to.
-        command: what repeats it.
+        name: the name of the run in the UI.
+        tags: names the sweep it belongs to.
+        command: the command that repeats it.
     """
 
     folder: Path
@@ -236,7 +238,7 @@ class RunLocation:
     command: str = ""
 
 
-STATE = {  # what the entries of `run.json` are, as far as anybody reads them
+STATE = {  # the types of the entries of `run.json` that are read
     str: ("status", "reason", "name", "command", "runs", "state", "config_hash", "key"),
     dict: ("tags", "metrics", "lower_is_better"),
     int: ("steps", "validations"),
@@ -244,20 +246,24 @@ STATE = {  # what the entries of `run.json` are, as far as anybody reads them
 
 
 def read_state(folder: Path) -> dict[str, Any]:
-    """What `run.json` says; nothing where it is missing, or is not what a run writes."""
-    told = read_mapping(folder / "run.json")
-    if any(not isinstance(told.get(key, kind()), kind) for kind, keys in STATE.items() for key in keys):
+    """The content of `run.json`; empty if it is missing or not valid."""
+    content = read_mapping(folder / "run.json")
+    if any(not isinstance(content.get(key, kind()), kind) for kind, keys in STATE.items() for key in keys):
         return {}
     try:
-        numbers = [told.get("started", 0), *told.get("metrics", {}).values(), (told.get("kept") or {}).get("step", 0)]
+        numbers = [
+            content.get("started", 0),
+            *content.get("metrics", {}).values(),
+            (content.get("kept") or {}).get("step", 0),
+        ]
         list(map(float, numbers))
     except (TypeError, ValueError, AttributeError):
         return {}
-    return told if "status" in told else {}
+    return content if "status" in content else {}
 
 
 def tree_of_run(folder: Path) -> dict[str, Any]:
-    """The configuration a run was made with, as it was written; no code is loaded for it.
+    """The recorded configuration of a run; no code is loaded for it.
 
     Raises:
         ConfigError: `config.yaml` is missing, or is not a configuration.
@@ -265,11 +271,11 @@ def tree_of_run(folder: Path) -> dict[str, Any]:
     try:
         tree = read_yaml(folder / "config.yaml")
     except OSError as error:
-        raise ConfigError(f"{folder}/config.yaml: it cannot be read ({error.strerror})") from error
+        raise ConfigError(f"{folder}/config.yaml: cannot be read ({error.strerror})") from error
     except ValueError as error:
         raise ConfigError(str(error)) from error
     if not isinstance(tree, dict):
-        raise ConfigError(f"{folder}/config.yaml: it is not a configuration")
+        raise ConfigError(f"{folder}/config.yaml: not a configuration")
     return tree
 
 

@@ -1,4 +1,4 @@
-"""One run's folder and its run in the tracking store, from begin to end."""
+"""`RunRecord`: one run's folder and its run in the tracking store, from start to end."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ from framework.tracking.recorder import MetricsRecorder
 from framework.tracking.run_dir import RunLocation
 from framework.tracking.run_dir import read_state as read_state
 
-Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # ten times as fast, where the C library is there
-OF_AN_END = ("reason", "ended", "state", "metrics", "kept", "tracked")  # what `run.json` says of one that has ended
+Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # ten times as fast, if the C library is available
+OF_AN_END = ("reason", "ended", "state", "metrics", "kept", "tracked")  # entries of `run.json` for a run that has ended
 
 
 class RunOptions(Protocol):
-    """What a record reads of the settings of a run."""
+    """The settings of a run that a record reads."""
 
     @property
     def tree(self) -> Mapping[str, Any]: ...
@@ -53,24 +53,25 @@ class RunOptions(Protocol):
 
 
 class RunRecord:
-    """
+    """The record of a run.
+
     Args:
-        settings: what runs.
-        place: where it is written.
-        steps, validations: how many there will be at most.
+        settings: the settings of the run.
+        place: the location of the run.
+        steps, validations: their maximum numbers.
         directions: metric -> whether less of it is better.
-        keep: writes into the folder where the components of the settings come from.
-        resume: take the run in that folder up again, at its checkpoint.
-        claimed: the lock that says that its process lives, where several runs begin together.
-        feeder: the process that feeds the store, where there is one.
+        keep: writes the origins of the components into the folder.
+        resume: resume the run in that folder from its checkpoint.
+        claimed: the lock of this process, if several runs start together.
+        feeder: the processes that write to MLflow, if any.
 
     Attributes:
-        ended: whether it has been written down how the run ended.
+        ended: whether the end of the run is recorded.
         recorder: a callback of the training.
-        snapshot: of the checkpoint, when a run is taken up again.
+        snapshot: of the checkpoint, for a resumed run.
 
     Raises:
-        ConfigError: the run cannot be taken up again; the message says why.
+        ConfigError: the run cannot be resumed; the message gives the reason.
     """
 
     def __init__(
@@ -109,31 +110,31 @@ class RunRecord:
             raise
 
     def _begin(self, fresh: bool) -> None:
-        """The record with its key, before the store has a run of that key; then the run in the store."""
+        """Write the record with its key before the store has a run of that key; then start the run in the store."""
         path = self.place.folder / "run.json"
-        write_json(path, self.state, lasting=not self.feeder)  # of hundreds of jobs to wait for the disk would take seconds
+        write_json(path, self.state, lasting=not self.feeder)  # waiting for the disk would take seconds for hundreds of jobs
         if self.settings.tracking.type == "mlflow":
             self.tracked = self._tracked(self.feeder, fresh)
-        if self.tracked and not self.feeder:  # a feeder's runs begin while the networks train
+        if self.tracked and not self.feeder:  # runs of a feeder start while the networks train
             self.state["mlflow_run_id"] = self.tracked.run_id
             write_json(path, self.state)
 
     def _state(self, resume: bool) -> dict[str, Any]:
-        """What `run.json` says."""
+        """The content of `run.json`."""
         if resume:
             known = {key: value for key, value in read_state(self.place.folder).items() if key not in OF_AN_END}
             return {**known, "status": "running", "resumed": time.time()}
         text = yaml.dump(dict(self.settings.record), Dumper=Dumper, sort_keys=False, allow_unicode=True)
         write_text(self.place.folder / "config.yaml", text)
         self.keep(self.settings, self.place.folder)
-        told: dict[str, Any] = {"status": "running", "key": new_key(), "mlflow_run_id": None, "started": time.time()}
-        told |= {"name": self.place.name, "tags": dict(self.place.tags)}
-        told |= {
+        state: dict[str, Any] = {"status": "running", "key": new_key(), "mlflow_run_id": None, "started": time.time()}
+        state |= {"name": self.place.name, "tags": dict(self.place.tags)}
+        state |= {
             "command": self.place.command,
             "runs": os.path.relpath(self.place.runs.resolve(), self.place.folder.resolve()),
         }
-        told |= {"store": masked(uri)} if (uri := self.settings.tracking.uri) else {}
-        return {**told, "config_hash": config_hash(self.settings.tree), "version": __version__, "pid": os.getpid()}
+        state |= {"store": masked(uri)} if (uri := self.settings.tracking.uri) else {}
+        return {**state, "config_hash": config_hash(self.settings.tree), "version": __version__, "pid": os.getpid()}
 
     def _tracked(self, feeder: MlflowWriterPool | None, fresh: bool) -> MlflowRun | RemoteMlflowRun | None:
         written, tracking = self.settings.record, self.settings.tracking
@@ -142,14 +143,14 @@ class RunRecord:
             return feeder.begin(tracking, self.place.runs, self.place.name, params, tags)
         try:
             return begin_tracked(get_store(tracking, self.place.runs), self.place, written, self.state, fresh)
-        except Exception as error:  # whatever a store raises must not cost the training
+        except Exception as error:  # an error of the store must not stop the training
             warn_of_store(error)
             return None
 
     def _checkpoint(self) -> tuple[Snapshot, int]:
         if read_state(self.place.folder).get("config_hash") != config_hash(self.settings.tree):
             raise ConfigError(
-                f"{self.place.folder}/config.yaml: it was changed since the run began, or what it has from the environment"
+                f"{self.place.folder}/config.yaml: it, or a value from the environment, has changed since the run started"
             )
         try:
             arrays, plain = checkpoints.load(self.place.folder / "checkpoint.npz")
@@ -158,11 +159,11 @@ class RunRecord:
         return (arrays, plain["training"]), plain["metrics_bytes"]
 
     def save(self, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> None:
-        """Write a checkpoint: first the metrics up to here, then the state that belongs to them."""
-        told = {"training": plain, "metrics_bytes": self.recorder.sync()}
+        """Write a checkpoint: first the metrics up to this step, then the state."""
+        content = {"training": plain, "metrics_bytes": self.recorder.sync()}
         if self.tracked:
             self.tracked.send()
-        checkpoints.save(self.place.folder / "checkpoint.npz", arrays, told)
+        checkpoints.save(self.place.folder / "checkpoint.npz", arrays, content)
 
     def end(
         self,
@@ -173,19 +174,19 @@ class RunRecord:
         settle: bool = True,
         kept: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write down how it ended, here and in the store.
+        """Record the end of the run, here and in the store.
 
         Args:
-            metrics: what was measured at the weights that are saved.
-            kept: which weights these are, as `run.json` says it; None where there are none.
-            settle: wait until the store has it; `settle` does it later, for many runs that end together.
+            metrics: the metrics at the saved weights.
+            kept: which weights these are, for `run.json`; None if there are none.
+            settle: wait until the store has it; `settle` waits later, for many runs that end together.
         """
-        with contextlib.suppress(OSError):  # it has been said
+        with contextlib.suppress(OSError):  # the warning was printed
             self.recorder.sync()
         last = {name: value if math.isfinite(value) else str(value) for name, value in metrics.items()}
         self.state |= {"status": status, "reason": reason, "ended": time.time(), "metrics": last, "state": state}
         self.state |= {"kept": dict(kept)} if kept else {}
-        self._write({**self.state, "tracked": False})  # whoever finds it so sends it later
+        self._write({**self.state, "tracked": False})  # `doctor` sends it later
         if self.tracked:
             send_end(self.tracked, self.place.folder, self.state)
         self.ended = True
@@ -193,38 +194,38 @@ class RunRecord:
             self.settle()
 
     def settle(self) -> None:
-        """Write down what the store has; the run is not ours any more."""
+        """Record that the store has everything, and release the run."""
         self.state["tracked"] = self.tracked is not None and not self.tracked.lost
         self.state["mlflow_run_id"] = (self.tracked and self.tracked.run_id) or self.state["mlflow_run_id"]
         if self._write(self.state):
-            with contextlib.suppress(OSError):  # a claim that cannot be taken away ends with this process
+            with contextlib.suppress(OSError):  # a lock that cannot be removed ends with this process
                 self.claimed.release(self.place.folder)
 
     def _write(self, state: Mapping[str, Any]) -> bool:
-        """Write `run.json`; whether that went well."""
+        """Write `run.json`; returns whether this succeeded."""
         path = self.place.folder / "run.json"
         try:
             write_json(path, state)
         except OSError as error:
             if not overwrite(path, state):
                 if not self.complained:
-                    told = f"the run is {state['status']}, which could not be written down; `stackprop doctor` will end it"
-                    log.error(f"{path}: {error.strerror}; {told}")
+                    hint = f"the end of the run ({state['status']}) could not be recorded; `stackprop doctor` will do it"
+                    log.error(f"{path}: {error.strerror}; {hint}")
                 self.complained = True
                 return False
         return True
 
 
 def series_points(tracking: Tracking, keeps_best: bool) -> int:
-    """Points of a series that the store gets; one less where the value of the restored weights follows them."""
+    """The number of points of a series in the store; one less if the value of restored weights follows them."""
     return max(2, tracking.max_points - keeps_best)
 
 
 def claimed_by_us(places: Sequence[RunLocation]) -> RunLock:
-    """The claim on runs that begin together.
+    """The lock of runs that start together.
 
     Raises:
-        ConfigError: another process is at it.
+        ConfigError: another process runs them.
     """
     try:
         return lock_runs(places[0].runs, [place.folder for place in places])
@@ -235,12 +236,12 @@ def claimed_by_us(places: Sequence[RunLocation]) -> RunLock:
 def begin_tracked(
     store: MlflowStore, place: RunLocation, tree: Mapping[str, Any], state: dict[str, Any], fresh: bool = False
 ) -> MlflowRun:
-    """The one run of a record in the store, with params and tags: the run of its key, or a new one.
+    """The run of a record in the store, with params and tags: the run of its key, or a new one.
 
     Args:
-        tree: the configuration as it is recorded.
-        state: of the record; one from before there were keys gets one here.
-        fresh: its key is new, and the store has not heard of it.
+        tree: the recorded configuration.
+        state: of the record; a record without a key gets one here.
+        fresh: whether its key is new, so that the store has no such run.
     """
     if "key" not in state:
         _give_key(store, place, state)
@@ -250,8 +251,8 @@ def begin_tracked(
 
 
 def _give_key(store: MlflowStore, place: RunLocation, state: dict[str, Any]) -> None:
-    """First to the run that the store has of an old record, then to the record: whoever dies between leaves both as they
-    are found again."""
+    """Give a key to an old record: first to its run in the store, then to the record, so that both are found again if the
+    process stops between."""
     run = store.find_keyless(state.get("mlflow_run_id"), place.folder)
     state["key"] = run.data.tags.get(KEY, new_key()) if run else new_key()
     if run:
@@ -260,7 +261,7 @@ def _give_key(store: MlflowStore, place: RunLocation, state: dict[str, Any]) -> 
 
 
 def send_end(tracked: MlflowRun | RemoteMlflowRun, folder: Path, state: Mapping[str, Any]) -> None:
-    """How a run ended, as its record says, and the files that tell what it was."""
+    """Send the recorded end of a run, and its files, to the store."""
     tracked.artifact(folder / "config.yaml")
     if plugin_tags(folder):
         tracked.artifact(folder / ORIGINS)
@@ -270,7 +271,7 @@ def send_end(tracked: MlflowRun | RemoteMlflowRun, folder: Path, state: Mapping[
 
 
 def tags_of(place: RunLocation, state: Mapping[str, Any]) -> dict[str, str]:
-    """What a run is found by; `state` as its record says it."""
+    """The tags of a run; `state` is its `run.json`."""
     tags = {
         KEY: str(state["key"]),
         "stackprop.config_hash": str(state.get("config_hash", "")),
@@ -287,14 +288,14 @@ def tags_of(place: RunLocation, state: Mapping[str, Any]) -> dict[str, str]:
 
 
 def config_hash(tree: Mapping[str, Any]) -> str:
-    """The same for two runs if and only if they train the same thing; who is told of it does not matter."""
-    told = {key: value for key, value in tree.items() if key not in ("tracking", "callbacks")}
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+    """A hash that is equal for two runs if and only if they train the same thing, wherever they are tracked."""
+    hashed = {key: value for key, value in tree.items() if key not in ("tracking", "callbacks")}
+    return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @functools.cache
 def git_commit() -> str | None:
-    """The commit of the working directory, if it is one."""
+    """The commit of the working directory, if it is a repository."""
     try:
         found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
     except (OSError, subprocess.TimeoutExpired):

@@ -1,4 +1,4 @@
-"""Training: the loop, one step, what decides its end."""
+"""Training: the loop, one step, early stopping, and the checks before it starts."""
 
 from framework.training.trainer import train
 

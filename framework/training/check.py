@@ -1,4 +1,4 @@
-"""Whether a learner and its data go together: found out before anything runs, by whatever route they come."""
+"""Checks whether a learner and its data fit together, before anything runs, for the shell and for Python."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from framework.training.probes import check_nodes
 
 
 def checked_data(learners: Sequence[Learner], data: Sequence[Data], tier: str) -> list[Data]:
-    """The data as they may be trained on: the door of `framework.training.trainer.train`.
+    """The validated data of a training, after all checks of learners and data; called by `framework.training.trainer.train`.
 
     Raises:
-        ConfigError: an option is not what its component declares, or learner and data do not go together.
-        DataError: the data are not what their fields declare, or not alike.
+        ConfigError: an option is not what its component declares, or learner and data do not fit together.
+        DataError: the data are not what their fields declare, or differ in shape.
     """
     if tier not in get_args(Tier):
         raise ConfigError(f"tier: {tier!r} is not allowed{did_you_mean(tier, get_args(Tier))}")
@@ -35,7 +35,7 @@ def checked_data(learners: Sequence[Learner], data: Sequence[Data], tier: str) -
     first = found[0]
     for i, each in enumerate(found):
         if each.fields != first.fields or _shapes(each) != _shapes(first):
-            raise DataError(f"data set {i} has other fields, splits or shapes than data set 0; those of a stack are alike")
+            raise DataError(f"data set {i} and data set 0 differ in fields, splits or shapes; those of a stack are equal")
     check(learners[0], first)
     return found
 
@@ -65,33 +65,36 @@ def check(learner: Learner, data: Data) -> None:
 
 
 def check_fit(learner: Learner, data: Data) -> None:
-    """
+    """Check that the network, heads and metrics fit the data.
+
     Raises:
-        ConfigError: the learner reads what the data have not, or in another shape, or would learn what it must not.
+        ConfigError: the learner needs a field or shape that the data lack.
     """
     shapes, nodes = data.shapes(), learner.network.nodes
     for name, shape in learner.network.fields.items():
         if name not in shapes:
-            raise ConfigError(f"network: it reads '{name}', and the data have no such field{did_you_mean(name, shapes)}")
+            raise ConfigError(f"network: input '{name}' is not a field of the data{did_you_mean(name, shapes)}")
         if shape != shapes[name] and any(name in node.sources for node in nodes.values()):
-            raise ConfigError(f"network: it reads '{name}' of shape {shape}, and the data have {shapes[name]}")
+            raise ConfigError(f"network: input '{name}' has shape {shape}, but the data have {shapes[name]}")
     for name, head in learner.heads.items():
         for source in head.sources:
             if source not in nodes:
-                raise ConfigError(f"heads.{name}.from: no layer '{source}'{did_you_mean(source, nodes)}")
+                raise ConfigError(f"heads.{name}.from: unknown layer '{source}'{did_you_mean(source, nodes)}")
         check_target(name, head.target, data)
         check_mask(f"heads.{name}.mask", head.mask, "mask", data)
         check_target_kind(f"heads.{name}", "loss", head.loss, head.target, data)
     for name, measure in learner.measures.items():
         if measure.head not in learner.heads:
-            raise ConfigError(f"metrics.{name}.head: no head '{measure.head}'{did_you_mean(measure.head, learner.heads)}")
+            hint = did_you_mean(measure.head, learner.heads)
+            raise ConfigError(f"metrics.{name}.head: unknown head '{measure.head}'{hint}")
         check_target_kind(f"metrics.{name}", "metric", measure.metric, learner.heads[measure.head].target, data)
 
 
 def check_sequences(learner: Learner, data: Data) -> None:
-    """
+    """Check truncation and carried states.
+
     Raises:
-        ValueError: these data or targets cannot be cut, or a state cannot be carried on.
+        ValueError: these data or targets cannot be cut, or no state can be carried.
     """
     options = learner.options
     if data.stateful:
@@ -107,14 +110,15 @@ def check_sequences(learner: Learner, data: Data) -> None:
 
 
 def check_monitor(learner: Learner, has_validation: bool) -> None:
-    """
+    """Check that the monitored metric exists.
+
     Raises:
-        ValueError: early stopping watches what is not measured, or there is no validation to choose the best weights by.
+        ValueError: the metric is not measured, or no validation split exists.
     """
     options = learner.options
     if not has_validation:
         key = "keep" if options.keep == "best" else "early_stopping.patience"
-        raise ValueError(f"trainer.{key}: the data set has no validation split to watch")
+        raise ValueError(f"trainer.{key}: the data set has no validation split")
     measured = ["val/loss", *(f"val/{name}" for name in learner.measures)]
     measured += [f"train/{name}" for name in learner.measures if options.train_metrics]
     monitor = options.early_stopping.monitor
@@ -123,9 +127,10 @@ def check_monitor(learner: Learner, has_validation: bool) -> None:
 
 
 def check_layers(learner: Learner, data: Data) -> None:
-    """
+    """Check masks, causality and batch statistics of the layers.
+
     Raises:
-        ConfigError: a layer names a mask that is not there, reads the answer, or has too few values in a batch.
+        ConfigError: a mask is missing, a layer reads the target, or a batch has too few values.
     """
     for name, node in learner.network.nodes.items():
         layer: Any = node.layer
@@ -141,19 +146,20 @@ def check_layers(learner: Learner, data: Data) -> None:
 
 
 def check_target(head: str, target: str | None, data: Data) -> None:
-    """
+    """Check that a head's target is a field of the data.
+
     Raises:
-        ConfigError: the data have no such field.
+        ConfigError: unknown field.
     """
     if target is not None and target not in data.fields:
-        raise ConfigError(f"heads.{head}.target: the data have no field '{target}'{did_you_mean(target, data.fields)}")
+        raise ConfigError(f"heads.{head}.target: unknown field '{target}'{did_you_mean(target, data.fields)}")
 
 
 def check_mask(path: str, mask: str | None, default: Any, data: Data) -> None:
-    """The default may be absent, as most data have no mask.
+    """Check that a mask is a field of the data; the default may be absent.
 
     Raises:
-        ConfigError: there is no such field, or it is not a mask.
+        ConfigError: unknown field, or not a mask.
     """
     if mask is None:
         return
@@ -163,7 +169,7 @@ def check_mask(path: str, mask: str | None, default: Any, data: Data) -> None:
             f"{path}: the field '{mask}' is of kind {data.fields[mask].kind}, not a mask{did_you_mean('', masks)}"
         )
     if mask not in masks and mask != default:
-        raise ConfigError(f"{path}: the data have no mask '{mask}'{did_you_mean(mask, masks)}")
+        raise ConfigError(f"{path}: unknown mask '{mask}'{did_you_mean(mask, masks)}")
 
 
 def target_kind(field: Field) -> str:
@@ -173,39 +179,40 @@ def target_kind(field: Field) -> str:
     return "columns" if field.axes.endswith("F") else "binary" if field.size == 2 else "label"
 
 
-def accepts(judge: Any, kind: str) -> bool:
-    """Whether a loss or metric takes such targets; one that does not say takes all."""
-    targets = getattr(judge, "targets", (kind,))
+def accepts(criterion: Any, kind: str) -> bool:
+    """Whether a loss or metric accepts targets of a kind; without a declaration it accepts all."""
+    targets = getattr(criterion, "targets", (kind,))
     return kind in targets or (kind == "binary" and "label" in targets)
 
 
-def check_target_kind(path: str, role: str, judge: Any, target: str | None, data: Data) -> None:
-    """
+def check_target_kind(path: str, role: str, criterion: Any, target: str | None, data: Data) -> None:
+    """Check that a loss or metric accepts its target.
+
     Args:
         role: loss or metric.
 
     Raises:
-        ConfigError: a loss or metric does not take such a target.
+        ConfigError: it does not.
     """
-    if target is None or accepts(judge, target_kind(data.fields[target])):
+    if target is None or accepts(criterion, target_kind(data.fields[target])):
         return
-    kind, inner = target_kind(data.fields[target]), getattr(judge, "loss", None)
-    if inner is not None:  # a metric that is the mean of a loss: what it lacks is another loss
-        path, role, judge = f"{path}.loss", "loss", inner
+    kind, inner = target_kind(data.fields[target]), getattr(criterion, "loss", None)
+    if inner is not None:  # a metric that averages a loss: another loss is needed
+        path, role, criterion = f"{path}.loss", "loss", inner
     fitting = [name for name in discover().names(role) if _may_accept(discover().get(role, name), kind)]
     raise ConfigError(
-        f"{path}: {type(judge).__name__} takes targets of kind {' or '.join(judge.targets) or 'none'}, and '{target}' is "
-        f"{kind}; {role + 'e' if role == 'loss' else role}s for it are {', '.join(fitting)}"
+        f"{path}: {type(criterion).__name__} needs targets of kind {' or '.join(criterion.targets) or 'none'}, but "
+        f"'{target}' is {kind}; {role + 'e' if role == 'loss' else role}s for it: {', '.join(fitting)}"
     )
 
 
 def _may_accept(component: Any, kind: str) -> bool:
-    """Of a class, whose targets may depend on an option."""
+    """Whether a class may accept targets of a kind, depending on its options."""
     return isinstance(getattr(component, "targets", None), property) or accepts(component, kind)
 
 
 def _check_causal(nodes: Mapping[str, Node], heads: Mapping[str, Head], data: Data) -> None:
-    ahead = set(data.forecast)  # what holds the answer at a later step, and what is computed from it
+    ahead = set(data.forecast)  # fields that hold the target of a later step, and nodes computed from them
     for name, node in nodes.items():
         if ahead.intersection(node.sources):
             ahead.add(name)
@@ -221,16 +228,16 @@ def _check_causal(nodes: Mapping[str, Node], heads: Mapping[str, Head], data: Da
             whole = getattr(layer, "reverse", False) or getattr(layer, "output", "all") != "all"
             if whole and ahead.intersection(node.sources):
                 raise ConfigError(
-                    f"model.layers.{node_name}: it reads the sequence up to its end, and the target '{head.target}' of a "
-                    f"step is what '{', '.join(data.forecast)}' holds at a later one: head '{name}' would read the answer; "
-                    "only a model that reads forwards can predict it (model=rnn, lstm, gru)"
+                    f"model.layers.{node_name}: it reads sequences in reverse, but '{', '.join(data.forecast)}' holds the "
+                    f"target '{head.target}' of earlier steps: head '{name}' would read the answer; use a model that only "
+                    "reads forwards (model=rnn, lstm, gru)"
                 )
 
 
 def _check_batch_statistics(found: Mapping[str, Node], learner: Learner, data: Data) -> None:
-    """Layers with statistics over the batch need two values of each feature, in the smallest batch too."""
+    """Check that layers with batch statistics get two values of each feature, in the smallest batch too."""
     options, n = learner.options, len(next(iter(data.splits["train"].values())))
-    if n == 0:  # a trained network is put together again, without its examples
+    if n == 0:  # a trained network is restored without its examples
         return
     size = n if options.batch_size == "all" else min(options.batch_size, n)
     ends = options.steps is None or options.steps >= math.ceil(n / (size * options.accumulate))
@@ -244,9 +251,9 @@ def _check_batch_statistics(found: Mapping[str, Node], learner: Learner, data: D
         values = {1: 1, 2: steps}.get(len(shape), math.prod(shape[1:]))
         if values == 1:
             other = [b for b in (*range(size, 1, -1), *range(size + 1, n + 1)) if b <= n and n % b != 1]
-            how = f"trainer.batch_size={other[0]} leaves none" if other else "there is only one"
+            how = f"use trainer.batch_size={other[0]}" if other else "there is only one example"
             raise ConfigError(
-                f"model.layers.{name}: it takes mean and variance over each batch, and with {n} training examples and "
+                f"model.layers.{name}: it needs mean and variance of each batch, but with {n} training examples and "
                 f"trainer.batch_size={options.batch_size} a batch has a single example, whose variance is 0; {how}"
             )
 
@@ -257,24 +264,25 @@ def _steps(part: slice | None, data: Data) -> int:
 
 
 def check_learners(learners: Sequence[Learner]) -> None:
-    """
+    """Validate the options of all components of the learners.
+
     Raises:
-        ConfigError: an option of a component of a learner is not what is declared.
+        ConfigError: an option is not what its component declares.
     """
-    judge, seen = Inspector(NO_COMPONENT, {}), set()
+    inspector, seen = Inspector(NO_COMPONENT, {}), set()
     for learner in learners:
         for name, head in learner.heads.items():
             if not hasattr(head.weight, "ndim"):
-                judge.value(float, head.weight, f"heads.{name}.weight")
+                inspector.value(float, head.weight, f"heads.{name}.weight")
         for kind, path, part in _parts(learner):
             if id(part) not in seen:
                 seen.add(id(part))
-                judge.component(kind, part, path) if kind else judge.options(part, path)
-    judge.done()
+                inspector.component(kind, part, path) if kind else inspector.options(part, path)
+    inspector.done()
 
 
 def _parts(learner: Learner) -> list[tuple[str, str, Any]]:
-    """(kind, path, component) of all that a learner is made of, but its layers, which their network has inspected."""
+    """(kind, path, component) of everything in a learner except layers, which their network has validated."""
     parts: list[tuple[str, str, Any]] = [("", "trainer", learner.options)]
     parts += [("loss", f"heads.{name}", head.loss) for name, head in learner.heads.items()]
     parts += [("optimizer", "optimizer", learner.optimizer), ("schedule", "schedule", learner.schedule)]

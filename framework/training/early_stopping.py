@@ -1,4 +1,4 @@
-"""When to stop early: the monitored value has not got better for `patience` validations."""
+"""Early stopping: the monitored value has not improved for `patience` validations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class BestTracker:
     Args:
         options: patience and the smallest improvement.
         R: replicas.
-        lower_is_better: of the monitored value.
+        lower_is_better: of the monitored metric.
 
     Attributes:
         value, epoch: (R,) of the best validation; NaN and 0 before the first.
@@ -27,7 +27,7 @@ class BestTracker:
         self.stale = np.zeros(R, int)
 
     def update(self, value: np.ndarray, epoch: int) -> np.ndarray:
-        """Take in the monitored value (R,) of a validation; return which replicas have improved (R,)."""
+        """Record the monitored value (R,) of a validation; return which replicas have improved (R,)."""
         gain = (self.value - value) * (1 if self.lower_is_better else -1)
         improved = np.isfinite(value) & (np.isnan(self.value) | (gain > self.options.min_delta))
         self.value = np.where(improved, value, self.value)
@@ -36,7 +36,7 @@ class BestTracker:
         return np.asarray(improved)
 
     def exhausted(self) -> np.ndarray:
-        """Which replicas have run out of patience (R,)."""
+        """Which replicas have exhausted their patience (R,)."""
         patience = self.options.patience
         return self.stale >= patience if patience else np.zeros(self.stale.shape, bool)
 

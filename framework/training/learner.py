@@ -1,4 +1,4 @@
-"""Everything that decides how one network trains: its parts, and how long, in what batches, when to stop."""
+"""`Learner`: the training configuration of one network, with its components and options."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from framework.nn.network import Network
 
 @dataclass(frozen=True)
 class Learner:
-    """Everything that decides how one network trains, but its data and its key. R of them make a stack.
+    """The training configuration of one network: everything except its data and random key. R of them make a stack.
 
-    `initial` holds first values, node -> tensor -> array, of nodes that do not draw their own.
+    `initial` holds initial values, node -> tensor -> array, for nodes that do not draw them.
     """
 
     network: Network
@@ -35,7 +35,7 @@ class Learner:
 
 
 def directions(learner: Learner, study: Any = None) -> dict[str, bool]:
-    """Metric -> whether less of it is better, for everything that a run measures; a study's may be patterns with *."""
+    """Metric -> whether less of it is better, for every metric of a run; those of a study may be patterns with *."""
     found = {f"{split}/loss": True for split in SPLITS}
     for name, measure in learner.measures.items():
         found |= {f"{split}/{name}": declared(measure.metric) for split in SPLITS}

@@ -1,6 +1,6 @@
-"""How many bytes one replica of a training takes: how wide a stack may be, and into what slices it is cut.
+"""Estimates the memory of one replica: how wide a stack may be, and into which slices it is cut.
 
-An estimate, from the tensors and the outputs of the nodes; what layers keep for the backward pass is guessed from those.
+The estimate uses the tensors and the outputs of the nodes; the caches for the backward pass are guessed from those.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from framework.inference.evaluation import EVALUATION_BATCH, EVALUATION_STEPS
 from framework.nn.network import Node, large
 from framework.training.learner import Learner
 
-SLOTS = 4  # arrays as long as the trained tensors that a step touches: weights, gradient, two of the optimizer
-KEPT = 3  # arrays as large as a node's output that a step touches: the output, its gradient, something kept for it
+SLOTS = 4  # arrays as large as the parameters that a step uses: weights, gradient, two of the optimizer
+KEPT = 3  # arrays as large as a node's output that a step uses: the output, its gradient, one cache
 KEPT_IN_TIME = 8  # the same for a node over time: gates, states and their gradients
-SPARE = 3  # best weights, what is read off, what is passing
+SPARE = 3  # best weights, metrics, temporary arrays
 SHARE = 0.25  # of the free memory that one stack may take
 
 
 @dataclass(frozen=True)
 class Footprint:
-    """Bytes per replica.
+    """The memory of a replica, in bytes.
 
     Attributes:
-        step: what a training step touches.
-        whole: everything that lasts, and the larger of a step and a validation.
+        step: arrays that a training step uses.
+        whole: permanent arrays, plus the larger of a step and a validation.
     """
 
     step: int
@@ -41,9 +41,10 @@ class Footprint:
 
 
 def footprint(learner: Learner, data: Data, dtype: Any, own_data: bool = False) -> Footprint:
-    """
+    """The memory of one replica.
+
     Args:
-        own_data: whether each replica has a data set of its own.
+        own_data: whether each replica has a separate data set.
     """
     shapes = learner.network.shapes
     train = next(iter(data.splits["train"].values()))
@@ -63,10 +64,11 @@ def footprint(learner: Learner, data: Data, dtype: Any, own_data: bool = False) 
 def check_memory(
     nodes: Mapping[str, Node], tensors: Mapping[str, Params], shapes: Mapping[str, Shape], data: Data, settings: Settings
 ) -> None:
-    """
+    """Check that a training fits into memory.
+
     Raises:
         ValueError: weights, their gradient and the outputs of the nodes for one batch, which every training needs at once,
-            are larger than the memory that is free.
+            are larger than the free memory.
     """
     train, size, item = data.splits.get("train", {}), settings.trainer.batch_size, np.dtype(settings.dtype).itemsize
     n = len(next(iter(train.values()), ()))
@@ -80,13 +82,13 @@ def check_memory(
         name = max(nodes, key=lambda name: weights.get(name, 0) + outputs[name])
         what = "weights" if weights.get(name, 0) > outputs[name] else f"outputs for a batch of {rows} (trainer.batch_size)"
         raise ValueError(
-            f"model.layers.{name}{large(nodes[name].layer)}: a step takes {format_bytes(needed)} of memory at least, "
-            f"most of it for the {what} of this layer, and {format_bytes(free)} are free"
+            f"model.layers.{name}{large(nodes[name].layer)}: a step needs at least {format_bytes(needed)} of memory, "
+            f"most of it for the {what} of this layer; {format_bytes(free)} are free"
         )
 
 
 def _outputs(shapes: dict[str, Shape], steps: int, factor: int = 1, factor_in_time: int = 1) -> int:
-    """Numbers that all nodes hand on for one example."""
+    """The number of values that all nodes output for one example."""
     return sum(
         prod(steps if s is None else s for s in shape) * (factor_in_time if None in shape else factor)
         for shape in shapes.values()
@@ -94,12 +96,12 @@ def _outputs(shapes: dict[str, Shape], steps: int, factor: int = 1, factor_in_ti
 
 
 def widest(found: Footprint, xp: Any) -> int:
-    """Replicas that fit into the part of the free memory that a stack may take."""
+    """The number of replicas that fit into the memory that a stack may take."""
     return max(1, int(SHARE * free_memory(xp)) // found.whole)
 
 
 def free_memory(xp: Any) -> int:
-    """Bytes that are free, on the device or on this machine."""
+    """Free memory of the device or of this machine, in bytes."""
     if xp is not np:
         return int(xp.cuda.Device().mem_info[0])
     return free_bytes()

@@ -1,6 +1,6 @@
-"""A wide stack trains in slices of its replica axis: each fits the processor's cache, and several run at once on threads.
+"""Trains a wide stack in slices of its replica axis: each fits the processor's cache, and several run on threads.
 
-Replicas never meet, so a slice is a stack of its own, and no number depends on how the stack is cut.
+Replicas do not interact, so a slice is a separate stack, and no result depends on the slicing.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from framework.training.learner import Learner
 from framework.training.memory import footprint
 from framework.training.trainer import train
 
-CACHE = 8 << 20  # bytes that a step of one slice may touch; measured: time per step is flat around it
-NARROWEST = 8  # replicas: in narrower slices the cost of calling NumPy shows again
+CACHE = 8 << 20  # bytes that a step of one slice may use; measured: the time per step is flat around it
+NARROWEST = 8  # replicas: in narrower slices the overhead of NumPy calls shows again
 
 SaveMember = Callable[[int, Mapping[str, np.ndarray], Mapping[str, Any]], None]
 
 
 class Stopped(Exception):  # noqa: N818
-    """Another slice has failed, or the user wants to stop."""
+    """Another slice has failed, or the user stops the training."""
 
 
 def train_sliced(
@@ -45,12 +45,12 @@ def train_sliced(
     callbacks: Sequence[Callback] = (),
     save: SaveMember | None = None,
 ) -> list[TrainingResult]:
-    """As `train`, in slices.
+    """Train a stack in slices; see `train`.
 
     Args:
-        threads: how many slices may run at once; None: as many as BLAS has threads.
+        threads: how many slices may run at once; None: as many as BLAS uses.
         callbacks: are called from several threads, for different members.
-        save: receives the member and its own snapshot.
+        save: receives a member and its snapshot.
     """
     at_once = (threads or blas_threads()) if xp is np else 1
     cut = slices(len(learners), width(learners[0], data, dtype) if xp is np else len(learners), at_once)
@@ -65,7 +65,7 @@ def train_sliced(
         found = train(learners[members], own, keys[members], xp=xp, dtype=dtype, callbacks=watch, save=keep, **how)
         return [replace(outcome, member=members.start + outcome.member) for outcome in found]
 
-    # Kernels of the compiled tier use all threads by themselves, and may not be entered by two.
+    # Kernels of the compiled tier use all threads themselves, and must not run twice at once.
     if len(cut) == 1 or at_once == 1 or tier == "compiled":
         return [outcome for members in cut for outcome in part(members)]
     with blas_limited(1), ThreadPoolExecutor(at_once) as pool:
@@ -80,13 +80,13 @@ def train_sliced(
 
 
 def width(learner: Learner, data: Sequence[Data], dtype: Any) -> int:
-    """Replicas of a slice."""
+    """The number of replicas in a slice."""
     return max(NARROWEST, CACHE // footprint(learner, data[0], dtype).step)
 
 
 def slices(members: int, widest: int, at_once: int) -> list[slice]:
     """Contiguous slices of nearly equal width, at most `widest`; enough of them for `at_once` threads, if they stay wide
-    enough to repay it."""
+    enough to be faster."""
     count = -(-members // widest)
     if at_once > 1 and members >= at_once * NARROWEST:
         count = -(-max(count, at_once) // at_once) * at_once
@@ -95,14 +95,14 @@ def slices(members: int, widest: int, at_once: int) -> list[slice]:
 
 
 class OffsetCallback(Callback):
-    """A callback of the whole, told by a slice that begins at the member `first`; where training learns that it is to
-    stop."""
+    """Passes calls of a slice that starts at member `first` to the callback of the whole; raises Stopped where training is
+    to end."""
 
     def __init__(self, callback: Callback, first: int, stop: threading.Event) -> None:
         self.callback, self.first, self.stop = callback, first, stop
 
     def on_steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
-        """Pass it on, unless all is to stop."""
+        """Pass it on, unless training is to end."""
         if self.stop.is_set():
             raise Stopped
         self.callback.on_steps(self.first + member, first, columns, rows)
@@ -125,14 +125,14 @@ class OffsetCallback(Callback):
 
 
 def _saver(save: SaveMember, first: int) -> Callable[[Mapping[str, np.ndarray], Mapping[str, Any]], None]:
-    """Takes the snapshot of a slice apart: each member's own, as a lone training would have it."""
+    """A function that splits the snapshot of a slice into one per member, equal to that of a separate training."""
 
     def save_members(arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> None:
         for r, member in enumerate(arrays["members"].tolist()):
             alone = {name: a[r : r + 1] if len(a) > 1 else a for name, a in arrays.items() if not name.startswith("ended.")}
             alone["members"] = np.zeros(1, int)
             own = {"latest": {0: plain["latest"][member]}, "at_best": {0: plain["at_best"][member]}}
-            told = {**plain, **own, "ended": {}}
-            save(first + member, alone, told)
+            state = {**plain, **own, "ended": {}}
+            save(first + member, alone, state)
 
     return save_members

@@ -1,4 +1,4 @@
-"""How a training is cut into batches, updates and epochs, worked out once."""
+"""`TrainingPlan`: the batches, updates and epochs of a training, computed once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from framework.training.bptt import chunks
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """
+    """The batches, updates and epochs of a training.
+
     Attributes:
         n: examples of the training split.
         batch_size: examples of one forward pass, at most n.
@@ -33,9 +34,10 @@ class TrainingPlan:
 
     @classmethod
     def of(cls, options: TrainerOptions, data: Data, steps: int | None = None) -> TrainingPlan:
-        """
+        """The plan of a training.
+
         Args:
-            steps: of a study that sets them itself; None: as the options say.
+            steps: set by a study; None: from the options.
 
         Raises:
             ValueError: the sequences of these data cannot be cut into chunks.

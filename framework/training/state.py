@@ -1,4 +1,4 @@
-"""The state of a training of R networks, and what happens to it at each step, reading, validation and end."""
+"""`Trainer`: the state of a training of R networks, and what happens at each step, read, validation and end."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from framework.training.update import select_update
 
 
 class Trainer:
-    """The state of a training: the stack, the step, what is still to be read off the device, and who has ended.
+    """The state of a training: the stack, the step, values not yet read from the device, and finished members.
 
     Attributes:
-        step, total: updates done, and how many there will be at most.
-        epoch, done: the epoch that goes on, from 1, and the updates done in it.
+        step, total: updates done, and the maximum.
+        epoch, done: the current epoch, from 1, and the updates done in it.
         outcomes: of the members that have ended.
     """
 
@@ -40,7 +40,7 @@ class Trainer:
         self.options: TrainerOptions = stack.learner.options
         self.plan = TrainingPlan.of(self.options, stack.data)
         self.total = self.plan.steps
-        # All steps, not those still to come: a training that is taken up again goes the same way.
+        # All steps, not only the remaining ones: a resumed training selects the same update.
         stack.update = select_update(tier, stack.learner.optimizer, stack.xp, stack.trained.size, self.total)
         self.columns = _columns(stack)
         self.block = stack.xp.empty((self.options.read_every, stack.members.size, len(self.columns)), stack.dtype)
@@ -57,7 +57,7 @@ class Trainer:
         self.at_best: dict[int, dict[str, float]] = {int(member): {} for member in stack.members}
 
     def batches(self) -> Iterator[Batch]:
-        """The batches of this epoch that are still to come, sequences chunk by chunk."""
+        """The remaining batches of this epoch, sequences chunk by chunk."""
         stateful = self.stack.data.stateful
         self.rows = BatchSampler(
             self.plan.n, self.plan.update_size, self.stack.keys, self.epoch, self.options.shuffle, stateful
@@ -69,7 +69,7 @@ class Trainer:
             for start in self.rows.starts
             for i, steps in enumerate(self.plan.chunks)
         ]
-        # Rows are taken when they are asked for, so that they are those of the replicas left by then.
+        # Rows are read lazily, so that they belong to the replicas that remain then.
         return (Batch(self.rows.at(start), steps, goes_on) for start, steps, goes_on in cuts[self.done :])
 
     def update(self, batch: Batch) -> None:
@@ -92,11 +92,11 @@ class Trainer:
             self.save(*self.snapshot())
 
     def read(self) -> None:
-        """Bring the block to the host, and what probes measured; hand them on, and let go of replicas whose numbers are no
-        longer finite."""
+        """Read the block and the values of probes from the device, pass them on, and drop replicas with non-finite
+        values."""
         if not self.unread:
             return
-        rows = np.array(to_host(self.block[: self.unread]))  # a copy: the block is written again
+        rows = np.array(to_host(self.block[: self.unread]))  # a copy: the block is reused
         first, self.unread = self.step - self.unread + 1, 0
         looks = self.watch.read()
         bad = ~np.isfinite(rows[:, :, 0] + rows[:, :, self.columns.index("grad_norm/total")])
@@ -113,7 +113,7 @@ class Trainer:
             self.leave(bad.any(0), "diverged", reason, steps)
 
     def probed(self, r: int, looks: ProbeReadings, last: int) -> None:
-        """Pass on what probes measured of a replica, up to the step `last`, its last with numbers."""
+        """Pass on the probe values of a replica, up to the step `last`, its last finite one."""
         steps = looks.steps[looks.steps <= last]
         if len(steps):
             for callback in self.callbacks:
@@ -124,7 +124,7 @@ class Trainer:
                     callback.on_probe_row(int(self.stack.members[r]), step, metric, row[r])
 
     def validate(self) -> None:
-        """Measure, keep the best, and let go of replicas that have run out of patience."""
+        """Validate, keep the best weights, and drop replicas that have exhausted their patience."""
         s, learner = self.stack, self.stack.learner
         if not s.members.size:
             return
@@ -142,7 +142,7 @@ class Trainer:
     def _keep_best(self, values: Mapping[str, np.ndarray]) -> None:
         monitor = self.options.early_stopping.monitor
         if monitor not in values:
-            return  # there is no patience, and so nothing to watch
+            return  # no early stopping: nothing is monitored
         improved = self.best.update(values[monitor], self.epoch)
         if self.best_w is not None:
             on_device = self.stack.xp.asarray(improved)
@@ -155,7 +155,7 @@ class Trainer:
             self.leave(exhausted, "stopped_early", f"{monitor} has not improved in {patience} validations")
 
     def measured(self, member: int, values: Mapping[str, float]) -> None:
-        """Pass measured values on, and remember the latest."""
+        """Pass on metrics, and remember the latest."""
         self.latest[member].update(values)
         for callback in self.callbacks:
             callback.on_metrics(member, self.step, values)
@@ -183,7 +183,7 @@ class Trainer:
             self.best_w = self.best_w[s.xp.asarray(keep)]
 
     def _report_kept(self, outcome: TrainingResult) -> None:
-        """What an outcome reports belongs to its weights."""
+        """Report the metrics of the weights that are kept."""
         if self.best_w is not None:
             outcome.kept, outcome.kept_epoch = "best", outcome.best_epoch
             outcome.kept_step = min(outcome.best_epoch * self.plan.updates_per_epoch, self.total)
@@ -191,11 +191,11 @@ class Trainer:
             return
         outcome.kept_epoch, outcome.kept_step = outcome.epoch, outcome.step
         outcome.metrics = dict(self.latest[outcome.member])
-        if outcome.status == "diverged":  # they were measured at earlier weights
+        if outcome.status == "diverged":  # these metrics belong to earlier weights
             outcome.metrics = dict.fromkeys(outcome.metrics, math.nan)
 
     def snapshot(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Everything that a later process needs to go on as if nothing had happened: arrays, and plain values."""
+        """Everything that another process needs to continue exactly: arrays, and plain values."""
         s, best = self.stack, self.best
         arrays = {
             "w": s.w,
@@ -217,7 +217,7 @@ class Trainer:
         return {name: np.array(to_host(a)) for name, a in arrays.items()}, copy.deepcopy(plain)
 
     def restore(self, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> None:
-        """Go back to a snapshot."""
+        """Restore a snapshot."""
         s, on_device = self.stack, self.stack.xp.array
         keep = np.isin(s.members, arrays["members"])
         s.keep_replicas(keep)
@@ -233,12 +233,12 @@ class Trainer:
         self.at_best = {int(member): dict(values) for member, values in plain["at_best"].items()}
         self.tally = MetricAccumulator(s.learner.measures if self.options.train_metrics else {})
         self.tally.counts = {k.removeprefix("tally."): on_device(a) for k, a in arrays.items() if k.startswith("tally.")}
-        for member, told in plain["ended"].items():
+        for member, values in plain["ended"].items():
             weights = s.arena.views(arrays[f"ended.{member}"][0])
-            self.outcomes[int(member)] = TrainingResult(**{**told, "weights": weights})
+            self.outcomes[int(member)] = TrainingResult(**{**values, "weights": weights})
 
 
 def _columns(s: TrainState) -> tuple[str, ...]:
-    """What a row of a training step holds."""
+    """The columns of a training step's row."""
     penalty = ("train/penalty",) if s.learner.regularizers else ()
     return ("train/loss", *penalty, "grad_norm/total", *(f"grad_norm/{layer}" for layer in s.arena.layers))

@@ -30,8 +30,8 @@ Rows = np.ndarray | slice
 
 
 class Batch(NamedTuple):
-    """What an update sees: which rows of the training split, of sequences which steps (None: all), and whether they go on
-    where the batch before ended."""
+    """The input of an update: rows of the training split, time steps of sequences (None: all), and whether they continue the
+    previous batch."""
 
     rows: Rows
     times: slice | None = None
@@ -67,17 +67,17 @@ class TrainState:
         self._hold(xp.asarray(self.arena.fill(replicas, dtype)))
         self.state = self.learner.optimizer.init(self.trained)
         self.update: Update = by_array
-        self.carry: Mapping[str, Array] = {}  # the states that the batch before left, where another may go on
+        self.carry: Mapping[str, Array] = {}  # final states of the previous batch, for stateful sequences and chunks
 
     def _plan(self) -> None:
         self.network = self.passes_of(self.learner)
         self.watched = self.passes_of(self.learner, watched=True) if self.learner.probes else self.network
 
     def passes_of(self, learner: Learner, watched: bool = False) -> Network | MicrobatchedNetwork:
-        """What runs the forward and backward passes of a stack: its network, on the CPU in blocks where it can be.
+        """The network that runs the forward and backward passes of a stack, on the CPU in blocks if possible.
 
         Args:
-            watched: every node's output is wanted.
+            watched: whether every node's output is needed.
         """
         if self.xp is not np:
             return learner.network
@@ -85,8 +85,8 @@ class TrainState:
         return in_blocks(learner.network, self.shapes, set(learner.network.nodes) if watched else read, self.threads)
 
     def blas_threads(self, examples: int) -> int | None:
-        """For batches of so many examples: one where several blocks run at once, as a second thread of BLAS, waiting for
-        its next product, would take the core of one of them."""
+        """BLAS threads for a batch of this many examples: one if several blocks run at once, since a second BLAS thread,
+        waiting for its next product, would occupy the core of another block."""
         at_once = isinstance(self.network, MicrobatchedNetwork) and len(self.network.blocks(examples, len(self.keys))) > 1
         return 1 if at_once else self.threads
 
@@ -103,7 +103,7 @@ class TrainState:
         return self._context.but(step=step, **more)
 
     def batch(self, batch: Batch, step: int, part: int = 0) -> dict[str, Array]:
-        """The fields of a batch of the training split, augmented where the learners say so."""
+        """The fields of a batch of the training split, augmented if the learners have augmentations."""
         feed, rows, times = self.feeds["train"], batch.rows, batch.times
         fields = feed.batch(rows)
         if self.augmenter is not None:
@@ -142,7 +142,7 @@ def train_step(
     """One update of every replica; `row` (R, columns) receives loss, penalty and norms, before clipping.
 
     Returns:
-        What probes may see of it, if it is watched.
+        The training step for probes, if `watched`.
     """
     learner = s.learner
     ctx = s.context(step, lag=learner.options.bptt.lag)
@@ -173,7 +173,7 @@ def train_step(
     for regularizer in learner.regularizers:
         if hasattr(regularizer, "after"):
             for W, _ in penalised(regularizer, s.p, s.dp):
-                regularizer.after(W, ctx.per(lr, W), ctx)  # (..., 1, 1): it meets W without further care
+                regularizer.after(W, ctx.per(lr, W), ctx)  # (..., 1, 1): it broadcasts with W
     if not watched:
         return None
     w = before[..., : s.arena.P]
@@ -183,7 +183,7 @@ def train_step(
 def gradient(
     s: TrainState, p: Mapping[str, Params], batch: Batch, ctx: Context, tally: MetricAccumulator, watched: bool = False
 ) -> Pass:
-    """The loss (R,) at the tensors p, with its gradient in s.g, and the last part's pass."""
+    """The loss (R,) at the tensors p, with its gradient in s.g, and the pass of the last part."""
     net, heads, feed = s.watched if watched else s.network, s.learner.heads, s.feeds["train"]
     rows = batch.rows
     parts = [(rows, 1.0)] if s.learner.options.accumulate == 1 else list(cut(rows, s.learner.options.batch_size, feed.n))
@@ -207,7 +207,7 @@ def gradient(
 
 
 def cut(rows: Rows, batch_size: int | str, n: int) -> Iterator[tuple[Rows, float]]:
-    """The batches that make one update, with the share of its examples that each holds."""
+    """The batches that make one update, each with its fraction of the examples."""
     start, count = (rows.start, min(rows.stop, n) - rows.start) if isinstance(rows, slice) else (0, rows.shape[-1])
     size = count if isinstance(batch_size, str) else batch_size
     for at in range(0, count, size):
@@ -227,7 +227,7 @@ def penalised(regularizer: Regularizer, p: Mapping[str, Params], dp: Mapping[str
 def add_penalties(
     regularizers: Sequence[Regularizer], p: Mapping[str, Params], dp: Mapping[str, Params], ctx: Context
 ) -> Array | None:
-    """Add the gradient of every penalty in place; return their sum (R,), or None where there is no regularizer."""
+    """Add the gradient of every penalty in place; return their sum (R,), or None without a regularizer."""
     total = None
     for regularizer in regularizers:
         for W, dW in penalised(regularizer, p, dp):

@@ -1,6 +1,6 @@
 """The training loop: batch, forward, loss, backward, update, callbacks; for R networks at once.
 
-A replica that has stopped, early or because its numbers are no longer finite, leaves the stack; the others go on.
+A replica that has stopped, early or because its values are not finite, leaves the stack; the others continue.
 """
 
 from __future__ import annotations
@@ -42,25 +42,25 @@ def train(
     save: Save | None = None,
     resume: Snapshot | None = None,
 ) -> list[TrainingResult]:
-    """Train a stack to its end.
+    """Train a stack of networks.
 
     Args:
         learners: one per member; they may differ in stackable options only.
         data: one data set for all members, or one for each (of equal shapes).
         keys: one random key per member.
         xp, dtype: array module and precision.
-        threads: on the CPU, how many the training may use; None: as many as BLAS has.
+        threads: on the CPU, the number that the training may use; None: as many as BLAS uses.
         tier: `array`; `compiled`, where the step becomes C; `auto`, the array tier with a compiled update where it repays.
-        callbacks: who wants to know.
+        callbacks: objects that receive losses, metrics and results.
         save: receives a snapshot every `checkpoint_every` steps.
         resume: such a snapshot, to continue from.
 
     Returns:
-        One outcome per member, in order.
+        One result per member, in order.
 
     Raises:
         CannotStackError: the learners differ in something else.
-        ConfigError: an option is not what its component declares, or learner and data do not go together.
+        ConfigError: an option is not what its component declares, or learner and data do not fit together.
         DataError: the data are not what their fields declare.
         ValueError: the data lack what the options need, or a network cannot be built.
     """
@@ -73,7 +73,7 @@ def train(
     with (
         blas_limited(run.stack.blas_threads(run.plan.update_size)),
         np.errstate(all="ignore"),
-    ):  # numbers that are not finite are found and reported by `read`
+    ):  # `read` detects and reports non-finite values
         while run.stack.members.size:
             for batch in run.batches():
                 if run.step >= run.total or not run.stack.members.size:

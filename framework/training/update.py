@@ -1,7 +1,7 @@
-"""How a gradient reaches the optimizer: all numbers at once, by blocks that fit a cache, or through a compiled kernel.
+"""Applies the optimizer: to all parameters at once, in blocks that fit a cache, or through a compiled kernel.
 
-An optimizer whose `update` treats each number by itself says `elementwise = True`; it is then called on blocks of columns.
-One that offers `compiled` has the same update as a kernel. Each way gives the same numbers.
+An optimizer whose `update` treats each parameter separately sets `elementwise = True`; it is then called on blocks of
+columns. One that offers `compiled` has the same update as a kernel. All variants give the same results.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from framework.training.compiled.build import NoCompilerError, compiler
 
 Update = Callable[[Optimizer, Array, Array, dict[str, Any], Any, Context], None]
 
-BLOCK = 65_536  # numbers, over all replicas
-NARROWEST = 16_384  # columns: shorter pieces of many replicas cost more than the cache gives
-# Numbers updated, over all steps, from which Numba is worth its start: half a second, for a gain of 0.2 to 1 ns each.
+BLOCK = 65_536  # parameters, over all replicas
+NARROWEST = 16_384  # columns: shorter pieces of many replicas are slower
+# Parameter updates, over all steps, above which Numba repays its start of half a second: it saves 0.2 to 1 ns each.
 WORTH = 2e9
 
 
@@ -31,26 +31,27 @@ def rate(optimizer: Optimizer, schedule: Schedule, step: int, total: int, w: Arr
     """The learning rate of a step, lr times the schedule's factor: a number, or (..., 1) where replicas differ in either.
 
     Raises:
-        ValueError: the factor is neither a number nor an array with one number per replica.
+        ValueError: the factor is neither a number nor an array with one value per replica.
     """
     factor: Any = schedule(step, total)
     if getattr(factor, "ndim", 0) == 0:
         factor = float(factor)  # a NumPy float64 would turn float32 into float64
     elif factor.shape != ctx.replicas:
         name = type(schedule).__name__
-        raise ValueError(f"schedule {name}: its factor has shape {factor.shape}; one per replica is {ctx.replicas}")
+        raise ValueError(f"schedule {name}: its factor has shape {factor.shape}; expected {ctx.replicas}, one per replica")
     return ctx.per(optimizer.lr, w) * ctx.per(factor, w)
 
 
 def select_update(tier: Tier, optimizer: Optimizer, xp: Any, size: int, steps: int) -> Update:
-    """The way for a training of `steps` steps in all, on `size` trained numbers, over all replicas."""
+    """The update function for a training of `steps` steps, on `size` parameters, over all replicas."""
     if tier == "array" or xp is not np or size * steps < WORTH or not supports(optimizer, "compiled") or not _numba():
         return by_array
     return by_kernel if supports(optimizer, "compiled") else by_array
 
 
 def check_compiled(xp: Any) -> None:
-    """
+    """Check that steps can be compiled.
+
     Raises:
         TierError: steps cannot be compiled for these arrays.
     """
@@ -71,8 +72,8 @@ def _numba() -> bool:
 
 
 def supports(optimizer: Optimizer, name: str) -> bool:
-    """Whether the optimizer offers `name` for the `update` it has: what stands in a class says nothing about an `update`
-    that a class derived from it brings."""
+    """Whether the optimizer offers `name` for its own `update`: a member of a base class does not apply to an `update` that
+    a subclass overrides."""
     for cls in type(optimizer).__mro__:
         if name in vars(cls):
             return bool(vars(cls)[name])
@@ -82,7 +83,7 @@ def supports(optimizer: Optimizer, name: str) -> bool:
 
 
 def by_array(optimizer: Optimizer, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
-    """The array form, by blocks where the numbers are too many for the cache."""
+    """Update through NumPy, in blocks if the parameters are too many for the cache."""
     columns = w.shape[-1]
     blocks = min(w.size // BLOCK, columns // NARROWEST)
     if blocks < 2 or ctx.xp is not np or not supports(optimizer, "elementwise"):
@@ -94,7 +95,7 @@ def by_array(optimizer: Optimizer, w: Array, g: Array, state: dict[str, Any], lr
 def by_blocks(
     optimizer: Optimizer, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context, columns: int
 ) -> None:
-    """The array form on so many columns at a time. Each block begins with the counts of the state as they were."""
+    """Update through NumPy, a number of columns at a time. Each block starts with the same counts of the state."""
     counts: dict[str, Any] = {}
     for start in range(0, w.shape[-1], columns):
         at = (..., slice(start, start + columns))
@@ -105,5 +106,5 @@ def by_blocks(
 
 
 def by_kernel(optimizer: Any, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
-    """The compiled form."""
+    """Update through the compiled kernel."""
     optimizer.compiled(w, g, state, lr, ctx)

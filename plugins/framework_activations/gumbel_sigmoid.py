@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from framework import Array, Context, option
-from framework_activations.noise import open_uniform
+from framework_activations._noise import open_uniform
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,11 @@ class GumbelSigmoid:
     In evaluation there is no noise: y = sigmoid(x / temperature), and hard, 1 where x > 0. The temperature stays.
 
     Shapes: x, U, y, dy, dx (..., any core axes). The binary case of gumbel_softmax: Maddison, Mnih & Teh (2017); Jang, Gu &
-    Poole (2017). One node draws one U a step: a cell that calls it at every time step keeps the same noise.
+    Poole (2017). One node draws one U per step: a cell that calls it at every time step reuses the same noise.
     """
 
     outputs: ClassVar[str] = "probability"
-    temperature: float | Array = option(1.0, above=0, stackable=True, help="near 0 the gate is open or shut")
+    temperature: float | Array = option(1.0, above=0, stackable=True, help="near 0 the gate is nearly 0 or 1")
     hard: bool = option(False, help="0 or 1 forward, the gradient of the soft y backward")
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, Array]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from framework import Array, Context, option
-from framework_activations.noise import open_uniform
+from framework_activations._noise import open_uniform
 
 
 @dataclass(frozen=True)
@@ -12,18 +12,19 @@ class GumbelSoftmax:
     """y = softmax((x + g) / temperature) over the last axis, g = -log(-log U), U ~ Uniform(0, 1), drawn in every step;
     dx = y (dy - sum_j y_j dy_j) / temperature with the same g.
 
-    A choice among K with a gradient: with x = log pi (any shift of it) the largest x + g is number i with
-    probability pi_i. As the temperature falls to 0, y becomes one-hot; as it rises, uniform.
+    A choice among K with a gradient: with x = log pi (any shift of it) the largest x + g is at index i with
+    probability pi_i. As the temperature decreases to 0, y becomes one-hot; as it increases, uniform.
     `hard` chooses: y is 1 at the largest x + g and 0 elsewhere, and dx is that of the soft y (straight-through), which is
     not the derivative of the hard one.
     In evaluation there is no noise: y = softmax(x / temperature), and hard, 1 at the largest x. The temperature stays.
 
     Shapes: x, g, U, y, dy, dx (..., any core axes, K). Jang, Gu & Poole (2017), who anneal the temperature from 1 to 0.5;
-    Maddison, Mnih & Teh (2017). One node draws one g a step: a cell that calls it at every time step keeps the same noise.
+    Maddison, Mnih & Teh (2017). One node draws one g per step: a cell that calls it at every time step reuses the same
+    noise.
     """
 
     outputs: ClassVar[str] = "probability"
-    temperature: float | Array = option(1.0, above=0, stackable=True, help="near 0 one-hot, large uniform")
+    temperature: float | Array = option(1.0, above=0, stackable=True, help="near 0 one-hot, for large values uniform")
     hard: bool = option(False, help="one-hot forward, the gradient of the soft y backward")
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, Array]:

@@ -14,7 +14,7 @@ class LeakyRelu:
     """
 
     per_example: ClassVar[bool] = True
-    slope: float | Array = option(0.01, least=0, stackable=True, help="below 0")
+    slope: float | Array = option(0.01, least=0, stackable=True, help="slope below 0")
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, Array]:
         return x * self._slopes(x, ctx), x

@@ -10,7 +10,7 @@ from framework import Array, Context, option
 class Softmax:
     """y_i = e^z_i / sum_j e^z_j over the last axis, z = x - max(x);  dz = y (dy - sum_j y_j dy_j).
 
-    Shapes: x, y, dy, dx (..., any core axes, K). Subtracting a number changes nothing, and keeps e^z finite. The lecture
+    Shapes: x, y, dy, dx (..., any core axes, K). Subtracting a constant changes nothing, and keeps e^z finite. The lecture
     notes normalise in other ways against overflow, which are options. `none` overflows from about 88 on in float32.
     `standard`, z = (x - mean) / std, and `minmax`, z = (x - min) / (max - min), change the probabilities, and divide by 0
     if all x are equal. The losses that take raw outputs need no softmax before them.
@@ -18,7 +18,7 @@ class Softmax:
 
     per_example: ClassVar[bool] = True
     outputs: ClassVar[str] = "probability"
-    normalize: Literal["max", "none", "standard", "minmax"] = option("max", help="what is done to x first")
+    normalize: Literal["max", "none", "standard", "minmax"] = option("max", help="normalization of x before the exponential")
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, Any]:
         z = self._normalized(x, ctx)
@@ -36,7 +36,7 @@ class Softmax:
             least, most = x.min(-1, keepdims=True), x.max(-1, keepdims=True)
             at_least, at_most = (dz * (z - 1)).sum(-1, keepdims=True), (dz * z).sum(-1, keepdims=True)
             return (dz + (x == least) * at_least - (x == most) * at_most) / (most - least)
-        return dz  # a shift of all x leaves y as it is
+        return dz  # a shift of all x does not change y
 
     def _normalized(self, x: Array, ctx: Context) -> Array:
         if self.normalize == "max":

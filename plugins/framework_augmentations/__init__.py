@@ -1,4 +1,4 @@
-"""Changes to training examples that leave their labels true."""
+"""Changes to training examples that preserve their labels."""
 
 from framework import hookimpl
 from framework.hooks import Register

@@ -6,17 +6,18 @@ from typing import ClassVar
 import numpy as np
 
 from framework import option
-from framework_augmentations.resampling import resample
+from framework_augmentations._resampling import resample
 
 
 @dataclass(frozen=True)
 class CropResize:
     """y = a random part of x, s H x s W pixels, resized back to H x W: y(o) = x(m + t + s (o - m)).
 
-    Shapes: x, y (N, C, H, W); s ~ U(smallest, 1) and the part's place t ~ U(-(1 - s) / 2, (1 - s) / 2) (H, W) are drawn for
-    each example. Nothing outside the frame is seen: at the border the nearest pixel counts. Bilinear between pixels.
+    Shapes: x, y (N, C, H, W); s ~ U(smallest, 1) and the part's position t ~ U(-(1 - s) / 2, (1 - s) / 2) (H, W) are drawn
+        for
+    each example. Nothing outside the frame is used: at the border the nearest pixel is taken. Bilinear between pixels.
 
-    Default: 0.8. Inception's crops (Szegedy et al. 2015) begin at 8 % of the area, a side of 0.28, for photographs whose
+    Default: 0.8. Inception's crops (Szegedy et al. 2015) start at 8 % of the area, a side of 0.28, for photographs whose
     object fills the frame many times over.
     """
 

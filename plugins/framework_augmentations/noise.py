@@ -10,9 +10,9 @@ from framework import option
 
 @dataclass(frozen=True)
 class Noise:
-    """y = x + sigma e, e ~ N(0, 1) for every number.
+    """y = x + sigma e, e ~ N(0, 1) for every value.
 
-    Shapes: x, y, e alike: images (N, C, H, W), features (N, F), sequences (T, N, F), or plain numbers. For a linear network
+    Shapes: x, y, e alike: images (N, C, H, W), features (N, F), sequences (T, N, F), or plain values. For a linear network
     with one output and squared error this is, on average, an l2 penalty of strength sigma^2 (Bishop 1995). sigma is in the
     units that the network reads, those of the scaled values under `dataset.scale`.
 

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from framework import option
-from framework_augmentations.resampling import Fill, resample, rotation
+from framework_augmentations._resampling import Fill, resample, rotation
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,10 @@ class Rotate:
     """
 
     axes: ClassVar[tuple[str, ...]] = ("NCHW",)
-    degrees: float = option(15.0, least=0, most=180, stackable=True, help="largest turn to either side of the centre")
-    centre: float = option(0.0, least=-180, most=180, stackable=True, help="the turn in the middle of the range, degrees")
+    degrees: float = option(15.0, least=0, most=180, stackable=True, help="maximum rotation from the centre, in degrees")
+    centre: float = option(0.0, least=-180, most=180, stackable=True, help="rotation in the middle of the range, in degrees")
     frame: Literal["keep", "expand"] = option("keep", help="cut the corners off, or shrink until they fit")
-    fill: Fill = option(0.0, help="what comes in from outside: a number, or edge, the nearest pixel")
+    fill: Fill = option(0.0, help="values from outside the frame: a number, or edge, the nearest pixel")
 
     def __call__(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         turn = rotation(self.centre + rng.uniform(-1, 1, x.shape[0]) * self.degrees)

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from framework import option
-from framework_augmentations.resampling import Fill, shift
+from framework_augmentations._resampling import Fill, shift
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,9 @@ class Translate:
     """
 
     axes: ClassVar[tuple[str, ...]] = ("NCHW",)
-    pixels: int = option(2, least=0, stackable=True, help="largest move")
+    pixels: int = option(2, least=0, stackable=True, help="maximum shift, in pixels")
     axis: Literal["both", "x", "y"] = option("both", help="to the sides, up and down, or both")
-    fill: Fill = option(0.0, help="what comes in from outside: a number, or edge, the nearest pixel")
+    fill: Fill = option(0.0, help="values from outside the frame: a number, or edge, the nearest pixel")
 
     def __call__(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         down, right = rng.integers(-self.pixels, self.pixels + 1, (2, x.shape[0]))

@@ -1,4 +1,4 @@
-"""One step of a recurrent layer."""
+"""Cells: one step of a recurrent layer."""
 
 from framework import hookimpl
 from framework.hooks import Register

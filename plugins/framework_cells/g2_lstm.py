@@ -15,19 +15,19 @@ class G2Lstm(Lstm):
     with n = log(u + eps) - log(1 + eps - u), u from U(0, 1), and m one with `probability`, else 0. o, g, c and h as in lstm;
     in evaluation there is neither noise nor temperature, and it is an lstm.
 
-    Backwards: as lstm, with the slopes of i and f divided by the temperature; n and m are constants.
+    Backward: as lstm, with the slopes of i and f divided by the temperature; n and m are constants.
 
     Shapes: those of lstm; u and m (..., N, 2 units), eps 0.001. Li et al. (2018): n makes the gate a Gumbel-softmax of two
-    outcomes, and a gate that must do its work under noise moves to the flat ends of the sigmoid, where noise says little.
+    outcomes, and a gate that must work under noise moves to the flat ends of the sigmoid, where noise has little effect.
 
-    u and m are drawn at every step, or, if frozen, once per sequence; the authors' programs do either. A probability of
-    0 and a temperature of 1 give an lstm in training too, bit by bit. Default: the paper's formula, noise on every gate
-    and no preference about temperature; probabilities between 0 and 1 are the authors' dropout of the noise.
+    u and m are drawn at every step, or, if frozen, once per sequence; the authors' programs have both variants. A
+    probability of 0 and a temperature of 1 give an lstm in training too, bit by bit. Default: the paper's formula, noise on
+    every gate and no preference about temperature; probabilities between 0 and 1 are the authors' dropout of the noise.
     """
 
     draws: ClassVar[bool] = True
-    temperature: float = option(1.0, above=0, stackable=True, help="divides what i and f squash, in training")
-    probability: float = option(1.0, least=0, most=1, stackable=True, help="of noise at an element")
+    temperature: float = option(1.0, above=0, stackable=True, help="temperature of i and f, in training")
+    probability: float = option(1.0, least=0, most=1, stackable=True, help="probability of noise, for each element")
     frozen: bool = option(False, help="whether all steps of a sequence have the same noise")
 
     def gated(self, p: Params, a: Array, h: Array, ctx: Context) -> Array:

@@ -6,14 +6,14 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from framework import Array, Context, Initializer, Params, T, option, registered
-from framework_cells.gates import packed, squashed
+from framework_cells._gates import packed, squashed
 
 
 @dataclass(frozen=True)
 class Gru:
     """r, z = sigmoid of a_t + h_{t-1} U;  g = tanh(a_g + (r h_{t-1}) U_g);  h_t = z h_{t-1} + (1 - z) g.
 
-    Backwards, with reset: before: dg = dh (1 - z) (1 - g^2), dq = dg U_g^T for q = r h_{t-1}, dr = dq h_{t-1} r (1 - r),
+    Backward, with reset: before: dg = dh (1 - z) (1 - g^2), dq = dg U_g^T for q = r h_{t-1}, dr = dq h_{t-1} r (1 - r),
     dz = dh (h_{t-1} - g) z (1 - z);  dh_{t-1} = dh z + dq r + (dr, dz) (U_r, U_z)^T.
 
     Shapes: a = x W + b and da (..., N, 3 units), columns r, z, g; U (..., units, 3 units), U_g its last columns;
@@ -26,10 +26,10 @@ class Gru:
 
     gates: ClassVar[int] = 3
     parts: ClassVar[tuple[str, ...]] = ("h",)
-    units: int = option(least=1, help="numbers of the state")
-    reset: Literal["before", "after"] = option("before", help="whether r meets h before or after the product with U")
-    z: Literal["keep", "update"] = option("keep", help="what z = 1 means: keep the old state, or take the new")
-    recurrent: Initializer = registered("initializer", "orthogonal", inherit=False, help="first values of U, gate by gate")
+    units: int = option(least=1, help="size of the state")
+    reset: Literal["before", "after"] = option("before", help="whether r multiplies h before or after the product with U")
+    z: Literal["keep", "update"] = option("keep", help="what z = 1 means: keep the old state, or use the new one")
+    recurrent: Initializer = registered("initializer", "orthogonal", inherit=False, help="initial values of U, gate by gate")
 
     @property
     def state(self) -> int:

@@ -22,11 +22,11 @@ class IndRnn:
 
     gates: ClassVar[int] = 1
     parts: ClassVar[tuple[str, ...]] = ("h",)
-    units: int = option(least=1, help="numbers of the state")
-    bound: float | None = option(None, above=0, help="largest |u|, for example 2^(1/T); null: none")
+    units: int = option(least=1, help="size of the state")
+    bound: float | None = option(None, above=0, help="maximum |u|, for example 2^(1/T); null: none")
     activation: Activation = registered("activation", "relu", inherit=False, help="f")
-    lowest: float = option(0.0, help="first values of u are drawn from here ...")
-    highest: float = option(1.0, help="... to here")
+    lowest: float = option(0.0, help="initial values of u are drawn from this value ...")
+    highest: float = option(1.0, help="... to this value")
 
     @property
     def state(self) -> int:

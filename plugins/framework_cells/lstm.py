@@ -6,18 +6,18 @@ from typing import Any, ClassVar
 import numpy as np
 
 from framework import Array, Context, Initializer, Params, T, option, registered
-from framework_cells.gates import packed, slopes, squashed
+from framework_cells._gates import packed, slopes, squashed
 
 
 @dataclass(frozen=True)
 class Lstm:
     """i, f, o = sigmoid, g = tanh of a_t + h_{t-1} U;  c_t = f c_{t-1} + i g,  h_t = o tanh(c_t).
 
-    Backwards: dc += dh o (1 - tanh^2 c_t);  di = dc g, df = dc c_{t-1}, do = dh tanh c_t, dg = dc i, each times its gate's
+    Backward: dc += dh o (1 - tanh^2 c_t);  di = dc g, df = dc c_{t-1}, do = dh tanh c_t, dg = dc i, each times its gate's
     slope: da;  dc_{t-1} = dc f,  dh_{t-1} = da U^T,  dU = h_{t-1}^T da.
 
     Shapes: a = x W + b and da (..., N, 4 units), columns i, f, o, g; U (..., units, 4 units); h and c (..., N, units). The
-    state is h and c side by side, the output h. Along c a gradient is only multiplied by f: with f near 1 it lasts
+    state is h and c concatenated, the output h. Along c a gradient is only multiplied by f: with f near 1 it lasts
     (Hochreiter & Schmidhuber 1997; the forget gate is that of Gers et al. 2000).
 
     Defaults: forget_bias 1, as Jozefowicz et al. (2015) advise; 0 is the formula without it.
@@ -25,13 +25,13 @@ class Lstm:
 
     gates: ClassVar[int] = 4
     parts: ClassVar[tuple[str, ...]] = ("h", "c")
-    units: int = option(least=1, help="numbers of h, and of c")
-    forget_bias: float = option(1.0, stackable=True, help="first value of b for the forget gate")
-    recurrent: Initializer = registered("initializer", "orthogonal", inherit=False, help="first values of U, gate by gate")
+    units: int = option(least=1, help="size of h, and of c")
+    forget_bias: float = option(1.0, stackable=True, help="initial value of b for the forget gate")
+    recurrent: Initializer = registered("initializer", "orthogonal", inherit=False, help="initial values of U, gate by gate")
 
     @property
     def state(self) -> int:
-        """h and c."""
+        """Size of the state: h and c."""
         return 2 * self.units
 
     def init(self, rng: np.random.Generator) -> Params:
@@ -48,7 +48,7 @@ class Lstm:
         return ctx.xp.concatenate((y[..., 2 * n : 3 * n] * tanh_c, c_new), -1), (h, c, y, tanh_c)
 
     def gated(self, p: Params, a: Array, h: Array, ctx: Context) -> Array:
-        """What the gates squash."""
+        """The inputs of the gates' activations."""
         return a + h @ p["U"]
 
     def sloped(self, y: Array, ctx: Context) -> Array:

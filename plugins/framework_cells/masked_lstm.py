@@ -12,11 +12,11 @@ from framework_cells.lstm import Lstm
 
 @dataclass(frozen=True)
 class MaskedLstm(Lstm):
-    """An LSTM in which some connections are missing: lstm with U M in the place of U (by elements) and W K in the place of
+    """An LSTM in which some connections are missing: lstm with U M (by elements) instead of U and W K instead of
     W, M and K of zeros and ones;  dU = (h_{t-1}^T da) M, dW = (sum x^T da) K. After each update U and W are 0 where M and K
     are.
 
-    Shapes: those of lstm; M like U (..., units, 4 units), K like W (..., F, 4 units), columns i, f, o, g: kept with the
+    Shapes: those of lstm; M like U (..., units, 4 units), K like W (..., F, 4 units), columns i, f, o, g: saved with the
     tensors, not trained. A search over structures (ElSaid et al. 2018: ant colonies) sets `connections`, which keeps or
     leaves out a connection in all four gates. It has hexadecimal digits for each source, the F inputs first, then the
     units, joined by dashes. They hold a bit for each unit that the source leads to, the first unit first, padded to
@@ -26,7 +26,7 @@ class MaskedLstm(Lstm):
 
     buffers: ClassVar[tuple[str, ...]] = ("M", "K")
     density: float = option(1.0, above=0, most=1, help="fraction of recurrent connections that exist")
-    connections: str | None = option(None, stackable=True, help="those that are there, source by source; null: by density")
+    connections: str | None = option(None, stackable=True, help="the connections, source by source; null: by density")
 
     def init(self, rng: np.random.Generator) -> Params:
         p = super().init(rng)
@@ -36,19 +36,19 @@ class MaskedLstm(Lstm):
         return {**p, "U": p["U"] * M, "M": M}
 
     def inputs(self, features: int) -> np.ndarray:
-        """K of F inputs."""
+        """The mask K of F inputs."""
         if self.connections is None:
             return np.ones((features, 4 * self.units))
         rows = self._read(self.connections)
         if len(rows) != features + self.units:
             raise ValueError(
-                f"connections: {len(rows)} sources, and there are {features} inputs and {self.units} units here: "
+                f"connections: {len(rows)} sources, but there are {features} inputs and {self.units} units: "
                 f"{features + self.units}"
             )
         return rows[:features]
 
     def _read(self, connections: str) -> np.ndarray:
-        """(sources, 4 units) of zeros and ones."""
+        """The mask (sources, 4 units) of zeros and ones."""
         digits = 2 * -(-self.units // 8)
         words = connections.split("-")
         for word in words:
@@ -68,7 +68,7 @@ class MaskedLstm(Lstm):
         return {"U": dU * (M if dU.ndim == M.ndim else M[..., None, :, :])}
 
     def project(self, p: Params, ctx: Context) -> None:
-        """U and W are 0 where M and K are, in place: first values and regularizers know nothing of them."""
+        """U and W are 0 where M and K are, in place: initial values and regularizers do not respect the masks."""
         p["U"] *= p["M"] != 0
         if "K" in p:
             p["W"] *= p["K"] != 0

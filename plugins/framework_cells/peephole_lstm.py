@@ -11,18 +11,18 @@ from framework_cells.lstm import Lstm
 
 @dataclass(frozen=True)
 class PeepholeLstm(Lstm):
-    """An LSTM whose gates see c: i, f = sigmoid(a + h_{t-1} U + c_{t-1} V),  g = tanh(a + h_{t-1} U),
+    """An LSTM whose gates read c: i, f = sigmoid(a + h_{t-1} U + c_{t-1} V),  g = tanh(a + h_{t-1} U),
     c_t = f c_{t-1} + i g,  o = sigmoid(a + h_{t-1} U + c_t V_o),  h_t = o tanh(c_t).
 
-    Backwards: do first, as it reaches dc through V_o: dc += do V_o + dh o (1 - tanh^2 c_t); di, df, dg as in lstm;
+    Backward: do first, as it reaches dc through V_o: dc += do V_o + dh o (1 - tanh^2 c_t); di, df, dg as in lstm;
     dc_{t-1} = dc f + di V_i + df V_f.
 
-    Shapes: a = x W + b and da (..., N, 4 units), columns i, f, o, g; U (..., units, 4 units); V_i, V_f, V_o side by side:
+    Shapes: a = x W + b and da (..., N, 4 units), columns i, f, o, g; U (..., units, 4 units); V_i, V_f, V_o concatenated:
     diagonal (..., 1, 3 units), products by elements; full (..., units, 3 units), matrix products. Gers & Schmidhuber (2000)
     have the diagonal, which is the default; the notes leave it open. V starts at 0: an lstm.
     """
 
-    peephole: Literal["diagonal", "full"] = option("diagonal", help="whether a gate sees its own c only, or all")
+    peephole: Literal["diagonal", "full"] = option("diagonal", help="whether a gate reads its own c only, or all")
 
     def init(self, rng: np.random.Generator) -> Params:
         n = self.units
@@ -65,7 +65,7 @@ class PeepholeLstm(Lstm):
         return c * self._V(p, k) if self.peephole == "diagonal" else c @ self._V(p, k)
 
     def _unseen(self, dz: Array, p: Params, k: int) -> Array:
-        """dc of c V_k."""
+        """The gradient dc through c V_k."""
         return dz * self._V(p, k) if self.peephole == "diagonal" else dz @ T(self._V(p, k))
 
     def _dV(self, c: Array, dz: Array) -> Array:

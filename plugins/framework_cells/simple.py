@@ -14,15 +14,15 @@ class Simple:
 
     Shapes: a = x W + b, h, da and dh (..., N, units); U (..., units, units). The state is h, and so is the output.
 
-    Whatever reaches back k steps has passed through k factors f' U^T: it fades or grows like a power. An orthogonal U
+    A gradient over k steps passes through k factors f' U^T: it vanishes or grows like a power. An orthogonal U
     keeps lengths, so that at the start only f' shrinks them (Saxe et al. 2014). Registered as simple and as elman.
     """
 
     gates: ClassVar[int] = 1
     parts: ClassVar[tuple[str, ...]] = ("h",)
-    units: int = option(least=1, help="numbers of the state")
+    units: int = option(least=1, help="size of the state")
     activation: Activation = registered("activation", "tanh", inherit=False, help="f")
-    recurrent: Initializer = registered("initializer", "orthogonal", inherit=False, help="first values of U")
+    recurrent: Initializer = registered("initializer", "orthogonal", inherit=False, help="initial values of U")
 
     @property
     def state(self) -> int:

@@ -11,28 +11,28 @@ from framework import Activation, Array, Context, Initializer, Params, T, option
 @dataclass(frozen=True)
 class Skip:
     """h_t = f(a_t + h_{t-1} U),  z_t = a^z_t + h_t V + d D: the output z has one more connection, delayed by a step. The
-    notes' exercise reads d = h_{t-1} (state); with d = z_{t-1} (output) the delay lies between outputs.
+    notes' exercise reads d = h_{t-1} (state); with d = z_{t-1} (output) the delay is between outputs.
 
-    Backwards: dV = h_t^T dz, dD = d^T dz, da^z = dz;  dh_t += dz V^T, da = dh_t f', dU = h_{t-1}^T da;  dh_{t-1} = da U^T,
+    Backward: dV = h_t^T dz, dD = d^T dz, da^z = dz;  dh_t += dz V^T, da = dh_t f', dU = h_{t-1}^T da;  dh_{t-1} = da U^T,
     and d takes dz D^T. So z_{t+1} reaches U on three paths: z_{t+1} h_{t+1} U, then z_{t+1} h_{t+1} h_t U, and past
     h_{t+1}: z_{t+1} h_t U (state), or z_{t+1} z_t h_t U (output).
 
-    Shapes: a and a^z side by side, x W + b (..., N, 2 units); U, V, D (..., units, units); h, z (..., N, units). The state
-    is h and z side by side, the output z, without an activation. a^z leads from x past h, as the gradients of V and
+    Shapes: a and a^z concatenated, x W + b (..., N, 2 units); U, V, D (..., units, units); h, z (..., N, units). The state
+    is h and z concatenated, the output z, without an activation. a^z leads from x past h, as the gradients of V and
     D can only come through a; with zeros in that half of W and in D it is a simple network with an output V.
     """
 
     gates: ClassVar[int] = 2
     parts: ClassVar[tuple[str, ...]] = ("h", "z")
-    units: int = option(least=1, help="numbers of h, and of z")
-    delayed: Literal["state", "output"] = option("state", help="what reaches the next output: h, or z itself")
+    units: int = option(least=1, help="size of h, and of z")
+    delayed: Literal["state", "output"] = option("state", help="what the next output reads: h, or z itself")
     activation: Activation = registered("activation", "tanh", inherit=False, help="f")
-    recurrent: Initializer = registered("initializer", "orthogonal", inherit=False, help="first values of U")
-    onward: Initializer = registered("initializer", "xavier_uniform", inherit=False, help="first values of V and D")
+    recurrent: Initializer = registered("initializer", "orthogonal", inherit=False, help="initial values of U")
+    onward: Initializer = registered("initializer", "xavier_uniform", inherit=False, help="initial values of V and D")
 
     @property
     def state(self) -> int:
-        """h and z."""
+        """Size of the state: h and z."""
         return 2 * self.units
 
     def init(self, rng: np.random.Generator) -> Params:

@@ -1,4 +1,4 @@
-"""Data from your own files, data that comes with the framework, and data that is drawn by it."""
+"""Data from your own files, data that comes with the framework, and generated data."""
 
 from framework import hookimpl
 from framework.hooks import Register

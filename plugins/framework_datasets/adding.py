@@ -9,10 +9,10 @@ from framework import Data, Field, option
 
 @dataclass(frozen=True)
 class Adding:
-    """y = u_i + u_j: the sum of the two marked numbers of a long sequence u_t ~ U(0, 1), i drawn from its first half, j from
+    """y = u_i + u_j: the sum of the two marked values of a long sequence u_t ~ U(0, 1), i drawn from its first half, j from
     its second. The constant answer 1 has an mse of 1/6 = 0.167; to do better, both have to be kept for up to T steps.
 
-    Fields: x (n, T, 2), the number and its mark, 1 at i and j and 0 elsewhere; y (n, 1). Hochreiter & Schmidhuber (1997), in
+    Fields: x (n, T, 2), the value and its mark, 1 at i and j and 0 elsewhere; y (n, 1). Hochreiter & Schmidhuber (1997), in
     the form of Le, Jaitly & Hinton (2015).
     """
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from framework import Data, Field, option
-from framework_datasets.windows import delayed, padded
+from framework_datasets._windows import delayed, padded
 
 SHAPES = {
     "cross": ("010", "111", "010"),

@@ -9,17 +9,18 @@ from framework import Data, Field, option
 
 @dataclass(frozen=True)
 class Copy:
-    """s_1 ... s_S, blanks, a cue, blanks -> blanks ... s_1 ... s_S: symbols are to be said again in their order, `delay`
+    """s_1 ... s_S, blanks, a cue, blanks -> blanks ... s_1 ... s_S: symbols must be repeated in order, `delay`
     steps after the last of them.
 
     Fields: x (n, T) ids, y (n, T) labels, T = 2 S + delay; symbols 0 ... K-1, blank K, cue K + 1, which is the last of the
-    `delay` steps. Who knows when to speak but not what has a cross-entropy of S log K / T, and an accuracy that blanks
-    make look good: exact_match counts whole sequences. Hochreiter & Schmidhuber (1997); Arjovsky, Shah & Bengio (2016).
+    `delay` steps. A network that knows when to answer but not what has a cross-entropy of S log K / T, and an accuracy that
+    blanks make look good: exact_match counts whole sequences. Hochreiter & Schmidhuber (1997); Arjovsky, Shah & Bengio
+    (2016).
     """
 
-    symbols: int = option(4, least=2, help="K, different symbols")
+    symbols: int = option(4, least=2, help="K, number of symbols")
     length: int = option(3, least=1, help="S, symbols to remember")
-    delay: int = option(10, least=1, help="steps from the last symbol to the first answer")
+    delay: int = option(10, least=1, help="steps from the last symbol to the first target")
     n: int = option(2000, least=1, help="training sequences")
     n_val: int = option(500, least=0, help="validation sequences")
     n_test: int = option(500, least=0, help="test sequences")

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from framework import Data, DataError, Field, option
-from framework_datasets.files import sample
-from framework_datasets.missing import Fill, fit_fills, without
-from framework_datasets.rows import keep_rare, moved_line, share_out
-from framework_datasets.table import Decimal, Format, Header, Missing, Table, read_table
-from framework_datasets.table_encoding import SPLIT, TableEncoding, Task, fit_features, fit_target, rare_values
-from framework_datasets.table_words import feature_words, header_lines, target_words
+from framework_datasets._files import sample
+from framework_datasets._missing import Fill, fit_fills, without
+from framework_datasets._rows import keep_rare, moved_line, share_out
+from framework_datasets._table import Decimal, Format, Header, Missing, Table, read_table
+from framework_datasets._table_encoding import SPLIT, TableEncoding, Task, fit_features, fit_target, rare_values
+from framework_datasets._table_words import feature_words, header_lines, target_words
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class Csv:
     split. A column of numbers gets its mean or median, a column of strings its most frequent string.
     """
 
-    path: str = option(help="the file, from the current folder on")
+    path: str = option(help="the file, relative to the current folder")
     target: str | list[str] = option(help="the column to predict; a list of columns, for regression")
     features: list[str] | None = option(None, help="the columns to predict from; null: all others")
     drop: list[str] = option(list, help="columns to leave out, also of `features`")
-    delimiter: str = option(",", help="between fields: a character, comma, semicolon, tab, bar; auto finds it")
+    delimiter: str = option(",", help="delimiter of fields: a character, comma, semicolon, tab, bar; auto detects it")
     decimal: Decimal = option("point", help="the decimal sign; comma: 1,5 and 1.234,5")
     header: Header = option(True, help="whether the first line names the columns; false: c0, c1, ...; or a list of names")
     missing: Missing = option(
@@ -72,29 +72,29 @@ class Csv:
         return [] if self.missing is None and self.fill is not None else self.missing
 
     def _complete(self, table: Table, targets: list[str], features: list[str]) -> tuple[Table, tuple[str, ...]]:
-        """The rows that can be used, and a line on the others."""
+        """The usable rows, and a line on the others."""
         if self._missing is None:
             return table, ()
         return without(table, targets if self.fill is not None else [*targets, *features], "a value")
 
     @classmethod
-    def encoding_from_json(cls, told: Mapping[str, Any]) -> TableEncoding:
+    def encoding_from_json(cls, values: Mapping[str, Any]) -> TableEncoding:
         """The encoding that was saved with a model."""
-        return TableEncoding.from_json(told)
+        return TableEncoding.from_json(values)
 
     def _roles(self, table: Table) -> tuple[list[str], list[str]]:
         """The target columns and the feature columns.
 
         Raises:
-            DataError: one is not there or is asked to be two things, or no feature is left.
+            DataError: a column does not exist or has two roles, or no feature is left.
         """
         targets = list(dict.fromkeys([self.target] if isinstance(self.target, str) else self.target))
-        asked = {"target": targets, "features": self.features or [], "drop": self.drop}
-        for key, names in asked.items():
+        roles = {"target": targets, "features": self.features or [], "drop": self.drop}
+        for key, names in roles.items():
             for name in names:
                 table.require(name, f"dataset.{key}")
         for key in ("features", "drop"):
-            for name in set(targets) & set(asked[key]):
+            for name in set(targets) & set(roles[key]):
                 raise DataError(f"{self.path}: column '{name}' is in dataset.target and in dataset.{key}; choose one")
         chosen = table.columns if self.features is None else dict.fromkeys(self.features)
         features = [name for name in chosen if name not in targets and name not in self.drop]

@@ -12,7 +12,7 @@ from framework import Data, Field, option, split_at_random
 @dataclass(frozen=True)
 class Digits:
     """1,797 real handwritten digits of 43 people, 8 x 8 pixels: the UCI Optdigits test set (Alpaydin & Kaynak 1998),
-    which scikit-learn carries.
+    from scikit-learn.
 
     Fields: x (n, 1, 8, 8) in 0 ... 1 (the scans' 0 ... 16, divided by 16), y (n,) digits 0 ... 9.
     """
@@ -31,7 +31,7 @@ def scans() -> tuple[np.ndarray, np.ndarray]:
     """Pixels (1797, 64) from 0 to 16, and digits (1797,)."""
     found = find_spec("sklearn")
     path = Path(str(found.origin)).parent / "datasets" / "data" / "digits.csv.gz" if found else None
-    if path and path.exists():  # importing scikit-learn, only to read this file, takes a second
+    if path and path.exists():  # importing scikit-learn only to read this file takes a second
         table = np.loadtxt(path, delimiter=",")
         return table[:, :-1], table[:, -1].astype(int)
     from sklearn.datasets import load_digits

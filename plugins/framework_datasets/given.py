@@ -15,7 +15,7 @@ SYMBOLS = {1: "N", 2: "NT"}
 
 @dataclass(frozen=True)
 class Rows:
-    """A field, written out."""
+    """A field, given by its values."""
 
     values: Any = option(help="the examples: rows of numbers, or of names")
     kind: Literal["real", "id", "label", "mask"] = option("real", help="real numbers, ids, labels, or a mask")
@@ -23,11 +23,11 @@ class Rows:
 
 @dataclass(frozen=True)
 class Given:
-    """x, y, ... as they are written: the few examples of a blackboard, in the configuration.
+    """x, y, ... as given in the configuration: a few examples, as on a blackboard.
 
     Fields: those of `fields`, each {values: [...], kind: real, id, label or mask}, examples first. Real numbers (n, F),
     (n, T, F) or (n, C, H, W); ids, labels and masks (n) or (n, T). Ids and labels are numbers from 0 on, or words of
-    `names`; there are as many symbols as names, or else as the largest number says. All examples train.
+    `names`; the number of symbols is that of names, otherwise the largest number + 1. All examples train.
     """
 
     fields: Mapping[str, Rows] = option(help="name -> {values: [...], kind: real}")
@@ -36,11 +36,11 @@ class Given:
     def load(self, rng: np.random.Generator) -> Data:
         arrays = {name: self._array(name, field) for name, field in self.fields.items()}
         if not arrays:
-            raise ValueError("fields: there is none; give x, and y where there is a target")
+            raise ValueError("fields: missing; give x, and y if there is a target")
         counts = {name: len(a) for name, a in arrays.items()}
         if len(set(counts.values())) > 1:
-            told = ", ".join(f"{n} of {name}" for name, n in counts.items())
-            raise ValueError(f"fields: {told}; every field has as many examples")
+            counts_shown = ", ".join(f"{n} of {name}" for name, n in counts.items())
+            raise ValueError(f"fields: {counts_shown}; every field needs the same number of examples")
         fields = {name: self._field(name, field.kind, arrays[name]) for name, field in self.fields.items()}
         return Data({"train": arrays}, fields, names=self.names)
 
@@ -51,33 +51,31 @@ class Given:
         except (TypeError, ValueError) as error:
             if str(error).startswith("fields."):
                 raise
-            raise ValueError(
-                f"fields.{name}.values: {field.values!r} are no numbers in rows that are equally long"
-            ) from None
+            raise ValueError(f"fields.{name}.values: {field.values!r} are not numbers in rows of equal length") from None
         if symbols and (a != a.round()).any():
-            raise ValueError(f"fields.{name}.values: {field.kind}s are whole numbers from 0 on")
+            raise ValueError(f"fields.{name}.values: {field.kind}s must be integers from 0 on")
         return a.astype(np.int64) if symbols else a
 
     def _numbered(self, values: Any, name: str) -> Any:
-        """Words as their numbers."""
+        """Words replaced by their indices."""
         if isinstance(values, list | tuple):
             return [self._numbered(value, name) for value in values]
         if isinstance(values, str):
             if values not in self.names:
-                raise ValueError(f"fields.{name}.values: no name '{values}'{did_you_mean(values, self.names)}")
+                raise ValueError(f"fields.{name}.values: unknown name '{values}'{did_you_mean(values, self.names)}")
             return self.names.index(values)
         return values
 
     def _field(self, name: str, kind: Any, a: np.ndarray) -> Field:
         axes = NUMBERS if kind == "real" else SYMBOLS
         if a.ndim not in axes or not a.size:
-            told = " or ".join(f"({', '.join(axes[d])})" for d in axes)
-            raise ValueError(f"fields.{name}.values: shape {a.shape}; a field of kind {kind} has {told}")
+            shapes = " or ".join(f"({', '.join(axes[d])})" for d in axes)
+            raise ValueError(f"fields.{name}.values: shape {a.shape}; a field of kind {kind} needs {shapes}")
         if kind not in ("id", "label"):
             return Field(axes[a.ndim], kind)
         size = len(self.names) or max(int(a.max()) + 1, 1)
         if a.min() < 0 or a.max() >= size:
-            raise ValueError(f"fields.{name}.values: {kind}s go from 0 to {size - 1}")
+            raise ValueError(f"fields.{name}.values: {kind}s must be from 0 to {size - 1}")
         return Field(axes[a.ndim], kind, size)
 
     @staticmethod

@@ -8,12 +8,12 @@ from typing import Any, Literal
 import numpy as np
 
 from framework import Data, option
-from framework_datasets.array_encoding import ArrayEncoding, Layout, check_classes, shape_of_x, sizes_of_y
-from framework_datasets.array_padding import clear_inputs, clear_targets
-from framework_datasets.array_words import unread_words, x_words, y_words
-from framework_datasets.arrays import labels, opened
-from framework_datasets.files import sample
-from framework_datasets.rows import keep_rare, moved_line, share_out
+from framework_datasets._array_encoding import ArrayEncoding, Layout, check_classes, shape_of_x, sizes_of_y
+from framework_datasets._array_padding import clear_inputs, clear_targets
+from framework_datasets._array_words import unread_words, x_words, y_words
+from framework_datasets._arrays import labels, opened
+from framework_datasets._files import sample
+from framework_datasets._rows import keep_rare, moved_line, share_out
 
 SPLITS = ("train", "val", "test")
 
@@ -27,23 +27,21 @@ class Npz:
     Fields: x (n, F), (n, T, F) sequences or (n, C, H, W) images; y (n,) or (n, 1) integers: the class, 0 ... K-1, also
     as floats 0.0 ... K-1 with K at most 20, or one-hot (n, K); y with fractions, (n,) as (n, 1), or (n, k): numbers. For
     sequences also y (n, T), (n, T, 1) or one-hot (n, T, K), the class of every step, or y (n, T, k) numbers. mask (n, T) is
-    1 where a step counts, 0 where a shorter sequence is padded, on either side. With `vocabulary` x (n, T) is
+    1 for a step, 0 for padding of a shorter sequence, on either side. With `vocabulary` x (n, T) holds
     sequences of ids. With layout=time_major the file holds sequences as x (T, n, F), y (T, n) or (T, n, k), mask (T, n);
     with layout=NHWC images as x (n, H, W, C). If no training row has a class, one row of it moves to the training split.
     """
 
-    path: str = option(help="the file, from the current folder on")
-    x: str = option("x", help="the array of inputs; with _train, _val, _test behind it where the file is split")
+    path: str = option(help="the file, relative to the current folder")
+    x: str = option("x", help="the array of inputs; with the ending _train, _val, _test if the file is split")
     y: str = option("y", help="the array of targets, likewise")
-    mask: str = option("mask", help="the array of steps that count, likewise, where sequences have one")
+    mask: str = option("mask", help="the array of masks, likewise, if sequences have one")
     task: Literal["auto", "classification", "regression"] = option(
-        "auto", help="auto: integers are labels, one per row or step, and so are whole floats from 0 and one-hot rows"
+        "auto", help="auto: integers are labels, one per row or step, as are integral floats from 0 and one-hot rows"
     )
-    layout: Layout = option(
-        "batch_major", help="of sequences in the file and of what is predicted for their steps; of images"
-    )
+    layout: Layout = option("batch_major", help="of sequences in the file and of their predictions; of images")
     vocabulary: int | Literal["auto"] | None = option(
-        None, least=1, help="x (n, T) are ids, of so many; auto: the largest + 1; null: x are numbers"
+        None, least=1, help="number of ids, if x (n, T) holds ids; auto: the largest + 1; null: x holds real numbers"
     )
     val: float = option(0.2, least=0, below=1, help="fraction for validation")
     test: float = option(0.2, least=0, below=1, help="fraction for the test")
@@ -53,7 +51,7 @@ class Npz:
             there = file.names
             names = self._names(there)
             arrays = {name: file.get(name) for part in names.values() for name in part}
-        x, y, *mask = next(iter(names.values()))  # what decides: the training arrays, or the only ones
+        x, y, *mask = next(iter(names.values()))  # the training arrays, or the only ones, decide
         if self.vocabulary or arrays[x].ndim == 3:
             self._clear_padding(arrays, names)
         ids = self._ids(arrays, [named[0] for named in names.values()])
@@ -84,26 +82,26 @@ class Npz:
                 arrays[y] = clear_targets(arrays[y], arrays[mask], self.task)
 
     def _ids(self, arrays: Mapping[str, np.ndarray], names: Sequence[str]) -> int:
-        """How many ids there are; 0 where x is numbers."""
+        """The number of ids; 0 if x holds real numbers."""
         if self.vocabulary != "auto":
             return self.vocabulary or 0
         return 1 + max(int(labels(self.path, name, arrays[name], "an id").max()) for name in names)
 
     def _known(self) -> list[str]:
-        """The arrays that could be read."""
+        """The names of arrays that are read."""
         return [f"{name}{end}" for name in (self.x, self.y, self.mask) for end in ("", *(f"_{split}" for split in SPLITS))]
 
     @classmethod
-    def encoding_from_json(cls, told: Mapping[str, Any]) -> ArrayEncoding:
+    def encoding_from_json(cls, values: Mapping[str, Any]) -> ArrayEncoding:
         """The encoding that was saved with a model."""
-        return ArrayEncoding.from_json(told)
+        return ArrayEncoding.from_json(values)
 
     def _names(self, there: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        """part of the file -> its arrays x, y and, where there is one, mask: one part `all`, or a part for each split."""
+        """part of the file -> its arrays x, y and, if present, mask: one part `all`, or a part for each split."""
         whole = self.x in there or f"{self.x}_train" not in there
         ends = {"all": ""} if whole else {split: f"_{split}" for split in SPLITS}
         first = next(iter(ends.values()))
-        masked = self.mask != "mask" or f"{self.mask}{first}" in there  # another name was asked for
+        masked = self.mask != "mask" or f"{self.mask}{first}" in there  # another name was configured
         named = (self.x, self.y, self.mask) if masked else (self.x, self.y)
         pairs = {part: tuple(f"{name}{end}" for name in named) for part, end in ends.items()}
         return {part: names for part, names in pairs.items() if whole or set(names) & set(there)}
@@ -111,8 +109,8 @@ class Npz:
     def _rows(
         self, arrays: Mapping[str, np.ndarray], rng: np.random.Generator
     ) -> tuple[dict[str, tuple[str, np.ndarray]], dict[str, int]]:
-        """split -> the part of the file it is taken from, and the rows of that part; split -> how many rows moved from it
-        to the training split, where their label was missing.
+        """split -> the part of the file, and its rows; split -> the number of rows that moved from it to the training split,
+        where their label was missing.
 
         Args:
             arrays: part -> its targets.

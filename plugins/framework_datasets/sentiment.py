@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from framework import Data, Field, option
-from framework_datasets.windows import padded
+from framework_datasets._windows import padded
 
 SUBJECTS = ("the film", "the book", "this song", "our meal", "the play", "that walk")
 VERBS = ("was", "is", "seemed")
@@ -20,16 +20,16 @@ WORDS = tuple(dict.fromkeys(" ".join((PADDING, *SUBJECTS, *VERBS, *NEGATIONS, *A
 
 @dataclass(frozen=True)
 class Sentiment:
-    """the film was not really good to me -> negative: sentences of a small grammar, praise or blame, which a `not` or
-    `never` before the adjective turns into its opposite.
+    """the film was not really good to me -> negative: sentences of a small grammar, positive or negative, which a `not` or
+    `never` before the adjective reverses.
 
-    Fields: x (n, T) ids, words of a vocabulary of 37, 0 behind the end of shorter sentences; y (n,) negative 0, positive 1;
+    Fields: x (n, T) ids, words from a vocabulary of 37, 0 after the end of shorter sentences; y (n,) negative 0, positive 1;
     mask (n, T), 1 where a word is. A sentence is: subject, verb, perhaps a negation, up to `adverbs` adverbs, adjective,
     perhaps an end. With every second sentence negated, no sum over the words can separate praise and blame.
     """
 
     negated: float = option(0.5, least=0, most=1, help="probability of a negation")
-    adverbs: int = option(2, least=0, help="the most adverbs")
+    adverbs: int = option(2, least=0, help="maximum number of adverbs")
     n: int = option(1000, least=1, help="training sentences")
     n_val: int = option(300, least=0, help="validation sentences")
     n_test: int = option(300, least=0, help="test sentences")
@@ -47,7 +47,7 @@ class Sentiment:
         return {"x": x, "y": np.array([positive for _, positive in pairs], int), "mask": mask}
 
     def _sentence(self, rng: np.random.Generator) -> tuple[list[str], bool]:
-        """The words, and whether they praise."""
+        """The words, and whether they are positive."""
 
         def one(words: tuple[str, ...]) -> str:
             return words[rng.integers(len(words))]

@@ -8,29 +8,29 @@ from typing import Any
 import numpy as np
 
 from framework import Data, DataError, Field, option
-from framework_datasets.columns import real
-from framework_datasets.files import sample
-from framework_datasets.table import Decimal, Format, Header, read_table
-from framework_datasets.windows import ahead, refuse_gaps, windows
+from framework_datasets._columns import real
+from framework_datasets._files import sample
+from framework_datasets._table import Decimal, Format, Header, read_table
+from framework_datasets._windows import ahead, check_gaps, windows
 
 
 @dataclass(frozen=True)
 class Series:
-    """v_1 ... v_T -> v_2 ... v_{T+1}: a column of your own table, its rows being steps of time, each predicted from those
+    """v_1 ... v_T -> v_2 ... v_{T+1}: a column of your own table, with rows as time steps, each predicted from those
     before it.
 
     Fields: x (n, length, 1), y (n, length, 1), windows and the same one step later. The first part of the series trains, the
-    next validates, the last is the test. With `dataset.scale` x and y take one scale, that of x in training: losses are in
-    its units, predictions in those of the column.
+    next validates, the last is the test. With `dataset.scale`, x and y have the same scale, that of x in training: losses
+    are in its units, predictions in those of the column.
     """
 
-    path: str = option(help="the file, from the current folder on; its first line names the columns")
+    path: str = option(help="the file, relative to the current folder; its first line names the columns")
     column: str = option(help="the column of numbers")
-    delimiter: str = option(",", help="between fields: a character, comma, semicolon, tab, bar; auto finds it")
+    delimiter: str = option(",", help="delimiter of fields: a character, comma, semicolon, tab, bar; auto detects it")
     decimal: Decimal = option("point", help="the decimal sign; comma: 1,5 and 1.234,5")
     header: Header = option(True, help="whether the first line names the columns; false: c0, c1, ...; or a list of names")
     length: int = option(25, least=1, help="T, steps in a window")
-    stride: int | None = option(None, least=1, help="steps from one window to the next; null: 1, or length if stateful")
+    stride: int | None = option(None, least=1, help="steps between windows; null: 1, or length if stateful")
     val: float = option(0.2, least=0, below=1, help="fraction of the series for validation")
     test: float = option(0.2, least=0, below=1, help="fraction of the series for the test")
     stateful: bool = option(
@@ -41,7 +41,7 @@ class Series:
         encoding = SeriesEncoding(self.column, Format.of(self.delimiter, self.decimal, self.header), self.length)
         values = encoding.column_of(self.path, "dataset.column")
         try:
-            refuse_gaps(self.stateful, self.length, self.stride)
+            check_gaps(self.stateful, self.length, self.stride)
             stride = self.stride or (self.length if self.stateful else 1)
             splits = ahead(values, self.length, stride, self.val, self.test)
         except ValueError as error:
@@ -51,9 +51,9 @@ class Series:
         return Data(splits, fields, encoding=encoding, **more)
 
     @classmethod
-    def encoding_from_json(cls, told: Mapping[str, Any]) -> SeriesEncoding:
+    def encoding_from_json(cls, values: Mapping[str, Any]) -> SeriesEncoding:
         """The encoding that was saved with a model."""
-        return SeriesEncoding(told["column"], Format.from_json(told), told["length"])
+        return SeriesEncoding(values["column"], Format.from_json(values), values["length"])
 
     @staticmethod
     def examples() -> list[tuple[Series, None]]:
@@ -74,17 +74,17 @@ class SeriesEncoding:
     length: int
 
     def column_of(self, path: str | Path, role: str) -> np.ndarray:
-        """(n, 1) numbers.
+        """The column as an array (n, 1).
 
         Raises:
-            DataError: there is no such column, or it holds something else.
+            DataError: the column does not exist, or is not numeric.
         """
         table = read_table(path, self.format)
         table.require(self.column, role)
         return real(table, self.column)[:, None]
 
     def read(self, path: str | Path, with_target: bool) -> dict[str, np.ndarray]:
-        """Windows of a new file, one behind the other; what is left at the end is passed over.
+        """Windows of a new file, one after the other; remaining rows at the end are dropped.
 
         Raises:
             DataError: the file cannot be read, or is too short.
@@ -92,11 +92,11 @@ class SeriesEncoding:
         values = self.column_of(path, "the column that the model reads")
         x = values[:-1] if with_target else values
         if not x.size:
-            raise DataError(f"{path}: one row is too short to predict another")
+            raise DataError(f"{path}: a single row is too short; at least two rows are needed")
         length = min(self.length, x.shape[0])
         fields = {"x": windows(x, length, length)}
         return fields | {"y": windows(values[1:], length, length)} if with_target else fields
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Plain values for JSON."""
         return {"type": "series", "column": self.column, **self.format.to_json(), "length": self.length}

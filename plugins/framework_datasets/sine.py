@@ -9,7 +9,7 @@ from framework import Data, Field, option
 
 @dataclass(frozen=True)
 class Sine:
-    """y = sin(2 pi x) + sigma e,  e ~ N(0, 1),  x ~ U(0, 1): regression with the true f and the true noise known.
+    """y = sin(2 pi x) + sigma e,  e ~ N(0, 1),  x ~ U(0, 1): regression with known f and known noise.
 
     Fields: x (n, 1), y (n, 1). Few training points, so that a large network fits the noise.
     """
@@ -29,5 +29,5 @@ class Sine:
 
 
 def f(x: np.ndarray) -> np.ndarray:
-    """sin(2 pi x)."""
+    """The true function, sin(2 pi x)."""
     return np.sin(2 * np.pi * x)

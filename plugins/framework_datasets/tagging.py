@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from framework import Data, Field, option
-from framework_datasets.windows import padded
+from framework_datasets._windows import padded
 
 TAGS = ("determiner", "adjective", "noun", "pronoun", "verb", "adverb")
-BOTH = ("walk", "play", "dance", "drink")  # nouns behind a determiner, verbs elsewhere
+BOTH = ("walk", "play", "dance", "drink")  # nouns after a determiner, verbs elsewhere
 HER = "her"  # a determiner before a noun, a pronoun elsewhere
 KINDS = {
     "determiner": ("the", "a", "my", HER),
@@ -26,14 +26,14 @@ WORDS = tuple(dict.fromkeys((PADDING, *(word for words in KINDS.values() for wor
 
 @dataclass(frozen=True)
 class Tagging:
-    """we like her old walk -> pronoun verb determiner adjective noun: every word of a sentence gets its part of speech.
+    """we like her old walk -> pronoun verb determiner adjective noun: the part of speech of every word in a sentence.
 
-    Fields: x (n, T) ids, words of a vocabulary of 23, 0 behind the end of shorter sentences; y (n, T) labels, 6 tags; mask
+    Fields: x (n, T) ids, words from a vocabulary of 23, 0 after the end of shorter sentences; y (n, T) labels, 6 tags; mask
     (n, T), 1 where a word is. A sentence is: subject, verb, perhaps an object, perhaps an adverb; subject and object are a
     pronoun, or a determiner, perhaps an adjective, and a noun.
 
     Four words are nouns or verbs: the word before them decides (the walk, we walk). `her` in the object is a determiner or a
-    pronoun: the word after it decides (we see her dog, we see her now). A network that reads from the left only has to
+    pronoun: the word after it decides (we see her dog, we see her now). A network that only reads forwards has to
     guess.
     """
 
@@ -54,7 +54,7 @@ class Tagging:
         return {"x": x, "y": y, "mask": mask}
 
     def _sentence(self, rng: np.random.Generator) -> list[tuple[str, str]]:
-        """Its words, each with its tag."""
+        """The words of a sentence, each with its tag."""
         kinds = [*_phrase("subject", rng), "verb"]
         kinds += _phrase("object", rng) if rng.integers(3) else []
         kinds += ["adverb"] if rng.integers(2) else []
@@ -63,5 +63,5 @@ class Tagging:
 
 
 def _phrase(pronoun: str, rng: np.random.Generator) -> list[str]:
-    """A pronoun, or a noun with what stands before it."""
+    """A pronoun, or a noun with determiner and adjective."""
     return ([pronoun], ["determiner", "noun"], ["determiner", "adjective", "noun"])[rng.integers(3)]

@@ -8,22 +8,22 @@ from typing import Any
 import numpy as np
 
 from framework import Data, DataError, Field, option
-from framework_datasets.files import sample, text_of
-from framework_datasets.windows import ahead, refuse_gaps, windows
+from framework_datasets._files import sample, text_of
+from framework_datasets._windows import ahead, check_gaps, windows
 
 
 @dataclass(frozen=True)
 class Text:
-    """c_1 c_2 ... c_T -> c_2 ... c_{T+1}: the characters of any UTF-8 text, each predicted from those before it.
+    """c_1 c_2 ... c_T -> c_2 ... c_{T+1}: the characters of any UTF-8 text, each predicted from the previous ones.
 
     Fields: x (n, length) ids, y (n, length) labels, windows of the text and the same one character later. The characters of
     the whole file, in the order of their code points, are the vocabulary; line ends become a single character. The first
     part of the text trains, the next validates, the last is the test.
     """
 
-    path: str = option(help="the file, from the current folder on")
+    path: str = option(help="the file, relative to the current folder")
     length: int = option(40, least=1, help="T, characters in a window")
-    stride: int | None = option(None, least=1, help="characters from one window to the next; null: length")
+    stride: int | None = option(None, least=1, help="characters between windows; null: length")
     val: float = option(0.1, least=0, below=1, help="fraction of the text for validation")
     test: float = option(0.1, least=0, below=1, help="fraction of the text for the test")
     stateful: bool = option(
@@ -34,10 +34,10 @@ class Text:
         text = characters(self.path)
         vocabulary = "".join(sorted(set(text)))
         if len(vocabulary) < 2:
-            raise DataError(f"{self.path}: it holds one character only, {vocabulary!r}; there is nothing to predict")
+            raise DataError(f"{self.path}: only one different character, {vocabulary!r}; at least two are needed")
         encoding = TextEncoding(vocabulary, self.length)
         try:
-            refuse_gaps(self.stateful, self.length, self.stride)
+            check_gaps(self.stateful, self.length, self.stride)
             splits = ahead(encoding.ids(self.path, text), self.length, self.stride or self.length, self.val, self.test)
         except ValueError as error:
             raise DataError(f"{self.path}: dataset.{error}") from error
@@ -46,9 +46,9 @@ class Text:
         return Data(splits, fields, names=list(vocabulary), encoding=encoding, stateful=self.stateful, forecast=("x",))
 
     @classmethod
-    def encoding_from_json(cls, told: Mapping[str, Any]) -> TextEncoding:
+    def encoding_from_json(cls, values: Mapping[str, Any]) -> TextEncoding:
         """The encoding that was saved with a model."""
-        return TextEncoding(told["vocabulary"], told["length"])
+        return TextEncoding(values["vocabulary"], values["length"])
 
     @staticmethod
     def examples() -> list[tuple[Text, None]]:
@@ -58,7 +58,7 @@ class Text:
 
 @dataclass(frozen=True)
 class TextEncoding:
-    """Characters as ids: the place in the vocabulary.
+    """The encoding of characters as ids: their indices in the vocabulary.
 
     Attributes:
         length: characters in a window of a new file; a shorter file is one window.
@@ -68,36 +68,34 @@ class TextEncoding:
     length: int
 
     def ids(self, path: str | Path, text: str) -> np.ndarray:
-        """(n,) whole numbers.
+        """The ids (n,) of a text.
 
         Raises:
-            DataError: a character is not in the vocabulary; its line is named.
+            DataError: a character is not in the vocabulary; the message names its line.
         """
         known = {character: i for i, character in enumerate(self.vocabulary)}
         for i, character in enumerate(text):
             if character not in known:
                 line = text.count("\n", 0, i) + 1
-                raise DataError(
-                    f"{path}: line {line}: the character {character!r} was not in the text that trained the model"
-                )
+                raise DataError(f"{path}: line {line}: the character {character!r} was not in the training text")
         return np.array([known[character] for character in text], int)
 
     def read(self, path: str | Path, with_target: bool) -> dict[str, np.ndarray]:
-        """Windows of a new file, one behind the other; what is left at the end is passed over.
+        """Windows of a new file, one after the other; remaining characters at the end are dropped.
 
         Raises:
             DataError: the file cannot be read, is too short, or holds a new character.
         """
         ids = self.ids(path, characters(path))
         if ids.size <= with_target:
-            raise DataError(f"{path}: one character is too short to predict another")
+            raise DataError(f"{path}: a single character is too short; at least two are needed")
         x = ids[:-1] if with_target else ids
         length = min(self.length, x.size)
         fields = {"x": windows(x, length, length)}
         return fields | {"y": windows(ids[1:], length, length)} if with_target else fields
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Plain values for JSON."""
         return {"type": "text", "vocabulary": self.vocabulary, "length": self.length}
 
 

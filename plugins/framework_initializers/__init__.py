@@ -1,4 +1,4 @@
-"""First values of a tensor."""
+"""Initial values of a tensor."""
 
 from framework import hookimpl
 from framework.hooks import Register

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from framework import Shape, option
-from framework_initializers.fans import Reading, deviation, fans_of
+from framework_initializers._fans import Reading, deviation, fans_of
 
 
 @dataclass(frozen=True)
 class LecunNormal:
     """W ~ N(0, std^2), std = gain sqrt(1 / n_in) (LeCun et al. 1998).
 
-    Shapes: W (i, o); n_in = i, unless the layer says otherwise, as a convolution does. Sums of inputs keep the variance of
+    Shapes: W (i, o); n_in = i, unless the layer gives other fans, as a convolution does. Sums of inputs keep the variance of
     the inputs.
 
     The lecture notes print this root as the variance, which is far too large; `reading: literal` draws with that variance,

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from framework import Shape, option
-from framework_initializers.fans import Reading, fans_of
+from framework_initializers._fans import Reading, fans_of
 
 
 @dataclass(frozen=True)
 class LecunUniform:
     """W ~ U(-a, a), a = gain sqrt(3 / n_in): the variance of lecun_normal, 1 / n_in (LeCun et al. 1998).
 
-    Shapes: W (i, o); n_in = i, unless the layer says otherwise, as a convolution does.
+    Shapes: W (i, o); n_in = i, unless the layer gives other fans, as a convolution does.
 
-    The lecture notes print a = sqrt(1 / n_in), whose variance is a third of that; `reading: literal` takes it.
+    The lecture notes print a = sqrt(1 / n_in), whose variance is a third of that; `reading: literal` uses that.
     """
 
     gain: float = option(1.0, above=0, stackable=True, help="factor on the bound a")

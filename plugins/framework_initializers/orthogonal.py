@@ -11,7 +11,8 @@ from framework import Shape, option
 class Orthogonal:
     """W = gain Q, Q with orthonormal rows or columns, whichever are fewer (Saxe et al. 2014).
 
-    Shapes: W and Q (i, o). Lengths are kept, so that a deep linear network neither blows up nor fades. Q comes from the QR
+    Shapes: W and Q (i, o). Lengths are preserved, so that signals in a deep linear network neither grow nor vanish. Q comes
+        from the QR
     decomposition of a normal matrix, with the signs of R's diagonal, which makes it uniform.
     """
 

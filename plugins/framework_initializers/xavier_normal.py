@@ -5,14 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from framework import Shape, option
-from framework_initializers.fans import Reading, deviation, fans_of
+from framework_initializers._fans import Reading, deviation, fans_of
 
 
 @dataclass(frozen=True)
 class XavierNormal:
     """W ~ N(0, std^2), std = gain sqrt(2 / (n_in + n_out)) (Glorot & Bengio 2010).
 
-    Shapes: W (i, o); n_in = i and n_out = o, unless the layer says otherwise, as a convolution does. For sigmoid and tanh: a
+    Shapes: W (i, o); n_in = i and n_out = o, unless the layer gives other fans, as a convolution does. For sigmoid and tanh:
+        a
     compromise between keeping the variance forward and backward.
 
     The lecture notes print this root as the variance, which is far too large; `reading: literal` draws with that variance,

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from framework import Shape, option
-from framework_initializers.fans import fans_of
+from framework_initializers._fans import fans_of
 
 
 @dataclass(frozen=True)
 class XavierUniform:
     """W ~ U(-a, a), a = gain sqrt(6 / (n_in + n_out)): the variance of xavier_normal, a^2 / 3 (Glorot & Bengio 2010).
 
-    Shapes: W (i, o); n_in = i and n_out = o, unless the layer says otherwise, as a convolution does.
+    Shapes: W (i, o); n_in = i and n_out = o, unless the layer gives other fans, as a convolution does.
     """
 
     gain: float = option(1.0, above=0, stackable=True, help="factor on the bound a")

@@ -11,7 +11,7 @@ from framework import Shape
 class Zeros:
     """W = 0.
 
-    Shapes: W (i, o). Never for all weights of a network: the units of a layer would stay alike for ever.
+    Shapes: W (i, o). Never for all weights of a network: the units of a layer would stay identical.
     """
 
     def __call__(self, rng: np.random.Generator, shape: Shape, fans: tuple[int, int] | None = None) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The nodes of a network."""
+"""Layers: the nodes of a network."""
 
 from framework import hookimpl
 from framework.hooks import Register

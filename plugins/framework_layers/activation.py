@@ -19,12 +19,12 @@ class ActivationLayer:
 
     @property
     def per_example(self) -> bool:
-        """Whether an output depends on its own example alone: as the function says."""
+        """Whether an output depends on its own example only: as the function declares."""
         return getattr(self.function, "per_example", False)
 
     @property
     def outputs(self) -> str | None:
-        """What f says of its outputs."""
+        """The kind of output that f declares."""
         return getattr(self.function, "outputs", None)
 
     def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:

@@ -12,16 +12,16 @@ from framework import Array, Context, Params, Shape
 class Add:
     """y = x_1 + x_2 + ... of several sources (`from: [a, b]`): where two paths meet, as in a residual block.
 
-    dx_i = dy for every source. Shapes: x_i, y, dy, dx_i (..., any core axes), all alike.
+    dx_i = dy for every source. Shapes: x_i, y, dy, dx_i (..., any core axes), all of equal shape.
     """
 
     per_example: ClassVar[bool] = True
 
     def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:
         if not in_shape or not all(isinstance(shape, tuple) for shape in in_shape):
-            raise ValueError("add needs several sources; name them with from: [a, b]")
+            raise ValueError("add needs several sources; set from: [a, b]")
         if any(shape != in_shape[0] for shape in in_shape):
-            raise ValueError(f"add needs sources of one shape, not {' and '.join(map(str, in_shape))}")
+            raise ValueError(f"add needs sources of equal shape (got {' and '.join(map(str, in_shape))})")
         return {}, in_shape[0]
 
     def forward(self, p: Params, x: tuple[Array, ...], ctx: Context) -> tuple[Array, int]:

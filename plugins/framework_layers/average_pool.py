@@ -9,7 +9,7 @@ from framework_layers.sum_pool import SumPool
 
 @dataclass(frozen=True)
 class AveragePool(SumPool):
-    """y = the mean of each window, the sum of sum_pool divided by size^2; each of its numbers gets dy / size^2.
+    """y = the mean of each window, the sum of sum_pool divided by size^2; each of its values gets dy / size^2.
 
     Shapes: x (..., N, C, H, W), y (..., N, C, Ho, Wo), Ho = (H - size) // stride + 1, Wo likewise.
     """

@@ -73,7 +73,7 @@ def _others(x: Array, ctx: Context) -> tuple[int, ...]:
 
 
 def _meeting(t: Array, x: Array, ctx: Context) -> Array:
-    """A tensor (..., 1, F), ready to meet x."""
+    """A tensor (..., 1, F), shaped to broadcast with x."""
     core = x.ndim - len(ctx.replicas)
     return t if core == 2 else t[..., None, :, :] if core == 3 else t[..., None, None]
 

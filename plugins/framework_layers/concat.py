@@ -11,7 +11,7 @@ from framework import Array, Context, Params, Shape
 
 @dataclass(frozen=True)
 class Concat:
-    """y = [x_1, x_2, ...], the features of several sources (`from: [a, b]`) side by side; dx_i is x_i's part of dy.
+    """y = [x_1, x_2, ...], the features of several sources (`from: [a, b]`) concatenated; dx_i is x_i's part of dy.
 
     Shapes: x_i (..., [T,] N, F_i), y (..., [T,] N, sum F_i); or images (..., N, C_i, H, W), joined along their channels.
     """
@@ -20,11 +20,11 @@ class Concat:
 
     def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:
         if not in_shape or not all(isinstance(shape, tuple) for shape in in_shape):
-            raise ValueError("concat needs several sources; name them with from: [a, b]")
+            raise ValueError("concat needs several sources; set from: [a, b]")
         at = _axis(in_shape[0])
         rest = {(*shape[: len(shape) + at], *shape[len(shape) + at + 1 :]) for shape in in_shape}
         if len(rest) > 1 or len({len(shape) for shape in in_shape}) > 1:
-            raise ValueError(f"concat joins what differs in features only, not {' and '.join(map(str, in_shape))}")
+            raise ValueError(f"concat needs sources that differ in features only (got {' and '.join(map(str, in_shape))})")
         shape = list(in_shape[0])
         shape[at] = sum(one[at] for one in in_shape)
         return {}, tuple(shape)
@@ -51,5 +51,5 @@ class Concat:
 
 
 def _axis(shape: Shape) -> int:
-    """Where the features are: the last axis, or the channels of an image."""
+    """The axis of the features: the last axis, or the channels of an image."""
     return -3 if len(shape) == 3 else -1

@@ -6,12 +6,12 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from framework import Array, Context, Initializer, Params, Shape, T, option, registered
-from framework_layers.im2col import col2im, im2col, images, padded, planes, sum_of_rows
+from framework_layers._im2col import col2im, im2col, images, padded, planes, sum_of_rows
 
 
 @dataclass(frozen=True)
 class Conv2d:
-    """y[f, u, v] = sum over c, i, j of W[(c, i, j), f] x[c, s u + i, s v + j] + b[f]: a small dense layer at every place.
+    """y[f, u, v] = sum over c, i, j of W[(c, i, j), f] x[c, s u + i, s v + j] + b[f]: a small dense layer at every position.
 
     The windows of all images are the rows of X (..., Ho Wo N, k k C). Then  y = X W + b,  dW = X^T dy,
     db = sum over rows of dy,  dX = dy W^T. Overlapping windows are summed in dx.
@@ -23,14 +23,14 @@ class Conv2d:
     per_example: ClassVar[bool] = True
     filters: int = option(least=1, help="feature maps")
     size: int = option(3, least=1, help="height and width of the kernel")
-    stride: int = option(1, least=1, help="from one window to the next")
+    stride: int = option(1, least=1, help="distance between windows")
     padding: int | Literal["same"] = option(0, least=0, help="zeros around the image; same: as many as keep its size")
-    bias: bool = option(True, help="whether there is a b")
-    initializer: Initializer = registered("initializer", "he_normal", help="first values of W")
+    bias: bool = option(True, help="whether to add b")
+    initializer: Initializer = registered("initializer", "he_normal", help="initial values of W")
 
     def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:
         if len(in_shape) != 3:
-            raise ValueError(f"conv2d reads images (C, H, W), not {in_shape}")
+            raise ValueError(f"conv2d needs images (C, H, W) (got {in_shape})")
         if self.padding == "same" and (self.stride != 1 or self.size % 2 == 0):
             raise ValueError("padding: same needs stride 1 and a kernel of odd size")
         C, H, W = in_shape
@@ -63,12 +63,12 @@ class Conv2d:
         return images(col2im(dX, shape, self.size, self.stride, dy.shape[-2:], self._frame, ctx.xp)), grads
 
     def _by_place(self, W: Array) -> Array:
-        """W with rows (c, i, j) brought into the order of X, (i, j, c)."""
+        """W with rows (c, i, j) reordered as X, (i, j, c)."""
         each = W.reshape(*W.shape[:-2], -1, self.size**2, self.filters)
         return each.swapaxes(-3, -2).reshape(W.shape)
 
     def _by_channel(self, dW: Array) -> Array:
-        """The way back."""
+        """Reorder dW to rows (c, i, j)."""
         each = dW.reshape(*dW.shape[:-2], self.size**2, -1, self.filters)
         return each.swapaxes(-3, -2).reshape(dW.shape)
 

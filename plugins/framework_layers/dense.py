@@ -19,14 +19,14 @@ class Dense:
     """
 
     units: int | Literal["auto"] = option(least=1, help="outputs; auto: as many as the target needs")
-    bias: bool = option(True, help="whether there is a b")
-    initializer: Initializer = registered("initializer", "he_normal", help="first values of W")
+    bias: bool = option(True, help="whether to add b")
+    initializer: Initializer = registered("initializer", "he_normal", help="initial values of W")
 
     def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:
         if self.units == "auto":
-            raise ValueError("units: auto is only known for the last layer before a loss; give a number")
+            raise ValueError("units: auto is only possible for the last layer before a loss; give a number")
         if len(in_shape) not in (1, 2):
-            raise ValueError(f"dense reads (F,) or (T, F), not {in_shape}; put a flatten layer before it")
+            raise ValueError(f"dense needs (F,) or (T, F) (got {in_shape}); put a flatten layer before it")
         p = {"W": self.initializer(rng, (in_shape[-1], self.units))}
         if self.bias:
             p["b"] = np.zeros((1, self.units))

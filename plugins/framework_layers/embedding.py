@@ -8,27 +8,28 @@ import numpy as np
 from framework import Array, Context, Initializer, Params, Shape, T, option, registered
 from framework_layers.one_hot import chosen, vocabulary
 
-PRODUCT = 256  # symbols up to which a product with the one-hot ids is the faster sum on a CPU
+PRODUCT = 256  # up to this many symbols, a product with the one-hot ids is faster on a CPU
 
 
 @dataclass(frozen=True)
 class Embedding:
     """y = W[x], row x of a table: one trained vector for each symbol, the same as one_hot(x) W without the zeros.
 
-    dW[v] = the sum of dy over all places where x = v: one_hot(x)^T dy in one product, or, for a large vocabulary on a CPU,
-    one weighted count. Ids have no gradient.
+    dW[v] = the sum of dy over all positions where x = v: one_hot(x)^T dy in one product, or, for a large vocabulary on a
+    CPU, one weighted count. Ids have no gradient.
 
-    Shapes: x ids (..., [T,] N) from 0 to size - 1, W (..., size, units), y (..., [T,] N, units). First values N(0, 1), as a
+    Shapes: x ids (..., [T,] N) from 0 to size - 1, W (..., size, units), y (..., [T,] N, units). Initial values N(0, 1), as
+        a
     vector is not a sum over the vocabulary. Bengio et al. (2003).
     """
 
-    units: int = option(least=1, help="numbers per symbol")
-    size: int | Literal["auto"] = option("auto", least=1, help="how many symbols there are; auto: as the data say")
-    initializer: Initializer = registered("initializer", "normal", inherit=False, help="first values of W")
+    units: int = option(least=1, help="size of a vector")
+    size: int | Literal["auto"] = option("auto", least=1, help="number of symbols; auto: from the data")
+    initializer: Initializer = registered("initializer", "normal", inherit=False, help="initial values of W")
 
     def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:
         if in_shape not in ((), (None,)):
-            raise ValueError(f"embedding reads ids, not features {in_shape}; a dense layer reads those")
+            raise ValueError(f"embedding needs ids (got features {in_shape}); use a dense layer for features")
         return {"W": self.initializer(rng, (vocabulary(self.size), self.units))}, (*in_shape, self.units)
 
     def forward(self, p: Params, x: Array, ctx: Context) -> tuple[Array, Array]:

@@ -20,7 +20,7 @@ class Flatten:
 
     def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:
         if None in in_shape:
-            raise ValueError(f"flatten cannot read a sequence {in_shape}: its length is open")
+            raise ValueError(f"flatten cannot read sequences, which have no fixed length (got {in_shape})")
         return {}, (prod(in_shape),)
 
     def forward(self, p: Params, x: Array, ctx: Context) -> tuple[Array, Shape]:

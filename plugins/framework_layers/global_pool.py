@@ -10,19 +10,19 @@ from framework import Array, Context, Params, Shape, option
 
 @dataclass(frozen=True)
 class GlobalPool:
-    """y = the mean, the sum or the largest of all H W numbers of a channel: images of any size become C numbers.
+    """y = the mean, the sum or the largest of all H W values of a channel: images of any size become C values.
 
-    average: each number gets dy / (H W); sum: dy; max: dy goes to where the largest was, to the first place if there are
-    several, as in max_pool. Shapes: x (..., N, C, H, W), y (..., N, C). Behind 1 x 1 convolutions it ends a network that
-    has no dense layer (Lin, Chen & Yan 2014, who take the average).
+    average: each value gets dy / (H W); sum: dy; max: dy goes to the position of the largest, to the first one if there are
+    several, as in max_pool. Shapes: x (..., N, C, H, W), y (..., N, C). After 1 x 1 convolutions it ends a network that
+    has no dense layer (Lin, Chen & Yan 2014, who use the average).
     """
 
     per_example: ClassVar[bool] = True
-    kind: Literal["max", "average", "sum"] = option("average", help="what is taken of a channel")
+    kind: Literal["max", "average", "sum"] = option("average", help="what is computed for a channel")
 
     def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:
         if len(in_shape) != 3:
-            raise ValueError(f"global_pool reads images (C, H, W), not {in_shape}")
+            raise ValueError(f"global_pool needs images (C, H, W) (got {in_shape})")
         return {}, in_shape[:1]
 
     def forward(self, p: Params, x: Array, ctx: Context) -> tuple[Array, Any]:

@@ -11,7 +11,7 @@ from framework import Array, Context, Params, Shape, option
 @dataclass(frozen=True)
 class LayerNorm:
     """y = gamma x^ + beta,  x^ = (x - mu) / sqrt(var + eps), mu and var over the features of one example
-    (Ba, Kiros & Hinton 2016): no batch is needed, training and use are the same.
+    (Ba, Kiros & Hinton 2016): no batch is needed, training and evaluation are the same.
 
     With d = dy gamma:  dx = (d - mean(d) - x^ mean(d x^)) / sqrt(var + eps);  dgamma = sum dy x^,  dbeta = sum dy.
 
@@ -22,9 +22,9 @@ class LayerNorm:
 
     def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:
         if len(in_shape) not in (1, 2):
-            raise ValueError(f"layer_norm reads (F,) or (T, F), not {in_shape}; put a flatten layer before it")
+            raise ValueError(f"layer_norm needs (F,) or (T, F) (got {in_shape}); put a flatten layer before it")
         if in_shape[-1] == 1:
-            raise ValueError("layer_norm of a single feature is always 0, whatever it reads; it needs two or more")
+            raise ValueError("layer_norm needs two features or more; for a single feature it is always 0")
         return {"gamma": np.ones((1, in_shape[-1])), "beta": np.zeros((1, in_shape[-1]))}, in_shape
 
     def forward(self, p: Params, x: Array, ctx: Context) -> tuple[Array, Any]:
@@ -49,7 +49,7 @@ class LayerNorm:
 
 
 def _meeting(t: Array, x: Array, ctx: Context) -> Array:
-    """A tensor (..., 1, F), ready to meet x."""
+    """A tensor (..., 1, F), shaped to broadcast with x."""
     return t if x.ndim - len(ctx.replicas) == 2 else t[..., None, :, :]
 
 

@@ -6,19 +6,19 @@ from typing import Any, ClassVar
 import numpy as np
 
 from framework import Array, Context, Params, Shape, option
-from framework_layers.windows import pooled_shape, strips
+from framework_layers._windows import pooled_shape, strips
 
 
 @dataclass(frozen=True)
 class MaxPool:
-    """y = the largest number of each window; dy goes to where it was, to the first place if there are several.
+    """y = the largest value of each window; dy goes to its position, to the first one if there are several.
 
     Shapes: x (..., N, C, H, W), y (..., N, C, Ho, Wo), Ho = (H - size) // stride + 1, Wo likewise.
     """
 
     per_example: ClassVar[bool] = True
     size: int = option(2, least=1, help="height and width of a window")
-    stride: int | None = option(None, least=1, help="from one window to the next; null: size")
+    stride: int | None = option(None, least=1, help="distance between windows; null: size")
 
     def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:
         return {}, pooled_shape(in_shape, self.size, self.stride or self.size)
@@ -40,7 +40,8 @@ class MaxPool:
         return self._spread(dh, in_rows, -1, W, ctx.xp), {}
 
     def _largest(self, x: Array, axis: int, xp: Any) -> tuple[Array, list[Array]]:
-        """The largest of each window along one axis; and for each place in it but the first, where it beats those before."""
+        """The largest of each window along one axis; and for each position in it except the first, where it exceeds those
+        before."""
         first, *others = strips(x.shape[axis], axis, self.size, self.stride or self.size)
         y, beats = x[first], []
         for strip in others:
@@ -49,7 +50,7 @@ class MaxPool:
         return y, beats
 
     def _spread(self, dy: Array, beats: list[Array], axis: int, n: int, xp: Any) -> Array:
-        """dx of `_largest`, n numbers along the axis: each dy goes to the last place that beats those before."""
+        """dx of `_largest`, length n along the axis: each dy goes to the last position that exceeds those before."""
         stride = self.stride or self.size
         dx = xp.zeros_like(dy, shape=(*dy.shape[:axis], n, *dy.shape[dy.ndim + axis + 1 :]))
         first, *others = strips(n, axis, self.size, stride)

@@ -12,18 +12,18 @@ from framework import Array, Context, Params, Shape, option
 class OneHot:
     """y_k = 1 where k = x, else 0: a symbol as a vector with a single one. It has no parameters, and ids have no gradient.
 
-    Shapes: x ids (..., [T,] N) from 0 to size - 1, y (..., [T,] N, size). Features (..., [T,] N, F) pass as they are,
-    dx = dy, so that one model reads symbols and numbers.
+    Shapes: x ids (..., [T,] N) from 0 to size - 1, y (..., [T,] N, size). Features (..., [T,] N, F) pass unchanged,
+    dx = dy, so that one model reads symbols and real features.
     """
 
-    size: int | Literal["auto"] = option("auto", least=1, help="how many symbols there are; auto: as the data say")
+    size: int | Literal["auto"] = option("auto", least=1, help="number of symbols; auto: from the data")
 
     def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:
         return {}, (*in_shape, vocabulary(self.size)) if in_shape in ((), (None,)) else in_shape
 
     def forward(self, p: Params, x: Array, ctx: Context) -> tuple[Array, bool]:
         ids = x.dtype.kind in "iu"
-        # Zeros and ones are exact in float32, and become float64 where they meet it.
+        # Zeros and ones are exact in float32, and become float64 when combined with it.
         return (chosen(x, vocabulary(self.size), np.float32, ctx) if ids else x), ids
 
     def backward(self, p: Params, cache: bool, dy: Array, ctx: Context, need_dx: bool = True) -> tuple[Array | None, Params]:
@@ -40,11 +40,11 @@ def chosen(x: Array, size: int, dtype: Any, ctx: Context) -> Array:
 
 
 def vocabulary(size: int | Literal["auto"]) -> int:
-    """How many symbols there are.
+    """The number of symbols.
 
     Raises:
-        ValueError: nobody has said.
+        ValueError: it is still `auto`.
     """
     if size == "auto":
-        raise ValueError("size: auto is only known for a layer that reads a field of ids; give a number")
+        raise ValueError("size: auto needs a layer that reads a field of ids; give a number")
     return size

@@ -41,20 +41,20 @@ class Recurrent:
     """
 
     cell: Cell = option(help="one step: simple, lstm, gru ...")
-    output: Literal["all", "last", "state"] = option("all", help="what is put out: every step, the last, or the final state")
+    output: Literal["all", "last", "state"] = option("all", help="output: every step, the last, or the final state")
     reverse: bool = option(False, help="from the last step to the first")
-    mask: str = option("mask", help="the batch field that says which steps count, where there is one")
-    initializer: Initializer = registered("initializer", "xavier_uniform", help="first values of W")
-    bias: bool = option(True, help="whether there is a b; without it a cell's own first values of b are left out too")
+    mask: str = option("mask", help="the batch field of 0 and 1 for the steps, if there is one")
+    initializer: Initializer = registered("initializer", "xavier_uniform", help="initial values of W")
+    bias: bool = option(True, help="whether to add b; without it, a cell's initial values of b are not used")
 
     @property
     def buffers(self) -> tuple[str, ...]:
-        """Those of the cell."""
+        """The buffers of the cell."""
         return getattr(self.cell, "buffers", ())
 
     @property
     def project(self) -> Any:
-        """That of the cell, if it has one."""
+        """The projection of the cell, if it has one."""
         return self.cell.project  # type: ignore[attr-defined]
 
     def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:
@@ -62,7 +62,7 @@ class Recurrent:
         cell = self.cell
         if len(shape) != 2:
             raise ValueError(
-                f"recurrent reads sequences (T, F), not {shape}; ids need an embedding or one_hot layer before it"
+                f"recurrent needs sequences (T, F) (got {shape}); put an embedding or one_hot layer before it for ids"
             )
         if given not in (None, (cell.state,)):
             raise ValueError(f"the first state has shape {given}, and this cell's is ({cell.state},)")
@@ -78,7 +78,7 @@ class Recurrent:
     def forward(self, p: Params, x: Array, ctx: Context) -> tuple[Array, Any]:
         pair = isinstance(x, tuple)
         x, s = x if pair else (x, ctx.initial())
-        x = ctx.xp.ascontiguousarray(x)  # a batch is turned time-major by its strides only, and its rows are wanted twice
+        x = ctx.xp.ascontiguousarray(x)  # a batch is time-major only by its strides, and its rows are used twice
         rows = product(_rows(x), _linked(p["W"], p))
         if self.bias:
             rows += p["b"]
@@ -116,9 +116,9 @@ class Recurrent:
         return {"W": dW * p["K"][..., None, :, :] if "K" in p else dW, **of_b, **of_cell}
 
     def flow(self, p: Params, cache: Any, dy: Array, ctx: Context, direct: bool = False) -> Array:
-        """The gradient with respect to the state after each step, (..., T, N, S), of what dy weighs.
+        """The gradient with respect to the state after each step, (..., T, N, S), of the sum that dy weights.
 
-        direct: only along the cell's own memory, as if no output were fed back (the recurrent tensors taken as 0): in an
+        direct: only along the cell's memory, as if no output were fed back (the recurrent tensors taken as 0): in an
         LSTM ds_t / ds_{t-1} = f.
         """
         p = {name: ctx.xp.zeros_like(a) for name, a in p.items()} if direct else p
@@ -128,13 +128,13 @@ class Recurrent:
 
     @property
     def carry(self) -> Callable[[Any], Array]:
-        """cache -> the final state (..., N, S). None where time runs backwards: a chunk knows no future."""
+        """cache -> the final state (..., N, S). None if time runs backwards, as a chunk has no later steps."""
         if self.reverse:
             raise AttributeError("carry")
         return lambda cache: cache.final
 
     def trace(self, cache: Any, ctx: Context) -> dict[str, Array]:
-        """The parts of the state after each step, and what else the cell shows of it, name -> (..., T, N, k)."""
+        """The parts of the state after each step, and the cell's further values, name -> (..., T, N, k)."""
         cell: Any = self.cell
         states = ctx.xp.stack(cache.states, -3)
         parts = getattr(cell, "parts", ("state",))
@@ -143,9 +143,9 @@ class Recurrent:
         return found | {name: ctx.xp.stack([step[name] for step in shown], -3) for name in shown[0]}
 
     def _through_time(self, p: Params, cache: Any, dy: Array, ctx: Context) -> tuple[Array, Array]:
-        """da of all steps (..., T, N, gates units), and the gradient of the first state."""
+        """da of all steps (..., T, N, gates units), and the gradient of the initial state."""
         cell, xp, n = self.cell, ctx.xp, len(cache.caches)
-        # The cell's tensors, so that U^T lies in one piece in every step.
+        # The cell's tensors, so that U^T is contiguous in every step.
         p = {name: T(xp.ascontiguousarray(T(a))) for name, a in p.items() if name not in ("W", "b", "K")}
         dout = dy if self.output == "state" else cell.dout(dy, ctx)
         if ctx.lag is not None:
@@ -167,13 +167,14 @@ class Recurrent:
             ds = before
 
     def _products(self, a: Array) -> AbstractContextManager[Any]:
-        """Threads for the products with U."""
+        """The thread limit for the products with U."""
         return blas_in_loop(a.shape[-2] * a.shape[-1] * self.cell.units)
 
     def _within_lag(self, p: Params, cache: Any, dout: Array, ctx: Context) -> tuple[Array, Array]:
-        """The same, where the loss of a step reaches back over `ctx.lag` lags only: every loss walks back by itself."""
+        """da of all steps and the gradient of the initial state, with the truncation length `ctx.lag`: the loss of every
+        step is backpropagated separately."""
         n, xp = len(cache.caches), ctx.xp
-        das, walks = [], []  # walks: what the loss of the step k steps later asks of this one, by k; None: nothing
+        das, walks = [], []  # walks: the gradient from the loss k steps later, by k; None: none
         for k, t in enumerate(reversed(self._order(n))):
             new = dout[..., t, :, :] if self.output == "all" else dout if k == 0 else None
             walks = [new, *walks[: ctx.lag - 1]]
@@ -186,7 +187,7 @@ class Recurrent:
         return xp.stack(das, -3), sum(left) if left else xp.zeros_like(cache.final)
 
     def _back(self, p: Params, cache: Any, t: int, ds: Array, ctx: Context) -> tuple[Array, Array]:
-        """da_t and the gradient of the state before; a step that was skipped hands it on as it is."""
+        """da_t and the gradient of the state before; a skipped step passes it on unchanged."""
         ctx = _at(ctx, self.cell, t)
         if cache.kept is None:
             return self.cell.back(p, cache.caches[t], ds, ctx)
@@ -195,13 +196,13 @@ class Recurrent:
         return da, before + (ds - through)
 
     def _kept(self, x: Array, ctx: Context) -> Array | None:
-        """Where a step leaves the state as it is, (..., T, N, 1)."""
+        """True where a step does not change the state, (..., T, N, 1)."""
         mask = ctx.mask(self.mask)
         if mask is None:
             return None
         if mask.shape[-2:] != x.shape[-3:-1]:
-            told = f"(T, N) = {mask.shape[-2:]}, and its sequences {x.shape[-3:-1]}"
-            raise ValueError(f"layer '{ctx.name}': the mask '{self.mask}' has {told}")
+            shapes = f"(T, N) = {mask.shape[-2:]}, but the sequences have {x.shape[-3:-1]}"
+            raise ValueError(f"layer '{ctx.name}': the mask '{self.mask}' has {shapes}")
         return mask[..., None] == 0
 
     def _order(self, n: int) -> Sequence[int]:
@@ -224,8 +225,8 @@ class Recurrent:
 
 
 class Trace(NamedTuple):
-    """What a forward pass keeps: the input, where steps are skipped, the cell's caches and the states after each step, by
-    time, the final state, and whether a first state was given."""
+    """The cache of a forward pass: the input, where steps are skipped, the cell's caches and the states after each step, by
+    time, the final state, and whether an initial state was given."""
 
     x: Array
     kept: Array | None
@@ -236,9 +237,9 @@ class Trace(NamedTuple):
 
 
 class Steps:
-    """The caches of all steps as one: `steps[k]` is the k-th array of every step, stacked when it is asked for.
+    """The caches of all steps as one: `steps[k]` is the k-th array of every step, stacked on access.
 
-    (..., T, N, i), or, flat, with T N rows in the place of N.
+    (..., T, N, i), or, flat, with T N rows instead of N.
     """
 
     def __init__(self, caches: Sequence[Any], xp: Any, flat: bool) -> None:
@@ -250,7 +251,7 @@ class Steps:
 
 
 def _linked(W: Array, p: Params) -> Array:
-    """W K where the cell leaves out connections from inputs, W elsewhere; of dW the same."""
+    """W K where the cell leaves out connections from inputs, W elsewhere; likewise for dW."""
     return W * p["K"] if "K" in p else W
 
 

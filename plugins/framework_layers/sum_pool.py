@@ -6,19 +6,19 @@ from typing import Any, ClassVar
 import numpy as np
 
 from framework import Array, Context, Params, Shape, option
-from framework_layers.windows import offsets, pooled_shape
+from framework_layers._windows import offsets, pooled_shape
 
 
 @dataclass(frozen=True)
 class SumPool:
-    """y = the sum of each window; each of its numbers gets dy.
+    """y = the sum of each window; each of its values gets dy.
 
     Shapes: x (..., N, C, H, W), y (..., N, C, Ho, Wo), Ho = (H - size) // stride + 1, Wo likewise.
     """
 
     per_example: ClassVar[bool] = True
     size: int = option(2, least=1, help="height and width of a window")
-    stride: int | None = option(None, least=1, help="from one window to the next; null: size")
+    stride: int | None = option(None, least=1, help="distance between windows; null: size")
 
     def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:
         return {}, pooled_shape(in_shape, self.size, self.stride or self.size)

@@ -1,4 +1,4 @@
-"""What training makes small."""
+"""Losses: what training minimizes."""
 
 from framework import hookimpl
 from framework.hooks import Register

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from framework import Array, Context, option
-from framework_losses.reduction import Reduction, columns, same_axes, weighted_sum, weights
+from framework_losses._reduction import Reduction, columns, same_axes, weighted_sum, weights
 
 
 @dataclass(frozen=True)
 class BinaryCrossEntropy:
     """J = mean over examples and columns of -t log s - (1 - t) log(1 - s),  s = sigmoid(y);  dy = (s - t) / (n F).
 
-    Shapes: y, dy (..., [T,] N, F) raw outputs; t, 0 or 1 or between, (..., [T,] N, F), or integers (..., [T,] N) where
+    Shapes: y, dy (..., [T,] N, F) raw outputs; t, 0 or 1 or between, (..., [T,] N, F), or integers (..., [T,] N) if
     F = 1; mask (..., [T,] N); J (...); n = N, or T N with time. Every column is a separate label (several labels may
     hold at once). Computed as max(y, 0) - y t + log(1 + e^-|y|): nothing overflows; an infinite output that is right
     has a loss of 0.
@@ -19,7 +19,7 @@ class BinaryCrossEntropy:
 
     targets: ClassVar[tuple[str, ...]] = ("columns", "binary")
     outputs: ClassVar[str] = "raw"
-    reduction: Reduction = option("mean", help="over examples: mean, sum, or summed over time only")
+    reduction: Reduction = option("mean", help="reduction over examples: mean, sum, or sum over time only")
 
     def __call__(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> tuple[Array, Array]:
         xp = ctx.xp

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from framework import Array, Context, option
-from framework_losses.reduction import Reduction, columns, same_axes, weighted_sum, weights
+from framework_losses._reduction import Reduction, columns, same_axes, weighted_sum, weights
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class CrossEntropy:
 
     targets: ClassVar[tuple[str, ...]] = ("label",)
     outputs: ClassVar[str] = "probability"
-    floor: float | Array = option(1e-12, above=0, below=1, stackable=True, help="probability below which log is a line")
-    reduction: Reduction = option("mean", help="over examples: mean, sum, or summed over time only")
+    floor: float | Array = option(1e-12, above=0, below=1, stackable=True, help="probability below which the log is linear")
+    reduction: Reduction = option("mean", help="reduction over examples: mean, sum, or sum over time only")
 
     def __call__(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> tuple[Array, Array]:
         xp = ctx.xp
@@ -31,5 +31,5 @@ class CrossEntropy:
         same_axes(y, t)
         safe = xp.maximum(y, ctx.per(self.floor, y))
         w = weights(y.shape[:-1], ctx, mask, self.reduction)
-        logs = xp.log(safe) + (y / safe - 1)  # the bracket is 0 above the floor
+        logs = xp.log(safe) + (y / safe - 1)  # the term in brackets is 0 above the floor
         return -weighted_sum((logs * t).sum(-1), w, ctx), -t.astype(y.dtype) / safe * columns(w)

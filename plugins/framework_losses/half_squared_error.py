@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from framework import Array, Context, option
-from framework_losses.reduction import Reduction, columns, same_axes, weighted_sum, weights
+from framework_losses._reduction import Reduction, columns, same_axes, weighted_sum, weights
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class HalfSquaredError:
     """
 
     targets: ClassVar[tuple[str, ...]] = ("real",)
-    reduction: Reduction = option("mean", help="over examples: mean, sum, or summed over time only")
+    reduction: Reduction = option("mean", help="reduction over examples: mean, sum, or sum over time only")
 
     def __call__(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> tuple[Array, Array]:
         same_axes(y, t)

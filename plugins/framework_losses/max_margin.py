@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from framework import Array, Context, option
-from framework_losses.reduction import Reduction, columns, weighted_sum, weights
+from framework_losses._reduction import Reduction, columns, weighted_sum, weights
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class MaxMargin:
 
     targets: ClassVar[tuple[str, ...]] = ()
     sources: ClassVar[int] = 2
-    margin: float | Array = option(1.0, least=0, stackable=True, help="by how much s has to win")
-    reduction: Reduction = option("mean", help="over examples: mean, sum, or summed over time only")
+    margin: float | Array = option(1.0, least=0, stackable=True, help="by how much s must exceed s_c")
+    reduction: Reduction = option("mean", help="reduction over examples: mean, sum, or sum over time only")
 
     def __call__(
         self, y: tuple[Array, Array], t: None, ctx: Context, mask: Array | None = None
@@ -40,7 +40,7 @@ class MaxMargin:
         return weighted_sum(ctx.xp.maximum(gap, 0).mean(-1), w, ctx), (-ds_c, ds_c)
 
     def predict(self, y: tuple[Array, Array], ctx: Context) -> Array:
-        """(s, s_c) side by side, (..., [T,] N, 2 F)."""
+        """(s, s_c) concatenated, (..., [T,] N, 2 F)."""
         return ctx.xp.concatenate(ctx.xp.broadcast_arrays(*(_with_columns(scores, ctx) for scores in y)), -1)
 
 

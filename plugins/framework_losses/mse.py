@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from framework import Array, Context, option
-from framework_losses.reduction import Reduction, columns, same_axes, weighted_sum, weights
+from framework_losses._reduction import Reduction, columns, same_axes, weighted_sum, weights
 
 
 @dataclass(frozen=True)
@@ -13,11 +13,12 @@ class MeanSquaredError:
 
     Shapes: y, dy (..., [T,] N, F), t likewise, or of two classes integers 0 and 1 (..., [T,] N) where F = 1; mask
     (..., [T,] N), J (...); n = N, or T N with time. With `reduction: sum` examples are summed, features still averaged.
-    Behind a sigmoid that is sure and wrong it hardly teaches: z = -10, t = 1 gives dJ/dz = -9.08e-5, cross-entropy -1.
+    After a sigmoid that is confident and wrong it gives small gradients: z = -10, t = 1 gives dJ/dz = -9.08e-5,
+    cross-entropy -1.
     """
 
     targets: ClassVar[tuple[str, ...]] = ("real", "columns", "binary")
-    reduction: Reduction = option("mean", help="over examples: mean, sum, or summed over time only")
+    reduction: Reduction = option("mean", help="reduction over examples: mean, sum, or sum over time only")
 
     def __call__(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> tuple[Array, Array]:
         if t.ndim < y.ndim:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from framework import Array, Context, option
-from framework_losses.reduction import Reduction, columns, same_axes, weighted_sum, weights
+from framework_losses._reduction import Reduction, columns, same_axes, weighted_sum, weights
 
 
 @dataclass(frozen=True)
@@ -12,11 +12,11 @@ class MeanSquaredLogError:
     """J = mean over examples and features of (log(1 + y) - log(1 + t))^2;  dy = 2 (log(1 + y) - log(1 + t)) / ((1 + y) n F).
 
     Shapes: y, t, dy (..., [T,] N, F), mask (..., [T,] N), J (...); n = N, or T N with time. The squared error of ratios, for
-    targets that span powers of ten. y and t are taken as at least 0: below it the loss is flat.
+    targets that span powers of ten. Values of y and t below 0 count as 0: there the loss is flat.
     """
 
     targets: ClassVar[tuple[str, ...]] = ("real",)
-    reduction: Reduction = option("mean", help="over examples: mean, sum, or summed over time only")
+    reduction: Reduction = option("mean", help="reduction over examples: mean, sum, or sum over time only")
 
     def __call__(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> tuple[Array, Array]:
         same_axes(y, t)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from framework import Array, Context, option
-from framework_losses.reduction import Reduction, columns, same_axes, weighted_sum, weights
+from framework_losses._reduction import Reduction, columns, same_axes, weighted_sum, weights
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class SoftmaxCrossEntropy:
 
     targets: ClassVar[tuple[str, ...]] = ("label",)
     outputs: ClassVar[str] = "raw"
-    reduction: Reduction = option("mean", help="over examples: mean, sum, or summed over time only")
+    reduction: Reduction = option("mean", help="reduction over examples: mean, sum, or sum over time only")
 
     def __call__(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> tuple[Array, Array]:
         xp = ctx.xp
@@ -31,7 +31,7 @@ class SoftmaxCrossEntropy:
         e = xp.exp(z)
         total = e.sum(-1, keepdims=True)
         w = columns(weights(y.shape[:-1], ctx, mask, self.reduction))
-        # Where t is 0 the logarithm does not count, also where it is infinite: an output of -inf means never.
+        # Where t is 0 the logarithm is not counted, even if it is infinite: an output of -inf means probability 0.
         value = -weighted_sum(xp.where(t == 0, xp.zeros_like(z), (z - xp.log(total)) * t), w, ctx)
         mass = 1.0 if hard else t.sum(-1, keepdims=True)
         dy = e * (mass / total) - t

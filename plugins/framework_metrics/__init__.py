@@ -1,4 +1,4 @@
-"""What is measured of predictions."""
+"""Metrics: measures of predictions."""
 
 from framework import hookimpl
 from framework.hooks import Register

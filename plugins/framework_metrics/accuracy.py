@@ -8,14 +8,15 @@ from framework import Array, Context, option
 
 @dataclass(frozen=True)
 class Accuracy:
-    """The share of right answers: argmax_k y_k = t, or for a single column and for several labels, (y > threshold) = t.
+    """The fraction of correct predictions: argmax_k y_k = t, or for a single column and for several labels, (y > threshold)
+    = t.
 
     Shapes: y predictions (..., [T,] N, K); t integers (..., [T,] N), or columns (..., [T,] N, K), each a separate
     label; mask (..., [T,] N); counts (..., 2): right answers, answers. A prediction of NaN that counts makes it NaN.
     """
 
     targets: ClassVar[tuple[str, ...]] = ("label", "binary", "columns")
-    threshold: float = option(0.5, above=0, below=1, help="above it a column says yes")
+    threshold: float = option(0.5, above=0, below=1, help="a column above it predicts 1")
 
     def count(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> Array:
         if t.ndim == y.ndim:

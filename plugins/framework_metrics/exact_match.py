@@ -13,7 +13,7 @@ class ExactMatch:
 
     Shapes: y predictions (..., [T,] N, K); t integers (..., [T,] N); mask (..., [T,] N): a step counts where it is
     above 0, and a sequence without any such step does not count; counts (..., 2): right sequences, sequences. Without
-    time it is accuracy. A prediction of NaN that counts makes it NaN.
+    time it is accuracy. An unmasked prediction of NaN makes it NaN.
 
     A decoder that reads the right previous word (teacher forcing) and one that reads its most likely words have the same
     fraction: up to the first wrong word both read the same.

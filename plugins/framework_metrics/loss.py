@@ -15,21 +15,21 @@ class LossMetric:
     mask), a sum, or a sum over time and mean over sequences.
 
     Shapes: y raw outputs (..., [T,] N, F), t as the loss needs it, mask (..., [T,] N); counts (..., 2): sum of losses, and
-    what it is divided by, 0 for a sum.
+    the divisor, 0 for a sum.
     """
 
     raw: ClassVar[bool] = True
     lower_is_better: ClassVar[bool] = True
-    loss: Loss = registered("loss", "mse", help="which loss")
+    loss: Loss = registered("loss", "mse", help="the loss")
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """The kinds of target that the loss takes."""
+        """The kinds of target that the loss accepts."""
         return getattr(self.loss, "targets", ("real",))
 
     @property
     def sources(self) -> int:
-        """How many nodes the loss reads."""
+        """The number of nodes that the loss reads."""
         return getattr(self.loss, "sources", 1)
 
     def count(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> Array:
@@ -43,7 +43,7 @@ class LossMetric:
 
 
 def _weight(y: Array, ctx: Context, mask: Array | None, reduction: str) -> Any:
-    """What a batch's loss has been divided by; None where it is a sum."""
+    """The divisor of a batch's loss; None for a sum."""
     rows = y.shape[len(ctx.replicas) :]
     rows = rows[:-1] if len(rows) > 1 else rows
     if reduction != "mean":

@@ -1,4 +1,4 @@
-"""How a gradient becomes a step."""
+"""Optimizers: update rules, from a gradient to a step."""
 
 from framework import hookimpl
 from framework.hooks import Register

@@ -11,7 +11,7 @@ class Adagrad:
     """G <- G + g^2;  w <- w - lr g / sqrt(G + eps)  (Duchi et al. 2011).
 
     Shapes: w, g, G (..., P); G begins at 0 (at 0.1 in Keras). Every weight has a separate rate, which only decreases: after
-    t gradients of size 1 it is lr / sqrt(t). `epsilon: outside` is sqrt(G) + eps, as in PyTorch; they part where sqrt(G) is
+    t gradients of size 1 it is lr / sqrt(t). `epsilon: outside` is sqrt(G) + eps, as in PyTorch; they differ if sqrt(G) is
     below sqrt(eps). Default eps: the lecture notes'; lr: PyTorch's.
     """
 
@@ -39,7 +39,7 @@ class Adagrad:
         w -= step
 
     def compiled(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
-        from framework_optimizers import fused
+        from framework_optimizers import _fused
 
         eps = ctx.per(self.eps, w)
-        fused.rms(w, g, state["G"], 1.0, 1.0, *((eps, 0.0) if self.epsilon == "inside" else (0.0, eps)), lr)
+        _fused.rms(w, g, state["G"], 1.0, 1.0, *((eps, 0.0) if self.epsilon == "inside" else (0.0, eps)), lr)

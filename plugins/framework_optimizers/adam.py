@@ -11,18 +11,19 @@ class Adam:
     """m <- beta1 m + (1 - beta1) g,  v <- beta2 v + (1 - beta2) g^2,  w <- w - lr m^ / sqrt(v^ + eps)
     with m^ = m / (1 - beta1^t),  v^ = v / (1 - beta2^t)  (Kingma & Ba 2015).
 
-    Shapes: w, g, m, v (..., P); m and v begin at 0, t counts the steps from 1. Where epsilon stands is a choice: `inside`
+    Shapes: w, g, m, v (..., P); m and v start at 0, t counts the steps from 1. The position of epsilon is an option:
+        `inside`
     the root, as in the lecture notes; `outside`, m^ / (sqrt(v^) + eps), as in the paper's algorithm 1 and PyTorch; `hat`,
-    the paper's epsilon-hat and Keras, w <- w - lr sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + eps). They part where
-    gradients are smaller than sqrt(eps). Without `correct`, m^ = m and v^ = v: with gradients of one size the first step is
-    (1 - beta1) / sqrt(1 - beta2) times as long, 3.16 times at the defaults. Defaults: the paper's.
+    the paper's epsilon-hat and Keras, w <- w - lr sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + eps). They differ if
+    gradients are smaller than sqrt(eps). Without `correct`, m^ = m and v^ = v: with gradients of equal size the first step
+    is (1 - beta1) / sqrt(1 - beta2) times as long, 3.16 times at the defaults. Defaults: the paper's.
     """
 
     elementwise: ClassVar[bool] = True
 
     lr: float | Array = option(0.001, above=0, stackable=True, help="learning rate")
-    beta1: float | Array = option(0.9, least=0, below=1, stackable=True, help="memory of the mean of g")
-    beta2: float | Array = option(0.999, least=0, below=1, stackable=True, help="memory of the mean of g^2")
+    beta1: float | Array = option(0.9, least=0, below=1, stackable=True, help="decay of the mean of g")
+    beta2: float | Array = option(0.999, least=0, below=1, stackable=True, help="decay of the mean of g^2")
     eps: float | Array = option(1e-8, least=0, stackable=True, help="keeps the quotient finite")
     epsilon: Literal["inside", "outside", "hat"] = option("inside", help="place of eps")
     correct: bool = option(True, help="whether the bias of m and v towards 0 is corrected")
@@ -57,19 +58,19 @@ class Adam:
     def _fused(
         self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, kept: float | Array, ctx: Context
     ) -> None:
-        """Adam's step from kept w."""
-        from framework_optimizers import fused
+        """Adam's step, from w times `kept`."""
+        from framework_optimizers import _fused
 
         state["t"] += 1
         eps, correction = self._folded(state["t"])
         memory = (self.beta1, 1 - self.beta1, self.beta2, 1 - self.beta2)
         factors = (*memory, *((eps, 0.0) if self.epsilon == "inside" else (0.0, eps)))
         per = (ctx.per(value, w) for value in factors)
-        fused.adam(w, g, state["m"], state["v"], *per, lr * ctx.per(correction, w), kept)
+        _fused.adam(w, g, state["m"], state["v"], *per, lr * ctx.per(correction, w), kept)
 
     def _folded(self, t: int) -> tuple[float | Array, float | Array]:
-        """The corrections, taken in float64 and folded into eps and a factor on lr: six passes over w instead of nine."""
-        far = t if self.correct else float("inf")  # the corrections of the far end are 1
+        """The corrections, computed in float64 and folded into eps and a factor on lr: six passes over w instead of nine."""
+        far = t if self.correct else float("inf")  # for t to infinity the corrections are 1
         c1, c2 = 1 - self.beta1**far, 1 - self.beta2**far
         eps = {"inside": self.eps * c2, "outside": self.eps * c2**0.5, "hat": self.eps}[self.epsilon]
         return eps, c2**0.5 / c1

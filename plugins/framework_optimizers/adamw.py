@@ -11,7 +11,7 @@ from framework_optimizers.adam import Adam
 class Adamw(Adam):
     """w <- w - lr decay w, and then Adam's step: the decay does not pass through the moments (Loshchilov & Hutter 2019).
 
-    Shapes: as adam. It acts on all trained numbers, biases too. With l2 the penalty's gradient is divided by sqrt(v), so
+    Shapes: as adam. It acts on all parameters, also biases. With l2 the penalty's gradient is divided by sqrt(v), so
     that weights with large gradients are decayed less. Default decay: PyTorch's.
     """
 

@@ -10,8 +10,9 @@ from framework import Array, Context, option
 class Momentum:
     """M <- alpha M - lr g;  w <- w + M  (Polyak 1964, in the form of the lecture notes).
 
-    Shapes: w, g, M (..., P); M begins at 0. The learning rate is inside M: after a change of lr old steps keep the rate they
-    were taken with. `form: torch` is M <- alpha M - g;  w <- w + lr M, where the whole sum gets the present rate. At a
+    Shapes: w, g, M (..., P); M starts at 0. The learning rate is inside M: after a change of lr, old steps keep the rate
+        with which they
+    were made. `form: torch` is M <- alpha M - g;  w <- w + lr M, where the whole sum gets the current rate. At a
     constant lr both are the same. Default alpha: the usual one.
     """
 
@@ -35,7 +36,7 @@ class Momentum:
             w += lr * M
 
     def compiled(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
-        from framework_optimizers import fused
+        from framework_optimizers import _fused
 
         rates = (lr, 1.0) if self.form == "notes" else (1.0, lr)
-        fused.momentum(w, g, state["M"], ctx.per(self.alpha, w), *rates)
+        _fused.momentum(w, g, state["M"], ctx.per(self.alpha, w), *rates)

@@ -10,7 +10,7 @@ from framework import Array, Context, option
 class Nag:
     """M <- alpha M - lr g(w + alpha M);  w <- w + M: the gradient is taken at the look-ahead point (Nesterov 1983).
 
-    Shapes: w, g, M (..., P); M begins at 0; g(w + alpha M) is the gradient at those weights. PyTorch and Keras keep the
+    Shapes: w, g, M (..., P); M starts at 0; g(w + alpha M) is the gradient at those weights. PyTorch and Keras keep the
     look-ahead point itself as their weights; theirs equal w + alpha M here. Default alpha: the usual one.
     """
 
@@ -34,6 +34,6 @@ class Nag:
         w += M
 
     def compiled(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
-        from framework_optimizers import fused
+        from framework_optimizers import _fused
 
-        fused.momentum(w, g, state["M"], ctx.per(self.alpha, w), lr, 1.0)
+        _fused.momentum(w, g, state["M"], ctx.per(self.alpha, w), lr, 1.0)

@@ -10,15 +10,15 @@ from framework import Array, Context, option
 class Rmsprop:
     """G <- gamma G + (1 - gamma) g^2;  w <- w - lr g / sqrt(G + eps)  (Hinton's lectures, 2012).
 
-    Shapes: w, g, G (..., P); G begins at 0. Adagrad that forgets, for gradients whose size changes. `epsilon: outside` is
-    sqrt(G) + eps, as in PyTorch; they part where gradients are smaller than sqrt(eps): the first step for g = 1e-6 differs
+    Shapes: w, g, G (..., P); G starts at 0. As adagrad with decay, for gradients whose size changes. `epsilon: outside` is
+    sqrt(G) + eps, as in PyTorch; they differ if gradients are smaller than sqrt(eps): the first step for g = 1e-6 differs
     307-fold. Default lr and gamma: the lecture notes'.
     """
 
     elementwise: ClassVar[bool] = True
 
     lr: float | Array = option(0.001, above=0, stackable=True, help="learning rate")
-    gamma: float | Array = option(0.9, least=0, below=1, stackable=True, help="memory of the mean of g^2")
+    gamma: float | Array = option(0.9, least=0, below=1, stackable=True, help="decay of the mean of g^2")
     eps: float | Array = option(1e-8, least=0, stackable=True, help="keeps the quotient finite")
     epsilon: Literal["inside", "outside"] = option("inside", help="place of eps")
 
@@ -42,7 +42,7 @@ class Rmsprop:
         w -= step
 
     def compiled(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
-        from framework_optimizers import fused
+        from framework_optimizers import _fused
 
         gamma, rest, eps = (ctx.per(value, w) for value in (self.gamma, 1 - self.gamma, self.eps))
-        fused.rms(w, g, state["G"], gamma, rest, *((eps, 0.0) if self.epsilon == "inside" else (0.0, eps)), lr)
+        _fused.rms(w, g, state["G"], gamma, rest, *((eps, 0.0) if self.epsilon == "inside" else (0.0, eps)), lr)

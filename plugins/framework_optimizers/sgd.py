@@ -24,6 +24,6 @@ class Sgd:
         w -= lr * g
 
     def compiled(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
-        from framework_optimizers import fused
+        from framework_optimizers import _fused
 
-        fused.sgd(w, g, lr)
+        _fused.sgd(w, g, lr)

@@ -1,4 +1,4 @@
-"""What is measured inside a training step, along training."""
+"""Probes: measurements inside training steps."""
 
 from framework import hookimpl
 from framework.hooks import Register

@@ -3,20 +3,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from framework import Array, TrainingStep, option
-from framework_probes.axes import examples
+from framework_probes._axes import examples
 
 
 @dataclass(frozen=True)
 class Dead:
-    """activation/<node>/dead: the fraction of units u with y_nu = 0 for every example n of the batch. Behind a relu nothing
-    flows back through such a unit: its weights stay as they are, and it may never come back.
+    """activation/<node>/dead: the fraction of units u with y_nu = 0 for every example n of the batch. After a relu no
+    gradient passes through such a unit: its weights do not change, and it may stay dead.
 
     Shapes: y (..., N, F), (..., T, N, F), or (..., N, C, H, W), where a unit is a channel; fraction (...). A unit that is
-    silent on a small batch may still answer to other examples: the fraction falls as the batch grows. Unless nodes are
-    named, all activations without `bounds` are looked at: relu and its kin, and not tanh, which saturates.
+    0 on a small batch may be active for other examples: the fraction decreases as the batch grows. Unless nodes are
+    named, all activations without `bounds` are measured: relu and similar ones, not tanh, which saturates.
     """
 
-    nodes: tuple[str, ...] | None = option(None, help="which nodes; null: the activations without bounds")
+    nodes: tuple[str, ...] | None = option(None, help="nodes; null: the activations without bounds")
 
     def __call__(self, seen: TrainingStep) -> dict[str, Array]:
         nodes = self.nodes or _unbounded(seen)

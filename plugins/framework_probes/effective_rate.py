@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from framework import Array, TrainingStep, option
-from framework_probes.axes import flat, squares
+from framework_probes._axes import flat, squares
 
 
 @dataclass(frozen=True)
@@ -15,14 +15,14 @@ class EffectiveRate:
     gradient of the step: of loss plus penalty, after clipping. The norms are Euclidean; rate (...) is NaN where g is 0.
     """
 
-    nodes: tuple[str, ...] | None = option(None, help="which layers; null: all with trained tensors")
+    nodes: tuple[str, ...] | None = option(None, help="layers; null: all with trained tensors")
 
     def __call__(self, seen: TrainingStep) -> dict[str, Array]:
         for node in self.nodes or ():
             if node not in seen.arena.trained:
                 raise ValueError(f"probe effective_rate: layer '{node}' has no trained tensors")
         steps = seen.arena.norms(seen.after - seen.w, seen.ctx.xp)
-        layers = {layer: i for i, layer in enumerate(seen.arena.layers, 1)}  # 0 is all of it
+        layers = {layer: i for i, layer in enumerate(seen.arena.layers, 1)}  # 0 is the whole network
         return {f"effective_rate/{n}": steps[..., layers[n]] / self._norm(seen, n) for n in self.nodes or layers}
 
     def _norm(self, seen: TrainingStep, node: str) -> Array:

@@ -4,24 +4,24 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from framework import Array, TrainingStep, option
-from framework_probes.axes import core
+from framework_probes._axes import core
 
-GATES = ("i", "f", "o", "r", "z")  # what the traces of the cells call their gates
+GATES = ("i", "f", "o", "r", "z")  # names of gates in the traces of cells
 
 
 @dataclass(frozen=True)
 class Gates:
-    """gates/<layer>/<gate>: the share of values (step, example, unit) of a gate that are all but open or all but shut:
+    """gates/<layer>/<gate>: the fraction of values (step, example, unit) of a gate that are nearly 0 or nearly 1:
     y < margin or y > 1 - margin.
 
-    Shapes: y (..., T, N, units), share (...). The gates are those that a recurrent layer's trace shows: i, f and o of an
-    lstm, r and z of a gru. A cell that draws numbers in training (g2_lstm) runs once more without them, as it does when
-    it is evaluated: noise alone would push its gates apart. Padded steps count. 0.1 is the margin of Li et al. (2018).
+    Shapes: y (..., T, N, units), fraction (...). The gates are those in a recurrent layer's trace: i, f and o of an
+    lstm, r and z of a gru. A cell that draws numbers in training (g2_lstm) runs once more without them, as in
+    evaluation: noise alone would move its gates. Padded steps count. 0.1 is the margin of Li et al. (2018).
     """
 
     sequences: ClassVar[bool] = True
-    margin: float = option(0.1, above=0, below=0.5, help="how close to 0 or 1 is all but there")
-    nodes: tuple[str, ...] | None = option(None, help="which recurrent layers; null: those that show gates")
+    margin: float = option(0.1, above=0, below=0.5, help="distance from 0 or 1 that counts as nearly")
+    nodes: tuple[str, ...] | None = option(None, help="recurrent layers; null: those with gates")
 
     def __call__(self, seen: TrainingStep) -> dict[str, Array]:
         found = {}
@@ -36,7 +36,7 @@ class Gates:
         cell: Any = getattr(node.layer, "cell", None)
         if not hasattr(cell, "trace"):
             if self.nodes:
-                raise ValueError(f"probe gates: layer '{name}' shows no gates")
+                raise ValueError(f"probe gates: layer '{name}' has no gates")
             return {}
         cache = seen.caches[name]
         if getattr(cell, "draws", False):

@@ -5,25 +5,25 @@ from typing import Any, ClassVar
 
 from framework import Array, TrainingStep, option
 
-SHARED = ("W", "b")  # the tensors that read the input; the others are the cell's, through which time is walked back
+SHARED = ("W", "b")  # the tensors that read the input; the others are the cell's recurrent tensors
 
 
 @dataclass(frozen=True)
 class GradientByLag:
     """gradient_by_lag/<layer>[k] = |dE_T / dU at lag k|: the part of the gradient that goes from the loss of the last step T
     back to the use of the recurrent tensors in step T - k. Their sum over k is dE_T / dU: backpropagation through time,
-    taken apart. state_by_lag/<layer>[k] = |dE_T / ds_{T-k}|, and state_by_lag_direct/<layer>[k] the same along the cell's
-    own memory alone, as if no output were fed back (in an LSTM the product of the forget gates).
+    separated by lag. state_by_lag/<layer>[k] = |dE_T / ds_{T-k}|, and state_by_lag_direct/<layer>[k] the same along the
+    cell's memory only, as if no output were fed back (in an LSTM the product of the forget gates).
 
     Shapes: each (..., T), norms over tensors, or over N and the state, of the batch's loss. Where the output has no time
-    axis, its one loss takes the place of E_T. Where it has one, sequences padded on the right have no loss at T and count
-    for nothing. Layers that run backwards in time are left out. A network whose gradient fades at lag k cannot learn what
-    lies k steps back (Bengio, Simard & Frasconi 1994).
+    axis, its single loss replaces E_T. If it has one, sequences padded on the right have no loss at T and do
+    not count. Layers that run backwards in time are left out. A network whose gradient vanishes at lag k cannot learn from
+    inputs k steps back (Bengio, Simard & Frasconi 1994).
     """
 
     sequences: ClassVar[bool] = True
-    nodes: tuple[str, ...] | None = option(None, help="which recurrent layers; null: all")
-    states: bool = option(True, help="whether the gradients of the states are measured too")
+    nodes: tuple[str, ...] | None = option(None, help="recurrent layers; null: all")
+    states: bool = option(True, help="whether to measure the gradients of the states too")
 
     def __call__(self, seen: TrainingStep) -> dict[str, Array]:
         names = self.nodes or [n for n, node in seen.network.nodes.items() if _walks(node.layer)]
@@ -32,7 +32,7 @@ class GradientByLag:
         for name in names:
             layer = seen.network.nodes[name].layer
             if not _walks(layer):
-                raise ValueError(f"probe gradient_by_lag: layer '{name}' does not walk forwards in time")
+                raise ValueError(f"probe gradient_by_lag: layer '{name}' does not run forwards in time")
             given = (seen.p[seen.network.nodes[name].share or name], seen.caches[name], dvalues[name], seen.ctx.at(name))
             terms = [a for tensor, a in layer.terms(*given).items() if tensor not in SHARED]
             found[f"gradient_by_lag/{name}"] = _norms(terms, seen)
@@ -47,7 +47,7 @@ def _walks(layer: Any) -> bool:
 
 
 def _of_the_last_step(seen: TrainingStep) -> Any:
-    """The gradients of all values, of the loss of the last step of the last node that a loss reads."""
+    """The gradients of all values, for the loss of the last step only."""
     last = next(node for node in reversed(list(seen.network.nodes)) if node in seen.dvalues)
     dy, lead = seen.dvalues[last], len(seen.ctx.replicas)
     if dy.ndim == lead + 3:  # (..., T, N, K)

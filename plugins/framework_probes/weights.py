@@ -3,22 +3,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from framework import Array, TrainingStep, option
-from framework_probes.axes import flat, squares
+from framework_probes._axes import flat, squares
 
 
 @dataclass(frozen=True)
 class Weights:
     """weights/<layer>/mean = (1/K) sum_k W_k, /norm = sqrt(sum_k W_k^2), /zero: the fraction with W_k = 0 exactly, and
-    /small: the fraction with |W_k| < `margin`, those that are 0 among them.
+    /small: the fraction with |W_k| < `margin`, including those that are 0.
 
-    Shapes: W all K numbers (..., K) of a layer's trained tensors whose name begins with `tensors`, after the step with all
-    that follows it (projections, proximal steps); values (...). A penalty draws weights towards 0 (norm, small); only some
-    make them 0 (zero).
+    Shapes: W all K parameters (..., K) of a layer's trained tensors whose name begins with `tensors`, after the step with
+        all
+    that follows it (projections, proximal steps); values (...). A penalty moves weights towards 0 (norm, small); only some
+    penalties make them 0 (zero).
     """
 
-    margin: float = option(1e-3, above=0, help="what is small")
+    margin: float = option(1e-3, above=0, help="bound for small weights")
     tensors: str = option("W", help="the tensors whose name starts like this")
-    nodes: tuple[str, ...] | None = option(None, help="which layers; null: all with such tensors")
+    nodes: tuple[str, ...] | None = option(None, help="layers; null: all with such tensors")
 
     def __call__(self, seen: TrainingStep) -> dict[str, Array]:
         found, xp = {}, seen.ctx.xp

@@ -9,14 +9,14 @@ from framework import Array, Context, option
 class L1:
     """R = strength sum |W|;  dW = strength sign(W), 0 at 0 (lasso).
 
-    Shapes: W, dW (..., i, o), R (...). The subgradient alone never makes a weight exactly 0. With `proximal` there is no
-    gradient; after each update W <- sign(W) max(|W| - lr strength, 0) instead, lr the present rate, and weights do become 0.
-    Default strength: mild.
+    Shapes: W, dW (..., i, o), R (...). The subgradient never makes a weight exactly 0. With `proximal` there is no
+    gradient; after each update W <- sign(W) max(|W| - lr strength, 0) instead, with the current rate lr, and weights do
+    become 0. Default strength: weak.
     """
 
     strength: float | Array = option(1e-4, least=0, stackable=True, help="lambda")
     proximal: bool = option(False, help="shrink after the update instead of adding a gradient")
-    tensors: str = option("W", help="acts on tensors whose name begins so")
+    tensors: str = option("W", help="acts on tensors whose name starts with this")
 
     def __call__(self, W: Array, ctx: Context) -> tuple[Array, Array]:
         strength = ctx.per(self.strength, W)

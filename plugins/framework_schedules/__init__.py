@@ -1,4 +1,4 @@
-"""The learning rate along training."""
+"""Schedules: learning rates along training."""
 
 from framework import hookimpl
 from framework.hooks import Register

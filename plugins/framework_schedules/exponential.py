@@ -9,11 +9,11 @@ from framework import option
 class Exponential:
     """factor = final^(step / total).
 
-    The learning rate is lr times the factor; step = 0, 1, ... of `total`. It falls by the same share in every step, from 1
-    towards `final`, which is the factor after the last.
+    The learning rate is lr times the factor; step = 0, 1, ... of `total`. It decreases by the same fraction in every step,
+    from 1 towards `final`, which is the factor after the last.
     """
 
-    final: float = option(0.01, above=0, help="the factor that the last step comes near")
+    final: float = option(0.01, above=0, help="the factor after the last step")
 
     def __call__(self, step: int, total: int) -> float:
         return float(self.final ** (step / total))

@@ -7,14 +7,14 @@ from framework import Array, Schedule, option, registered
 
 @dataclass(frozen=True)
 class Warmup:
-    """factor = (step + 1) / steps in the first `steps` steps; then another schedule over those that are left
+    """factor = (step + 1) / steps in the first `steps` steps; then another schedule over the remaining steps
     (Goyal et al. 2017).
 
-    The learning rate is lr times the factor; step = 0, 1, ... It rises in equal parts, for gradients that are wild at first.
+    The learning rate is lr times the factor; step = 0, 1, ... It increases linearly, for gradients that are large at first.
     """
 
-    steps: int = option(100, least=1, help="of the rise")
-    then: Schedule = registered("schedule", "constant", help="what follows")
+    steps: int = option(100, least=1, help="steps of the increase")
+    then: Schedule = registered("schedule", "constant", help="the schedule that follows")
 
     def __call__(self, step: int, total: int) -> float | Array:
         if step < self.steps:

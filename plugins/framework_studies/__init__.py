@@ -1,4 +1,4 @@
-"""Questions about training, answered in one run each."""
+"""Studies: questions about training, each answered in one run."""
 
 from framework import hookimpl
 from framework.hooks import Register

@@ -129,7 +129,7 @@ def test_a_network_of_symbols_leaves_a_page_of_text(tmp_path):
     recorded(tmp_path / "run", "dataset=hello", "model=rnn", "trainer.steps=100", "probes=gradient_by_lag")
     prompt, greedy, drawn = (tmp_path / "run" / "generated.txt").read_text().split("\n\n")
     assert prompt == "prompt: he"
-    assert greedy.startswith("the likeliest symbol each time:\nhello")
+    assert greedy.startswith("most likely symbol at each step:\nhello")
     assert len(drawn.splitlines()[1]) == len("he") + 200
     assert (tmp_path / "run" / "figures" / "gradient_by_lag.png").exists()
 
@@ -151,7 +151,7 @@ def test_an_encoder_and_decoder_leave_answers_beside_what_is_right():
     lines = sample(model, data).splitlines()
     assert len(lines) == 8
     for line in lines:
-        asked, said, right = re.fullmatch(r"(\d+)  ->  (\d+)  \(right: (\d+)\)", line).groups()
+        asked, said, right = re.fullmatch(r"(\d+)  ->  (\d+)  \(target: (\d+)\)", line).groups()
         assert right == asked[::-1]
         assert len(said) == len(right)
 

@@ -82,7 +82,7 @@ def test_a_run_tells_what_came_out_and_what_was_not_as_usual(runs):
     page = Page(write(runs / "good"))
     assert "stackprop model.hidden=4 probes=layers" in page.text
     assert "finished" in page.text
-    for told in ("val/accuracy", "dataset.type", "spirals", "model.hidden", "How much gradient reaches each layer"):
+    for told in ("val/accuracy", "dataset.type", "spirals", "model.hidden", "The gradient norm of each layer"):
         assert told in page.text
     last = read_state(runs / "good")["metrics"]["test/loss"]
     assert f"{last:.4g}" in page.text
@@ -113,7 +113,7 @@ def test_a_run_that_was_killed_has_a_report(tmp_path, status, lines):
 def test_a_sweep_has_its_table_with_a_link_to_every_job(runs):
     page = Page(write(runs / "sweep-1"))
     assert "2 finished, 1 diverged" in page.text
-    assert "3 of 4 have begun" in page.text
+    assert "3 of 4 started" in page.text
     assert "stackprop -m optimizer.lr=0.01,1e30 seed=0,1" in page.text
     leading = {place[1:] for place in page.refers if place.startswith("#")}
     assert leading == {"job-0", "job-2"}
@@ -194,7 +194,7 @@ def test_a_sweep_that_was_killed_gets_its_table_now(runs, monkeypatch):
 @pytest.mark.parametrize(
     ("word", "told"),
     [
-        ("goood", r"no run or sweep 'goood' in .*; did you mean 'good'\?"),
+        ("goood", r"unknown run or sweep 'goood' in .*; did you mean 'good'\?"),
         ("empty", "empty: neither a run nor a sweep"),
     ],
 )
@@ -208,7 +208,7 @@ def test_what_is_no_run_is_told_in_words(runs, monkeypatch, word, told):
 def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     write_json(tmp_path / "run.json", {"status": "finished"})
     (tmp_path / "report.html.part").mkdir()
-    with pytest.raises(ConfigError, match=r"report.html: it cannot be written"):
+    with pytest.raises(ConfigError, match=r"report.html: cannot be written"):
         write(tmp_path)
 
 

@@ -124,17 +124,17 @@ def test_early_stopping_watches_the_part_held_out(iris):
     [
         ({"optimizer__lrr": 1}, "optimizer.lrr: optimizer 'adam' has no such option; did you mean 'lr'"),
         ({"optimizer__lr": -1}, "optimizer.lr: -1.0 must be above 0"),
-        ({"model": "mpl"}, "model: no 'mpl'; did you mean 'mlp'"),
+        ({"model": "mpl"}, "model: unknown choice 'mpl'; did you mean 'mlp'"),
         ({"modle": "mlp"}, "modle: .* did you mean 'model'"),
-        ({"seed": 1}, "seed: it is the estimator's random_state"),
-        ({"dataset": "digits"}, "dataset: the data are what `fit` is given"),
+        ({"seed": 1}, "seed: use the estimator's random_state"),
+        ({"dataset": "digits"}, "dataset: the data are given to `fit`"),
         ({"tracking": "mlflow"}, "tracking: an estimator records nothing"),
         ({"tracking__uri": "here"}, r"tracking\.uri: an estimator records nothing"),
-        ({"study__steps": 3}, r"study\.steps: a study is no estimator"),
-        ({"validation_fraction": 1.5}, r"validation_fraction: 1\.5 is not a share, from 0 to below 1"),
-        ({"validation_fraction": "some"}, "validation_fraction: 'some' is not a share"),
+        ({"study__steps": 3}, r"study\.steps: a study is not an estimator"),
+        ({"validation_fraction": 1.5}, r"validation_fraction: 1\.5 is not a fraction; from 0 to below 1"),
+        ({"validation_fraction": "some"}, "validation_fraction: 'some' is not a fraction"),
         ({"validation_fraction": 0.001}, r"validation_fraction: 0\.001 of 150 examples leaves 0 to validate, 150 to train"),
-        ({"loss": "mse"}, "loss: MeanSquaredError takes targets of kind real"),
+        ({"loss": "mse"}, "loss: MeanSquaredError needs targets of kind real"),
     ],
 )
 def test_a_wrong_option_is_told_in_the_words_of_the_shell(iris, options, message):
@@ -149,7 +149,7 @@ def test_a_training_that_diverges_fails(iris):
 
 def test_what_is_allowed_and_hardly_meant_is_a_warning(iris):
     after = {"type": "activation", "function": "softmax"}
-    with pytest.warns(UserWarning, match="makes probabilities itself"):
+    with pytest.warns(UserWarning, match="computes probabilities itself"):
         Classifier(**QUICK, trainer__steps=1, model__layers__after=after).fit(*iris)
 
 

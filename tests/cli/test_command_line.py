@@ -80,7 +80,7 @@ def test_a_preset_may_set_what_another_one_left_to_a_variable(ask, tmp_path):
     assert ask("--config-dir", "conf", "experiment=wide", *QUICK)[0] == 0
     preset.write_text("# @package _global_\nmodel: {hiden: 64}\n")
     status, _, told = ask("--config-dir", "conf", "experiment=wide", *QUICK)
-    assert (status, "model.hiden: nothing uses it; did you mean 'hidden'?" in told) == (2, True)
+    assert (status, "model.hiden: not used by any layer; did you mean 'hidden'?" in told) == (2, True)
 
 
 def test_a_path_may_hold_any_letter(ask, tmp_path, monkeypatch):
@@ -219,16 +219,16 @@ def test_a_mistake_found_while_a_study_runs_needs_no_traceback(ask, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["-m", "seed=1,1.0"], "are the same; a value is given twice"),
-        (["-m", "trainer.clip_norm=1,1.0"], "are the same; a value is given twice"),
-        (["-m", "seed=range(0)"], "the sweep has no jobs: a swept key has no values"),
+        (["-m", "seed=1,1.0"], "are identical, since a value is given twice"),
+        (["-m", "trainer.clip_norm=1,1.0"], "are identical, since a value is given twice"),
+        (["-m", "seed=range(0)"], "the sweep has no jobs, since a swept key has no values"),
         (["heads=3"], "heads: 3 is not a mapping"),
         (["plugins=3", "--cfg", "hydra", "--package", "hydra.run"], ""),
-        (["hydra.sweeper=null"], "hydra.sweeper: one is needed (got None)"),
-        (["-m", "hydra.launcher=null", "seed=1,2"], "hydra.launcher: one is needed (got None)"),
-        (["hydra.verbose=3"], "hydra.verbose: true, false, or names of loggers (got 3)"),
-        (["--package", "x"], "--package goes with --cfg"),
-        (["-m", "optimizer.lr=interval(0.1,0.2)"], "is for a search: hydra/sweeper=ant_colony"),
+        (["hydra.sweeper=null"], "hydra.sweeper: missing (got None)"),
+        (["-m", "hydra.launcher=null", "seed=1,2"], "hydra.launcher: missing (got None)"),
+        (["hydra.verbose=3"], "hydra.verbose: not allowed (got 3)"),
+        (["--package", "x"], "--package needs --cfg"),
+        (["-m", "optimizer.lr=interval(0.1,0.2)"], "needs a search; set hydra/sweeper=ant_colony"),
         (["trainer.early_stopping.monitor=val/los"], "'val/los' is not measured; did you mean 'val/loss'?"),
     ],
 )

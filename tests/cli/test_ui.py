@@ -237,5 +237,5 @@ def test_a_port_that_is_taken_is_told():
         port = taken.getsockname()[1]
         with pytest.raises(ConfigError, match=rf"--port: {port} cannot be used \(.*\); try --port {port + 1}"):
             check_port(port)
-    with pytest.raises(ConfigError, match="--port: 0 is none"):
+    with pytest.raises(ConfigError, match="--port: 0 is out of range"):
         check_port(0)

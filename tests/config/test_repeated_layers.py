@@ -36,8 +36,8 @@ def test_layers_are_placed_and_removed_inside():
     ("group", "expected"),
     [
         ("{repeat: -1, layers: {d: dropout}}", "model.layers.deep.repeat: -1 must be at least 0"),
-        ("{repeat: two, layers: {d: dropout}}", "model.layers.deep.repeat: 'two' is not a whole number"),
-        ("{repeat: 2, layer: {d: dropout}}", "model.layers.deep.layer: layers that repeat have no such key"),
+        ("{repeat: two, layers: {d: dropout}}", "model.layers.deep.repeat: 'two' is not an integer"),
+        ("{repeat: 2, layer: {d: dropout}}", "model.layers.deep.layer: unknown key"),
         ("{repeat: 2, layers: {d: {type: dense, unit: 2}}}", "model.layers.deep.layers.d.unit: layer 'dense' has no"),
         ("{repeat: 2, layers: {d: {repeat: 2, layers: {}}}}", "model.layers.deep.layers.d: a new layer needs a 'type'"),
     ],
@@ -48,4 +48,4 @@ def test_what_is_wrong_inside_is_told_with_its_key(group, expected):
 
 def test_a_name_that_is_taken_is_refused():
     taken = "{model/layers/hidden2: dropout, model/layers/deep: {repeat: 2, layers: {hidden: dropout}}}"
-    assert "model.layers.deep: there is already a layer 'hidden2'" in messages(taken)
+    assert "model.layers.deep: the name 'hidden2' is used already" in messages(taken)

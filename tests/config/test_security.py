@@ -57,16 +57,16 @@ PRESETS = {
 }
 # as words of a command, or of framework.run
 WORDS = {
-    "+hydra.sweeper.sampler._target_=evil.write": "hydra.sweeper.sampler._target_: refused",
-    "+hydra.sweeper.sampler={_target_:evil.write}": "hydra.sweeper.sampler._target_: refused",
-    "hydra.sweeper._target_=evil.write": "hydra.sweeper._target_: refused",
-    "hydra.launcher._target_=evil.write": "hydra.launcher._target_: refused",
-    "+hydra.callbacks.x._target_=evil.write": "hydra.callbacks.x._target_: refused",
-    "+hydra.job_logging.handlers.x.class=evil.Handler": "hydra.job_logging: refused",
-    "+hydra.hydra_logging.formatters.x.class=evil.Handler": "hydra.hydra_logging: refused",
-    "hydra.searchpath=[pkg://evil]": "hydra.searchpath: refused ('pkg://evil')",
-    "+hydra.job.env_set.LD_PRELOAD=evil.so": "hydra.job.env_set.LD_PRELOAD: refused",
-    "+model.layers.x={_target_:evil.write}": "model.layers.x._target_: refused",
+    "+hydra.sweeper.sampler._target_=evil.write": "hydra.sweeper.sampler._target_: not allowed",
+    "+hydra.sweeper.sampler={_target_:evil.write}": "hydra.sweeper.sampler._target_: not allowed",
+    "hydra.sweeper._target_=evil.write": "hydra.sweeper._target_: not allowed",
+    "hydra.launcher._target_=evil.write": "hydra.launcher._target_: not allowed",
+    "+hydra.callbacks.x._target_=evil.write": "hydra.callbacks.x._target_: not allowed",
+    "+hydra.job_logging.handlers.x.class=evil.Handler": "hydra.job_logging: not allowed",
+    "+hydra.hydra_logging.formatters.x.class=evil.Handler": "hydra.hydra_logging: not allowed",
+    "hydra.searchpath=[pkg://evil]": "hydra.searchpath: not allowed (got 'pkg://evil')",
+    "+hydra.job.env_set.LD_PRELOAD=evil.so": "hydra.job.env_set.LD_PRELOAD: not allowed",
+    "+model.layers.x={_target_:evil.write}": "model.layers.x._target_: not allowed",
 }
 
 
@@ -100,7 +100,7 @@ def test_no_code_runs_for_a_preset(ask, stranger, name):
     for words in ([], ["-m", "seed=0,1"], ["--cfg", "all"]):
         status, _, told = ask("--config-dir", "conf", "experiment=evil", *QUICK, *words)
         assert (status, "Traceback" in told) == (2, False), (words, told)
-        assert "hydra." in told or "refused" in told
+        assert "hydra." in told or "not allowed" in told
     assert not (stranger / "runs").exists()
 
 
@@ -110,7 +110,7 @@ def test_no_code_runs_for_a_word_of_the_command(ask, stranger, word):
         status, _, told = ask(word, *QUICK, *words)
         if "--hydra-help" not in words and "--info" not in words:  # these use nothing of it, and may fail or not
             assert (status, WORDS[word] in told) == (2, True), (words, told)
-    with pytest.raises(ConfigError, match="refused"):
+    with pytest.raises(ConfigError, match="not allowed"):
         compose([*QUICK, word])
 
 
@@ -122,13 +122,13 @@ def test_a_job_of_a_sweep_may_call_no_more_than_a_run(ask, stranger):
         for words in (["experiment=evil"], ["experiment=ridge,other"]):
             status, _, told = ask("--config-dir", "conf", "-m", choice, *words, *QUICK)
             assert status == 2, told
-            assert "refused" in told or "not supported" in told
+            assert "not allowed" in told or "not supported" in told
 
 
 def test_run_and_sweep_are_as_strict_as_the_shell(stranger):
     for word in ("+hydra.callbacks.x._target_=evil.write", "+hydra.sweeper.sampler._target_=evil.write"):
         for doing in (run, sweep):
-            with pytest.raises(ConfigError, match="refused"):
+            with pytest.raises(ConfigError, match="not allowed"):
                 doing(*QUICK, word)
 
 
@@ -140,7 +140,7 @@ def test_a_whole_configuration_of_theirs_calls_nothing(ask, stranger):
             assert (status == 2 or "defaults" in words, "Traceback" in told) == (True, False), told
     for words in ([], ["--info", "defaults-tree"], ["--hydra-help"], ["--cfg", "job"]):
         status, _, told = ask("--config-path", "pkg://evil", *words)
-        assert (status, "refused" in told) == (2, True), told
+        assert (status, "not allowed" in told) == (2, True), told
 
 
 def test_a_pickled_configuration_is_not_read(ask, stranger):

@@ -61,7 +61,7 @@ def test_components_in_tuples_and_mappings_are_merged():
 
 
 def test_a_field_that_is_not_stackable_may_not_differ():
-    with pytest.raises(CannotStackError, match=r"^units: 3, 4 differ, and this is not stackable$"):
+    with pytest.raises(CannotStackError, match=r"^units: 3, 4 differ, but this option is not stackable$"):
         stack([Outer(3), Outer(4)])
 
 

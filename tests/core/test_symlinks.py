@@ -34,7 +34,7 @@ def test_lines_are_appended_to_files_only(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "mine")
     (tmp_path / "new").symlink_to(tmp_path / "nothing")
     os.mkfifo(tmp_path / "pipe")
-    for name, told in (("link", "this is a link to"), ("new", "this is a link to"), ("pipe", "this is no file")):
+    for name, told in (("link", "this is a link to"), ("new", "this is a link to"), ("pipe", "this is not a file")):
         with pytest.raises(LinkError, match=told):
             appending(tmp_path / name)
     assert (tmp_path / "mine").read_text() == "mine"
@@ -45,7 +45,7 @@ def test_a_folder_within_a_run_is_no_link(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "figures").symlink_to(tmp_path)
     (tmp_path / "run" / "files").touch()
-    for name, told in (("figures", "this is a link to"), ("files", "this is no folder")):
+    for name, told in (("figures", "this is a link to"), ("files", "this is not a folder")):
         with pytest.raises(LinkError, match=told):
             inside(tmp_path / "run", name)
     assert inside(tmp_path / "run", "new").is_dir()

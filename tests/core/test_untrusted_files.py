@@ -39,7 +39,7 @@ def test_only_a_file_is_read_and_no_more_than_its_bound(tmp_path):
             read_bytes(path)
     with pytest.raises(UnreadableError, match="it has 4 bytes; at most 3 are read"):
         read_bytes(tmp_path / "file", most=3)
-    with pytest.raises(UnreadableError, match="no UTF-8"):
+    with pytest.raises(UnreadableError, match="not UTF-8"):
         read_text(tmp_path / "file")
 
 
@@ -56,7 +56,7 @@ def test_an_array_holds_what_its_header_claims(tmp_path):
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as file:
         file.writestr("x.npy", claim + b"12345678")
     for name in ("x.npy", "x.npz"):
-        with pytest.raises(DataError, match=r"claims to hold 35.2 TB, and has"), open_arrays(tmp_path / name):
+        with pytest.raises(DataError, match=r"claims to hold 35.2 TB, but has"), open_arrays(tmp_path / name):
             pass
 
 

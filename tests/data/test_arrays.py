@@ -27,9 +27,9 @@ def in_file_order(data, name="y"):
 @pytest.mark.parametrize(
     ("y", "said"),
     [
-        (K3, "target 'y' (20,): 3 classes (0 ... 2); dataset.task=regression takes numbers"),
+        (K3, "target 'y' (20,): 3 classes (0 ... 2); dataset.task=regression reads real numbers"),
         (K3[:, None], "target 'y' (20, 1): 3 classes (0 ... 2, y[..., 0]); dataset.task"),
-        (K3.astype(float), "target 'y' (20,): 3 classes (0 ... 2, whole numbers); dataset.task"),
+        (K3.astype(float), "target 'y' (20,): 3 classes (0 ... 2, integers); dataset.task"),
         (K3[:, None].astype(float), "target 'y' (20, 1): 3 classes (0 ... 2, y[..., 0]); dataset.task"),
         (np.eye(3)[K3], "target 'y' (20, 3): 3 classes (0 ... 2, the index of the 1 in y[..., :]); dataset.task"),
         (np.eye(3, dtype=bool)[K3], "target 'y' (20, 3): 3 classes"),
@@ -67,9 +67,9 @@ def test_labels_of_every_step_have_these_forms_too(tmp_path, y, layout):
         (
             Y + 1.0,
             1,
-            "1 number per example; classes count from 0 (numpy.unique(y, return_inverse=True)[1] makes such labels)",
+            "1 number per example; classes must count from 0 (numpy.unique(y, return_inverse=True)[1] makes such labels)",
         ),
-        (np.arange(20) * 2.0, 1, "; dataset.task=classification takes whole numbers as classes"),
+        (np.arange(20) * 2.0, 1, "; dataset.task=classification reads integers as classes"),
         (X, 2, "target 'y' (20, 2): 2 numbers per example"),
         (np.stack([Y, Y], 1) * 1.0, 2, "target 'y' (20, 2): 2 numbers per example"),
     ],
@@ -88,7 +88,7 @@ def test_regression_takes_labels_and_one_hot_rows_as_numbers(tmp_path):
 
 
 def test_scores_as_labels_are_refused_with_a_way_out(tmp_path):
-    with pytest.raises(DataError, match=r"'y' has shape \(20, 2\); labels are \(n,\), as y.argmax\(-1\) makes them of sc"):
+    with pytest.raises(DataError, match=r"'y' has shape \(20, 2\); use \(n,\) \(for scores y.argmax\(-1\)"):
         arrays(tmp_path, {"task": "classification"}, x=X, y=X).load(rng())
 
 
@@ -123,9 +123,9 @@ def test_whole_numbers_can_be_read_as_ids(tmp_path, vocabulary, size):
 @pytest.mark.parametrize(
     ("x", "told"),
     [
-        (K3[:, None] - 1, "is -1: an id may not be negative"),
-        (K3[:, None] / 2, "is 0.5: an id may not be a fraction"),
-        (SEQUENCES, r"'x' has shape \(20, 4, 2\); ids \(dataset.vocabulary\) are \(n, T\)"),
+        (K3[:, None] - 1, "is -1: an id must not be negative"),
+        (K3[:, None] / 2, "is 0.5: an id must not be a fraction"),
+        (SEQUENCES, r"'x' has shape \(20, 4, 2\); ids \(dataset.vocabulary\) need \(n, T\)"),
     ],
 )
 def test_what_is_not_ids_is_refused(tmp_path, x, told):
@@ -163,7 +163,7 @@ def test_images_with_channels_last_are_read_by_a_layout(tmp_path):
         (
             IMAGES,
             "batch_major",
-            r"is 6 channels of 8 x 3; images with channels last are read with dataset.layout=NHWC, or wr",
+            r"is 6 channels of 8 x 3; for images with channels last, set dataset.layout=NHWC",
         ),
         (SEQUENCES, "NHWC", r"layout=NHWC is for images \(n, H, W, C\); grey images are x\[:, None\]"),
         (X, "NCHW", r"layout=NCHW is for images \(n, C, H, W\)"),

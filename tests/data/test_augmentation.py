@@ -305,8 +305,8 @@ def test_the_group_holds_several_in_order():
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ("{augmentation: [noise, hflip]}", r"augmentation\.hflip: it works on NCHW, and the first field 'x' is NF \(1 per"),
-        ("{augmentation: [flip]}", r"augmentation\.flip\.type: no augmentation 'flip'; did you mean '.flip'"),
+        ("{augmentation: [noise, hflip]}", r"augmentation\.hflip: it works on NCHW, but the first field 'x' is NF \(1 per"),
+        ("{augmentation: [flip]}", r"augmentation\.flip\.type: unknown augmentation 'flip'; did you mean '.flip'"),
         ("{augmentation: {noise: {sigma: -1}}}", r"augmentation\.noise\.sigma: -1\.0 must be at least 0"),
     ],
 )
@@ -318,9 +318,13 @@ def test_what_cannot_work_is_told_before_anything_runs(changes, expected):
 @pytest.mark.parametrize(
     ("augmentation", "about", "expected"),
     [
-        (lambda x, rng: x[..., :-1], Field("NF"), r"augmentation\.a: it makes \(2, 3\) of \(2, 4\)"),
+        (lambda x, rng: x[..., :-1], Field("NF"), r"augmentation\.a: it changes the shape \(2, 4\) to \(2, 3\)"),
         (lambda x, rng: x @ x, Field("NF"), r"augmentation\.a: it fails on 'x': ValueError"),
-        (lambda x, rng: x, Field("NT", "id", 5), r"augmentation\.a: the first field 'x' holds ids"),
+        (
+            lambda x, rng: x,
+            Field("NT", "id", 5),
+            r"augmentation\.a: only real numbers can be augmented \(field 'x' holds ids",
+        ),
     ],
 )
 def test_somebody_elses_augmentation_is_tried_first(augmentation, about, expected):
@@ -355,7 +359,7 @@ def test_shifted_digits_lie_in_the_middle_for_training_and_elsewhere_after():
     assert val.sum((1, 2, 3)) == pytest.approx(DIGITS.splits["val"]["x"].sum((1, 2, 3)))
     assert val[:, 0, :4].any()
     assert not val[:, 0, 0].any()  # 3 of 4 pixels
-    with pytest.raises(ValueError, match=r"shift: 5 pixels leave the frame of 16, which has room for 4"):
+    with pytest.raises(ValueError, match=r"shift: too large .got 5 pixels.; at most 4 in a frame of 16"):
         ShiftedDigits(shift=5).load(rng())
 
 

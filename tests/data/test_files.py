@@ -143,62 +143,62 @@ FAULTS = {
     "empty": ("", {}, "data.csv: the file is empty"),
     "blank": (" \n\n", {}, "data.csv: the file is empty"),
     "a blank in quotes": ('""\n', {}, "data.csv: the file is empty"),
-    "no header": ("1,2,0\n3,4,1\n", {}, "line 1 holds numbers only (1, 2, 0); the first line must name the columns"),
-    "header only": ("a,b,y\n", {}, "there is a header and no row below it"),
+    "no header": ("1,2,0\n3,4,1\n", {}, "line 1 holds only numbers (1, 2, 0); the first line must name the columns"),
+    "header only": ("a,b,y\n", {}, "there is no row below the header"),
     "nameless column": (",a,y\n1.5,2,3\n", {}, "line 1: column 1 has no name"),
     "another nameless column": ("a,,y\n1,2,3\n", {}, "line 1: column 2 has no name"),
     "one name twice": ("a,b,a,y\n1,2,3,4\n", {}, "line 1: 'a' is the name of columns 1 and 3"),
-    "short row": ("a,b,y\n1,2,0\n3,4\n", {}, "line 3: expected 3 fields, as on line 1, and got 2"),
-    "long row": ("a,b,y\n1,2,0\n\n3,4,1,5\n", {}, "line 4: expected 3 fields, as on line 1, and got 4"),
+    "short row": ("a,b,y\n1,2,0\n3,4\n", {}, "line 3: expected 3 fields, as on line 1, but got 2"),
+    "long row": ("a,b,y\n1,2,0\n\n3,4,1,5\n", {}, "line 4: expected 3 fields, as on line 1, but got 4"),
     "row after a quoted line break": ('a,b,y\n1,"2\n2",0\n3,4\n', {}, "line 4: expected 3 fields"),
-    "open quotation mark": ('a,b,y\n1,2,0\n3,"4,1\n5,6,0\n', {}, "line 3: unexpected end of data; look for a quotation"),
+    "open quotation mark": ('a,b,y\n1,2,0\n3,"4,1\n5,6,0\n', {}, "line 3: unexpected end of data; look for an unmatched"),
     "empty cell": ("a,b,y\n1,2,0\n3,,1\n", {}, "line 3, column 'b': the cell is empty"),
     "empty cell among words": ("a,b,y\n1,u,0\n3, ,1\n", {}, "line 3, column 'b': the cell is empty"),
     "empty target": ("a,b,y\n1,2,0\n3,4,\n", {}, "line 3, column 'y': the cell is empty"),
-    "nan": ("a,b,y\n1,2,0\n3,NaN,1\n", {}, "line 3, column 'b': 'NaN' is no finite number"),
-    "inf": ("a,b,y\n1,2,0\n-inf,3,1\n", {}, "line 3, column 'a': '-inf' is no finite number"),
-    "nan in the target": ("a,b,y\n1,2,0.5\n3,4,nan\n", {}, "line 3, column 'y': 'nan' is no finite number"),
-    "too large": ("a,b,y\n1,2,0\n1e999,3,1\n", {}, "line 3, column 'a': '1e999' is no finite number"),
+    "nan": ("a,b,y\n1,2,0\n3,NaN,1\n", {}, "line 3, column 'b': 'NaN' is not a finite number"),
+    "inf": ("a,b,y\n1,2,0\n-inf,3,1\n", {}, "line 3, column 'a': '-inf' is not a finite number"),
+    "nan in the target": ("a,b,y\n1,2,0.5\n3,4,nan\n", {}, "line 3, column 'y': 'nan' is not a finite number"),
+    "too large": ("a,b,y\n1,2,0\n1e999,3,1\n", {}, "line 3, column 'a': '1e999' is not a finite number"),
     "text among numbers": ("a,b,y\n1,2,0\n3,4,1\nold,5,1\n", {}, "line 4, column 'a': 'old' is text in a column of numbers"),
     "number among words": ("a,b,y\n1,u,0\n3,v,1\n4,7,1\n", {}, "line 4, column 'b': '7' is a number in a column of text"),
     "text among target numbers": ("a,b,y\n1,2,.5\n3,4,.6\n5,6,?\n", {}, "line 4, column 'y': '?' is text in a column of"),
     "an underscore": ("a,b,y\n1,2,0\n3,4,1\n1_000,5,1\n", {}, "line 4, column 'a': '1_000' is text in a column of numbers"),
-    "decimal comma": ('a,b,y\n"1,5",2,0\n"2,5",3,1\n', {}, "numbers have a decimal point, no comma"),
-    "another delimiter": ("a;b;y\n1;2;0\n", {}, "line 1 is one column, 'a;b;y'; is dataset.delimiter=semicolon meant?"),
-    "tabs": ("a\tb\ty\n1\t2\t0\n", {}, "is dataset.delimiter=tab meant?"),
-    "no delimiter to see": ("a\nb\nc\n", {"delimiter": "auto"}, "the delimiter is not to be seen; name it"),
+    "decimal comma": ('a,b,y\n"1,5",2,0\n"2,5",3,1\n', {}, "numbers need a decimal point"),
+    "another delimiter": ("a;b;y\n1;2;0\n", {}, "line 1 is one column, 'a;b;y'; did you mean dataset.delimiter=semicolon?"),
+    "tabs": ("a\tb\ty\n1\t2\t0\n", {}, "did you mean dataset.delimiter=tab?"),
+    "no delimiter to see": ("a\nb\nc\n", {"delimiter": "auto"}, "the delimiter was not detected; set it"),
     "no delimiter": (PETS, {"delimiter": ",,"}, "dataset.delimiter: ',,' is not one character, and none of"),
-    "unknown target": (PETS, {"target": "kid"}, "dataset.target: no column 'kid' in the header; did you mean 'kind'?"),
-    "unknown feature": (PETS, {"target": "kind", "features": ["leg"]}, "dataset.features: no column 'leg' in the header"),
-    "unknown drop": (PETS, {"target": "kind", "drop": ["color"]}, "dataset.drop: no column 'color' in the header; did you"),
+    "unknown target": (PETS, {"target": "kid"}, "dataset.target: unknown column 'kid' in the header; did you mean 'kind'?"),
+    "unknown feature": (PETS, {"target": "kind", "features": ["leg"]}, "dataset.features: unknown column 'leg'"),
+    "unknown drop": (PETS, {"target": "kind", "drop": ["color"]}, "dataset.drop: unknown column 'color'"),
     "target as feature": (PETS, {"target": "kind", "features": ["legs", "kind"]}, "column 'kind' is in dataset.target and"),
     "dropped target": (PETS, {"target": "kind", "drop": ["kind"]}, "column 'kind' is in dataset.target and in dataset.drop"),
     "dropped features": (PETS, {"target": "kind", "features": ["legs"], "drop": ["legs"]}, "no column is left for the"),
     "nothing left": ("a,y\n1,0\n2,1\n", {"drop": ["a"]}, "no column is left for the features"),
     "no target": ("a,y\n1,0\n2,1\n", {"target": []}, "no column is left for dataset.target"),
     "constant number": ("a,b,y\n7,1,0\n7.0,2,1\n", {}, "column 'a' is constant on the training split: '7"),
-    "constant word": ("a,b,y\nu,1,0\nu,2,1\n", {}, "so leave it out: dataset.drop=[a]"),
-    "constants": ("a,b,c,y\nu,1,3,0\nu,2,3,1\n", {}, "so leave it out: dataset.drop=[a,c]"),
-    "one more constant": ("a,b,c,y\nu,1,3,0\nu,2,3,1\n", {"drop": ["a"]}, "so leave it out: dataset.drop=[a,c]"),
-    "constant with a long name": ("a (cm),b,y\n7,1,0\n7,2,1\n", {}, "so leave it out: 'dataset.drop=[\"a (cm)\"]'"),
-    "one class": ("a,b,y\n1,2,u\n3,4,u\n", {}, "column 'y' holds one class only, 'u' in every row, from line 2 on"),
+    "constant word": ("a,b,y\nu,1,0\nu,2,1\n", {}, "leave it out: dataset.drop=[a]"),
+    "constants": ("a,b,c,y\nu,1,3,0\nu,2,3,1\n", {}, "leave it out: dataset.drop=[a,c]"),
+    "one more constant": ("a,b,c,y\nu,1,3,0\nu,2,3,1\n", {"drop": ["a"]}, "leave it out: dataset.drop=[a,c]"),
+    "constant with a long name": ("a (cm),b,y\n7,1,0\n7,2,1\n", {}, "leave it out: 'dataset.drop=[\"a (cm)\"]'"),
+    "one class": ("a,b,y\n1,2,u\n3,4,u\n", {}, "column 'y' holds a single class, 'u' in every row, from line 2 on"),
     "one class spelled twice": ("a,b,y\n1,2,1\n3,4,01\n", {}, "'1' in every row, written '1' and '01', "),
-    "fraction as label": ("a,y\n1,0\n2,1.5\n", {"task": "classification"}, "line 3, column 'y': '1.5' is no label, but a"),
-    "words for regression": ("a,y\n1,u\n2,v\n", {"task": "regression"}, "line 2, column 'y': 'u' is text, and regression"),
-    "words among targets": ("a,y,z\n1,1,v\n2,2,v\n", {"target": ["y", "z"]}, "line 2, column 'z': 'v' is text, and"),
+    "fraction as label": ("a,y\n1,0\n2,1.5\n", {"task": "classification"}, "line 3, column 'y': '1.5' is a fraction"),
+    "words for regression": ("a,y\n1,u\n2,v\n", {"task": "regression"}, "line 2, column 'y': 'u' is text, but regression"),
+    "words among targets": ("a,y,z\n1,1,v\n2,2,v\n", {"target": ["y", "z"]}, "line 2, column 'z': 'v' is text, but"),
     "two columns of labels": ("a,y,z\n1,1,1\n2,2,2\n", {"target": ["y", "z"], "task": "classification"},
-                              "dataset.target: labels stand in one column, not in 2"),
+                              "dataset.target: labels need a single column (got 2)"),
     "one row": ("a,b,y\n1,2,0\n", {}, "1 row is too few to split"),
     "few rows": ("a,b,y\n1,2,0\n3,4,1\n", {"val": 0.2, "test": 0.2}, "2 rows are too few to split: dataset.val=0.2 and"),
     "no validation": (many(4), {"val": 0.1}, "4 rows are too few to split: dataset.val=0.1 would leave 4 for training, 0"),
     "nothing to train on": (many(20), {"val": 0.6, "test": 0.6}, "would leave 0 for training, 12 for validation and 12"),
     "labels seen once": (many(label=lambda i: f"n{i}"), {"val": 0.9}, "line 2, column 'y': the label 'n0' is in no row"),
     "categories seen once": (many(label=lambda i: f"n{i}", header="u,y,c"), {"val": 0.9},
-                             "line 2, column 'c': the category 'n0' is in no row of the training split; put it right"),
+                             "line 2, column 'c': the category 'n0' is in no row of the training split; correct it"),
     "a long text": (f'a,b,y\n1,2,0\n3,4,1\n"{"long " * 99}\n",5,1\n', {}, "line 4, column 'a': 'long long"),
-    "latin-1": ("a,b,y\n1,2,0\n3,4,ä\n".encode("latin-1"), {}, "line 3: this is no UTF-8 text (byte 0xe4); save the file"),
-    "utf-16": (PETS.encode("utf-16"), {}, "line 1: this is no UTF-8 text (byte 0xff)"),
-    "utf-16 without its mark": (PETS.encode("utf-16-le"), {}, "it holds zero bytes, so it is no UTF-8 text"),
+    "latin-1": ("a,b,y\n1,2,0\n3,4,ä\n".encode("latin-1"), {}, "line 3: this is not UTF-8 text (byte 0xe4); save the file"),
+    "utf-16": (PETS.encode("utf-16"), {}, "line 1: this is not UTF-8 text (byte 0xff)"),
+    "utf-16 without its mark": (PETS.encode("utf-16-le"), {}, "it holds zero bytes, so it is not UTF-8 text"),
 }  # fmt: skip
 
 
@@ -213,7 +213,7 @@ def test_a_fault_of_a_table_is_named_with_its_place(tmp_path, content, options, 
 
 def test_numbers_that_could_be_a_regression_say_so(tmp_path):
     with pytest.raises(
-        DataError, match=r"line \d, column 'y': the label '\d' .*, or take the numbers as they are \(dataset.task=reg"
+        DataError, match=r"line \d, column 'y': the label '\d' .*, or use the numbers unchanged \(dataset.task=reg"
     ):
         table(tmp_path, many(20, label=lambda i: i), val=0.9).load(rng())
 
@@ -228,7 +228,7 @@ def test_the_columns_of_a_wide_table_are_not_all_listed(tmp_path):
     content = ",".join(f"pixel{i}" for i in range(100)) + "\n" + ",".join(["1"] * 100)
     with pytest.raises(DataError) as caught:
         table(tmp_path, content, "pixl7").load(rng())
-    assert str(caught.value).endswith("no column 'pixl7' in the header; did you mean 'pixel7'?")
+    assert str(caught.value).endswith("unknown column 'pixl7' in the header; did you mean 'pixel7'?")
 
 
 @pytest.mark.parametrize("dataset", ["csv", "npz"])
@@ -242,12 +242,12 @@ def test_a_path_that_leads_to_no_file(tmp_path, dataset, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "iris.csv").write_text(PETS)
     (tmp_path / "notes.doc").write_text("")
-    assert load("iriss.csv") == f"iriss.csv: there is no such file in {tmp_path}; did you mean 'iris.csv'?"
-    assert load("qqq") == f"qqq: there is no such file in {tmp_path} (there are: iris.csv)"
-    assert load("no/where.csv") == f"no/where.csv: there is no such file; there is no folder {tmp_path}/no either"
-    assert load(str(tmp_path)) == f"{tmp_path}: this is a folder; name a file in it (there are: iris.csv)"
+    assert load("iriss.csv") == f"iriss.csv: this file does not exist in {tmp_path}; did you mean 'iris.csv'?"
+    assert load("qqq") == f"qqq: this file does not exist in {tmp_path} (there are: iris.csv)"
+    assert load("no/where.csv") == f"no/where.csv: this file does not exist; the folder {tmp_path}/no does not exist either"
+    assert load(str(tmp_path)) == f"{tmp_path}: this is a folder; give a file in it (there are: iris.csv)"
     assert load("notes.doc") == "notes.doc: the file is empty"
-    assert load("x" * 300) == f"{'x' * 300}: it cannot be read (File name too long)"
+    assert load("x" * 300) == f"{'x' * 300}: cannot be read (File name too long)"
 
 
 @pytest.mark.parametrize("dataset", ["csv", "npz"])
@@ -257,17 +257,17 @@ def test_a_file_that_may_not_be_read(tmp_path, dataset, monkeypatch):
 
     csv = table(tmp_path, PETS)
     monkeypatch.setattr("os.open", refuse)
-    with pytest.raises(DataError, match=r"data.csv: it cannot be read \(Permission denied\)"):
+    with pytest.raises(DataError, match=r"data.csv: cannot be read \(Permission denied\)"):
         (csv if dataset == "csv" else Npz(csv.path)).load(rng())
 
 
 def test_a_missing_path_and_target_are_asked_for(tmp_path):
     assert messages("{dataset: {type: csv}}") == [
-        "dataset.path: missing; dataset 'csv' needs it (the file, from the current folder on)",
+        "dataset.path: missing; dataset 'csv' needs it (the file, relative to the current folder)",
         "dataset.target: missing; dataset 'csv' needs it (the column to predict; a list of columns, for regression)",
     ]
     assert messages("{dataset: {type: npz}}") == [
-        "dataset.path: missing; dataset 'npz' needs it (the file, from the current folder on)"
+        "dataset.path: missing; dataset 'npz' needs it (the file, relative to the current folder)"
     ]
     assert messages("{dataset/scale: standart}")[0].startswith(
         "dataset.scale: 'standart' is not allowed; did you mean 'standard'?"
@@ -313,8 +313,8 @@ def test_an_encoding_comes_back_from_json(tmp_path, targets):
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ("weight,legs,kind\n1,4,cat\n", "a feature that the model reads: no column 'colour' in the header"),
-        ("weight,colour,legs\n1,brown,4\n", "the target: no column 'kind' in the header"),
+        ("weight,legs,kind\n1,4,cat\n", "a feature that the model reads: unknown column 'colour' in the header"),
+        ("weight,colour,legs\n1,brown,4\n", "the target: unknown column 'kind' in the header"),
         (PETS + "1,green,4,dog\n", "line 6, column 'colour': the category 'green' was in no row of the training split"),
         (
             PETS + "1,brown,4,fox\n",
@@ -322,8 +322,8 @@ def test_an_encoding_comes_back_from_json(tmp_path, targets):
         ),
         (PETS + "1,,4,dog\n", "line 6, column 'colour': the cell is empty"),
         (PETS + "heavy,brown,4,dog\n", "line 6, column 'weight': 'heavy' is text in a column of numbers"),
-        (PETS + "nan,brown,4,dog\n", "line 6, column 'weight': 'nan' is no finite number"),
-        (PETS + "1,brown,4\n", "line 6: expected 4 fields, as on line 1, and got 3"),
+        (PETS + "nan,brown,4,dog\n", "line 6, column 'weight': 'nan' is not a finite number"),
+        (PETS + "1,brown,4\n", "line 6: expected 4 fields, as on line 1, but got 3"),
     ],
 )
 def test_new_rows_with_a_fault_are_named(tmp_path, content, expected):
@@ -406,27 +406,27 @@ def spoiled(a, at, value):
 
 
 ARRAY_FAULTS = {
-    "no y": ({"x": X, "target": Y}, {}, "no array 'y' (there are: target, x)"),
-    "no x": ({"y": Y}, {}, "no array 'x'"),
-    "no y_val": ({"x_train": X, "y_train": Y, "x_val": X}, {}, "no array 'y_val'"),
+    "no y": ({"x": X, "target": Y}, {}, "unknown array 'y' (there are: target, x)"),
+    "no x": ({"y": Y}, {}, "unknown array 'x'"),
+    "no y_val": ({"x_train": X, "y_train": Y, "x_val": X}, {}, "unknown array 'y_val'"),
     "objects": ({"x": X, "y": np.array([{}] * 20)}, {}, "array 'y' holds Python objects; save an array of numbers"),
     "words": ({"x": X, "y": np.array(["a", "b"] * 10)}, {}, "array 'y' holds <U1, not real numbers"),
     "complex": ({"x": X * 1j, "y": Y}, {}, "array 'x' holds complex128, not real numbers"),
-    "no rows": ({"x": X[:0], "y": Y[:0]}, {}, "array 'y' is empty; its shape is (0,)"),
-    "no features": ({"x": X[:, :0], "y": Y}, {}, "array 'x' is empty; its shape is (20, 0)"),
-    "different lengths": ({"x": X, "y": Y[:-1]}, {}, "'x' has 20 rows and 'y' has 19"),
-    "one-dimensional x": ({"x": X[:, 0], "y": Y}, {}, "array 'x' has shape (20,); it should be (n, F), (n, T, F) or (n"),
-    "three-dimensional y": ({"x": X, "y": X.reshape(20, 1, 2)}, {}, "array 'y' has shape (20, 1, 2); it should be (n,) or"),
+    "no rows": ({"x": X[:0], "y": Y[:0]}, {}, "array 'y' is empty (shape (0,))"),
+    "no features": ({"x": X[:, :0], "y": Y}, {}, "array 'x' is empty (shape (20, 0))"),
+    "different lengths": ({"x": X, "y": Y[:-1]}, {}, "'x' has 20 rows, but 'y' has 19"),
+    "one-dimensional x": ({"x": X[:, 0], "y": Y}, {}, "array 'x' has shape (20,); use (n, F), (n, T, F) or (n"),
+    "three-dimensional y": ({"x": X, "y": X.reshape(20, 1, 2)}, {}, "array 'y' has shape (20, 1, 2); use (n,) or"),
     "nan": ({"x": spoiled(X, (3, 1), np.nan), "y": Y}, {}, "x[3, 1] (counted from 0) is nan; leave out such rows"),
-    "infinities": ({"x": X, "y": spoiled(Y, slice(4, 7), -np.inf)}, {}, "y[4] (counted from 0) is -inf, and 2 more are"),
-    "fraction as label": ({"x": X, "y": Y / 2}, {"task": "classification"}, "y[1] (counted from 0) is 0.5: a label may"),
-    "negative label": ({"x": X, "y": Y - 1}, {}, "y[0] (counted from 0) is -1: a label may not be negative"),
-    "columns as labels": ({"x": X, "y": X}, {"task": "classification"}, "array 'y' has shape (20, 2); labels are (n,), as"),
-    "labels from 1": ({"x": X, "y": Y + 1}, {}, "is 1, and there is no 0; classes count from 0 without a gap"),
-    "a gap": ({"x": X, "y": 2 * Y}, {}, "is 2, and there is no 1; classes count from 0 without a gap"),
-    "one class": ({"x": X, "y": 0 * Y}, {}, "array 'y' holds one class only, 0, from y["),
+    "infinities": ({"x": X, "y": spoiled(Y, slice(4, 7), -np.inf)}, {}, "y[4] (counted from 0) is -inf, and 2 more"),
+    "fraction as label": ({"x": X, "y": Y / 2}, {"task": "classification"}, "y[1] (counted from 0) is 0.5: a label must"),
+    "negative label": ({"x": X, "y": Y - 1}, {}, "y[0] (counted from 0) is -1: a label must not be negative"),
+    "columns as labels": ({"x": X, "y": X}, {"task": "classification"}, "array 'y' has shape (20, 2); use (n,) (for"),
+    "labels from 1": ({"x": X, "y": Y + 1}, {}, "is 1, but 0 is missing; classes must count from 0 without a gap"),
+    "a gap": ({"x": X, "y": 2 * Y}, {}, "is 2, but 1 is missing; classes must count from 0 without a gap"),
+    "one class": ({"x": X, "y": 0 * Y}, {}, "array 'y' holds a single class, 0, from y["),
     "too few": ({"x": X[:3], "y": Y[:3]}, {"val": 0.5}, "3 rows are too few to split: dataset.val=0.5 would leave 1 for"),
-    "labels seen once": ({"x": X, "y": np.arange(20)}, {"val": 0.8}, "in the val split, and no row that trains has that"),
+    "labels seen once": ({"x": X, "y": np.arange(20)}, {"val": 0.8}, "in the val split, but no training row has that"),
     "label of one split": ({"x_train": X, "y_train": Y, "x_val": X, "y_val": Y + 1}, {}, "y_val[1] (counted from 0) is 2"),
     "other features": ({"x_train": X, "y_train": Y, "x_val": X[:, :1], "y_val": Y}, {}, "array 'x_val' has shape (20, 1)"),
     "other outputs": ({"x_train": X, "y_train": X, "x_val": X, "y_val": Y / 2}, {}, "array 'y_val' has shape (20,); the"),
@@ -451,10 +451,10 @@ def test_what_is_no_npz_file(tmp_path):
         return str(caught.value)
 
     path.write_text(PETS)
-    assert fault() == f"{path}: this is no npz file; numpy.savez writes one, and dataset=csv reads tables"
+    assert fault() == f"{path}: this is not an npz file; use numpy.savez, or dataset=csv for a table"
     np.save(tmp_path / "one.npy", X)
     path.write_bytes((tmp_path / "one.npy").read_bytes())
-    assert "this is one array (npy); numpy.savez('data.npz', x=..., y=...) keeps two" in fault()
+    assert "this is a single array (npy); use numpy.savez('data.npz', x=..., y=...)" in fault()
     arrays(tmp_path, x=X, y=Y)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])

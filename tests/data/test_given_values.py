@@ -39,10 +39,10 @@ def test_training_begins_with_them(tmp_path):
     ("given", "expected"),
     [
         ("{w:[[1]]}", "model.layers.hidden: initial: there is no tensor 'w' (there are: W, b)"),
-        ("{W:[1,2]}", "initial.W: 2 numbers, and the tensor is 2 x 2, a row for each input"),
-        ("{W:[[1,2,3],[4,5,6]]}", "initial.W: 2 x 3 numbers, and the tensor is 2 x 2"),
-        ("{W:[[1,2],[3]]}", "initial.W: [[1, 2], [3]] are no rows of numbers, all equally long"),
-        ("{b:word}", "initial.b: 'word' are no rows of numbers"),
+        ("{W:[1,2]}", "initial.W: 2 numbers given, but the tensor is 2 x 2, one row for each input"),
+        ("{W:[[1,2,3],[4,5,6]]}", "initial.W: 2 x 3 numbers given, but the tensor is 2 x 2"),
+        ("{W:[[1,2],[3]]}", "initial.W: [[1, 2], [3]] are not rows of numbers of equal length"),
+        ("{b:word}", "initial.b: 'word' are not rows of numbers"),
         ("3", "model.layers.hidden.initial: 3 is not a mapping"),
     ],
 )
@@ -55,7 +55,7 @@ def test_what_fits_no_tensor_is_told_in_words(given, expected):
 def test_a_node_with_the_tensors_of_another_takes_its_first_values_too():
     nodes = {"a": Node(Dense(2)), "b": Node(Dense(2), share="a", initial={"b": [1, 2]})}
     with pytest.raises(
-        ValueError, match=r"model\.layers\.b\.initial: its tensors are those of 'a'; give first values there"
+        ValueError, match=r"model\.layers\.b\.initial: its tensors are those of 'a'; set initial values there"
     ):
         Network(nodes, {"x": (2,)})
 
@@ -81,13 +81,13 @@ def test_symbols_are_numbers_or_names():
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ("{}", "fields: there is none"),
-        ("{x:{values:[[1]]},y:{values:[[1],[2]]}}", "fields: 1 of x, 2 of y; every field has as many examples"),
-        ("{x:{values:[[1,2],[3]]}}", "fields.x.values: [[1, 2], [3]] are no numbers in rows that are equally long"),
-        ("{x:{values:[1]}}", "fields.x.values: shape (1,); a field of kind real has (N, F) or (N, T, F) or (N, C, H, W)"),
-        ("{x:{values:[[Z]],kind:id}}", "fields.x.values: no name 'Z' (there are: C, S)"),
-        ("{x:{values:[[0.5]],kind:id}}", "fields.x.values: ids are whole numbers from 0 on"),
-        ("{x:{values:[[2]],kind:id}}", "fields.x.values: ids go from 0 to 1"),
+        ("{}", "fields: missing"),
+        ("{x:{values:[[1]]},y:{values:[[1],[2]]}}", "fields: 1 of x, 2 of y; every field needs the same number of examples"),
+        ("{x:{values:[[1,2],[3]]}}", "fields.x.values: [[1, 2], [3]] are not numbers in rows of equal length"),
+        ("{x:{values:[1]}}", "fields.x.values: shape (1,); a field of kind real needs (N, F) or (N, T, F) or (N, C, H, W)"),
+        ("{x:{values:[[Z]],kind:id}}", "fields.x.values: unknown name 'Z' (there are: C, S)"),
+        ("{x:{values:[[0.5]],kind:id}}", "fields.x.values: ids must be integers from 0 on"),
+        ("{x:{values:[[2]],kind:id}}", "fields.x.values: ids must be from 0 to 1"),
         ("{x:{values:[[1]],kind:word}}", "dataset.fields.x.kind: 'word' is not allowed"),
     ],
 )

@@ -99,8 +99,8 @@ def test_a_layout_is_saved_with_the_model(tmp_path):
     ("x", "y", "told"),
     [
         (X[:, 0], NEXT[:, 0], "layout=time_major is for sequences"),
-        (X, NUMBERS[:, :4], r"'y' has shape \(20, 4, 2\); it should be \(n,\) or \(n, k\), or \(n, T, k\) beside sequences"),
-        (X, np.where(np.arange(6) == 4, 7, NEXT), r"y\[4, \d+\] \(counted from 0\) is 7, and there is no 2"),
+        (X, NUMBERS[:, :4], r"'y' has shape \(20, 4, 2\); use \(n,\) or \(n, k\), or \(n, T, k\) for sequences"),
+        (X, np.where(np.arange(6) == 4, 7, NEXT), r"y\[4, \d+\] \(counted from 0\) is 7, but 2"),
     ],
 )
 def test_what_does_not_fit_is_told_with_its_place_in_the_file(tmp_path, x, y, told):
@@ -114,5 +114,5 @@ def test_a_new_file_of_the_other_layout_is_told(tmp_path):
     with pytest.raises(DataError, match=r"'x' has shape \(20, 3\); the training split has \(T, n, 3\)"):
         encoding.read(tmp_path / "new.npz", with_target=False)
     np.savez(tmp_path / "new.npz", x=X.swapaxes(0, 1), y=NEXT)
-    with pytest.raises(DataError, match=r"'x' has shape \(6, 20, 3\) and 'y' \(20, 6\); every step needs both"):
+    with pytest.raises(DataError, match=r"'x' has shape \(6, 20, 3\), but 'y' has \(20, 6\); every step needs both"):
         encoding.read(tmp_path / "new.npz", with_target=True)

@@ -168,12 +168,13 @@ def test_empty_splits_are_left_out():
 
 
 def test_nothing_left_for_training_is_refused():
-    with pytest.raises(ValueError, match="5 examples for validation and 5 for testing leave none of 10 for training"):
+    with pytest.raises(ValueError, match="5 examples to validate and 5 to test leave none of 10 for training"):
         split_at_random({"x": np.arange(10)}, generator(0, "split"), 0.5, 0.5)
 
 
 @pytest.mark.parametrize(
-    ("axes", "kind", "message"), [("NX", "real", "axes 'NX' are none of"), ("N", "int", "kind 'int' is none of")]
+    ("axes", "kind", "message"),
+    [("NX", "real", "unknown axes 'NX'; allowed:"), ("N", "int", "unknown kind 'int'; allowed:")],
 )
 def test_unknown_axes_and_kinds_are_refused(axes, kind, message):
     with pytest.raises(ValueError, match=message):

@@ -48,14 +48,14 @@ def test_a_file_that_is_split_has_a_mask_for_each_part(tmp_path):
     assert np.array_equal(made.load(generator(0, "dataset")).splits["val"]["mask"], MASK)
     del parts["mask_val"]
     np.savez(tmp_path / "a.npz", **parts)
-    with pytest.raises(DataError, match="no array 'mask_val'"):
+    with pytest.raises(DataError, match="unknown array 'mask_val'"):
         made.load(generator(0, "dataset"))
 
 
 def test_a_mask_of_another_name_is_one_that_has_to_be_there(tmp_path):
     made = replace(dataset(tmp_path / "a.npz", steps=MASK), mask="steps")
     assert made.load(generator(0, "dataset")).encoding.mask == "steps"
-    with pytest.raises(DataError, match="no array 'step'; did you mean 'steps'"):
+    with pytest.raises(DataError, match="unknown array 'step'; did you mean 'steps'"):
         replace(made, mask="step").load(generator(0, "dataset"))
 
 
@@ -131,8 +131,8 @@ def test_numbers_of_whole_sequences_are_not_padding(tmp_path):
 @pytest.mark.parametrize(
     ("mask", "told"),
     [
-        (MASK[:, :4], r"array 'mask' has shape \(10, 4\), and the steps of 'x' are \(10, 6\)"),
-        (MASK[:9], r"array 'mask' has shape \(9, 6\), and the steps"),
+        (MASK[:, :4], r"array 'mask' has shape \(10, 4\), but the steps of 'x' are \(10, 6\)"),
+        (MASK[:9], r"array 'mask' has shape \(9, 6\), but the steps"),
         (np.where(np.arange(6) == 2, -1, MASK), r"mask\[0, 2\] \(counted from 0\) is -1.0; masks hold weights, 0 or more"),
         (
             np.where(np.arange(10)[:, None] == 7, 0, MASK),
@@ -147,15 +147,15 @@ def test_a_mask_that_does_not_fit_is_told(tmp_path, mask, told):
 
 def test_a_mask_where_there_was_none_in_training_is_told(tmp_path):
     encoding = dataset(tmp_path / "a.npz").load(generator(0, "dataset")).encoding
-    with pytest.raises(DataError, match="array 'mask': the sequences that trained had none"):
+    with pytest.raises(DataError, match="array 'mask': not allowed, since the training data had no mask"):
         replace(encoding, mask="").read(tmp_path / "a.npz", with_target=False)
 
 
 def test_a_sequence_longer_than_its_mask_is_told():
     fields = {"x": Field("NTF"), "y": Field("NTF"), "mask": Field("NT", "mask")}
-    with pytest.raises(DataError, match=r"'mask' is a mask of 4 steps, and no sequence has as many \(x has 6 steps"):
+    with pytest.raises(DataError, match=r"'mask' is a mask of 4 steps, but no sequence has that length \(x has 6 steps"):
         check_equal_rows(fields, {"x": X, "y": Y, "mask": MASK[:, :4]})
-    with pytest.raises(DataError, match=r"every example needs all fields \(x has 10, mask has 9"):
+    with pytest.raises(DataError, match=r"the fields differ in their number of examples \(x has 10, mask has 9"):
         check_equal_rows(fields, {"x": X, "mask": MASK[:9]})
     layer = discover().get("layer", "recurrent")(discover().get("cell", "gru")(3))
     p, _ = layer.init(generator(0, "p"), (None, 2))
@@ -173,7 +173,7 @@ def model(**fields):
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"x": X, "mask": MASK}, "the model knows no field 'mask'"),
+        ({"x": X, "mask": MASK}, "unknown field 'mask'"),
         ({"x": X[..., :1]}, r"'x' has shape \(10, 6, 1\); the training split has \(n, T, 2\)"),
         ({"x": X[0]}, r"'x' has shape \(6, 2\); the training split has \(n, T, 2\)"),
     ],
@@ -184,15 +184,18 @@ def test_what_a_model_was_not_trained_on_is_told(given, told):
 
 
 def test_an_id_that_is_no_whole_number_is_told():
-    with pytest.raises(DataError, match=r"'x' holds the id 1.5 in row 0, step 1 .*; with 4 symbols ids are whole numbers"):
+    with pytest.raises(DataError, match=r"'x' holds the id 1.5 in row 0, step 1 .*; with 4 symbols ids are integers"):
         model(x=Field("NT", "id", 4)).predict(np.array([[0.0, 1.5]]))
 
 
 @pytest.mark.parametrize(
     ("overrides", "told"),
     [
-        ("model=seq2seq dataset=reverse trainer.bptt.chunk=2", "'decoder' is given its first state by 'encoder'; none is"),
-        ("model=birnn dataset=tagging trainer.bptt.chunk=2", "trainer.bptt.chunk: the layer 'back' reads from the end"),
+        ("model=seq2seq dataset=reverse trainer.bptt.chunk=2", "'decoder' gets its initial state from 'encoder', not"),
+        (
+            "model=birnn dataset=tagging trainer.bptt.chunk=2",
+            "trainer.bptt.chunk: the layer 'back' reads sequences in reverse",
+        ),
         ("trainer.bptt.lag=3", "trainer.bptt.lag: the data set has no sequences"),
     ],
 )

@@ -148,8 +148,8 @@ def test_a_known_true_function_takes_the_scaled_x():
 @pytest.mark.parametrize(
     ("call", "expected"),
     [
-        (lambda: fit(data(), "standart", ["x"]), "no scale 'standart'; did you mean 'standard'?"),
-        (lambda: fit(data(), "standard", ["xs"]), "the data have no field 'xs'; did you mean"),
+        (lambda: fit(data(), "standart", ["x"]), "unknown scale 'standart'; did you mean 'standard'?"),
+        (lambda: fit(data(), "standard", ["xs"]), "unknown field 'xs'; did you mean"),
         (lambda: fit(data(), "standard", ["x"]).apply({"x": np.ones((4, 2))}), "'x' has .* it was scaled with 3 features"),
         (
             lambda: fit(data(), "standard", ["image"]).apply({"image": np.ones((4, 1, 3, 3))}),

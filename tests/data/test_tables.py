@@ -8,7 +8,7 @@ from framework import DataError, run, sweep
 from framework.cli.commands.reading import read_fields
 from framework.data.precision import indistinct
 from framework.data.scaling import fit, scaled
-from framework_datasets.rows import keep_rare
+from framework_datasets._rows import keep_rare
 from framework_datasets.series import Series
 
 GAPS = "age,deck,y\n20,A,u\n30,,v\n,B,u\n70,A,v\n?,A,u\n60,B,\n"
@@ -61,7 +61,7 @@ def test_words_for_a_missing_value_may_be_numbers(tmp_path, word):
 @pytest.mark.parametrize(
     ("content", "offer"),
     [
-        ("u,y\n1,a\n,b\n3,b\n", "dataset.missing=[] leaves out such rows, and with dataset.fill=mean they are filled in"),
+        ("u,y\n1,a\n,b\n3,b\n", "dataset.missing=[] leaves out such rows; with dataset.fill=mean they are filled in"),
         ("u,y\n1,a\n?,b\n3,b\n", "'dataset.missing=[?]' leaves out"),
         ("u,y\n1,a\nNA,b\n3,b\n", "dataset.missing=[NA] leaves out"),
         ("u,y\n1,a\nnan,b\n3,b\n", "dataset.missing=[nan] leaves out"),
@@ -103,7 +103,7 @@ def test_new_rows_are_filled_in_as_the_training_rows_were(tmp_path, capsys):
 def test_without_filling_in_every_row_to_predict_has_to_be_whole(tmp_path):
     encoding = again(table(tmp_path, GAPS, missing=["?"], drop=["deck"]).load(rng()))
     (tmp_path / "new.csv").write_text("age,y\n1,u\n?,v\n")
-    with pytest.raises(DataError, match="line 3, column 'age': the cell is empty, and every row gets a prediction; leave"):
+    with pytest.raises(DataError, match="line 3, column 'age': the cell is empty, but every row gets a prediction; leave"):
         encoding.read(tmp_path / "new.csv", with_target=False)
     assert encoding.read(tmp_path / "new.csv", with_target=True)["x"].tolist() == [[1]]
 
@@ -125,14 +125,18 @@ def test_a_table_without_a_header_is_read(tmp_path, header, target, names):
 @pytest.mark.parametrize(
     ("content", "options", "expected"),
     [
-        ("1,2,0\n3,4,1\n", {}, "the first line must name the columns, or dataset.header=false calls them c0 ... c2"),
-        ("1,2,0\n3,4,1\n", {"header": ["a", "y"]}, "line 1: dataset.header has 2 names, and there are 3 columns"),
+        (
+            "1,2,0\n3,4,1\n",
+            {},
+            "the first line must name the columns, or use dataset.header=false, which names them c0 ... c2",
+        ),
+        ("1,2,0\n3,4,1\n", {"header": ["a", "y"]}, "line 1: dataset.header has 2 names, but there are 3 columns"),
         ("1,2,0\n3,4,1\n", {"header": ["a", "a", "y"]}, "dataset.header: 'a' is the name of columns 1 and 2"),
-        ("5.1,3,cat\n4,2,dog\n", {}, "'5.1' in it is a number: dataset.header=false if it is the first row of data"),
+        ("5.1,3,cat\n4,2,dog\n", {}, "'5.1' in the header is a number: dataset.header=false if it is a row of data"),
         (
             "5.1,5.1,cat\n4,2,dog\n",
             {},
-            "every column needs a name of its own; dataset.header=false if this is the first row",
+            "every column needs a different name; dataset.header=false if this is the first row",
         ),
     ],
 )
@@ -145,7 +149,7 @@ def test_a_missing_header_is_noticed(tmp_path, content, options, expected):
 def test_a_row_of_data_taken_as_header_is_said(tmp_path):
     data = table(tmp_path, "5.1,3,y\n4,2,0\n3,1,1\n").load(rng())
     assert data.notes[1:] == (
-        "line 1 was taken as the header, and holds numbers (5.1, 3); dataset.header=false if it is data",
+        "line 1 was read as the header, but holds numbers (5.1, 3); dataset.header=false if it is data",
     )
 
 
@@ -163,7 +167,7 @@ def test_decimal_commas_and_a_first_line_sep_are_read(tmp_path, delimiter):
 def test_decimal_commas_are_offered_with_what_they_would_mean(tmp_path):
     with pytest.raises(DataError, match=r"line 3, column 'u': '1,5' is text .*; dataset.decimal=comma reads it as 1.5"):
         table(tmp_path, COMMAS, delimiter="semicolon").load(rng())
-    with pytest.raises(DataError, match=r"line 3, column 'u': '1.500' has a point, and with dataset.decimal=comma a comma"):
+    with pytest.raises(DataError, match=r"line 3, column 'u': '1.500' has a point, but with dataset.decimal=comma the"):
         table(tmp_path, "u;y\n1,5;a\n1.500;b\n", delimiter="semicolon", decimal="comma").load(rng())
     content = "u;y\n1.5;\n1,5;a\n2,5;b\n2.5;b\n"
     with pytest.raises(DataError, match=r"line 5, column 'u': '2.5' has a point"):
@@ -175,7 +179,7 @@ def test_a_nameless_first_column_that_numbers_the_rows_is_left_out(tmp_path, ind
     body = "".join(f"{i},{i}.5,{'ab'[int(i) % 2]}\n" for i in index)
     data = table(tmp_path, f",u,y\n{body}").load(rng())
     assert rows(data)[0] == [[float(f"{i}.5")] for i in sorted(index)]
-    assert data.notes[1:] == ("the first column has no name and numbers the rows; it was left out",)
+    assert data.notes[1:] == ("the first column has no name and only counts the rows; it was left out",)
     (tmp_path / "new.csv").write_text(",u\n17,2\n")
     assert again(data).read(tmp_path / "new.csv", with_target=False)["x"].tolist() == [[2]]
 
@@ -246,15 +250,15 @@ def test_a_split_that_would_lose_most_of_its_rows_keeps_them():
         (
             lambda i: i % 8,
             {},
-            "8 classes (0, 1, 2, 3, ..., 7), as whole numbers with few values are; dataset.task=regression",
+            "8 classes (0, 1, 2, 3, ..., 7), since they are integers with few values; dataset.task=regression",
         ),
         (
             lambda i: i % 26,
             {},
-            "numbers (26 different whole values, more than 20); dataset.task=classification takes them as",
+            "numbers (26 different integers, more than 20); dataset.task=classification reads them as",
         ),
         (lambda i: i / 4, {}, "target 'y': numbers, 0 ... 14.75; "),
-        (lambda i: f"{i % 3:03}", {}, "3 classes (0, 1, 2) (zeros in front are lost: 000 is 0), as whole"),
+        (lambda i: f"{i % 3:03}", {}, "3 classes (0, 1, 2) (leading zeros are lost: 000 is 0), since they"),
         (lambda i: f"{i}%", {"task": "classification"}, "target 'y': 60 classes (0%, 1%"),
     ],
 )
@@ -266,9 +270,7 @@ def test_a_target_is_said_in_a_line(tmp_path, labels, options, said):
 def test_text_that_looks_like_numbers_is_not_quietly_words(tmp_path, word):
     words = [word, word.replace("1", "2")]
     quoted = [f'"{w}"' for w in words]
-    with pytest.raises(
-        DataError, match=r"is text \(.*\); write plain numbers, or take the words as classes \(dataset.task=cl"
-    ):
+    with pytest.raises(DataError, match=r"is text \(.*\); use plain numbers, or the words as classes \(dataset.task=cl"):
         table(tmp_path, many(label=lambda i: quoted[i % 2])).load(rng())
     data = table(tmp_path, many(label=lambda i: quoted[i % 2], header="u,y,c")).load(rng())
     assert (
@@ -287,7 +289,7 @@ def test_features_are_said_in_the_same_line(tmp_path):
     data = table(tmp_path, "zip,colour,legs,y\n01067,red,4,a\n80331,blue,2,b\n").load(rng())
     assert data.notes == (
         f"{tmp_path}/data.csv: target 'y': 2 classes (a, b); features: 2 of numbers (zip, legs) and 1 of words (colour: 2); "
-        "'zip' (zeros in front are lost: 01067 is 1067); dataset.features and dataset.drop choose others",
+        "'zip' (leading zeros are lost: 01067 is 1067); dataset.features and dataset.drop select others",
     )
 
 

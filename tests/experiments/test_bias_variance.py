@@ -21,8 +21,8 @@ from framework.tracking.mlflow import MlflowStore
 from framework.tracking.options import Tracking
 from framework.tracking.run_dir import RunLocation
 from framework.training.trainer import train
-from framework_studies.decomposition import decompose, jackknife, zero_one
-from framework_studies.training_sets import training_sets
+from framework_studies.bias_variance._decomposition import decompose, jackknife, zero_one
+from framework_studies.bias_variance._training_sets import training_sets
 
 SINE = ["study=bias_variance", "dataset=sine", "model.hidden=6", "activation=tanh", "device=cpu", "trainer.batch_size=all"]
 SMALL = [*SINE, "trainer.steps=60", "study.members=12", "study.looks=6", "tracking=none"]
@@ -199,7 +199,7 @@ def test_bootstrap_repeats_examples_and_disjoint_sets_share_none():
 def test_examples_that_are_only_split_anew_are_no_fresh_sets():
     digits = prepare(compose(["study=bias_variance", "dataset=digits", "device=cpu"]))
     assert training_sets(digits, "auto", 2)[0] == "bootstrap"
-    with pytest.raises(ValueError, match="'fresh' splits the same examples anew, and networks would have learnt from"):
+    with pytest.raises(ValueError, match="'fresh' splits the same examples again, so that networks would learn from"):
         training_sets(digits, "fresh", 2)
     made = prepare(compose(["study=bias_variance", "dataset=spirals", "dataset.n=30", "device=cpu"]))
     assert len(training_sets(made, "fresh", 3)[1]) == 3
@@ -208,7 +208,7 @@ def test_examples_that_are_only_split_anew_are_no_fresh_sets():
 def test_a_truth_that_is_drawn_with_the_data_is_kept():
     experiment = prepare(compose(["study=bias_variance", "dataset=linear", "model=linear", "device=cpu"]))
     assert training_sets(experiment, "auto", 3)[0] == "noise"
-    with pytest.raises(ValueError, match="'fresh' draws another true function each time; noise keeps it"):
+    with pytest.raises(ValueError, match="'fresh' draws another true function each time; use noise"):
         training_sets(experiment, "fresh", 3)
 
 
@@ -245,11 +245,14 @@ def test_sequences_are_decomposed_too():
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["dataset.n=1"], "study: 1 training example makes every training set the same; it needs two at least"),
-        (["dataset=sine", "dataset.n_val=0", "dataset.n_test=0"], "study: the data set has no test split"),
-        (["probes=[dead]"], "probes: this study has no room for them (dead)"),
-        (["study.draw=disjoint", "study.members=30"], "study.draw: 'disjoint' has 20 training examples for 30 members"),
-        (["study.noise=0.1"], "study.noise: the data set tells its own noise, a variance of 0.04"),
+        (["dataset.n=1"], "study: all training sets would be equal (got 1 training example)"),
+        (["dataset=sine", "dataset.n_val=0", "dataset.n_test=0"], "study: the data set has neither a test split"),
+        (["probes=[dead]"], "probes: not supported by this study (dead)"),
+        (
+            ["study.draw=disjoint", "study.members=30"],
+            "study.draw: 'disjoint' needs more training examples (got 20 for 30 members)",
+        ),
+        (["study.noise=0.1"], "study.noise: not allowed, since the data set has known noise of variance 0.04"),
         (["study.members=2"], "study.members: 2 must be at least 3"),
         (["study.drow=fresh"], "did you mean 'draw'"),
     ],
@@ -263,14 +266,14 @@ def test_data_that_cannot_serve_it_are_told_before_anything_runs(words, expected
 def test_unknown_noise_and_a_single_class_are_told():
     experiment = prepared()
     unknown = replace(experiment, data=replace(experiment.data, f=None, sigma=None, name="mine"))
-    with pytest.raises(ValueError, match=r"study\.noise: the data set 'mine' does not tell the noise in its targets"):
+    with pytest.raises(ValueError, match=r"study\.noise: the data set 'mine' has unknown noise in its targets"):
         experiment.settings.study.check(unknown)
     going_on = replace(experiment, data=replace(experiment.data, stateful=True))
-    with pytest.raises(ValueError, match=r"dataset\.stateful=true"):
+    with pytest.raises(ValueError, match=r"dataset\.stateful=false"):
         experiment.settings.study.check(going_on)
     labels = {s: {"x": np.eye(4), "y": np.ones(4, int)} for s in ("train", "test")}
     data = Data(labels, {"x": Field("NF"), "y": Field("N", "label", 3)})
-    with pytest.raises(ValueError, match=r"study: all training targets are of one class \(1\)"):
+    with pytest.raises(ValueError, match=r"study: all training targets have the same class \(1\)"):
         experiment.settings.study.check(replace(experiment, data=data))
 
 
@@ -307,7 +310,7 @@ def test_a_study_is_one_run_in_folder_and_store(tmp_path):
     assert "| bias2 |" in recorded.data.tags["mlflow.note.content"]
     files = {file.path for file in store.client.list_artifacts(recorded.info.run_id)}
     assert files >= {"figures", "study.md", "bias_variance.csv"}
-    with pytest.raises(ConfigError, match="it is a study, which leaves no network"):
+    with pytest.raises(ConfigError, match="a study saves no network"):
         load(folder)
 
 

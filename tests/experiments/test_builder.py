@@ -34,19 +34,19 @@ def test_units_are_found_through_layers_without_any():
     [
         (
             "{loss: softmax_cross_entropy}",
-            "takes targets of kind label, and 'y' is real; losses for it are half_squared_error",
+            "needs targets of kind label, but 'y' is real; losses for it: half_squared_error",
         ),
-        ("{model/layers/hidden/units: auto}", "model.layers.hidden.units: auto works for the layer that a loss reads"),
-        ("{model/layers/out: {type: dense, units: 3}}", "model.layers.out: it has 3 outputs, and head 'loss' needs 1"),
-        ("{model/layers/out: {type: dense, units: 1, from: hiden}}", "model.layers.out: it reads 'hiden'"),
+        ("{model/layers/hidden/units: auto}", "model.layers.hidden.units: auto needs a layer that a loss reads"),
+        ("{model/layers/out: {type: dense, units: 3}}", "model.layers.out: it has 3 outputs, but head 'loss' needs 1"),
+        ("{model/layers/out: {type: dense, units: 1, from: hiden}}", "model.layers.out: input 'hiden'"),
         ("{model/layers/sum: add}", "model.layers.sum: add needs several sources"),
-        ("{heads: {a: {type: mse, target: z}}}", "heads.a.target: the data have no field 'z'"),
-        ("{heads: {a: {type: mse, from: outt}}}", "heads.a.from: no layer 'outt'; did you mean 'out'?"),
+        ("{heads: {a: {type: mse, target: z}}}", "heads.a.target: unknown field 'z'"),
+        ("{heads: {a: {type: mse, from: outt}}}", "heads.a.from: unknown layer 'outt'; did you mean 'out'?"),
         (
             "{dataset: digits, model/layers: {out: {type: dense, units: auto}}}",
-            "model.layers.out: dense reads (F,) or (T, F)",
+            "model.layers.out: dense needs (F,) or (T, F)",
         ),
-        ("{metrics: {mse: {type: loss, head: los}}}", "metrics.mse.head: no head 'los'; did you mean 'loss'?"),
+        ("{metrics: {mse: {type: loss, head: los}}}", "metrics.mse.head: unknown head 'los'; did you mean 'loss'?"),
     ],
 )
 def test_what_does_not_go_together_is_refused_in_words(changes, expected):

@@ -68,7 +68,7 @@ def test_a_run_whose_process_is_gone_is_ended_by_the_doctor(place, whole):
     store = MlflowStore(Tracking(), place / "runs")
     assert history(store, folder)[0] == "RUNNING"
     done = stackprop(place, "doctor")
-    assert "its process is gone" in done.stdout
+    assert "its process was killed" in done.stdout
     assert json.loads((folder / "run.json").read_text())["status"] == "lost"
     assert history(store, folder)[0] == "FAILED"
     again = stackprop(place, "resume", str(folder))
@@ -94,8 +94,8 @@ def test_a_tracking_server_that_is_down_costs_no_result(tmp_path):
 
 def test_what_cannot_be_resumed_is_told(place, whole):
     for words, expected in (
-        (["resume", whole.name], "the run has ended (finished); there is nothing to resume"),
-        (["resume", "nowhere"], "no run 'nowhere' in runs"),
+        (["resume", whole.name], "the run has ended (finished); it cannot be resumed"),
+        (["resume", "nowhere"], "unknown run 'nowhere' in runs"),
     ):
         done = stackprop(place, *words)
         assert done.returncode == 2
@@ -111,7 +111,7 @@ def test_a_changed_configuration_or_a_broken_checkpoint_is_refused(place):
     whole = (folder / "checkpoint.npz").read_bytes()
     (folder / "checkpoint.npz").write_bytes(whole[:1000])
     done = stackprop(place, "resume", folder.name)
-    assert (done.returncode, "no whole checkpoint" in done.stderr) == (2, True)
+    assert (done.returncode, "not a complete checkpoint" in done.stderr) == (2, True)
     (folder / "checkpoint.npz").write_bytes(whole)
     assert stackprop(place, "resume", folder.name).returncode == 0
 
@@ -141,5 +141,5 @@ def test_a_lost_run_whose_server_is_down_does_not_stop_the_next_run(tmp_path):
     (tmp_path / "runs" / ".running" / "runs-lost.json").write_text(json.dumps({"folders": [str(folder)]}))
     done = stackprop(tmp_path, *QUICK, "tracking=none", MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
     assert done.returncode == 0, done.stderr
-    assert "was left without a process" in done.stderr
+    assert "was interrupted" in done.stderr
     assert json.loads((folder / "run.json").read_text())["status"] == "lost"

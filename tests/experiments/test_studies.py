@@ -16,7 +16,7 @@ from framework.experiments.runner import run
 from framework.experiments.study import NOTE, note
 from framework.testing.double import Double
 from framework.tracking.run_dir import RunLocation
-from framework_studies.one_step import one_step
+from framework_studies._one_step import one_step
 
 ROOT = Path(__file__).resolve().parents[2]
 XOR = ["dataset=xor", "model.hidden=2", "device=cpu", "trainer.steps=3"]

@@ -11,8 +11,8 @@ from framework.experiments.experiment import prepare
 from framework.experiments.runner import run
 from framework.registry.discovery import discover
 from framework.tracking.run_dir import RunLocation
-from framework_studies.differences import Entries, central
-from framework_studies.one_step import exact, one_step
+from framework_studies._one_step import exact, one_step
+from framework_studies.gradcheck._differences import Entries, central
 
 XOR = "dataset=xor model.hidden=3 "
 
@@ -96,10 +96,10 @@ def test_a_wrong_gradient_fails_the_run_and_the_tensors_before_it_are_named(cube
     with pytest.raises(RunFailed) as failed:
         run(prepared(cubed + "activation.factor=2"), RunLocation(tmp_path / "one", tmp_path, "one"))
     told = str(failed.value)
-    assert told.startswith("wrong gradient: hidden.W is off by 0.3")
-    assert "hidden.b is off by 0.3" in told
+    assert told.startswith("wrong gradient: hidden.W has an error of 0.3")
+    assert "hidden.b has an error of 0.3" in told
     assert "out." not in told  # what lies behind the activation is right
-    assert "where differences give" in told
+    assert "but differences give" in told
     folder = tmp_path / "one"
     assert json.loads((folder / "run.json").read_text())["state"] == "FAILED"
     assert "hidden.W,0.3" in (folder / "gradcheck.csv").read_text()
@@ -136,20 +136,20 @@ def test_entries_at_a_kink_are_counted_and_no_fault():
     stuck = XOR + "model.layers.hidden.initial={W:[[0,0,0],[0,0,0]]} study.nudge=0"
     found = checked(stuck)
     assert found.failure == ""
-    assert "entries lie at a kink of the loss" in found.summary
+    assert "entries are at a kink of the loss" in found.summary
     assert "at a kink" not in checked(XOR).summary
 
 
 def test_a_loss_that_is_not_finite_is_told():
     found = checked("dataset=sine model.hidden=1 model.layers.out.initial={W:[[1e300]]} activation=linear")
-    assert found.failure == "the loss is not finite at the first values: there is no gradient to check"
+    assert found.failure == "the loss is not finite at the initial values: there is no gradient to check"
 
 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("dataset=weather model=rnn trainer.bptt.lag=2", "trainer.bptt.lag: a gradient that is cut short is not that of"),
-        (XOR + "probes=[dead]", "probes: this study has no room for them (dead)"),
+        ("dataset=weather model=rnn trainer.bptt.lag=2", "trainer.bptt.lag: a truncated gradient differs from that of"),
+        (XOR + "probes=[dead]", "probes: not supported by this study (dead)"),
         (XOR + "model.layers.hidden.frozen=true model.layers.out.frozen=true", "study: the network has no trained tensor"),
         (XOR + "study.tolerance=0", "study.tolerance: 0.0 must be above 0"),
     ],

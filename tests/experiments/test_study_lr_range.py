@@ -61,9 +61,9 @@ def curve(*loss, without=1.0):
 def test_best_steepest_and_largest_stable_rate():
     found = curve(1.0, 0.95, 0.5, 0.1, 0.3, 1.2, np.inf)
     assert (found.best, found.steepest, found.stable) == (3, 2, 5)
-    told = found.in_words(100)
+    told = found.summary(100)
     assert "- lowest loss: 0.1 at optimizer.lr=0.0001\n" in told
-    assert "- steepest fall: at optimizer.lr=1e-05; begin between these two\n" in told
+    assert "- steepest decrease: at optimizer.lr=1e-05; begin between these two\n" in told
     assert "- stable up to 0.001" in told
     assert "- diverged: 1 of 7, the smallest of them 0.1" in told
 
@@ -83,7 +83,7 @@ def test_a_rate_above_one_that_diverged_is_not_stable():
     ],
 )
 def test_what_a_range_does_not_show_is_told(loss, expected):
-    assert expected in curve(*loss).in_words(100)
+    assert expected in curve(*loss).summary(100)
 
 
 @pytest.mark.parametrize(
@@ -110,10 +110,10 @@ class Rateless:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("study.low=1 study.high=0.1", "study.low: 1 is not below study.high=0.1"),
+        ("study.low=1 study.high=0.1", "study.low: not below study.high (got 1 and 0.1)"),
         ("study.rates=2", "study.rates: 2 must be at least 3"),
         ("study.steps=1", "study.steps: 1 must be at least 2"),
-        ("probes=[dead]", "probes: this study has no room for them (dead)"),
+        ("probes=[dead]", "probes: not supported by this study (dead)"),
     ],
 )
 def test_what_is_no_range_is_told_before_anything_runs(words, expected):
@@ -125,7 +125,7 @@ def test_what_is_no_range_is_told_before_anything_runs(words, expected):
 def test_an_optimizer_without_a_rate_per_replica_is_told():
     experiment = prepared(XOR)
     strange = replace(experiment, learner=replace(experiment.learner, optimizer=Rateless()))
-    with pytest.raises(ValueError, match="optimizer: Rateless has no stackable option 'lr' to try values of"):
+    with pytest.raises(ValueError, match="optimizer: Rateless has no stackable option 'lr'"):
         LrRange().check(strange)
 
 

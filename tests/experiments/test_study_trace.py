@@ -12,7 +12,7 @@ from framework.experiments.runner import run, run_stack
 from framework.registry.discovery import discover
 from framework.tracking.run_dir import RunLocation
 from framework.training.trainer import train
-from framework_studies.blackboard.pen import Pen
+from framework_studies.trace._pen import Pen
 
 XOR = ["study=trace", "dataset=xor", "model.hidden=2", "tracking=none", "device=cpu"]
 
@@ -127,7 +127,7 @@ def test_the_numbers_are_those_of_the_training_step():
 def test_penalties_and_clipping_are_in_the_update_and_not_in_the_errors():
     told = text(*XOR, "optimizer=sgd", "regularizer=l2", "trainer.clip_norm=0.1")
     plain = text(*XOR, "optimizer=sgd")
-    assert "longer ones are cut to 0.1; this is what arrives:" in told
+    assert "longer ones are clipped to 0.1; the optimizer gets:" in told
     backward = [told.split("BACKWARD")[1].split("the update")[0] for told in (told, plain)]
     assert backward[0] == backward[1]
     assert "penalty = " in told.split("AFTER")[1]
@@ -203,8 +203,8 @@ def test_a_layer_by_others_is_written_with_its_docstring_tensors_outputs_and_gra
             "model=mlp",
             "study: 9610 weights, and 395 inputs and outputs for 1 example are too many to write out (study.limit=600)",
         ),
-        ("dataset=xor model.hidden=2 study.batch_size=10000", "study.batch_size: the training split has"),
-        ("dataset=xor model.hidden=2 probes=[dead]", "probes: this study has no room for them (dead)"),
+        ("dataset=xor model.hidden=2 study.batch_size=10000", "study.batch_size: more than the training split has"),
+        ("dataset=xor model.hidden=2 probes=[dead]", "probes: not supported by this study (dead)"),
         ("dataset=xor model.hidden=2 study.digits=0", "study.digits: 0 must be at least 1"),
     ],
 )

@@ -60,11 +60,17 @@ def test_a_prompt_is_read_as_characters_or_words(prompt, vocabulary, ids):
 @pytest.mark.parametrize(
     ("act", "words"),
     [
-        (lambda: encode_prompt("help", SYMBOLS), "prompt: 'p' was never seen in training .there are: e, h, l, o"),
-        (lambda: encode_prompt("b", ["\n", " ", "a"]), r"prompt: 'b' was never seen in training .there are: ' ', '\\n', a"),
-        (lambda: encode_prompt("", SYMBOLS), "prompt: it needs at least one symbol"),
-        (lambda: symbols(model(reverse=True)), "its layer 'rnn' reads from the end"),
-        (lambda: symbols(model(target="other")), "it does not say a next symbol at every step"),
+        (
+            lambda: encode_prompt("help", SYMBOLS),
+            "prompt: unknown symbol 'p', not in the training data .there are: e, h, l, o",
+        ),
+        (
+            lambda: encode_prompt("b", ["\n", " ", "a"]),
+            r"prompt: unknown symbol 'b', not in the training data .there are: ' ', '\\n', a",
+        ),
+        (lambda: encode_prompt("", SYMBOLS), "prompt: at least one symbol"),
+        (lambda: symbols(model(reverse=True)), "its layer 'rnn' reads in reverse"),
+        (lambda: symbols(model(target="other")), "it does not predict the next token at every step"),
     ],
 )
 def test_what_cannot_be_written_is_told(act, words):
@@ -129,9 +135,12 @@ def test_a_stack_of_decoders_speaks_as_each_alone():
 @pytest.mark.parametrize(
     ("act", "words"),
     [
-        (lambda: answer(pair(), decoder(pair()), [0] * 7, 3), "prompt: 7 symbols; the network was trained on at most 6"),
-        (lambda: decoder(pair(reverse=True)), "the layer 'dec' of the decoder reads from the end"),
-        (lambda: decoder(pair(both=True)), "the layer 'both' of the decoder reads all of 'all'; it has to go step by step"),
+        (
+            lambda: answer(pair(), decoder(pair()), [0] * 7, 3),
+            "prompt: too long .got 7 symbols.; the network was trained on at most 6",
+        ),
+        (lambda: decoder(pair(reverse=True)), "the layer 'dec' of the decoder reads in reverse"),
+        (lambda: decoder(pair(both=True)), "the layer 'both' of the decoder reads all of 'all'; it must run step by step"),
     ],
 )
 def test_what_cannot_be_answered_is_told(act, words):

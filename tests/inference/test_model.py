@@ -90,10 +90,10 @@ def test_predict_writes_a_row_per_example(place, folder, data):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["predict", "last", "missing.npz"], "missing.npz: no .npz or .npy file"),
-        (["predict", "last", "wrong.npz"], "wrong.npz: it holds no 'x'; the network needs x"),
+        (["predict", "last", "missing.npz"], "missing.npz: not a valid .npz or .npy file"),
+        (["predict", "last", "wrong.npz"], "wrong.npz: 'x' is missing; the network needs x"),
         (["predict", "last", "shape.npy"], "shape.npy: 'x' has shape (3, 64), not (n, 1, 8, 8)"),
-        (["evaluate", "nothing"], "no run 'nothing' in runs"),
+        (["evaluate", "nothing"], "unknown run 'nothing' in runs"),
     ],
 )
 def test_what_cannot_be_read_is_told(place, words, expected):
@@ -113,7 +113,7 @@ def test_a_model_of_another_network_is_refused(place, folder):
     finally:
         (folder / "config.yaml").write_text(config)
     assert done.returncode == 2
-    assert "hidden/W has shape (64, 16), and the network wants (64, 8)" in done.stderr
+    assert "hidden/W has shape (64, 16), but the network needs (64, 8)" in done.stderr
 
 
 def test_a_run_begins_where_another_ended_and_frozen_layers_stay(place, folder):

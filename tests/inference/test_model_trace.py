@@ -66,7 +66,7 @@ def test_a_trace_may_have_one_step():
 
 
 def test_a_recurrent_layer_refuses_images():
-    with pytest.raises(ValueError, match=r"recurrent reads sequences \(T, F\), not \(1, 8, 8\)"):
+    with pytest.raises(ValueError, match=r"recurrent needs sequences \(T, F\) \(got \(1, 8, 8\)"):
         recurrent("gru").init(np.random.default_rng(0), (1, 8, 8))
 
 
@@ -166,5 +166,5 @@ def test_the_store_gets_the_gradient_by_lag_with_the_lag_as_its_step(recorded):
 
 def test_a_probe_of_recurrent_layers_where_there_are_none_is_told():
     learner = prepare(compose(["probes=[gradient_by_lag,gates,weights]", "tracking=none"])).learner
-    told = "it looks at recurrent layers, and the network has none"
+    told = "it measures recurrent layers, but the network has none"
     assert config_warnings(learner) == [f"probes.gradient_by_lag: {told}", f"probes.gates: {told}"]

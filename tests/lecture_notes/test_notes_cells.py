@@ -156,7 +156,7 @@ def test_N3_the_probe_counts_gates_within_the_margin():
     assert list(found) == ["gates/rnn/i", "gates/rnn/f", "gates/rnn/o"]
     for gate in "ifo":
         assert found[f"gates/rnn/{gate}"] == pytest.approx((np.abs(shown[gate] - 0.5) > 0.3).mean((1, 2, 3)))
-    with pytest.raises(ValueError, match="probe gates: layer 'out' shows no gates"):
+    with pytest.raises(ValueError, match="probe gates: layer 'out' has no gates"):
         get("probe", "gates")(nodes=("out",))(seen)
 
 
@@ -292,7 +292,7 @@ def test_4_5_a_byte_holds_the_connections_of_eight_units(units, rows):
 
 @pytest.mark.parametrize(
     ("connections", "expected"),
-    [("80-40-a0-00", "4 sources, and there are 2 inputs and 3 units here: 5"), ("8-40", "'8' is not 2 hexadecimal digits")],
+    [("80-40-a0-00", "4 sources, but there are 2 inputs and 3 units here: 5"), ("8-40", "'8' is not 2 hexadecimal digits")],
 )
 def test_4_5_connections_that_do_not_fit_are_refused(connections, expected):
     with pytest.raises(ValueError, match=expected):

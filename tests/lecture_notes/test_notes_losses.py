@@ -289,7 +289,7 @@ def test_A7_the_window_scorer_from_a_configuration():
     [
         ("{heads/pair/target: x}", "heads.pair: MaxMargin takes no target, and the head has 'x'; write target: null"),
         ("{heads/pair/from: score}", "heads.pair: MaxMargin reads 2 layers, from: [a, b]; the head's are score"),
-        ("{heads/pair/from: [score, scor_c]}", "heads.pair.from: no layer 'scor_c'; did you mean 'score_c'?"),
+        ("{heads/pair/from: [score, scor_c]}", "heads.pair.from: unknown layer 'scor_c'; did you mean 'score_c'?"),
         ("{heads/pair/from: [score, act_c]}", "reads outputs of one shape; 'score' gives (1,), 'act_c' gives (8,)"),
         ("{heads/pair/margin: -1}", "heads.pair.margin: -1.0 must be at least 0"),
         (

@@ -424,9 +424,9 @@ def test_a_text_becomes_windows_and_a_new_one_is_read_like_it(tmp_path):
     ("content", "told"),
     [
         (b"", "the file is empty"),
-        (b"ab\n\xff", "line 2: this is no UTF-8 text"),
-        (b"aaaa", "it holds one character only, 'a'"),
-        (b"abab", "dataset.length: 40 steps and the one after them do not fit into the 4 of the train split"),
+        (b"ab\n\xff", "line 2: this is not UTF-8 text"),
+        (b"aaaa", "only one different character, 'a'"),
+        (b"abab", "dataset.length: 40 steps and the next one do not fit into the 4 of the train split"),
     ],
 )
 def test_what_is_wrong_with_a_text_is_told(tmp_path, content, told):
@@ -452,9 +452,7 @@ def test_a_column_becomes_a_series(tmp_path):
 
 def test_an_id_outside_its_vocabulary_is_refused():
     for odd in (-1, 4):
-        with pytest.raises(
-            DataError, match=f"'x' holds the id {odd} in row 0, step 1 .*; with 4 symbols ids are whole numbers"
-        ):
+        with pytest.raises(DataError, match=f"'x' holds the id {odd} in row 0, step 1 .*; with 4 symbols ids are integers"):
             checked_arrays({"x": Field("NT", "id", 4)}, {"x": np.array([[0, odd]])})
 
 
@@ -468,8 +466,8 @@ def test_an_id_outside_its_vocabulary_is_refused():
             "model=lstm dataset=sine_series model.layers.input.type=embedding model.layers.input.units=3",
             "reads ids, not features",
         ),
-        ("dataset=weather dataset.length=500", "500 steps and the one after them do not fit into the 219 of the val split"),
-        ("dataset=hello dataset.word=aaa", "'aaa' has no two different letters"),
+        ("dataset=weather dataset.length=500", "500 steps and the next one do not fit into the 219 of the val split"),
+        ("dataset=hello dataset.word=aaa", "'aaa' needs two different letters"),
     ],
 )
 def test_what_does_not_go_together_is_told(overrides, told):

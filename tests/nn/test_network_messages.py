@@ -28,13 +28,16 @@ class OneAxis:
 @pytest.mark.parametrize(
     ("nodes", "message"),
     [
-        ({"a": Node(Dense(2), "nowhere")}, r"model\.layers\.a: it reads 'nowhere', which does not stand before it \(x do\)"),
-        ({"a": Node(Dense(2), "b"), "b": Dense(2)}, r"model\.layers\.a: it reads 'b', which does not stand before it"),
-        ({"a": Node(Dense(2), "a")}, r"model\.layers\.a: it reads 'a'"),
-        ({"a": Dense(2), "b": Node(Add(), ("a", "c"))}, r"model\.layers\.b: it reads 'c', .* \(a, x do\)"),
-        ({"x": Dense(2)}, r"model\.layers\.x: the name is taken by a field"),
-        ({"a": Node(Dense(2), share="b")}, r"model\.layers\.a: it shares 'b', which is no node before it"),
-        ({"a": Node(Dense(2), share="x")}, r"model\.layers\.a: it shares 'x'"),
+        (
+            {"a": Node(Dense(2), "nowhere")},
+            r"model\.layers\.a: input 'nowhere' is not defined before this layer \(known: x\)",
+        ),
+        ({"a": Node(Dense(2), "b"), "b": Dense(2)}, r"model\.layers\.a: input 'b' is not defined before this layer"),
+        ({"a": Node(Dense(2), "a")}, r"model\.layers\.a: input 'a'"),
+        ({"a": Dense(2), "b": Node(Add(), ("a", "c"))}, r"model\.layers\.b: input 'c' .* \(known: a, x\)"),
+        ({"x": Dense(2)}, r"model\.layers\.x: this name is used already, by a field"),
+        ({"a": Node(Dense(2), share="b")}, r"model\.layers\.a: share: 'b' is not a node before this layer"),
+        ({"a": Node(Dense(2), share="x")}, r"model\.layers\.a: share: 'x'"),
     ],
 )
 def test_wrong_links_are_refused(nodes, message):
@@ -45,13 +48,13 @@ def test_wrong_links_are_refused(nodes, message):
 @pytest.mark.parametrize(
     ("nodes", "shape", "message"),
     [
-        ({"a": Dense(2)}, (1, 8, 8), r"model\.layers\.a: dense reads .* not \(1, 8, 8\); put a flatten layer before it"),
+        ({"a": Dense(2)}, (1, 8, 8), r"model\.layers\.a: dense needs .* \(got \(1, 8, 8\)\); put a flatten layer before it"),
         ({"a": Add()}, (3,), r"model\.layers\.a: add needs several sources"),
-        ({"a": Dense(2), "b": Node(Add(), ("a", "x"))}, (3,), r"model\.layers\.b: add needs sources of one shape"),
+        ({"a": Dense(2), "b": Node(Add(), ("a", "x"))}, (3,), r"model\.layers\.b: add needs sources of equal shape"),
         (
             {"a": Dense(2), "b": Node(Dense(2), share="a")},
             (3,),
-            r"model\.layers\.b: its tensors have not the shapes of .*'a'",
+            r"model\.layers\.b: its tensors and those of 'a', which it shares, differ in shape",
         ),
     ],
 )
@@ -62,7 +65,7 @@ def test_wrong_shapes_are_refused(nodes, shape, message):
 
 @pytest.mark.parametrize("shapes", [((1, 8, 8), (2, 6, 8)), ((1, 8, 8), (2, 8, 6)), ((3,), (5, 3))])
 def test_concat_refuses_what_differs_beside_the_features(shapes):
-    with pytest.raises(ValueError, match="concat joins what differs in features only"):
+    with pytest.raises(ValueError, match="concat needs sources that differ in features only"):
         Concat().init(np.random.default_rng(0), shapes)
 
 

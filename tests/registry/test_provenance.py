@@ -114,8 +114,8 @@ def test_a_run_says_the_same_whatever_happened_to_its_plugin(happened, run, caps
         file.unlink()
     assert np.array_equal(load(folder).predict(X), y)
     load(folder)  # it is said once
-    why = {"edited": "has changed since this run", "gone": "is not there any more"}.get(happened)
-    line = f"stackprop: {folder}: {file} {why}; the copy that the run kept is used\n"
+    why = {"edited": "has changed since this run", "gone": "does not exist any more"}.get(happened)
+    line = f"stackprop: {folder}: {file} {why}; the run's copy is used\n"
     assert capsys.readouterr().err == (line if why else "")
 
 
@@ -148,7 +148,7 @@ def test_a_plugin_that_changed_and_was_not_kept_is_used_with_a_warning(run, caps
     write(file, factor=-3)
     load_files([file])  # the user has run it
     assert not np.array_equal(load(folder).predict(X), y)
-    assert "has changed since this run, and the run has no copy; it is used as it is now" in capsys.readouterr().err
+    assert "has changed since this run, and the run has no copy; the current file is used" in capsys.readouterr().err
 
 
 def test_a_copy_that_was_changed_is_not_used(run):
@@ -156,7 +156,7 @@ def test_a_copy_that_was_changed_is_not_used(run):
     (copy,) = (folder / "plugins").iterdir()
     write(copy, factor=-3)
     file.unlink()
-    with pytest.raises(ConfigError, match=r"times.py: there is no such file"):
+    with pytest.raises(ConfigError, match=r"times.py: this file does not exist"):
         load(folder)
 
 
@@ -172,8 +172,8 @@ def test_a_file_that_was_edited_is_read_again(run):
 @pytest.mark.parametrize(
     ("about", "why"),
     [
-        ({"distribution": "stackprop", "version": "0.0.9"}, "was from stackprop 0.0.9 and is from stackprop {now} now"),
-        ({"distribution": "stackprop-x", "version": "2"}, "was from stackprop-x 2 and is from stackprop {now} now"),
+        ({"distribution": "stackprop", "version": "0.0.9"}, "was from stackprop 0.0.9; now it is from stackprop {now}"),
+        ({"distribution": "stackprop-x", "version": "2"}, "was from stackprop-x 2; now it is from stackprop {now}"),
         ({"distribution": "stackprop", "version": "{now}"}, None),
     ],
 )
@@ -204,7 +204,7 @@ def test_a_package_under_development_that_changed_is_reported(run, tmp_path, mon
     line = "activation/packed is from stackprop-times 1.0, which has changed since this run"
     assert capsys.readouterr().err == f"stackprop: {folder}: {line}\n"
     provenance._compare(folder, {"activation/packed": about}, discover())
-    line = "activation/packed was from stackprop-times 1.0, which does not bring it here"
+    line = "activation/packed was from stackprop-times 1.0, which does not provide it here"
     assert capsys.readouterr().err == f"stackprop: {folder}: {line}\n"
     del sys.modules["stackprop_times"]
 

@@ -89,7 +89,7 @@ def test_names_are_sorted():
 
 def test_a_name_taken_twice_names_both_owners():
     registry = registry_of([Point("a", plugin("mod_a", good=Good)), Point("b", plugin("mod_b", good=Better))])
-    assert registry.problems == ["layer 'good' is registered by both 'mod_a' and 'mod_b'; 'mod_a' keeps it"]
+    assert registry.problems == ["layer 'good' is registered by both 'mod_a' and 'mod_b'; 'mod_a' is used"]
     assert registry.get("layer", "good") is Good
 
 
@@ -102,7 +102,7 @@ def test_built_ins_keep_their_names():
     for order in (points, points[::-1]):
         registry = registry_of(order)
         assert registry.get("layer", "good") is Good
-        assert [problem.partition("; ")[2] for problem in registry.problems] == ["'our_module' keeps it"] * 2
+        assert [problem.partition("; ")[2] for problem in registry.problems] == ["'our_module' is used"] * 2
 
 
 @pytest.mark.parametrize("name", ["", None, 3, "a/b", "a b", "a=b", "../up", ".hidden"])
@@ -112,7 +112,7 @@ def test_a_name_that_cannot_be_written_costs_only_itself(name):
     made.register_layers.__name__ = "register_layers"
     registry = registry_of([Point("a", made)])
     assert registry.names("layer") == ["good"]
-    assert registry.problems == [f"layer {name!r} of 'mod_a': not a name; letters, digits, _ - . are allowed"]
+    assert registry.problems == [f"layer {name!r} of 'mod_a': not a valid name; letters, digits, _ - . are allowed"]
 
 
 class Hostile:
@@ -206,13 +206,13 @@ def test_what_is_no_frozen_dataclass_is_refused(component):
     registry = registry_of([Point("a", plugin("mod_a", bad=component, good=Good))])
     (problem,) = registry.problems
     assert problem.startswith("layer 'bad' of 'mod_a': ")
-    assert problem.endswith("is no frozen dataclass; write @dataclass(frozen=True)")
+    assert problem.endswith("is not a frozen dataclass; use @dataclass(frozen=True)")
     assert registry.names("layer") == ["good"]
 
 
 def test_a_reserved_option_name_is_refused():
     with pytest.raises(
-        RegistrationError, match=r"layer 'bad' of 'mod': no option may be called 'share' \(reserved: type, from"
+        RegistrationError, match=r"layer 'bad' of 'mod': option name 'share' is reserved \(reserved: type, from"
     ):
         Registry().add("layer", "bad", Reserved, "mod")
 
@@ -220,19 +220,19 @@ def test_a_reserved_option_name_is_refused():
 def test_an_unknown_component_offers_the_nearest_name():
     registry = registry_of([Point("a", plugin("mod_a", dense=Good, dropout=Better))])
     with pytest.raises(
-        UnknownComponentError, match=r"^no layer 'dens'; did you mean 'dense'\? \(there are: dense, dropout\)$"
+        UnknownComponentError, match=r"^unknown layer 'dens'; did you mean 'dense'\? \(there are: dense, dropout\)$"
     ):
         registry.get("layer", "dens")
-    with pytest.raises(UnknownComponentError, match=r"^no layer 'conv2d' \(there are: dense, dropout\)$"):
+    with pytest.raises(UnknownComponentError, match=r"^unknown layer 'conv2d' \(there are: dense, dropout\)$"):
         registry.get("layer", "conv2d")
-    with pytest.raises(UnknownComponentError, match=r"^no loss 'mse' \(there is none\)$"):
+    with pytest.raises(UnknownComponentError, match=r"^unknown loss 'mse' \(none are available\)$"):
         registry.get("loss", "mse")
 
 
 def test_nearest_names():
     assert did_you_mean("sdg", ["sgd", "adam"]) == "; did you mean 'sgd'? (there are: adam, sgd)"
     assert did_you_mean("zzz", ["sgd", "adam"]) == " (there are: adam, sgd)"
-    assert did_you_mean("zzz", []) == " (there is none)"
+    assert did_you_mean("zzz", []) == " (none are available)"
 
 
 def test_a_component_option_defaults_to_a_registered_component():
@@ -265,11 +265,11 @@ def test_several_plugins_with_misspelt_hooks_are_all_named():
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("register_layers", "mod_u: register_layers is never called; write @hookimpl above it"),
+        ("register_layers", "mod_u: register_layers is never called; add the decorator @hookimpl"),
         (
             "register_layer",
-            "mod_u: register_layer is no hook and is never called; did you mean 'register_layers'?; "
-            "write @hookimpl above it",
+            "mod_u: register_layer is not a hook and is never called; did you mean 'register_layers'?; "
+            "add the decorator @hookimpl",
         ),
     ],
 )
@@ -287,13 +287,13 @@ def test_a_helper_beside_a_hook_is_nobodys_business():
 
 def test_a_module_without_any_hook_is_noticed():
     (problem,) = registry_of([Point("e", ModuleType("mod_e"))]).problems
-    assert problem == "mod_e: it has no hook and brings nothing; mark a function such as register_layers with @hookimpl"
+    assert problem == "mod_e: it has no hook and registers nothing; mark a function such as register_layers with @hookimpl"
 
 
 def test_one_module_named_by_two_entry_points_is_read_once():
     module = plugin("mod_a", good=Good)
     registry = registry_of([Point("a", module, "old-name"), Point("b", module, "new-name")])
-    assert registry.problems == ["plugin 'b' of new-name is 'mod_a' once more, which plugin 'a' of old-name is already"]
+    assert registry.problems == ["plugin 'b' of new-name is ignored: 'mod_a' is plugin 'a' of old-name already"]
     assert registry.names("layer") == ["good"]
 
 
@@ -315,7 +315,7 @@ def test_keys_that_a_kind_uses_itself_are_no_options(kind, name):
     component = make_dataclass("Bad", [("x", int, 1)], frozen=True)
     component.__dataclass_fields__[name] = component.__dataclass_fields__.pop("x")
     component.__dataclass_fields__[name].name = name  # make_dataclass itself refuses `from`
-    with pytest.raises(RegistrationError, match=f"no option may be called '{name}' \\(reserved: type"):
+    with pytest.raises(RegistrationError, match=f"option name '{name}' is reserved \\(reserved: type"):
         Registry().add(kind, "bad", component, "mod")
 
 
@@ -361,7 +361,7 @@ def test_presets_that_are_nowhere_are_reported(place, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     registry = registry_of([Point("a", bringing(place, good=Good))])
     assert registry.names("layer") == ["good"]
-    assert registry.problems == [f"presets of 'mod_p': there is no folder {place}"]
+    assert registry.problems == [f"presets of 'mod_p': the folder {place} does not exist"]
 
 
 def test_presets_that_would_never_be_read_are_reported(tmp_path):
@@ -376,8 +376,8 @@ def test_presets_that_would_never_be_read_are_reported(tmp_path):
     ]
     registry = registry_of(points)
     assert list(registry.presets) == ["model/x", "model/y"]
-    whys = dict(line.removeprefix("preset ").split(" is never read: ") for line in registry.problems)
-    component, ours, loose = "its name is that of a component", "stackprop has a preset of that name", "a preset lies in the"
+    whys = dict(line.removeprefix("preset ").split(" is ignored: ") for line in registry.problems)
+    component, ours, loose = "a component has that name", "stackprop has a preset of that name", "a preset must lie in the"
     assert whys == {
         "base.yaml of 'mod_a'": f"{loose} folder of its group",
         "config.yaml of 'mod_a'": f"{loose} folder of its group",
@@ -393,7 +393,7 @@ def test_presets_that_would_never_be_read_are_reported(tmp_path):
 def test_a_component_cannot_take_the_name_of_a_preset(tmp_path):
     folder = presets(tmp_path, "optimizer/mine.yaml")
     registry = registry_of([Point("a", bringing(folder))])
-    with pytest.raises(RegistrationError, match="'mod_p' has a preset optimizer/mine, which keeps its name"):
+    with pytest.raises(RegistrationError, match="'mod_p' has a preset of that name, optimizer/mine; choose another name"):
         registry.add("optimizer", "mine", Good, "a_file.py")
-    with pytest.raises(RegistrationError, match="'stackprop' has a preset probes/layers, which keeps its name"):
+    with pytest.raises(RegistrationError, match="'stackprop' has a preset of that name, probes/layers; choose another name"):
         registry.add("probe", "layers", Good, "a_file.py")

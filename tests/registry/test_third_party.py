@@ -135,7 +135,7 @@ def test_presets_of_others_cannot_change_ours(tmp_path):
 
     told = run(["stackprop", "plugins"], tmp_path, site)
     assert "preset        optimizer/slow           stackprop_hijack" in told.stdout
-    refused = {line.split()[2] for line in told.stderr.splitlines() if " is never read: " in line}
+    refused = {line.split()[2] for line in told.stderr.splitlines() if " is ignored: " in line}
     assert refused == {"base.yaml", "config.yaml", "model/mlp.yaml", "optimizer/adam.yaml"}
 
     def chosen(optimizer):
@@ -205,11 +205,11 @@ FAULTS = {
     "\nimport a_missing_module\n": ", line 2: ModuleNotFoundError: No module named 'a_missing_module'",
     "def f():\n    1 / 0\n\nf()\n": ", line 2: ZeroDivisionError: division by zero",
     "raise SystemExit\n": ", line 1: SystemExit: ",
-    "x = 1\n": ": it has no hook and brings nothing",
-    SINGLE.replace("@hookimpl", ""): ": register_layers is never called; write @hookimpl above it",
+    "x = 1\n": ": it has no hook and registers nothing",
+    SINGLE.replace("@hookimpl", ""): ": register_layers is never called; add the decorator @hookimpl",
     SINGLE.replace("_layers", "_layer"): ": unknown hook 'register_layer'; did you mean 'register_layers'?",
-    SINGLE.replace("(frozen=True)", ""): "Mine'> is no frozen dataclass; write @dataclass(frozen=True)",
-    SINGLE + '    register("good", Mine)\n': "; 'mod_a' keeps it",
+    SINGLE.replace("(frozen=True)", ""): "Mine'> is not a frozen dataclass; use @dataclass(frozen=True)",
+    SINGLE + '    register("good", Mine)\n': "; 'mod_a' is used",
 }
 
 
@@ -233,10 +233,10 @@ def test_a_file_that_is_not_there_is_refused_with_the_nearest(fresh, tmp_path):
     (tmp_path / "my_layer.py").write_text(SINGLE)
     (tmp_path / "notes.txt").write_text(SINGLE)
     for name, why in {
-        "my_leyer.py": "there is no such file; did you mean 'my_layer.py'?",
-        "no/where.py": "there is no such file",
-        ".": "there is no such file",
-        "notes.txt": "a plugin is a Python file, whose name ends with .py",
+        "my_leyer.py": "this file does not exist; did you mean 'my_layer.py'?",
+        "no/where.py": "this file does not exist",
+        ".": "this file does not exist",
+        "notes.txt": "a plugin must be a Python file (.py)",
     }.items():
         with pytest.raises(RegistrationError) as told:
             load_files([tmp_path / name])

@@ -98,7 +98,7 @@ def test_a_run_of_a_stranger_runs_no_code(way, original, stranger, recorded):
     code = folder / "plugins" / f"twice-{sha256[:8]}.py" if aside else recorded[1]
     assert f"{code}: a recorded run or a preset names this code, which you have not run here" in str(told.value)
     assert f"(SHA-256 {sha256})" in str(told.value)
-    assert f"--trust runs it, and so does plugins=[{code}]" in str(told.value)
+    assert f"--trust or plugins=[{code}]" in str(told.value)
     assert not mark.exists()
 
 
@@ -295,7 +295,7 @@ def test_a_recorded_command_runs_no_commands_and_sends_nowhere(ask, tmp_path):
     for word, told in {
         "+hydra.launcher.parameters.slurm_setup=[sh evil.sh]": "which may hold commands; --trust runs it",
         "hydra.launcher.address=ray://evil.example:1": "which may hold commands",
-        "tracking.uri=http://evil.example": "a store that you have not sent runs to from here (http://evil.example)",
+        "tracking.uri=http://evil.example": "a store to which you have not sent runs before (http://evil.example)",
     }.items():
         command = ["-m", "dataset=xor", "trainer.epochs=1", "tracking=none", "seed=0,1", word]
         (tmp_path / "runs" / "s" / "sweep.json").write_text(json.dumps({"command": command}))

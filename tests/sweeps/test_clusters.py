@@ -96,14 +96,14 @@ def test_a_task_that_waited_until_the_sweep_was_launched_again_does_nothing(jobs
     with start_session(["-m"], {}):
         manifest.write_manifest(tmp_path / "sweep-1", jobs)
     (end,) = run_task(cluster.tasks[0], 0)
-    assert end.reason == "the sweep was launched again before its turn came"
+    assert end.reason == "the sweep was launched again before this job started"
     assert (jobs[0].place.folder / "run.json").read_bytes() == before
 
 
 def test_what_another_process_is_still_at_is_not_begun_again(jobs, tmp_path):
     jobs[3].place.folder.mkdir()
     (jobs[3].place.folder / "run.json").write_text('{"status": "running"}')
-    with pytest.raises(ConfigError, match=r"job 3 of sweep-1 is still running, in another process"):
+    with pytest.raises(ConfigError, match=r"job 3 of sweep-1 is still running in another process"):
         manifest.write_manifest(tmp_path / "sweep-1", jobs)
 
 
@@ -131,7 +131,7 @@ def test_every_machine_and_every_gpu_gets_a_stack(jobs):
 
 @pytest.mark.parametrize("how", [LaunchOptions(max_stack=0), LaunchOptions(n_jobs="x"), LaunchOptions(n_jobs=-1)])
 def test_a_number_of_the_launcher_that_is_none_is_told(how):
-    with pytest.raises(ConfigError, match=r"hydra\.launcher\.\w+: .* is not a whole number of at least 1"):
+    with pytest.raises(ConfigError, match=r"hydra\.launcher\.\w+: .* is not an integer of at least 1"):
         how.check()
 
 

@@ -144,7 +144,7 @@ def test_every_whole_number_has_its_share():
 @pytest.mark.parametrize(
     ("number", "expected"),
     [
-        (Number(1.0, 1.0), "holds no numbers"),
+        (Number(1.0, 1.0), "contains no numbers"),
         (Number(0.0, 1.0, log=True), "above 0"),
         (Number(-1.0, 1.0, log=True), "above 0"),
         (Number(1, 9, step=0), "above 0"),
@@ -288,7 +288,7 @@ def test_4_5_of_equally_good_cells_the_older_stays():
 
 def test_4_5_the_report_says_what_the_best_cell_keeps():
     ants = CellAnts("connections", 12, 1, CellOptions(k=1, evaporation=0.5))
-    assert ants.report() == "no cell has come to an end"
+    assert ants.report() == "no trial of a cell has finished"
     cell = np.zeros((13, 1), bool)
     cell[[2, 11]] = True
     ants.asked = [cell]

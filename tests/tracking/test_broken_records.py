@@ -118,8 +118,8 @@ def test_no_broken_file_stops_any_verb(ask, sound, tmp_path, what):
 
 def test_a_job_that_cannot_be_read_is_named_and_left_out(ask, sound, tmp_path):
     for what, reason in (
-        ("run.json empty", "run.json: it cannot be read"),
-        ("metrics.jsonl without JSON", "line 1 cannot be read"),
+        ("run.json empty", "run.json: cannot be read"),
+        ("metrics.jsonl without JSON", "line 1 is not valid"),
     ):
         broken(sound, tmp_path, f"s/1/{what}")
         _, out, err = ask("compare", "s")
@@ -139,6 +139,6 @@ def test_a_job_whose_record_is_broken_is_kept_and_repeated(ask, sound, tmp_path)
 
 def test_what_stands_in_place_of_the_claims_is_moved_aside(ask, sound, tmp_path):
     broken(sound, tmp_path, ".running a link to nowhere")
-    assert ".running is no folder; it is now" in ask(*QUICK)[2]
+    assert ".running is not a folder; renamed to" in ask(*QUICK)[2]
     assert (tmp_path / "runs" / ".running-1").is_symlink()
     assert (tmp_path / "runs" / ".running").is_dir()

@@ -212,8 +212,8 @@ def test_the_doctor_says_what_it_puts_right(ask, fresh, ill):
     for line in (
         "ended     ",
         "sent      runs/unsent",
-        "'twice' was there twice",
-        "no process goes on with 'without a record'",
+        "a duplicate of 'twice'",
+        "no process continues 'without a record'",
     ):
         assert line in out
     again = cured(ask, place)

@@ -75,7 +75,7 @@ def test_a_folder_is_not_used_for_two_runs(ask, tmp_path):
     assert ask(*QUICK, "hydra.run.dir=mine")[0] == 0
     before = (tmp_path / "mine" / "metrics.jsonl").read_bytes()
     status, _, err = ask(*QUICK, "seed=1", "hydra.run.dir=mine")
-    assert (status, "hydra.run.dir: 'mine' holds a run already (finished)" in err) == (2, True)
+    assert (status, "hydra.run.dir: 'mine' already holds a run (finished)" in err) == (2, True)
     assert (tmp_path / "mine" / "metrics.jsonl").read_bytes() == before
 
 
@@ -93,8 +93,8 @@ def test_folders_of_jobs_are_named_by_their_own_values(ask, tmp_path):
     [
         (["optimizer.lr=0.1,0.2", "hydra.sweep.subdir=same"], "jobs 0 and 1 would both be written to 'same'"),
         (["optimizer.lr=0.1,0.2", "hydra.sweep.subdir=a/${hydra.job.num}"], "got 'a/0'"),
-        (["seed=1,1"], "are the same; a value is given twice"),
-        (["optimizer.lr=0.1,1e-1"], "are the same; a value is given twice"),
+        (["seed=1,1"], "are identical, since a value is given twice"),
+        (["optimizer.lr=0.1,1e-1"], "are identical, since a value is given twice"),
     ],
 )
 def test_jobs_that_would_mix_are_refused_before_any_starts(ask, tmp_path, words, message):
@@ -129,13 +129,13 @@ def test_a_damaged_record_is_reported(ask, tmp_path):
         file.write("garbage\n")
     status, _, err = ask("report", "mine")
     lines = len((tmp_path / "mine" / "metrics.jsonl").read_text().splitlines())
-    assert (status, f"metrics.jsonl: line {lines} cannot be read" in err) == (2, True)
+    assert (status, f"metrics.jsonl: line {lines} is not valid" in err) == (2, True)
     (tmp_path / "mine" / "run.json").write_text("[]")
     assert "run.json cannot be read" in ask("evaluate", "mine")[2]
 
 
 def test_a_sweep_is_not_taken_for_a_run(ask):
     ask("-m", *QUICK, "seed=0,1", "hydra.sweep.dir=runs/s")
-    assert "s is a sweep; s/best is its best job" in ask("evaluate", "s")[2]
-    with pytest.raises(ConfigError, match="a run is named by a folder"):
+    assert "s: this is a sweep; use s/best for its best job" in ask("evaluate", "s")[2]
+    with pytest.raises(ConfigError, match="not a name of a run"):
         find_run(3, runs_dir())

@@ -87,7 +87,7 @@ def test_of_two_runs_with_one_key_the_fuller_one_is_gone_on_with(copied):
     other = MlflowStore(Tracking(), copied).begin("a", {}, {KEY: key}).run_id
     assert MlflowStore(Tracking(), copied).find(key) == known != other
     (line,) = repair(copied, Stores(copied))  # the default store is looked at even where no run is left
-    assert line == f"deleted   the MLflow run {other}: 'a' was there twice"
+    assert line == f"deleted   the MLflow run {other}: a duplicate of 'a'"
     assert [run.info.run_id for run in found(copied)] == [known]
 
 
@@ -124,7 +124,7 @@ def test_a_claim_in_a_copy_of_a_project_is_of_the_copy(copied, tmp_path):
 def test_a_run_whose_claim_was_lost_is_ended(copied):
     write_json(copied / "a" / "run.json", {**read_state(copied / "a"), "status": "running"})
     assert close_unlocked(copied) == [copied / "a"]
-    assert read_state(copied / "a")["reason"] == "its process is gone"
+    assert read_state(copied / "a")["reason"] == "its process was killed"
 
 
 def test_an_attempt_is_told_from_the_job_even_where_the_store_is_down(copied, monkeypatch):
@@ -161,11 +161,11 @@ def test_a_sweep_that_has_no_run_yet_goes_on_or_says_what_is_there(tmp_path, mon
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / ".elsewhere").write_text("../elsewhere/s\n")
     (sweep / "multirun.yaml").write_text("")
-    with pytest.raises(Exception, match="the sweep was stopped before it had jobs; nothing is lost, give its command again"):
+    with pytest.raises(Exception, match="no job was started before the sweep was stopped; run its command again"):
         resumed(["-m", "sweep.resume=elsewhere/s"])
     (sweep / "sweep.json").write_text(json.dumps({"command": ["-m", "seed=1,2"], "jobs": {}}))
     for name in ("s", "elsewhere/s", "last"):
         assert resumed(["-m", f"sweep.resume={name}"])[:2] == ["-m", "seed=1,2"]
     (sweep / "sweep.json").write_text("")
-    with pytest.raises(Exception, match=r"sweep.json cannot be read; give the command again"):
+    with pytest.raises(Exception, match=r"sweep.json cannot be read; repeat the command"):
         resumed(["-m", "sweep.resume=elsewhere/s"])

@@ -48,7 +48,7 @@ def test_what_the_environment_gave_is_recorded_as_a_reference(monkeypatch):
     assert written == {"a": A, "b": "2", "c": f"x/{A}/y", "d": A, "e": [A], "f": "${oc.decode:${oc.env:A}}", "g": A}
     assert restored(written, "config.yaml") == value
     monkeypatch.delenv("A")
-    with pytest.raises(ConfigError, match=r"^config.yaml: a: the run had it from the environment; set A"):
+    with pytest.raises(ConfigError, match=r"^config.yaml: a: its value came from the environment; set A"):
         restored(written, "config.yaml")
 
 
@@ -128,7 +128,7 @@ def test_a_sweep_leaves_no_password_and_no_value_of_the_environment(ask, tmp_pat
     assert ask("compare", "runs/s")[0] == 0
     monkeypatch.delenv("RATE")
     status, _, told = ask("evaluate", "runs/s/0")
-    assert (status, "optimizer.lr: the run had it from the environment; set RATE" in told) == (2, True), told
+    assert (status, "optimizer.lr: its value came from the environment; set RATE" in told) == (2, True), told
 
 
 def test_runs_of_others_are_sent_nowhere_unless_trusted(ask, tmp_path, monkeypatch):
@@ -137,7 +137,7 @@ def test_runs_of_others_are_sent_nowhere_unless_trusted(ask, tmp_path, monkeypat
     path = tmp_path / "runs" / "a" / "run.json"
     for words in (("doctor",), ("resume", "runs/a")):
         status, _, told = ask(*words)
-        assert "a store that you have not sent runs to from here" in told
+        assert "a store to which you have not sent runs before" in told
         assert status == (1 if words == ("doctor",) else 2)
         path.write_text(json.dumps({**json.loads(path.read_text()), "status": "killed"}))
     assert not (tmp_path / "theirs.db").exists()

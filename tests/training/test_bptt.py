@@ -100,8 +100,8 @@ def test_a_training_taken_up_in_the_middle_of_a_sequence_goes_on_as_if_nothing_h
     ("fields", "options", "words"),
     [
         ({"y": Field("NF")}, {}, "the target 'y' belongs to the whole sequence"),
-        ({"z": Field("NTF")}, {}, r"walk in step \(x 6, y 6, z 3\)"),
-        ({}, {"accumulate": 2}, "it cannot be put together with trainer.accumulate"),
+        ({"z": Field("NTF")}, {}, r"equal length \(got x 6, y 6, z 3\)"),
+        ({}, {"accumulate": 2}, "cannot be combined with trainer.accumulate"),
     ],
 )
 def test_what_cannot_be_cut_is_told(fields, options, words):
@@ -117,7 +117,7 @@ def test_what_cannot_be_cut_is_told(fields, options, words):
 
 def test_a_chunk_that_cuts_nothing_is_told():
     assert chunk_warnings(sequences(), 5) == chunk_warnings(sequences(), None) == []
-    assert chunk_warnings(sequences(), 6) == ["trainer.bptt.chunk: 6 cuts nothing; the sequences have 6 steps"]
+    assert chunk_warnings(sequences(), 6) == ["trainer.bptt.chunk: no effect (got 6); the sequences have 6 steps"]
 
 
 def test_data_without_sequences_have_no_chunks():

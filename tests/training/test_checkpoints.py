@@ -69,7 +69,7 @@ def test_a_checkpoint_is_readable_without_pickle_by_anybody(tmp_path):
 def test_a_file_cut_short_is_refused(tmp_path, keep):
     path = written(tmp_path)
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(CheckpointError, match=r"checkpoint\.npz: no whole checkpoint"):
+    with pytest.raises(CheckpointError, match=r"checkpoint\.npz: not a complete checkpoint"):
         checkpoints.load(path)
 
 
@@ -79,7 +79,7 @@ def test_a_changed_file_is_refused(tmp_path):
         arrays = dict(file)
     arrays["w"][3] = 0
     np.savez(path, **arrays)
-    with pytest.raises(CheckpointError, match="its checksum does not fit"):
+    with pytest.raises(CheckpointError, match="its checksum does not match"):
         checkpoints.load(path)
 
 
@@ -94,5 +94,5 @@ def test_a_foreign_file_is_refused(tmp_path, content):
 
 
 def test_a_missing_file_is_told(tmp_path):
-    with pytest.raises(CheckpointError, match="there is no such checkpoint"):
+    with pytest.raises(CheckpointError, match="this checkpoint does not exist"):
         checkpoints.load(tmp_path / "z.npz")

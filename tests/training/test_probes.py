@@ -302,10 +302,16 @@ class Odd:
     ("probes", "told"),
     [
         ({"a": Odd({"m": np.ones((1, 7, 2))})}, r"probes\.a: 'm' has shape \(1, 7, 2\), not one number, or a row of them"),
-        ({"a": Odd({"val/loss": np.ones(1)})}, r"probes\.a: 'val/loss': a probe's names begin with none of train/, val/"),
-        ({"a": Dead(("act0",)), "b": Dead()}, r"probes\.b: 'activation/act0/dead' is measured by the probe 'a' already"),
-        ({"a": Dead(("act",))}, r"probes\.a\.nodes: no layer 'act'; did you mean 'act0'\?"),
-        ({"a": Sensitivity(nodes=("idle",))}, "no gradient is needed at 'idle'"),
+        (
+            {"a": Odd({"val/loss": np.ones(1)})},
+            r"probes\.a: 'val/loss' must not begin with train/, val/",
+        ),
+        (
+            {"a": Dead(("act0",)), "b": Dead()},
+            r"probes\.b: the metric 'activation/act0/dead' is used already, by the probe 'a'",
+        ),
+        ({"a": Dead(("act",))}, r"probes\.a\.nodes: unknown layer 'act'; did you mean 'act0'\?"),
+        ({"a": Sensitivity(nodes=("idle",))}, "node 'idle'"),
         ({"a": UpdateRatio(("act0",))}, "layer 'act0' has no trained tensors"),
     ],
 )
@@ -321,14 +327,14 @@ def test_a_probe_measures_the_same_things_at_every_step():
     watch = ProbeRunner(np, 1, 10)
     seen = TrainingStep(None, None, {}, {}, {}, {}, Context(replicas=(1,)), Arena({}), None, None)
     watch.look(1, {"a": probe}, seen)
-    with pytest.raises(ValueError, match="they measured m, and now n; each step needs the same"):
+    with pytest.raises(ValueError, match="the metrics changed from m to n; keep them equal"):
         watch.look(2, {"a": Odd({"n": np.ones(1)})}, seen)
 
 
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["probes=dead", "probes.dead.nodes=[actt]"], r"probes\.dead\.nodes: no layer 'actt'; did you mean 'act'\?"),
+        (["probes=dead", "probes.dead.nodes=[actt]"], r"probes\.dead\.nodes: unknown layer 'actt'; did you mean 'act'\?"),
         (["probes=[saturated]", "probes.saturated.margin=2"], r"probes\.saturated\.margin: 2\.0 must be below 0\.5"),
         (
             ["probes=dead", "probes.dead.node=[act]"],

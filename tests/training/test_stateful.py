@@ -41,7 +41,7 @@ def cut(length):
 
 
 WINDOWS = Data({"train": cut(6)}, FIELDS, stateful=True)
-STREAMS = Data({"train": cut(24)}, FIELDS)  # the same three streams, each as one long sequence
+STREAMS = Data({"train": cut(24)}, FIELDS)  # the same three number of streams, each as one long sequence
 
 
 @pytest.mark.parametrize("chunk", [None, 2])
@@ -150,14 +150,17 @@ def test_a_column_of_numbers_can_be_read_as_streams(tmp_path):
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["model=birnn"], "dataset.stateful: the layer 'back' reads from the end"),
-        (["model=rnn", "~model.layers.rnn", "~model.hidden", "~model.output"], "dataset.stateful: no layer .* has a state"),
-        (["model=rnn", "trainer.accumulate=2"], "dataset.stateful: .* trainer.accumulate puts several together"),
+        (["model=birnn"], "dataset.stateful: the layer 'back' reads sequences in reverse"),
+        (
+            ["model=rnn", "~model.layers.rnn", "~model.hidden", "~model.output"],
+            "dataset.stateful: the network has no layer with a state",
+        ),
+        (["model=rnn", "trainer.accumulate=2"], "dataset.stateful: cannot be combined with trainer.accumulate"),
         (
             ["model=rnn", "trainer.batch_size=all"],
-            "dataset.stateful: 47 windows side by side in a batch of 47 leave nothing",
+            "dataset.stateful: 47 windows in a batch of 47 leave no state",
         ),
-        (["model=rnn", "dataset.stride=2"], r"dataset.stateful: .* stride is length \(10\) or null, not 2"),
+        (["model=rnn", "dataset.stride=2"], r"dataset.stateful: .* set stride to 10 or null \(got 2\)"),
         (["model=rnn", "dataset=weather"], "dataset.stateful: dataset 'weather' has no such option"),
     ],
 )

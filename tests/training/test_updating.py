@@ -80,11 +80,11 @@ def test_a_kernel_gives_the_numbers_of_the_array_form(optimizer, dtype):
 @pytest.mark.parametrize("optimizer", [Sgd(), Momentum(), get("optimizer", "rmsprop")(), Adamw()])
 def test_threads_change_nothing(optimizer, monkeypatch):
     pytest.importorskip("numba")
-    from framework_optimizers import fused
+    from framework_optimizers import _fused
 
     wanted = updated(by_kernel, optimizer, np.float32)
-    monkeypatch.setattr(fused, "FEWEST", 1)
-    monkeypatch.setattr(fused, "_threads", lambda: 4)
+    monkeypatch.setattr(_fused, "FEWEST", 1)
+    monkeypatch.setattr(_fused, "_threads", lambda: 4)
     assert_same(updated(by_kernel, optimizer, np.float32), wanted)
 
 
@@ -237,7 +237,7 @@ def test_the_shell_trains_in_the_compiled_tier():
 
 def test_where_nothing_can_be_written_kernels_are_compiled_anew(monkeypatch):
     pytest.importorskip("numba")
-    from framework_optimizers import fused
+    from framework_optimizers import _fused
 
     given = []
 
@@ -247,21 +247,21 @@ def test_where_nothing_can_be_written_kernels_are_compiled_anew(monkeypatch):
         given.append(options)
         return lambda function: function
 
-    monkeypatch.setattr(fused, "njit", njit)
-    assert fused.jit(parallel=True)(len) is len
+    monkeypatch.setattr(_fused, "njit", njit)
+    assert _fused.jit(parallel=True)(len) is len
     assert given == [{"nogil": True, "error_model": "numpy", "parallel": True}]
 
 
 def test_a_forked_process_takes_one_thread(monkeypatch):
     pytest.importorskip("numba")
-    from framework_optimizers import fused
+    from framework_optimizers import _fused
 
-    monkeypatch.setattr(fused, "_forked", True)
-    assert fused._threads() == 1
+    monkeypatch.setattr(_fused, "_forked", True)
+    assert _fused._threads() == 1
 
 
 def test_numbers_that_lie_apart_are_refused():
     pytest.importorskip("numba")
     w = np.zeros((2, 10))[:, ::2]
-    with pytest.raises(ValueError, match="do not lie side by side"):
+    with pytest.raises(ValueError, match="are not contiguous"):
         Sgd().compiled(w, w, {}, 0.1, Context(replicas=(2,)))

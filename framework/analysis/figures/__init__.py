@@ -1,4 +1,4 @@
-"""The figures of a run, one file each; `sweep` draws those of many runs, `style` says what all look like."""
+"""The figures of a run, one file each; `sweep` draws those of many runs, `style` defines their look."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from framework.analysis.style import save
 from framework.core.log import log
 from framework.core.writing import inside
 
-# name of the file -> what draws it, and what a reader sees in it
+# name of the file -> function that draws it, and a description
 FIGURES: dict[str, tuple[Callable[[RunView], Any], str]] = {
     "loss": (curves.loss, "Training and validation loss against the training step."),
     "gradient_norms": (curves.norms, "The norm of the gradient of every layer against the training step."),
     "gradient_flow": (
         gradient_flow.draw,
-        "How much gradient reaches each layer: a row per layer, steps as columns.",
+        "The gradient norm of each layer: a row per layer, steps as columns.",
     ),
-    "gradient_by_lag": (gradient_by_lag.draw, "The gradient against the time lag, at the first and the last look."),
+    "gradient_by_lag": (gradient_by_lag.draw, "The gradient against the time lag, at the first and the last sample."),
     "activations": (activations.draw, "Dead units, saturated values and spread of the activations."),
-    "confusion": (confusion.draw, "Which class is taken for which: rows are true classes, columns what the network says."),
+    "confusion": (confusion.draw, "The confusion matrix: rows are true classes, columns are predictions."),
     "filters": (filters.draw, "The weights of the first layer: negative ones blue, positive ones red."),
 }
 
 
 def draw(run: RunView) -> list[Path]:
-    """Write into `figures/` of the run's folder whatever can be drawn of it; a figure that fails is told, and costs only
-    itself."""
+    """Draw all figures that apply to a run into `figures/` of its folder; an error in one is reported and does not affect
+    the others."""
     to = inside(run.folder, "figures")
     return [path for name in FIGURES if (path := _drawn(name, run, to / f"{name}.png"))]
 
@@ -41,7 +41,7 @@ def _drawn(name: str, run: RunView, path: Path) -> Path | None:
             return None
         save(fig, path)
         return path
-    except Exception as error:  # a finished training is worth more than its pictures
+    except Exception as error:  # an error in a figure must not make a finished run fail
         log.error(f"{path} could not be drawn: {type(error).__name__}: {error}")
         return None
 

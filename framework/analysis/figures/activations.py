@@ -1,4 +1,4 @@
-"""What probes measured of activations: units that are dead, values that are saturated, how far values spread."""
+"""The figure of probed activations: dead units, saturated values, spread."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from framework.analysis.comparison import Series
 from framework.analysis.figures.run_view import RunView
 
 KINDS = {"dead": "dead units", "saturated": "saturated values", "std": "standard deviation"}
-DEPTH = 3  # from so many nodes on, they are drawn by depth
+DEPTH = 3  # with at least this many nodes, they are drawn by depth
 
 
 def draw(run: RunView) -> Any:
-    """A panel for each of dead, saturated, std: by depth at the first and the last look, or along training for few nodes.
-    None where no probe looked."""
+    """A panel for each of dead, saturated, std: by depth at the first and the last sample, or along training for few nodes.
+    None without probe samples."""
     found = activations(run.series)
     if not found:
         return None

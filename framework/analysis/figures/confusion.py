@@ -1,4 +1,4 @@
-"""The confusion matrix of a classifier: which class is taken for which."""
+"""The confusion matrix of a classifier."""
 
 from __future__ import annotations
 
@@ -11,51 +11,52 @@ from framework.analysis.figures.run_view import RunView
 from framework.data.dataset import Data
 from framework.inference.model import Model
 
-CLASSES = 30  # of more, nothing could be told apart
-NUMBERED = 12  # so many classes have their counts written into the cells
-EXAMPLES = 2000  # that are looked at, at most: a figure must not take as long as an epoch
+CLASSES = 30  # more would not be readable
+NUMBERED = 12  # up to this many classes, the cells show their counts
+EXAMPLES = 2000  # maximum number evaluated: a figure must not take as long as an epoch
 AT_ONCE = 250
 
 
 class Confusion(NamedTuple):
-    """
+    """Counts of true and predicted classes.
+
     Attributes:
-        counts: (K, K), true class x what the network says; weighted where examples are masked.
-        names: of the classes.
-        told: `test split`, and how much of it was looked at.
+        counts: (K, K), true class x predicted class; weighted if examples are masked.
+        names: class names.
+        title: `test split`, and how much of it was evaluated.
     """
 
     counts: np.ndarray
     names: list[str]
-    told: str
+    title: str
 
 
 def draw(run: RunView) -> Any:
-    """Rows are the true classes, columns what the network says; the darker, the larger its share of a row. None for what is
-    no classification, or has no test and no validation split."""
+    """Rows are the true classes, columns the predictions; darker cells hold a larger fraction of their row. None without
+    classification, or without a test and a validation split."""
     found = confusion(run.model, run.data) if run.model and run.data else None
     if found is None:
         return None
-    counts, names, told = found
+    counts, names, title = found
     K, long = len(names), max(map(len, names)) > 2
     left, side = style.room_for(names) + 0.4, min(4.4, max(2.4, 0.42 * K))
     bottom = left if long else style.BOTTOM
     fig, (ax,) = style.panels(1, side + left + style.RIGHT, side + bottom + style.TOP, left, bottom)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1e-30)
-    ax.imshow(np.sqrt(shares), cmap=style.SHARES, vmin=0, vmax=1)  # the root: a rare mistake is to be seen
+    ax.imshow(np.sqrt(shares), cmap=style.SHARES, vmin=0, vmax=1)  # the root makes rare mistakes visible
     for i, j in np.argwhere(counts > 0) if K <= NUMBERED else []:
         colour = "white" if shares[i, j] > 0.3 else "black"
         ax.text(j, i, f"{counts[i, j]:.4g}", ha="center", va="center", fontsize=style.SMALL, color=colour)
     style.names(ax.xaxis, names, rotation=90 if long else 0)
     style.names(ax.yaxis, names)
-    ax.set_title(f"{told}: {counts.trace() / counts.sum():.1%} right", fontsize=style.TITLE)
-    ax.set_xlabel("the network says", fontsize=style.TEXT)
-    ax.set_ylabel("it is", fontsize=style.TEXT)
+    ax.set_title(f"{title}: {counts.trace() / counts.sum():.1%} right", fontsize=style.TITLE)
+    ax.set_xlabel("predicted class", fontsize=style.TEXT)
+    ax.set_ylabel("true class", fontsize=style.TEXT)
     return fig
 
 
 def confusion(model: Model, data: Data) -> Confusion | None:
-    """Counts on the test split, or the validation split where there is none; None for what is no classification."""
+    """Counts on the test split, otherwise the validation split; None without classification."""
     split, target = next((s for s in ("test", "val") if s in data.splits), None), str(model.head.target)
     about = data.fields.get(target)
     if split is None or about is None or about.kind != "label" or about.axes not in ("N", "NT"):

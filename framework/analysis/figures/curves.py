@@ -1,4 +1,4 @@
-"""Loss, and the gradient norm of every layer, along training."""
+"""The figures of loss and gradient norms along training."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from framework.analysis.figures.run_view import RunView
 
 
 def loss(run: RunView) -> Any:
-    """Training and validation loss; None where there is none."""
+    """Training and validation loss; None if neither was recorded."""
     losses = {name: a for name, a in run.series.items() if name.endswith("/loss") and not name.startswith("test/")}
     return _lines(losses, "loss")
 
 
 def norms(run: RunView) -> Any:
-    """The norm of the gradient of every layer, and of all together."""
+    """The gradient norm of every layer, and the total norm."""
     return _lines(run.under("grad_norm/"), "gradient norm")
 
 

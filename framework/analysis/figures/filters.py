@@ -1,4 +1,4 @@
-"""What the first layer looks for: kernels of a convolution, whole images of a dense layer, or weights of features."""
+"""The weights of the first layer: kernels of a convolution, whole images of a dense layer, or weights of features."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from framework.core.archives import open_archive
 from framework.core.reading import read_json
 from framework.inference.model import ABOUT, WEIGHTS
 
-FILTERS = 32  # so many are shown
-FEATURES = 64  # and so many features of data that are no images
+FILTERS = 32  # filters shown
+FEATURES = 64  # features shown, of data that are not images
 
 
 def draw(run: RunView) -> Any:
-    """Small images on one scale, or a map features x units: blue where a weight is negative, red where it is positive. None
-    where the data are of another kind, or the layer is."""
+    """Small images with one scale, or a map features x units: negative weights blue, positive ones red. None for other kinds
+    of data or layers."""
     found = filters(run.folder)
     return _images(*found) if found else _features(run.folder)
 
 
 def filters(folder: Path) -> tuple[str, np.ndarray] | None:
-    """The first layer with tensors and what its units weigh, (units, rows, columns), channels averaged: kernels of a
-    convolution, whole images of a dense layer. None where the data are no images, or the layer is of another kind."""
+    """The first layer with tensors, and the weights of its units, (units, rows, columns), averaged over channels: kernels of
+    a convolution, whole images of a dense layer. None for other kinds of data or layers."""
     field, name, W = _first(folder)
     if field is None or field["axes"] != "NCHW" or not name.endswith("/W"):
         return None
@@ -40,7 +40,7 @@ def filters(folder: Path) -> tuple[str, np.ndarray] | None:
 
 
 def _first(folder: Path) -> tuple[Any, str, np.ndarray]:
-    """The first field of the data, and the first tensor of the network; None where there is no model."""
+    """The first field of the data, and the first tensor of the network; None without a model."""
     if not (folder / WEIGHTS).exists():
         return None, "", np.zeros(0)
     fields = read_json(folder / ABOUT)["fields"]
@@ -75,7 +75,7 @@ def _features(folder: Path) -> Any:
 
 
 def _map(fig: Any, ax: Any, values: np.ndarray, aspect: Any) -> None:
-    most = float(np.abs(values[np.isfinite(values)]).max(initial=0)) or 1.0  # a run that diverged may leave none
+    most = float(np.abs(values[np.isfinite(values)]).max(initial=0)) or 1.0  # a diverged run may have none
     drawn = ax.imshow(values, cmap=style.SIGNED, vmin=-most, vmax=most, aspect=aspect, interpolation="nearest")
     scale = fig.colorbar(drawn, ax=ax, pad=0.03)
     scale.outline.set_visible(False)
@@ -83,7 +83,7 @@ def _map(fig: Any, ax: Any, values: np.ndarray, aspect: Any) -> None:
 
 
 def _tiled(images: np.ndarray, lines: int, columns: int) -> np.ndarray:
-    """Images (n, H, W) side by side in one, with a gap of a pixel: axes of their own would take a second to lay out."""
+    """Images (n, H, W) as one image, with gaps of a pixel: separate axes would take a second to lay out."""
     height, width = images.shape[1:]
     tiled = np.full((lines * (height + 1) - 1, columns * (width + 1) - 1), np.nan)
     for i, image in enumerate(images):

@@ -1,4 +1,4 @@
-"""Gradients by time lag: what a vanishing gradient looks like."""
+"""The figure of gradients by time lag, which shows vanishing gradients."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from framework.analysis import style
 from framework.analysis.figures.run_view import RunView
 
 KIND = "gradient_by_lag/"
-FLOOR = 1e-12  # of the largest value: what lies below is rounding
+FLOOR = 1e-12  # of the largest value: smaller values are rounding errors
 
 
 def rows(lines: Sequence[Mapping[str, Any]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """layer -> steps (K,) and rows (K, L) of a run's gradients by lag, without rows of another length than the first."""
+    """layer -> steps (K,) and rows (K, L) of a run's gradients by lag, without rows whose length differs from the first."""
     found: dict[str, tuple[list[int], list[list[float]]]] = {}
     for line in lines:
         for name, value in line.items():
@@ -28,8 +28,8 @@ def rows(lines: Sequence[Mapping[str, Any]]) -> dict[str, tuple[np.ndarray, np.n
 
 
 def draw(run: RunView) -> Any:
-    """Two panels: the gradient against the lag, at the first look and the last, of every layer; and, for the first layer, at
-    all lags along training. None where no probe looked."""
+    """Two panels: the gradient against the lag, at the first and last sample, of every layer; and, for the first layer, at
+    all lags along training. None without probe samples."""
     found = rows(run.recorded.others if run.recorded else ())
     if not found:
         return None
@@ -52,6 +52,6 @@ def draw(run: RunView) -> Any:
 
 
 def above_rounding(values: np.ndarray) -> np.ndarray:
-    """Not a number where nothing but rounding is left."""
+    """The values, with NaN where only rounding errors are left."""
     finite = values[np.isfinite(values)]
     return np.where(values > finite.max(initial=0.0) * FLOOR, values, np.nan)

@@ -1,4 +1,4 @@
-"""Gradient flow: how much of the gradient reaches each layer, at each step."""
+"""The figure of gradient flow: the gradient norm of each layer at each step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What figures are drawn of: a run's folder, read once for all of them."""
+"""`RunView`: a run's folder, read once for all figures."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from framework.tracking.metrics_file import LazySeries
 
 @dataclass(frozen=True)
 class RunView:
-    """
+    """A run's folder, model and data.
+
     Attributes:
-        folder: the run's own.
-        model: what it trained, where it came to an end.
-        data: what it was trained on, as the network sees it.
+        folder: the folder of the run.
+        model: its trained model, if it finished.
+        data: its training data, scaled as for the network.
     """
 
     folder: Path
@@ -34,7 +35,7 @@ class RunView:
 
     @cached_property
     def recorded(self) -> LazySeries | None:
-        """What `metrics.jsonl` holds, if there is one."""
+        """The series in `metrics.jsonl`, if it exists."""
         path = self.folder / "metrics.jsonl"
         return LazySeries(path) if path.exists() else None
 

@@ -1,4 +1,4 @@
-"""The figure of a search: how the best got better, and what each key's values came to."""
+"""The figure of a search: progress of the best value, and the metric for each key's values."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from framework.analysis import style
 from framework.analysis.comparison import shortened
 from framework.analysis.figures.sweep import SPAN, places
 
-Trial = Mapping[str, str]  # key -> its value, as an override says it
-PANELS, WORDS = 5, 12  # keys that are shown at most, the first ones; different words of one that has a panel
+Trial = Mapping[str, str]  # key -> its value, as in an override
+PANELS, WORDS = 5, 12  # maximum number of keys shown; maximum number of different words for a panel
 
 
 def draw(trials: Sequence[Trial], losses: Sequence[float | None], metric: str, sign: int, path: Path) -> None:
     """Write the figure: metric against trial with the best so far as a line; then against each key, later trials darker."""
-    from matplotlib.figure import Figure  # without pyplot: no window system is touched, nothing is kept
+    from matplotlib.figure import Figure  # without pyplot: no window system, no global state
 
     values = np.array([np.nan if loss is None else loss for loss in losses])
     if not np.isfinite(values).any():
@@ -47,7 +47,7 @@ def _shows(words: Sequence[str]) -> bool:
 
 
 def _against(ax: Any, words: Sequence[str], values: np.ndarray) -> None:
-    """Dots, on a logarithmic axis where the numbers span more than it takes."""
+    """Dots, on a logarithmic axis if the numbers span a large factor."""
     x = places([shortened(word) for word in words])
     ax.scatter(x, values, c=range(len(x)), cmap=style.SHARES, vmin=-len(x), s=14)
     numbers = [place for place in x if isinstance(place, float)]

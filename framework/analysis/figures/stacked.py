@@ -1,4 +1,4 @@
-"""The figure of a sweep whose metric is a sum: its terms on top of each other, and the sum as it was measured."""
+"""The figure of a sweep whose metric is a sum: its terms on top of each other, and the measured sum."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ SERIES_LIMIT = 6  # panels
 
 
 def draw(jobs: Sequence[RecordedJob], what: FigureOptions, y: Sequence[str], path: Path) -> Path:
-    """Write the figure: bars for the values of a swept key, areas along training; a panel for each combination of what else
-    was swept, means over seeds."""
-    from matplotlib.figure import Figure  # without pyplot: no window system is touched, nothing is kept
+    """Write the figure: bars for the values of a swept key, areas along training; a panel for each combination of the other
+    swept keys, means over seeds."""
+    from matplotlib.figure import Figure  # without pyplot: no window system, no global state
 
     parts = panels(jobs, what.x)
     fig = Figure(figsize=(1.6 + 4.2 * len(parts), 3.8), layout="constrained")
@@ -63,9 +63,9 @@ def by_key(ax: Any, groups: Sequence[SeedGroup], stack: Sequence[str], y: Sequen
 def along_training(ax: Any, group: SeedGroup, stack: Sequence[str], y: Sequence[str]) -> None:
     """Areas."""
     curves = [group.curve(metric) for metric in stack]
-    told = [curve for curve in curves if curve is not None]
-    if told:
-        ax.stackplot(told[0][0], [curve[1] for curve in told], colors=shades(stack), labels=[last(m) for m in stack])
+    found = [curve for curve in curves if curve is not None]
+    if found:
+        ax.stackplot(found[0][0], [curve[1] for curve in found], colors=shades(stack), labels=[last(m) for m in stack])
     for metric in y:
         curve = group.curve(metric)
         if curve is not None:
@@ -76,17 +76,17 @@ def along_training(ax: Any, group: SeedGroup, stack: Sequence[str], y: Sequence[
 
 
 def mean(group: SeedGroup, metric: str, at: str) -> float:
-    """Over seeds; not a number where none has the metric."""
+    """The mean over seeds; NaN if no job has the metric."""
     values = group.values(metric, at)
     return float(values.mean()) if len(values) else float("nan")
 
 
 def shades(stack: Sequence[str]) -> list[str]:
-    """A colour for each term; what is noise is grey."""
+    """A colour for each term; noise is grey."""
     free = iter(style.COLOURS[i] for i in (4, 0, 2, 3, 1, 5))
     return [style.NOISE if last(metric) == "noise" else next(free) for metric in stack]
 
 
 def last(metric: str) -> str:
-    """`bias_variance/bias2` in short."""
+    """The short name of a metric, `bias2` for `bias_variance/bias2`."""
     return metric.rpartition("/")[2]

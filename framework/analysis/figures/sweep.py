@@ -13,13 +13,13 @@ from framework.analysis import style
 from framework.analysis.comparison import RecordedJob, SeedGroup, format_value, grouped, metrics, shortened, spread, swept
 from framework.config.options import FigureOptions
 
-POINTS = 100  # of a line; longer ones are drawn through means
-LEGEND = 28  # more lines than colours and styles cannot be told apart
-SPAN = 30  # the factor from which a logarithmic axis is taken
+POINTS = 100  # per line; longer series are drawn as means
+LEGEND = 28  # more lines could not be distinguished by colour and style
+SPAN = 30  # the factor above which an axis is logarithmic
 
 
 class Panel(NamedTuple):
-    """A part of the figure: what is shown of which groups."""
+    """A panel of the figure: metrics and groups."""
 
     title: str
     metrics: Sequence[str]
@@ -28,7 +28,7 @@ class Panel(NamedTuple):
 
 def draw(jobs: Sequence[RecordedJob], what: FigureOptions, y: Sequence[str], path: Path) -> Path:
     """Write the figure."""
-    from matplotlib.figure import Figure  # without pyplot: no window system is touched, nothing is kept
+    from matplotlib.figure import Figure  # without pyplot: no window system, no global state
 
     parts = panels(grouped(jobs), what, y)
     fig = Figure(figsize=(1.2 + 4.2 * len(parts), 3.8), layout="constrained")
@@ -46,7 +46,7 @@ def draw(jobs: Sequence[RecordedJob], what: FigureOptions, y: Sequence[str], pat
 
 
 def panels(groups: Sequence[SeedGroup], what: FigureOptions, y: Sequence[str]) -> list[Panel]:
-    """A panel for each metric, or for all of them; and for each value of a key."""
+    """A panel for each metric, or one for all; and for each value of a key."""
     titles = {", ".join(y): y} if what.together else {metric: [metric] for metric in y}
     if what.panels is None:
         return [Panel(title, shown, groups) for title, shown in titles.items()]
@@ -59,9 +59,9 @@ def panels(groups: Sequence[SeedGroup], what: FigureOptions, y: Sequence[str]) -
 
 
 def label(group: SeedGroup, keys: Sequence[str]) -> str:
-    """`adam lr 0.1`: the values of the keys that tell lines apart."""
-    told = {key: format_value(group.keys[key]) for key in keys}
-    return "  ".join(value if "." not in key else f"{key.rpartition('.')[2]} {value}" for key, value in told.items())
+    """`adam lr 0.1`: the values of the keys that distinguish lines."""
+    values = {key: format_value(group.keys[key]) for key in keys}
+    return "  ".join(value if "." not in key else f"{key.rpartition('.')[2]} {value}" for key, value in values.items())
 
 
 def _fill(ax: Any, part: Panel, what: FigureOptions, keys: Sequence[str], jobs: Sequence[RecordedJob]) -> None:
@@ -95,20 +95,20 @@ def _curve(ax: Any, group: SeedGroup, metric: str, name: str, look: Mapping[str,
         return []
     step, mean, std = found
     by_lag = "_by_lag" in metric
-    shown = np.where(mean > 0, mean, np.nan) if by_lag else mean  # no first state, no gradient at the largest lag
-    dot = {"marker": "o", "ms": style.MARKER} if len(step) == 1 else {}  # a line of one point would not be seen
+    shown = np.where(mean > 0, mean, np.nan) if by_lag else mean  # no gradient at the largest lag
+    dot = {"marker": "o", "ms": style.MARKER} if len(step) == 1 else {}  # a line of one point would be invisible
     ax.plot(step, shown, label=name, **look, **dot)
     if len(group.jobs) > 1 and dot:
         ax.errorbar(step, shown, std, capsize=2, color=look["color"], lw=0, elinewidth=style.LINE)
     elif len(group.jobs) > 1:
-        below = shown**2 / (shown + std) if by_lag else mean - std  # as far below as above, on a logarithmic axis
+        below = shown**2 / (shown + std) if by_lag else mean - std  # symmetric on a logarithmic axis
         ax.fill_between(step, below, shown + std, color=look["color"], alpha=style.BAND, lw=0)
     ax.set_xlabel("lag" if by_lag else "training step")
     return [mean]
 
 
 def _against(ax: Any, group: SeedGroup, metric: str, x: str, name: str, look: Mapping[str, Any]) -> list[np.ndarray]:
-    """Two metrics of the same steps."""
+    """One metric against another, at the same steps."""
     found, places_found = group.curve(metric), group.curve(x)
     if found is None or places_found is None:
         return []
@@ -167,7 +167,7 @@ def _points(ax: Any, x: Sequence[Any], values: Sequence[np.ndarray], name: str, 
 
 
 def places(words: Sequence[str]) -> list[Any]:
-    """Numbers where all are, words otherwise."""
+    """Numbers if all words are numbers, words otherwise."""
     try:
         return [float(word) for word in words]
     except ValueError:
@@ -181,4 +181,4 @@ def _scale(ax: Any, what: FigureOptions, seen: Sequence[np.ndarray]) -> None:
     if what.log or (what.log is None and wide):
         ax.set_yscale("log")
         if wide:
-            ax.set_ylim(bottom=values.min() / 2)  # a band may reach below 0
+            ax.set_ylim(bottom=values.min() / 2)  # a band may extend below 0

@@ -1,4 +1,4 @@
-"""A run or a sweep as one HTML file, figures inside, no request to anywhere: it can be kept, mailed, printed."""
+"""The report of a run or a sweep: one HTML file with figures, without network requests, for saving, mailing or printing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def write(folder: Path) -> Path:
     """Write `report.html` into the folder of a run or of a sweep.
 
     Raises:
-        ConfigError: it cannot be written.
+        ConfigError: the file cannot be written.
     """
     is_run = (folder / "run.json").is_file()
     text = rendered(run_page.facts(folder) if is_run else sweep_page.facts(folder))
@@ -25,12 +25,12 @@ def write(folder: Path) -> Path:
     try:
         write_text(path, text, lasting=False)
     except OSError as error:
-        raise ConfigError(f"{path}: it cannot be written ({error.strerror})") from error
+        raise ConfigError(f"{path}: cannot be written ({error.strerror})") from error
     return path
 
 
 def rendered(facts: dict[str, Any]) -> str:
-    """The page; whatever a run holds is text in it, never markup."""
+    """The page; content of a run is always text in it, never markup."""
     import jinja2
 
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)

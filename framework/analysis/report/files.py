@@ -1,4 +1,4 @@
-"""What the folder of a run holds for a reader: pictures, tables, texts."""
+"""The files of a run for its report: figures, tables, texts."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from framework.analysis.figures import FIGURES
 from framework.core.reading import is_regular, read_bytes, read_text
 from framework.tracking.run_dir import SUMMARY
 
-ELSEWHERE = ("traceback.txt",)  # told at another place of the report
+ELSEWHERE = ("traceback.txt",)  # in another part of the report
 ABOUT = {name: about for name, (_, about) in FIGURES.items()}
-ABOUT["comparison"] = "The jobs of the sweep side by side, seeds put together; the table has the numbers."
-ABOUT["bias_variance"] = "Noise, variance and bias² on top of each other along training, and the error as it was measured."
-ABOUT["predictions"] = "What single networks say, their mean and spread, and the truth; below, bias² and variance at each x."
-ABOUT["lr_range"] = "The loss at the end of a short training against the learning rate, and the rates that stand out."
+ABOUT["comparison"] = "The jobs of the sweep compared, averaged over seeds; the table has the values."
+ABOUT["bias_variance"] = "Noise, variance and bias² on top of each other along training, and the measured error."
+ABOUT["predictions"] = "Predictions of single networks, their mean and spread, the truth; below, bias² and variance by x."
+ABOUT["lr_range"] = "The loss at the end of a short training against the learning rate, and notable rates."
 ABOUT["overfit_batch"] = "The loss on one batch against the training step, and the goal."
-LONGEST = 20_000  # characters of a text
+LONGEST = 20_000  # maximum characters of a text
 
 
 @dataclass(frozen=True)
 class Picture:
-    """
+    """A figure of a run.
+
     Attributes:
-        name: of its file.
-        about: what is seen in it, for those who do not see it too.
-        data: its bytes, for a data URI.
+        name: name of the file.
+        about: a description, also for screen readers.
+        data: the file's bytes, for a data URI.
     """
 
     name: str
@@ -37,7 +38,7 @@ class Picture:
 
 
 def pictures(folder: Path) -> list[Picture]:
-    """The PNG files of a folder, those that every run has first."""
+    """The PNG files of a folder, the standard figures first."""
     order = {name: place for place, name in enumerate(FIGURES)}
     found = sorted(_files(folder, "png"), key=lambda path: (order.get(path.stem, len(order)), str(path)))
     return [_picture(path) for path in found]
@@ -52,16 +53,16 @@ def _picture(path: Path) -> Picture:
 def texts(folder: Path) -> list[tuple[str, str, bool]]:
     """Name, content, and whether it is HTML already: pages of Markdown and plain texts."""
     marked = sorted(_files(folder, "md"))
-    told = _whole(folder / SUMMARY) if folder / SUMMARY in marked else ""  # of a study; some of its files say a part of it
-    known = {path.stem for path in marked}  # the same as plain text, for a terminal
-    marked = [path for path in marked if path.name == SUMMARY or _whole(path).strip() not in told]
+    summary = _whole(folder / SUMMARY) if folder / SUMMARY in marked else ""  # of a study; some files repeat a part of it
+    known = {path.stem for path in marked}  # the plain-text versions for a terminal
+    marked = [path for path in marked if path.name == SUMMARY or _whole(path).strip() not in summary]
     pages = [(path.stem.replace("_", " "), markdown(_read(path)), True) for path in marked]
     plain = [path for path in sorted(_files(folder, "txt")) if path.name not in ELSEWHERE and path.stem not in known]
     return [*pages, *((path.stem.replace("_", " "), _read(path), False) for path in plain)]
 
 
 def markdown(text: str) -> Any:
-    """Markdown as HTML: tables and headings, no markup of its own, no picture that lies elsewhere."""
+    """Markdown as HTML: tables and headings, without raw HTML and without external images."""
     from markdown_it import MarkdownIt
     from markupsafe import Markup
 
@@ -69,8 +70,8 @@ def markdown(text: str) -> Any:
 
 
 def _files(folder: Path, ending: str) -> Iterator[Path]:
-    """Of the folder, and of folders in it that are no runs. A report may be handed on: links, to any file of the user's, are
-    left out."""
+    """The files of a run's folder and of its folders that are not runs. Links may lead to any file of the user's, and the
+    report may be passed on: links are left out."""
     inner = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.is_symlink()]
     for place in (folder, *(path for path in inner if path.name[0] != "." and not (path / "run.json").exists())):
         yield from (path for path in place.glob(f"*.{ending}") if is_regular(path) and not path.is_symlink())

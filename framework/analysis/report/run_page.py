@@ -1,4 +1,4 @@
-"""What the report of a run tells."""
+"""The content of a run's report."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ ENDS = {
 
 
 def facts(folder: Path) -> dict[str, Any]:
-    """Everything that `page.html` shows of a run; figures are drawn where it left none."""
+    """The values that `page.html` shows for a run; missing figures are drawn."""
     subject, state, tree = figures.RunView(folder), read_state(folder), config(folder)
-    if not pictures(folder) and not tree.get("study"):  # a study has drawn what there is to see
+    if not pictures(folder) and not tree.get("study"):  # a study draws its own figures
         figures.draw(subject)
     traceback = folder / "traceback.txt"
     return {
@@ -55,7 +55,7 @@ def facts(folder: Path) -> dict[str, Any]:
 
 
 def config(folder: Path) -> dict[str, Any]:
-    """The run's configuration; nothing where it cannot be read."""
+    """The run's configuration; empty if it cannot be read."""
     try:
         return dict(read_yaml(folder / "config.yaml"))
     except (OSError, ValueError, TypeError):
@@ -63,27 +63,27 @@ def config(folder: Path) -> dict[str, Any]:
 
 
 def status(state: Mapping[str, Any]) -> str:
-    """How it ended, in a word or two."""
+    """The run's status for the page."""
     return str(state.get("status") or "unknown").replace("_", " ")
 
 
 def about(folder: Path, state: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """When, how long, where."""
+    """When it ran, how long, and where."""
     began, ended = state.get("started"), state.get("ended")
-    told = [("Folder", folder.name)]
+    entries = [("Folder", folder.name)]
     if began:
-        told.append(("Began", time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(began))))
+        entries.append(("Started", time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(began))))
     if began and ended:
-        told.append(("Took", duration(ended - began)))
+        entries.append(("Took", duration(ended - began)))
     if (state.get("kept") or {}).get("note"):
-        told.append(("Weights", str(state["kept"]["note"])))
+        entries.append(("Weights", str(state["kept"]["note"])))
     if state.get("steps"):
-        told.append(("Planned", f"{state['steps']:,} steps"))
-    told += [
+        entries.append(("Planned", f"{state['steps']:,} steps"))
+    entries += [
         (name, str(state[key])) for name, key in (("MLflow run", "mlflow_run_id"), ("Version", "version")) if state.get(key)
     ]
     plugins = dict.fromkeys(plugin_tags(folder).values())
-    return [*told, ("Plugins", ", ".join(plugins))] if plugins else told
+    return [*entries, ("Plugins", ", ".join(plugins))] if plugins else entries
 
 
 def duration(seconds: float) -> str:
@@ -95,7 +95,7 @@ def duration(seconds: float) -> str:
 
 
 def measured(series: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
-    """Metric, value of the weights that were saved, best value, step of that: of what was measured on a split."""
+    """Metric, value at the saved weights, best value, its step: for metrics of a split."""
     rows, kept = [], state.get("metrics") or {}
     for name, a in series.items():
         if not name.startswith(MEASURED) or not len(a):
@@ -103,14 +103,14 @@ def measured(series: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> list
         values = a[np.isfinite(a[:, 1])]
         lower = lower_is_better(name, state.get("lower_is_better") or {})
         best = values[(values[:, 1].argmin if lower else values[:, 1].argmax)()] if len(values) else None
-        tells = best is not None and not name.startswith("test/") and not name.endswith("/penalty")
+        has_best = best is not None and not name.startswith("test/") and not name.endswith("/penalty")
         value = number(float(kept.get(name, a[-1, 1])))
-        rows.append((name, value, *((number(best[1]), f"{best[0]:.0f}") if tells else ("", ""))))  # type: ignore[index]
+        rows.append((name, value, *((number(best[1]), f"{best[0]:.0f}") if has_best else ("", ""))))  # type: ignore[index]
     return sorted(rows, key=lambda row: MEASURED.index(row[0].partition("/")[0] + "/"))
 
 
 def recorded(series: Mapping[str, np.ndarray]) -> list[tuple[str, str, str, str, str]]:
-    """Metric, points, first value, last value, largest value: of everything else."""
+    """Metric, points, first, last and largest value: for all other metrics."""
     others = {name: a for name, a in series.items() if not name.startswith(MEASURED) and len(a)}
     return [
         (name, str(len(a)), number(a[0, 1]), number(a[-1, 1]), number(np.nanmax(a[:, 1]) if a.size else np.nan))
@@ -119,5 +119,5 @@ def recorded(series: Mapping[str, np.ndarray]) -> list[tuple[str, str, str, str,
 
 
 def number(value: float) -> str:
-    """As many digits as a reader takes in."""
+    """A value with as many digits as a reader needs."""
     return f"{value:.4g}"

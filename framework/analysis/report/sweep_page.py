@@ -1,4 +1,4 @@
-"""What the report of a sweep tells: its table and figure, what its jobs share, and how each of them ended."""
+"""The content of a sweep's report: table, figure, common settings, and the end of every job."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from framework.config.diff import differences
 from framework.core.reading import is_regular, read_text
 from framework.tracking.run_dir import read_state, read_sweep
 
-COLUMNS = 5  # measured values of each job
+COLUMNS = 5  # metrics shown for each job
 
 
 def facts(folder: Path) -> dict[str, Any]:
-    """Everything that `page.html` shows of a sweep."""
+    """The values that `page.html` shows for a sweep."""
     jobs = read_jobs(folder)
     keys, first = swept(jobs), config(folder / jobs[0].name)
     states = [read_state(folder / job.name) for job in jobs]
@@ -49,19 +49,19 @@ def facts(folder: Path) -> dict[str, Any]:
 
 
 def command(folder: Path) -> str:
-    """What repeats the sweep."""
+    """The command that repeats the sweep."""
     manifest = read_sweep(folder)
     return shlex.join(["stackprop", *manifest["command"]]) if manifest.get("command") else ""
 
 
 def planned(folder: Path, jobs: Sequence[RecordedJob]) -> str:
-    """`30`, or `12 of 30 have begun`."""
+    """`30`, or `12 of 30 started`."""
     known = len(read_sweep(folder).get("jobs", {})) or len(jobs)
-    return f"{known}" if known == len(jobs) else f"{len(jobs)} of {known} have begun"
+    return f"{known}" if known == len(jobs) else f"{len(jobs)} of {known} started"
 
 
 def table(folder: Path) -> list[list[list[tuple[str, str]]]]:
-    """The rows of `table.md`, the header first; a cell is pieces of text, each with the job that it leads to, or none."""
+    """The rows of `table.md`, the header first; a cell is pieces of text, each with the job that it links to, if any."""
     path = folder / "table.md"
     if not is_regular(path) or path.is_symlink():
         return []
@@ -80,7 +80,7 @@ def _first(piece: str) -> str:
 
 
 def metrics(states: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What was measured of most interest: on validation and test splits, otherwise in training."""
+    """The most relevant metrics: of validation and test splits, otherwise of training."""
     found = dict.fromkeys(name for state in states for name in state.get("metrics", {}))
     chosen = [name for name in found if name.startswith(("val/", "test/"))] or list(found)
     return chosen[:COLUMNS]
@@ -100,5 +100,5 @@ def job_row(state: Mapping[str, Any], job: RecordedJob, keys: Sequence[str], sho
 
 
 def job_pictures(folder: Path) -> list[Picture]:
-    """Those of a job that has left some; the best one of a sweep has."""
+    """The figures of a job, if it has any; the best job of a sweep does."""
     return pictures(folder) if (folder / "figures").is_dir() else []

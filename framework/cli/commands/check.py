@@ -26,8 +26,8 @@ def main(arguments: Sequence[str]) -> int:
             except unittest.SkipTest as why:
                 total -= 1
                 print(f"  skipped {check.name}: {why}")
-            except Exception as error:  # a wrong component may raise anything
+            except Exception as error:  # a broken component may raise anything
                 failed += 1
                 print(f"  FAILED  {check.name}: {type(error).__name__}: {error}")
-    print(f"{total - failed} of {total} checks hold")
+    print(f"{total - failed} of {total} checks passed")
     return 1 if failed else 0

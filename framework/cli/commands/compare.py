@@ -12,14 +12,14 @@ from framework.core.reading import parse_yaml
 from framework.core.writing import check_no_link
 from framework.tracking.run_dir import find_sweep
 
-NAMED = 100  # characters of a folder's name
+NAMED = 100  # maximum characters of a folder's name
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Draw again what a sweep drew at its end, or, into a folder of its own, something else of it."""
+    """Redraw the comparison of a sweep, or draw another one into a separate folder."""
     words = [word for word in arguments if "=" not in word]
     if len(words) > 1:
-        raise ConfigError(f"compare: one sweep at a time, not {' '.join(words)}")
+        raise ConfigError(f"compare: one sweep at a time (got {' '.join(words)})")
     given = dict(word.split("=", 1) for word in arguments if "=" in word)
     to = given.pop("to", None)
     sweep, changes = find_sweep(words[0] if words else "last"), {key: parse_yaml(value, key) for key, value in given.items()}
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def folder_of(sweep: Path, changes: Mapping[str, str]) -> Path:
-    """Where a comparison goes: the sweep's own to its folder, another one to `comparisons/`, named after what it shows."""
+    """The folder of a comparison: that of the sweep, or one in `comparisons/`, named after the changes."""
     if not changes:
         return sweep
     words = "-".join(f"{key}={value}" for key, value in changes.items())

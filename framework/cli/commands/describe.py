@@ -66,9 +66,9 @@ def type_name(hint: Any) -> str:
 def default(f: Any) -> str:
     """The default of an option, as a user would write it."""
     if f.default is MISSING and f.default_factory is MISSING:
-        return "must be given"
+        return "required"
     group, value = f.metadata.get("group"), f.default_factory() if f.default is MISSING else f.default
     if group:
         name = next(name for name, entry in discover().entries[group].items() if entry.component is type(value))
-        return f"the group {group}, else {name}" if group in INHERITED else name
+        return f"the group {group}, otherwise {name}" if group in INHERITED else name
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

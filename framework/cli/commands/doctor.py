@@ -1,4 +1,4 @@
-"""`stackprop doctor`: what is there, what is wrong; ends lost runs, sends the store what it missed."""
+"""`stackprop doctor`: versions, devices, plugins and store; ends interrupted runs, sends missing data to the store."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ PACKAGES = ("numpy", "hydra-core", "omegaconf", "mlflow", "pluggy", "scikit-lear
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print a line per finding; 1 if something is wrong that it could not mend."""
+    """Print a line per finding; returns 1 if there is a problem that it could not repair."""
     parser = argparse.ArgumentParser("stackprop doctor", description=__doc__)
-    parser.add_argument("--trust", action="store_true", help="send runs to the stores that their records name, whichever")
+    parser.add_argument("--trust", action="store_true", help="send runs to the stores that their records name, known or not")
     trust, runs = parser.parse_args(arguments).trust, runs_dir()
     for line in _versions():
         print(line)
@@ -56,15 +56,15 @@ def _gpu() -> str:
 
 def _store(runs: Path) -> int:
     for folder in [*close_lost_runs(runs), *close_unlocked(runs)]:
-        print(f"ended     {folder}: its process is gone; stackprop resume {folder}")
+        print(f"ended     {folder}: its process was killed; resume with stackprop resume {folder}")
     stores = Stores(runs)
     sent, unsent = sync_to_mlflow(runs, stores=stores)
     for folder in sent:
-        print(f"sent      {folder}: the store has it now")
+        print(f"sent      {folder}: now in the store")
     for folder, why in unsent:
         print(f"unsent    {folder}: {why}", file=sys.stderr)
     if sent:
-        stores.known.clear()  # what they have has changed
+        stores.known.clear()  # their content has changed
     for line in repair(runs, stores):
         print(line)
     if not unsent:

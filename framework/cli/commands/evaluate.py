@@ -14,10 +14,10 @@ from framework.tracking.run_dir import find_run, runs_dir
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print a line per number; without a file, for every split of the run's own data."""
+    """Print a line per metric; without a file, for every split of the run's own data."""
     parser = argparse.ArgumentParser("stackprop evaluate", description=__doc__)
     parser.add_argument("run", help="a run's folder, name or MLflow id, or: last, best")
-    parser.add_argument("file", nargs="?", help="a file like the one it was trained on")
+    parser.add_argument("file", nargs="?", help="a file in the format of the training data")
     parser.add_argument("--trust", action="store_true", help=TRUST)
     options = parser.parse_args(arguments)
     folder = find_run(options.run, runs_dir())

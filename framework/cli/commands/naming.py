@@ -1,4 +1,4 @@
-"""How a person names a component: `adam`, or `optimizer/adam` where the name alone is not clear."""
+"""Finds a component by name: `adam`, or `optimizer/adam` if the name alone is ambiguous."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from framework.registry.discovery import discover
 
 
 def find(word: str) -> tuple[str, str, Any]:
-    """Kind, name and class.
+    """Kind, name and class of a component.
 
     Raises:
-        ConfigError: no component has that name, or several have.
+        ConfigError: the name is unknown or ambiguous.
     """
     entries = discover().entries
     kind, _, name = word.rpartition("/")
@@ -20,6 +20,6 @@ def find(word: str) -> tuple[str, str, Any]:
     if len(kinds) == 1:
         return kinds[0], name, entries[kinds[0]][name].component
     if kinds:
-        raise ConfigError(f"'{name}' is {' and '.join(kinds)}; say {' or '.join(f'{k}/{name}' for k in kinds)}")
+        raise ConfigError(f"'{name}' is ambiguous ({' and '.join(kinds)}); use {' or '.join(f'{k}/{name}' for k in kinds)}")
     every = {n for k, known in entries.items() for n in known if kind in ("", k)}
-    raise ConfigError(f"no component '{word}'{did_you_mean(name, every)}")
+    raise ConfigError(f"unknown component '{word}'{did_you_mean(name, every)}")

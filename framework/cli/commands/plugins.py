@@ -1,4 +1,4 @@
-"""`stackprop plugins`: who provides what."""
+"""`stackprop plugins`: components, presets and the plugins that provide them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from framework.registry.registry import Source
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print every component and preset with the plugin and distribution that brought it; problems go to standard error."""
+    """Print every component and preset with its plugin and distribution; problems go to standard error."""
     registry = discover()
     found = [
         (kind, name, entry.provider) for kind, known in registry.entries.items() for name, entry in sorted(known.items())

@@ -1,4 +1,4 @@
-"""`stackprop predict RUN FILE`: what a recorded run says of new examples, as CSV."""
+"""`stackprop predict RUN FILE`: predictions of a recorded run for new examples, as CSV."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from framework.inference.model import Model
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write a row per example to standard output: the class and the probability of each, or the numbers of a regression. A
-    class whose name a spreadsheet would take for a formula has an apostrophe before it."""
+    """Write a row per example to standard output: the class and the probability of each class, or the values of a
+    regression. A class name that a spreadsheet would read as a formula gets an apostrophe."""
     parser = argparse.ArgumentParser("stackprop predict", description=__doc__)
     parser.add_argument("run", help="a run's folder, name or MLflow id, or: last, best")
-    parser.add_argument("file", help="a file like the one it was trained on; it needs no target")
+    parser.add_argument("file", help="a file in the format of the training data; it needs no target")
     parser.add_argument("--trust", action="store_true", help=TRUST)
     options = parser.parse_args(arguments)
     model = load(options.run, trust=options.trust)
     y = model.predict(read_fields(model, options.file, with_target=False))
     if y.ndim == 3 and getattr(model.about.encoding, "layout", None) == "time_major":
-        y = y.swapaxes(0, 1)  # in the order of the user's file
+        y = y.swapaxes(0, 1)  # in the order of the file
     csv.writer(sys.stdout, lineterminator="\n").writerows(rows(model, y))
     return 0
 

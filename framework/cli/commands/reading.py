@@ -1,4 +1,4 @@
-"""Examples for a trained network from a file: as its training data were encoded, or arrays from `.npz` and `.npy`."""
+"""Reads examples for a trained network from a file: encoded as its training data, or arrays from `.npz` and `.npy`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from framework.inference.model import Model
 
 
 def read_fields(model: Model, path: str, with_target: bool) -> dict[str, np.ndarray]:
-    """field -> array (n, ...).
+    """The fields in a file: field -> array (n, ...).
 
     Raises:
-        DataError: the file cannot be read, or does not hold what the network needs.
+        DataError: the file cannot be read, or lacks a field that the network needs.
     """
     encoding = model.about.encoding
     if encoding is not None:
@@ -33,10 +33,10 @@ def read_fields(model: Model, path: str, with_target: bool) -> dict[str, np.ndar
     except DataError:
         raise
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: no .npz or .npy file ({error})") from error
+        raise DataError(f"{path}: not a valid .npz or .npy file ({error})") from error
     missing = [name for name in needed if name not in fields]
     if missing:
-        raise DataError(f"{path}: it holds no '{missing[0]}'; the network needs {', '.join(needed)}")
+        raise DataError(f"{path}: '{missing[0]}' is missing; the network needs {', '.join(needed)}")
     for name, shape in model.about.shapes().items():
         if name in fields and not _fits(fields[name].shape[1:], shape):
             raise DataError(

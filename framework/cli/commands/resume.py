@@ -1,4 +1,4 @@
-"""`stackprop resume RUN`: take a run up again at its last checkpoint."""
+"""`stackprop resume RUN`: resume a run from its last checkpoint."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from framework.tracking.run_dir import RunLocation, find_run, is_finished, read_
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Train on; the same folder, the same MLflow run."""
+    """Continue the training, in the same folder and the same MLflow run."""
     parser = argparse.ArgumentParser("stackprop resume", description=__doc__)
     parser.add_argument("run", help="a run's folder, name or MLflow id, or: last, best")
     parser.add_argument("overrides", nargs="*", help=argparse.SUPPRESS)
@@ -31,9 +31,9 @@ def main(arguments: Sequence[str]) -> int:
     check_no_changes(folder, state, given.overrides)
     check_no_links(folder)
     if not (folder / "checkpoint.npz").exists():
-        raise ConfigError(f"{folder}: there is no checkpoint; trainer.checkpoint_every=N writes one every N steps")
+        raise ConfigError(f"{folder}: it has no checkpoint; trainer.checkpoint_every=N writes one every N steps")
     if not {"name", "tags"} <= state.keys():
-        raise ConfigError(f"{folder}/run.json: it is not what a run writes; a run is resumed as it says")
+        raise ConfigError(f"{folder}/run.json: not a valid record; resuming needs it")
     place = RunLocation(folder, store_dir(folder), state["name"], state["tags"], state.get("command", ""))
     tracking = tracking_of_run(folder)
     if tracking.type == "mlflow" and not given.trust and not knows_store(tracking.uri):
@@ -49,15 +49,16 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def check_no_changes(folder: Path, state: Mapping[str, Any], overrides: Sequence[str]) -> None:
-    """
+    """Check that a run can be resumed unchanged.
+
     Raises:
-        ConfigError: the run has ended, or would not be the same one.
+        ConfigError: the run has ended, or its configuration would change.
     """
     longer = (
-        f"for more epochs start a new run from its weights: stackprop model.init_from={folder} trainer.epochs=N and what "
-        "else it was started with; the optimizer's state, the schedule and the order of examples start again"
+        f"for more epochs start a new run from its weights: stackprop model.init_from={folder} trainer.epochs=N and the "
+        "other overrides of this run; the optimizer's state, the schedule and the order of examples start again"
     )
     if is_finished(folder):
-        raise ConfigError(f"{folder}: the run has ended ({state['status']}); there is nothing to resume; {longer}")
+        raise ConfigError(f"{folder}: the run has ended ({state['status']}); it cannot be resumed; {longer}")
     if overrides:
-        raise ConfigError(f"{' '.join(overrides)}: a run is resumed as it was started; {longer}")
+        raise ConfigError(f"{' '.join(overrides)}: a run is resumed unchanged; {longer}")

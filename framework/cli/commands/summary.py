@@ -1,4 +1,4 @@
-"""`stackprop summary [overrides]`: what a network is made of, without training it."""
+"""`stackprop summary [overrides]`: the nodes of a network, without training it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str]) -> int:
     console = Console()
     console.print(table, markup=False, highlight=False)
     size = arena.P * np.dtype(settings.dtype).itemsize
-    console.print(f"\n{arena.P:,} trained numbers, {size / 1024:,.1f} KiB as {settings.dtype}", highlight=False)
+    console.print(f"\n{arena.P:,} parameters, {size / 1024:,.1f} KiB as {settings.dtype}", highlight=False)
     if arena.size > arena.P:
         console.print(f"{arena.size - arena.P:,} more in buffers and frozen nodes", highlight=False)
     return 0

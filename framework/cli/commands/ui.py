@@ -1,4 +1,4 @@
-"""`stackprop ui [--port 5000]`: the tracking UI on this machine, open where the curves of the last sweep are."""
+"""`stackprop ui [--port 5000]`: the tracking UI on this machine, opened at the curves of the last sweep."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from framework.tracking.options import Tracking
 from framework.tracking.run_dir import runs_dir
 
 HOST = "127.0.0.1"
-PATIENCE = 120  # seconds in which the server has to answer
-JOBS = 1000  # of a sweep, that are looked at for what tells them apart
+PATIENCE = 120  # seconds to wait for the server
+JOBS = 1000  # maximum jobs of a sweep that are read to find their differences
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -40,9 +40,10 @@ def main(arguments: Sequence[str]) -> int:
     for what, address in found.items():
         print(f"{what}: {address}")
     command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(options.port), "--workers", "1"]
-    # A group of its own: the server starts workers, which have to go when it goes.
-    told = {**os.environ, "MLFLOW_BACKEND_STORE_URI": tracking_uri(tracking, runs)}  # everybody can read a command's words
-    server = subprocess.Popen(command, start_new_session=True, env=told)
+    # A separate process group: the server starts workers, which must end with it.
+    # Not as an argument: other users can read the arguments of a command.
+    environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": tracking_uri(tracking, runs)}
+    server = subprocess.Popen(command, start_new_session=True, env=environment)
     if has_screen() and not options.no_browser:
         first = list(found.values())[min(1, len(found) - 1)]
         threading.Thread(target=open_when_ready, args=(host, first), daemon=True).start()
@@ -55,23 +56,23 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def of_environment() -> Tracking:
-    """The store that runs are sent to where their configuration says nothing.
+    """The store of runs whose configuration sets none.
 
     Raises:
-        ConfigError: it is kept by a server, which has a UI of its own.
+        ConfigError: the store is on a server, which has its own UI.
     """
     uri = os.environ.get("MLFLOW_TRACKING_URI") or None
     tracking = Tracking(uri=uri, experiment=os.environ.get("MLFLOW_EXPERIMENT_NAME", Tracking().experiment))
     if is_served(tracking):
-        raise ConfigError("ui: MLFLOW_TRACKING_URI names a server, which shows its own UI at that address")
+        raise ConfigError("ui: MLFLOW_TRACKING_URI names a server; open its own UI at that address")
     return tracking
 
 
 def links(store: MlflowStore, host: str) -> dict[str, str]:
-    """What to look at -> address: the charts of the experiment, of its last sweep, and of that with seeds averaged."""
+    """Title -> address of a page: the charts of the experiment, of its last sweep, and of that with seeds averaged."""
     here = f"{host}/#/experiments/{store.experiment_id}/runs"
     charts = f"{here}?workflowType=machine_learning&compareRunsMode=CHART"
-    out = {"all runs": f"{charts}&searchFilter="}  # without a filter the UI takes the one before
+    out = {"all runs": f"{charts}&searchFilter="}  # without a filter, the UI uses the previous one
     newest = searched(store, "tags.sweep != ''", 1)
     if not newest:
         return out
@@ -88,19 +89,19 @@ def links(store: MlflowStore, host: str) -> dict[str, str]:
 
 
 def searched(store: MlflowStore, query: str, most: int) -> list[Any]:
-    """The newest runs that a search finds."""
+    """The newest runs that match a search."""
     found = store.client.search_runs([store.experiment_id], query, order_by=["attributes.start_time DESC"], max_results=most)
     return list(found)
 
 
 def jobs_of(sweep: str) -> str:
-    """The search for the jobs of a sweep, without the run that sums them up: its curves have other steps."""
+    """The search for the jobs of a sweep, without its summary run, whose curves have other steps."""
     return f"tags.sweep = '{sweep}' AND tags.`sweep.overrides` LIKE '%'"
 
 
 def distinguishing_params(params: Sequence[dict[str, Any]]) -> list[str]:
-    """The params, beside the seed, that tell jobs apart, without those that follow from another one; none where there is a
-    single seed, and nothing to average."""
+    """The params that distinguish jobs, without the seed and without params that follow from another one; empty for a single
+    seed, where there is nothing to average."""
     keys = dict.fromkeys(key for run in params for key in run if key != "seed")
     values = {key: tuple(run.get(key) for run in params) for key in keys}
     chosen: list[str] = []
@@ -114,8 +115,8 @@ def distinguishing_params(params: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def share_view(store: MlflowStore, sweep: str, keys: Sequence[str]) -> None:
-    """Leave with the experiment a view that the UI opens by its name: jobs that differ in nothing but the seed as one line
-    with a band. The UI takes the grouping from there, and not from a link."""
+    """Save a view that the UI opens by name with the experiment: jobs that differ only in the seed are one line with a band.
+    The UI takes the grouping from there, not from a link."""
     grouped = {"aggregateFunction": "average", "groupByKeys": [{"mode": "param", "groupByData": key} for key in keys]}
     view: dict[str, Any] = {"searchFilter": jobs_of(sweep), "runsHiddenMode": "SHOW_ALL", "groupBy": grouped}
     view["useGroupedValuesInCharts"] = True
@@ -123,12 +124,13 @@ def share_view(store: MlflowStore, sweep: str, keys: Sequence[str]) -> None:
 
 
 def check_port(port: int) -> None:
-    """
+    """Check that a server can listen on a port.
+
     Raises:
-        ConfigError: no server can listen there.
+        ConfigError: it cannot.
     """
     if not 0 < port < 65536:
-        raise ConfigError(f"--port: {port} is none; ports go from 1 to 65535")
+        raise ConfigError(f"--port: {port} is out of range (1-65535)")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -138,13 +140,13 @@ def check_port(port: int) -> None:
 
 
 def has_screen() -> bool:
-    """Whether a person sits there, at a machine with windows."""
+    """Whether the machine has a screen for a browser."""
     windows = sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
     return sys.stdout.isatty() and windows
 
 
 def open_when_ready(host: str, address: str) -> None:
-    """Open a page as soon as the server answers."""
+    """Open a page once the server responds."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         with contextlib.suppress(OSError), urllib.request.urlopen(f"{host}/health", timeout=5):
@@ -154,7 +156,7 @@ def open_when_ready(host: str, address: str) -> None:
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:
-    """End the server and its workers, kindly first."""
+    """Stop the server and its workers; kill them if they do not end."""
     for way, patience in ((signal.SIGTERM, 3), (signal.SIGKILL, 5)):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(server.pid, way)

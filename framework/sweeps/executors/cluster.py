@@ -1,7 +1,7 @@
-"""The engines that take stacks to other machines, each an extra: submitit (SLURM, or processes here) and Ray.
+"""Engines that run stacks on other machines, each an extra: submitit (SLURM, or local processes) and Ray.
 
-A task of the engine is a whole stack. An engine knows nothing of jobs: it runs `train` somewhere and hands back what that
-returns.
+A task of an engine is a whole stack. An engine does not know jobs: it runs `train` somewhere and returns its
+result.
 """
 
 from __future__ import annotations
@@ -21,63 +21,65 @@ from framework.sweeps.executors.task import JobEnd, StackTask, train
 
 
 class TaskLostError(RuntimeError):
-    """A task will never tell how its jobs ended; the message says why."""
+    """A task was lost without results; the message gives the reason."""
 
 
 class Cluster(Protocol):
-    """Takes stacks away and brings back how they ended."""
+    """Submits stacks and collects their results."""
 
     def submit(self, task: StackTask, number: int) -> Any:
-        """Hand it over; returns what is asked for it later."""
+        """Submit a task; returns a handle for it."""
 
     def ends(self, handle: Any) -> list[JobEnd] | None:
-        """How its jobs ended; None while it waits or trains.
+        """The results of its jobs; None while it waits or trains.
 
         Raises:
-            Lost: it is gone.
+            TaskLostError: the task was lost.
         """
 
     def cancel(self, handle: Any) -> None:
-        """Let it end its jobs as killed, or never begin."""
+        """Stop a task: its jobs end as killed, or never start."""
 
     def close(self) -> None:
-        """Let go of the engine."""
+        """Release the engine."""
 
 
 def check_installed(engine: str) -> None:
-    """
+    """Check that the extra of an engine is installed.
+
     Raises:
-        ConfigError: the extra is not installed.
+        ConfigError: it is not installed.
     """
     if importlib.util.find_spec(engine) is None:
         raise ConfigError(f"hydra/launcher: {engine} is not installed; pip install 'stackprop[{engine}]'")
 
 
 def task_options(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Those that are not null."""
+    """The parameters that are not null."""
     return {key: value for key, value in parameters.items() if value is not None}
 
 
 def run_task(task: StackTask, number: int) -> list[JobEnd]:
-    """What runs in a task of a cluster. The GPUs it sees are shared out by its number."""
+    """Run a task of a cluster. GPUs are assigned by its number."""
     show()
     use_gpu(number)
     try:
         with raise_on_signals(OF_CLUSTERS):
-            return [replace(end, told=False) for end in train(task)]  # nobody has heard anything of it yet
+            return [replace(end, reported=False) for end in train(task)]  # nothing was reported there
     except KeyboardInterrupt as stop:
         return [JobEnd({}, f"stopped by {str(stop) or 'Ctrl-C'}")] * len(task.members)
 
 
 class Submitit:
-    """
+    """Submitit as an engine.
+
     Args:
-        folder: for its scripts and logs; every machine has to see it.
-        cluster: slurm, local; None: slurm where there is one.
-        parameters: submitit's, `timeout_min` or `slurm_partition` for example.
+        folder: for its scripts and logs; every machine must have access.
+        cluster: slurm, local; None: slurm if available.
+        parameters: of submitit, for example `timeout_min` or `slurm_partition`.
 
     Raises:
-        ConfigError: it does not take these.
+        ConfigError: a parameter is not valid.
     """
 
     def __init__(self, folder: Path, cluster: str | None, parameters: Mapping[str, Any]) -> None:
@@ -91,11 +93,11 @@ class Submitit:
             raise ConfigError(f"hydra.launcher: {str(error).splitlines()[0]}") from error
 
     def submit(self, task: StackTask, number: int) -> Any:
-        """A job of the cluster."""
+        """Submit a job to the cluster."""
         return self.executor.submit(run_task, task, number)
 
     def ends(self, handle: Any) -> list[JobEnd] | None:
-        """What it has written down."""
+        """The saved results of the job."""
         if not handle.done():
             return None
         error = handle.exception()
@@ -104,41 +106,42 @@ class Submitit:
         return list(handle.result())
 
     def cancel(self, handle: Any) -> None:
-        """scancel, or Ctrl-C to a process."""
+        """Cancel the job, or interrupt its process."""
         handle.cancel(check=False)
 
     def close(self) -> None:
-        """There is nothing to let go of."""
+        """Nothing to release."""
 
 
 class Ray:
-    """
+    """Ray as an engine.
+
     Args:
-        address: of a cluster; None: one of this machine, for as long as the sweep takes.
-        parameters: what a task needs, `num_cpus` or `num_gpus` for example.
+        address: of a cluster; None: a local one, for the duration of the sweep.
+        parameters: requirements of a task, for example `num_cpus` or `num_gpus`.
 
     Raises:
-        ConfigError: there is no such cluster, or it does not take these.
+        ConfigError: the cluster does not exist, or a parameter is not valid.
     """
 
     def __init__(self, address: str | None, parameters: Mapping[str, Any]) -> None:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry
         import ray
 
         self.ray = ray
         try:
-            # A task that has died is not begun anew: `sweep.resume` does that, when the reason is known.
+            # A killed task is not restarted; `sweep.resume` can do so once the reason is known.
             self.remote = ray.remote(run_task).options(max_retries=0, **task_options(parameters))
             ray.init(address, include_dashboard=False if address is None else None, log_to_driver=False)
         except (ConnectionError, TypeError, ValueError) as error:
             raise ConfigError(f"hydra.launcher: {str(error).splitlines()[0]}") from error
 
     def submit(self, task: StackTask, number: int) -> Any:
-        """A task of the cluster."""
+        """Submit a task to the cluster."""
         return self.remote.remote(task, number)
 
     def ends(self, handle: Any) -> list[JobEnd] | None:
-        """What it returned."""
+        """The result of the task."""
         if not self.ray.wait([handle], timeout=0)[0]:
             return None
         try:
@@ -147,9 +150,9 @@ class Ray:
             raise TaskLostError(f"its task was ended ({type(error).__name__})") from error
 
     def cancel(self, handle: Any) -> None:
-        """Ctrl-C to it."""
+        """Interrupt the task."""
         self.ray.cancel(handle)
 
     def close(self) -> None:
-        """Leave the cluster; one of this machine ends."""
+        """Leave the cluster; a local one ends."""
         self.ray.shutdown()

@@ -1,4 +1,4 @@
-"""Stacks as tasks of a cluster: handed over, watched through the folders that they write, and gathered again."""
+"""Runs stacks as tasks of a cluster: submits them, watches their folders, and collects the results."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from framework.sweeps.jobs import Job
 from framework.sweeps.progress import Progress
 from framework.tracking.metrics_file import parsed
 
-POLL = 0.5  # seconds from one look at the tasks to the next
+POLL = 0.5  # seconds between checks of the tasks
 GRACE = 30.0  # seconds that tasks have to end their jobs when the sweep is stopped
-TAIL = 4096  # bytes of a run's lines that are looked at
+TAIL = 4096  # bytes of a run's metrics that are read
 
 
 def run_in_cluster(cluster: Cluster, groups: Sequence[list[Job]], n_jobs: int | None, progress: Progress) -> dict[int, Any]:
@@ -57,7 +57,7 @@ def _ends(cluster: Cluster, handle: Any, group: Sequence[Job]) -> list[JobEnd] |
 
 
 def _stop(cluster: Cluster, running: Sequence[tuple[Any, list[Job]]]) -> None:
-    """Cancel what still runs, and give it time to write down how it ended."""
+    """Cancel running tasks, and wait until they have recorded their ends."""
     for handle, _ in running:
         cluster.cancel(handle)
     until = time.monotonic() + GRACE
@@ -67,7 +67,7 @@ def _stop(cluster: Cluster, running: Sequence[tuple[Any, list[Job]]]) -> None:
 
 
 def read_progress(group: Sequence[Job], progress: Progress) -> None:
-    """How far jobs have come, from the ends of their `metrics.jsonl`."""
+    """Update the progress from the ends of the jobs' `metrics.jsonl`."""
     for job in group:
         for line in tail(job.place.folder / "metrics.jsonl"):
             progress.measured(job, line)
@@ -75,7 +75,7 @@ def read_progress(group: Sequence[Job], progress: Progress) -> None:
 
 
 def tail(path: Path) -> list[dict[str, Any]]:
-    """The last whole lines of a file of lines."""
+    """The last complete lines of a file."""
     with contextlib.suppress(OSError, ValueError), open(open_regular(path), "rb") as file:
         file.seek(-min(TAIL, os.fstat(file.fileno()).st_size), os.SEEK_END)
         whole = file.read().decode().split("\n")

@@ -1,4 +1,4 @@
-"""Stacks in processes of their own, `n_jobs` at a time. A process that is killed costs its jobs, not the sweep."""
+"""Runs stacks in separate processes, `n_jobs` at a time. A killed process affects only its own jobs."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Worker:
     """A process that trains one stack after another.
 
     Args:
-        slot: its number; the GPUs are shared out by it.
-        threads: it may use.
+        slot: its number, which also selects its GPU.
+        threads: number of threads it may use.
     """
 
     def __init__(self, slot: int, threads: int) -> None:
@@ -45,13 +45,13 @@ class Worker:
         self.observed: StackCallback | None = None
 
     def start(self, group: list[Job], progress: Progress) -> None:
-        """Let it train a stack."""
+        """Let the process train a stack."""
         self.group, self.observed = group, progress.callback(group)
-        with contextlib.suppress(OSError):  # one that has died by now is told when it is listened to
+        with contextlib.suppress(OSError):  # a process that was killed is detected when its results are read
             self.pipe.send(task_of(group))
 
     def end(self) -> None:
-        """Stop it; a training in it ends as killed."""
+        """Stop the process; its training ends as killed."""
         if self.process.is_alive():
             self.process.terminate()
         self.process.join()
@@ -86,21 +86,21 @@ def run_in_workers(groups: Sequence[list[Job]], n_jobs: int, progress: Progress)
 
 
 def _receive(worker: Worker) -> list[JobEnd] | None:
-    """What a worker tells: how its jobs ended, or None while they train."""
+    """A message from a worker: how its jobs ended, or None while they train."""
     try:
-        what, *told = worker.pipe.recv()
+        what, *content = worker.pipe.recv()
     except (EOFError, OSError):
         worker.process.join()
         close_lost_runs(worker.group[0].place.runs)
         return [JobEnd({}, f"its process was ended ({exit_reason(worker.process.exitcode)})")] * len(worker.group)
     if what == "done":
-        return list(told[0])
-    getattr(worker.observed, what)(*told)
+        return list(content[0])
+    getattr(worker.observed, what)(*content)
     return None
 
 
 def exit_reason(code: int | None) -> str:
-    """An exit code in words."""
+    """The description of an exit code."""
     if code is not None and code < 0:
         with contextlib.suppress(ValueError):
             return signal.Signals(-code).name
@@ -108,37 +108,37 @@ def exit_reason(code: int | None) -> str:
 
 
 def work(pipe: Connection, slot: int, threads: int) -> None:
-    """What runs in the process: a stack, and the next one, until there is none or the sweep is gone."""
+    """The main loop of a worker: trains stacks until there are no more, or the sweep has ended."""
     os.environ["NUMBA_NUM_THREADS"] = str(threads)
     show()
     threadpool_limits(threads)
     use_gpu(slot)
     with contextlib.suppress(EOFError, KeyboardInterrupt), raise_on_signals(OF_CLUSTERS):
         while True:
-            told = PipeCallback(pipe)
-            told.send("done", train(pipe.recv(), [told]))
+            callback = PipeCallback(pipe)
+            callback.send("done", train(pipe.recv(), [callback]))
 
 
 class PipeCallback(Callback):
-    """A callback that passes on what the sweep shows. Where nobody listens any more the training goes on: its record is
-    what counts."""
+    """Sends the progress to the process of the sweep. If that has ended, the training continues, since its results are
+    recorded."""
 
     def __init__(self, pipe: Connection) -> None:
         self.pipe = pipe
 
     def send(self, *message: Any) -> None:
-        """To the process of the sweep."""
+        """Send a message to the process of the sweep."""
         with contextlib.suppress(OSError):
             self.pipe.send(message)
 
     def on_steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
-        """How far it has come."""
+        """Send the step."""
         self.send("on_steps", member, first, (), rows[:, :0])
 
     def on_metrics(self, member: int, step: int, values: Mapping[str, float]) -> None:
-        """For the best so far."""
+        """Send the metrics, for the best value so far."""
         self.send("on_metrics", member, step, dict(values))
 
     def on_end(self, outcome: TrainingResult) -> None:
-        """Without its weights."""
+        """Send the result, without its weights."""
         self.send("on_end", replace(outcome, weights={}))

@@ -1,4 +1,4 @@
-"""A stack that trains in another process or on another machine: what is sent there, and what comes back."""
+"""A stack that trains in another process or on another machine: what is sent, and its results."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class StackTask:
     """A stack to train.
 
     Attributes:
-        members: configuration, the same as it is recorded, and place of each.
-        launch: of the sweep; a task that has waited until the sweep was launched again does nothing.
+        members: for each: configuration, its recorded form, and location.
+        launch: of the sweep; a task does nothing if the sweep was launched again while it waited.
     """
 
     members: tuple[tuple[Mapping[str, Any], Mapping[str, Any], RunLocation], ...]
@@ -35,55 +35,55 @@ class StackTask:
 
 @dataclass(frozen=True)
 class JobEnd:
-    """How a job ended.
+    """The end of a job.
 
     Attributes:
-        metrics: the last value of everything measured.
+        metrics: the last value of every metric.
         reason: of a failure; empty otherwise.
-        told: whether it has been said already.
+        reported: whether the failure was printed already.
     """
 
     metrics: Mapping[str, float]
     reason: str = ""
-    told: bool = False
+    reported: bool = False
 
 
 def task_of(group: Sequence[Job]) -> StackTask:
-    """The task of training these jobs; their folders are made ready."""
+    """The task of training these jobs; their folders are prepared."""
     for job in group:
         prepare_folder(job)
     places = [replace(job.place, runs=job.place.runs.resolve()) for job in group]
-    told = [(dict(job.experiment.settings.tree), dict(job.experiment.settings.written)) for job in group]
-    return StackTask(tuple((*trees, place) for trees, place in zip(told, places, strict=True)), session().launch_id)
+    trees = [(dict(job.experiment.settings.tree), dict(job.experiment.settings.written)) for job in group]
+    return StackTask(tuple((*trees, place) for trees, place in zip(trees, places, strict=True)), session().launch_id)
 
 
 def train(task: StackTask, callbacks: Sequence[Callback] = ()) -> list[JobEnd]:
-    """Train it here."""
-    told = read_sweep(task.members[0][-1].folder.parent).get("launch", task.launch)
-    if told != task.launch:
-        return [JobEnd({}, "the sweep was launched again before its turn came")] * len(task.members)
+    """Train a stack in this process."""
+    launch = read_sweep(task.members[0][-1].folder.parent).get("launch", task.launch)
+    if launch != task.launch:
+        return [JobEnd({}, "the sweep was launched again before this job started")] * len(task.members)
     experiments = []
     try:
         for tree, written, _ in task.members:
             load_plugins(tree.get("plugins"))
             experiments.append(prepare(replace(parse_config(tree, discover()), tree=tree, written=written)))
         return [end_of(result) for result in run_stack(experiments, [place for *_, place in task.members], callbacks)]
-    except Exception as error:  # a traceback of another process tells the user nothing
+    except Exception as error:  # a traceback of another process does not help the user
         return [JobEnd({}, reason_of(error))] * len(task.members)
 
 
 def end_of(result: JobResult | RunFailed) -> JobEnd:
-    """In a form that can be sent."""
+    """The result of a job in a form that can be sent."""
     if isinstance(result, RunFailed):
-        return JobEnd({}, str(result), told=result.__cause__ is None)  # what diverged was told when it did
+        return JobEnd({}, str(result), reported=result.__cause__ is None)  # divergence was reported at once
     return JobEnd(result.metrics)
 
 
 def values(group: Sequence[Job], ends: Sequence[JobEnd], progress: Progress) -> dict[int, Any]:
-    """Number -> the validation loss, or the exception that ended the job, which is told if it has not been yet."""
+    """Number -> the validation loss, or the exception that ended the job; new failures are printed."""
     progress.finished(group)
     for job, end in zip(group, ends, strict=True):
-        if end.reason and not end.told:
+        if end.reason and not end.reported:
             progress.say(failure(job, end.reason))
     pairs = zip(group, ends, strict=True)
     return {job.number: RunFailed(end.reason) if end.reason else end.metrics.get("val/loss") for job, end in pairs}

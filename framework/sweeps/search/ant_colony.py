@@ -14,34 +14,34 @@ from framework.sweeps.search.space import Choice, Number, Space, Trial
 
 @dataclass(frozen=True)
 class ColonyOptions:
-    """How the ants of `AntColony` walk. Defaults: those of Socha & Dorigo."""
+    """Options of `AntColony`. Defaults: those of Socha & Dorigo."""
 
     ants: int = option(2, least=1, help="trials of an iteration")
-    k: int = option(50, least=2, help="trials in the archive; so many are random at the start")
-    q: float = option(1e-4, above=0, help="how far down the archive guides are taken: near 0 the best alone, 0.1 is gentler")
-    xi: float = option(0.85, above=0, help="how far from its guide an ant goes; less converges sooner")
-    evaporation: float = option(0.1, above=0, most=1, help="rho, the share of pheromone that is replaced in an iteration")
-    least: float = option(0.1, above=0, most=1, help="pheromone that a word never falls below, as a share of its first")
+    k: int = option(50, least=2, help="trials in the archive; this many are random at the start")
+    q: float = option(1e-4, above=0, help="rank of guides in the archive: near 0 only the best, 0.1 allows lower ranks")
+    xi: float = option(0.85, above=0, help="width of the search around a guide; smaller values converge sooner")
+    evaporation: float = option(0.1, above=0, most=1, help="rho, the fraction of pheromone that is replaced in an iteration")
+    least: float = option(0.1, above=0, most=1, help="minimum pheromone of a word, as a fraction of its initial value")
 
 
 class AntColony:
-    """Numbers: an archive of the k best trials so far, sorted by loss, s_1 the best. Each ant takes one as its guide,
+    """Numbers: an archive of the k best trials so far, sorted by loss, s_1 the best. Each ant selects one as its guide,
 
         p_l = w_l / sum w,   w_l = exp(-(l - 1)^2 / (2 q^2 k^2)) / (q k sqrt(2 pi)),
 
-    and draws each number from N(s_l, sigma_l^2), sigma_l = xi sum_e |s_e - s_l| / (k - 1): a guide far from the others lets
-    it go far. Numbers that are searched in ratios are drawn as logarithms; whole ones are rounded.
+    and draws each number from N(s_l, sigma_l^2), sigma_l = xi sum_e |s_e - s_l| / (k - 1): the further a guide is from the
+    others, the wider the search. Numbers searched in ratios are drawn as logarithms; integers are rounded.
 
-    Words: an ant takes word j with probability tau_j / sum tau. After each iteration
+    Words: an ant selects word j with probability tau_j / sum tau. After each iteration
 
         tau_j <- (1 - rho) tau_j + rho sum of p_l over the trials of the archive with word j,
 
-    from tau_j = 1 / J on, and never below `least` of that, so that no word is lost for good. Until the archive is full ants
+    from tau_j = 1 / J on, and never below `least` of that, so that no word is lost. Until the archive is full ants
     are drawn uniformly.
 
     Args:
-        space: key -> what it may be.
-        seed: of all draws; the ants of iteration n depend on it, on n and on the archive alone.
+        space: key -> its possible values.
+        seed: of all draws; the ants of iteration n depend on it, on n and on the archive only.
 
     Attributes:
         tau: key -> pheromone of its words.
@@ -59,16 +59,16 @@ class AntColony:
 
     @property
     def is_full(self) -> bool:
-        """Whether the archive is, and guides ants."""
+        """Whether the archive is full and guides the ants."""
         return len(self.losses) == self.options.k
 
     def ask(self, count: int) -> list[Trial]:
-        """So many ants of the next iteration."""
+        """The next ants of an iteration."""
         self.asked = self.draw(count)
         return [self._trial(s, chosen) for s, chosen in zip(*self.asked, strict=True)]
 
     def draw(self, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Coordinates (count, numbers), and places of words (count, choices)."""
+        """Coordinates (count, numbers), and indices of words (count, choices)."""
         rng, m = generator(self.seed, "ant_colony", self.iteration), count
         if self.is_full:
             guides = rng.choice(len(self.s), m, p=probabilities(len(self.s), self.options.q))
@@ -84,9 +84,9 @@ class AntColony:
         return np.asarray(self.options.xi * distances / (len(self.s) - 1))
 
     def tell(self, losses: Sequence[float]) -> None:
-        """Keep the best k; a loss that is no number is the worst. Of equal ones the older stays."""
-        told = np.nan_to_num(np.array(losses, float), nan=np.inf, posinf=np.inf)
-        all_losses = np.concatenate([self.losses, told])
+        """Keep the best k trials; a loss that is not finite is the worst. Of equal ones, the older stays."""
+        values = np.nan_to_num(np.array(losses, float), nan=np.inf, posinf=np.inf)
+        all_losses = np.concatenate([self.losses, values])
         best = np.argsort(all_losses, kind="stable")[: self.options.k]
         self.losses = all_losses[best]
         self.s = np.concatenate([self.s, self.asked[0]])[best]
@@ -97,7 +97,7 @@ class AntColony:
 
     def _evaporate(self) -> None:
         rho, p = self.options.evaporation, probabilities(len(self.losses), self.options.q)
-        p = np.where(np.isfinite(self.losses), p, 0)  # what failed praises nothing
+        p = np.where(np.isfinite(self.losses), p, 0)  # failed trials add no pheromone
         for i, (key, tau) in enumerate(self.tau.items()):
             praise = np.bincount(self.chosen[:, i], p, len(tau))
             self.tau[key] = np.maximum((1 - rho) * tau + rho * praise, self.options.least / len(tau))

@@ -1,4 +1,4 @@
-"""Ants that walk through a recurrent cell: which of its connections are worth having (ElSaid et al. 2018)."""
+"""Ants that walk through a recurrent cell: a search over its connections (ElSaid et al. 2018)."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from framework.sweeps.search.space import Trial
 
 @dataclass(frozen=True)
 class CellOptions:
-    """How the ants of `CellAnts` walk."""
+    """Options of `CellAnts`."""
 
     cells: int = option(8, least=1, help="cells of an iteration, a trial each")
-    ants: int = option(12, least=1, help="that walk through a cell: more of them keep more connections")
-    k: int = option(8, least=1, help="best cells so far; what they have in common attracts")
-    evaporation: float = option(0.2, above=0, most=1, help="rho, the share of pheromone that is replaced in an iteration")
-    least: float = option(0.02, above=0, most=1, help="pheromone that a connection never falls below, 1 being the most")
+    ants: int = option(12, least=1, help="ants per cell: more ants keep more connections")
+    k: int = option(8, least=1, help="number of best cells that attract later ants")
+    evaporation: float = option(0.2, above=0, most=1, help="rho, the fraction of pheromone that is replaced in an iteration")
+    least: float = option(0.02, above=0, most=1, help="minimum pheromone of a connection; the maximum is 1")
 
 
 class CellAnts:
-    """An ant begins outside, enters by input j with probability tau_j / sum tau, goes on to unit u by tau_ju, and from unit
-    to unit by tau_uv; in each unit it leaves by the output with probability 1/2. A connection leads into all gates of its
-    unit. The connections of a cell are the union of the ways of its ants; what is on no way is pruned.
+    """An ant starts outside, enters by input j with probability tau_j / sum tau, continues to unit u by tau_ju, and from
+    unit to unit by tau_uv; in each unit it leaves by the output with probability 1/2. A connection leads into all gates of
+    its unit. The connections of a cell are the union of the paths of its ants; all others are pruned.
 
-    All pheromone begins at 1. After each iteration, for every connection, and every way in,
+    All pheromone starts at 1. After each iteration, for every connection and every entry,
 
-        tau <- (1 - rho) tau + rho (share of the k best cells so far that have it),
+        tau <- (1 - rho) tau + rho (fraction of the k best cells so far that have it),
 
-    and no less than `least`: it rises on what good cells have, and evaporates elsewhere. The idea is that of ElSaid, El
-    Jamiy, Higgins, Wild & Desell (arXiv 1710.03753), who reward a cell that enters the best, and punish others; here each of
-    the best counts as long as it is among them.
+    and no less than `least`: it increases on connections of good cells, and evaporates elsewhere. The idea is that of
+    ElSaid, El Jamiy, Higgins, Wild & Desell (arXiv 1710.03753), who reward a cell that enters the best, and punish others;
+    here each of the best counts as long as it is among them.
 
     Args:
         key: of the option that holds the connections.
-        inputs, units: numbers of a cell.
-        seed: of all draws; the ants of iteration n depend on it, on n and on the pheromone alone.
+        inputs, units: sizes of the cell.
+        seed: of all draws; the ants of iteration n depend on it, on n and on the pheromone only.
 
     Attributes:
-        entry: (inputs,) pheromone of the ways in.
+        entry: (inputs,) pheromone of the entries.
         tau: (inputs + units, units) pheromone of the connections, from inputs and from units.
     """
 
@@ -50,16 +50,16 @@ class CellAnts:
         self.key, self.options, self.seed, self.iteration = key, options, seed, 0
         self.entry, self.tau = np.ones(inputs), np.ones((inputs + units, units))
         self.best: list[tuple[float, int, np.ndarray]] = []  # loss, age, cell
-        self.told = 0
+        self.count = 0
         self.asked: list[np.ndarray] = []
 
     def ask(self, count: int) -> list[Trial]:
-        """So many cells of the next iteration."""
+        """The next cells of an iteration."""
         self.asked = [self.walked(generator(self.seed, "cell_ants", self.iteration, cell)) for cell in range(count)]
         return [{self.key: as_rows(cell)} for cell in self.asked]
 
     def walked(self, rng: np.random.Generator) -> np.ndarray:
-        """(inputs + units, units) of a cell: where an ant has walked."""
+        """(inputs + units, units) of a cell: true where an ant has walked."""
         inputs = len(self.entry)
         found = np.zeros(self.tau.shape, bool)
         for _ in range(self.options.ants):
@@ -72,12 +72,12 @@ class CellAnts:
         return found
 
     def tell(self, losses: Sequence[float]) -> None:
-        """Pheromone on what good cells have. A loss that is no number is no good."""
+        """Add pheromone to the connections of good cells. A loss that is not finite adds none."""
         inputs, rho, least = len(self.entry), self.options.evaporation, self.options.least
         for cell, loss in zip(self.asked, losses, strict=True):
             if np.isfinite(loss):
-                self.best.append((float(loss), self.told, cell))
-            self.told += 1
+                self.best.append((float(loss), self.count, cell))
+            self.count += 1
         self.best = sorted(self.best, key=lambda found: found[:2])[: self.options.k]
         if self.best:
             cells = np.stack([cell for _, _, cell in self.best])
@@ -86,14 +86,14 @@ class CellAnts:
         self.iteration += 1
 
     def report(self) -> str:
-        """The best cell, and which inputs the ants have settled on."""
+        """The best cell, and the inputs with the most pheromone."""
         if not self.best:
-            return "no cell has come to an end"
+            return "no trial of a cell has finished"
         cell, inputs = self.best[0][2], len(self.entry)
         kept = ", ".join(str(j) for j in range(inputs) if cell[j].any())
         ranked = ", ".join(f"{j}: {self.entry[j]:.2f}" for j in np.argsort(-self.entry, kind="stable")[:10])
-        told = f"it keeps {cell.sum()} of {cell.size} connections, from inputs {kept} of {inputs}"
-        return f"{told}\npheromone of the inputs: {ranked}{' ...' if inputs > 10 else ''}"
+        summary = f"it keeps {cell.sum()} of {cell.size} connections, from inputs {kept} of {inputs}"
+        return f"{summary}\npheromone of the inputs: {ranked}{' ...' if inputs > 10 else ''}"
 
 
 def as_rows(cell: np.ndarray) -> str:

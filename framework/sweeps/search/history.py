@@ -1,4 +1,4 @@
-"""What a search has tried, and what came of it: `archive.json` in the folder of its sweep."""
+"""The completed trials of a search, in `archive.json` in the folder of its sweep."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ FILE = "archive.json"
 
 @dataclass(frozen=True)
 class CompletedTrial:
-    """A trial and its end.
+    """A trial and its result.
 
     Attributes:
-        jobs: their numbers, one for each seed; none where it cannot run.
-        status: as their `run.json` say.
+        jobs: their numbers, one for each seed; empty for an invalid configuration.
+        status: as in their `run.json`.
         failed: whether that is a failure, and not a result.
-        value: of what is searched for, the mean over seeds; None: there is none, and it counts as the worst.
+        value: of the searched metric, the mean over seeds; None: no value, scored as the worst.
     """
 
     overrides: Trial
@@ -33,24 +33,24 @@ class CompletedTrial:
     value: float | None
 
     def loss(self, sign: int) -> float:
-        """What a search makes small."""
+        """The value that a search minimizes."""
         return math.inf if self.value is None else sign * self.value
 
 
 def read(sweep: Path) -> list[list[CompletedTrial]]:
-    """The iterations that have ended.
+    """The completed iterations.
 
     Raises:
-        ConfigError: the file is not what a search writes.
+        ConfigError: the file is not valid.
     """
     path = sweep / FILE
-    told = read_mapping(path) if path.exists() else {"iterations": []}
+    content = read_mapping(path) if path.exists() else {"iterations": []}
     try:
-        return [[CompletedTrial(**trial) for trial in iteration] for iteration in told["iterations"]]
+        return [[CompletedTrial(**trial) for trial in iteration] for iteration in content["iterations"]]
     except (KeyError, TypeError) as error:
-        raise ConfigError(f"sweep.resume: {path} cannot be read; sweep anew") from error
+        raise ConfigError(f"sweep.resume: {path} cannot be read; start a new sweep") from error
 
 
 def write(sweep: Path, iterations: Sequence[Sequence[CompletedTrial]]) -> None:
-    """Replace it in one step: killed at any moment, it holds whole iterations."""
+    """Replace the file atomically: killed at any time, it holds complete iterations."""
     write_json(sweep / FILE, {"iterations": [[asdict(trial) for trial in iteration] for iteration in iterations]})

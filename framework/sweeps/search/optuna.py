@@ -1,4 +1,4 @@
-"""Random search and TPE, through Optuna (extra `optuna`). Imported where it is used only."""
+"""Random search and TPE, through Optuna (extra `optuna`). Imported only when it is used."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ Sampler = Literal["tpe", "random"]
 
 
 class OptunaSearcher:
-    """
+    """A search through Optuna.
+
     Args:
-        space: key -> what it may be.
-        sampler: tpe, the tree-structured Parzen estimator (Bergstra et al. 2011), for batches: each trial of one counts the
-            others, not told yet, as bad, so that they keep apart; or random.
+        space: key -> its possible values.
+        sampler: tpe, the tree-structured Parzen estimator (Bergstra et al. 2011), adapted to batches: running trials count
+            as bad, so that the trials of a batch differ; or random.
         seed: of all draws.
 
     Raises:
@@ -34,27 +35,27 @@ class OptunaSearcher:
         self.trials: list[Any] = []
 
     def ask(self, count: int) -> list[Trial]:
-        """So many trials."""
+        """The next trials."""
         self.trials = [self.study.ask(self.distributions) for _ in range(count)]
         return [{key: override_value(part, trial.params[key]) for key, part in self.space.items()} for trial in self.trials]
 
     def tell(self, losses: Sequence[float]) -> None:
-        """A loss that is no number is the worst."""
+        """Pass the losses to Optuna; a loss that is not finite is the worst."""
         for trial, loss in zip(self.trials, losses, strict=True):
             self.study.tell(trial, inf if isnan(loss) else loss)
 
 
 def tpe(sampler: Any, seed: int) -> Any:
-    """The estimator, for batches."""
+    """The estimator, adapted to batches."""
     import warnings
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # constant_liar is called experimental
+        warnings.simplefilter("ignore")  # constant_liar is marked experimental
         return sampler(seed=seed, constant_liar=True)
 
 
 def distribution(part: Dimension) -> Any:
-    """Optuna's word for it."""
+    """The distribution in Optuna's form."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if isinstance(part, Choice):
@@ -65,7 +66,7 @@ def distribution(part: Dimension) -> Any:
 
 
 def override_value(part: Dimension, value: Any) -> str:
-    """A value of Optuna's as an override says it."""
+    """A value of Optuna in the form of an override."""
     if isinstance(part, Choice) or part.whole:
         return str(value)
     return f"{value:.{6 if part.step is None else 10}g}"

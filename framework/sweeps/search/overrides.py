@@ -1,4 +1,4 @@
-"""Overrides of the shell as a space to be searched, read as Hydra's own Optuna sweeper reads them."""
+"""Parses overrides of the shell into a search space, as Hydra's own Optuna sweeper does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TAGS = ("log",)
 
 
 class Parts(NamedTuple):
-    """The overrides that all trials share, the seeds with which each is run, and what is searched."""
+    """The overrides that all trials share, the seeds of each trial, and the search space."""
 
     fixed: list[str]
     seeds: list[str]
@@ -24,21 +24,21 @@ class Parts(NamedTuple):
 
 
 def parted(overrides: Sequence[Override]) -> Parts:
-    """What the overrides of a search stand for.
+    """Split the overrides of a search into fixed ones, seeds and a search space.
 
-    `a,b` and `choice(a,b)` are one of several words; `interval(0.1,1)` is any number between, `int(interval(1,8))` any whole
-    one, `range(1,8,2)` one of the steps, the ends included; `tag(log,interval(...))` searches ratios. Several seeds are not
+    `a,b` and `choice(a,b)` are one of several words; `interval(0.1,1)` is any number between, `int(interval(1,8))` any
+    integer, `range(1,8,2)` one of the steps, the ends included; `tag(log,interval(...))` searches ratios. Seeds are not
     searched: every trial is run with each, as everywhere in a sweep.
 
     Raises:
-        ConfigError: a range holds no numbers, a tag is unknown, or a seed is given twice.
+        ConfigError: a range contains no numbers, a tag is unknown, or a seed is given twice.
     """
     fixed, space, faults = dict[str, str](), dict[str, Dimension](), []
     seeds: list[str] = []
     for override in overrides:
         key = override.get_key_element()
         fixed.pop(key, None)
-        space.pop(key, None)  # the later of two holds
+        space.pop(key, None)  # the last of two applies
         seeds = [] if key == "seed" else seeds
         if not override.is_sweep_override():
             fixed[key] = key if override.is_delete() else f"{key}={override.get_value_element_as_str()}"
@@ -47,7 +47,7 @@ def parted(overrides: Sequence[Override]) -> Parts:
             seeds = list(override.sweep_string_iterator())
             twice = sorted(seed for seed, count in Counter(seeds).items() if count > 1)
             if twice:
-                faults.append(f"seed: {', '.join(twice)} is given twice; it would count as two seeds")
+                faults.append(f"seed: {', '.join(twice)} given twice; it would count as two seeds")
             continue
         try:
             space[key] = dimension(override)
@@ -59,18 +59,19 @@ def parted(overrides: Sequence[Override]) -> Parts:
 
 
 def dimension(override: Override) -> Dimension:
-    """
+    """The search dimension of an override.
+
     Raises:
-        ConfigError: as above.
+        ConfigError: a range contains no numbers, or a tag is unknown.
     """
     value: Any = override.value()
     tags: set[str] = getattr(value, "tags", set())
     for tag in sorted(tags):
         if tag not in TAGS:
-            raise ConfigError(f"no tag '{tag}'{did_you_mean(tag, TAGS)}")
+            raise ConfigError(f"unknown tag '{tag}'{did_you_mean(tag, TAGS)}")
     if override.is_choice_sweep() or getattr(value, "shuffle", False):
         if tags:
-            raise ConfigError("log goes with an interval or a range of numbers")
+            raise ConfigError("log needs an interval or a range of numbers")
         return Choice(tuple(dict.fromkeys(override.sweep_string_iterator())))
     number = interval(value) if isinstance(value, IntervalSweep) else steps(value)
     wrong = fault(number)
@@ -80,19 +81,19 @@ def dimension(override: Override) -> Dimension:
 
 
 def interval(value: IntervalSweep) -> Number:
-    """Whole numbers where both ends are."""
+    """A range of numbers; of integers if both ends are integers."""
     low, high, is_log = value.start, value.end, "log" in value.tags
     if low is None or high is None:
-        raise ConfigError("an interval needs both its ends: interval(1e-4,1)")
+        raise ConfigError("an interval needs both ends: interval(1e-4,1)")
     whole = isinstance(low, int) and isinstance(high, int)
     return Number(low, high, is_log, 1) if whole else Number(float(low), float(high), is_log)
 
 
 def steps(value: RangeSweep) -> Number:
-    """From its first to its last number, the end included where the steps meet it."""
+    """A range with steps, the end included if a step reaches it."""
     low, stop, step = value.start, value.stop, value.step
     if low is None or stop is None:
-        raise ConfigError("a range needs both its ends: range(4,64)")
+        raise ConfigError("a range needs both ends: range(4,64)")
     whole = all(isinstance(number, int) for number in (low, stop, step))
     low, stop, step = (low, stop, step) if whole else (float(low), float(stop), float(step))
     if step > 0:

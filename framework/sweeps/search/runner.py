@@ -1,4 +1,4 @@
-"""A search in the shell: trials are asked for, run as a batch of jobs, and their losses told, until there are enough."""
+"""Runs a search: trials are proposed, run as a batch of jobs, and their losses passed back, until there are enough."""
 
 from __future__ import annotations
 
@@ -32,34 +32,34 @@ from framework.sweeps.search.space import Searcher, Space, Trial
 from framework.sweeps.session import session
 from framework.tracking.run_dir import read_state, update_sweep
 
-NAMED = 60  # characters of the best trial's name while a search runs
-WRONG = (HydraException, OmegaConfBaseException, ConfigError, DataError)  # what a configuration that cannot run raises
+NAMED = 60  # maximum characters of the best trial's name while a search runs
+WRONG = (HydraException, OmegaConfBaseException, ConfigError, DataError)  # the errors of an invalid configuration
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What a search looks for, and for how long."""
+    """The metric of a search, its direction, and the number of trials."""
 
     n_trials: int = option(64, least=1, help="trials in all")
-    seed: int = option(0, least=0, help="of the search; the networks have their own")
-    metric: str = option("val/loss", help="what is searched for: its value at the weights that a run saves")
-    direction: Literal["minimize", "maximize"] | None = option(None, help="null: as the metric or the study declares")
+    seed: int = option(0, least=0, help="seed of the search; the networks have separate seeds")
+    metric: str = option("val/loss", help="metric to optimize: its value at the saved weights")
+    direction: Literal["minimize", "maximize"] | None = option(None, help="null: as declared by the metric or the study")
 
     def sign(self, experiment: Experiment) -> int:
-        """1 where less is better, otherwise -1."""
+        """1 if less is better, otherwise -1."""
         if self.direction is not None:
             return 1 if self.direction == "minimize" else -1
         return 1 if lower_is_better(self.metric, experiment.directions) else -1
 
 
 class SearchRunner:
-    """The trials of a sweep: run, and kept in its archive.
+    """Runs the trials of a search and saves them in its archive.
 
     Args:
         context, config: Hydra's, of the whole sweep.
-        launcher: gets the trials of an iteration at once.
+        launcher: runs the trials of an iteration together.
         fixed: overrides that all trials share.
-        seeds: with each of which a trial is run, the mean being its value; none: with that of the configuration.
+        seeds: seeds of each trial, whose mean is its value; empty: the seed of the configuration.
     """
 
     def __init__(
@@ -69,60 +69,60 @@ class SearchRunner:
         self.fixed, self.seeds = list(fixed), [[f"seed={seed}"] for seed in seeds] or [[]]
         self.sweep, self.composer = Path(config.hydra.sweep.dir), composer_of(context.config_loader, config)
         self.iterations: list[list[CompletedTrial]] = []
-        self.sign = 1  # where less is better, otherwise -1; known with the first experiment
+        self.sign = 1  # if less is better, otherwise -1; known with the first experiment
 
     @property
     def tried(self) -> list[CompletedTrial]:
-        """All of them, in their order."""
+        """All completed trials, in order."""
         return [trial for iteration in self.iterations for trial in iteration]
 
     @property
     def best(self) -> CompletedTrial | None:
-        """The first of those with the best value."""
+        """The first trial with the best value."""
         found = [trial for trial in self.tried if trial.value is not None]
         return min(found, key=lambda trial: trial.loss(self.sign), default=None)
 
     def words(self, trial: Trial) -> list[str]:
-        """Its overrides, without a seed."""
+        """The overrides of a trial, without a seed."""
         return [*self.fixed, *(f"{key}={value}" for key, value in trial.items())]
 
     def jobs(self, trial: Trial) -> list[list[str]]:
-        """The overrides of its jobs, one for each seed."""
+        """The overrides of a trial's jobs, one for each seed."""
         return [[*self.words(trial), *seed] for seed in self.seeds]
 
     def check_space(self, space: Space) -> Experiment:
-        """Compose the ends of every key, one away from the first of each; the first experiment of them.
+        """Compose both ends of every key, the other keys at their first value; returns the first experiment.
 
         Raises:
-            ConfigError: some cannot run, or do not measure what is searched for. Nothing has been written.
+            ConfigError: some cannot run, or do not measure the metric. Nothing was written.
         """
         first = {key: part.ends[0] for key, part in space.items()}
-        faults, jobs = dict[str, str](), []  # fault -> what brings it
+        faults, jobs = dict[str, str](), []  # error -> overrides that cause it
         for change in [{}, *({key: end} for key, part in space.items() for end in part.ends[1:])]:
             try:
                 jobs.append(job_of(self.composer, self.jobs({**first, **change})[0], 0))
             except WRONG as error:
-                told = " ".join(f"{key}={value}" for key, value in (change or first).items())
-                faults |= {line: told for line in format_error(error).splitlines() if line not in faults}
+                shown = " ".join(f"{key}={value}" for key, value in (change or first).items())
+                faults |= {line: shown for line in format_error(error).splitlines() if line not in faults}
         if faults:
-            lines = [f"{told}: {line}" if told else line for line, told in faults.items()]
-            raise ConfigError("\n".join([*lines, "no trial has begun"]))
+            lines = [f"{shown}: {line}" if shown else line for line, shown in faults.items()]
+            raise ConfigError("\n".join([*lines, "no trial was started"]))
         check_measured(self.goal, jobs[0].experiment)
         self.sign = self.goal.sign(jobs[0].experiment)
         return jobs[0].experiment
 
     def run(self, search: Searcher, count: int) -> None:
-        """Go on from the archive until there are enough trials, `count` in an iteration.
+        """Continue from the archive until there are enough trials, `count` in an iteration.
 
         Raises:
-            ConfigError: the archive is that of another search.
-            RunFailed: some trials failed; all are done.
+            ConfigError: the archive belongs to another search.
+            RunFailed: some trials failed; all have ended.
         """
         self._write_config()
         self._replay(search)
         while len(self.tried) < self.goal.n_trials:
-            asked = search.ask(min(count, self.goal.n_trials - len(self.tried)))
-            self.iterations.append(self._run(asked))
+            proposed = search.ask(min(count, self.goal.n_trials - len(self.tried)))
+            self.iterations.append(self._run(proposed))
             update_sweep(self.sweep, {"objective": {"metric": self.goal.metric, "lower_is_better": self.sign == 1}})
             archive.write(self.sweep, self.iterations)
             self._check_recorded()
@@ -136,13 +136,13 @@ class SearchRunner:
         session().sweeps.append(self.sweep)
 
     def _replay(self, search: Searcher) -> None:
-        """Ask and tell again what was asked and told before, so that the search is where it was."""
+        """Repeat the proposals and losses of the archive, so that the search is in its earlier state."""
         known = archive.read(self.sweep)
         for iteration in known:
             if search.ask(len(iteration)) != [trial.overrides for trial in iteration]:
                 raise ConfigError(
-                    f"sweep.resume: {self.sweep / archive.FILE} holds other trials than this search would make; its presets "
-                    "or options have changed since it began. Sweep anew"
+                    f"sweep.resume: {self.sweep / archive.FILE} holds trials that this search would not make; its presets "
+                    "or options have changed; start a new sweep"
                 )
             search.tell([trial.loss(self.sign) for trial in iteration])
         self.iterations = known
@@ -150,10 +150,10 @@ class SearchRunner:
             done, of = len(self.tried), max(self.goal.n_trials, len(self.tried))
             print(f"{done} of {of} trials had finished; {of - done} to go", flush=True)
 
-    def _run(self, asked: Sequence[Trial]) -> list[CompletedTrial]:
-        """What was tried before is not run again: its end is known."""
+    def _run(self, proposed: Sequence[Trial]) -> list[CompletedTrial]:
+        """Run trials; those in the archive do not run again."""
         known = {tuple(trial.overrides.items()): trial for trial in self.tried}
-        new = [dict(items) for items in dict.fromkeys(tuple(trial.items()) for trial in asked) if items not in known]
+        new = [dict(items) for items in dict.fromkeys(tuple(trial.items()) for trial in proposed) if items not in known]
         first = 1 + max((number for trial in self.tried for number in trial.jobs), default=-1)
         able = self._able(new, first)
         if able:
@@ -161,22 +161,23 @@ class SearchRunner:
         for trial in new:
             begin = first + able.index(trial) * len(self.seeds) if trial in able else 0
             known[tuple(trial.items())] = self._ended(trial, list(range(begin, begin + len(self.seeds) * (trial in able))))
-        return [known[tuple(trial.items())] for trial in asked]
+        return [known[tuple(trial.items())] for trial in proposed]
 
     def _able(self, new: Sequence[dict[str, str]], first: int) -> list[dict[str, str]]:
-        """Those that can run: each end of each key can, but not every combination of them."""
+        """The trials that can run: the ends of each key can, but perhaps not every combination."""
         able = []
         for trial in new:
             try:
                 job_of(self.composer, self.jobs(trial)[0], first)
                 able.append(trial)
             except WRONG as error:
-                told = " ".join(f"{key}={value}" for key, value in trial.items())
-                print(f"cannot run, and counts as the worst: {told}: {format_error(error)}", file=sys.stderr, flush=True)
+                shown = " ".join(f"{key}={value}" for key, value in trial.items())
+                message = f"invalid configuration; scored as the worst: {shown}: {format_error(error)}"
+                print(message, file=sys.stderr, flush=True)
         return able
 
     def _launch(self, overrides: list[list[str]], first: int) -> None:
-        if not getattr(self.launcher, "judges", False):
+        if not getattr(self.launcher, "validates", False):
             start_sweep(self.sweep, compose_jobs(self.composer, overrides, first))
         self.launcher.launch(overrides, initial_job_idx=first)
 
@@ -191,7 +192,7 @@ class SearchRunner:
         return CompletedTrial(trial, numbers, status, failed, mean if math.isfinite(mean) else None)
 
     def _check_recorded(self) -> None:
-        """What a study measures is known once it has."""
+        """Check that the metric was recorded, which is known for a study only after a trial."""
         ended = [trial for trial in self.tried if trial.status in ENDED]
         if ended and not any(trial.value is not None for trial in ended):
             state = read_state(Path(self.composer.job(self.jobs(ended[0].overrides)[0], ended[0].jobs[0]).folder))
@@ -200,42 +201,43 @@ class SearchRunner:
                 raise ConfigError(f"hydra.sweeper.metric: no trial recorded '{self.goal.metric}'{known}")
 
     def _progress(self) -> str:
-        best, told = self.best, f"{len(self.tried)} of {self.goal.n_trials} trials"
+        best, done = self.best, f"{len(self.tried)} of {self.goal.n_trials} trials"
         if best is None:
-            return f"{told}  none has a {self.goal.metric} yet"
+            return f"{done}  no value of {self.goal.metric} yet"
         name = run_name([f"{key}={value}" for key, value in best.overrides.items()])
-        return f"{told}  best {self.goal.metric} {best.value:.4g} ({name[:NAMED]})"
+        return f"{done}  best {self.goal.metric} {best.value:.4g} ({name[:NAMED]})"
 
     def _report(self, search: Searcher) -> None:
-        """The best trial, as a command and in `optimization_results.yaml`, where Hydra's sweepers leave it too."""
+        """Print the best trial as a command, and write `optimization_results.yaml`, as Hydra's sweepers do."""
         best, failed = self.best, len({tuple(trial.jobs) for trial in self.tried if trial.failed})
         if best is not None:
             command = shlex.join(["stackprop", *self.words(best.overrides)])
             where = f"job {best.jobs[0]}" if len(best.jobs) == 1 else f"mean of jobs {best.jobs[0]}-{best.jobs[-1]}"
             print(f"best of {len(self.tried)} trials: {self.goal.metric} {best.value:.6g}, {where}\n    {command}")
-            told = {"name": "stackprop", "best_params": dict(best.overrides), "best_value": best.value}
-            write_text(self.sweep / "optimization_results.yaml", OmegaConf.to_yaml(OmegaConf.create(told)), lasting=False)
+            results = {"name": "stackprop", "best_params": dict(best.overrides), "best_value": best.value}
+            write_text(self.sweep / "optimization_results.yaml", OmegaConf.to_yaml(OmegaConf.create(results)), lasting=False)
         trials, values = [trial.overrides for trial in self.tried], [trial.value for trial in self.tried]
         draw(trials, values, self.goal.metric, self.sign, self.sweep / "search.png")
         if hasattr(search, "report"):
             print(search.report())
         if failed:
-            raise RunFailed(f"{failed} of {len(self.tried)} trials failed, and counted as the worst")
+            raise RunFailed(f"{failed} of {len(self.tried)} trials failed, scored as the worst")
 
 
 def value_of(state: Mapping[str, Any], metric: str) -> float:
-    """The value of a run that came to its end, at the weights that it saved, or nan."""
+    """The value of a finished run at its saved weights, or NaN."""
     return float(state.get("metrics", {}).get(metric, math.nan)) if state.get("status") in ENDED else math.nan
 
 
 def check_measured(goal: Objective, experiment: Experiment) -> None:
-    """
+    """Check that a training measures the metric of a search.
+
     Raises:
-        ConfigError: the training does not measure the metric; or it is a study's own, and the direction is left open.
+        ConfigError: it does not; or a study declares no direction for the metric.
     """
     if experiment.settings.study is not None and not goal.metric.startswith(("train/", "val/")):
         if goal.direction is None and not is_known(goal.metric, experiment.directions):
-            raise ConfigError(f"hydra.sweeper.direction: minimize or maximize {goal.metric}? No trial has begun")
+            raise ConfigError("hydra.sweeper.direction: missing; set minimize or maximize; no trial was started")
         return
     metric, learner, parts = goal.metric, experiment.learner, ["train/loss"]
     parts += [f"train/{name}" for name in learner.measures if learner.options.train_metrics]
@@ -243,5 +245,5 @@ def check_measured(goal: Objective, experiment: Experiment) -> None:
         parts += ["val/loss", *(f"val/{name}" for name in learner.measures)]
     if metric not in parts:
         raise ConfigError(
-            f"hydra.sweeper.metric: '{metric}' is not measured{did_you_mean(metric, parts)}; no trial has begun"
+            f"hydra.sweeper.metric: '{metric}' is not measured{did_you_mean(metric, parts)}; no trial was started"
         )

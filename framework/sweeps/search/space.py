@@ -1,4 +1,4 @@
-"""What a key of a search may be, and how it is written in an override."""
+"""The search space: possible values of a key, and their form in an override."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from math import ceil, exp, floor, log
 from typing import Protocol
 
-Trial = Mapping[str, str]  # key -> its value, as an override says it
+Trial = Mapping[str, str]  # key -> its value, in the form of an override
 DIGITS = 6  # of a number in an override
 
 
 class Searcher(Protocol):
-    """Is asked for trials, and told their losses before it is asked again. The same seed and losses give the same trials."""
+    """Proposes trials and receives their losses before the next proposals. Equal seeds and losses give equal trials."""
 
     def ask(self, count: int) -> list[Trial]:
-        """What to try next."""
+        """The next trials."""
         ...
 
     def tell(self, losses: Sequence[float]) -> None:
-        """What came of them, in their order; inf where nothing did."""
+        """Receive the losses, in order; inf for a trial without a value."""
         ...
 
 
@@ -28,9 +28,9 @@ class Number:
     """A number from low to high, both included.
 
     Attributes:
-        log: ratios count, not differences.
-        step: from one value to the next; None: any number.
-        whole: 3 is written `3`, and a step is there.
+        log: search ratios, not differences.
+        step: distance between values; None: any number.
+        whole: integers, written as `3`, with a step.
     """
 
     low: float
@@ -40,13 +40,13 @@ class Number:
 
     @property
     def whole(self) -> bool:
-        """Whether all its values are whole."""
+        """Whether all values are integers."""
         return isinstance(self.low, int) and isinstance(self.step, int)
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """Of the coordinate in which it is searched: the number or its logarithm. Where there are steps, half of one beyond
-        either end, so that every value has its share."""
+        """Bounds of the search coordinate: the number or its logarithm. With steps, half a step is added at both ends, so
+        that every value is equally likely."""
         margin = (self.step or 0) / 2
         low, high = self.low - margin, self.high + margin
         return (log(low), log(high)) if self.log else (low, high)
@@ -62,19 +62,19 @@ class Number:
 
     @property
     def ends(self) -> tuple[str, str]:
-        """The outermost values."""
+        """The smallest and the largest value."""
         return self.word(self.bounds[0]), self.word(self.bounds[1])
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One of several words, in no order."""
+    """One of several words, without an order."""
 
     words: tuple[str, ...]
 
     @property
     def ends(self) -> tuple[str, ...]:
-        """All of them."""
+        """All values."""
         return self.words
 
 
@@ -83,12 +83,12 @@ Space = Mapping[str, Dimension]
 
 
 def fault(dimension: Number) -> str | None:
-    """What is wrong with a range of numbers, if anything."""
+    """The error in a range of numbers, or None."""
     low, high, step = dimension.low, dimension.high, dimension.step
     if not low < high:
-        return f"{low} to {high} holds no numbers; the smaller one comes first"
+        return f"{low} to {high} contains no numbers; give the smaller one first"
     if step is not None and step <= 0:
-        return f"a step of {step} leads nowhere; it must be above 0"
+        return f"the step must be above 0 (got {step})"
     if dimension.log and (low <= 0 or (step is not None and not (dimension.whole and step == 1))):
-        return "log needs numbers above 0, and whole ones in steps of 1 where there are steps"
+        return "log needs numbers above 0, and with a step, integers in steps of 1"
     return None

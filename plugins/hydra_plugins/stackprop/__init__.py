@@ -1,4 +1,4 @@
-"""The door that Hydra looks behind; the rooms are `framework.sweeps` and `framework.config.composition`."""
+"""The plugins that Hydra discovers; their code is in `framework.sweeps` and `framework.config.composition`."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ from omegaconf import OmegaConf
 
 
 class StackedLauncher(Launcher):
-    """Jobs that can share a stack train in one pass.
+    """Trains jobs that can share a stack together.
 
     Args:
-        max_stack: replicas of one stack; null: as many as memory allows.
-        n_jobs: stacks that run at once, in processes of their own.
+        max_stack: maximum replicas of one stack; null: as many as memory allows.
+        n_jobs: stacks that run at once, in separate processes.
     """
 
-    judges = True  # all jobs of a batch, before the first begins
+    validates = True  # all jobs of a batch, before the first one starts
 
     def __init__(self, max_stack: int | None = None, n_jobs: int | None = 1) -> None:
         self.max_stack, self.n_jobs = max_stack, n_jobs
 
     def setup(self, *, hydra_context: Any, task_function: Any, config: Any) -> None:
-        """Keep what Hydra hands over; the jobs are run by the launcher itself."""
+        """Save Hydra's context and configuration."""
         self.context, self.config = hydra_context, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Any:
-        """All jobs of a batch."""
+        """Run all jobs of a batch."""
         from framework.sweeps.launcher import LaunchOptions, launch
 
         how = LaunchOptions(self.max_stack, self.n_jobs, self.cluster())
         return launch(self.context, self.config, job_overrides, initial_job_idx, how)
 
     def cluster(self) -> Callable[[], Any] | None:
-        """What opens the engine that takes stacks to other machines."""
+        """A function that opens the engine for other machines; None: this machine."""
         return None
 
 
 class SubmititLauncher(StackedLauncher):
-    """Stacks as jobs of a SLURM cluster, or as processes of this machine.
+    """Trains stacks as jobs of a SLURM cluster, or as local processes.
 
     Args:
-        max_stack: as above.
-        n_jobs: stacks that run at once; null: as many as the cluster takes.
-        engine: slurm, local; null: slurm where there is one.
-        parameters: submitit's.
+        max_stack: maximum replicas of one stack; null: as many as memory allows.
+        n_jobs: stacks that run at once; null: as many as the cluster accepts.
+        engine: slurm, local; null: slurm if available.
+        parameters: options of submitit.
     """
 
     def __init__(self, max_stack: int | None, n_jobs: int | None, engine: str | None, parameters: Any) -> None:
@@ -56,7 +56,7 @@ class SubmititLauncher(StackedLauncher):
         self.engine, self.parameters = engine, OmegaConf.to_container(parameters)
 
     def cluster(self) -> Callable[[], Any]:
-        """Of submitit."""
+        """A function that opens submitit."""
         from framework.sweeps.executors.cluster import Submitit, check_installed
 
         check_installed("submitit")
@@ -64,12 +64,12 @@ class SubmititLauncher(StackedLauncher):
 
 
 class RayLauncher(StackedLauncher):
-    """Stacks as tasks of a Ray cluster.
+    """Trains stacks as tasks of a Ray cluster.
 
     Args:
-        max_stack, n_jobs: as above.
-        address: of the cluster; null: one of this machine, for as long as the sweep takes.
-        parameters: what a task needs.
+        max_stack, n_jobs: as in `SubmititLauncher`.
+        address: of the cluster; null: a local one, for the duration of the sweep.
+        parameters: requirements of a task.
     """
 
     def __init__(self, max_stack: int | None, n_jobs: int | None, address: str | None, parameters: Any) -> None:
@@ -77,7 +77,7 @@ class RayLauncher(StackedLauncher):
         self.address, self.parameters = address, OmegaConf.to_container(parameters)
 
     def cluster(self) -> Callable[[], Any]:
-        """Of Ray."""
+        """A function that opens Ray."""
         from framework.sweeps.executors.cluster import Ray, check_installed
 
         check_installed("ray")
@@ -85,10 +85,10 @@ class RayLauncher(StackedLauncher):
 
 
 class GridSweeper(BasicSweeper):
-    """Hydra's grid. The jobs are composed and judged once, by the stacked launcher; for any other launcher here."""
+    """Hydra's grid. The jobs are composed and validated once, by the stacked launcher, or here for any other launcher."""
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
-        """Every job can run."""
+        """Validate all jobs of a batch."""
         if not isinstance(self.launcher, StackedLauncher):
             from framework.sweeps.launcher import start_for_other_launcher
 
@@ -96,7 +96,7 @@ class GridSweeper(BasicSweeper):
 
 
 class SearchSweeper(Sweeper):
-    """A search that is told what came of its trials; the options are judged in `framework.sweeps.sweepers`."""
+    """A search that gets the results of its trials; `framework.sweeps.sweepers` validates the options."""
 
     name = ""
 
@@ -104,7 +104,7 @@ class SearchSweeper(Sweeper):
         self.params, self.given = params or {}, given
 
     def setup(self, *, hydra_context: Any, task_function: Any, config: Any) -> None:
-        """Keep what Hydra hands over, and make the launcher."""
+        """Save Hydra's context and configuration, and create the launcher."""
         from hydra.core.plugins import Plugins
 
         self.context, self.config = hydra_context, config
@@ -113,7 +113,7 @@ class SearchSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> None:
-        """All trials."""
+        """Run all trials."""
         from framework.sweeps import sweepers
 
         words = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
@@ -121,18 +121,18 @@ class SearchSweeper(Sweeper):
 
 
 class AntColonySweeper(SearchSweeper):
-    """Ants search numbers and words."""
+    """Ant colony search over numbers and words."""
 
     name = "ant_colony"
 
 
 class AntColonyLstmSweeper(SearchSweeper):
-    """Ants search the connections of an LSTM."""
+    """Ant colony search over the connections of an LSTM."""
 
     name = "ant_colony_lstm"
 
 
 class OptunaSweeper(SearchSweeper):
-    """Random search and TPE, by Optuna."""
+    """Random search and TPE, through Optuna."""
 
     name = "optuna"

@@ -1,4 +1,4 @@
-"""The table of contents: which component has which name."""
+"""The hooks of the plugin: names of its components."""
 
 from framework import hookimpl
 from framework.hooks import Register, RegisterPresets

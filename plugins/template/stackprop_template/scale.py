@@ -9,18 +9,18 @@ from framework import Array, Context, Params, Shape, option
 
 @dataclass(frozen=True)
 class Scale:
-    """y = x s + b, every feature with a factor and an offset of its own.
+    """y = x s + b, with one factor and one offset per feature.
 
     ds = sum over N of dy x,  db = sum over N of dy,  dx = dy s.
 
-    Shapes: x, y (..., N, F), s, b (..., 1, F). s begins at `start`, b at 0.
+    Shapes: x, y (..., N, F), s, b (..., 1, F). s starts at `start`, b at 0.
     """
 
-    start: float = option(1.0, stackable=True, help="first value of every s")
+    start: float = option(1.0, stackable=True, help="initial value of every s")
 
     def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:
         if len(in_shape) != 1:
-            raise ValueError(f"template_scale reads (F,), not {in_shape}; put a flatten layer before it")
+            raise ValueError(f"template_scale needs (F,) (got {in_shape}); put a flatten layer before it")
         return {"s": np.full((1, *in_shape), self.start), "b": np.zeros((1, *in_shape))}, in_shape
 
     def forward(self, p: Params, x: Array, ctx: Context) -> tuple[Array, Array]:

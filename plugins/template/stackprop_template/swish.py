@@ -12,7 +12,7 @@ class Swish:
     Shapes: x, y, dy, dx (..., any core axes). beta = 0 halves x, a large beta is relu; 1 is the paper's default.
     """
 
-    beta: float | Array = option(1.0, stackable=True, help="how sharp the bend is")
+    beta: float | Array = option(1.0, stackable=True, help="sharpness of the bend")
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, tuple[Array, Array]]:
         s = 0.5 * (1 + ctx.xp.tanh(0.5 * ctx.per(self.beta, x) * x))  # the sigmoid, without overflow

@@ -1,4 +1,4 @@
-"""Every component through the conformance kit, and a number that can be worked out by hand."""
+"""Every component in the conformance kit, and one value computed by hand."""
 
 import numpy as np
 import pytest

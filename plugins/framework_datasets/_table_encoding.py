@@ -1,0 +1,257 @@
+"""Encodes the columns of a table as x and y: fitted on the training rows, then applied to every row."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from framework import DataError, Field
+from framework_datasets._columns import class_indices, label, like_numbers, numbers, one_hot, real
+from framework_datasets._missing import fill_line, without
+from framework_datasets._table import Format, Table, number, read_table, shown
+
+Task = Literal["auto", "classification", "regression"]
+MOST_CLASSES = 20  # integers with more different values than this mean regression, unless `task` is set
+MOST_CATEGORIES = 1000
+SPLIT = "is in no row of the training split; correct it, leave it out, or draw another split (dataset.seed)"
+NEW = "was in no row of the training split"
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A feature column: numbers unchanged (n, 1), or a 0/1 column per category (n, K)."""
+
+    name: str
+    categories: tuple[str, ...] | None = None
+
+    def encode(self, table: Table, unseen: str) -> np.ndarray:
+        """The columns of x for this feature."""
+        if self.categories is None:
+            return real(table, self.name)[:, None]
+        return one_hot(table, self.name, self.categories, unseen)
+
+
+@dataclass(frozen=True)
+class Target:
+    """Target columns: numbers unchanged (n, k), or one column of labels as indices of classes (n,)."""
+
+    names: tuple[str, ...]
+    classes: tuple[str, ...] | None = None
+
+    def encode(self, table: Table, unseen: str) -> np.ndarray:
+        """y."""
+        if self.classes is None:
+            return np.stack([real(table, name) for name in self.names], 1)
+        if unseen == SPLIT and number(self.classes[0]) is not None:
+            unseen += ", or use the numbers unchanged (dataset.task=regression)"
+        return class_indices(table, self.names[0], self.classes, unseen)
+
+    @property
+    def field(self) -> Field:
+        """The declaration of y."""
+        return Field("NF") if self.classes is None else Field("N", "label", len(self.classes))
+
+
+@dataclass(frozen=True)
+class TableEncoding:
+    """The encoding of x and y. `read` finds columns by name: their order is free, and others are ignored.
+
+    Attributes:
+        format: the format of a new file.
+        fills: column -> replacement for a missing value; empty if rows with missing values are left out.
+    """
+
+    features: tuple[Feature, ...]
+    target: Target
+    format: Format = field(default_factory=Format)
+    fills: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> dict[str, list[str]]:
+        """field -> the column of the file for each of its features."""
+        x = [f.name for f in self.features for _ in f.categories or ("",)]
+        return {"x": x, "y": list(self.target.names)}
+
+    def encode(self, table: Table, with_target: bool, unseen: str) -> dict[str, np.ndarray]:
+        """x (n, F), and y (n,) or (n, k) if `with_target`.
+
+        Raises:
+            DataError: a value is missing or cannot be encoded.
+        """
+        fields = {"x": np.concatenate([feature.encode(table, unseen) for feature in self.features], 1)}
+        return fields | {"y": self.target.encode(table, unseen)} if with_target else fields
+
+    def read(self, path: str | Path, with_target: bool) -> dict[str, np.ndarray]:
+        """The rows of a new file, in its order.
+
+        Raises:
+            DataError: a column is missing, a category or label is new, or the file has another error.
+        """
+        return self.encode(self._complete(path, with_target)[0], with_target, NEW)
+
+    def notes(self, path: str | Path, with_target: bool) -> tuple[str, ...]:
+        """Notes on missing values in a file that `read` reads, one line each."""
+        return self._complete(path, with_target)[1] if self.format.missing is not None else ()
+
+    def _complete(self, path: str | Path, with_target: bool) -> tuple[Table, tuple[str, ...]]:
+        """A new file's rows without missing values. A row is left out only with a missing target: a prediction has a row
+        for each row of the file."""
+        table = read_table(path, self.format)
+        for feature in self.features:
+            table.require(feature.name, "a feature that the model reads")
+        for name in self.target.names if with_target else ():
+            table.require(name, "the target")
+        if self.format.missing is None:
+            return table, ()
+        needed = [] if self.fills else [feature.name for feature in self.features]
+        notes: tuple[str, ...] = ()
+        if with_target:
+            table, notes = without(table, [*self.target.names, *needed], "a value")
+        for name in needed:
+            if "" in table.columns[name]:
+                text = (
+                    "the cell is empty, but every row gets a prediction; leave the row out, or train with dataset.fill=mean"
+                )
+                raise table.fault(table.columns[name].index(""), name, text)
+        return table.filled(self.fills), (*notes, *fill_line(table, self.fills))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        values = {key: value for key, value in asdict(self).items() if key != "format"}
+        return {"type": "csv", **values, **self.format.to_json()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> TableEncoding:
+        """The encoding that `to_json` returned."""
+
+        def names(words: Sequence[str] | None) -> tuple[str, ...] | None:
+            return None if words is None else tuple(words)
+
+        features = tuple(Feature(f["name"], names(f["categories"])) for f in values["features"])
+        target = Target(tuple(values["target"]["names"]), names(values["target"]["classes"]))
+        return cls(features, target, Format.from_json(values), values.get("fills", {}))
+
+
+def fit_features(table: Table, names: Sequence[str], train: np.ndarray, dropped: Sequence[str]) -> tuple[Feature, ...]:
+    """The encoding of the features.
+
+    Args:
+        train: the rows of the training split.
+        dropped: the columns that are left out already, for the message.
+
+    Raises:
+        DataError: a column mixes numbers and text, is constant on the training split, or has too many categories.
+    """
+    features, constant = [], []
+    for name in names:
+        values = numbers(table, name)
+        seen = np.unique(values[train]) if values is not None else sorted(set(_words(table, name, train)))
+        if len(seen) == 1:
+            constant.append(name)
+        if values is None and (len(seen) > MOST_CATEGORIES or not set(table.columns[name]) <= set(seen)):
+            _check_like_numbers(table, name, dropped)
+        if values is None and len(seen) > MOST_CATEGORIES:
+            raise DataError(
+                f"{table.path}: column '{name}' has {len(seen)} different words; one-hot columns need at most "
+                f"{MOST_CATEGORIES}, leave it out: {_dropping([*dropped, name])}"
+            )
+        features.append(Feature(name, None if values is not None else tuple(seen)))
+    if constant:
+        word = table.columns[constant[0]][train[0]]
+        raise DataError(
+            f"{table.path}: column '{shown(constant[0])}' is constant on the training split: '{shown(word)}' in every row, "
+            f"from line {table.lines[train.min()]} on; leave it out: {_dropping([*dropped, *constant])}"
+        )
+    return tuple(features)
+
+
+def _check_like_numbers(table: Table, name: str, dropped: Sequence[str]) -> None:
+    """Check that the words of a feature are categories.
+
+    Raises:
+        DataError: they are dates or similar.
+    """
+    if kind := like_numbers(table.columns[name]):
+        out = f"leave the column out: {_dropping([*dropped, name])}"
+        text = f"'{shown(table.columns[name][0])}' is text ({kind}), not a number; use plain numbers, or {out}"
+        raise table.fault(0, name, text)
+
+
+def _dropping(names: Sequence[str]) -> str:
+    """The override that leaves columns out, quoted for a shell."""
+    plain = all(re.fullmatch(r"(?!(null|true|false|nan|inf)$)[A-Za-z_]\w*", name, re.A | re.I) for name in names)
+    quoted = (json.dumps(name, ensure_ascii=False) for name in names)
+    return f"dataset.drop=[{','.join(names)}]" if plain else f"'dataset.drop=[{','.join(quoted)}]'"
+
+
+def fit_target(table: Table, names: Sequence[str], task: Task, train: np.ndarray) -> Target:
+    """The encoding of the target.
+
+    Args:
+        task: with auto, words and integers with at most 20 different values are labels.
+        train: the rows of the training split.
+
+    Raises:
+        DataError: the target does not fit the task, or there is a single class.
+    """
+    if len(names) > 1 and task == "classification":
+        raise DataError(f"{table.path}: dataset.target: labels need a single column (got {len(names)})")
+    values = {name: numbers(table, name) for name in names}
+    if len(names) > 1 or task == "regression":
+        for name in names:
+            if values[name] is None:
+                raise table.fault(0, name, f"'{shown(table.columns[name][0])}' is text, but regression needs numbers")
+        return Target(tuple(names))
+    (name,), (own,) = names, values.values()
+    if own is not None and not are_labels(table, name, own, task):
+        return Target((name,))
+    kind = like_numbers(table.columns[name]) if own is None and task == "auto" else None
+    if kind:
+        raise table.fault(
+            0,
+            name,
+            f"'{shown(table.columns[name][0])}' is text ({kind}); use plain numbers, or the words as classes "
+            "(dataset.task=classification)",
+        )
+    if len(words := {label(word) for word in table.columns[name]}) == 1:
+        written = [f"'{shown(word)}'" for word in dict.fromkeys(table.columns[name])]
+        alike = f", written {' and '.join(written[:2])}, which are the same number" if len(written) > 1 else ""
+        raise DataError(
+            f"{table.path}: column '{name}' holds a single class, '{shown(words.pop())}' in every row{alike}, from line "
+            f"{table.lines[0]} on; a classifier needs at least two"
+        )
+    seen = {label(word) for word in _words(table, name, train)}
+    return Target((name,), tuple(sorted(seen, key=None if own is None else int)))
+
+
+def rare_values(table: Table, targets: Sequence[str], features: Sequence[str], task: Task) -> list[np.ndarray]:
+    """The labels (n,) and categories (n,) of a table, as numbers; each must be in the training split."""
+    found = [table.columns[name] for name in features if numbers(table, name) is None]
+    if len(targets) == 1 and task != "regression":
+        own = numbers(table, targets[0])
+        if own is None or are_labels(table, targets[0], own, task):
+            found.append(tuple(map(label, table.columns[targets[0]])))
+    return [np.unique(np.array(words), return_inverse=True)[1] for words in found]
+
+
+def are_labels(table: Table, name: str, values: np.ndarray, task: Task) -> bool:
+    """Whether a column of numbers holds labels."""
+    fractions = np.flatnonzero(values != np.round(values))
+    if task == "auto":
+        return not fractions.size and len(np.unique(values)) <= MOST_CLASSES
+    if fractions.size:
+        row = int(fractions[0])
+        word = table.columns[name][row]
+        raise table.fault(row, name, f"'{word}' is a fraction, not a label; did you mean dataset.task=regression?")
+    return True
+
+
+def _words(table: Table, name: str, rows: np.ndarray) -> list[str]:
+    column = table.columns[name]
+    return [column[row] for row in rows]
