@@ -103,7 +103,14 @@ def test_markdown_takes_nothing_out_of_a_docstring(kind, name, component):
 
 
 def test_the_columns_of_an_option_are_readable():
-    assert options_of(discover().get("schedule", "warmup"))[1] == ("then", "schedule", "constant", "", "", "what follows")
+    assert options_of(discover().get("schedule", "warmup"))[1] == (
+        "then",
+        "schedule",
+        "constant",
+        "",
+        "",
+        "the schedule that follows",
+    )
     units, bias, initializer = (row[1:4] for row in options_of(discover().get("layer", "dense")))
     assert units == ("integer or auto", "required", ">= 1")
     assert bias == ("boolean", "true", "")
