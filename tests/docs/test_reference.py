@@ -114,7 +114,7 @@ def test_the_columns_of_an_option_are_readable():
     units, bias, initializer = (row[1:4] for row in options_of(discover().get("layer", "dense")))
     assert units == ("integer or auto", "required", ">= 1")
     assert bias == ("boolean", "true", "")
-    assert initializer == ("initializer", "the group initializer, else he_normal", "")
+    assert initializer == ("initializer", "the group initializer, otherwise he_normal", "")
     assert options_of(discover().get("dataset", "csv"))[1][1] == "string or list of strings"
 
 
