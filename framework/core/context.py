@@ -52,7 +52,7 @@ class Context:
     def but(self, **changes: Any) -> Context:
         """A copy of the context with some attributes changed."""
         # dataclasses.replace takes four times as long, and a step of a small network makes dozens of copies.
-        other = object.__new__(Context)
+        other = object.__new__(type(self))
         other.__dict__.update(self.__dict__, **changes)
         other.__dict__.pop("_nodes", None)
         return other

@@ -76,9 +76,13 @@ class Trainer:
         """One training step; losses and norms stay on the device until the block is full."""
         s, watched = self.stack, self.watch.due(self.step + 1)
         seen = train_step(s, batch, self.step, self.total, self.tally, self.block[self.unread], watched)
-        self.step += 1
         if seen is not None:
-            self.watch.look(self.step, s.learner.probes, seen)
+            self.watch.look(self.step + 1, s.learner.probes, seen)
+        self.count()
+
+    def count(self) -> None:
+        """Count a step; read and save where it is time to."""
+        self.step += 1
         self.done += 1
         self.unread += 1
         due = self.save and self.options.checkpoint_every and self.step % self.options.checkpoint_every == 0

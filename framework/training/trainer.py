@@ -14,12 +14,14 @@ from framework.config.options import Tier
 from framework.core.arrays import Array, keep_memory, to_host
 from framework.core.callback import Callback, Save, Snapshot, TrainingResult
 from framework.core.context import Context
+from framework.core.errors import ConfigError, TierError
 from framework.core.random import Key
 from framework.core.threads import blas_limited
 from framework.data.dataset import Data
 from framework.data.loader import DataLoader
 from framework.inference.evaluation import evaluate
 from framework.training.check import checked_data
+from framework.training.compiled.trainer import CompiledTrainer
 from framework.training.learner import Learner
 from framework.training.state import Trainer
 from framework.training.step import TrainState
@@ -48,7 +50,7 @@ def train(
         keys: one random key per member.
         xp, dtype: array module and precision.
         threads: on the CPU, the number that the training may use; None: as many as BLAS uses.
-        tier: whether compiled kernels update the weights; auto: if the training is long enough to repay their start.
+        tier: `array`; `compiled`, where the step becomes C; `auto`, the array tier with a compiled update where it repays.
         callbacks: objects that receive losses, metrics and results.
         save: receives a snapshot every `checkpoint_every` steps.
         resume: such a snapshot, to continue from.
@@ -61,11 +63,10 @@ def train(
         ConfigError: an option is not what its component declares, or learner and data do not fit together.
         DataError: the data are not what their fields declare.
         ValueError: the data lack what the options need, or a network cannot be built.
-        TierError: compiled kernels cannot be used here.
     """
     keep_memory()
     data = checked_data(learners, data, tier)
-    run = Trainer(TrainState(learners, data, keys, xp, dtype, threads), callbacks, save, tier)
+    run = _trainer(TrainState(learners, data, keys, xp, dtype, threads), callbacks, save, tier)
     options, everything = run.options, run.stack.learner
     if resume is not None:
         run.restore(*resume)
@@ -86,6 +87,15 @@ def train(
             run.epoch, run.done = run.epoch + 1, 0
         _test(run, everything, data, keys)
     return [run.outcomes[member] for member in range(len(keys))]
+
+
+def _trainer(stack: TrainState, callbacks: Sequence[Callback], save: Save | None, tier: Tier) -> Trainer:
+    if tier != "compiled":
+        return Trainer(stack, callbacks, save, tier)
+    try:
+        return CompiledTrainer(stack, callbacks, save)
+    except TierError as error:
+        raise ConfigError(f"tier: 'compiled' cannot be used here: {error}") from error
 
 
 def _test(run: Trainer, learner: Learner, data: Sequence[Data], keys: Sequence[Key]) -> None:

@@ -17,6 +17,7 @@ from framework.core.arrays import Array
 from framework.core.context import Context
 from framework.core.errors import TierError
 from framework.core.protocols import Optimizer, Schedule
+from framework.training.compiled.build import NoCompilerError, compiler
 
 Update = Callable[[Optimizer, Array, Array, dict[str, Any], Any, Context], None]
 
@@ -42,28 +43,24 @@ def rate(optimizer: Optimizer, schedule: Schedule, step: int, total: int, w: Arr
 
 
 def select_update(tier: Tier, optimizer: Optimizer, xp: Any, size: int, steps: int) -> Update:
-    """The update function for a training of `steps` steps, on `size` parameters, over all replicas.
-
-    Raises:
-        TierError: `compiled` was requested but cannot be used.
-    """
-    if tier == "compiled":
-        check_compiled(xp)
-    elif tier == "array" or xp is not np or size * steps < WORTH or not supports(optimizer, "compiled") or not _numba():
+    """The update function for a training of `steps` steps, on `size` parameters, over all replicas."""
+    if tier == "array" or xp is not np or size * steps < WORTH or not supports(optimizer, "compiled") or not _numba():
         return by_array
     return by_kernel if supports(optimizer, "compiled") else by_array
 
 
 def check_compiled(xp: Any) -> None:
-    """Check that compiled kernels can run.
+    """Check that steps can be compiled.
 
     Raises:
-        TierError: they cannot, for these arrays.
+        TierError: steps cannot be compiled for these arrays.
     """
     if xp is not np:
-        raise TierError("kernels are compiled for the CPU (device=cpu, with the extra fast: pip install 'stackprop[fast]')")
-    if not _numba():
-        raise TierError("Numba is not installed, or does not load; pip install 'stackprop[fast]'")
+        raise TierError("steps are compiled for the CPU (device=cpu)")
+    try:
+        compiler()
+    except NoCompilerError as error:
+        raise TierError(str(error)) from error
 
 
 def _numba() -> bool:

@@ -29,6 +29,7 @@ from framework.sweeps.grouping import stacks
 from framework.sweeps.jobs import compose_jobs
 from framework.sweeps.launcher import LaunchOptions
 from framework.sweeps.progress import Progress
+from framework.sweeps.session import start_session
 from framework.tracking.run_dir import read_state
 
 WORDS = [*QUICK, "tracking=none"]
@@ -88,12 +89,12 @@ def test_a_task_that_is_lost_costs_its_jobs_and_not_the_sweep(jobs, capsys):
     assert isinstance(values[4], float)
 
 
-def test_a_task_that_waited_until_the_sweep_was_launched_again_does_nothing(jobs, tmp_path, monkeypatch):
+def test_a_task_that_waited_until_the_sweep_was_launched_again_does_nothing(jobs, tmp_path):
     cluster = Here()
     run_in_cluster(cluster, [jobs[:1]], None, Progress(jobs[:1]))
     before = (jobs[0].place.folder / "run.json").read_bytes()
-    monkeypatch.setenv("STACKPROP_ID", "second")
-    manifest.write_manifest(tmp_path / "sweep-1", jobs)
+    with start_session(["-m"], {}):
+        manifest.write_manifest(tmp_path / "sweep-1", jobs)
     (end,) = run_task(cluster.tasks[0], 0)
     assert end.reason == "the sweep was launched again before this job started"
     assert (jobs[0].place.folder / "run.json").read_bytes() == before

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from configs import judged
 
+from framework.core.callback import Callback
 from framework.core.errors import RunFailed
 from framework.experiments.experiment import prepare
 from framework.experiments.runner import run
@@ -89,7 +90,7 @@ def test_curves_are_thinned_in_the_store_and_whole_in_the_folder(runs, store):
     assert np.float32(history[0].value) == np.float32(lines[history[0].step - 1]["grad_norm/hidden"])
 
 
-class Breaks:
+class Breaks(Callback):
     """A callback that stops the training from inside."""
 
     def __init__(self, error):
@@ -97,12 +98,6 @@ class Breaks:
 
     def on_steps(self, *_):
         raise self.error
-
-    def on_metrics(self, *_):
-        pass
-
-    def on_end(self, *_):
-        pass
 
 
 def test_ctrl_c_ends_a_run_as_killed(runs, store):

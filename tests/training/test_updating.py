@@ -15,6 +15,7 @@ from framework.core.errors import ConfigError, TierError
 from framework.experiments.experiment import prepare
 from framework.testing.double import Double
 from framework.training import update as updating
+from framework.training.compiled import build
 from framework.training.state import Trainer
 from framework.training.step import TrainState
 from framework.training.trainer import train
@@ -126,7 +127,6 @@ def test_what_is_not_finite_stays_so_in_its_place(optimizer, bad):
 
 
 def test_divergence_is_found_in_the_compiled_tier():
-    pytest.importorskip("numba")
     outcomes = train([learner(mlp(5, 2), Sgd(lr), epochs=30) for lr in (0.1, 1e30)], [regression()], [0, 1], tier="compiled")
     assert [outcome.status for outcome in outcomes] == ["finished", "diverged"]
 
@@ -192,7 +192,7 @@ def test_an_update_of_ones_own_inherits_neither_blocks_nor_kernel():
     assert updating.supports(Adam(), "elementwise")
     assert not updating.supports(Normed(), "compiled")
     assert not updating.supports(Normed(), "elementwise")
-    assert select_update("compiled", Normed(), np, 10**7, 10**7) is by_array
+    assert select_update("auto", Normed(), np, 10**7, 10**7) is by_array
 
 
 def test_auto_compiles_what_is_long_enough_where_numba_is_there(monkeypatch):
@@ -202,7 +202,6 @@ def test_auto_compiles_what_is_long_enough_where_numba_is_there(monkeypatch):
     assert select_update("auto", Adam(), Double(), 10**6, 10**4) is by_array
     assert select_update("auto", get("optimizer", "adadelta")(), np, 10**6, 10**4) is by_array
     assert select_update("array", Adam(), np, 10**6, 10**4) is by_array
-    assert select_update("compiled", Adam(), np, 1, 1) is by_kernel
     monkeypatch.setitem(sys.modules, "numba", None)
     assert select_update("auto", Adam(), np, 10**6, 10**4) is by_array
 
@@ -217,19 +216,18 @@ def test_the_whole_stack_and_all_steps_decide(monkeypatch):
 
 
 def test_a_tier_that_cannot_be_used_is_told_in_words(monkeypatch):
-    with pytest.raises(TierError, match=r"CPU.*stackprop\[fast\]"):
-        select_update("compiled", Adam(), Double(), 1, 1)
-    monkeypatch.setitem(sys.modules, "numba", None)
-    with pytest.raises(TierError, match=r"Numba is not installed.*stackprop\[fast\]"):
-        select_update("compiled", Adam(), np, 1, 1)
-    with pytest.raises(ConfigError, match=r"^tier: 'compiled' cannot be used here: Numba .*pip install 'stackprop\[fast\]'"):
+    with pytest.raises(TierError, match=r"compiled for the CPU \(device=cpu\)"):
+        updating.check_compiled(Double())
+    monkeypatch.setattr(build.shutil, "which", lambda name: None)
+    monkeypatch.setattr(build, "find_spec", lambda name: None)
+    build.compiler.cache_clear()
+    with pytest.raises(ConfigError, match=r"^tier: 'compiled' cannot be used here: there is no C compiler; .*ziglang"):
         prepare(compose(["tier=compiled", "dataset=xor"]))
     with pytest.raises(ConfigError, match="tier: 'fast' is not allowed"):
         compose(["tier=fast"])
 
 
 def test_the_shell_trains_in_the_compiled_tier():
-    pytest.importorskip("numba")
     experiments = [
         prepare(compose([f"tier={tier}", "dataset=spirals", "trainer.epochs=2"])) for tier in ("array", "compiled")
     ]

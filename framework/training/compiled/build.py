@@ -1,0 +1,105 @@
+"""Compile C, and keep what was compiled: a shared library for each source, compiler and processor."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+from framework.training.compiled.products import Machine
+
+FLAGS = ("-O3", "-march=native", "-ffast-math", "-fno-finite-math-only", "-fPIC", "-std=gnu11")
+# Not with -ffast-math: at link time it would change how the whole process treats the smallest numbers.
+LINK = ("-shared", "-fPIC")
+
+
+class NoCompilerError(RuntimeError):
+    """There is no C compiler, or it cannot compile the step."""
+
+
+@functools.cache
+def compiler() -> tuple[str, ...]:
+    """The C compiler as words of a command: CC, cc, gcc, clang, or Zig's.
+
+    Raises:
+        NoCompilerError: there is none.
+    """
+    for name in (os.environ.get("CC", ""), "cc", "gcc", "clang"):
+        if name and shutil.which(name.split()[0]):
+            return tuple(name.split())
+    if find_spec("ziglang"):
+        return (sys.executable, "-m", "ziglang", "cc")
+    raise NoCompilerError("there is no C compiler; install one (Debian: apt install gcc), or pip install ziglang")
+
+
+@functools.cache
+def machine() -> Machine:
+    """What the processor offers, as the compiler sees it."""
+    seen = _run([*compiler(), "-march=native", "-dM", "-E", "-x", "c", os.devnull])
+    if "__AVX512F__" in seen:
+        return Machine(64, 12, 2)
+    return Machine(32, 6, 2) if "__AVX2__" in seen else Machine(16, 6, 2)
+
+
+def load(source: str) -> ctypes.CDLL:
+    """The library of a source, compiled now or before.
+
+    Raises:
+        NoCompilerError: it cannot be compiled; the message is the compiler's.
+    """
+    words = " ".join([*compiler(), *FLAGS, _processor(), source])
+    name = hashlib.sha256(words.encode()).hexdigest()[:24]
+    for folder in _folders():
+        library = folder / f"{name}.so"
+        try:
+            if library.is_file():
+                return ctypes.CDLL(str(library))
+            folder.mkdir(parents=True, exist_ok=True)
+            return ctypes.CDLL(str(_compiled(source, library)))
+        except OSError:  # the folder cannot be written, or what lies there cannot be loaded
+            continue
+    raise NoCompilerError("no folder for compiled steps can be written")
+
+
+def _compiled(source: str, library: Path) -> Path:
+    """Compile, and put the library in place in one step: others may do the same at the same time."""
+    with tempfile.TemporaryDirectory(dir=library.parent) as folder:
+        code, built, linked = (Path(folder, f"step.{end}") for end in ("c", "o", "so"))
+        code.write_text(source)
+        _run([*compiler(), *FLAGS, "-c", str(code), "-o", str(built)])
+        _run([*compiler(), *LINK, str(built), "-o", str(linked), "-lm"])
+        os.replace(linked, library)
+        os.replace(code, library.with_suffix(".c"))
+    return library
+
+
+def _run(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[:200])
+        raise NoCompilerError(f"{' '.join(command[:3])} ... failed: {first}")
+    return done.stdout
+
+
+def _folders() -> list[Path]:
+    """Where compiled steps are kept; the second one where the first cannot be written."""
+    own = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return [own / "stackprop" / "compiled", Path(tempfile.gettempdir()) / f"stackprop-{os.getuid()}" / "compiled"]
+
+
+@functools.cache
+def _processor() -> str:
+    """The processor's name and features: what was compiled for another one may not run here."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
+        return "".join(line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part")))
+    except OSError:
+        return platform.processor() + platform.machine()

@@ -1,0 +1,342 @@
+"""From a schedule to C: loops with constant bounds over memory with a fixed layout."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from framework.training.compiled.functions import CTYPES, PREAMBLE, apply
+from framework.training.compiled.graph import Read, Scalar, Value, literal
+from framework.training.compiled.products import Machine, Shape, product, scratch, vector_types
+from framework.training.compiled.schedule import Kernel, Schedule
+
+ALIGNED = 64  # bytes
+
+
+class Emitter:
+    """
+    Args:
+        outputs: name -> value; see `Schedule`.
+        machine: what products are made for.
+
+    Attributes:
+        workspace: bytes of memory that one call needs.
+        body: the C that computes everything once.
+        functions, constants, scalars: what stands before it.
+    """
+
+    def __init__(self, outputs: Mapping[str, Value], machine: Machine) -> None:
+        self.schedule, self.machine = Schedule(outputs), machine
+        self.functions: dict[Shape, tuple[str, str]] = {}
+        self.constants: dict[int, str] = {}
+        self.scalars: dict[str, str] = {}
+        self.free: list[tuple[int, int]] = []  # (start, size) of memory that is free again
+        self.workspace = 0
+        self.memory: dict[int, str] = {}
+        self.body = "\n".join([*self._kernels(), *self._copies()])
+
+    def head(self) -> str:
+        """What stands before the function."""
+        products = [vector_types(self.machine), *(text for _, text in self.functions.values())]
+        return "\n".join([PREAMBLE, *products, *self.constants.values()])
+
+    def code(self) -> str:
+        """What computes everything once; it reads inputs, and the numbers of scalars, by their names."""
+        return "\n".join([*(f"const double {name} = {code};" for code, name in self.scalars.items()), self.body])
+
+    # ---- memory
+
+    def _kernels(self) -> list[str]:
+        """The code of every kernel, memory taken before its first and given back after its last use."""
+        kernels, schedule = self.schedule.kernels, self.schedule
+        needed = [self._roots(kernel) for kernel in kernels]
+        last = {root: i for i, roots in enumerate(needed) for root in roots}
+        ends = {schedule.root[value.id].id for value in schedule.outputs.values()}
+        lines: list[str] = []
+        for i, kernel in enumerate(kernels):
+            for root, value in needed[i].items():
+                self._take(root, value)
+            lines += self._code(kernel)
+            for root, value in needed[i].items():
+                if last[root] == i and root not in ends:
+                    self._give(root, value)
+        return lines
+
+    def _roots(self, kernel: Kernel) -> dict[int, Value]:
+        """The values whose memory a kernel uses."""
+        here = {value.id for value, place in kernel.parts if not self._is_stored(value, place, kernel)}
+        used = [read.value for value, _ in kernel.parts for read in self.schedule.leaves(value) if read.value.id not in here]
+        used += [place.value for value, place in kernel.parts if value.id not in here]
+        roots = [self.schedule.root[value.id] for value in used]
+        return {root.id: root for root in roots}
+
+    def _is_stored(self, value: Value, place: Read, kernel: Kernel) -> bool:
+        """Whether anything but this kernel reads a value from memory."""
+        if place.value is not value or value.id in self.schedule.ends:
+            return True
+        reads = [read for part, _ in kernel.parts for read in part.reads]
+        here = sum(read.value is value and read.is_whole and read.shape == value.shape for read in reads)
+        return here < len(self.schedule.uses[value.id])
+
+    def _take(self, root: int, value: Value) -> None:
+        if root in self.memory:
+            return
+        if value.op == "input":
+            self.memory[root] = value.detail["name"]
+        elif value.op == "constant":
+            self.memory[root] = self._constant(value)
+        else:
+            at = self._room(_bytes(value))
+            self.memory[root] = f"(({_ctype(value)} *)(ws + {at}))"
+
+    def _room(self, size: int) -> int:
+        fitting = [(room, start) for start, room in self.free if room >= size]
+        if fitting:
+            room, start = min(fitting)
+            self.free.remove((start, room))
+            if room > size:
+                self.free.append((start + size, room - size))
+            return start
+        self.workspace += size
+        return self.workspace - size
+
+    def _give(self, root: int, value: Value) -> None:
+        if value.op in ("input", "constant"):
+            return
+        start = int(self.memory.pop(root).rsplit("+ ", 1)[1].rstrip(")"))
+        self._free(start, _bytes(value))
+
+    def _free(self, start: int, size: int) -> None:
+        """Give memory back, together with what is free beside it."""
+        for other, room in list(self.free):
+            if other + room == start or start + size == other:
+                self.free.remove((other, room))
+                start, size = min(start, other), size + room
+        self.free.append((start, size))
+
+    def _constant(self, value: Value) -> str:
+        name, ctype, data = f"k{value.id}", _ctype(value), np.asarray(value.detail["data"])
+        numbers = ", ".join(literal(x, ctype) for x in data.reshape(-1).tolist())
+        self.constants[value.id] = f"static const {ctype} {name}[] = {{{numbers}}};"
+        return name
+
+    def pointer(self, value: Value) -> str:
+        """Where a value lies."""
+        root = self.schedule.root[value.id]
+        self._take(root.id, root)
+        return self.memory[root.id]
+
+    def _copies(self) -> list[str]:
+        """Outputs that do not lie where they are wanted."""
+        lines = []
+        for name, value in self.schedule.outputs.items():
+            if (at := self.pointer(value)) != name:
+                lines.append(f"memcpy({name}, {at}, {value.size * value.dtype.itemsize});")
+        return lines
+
+    # ---- code
+
+    def _code(self, kernel: Kernel) -> list[str]:
+        value, place = kernel.parts[0]
+        if kernel.op == "map":
+            return self._loop(kernel)
+        if kernel.op == "fill":
+            return self._fill(value, place)
+        return {"reduce": self._reduce, "argmax": self._argmax, "matmul": self._product}[kernel.op](value, place)
+
+    def _fill(self, value: Value, place: Read) -> list[str]:
+        at, number = self.pointer(place.value), value.detail["number"]
+        if not isinstance(number, Scalar) and number == 0:
+            return [f"memset({at}, 0, {value.size * value.dtype.itemsize});"]
+        return [f"for (int64_t i = 0; i < {value.size}; i++) {at}[i] = {self._number(number, _ctype(value))};"]
+
+    def _number(self, number: Any, ctype: str) -> str:
+        if isinstance(number, Scalar):
+            return f"({ctype}){self.scalars.setdefault(number.code, f's{len(self.scalars)}')}"
+        return literal(number, ctype)
+
+    def _expression(self, arg: Any, ctype: str, index: Sequence[str], names: _Names, known: Mapping[int, str]) -> str:
+        """An argument as C, of that type."""
+        if not isinstance(arg, Read):
+            return self._number(arg, ctype)
+        value = arg.value
+        if value.id in known and arg.is_whole:
+            text = known[value.id]
+        elif value.id in self.schedule.inlined and value.op == "fill":
+            return self._number(value.detail["number"], ctype)
+        elif value.id in self.schedule.inlined:
+            text = self._map(value, index, names, known)
+        else:
+            text = f"{names.of(self, value)}[{_place(arg, index)}]"
+        return text if _ctype(value) == ctype else f"(({ctype}){text})"
+
+    def _map(self, value: Value, index: Sequence[str], names: _Names, known: Mapping[int, str]) -> str:
+        """The expression of a map."""
+        fn = value.detail["fn"]
+        common = CTYPES[str(value.detail.get("common", value.dtype))]
+        kinds = [common] * len(value.args)
+        if fn == "where":
+            kinds[0] = "uint8_t"
+        if fn == "not":
+            kinds = common_bool = ["uint8_t"]
+            common = common_bool[0]
+        arguments = [self._expression(arg, kind, index, names, known) for arg, kind in zip(value.args, kinds, strict=True)]
+        if fn == "pow" and value.args[1] in (2, 0.5, -1, 3) and not isinstance(value.args[1], Read | Scalar):
+            x = arguments[0]
+            power = {2: f"({x} * {x})", 3: f"({x} * {x} * {x})", -1: f"(1 / {x})", 0.5: apply("sqrt", common, [x])}
+            return power[value.args[1]]
+        return apply(fn, common, arguments)
+
+    def _loop(self, kernel: Kernel) -> list[str]:
+        """One loop over an index for all maps of a kernel."""
+        shape = kernel.parts[0][1].shape
+        reads = [place for _, place in kernel.parts]
+        reads += [read for value, _ in kernel.parts for read in self._all_reads(value)]
+        sizes, index = _merged(shape, reads)
+        names, body = _Names(), []
+        known: dict[int, str] = {}
+        for value, place in kernel.parts:
+            ctype, name = _ctype(value), f"t{value.id}"
+            body.append(f"const {ctype} {name} = {self._map(value, index, names, known)};")
+            known[value.id] = name
+            if self._is_stored(value, place, kernel):
+                target = names.of(self, place.value, written=True)
+                body.append(f"{target}[{_place(place, index)}] = {name};")
+        lines = [f"{{ {names.declared()}"]
+        for depth, n in enumerate(sizes):
+            if depth == len(sizes) - 1:
+                lines.append("#pragma GCC ivdep")
+            lines.append(f"for (int64_t i{depth} = 0; i{depth} < {n}; i{depth}++) {{")
+        return [*lines, *body, "}" * len(sizes) + " }"]
+
+    def _all_reads(self, value: Value) -> list[Read]:
+        found = []
+        for read in value.reads:
+            if read.value.id not in self.schedule.inlined:
+                found.append(read)
+            elif read.value.op == "map":
+                found += self._all_reads(read.value)
+        return found
+
+    def _reduce(self, value: Value, place: Read) -> list[str]:
+        read, fn, ctype = value.args[0], value.detail["fn"], _ctype(value)
+        axes, names = value.detail["axes"], _Names()
+        index = [f"i{k}" for k in range(len(read.shape))]
+        item = self._expression(read, ctype, index, names, {})
+        to = _place(place, ["0" if k in axes else i for k, i in enumerate(index)])
+        target = f"{names.of(self, place.value, written=True)}[{to}]"
+        loop = [f"for (int64_t i{k} = 0; i{k} < {n}; i{k}++)" for k, n in enumerate(read.shape)]
+        outer, inner = [k for k in range(len(loop)) if k not in axes], list(axes)
+        by_columns = fn == "sum" and outer and outer[-1] == len(loop) - 1 and read.shape[-1] >= 4 and inner
+        if by_columns:
+            head, last = [loop[k] for k in outer[:-1]], loop[outer[-1]]
+            add = [*(loop[k] for k in inner), "\n#pragma GCC ivdep\n", last, f"{target} += {item};"]
+            return [f"{{ {names.declared()}", *head, "{", last, f"{target} = 0;", *add, "} }"]
+        start = {"sum": "0", "max": _least(ctype), "min": _largest(ctype)}[fn]
+        step = (
+            f"acc += {item};" if fn == "sum" else f"{{ const {ctype} e = {item}; acc = {apply(fn, ctype, ['e', 'acc'])}; }}"
+        )
+        inside = [*(loop[k] for k in inner), step]
+        return [
+            f"{{ {names.declared()}",
+            *(loop[k] for k in outer),
+            f"{{ {ctype} acc = {start};",
+            *inside,
+            f"{target} = acc; }} }}",
+        ]
+
+    def _argmax(self, value: Value, place: Read) -> list[str]:
+        read, axis, names = value.args[0], value.detail["axis"], _Names()
+        ctype = _ctype(read.value)
+        index = [f"i{k}" for k in range(len(read.shape))]
+        item = self._expression(read, ctype, index, names, {})
+        outer = [k for k in range(len(read.shape)) if k != axis]
+        target = f"{names.of(self, place.value, written=True)}[{_place(place, [index[k] for k in outer])}]"
+        heads = [f"for (int64_t i{k} = 0; i{k} < {read.shape[k]}; i{k}++)" for k in outer]
+        better = f"i{axis} == 0 || e > best || (e != e && best == best)"
+        search = f"const {ctype} e = {item}; if ({better}) {{ best = e; at = i{axis}; }}"
+        inner = f"for (int64_t i{axis} = 0; i{axis} < {read.shape[axis]}; i{axis}++) {{ {search} }}"
+        return [f"{{ {names.declared()}", *heads, f"{{ {ctype} best = 0; int64_t at = 0; {inner} {target} = at; }} }}"]
+
+    def _product(self, value: Value, place: Read) -> list[str]:
+        a, b = value.args
+        (m, n), k = value.shape[-2:], a.shape[-1]
+        row = place.strides[-2] if m > 1 else n
+        shape = Shape(m, n, k, a.strides[-2:], b.strides[-2:], row, _ctype(value))
+        name = f"product{len(self.functions)}"
+        name, _ = self.functions.setdefault(shape, (name, product(name, shape, self.machine)))
+        room = _aligned(scratch(shape, self.machine) * value.dtype.itemsize)
+        extra = self._room(room) if room else 0
+        if room:
+            self._free(extra, room)
+        lead = value.shape[:-2]
+        index = [f"l{i}" for i in range(len(lead))]
+        loops = [f"for (int64_t l{i} = 0; l{i} < {n}; l{i}++)" for i, n in enumerate(lead)]
+        at = [f"{self.pointer(r.value)} + {_place(r, index)}" for r in (a, b, place)]
+        return [*loops, f"{name}({', '.join(at)}, ({_ctype(value)} *)(ws + {extra}));"]
+
+
+class _Names:
+    """The pointers of a loop: one for each memory, so that the compiler knows that they never meet."""
+
+    def __init__(self) -> None:
+        self.pointers: dict[str, tuple[str, str]] = {}
+        self.written: set[str] = set()
+
+    def of(self, emitter: Emitter, value: Value, written: bool = False) -> str:
+        """The name of the pointer to a value."""
+        at = emitter.pointer(value)
+        name, _ = self.pointers.setdefault(at, (f"p{len(self.pointers)}", _ctype(value)))
+        if written:
+            self.written.add(at)
+        return name
+
+    def declared(self) -> str:
+        """Their declarations."""
+        parts = self.pointers.items()
+        return " ".join(f"{'' if at in self.written else 'const '}{t} *restrict {n} = {at};" for at, (n, t) in parts)
+
+
+def _merged(shape: Sequence[int], reads: Sequence[Read]) -> tuple[list[int], list[str]]:
+    """Sizes of the loops, and the index of every axis: axes that all reads walk through as one are one loop."""
+    axes = [[i] for i, n in enumerate(shape) if n != 1] or [[]]
+    merged = [axes[0]]
+    for axis in axes[1:]:
+        i, j = merged[-1][-1], axis[0]
+        if all(read.strides[i] == read.strides[j] * shape[j] for read in reads):
+            merged[-1] = merged[-1] + axis
+        else:
+            merged.append(axis)
+    index = ["0"] * len(shape)
+    for k, group in enumerate(merged):
+        if group:
+            index[group[-1]] = f"i{k}"
+    return [math.prod(shape[i] for i in group) for group in merged], index
+
+
+def _place(read: Read, index: Sequence[str]) -> str:
+    terms = [i if s == 1 else f"{i} * {s}" for i, s in zip(index, read.strides, strict=False) if s and i != "0"]
+    return " + ".join([*terms, str(read.offset)] if read.offset or not terms else terms)
+
+
+def _ctype(value: Value) -> str:
+    return CTYPES[str(value.dtype)]
+
+
+def _aligned(size: int) -> int:
+    return -(-size // ALIGNED) * ALIGNED
+
+
+def _bytes(value: Value) -> int:
+    return _aligned(value.size * value.dtype.itemsize)
+
+
+def _least(ctype: str) -> str:
+    return {"int64_t": "INT64_MIN", "int32_t": "INT32_MIN", "uint8_t": "0"}.get(ctype, "-INFINITY")
+
+
+def _largest(ctype: str) -> str:
+    return {"int64_t": "INT64_MAX", "int32_t": "INT32_MAX", "uint8_t": "1"}.get(ctype, "INFINITY")

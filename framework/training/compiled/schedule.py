@@ -1,0 +1,224 @@
+"""Which values of a graph are computed where: what is inlined, written in place, or put together into one loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from framework.training.compiled.graph import Read, Value, whole
+
+
+@dataclass
+class Kernel:
+    """Values that are computed together: one loop of maps of one shape, or a single reduction, product or copy.
+
+    Attributes:
+        parts: each value with the place that it is written to.
+    """
+
+    parts: list[tuple[Value, Read]] = field(default_factory=list)
+
+    @property
+    def op(self) -> str:
+        """The operation of all its values."""
+        return self.parts[0][0].op
+
+
+class Schedule:
+    """
+    Args:
+        outputs: the name of an output -> its value. An input of the same name is overwritten by it.
+
+    Attributes:
+        kernels: in order.
+        root: value -> the value whose memory it has.
+        inlined: values that are computed where they are read.
+    """
+
+    def __init__(self, outputs: Mapping[str, Value]) -> None:
+        self.outputs = outputs
+        self.order = _reached(outputs.values())
+        for value in self.order:
+            value.args = tuple(_seen_through(arg, value) if isinstance(arg, Read) else arg for arg in value.args)
+        self.order = _reached(outputs.values())
+        self.uses: dict[int, list[tuple[Value, Read]]] = {value.id: [] for value in self.order}
+        for value in self.order:
+            for read in value.reads:
+                self.uses[read.value.id].append((value, read))
+        self.ends = {value.id for value in outputs.values()}
+        self.root: dict[int, Value] = {}
+        self.writes: dict[int, list[tuple[int, Read]]] = {}  # root -> (when, where) it is written again
+        self._share_memory()
+        self.inlined: set[int] = set()
+        self.sunk: dict[int, Value] = {}  # value -> the update that it is computed for
+        self._place()
+        self.kernels: list[Kernel] = []
+        self._make_kernels()
+
+    # ---- memory
+
+    def _share_memory(self) -> None:
+        """An update overwrites what it updates where nothing else reads that later; a new state, the old one."""
+        states = {value.detail["name"]: value for value in self.order if value.op == "input"}
+        state_of = {value.id: states[name] for name, value in self.outputs.items() if name in states}
+        for value in self.order:
+            self.root[value.id] = value
+            if value.op == "update":
+                base = value.args[0].value
+                if base.id not in self.ends and self._is_last(base, value) and self._may_write(base):
+                    self._join(value, base, value.detail["region"])
+            elif value.op == "map" and value.id in state_of:
+                state = state_of[value.id]
+                own = [read for user, read in self.uses[state.id] if user is value]
+                in_place = all(read.is_whole and read.shape == value.shape for read in own)
+                if in_place and self._is_last(state, value, strictly=True):
+                    self._join(value, state, whole(value))
+
+    def _may_write(self, value: Value) -> bool:
+        root = self.root[value.id]
+        if root.op == "input":
+            return root.detail["name"] in self.outputs
+        return root.op not in ("constant", "iota") and not (value.op == "fill" and len(self.uses[value.id]) > 1)
+
+    def _is_last(self, value: Value, user: Value, strictly: bool = False) -> bool:
+        """Whether nothing but `user` reads the value, or another with its memory, from then on."""
+        root = self.root[value.id]
+        others = [v for v in self.order if v.id <= user.id and self.root.get(v.id) is root and v is not user]
+        late = [u for v in others for u, _ in self.uses[v.id] if u is not user and u.id > user.id]
+        alone = sum(u is user for u, _ in self.uses[value.id]) == 1 or strictly
+        return alone and not late
+
+    def _join(self, value: Value, other: Value, where: Read) -> None:
+        root = self.root[other.id]
+        self.root[value.id] = root
+        self.writes.setdefault(root.id, []).append((value.id, where))
+
+    # ---- place
+
+    def _place(self) -> None:
+        for value in reversed(self.order):
+            if value.id in self.ends or value.op == "input":
+                continue
+            uses = self.uses[value.id]
+            updated = any(user.op == "update" and read is user.args[0] for user, read in uses)
+            if value.op == "fill" and not updated and all(user.op != "matmul" for user, _ in uses):
+                self.inlined.add(value.id)
+            if len(uses) != 1 or value.op not in ("map", "reduce", "matmul"):
+                continue
+            ((user, read),) = uses
+            if not (read.is_whole and read.shape == value.shape) or self.root[value.id] is not value:
+                continue
+            if user.op == "update" and read is user.args[1]:
+                region: Read = user.detail["region"]
+                rows = value.op != "matmul" or region.strides[-1] == 1 or region.shape[-1] == 1
+                if rows and not self._is_touched(value, user, region):
+                    self.sunk[value.id] = user
+            elif value.op == "map" and user.op in ("reduce", "argmax") and not self._is_touched(value, user, None):
+                self.inlined.add(value.id)
+
+    def _is_touched(self, value: Value, user: Value, region: Read | None) -> bool:
+        """Whether what the value reads is overwritten before the user computes it, or by that itself elsewhere."""
+        last = self.when(user)
+        for read in self.leaves(value):
+            for at, where in self.writes.get(self.root[read.value.id].id, ()):
+                if value.id < at < last:
+                    return True
+                if at == last and not (value.op == "map" and region is not None and read.same_places(where)):
+                    return True
+        return False
+
+    def when(self, value: Value) -> int:
+        """The id of the value at whose turn it is computed."""
+        while value.id in self.sunk or (value.id in self.inlined and value.op == "map"):
+            value = self.sunk[value.id] if value.id in self.sunk else self.uses[value.id][0][0]
+        return value.id
+
+    def leaves(self, value: Value) -> Iterator[Read]:
+        """What is read from memory to compute a value."""
+        for read in value.reads:
+            if value.op == "update" and read is value.args[0]:
+                continue
+            if read.value.id not in self.inlined:
+                yield read
+            elif read.value.op == "map":
+                yield from self.leaves(read.value)
+
+    # ---- kernels
+
+    def _make_kernels(self) -> None:
+        group = Kernel()
+        for value in self.order:
+            if value.op in ("input", "constant", "iota") or value.id in self.inlined or value.id in self.sunk:
+                continue
+            source, place = value, whole(value)
+            if value.op == "update":
+                base, read = value.args
+                if self.root[value.id] is value:
+                    group = self._closed(group)
+                    self.kernels.append(Kernel([(_copy(base, value), whole(value))]))
+                place = Read(
+                    value, value.detail["region"].shape, value.detail["region"].strides, value.detail["region"].offset
+                )
+                source = read.value if self.sunk.get(read.value.id) is value else _copy(read, value)
+            if source.op != "map":
+                group = self._closed(group)
+                self.kernels.append(Kernel([(source, place)]))
+                continue
+            if not self._fits(group, source, place):
+                group = self._closed(group)
+            group.parts.append((source, place))
+        self._closed(group)
+
+    def _closed(self, group: Kernel) -> Kernel:
+        if group.parts:
+            self.kernels.append(group)
+        return Kernel()
+
+    def _fits(self, group: Kernel, value: Value, place: Read) -> bool:
+        """Whether a map may be computed in the loop of the group: at each index, after the others."""
+        if not group.parts:
+            return True
+        if group.parts[0][1].shape != place.shape:
+            return False
+        own = {part.id for part, _ in group.parts}
+        places = [(self.root[to.value.id].id, to) for _, to in group.parts]
+        for read in self.leaves(value):
+            if read.value.id in own and read.is_whole and read.shape == place.shape:
+                continue
+            if any(root == self.root[read.value.id].id for root, _ in places):
+                return False
+        target = self.root[place.value.id].id
+        before = [read for part, _ in group.parts for read in self.leaves(part)]
+        clear = all(read.same_places(place) for read in before if self.root[read.value.id].id == target)
+        return clear and all(to.same_places(place) for root, to in places if root == target)
+
+
+def _reached(ends: Iterable[Value]) -> list[Value]:
+    """Everything that the ends need, in order."""
+    found: dict[int, Value] = {}
+    stack = list(ends)
+    while stack:
+        value = stack.pop()
+        if value.id not in found:
+            found[value.id] = value
+            stack += [read.value for read in value.reads]
+    return [found[i] for i in sorted(found)]
+
+
+def _seen_through(read: Read, user: Value) -> Read:
+    """A read past plain copies, and past a change to a wider type, which the reader makes itself."""
+    value = read.value
+    if value.op != "map" or value.detail["fn"] != "id" or user.op not in ("map", "reduce", "matmul"):
+        return read
+    source = value.args[0]
+    if not isinstance(source, Read) or not source.is_whole:
+        return read
+    same = source.value.dtype == value.dtype
+    wider = value.dtype.kind == "f" and source.value.dtype.itemsize <= value.dtype.itemsize and user.op == "map"
+    if not same and not wider:
+        return read
+    return _seen_through(Read(source.value, read.shape, read.strides, read.offset), user)
+
+
+def _copy(read: Read, like: Value) -> Value:
+    return Value("map", read.shape, like.dtype, (read,), {"fn": "id"})

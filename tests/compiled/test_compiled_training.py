@@ -1,0 +1,186 @@
+"""Training in the compiled tier: the numbers of the array tier, for stacks of any width, on any number of threads."""
+
+from dataclasses import replace
+
+import networks
+import numpy as np
+import pytest
+
+from framework import Callback, Head, Learner, Network, TrainerOptions, discover, generator, train
+from framework.core.errors import ConfigError, TierError
+from framework.inference.evaluation import HeadMetric
+from framework.training.parallel import train_sliced
+
+get = discover().get
+
+
+@pytest.fixture(scope="module")
+def data():
+    return get("dataset", "spirals")(n=150).load(generator(0, "dataset"))
+
+
+def learner(data, optimizer="adam", layers=None, activation="tanh", schedule="cosine", regularizers=(), **options):
+    """An MLP on the spirals, with its accuracy."""
+    dense = get("layer", "dense")
+    nodes = layers or {
+        "hidden": dense(8),
+        "act": get("layer", "activation")(get("activation", activation)()),
+        "out": dense(2),
+    }
+    network = Network(nodes, data.shapes())
+    head = Head(get("loss", "softmax_cross_entropy")(), list(nodes)[-1])
+    made = optimizer if not isinstance(optimizer, str) else get("optimizer", optimizer)()
+    how = TrainerOptions(**{"epochs": 4, "batch_size": 32, **options})
+    measures = {"accuracy": HeadMetric(get("metric", "accuracy")(), "loss")}
+    return Learner(network, {"loss": head}, made, get("schedule", schedule)(), how, regularizers, measures)
+
+
+class Rows(Callback):
+    """Keeps losses, norms and metrics of every member."""
+
+    def __init__(self):
+        self.rows, self.values = {}, {}
+
+    def on_steps(self, member, first, columns, rows):
+        self.rows.setdefault(member, []).append(rows.copy())
+
+    def on_metrics(self, member, step, values):
+        self.values.setdefault(member, []).append(dict(values))
+
+
+def both(members, data, keys=None, dtype="float64", **how):
+    """Outcomes and rows of the array tier and of the compiled one."""
+    found = []
+    for tier in ("array", "compiled"):
+        seen = Rows()
+        outcomes = train(members, [data], keys or range(len(members)), dtype=dtype, tier=tier, callbacks=[seen], **how)
+        found.append((outcomes, seen))
+    return found
+
+
+def agree(members, data, tolerance=1e-9, **how):
+    """Both tiers give the same weights, losses, norms and metrics."""
+    (one, seen), (other, heard) = both(members, data, **how)
+    for a, b in zip(one, other, strict=True):
+        assert (a.status, a.step, a.best_epoch) == (b.status, b.step, b.best_epoch)
+        for node, tensors in a.weights.items():
+            for name, w in tensors.items():
+                np.testing.assert_allclose(b.weights[node][name], w, rtol=tolerance, atol=tolerance)
+        assert b.metrics == pytest.approx(a.metrics, rel=tolerance, abs=tolerance)
+    for member, rows in seen.rows.items():
+        np.testing.assert_allclose(np.concatenate(heard.rows[member]), np.concatenate(rows), rtol=tolerance, atol=tolerance)
+        assert heard.values[member] == [pytest.approx(v, rel=tolerance) for v in seen.values[member]]
+
+
+OPTIMIZERS = ["sgd", "momentum", "nag", "adagrad", "rmsprop", "adadelta", "adam", "adamw"]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_every_optimizer_trains_as_in_the_array_tier(data, optimizer):
+    agree([learner(data, optimizer)], data)
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "sigmoid", "softplus", "gelu", "linear"])
+def test_activations_train_as_in_the_array_tier(data, activation):
+    agree([learner(data, activation=activation)], data)
+
+
+def test_float32_agrees_to_its_own_precision(data):
+    agree([learner(data)], data, dtype="float32", tolerance=2e-5)
+
+
+def test_replicas_differ_in_rate_and_options(data):
+    adam = get("optimizer", "adam")
+    rates = [adam(lr=lr, beta1=beta) for lr, beta in ((0.001, 0.9), (0.01, 0.8), (0.1, 0.5))]
+    agree([learner(data, optimizer) for optimizer in rates], data)
+
+
+def test_penalties_and_clipping(data):
+    l2, norm = get("regularizer", "l2"), get("regularizer", "max_norm")
+    members = [learner(data, regularizers=(l2(strength=s), norm()), clip_norm=0.5) for s in (0.0, 0.01)]
+    agree(members, data)
+
+
+def test_layers_with_buffers(data):
+    dense, norm = get("layer", "dense"), get("layer", "batch_norm")
+    layers = {"hidden": dense(8), "norm": norm(), "act": get("layer", "activation")(), "out": dense(2)}
+    agree([learner(data, layers=layers)], data, tolerance=1e-8)
+
+
+def test_early_stopping_and_best_weights(data):
+    stop = replace(TrainerOptions().early_stopping, patience=1)
+    members = [learner(data, get("optimizer", "adam")(lr=lr), early_stopping=stop, epochs=30) for lr in (0.3, 0.01)]
+    agree(members, data, tolerance=1e-7)
+
+
+def test_a_diverging_replica_leaves_and_the_others_stay(data):
+    members = [learner(data, get("optimizer", "sgd")(lr=lr), activation="linear") for lr in (0.1, 1e30, 0.2)]
+    (one, _), (other, _) = both(members, data)
+    assert [o.status for o in other] == [o.status for o in one] == ["finished", "diverged", "finished"]
+    assert other[1].step == one[1].step
+    np.testing.assert_allclose(other[2].weights["out"]["W"], one[2].weights["out"]["W"], rtol=1e-9)
+
+
+@pytest.mark.parametrize("how", [{"shuffle": False}, {"batch_size": "all"}, {"train_metrics": False}, {"validate_every": 3}])
+def test_ways_to_cut_an_epoch(data, how):
+    agree([learner(data, **how)] * 2, data)
+
+
+def test_replicas_may_have_data_of_their_own():
+    spirals = get("dataset", "spirals")(n=150)
+    own = [spirals.load(generator((0, r), "dataset")) for r in range(3)]
+    members = [learner(own[0]) for _ in own]
+    one, other = (train(members, own, range(3), dtype="float64", tier=tier) for tier in ("array", "compiled"))
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_allclose(b.weights["out"]["W"], a.weights["out"]["W"], rtol=1e-9)
+
+
+def test_a_regression_with_a_mean_squared_error():
+    data = networks.regression(outputs=2)
+    head = Head(get("loss", "mse")(), "out")
+    dense, act = get("layer", "dense"), get("layer", "activation")
+    nodes = {"hidden": dense(5), "act": act(get("activation", "tanh")()), "out": dense(data.splits["train"]["y"].shape[-1])}
+    member = Learner(
+        Network(nodes, data.shapes()), {"loss": head}, get("optimizer", "adam")(), get("schedule", "constant")()
+    )
+    agree([member], data)
+
+
+def test_a_replica_is_the_same_bits_in_any_stack_on_any_threads(data):
+    members = [learner(data, get("optimizer", "adam")(lr=0.01 * (r + 1))) for r in range(5)]
+    how = {"dtype": "float32", "tier": "compiled"}
+    whole = train(members, [data], range(5), threads=1, **how)
+    for found in (train(members, [data], range(5), threads=3, **how), train_sliced(members, [data], range(5), **how)):
+        for a, b in zip(whole, found, strict=True):
+            assert (a.weights["hidden"]["W"] == b.weights["hidden"]["W"]).all()
+    (alone,) = train(members[3:4], [data], [3], **how)
+    assert (alone.weights["hidden"]["W"] == whole[3].weights["hidden"]["W"]).all()
+
+
+def test_a_resumed_training_is_the_same_to_the_bit(data):
+    kept = {}
+
+    def save(arrays, plain):
+        kept[plain["step"]] = ({name: a.copy() for name, a in arrays.items()}, plain)
+
+    members = [learner(data, checkpoint_every=7, epochs=5)] * 2
+    how = {"dtype": "float32", "tier": "compiled"}
+    whole = train(members, [data], [0, 1], save=save, **how)
+    again = train(members, [data], [0, 1], resume=kept[14], **how)
+    for a, b in zip(whole, again, strict=True):
+        assert all((b.weights[n][t] == w).all() for n, tensors in a.weights.items() for t, w in tensors.items())
+        assert a.metrics == b.metrics
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"accumulate": 2}, r"trainer\.accumulate is not compiled yet"),
+        ({}, r"dropout\.py, line \d+: random draws are not traced"),
+    ],
+)
+def test_what_is_not_compiled_is_named(data, options, why):
+    dense, dropout = get("layer", "dense"), get("layer", "dropout")
+    layers = {"hidden": dense(4), "drop": dropout(), "out": dense(2)}
+    with pytest.raises((TierError, ConfigError), match=why):
+        train([learner(data, layers=layers, **options)], [data], [0], tier="compiled")

@@ -1,0 +1,233 @@
+"""Array code, traced and compiled, against NumPy: the same results, whatever views and in-place writes it uses."""
+
+import ctypes
+
+import numpy as np
+import pytest
+
+from framework.training.compiled.array import contiguous, new
+from framework.training.compiled.build import load, machine
+from framework.training.compiled.emit import Emitter
+from framework.training.compiled.functions import CTYPES
+from framework.training.compiled.graph import UntraceableError
+from framework.training.compiled.module import ArrayModule
+from framework.training.compiled.trainer import aligned
+
+TOLERANCE = {"float32": 3e-6, "float64": 1e-13}
+
+
+def address(a):
+    return a.ctypes.data_as(ctypes.c_void_p)
+
+
+def compiled(function, arrays):
+    """What the compiled function gives for these arrays."""
+    traced = {name: new("input", a.shape, a.dtype, name=name) for name, a in arrays.items()}
+    results = function(ArrayModule(), **traced)
+    outputs = {f"out{i}": contiguous(a, copy=True).storage.value for i, a in enumerate(results)}
+    emitter = Emitter(outputs, machine())
+    parts = [f"const {CTYPES[str(a.dtype)]} *{name}" for name, a in arrays.items()]
+    parts += [f"{CTYPES[str(value.dtype)]} *{name}" for name, value in outputs.items()]
+    library = load(f"{emitter.head()}\nvoid run({', '.join(parts)}, char *ws) {{ {emitter.code()} }}\n")
+    found = [np.zeros(a.shape, a.dtype) for a in results]
+    library.run(*map(address, [*arrays.values(), *found, aligned(emitter.workspace)]))
+    return found
+
+
+def same(function, **arrays):
+    """The compiled function gives what NumPy gives."""
+    found = compiled(function, arrays)
+    with np.errstate(all="ignore"):
+        expected = function(np, **{name: a.copy() for name, a in arrays.items()})
+    for a, b in zip(found, expected, strict=True):
+        assert a.dtype == b.dtype
+        tolerance = TOLERANCE.get(str(b.dtype), 0)
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
+@pytest.fixture(params=["float32", "float64"])
+def dtype(request):
+    return request.param
+
+
+def numbers(dtype, *shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+def test_elementwise_functions_are_those_of_numpy(dtype):
+    x = np.concatenate([numbers(dtype, 40) * 3, [0.0, 0.5, -0.5, 20, -20, 1e-4]]).astype(dtype)
+
+    def functions(xp, x):
+        positive = xp.abs(x) + 0.001
+        each = [xp.exp(x), xp.log(positive), xp.sqrt(positive), xp.tanh(x), xp.sign(x), xp.log1p(positive), -x]
+        return [*each, x**2, x**3, positive**0.5, positive**-1.5, xp.clip(x, -1, 1), xp.maximum(x, 0.2), 1 / positive]
+
+    same(functions, x=x)
+
+
+@pytest.mark.parametrize("function", ["exp", "log", "tanh", "sqrt", "maximum", "minimum", "max", "sign"])
+def test_nan_and_infinity_are_those_of_numpy(dtype, function):
+    x = np.array([np.nan, np.inf, -np.inf, 0.0, 1.0, -1.0, 1e30, -1e30], dtype)
+
+    def apply(xp, x):
+        if function in ("maximum", "minimum"):
+            return [getattr(xp, function)(x, x[::-1]), getattr(xp, function)(x, 0.5)]
+        return [xp.max(x[1:]), xp.max(x)] if function == "max" else [getattr(xp, function)(x)]
+
+    same(apply, x=x)
+
+
+def test_exp_is_right_to_two_ulp_over_its_whole_range(dtype):
+    top = 88 if dtype == "float32" else 709
+    x = np.linspace(-top, top, 20_001).astype(dtype)
+    (found,) = compiled(lambda xp, x: [xp.exp(x)], {"x": x})
+    exact = np.exp(x.astype(np.longdouble))
+    ulp = np.spacing(exact.astype(dtype)).astype(np.longdouble)
+    assert np.abs((found - exact) / ulp).max() < 2.5
+
+
+@pytest.mark.parametrize(
+    ("m", "k", "n"), [(1, 1, 1), (3, 5, 7), (64, 64, 10), (13, 1, 16), (1, 40, 33), (20, 17, 1), (33, 31, 48)]
+)
+def test_products_of_any_shape_and_layout(dtype, m, k, n):
+    a, b = numbers(dtype, m, k), numbers(dtype, k, n, seed=1)
+    at, bt = np.ascontiguousarray(a.T), np.ascontiguousarray(b.T)
+
+    def products(xp, a, b, at, bt):
+        return [a @ b, at.swapaxes(-1, -2) @ b, a @ bt.swapaxes(-1, -2), at.swapaxes(-1, -2) @ bt.swapaxes(-1, -2)]
+
+    same(products, a=a, b=b, at=at, bt=bt)
+
+
+def test_reductions_over_any_axes(dtype):
+    x = numbers(dtype, 3, 4, 5)
+
+    def reductions(xp, x):
+        each = [x.sum(axis, keepdims=keep) for axis in (None, 0, 1, -1, (0, 2), (1, 2)) for keep in (False, True)]
+        each += [x.max(-1), x.min(0), x.mean((0, 1)), (x > 0).any(-1), (x > -3).all(0), (x > 0).mean(-1), x.argmax(-1)]
+        return each
+
+    same(reductions, x=x)
+
+
+def test_writes_through_views_are_seen_by_every_view(dtype):
+    def writes(xp, x, y):
+        whole = x * 1
+        part, turned = whole[1:, ::2], whole.swapaxes(0, 1)
+        part += 1
+        before = whole * 2
+        turned[0] = y[: turned.shape[1], 0]
+        whole[0, :3] *= part[0, :3]
+        flat = whole.reshape(-1)
+        flat[3:7] = 5
+        return [whole, part, turned, before, flat]
+
+    same(writes, x=numbers(dtype, 4, 6), y=numbers(dtype, 6, 4, seed=2))
+
+
+def test_overlapping_writes_read_what_was_there_before():
+    def shifted(xp, x):
+        a, b = x * 1, x * 1
+        a[1:] = a[:-1] * 2
+        b[:-1] += b[1:]
+        return [a, b]
+
+    same(shifted, x=numbers("float64", 9))
+
+
+def test_types_meet_as_in_numpy():
+    def mixed(xp, x, n, b):
+        return [
+            x * 2,
+            x + n,
+            n / 2,
+            n * 3,
+            b & (x > 0),
+            xp.where(b, x, n),
+            b * x,
+            (n == 2) | b,
+            ~b,
+            x.astype(np.float64) + 1e-12,
+        ]
+
+    same(mixed, x=numbers("float32", 5), n=np.arange(5), b=np.array([True, False, True, True, False]))
+
+
+def test_stacks_and_pieces(dtype):
+    def pieces(xp, x, y):
+        a, b = xp.split(xp.concatenate([x, y], -1), 2, -1)
+        return [xp.stack([x, y], 1), a, b, xp.broadcast_to(x[:, :1], x.shape), x[None, :, None], xp.ones_like(x) - y]
+
+    same(pieces, x=numbers(dtype, 3, 4), y=numbers(dtype, 3, 4, seed=1))
+
+
+REFUSED = {
+    "a truth value": lambda xp, x: [x if x.sum() > 0 else -x],
+    "a number": lambda xp, x: [x * float(x.max())],
+    "an unknown function": lambda xp, x: [xp.fft(x)],
+    "an unknown method": lambda xp, x: [x.cumsum(0)],
+    "numpy itself": lambda xp, x: [np.exp(x)],
+    "an index that is an array": lambda xp, x: [x[x > 0]],
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_only_values_decide_is_rejected(what):
+    with pytest.raises((UntraceableError, TypeError)):
+        compiled(REFUSED[what], {"x": numbers("float64", 4)})
+
+
+def random_program(rng, xp, arrays):
+    """A few dozen random operations on arrays of three shapes, among them writes through views."""
+    known = list(arrays.values())
+    for _ in range(int(rng.integers(10, 40))):
+        a, b = (known[rng.integers(len(known))] for _ in range(2))
+        b = b[: a.shape[0], : a.shape[1]] if b.shape[0] >= a.shape[0] and b.shape[1] >= a.shape[1] else a
+        what = rng.integers(12)
+        if what < 3:
+            known.append([a + b, a * b, a - b][what])
+        elif what == 3:
+            known.append(xp.tanh(a) / (1 + xp.abs(b)))
+        elif what == 4:
+            known.append(xp.where(a > b, a, b * 0.5))
+        elif what == 5:
+            known.append(a.swapaxes(0, 1) @ b)
+        elif what == 6:
+            known.append(a - a.max(-1, keepdims=True))
+        elif what == 7:
+            known.append(a.sum(0, keepdims=True) + b * 0)
+        elif what == 8:
+            own = a * 1
+            own[1:, :-1] += b[: own.shape[0] - 1, 1 : own.shape[1]]
+            known.append(own)
+        elif what == 9:
+            own = a + 0
+            known.append(own[::-1])
+            own[0] = b[-1]
+            known.append(own)
+        elif what == 10:
+            own = a * 1
+            own *= 0.5
+            own[:, 1] = own[:, 0]
+            known.append(own)
+        else:
+            known.append(xp.concatenate([a, b], 0)[a.shape[0] // 2 : a.shape[0] // 2 + a.shape[0]])
+        known[-1] = xp.tanh(known[-1])  # numbers stay small
+    return known[-6:]
+
+
+def check_program(seed):
+    arrays = {"a": numbers("float64", 6, 6), "b": numbers("float64", 8, 9, seed=1), "c": numbers("float64", 6, 9, seed=2)}
+    same(lambda xp, **given: random_program(np.random.default_rng(seed), xp, given), **arrays)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_programs_are_those_of_numpy(seed):
+    check_program(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(1000, 1300, 50))
+def test_many_random_programs_are_those_of_numpy(first):
+    for seed in range(first, first + 50):
+        check_program(seed)
