@@ -458,7 +458,7 @@ def test_what_is_no_npz_file(tmp_path):
     arrays(tmp_path, x=X, y=Y)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    assert "this is no npz file" in fault()
+    assert "this is not an npz file" in fault()
     path.write_bytes(whole.replace(X.tobytes()[64:128], bytes(64)))
     assert "array 'x' cannot be read (Bad CRC-32" in fault()
 

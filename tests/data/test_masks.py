@@ -159,7 +159,7 @@ def test_a_sequence_longer_than_its_mask_is_told():
         check_equal_rows(fields, {"x": X, "mask": MASK[:9]})
     layer = discover().get("layer", "recurrent")(discover().get("cell", "gru")(3))
     p, _ = layer.init(generator(0, "p"), (None, 2))
-    with pytest.raises(ValueError, match=r"layer 'rnn': the mask 'mask' has \(T, N\) = \(4, 10\), and its seq"):
+    with pytest.raises(ValueError, match=r"layer 'rnn': the mask 'mask' has \(T, N\) = \(4, 10\), but the seq"):
         layer.forward(p, X.swapaxes(0, 1), Context(name="rnn", batch={"mask": MASK[:, :4].T}))
 
 

@@ -103,11 +103,18 @@ def test_markdown_takes_nothing_out_of_a_docstring(kind, name, component):
 
 
 def test_the_columns_of_an_option_are_readable():
-    assert options_of(discover().get("schedule", "warmup"))[1] == ("then", "schedule", "constant", "", "", "what follows")
+    assert options_of(discover().get("schedule", "warmup"))[1] == (
+        "then",
+        "schedule",
+        "constant",
+        "",
+        "",
+        "the schedule that follows",
+    )
     units, bias, initializer = (row[1:4] for row in options_of(discover().get("layer", "dense")))
     assert units == ("integer or auto", "required", ">= 1")
     assert bias == ("boolean", "true", "")
-    assert initializer == ("initializer", "the group initializer, else he_normal", "")
+    assert initializer == ("initializer", "the group initializer, otherwise he_normal", "")
     assert options_of(discover().get("dataset", "csv"))[1][1] == "string or list of strings"
 
 

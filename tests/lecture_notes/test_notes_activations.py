@@ -137,8 +137,11 @@ def test_C12_positive_inputs_tie_the_signs_of_a_units_weights():
             "SoftmaxCrossEntropy computes probabilities itself, but 'p'",
         ),
         ("{model/layers/p: {type: activation, function: softmax}, loss: cross_entropy}", ""),
-        ("{model/layers/p: {type: activation, function: sigmoid}, loss: binary_cross_entropy}", "BinaryCrossEntropy makes"),
-        ("{loss: cross_entropy}", "CrossEntropy needs probabilities, but 'out' does not declare that it outputs any"),
+        (
+            "{model/layers/p: {type: activation, function: sigmoid}, loss: binary_cross_entropy}",
+            "BinaryCrossEntropy computes",
+        ),
+        ("{loss: cross_entropy}", "CrossEntropy needs probabilities, but 'out' declares none"),
     ],
 )
 def test_C14_a_softmax_twice_or_not_at_all_is_warned_of(changes, expected):

@@ -292,7 +292,7 @@ def test_4_5_a_byte_holds_the_connections_of_eight_units(units, rows):
 
 @pytest.mark.parametrize(
     ("connections", "expected"),
-    [("80-40-a0-00", "4 sources, but there are 2 inputs and 3 units here: 5"), ("8-40", "'8' is not 2 hexadecimal digits")],
+    [("80-40-a0-00", "4 sources, but there are 2 inputs and 3 units: 5"), ("8-40", "'8' is not 2 hexadecimal digits")],
 )
 def test_4_5_connections_that_do_not_fit_are_refused(connections, expected):
     with pytest.raises(ValueError, match=expected):

@@ -287,10 +287,10 @@ def test_A7_the_window_scorer_from_a_configuration():
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ("{heads/pair/target: x}", "heads.pair: MaxMargin takes no target, and the head has 'x'; write target: null"),
-        ("{heads/pair/from: score}", "heads.pair: MaxMargin reads 2 layers, from: [a, b]; the head's are score"),
+        ("{heads/pair/target: x}", "heads.pair: MaxMargin takes no target (got 'x'); set target: null"),
+        ("{heads/pair/from: score}", "heads.pair: MaxMargin reads 2 layers, from: [a, b] (got score"),
         ("{heads/pair/from: [score, scor_c]}", "heads.pair.from: unknown layer 'scor_c'; did you mean 'score_c'?"),
-        ("{heads/pair/from: [score, act_c]}", "reads outputs of one shape; 'score' gives (1,), 'act_c' gives (8,)"),
+        ("{heads/pair/from: [score, act_c]}", "needs outputs of equal shape; 'score' has (1,), 'act_c' has (8,)"),
         ("{heads/pair/margin: -1}", "heads.pair.margin: -1.0 must be at least 0"),
         (
             "{heads: {pair: {type: mse, from: score, target: null}}}",
@@ -298,15 +298,15 @@ def test_A7_the_window_scorer_from_a_configuration():
         ),
         (
             "{heads: {pair: {type: mse, from: [score, score_c], target: x}}}",
-            "MeanSquaredError reads one layer; the head's are",
+            "MeanSquaredError reads one layer (got",
         ),
         ("{heads: {pair: {type: auto, from: score, target: null}}}", "heads.pair.type: auto needs a target"),
         (
             "{model/layers/score: {type: dense, units: auto}}",
-            "model.layers.score.units: auto works for the layer that a loss",
+            "model.layers.score.units: auto needs a layer that a loss",
         ),
         ("{metrics: accuracy}", "metrics.accuracy: Accuracy needs a target of kind label or binary or columns"),
-        ("{metrics: loss}", "metrics.loss: LossMetric reads one layer; the head's are score, score_c"),
+        ("{metrics: loss}", "metrics.loss: LossMetric reads one layer (got score, score_c"),
     ],
 )
 def test_heads_without_a_target_are_judged_in_words(changes, expected):

@@ -416,7 +416,7 @@ def test_a_text_becomes_windows_and_a_new_one_is_read_like_it(tmp_path):
     (tmp_path / "short.txt").write_text("ba")
     assert again.read(tmp_path / "short.txt", with_target=False)["x"].tolist() == [[2, 1]]
     (tmp_path / "odd.txt").write_text("bac\nbzc")
-    with pytest.raises(DataError, match="line 2: the character 'z' was not in the text"):
+    with pytest.raises(DataError, match="line 2: the character 'z' was not in the training text"):
         again.read(tmp_path / "odd.txt", with_target=False)
 
 
@@ -443,7 +443,7 @@ def test_a_column_becomes_a_series(tmp_path):
     assert y[:-1] == pytest.approx(x[1:])
     again = get("dataset", "series").encoding_from_json(data.encoding.to_json())
     assert again.read(tmp_path / "a.csv", with_target=True)["x"].shape == (9, 5, 1)
-    with pytest.raises(DataError, match="no column 'levle' in the header; did you mean 'level'"):
+    with pytest.raises(DataError, match="unknown column 'levle' in the header; did you mean 'level'"):
         load("series", path=str(tmp_path / "a.csv"), column="levle")
     (tmp_path / "b.csv").write_text("level\n1\nhigh\n3\n")
     with pytest.raises(DataError, match="line 3, column 'level': 'high'"):
@@ -459,12 +459,12 @@ def test_an_id_outside_its_vocabulary_is_refused():
 @pytest.mark.parametrize(
     ("overrides", "told"),
     [
-        ("model=lstm dataset=sentiment", "an output for every step, and head 'loss' has one target 'y'.*model.output=last"),
+        ("model=lstm dataset=sentiment", "an output for every step, but head 'loss' has one target 'y'.*model.output=last"),
         ("model=lstm dataset=weather model.output=last", "for every step; .*model.output=all"),
-        ("model=lstm dataset=weather model.layers.input.size=3", "input.size: 3 symbols, and 'x' has 4"),
+        ("model=lstm dataset=weather model.layers.input.size=3", "input.size: 'x' has 4 symbols"),
         (
             "model=lstm dataset=sine_series model.layers.input.type=embedding model.layers.input.units=3",
-            "reads ids, not features",
+            "needs ids",
         ),
         ("dataset=weather dataset.length=500", "500 steps and the next one do not fit into the 219 of the val split"),
         ("dataset=hello dataset.word=aaa", "'aaa' needs two different letters"),
