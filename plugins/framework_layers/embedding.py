@@ -19,8 +19,7 @@ class Embedding:
     CPU, one weighted count. Ids have no gradient.
 
     Shapes: x ids (..., [T,] N) from 0 to size - 1, W (..., size, units), y (..., [T,] N, units). Initial values N(0, 1), as
-        a
-    vector is not a sum over the vocabulary. Bengio et al. (2003).
+    a vector is not a sum over the vocabulary. Bengio et al. (2003).
     """
 
     units: int = option(least=1, help="size of a vector")

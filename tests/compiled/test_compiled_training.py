@@ -1,6 +1,6 @@
 """Training in the compiled tier: the numbers of the array tier, for stacks of any width, on any number of threads."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import networks
 import numpy as np
@@ -9,6 +9,7 @@ import pytest
 from framework import Callback, Head, Learner, Network, TrainerOptions, discover, generator, train
 from framework.core.errors import ConfigError, TierError
 from framework.inference.evaluation import HeadMetric
+from framework.training.compiled import build
 from framework.training.parallel import train_sliced
 
 get = discover().get
@@ -107,6 +108,41 @@ def test_layers_with_buffers(data):
     agree([learner(data, layers=layers)], data, tolerance=1e-8)
 
 
+def test_random_draws_are_those_of_the_array_tier(data):
+    dense, act, dropout = get("layer", "dense"), get("layer", "activation"), get("layer", "dropout")
+    gumbel = get("activation", "gumbel_sigmoid")
+
+    def layers(keep):
+        return {"hidden": dense(8), "drop": dropout(keep), "gate": act(gumbel()), "out": dense(2)}
+
+    agree([learner(data, layers=layers(keep)) for keep in (0.5, 0.9)], data)
+
+
+def test_probed_steps_run_in_the_array_tier(data):
+    dead = get("probe", "update_ratio")()
+    agree([replace(learner(data, probe_every=3), probes={"ratio": dead})], data)
+
+
+def test_equal_steps_are_compiled_once(data, monkeypatch):
+    compiled = []
+    run = build._run
+    monkeypatch.setattr(build, "_run", lambda command: (compiled.append(command), run(command))[1])
+    for _ in range(2):
+        train([learner(data)], [data], [0], dtype="float32", tier="compiled")
+        compiled.append("end")
+    assert compiled[compiled.index("end") + 1 :] == ["end"]
+
+
+def test_a_folder_of_others_is_not_used(tmp_path, monkeypatch):
+    folder = tmp_path / "shared"
+    folder.mkdir(mode=0o777)
+    folder.chmod(0o777)
+    monkeypatch.setattr(build, "_folders", lambda: [folder])
+    with pytest.raises(build.NoCompilerError, match="no folder for compiled steps"):
+        build.load("int x;")
+    assert not list(folder.iterdir())
+
+
 def test_early_stopping_and_best_weights(data):
     stop = replace(TrainerOptions().early_stopping, patience=1)
     members = [learner(data, get("optimizer", "adam")(lr=lr), early_stopping=stop, epochs=30) for lr in (0.3, 0.01)]
@@ -172,15 +208,26 @@ def test_a_resumed_training_is_the_same_to_the_bit(data):
         assert a.metrics == b.metrics
 
 
+@dataclass(frozen=True)
+class Curious:
+    """An activation that looks at a number."""
+
+    def forward(self, x, ctx):
+        return (x if x.sum() > 0 else -x), x
+
+    def backward(self, cache, dy, ctx):
+        return dy
+
+
 @pytest.mark.parametrize(
     ("options", "why"),
     [
         ({"accumulate": 2}, r"trainer\.accumulate is not compiled yet"),
-        ({}, r"dropout\.py, line \d+: random draws are not traced"),
+        ({}, r"test_compiled_training\.py, line \d+: a traced number has no truth value"),
     ],
 )
 def test_what_is_not_compiled_is_named(data, options, why):
-    dense, dropout = get("layer", "dense"), get("layer", "dropout")
-    layers = {"hidden": dense(4), "drop": dropout(), "out": dense(2)}
+    dense, act = get("layer", "dense"), get("layer", "activation")
+    layers = {"hidden": dense(4), "act": act(Curious()), "out": dense(2)}
     with pytest.raises((TierError, ConfigError), match=why):
         train([learner(data, layers=layers, **options)], [data], [0], tier="compiled")

@@ -80,7 +80,7 @@ class TracedArray:
     def __getitem__(self, index: Any) -> TracedArray:
         parts = list(index) if isinstance(index, tuple) else [index]
         if any(isinstance(part, TracedArray | np.ndarray | list) for part in parts):
-            raise UntraceableError("an index that is itself an array is not traced yet")
+            return gathered(self, parts)
         used = sum(part is not None and part is not Ellipsis for part in parts)
         if not any(part is Ellipsis for part in parts):
             parts.append(Ellipsis)
@@ -129,6 +129,14 @@ class TracedArray:
         real = self if self.dtype.kind == "f" else self.astype(np.float64)
         total = reduce("sum", real, axis, keepdims)
         return elementwise("div", total, self.size // max(1, total.size))
+
+    def var(self, axis: Any = None, keepdims: bool = False) -> TracedArray:
+        d: Any = elementwise("sub", self, self.mean(axis, keepdims=True))
+        squares: TracedArray = d * d
+        return squares.mean(axis, keepdims)
+
+    def std(self, axis: Any = None, keepdims: bool = False) -> TracedArray:
+        return elementwise("sqrt", self.var(axis, keepdims))
 
     def max(self, axis: Any = None, keepdims: bool = False) -> TracedArray:
         return reduce("max", self, axis, keepdims)
@@ -247,6 +255,16 @@ def _shaped(read: Read, like: Value) -> Value:
         strides = regrouped(read.shape, read.strides, like.shape)
         assert strides is not None
     return Value("map", like.shape, like.dtype, (Read(read.value, like.shape, strides, read.offset),), {"fn": "id"})
+
+
+def gathered(a: TracedArray, parts: list[Any]) -> TracedArray:
+    """a[i, j, ...], rows chosen by arrays of numbers; further axes stay whole."""
+    ids = [lift(part) for part in parts]
+    if not all(isinstance(i, TracedArray) and i.dtype.kind == "i" for i in ids):
+        raise UntraceableError("an index of booleans, or of arrays beside slices, is not traced")
+    shape = np.broadcast_shapes(*(i.shape for i in ids))
+    reads = [a.read(), *(i.read().broadcast(shape) for i in ids)]
+    return new("gather", (*shape, *a.shape[len(ids) :]), a.dtype, reads)
 
 
 def reduce(fn: str, a: TracedArray, axis: Any, keepdims: bool) -> TracedArray:

@@ -60,13 +60,21 @@ def load(source: str) -> ctypes.CDLL:
     for folder in _folders():
         library = folder / f"{name}.so"
         try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not _is_own(folder):
+                continue
             if library.is_file():
                 return ctypes.CDLL(str(library))
-            folder.mkdir(parents=True, exist_ok=True)
             return ctypes.CDLL(str(_compiled(source, library)))
         except OSError:  # the folder cannot be written, or what lies there cannot be loaded
             continue
-    raise NoCompilerError("no folder for compiled steps can be written")
+    raise NoCompilerError("no folder for compiled steps can be written; XDG_CACHE_HOME names another one")
+
+
+def _is_own(folder: Path) -> bool:
+    """Whether nobody else can put a library there."""
+    found = folder.stat()
+    return found.st_uid == os.getuid() and not found.st_mode & 0o022
 
 
 def _compiled(source: str, library: Path) -> Path:
@@ -91,8 +99,12 @@ def _run(command: list[str]) -> str:
 
 def _folders() -> list[Path]:
     """Where compiled steps are kept; the second one where the first cannot be written."""
-    own = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return [own / "stackprop" / "compiled", Path(tempfile.gettempdir()) / f"stackprop-{os.getuid()}" / "compiled"]
+    shared = Path(tempfile.gettempdir()) / f"stackprop-compiled-{os.getuid()}"
+    try:
+        own = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # no home
+        return [shared]
+    return [own / "stackprop" / "compiled", shared]
 
 
 @functools.cache

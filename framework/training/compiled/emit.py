@@ -118,7 +118,7 @@ class Emitter:
         self.free.append((start, size))
 
     def _constant(self, value: Value) -> str:
-        name, ctype, data = f"k{value.id}", _ctype(value), np.asarray(value.detail["data"])
+        name, ctype, data = f"k{len(self.constants)}", _ctype(value), np.asarray(value.detail["data"])
         numbers = ", ".join(literal(x, ctype) for x in data.reshape(-1).tolist())
         self.constants[value.id] = f"static const {ctype} {name}[] = {{{numbers}}};"
         return name
@@ -145,7 +145,8 @@ class Emitter:
             return self._loop(kernel)
         if kernel.op == "fill":
             return self._fill(value, place)
-        return {"reduce": self._reduce, "argmax": self._argmax, "matmul": self._product}[kernel.op](value, place)
+        code = {"reduce": self._reduce, "argmax": self._argmax, "gather": self._gather, "matmul": self._product}
+        return code[kernel.op](value, place)
 
     def _fill(self, value: Value, place: Read) -> list[str]:
         at, number = self.pointer(place.value), value.detail["number"]
@@ -198,8 +199,8 @@ class Emitter:
         sizes, index = _merged(shape, reads)
         names, body = _Names(), []
         known: dict[int, str] = {}
-        for value, place in kernel.parts:
-            ctype, name = _ctype(value), f"t{value.id}"
+        for i, (value, place) in enumerate(kernel.parts):  # names do not depend on ids: equal steps are equal sources
+            ctype, name = _ctype(value), f"t{i}"
             body.append(f"const {ctype} {name} = {self._map(value, index, names, known)};")
             known[value.id] = name
             if self._is_stored(value, place, kernel):
@@ -260,6 +261,17 @@ class Emitter:
         search = f"const {ctype} e = {item}; if ({better}) {{ best = e; at = i{axis}; }}"
         inner = f"for (int64_t i{axis} = 0; i{axis} < {read.shape[axis]}; i{axis}++) {{ {search} }}"
         return [f"{{ {names.declared()}", *heads, f"{{ {ctype} best = 0; int64_t at = 0; {inner} {target} = at; }} }}"]
+
+    def _gather(self, value: Value, place: Read) -> list[str]:
+        table, *ids = value.args
+        names, index = _Names(), [f"i{k}" for k in range(len(value.shape))]
+        n = len(ids[0].shape)
+        rows = [self._expression(i, "int64_t", index[:n], names, {}) for i in ids]
+        chosen = Read(table.value, (), (*table.strides[: len(ids)], *table.strides[len(ids) :]), table.offset)
+        source = f"{names.of(self, table.value)}[{_place(chosen, [*(f'({row})' for row in rows), *index[n:]])}]"
+        target = f"{names.of(self, place.value, written=True)}[{_place(place, index)}]"
+        loops = [f"for (int64_t i{k} = 0; i{k} < {size}; i{k}++)" for k, size in enumerate(value.shape)]
+        return [f"{{ {names.declared()}", *loops, f"{target} = {source}; }}"]
 
     def _product(self, value: Value, place: Read) -> list[str]:
         a, b = value.args

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import ctypes
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
+from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from framework.core.context import Context
+from framework.core.random import Key, generator
 from framework.inference.evaluation import MetricAccumulator
 from framework.training.compiled.array import TracedArray, contiguous, new
 from framework.training.compiled.build import load, machine
@@ -26,11 +28,23 @@ FRAMEWORK = Path(__file__).resolve().parents[2]
 OPERATIONS = 1500  # of one step: more would take too long to compile
 
 
-class TracedContext(Context):
-    """The context of a traced step."""
+class Draw(NamedTuple):
+    """Random numbers of a step: whose, which, how they are drawn, and their shape."""
 
-    def _draw(self, *_: Any) -> Any:
-        raise UntraceableError("random draws are not traced yet")
+    name: str
+    which: int
+    sample: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
+    shape: tuple[int, ...]
+
+
+class TracedContext(Context):
+    """The context of a traced step. What it draws is an input, which is given the numbers of the array tier."""
+
+    def _draw(self, like: Any, draw: int, sample: Any) -> Any:
+        draws: list[Draw] = self.__dict__["draws"]
+        draws.append(Draw(self.name, draw + (self.part << 32) + (self.time << 44), sample, like.shape[1:]))
+        numbers = new("input", (1, *like.shape[1:]), np.float32, name=f"u{len(draws) - 1}")
+        return numbers.astype(like.dtype, copy=False)
 
 
 class Options:
@@ -78,6 +92,7 @@ class TracedState:
         learner: Learner = options.taken_from(_without_rate(s.learner))
         self.learner = replace(learner, optimizer=_with_rate(learner.optimizer, Scalar("lr")), initial={})
         self.network = self.watched = self.learner.network
+        self.replicas = len(s.w)
         self.w = new("input", (1, s.w.shape[-1]), s.w.dtype, name="w")
         self.trained = self.w[..., : s.arena.P]
         self.g = self.xp.zeros((1, s.arena.P), s.w.dtype)
@@ -85,10 +100,13 @@ class TracedState:
         self.state = {name: self._slot(name, value) for name, value in s.state.items()}
         self.fields = {n: new("input", shape, dtype, name=f"x_{n}") for n, (shape, dtype) in batch.items()}
         self.carry: dict[str, Any] = {}
+        self.draws: list[Draw] = []
 
     def _slot(self, name: str, value: Any) -> Any:
-        if not hasattr(value, "ndim"):
+        if isinstance(value, int | float):
             return Scalar(f"n_{name}")
+        if not isinstance(value, np.ndarray) or value.shape[:1] != (self.replicas,):
+            raise UntraceableError(f"the optimizer's state '{name}' is neither a number nor an array with replica axes")
         return new("input", (1, *value.shape[1:]), value.dtype, name=f"s_{name}")
 
     @staticmethod
@@ -98,7 +116,9 @@ class TracedState:
 
     def context(self, step: int, **more: Any) -> Context:
         """The context of the traced replica."""
-        return TracedContext(self.xp, (1,), (0,), **more)
+        ctx = TracedContext(self.xp, (1,), (0,), **more)
+        ctx.__dict__["draws"] = self.draws
+        return ctx
 
     def batch(self, *_: Any) -> dict[str, TracedArray]:
         """The fields of the batch."""
@@ -122,11 +142,12 @@ class CompiledStep:
         state = TracedState(s, self.options, shapes)
         tally, row = MetricAccumulator(measures), state.xp.zeros((1, columns), s.w.dtype)
         train_step(state, Batch(slice(0, n)), 0, 1, tally, row)  # type: ignore[arg-type]
+        self.draws = state.draws
         self.counts = {name: int(a.shape[-1]) for name, a in tally.counts.items()}
         self.dtype, self.columns, self.n = s.w.dtype, columns, n
         outputs = {"w": state.w, "row": row, **{f"s_{name}": a for name, a in state.state.items() if hasattr(a, "view")}}
         outputs |= {f"c_{name}": a for name, a in tally.counts.items()}
-        self.numbers = {name: a.code for name, a in state.state.items() if isinstance(a, Scalar)}
+        self.counters = {name: a.code for name, a in state.state.items() if isinstance(a, Scalar)}
         self.slots = [name for name, a in state.state.items() if hasattr(a, "view")]
         emitter = Emitter({_name(key): _value(a) for key, a in outputs.items()}, machine())
         if len(emitter.schedule.order) > OPERATIONS:
@@ -145,6 +166,13 @@ class CompiledStep:
         options = Options()
         options.taken_from(_without_rate(learner))
         return options.table(replicas)
+
+    def drawn(self, key: Key, steps: Sequence[int]) -> list[np.ndarray]:
+        """The random numbers of one replica for these steps: those of the array tier."""
+        return [
+            np.stack([draw.sample(generator(key, draw.name, step, draw.which), draw.shape) for step in steps])
+            for draw in self.draws
+        ]
 
     def fields_of(self, s: TrainState) -> list[np.ndarray]:
         """The fields of the training split, (1 or R, n, ...) each."""
@@ -169,17 +197,19 @@ class CompiledStep:
         parts += [
             f"{T} *out",
             *(f"{CTYPES[str(a.dtype)]} *{_name(f'all_c_{name}')}" for name, a in counts.items()),
+            *(f"const float *all_u{i}" for i in range(len(self.draws))),
             "char *ws",
         ]
-        lines = [f"const double lr = lrs[step]; {T} *row = out + step * {self.columns};"]
-        lines += [f"const double n_{name} = numbers[{i}];" for i, name in enumerate(self.numbers)]
+        lines = [f"const float *u{i} = all_u{i} + step * {prod(d.shape)};" for i, d in enumerate(self.draws)]
+        lines += [f"const double lr = lrs[step]; {T} *row = out + step * {self.columns};"]
+        lines += [f"const double n_{name} = numbers[{i}];" for i, name in enumerate(self.counters)]
         for name, a in counts.items():
             lines.append(f"{CTYPES[str(a.dtype)]} *{_name(f'c_{name}')} = {_name(f'all_c_{name}')} + step * {a.shape[-1]};")
         at = self.fields_at
         for name in self.arrays:
             lines += self._gathered(name, at)
             at += _aligned(self._bytes(name))
-        lines += [emitter.code(), *(f"numbers[{i}] = {code};" for i, code in enumerate(self.numbers.values()))]
+        lines += [emitter.code(), *(f"numbers[{i}] = {code};" for i, code in enumerate(self.counters.values()))]
         loop = ["for (int64_t step = 0; step < steps; step++) {", *lines, "}"]
         return "\n".join([emitter.head(), f"void run({', '.join(parts)}) {{", *loop, "}", ""])
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +20,14 @@ from framework.training.step import Batch, TrainState
 from framework.training.update import check_compiled, rate
 
 
+class Waiting(NamedTuple):
+    """A step that is to be taken: its number, its row in the block of results, and its examples (1 or R, N)."""
+
+    number: int
+    place: int
+    rows: np.ndarray
+
+
 class CompiledTrainer(Trainer):
     """A `Trainer` whose steps run as compiled code, replica by replica, on as many threads as the training may use.
 
@@ -29,7 +38,7 @@ class CompiledTrainer(Trainer):
     def __init__(self, stack: TrainState, callbacks: Sequence[Callback], save: Save | None = None) -> None:
         super().__init__(stack, callbacks, save, "array")
         check_supported(stack)
-        self.waiting: list[tuple[int, np.ndarray]] = []  # steps to take: their number, and the rows (1 or R, N) of each
+        self.waiting: list[Waiting] = []
         self.steps: dict[int, CompiledStep] = {}
         self.threads = stack.threads or blas_threads()
         for n in {self.plan.update_size, self.plan.n % self.plan.update_size or self.plan.update_size}:
@@ -49,10 +58,14 @@ class CompiledTrainer(Trainer):
         return self.steps[n]
 
     def update(self, batch: Batch) -> None:
-        """Note a step; it is taken when its results are read."""
+        """Note a step, which is taken when its results are read; one that probes see runs in the array tier."""
+        if self.watch.due(self.step + 1):
+            self._take_all()
+            super().update(batch)
+            return
         rows = batch.rows
         whole = np.arange(rows.start, min(rows.stop, self.plan.n))[None] if isinstance(rows, slice) else rows
-        self.waiting.append((self.step, whole))
+        self.waiting.append(Waiting(self.step, self.unread, whole))
         self.count()
 
     def batches(self) -> Iterator[Batch]:
@@ -67,45 +80,32 @@ class CompiledTrainer(Trainer):
 
     def _take_all(self) -> None:
         """Take the steps that wait, as many at once as have equal batches."""
-        at = 0
-        while at < len(self.waiting):
-            n = self.waiting[at][1].shape[-1]
-            stop = next((i for i in range(at, len(self.waiting)) if self.waiting[i][1].shape[-1] != n), len(self.waiting))
-            self._take(self.waiting[at:stop], self.unread - len(self.waiting) + at)
-            at = stop
+        for _, steps in itertools.groupby(self.waiting, lambda each: each.rows.shape[-1]):
+            self._take(list(steps))
         self.waiting = []
 
-    def _take(self, steps: Sequence[tuple[int, np.ndarray]], first: int) -> None:
-        """Take steps of equal batches; `first` is the place of their first row in the block."""
-        s, step = self.stack, self.compiled(steps[0][1].shape[-1])
-        replicas, count = s.members.size, len(steps)
-        rows = np.ascontiguousarray(np.stack([rows for _, rows in steps], 1), np.int64)  # (1 or R, K, N)
-        lrs = np.ascontiguousarray(self._rates([number for number, _ in steps]))
-        options = step.options_of(s.learner, replicas)
-        numbers = np.array([[float(s.state[name]) for name in step.numbers]] * replicas).reshape(replicas, -1)
+    def _take(self, steps: Sequence[Waiting]) -> None:
+        s, step = self.stack, self.compiled(steps[0].rows.shape[-1])
+        replicas, count, numbers = s.members.size, len(steps), [each.number for each in steps]
+        rows = np.ascontiguousarray(np.stack([each.rows for each in steps], 1), np.int64)  # (1 or R, K, N)
+        counters = np.array([[float(s.state[name]) for name in step.counters]] * replicas).reshape(replicas, -1)
+        for name in step.slots:  # the code writes to their memory
+            s.state[name] = np.require(s.state[name], requirements=("C", "W"))
+        shared = [rows, self._rates(numbers), step.options_of(s.learner, replicas), counters, s.w]
+        shared += [*(s.state[name] for name in step.slots), *step.fields_of(s)]
         out = np.empty((replicas, count, len(self.columns)), s.dtype)
         counts = {name: np.empty((replicas, count, k), s.dtype) for name, k in step.counts.items()}
-        fields = step.fields_of(s)
 
         def train(replica: int, memory: np.ndarray) -> None:
-            own = lambda a: pointer(a[replica if len(a) > 1 else 0])  # noqa: E731
-            arrays = [
-                rows,
-                lrs,
-                options,
-                numbers,
-                s.w,
-                *(s.state[name] for name in step.slots),
-                *fields,
-                out,
-                *counts.values(),
-            ]
-            step.call(count, *map(own, arrays), pointer(memory))
+            draws = step.drawn(s.keys[replica], numbers)
+            own = [a[replica if len(a) > 1 else 0] for a in (*shared, out, *counts.values())]
+            step.call(count, *map(pointer, (*own, *draws, memory)))
 
         self._on_threads(replicas, step.workspace, train)
-        self.block[first : first + count] = out.swapaxes(0, 1)
-        for i, name in enumerate(step.numbers):
-            s.state[name] = type(s.state[name])(numbers[0, i])
+        places = [each.place for each in steps]
+        self.block[places] = out.swapaxes(0, 1)
+        for i, name in enumerate(step.counters):
+            s.state[name] = type(s.state[name])(counters[0, i])
         for name, found in counts.items():
             total = found.sum(1, dtype=s.dtype)
             self.tally.counts[name] = self.tally.counts[name] + total if name in self.tally.counts else total
@@ -121,7 +121,7 @@ class CompiledTrainer(Trainer):
             )
             found.append(lr.reshape(-1))
         width = max(map(len, found))
-        return np.stack([np.broadcast_to(lr, (width,)) for lr in found], 1)
+        return np.ascontiguousarray(np.stack([np.broadcast_to(lr, (width,)) for lr in found], 1))
 
     def _on_threads(self, replicas: int, size: int, train: Any) -> None:
         threads = min(self.threads, replicas)
@@ -152,7 +152,6 @@ def check_supported(s: TrainState) -> None:
         "trainer.bptt": options.bptt.chunk is not None or options.bptt.lag is not None,
         "dataset.stateful": s.data.stateful,
         "augmentation": s.augmenter is not None,
-        "probes": bool(s.learner.probes),
     }
     for what, has in found.items():
         if has:
