@@ -79,7 +79,7 @@ def train(
                 if run.step >= run.total or not run.stack.members.size:
                     break
                 run.update(batch)
-            if run.epoch % options.validate_every == 0 or run.step >= run.total:
+            if run.step >= run.total or (run.validates and run.epoch % options.validate_every == 0):
                 run.read()
                 run.validate()
             if run.step >= run.total:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from framework.core.threads import blas_threads
 from framework.training.compiled.build import NoCompilerError
 from framework.training.compiled.graph import UntraceableError
 from framework.training.compiled.step import CompiledStep, pointer, refusal
+from framework.training.learner import Learner
 from framework.training.state import Trainer
 from framework.training.step import Batch, TrainState
 from framework.training.update import check_compiled, rate
@@ -41,6 +42,9 @@ class CompiledTrainer(Trainer):
         self.waiting: list[Waiting] = []
         self.steps: dict[int, CompiledStep] = {}
         self.threads = stack.threads or blas_threads()
+        self.pool = ThreadPoolExecutor(self.threads)  # its threads start when they are first needed
+        self.memory = [aligned(0)] * self.threads
+        self.options_table: tuple[Learner, np.ndarray] | None = None
         for n in {self.plan.update_size, self.plan.n % self.plan.update_size or self.plan.update_size}:
             self.compiled(n)
 
@@ -68,9 +72,15 @@ class CompiledTrainer(Trainer):
         self.waiting.append(Waiting(self.step, self.unread, whole))
         self.count()
 
+    @property
+    def validates(self) -> bool:
+        """Only where there is anything to measure: more steps can then be taken at once."""
+        return "val" in self.stack.feeds or bool(self.stack.learner.measures and self.options.train_metrics)
+
     def batches(self) -> Iterator[Batch]:
         """As in the array tier; metrics of the training split begin with an epoch."""
-        self._take_all()
+        if self.options.train_metrics and self.stack.learner.measures:
+            self._take_all()
         return super().batches()
 
     def read(self) -> None:
@@ -91,7 +101,7 @@ class CompiledTrainer(Trainer):
         counters = np.array([[float(s.state[name]) for name in step.counters]] * replicas).reshape(replicas, -1)
         for name in step.slots:  # the code writes to their memory
             s.state[name] = np.require(s.state[name], requirements=("C", "W"))
-        shared = [rows, self._rates(numbers), step.options_of(s.learner, replicas), counters, s.w]
+        shared = [rows, self._rates(numbers), self._options(step), counters, s.w]
         shared += [*(s.state[name] for name in step.slots), *step.fields_of(s)]
         out = np.empty((replicas, count, len(self.columns)), s.dtype)
         counts = {name: np.empty((replicas, count, k), s.dtype) for name, k in step.counts.items()}
@@ -110,6 +120,13 @@ class CompiledTrainer(Trainer):
             total = found.sum(1, dtype=s.dtype)
             self.tally.counts[name] = self.tally.counts[name] + total if name in self.tally.counts else total
 
+    def _options(self, step: CompiledStep) -> np.ndarray:
+        """The options in which the replicas that are left differ."""
+        learner = self.stack.learner
+        if self.options_table is None or self.options_table[0] is not learner:
+            self.options_table = (learner, step.options_of(learner, self.stack.members.size))
+        return self.options_table[1]
+
     def _rates(self, steps: Sequence[int]) -> np.ndarray:
         """The learning rate of every step, (1 or R, K)."""
         s = self.stack
@@ -123,21 +140,20 @@ class CompiledTrainer(Trainer):
         width = max(map(len, found))
         return np.ascontiguousarray(np.stack([np.broadcast_to(lr, (width,)) for lr in found], 1))
 
-    def _on_threads(self, replicas: int, size: int, train: Any) -> None:
-        threads = min(self.threads, replicas)
+    def _on_threads(self, replicas: int, size: int, train: Callable[[int, np.ndarray], None]) -> None:
+        """Let every thread take the next replica until there is none; each has its own memory."""
+        threads, left = min(self.threads, replicas), itertools.count()
+
+        def work(thread: int) -> None:
+            if self.memory[thread].size < size:
+                self.memory[thread] = aligned(size)
+            while (replica := next(left)) < replicas:
+                train(replica, self.memory[thread])
+
         if threads == 1:
-            memory = aligned(size)
-            for replica in range(replicas):
-                train(replica, memory)
-            return
-
-        def some(thread: int) -> None:
-            memory = aligned(size)
-            for replica in range(thread, replicas, threads):
-                train(replica, memory)
-
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(some, range(threads)))
+            work(0)
+        else:
+            list(self.pool.map(work, range(threads)))
 
 
 def check_supported(s: TrainState) -> None:
