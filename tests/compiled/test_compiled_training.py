@@ -120,6 +120,24 @@ def test_random_draws_are_those_of_the_array_tier(data):
     agree([learner(data, layers=layers(keep)) for keep in (0.5, 0.9)], data)
 
 
+@dataclass(frozen=True)
+class Annealed:
+    """An activation that becomes steeper with every step."""
+
+    def forward(self, x, ctx):
+        slope = 1 + ctx.step * 0.1
+        return ctx.xp.tanh(x * slope), (ctx.xp.tanh(x * slope), slope)
+
+    def backward(self, cache, dy, ctx):
+        y, slope = cache
+        return dy * (1 - y * y) * slope
+
+
+def test_a_component_may_read_the_number_of_the_step(data):
+    dense, act = get("layer", "dense"), get("layer", "activation")
+    agree([learner(data, layers={"hidden": dense(8), "act": act(Annealed()), "out": dense(2)})], data)
+
+
 def test_probed_steps_run_in_the_array_tier(data):
     dead = get("probe", "update_ratio")()
     agree([replace(learner(data, probe_every=3), probes={"ratio": dead})], data)
@@ -219,6 +237,30 @@ class Curious:
 
     def backward(self, cache, dy, ctx):
         return dy
+
+
+@dataclass(frozen=True)
+class Hosted(Curious):
+    """An activation that calls NumPy by its name."""
+
+    def forward(self, x, ctx):
+        return np.tanh(x), x
+
+
+@dataclass(frozen=True)
+class Keyed(Curious):
+    """An activation that draws by itself."""
+
+    def forward(self, x, ctx):
+        return x * generator(ctx.keys[0], "mine", ctx.step).random(), x
+
+
+@pytest.mark.parametrize("made", [Hosted(), Keyed()])
+def test_code_that_traces_nothing_is_rejected(data, made):
+    dense, act = get("layer", "dense"), get("layer", "activation")
+    layers = {"hidden": dense(4), "act": act(made), "out": dense(2)}
+    with pytest.raises(ConfigError, match=r"the step cannot be traced: test_compiled_training\.py, line \d+: "):
+        train([learner(data, layers=layers)], [data], [0], tier="compiled")
 
 
 @pytest.mark.parametrize(

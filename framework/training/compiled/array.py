@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from framework.training.compiled.graph import Read, Scalar, UntraceableError, Value, regrouped, row_major
+from framework.training.compiled.graph import Read, Scalar, UnknownNameError, UntraceableError, Value, regrouped, row_major
 
 BOOL = np.dtype(bool)
 COMPARISONS = ("lt", "le", "gt", "ge", "eq", "ne")
@@ -173,7 +173,7 @@ class TracedArray:
         raise UntraceableError("NumPy itself was called on a traced array; components use ctx.xp")
 
     def __getattr__(self, name: str) -> Any:
-        raise UntraceableError(f"a traced array has no '{name}'")
+        raise UnknownNameError(f"a traced array has no '{name}'")
 
 
 def new(op: str, shape: Any, dtype: Any, args: Any = (), **detail: Any) -> TracedArray:

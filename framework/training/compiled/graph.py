@@ -18,6 +18,10 @@ class UntraceableError(TypeError):
     """The code does something that only values can decide, or that the tracer does not know."""
 
 
+class UnknownNameError(UntraceableError, AttributeError):
+    """The tracer has nothing of that name; `hasattr` is then false."""
+
+
 @dataclass(eq=False)
 class Value:
     """One result: contiguous, row-major, computed once.

@@ -19,7 +19,7 @@ from framework.training.compiled.array import (
     traced,
     write,
 )
-from framework.training.compiled.graph import Scalar, UntraceableError
+from framework.training.compiled.graph import Scalar, UnknownNameError
 
 UNARY = {"exp", "log", "log1p", "expm1", "tanh", "sqrt", "abs", "sign", "isnan", "isfinite", "floor", "ceil", "sin", "cos"}
 UNARY_AS = {"absolute": "abs", "negative": "neg", "logical_not": "not"}
@@ -39,7 +39,7 @@ class ArrayModule:
             return lambda x, out=None: _into(out, elementwise(UNARY_AS.get(name, name), x))
         if name in BINARY_AS:
             return lambda a, b, out=None: _into(out, elementwise(BINARY_AS[name], a, b))
-        raise UntraceableError(f"xp.{name} is not traced")
+        raise UnknownNameError(f"xp.{name} is not traced")
 
     def where(self, condition: Any, a: Any, b: Any) -> TracedArray:
         return elementwise("where", condition, a, b)

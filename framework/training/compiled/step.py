@@ -116,7 +116,9 @@ class TracedState:
 
     def context(self, step: int, **more: Any) -> Context:
         """The context of the traced replica."""
-        ctx = TracedContext(self.xp, (1,), (0,), **more)
+        # What a component may not know in advance: it is read when the step runs, or refuses to become a number.
+        key: Any = Scalar("the key of the replica")
+        ctx = TracedContext(self.xp, (1,), (key,), step=Scalar("number"), **more)  # type: ignore[arg-type]
         ctx.__dict__["draws"] = self.draws
         return ctx
 
@@ -131,7 +133,6 @@ class CompiledStep:
     Attributes:
         counts: metric -> how many numbers it counts.
         workspace: bytes that a call needs.
-        call: the function, see `signature`.
     """
 
     def __init__(self, s: TrainState, columns: int, measures: Mapping[str, Any], n: int) -> None:
@@ -158,14 +159,18 @@ class CompiledStep:
         self.fields_at = _aligned(emitter.workspace)
         self.text = self._source(emitter, tally.counts)
         self.workspace = self.fields_at + sum(_aligned(self._bytes(name)) for name in self.arrays)
-        self.call = load(self.text).run
-        self.call.restype = None
+        self.function = load(self.text).run
+        self.function.restype = None
 
     def options_of(self, learner: Learner, replicas: int) -> np.ndarray:
         """The table of options of the replicas that are left."""
         options = Options()
         options.taken_from(_without_rate(learner))
         return options.table(replicas)
+
+    def call(self, steps: int, first: int, arrays: Sequence[np.ndarray]) -> None:
+        """Take steps; `first` is the number of the first of them. The order of the arrays is that of `_source`."""
+        self.function(ctypes.c_int64(steps), ctypes.c_int64(first), *(ctypes.c_void_p(a.ctypes.data) for a in arrays))
 
     def drawn(self, key: Key, steps: Sequence[int]) -> list[np.ndarray]:
         """The random numbers of one replica for these steps: those of the array tier."""
@@ -191,7 +196,14 @@ class CompiledStep:
     def _source(self, emitter: Emitter, counts: Mapping[str, Any]) -> str:
         """The file: a function that takes steps one after the other for one replica."""
         T = CTYPES[str(self.dtype)]
-        parts = ["int64_t steps", "const int64_t *rows", "const double *lrs", "const double *opt", "double *numbers"]
+        parts = [
+            "int64_t steps",
+            "int64_t first",
+            "const int64_t *rows",
+            "const double *lrs",
+            "const double *opt",
+            "double *numbers",
+        ]
         parts += [f"{T} *w", *(f"{T} *{_name(f's_{name}')}" for name in self.slots)]
         parts += [f"const {CTYPES[str(a.dtype)]} *all_{_name(name)}" for name, a in self.arrays.items()]
         parts += [
@@ -201,7 +213,7 @@ class CompiledStep:
             "char *ws",
         ]
         lines = [f"const float *u{i} = all_u{i} + step * {prod(d.shape)};" for i, d in enumerate(self.draws)]
-        lines += [f"const double lr = lrs[step]; {T} *row = out + step * {self.columns};"]
+        lines += [f"const double number = (double)(first + step), lr = lrs[step]; {T} *row = out + step * {self.columns};"]
         lines += [f"const double n_{name} = numbers[{i}];" for i, name in enumerate(self.counters)]
         for name, a in counts.items():
             lines.append(f"{CTYPES[str(a.dtype)]} *{_name(f'c_{name}')} = {_name(f'all_c_{name}')} + step * {a.shape[-1]};")
@@ -228,17 +240,13 @@ class CompiledStep:
         return [head, f"for (int64_t i = 0; i < {self.n}; i++) for (int64_t t = 0; t < {steps}; t++) {copy}"]
 
 
-def refusal(error: UntraceableError) -> str:
+def refusal(error: Exception) -> str:
     """Why a step cannot be traced, with the place in the component's code."""
     frames = traceback.extract_tb(error.__traceback__)
     outside = [f for f in frames if FRAMEWORK not in Path(f.filename).resolve().parents]
     place = f"{Path(outside[-1].filename).name}, line {outside[-1].lineno}: " if outside else ""
-    return f"{place}{error}"
-
-
-def pointer(a: np.ndarray, offset: int = 0) -> ctypes.c_void_p:
-    """The address of an array's numbers, `offset` bytes on."""
-    return ctypes.c_void_p(a.ctypes.data + offset)
+    what = "" if isinstance(error, UntraceableError) else f"{type(error).__name__}: "
+    return f"{place}{what}{error}"
 
 
 def _without_rate(learner: Learner) -> Learner:

@@ -13,8 +13,7 @@ from framework.core.callback import Callback, Save
 from framework.core.errors import TierError
 from framework.core.threads import blas_threads
 from framework.training.compiled.build import NoCompilerError
-from framework.training.compiled.graph import UntraceableError
-from framework.training.compiled.step import CompiledStep, pointer, refusal
+from framework.training.compiled.step import CompiledStep, refusal
 from framework.training.learner import Learner
 from framework.training.state import Trainer
 from framework.training.step import Batch, TrainState
@@ -55,10 +54,10 @@ class CompiledTrainer(Trainer):
             try:
                 with np.errstate(all="ignore"):
                     self.steps[n] = CompiledStep(self.stack, len(self.columns), measures, n)
-            except UntraceableError as error:
-                raise TierError(f"the step cannot be traced: {refusal(error)}") from error
             except NoCompilerError as error:
                 raise TierError(str(error)) from error
+            except Exception as error:  # code that knows arrays of NumPy only may fail in any way
+                raise TierError(f"the step cannot be traced: {refusal(error)}") from error
         return self.steps[n]
 
     def update(self, batch: Batch) -> None:
@@ -109,7 +108,7 @@ class CompiledTrainer(Trainer):
         def train(replica: int, memory: np.ndarray) -> None:
             draws = step.drawn(s.keys[replica], numbers)
             own = [a[replica if len(a) > 1 else 0] for a in (*shared, out, *counts.values())]
-            step.call(count, *map(pointer, (*own, *draws, memory)))
+            step.call(count, numbers[0], (*own, *draws, memory))
 
         self._on_threads(replicas, step.workspace, train)
         places = [each.place for each in steps]
