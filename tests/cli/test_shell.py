@@ -55,7 +55,7 @@ def test_without_tracking_no_store_is_made_and_runs_can_lie_elsewhere(tmp_path):
         (["+sed=3"], "sed: unknown key; did you mean 'seed'?"),
         (["loss=mse"], "loss: MeanSquaredError needs targets of kind real"),
         (["device=gpu"], "device: 'gpu' cannot be used here"),
-        (["uii"], "no verb 'uii'; did you mean 'ui'?"),
+        (["uii"], "unknown verb 'uii'; did you mean 'ui'?"),
         (["+hydra.callbacks.x._target_=webbrowser.open"], "hydra.callbacks.x._target_: not allowed"),
         (["+model.layers.act._target_=os.system"], "model.layers.act._target_: not allowed"),
     ],

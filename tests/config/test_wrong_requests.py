@@ -86,7 +86,7 @@ REQUESTS = {
     "+optimizer.x='${nothing}'": "nothing",
     "-m optimizer.lr=0.1,-1": "optimizer.lr: -1.0 must be above 0",
     "-m loss=mse,softmax_cross_entropy": "loss: MeanSquaredError needs targets of kind real",
-    "trian": "no verb 'trian'",
+    "trian": "unknown verb 'trian'",
     "compare last": "unknown sweep 'last' in runs; there are no sweeps yet",
     "resume nothing": "unknown run 'nothing' in runs; there are no runs yet",
     "describe adm": "unknown component 'adm'; did you mean 'adam'?",
