@@ -132,7 +132,7 @@ def composer(tmp_path_factory):
     (place / "x.txt").write_text("to be or not to be, that is the question\n" * 20)
     rng = np.random.default_rng(0)
     np.savez(place / "x.npz", x=rng.normal(size=(40, 3)), y=rng.integers(0, 3, 40))
-    with pytest.MonkeyPatch.context() as patch, _hydra([], True, multirun=True) as (hydra, words):
+    with pytest.MonkeyPatch.context() as patch, _hydra([], True, (), multirun=True) as (hydra, words, _):
         patch.chdir(place)
         master = hydra.compose_config("config", words, run_mode=RunMode.MULTIRUN, with_log_configuration=False)
         yield JobComposer(hydra.config_loader, master)

@@ -177,7 +177,7 @@ def test_a_search_goes_on_from_its_archive_and_repeats_nothing_that_ended(shell,
     (sweep / archive.FILE).write_text(json.dumps(told))
     status, _, told = shell("sweep.resume=last")
     assert status == 2
-    assert "holds other trials than this search would make" in told
+    assert "holds trials that this search would not make" in told
 
 
 def test_trials_that_fail_or_cannot_run_are_the_worst_and_the_search_goes_on(shell, tmp_path):
