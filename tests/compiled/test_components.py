@@ -6,7 +6,6 @@ from compiling import same
 
 from framework import Context, discover
 from framework.testing import examples
-from framework.training.compiled import build
 
 registry = discover()
 CASES = [
@@ -15,12 +14,6 @@ CASES = [
     for name in registry.names(kind)
     for i in range(len(examples(registry.get(kind, name))))
 ]
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """Without optimisation a component is compiled in a tenth of the time."""
-    monkeypatch.setattr(build, "FLAGS", ("-O1", "-march=native", "-fPIC", "-std=gnu11"))
 
 
 def draws(rng, shape):
