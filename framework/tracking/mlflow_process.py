@@ -87,15 +87,15 @@ class MlflowWriterPool:
     """
 
     def __init__(self, lanes: int = 1) -> None:
-        self.lanes, self.begun = [WriterProcess() for _ in range(lanes)], 0
+        self.lanes, self.started = [WriterProcess() for _ in range(lanes)], 0
         self.settlements: list[Callable[[], None]] = []  # called once the store has everything
 
     def begin(
         self, tracking: Tracking, runs: Path, name: str, params: Mapping[str, Any], tags: Mapping[str, str]
     ) -> RemoteMlflowRun:
         """Start a new run in the store."""
-        lane = self.lanes[self.begun % len(self.lanes)]
-        self.begun += 1
+        lane = self.lanes[self.started % len(self.lanes)]
+        self.started += 1
         return RemoteMlflowRun(lane, lane.ask("begin", tracking, runs, name, dict(params), dict(tags)))
 
     def call(self, function: Callable[..., Any], *args: Any) -> Any:

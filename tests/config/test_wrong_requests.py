@@ -1,4 +1,4 @@
-"""Wrong requests, each answered with status 2, in words, and with nothing left behind."""
+"""Wrong requests, each answered with status 2 and a message, and with nothing left behind."""
 
 import pytest
 from shell import stackprop

@@ -106,8 +106,8 @@ def test_a_changed_configuration_or_a_broken_checkpoint_is_refused(place):
     folder = killed(place, 0)
     config = (folder / "config.yaml").read_text()
     (folder / "config.yaml").write_text(config.replace("lr: 0.001", "lr: 0.002"))
-    told = "config.yaml: it, or a value from the environment, has changed since the run started"
-    assert told in stackprop(place, "resume", folder.name).stderr
+    expected = "config.yaml: it, or a value from the environment, has changed since the run started"
+    assert expected in stackprop(place, "resume", folder.name).stderr
     (folder / "config.yaml").write_text(config)
     whole = (folder / "checkpoint.npz").read_bytes()
     (folder / "checkpoint.npz").write_bytes(whole[:1000])

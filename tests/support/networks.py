@@ -111,7 +111,7 @@ class Fixed:
 
 
 class Record:
-    """A callback that keeps everything it is told."""
+    """A callback that records everything it receives."""
 
     def __init__(self) -> None:
         self.blocks: list[tuple[int, int, np.ndarray]] = []

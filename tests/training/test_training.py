@@ -1,4 +1,4 @@
-"""The training loop: batches, clipping, divergence, what callbacks are told, and where gradients are taken."""
+"""The training loop: batches, clipping, divergence, what callbacks receive, and where gradients are taken."""
 
 from dataclasses import dataclass
 

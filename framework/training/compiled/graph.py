@@ -27,7 +27,7 @@ class Value:
     """One result: contiguous, row-major, computed once.
 
     Attributes:
-        op: input, constant, fill, iota, map, reduce, argmax, gather, matmul, or update.
+        op: input, constant, fill, map, reduce, argmax, gather, matmul, or update.
         shape, dtype: of the result.
         args: what it reads: `Read`s, numbers, and `Scalar`s.
         detail: what else the operation needs: the function of a map, the axes of a reduction, ...

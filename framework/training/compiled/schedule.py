@@ -78,7 +78,7 @@ class Schedule:
         root = self.root[value.id]
         if root.op == "input":
             return root.detail["name"] in self.outputs
-        return root.op not in ("constant", "iota") and not (value.op == "fill" and len(self.uses[value.id]) > 1)
+        return root.op != "constant" and not (value.op == "fill" and len(self.uses[value.id]) > 1)
 
     def _is_last(self, value: Value, user: Value, strictly: bool = False) -> bool:
         """Whether nothing but `user` reads the value, or another with its memory, from then on."""
@@ -148,7 +148,7 @@ class Schedule:
     def _make_kernels(self) -> None:
         group = Kernel()
         for value in self.order:
-            if value.op in ("input", "constant", "iota") or value.id in self.inlined or value.id in self.sunk:
+            if value.op in ("input", "constant") or value.id in self.inlined or value.id in self.sunk:
                 continue
             source, place = value, whole(value)
             if value.op == "update":
