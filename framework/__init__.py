@@ -12,6 +12,7 @@ from framework.core.errors import DataError, did_you_mean
 from framework.core.options import option
 from framework.core.protocols import Activation, Cell, Initializer, Loss, Schedule
 from framework.core.random import generator
+from framework.core.scan import scan
 from framework.core.stacking import keep_replicas, stack
 from framework.core.study import Findings
 from framework.core.threads import blas_in_loop
@@ -129,6 +130,7 @@ __all__ = [
     "result",
     "row_sums",
     "run",
+    "scan",
     "split_at_random",
     "stack",
     "style",

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -21,6 +21,7 @@ from framework import (
     product,
     registered,
     row_sums,
+    scan,
 )
 
 
@@ -87,13 +88,16 @@ class Recurrent:
             s = ctx.xp.zeros((*a.shape[:-3], a.shape[-2], self.cell.state), a.dtype)
         s = ctx.xp.broadcast_to(s, (*a.shape[:-3], *s.shape[-2:]))
         kept = self._kept(x, ctx)
-        states, caches = [s] * a.shape[-3], [()] * a.shape[-3]
-        with self._products(a):
-            for t in self._order(a.shape[-3]):
-                new, caches[t] = self.cell.step(p, a[..., t, :, :], s, _at(ctx, self.cell, t))
-                s = new if kept is None else ctx.xp.where(kept[..., t, :, :], s, new)
-                states[t] = s
-        return self._output(states, s, ctx), Trace(x, kept, caches, states, s, pair)
+
+        def step(t: int, s: Array) -> tuple[Array, Any]:
+            new, cache = self.cell.step(p, a[..., t, :, :], s, _at(ctx, self.cell, t))
+            s = new if kept is None else ctx.xp.where(kept[..., t, :, :], s, new)
+            return s, (s, cache)
+
+        with self._products(a.shape[-2]):
+            final, steps = scan(ctx.xp, a.shape[-3], step, s, self.reverse)
+        cache = Trace(x, kept, steps.part(1), steps.part(0), final, pair)
+        return self._output(cache), cache
 
     def backward(self, p: Params, cache: Any, dy: Array, ctx: Context, need_dx: bool = True) -> tuple[Any, Params]:
         da, ds = self._through_time(p, cache, dy, ctx)
@@ -101,7 +105,7 @@ class Recurrent:
         grads = {"W": _linked(T(_rows(cache.x)) @ rows, p)}
         if self.bias:
             grads["b"] = row_sums(rows, ctx.xp)
-        grads |= self.cell.grads(p, Steps(cache.caches, ctx.xp, flat=True), rows, ctx)
+        grads |= self.cell.grads(p, Stacked(cache.caches, flat=True), rows, ctx)
         if not need_dx:
             return None, grads
         dx = _unfolded(rows @ T(_linked(p["W"], p)), da)
@@ -110,7 +114,7 @@ class Recurrent:
     def terms(self, p: Params, cache: Any, dy: Array, ctx: Context) -> Params:
         """The gradients by time step, (..., T, i, o): their sum over T is what `backward` gives."""
         da, _ = self._through_time(p, cache, dy, ctx)
-        of_cell = self.cell.grads(p, Steps(cache.caches, ctx.xp, flat=False), da, ctx)
+        of_cell = self.cell.grads(p, Stacked(cache.caches, flat=False), da, ctx)
         of_b = {"b": da.sum(-2, keepdims=True)} if self.bias else {}
         dW = T(cache.x) @ da
         return {"W": dW * p["K"][..., None, :, :] if "K" in p else dW, **of_b, **of_cell}
@@ -122,9 +126,8 @@ class Recurrent:
         LSTM ds_t / ds_{t-1} = f.
         """
         p = {name: ctx.xp.zeros_like(a) for name, a in p.items()} if direct else p
-        dout = dy if self.output == "state" else self.cell.dout(dy, ctx)
-        found = {t: ds for t, ds, _, _ in self._walk(p, cache, dout, ctx)}
-        return ctx.xp.stack([found[t] for t in range(len(found))], -3)
+        _, states = self._walk(p, cache, self._dout(dy, ctx), ctx, lambda da, ds: ds)
+        return states.stacked()
 
     @property
     def carry(self) -> Callable[[Any], Array]:
@@ -136,55 +139,58 @@ class Recurrent:
     def trace(self, cache: Any, ctx: Context) -> dict[str, Array]:
         """The parts of the state after each step, and the cell's further values, name -> (..., T, N, k)."""
         cell: Any = self.cell
-        states = ctx.xp.stack(cache.states, -3)
+        states = cache.states.stacked()
         parts = getattr(cell, "parts", ("state",))
         found = dict(zip(parts, ctx.xp.split(states, len(parts), -1), strict=True))
-        shown = [cell.trace(step) for step in cache.caches] if hasattr(cell, "trace") else [{}]
-        return found | {name: ctx.xp.stack([step[name] for step in shown], -3) for name in shown[0]}
+        names = cell.trace(cache.caches[0]) if hasattr(cell, "trace") else ()
+        return found | {name: cache.caches.stacked(lambda c, name=name: cell.trace(c)[name]) for name in names}
 
     def _through_time(self, p: Params, cache: Any, dy: Array, ctx: Context) -> tuple[Array, Array]:
         """da of all steps (..., T, N, gates units), and the gradient of the initial state."""
-        cell, xp, n = self.cell, ctx.xp, len(cache.caches)
+        xp, dout = ctx.xp, self._dout(dy, ctx)
         # The cell's tensors, so that U^T is contiguous in every step.
         p = {name: T(xp.ascontiguousarray(T(a))) for name, a in p.items() if name not in ("W", "b", "K")}
-        dout = dy if self.output == "state" else cell.dout(dy, ctx)
         if ctx.lag is not None:
             return self._within_lag(p, cache, dout, ctx)
-        da = xp.empty((*cache.final.shape[:-2], n, cache.final.shape[-2], cell.gates * cell.units), dy.dtype)
-        with self._products(da):
-            for t, _, da_t, before in self._walk(p, cache, dout, ctx):
-                da[..., t, :, :], first = da_t, before
-        return da, first
+        with self._products(dy.shape[-2]):
+            first, das = self._walk(p, cache, dout, ctx, lambda da, ds: da)
+        return das.stacked(), first
 
-    def _walk(self, p: Params, cache: Any, dout: Array, ctx: Context) -> Iterator[tuple[int, Array, Array, Array]]:
-        """From the last step to the first: t, the gradient of the state after it, da_t, the gradient of the state before."""
-        ds = ctx.xp.zeros_like(cache.final) if self.output == "all" else dout
-        for t in reversed(self._order(len(cache.caches))):
+    def _walk(
+        self, p: Params, cache: Any, dout: Array, ctx: Context, keep: Callable[[Array, Array], Array]
+    ) -> tuple[Array, Any]:
+        """From the last step to the first: the gradient of the first state, and of each step what `keep` chooses from da and
+        the gradient of the state after it."""
+
+        def step(t: int, ds: Array) -> tuple[Array, Any]:
             if self.output == "all":
                 ds = ds + dout[..., t, :, :]
             da, before = self._back(p, cache, t, ds, ctx)
-            yield t, ds, da, before
-            ds = before
+            return before, keep(da, ds)
 
-    def _products(self, a: Array) -> AbstractContextManager[Any]:
-        """The thread limit for the products with U."""
-        return blas_in_loop(a.shape[-2] * a.shape[-1] * self.cell.units)
+        ds = ctx.xp.zeros_like(cache.final) if self.output == "all" else dout
+        return scan(ctx.xp, len(cache.caches), step, ds, not self.reverse)
+
+    def _products(self, n: int) -> AbstractContextManager[Any]:
+        """The thread limit for the products of n rows with U."""
+        return blas_in_loop(n * self.cell.gates * self.cell.units * self.cell.units)
 
     def _within_lag(self, p: Params, cache: Any, dout: Array, ctx: Context) -> tuple[Array, Array]:
         """da of all steps and the gradient of the initial state, with the truncation length `ctx.lag`: the loss of every
-        step is backpropagated separately."""
-        n, xp = len(cache.caches), ctx.xp
-        das, walks = [], []  # walks: the gradient from the loss k steps later, by k; None: none
-        for k, t in enumerate(reversed(self._order(n))):
-            new = dout[..., t, :, :] if self.output == "all" else dout if k == 0 else None
-            walks = [new, *walks[: ctx.lag - 1]]
-            back = [(None, None) if ds is None else self._back(p, cache, t, ds, ctx) for ds in walks]
-            da = [da for da, _ in back if da is not None]
-            das.append(sum(da) if da else xp.zeros_like(das[-1]))
-            walks = [ds for _, ds in back]
-        left = [ds for ds in walks[: ctx.lag - 1] if ds is not None]
-        das = das if self.reverse else das[::-1]
-        return xp.stack(das, -3), sum(left) if left else xp.zeros_like(cache.final)
+        step is backpropagated separately, through the last `lag` steps."""
+        n, zero = len(cache.caches), ctx.xp.zeros_like(cache.final)
+        lag = min(int(ctx.lag or n), n + 1)  # one more than the steps: every gradient reaches the first state
+
+        def step(t: int, walks: tuple[Array, ...]) -> tuple[Any, Array]:
+            """walks: the gradients of the state after step t, from the losses of steps t, t + 1, ..."""
+            if self.output == "all":
+                walks = (dout[..., t, :, :], *walks[1:])
+            back = [self._back(p, cache, t, ds, ctx) for ds in walks]
+            return (zero, *(before for _, before in back[:-1])), sum(da for da, _ in back)
+
+        first = zero if self.output == "all" else dout
+        walks, steps = scan(ctx.xp, n, step, (first, *[zero] * (lag - 1)), not self.reverse)
+        return steps.stacked(), sum(walks[1:], zero)
 
     def _back(self, p: Params, cache: Any, t: int, ds: Array, ctx: Context) -> tuple[Array, Array]:
         """da_t and the gradient of the state before; a skipped step passes it on unchanged."""
@@ -205,13 +211,14 @@ class Recurrent:
             raise ValueError(f"layer '{ctx.name}': the mask '{self.mask}' has {shapes}")
         return mask[..., None] == 0
 
-    def _order(self, n: int) -> Sequence[int]:
-        return range(n - 1, -1, -1) if self.reverse else range(n)
-
-    def _output(self, states: Sequence[Array], final: Array, ctx: Context) -> Array:
+    def _output(self, cache: Trace) -> Array:
         if self.output == "all":
-            return ctx.xp.stack([self.cell.out(s) for s in states], -3)
-        return final if self.output == "state" else self.cell.out(final)
+            return cache.states.stacked(self.cell.out)
+        return cache.final if self.output == "state" else self.cell.out(cache.final)
+
+    def _dout(self, dy: Array, ctx: Context) -> Array:
+        """The gradient of the state, from that of the output."""
+        return dy if self.output == "state" else self.cell.dout(dy, ctx)
 
     @staticmethod
     def examples() -> list[tuple[Recurrent, Shape]]:
@@ -230,23 +237,23 @@ class Trace(NamedTuple):
 
     x: Array
     kept: Array | None
-    caches: list[Any]
-    states: list[Array]
+    caches: Any
+    states: Any
     final: Array
     pair: bool
 
 
-class Steps:
-    """The caches of all steps as one: `steps[k]` is the k-th array of every step, stacked on access.
+class Stacked:
+    """The caches of all steps as one: `stacked[k]` is the k-th array of every step, stacked on access.
 
     (..., T, N, i), or, flat, with T N rows instead of N.
     """
 
-    def __init__(self, caches: Sequence[Any], xp: Any, flat: bool) -> None:
-        self.caches, self.xp, self.flat = caches, xp, flat
+    def __init__(self, caches: Any, flat: bool) -> None:
+        self.caches, self.flat = caches, flat
 
     def __getitem__(self, k: int) -> Array:
-        stacked = self.xp.stack([cache[k] for cache in self.caches], -3)
+        stacked = self.caches.stacked(lambda cache: cache[k])
         return _rows(stacked) if self.flat else stacked
 
 

@@ -19,7 +19,27 @@ class Storage:
     """What a family of views looks at; a write gives it another value."""
 
     def __init__(self, value: Value) -> None:
-        self.value = value
+        self.value, self.loop = value, inside[-1]
+
+
+class LoopIndex:
+    """The number of a step in a loop. It can only choose from an array, as in `a[..., t, :, :]`.
+
+    Args:
+        name: what C calls it.
+        n: how many steps there are.
+    """
+
+    def __init__(self, name: str, n: int) -> None:
+        self.name, self.n = name, n
+
+    def __bool__(self) -> bool:
+        raise UntraceableError("the number of a time step only chooses from an array: the steps of a loop are one code")
+
+    __float__ = __int__ = __index__ = __bool__
+
+
+inside: list[Any] = [None]  # the loops whose body is being traced, the innermost last
 
 
 class TracedArray:
@@ -27,14 +47,22 @@ class TracedArray:
 
     Args:
         storage: what it looks at.
-        shape, strides, offset: where, counted in numbers.
+        shape, strides, offset, steps: where, counted in numbers; see `Read`.
     """
 
     __array_priority__ = 1000
     __array_ufunc__ = None  # NumPy then leaves operators to us
 
-    def __init__(self, storage: Storage, shape: tuple[int, ...], strides: tuple[int, ...], offset: int = 0) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        shape: tuple[int, ...],
+        strides: tuple[int, ...],
+        offset: int = 0,
+        steps: tuple[tuple[str, int], ...] = (),
+    ) -> None:
         self.storage, self.shape, self.strides, self.offset = storage, tuple(shape), tuple(strides), offset
+        self.steps = steps
 
     dtype = property(lambda self: self.storage.value.dtype)
     ndim = property(lambda self: len(self.shape))
@@ -46,11 +74,14 @@ class TracedArray:
 
     def read(self) -> Read:
         """What it reads now."""
-        return Read(self.storage.value, self.shape, self.strides, self.offset)
+        if self.storage.loop not in inside:
+            raise UntraceableError("an array of a step of a loop is used after the loop: return it from the step")
+        return Read(self.storage.value, self.shape, self.strides, self.offset, self.steps)
 
-    def view(self, shape: Any, strides: Any, offset: int | None = None) -> TracedArray:
+    def view(self, shape: Any, strides: Any, offset: int | None = None, steps: Any = ()) -> TracedArray:
         """Another view of the same storage."""
-        return TracedArray(self.storage, tuple(shape), tuple(strides), self.offset if offset is None else offset)
+        start = self.offset if offset is None else offset
+        return TracedArray(self.storage, tuple(shape), tuple(strides), start, (*self.steps, *steps))
 
     # ---- views
 
@@ -86,7 +117,7 @@ class TracedArray:
             parts.append(Ellipsis)
         at = next(i for i, part in enumerate(parts) if part is Ellipsis)
         parts[at : at + 1] = [slice(None)] * (self.ndim - used)
-        shape, strides, offset, axis = [], [], self.offset, 0
+        shape, strides, offset, axis, steps = [], [], self.offset, 0, []
         for part in parts:
             if part is None:
                 shape.append(1)
@@ -98,11 +129,15 @@ class TracedArray:
                 shape.append(len(range(start, stop, by)))
                 strides.append(step * by)
                 offset += start * step
+            elif isinstance(part, LoopIndex):
+                if part.n > n:
+                    raise IndexError(f"a loop of {part.n} steps is out of range for an axis of {n}")
+                steps.append((part.name, step))
             else:
                 if not -n <= int(part) < n:
                     raise IndexError(f"index {part} is out of range for an axis of {n}")
                 offset += (int(part) % n) * step
-        return self.view(shape, strides, offset)
+        return self.view(shape, strides, offset, steps)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -230,6 +265,8 @@ def contiguous(a: TracedArray, copy: bool = False) -> TracedArray:
 
 def write(a: TracedArray, value: Any) -> TracedArray:
     """Put numbers where `a` looks: its storage gets another value."""
+    if a.storage.loop is not inside[-1]:
+        raise UntraceableError("a step of a loop writes to an array from outside: return the new array instead")
     source = lift(value)
     if not isinstance(source, TracedArray):
         source = new("fill", (), a.dtype, number=source)
@@ -254,7 +291,8 @@ def _shaped(read: Read, like: Value) -> Value:
         read = new("map", read.shape, like.dtype, [read], fn="id").read()
         strides = regrouped(read.shape, read.strides, like.shape)
         assert strides is not None
-    return Value("map", like.shape, like.dtype, (Read(read.value, like.shape, strides, read.offset),), {"fn": "id"})
+    source = Read(read.value, like.shape, strides, read.offset, read.steps)
+    return Value("map", like.shape, like.dtype, (source,), {"fn": "id"})
 
 
 def gathered(a: TracedArray, parts: list[Any]) -> TracedArray:

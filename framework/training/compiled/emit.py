@@ -10,6 +10,7 @@ import numpy as np
 
 from framework.training.compiled.functions import CTYPES, PREAMBLE, apply
 from framework.training.compiled.graph import Read, Scalar, Value, literal
+from framework.training.compiled.loops import Loop
 from framework.training.compiled.products import Machine, Shape, product, scratch, vector_types
 from framework.training.compiled.schedule import Kernel, Schedule
 
@@ -21,6 +22,8 @@ class Emitter:
     Args:
         outputs: name -> value; see `Schedule`.
         machine: what products are made for.
+        parent: the emitter of what stands around a loop, for the loop's step.
+        loop: that loop.
 
     Attributes:
         workspace: bytes of memory that one call needs.
@@ -28,26 +31,39 @@ class Emitter:
         functions, constants, scalars: what stands before it.
     """
 
-    def __init__(self, outputs: Mapping[str, Value], machine: Machine) -> None:
-        self.schedule, self.machine = Schedule(outputs), machine
-        self.functions: dict[Shape, tuple[str, str]] = {}
-        self.constants: dict[int, str] = {}
-        self.scalars: dict[str, str] = {}
+    def __init__(
+        self, outputs: Mapping[str, Value], machine: Machine, parent: Emitter | None = None, loop: Loop | None = None
+    ) -> None:
+        self.schedule, self.machine = Schedule(outputs, loop.is_given if loop else None), machine
+        self.parent, self.ws = parent, f"ws_{loop.name}" if loop else "ws"
+        self.functions: dict[Shape, tuple[str, str]] = parent.functions if parent else {}
+        self.constants: dict[int, tuple[str, str]] = parent.constants if parent else {}
+        self.scalars: dict[str, str] = parent.scalars if parent else {}
         self.free: list[tuple[int, int]] = []  # (start, size) of memory that is free again
-        self.workspace = 0
+        self.workspace, self.operations = 0, len(self.schedule.order)
         self.memory: dict[int, str] = {}
+        self.starts: dict[int, int] = {}  # where a value's memory begins
+        self._outputs_in_place()
         self.body = "\n".join([*self._kernels(), *self._copies()])
 
     def head(self) -> str:
         """What stands before the function."""
         products = [vector_types(self.machine), *(text for _, text in self.functions.values())]
-        return "\n".join([PREAMBLE, *products, *self.constants.values()])
+        return "\n".join([PREAMBLE, *products, *(text for _, text in self.constants.values())])
 
     def code(self) -> str:
         """What computes everything once; it reads inputs, and the numbers of scalars, by their names."""
         return "\n".join([*(f"const double {name} = {code};" for code, name in self.scalars.items()), self.body])
 
     # ---- memory
+
+    def _outputs_in_place(self) -> None:
+        """Compute an output where it is wanted, if nothing else decides on its memory."""
+        states = {value.detail["name"] for value in self.schedule.order if value.op == "input"}
+        for name, value in self.schedule.outputs.items():
+            root = self.schedule.root[value.id]
+            if name not in states and not self.schedule.is_given(root) and root.size == value.size:
+                self.memory.setdefault(root.id, name)
 
     def _kernels(self) -> list[str]:
         """The code of every kernel, memory taken before its first and given back after its last use."""
@@ -75,7 +91,7 @@ class Emitter:
 
     def _is_stored(self, value: Value, place: Read, kernel: Kernel) -> bool:
         """Whether anything but this kernel reads a value from memory."""
-        if place.value is not value or value.id in self.schedule.ends:
+        if place.value is not value or value.id in self.schedule.ends or value.op == "loop":
             return True
         reads = [read for part, _ in kernel.parts for read in part.reads]
         here = sum(read.value is value and read.is_whole and read.shape == value.shape for read in reads)
@@ -84,13 +100,15 @@ class Emitter:
     def _take(self, root: int, value: Value) -> None:
         if root in self.memory:
             return
-        if value.op == "input":
-            self.memory[root] = value.detail["name"]
-        elif value.op == "constant":
+        if value.op == "constant":
             self.memory[root] = self._constant(value)
+        elif value.op == "input" and (not self.parent or value.detail["name"] in self.schedule.outputs):
+            self.memory[root] = value.detail["name"]
+        elif self.parent and self.schedule.is_given(value):
+            self.memory[root] = self.parent.pointer(value)
         else:
-            at = self._room(_bytes(value))
-            self.memory[root] = f"(({_ctype(value)} *)(ws + {at}))"
+            self.starts[root] = self._room(_bytes(value))
+            self.memory[root] = f"(({_ctype(value)} *)({self.ws} + {self.starts[root]}))"
 
     def _room(self, size: int) -> int:
         fitting = [(room, start) for start, room in self.free if room >= size]
@@ -104,10 +122,9 @@ class Emitter:
         return self.workspace - size
 
     def _give(self, root: int, value: Value) -> None:
-        if value.op in ("input", "constant"):
-            return
-        start = int(self.memory.pop(root).rsplit("+ ", 1)[1].rstrip(")"))
-        self._free(start, _bytes(value))
+        if root in self.starts:
+            del self.memory[root]
+            self._free(self.starts.pop(root), _bytes(value))
 
     def _free(self, start: int, size: int) -> None:
         """Give memory back, together with what is free beside it."""
@@ -118,9 +135,11 @@ class Emitter:
         self.free.append((start, size))
 
     def _constant(self, value: Value) -> str:
+        if value.id in self.constants:
+            return self.constants[value.id][0]
         name, ctype, data = f"k{len(self.constants)}", _ctype(value), np.asarray(value.detail["data"])
         numbers = ", ".join(literal(x, ctype) for x in data.reshape(-1).tolist())
-        self.constants[value.id] = f"static const {ctype} {name}[] = {{{numbers}}};"
+        self.constants[value.id] = (name, f"static const {ctype} {name}[] = {{{numbers}}};")
         return name
 
     def pointer(self, value: Value) -> str:
@@ -145,8 +164,29 @@ class Emitter:
             return self._loop(kernel)
         if kernel.op == "fill":
             return self._fill(value, place)
+        if kernel.op == "loop":
+            return self._time_loop(kernel)
         code = {"reduce": self._reduce, "argmax": self._argmax, "gather": self._gather, "matmul": self._product}
         return code[kernel.op](value, place)
+
+    def _time_loop(self, kernel: Kernel) -> list[str]:
+        """A loop over time: the state is copied to its memory, and every step overwrites it."""
+        loop: Loop = kernel.parts[0][0].detail["loop"]
+        states, steps, t = [], [], loop.name
+        for value, place in kernel.parts:
+            part, at, ctype = value.detail["part"], self.pointer(value), _ctype(value)
+            if part < len(loop.carries):
+                states += [*self._loop(Kernel([(_first(value), place)])), f"{ctype} *{loop.output_name(part)} = {at};"]
+            else:
+                steps.append(f"{ctype} *{loop.output_name(part)} = {at} + {t} * {value.size // loop.n};")
+        parts = [value.detail["part"] for value, _ in kernel.parts]
+        inner = Emitter({loop.output_name(i): loop.outputs[i] for i in parts}, self.machine, self, loop)
+        self.operations += inner.operations
+        start = self._room(inner.workspace)
+        self._free(start, inner.workspace)
+        order = f"int64_t {t} = {loop.n - 1}; {t} >= 0; {t}--" if loop.reverse else f"int64_t {t} = 0; {t} < {loop.n}; {t}++"
+        head = [f"{{ char *{inner.ws} = {self.ws} + {start};", *states, f"for ({order}) {{", *steps]
+        return [*head, inner.body, "} }"]
 
     def _fill(self, value: Value, place: Read) -> list[str]:
         at, number = self.pointer(place.value), value.detail["number"]
@@ -267,7 +307,7 @@ class Emitter:
         names, index = _Names(), [f"i{k}" for k in range(len(value.shape))]
         n = len(ids[0].shape)
         rows = [self._expression(i, "int64_t", index[:n], names, {}) for i in ids]
-        chosen = Read(table.value, (), (*table.strides[: len(ids)], *table.strides[len(ids) :]), table.offset)
+        chosen = Read(table.value, (), table.strides, table.offset, table.steps)
         source = f"{names.of(self, table.value)}[{_place(chosen, [*(f'({row})' for row in rows), *index[n:]])}]"
         target = f"{names.of(self, place.value, written=True)}[{_place(place, index)}]"
         loops = [f"for (int64_t i{k} = 0; i{k} < {size}; i{k}++)" for k, size in enumerate(value.shape)]
@@ -288,7 +328,7 @@ class Emitter:
         index = [f"l{i}" for i in range(len(lead))]
         loops = [f"for (int64_t l{i} = 0; l{i} < {n}; l{i}++)" for i, n in enumerate(lead)]
         at = [f"{self.pointer(r.value)} + {_place(r, index)}" for r in (a, b, place)]
-        return [*loops, f"{name}({', '.join(at)}, ({_ctype(value)} *)(ws + {extra}));"]
+        return [*loops, f"{name}({', '.join(at)}, ({_ctype(value)} *)({self.ws} + {extra}));"]
 
 
 class _Names:
@@ -330,8 +370,15 @@ def _merged(shape: Sequence[int], reads: Sequence[Read]) -> tuple[list[int], lis
 
 
 def _place(read: Read, index: Sequence[str]) -> str:
-    terms = [i if s == 1 else f"{i} * {s}" for i, s in zip(index, read.strides, strict=False) if s and i != "0"]
+    steps = [(name, stride) for name, stride in read.steps if stride]
+    along = [*zip(index, read.strides, strict=False), *steps]
+    terms = [i if s == 1 else f"{i} * {s}" for i, s in along if s and i != "0"]
     return " + ".join([*terms, str(read.offset)] if read.offset or not terms else terms)
+
+
+def _first(value: Value) -> Value:
+    """A copy of the state before the first step."""
+    return Value("map", value.shape, value.dtype, (value.args[0],), {"fn": "id"})
 
 
 def _ctype(value: Value) -> str:

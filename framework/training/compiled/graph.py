@@ -27,7 +27,7 @@ class Value:
     """One result: contiguous, row-major, computed once.
 
     Attributes:
-        op: input, constant, fill, map, reduce, argmax, gather, matmul, or update.
+        op: input, constant, fill, map, reduce, argmax, gather, matmul, update, or loop.
         shape, dtype: of the result.
         args: what it reads: `Read`s, numbers, and `Scalar`s.
         detail: what else the operation needs: the function of a map, the axes of a reduction, ...
@@ -53,30 +53,34 @@ class Value:
 
 @dataclass(frozen=True, eq=False)
 class Read:
-    """A strided read of a value: its number i, j is number `offset + i strides[0] + j strides[1]` of the value."""
+    """A strided read of a value: its number i, j is number `offset + i strides[0] + j strides[1]` of the value.
+
+    In a loop, `steps` adds to the offset: for each loop, its index times a stride.
+    """
 
     value: Value
     shape: tuple[int, ...]
     strides: tuple[int, ...]
     offset: int = 0
+    steps: tuple[tuple[str, int], ...] = ()
 
     @property
     def is_whole(self) -> bool:
         """Whether it reads the whole value in its own order."""
         own = row_major(self.shape)
         steps = all(s == o or n == 1 for s, o, n in zip(self.strides, own, self.shape, strict=True))
-        return steps and self.offset == 0 and math.prod(self.shape) == self.value.size
+        return steps and self.offset == 0 and not self.steps and math.prod(self.shape) == self.value.size
 
     def broadcast(self, shape: Sequence[int]) -> Read:
         """The same read, repeated along new axes and axes of length 1."""
         lead = len(shape) - len(self.shape)
         own = zip(self.shape, self.strides, shape[lead:], strict=True)
         strides = [0] * lead + [0 if n == 1 and m != 1 else s for n, s, m in own]
-        return Read(self.value, tuple(shape), tuple(strides), self.offset)
+        return Read(self.value, tuple(shape), tuple(strides), self.offset, self.steps)
 
     def same_places(self, other: Read) -> bool:
         """Whether both read the same number at every index."""
-        return (self.strides, self.offset) == (other.strides, other.offset)
+        return (self.strides, self.offset, self.steps) == (other.strides, other.offset, other.steps)
 
 
 def whole(value: Value) -> Read:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from framework.training.compiled.array import (
     write,
 )
 from framework.training.compiled.graph import Scalar, UnknownNameError
+from framework.training.compiled.loops import scan
 
 UNARY = {"exp", "log", "log1p", "expm1", "tanh", "sqrt", "abs", "sign", "isnan", "isfinite", "floor", "ceil", "sin", "cos"}
 UNARY_AS = {"absolute": "abs", "negative": "neg", "logical_not": "not"}
@@ -127,6 +128,10 @@ class ArrayModule:
             out[(slice(None),) * axis + (slice(at, at + a.shape[axis]),)] = a
             at += a.shape[axis]
         return out
+
+    def scan(self, n: int, step: Callable[[Any, Any], Any], state: Any, reverse: bool = False) -> Any:
+        """See `framework.scan`."""
+        return scan(n, step, state, reverse)
 
     def split(self, a: Any, parts: int, axis: int = 0) -> list[TracedArray]:
         axis %= a.ndim

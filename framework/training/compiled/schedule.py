@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from framework.training.compiled.graph import Read, Value, whole
 
@@ -28,6 +28,7 @@ class Schedule:
     """
     Args:
         outputs: the name of an output -> its value. An input of the same name is overwritten by it.
+        is_given: which values are in memory before.
 
     Attributes:
         kernels: in order.
@@ -35,14 +36,15 @@ class Schedule:
         inlined: values that are computed where they are read.
     """
 
-    def __init__(self, outputs: Mapping[str, Value]) -> None:
+    def __init__(self, outputs: Mapping[str, Value], is_given: Callable[[Value], bool] | None = None) -> None:
         self.outputs = outputs
-        self.order = _reached(outputs.values())
-        for value in self.order:
-            value.args = tuple(_seen_through(arg, value) if isinstance(arg, Read) else arg for arg in value.args)
-        self.order = _reached(outputs.values())
+        self.is_given = is_given or (lambda value: value.op in ("input", "constant"))
+        self.order = self._reached()
+        for value in self._computed():
+            value.args = tuple(self._seen_through(arg, value) if isinstance(arg, Read) else arg for arg in value.args)
+        self.order = self._reached()
         self.uses: dict[int, list[tuple[Value, Read]]] = {value.id: [] for value in self.order}
-        for value in self.order:
+        for value in self._computed():
             for read in value.reads:
                 self.uses[read.value.id].append((value, read))
         self.ends = {value.id for value in outputs.values()}
@@ -55,6 +57,34 @@ class Schedule:
         self.kernels: list[Kernel] = []
         self._make_kernels()
 
+    def _reached(self) -> list[Value]:
+        """Everything that the outputs need, in order."""
+        found: dict[int, Value] = {}
+        stack = list(self.outputs.values())
+        while stack:
+            value = stack.pop()
+            if value.id not in found:
+                found[value.id] = value
+                stack += [] if self.is_given(value) else [read.value for read in value.reads]
+        return [found[i] for i in sorted(found)]
+
+    def _computed(self) -> list[Value]:
+        return [value for value in self.order if not self.is_given(value)]
+
+    def _seen_through(self, read: Read, user: Value) -> Read:
+        """A read past plain copies, and past a change to a wider type, which the reader makes itself."""
+        value = read.value
+        if value.op != "map" or value.detail["fn"] != "id" or user.op not in ("map", "reduce", "matmul"):
+            return read
+        source = value.args[0]
+        if not isinstance(source, Read) or not source.is_whole or self.is_given(value):
+            return read
+        same = source.value.dtype == value.dtype
+        wider = value.dtype.kind == "f" and source.value.dtype.itemsize <= value.dtype.itemsize and user.op == "map"
+        if not same and not wider:
+            return read
+        return self._seen_through(Read(source.value, read.shape, read.strides, read.offset, read.steps), user)
+
     # ---- memory
 
     def _share_memory(self) -> None:
@@ -63,6 +93,8 @@ class Schedule:
         state_of = {value.id: states[name] for name, value in self.outputs.items() if name in states}
         for value in self.order:
             self.root[value.id] = value
+            if self.is_given(value):
+                continue
             if value.op == "update":
                 base = value.args[0].value
                 if base.id not in self.ends and self._is_last(base, value) and self._may_write(base):
@@ -78,7 +110,7 @@ class Schedule:
         root = self.root[value.id]
         if root.op == "input":
             return root.detail["name"] in self.outputs
-        return root.op != "constant" and not (value.op == "fill" and len(self.uses[value.id]) > 1)
+        return not self.is_given(root) and not (value.op == "fill" and len(self.uses[value.id]) > 1)
 
     def _is_last(self, value: Value, user: Value, strictly: bool = False) -> bool:
         """Whether nothing but `user` reads the value, or another with its memory, from then on."""
@@ -97,7 +129,7 @@ class Schedule:
 
     def _place(self) -> None:
         for value in reversed(self.order):
-            if value.id in self.ends or value.op == "input":
+            if value.id in self.ends or self.is_given(value):
                 continue
             uses = self.uses[value.id]
             updated = any(user.op == "update" and read is user.args[0] for user, read in uses)
@@ -146,9 +178,16 @@ class Schedule:
     # ---- kernels
 
     def _make_kernels(self) -> None:
-        group = Kernel()
-        for value in self.order:
-            if value.op in ("input", "constant") or value.id in self.inlined or value.id in self.sunk:
+        group, loops = Kernel(), set()
+        for value in self._computed():
+            if value.id in self.inlined or value.id in self.sunk:
+                continue
+            if value.op == "loop":
+                loop = value.detail["loop"]
+                if loop not in loops:
+                    group = self._closed(group)
+                    self.kernels.append(Kernel([(v, whole(v)) for v in self.order if v.detail.get("loop") is loop]))
+                loops.add(loop)
                 continue
             source, place = value, whole(value)
             if value.op == "update":
@@ -156,9 +195,7 @@ class Schedule:
                 if self.root[value.id] is value:
                     group = self._closed(group)
                     self.kernels.append(Kernel([(_copy(base, value), whole(value))]))
-                place = Read(
-                    value, value.detail["region"].shape, value.detail["region"].strides, value.detail["region"].offset
-                )
+                place = replace(value.detail["region"], value=value)
                 source = read.value if self.sunk.get(read.value.id) is value else _copy(read, value)
             if source.op != "map":
                 group = self._closed(group)
@@ -191,33 +228,6 @@ class Schedule:
         before = [read for part, _ in group.parts for read in self.leaves(part)]
         clear = all(read.same_places(place) for read in before if self.root[read.value.id].id == target)
         return clear and all(to.same_places(place) for root, to in places if root == target)
-
-
-def _reached(ends: Iterable[Value]) -> list[Value]:
-    """Everything that the ends need, in order."""
-    found: dict[int, Value] = {}
-    stack = list(ends)
-    while stack:
-        value = stack.pop()
-        if value.id not in found:
-            found[value.id] = value
-            stack += [read.value for read in value.reads]
-    return [found[i] for i in sorted(found)]
-
-
-def _seen_through(read: Read, user: Value) -> Read:
-    """A read past plain copies, and past a change to a wider type, which the reader makes itself."""
-    value = read.value
-    if value.op != "map" or value.detail["fn"] != "id" or user.op not in ("map", "reduce", "matmul"):
-        return read
-    source = value.args[0]
-    if not isinstance(source, Read) or not source.is_whole:
-        return read
-    same = source.value.dtype == value.dtype
-    wider = value.dtype.kind == "f" and source.value.dtype.itemsize <= value.dtype.itemsize and user.op == "map"
-    if not same and not wider:
-        return read
-    return _seen_through(Read(source.value, read.shape, read.strides, read.offset), user)
 
 
 def _copy(read: Read, like: Value) -> Value:

@@ -15,7 +15,7 @@ import numpy as np
 from framework.core.context import Context
 from framework.core.random import Key, generator
 from framework.inference.evaluation import MetricAccumulator
-from framework.training.compiled.array import TracedArray, contiguous, new
+from framework.training.compiled.array import LoopIndex, TracedArray, contiguous, new
 from framework.training.compiled.build import load, machine
 from framework.training.compiled.emit import Emitter
 from framework.training.compiled.functions import CTYPES
@@ -29,12 +29,25 @@ OPERATIONS = 1500  # of one step: more would take too long to compile
 
 
 class Draw(NamedTuple):
-    """Random numbers of a step: whose, which, how they are drawn, and their shape."""
+    """Random numbers of a step: whose, which, how they are drawn, their shape, and for how many time steps of a loop."""
 
     name: str
     which: int
     sample: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
     shape: tuple[int, ...]
+    times: int | None = None
+
+    @property
+    def size(self) -> int:
+        """How many numbers a step takes."""
+        return prod(self.shape) * (self.times or 1)
+
+    def numbers(self, key: Key, step: int) -> np.ndarray:
+        """Those of one replica: (..., or, in a loop, T ...)."""
+        if self.times is None:
+            return self.sample(generator(key, self.name, step, self.which), self.shape)
+        each = [self.which + (t << 44) for t in range(self.times)]
+        return np.stack([self.sample(generator(key, self.name, step, which), self.shape) for which in each])
 
 
 class TracedContext(Context):
@@ -42,8 +55,13 @@ class TracedContext(Context):
 
     def _draw(self, like: Any, draw: int, sample: Any) -> Any:
         draws: list[Draw] = self.__dict__["draws"]
-        draws.append(Draw(self.name, draw + (self.part << 32) + (self.time << 44), sample, like.shape[1:]))
-        numbers = new("input", (1, *like.shape[1:]), np.float32, name=f"u{len(draws) - 1}")
+        core, time, which, name = like.shape[1:], self.time, draw + (self.part << 32), f"u{len(draws)}"
+        if isinstance(time, LoopIndex):
+            draws.append(Draw(self.name, which, sample, core, time.n))
+            numbers = new("input", (time.n, 1, *core), np.float32, name=name)[time]
+        else:
+            draws.append(Draw(self.name, which + (time << 44), sample, core))
+            numbers = new("input", (1, *core), np.float32, name=name)
         return numbers.astype(like.dtype, copy=False)
 
 
@@ -151,11 +169,8 @@ class CompiledStep:
         self.counters = {name: a.code for name, a in state.state.items() if isinstance(a, Scalar)}
         self.slots = [name for name, a in state.state.items() if hasattr(a, "view")]
         emitter = Emitter({_name(key): _value(a) for key, a in outputs.items()}, machine())
-        if len(emitter.schedule.order) > OPERATIONS:
-            many = len(emitter.schedule.order)
-            raise UntraceableError(
-                f"the step has {many:,} operations, and at most {OPERATIONS:,} are compiled; loops over time are not yet"
-            )
+        if (many := emitter.operations) > OPERATIONS:
+            raise UntraceableError(f"the step has {many:,} operations, and at most {OPERATIONS:,} are compiled")
         self.fields_at = _aligned(emitter.workspace)
         self.text = self._source(emitter, tally.counts)
         self.workspace = self.fields_at + sum(_aligned(self._bytes(name)) for name in self.arrays)
@@ -174,10 +189,7 @@ class CompiledStep:
 
     def drawn(self, key: Key, steps: Sequence[int]) -> list[np.ndarray]:
         """The random numbers of one replica for these steps: those of the array tier."""
-        return [
-            np.stack([draw.sample(generator(key, draw.name, step, draw.which), draw.shape) for step in steps])
-            for draw in self.draws
-        ]
+        return [np.stack([draw.numbers(key, step) for step in steps]) for draw in self.draws]
 
     def fields_of(self, s: TrainState) -> list[np.ndarray]:
         """The fields of the training split, (1 or R, n, ...) each."""
@@ -212,7 +224,7 @@ class CompiledStep:
             *(f"const float *all_u{i}" for i in range(len(self.draws))),
             "char *ws",
         ]
-        lines = [f"const float *u{i} = all_u{i} + step * {prod(d.shape)};" for i, d in enumerate(self.draws)]
+        lines = [f"const float *u{i} = all_u{i} + step * {d.size};" for i, d in enumerate(self.draws)]
         lines += [f"const double number = (double)(first + step), lr = lrs[step]; {T} *row = out + step * {self.columns};"]
         lines += [f"const double n_{name} = numbers[{i}];" for i, name in enumerate(self.counters)]
         for name, a in counts.items():
