@@ -6,10 +6,10 @@ import networks
 import numpy as np
 import pytest
 
-from framework import Callback, Head, Learner, Network, TrainerOptions, discover, generator, train
-from framework.core.errors import ConfigError, TierError
+from framework import Callback, Field, Head, Learner, Network, TrainerOptions, discover, generator, option, train
+from framework.core.errors import ConfigError
 from framework.inference.evaluation import HeadMetric
-from framework.training.compiled import build
+from framework.training.compiled import build, trainer
 from framework.training.parallel import train_sliced
 
 get = discover().get
@@ -121,6 +121,52 @@ def test_random_draws_are_those_of_the_array_tier(data):
 
 
 @dataclass(frozen=True)
+class Jitter:
+    """Adds noise to every example."""
+
+    std: float = option(0.1, stackable=True)
+
+    axes = ("NF",)
+
+    def __call__(self, x, rng):
+        return x + self.std * rng.standard_normal(x.shape)
+
+
+@pytest.mark.parametrize("how", [{}, {"accumulate": 3, "batch_size": 10}])
+def test_augmented_examples_are_those_of_the_array_tier(data, how):
+    members = [replace(learner(data, **how), augmentations={"jitter": Jitter(std)}) for std in (0.1, 0.1, 0.5)]
+    agree(members, data)
+    agree(members[:2], data, keys=[5, 5])
+
+
+def test_many_augmented_steps_are_given_piece_by_piece(data, monkeypatch):
+    monkeypatch.setattr(trainer, "GIVEN", 3000)
+    agree([replace(learner(data), augmentations={"jitter": Jitter()})], data)
+
+
+@pytest.mark.parametrize(("accumulate", "size"), [(2, 32), (3, 20), (1000, 64)])
+def test_accumulated_parts_are_those_of_the_array_tier(data, accumulate, size):
+    dense, dropout = get("layer", "dense"), get("layer", "dropout")
+    layers = {"hidden": dense(8), "drop": dropout(), "out": dense(2)}
+    agree([learner(data, layers=layers, accumulate=accumulate, batch_size=size)] * 2, data)
+
+
+def weighted(data):
+    """The data with a mask: weights of the examples."""
+    rng = np.random.default_rng(0)
+    splits = {
+        name: {**fields, "mask": rng.random(len(fields["y"])).astype(np.float32)} for name, fields in data.splits.items()
+    }
+    return replace(data, splits=splits, fields={**data.fields, "mask": Field("N", "mask")})
+
+
+@pytest.mark.parametrize("how", [{}, {"accumulate": 2}])
+def test_masks_weigh_parts_and_batches_of_an_evaluation(data, how, monkeypatch):
+    monkeypatch.setattr(trainer, "EXAMPLES", 7)
+    agree([learner(data, **how)], weighted(data))
+
+
+@dataclass(frozen=True)
 class Annealed:
     """An activation that becomes steeper with every step."""
 
@@ -213,6 +259,40 @@ def test_a_replica_is_the_same_bits_in_any_stack_on_any_threads(data):
     assert (alone.weights["hidden"]["W"] == whole[3].weights["hidden"]["W"]).all()
 
 
+def test_metrics_are_the_same_bits_in_any_stack(data, monkeypatch, caplog):
+    caplog.set_level("INFO", "stackprop")
+    monkeypatch.setattr(trainer, "EXAMPLES", 11)
+    members = [learner(data, get("optimizer", "adam")(lr=0.01 * (r + 1))) for r in range(3)]
+    how = {"dtype": "float32", "tier": "compiled"}
+    whole = train(members, [data], range(3), threads=2, **how)
+    for r, member in enumerate(members):
+        (alone,) = train([member], [data], [r], **how)
+        assert alone.metrics == whole[r].metrics
+        assert {"val/loss", "val/accuracy", "test/loss", "test/accuracy"} <= alone.metrics.keys()
+    assert not caplog.records
+
+
+class Middle(get("metric", "accuracy")):
+    """A metric that only values can decide."""
+
+    def count(self, y, t, ctx, mask=None):
+        return super().count(y, t, ctx, mask) * (1 if y.sum() > -np.inf else 0)
+
+
+def test_what_cannot_be_traced_is_measured_in_the_array_tier(data, caplog):
+    member = learner(data, train_metrics=False)
+    member = replace(member, measures={"middle": HeadMetric(Middle(), "loss")})
+    with caplog.at_level("INFO", "stackprop"):
+        agree([member] * 2, data)
+    assert [r.getMessage().split(": ")[0] for r in caplog.records] == ["losses and metrics are measured in the array tier"]
+
+
+def test_noise_of_an_evaluation_is_that_of_the_array_tier(data):
+    dense, act = get("layer", "dense"), get("layer", "activation")
+    layers = {"hidden": dense(4), "act": act(Noisy()), "out": dense(2)}
+    agree([learner(data, layers=layers)], data)
+
+
 def test_a_resumed_training_is_the_same_to_the_bit(data):
     kept = {}
 
@@ -226,6 +306,17 @@ def test_a_resumed_training_is_the_same_to_the_bit(data):
     for a, b in zip(whole, again, strict=True):
         assert all((b.weights[n][t] == w).all() for n, tensors in a.weights.items() for t, w in tensors.items())
         assert a.metrics == b.metrics
+
+
+@dataclass(frozen=True)
+class Noisy:
+    """An activation that draws even where nothing trains."""
+
+    def forward(self, x, ctx):
+        return x + ctx.normal(x) * 0.1, None
+
+    def backward(self, cache, dy, ctx):
+        return dy
 
 
 @dataclass(frozen=True)
@@ -263,15 +354,8 @@ def test_code_that_traces_nothing_is_rejected(data, made):
         train([learner(data, layers=layers)], [data], [0], tier="compiled")
 
 
-@pytest.mark.parametrize(
-    ("options", "why"),
-    [
-        ({"accumulate": 2}, r"trainer\.accumulate is not compiled yet"),
-        ({}, r"test_compiled_training\.py, line \d+: a traced number has no truth value"),
-    ],
-)
-def test_what_is_not_compiled_is_named(data, options, why):
+def test_a_component_that_looks_at_a_number_is_named(data):
     dense, act = get("layer", "dense"), get("layer", "activation")
     layers = {"hidden": dense(4), "act": act(Curious()), "out": dense(2)}
-    with pytest.raises((TierError, ConfigError), match=why):
-        train([learner(data, layers=layers, **options)], [data], [0], tier="compiled")
+    with pytest.raises(ConfigError, match=r"test_compiled_training\.py, line \d+: a traced number has no truth value"):
+        train([learner(data, layers=layers)], [data], [0], tier="compiled")

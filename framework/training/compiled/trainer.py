@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
 
+from framework.core.arrays import Array
 from framework.core.callback import Callback, Save
 from framework.core.errors import TierError
+from framework.core.log import log
+from framework.core.random import Key
 from framework.core.threads import blas_threads
+from framework.data.loader import DataLoader
+from framework.inference.evaluation import MetricAccumulator
 from framework.training.compiled.build import NoCompilerError
-from framework.training.compiled.step import CompiledStep, refusal
+from framework.training.compiled.step import CompiledEvaluation, CompiledStep, refusal
 from framework.training.learner import Learner
 from framework.training.state import Trainer
 from framework.training.step import Batch, TrainState
 from framework.training.update import check_compiled, rate
+
+GIVEN = 32 << 20  # bytes of random numbers and augmented examples that a replica is given at once
+OUTPUTS = 1 << 17  # values that the nodes output for a batch of an evaluation, so that it stays in the cache; ...
+EXAMPLES = 512  # ... and its examples
 
 
 class Waiting(NamedTuple):
@@ -43,6 +53,8 @@ class CompiledTrainer(Trainer):
         self.threads = stack.threads or blas_threads()
         self.pool = ThreadPoolExecutor(self.threads)  # its threads start when they are first needed
         self.memory = [aligned(0)] * self.threads
+        self.evaluations: dict[tuple[DataLoader, int], CompiledEvaluation] = {}
+        self.untraced: set[DataLoader] = set()  # splits that the array tier evaluates
         self.options_table: tuple[Learner, np.ndarray] | None = None
         for n in {self.plan.update_size, self.plan.n % self.plan.update_size or self.plan.update_size}:
             self.compiled(n)
@@ -88,9 +100,11 @@ class CompiledTrainer(Trainer):
         super().read()
 
     def _take_all(self) -> None:
-        """Take the steps that wait, as many at once as have equal batches."""
-        for _, steps in itertools.groupby(self.waiting, lambda each: each.rows.shape[-1]):
-            self._take(list(steps))
+        """Take the steps that wait, as many at once as have equal batches and may be given their numbers."""
+        for n, alike in itertools.groupby(self.waiting, lambda each: each.rows.shape[-1]):
+            steps, most = list(alike), max(1, GIVEN // max(1, self.compiled(n).given))
+            for first in range(0, len(steps), most):
+                self._take(steps[first : first + most])
         self.waiting = []
 
     def _take(self, steps: Sequence[Waiting]) -> None:
@@ -101,14 +115,13 @@ class CompiledTrainer(Trainer):
         for name in step.slots:  # the code writes to their memory
             s.state[name] = np.require(s.state[name], requirements=("C", "W"))
         shared = [rows, self._rates(numbers), self._options(step), counters, s.w]
-        shared += [*(s.state[name] for name in step.slots), *step.fields_of(s)]
+        shared += [*(s.state[name] for name in step.slots), *step.fields_of(s.feeds["train"])]
         out = np.empty((replicas, count, len(self.columns)), s.dtype)
-        counts = {name: np.empty((replicas, count, k), s.dtype) for name, k in step.counts.items()}
+        counts = step.counted(replicas, count)
+        given = self._given(step, numbers, rows)
 
         def train(replica: int, memory: np.ndarray) -> None:
-            draws = step.drawn(s.keys[replica], numbers)
-            own = [a[replica if len(a) > 1 else 0] for a in (*shared, out, *counts.values())]
-            step.call(count, numbers[0], (*own, *draws, memory))
+            step.call(count, numbers[0], (*_own([*shared, out, *counts.values()], replica), *given(replica), memory))
 
         self._on_threads(replicas, step.workspace, train)
         places = [each.place for each in steps]
@@ -116,8 +129,68 @@ class CompiledTrainer(Trainer):
         for i, name in enumerate(step.counters):
             s.state[name] = type(s.state[name])(counters[0, i])
         for name, found in counts.items():
-            total = found.sum(1, dtype=s.dtype)
+            total = found.sum(1, dtype=found.dtype)
             self.tally.counts[name] = self.tally.counts[name] + total if name in self.tally.counts else total
+
+    def _given(self, step: CompiledStep, numbers: Sequence[int], rows: np.ndarray) -> Callable[[int], list[np.ndarray]]:
+        """What each replica is given for these steps: random numbers and augmented fields, made once where all have the
+        same."""
+        s = self.stack
+
+        def of(replica: int) -> list[np.ndarray]:
+            own = rows[replica if len(rows) > 1 else 0]
+            return [*step.drawn(s.keys[replica], numbers), *step.augmented(s, replica, numbers, own)]
+
+        if len(s.keys) == 1 or len(set(s.keys)) > 1 or not (s.augmenter is None or s.augmenter.is_shared):
+            return of
+        once = of(0)
+        return lambda _: once
+
+    def evaluated(self, learner: Learner, w: Array, keys: Sequence[Key], feed: DataLoader) -> Mapping[str, Array]:
+        """As in the array tier, replica by replica; what cannot be traced is evaluated there."""
+        if feed.stateful or feed in self.untraced:
+            return super().evaluated(learner, w, keys, feed)
+        try:
+            parts = [(self._evaluation(learner, feed, n), rows) for n, rows in self._blocks(feed)]
+        except Exception as error:  # as in `compiled`
+            if not self.untraced:
+                log.info("losses and metrics are measured in the array tier: %s", refusal(error))
+            self.untraced.add(feed)
+            return super().evaluated(learner, w, keys, feed)
+        found = [self._evaluate(evaluation, learner, w, feed, rows) for evaluation, rows in parts]
+        tally = MetricAccumulator(learner.measures)
+        tally.counts = {name: sum(counts[name] for _, counts in found) for name in learner.measures}
+        return {"loss": sum(loss for loss, _ in found), **tally.values()}
+
+    def _blocks(self, feed: DataLoader) -> list[tuple[int, np.ndarray]]:
+        """Sizes of the batches of a split, with the rows (K, N) of all batches of that size."""
+        outputs = sum(prod(feed.longest if n is None else n for n in shape) for shape in self.stack.shapes.values())
+        size = even(feed.n, min(EXAMPLES, max(1, OUTPUTS // outputs)))
+        whole = feed.n // size * size
+        found = [(size, np.arange(whole).reshape(-1, size))]
+        return found if whole == feed.n else [*found, (feed.n - whole, np.arange(whole, feed.n)[None])]
+
+    def _evaluation(self, learner: Learner, feed: DataLoader, n: int) -> CompiledEvaluation:
+        """The evaluation of batches of n examples of a split."""
+        if (feed, n) not in self.evaluations:
+            with np.errstate(all="ignore"):
+                self.evaluations[feed, n] = CompiledEvaluation(self.stack, learner, feed, n)
+        return self.evaluations[feed, n]
+
+    def _evaluate(
+        self, step: CompiledEvaluation, learner: Learner, w: Array, feed: DataLoader, rows: np.ndarray
+    ) -> tuple[Array, dict[str, Array]]:
+        """The loss (R,) of batches of one size, and the counts of the metrics."""
+        replicas, count = len(w), len(rows)
+        shared = [rows[None].astype(np.int64), np.zeros((1, count)), step.options_of(learner, replicas), np.zeros((1, 0))]
+        shared += [np.ascontiguousarray(w), *step.fields_of(feed)]
+        out, counts = np.empty((replicas, count, 1), self.stack.dtype), step.counted(replicas, count)
+
+        def run(replica: int, memory: np.ndarray) -> None:
+            step.call(count, self.step, (*_own([*shared, out, *counts.values()], replica), memory))
+
+        self._on_threads(replicas, step.workspace, run)
+        return out[..., 0].sum(1), {name: found.sum(1) for name, found in counts.items()}
 
     def _options(self, step: CompiledStep) -> np.ndarray:
         """The options in which the replicas that are left differ."""
@@ -163,14 +236,22 @@ def check_supported(s: TrainState) -> None:
     check_compiled(s.xp)
     options = s.learner.options
     found = {
-        "trainer.accumulate": options.accumulate != 1,
         "trainer.bptt": options.bptt.chunk is not None or options.bptt.lag is not None,
         "dataset.stateful": s.data.stateful,
-        "augmentation": s.augmenter is not None,
     }
     for what, has in found.items():
         if has:
             raise TierError(f"{what} is not compiled yet")
+
+
+def even(n: int, most: int) -> int:
+    """The size of batches of n examples, at most `most`: such that all are equally large, if they are not too small then."""
+    return next((size for size in range(min(n, most), most // 2, -1) if n % size == 0), min(n, most))
+
+
+def _own(arrays: Sequence[np.ndarray], replica: int) -> list[np.ndarray]:
+    """The part of a replica; an array for all has one row."""
+    return [a[replica if len(a) > 1 else 0] for a in arrays]
 
 
 def aligned(size: int) -> np.ndarray:
