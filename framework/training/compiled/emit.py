@@ -10,7 +10,7 @@ import numpy as np
 
 from framework.training.compiled.functions import CTYPES, PREAMBLE, apply
 from framework.training.compiled.graph import Read, Scalar, Value, literal
-from framework.training.compiled.products import Machine, Shape, product, scratch, vector_types
+from framework.training.compiled.products import Machine, Products, Shape, vector_types
 from framework.training.compiled.schedule import Kernel, Schedule
 
 ALIGNED = 64  # bytes
@@ -25,12 +25,12 @@ class Emitter:
     Attributes:
         workspace: bytes of memory that one call needs.
         body: the C that computes everything once.
-        functions, constants, scalars: what stands before it.
+        products, constants, scalars: what stands before it.
     """
 
     def __init__(self, outputs: Mapping[str, Value], machine: Machine) -> None:
-        self.schedule, self.machine = Schedule(outputs), machine
-        self.functions: dict[Shape, tuple[str, str]] = {}
+        self.schedule = Schedule(outputs)
+        self.products = Products(machine)
         self.constants: dict[int, str] = {}
         self.scalars: dict[str, str] = {}
         self.free: list[tuple[int, int]] = []  # (start, size) of memory that is free again
@@ -40,8 +40,7 @@ class Emitter:
 
     def head(self) -> str:
         """What stands before the function."""
-        products = [vector_types(self.machine), *(text for _, text in self.functions.values())]
-        return "\n".join([PREAMBLE, *products, *self.constants.values()])
+        return "\n".join([PREAMBLE, vector_types(self.products.machine), self.products.code(), *self.constants.values()])
 
     def code(self) -> str:
         """What computes everything once; it reads inputs, and the numbers of scalars, by their names."""
@@ -278,9 +277,8 @@ class Emitter:
         (m, n), k = value.shape[-2:], a.shape[-1]
         row = place.strides[-2] if m > 1 else n
         shape = Shape(m, n, k, a.strides[-2:], b.strides[-2:], row, _ctype(value))
-        name = f"product{len(self.functions)}"
-        name, _ = self.functions.setdefault(shape, (name, product(name, shape, self.machine)))
-        room = _aligned(scratch(shape, self.machine) * value.dtype.itemsize)
+        name = self.products.name(shape)
+        room = _aligned(self.products.scratch(shape) * value.dtype.itemsize)
         extra = self._room(room) if room else 0
         if room:
             self._free(extra, room)
