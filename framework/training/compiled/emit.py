@@ -171,6 +171,8 @@ class Emitter:
             text = self._map(value, index, names, known)
         else:
             text = f"{names.of(self, value)}[{_place(arg, index)}]"
+        if value.dtype == bool and ctype in ("float", "double"):
+            return f"({text} ? {literal(1, ctype)} : {literal(0, ctype)})"  # compilers make vectors of that
         return text if _ctype(value) == ctype else f"(({ctype}){text})"
 
     def _map(self, value: Value, index: Sequence[str], names: _Names, known: Mapping[int, str]) -> str:
@@ -199,7 +201,7 @@ class Emitter:
         names, body = _Names(), []
         known: dict[int, str] = {}
         for i, (value, place) in enumerate(kernel.parts):  # names do not depend on ids: equal steps are equal sources
-            ctype, name = _ctype(value), f"t{i}"
+            ctype, name = "_Bool" if value.dtype == bool else _ctype(value), f"t{i}"
             body.append(f"const {ctype} {name} = {self._map(value, index, names, known)};")
             known[value.id] = name
             if self._is_stored(value, place, kernel):
