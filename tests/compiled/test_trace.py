@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 from compiling import compiled, same
 
+from framework.training.compiled.array import new
 from framework.training.compiled.graph import UntraceableError
+from framework.training.compiled.module import ArrayModule
+from framework.training.compiled.schedule import Schedule
 
 
 @pytest.fixture(params=["float32", "float64"])
@@ -193,3 +196,17 @@ def test_random_programs_are_those_of_numpy(seed):
 def test_many_random_programs_are_those_of_numpy(first):
     for seed in range(first, first + 50):
         check_program(seed)
+
+
+def test_adding_in_place_writes_once():
+    def added(xp, x):
+        a = x * 1
+        for i in range(4):
+            a[i : i + 2] += x[i : i + 2]
+        return [a]
+
+    x = numbers("float64", 6, 3)
+    same(added, x=x)
+    a, *_ = added(ArrayModule(), new("input", x.shape, x.dtype, name="x"))
+    kernels = Schedule({"out": a.storage.value}).kernels
+    assert len(kernels) == 5  # one for each line

@@ -14,6 +14,13 @@ from framework.training.compiled.products import Machine, Shape, product, scratc
 from framework.training.compiled.schedule import Kernel, Schedule
 
 ALIGNED = 64  # bytes
+TIMER = """
+#include <time.h>
+int64_t ticks[{n}];
+static int64_t last;
+static int64_t now(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec * 1000000000 + t.tv_nsec; }
+static void tick(int i) { const int64_t t = now(); ticks[i] += t - last; last = now(); }
+"""
 
 
 class Emitter:
@@ -21,6 +28,7 @@ class Emitter:
     Args:
         outputs: name -> value; see `Schedule`.
         machine: what products are made for.
+        timed: whether the code adds up the time of each kernel, in nanoseconds, in `ticks`.
 
     Attributes:
         workspace: bytes of memory that one call needs.
@@ -28,8 +36,8 @@ class Emitter:
         functions, constants, scalars: what stands before it.
     """
 
-    def __init__(self, outputs: Mapping[str, Value], machine: Machine) -> None:
-        self.schedule, self.machine = Schedule(outputs), machine
+    def __init__(self, outputs: Mapping[str, Value], machine: Machine, timed: bool = False) -> None:
+        self.schedule, self.machine, self.timed = Schedule(outputs), machine, timed
         self.functions: dict[Shape, tuple[str, str]] = {}
         self.constants: dict[int, str] = {}
         self.scalars: dict[str, str] = {}
@@ -41,11 +49,13 @@ class Emitter:
     def head(self) -> str:
         """What stands before the function."""
         products = [vector_types(self.machine), *(text for _, text in self.functions.values())]
-        return "\n".join([PREAMBLE, *products, *self.constants.values()])
+        timer = [TIMER.replace("{n}", str(len(self.schedule.kernels)))] if self.timed else []
+        return "\n".join([PREAMBLE, *timer, *products, *self.constants.values()])
 
     def code(self) -> str:
         """What computes everything once; it reads inputs, and the numbers of scalars, by their names."""
-        return "\n".join([*(f"const double {name} = {code};" for code, name in self.scalars.items()), self.body])
+        scalars = [f"const double {name} = {code};" for code, name in self.scalars.items()]
+        return "\n".join([*scalars, *(["last = now();"] if self.timed else []), self.body])
 
     # ---- memory
 
@@ -59,7 +69,7 @@ class Emitter:
         for i, kernel in enumerate(kernels):
             for root, value in needed[i].items():
                 self._take(root, value)
-            lines += self._code(kernel)
+            lines += [*self._code(kernel), *([f"tick({i});"] if self.timed else [])]
             for root, value in needed[i].items():
                 if last[root] == i and root not in ends:
                     self._give(root, value)

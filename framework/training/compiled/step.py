@@ -37,6 +37,7 @@ class CompiledPass:
         feed: the split that the batches come from.
         columns: numbers that it gives for each batch.
         n: examples of a batch.
+        timed: whether the code measures its kernels.
 
     Attributes:
         counts: metric -> how many numbers it counts, and their type.
@@ -44,7 +45,16 @@ class CompiledPass:
         handed: fields that are not rows of the split: each call is given them for every batch.
     """
 
-    def __init__(self, s: TrainState, learner: Learner, feed: DataLoader, columns: int, measures: Measures, n: int) -> None:
+    def __init__(
+        self,
+        s: TrainState,
+        learner: Learner,
+        feed: DataLoader,
+        columns: int,
+        measures: Measures,
+        n: int,
+        timed: bool = False,
+    ) -> None:
         self.options, self.columns, self.n, self.dtype = Options(), columns, n, s.w.dtype
         self.arrays = {name: np.ascontiguousarray(a) for name, a in feed.arrays.items()}
         self.turned = feed.time_major
@@ -57,7 +67,8 @@ class CompiledPass:
         self.counters = {name: a.code for name, a in state.state.items() if isinstance(a, Scalar)}
         self.slots = [name for name, a in state.state.items() if hasattr(a, "view")]
         outputs |= {c_name("c", name): a for name, a in tally.counts.items()}
-        emitter = Emitter({name: _value(a) for name, a in outputs.items()}, machine())
+        emitter = Emitter({name: _value(a) for name, a in outputs.items()}, machine(), timed)
+        self.schedule = emitter.schedule
         if len(emitter.schedule.order) > OPERATIONS:
             many = len(emitter.schedule.order)
             raise UntraceableError(
@@ -66,7 +77,8 @@ class CompiledPass:
         self.fields_at = _aligned(emitter.workspace)
         self.workspace = self.fields_at + sum(_aligned(self._bytes(name)) for name in self.arrays)
         self.text = self._source(emitter, tally.counts)
-        self.function = load(self.text).run
+        self.library = load(self.text)
+        self.function = self.library.run
         self.function.restype = None
 
     number = "first + step"  # of a batch, in C
@@ -163,8 +175,8 @@ class CompiledPass:
 class CompiledStep(CompiledPass):
     """Steps of training."""
 
-    def __init__(self, s: TrainState, columns: int, measures: Measures, n: int) -> None:
-        super().__init__(s, s.learner, s.feeds["train"], columns, measures, n)
+    def __init__(self, s: TrainState, columns: int, measures: Measures, n: int, timed: bool = False) -> None:
+        super().__init__(s, s.learner, s.feeds["train"], columns, measures, n, timed)
 
     def changing(self, s: TrainState) -> Mapping[str, Any]:
         """The optimizer's state."""

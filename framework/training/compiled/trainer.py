@@ -41,13 +41,19 @@ class Waiting(NamedTuple):
 class CompiledTrainer(Trainer):
     """A `Trainer` whose steps run as compiled code, replica by replica, on as many threads as the training may use.
 
+    Args:
+        timed: whether the code of a step measures its kernels.
+
     Raises:
         TierError: the step cannot be traced or compiled; the message says why.
     """
 
-    def __init__(self, stack: TrainState, callbacks: Sequence[Callback], save: Save | None = None) -> None:
+    def __init__(
+        self, stack: TrainState, callbacks: Sequence[Callback], save: Save | None = None, timed: bool = False
+    ) -> None:
         super().__init__(stack, callbacks, save, "array")
         check_supported(stack)
+        self.timed = timed
         self.waiting: list[Waiting] = []
         self.steps: dict[int, CompiledStep] = {}
         self.threads = stack.threads or blas_threads()
@@ -65,7 +71,7 @@ class CompiledTrainer(Trainer):
             measures = self.stack.learner.measures if self.options.train_metrics else {}
             try:
                 with np.errstate(all="ignore"):
-                    self.steps[n] = CompiledStep(self.stack, len(self.columns), measures, n)
+                    self.steps[n] = CompiledStep(self.stack, len(self.columns), measures, n, self.timed)
             except NoCompilerError as error:
                 raise TierError(str(error)) from error
             except Exception as error:  # code that knows arrays of NumPy only may fail in any way
