@@ -11,6 +11,7 @@ from framework import Field, Head, Learner, Network, TrainerOptions, discover, g
 from framework.core.errors import ConfigError
 from framework.inference.evaluation import HeadMetric
 from framework.training.compiled import build, trainer
+from framework.training.compiled.traced import c_name
 from framework.training.parallel import train_sliced
 
 get = discover().get
@@ -253,6 +254,13 @@ def test_noise_of_an_evaluation_is_that_of_the_array_tier(data):
     dense, act = get("layer", "dense"), get("layer", "activation")
     layers = {"hidden": dense(4), "act": act(Noisy()), "out": dense(2)}
     agree([learner(data, layers=layers)], data)
+
+
+def test_names_that_look_alike_are_kept_apart(data):
+    accuracy = get("metric", "accuracy")
+    measures = {name: HeadMetric(accuracy(threshold=0.5), "loss") for name in ("a.b", "a_b", "a b", "a__b", "é")}
+    agree([replace(learner(data), measures=measures)], data)
+    assert len({c_name("x", name) for name in measures}) == len(measures)
 
 
 def test_a_resumed_training_is_the_same_to_the_bit(data):

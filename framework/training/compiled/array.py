@@ -275,6 +275,8 @@ def write(a: TracedArray, value: Any) -> TracedArray:
     if source.dtype != a.dtype:
         read = new("map", a.shape, a.dtype, [read], fn="id").read()
     target = a.read()
+    if read.value is target.value and read.same_places(target):  # `a[i] += b` writes a second time what it has written
+        return a
     if target.is_whole:
         is_value = read.is_whole and read.shape == read.value.shape == target.value.shape and read.value.op != "input"
         a.storage.value = read.value if is_value else _shaped(read, target.value)

@@ -15,6 +15,13 @@ from framework.training.compiled.products import Machine, Products, Shape, vecto
 from framework.training.compiled.schedule import Kernel, Schedule
 
 ALIGNED = 64  # bytes
+TIMER = """
+#include <time.h>
+int64_t ticks[{n}];
+static int64_t last;
+static int64_t now(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec * 1000000000 + t.tv_nsec; }
+static void tick(int i) { const int64_t t = now(); ticks[i] += t - last; last = now(); }
+"""
 
 
 class Emitter:
@@ -24,6 +31,7 @@ class Emitter:
         machine: what products are made for.
         parent: the emitter of what stands around a loop, for the loop's step.
         loop: that loop.
+        timed: whether the code adds up the time of each kernel, in nanoseconds, in `ticks`.
 
     Attributes:
         workspace: bytes of memory that one call needs.
@@ -32,9 +40,14 @@ class Emitter:
     """
 
     def __init__(
-        self, outputs: Mapping[str, Value], machine: Machine, parent: Emitter | None = None, loop: Loop | None = None
+        self,
+        outputs: Mapping[str, Value],
+        machine: Machine,
+        timed: bool = False,
+        parent: Emitter | None = None,
+        loop: Loop | None = None,
     ) -> None:
-        self.schedule = Schedule(outputs, loop.is_given if loop else None)
+        self.schedule, self.timed = Schedule(outputs, loop.is_given if loop else None), timed
         self.parent, self.ws = parent, f"ws_{loop.name}" if loop else "ws"
         self.products: Products = parent.products if parent else Products(machine)
         self.constants: dict[int, tuple[str, str]] = parent.constants if parent else {}
@@ -49,11 +62,14 @@ class Emitter:
     def head(self) -> str:
         """What stands before the function."""
         constants = (text for _, text in self.constants.values())
-        return "\n".join([PREAMBLE, vector_types(self.products.machine), self.products.code(), *constants])
+        timer = [TIMER.replace("{n}", str(len(self.schedule.kernels)))] if self.timed else []
+        types = vector_types(self.products.machine)
+        return "\n".join([PREAMBLE, *timer, types, self.products.code(), *constants])
 
     def code(self) -> str:
         """What computes everything once; it reads inputs, and the numbers of scalars, by their names."""
-        return "\n".join([*(f"const double {name} = {code};" for code, name in self.scalars.items()), self.body])
+        scalars = [f"const double {name} = {code};" for code, name in self.scalars.items()]
+        return "\n".join([*scalars, *(["last = now();"] if self.timed else []), self.body])
 
     # ---- memory
 
@@ -75,7 +91,7 @@ class Emitter:
         for i, kernel in enumerate(kernels):
             for root, value in needed[i].items():
                 self._take(root, value)
-            lines += self._code(kernel)
+            lines += [*self._code(kernel), *([f"tick({i});"] if self.timed else [])]
             for root, value in needed[i].items():
                 if last[root] == i and root not in ends:
                     self._give(root, value)
@@ -180,7 +196,7 @@ class Emitter:
             else:
                 steps.append(f"{ctype} *{loop.output_name(part)} = {at} + {t} * {value.size // loop.n};")
         parts = [value.detail["part"] for value, _ in kernel.parts]
-        inner = Emitter({loop.output_name(i): loop.outputs[i] for i in parts}, self.products.machine, self, loop)
+        inner = Emitter({loop.output_name(i): loop.outputs[i] for i in parts}, self.products.machine, parent=self, loop=loop)
         self.operations += inner.operations
         start = self._room(inner.workspace)
         self._free(start, inner.workspace)

@@ -46,6 +46,7 @@ class CompiledPass:
         feed: the split that the batches come from.
         columns: numbers that it gives for each batch.
         kind: of the batches.
+        timed: whether the code measures its kernels.
 
     Attributes:
         counts: metric -> how many numbers it counts, and their type.
@@ -55,7 +56,14 @@ class CompiledPass:
     """
 
     def __init__(
-        self, s: TrainState, learner: Learner, feed: DataLoader, columns: int, measures: Measures, kind: Kind
+        self,
+        s: TrainState,
+        learner: Learner,
+        feed: DataLoader,
+        columns: int,
+        measures: Measures,
+        kind: Kind,
+        timed: bool = False,
     ) -> None:
         self.options, self.columns, self.kind, self.n, self.dtype = Options(), columns, kind, kind.n, s.w.dtype
         self.arrays = {name: np.ascontiguousarray(a) for name, a in feed.arrays.items()}
@@ -70,13 +78,15 @@ class CompiledPass:
         self.counters = {name: a.code for name, a in state.state.items() if isinstance(a, Scalar)}
         self.slots = [name for name, a in state.state.items() if hasattr(a, "view")]
         outputs |= {c_name("c", name): a for name, a in tally.counts.items()}
-        emitter = Emitter({name: _value(a) for name, a in outputs.items()}, machine())
+        emitter = Emitter({name: _value(a) for name, a in outputs.items()}, machine(), timed)
+        self.schedule = emitter.schedule
         if (many := emitter.operations) > OPERATIONS:
             raise UntraceableError(f"the step has {many:,} operations, and at most {OPERATIONS:,} are compiled")
         self.fields_at = _aligned(emitter.workspace)
         self.workspace = self.fields_at + sum(_aligned(self._bytes(name)) for name in self.arrays)
         self.text = self._source(emitter, tally.counts)
-        self.function = load(self.text).run
+        self.library = load(self.text)
+        self.function = self.library.run
         self.function.restype = None
 
     number = "first + step"  # of a batch, in C
@@ -174,11 +184,17 @@ class CompiledStep(CompiledPass):
     """Steps of training."""
 
     def __init__(
-        self, s: TrainState, columns: int, measures: Measures, kind: Kind, carried: Mapping[str, tuple[int, ...]]
+        self,
+        s: TrainState,
+        columns: int,
+        measures: Measures,
+        kind: Kind,
+        carried: Mapping[str, tuple[int, ...]],
+        timed: bool = False,
     ) -> None:
         """carried: node -> shape of the state of the previous batch, for one that continues it."""
         self.before = {name: (kind.n, *shape[1:]) for name, shape in carried.items()} if kind.goes_on else {}
-        super().__init__(s, s.learner, s.feeds["train"], columns, measures, kind)
+        super().__init__(s, s.learner, s.feeds["train"], columns, measures, kind, timed)
 
     def changing(self, s: TrainState) -> Mapping[str, Any]:
         """The optimizer's state."""

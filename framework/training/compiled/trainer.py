@@ -44,13 +44,19 @@ class Waiting(NamedTuple):
 class CompiledTrainer(Trainer):
     """A `Trainer` whose steps run as compiled code, replica by replica, on as many threads as the training may use.
 
+    Args:
+        timed: whether the code of a step measures its kernels.
+
     Raises:
         TierError: the step cannot be traced or compiled; the message says why.
     """
 
-    def __init__(self, stack: TrainState, callbacks: Sequence[Callback], save: Save | None = None) -> None:
+    def __init__(
+        self, stack: TrainState, callbacks: Sequence[Callback], save: Save | None = None, timed: bool = False
+    ) -> None:
         super().__init__(stack, callbacks, save, "array")
         check_compiled(stack.xp)
+        self.timed = timed
         self.waiting: list[Waiting] = []
         self.steps: dict[Kind, CompiledStep] = {}
         self.threads = stack.threads or blas_threads()
@@ -79,7 +85,7 @@ class CompiledTrainer(Trainer):
             carried = self.compiled(kind._replace(goes_on=False)).carried if kind.goes_on else {}
             try:
                 with np.errstate(all="ignore"):
-                    self.steps[kind] = CompiledStep(self.stack, len(self.columns), measures, kind, carried)
+                    self.steps[kind] = CompiledStep(self.stack, len(self.columns), measures, kind, carried, self.timed)
             except NoCompilerError as error:
                 raise TierError(str(error)) from error
             except Exception as error:  # code that knows arrays of NumPy only may fail in any way
