@@ -35,8 +35,10 @@ class CompiledTrainer(Trainer):
         TierError: the step cannot be traced or compiled; the message says why.
     """
 
+    tier = "compiled"
+
     def __init__(self, stack: TrainState, callbacks: Sequence[Callback], save: Save | None = None) -> None:
-        super().__init__(stack, callbacks, save, "array")
+        super().__init__(stack, callbacks, save)
         check_supported(stack)
         self.waiting: list[Waiting] = []
         self.steps: dict[int, CompiledStep] = {}
