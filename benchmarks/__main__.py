@@ -119,7 +119,7 @@ def pinning(pinned: bool) -> str:
 def versions() -> str:
     """The versions of packages and the machine."""
     found = []
-    for package in ("numpy", "numba", "torch", "jax"):
+    for package in ("numpy", "torch", "jax"):
         try:
             found.append(f"{package} {importlib.metadata.version(package)}")
         except importlib.metadata.PackageNotFoundError:

@@ -264,7 +264,7 @@ def noticed(tree: Path, path: str, timeout: float) -> str:
 
 def tested(tree: Path, arguments: list[str], timeout: float | None) -> int | None:
     """pytest's exit status, None after `timeout` seconds. A fork: what tests import of others is imported once, here."""
-    for name in ("matplotlib.pyplot", "mlflow", "numba", "optuna", "pytest", "sklearn.datasets"):
+    for name in ("matplotlib.pyplot", "mlflow", "optuna", "pytest", "sklearn.datasets"):
         importlib.import_module(name)
     process = multiprocessing.get_context("fork").Process(target=pytest_in, args=(tree, arguments))
     process.start()

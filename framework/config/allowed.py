@@ -47,7 +47,7 @@ LAUNCHER |= {"backend", "prefer", "require", "verbose", "timeout", "pre_dispatch
 LAUNCHER |= {"max_nbytes", "mmap_mode"}
 ADDRESSES = ("auto",)  # of a Ray cluster: results from a cluster are unpickled
 PLAIN = re.compile(r"[\w.,:/*+-]*")  # no line break and no quote: it becomes a line of a shell script
-ENVIRONMENT = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
+ENVIRONMENT = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
 JOBS = 100_000  # maximum jobs of a sweep
 LOGGING = ("hydra_logging", "job_logging")
 

@@ -79,6 +79,7 @@ class TrainingResult:
         weights: node -> tensor -> host array.
         kept: which weights these are: of the best validation (or, before any, the initial ones), or of the last step.
         kept_epoch, kept_step: the epoch and the step that they are of.
+        tier: how the steps ran.
         metrics: the values at these weights, with test/... at the end; NaN where the last weights are those
             of a training that diverged.
     """
@@ -95,6 +96,7 @@ class TrainingResult:
     kept: Literal["best", "last"] = "last"
     kept_epoch: int = 0
     kept_step: int = 0
+    tier: Literal["array", "compiled"] = "array"
 
     @property
     def kept_text(self) -> str:

@@ -44,7 +44,7 @@ class ConfigError(ValueError):
     """The request is invalid; the message has one line for each error."""
 
 
-class TierError(RuntimeError):
+class TierError(ConfigError):
     """The requested tier cannot be used here."""
 
 

@@ -8,12 +8,12 @@ import stat
 import tempfile
 from pathlib import Path
 
-CACHES = ("MPLCONFIGDIR", "NUMBA_CACHE_DIR")  # where Matplotlib and Numba keep theirs
+CACHES = ("MPLCONFIGDIR",)  # where Matplotlib keeps its own
 
 
 def variables() -> dict[str, str]:
-    """Environment variables to add: HOME where it is missing, since MLflow cannot be imported without it and Numba creates a
-    folder named `~`; cache folders where the home is not writable."""
+    """Environment variables to add: HOME where it is missing, since MLflow cannot be imported without it;
+    cache folders where the home is not writable."""
     try:
         home = Path.home()
     except RuntimeError:

@@ -20,4 +20,5 @@ def show() -> None:
     """Print the messages of the library in this process, each once."""
     if not any(isinstance(handler, StderrHandler) for handler in log.handlers):
         log.addHandler(StderrHandler())
+        log.setLevel(logging.INFO)
         log.propagate = False

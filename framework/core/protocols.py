@@ -145,10 +145,8 @@ class Optimizer(Protocol):
     Optional:
         lookahead(w, state, ctx): returns the w' at which the gradient is taken; w does not change (Nesterov).
         elementwise: True if `update` treats each number separately. It may then be called on some of the columns.
-        compiled(w, g, state, lr, ctx): the same as `update`, with a kernel for the CPU that imports Numba inside. The
-            numbers of a replica are contiguous, with any stride between replicas.
 
-    The last two hold for the `update` of the same class. A subclass with another `update` declares them again."""
+    `elementwise` holds for the `update` of the same class. A subclass with another `update` declares it again."""
 
     lr: float | Array
 

@@ -29,6 +29,7 @@ from framework.training.learner import Learner, directions
 from framework.training.parallel import train_sliced
 from framework.training.plan import TrainingPlan
 from framework.training.step import penalised
+from framework.training.trainer import CANNOT, check_tier
 from framework.training.update import check_compiled
 
 
@@ -83,6 +84,15 @@ class Experiment:
         watching = [*self.callbacks, *callbacks]
         return train_sliced(learners, data or [self.data], members, **self.how, callbacks=watching)
 
+    def check_tier(self) -> None:
+        """Compile the training step if the settings demand that, before a run is recorded.
+
+        Raises:
+            TierError: it cannot be compiled.
+        """
+        if self.settings.tier == "compiled" and self.settings.study is None:
+            check_tier([self.learner], [self.data], **{k: v for k, v in self.how.items() if k != "tier"})
+
     def draw(self, member: int) -> Data:
         """A new draw of the data set, from (dataset.seed, member), scaled like the data of the experiment."""
         drawn = self.settings.dataset.load(generator((self.settings.dataset_seed, member), "dataset"))
@@ -133,7 +143,7 @@ def prepare(settings: Settings, given: Data | None = None) -> Experiment:
         try:
             check_compiled(xp)
         except TierError as error:
-            raise ConfigError(f"tier: 'compiled' cannot be used here: {error}") from error
+            raise ConfigError(f"{CANNOT}{error}") from error
     data = checked(given or load_data(settings))
     learner = _assembled(settings, data)
     if settings.init_from is not None:

@@ -252,6 +252,7 @@ class RecordingCallback(Callback):
     def on_end(self, outcome: TrainingResult) -> None:
         """Record a diverged member as failed at once; the others are still to be measured."""
         record, member = self.records[outcome.member], outcome.member
+        record.state["tier"] = outcome.tier
         fails = outcome.status == "diverged" and self.experiments[member].settings.trainer.on_divergence == "fail"
         record.recorder.on_end(None if fails else outcome)
         if fails:

@@ -6,10 +6,12 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
+from framework.core.errors import ConfigError, TierError
 from framework.core.stacking import CannotStackError, stack
 from framework.data.dataset import Data
-from framework.sweeps.jobs import Job
+from framework.sweeps.jobs import Job, error_list
 from framework.training.memory import footprint, widest
+from framework.training.trainer import check_tier
 
 FILES = 400  # maximum runs of a stack: each keeps a file open, and many systems allow a thousand per process
 
@@ -46,6 +48,27 @@ def fits(one: Job, other: Job) -> bool:
     except CannotStackError:
         return False
     return True
+
+
+def check_tiers(jobs: Sequence[Job]) -> None:
+    """Compile the step of every stack whose settings demand that, before a job starts.
+
+    Raises:
+        ConfigError: some cannot be compiled; the message names their jobs.
+    """
+    bad = []
+    for group in stacks([job for job in jobs if job.experiment.settings.tier == "compiled"]):
+        found = [job.experiment for job in group]
+        if found[0].settings.study is not None:
+            continue
+        shared = all(each.data is found[0].data for each in found)
+        data = [each.data for each in found[: 1 if shared else None]]
+        try:
+            check_tier([each.learner for each in found], data, **{k: v for k, v in found[0].how.items() if k != "tier"})
+        except TierError as error:
+            bad += [(job.number, job.overrides, str(error)) for job in group]
+    if bad:
+        raise ConfigError(error_list(sorted(bad), len(jobs)))
 
 
 def _form(data: Data) -> tuple[object, ...]:

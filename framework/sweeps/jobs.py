@@ -58,7 +58,7 @@ def compose_jobs(composer: JobComposer, overrides: Sequence[Sequence[str]], firs
         except (HydraException, OmegaConfBaseException, ConfigError, DataError) as error:
             bad.append((number, words, format_error(error)))
     if bad:
-        raise ConfigError(_error_list(bad, len(overrides)))
+        raise ConfigError(error_list(bad, len(overrides)))
     check_folders(jobs)
     return jobs
 
@@ -123,7 +123,8 @@ def warnings_of(jobs: Sequence[Job]) -> list[str]:
     return list(found)
 
 
-def _error_list(bad: Sequence[tuple[int, Sequence[str], str]], of: int) -> str:
+def error_list(bad: Sequence[tuple[int, Sequence[str], str]], of: int) -> str:
+    """The error message for jobs that cannot run, given as number, overrides and error, among `of` jobs."""
     named = [(f"job {number} ({' '.join(words)})", text.splitlines()) for number, words, text in bad[:SHOWN]]
     lines = [f"{name}: {line}" for name, text in named for line in text]
     lines += [f"... and {len(bad) - SHOWN} more jobs"] if len(bad) > SHOWN else []

@@ -22,7 +22,7 @@ from framework.sweeps.executors.cluster import Cluster
 from framework.sweeps.executors.cluster_run import run_in_cluster
 from framework.sweeps.executors.processes import run_in_workers
 from framework.sweeps.executors.task import JobEnd, end_of, values
-from framework.sweeps.grouping import stacks
+from framework.sweeps.grouping import check_tiers, stacks
 from framework.sweeps.jobs import Job, check_different, compose_jobs, notes_of, warnings_of
 from framework.sweeps.manifest import prepare_folder, write_manifest
 from framework.sweeps.progress import Progress
@@ -89,6 +89,7 @@ def launch(context: Any, config: Any, overrides: Sequence[Sequence[str]], first:
         jobs = compose_jobs(composer_of(context.config_loader, config), overrides, first)
         if is_grid(config):
             check_different(jobs)
+        check_tiers(jobs)
         cluster = how.cluster() if how.cluster else None
     done = start_sweep(sweep, jobs)
     todo = [job for job in jobs if job.number not in done]
@@ -107,6 +108,7 @@ def start_for_other_launcher(context: Any, config: Any, overrides: Sequence[Sequ
     with remove_if_not_started(sweep):
         jobs = compose_jobs(composer_of(context.config_loader, config), overrides, first)
         check_different(jobs)
+        check_tiers(jobs)
     start_sweep(sweep, jobs)
 
 

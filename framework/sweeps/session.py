@@ -47,6 +47,7 @@ class SweepSession:
         """Prepare a single run before it starts; `experiment` then has it."""
         if self._checked is None or self._checked.settings.tree != settings.tree:
             self._checked = prepare(settings)
+            self._checked.check_tier()
 
     def experiment(self, settings: Settings) -> Experiment:
         """The experiment of these settings; the one that `check` prepared, once."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import unittest
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -210,42 +208,6 @@ def check_elementwise(optimizer: Any) -> None:
     _same((pieces, state), (w, _train(whole, w, gradients, ctx)), LAW_TOLERANCE, "by blocks")
 
 
-def check_compiled(optimizer: Any) -> None:
-    """compiled is update: the same w and state after 20 steps, nothing written after P, and non-finite values stay.
-
-    Raises:
-        SkipTest: Numba is not installed.
-    """
-    if not supports(optimizer, "compiled"):
-        return
-    if importlib.util.find_spec("numba") is None:
-        raise unittest.SkipTest("Numba is not installed; pip install 'stackprop[fast]'")
-    for dtype, tolerance in ((np.float64, 1e-14), (np.float32, 1e-6)):
-        for lead in ((3,), ()):
-            _check_compiled(
-                merged([varied(optimizer, r) for r in range(3)], lead) if lead else optimizer, lead, dtype, tolerance
-            )
-
-
-def _check_compiled(optimizer: Any, lead: tuple[int, ...], dtype: Any, tolerance: float) -> None:
-    rng, ctx, width = np.random.default_rng(0), context(lead), 37
-    arenas = [rng.standard_normal((*lead, width + 2)).astype(dtype)]
-    arenas.append(arenas[0].copy())
-    behind, (a, b) = arenas[0][..., width:].copy(), (arena[..., :width] for arena in arenas)
-    one, other = optimizer.init(a), optimizer.init(b)
-    for step in range(21):
-        g = rng.standard_normal(a.shape).astype(dtype)
-        if step == 20:
-            g[..., 3], g[..., 5] = np.nan, np.inf
-        before, lr = g.copy(), ctx.per(optimizer.lr, a)
-        with np.errstate(all="ignore"):
-            optimizer.update(a, g.copy(), one, lr, ctx)
-        assert optimizer.compiled(b, g, other, lr, ctx) is None, "compiled works in place; it must return None"
-        assert np.array_equal(g, before, equal_nan=True), "compiled changed g"
-        _same((b, other), (a, one), tolerance, f"compiled, in {np.dtype(dtype)}")
-    assert np.array_equal(arenas[1][..., width:], behind), "compiled wrote after the parameters"
-
-
 def _same(found: tuple[Array, Any], wanted: tuple[Array, Any], tolerance: float, how: str) -> None:
     """Check for the same w and state, with the same non-finite elements."""
     pairs = {"w": (found[0], wanted[0]), **{f"state '{k}'": (found[1][k], wanted[1][k]) for k in wanted[1]}}
@@ -272,5 +234,4 @@ OPTIMIZER: Mapping[str, Callable[[Any], None]] = {
 OPTIMIZER_OFFERED: Mapping[str, Callable[[Any], None]] = {
     "lookahead": check_lookahead,
     "elementwise": check_elementwise,
-    "compiled": check_compiled,
 }

@@ -16,12 +16,13 @@ import numpy as np
 
 from framework.config.options import Tier
 from framework.core.callback import Callback, TrainingResult
+from framework.core.errors import TierError
 from framework.core.random import Key
 from framework.core.threads import blas_limited, blas_threads
 from framework.data.dataset import Data
 from framework.training.learner import Learner
 from framework.training.memory import footprint
-from framework.training.trainer import train
+from framework.training.trainer import fall_back, takes_compiled, train
 
 CACHE = 8 << 20  # bytes that a step of one slice may use; measured: the time per step is flat around it
 NARROWEST = 8  # replicas: in narrower slices the overhead of NumPy calls shows again
@@ -52,6 +53,15 @@ def train_sliced(
         callbacks: are called from several threads, for different members.
         save: receives a member and its snapshot.
     """
+    if takes_compiled(tier, learners[0], data[0]):  # without slices: each replica trains alone, in its core's cache
+        keep = None if save is None else _saver(save, 0)
+        how: dict[str, Any] = {"xp": xp, "dtype": dtype, "threads": threads, "tier": "compiled"}
+        try:
+            return train(learners, data, keys, **how, callbacks=callbacks, save=keep)
+        except TierError as error:
+            if tier == "compiled":
+                raise
+            fall_back(error)
     at_once = (threads or blas_threads()) if xp is np else 1
     cut = slices(len(learners), width(learners[0], data, dtype) if xp is np else len(learners), at_once)
     stop = threading.Event()
@@ -59,14 +69,13 @@ def train_sliced(
     def part(members: slice) -> list[TrainingResult]:
         own = data if len(data) == 1 else data[members]
         watch = [OffsetCallback(callback, members.start, stop) for callback in callbacks]
-        alone: dict[str, Any] = {"threads": 1, "tier": "array" if tier == "auto" else tier} if len(cut) > 1 else {}
-        how = {"threads": threads, "tier": tier, **alone}
+        how: dict[str, Any] = {"xp": xp, "dtype": dtype, "threads": 1 if len(cut) > 1 else threads}
         keep = None if save is None else _saver(save, members.start)
-        found = train(learners[members], own, keys[members], xp=xp, dtype=dtype, callbacks=watch, save=keep, **how)
+        how["tier"] = "array" if tier == "auto" else tier
+        found = train(learners[members], own, keys[members], **how, callbacks=watch, save=keep)
         return [replace(outcome, member=members.start + outcome.member) for outcome in found]
 
-    # Kernels of the compiled tier use all threads themselves, and must not run twice at once.
-    if len(cut) == 1 or at_once == 1 or tier == "compiled":
+    if len(cut) == 1 or at_once == 1:
         return [outcome for members in cut for outcome in part(members)]
     with blas_limited(1), ThreadPoolExecutor(at_once) as pool:
         running = [pool.submit(part, members) for members in cut]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from framework.config.options import Tier, TrainerOptions
+from framework.config.options import TrainerOptions
 from framework.core.arrays import Array, to_host
 from framework.core.callback import Callback, Save, Status, TrainingResult
 from framework.core.context import Context
@@ -23,7 +23,6 @@ from framework.training.learner import Learner, directions
 from framework.training.plan import TrainingPlan
 from framework.training.probes import ProbeReadings, ProbeRunner
 from framework.training.step import Batch, TrainState, train_step
-from framework.training.update import select_update
 
 
 class Trainer:
@@ -33,17 +32,16 @@ class Trainer:
         step, total: updates done, and the maximum.
         epoch, done: the current epoch, from 1, and the updates done in it.
         outcomes: of the members that have ended.
+        tier: how steps run.
     """
 
-    def __init__(
-        self, stack: TrainState, callbacks: Sequence[Callback], save: Save | None = None, tier: Tier = "auto"
-    ) -> None:
+    tier: Literal["array", "compiled"] = "array"
+
+    def __init__(self, stack: TrainState, callbacks: Sequence[Callback], save: Save | None = None) -> None:
         self.stack, self.callbacks, self.save = stack, callbacks, save
         self.options: TrainerOptions = stack.learner.options
         self.plan = TrainingPlan.of(self.options, stack.data)
         self.total = self.plan.steps
-        # All steps, not only the remaining ones: a resumed training selects the same update.
-        stack.update = select_update(tier, stack.learner.optimizer, stack.xp, stack.trained.size, self.total)
         self.columns = _columns(stack)
         self.block = stack.xp.empty((self.options.read_every, stack.members.size, len(self.columns)), stack.dtype)
         self.step = self.done = self.unread = 0
@@ -184,7 +182,7 @@ class Trainer:
         for r in np.flatnonzero(who):
             member, step = int(s.members[r]), self.step if steps is None else int(steps[r])
             epoch = math.ceil(step / self.plan.updates_per_epoch)
-            outcome = TrainingResult(member, status, reason, step, epoch, s.arena.views(w[r].copy()))
+            outcome = TrainingResult(member, status, reason, step, epoch, s.arena.views(w[r].copy()), tier=self.tier)
             outcome.best_epoch, outcome.best = int(self.best.epoch[r]), float(self.best.value[r])
             self._report_kept(outcome)
             self.outcomes[member] = outcome
@@ -228,7 +226,7 @@ class Trainer:
         for member, outcome in self.outcomes.items():
             arrays[f"ended.{member}"] = s.arena.fill([outcome.weights], s.dtype)
         ended = {m: {k: v for k, v in vars(o).items() if k != "weights"} for m, o in self.outcomes.items()}
-        plain = {"step": self.step, "epoch": self.epoch, "done": self.done, "ended": ended}
+        plain = {"tier": self.tier, "step": self.step, "epoch": self.epoch, "done": self.done, "ended": ended}
         plain |= {"latest": self.latest, "at_best": self.at_best}
         plain["state"] = {name: a for name, a in s.state.items() if not hasattr(a, "ndim")}
         return {name: np.array(to_host(a)) for name, a in arrays.items()}, copy.deepcopy(plain)

@@ -5,6 +5,7 @@ A replica that has stopped, early or because its values are not finite, leaves t
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,16 +14,21 @@ import numpy as np
 from framework.config.options import Tier
 from framework.core.arrays import Array, keep_memory, to_host
 from framework.core.callback import Callback, Save, Snapshot, TrainingResult
-from framework.core.errors import ConfigError, TierError
+from framework.core.errors import TierError
+from framework.core.log import log
 from framework.core.random import Key
 from framework.core.threads import blas_limited
 from framework.data.dataset import Data
 from framework.data.loader import DataLoader
 from framework.training.check import checked_data
+from framework.training.compiled import build
+from framework.training.compiled.choice import is_worth_compiling
 from framework.training.compiled.trainer import CompiledTrainer
 from framework.training.learner import Learner
 from framework.training.state import Trainer
 from framework.training.step import TrainState
+
+CANNOT = "tier: 'compiled' cannot be used here: "
 
 __all__ = ["Callback", "Snapshot", "TrainingResult", "train"]
 
@@ -48,10 +54,10 @@ def train(
         keys: one random key per member.
         xp, dtype: array module and precision.
         threads: on the CPU, the number that the training may use; None: as many as BLAS uses.
-        tier: `array`; `compiled`, where the step becomes C; `auto`, the array tier with a compiled update where it repays.
+        tier: `array`; `compiled`, where the step becomes C; `auto`, compiled where this saves time and is possible.
         callbacks: objects that receive losses, metrics and results.
         save: receives a snapshot every `checkpoint_every` steps.
-        resume: such a snapshot, to continue from.
+        resume: such a snapshot, to continue from; `auto` then keeps its tier.
 
     Returns:
         One result per member, in order.
@@ -59,12 +65,14 @@ def train(
     Raises:
         CannotStackError: the learners differ in something else.
         ConfigError: an option is not what its component declares, or learner and data do not fit together.
+        TierError: tier=compiled, and the step cannot be compiled.
         DataError: the data are not what their fields declare.
         ValueError: the data lack what the options need, or a network cannot be built.
     """
     keep_memory()
     data = checked_data(learners, data, tier)
-    run = _trainer(TrainState(learners, data, keys, xp, dtype, threads), callbacks, save, tier)
+    stack = TrainState(learners, data, keys, xp, dtype, threads)
+    run = _trainer(stack, callbacks, save, tier, takes_compiled(tier, learners[0], data[0], resume))
     options, everything = run.options, run.stack.learner
     if resume is not None:
         run.restore(*resume)
@@ -87,13 +95,47 @@ def train(
     return [run.outcomes[member] for member in range(len(keys))]
 
 
-def _trainer(stack: TrainState, callbacks: Sequence[Callback], save: Save | None, tier: Tier) -> Trainer:
-    if tier != "compiled":
-        return Trainer(stack, callbacks, save, tier)
+def takes_compiled(tier: Tier, learner: Learner, data: Data, resume: Snapshot | None = None) -> bool:
+    """Whether to try the compiled tier."""
+    if tier == "auto" and resume is not None:
+        return resume[1].get("tier") == "compiled"
+    return tier == "compiled" or (tier == "auto" and is_worth_compiling(learner, data))
+
+
+def check_tier(learners: Sequence[Learner], data: Sequence[Data], *, xp: Any, dtype: Any, threads: int | None) -> None:
+    """Compile the step as `train` does with tier=compiled, before anything is recorded.
+
+    Raises:
+        TierError: that is not possible.
+    """
+    _trainer(TrainState(learners, data, range(len(learners)), xp, dtype, threads), [], None, "compiled", True)
+
+
+def fall_back(error: TierError) -> None:
+    """Report why a training with tier=auto runs in the array tier."""
+    _report(f"tier: the array tier is used, since {str(error).removeprefix(CANNOT)}")
+
+
+@functools.cache
+def _report(line: str) -> None:
+    """Print a line once in this process: a sweep has many stacks."""
+    log.info(line)
+
+
+def _trainer(stack: TrainState, callbacks: Sequence[Callback], save: Save | None, tier: Tier, compiled: bool) -> Trainer:
+    if not compiled:
+        return Trainer(stack, callbacks, save)
+    before = build.seconds()
     try:
-        return CompiledTrainer(stack, callbacks, save)
+        made = CompiledTrainer(stack, callbacks, save)
     except TierError as error:
-        raise ConfigError(f"tier: 'compiled' cannot be used here: {error}") from error
+        if tier == "compiled":
+            raise TierError(f"{CANNOT}{error}") from error
+        fall_back(error)
+        return Trainer(stack, callbacks, save)
+    if spent := build.seconds() - before:
+        log.info(f"tier: the training step was compiled in {spent:.1f} s; later runs load it")
+    return made
 
 
 def _test(run: Trainer, learner: Learner, data: Sequence[Data], keys: Sequence[Key]) -> None:

@@ -1,18 +1,16 @@
-"""Applies the optimizer: to all parameters at once, in blocks that fit a cache, or through a compiled kernel.
+"""Applies the optimizer: to all parameters at once, or in blocks that fit a cache.
 
 An optimizer whose `update` treats each parameter separately sets `elementwise = True`; it is then called on blocks of
-columns. One that offers `compiled` has the same update as a kernel. All variants give the same results.
+columns. Both ways give the same results.
 """
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from framework.config.options import Tier
 from framework.core.arrays import Array
 from framework.core.context import Context
 from framework.core.errors import TierError
@@ -23,8 +21,6 @@ Update = Callable[[Optimizer, Array, Array, dict[str, Any], Any, Context], None]
 
 BLOCK = 65_536  # parameters, over all replicas
 NARROWEST = 16_384  # columns: shorter pieces of many replicas are slower
-# Parameter updates, over all steps, above which Numba repays its start of half a second: it saves 0.2 to 1 ns each.
-WORTH = 2e9
 
 
 def rate(optimizer: Optimizer, schedule: Schedule, step: int, total: int, w: Array, ctx: Context) -> float | Array:
@@ -42,13 +38,6 @@ def rate(optimizer: Optimizer, schedule: Schedule, step: int, total: int, w: Arr
     return ctx.per(optimizer.lr, w) * ctx.per(factor, w)
 
 
-def select_update(tier: Tier, optimizer: Optimizer, xp: Any, size: int, steps: int) -> Update:
-    """The update function for a training of `steps` steps, on `size` parameters, over all replicas."""
-    if tier == "array" or xp is not np or size * steps < WORTH or not supports(optimizer, "compiled") or not _numba():
-        return by_array
-    return by_kernel if supports(optimizer, "compiled") else by_array
-
-
 def check_compiled(xp: Any) -> None:
     """Check that steps can be compiled.
 
@@ -61,14 +50,6 @@ def check_compiled(xp: Any) -> None:
         compiler()
     except NoCompilerError as error:
         raise TierError(str(error)) from error
-
-
-def _numba() -> bool:
-    try:
-        importlib.import_module("numba")
-    except ImportError:
-        return False
-    return True
 
 
 def supports(optimizer: Optimizer, name: str) -> bool:
@@ -103,8 +84,3 @@ def by_blocks(
         optimizer.update(w[at], g[at], part, lr, ctx)
         counts = {name: value for name, value in part.items() if not hasattr(value, "ndim")}
     state.update(counts)
-
-
-def by_kernel(optimizer: Any, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
-    """Update through the compiled kernel."""
-    optimizer.compiled(w, g, state, lr, ctx)

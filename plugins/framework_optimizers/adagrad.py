@@ -37,9 +37,3 @@ class Adagrad:
         step = lr * g
         step /= root
         w -= step
-
-    def compiled(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
-        from framework_optimizers import _fused
-
-        eps = ctx.per(self.eps, w)
-        _fused.rms(w, g, state["G"], 1.0, 1.0, *((eps, 0.0) if self.epsilon == "inside" else (0.0, eps)), lr)

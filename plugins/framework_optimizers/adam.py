@@ -52,22 +52,6 @@ class Adam:
         step *= lr * ctx.per(correction, w)
         w -= step
 
-    def compiled(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
-        self._fused(w, g, state, lr, 1.0, ctx)
-
-    def _fused(
-        self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, kept: float | Array, ctx: Context
-    ) -> None:
-        """Adam's step, from w times `kept`."""
-        from framework_optimizers import _fused
-
-        state["t"] += 1
-        eps, correction = self._folded(state["t"])
-        memory = (self.beta1, 1 - self.beta1, self.beta2, 1 - self.beta2)
-        factors = (*memory, *((eps, 0.0) if self.epsilon == "inside" else (0.0, eps)))
-        per = (ctx.per(value, w) for value in factors)
-        _fused.adam(w, g, state["m"], state["v"], *per, lr * ctx.per(correction, w), kept)
-
     def _folded(self, t: int) -> tuple[float | Array, float | Array]:
         """The corrections, computed in float64 and folded into eps and a factor on lr: six passes over w instead of nine."""
         far = t if self.correct else float("inf")  # for t to infinity the corrections are 1

@@ -22,6 +22,3 @@ class Adamw(Adam):
     def update(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
         w *= 1 - lr * ctx.per(self.decay, w)
         super().update(w, g, state, lr, ctx)
-
-    def compiled(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
-        self._fused(w, g, state, lr, 1 - lr * ctx.per(self.decay, w), ctx)

@@ -34,9 +34,3 @@ class Momentum:
         else:
             M -= g
             w += lr * M
-
-    def compiled(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
-        from framework_optimizers import _fused
-
-        rates = (lr, 1.0) if self.form == "notes" else (1.0, lr)
-        _fused.momentum(w, g, state["M"], ctx.per(self.alpha, w), *rates)

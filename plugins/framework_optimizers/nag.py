@@ -32,8 +32,3 @@ class Nag:
         M *= ctx.per(self.alpha, w)
         M -= lr * g
         w += M
-
-    def compiled(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
-        from framework_optimizers import _fused
-
-        _fused.momentum(w, g, state["M"], ctx.per(self.alpha, w), lr, 1.0)

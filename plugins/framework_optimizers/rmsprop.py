@@ -40,9 +40,3 @@ class Rmsprop:
         step = lr * g
         step /= root
         w -= step
-
-    def compiled(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
-        from framework_optimizers import _fused
-
-        gamma, rest, eps = (ctx.per(value, w) for value in (self.gamma, 1 - self.gamma, self.eps))
-        _fused.rms(w, g, state["G"], gamma, rest, *((eps, 0.0) if self.epsilon == "inside" else (0.0, eps)), lr)

@@ -22,8 +22,3 @@ class Sgd:
 
     def update(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
         w -= lr * g
-
-    def compiled(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
-        from framework_optimizers import _fused
-
-        _fused.sgd(w, g, lr)

@@ -162,16 +162,6 @@ def test_equal_steps_are_compiled_once(data, monkeypatch):
     assert compiled[compiled.index("end") + 1 :] == ["end"]
 
 
-def test_a_folder_of_others_is_not_used(tmp_path, monkeypatch):
-    folder = tmp_path / "shared"
-    folder.mkdir(mode=0o777)
-    folder.chmod(0o777)
-    monkeypatch.setattr(build, "_folders", lambda: [folder])
-    with pytest.raises(build.NoCompilerError, match="no folder for compiled steps"):
-        build.load("int x;")
-    assert not list(folder.iterdir())
-
-
 def test_early_stopping_and_best_weights(data):
     stop = replace(TrainerOptions().early_stopping, patience=1)
     members = [learner(data, get("optimizer", "adam")(lr=lr), early_stopping=stop, epochs=30) for lr in (0.3, 0.01)]

@@ -237,7 +237,7 @@ def test_a_stack_is_cut_on_the_cpu_only(xp, widths, monkeypatch):
     cut = []
     monkeypatch.setattr("framework.training.parallel.width", lambda *_: 3)
     monkeypatch.setattr("framework.training.parallel.train", lambda learners, *_, **__: cut.append(len(learners)) or [])
-    train_sliced([None] * 7, [None], [0] * 7, xp=xp, threads=1)
+    train_sliced([None] * 7, [None], [0] * 7, xp=xp, threads=1, tier="array")
     assert cut == widths
 
 

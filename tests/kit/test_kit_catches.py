@@ -313,8 +313,6 @@ wrong("lookahead in place", "optimizer", "lookahead", Nag(),
       lookahead=lambda self, w, state, ctx: w.__iadd__(ctx.per(self.alpha, w) * state["M"]))
 wrong("a mean over the columns", "optimizer", "elementwise", Sgd(), elementwise=True,
       update=lambda self, w, g, state, lr, ctx: put(w, w - lr * (g - g.mean(-1, keepdims=True))))
-wrong("compiled without the rate", "optimizer", "compiled", Sgd(),
-      compiled=lambda self, w, g, state, lr, ctx: put(w, w - 0.1 * g))
 
 wrong("fans ignored", "initializer", "fans", HeNormal(),
       __call__=lambda self, rng, shape, fans=None: HeNormal.__call__(self, rng, shape))

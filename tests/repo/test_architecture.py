@@ -90,7 +90,7 @@ def test_a_plugin_imports_only_public_names_and_its_own_package(path):
 
 
 def test_importing_the_core_is_light():
-    heavy = ("mlflow", "hydra", "cupy", "sklearn", "yaml", "numba")
+    heavy = ("mlflow", "hydra", "cupy", "sklearn", "yaml")
     code = f"import sys, framework; framework.discover(); print([m for m in {heavy} if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert found.stdout.strip() == "[]"

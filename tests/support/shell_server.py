@@ -22,7 +22,6 @@ IMPORTED += (
     "matplotlib.backends.backend_agg",
     "mlflow.pyfunc",
     "mlflow.store.tracking.sqlalchemy_store",
-    "numba",
     "sklearn.datasets",
 )
 SECONDS = 300

@@ -39,6 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     if tracking.type == "mlflow" and not given.trust and not knows_store(tracking.uri):
         raise ConfigError(f"{folder}: {STRANGE.format(masked(str(tracking.uri)))}")
     experiment = prepare(settings_of_run(folder, trust=given.trust))
+    experiment.check_tier()
     display = ProgressBar(experiment.steps)
     try:
         result = run(experiment, place, [display], resume=True)

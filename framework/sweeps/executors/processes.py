@@ -109,7 +109,6 @@ def exit_reason(code: int | None) -> str:
 
 def work(pipe: Connection, slot: int, threads: int) -> None:
     """The main loop of a worker: trains stacks until there are no more, or the sweep has ended."""
-    os.environ["NUMBA_NUM_THREADS"] = str(threads)
     show()
     threadpool_limits(threads)
     use_gpu(slot)

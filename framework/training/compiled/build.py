@@ -11,14 +11,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
+from framework.training.compiled import cache
 from framework.training.compiled.products import Machine
 
 FLAGS = ("-O3", "-march=native", "-ffast-math", "-fno-finite-math-only", "-fPIC", "-std=gnu11")
 # Not with -ffast-math: at link time it would change how the whole process treats the smallest numbers.
 LINK = ("-shared", "-fPIC")
+_spent: list[float] = []
 
 
 class NoCompilerError(RuntimeError):
@@ -53,58 +56,50 @@ def load(source: str) -> ctypes.CDLL:
     """The library of a source, compiled now or before.
 
     Raises:
-        NoCompilerError: it cannot be compiled; the message is the compiler's.
+        NoCompilerError: it cannot be compiled or loaded; the message gives the reason.
     """
     words = " ".join([*compiler(), *FLAGS, _processor(), source])
-    name = hashlib.sha256(words.encode()).hexdigest()[:24]
-    for folder in _folders():
-        library = folder / f"{name}.so"
+    name, why = hashlib.sha256(words.encode()).hexdigest()[:24], ""
+    for folder in cache.folders():
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if not _is_own(folder):
-                continue
-            if library.is_file():
-                return ctypes.CDLL(str(library))
-            return ctypes.CDLL(str(_compiled(source, library)))
-        except OSError:  # the folder cannot be written, or what lies there cannot be loaded
-            continue
-    raise NoCompilerError("no folder for compiled steps can be written; XDG_CACHE_HOME names another one")
+            if cache.is_own(folder):
+                return ctypes.CDLL(str(cache.find(folder, name) or _compiled(source, folder, name)))
+            why = f"{folder}: others may write to it"
+        except OSError as error:  # nothing can be written there, or code there may not run
+            why = f"{folder}: {error.strerror or error}"
+    raise NoCompilerError(f"no folder for compiled steps can be used ({why}); XDG_CACHE_HOME names another one")
 
 
-def _is_own(folder: Path) -> bool:
-    """Whether nobody else can put a library there."""
-    found = folder.stat()
-    return found.st_uid == os.getuid() and not found.st_mode & 0o022
+def seconds() -> float:
+    """The time that this process has spent on compiling."""
+    return sum(_spent)
 
 
-def _compiled(source: str, library: Path) -> Path:
-    """Compile, and put the library in place in one step: others may do the same at the same time."""
-    with tempfile.TemporaryDirectory(dir=library.parent) as folder:
+def _compiled(source: str, target: Path, name: str) -> Path:
+    """Compile, and keep the library."""
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory(dir=target) as folder:
         code, built, linked = (Path(folder, f"step.{end}") for end in ("c", "o", "so"))
         code.write_text(source)
         _run([*compiler(), *FLAGS, "-c", str(code), "-o", str(built)])
         _run([*compiler(), *LINK, str(built), "-o", str(linked), "-lm"])
-        os.replace(linked, library)
-        os.replace(code, library.with_suffix(".c"))
+        library = cache.keep(target, name, linked, code)
+    _spent.append(time.perf_counter() - start)
     return library
 
 
 def _run(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[:200])
-        raise NoCompilerError(f"{' '.join(command[:3])} ... failed: {first}")
-    return done.stdout
-
-
-def _folders() -> list[Path]:
-    """Where compiled steps are kept; the second one where the first cannot be written."""
-    shared = Path(tempfile.gettempdir()) / f"stackprop-compiled-{os.getuid()}"
+    name = " ".join(compiler())
     try:
-        own = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    except RuntimeError:  # no home
-        return [shared]
-    return [own / "stackprop" / "compiled", shared]
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    except OSError as error:
+        raise NoCompilerError(f"the C compiler '{name}' cannot be run: {error.strerror}") from error
+    if done.returncode:
+        lines = done.stderr.splitlines()
+        first = next((line for line in lines if "error" in line), lines[0] if lines else f"exit status {done.returncode}")
+        raise NoCompilerError(f"the C compiler '{name}' failed: {first[:200]}")
+    return done.stdout
 
 
 @functools.cache

@@ -51,10 +51,12 @@ class CompiledTrainer(Trainer):
         TierError: the step cannot be traced or compiled; the message says why.
     """
 
+    tier = "compiled"
+
     def __init__(
         self, stack: TrainState, callbacks: Sequence[Callback], save: Save | None = None, timed: bool = False
     ) -> None:
-        super().__init__(stack, callbacks, save, "array")
+        super().__init__(stack, callbacks, save)
         check_compiled(stack.xp)
         self.timed = timed
         self.waiting: list[Waiting] = []

@@ -1,0 +1,71 @@
+"""The choice of `tier=auto`: the compiled tier where it saves more time than compiling takes.
+
+    steps S > L C,   and at most 10 million multiplications in a step
+
+    S   seconds that a step saves for each of its operations
+    C   seconds that one operation takes to compile
+    L   libraries: a step for each batch size; half a step for each evaluated split, which has no backward pass
+
+Both sides have the number of operations as a factor, so that nothing needs to be traced for the choice.
+
+The choice reads the configuration of one run, but neither the cache of compiled steps nor the other replicas of a stack. The
+tiers agree up to rounding only: otherwise a run would give other numbers the second time, or alone.
+"""
+
+from __future__ import annotations
+
+import math
+from math import prod
+
+from framework.data.dataset import Data
+from framework.training.learner import Learner
+from framework.training.plan import TrainingPlan
+
+# Measured with MLPs, a CNN and a recurrent network (94 to 220 operations) on two x86 servers, one thread:
+SAVED = 1e-6  # 1 to 2.6 µs, the time of a call of NumPy
+COMPILING = 25e-3  # 18 to 29 ms, with GCC 12
+# Above, the array tier may be as fast, since NumPy's products use all cores. At 13 million multiplications a step took
+# 4.8 ms in the array tier and 3.8 compiled, one thread each; at 2 million 0.8 and 0.5.
+PRODUCTS = 10_000_000
+
+
+def is_worth_compiling(learner: Learner, data: Data) -> bool:
+    """Whether the compiled tier saves time in a run alone."""
+    plan = TrainingPlan.of(learner.options, data)
+    sizes = {plan.update_size, plan.n % plan.update_size or plan.update_size}
+    libraries = len(sizes) + 0.5 * (len(data.splits) - 1)
+    if certain_steps(learner, plan) * SAVED <= libraries * COMPILING:
+        return False
+    return multiplications(learner, data, plan.update_size) <= PRODUCTS
+
+
+def certain_steps(learner: Learner, plan: TrainingPlan) -> float:
+    """Steps that run compiled in any case: early stopping may end a run, and steps that probes see run in the array tier."""
+    options, steps = learner.options, plan.steps
+    if options.early_stopping.patience:
+        validations = options.early_stopping.patience + 1
+        steps = min(steps, validations * options.validate_every * plan.updates_per_epoch)
+    return steps * (1 - 1 / options.probe_every) if learner.probes else steps
+
+
+def multiplications(learner: Learner, data: Data, examples: int) -> int:
+    """An estimate for the matrix products of a step: forward, and twice as many backward."""
+    network = learner.network
+    longest = max((data.splits["train"][name].shape[1] for name, f in data.fields.items() if f.time_major), default=1)
+    longest = min(longest, learner.options.bptt.chunk or longest)
+    total = 0
+    for (name, _), shape in network.tensor_shapes.items():
+        if len(shape) > 1:
+            total += prod(shape) * _positions(learner, name, longest)
+    return 3 * examples * total
+
+
+def _positions(learner: Learner, name: str, longest: int) -> int:
+    """How often the matrices of a node are used for one example: at every time step, and at every pixel of an image."""
+    shapes, sources = learner.network.shapes, learner.network.nodes[name].sources
+    read = [shapes[source] for source in sources]
+    if all(shape in ((), (None,)) for shape in read):  # a table, from which rows are taken
+        return 0
+    times = longest if any(None in shape for shape in (*read, shapes[name])) else 1
+    pixels = math.prod(shapes[name][1:]) if len(shapes[name]) > 2 and None not in shapes[name] else 1
+    return times * pixels
