@@ -314,7 +314,8 @@ def source_of(emitter, outputs, program, number):
     parts += [f"{CTYPES[str(a.dtype)]} *{name}" for name, a in outputs.items() if name not in STATES]
     preamble, types, *rest = split_head(emitter.head())
     own = "\n".join([*rest, f"void run({', '.join(parts)}, char *ws) {{ {emitter.code()} }}"])
-    return preamble + types, re.sub(r"\b(product\d+|k\d+|run)\b", rf"\1_{number}", own)
+    shared = "|".join(map(re.escape, emitter.products.shared))
+    return preamble + types, re.sub(rf"\b(product\d+|k\d+|run{'|' + shared if shared else ''})\b", rf"\1_{number}", own)
 
 
 def split_head(head):
