@@ -27,7 +27,8 @@ def compiled(function, arrays):
     emitter = Emitter(outputs, machine())
     parts = [f"const {CTYPES[str(a.dtype)]} *{name}" for name, a in arrays.items()]
     parts += [f"{CTYPES[str(value.dtype)]} *{name}" for name, value in outputs.items()]
-    library = load(f"{emitter.head()}\nvoid run({', '.join(parts)}, char *ws) {{ {emitter.code()} }}\n")
+    body = f"struct team *team = 0; {emitter.code()}"
+    library = load(f"{emitter.head()}\nvoid run({', '.join(parts)}, char *ws) {{ {body} }}\n")
     found = [np.zeros(a.shape, a.dtype) for a in results]
     library.run(*map(address, [*arrays.values(), *found, aligned(emitter.workspace)]))
     return found

@@ -313,9 +313,9 @@ def source_of(emitter, outputs, program, number):
     parts = [f"{'' if name in STATES else 'const '}{CTYPES[str(a.dtype)]} *{name}" for name, a in program.arrays.items()]
     parts += [f"{CTYPES[str(a.dtype)]} *{name}" for name, a in outputs.items() if name not in STATES]
     preamble, types, *rest = split_head(emitter.head())
-    own = "\n".join([*rest, f"void run({', '.join(parts)}, char *ws) {{ {emitter.code()} }}"])
-    shared = "|".join(map(re.escape, emitter.products.shared))
-    return preamble + types, re.sub(rf"\b(product\d+|k\d+|run{'|' + shared if shared else ''})\b", rf"\1_{number}", own)
+    own = "\n".join([*rest, f"void run({', '.join(parts)}, char *ws) {{ struct team *team = 0; {emitter.code()} }}"])
+    names = "|".join([r"product\d+", r"part\d+", r"k\d+", "run", *emitter.products.shared])
+    return preamble + types, re.sub(rf"\b({names})\b", rf"\1_{number}", own)
 
 
 def split_head(head):
