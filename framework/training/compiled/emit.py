@@ -14,6 +14,7 @@ from framework.training.compiled.products import Machine, Products, Shape, vecto
 from framework.training.compiled.schedule import Kernel, Schedule
 
 ALIGNED = 64  # bytes
+CHAINS = 4  # parts of a long sum
 
 
 class Emitter:
@@ -210,7 +211,7 @@ class Emitter:
         lines = [f"{{ {names.declared()}"]
         for depth, n in enumerate(sizes):
             if depth == len(sizes) - 1:
-                lines.append("#pragma GCC ivdep")
+                lines += ["#pragma GCC ivdep", "#pragma GCC unroll 1"]  # a loop is written out only after it has vectors
             lines.append(f"for (int64_t i{depth} = 0; i{depth} < {n}; i{depth}++) {{")
         return [*lines, *body, "}" * len(sizes) + " }"]
 
@@ -237,18 +238,30 @@ class Emitter:
             head, last = [loop[k] for k in outer[:-1]], loop[outer[-1]]
             add = [*(loop[k] for k in inner), "\n#pragma GCC ivdep\n", last, f"{target} += {item};"]
             return [f"{{ {names.declared()}", *head, "{", last, f"{target} = 0;", *add, "} }"]
+        head = [f"{{ {names.declared()}", *(loop[k] for k in outer)]
+        if fn == "sum" and inner and read.shape[inner[-1]] >= CHAINS * 64:
+            chains = self._chains(read, ctype, index, inner[-1], names)
+            return [*head, f"{{ {ctype} acc = 0;", *(loop[k] for k in inner[:-1]), *chains, f"{target} = acc; }} }}"]
         start = {"sum": "0", "max": _least(ctype), "min": _largest(ctype)}[fn]
         step = (
             f"acc += {item};" if fn == "sum" else f"{{ const {ctype} e = {item}; acc = {apply(fn, ctype, ['e', 'acc'])}; }}"
         )
-        inside = [*(loop[k] for k in inner), step]
-        return [
-            f"{{ {names.declared()}",
-            *(loop[k] for k in outer),
-            f"{{ {ctype} acc = {start};",
-            *inside,
-            f"{target} = acc; }} }}",
+        return [*head, f"{{ {ctype} acc = {start};", *(loop[k] for k in inner), step, f"{target} = acc; }} }}"]
+
+    def _chains(self, read: Read, ctype: str, index: Sequence[str], axis: int, names: _Names) -> list[str]:
+        """A long sum in parts side by side: additions of one part would wait for each other."""
+        n, i = read.shape[axis] // CHAINS, f"i{axis}"
+        at = [[f"({i} + {c * n})" if k == axis else old for k, old in enumerate(index)] for c in range(CHAINS)]
+        items = [self._expression(read, ctype, each, names, {}) for each in at]
+        parts = [f"s{c}" for c in range(CHAINS)]
+        adds = " ".join(f"{part} += {item};" for part, item in zip(parts, items, strict=True))
+        lines = [
+            f"{{ {ctype} {', '.join(f'{part} = 0' for part in parts)};",
+            f"for (int64_t {i} = 0; {i} < {n}; {i}++) {{ {adds} }}",
         ]
+        rest = self._expression(read, ctype, index, names, {})
+        lines.append(f"for (int64_t {i} = {CHAINS * n}; {i} < {read.shape[axis]}; {i}++) acc += {rest};")
+        return [*lines, f"acc += {' + '.join(parts)}; }}"]
 
     def _argmax(self, value: Value, place: Read) -> list[str]:
         read, axis, names = value.args[0], value.detail["axis"], _Names()
