@@ -78,6 +78,45 @@ def test_reductions_over_any_axes(dtype):
     same(reductions, x=x)
 
 
+def test_results_lie_in_memory_as_those_of_numpy():
+    x = np.zeros((2, 3, 4, 5)).transpose(3, 0, 2, 1)
+
+    def layouts(xp, x):
+        x = x.transpose(3, 0, 2, 1)
+        row = x[:1, :1, :1]
+        return [
+            x * 2,
+            row + x,
+            x > 0,
+            xp.zeros_like(x),
+            xp.empty_like(x, shape=(5, 2, 3, 3)),
+            x.astype(np.float32),
+            x[1:] - 1,
+        ]
+
+    found = layouts(ArrayModule(), new("input", (2, 3, 4, 5), float, name="x"))
+    expected = layouts(np, x.base)
+    assert [a.strides for a in found] == [tuple(s // a.itemsize for s in a.strides) for a in expected]
+
+
+def test_sums_and_writes_follow_the_order_in_memory(dtype):
+    def steps(xp, x):
+        y = xp.exp(x.transpose(2, 0, 1))
+        y[:, ::2] += y[:, :1] * 2
+        y *= y
+        y[...] = y + x.transpose(2, 0, 1)
+        return [y.sum(0), y.max((0, -1)), y.sum((1, 2), keepdims=True), y.reshape(-1), y.min(-1)]
+
+    same(steps, x=numbers(dtype, 3, 4, 5))
+
+
+def test_long_sums_are_right(dtype):
+    def sums(xp, x):
+        return [x.sum(-1), (x * x).sum(), x[1:2] @ x[2:].swapaxes(-1, -2)]
+
+    same(sums, x=numbers(dtype, 3, 1003))
+
+
 def test_writes_through_views_are_seen_by_every_view(dtype):
     def writes(xp, x, y):
         whole = x * 1

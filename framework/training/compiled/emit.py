@@ -24,6 +24,7 @@ static int64_t last;
 static int64_t now(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec * 1000000000 + t.tv_nsec; }
 static void tick(int i) { const int64_t t = now(); ticks[i] += t - last; last = now(); }
 """
+CHAINS = 4  # parts of a long sum
 
 
 class Emitter:
@@ -270,7 +271,7 @@ class Emitter:
         lines = []
         for depth, n in enumerate(sizes):
             if depth == len(sizes) - 1:
-                lines.append("#pragma GCC ivdep")
+                lines += ["#pragma GCC ivdep", "#pragma GCC unroll 1"]  # a loop is written out only after it has vectors
             start, end = (0, n) if depth else ("from", "to")
             lines.append(f"for (int64_t i{depth} = {start}; i{depth} < {end}; i{depth}++) {{")
         return self._cut(kernel, names, [*lines, *body, "}" * len(sizes)], sizes[0], ALIGNED if len(sizes) == 1 else 1)
@@ -315,22 +316,26 @@ class Emitter:
         step = (
             f"acc += {item};" if fn == "sum" else f"{{ const {ctype} e = {item}; acc = {apply(fn, ctype, ['e', 'acc'])}; }}"
         )
-        inside = [*(loop[k] for k in inner), step]
         if cut < 0 and fn == "sum":
-            return self._sum_of_parts(kernel, names, item, inner)
+            return self._sum_of_parts(kernel, names, index, inner)
+        if fn == "sum" and inner and read.shape[inner[-1]] >= CHAINS * 64:
+            n = read.shape[inner[-1]]
+            inside = [*(loop[k] for k in inner[:-1]), *self._chains(read, ctype, index, inner[-1], names, "0", str(n))]
+        else:
+            inside = [*(loop[k] for k in inner), step]
         lines = [*(loop[k] for k in outer), f"{{ {ctype} acc = {start};", *inside, f"{target} = acc; }}"]
         return self._cut(kernel, names, lines, extent)
 
-    def _sum_of_parts(self, kernel: Kernel, names: _Names, item: str, inner: Sequence[int]) -> list[str]:
+    def _sum_of_parts(self, kernel: Kernel, names: _Names, index: Sequence[str], inner: Sequence[int]) -> list[str]:
         """One sum: each part adds up a piece of the longest axis, and the parts are added in order."""
         value, place = kernel.parts[0]
-        shape, ctype = value.args[0].shape, _ctype(value)
+        read, shape, ctype = value.args[0], value.args[0].shape, _ctype(value)
         target = f"{self.pointer(place.value)}[{_place(place, ['0'] * len(shape))}]"
         cut = max(inner, key=lambda k: shape[k])
-        ends = [("from", "to") if k == cut else (0, n) for k, n in enumerate(shape)]
-        loops = [f"for (int64_t i{k} = {ends[k][0]}; i{k} < {ends[k][1]}; i{k}++)" for k in inner]
+        loops = [f"for (int64_t i{k} = 0; i{k} < {shape[k]}; i{k}++)" for k in inner if k != cut]
         fixed = [f"const int64_t i{k} = 0; (void)i{k};" for k in range(len(shape)) if k not in inner]
-        lines = [*fixed, f"{ctype} acc = 0;", *loops, f"acc += {item};", "sums[part] = acc;"]
+        adds = self._chains(read, ctype, index, cut, names, "from", "to")
+        lines = [*fixed, f"{ctype} acc = 0;", *loops, *adds, "sums[part] = acc;"]
         seconds = cost(kernel, self.schedule, self.products.machine).seconds
         count, _, limits = bounds(shape[cut], min(parts_of(seconds), shape[cut] // ALIGNED), ALIGNED)
         if count == 1:
@@ -340,6 +345,23 @@ class Emitter:
             work = [self.parts.shared({**names.each(), f"{ctype} *restrict sums": "sums"}, [limits, *lines], count)]
         total = f"{ctype} total = 0; for (int part = 0; part < {count}; part++) total += sums[part];"
         return [f"{{ {ctype} sums[{count}];", *work, f"{total} {target} = total; }}"]
+
+    def _chains(
+        self, read: Read, ctype: str, index: Sequence[str], axis: int, names: _Names, start: str, end: str
+    ) -> list[str]:
+        """A long sum in parts side by side: additions of one part would wait for each other."""
+        i = f"i{axis}"
+        at = [[f"({i} + {c} * n)" if k == axis else old for k, old in enumerate(index)] for c in range(CHAINS)]
+        items = [self._expression(read, ctype, each, names, {}) for each in at]
+        parts = [f"chain{c}" for c in range(CHAINS)]
+        adds = " ".join(f"{part} += {item};" for part, item in zip(parts, items, strict=True))
+        rest = self._expression(read, ctype, index, names, {})
+        return [
+            f"{{ const int64_t n = ({end} - {start}) / {CHAINS}; {ctype} {', '.join(f'{part} = 0' for part in parts)};",
+            f"for (int64_t {i} = {start}; {i} < {start} + n; {i}++) {{ {adds} }}",
+            f"for (int64_t {i} = {start} + {CHAINS} * n; {i} < {end}; {i}++) acc += {rest};",
+            f"acc += {' + '.join(parts)}; }}",
+        ]
 
     def _argmax(self, value: Value, place: Read) -> list[str]:
         read, axis, names = value.args[0], value.detail["axis"], _Names()
