@@ -16,7 +16,9 @@ from pathlib import Path
 
 from framework.training.compiled.products import Machine
 
-FLAGS = ("-O3", "-march=native", "-ffast-math", "-fno-finite-math-only", "-fPIC", "-std=gnu11")
+# Without vectors of straight code: gcc 12 then adds up chosen rows wrongly, where one is chosen twice. Loops keep theirs.
+STRAIGHT = "-fno-tree-slp-vectorize"
+FLAGS = ("-O3", "-march=native", "-ffast-math", "-fno-finite-math-only", STRAIGHT, "-fPIC", "-std=gnu11")
 # Not with -ffast-math: at link time it would change how the whole process treats the smallest numbers.
 LINK = ("-shared", "-fPIC")
 
@@ -49,13 +51,17 @@ def machine() -> Machine:
     return Machine(32, 6, 2) if "__AVX2__" in seen else Machine(16, 6, 2)
 
 
-def load(source: str) -> ctypes.CDLL:
+def load(source: str, flags: tuple[str, ...] = ()) -> ctypes.CDLL:
     """The library of a source, compiled now or before.
+
+    Args:
+        flags: of the compiler; by default `FLAGS`.
 
     Raises:
         NoCompilerError: it cannot be compiled; the message is the compiler's.
     """
-    words = " ".join([*compiler(), *FLAGS, _processor(), source])
+    flags = flags or FLAGS
+    words = " ".join([*compiler(), *flags, _processor(), source])
     name = hashlib.sha256(words.encode()).hexdigest()[:24]
     for folder in _folders():
         library = folder / f"{name}.so"
@@ -65,7 +71,7 @@ def load(source: str) -> ctypes.CDLL:
                 continue
             if library.is_file():
                 return ctypes.CDLL(str(library))
-            return ctypes.CDLL(str(_compiled(source, library)))
+            return ctypes.CDLL(str(_compiled(source, library, flags)))
         except OSError:  # the folder cannot be written, or what lies there cannot be loaded
             continue
     raise NoCompilerError("no folder for compiled steps can be written; XDG_CACHE_HOME names another one")
@@ -77,12 +83,12 @@ def _is_own(folder: Path) -> bool:
     return found.st_uid == os.getuid() and not found.st_mode & 0o022
 
 
-def _compiled(source: str, library: Path) -> Path:
+def _compiled(source: str, library: Path, flags: tuple[str, ...]) -> Path:
     """Compile, and put the library in place in one step: others may do the same at the same time."""
     with tempfile.TemporaryDirectory(dir=library.parent) as folder:
         code, built, linked = (Path(folder, f"step.{end}") for end in ("c", "o", "so"))
         code.write_text(source)
-        _run([*compiler(), *FLAGS, "-c", str(code), "-o", str(built)])
+        _run([*compiler(), *flags, "-c", str(code), "-o", str(built)])
         _run([*compiler(), *LINK, str(built), "-o", str(linked), "-lm"])
         os.replace(linked, library)
         os.replace(code, library.with_suffix(".c"))
