@@ -437,9 +437,7 @@ class Curious(Scale):
 
 
 def test_a_component_that_cannot_be_traced_is_skipped_with_the_reason():
-    with pytest.raises(
-        unittest.SkipTest, match=r"test_kit_catches.py, line \d+: a traced number is known"
-    ):
+    with pytest.raises(unittest.SkipTest, match=r"test_kit_catches.py, line \d+: a traced number is known"):
         named("tiers", conformance("activation", Curious()))()
 
 
