@@ -17,6 +17,7 @@ from framework.training.compiled.schedule import Kernel, Schedule
 from framework.training.compiled.team import RUNTIME, Parts, bounds, parts_of
 
 ALIGNED = 64  # bytes
+COMMON = f"{PREAMBLE}\n{RUNTIME}"
 TIMER = """
 #include <time.h>
 int64_t ticks[{n}];
@@ -68,7 +69,7 @@ class Emitter:
         constants = (text for _, text in self.constants.values())
         timer = [TIMER.replace("{n}", str(len(self.schedule.kernels)))] if self.timed else []
         types = vector_types(self.products.machine)
-        return "\n".join([PREAMBLE, RUNTIME, *timer, types, self.products.code(), *constants, *self.parts.functions])
+        return "\n".join([COMMON, *timer, types, self.products.code(), *constants, *self.parts.functions])
 
     def code(self) -> str:
         """What computes everything once; it reads inputs, the numbers of scalars, `ws` and `team` by their names."""
