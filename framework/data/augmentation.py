@@ -51,14 +51,24 @@ class Augmenter:
         """
         made: dict[tuple[Key, str, int], np.ndarray] = {}
         seen = []
-        for r, (key, (signature, chosen)) in enumerate(zip(keys, self.chosen, strict=True)):
+        for r, (key, (signature, _)) in enumerate(zip(keys, self.chosen, strict=True)):
             of = r % self.host.shape[0]
             same = (key, signature, of)
             if same not in made:
                 at = rows if isinstance(rows, slice) else rows[r % rows.shape[0]]
-                made[same] = augmented(_oriented(self.host[of, at], self.time_major), chosen, key, step, part)
+                made[same] = self.alone(r, at, key, step, part)
             seen.append(made[same])
         return np.stack(seen[:1] if len(made) == 1 else seen)
+
+    def alone(self, r: int, rows: np.ndarray | slice, key: Key, step: int, part: int = 0) -> np.ndarray:
+        """The augmented field (N, ...) of replica r, time-major where it has a time axis."""
+        own = self.host[r % self.host.shape[0], rows]
+        return augmented(_oriented(own, self.time_major), self.chosen[r][1], key, step, part)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether replicas with equal keys have equal batches."""
+        return self.host.shape[0] == 1 and len({signature for signature, _ in self.chosen}) == 1
 
 
 def augmented(x: np.ndarray, chosen: Chosen, key: Key, step: int = 0, part: int = 0) -> np.ndarray:

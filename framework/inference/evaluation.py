@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from framework.core.arrays import Array
 from framework.core.context import Context
@@ -75,10 +76,30 @@ def evaluate(
     for start in order.starts:
         n = min(size, feed.n - start)
         here = ctx.but(train=False, batch=feed.batch(order.at(start)), carry=slice_carry(carry, n, ctx))
-        values, caches = network.forward(p, here)
-        carry = network.carry(caches) if feed.stateful else carry
         share = n / feed.n
         whole = here.batch if share == 1 else feed.batch(slice(0, feed.n))
-        loss = loss + total_loss(heads, values, here, part_weights(heads, here.batch, whole, share, here))[0]
-        tally.add(heads, values, here)
+        value, caches = measure(network, heads, p, whole, share, here, tally)
+        carry = network.carry(caches) if feed.stateful else carry
+        loss = loss + value
     return {"loss": loss, **tally.values()}
+
+
+def measure(
+    network: Network | MicrobatchedNetwork,
+    heads: Mapping[str, Head],
+    p: Mapping[str, Params],
+    whole: Mapping[str, Array],
+    share: float,
+    ctx: Context,
+    tally: MetricAccumulator,
+) -> tuple[Array, Mapping[str, Any]]:
+    """The loss of a batch (...), weighted so that the batches of a split add up, and its caches; metrics go to the tally.
+
+    Args:
+        whole: the fields of the split.
+        share: the batch's fraction of the split's examples.
+    """
+    values, caches = network.forward(p, ctx)
+    loss, _ = total_loss(heads, values, ctx, part_weights(heads, ctx.batch, whole, share, ctx))
+    tally.add(heads, values, ctx)
+    return loss, caches

@@ -10,14 +10,16 @@ from typing import Any, Literal
 import numpy as np
 
 from framework.config.options import TrainerOptions
-from framework.core.arrays import to_host
+from framework.core.arrays import Array, to_host
 from framework.core.callback import Callback, Save, Status, TrainingResult
+from framework.core.context import Context
 from framework.core.direction import lower_is_better
-from framework.data.loader import BatchSampler
+from framework.core.random import Key
+from framework.data.loader import BatchSampler, DataLoader
 from framework.data.validation import far_from_scale
 from framework.inference.evaluation import MetricAccumulator, evaluate
 from framework.training.early_stopping import BestTracker
-from framework.training.learner import directions
+from framework.training.learner import Learner, directions
 from framework.training.plan import TrainingPlan
 from framework.training.probes import ProbeReadings, ProbeRunner
 from framework.training.step import Batch, TrainState, train_step
@@ -133,14 +135,24 @@ class Trainer:
             return
         values = {f"train/{name}": value for name, value in self.tally.values().items()}
         if "val" in s.feeds:
-            ctx = s.context(self.step)
-            val = evaluate(s.network, learner.heads, learner.measures, s.p, s.feeds["val"], ctx)
+            val = self.evaluated(learner, s.w, s.keys, s.feeds["val"])
             values |= {f"val/{name}": value for name, value in val.items()}
         host = {name: to_host(value) for name, value in values.items()}
         for r, member in enumerate(s.members):
             self.measured(int(member), {name: float(value[r]) for name, value in host.items()})
         if "val" in s.feeds:
             self._keep_best(host)
+
+    def evaluated(self, learner: Learner, w: Array, keys: Sequence[Key], feed: DataLoader) -> Mapping[str, Array]:
+        """`loss` and every metric (R,) of a split.
+
+        Args:
+            learner: of a stack with these weights (R, P + Q) and keys.
+        """
+        s = self.stack
+        network = s.network if learner is s.learner else s.passes_of(learner)
+        ctx = Context(s.xp, (len(keys),), tuple(keys), step=self.step)
+        return evaluate(network, learner.heads, learner.measures, s.arena.views(w), feed, ctx)
 
     def _keep_best(self, values: Mapping[str, np.ndarray]) -> None:
         monitor = self.options.early_stopping.monitor

@@ -14,14 +14,12 @@ import numpy as np
 from framework.config.options import Tier
 from framework.core.arrays import Array, keep_memory, to_host
 from framework.core.callback import Callback, Save, Snapshot, TrainingResult
-from framework.core.context import Context
 from framework.core.errors import TierError
 from framework.core.log import log
 from framework.core.random import Key
 from framework.core.threads import blas_limited
 from framework.data.dataset import Data
 from framework.data.loader import DataLoader
-from framework.inference.evaluation import evaluate
 from framework.training.check import checked_data
 from framework.training.compiled import build
 from framework.training.compiled.choice import is_worth_compiling
@@ -147,9 +145,7 @@ def _test(run: Trainer, learner: Learner, data: Sequence[Data], keys: Sequence[K
     s = run.stack
     outcomes = [run.outcomes[member] for member in range(len(keys))]
     w: Array = s.xp.asarray(s.arena.fill([outcome.weights for outcome in outcomes], s.dtype))
-    ctx = Context(s.xp, (len(keys),), tuple(keys), step=run.step)
-    feed = DataLoader(data, "test", s.xp, s.dtype)
-    values = evaluate(s.passes_of(learner), learner.heads, learner.measures, s.arena.views(w), feed, ctx)
+    values = run.evaluated(learner, w, keys, DataLoader(data, "test", s.xp, s.dtype))
     host = {f"test/{name}": to_host(value) for name, value in values.items()}
     for r, outcome in enumerate(outcomes):
         if outcome.status != "diverged":

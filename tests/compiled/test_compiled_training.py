@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 import networks
 import numpy as np
 import pytest
+from tiers import agree, both
 
-from framework import Callback, Head, Learner, Network, TrainerOptions, discover, generator, train
-from framework.core.errors import ConfigError, TierError
+from framework import Field, Head, Learner, Network, TrainerOptions, discover, generator, option, train
+from framework.core.errors import ConfigError
 from framework.inference.evaluation import HeadMetric
-from framework.training.compiled import build
+from framework.training.compiled import build, trainer
+from framework.training.compiled.traced import c_name
 from framework.training.parallel import train_sliced
 
 get = discover().get
@@ -34,45 +36,6 @@ def learner(data, optimizer="adam", layers=None, activation="tanh", schedule="co
     how = TrainerOptions(**{"epochs": 4, "batch_size": 32, **options})
     measures = {"accuracy": HeadMetric(get("metric", "accuracy")(), "loss")}
     return Learner(network, {"loss": head}, made, get("schedule", schedule)(), how, regularizers, measures)
-
-
-class Rows(Callback):
-    """Keeps losses, norms and metrics of every member."""
-
-    def __init__(self):
-        self.rows, self.values = {}, {}
-
-    def on_steps(self, member, first, columns, rows):
-        self.rows.setdefault(member, []).append(rows.copy())
-
-    def on_metrics(self, member, step, values):
-        if values:
-            self.values.setdefault(member, []).append(dict(values))
-
-
-def both(members, data, keys=None, dtype="float64", **how):
-    """Outcomes and rows of the array tier and of the compiled one."""
-    found = []
-    for tier in ("array", "compiled"):
-        seen = Rows()
-        outcomes = train(members, [data], keys or range(len(members)), dtype=dtype, tier=tier, callbacks=[seen], **how)
-        found.append((outcomes, seen))
-    return found
-
-
-def agree(members, data, tolerance=1e-9, **how):
-    """Both tiers give the same weights, losses, norms and metrics."""
-    (one, seen), (other, heard) = both(members, data, **how)
-    for a, b in zip(one, other, strict=True):
-        assert (a.status, a.step, a.best_epoch) == (b.status, b.step, b.best_epoch)
-        for node, tensors in a.weights.items():
-            for name, w in tensors.items():
-                np.testing.assert_allclose(b.weights[node][name], w, rtol=tolerance, atol=tolerance)
-        assert b.metrics == pytest.approx(a.metrics, rel=tolerance, abs=tolerance)
-    for member, rows in seen.rows.items():
-        np.testing.assert_allclose(np.concatenate(heard.rows[member]), np.concatenate(rows), rtol=tolerance, atol=tolerance)
-        expected = [pytest.approx(v, rel=tolerance) for v in seen.values.get(member, [])]
-        assert heard.values.get(member, []) == expected
 
 
 OPTIMIZERS = ["sgd", "momentum", "nag", "adagrad", "rmsprop", "adadelta", "adam", "adamw"]
@@ -118,6 +81,52 @@ def test_random_draws_are_those_of_the_array_tier(data):
         return {"hidden": dense(8), "drop": dropout(keep), "gate": act(gumbel()), "out": dense(2)}
 
     agree([learner(data, layers=layers(keep)) for keep in (0.5, 0.9)], data)
+
+
+@dataclass(frozen=True)
+class Jitter:
+    """Adds noise to every example."""
+
+    std: float = option(0.1, stackable=True)
+
+    axes = ("NF",)
+
+    def __call__(self, x, rng):
+        return x + self.std * rng.standard_normal(x.shape)
+
+
+@pytest.mark.parametrize("how", [{}, {"accumulate": 3, "batch_size": 10}])
+def test_augmented_examples_are_those_of_the_array_tier(data, how):
+    members = [replace(learner(data, **how), augmentations={"jitter": Jitter(std)}) for std in (0.1, 0.1, 0.5)]
+    agree(members, data)
+    agree(members[:2], data, keys=[5, 5])
+
+
+def test_many_augmented_steps_are_given_piece_by_piece(data, monkeypatch):
+    monkeypatch.setattr(trainer, "GIVEN", 3000)
+    agree([replace(learner(data), augmentations={"jitter": Jitter()})], data)
+
+
+@pytest.mark.parametrize(("accumulate", "size"), [(2, 32), (3, 20), (1000, 64)])
+def test_accumulated_parts_are_those_of_the_array_tier(data, accumulate, size):
+    dense, dropout = get("layer", "dense"), get("layer", "dropout")
+    layers = {"hidden": dense(8), "drop": dropout(), "out": dense(2)}
+    agree([learner(data, layers=layers, accumulate=accumulate, batch_size=size)] * 2, data)
+
+
+def weighted(data):
+    """The data with a mask: weights of the examples."""
+    rng = np.random.default_rng(0)
+    splits = {
+        name: {**fields, "mask": rng.random(len(fields["y"])).astype(np.float32)} for name, fields in data.splits.items()
+    }
+    return replace(data, splits=splits, fields={**data.fields, "mask": Field("N", "mask")})
+
+
+@pytest.mark.parametrize("how", [{}, {"accumulate": 2}])
+def test_masks_weigh_parts_and_batches_of_an_evaluation(data, how, monkeypatch):
+    monkeypatch.setattr(trainer, "EXAMPLES", 7)
+    agree([learner(data, **how)], weighted(data))
 
 
 @dataclass(frozen=True)
@@ -203,6 +212,47 @@ def test_a_replica_is_the_same_bits_in_any_stack_on_any_threads(data):
     assert (alone.weights["hidden"]["W"] == whole[3].weights["hidden"]["W"]).all()
 
 
+def test_metrics_are_the_same_bits_in_any_stack(data, monkeypatch, caplog):
+    caplog.set_level("INFO", "stackprop")
+    monkeypatch.setattr(trainer, "EXAMPLES", 11)
+    members = [learner(data, get("optimizer", "adam")(lr=0.01 * (r + 1))) for r in range(3)]
+    how = {"dtype": "float32", "tier": "compiled"}
+    whole = train(members, [data], range(3), threads=2, **how)
+    for r, member in enumerate(members):
+        (alone,) = train([member], [data], [r], **how)
+        assert alone.metrics == whole[r].metrics
+        assert {"val/loss", "val/accuracy", "test/loss", "test/accuracy"} <= alone.metrics.keys()
+    assert not caplog.records
+
+
+class Middle(get("metric", "accuracy")):
+    """A metric that only values can decide."""
+
+    def count(self, y, t, ctx, mask=None):
+        return super().count(y, t, ctx, mask) * (1 if y.sum() > -np.inf else 0)
+
+
+def test_what_cannot_be_traced_is_measured_in_the_array_tier(data, caplog):
+    member = learner(data, train_metrics=False)
+    member = replace(member, measures={"middle": HeadMetric(Middle(), "loss")})
+    with caplog.at_level("INFO", "stackprop"):
+        agree([member] * 2, data)
+    assert [r.getMessage().split(": ")[0] for r in caplog.records] == ["losses and metrics are measured in the array tier"]
+
+
+def test_noise_of_an_evaluation_is_that_of_the_array_tier(data):
+    dense, act = get("layer", "dense"), get("layer", "activation")
+    layers = {"hidden": dense(4), "act": act(Noisy()), "out": dense(2)}
+    agree([learner(data, layers=layers)], data)
+
+
+def test_names_that_look_alike_are_kept_apart(data):
+    accuracy = get("metric", "accuracy")
+    measures = {name: HeadMetric(accuracy(threshold=0.5), "loss") for name in ("a.b", "a_b", "a b", "a__b", "é")}
+    agree([replace(learner(data), measures=measures)], data)
+    assert len({c_name("x", name) for name in measures}) == len(measures)
+
+
 def test_a_resumed_training_is_the_same_to_the_bit(data):
     kept = {}
 
@@ -216,6 +266,17 @@ def test_a_resumed_training_is_the_same_to_the_bit(data):
     for a, b in zip(whole, again, strict=True):
         assert all((b.weights[n][t] == w).all() for n, tensors in a.weights.items() for t, w in tensors.items())
         assert a.metrics == b.metrics
+
+
+@dataclass(frozen=True)
+class Noisy:
+    """An activation that draws even where nothing trains."""
+
+    def forward(self, x, ctx):
+        return x + ctx.normal(x) * 0.1, None
+
+    def backward(self, cache, dy, ctx):
+        return dy
 
 
 @dataclass(frozen=True)
@@ -253,15 +314,8 @@ def test_code_that_traces_nothing_is_rejected(data, made):
         train([learner(data, layers=layers)], [data], [0], tier="compiled")
 
 
-@pytest.mark.parametrize(
-    ("options", "why"),
-    [
-        ({"accumulate": 2}, r"trainer\.accumulate is not compiled yet"),
-        ({}, r"test_compiled_training\.py, line \d+: a traced number has no truth value"),
-    ],
-)
-def test_what_is_not_compiled_is_named(data, options, why):
+def test_a_component_that_looks_at_a_number_is_named(data):
     dense, act = get("layer", "dense"), get("layer", "activation")
     layers = {"hidden": dense(4), "act": act(Curious()), "out": dense(2)}
-    with pytest.raises((TierError, ConfigError), match=why):
-        train([learner(data, layers=layers, **options)], [data], [0], tier="compiled")
+    with pytest.raises(ConfigError, match=r"test_compiled_training\.py, line \d+: a traced number has no truth value"):
+        train([learner(data, layers=layers)], [data], [0], tier="compiled")

@@ -7,6 +7,7 @@ VERBS: dict[str, str] = {
     "doctor": "store, devices, versions; ends interrupted runs, sends missing data to the store",
     "evaluate": "a recorded run on its test split, or on a file: stackprop evaluate last [data.csv]",
     "generate": "continue a prompt with a trained network: stackprop generate last --prompt 'to be'",
+    "kernel": "the compiled training step as formulas, with its costs: stackprop kernel model=mlp --time",
     "plugins": "components, presets and the plugins that provide them; load errors",
     "predict": "predictions of a recorded run for a file, as CSV: stackprop predict last data.csv",
     "report": "a run or a sweep as one HTML file, readable offline: stackprop report last",

@@ -33,10 +33,11 @@ class LoopIndex:
     def __init__(self, name: str, n: int) -> None:
         self.name, self.n = name, n
 
-    def __bool__(self) -> bool:
+    def __index__(self, *_: Any) -> int:
         raise UntraceableError("the number of a time step only chooses from an array: the steps of a loop are one code")
 
-    __float__ = __int__ = __index__ = __bool__
+    __bool__ = __float__ = __int__ = __hash__ = __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __index__  # type: ignore[assignment]
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __mod__ = __floordiv__ = __index__
 
 
 inside: list[Any] = [None]  # the loops whose body is being traced, the innermost last
@@ -274,6 +275,8 @@ def write(a: TracedArray, value: Any) -> TracedArray:
     if source.dtype != a.dtype:
         read = new("map", a.shape, a.dtype, [read], fn="id").read()
     target = a.read()
+    if read.value is target.value and read.same_places(target):  # `a[i] += b` writes a second time what it has written
+        return a
     if target.is_whole:
         is_value = read.is_whole and read.shape == read.value.shape == target.value.shape and read.value.op != "input"
         a.storage.value = read.value if is_value else _shaped(read, target.value)

@@ -11,10 +11,17 @@ import numpy as np
 from framework.training.compiled.functions import CTYPES, PREAMBLE, apply
 from framework.training.compiled.graph import Read, Scalar, Value, literal
 from framework.training.compiled.loops import Loop
-from framework.training.compiled.products import Machine, Shape, product, scratch, vector_types
+from framework.training.compiled.products import Machine, Products, Shape, vector_types
 from framework.training.compiled.schedule import Kernel, Schedule
 
 ALIGNED = 64  # bytes
+TIMER = """
+#include <time.h>
+int64_t ticks[{n}];
+static int64_t last;
+static int64_t now(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec * 1000000000 + t.tv_nsec; }
+static void tick(int i) { const int64_t t = now(); ticks[i] += t - last; last = now(); }
+"""
 
 
 class Emitter:
@@ -24,19 +31,25 @@ class Emitter:
         machine: what products are made for.
         parent: the emitter of what stands around a loop, for the loop's step.
         loop: that loop.
+        timed: whether the code adds up the time of each kernel, in nanoseconds, in `ticks`.
 
     Attributes:
         workspace: bytes of memory that one call needs.
         body: the C that computes everything once.
-        functions, constants, scalars: what stands before it.
+        products, constants, scalars: what stands before it.
     """
 
     def __init__(
-        self, outputs: Mapping[str, Value], machine: Machine, parent: Emitter | None = None, loop: Loop | None = None
+        self,
+        outputs: Mapping[str, Value],
+        machine: Machine,
+        timed: bool = False,
+        parent: Emitter | None = None,
+        loop: Loop | None = None,
     ) -> None:
-        self.schedule, self.machine = Schedule(outputs, loop.is_given if loop else None), machine
+        self.schedule, self.timed = Schedule(outputs, loop.is_given if loop else None), timed
         self.parent, self.ws = parent, f"ws_{loop.name}" if loop else "ws"
-        self.functions: dict[Shape, tuple[str, str]] = parent.functions if parent else {}
+        self.products: Products = parent.products if parent else Products(machine)
         self.constants: dict[int, tuple[str, str]] = parent.constants if parent else {}
         self.scalars: dict[str, str] = parent.scalars if parent else {}
         self.free: list[tuple[int, int]] = []  # (start, size) of memory that is free again
@@ -48,12 +61,15 @@ class Emitter:
 
     def head(self) -> str:
         """What stands before the function."""
-        products = [vector_types(self.machine), *(text for _, text in self.functions.values())]
-        return "\n".join([PREAMBLE, *products, *(text for _, text in self.constants.values())])
+        constants = (text for _, text in self.constants.values())
+        timer = [TIMER.replace("{n}", str(len(self.schedule.kernels)))] if self.timed else []
+        types = vector_types(self.products.machine)
+        return "\n".join([PREAMBLE, *timer, types, self.products.code(), *constants])
 
     def code(self) -> str:
         """What computes everything once; it reads inputs, and the numbers of scalars, by their names."""
-        return "\n".join([*(f"const double {name} = {code};" for code, name in self.scalars.items()), self.body])
+        scalars = [f"const double {name} = {code};" for code, name in self.scalars.items()]
+        return "\n".join([*scalars, *(["last = now();"] if self.timed else []), self.body])
 
     # ---- memory
 
@@ -75,7 +91,7 @@ class Emitter:
         for i, kernel in enumerate(kernels):
             for root, value in needed[i].items():
                 self._take(root, value)
-            lines += self._code(kernel)
+            lines += [*self._code(kernel), *([f"tick({i});"] if self.timed else [])]
             for root, value in needed[i].items():
                 if last[root] == i and root not in ends:
                     self._give(root, value)
@@ -180,7 +196,7 @@ class Emitter:
             else:
                 steps.append(f"{ctype} *{loop.output_name(part)} = {at} + {t} * {value.size // loop.n};")
         parts = [value.detail["part"] for value, _ in kernel.parts]
-        inner = Emitter({loop.output_name(i): loop.outputs[i] for i in parts}, self.machine, self, loop)
+        inner = Emitter({loop.output_name(i): loop.outputs[i] for i in parts}, self.products.machine, parent=self, loop=loop)
         self.operations += inner.operations
         start = self._room(inner.workspace)
         self._free(start, inner.workspace)
@@ -212,6 +228,8 @@ class Emitter:
             text = self._map(value, index, names, known)
         else:
             text = f"{names.of(self, value)}[{_place(arg, index)}]"
+        if value.dtype == bool and ctype in ("float", "double"):
+            return f"({text} ? {literal(1, ctype)} : {literal(0, ctype)})"  # compilers make vectors of that
         return text if _ctype(value) == ctype else f"(({ctype}){text})"
 
     def _map(self, value: Value, index: Sequence[str], names: _Names, known: Mapping[int, str]) -> str:
@@ -240,7 +258,7 @@ class Emitter:
         names, body = _Names(), []
         known: dict[int, str] = {}
         for i, (value, place) in enumerate(kernel.parts):  # names do not depend on ids: equal steps are equal sources
-            ctype, name = _ctype(value), f"t{i}"
+            ctype, name = "_Bool" if value.dtype == bool else _ctype(value), f"t{i}"
             body.append(f"const {ctype} {name} = {self._map(value, index, names, known)};")
             known[value.id] = name
             if self._is_stored(value, place, kernel):
@@ -318,9 +336,8 @@ class Emitter:
         (m, n), k = value.shape[-2:], a.shape[-1]
         row = place.strides[-2] if m > 1 else n
         shape = Shape(m, n, k, a.strides[-2:], b.strides[-2:], row, _ctype(value))
-        name = f"product{len(self.functions)}"
-        name, _ = self.functions.setdefault(shape, (name, product(name, shape, self.machine)))
-        room = _aligned(scratch(shape, self.machine) * value.dtype.itemsize)
+        name = self.products.name(shape)
+        room = _aligned(self.products.scratch(shape) * value.dtype.itemsize)
         extra = self._room(room) if room else 0
         if room:
             self._free(extra, room)

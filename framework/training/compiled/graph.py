@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 Number = bool | int | float
 _ids = itertools.count()
+origins: list[Callable[[], Any]] = []  # the last one says where a new value comes from
 
 
 class UntraceableError(TypeError):
@@ -31,6 +32,7 @@ class Value:
         shape, dtype: of the result.
         args: what it reads: `Read`s, numbers, and `Scalar`s.
         detail: what else the operation needs: the function of a map, the axes of a reduction, ...
+        origin: where the code that made it stands, if a listing needs it.
     """
 
     op: str
@@ -39,6 +41,7 @@ class Value:
     args: tuple[Any, ...] = ()
     detail: dict[str, Any] = field(default_factory=dict)
     id: int = field(default_factory=lambda: next(_ids))
+    origin: Any = field(default_factory=lambda: origins[-1]() if origins else None)
 
     @property
     def size(self) -> int:

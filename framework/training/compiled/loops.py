@@ -94,7 +94,7 @@ def scan(n: int, step: Callable[[Any, Any], tuple[Any, Any]], state: Any, revers
     for part, leaf in enumerate(leaves, len(states)):
         value = loop.outputs[part]
         args = (*(whole(r) for r in results[len(states) - 1 : len(states)]), *(whole(v) for v in loop.outside([value])))
-        results.append(Value("loop", (n, *value.shape), value.dtype, args, {"loop": loop, "part": part}))
+        results.append(Value("loop", (n, *leaf.array.shape), value.dtype, args, {"loop": loop, "part": part}))
         leaf.result = results[-1]
     final = [TracedArray(Storage(r), r.shape, row_major(r.shape)) for r in results[: len(states)]]
     return (final[0] if isinstance(state, TracedArray) else tuple(final)), TracedSteps(n, tree)

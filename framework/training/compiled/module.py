@@ -48,8 +48,8 @@ class ArrayModule:
     def square(self, x: Any, out: Any = None) -> TracedArray:
         return _into(out, x * x)
 
-    def clip(self, x: Any, low: Any, high: Any) -> TracedArray:
-        return elementwise("min", elementwise("max", x, low), high)
+    def clip(self, x: Any, low: Any, high: Any, out: Any = None) -> TracedArray:
+        return _into(out, elementwise("min", elementwise("max", x, low), high))
 
     def full(self, shape: Any, number: Any, dtype: Any = None) -> TracedArray:
         sizes = tuple(shape) if isinstance(shape, tuple | list) else (shape,)

@@ -1,8 +1,14 @@
-"""Matrix products of constant shape: blocks of rows times vectors, held in registers."""
+"""Matrix products of constant shape: blocks of rows times vectors in registers, blocks of both operands in the caches."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
+
+DEPTH = 256  # columns of A and rows of B at a time: a strip of B then stays in the first-level cache
+HEIGHT = 144  # rows of A at a time, about: they stay in the second-level cache
+DIRECT = 32 * 1024  # bytes of B that are read where they lie
+WIDE = {1: 8, 2: 4, 3: 4}  # rows of C -> vectors of a block: few rows need more of them to keep the processor busy
 
 
 class Machine(NamedTuple):
@@ -25,102 +31,186 @@ class Shape(NamedTuple):
     ctype: str
 
 
-def scratch(shape: Shape, machine: Machine) -> int:
-    """Numbers of memory that the product needs beside its operands: B by whole vectors, where it does not lie so."""
-    return 0 if _is_direct(shape, machine) or shape.n == 1 else shape.k * _padded(shape, machine)
+class Plan:
+    """How a product is computed.
+
+    Attributes:
+        rows, vectors: of a block.
+        depth, height: columns and rows of A that are worked through before the next ones.
+        packs_a, packs_b: whether an operand is copied, block by block, to lie as it is read.
+        scratch: numbers of memory that it needs beside its operands.
+    """
+
+    def __init__(self, shape: Shape, machine: Machine) -> None:
+        size = 4 if shape.ctype == "float" else 8
+        self.lanes = machine.bytes // size
+        vectors = -(-shape.n // self.lanes)
+        self.vectors = min(WIDE.get(shape.m, machine.vectors), vectors)
+        self.rows = min(machine.rows * (2 if self.vectors == 1 else 1), shape.m)
+        self.width = self.vectors * self.lanes
+        self.depth = _even(shape.k, DEPTH, 1)
+        self.height = _even(shape.m, HEIGHT, self.rows)
+        self.packs_a = shape.a[1] != 1 and shape.m > 1 and shape.m * shape.k * size > DIRECT and shape.n > self.width
+        self.packs_b = shape.b[1] != 1 or shape.k * shape.n * size > DIRECT
+        self.keeps_b = self.packs_b and shape.m > self.height  # for the next rows of A
+        self.rest = shape.n % self.width
+        self.tile = self.rows * self.width if self.rest % self.lanes else 0
+        strips = -(-shape.n // self.width) if self.keeps_b else 1
+        self.b_size = self.depth * self.width * strips if self.packs_b or self.tile else 0
+        self.a_size = self.depth * self.height if self.packs_a else 0
+        self.scratch = 0 if shape.n == 1 else self.tile + self.b_size + self.a_size
 
 
-def product(name: str, shape: Shape, machine: Machine) -> str:
-    """The C function `name(A, B, C, P)`; P is scratch memory."""
-    head = f"static NOINLINE void {name}(const T *restrict A, const T *restrict B, T *restrict C, T *restrict P) {{"
-    body = _by_rows(shape) if shape.n == 1 else _by_blocks(shape, machine)
-    note = f"/* ({shape.m}, {shape.k}) @ ({shape.k}, {shape.n}) */"
-    return "\n".join(
-        [note, f"#define T {shape.ctype}", f"#define V {_vector(shape)}", head, *body, "}", "#undef T", "#undef V"]
-    )
+class Products:
+    """The functions of all products of a source. Products of any shape share the functions that do the work."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.names: dict[Shape, str] = {}
+        self.shared: dict[str, str] = {}  # name -> function
+        self.drivers: list[str] = []
+
+    def name(self, shape: Shape) -> str:
+        """The C function `name(A, B, C, P)`; P is scratch memory."""
+        if shape not in self.names:
+            self.names[shape] = f"product{len(self.names)}"
+            self.drivers.append(self._driver(self.names[shape], shape))
+        return self.names[shape]
+
+    def scratch(self, shape: Shape) -> int:
+        """Numbers of scratch memory that the product needs."""
+        return Plan(shape, self.machine).scratch
+
+    def code(self) -> str:
+        """All functions."""
+        return "\n".join([*self.shared.values(), *self.drivers])
+
+    def _driver(self, name: str, shape: Shape) -> str:
+        T = shape.ctype
+        head = (
+            f"static NOINLINE void {name}(const {T} *restrict A, const {T} *restrict B, {T} *restrict C, {T} *restrict P) {{"
+        )
+        body = _by_rows(shape) if shape.n == 1 else self._by_blocks(shape)
+        return "\n".join([f"/* ({shape.m}, {shape.k}) @ ({shape.k}, {shape.n}) */", head, *body, "}"])
+
+    def _by_blocks(self, shape: Shape) -> list[str]:
+        plan = Plan(shape, self.machine)
+        (a_row, a_column), whole = shape.a, shape.n - plan.rest
+        lines = [
+            f"for (int64_t k = 0; k < {shape.k}; k += {plan.depth}) {{ const int64_t depth = LEAST({plan.depth}, {shape.k} - k);",
+            f"for (int64_t h = 0; h < {shape.m}; h += {plan.height}) {{ const int64_t end = LEAST(h + {plan.height}, {shape.m});",
+        ]
+        if plan.packs_a:
+            to, source = f"P + {plan.tile + plan.b_size} + (i - h) * {plan.depth}", f"A + i * {a_row} + k * {a_column}"
+            pack = self._pack(shape.ctype, plan.rows)
+            lines.append(f"for (int64_t i = h; i < end; i += {plan.rows})")
+            lines.append(f"{pack}(depth, LEAST({plan.rows}, end - i), {source}, {a_column}, {a_row}, {to});")
+        if whole:
+            lines += [f"for (int64_t j = 0; j < {whole}; j += {plan.width}) {{", *self._strip(shape, plan, plan.width), "}"]
+        if plan.rest:
+            lines += [f"{{ const int64_t j = {whole};", *self._strip(shape, plan, plan.rest), "}"]
+        return [*lines, "} }"]
+
+    def _strip(self, shape: Shape, plan: Plan, columns: int) -> Iterator[str]:
+        """Some columns of C."""
+        vectors, partial = -(-columns // plan.lanes), bool(columns % plan.lanes)
+        width, (b_row, b_column) = vectors * plan.lanes, shape.b
+        b = f"B + k * {b_row} + j * {b_column}"
+        if plan.packs_b or partial:
+            at = f"P + {plan.tile}" + (f" + j * {plan.depth}" if plan.keeps_b else "")
+            once = "if (h == 0) " if plan.keeps_b else ""
+            yield f"{once}{self._pack(shape.ctype, width)}(depth, {columns}, {b}, {b_row}, {b_column}, {at});"
+            b, b_row = at, width
+        yield f"int64_t i = h; for (; i + {plan.rows} <= end; i += {plan.rows}) {{"
+        yield from self._block(shape, plan, (plan.rows, vectors), (b, b_row), columns)
+        yield "}"
+        if rest := shape.m % plan.rows:
+            yield "if (i < end) {"
+            yield from self._block(shape, plan, (rest, vectors), (b, b_row), columns)
+            yield "}"
+
+    def _block(self, shape: Shape, plan: Plan, size: tuple[int, int], b: tuple[str, int], columns: int) -> Iterator[str]:
+        """Some rows of a strip."""
+        (rows, vectors), width = size, size[1] * plan.lanes
+        a, steps = f"A + i * {shape.a[0]} + k * {shape.a[1]}", f"{shape.a[0]}, {shape.a[1]}"
+        if plan.packs_a:
+            a, steps = f"P + {plan.tile + plan.b_size} + (i - h) * {plan.depth}", f"1, {plan.rows}"
+        c, name = f"C + i * {shape.c} + j", self._multiply(shape.ctype, rows, vectors)
+        if columns == width:
+            yield f"{name}(depth, {a}, {steps}, {b[0]}, {b[1]}, {c}, {shape.c}, k > 0);"
+            return
+        yield f"{name}(depth, {a}, {steps}, {b[0]}, {b[1]}, P, {width}, 0);"
+        each = f"for (int r = 0; r < {rows}; r++)"
+        copy = f"memcpy({c} + r * {shape.c}, P + r * {width}, {columns} * sizeof({shape.ctype}));"
+        add = f"for (int q = 0; q < {columns}; q++) ({c})[r * {shape.c} + q] += P[r * {width} + q];"
+        yield f"{each} {copy}" if shape.k <= plan.depth else f"if (k) {each} {add} else {each} {copy}"
+
+    def _multiply(self, ctype: str, rows: int, vectors: int) -> str:
+        """C (rows, vectors), or what is added to it, in registers."""
+        name = f"block_{ctype}_{rows}x{vectors}"
+        self.shared.setdefault(
+            name, _multiply(name, ctype, rows, vectors, self.machine.bytes // (4 if ctype == "float" else 8))
+        )
+        return name
+
+    def _pack(self, ctype: str, width: int) -> str:
+        """Rows copied side by side, filled up with 0."""
+        name = f"pack_{ctype}_{width}"
+        self.shared.setdefault(name, PACK.format(name=name, T=ctype, width=width))
+        return name
+
+
+PACK = """static NOINLINE void {name}(int64_t k, int64_t n, const {T} *restrict S, int64_t row, int64_t column, {T} *restrict P) {{
+if (n == {width} && column == 1) for (; k > 0; k--, S += row, P += {width}) memcpy(P, S, {width} * sizeof({T}));
+else if (n == {width}) for (; k > 0; k--, S += row, P += {width}) for (int j = 0; j < {width}; j++) P[j] = S[j * column];
+else for (; k > 0; k--, S += row, P += {width}) for (int j = 0; j < {width}; j++) P[j] = j < n ? S[j * column] : 0;
+}}"""
 
 
 def vector_types(machine: Machine) -> str:
     """The vector types that products use."""
     bits = f"vector_size({machine.bytes}), may_alias"
-    return "\n".join(f"typedef {t} v_{t} __attribute__(({bits}, aligned(sizeof({t}))));" for t in ("float", "double"))
+    types = [f"typedef {t} v_{t} __attribute__(({bits}, aligned(sizeof({t}))));" for t in ("float", "double")]
+    return "\n".join([*types, "#define LEAST(a, b) ((a) < (b) ? (a) : (b))"])
 
 
-def _vector(shape: Shape) -> str:
-    return f"v_{shape.ctype}"
+def _even(n: int, most: int, unit: int) -> int:
+    """The size of equal parts of n, each a multiple of the unit and at most about `most`."""
+    parts = -(-n // most)
+    return -(-n // (parts * unit)) * unit
 
 
-def _lanes(shape: Shape, machine: Machine) -> int:
-    return machine.bytes // (4 if shape.ctype == "float" else 8)
-
-
-def _padded(shape: Shape, machine: Machine) -> int:
-    lanes = _lanes(shape, machine)
-    return -(-shape.n // lanes) * lanes
-
-
-def _is_direct(shape: Shape, machine: Machine) -> bool:
-    return shape.b[1] == 1 and shape.n % _lanes(shape, machine) == 0
+def _multiply(name: str, ctype: str, rows: int, vectors: int, lanes: int) -> str:
+    each = [(r, q) for r in range(rows) for q in range(vectors)]
+    starts = [f"*A{r} = A + {r} * a_row" for r in range(0, rows, 3)]
+    lines = [
+        f"static NOINLINE void {name}(int64_t k, const {ctype} *A, int64_t a_row, int64_t a_column,"
+        f" const {ctype} *B, int64_t b_row, {ctype} *C, int64_t c_row, int add) {{",
+        f"const {ctype} {', '.join(starts)};",
+        " ".join(f"v_{ctype} c{r}_{q} = {{0}};" for r, q in each),
+        f"for (; k > 0; k--, B += b_row, {', '.join(f'A{r} += a_column' for r in range(0, rows, 3))}) {{",
+        " ".join(f"const v_{ctype} b{q} = *(const v_{ctype} *)(B + {q * lanes});" for q in range(vectors)),
+    ]
+    for r in range(rows):
+        sums = " ".join(f"c{r}_{q} += a * b{q};" for q in range(vectors))
+        lines.append(f"{{ const {ctype} a = A{r - r % 3}[{r % 3} * a_row]; {sums} }}")
+    lines.append("}")
+    at = {(r, q): f"*(v_{ctype} *)(C + {r} * c_row + {q * lanes})" for r, q in each}
+    lines.append("if (add) {")
+    lines += [f"c{r}_{q} += {at[r, q]};" for r, q in each]
+    lines.append("}")
+    lines += [f"{at[r, q]} = c{r}_{q};" for r, q in each]
+    return "\n".join([*lines, "}"])
 
 
 def _by_rows(shape: Shape) -> list[str]:
     """A product with one column: a sum for each row."""
-    (row, column), step = shape.a, shape.b[0]
+    (row, column), step, T = shape.a, shape.b[0], shape.ctype
     if column == 1 or shape.m == 1:
         inner = f"for (int k = 0; k < {shape.k}; k++) s += A[(int64_t)i * {row} + k * {column}] * B[k * {step}];"
-        return [f"for (int i = 0; i < {shape.m}; i++) {{ T s = 0; {inner} C[i * {shape.c}] = s; }}"]
+        return [f"for (int i = 0; i < {shape.m}; i++) {{ {T} s = 0; {inner} C[i * {shape.c}] = s; }}"]
     add = f"C[i * {shape.c}] += A[i * {row} + (int64_t)k * {column}] * b;"
     return [
         f"for (int i = 0; i < {shape.m}; i++) C[i * {shape.c}] = 0;",
-        f"for (int k = 0; k < {shape.k}; k++) {{ const T b = B[k * {step}]; for (int i = 0; i < {shape.m}; i++) {add} }}",
+        f"for (int k = 0; k < {shape.k}; k++) {{ const {T} b = B[k * {step}]; for (int i = 0; i < {shape.m}; i++) {add} }}",
     ]
-
-
-def _by_blocks(shape: Shape, machine: Machine) -> list[str]:
-    lanes, width = _lanes(shape, machine), _padded(shape, machine)
-    lines, source, stride = [], "B", shape.b[0]
-    if not _is_direct(shape, machine):
-        source, stride = "P", width
-        lines += _packed(shape, width)
-    vectors, at = width // lanes, 0
-    while at < vectors:
-        count = min(machine.vectors, vectors - at)
-        rows = machine.rows if count > 1 else machine.rows + machine.rows // 2
-        whole, rest = divmod(shape.m, rows)
-        if whole:
-            block = _block(shape, rows, at, count, lanes, source, stride)
-            lines += [f"for (int i = 0; i < {whole * rows}; i += {rows}) {{", *block, "}"]
-        if rest:
-            block = _block(shape, rest, at, count, lanes, source, stride)
-            lines += [f"{{ const int i = {whole * rows};", *block, "}"]
-        at += count
-    return lines
-
-
-def _packed(shape: Shape, width: int) -> list[str]:
-    """B copied to P, each row filled up to whole vectors."""
-    row, column = shape.b
-    copy = f"P[(int64_t)k * {width} + j] = B[(int64_t)k * {row} + (int64_t)j * {column}];"
-    k, j = f"for (int k = 0; k < {shape.k}; k++)", f"for (int j = 0; j < {shape.n}; j++)"
-    lines = [f"{k} {j} {copy}" if column == 1 else f"{j} {k} {copy}"]
-    if width > shape.n:
-        lines.append(f"{k} for (int j = {shape.n}; j < {width}; j++) P[(int64_t)k * {width} + j] = 0;")
-    return lines
-
-
-def _block(shape: Shape, rows: int, first: int, count: int, lanes: int, source: str, stride: int) -> list[str]:
-    row, column = shape.a
-    each = [(r, q) for r in range(rows) for q in range(count)]
-    lines = [" ".join(f"V c{r}_{q} = {{0}};" for r, q in each), f"for (int k = 0; k < {shape.k}; k++) {{"]
-    at = [f"{source} + (int64_t)k * {stride} + {(first + q) * lanes}" for q in range(count)]
-    lines.append(" ".join(f"const V b{q} = *(const V *)({at[q]});" for q in range(count)))
-    for r in range(rows):
-        sums = " ".join(f"c{r}_{q} += a * b{q};" for q in range(count))
-        lines.append(f"{{ const T a = A[(int64_t)(i + {r}) * {row} + (int64_t)k * {column}]; {sums} }}")
-    lines.append("}")
-    for r, q in each:
-        start = (first + q) * lanes
-        n, to = min(lanes, shape.n - start), f"C + (int64_t)(i + {r}) * {shape.c} + {start}"
-        store = f"*(V *)({to}) = c{r}_{q};" if n == lanes else f"memcpy({to}, &c{r}_{q}, {n} * sizeof(T));"
-        lines.append(store)
-    return lines

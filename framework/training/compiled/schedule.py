@@ -101,7 +101,7 @@ class Schedule:
                     self._join(value, base, value.detail["region"])
             elif value.op == "map" and value.id in state_of:
                 state = state_of[value.id]
-                own = [read for user, read in self.uses[state.id] if user is value]
+                own = [read for read in value.reads if self.root[read.value.id] is state]
                 in_place = all(read.is_whole and read.shape == value.shape for read in own)
                 if in_place and self._is_last(state, value, strictly=True):
                     self._join(value, state, whole(value))

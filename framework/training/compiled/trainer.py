@@ -3,33 +3,49 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
 
+from framework.core.arrays import Array
 from framework.core.callback import Callback, Save
 from framework.core.errors import TierError
+from framework.core.log import log
+from framework.core.random import Key
 from framework.core.threads import blas_threads
+from framework.data.loader import DataLoader
+from framework.inference.evaluation import MetricAccumulator
 from framework.training.compiled.build import NoCompilerError
-from framework.training.compiled.step import CompiledStep, refusal
+from framework.training.compiled.step import CompiledEvaluation, CompiledStep, Kind, refusal
 from framework.training.learner import Learner
 from framework.training.state import Trainer
 from framework.training.step import Batch, TrainState
 from framework.training.update import check_compiled, rate
 
+GIVEN = 32 << 20  # bytes of random numbers and augmented examples that a replica is given at once
+OUTPUTS = 1 << 17  # values that the nodes output for a batch of an evaluation, so that it stays in the cache; ...
+EXAMPLES = 512  # ... and its examples
+
 
 class Waiting(NamedTuple):
-    """A step that is to be taken: its number, its row in the block of results, and its examples (1 or R, N)."""
+    """A step that is to be taken: its number, its row in the block of results, its examples (1 or R, N), the first time step
+    that it reads, and its kind."""
 
     number: int
     place: int
     rows: np.ndarray
+    start: int
+    kind: Kind
 
 
 class CompiledTrainer(Trainer):
     """A `Trainer` whose steps run as compiled code, replica by replica, on as many threads as the training may use.
+
+    Args:
+        timed: whether the code of a step measures its kernels.
 
     Raises:
         TierError: the step cannot be traced or compiled; the message says why.
@@ -37,30 +53,46 @@ class CompiledTrainer(Trainer):
 
     tier = "compiled"
 
-    def __init__(self, stack: TrainState, callbacks: Sequence[Callback], save: Save | None = None) -> None:
+    def __init__(
+        self, stack: TrainState, callbacks: Sequence[Callback], save: Save | None = None, timed: bool = False
+    ) -> None:
         super().__init__(stack, callbacks, save)
-        check_supported(stack)
+        check_compiled(stack.xp)
+        self.timed = timed
         self.waiting: list[Waiting] = []
-        self.steps: dict[int, CompiledStep] = {}
+        self.steps: dict[Kind, CompiledStep] = {}
         self.threads = stack.threads or blas_threads()
         self.pool = ThreadPoolExecutor(self.threads)  # its threads start when they are first needed
         self.memory = [aligned(0)] * self.threads
+        self.evaluations: dict[tuple[DataLoader, int], CompiledEvaluation] = {}
+        self.untraced: set[DataLoader] = set()  # splits that the array tier evaluates
         self.options_table: tuple[Learner, np.ndarray] | None = None
-        for n in {self.plan.update_size, self.plan.n % self.plan.update_size or self.plan.update_size}:
-            self.compiled(n)
+        for kind in self._kinds():
+            self.compiled(kind)
 
-    def compiled(self, n: int) -> CompiledStep:
-        """The step for batches of n examples."""
-        if n not in self.steps:
+    def _kinds(self) -> Iterator[Kind]:
+        """The kinds of batches that an epoch has."""
+        plan, stateful = self.plan, self.stack.data.stateful
+        for n in dict.fromkeys((plan.update_size, plan.n % plan.update_size or plan.update_size)):
+            for i, times in enumerate(plan.chunks):
+                if i == 0:
+                    yield Kind(n, _length(times))
+                if i > 0 or stateful:
+                    yield Kind(n, _length(times), goes_on=True)
+
+    def compiled(self, kind: Kind) -> CompiledStep:
+        """The step for batches of a kind."""
+        if kind not in self.steps:
             measures = self.stack.learner.measures if self.options.train_metrics else {}
+            carried = self.compiled(kind._replace(goes_on=False)).carried if kind.goes_on else {}
             try:
                 with np.errstate(all="ignore"):
-                    self.steps[n] = CompiledStep(self.stack, len(self.columns), measures, n)
+                    self.steps[kind] = CompiledStep(self.stack, len(self.columns), measures, kind, carried, self.timed)
             except NoCompilerError as error:
                 raise TierError(str(error)) from error
             except Exception as error:  # code that knows arrays of NumPy only may fail in any way
                 raise TierError(f"the step cannot be traced: {refusal(error)}") from error
-        return self.steps[n]
+        return self.steps[kind]
 
     def update(self, batch: Batch) -> None:
         """Note a step, which is taken when its results are read; one that probes see runs in the array tier."""
@@ -70,7 +102,9 @@ class CompiledTrainer(Trainer):
             return
         rows = batch.rows
         whole = np.arange(rows.start, min(rows.stop, self.plan.n))[None] if isinstance(rows, slice) else rows
-        self.waiting.append(Waiting(self.step, self.unread, whole))
+        start = 0 if batch.times is None else int(batch.times.start)
+        kind = Kind(whole.shape[-1], _length(batch.times), batch.goes_on)
+        self.waiting.append(Waiting(self.step, self.unread, whole, start, kind))
         self.count()
 
     @property
@@ -90,36 +124,102 @@ class CompiledTrainer(Trainer):
         super().read()
 
     def _take_all(self) -> None:
-        """Take the steps that wait, as many at once as have equal batches."""
-        for _, steps in itertools.groupby(self.waiting, lambda each: each.rows.shape[-1]):
-            self._take(list(steps))
+        """Take the steps that wait, as many at once as have equal batches and may be given their numbers."""
+        for kind, alike in itertools.groupby(self.waiting, lambda each: each.kind):
+            steps, most = list(alike), max(1, GIVEN // max(1, self.compiled(kind).given))
+            for first in range(0, len(steps), most):
+                self._take(steps[first : first + most])
         self.waiting = []
 
     def _take(self, steps: Sequence[Waiting]) -> None:
-        s, step = self.stack, self.compiled(steps[0].rows.shape[-1])
+        s, step = self.stack, self.compiled(steps[0].kind)
         replicas, count, numbers = s.members.size, len(steps), [each.number for each in steps]
         rows = np.ascontiguousarray(np.stack([each.rows for each in steps], 1), np.int64)  # (1 or R, K, N)
         counters = np.array([[float(s.state[name]) for name in step.counters]] * replicas).reshape(replicas, -1)
         for name in step.slots:  # the code writes to their memory
             s.state[name] = np.require(s.state[name], requirements=("C", "W"))
-        shared = [rows, self._rates(numbers), self._options(step), counters, s.w]
-        shared += [*(s.state[name] for name in step.slots), *step.fields_of(s)]
+        starts, states = np.array([each.start for each in steps]), step.states(s)
+        shared = [rows, starts[None], self._rates(numbers), self._options(step), counters, s.w]
+        shared += [*(s.state[name] for name in step.slots), *states.values(), *step.fields_of(s.feeds["train"])]
         out = np.empty((replicas, count, len(self.columns)), s.dtype)
-        counts = {name: np.empty((replicas, count, k), s.dtype) for name, k in step.counts.items()}
+        counts = step.counted(replicas, count)
+        given = self._given(step, numbers, rows, starts)
 
         def train(replica: int, memory: np.ndarray) -> None:
-            draws = step.drawn(s.keys[replica], numbers)
-            own = [a[replica if len(a) > 1 else 0] for a in (*shared, out, *counts.values())]
-            step.call(count, numbers[0], (*own, *draws, memory))
+            step.call(count, numbers[0], (*_own([*shared, out, *counts.values()], replica), *given(replica), memory))
 
         self._on_threads(replicas, step.workspace, train)
+        s.carry = states
         places = [each.place for each in steps]
         self.block[places] = out.swapaxes(0, 1)
         for i, name in enumerate(step.counters):
             s.state[name] = type(s.state[name])(counters[0, i])
         for name, found in counts.items():
-            total = found.sum(1, dtype=s.dtype)
+            total = found.sum(1, dtype=found.dtype)
             self.tally.counts[name] = self.tally.counts[name] + total if name in self.tally.counts else total
+
+    def _given(
+        self, step: CompiledStep, numbers: Sequence[int], rows: np.ndarray, starts: np.ndarray
+    ) -> Callable[[int], list[np.ndarray]]:
+        """What each replica is given for these steps: random numbers and augmented fields, made once where all have the
+        same."""
+        s = self.stack
+
+        def of(replica: int) -> list[np.ndarray]:
+            own = rows[replica if len(rows) > 1 else 0]
+            return [*step.drawn(s.keys[replica], numbers), *step.augmented(s, replica, numbers, own, starts)]
+
+        if len(s.keys) == 1 or len(set(s.keys)) > 1 or not (s.augmenter is None or s.augmenter.is_shared):
+            return of
+        once = of(0)
+        return lambda _: once
+
+    def evaluated(self, learner: Learner, w: Array, keys: Sequence[Key], feed: DataLoader) -> Mapping[str, Array]:
+        """As in the array tier, replica by replica; what cannot be traced is evaluated there."""
+        if feed.stateful or feed in self.untraced:
+            return super().evaluated(learner, w, keys, feed)
+        try:
+            parts = [(self._evaluation(learner, feed, n), rows) for n, rows in self._blocks(feed)]
+        except Exception as error:  # as in `compiled`
+            if not self.untraced:
+                log.info("losses and metrics are measured in the array tier: %s", refusal(error))
+            self.untraced.add(feed)
+            return super().evaluated(learner, w, keys, feed)
+        found = [self._evaluate(evaluation, learner, w, feed, rows) for evaluation, rows in parts]
+        tally = MetricAccumulator(learner.measures)
+        tally.counts = {name: sum(counts[name] for _, counts in found) for name in learner.measures}
+        return {"loss": sum(loss for loss, _ in found), **tally.values()}
+
+    def _blocks(self, feed: DataLoader) -> list[tuple[int, np.ndarray]]:
+        """Sizes of the batches of a split, with the rows (K, N) of all batches of that size."""
+        outputs = sum(prod(feed.longest if n is None else n for n in shape) for shape in self.stack.shapes.values())
+        size = even(feed.n, min(EXAMPLES, max(1, OUTPUTS // outputs)))
+        whole = feed.n // size * size
+        found = [(size, np.arange(whole).reshape(-1, size))]
+        return found if whole == feed.n else [*found, (feed.n - whole, np.arange(whole, feed.n)[None])]
+
+    def _evaluation(self, learner: Learner, feed: DataLoader, n: int) -> CompiledEvaluation:
+        """The evaluation of batches of n examples of a split."""
+        if (feed, n) not in self.evaluations:
+            with np.errstate(all="ignore"):
+                self.evaluations[feed, n] = CompiledEvaluation(self.stack, learner, feed, n)
+        return self.evaluations[feed, n]
+
+    def _evaluate(
+        self, step: CompiledEvaluation, learner: Learner, w: Array, feed: DataLoader, rows: np.ndarray
+    ) -> tuple[Array, dict[str, Array]]:
+        """The loss (R,) of batches of one size, and the counts of the metrics."""
+        replicas, count = len(w), len(rows)
+        shared = [rows[None].astype(np.int64), np.zeros((1, count), np.int64), np.zeros((1, count))]
+        shared += [step.options_of(learner, replicas), np.zeros((1, 0))]
+        shared += [np.ascontiguousarray(w), *step.fields_of(feed)]
+        out, counts = np.empty((replicas, count, 1), self.stack.dtype), step.counted(replicas, count)
+
+        def run(replica: int, memory: np.ndarray) -> None:
+            step.call(count, self.step, (*_own([*shared, out, *counts.values()], replica), memory))
+
+        self._on_threads(replicas, step.workspace, run)
+        return out[..., 0].sum(1), {name: found.sum(1) for name, found in counts.items()}
 
     def _options(self, step: CompiledStep) -> np.ndarray:
         """The options in which the replicas that are left differ."""
@@ -157,22 +257,18 @@ class CompiledTrainer(Trainer):
             list(self.pool.map(work, range(threads)))
 
 
-def check_supported(s: TrainState) -> None:
-    """
-    Raises:
-        TierError: the training has something that the compiled tier does not do yet.
-    """
-    check_compiled(s.xp)
-    options = s.learner.options
-    found = {
-        "trainer.accumulate": options.accumulate != 1,
-        "trainer.bptt": options.bptt.chunk is not None or options.bptt.lag is not None,
-        "dataset.stateful": s.data.stateful,
-        "augmentation": s.augmenter is not None,
-    }
-    for what, has in found.items():
-        if has:
-            raise TierError(f"{what} is not compiled yet")
+def _length(times: slice | None) -> int | None:
+    return None if times is None else int(times.stop - times.start)
+
+
+def even(n: int, most: int) -> int:
+    """The size of batches of n examples, at most `most`: such that all are equally large, if they are not too small then."""
+    return next((size for size in range(min(n, most), most // 2, -1) if n % size == 0), min(n, most))
+
+
+def _own(arrays: Sequence[np.ndarray], replica: int) -> list[np.ndarray]:
+    """The part of a replica; an array for all has one row."""
+    return [a[replica if len(a) > 1 else 0] for a in arrays]
 
 
 def aligned(size: int) -> np.ndarray:

@@ -1,0 +1,112 @@
+"""`stackprop kernel [overrides]`: the training step that the compiled tier makes, as formulas or as C."""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import textwrap
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from framework.config.composition import compose
+from framework.core.errors import ConfigError, TierError
+from framework.experiments.experiment import Experiment, prepare
+from framework.training.compiled.build import machine
+from framework.training.compiled.cost import Cost, cost
+from framework.training.compiled.listing import Formulas, Listing, noting_origins
+from framework.training.compiled.step import CompiledStep
+from framework.training.compiled.traced import c_name
+from framework.training.compiled.trainer import CompiledTrainer
+from framework.training.step import TrainState
+
+WIDTH = 100
+STEPS = 300  # that --time takes
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print every kernel with its formulas, operations, bytes and time."""
+    parser = argparse.ArgumentParser("stackprop kernel", description=__doc__)
+    parser.add_argument("--c", action="store_true", help="print the C instead")
+    parser.add_argument("--time", action="store_true", help=f"measure every part, over {STEPS} steps")
+    parser.add_argument("overrides", nargs="*", help="key=value, as for a training")
+    chosen = parser.parse_args(arguments)
+    experiment = prepare(compose(list(chosen.overrides)))
+    step, trainer = traced(experiment, timed=chosen.time)
+    if chosen.c:
+        print(step.text, end="")
+        return 0
+    seconds = measured(step, trainer) if chosen.time else None
+    for line in listing(experiment, step, trainer, seconds):
+        print(line)
+    return 0
+
+
+def traced(experiment: Experiment, timed: bool = False) -> tuple[CompiledStep, CompiledTrainer]:
+    """The compiled step of one replica, and what trains with it.
+
+    Raises:
+        ConfigError: the step cannot be compiled.
+    """
+    settings = experiment.settings
+    stack = TrainState([experiment.learner], [experiment.data], [settings.seed], np, settings.dtype, 1)
+    try:
+        with noting_origins():
+            trainer = CompiledTrainer(stack, [], timed=timed)
+    except TierError as error:
+        raise ConfigError(f"kernel: this step cannot be shown: {error}") from error
+    return next(iter(trainer.steps.values())), trainer
+
+
+def measured(step: CompiledStep, trainer: CompiledTrainer) -> list[float]:
+    """Seconds that each kernel takes in one step."""
+    while trainer.step < STEPS:
+        for batch in trainer.batches():
+            trainer.update(batch)
+        trainer.read()
+        trainer.epoch += 1
+        trainer.done = 0
+    ticks = (ctypes.c_int64 * len(step.schedule.kernels)).in_dll(step.library, "ticks")
+    return [nanoseconds / trainer.step * 1e-9 for nanoseconds in ticks]
+
+
+def listing(
+    experiment: Experiment, step: CompiledStep, trainer: CompiledTrainer, seconds: Sequence[float] | None
+) -> Iterator[str]:
+    """The lines of the listing."""
+    fields = {c_name("x", name): name for name in step.arrays}
+    fields |= {c_name("s", name): name for name in step.slots} | {c_name("c", name): name for name in step.counts}
+    fields |= {f"u{i}": f"{draw.name}.random" for i, draw in enumerate(step.draws)}
+    shown = list(Listing(step.schedule, trainer.stack.arena, trainer.columns, fields).kernels())
+    costs = [cost(kernel, step.schedule, machine()) for kernel in step.schedule.kernels]
+    yield f"One step of one replica: {step.n} examples, {step.dtype}"
+    yield "x' is x with its last two axes exchanged. Values named alike share memory. Times are microseconds."
+    yield ""
+    yield f"{'':40} {'operations':>12} {'bytes':>12} {'predicted':>10}" + ("" if seconds is None else f" {'measured':>10}")
+    part = ""
+    for i, (kernel, price) in enumerate(zip(shown, costs, strict=True)):
+        title = ", ".join(kernel.parts)
+        if title != part:
+            yield f"{title}:"
+            part = title
+        yield from _kernel(i + 1, kernel, price, None if seconds is None else seconds[i])
+    yield ""
+    yield _total(costs, seconds)
+    yield f"{step.workspace:,} bytes of memory beside weights, state and data"
+
+
+def _kernel(number: int, kernel: Formulas, price: Cost, seconds: float | None) -> Iterator[str]:
+    head = f"  [{number}] {kernel.form}"
+    yield f"{head:40} {_price(price, seconds)}"
+    for line in kernel.lines:
+        yield from textwrap.wrap(line, WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 12)
+
+
+def _total(costs: Sequence[Cost], seconds: Sequence[float] | None) -> str:
+    whole = Cost(*(sum(column) for column in zip(*costs, strict=True)))
+    return f"{f'{len(costs)} kernels':40} {_price(whole, None if seconds is None else sum(seconds))}"
+
+
+def _price(price: Cost, seconds: float | None) -> str:
+    own = "" if seconds is None else f" {seconds * 1e6:>10.2f}"
+    return f"{price.flops:>12,} {price.bytes:>12,} {price.seconds * 1e6:>10.2f}{own}"
