@@ -14,16 +14,16 @@ from framework.training.trainer import takes_compiled, train
 
 get = discover().get
 DATA = regression(40)
-LONG = {"steps": 30_000, "batch_size": 10}
+LONG = {"steps": 20_000, "batch_size": 10}
 
 
 @pytest.mark.parametrize(
     ("options", "worth"),
     [
-        ({"steps": 30_000, "batch_size": 10}, True),
-        ({"steps": 20_000, "batch_size": 10}, False),
+        ({"steps": 15_001, "batch_size": 10}, True),
+        ({"steps": 15_000, "batch_size": 10}, False),
         ({"steps": 30_000, "batch_size": 30}, False),  # two batch sizes, two libraries
-        ({"steps": 60_000, "batch_size": 30}, True),
+        ({"steps": 30_001, "batch_size": 30}, True),
     ],
 )
 def test_a_run_is_compiled_where_it_repays_its_libraries(options, worth):
@@ -47,7 +47,7 @@ def test_steps_that_may_not_come_are_not_counted():
         return certain_steps(made, TrainingPlan.of(made.options, DATA))
 
     stopping = replace(learner(mlp(2)).options.early_stopping, patience=9)
-    assert steps() == 30_000
+    assert steps() == 20_000
     assert steps(early_stopping=stopping) == 10 * 4
     assert steps(early_stopping=stopping, validate_every=3) == 10 * 3 * 4
 
@@ -56,7 +56,7 @@ def test_probed_steps_are_not_counted():
     probed = replace(learner(mlp(5, 2), **LONG, probe_every=10), probes={"ratio": get("probe", "update_ratio")()})
     every = replace(probed, options=replace(probed.options, probe_every=1))
     plan = TrainingPlan.of(probed.options, DATA)
-    assert certain_steps(probed, plan) == 27_000
+    assert certain_steps(probed, plan) == 18_000
     assert certain_steps(every, plan) == 0
 
 

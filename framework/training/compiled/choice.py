@@ -23,7 +23,7 @@ from framework.training.plan import TrainingPlan
 
 # Measured with MLPs, a CNN and a recurrent network (94 to 220 operations) on two x86 servers, one thread:
 SAVED = 1e-6  # 1 to 2.6 µs, the time of a call of NumPy
-COMPILING = 25e-3  # 18 to 29 ms, with GCC 12
+COMPILING = 15e-3  # 5 to 18 ms of the compiler's own time, with GCC 12
 # Above, the array tier may be as fast, since NumPy's products use all cores. One thread each, a step with 10 million
 # multiplications took 0.81 ms in the array tier and 0.47 compiled; one with 30 million took 4.8 and 3.8.
 PRODUCTS = 20_000_000
