@@ -18,7 +18,7 @@ THREADS = 1
 REFERENCE = "PyTorch eager, fused Adam"
 CONTESTANTS = {
     "stackprop": "benchmarks.mlp_step:stackprop:array",
-    "stackprop, compiled update": "benchmarks.mlp_step:stackprop:compiled",
+    "stackprop, compiled": "benchmarks.mlp_step:stackprop:compiled",
     "PyTorch eager, default Adam": "benchmarks.mlp_step:torch_default",
     REFERENCE: "benchmarks.mlp_step:torch_fused",
     "PyTorch eager, fused Adam, layer norms": "benchmarks.mlp_step:torch_norms",
@@ -61,7 +61,7 @@ def data() -> Any:
     return Data({"train": {"x": x, "y": y}}, {"x": Field("NF"), "y": Field("N", "label", SIZES[-1])})
 
 
-def stackprop(tier: str = "auto") -> Run:
+def stackprop(tier: str = "array") -> Run:
     """The public trainer."""
     from threadpoolctl import threadpool_limits
 

@@ -1,12 +1,15 @@
 """The update of 1e5, 1e6 and 1e7 float32 weights alone, by Adam and by gradient descent with momentum, two threads each.
 
 Ours has one array of them, as the trainer has, and updates it with the array form at once, in blocks as the array tier,
-or with the compiled kernel. PyTorch has them in 20 tensors, and updates them with its fused kernel or with defaults.
+or compiled: the update as it is traced for a compiled step, which runs on one thread. PyTorch has them in 20 tensors, and
+updates them with its fused kernel or with defaults.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -48,18 +51,52 @@ def learner(name: str) -> Any:
 
 def ours(name: str, n: str, way: str) -> Run:
     """The update as the trainer calls it."""
-    from framework import Context
-    from framework.training.update import by_array, by_kernel
-
-    optimizer, (w, g), ctx = learner(name), numbers(int(n)), Context(replicas=(1,))
-    state = optimizer.init(w)
-    update = {"array": type(optimizer).update, "blocks": by_array, "compiled": by_kernel}[way]
+    optimizer, (w, g) = learner(name), numbers(int(n))
+    update = updating(way, optimizer, w, g)
 
     def run(steps: int) -> None:
         for _ in range(steps):
-            update(optimizer, w, g, state, LR, ctx)
+            update()
 
     return run
+
+
+def updating(way: str, optimizer: Any, w: np.ndarray, g: np.ndarray) -> Callable[[], None]:
+    """One update of w in place."""
+    from framework import Context
+    from framework.training.update import by_array
+
+    state, ctx = optimizer.init(w), Context(replicas=(1,))
+    if way == "compiled":
+        return compiled(optimizer, {"w": w, "g": g}, state)
+    update = {"array": type(optimizer).update, "blocks": by_array}[way]
+    return lambda: update(optimizer, w, g, state, LR, ctx)
+
+
+def compiled(optimizer: Any, arrays: dict[str, np.ndarray], state: dict[str, Any]) -> Callable[[], None]:
+    """The array form of an update, traced and compiled."""
+    from framework import Context
+    from framework.training.compiled.array import contiguous, new
+    from framework.training.compiled.build import load, machine
+    from framework.training.compiled.emit import Emitter
+    from framework.training.compiled.graph import Scalar
+    from framework.training.compiled.module import ArrayModule
+    from framework.training.compiled.trainer import aligned
+
+    counts = [name for name, value in state.items() if not hasattr(value, "ndim")]
+    arrays = {**arrays, **{name: value for name, value in state.items() if name not in counts}}
+    traced: dict[str, Any] = {name: new("input", a.shape, a.dtype, name=name) for name, a in arrays.items()}
+    slots = {name: traced.get(name) for name in state}
+    slots |= {name: Scalar(f"counts[{i}]") for i, name in enumerate(counts)}
+    optimizer.update(traced["w"], traced["g"], slots, LR, Context(ArrayModule(), (1,)))
+    ends = {name: contiguous(a, copy=not a.read().is_whole) for name, a in traced.items() if name != "g"}
+    emitter = Emitter({name: a.storage.value for name, a in ends.items()}, machine())
+    parts = ", ".join(["double *counts", *(f"float *{name}" for name in arrays), "char *ws"])
+    counted = " ".join(f"counts[{i}] = {slots[name].code};" for i, name in enumerate(counts))
+    run = load(f"{emitter.head()}\nvoid run({parts}) {{ {emitter.code()} {counted} }}\n").run
+    held = [np.array([float(state[name]) for name in counts]), *arrays.values(), aligned(emitter.workspace)]
+    pointers = [ctypes.c_void_p(a.ctypes.data) for a in held]
+    return lambda held=held: run(*pointers)
 
 
 def theirs(name: str, n: str, way: str) -> Run:
@@ -94,9 +131,6 @@ def verify() -> str:
     """
     import torch
 
-    from framework import Context
-    from framework.training.update import by_array, by_kernel
-
     worst = 0.0
     for name in ("adam", "momentum"):
         optimizer, (w, g) = learner(name), numbers(200_000)
@@ -104,11 +138,11 @@ def verify() -> str:
         for _ in range(20):
             made.step()
         wanted = np.concatenate([tensor.detach().numpy() for tensor in tensors])
-        for update in (by_array, by_kernel):
+        for way in ("array", "blocks", "compiled"):
             found = w.copy()
-            state = optimizer.init(found)
+            update = updating(way, optimizer, found, g)
             for _ in range(20):
-                update(optimizer, found, g, state, LR, Context(replicas=(1,)))
+                update()
             worst = max(worst, float(np.abs(found[0] - wanted).max()))
     assert worst < 2e-6, f"weights differ from PyTorch's by {worst:.1e}"
     return f"weights equal PyTorch's to {worst:.0e} after 20 steps"

@@ -1,4 +1,5 @@
-"""`stackprop doctor`: versions, devices, plugins and store; ends interrupted runs, sends missing data to the store."""
+"""`stackprop doctor`: versions, devices, compiled steps, plugins, store; ends interrupted runs, sends missing data to the
+store."""
 
 from __future__ import annotations
 
@@ -12,27 +13,37 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from framework.core.arrays import DeviceError, gpu_module
+from framework.core.memory import format_bytes
 from framework.core.trust import trusting
 from framework.experiments.sync import Stores, close_lost_runs, close_unlocked, repair, sync_to_mlflow
 from framework.registry.discovery import discover
 from framework.tracking.run_dir import all_runs, runs_dir
+from framework.training.compiled import cache
+from framework.training.compiled.build import NoCompilerError, compiler, version
 
-PACKAGES = ("numpy", "hydra-core", "omegaconf", "mlflow", "pluggy", "scikit-learn", "numba", "cupy-cuda12x")
+PACKAGES = ("numpy", "hydra-core", "omegaconf", "mlflow", "pluggy", "scikit-learn", "ziglang", "cupy-cuda12x")
 
 
 def main(arguments: Sequence[str]) -> int:
     """Print a line per finding; returns 1 if there is a problem that it could not repair."""
     parser = argparse.ArgumentParser("stackprop doctor", description=__doc__)
     parser.add_argument("--trust", action="store_true", help="send runs to the stores that their records name, known or not")
-    trust, runs = parser.parse_args(arguments).trust, runs_dir()
+    parser.add_argument("--clear", action="store_true", help="remove the compiled training steps")
+    given, runs = parser.parse_args(arguments), runs_dir()
+    if given.clear:
+        cache.clear()
     for line in _versions():
         print(line)
     print(f"cpu       {os.cpu_count()} cores")
     print(f"gpu       {_gpu()}")
+    print(f"compiler  {_compiler()}")
+    for folder in filter(Path.is_dir, cache.folders()):
+        found = list(cache.content(folder))
+        print(f"steps     {folder}: {len(found)} compiled, {format_bytes(sum(each.size for each in found))}")
     for problem in discover().problems:
         print(f"plugin    {problem}", file=sys.stderr)
     print(f"runs      {runs.resolve()}: {sum(1 for _ in all_runs(runs))}")
-    with trusting(trust):
+    with trusting(given.trust):
         return max(1 if discover().problems else 0, _store(runs))
 
 
@@ -52,6 +63,13 @@ def _gpu() -> str:
         return f"none: {error}"
     names = [cupy.cuda.runtime.getDeviceProperties(i)["name"].decode() for i in range(cupy.cuda.runtime.getDeviceCount())]
     return ", ".join(names)
+
+
+def _compiler() -> str:
+    try:
+        return f"{' '.join(compiler())}: {version()}"
+    except NoCompilerError as error:
+        return f"none: {error}"
 
 
 def _store(runs: Path) -> int:

@@ -45,6 +45,11 @@ def compiler() -> tuple[str, ...]:
     raise NoCompilerError("there is no C compiler; install one (Debian: apt install gcc), or pip install ziglang")
 
 
+def version() -> str:
+    """The version of the C compiler, as it prints it."""
+    return next(iter(_run([*compiler(), "--version"]).splitlines()), "")
+
+
 @functools.cache
 def machine() -> Machine:
     """What the processor offers, as the compiler sees it."""

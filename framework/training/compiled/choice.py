@@ -1,6 +1,6 @@
 """The choice of `tier=auto`: the compiled tier where it saves more time than compiling takes.
 
-    steps S > L C,   and at most 10 million multiplications in a step
+    steps S > L C,   and at most 20 million multiplications in a step
 
     S   seconds that a step saves for each of its operations
     C   seconds that one operation takes to compile
@@ -23,10 +23,10 @@ from framework.training.plan import TrainingPlan
 
 # Measured with MLPs, a CNN and a recurrent network (94 to 220 operations) on two x86 servers, one thread:
 SAVED = 1e-6  # 1 to 2.6 µs, the time of a call of NumPy
-COMPILING = 25e-3  # 18 to 29 ms, with GCC 12
-# Above, the array tier may be as fast, since NumPy's products use all cores. At 13 million multiplications a step took
-# 4.8 ms in the array tier and 3.8 compiled, one thread each; at 2 million 0.8 and 0.5.
-PRODUCTS = 10_000_000
+COMPILING = 15e-3  # 5 to 18 ms of the compiler's own time, with GCC 12
+# Above, the array tier may be as fast, since NumPy's products use all cores. One thread each, a step with 10 million
+# multiplications took 0.81 ms in the array tier and 0.47 compiled; one with 30 million took 4.8 and 3.8.
+PRODUCTS = 20_000_000
 
 
 def is_worth_compiling(learner: Learner, data: Data) -> bool:
@@ -55,7 +55,7 @@ def multiplications(learner: Learner, data: Data, examples: int) -> int:
     longest = min(longest, learner.options.bptt.chunk or longest)
     total = 0
     for (name, _), shape in network.tensor_shapes.items():
-        if len(shape) > 1:
+        if len(shape) > 1 and shape[0] > 1:  # no bias
             total += prod(shape) * _positions(learner, name, longest)
     return 3 * examples * total
 

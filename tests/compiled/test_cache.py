@@ -1,0 +1,106 @@
+"""The folder of compiled steps: damaged libraries, the size limit, many processes."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from framework.training.compiled import build, cache
+
+SOURCE = "int answer(void) { return 42; }"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "stackprop" / "compiled"
+
+
+def libraries(folder):
+    return sorted(folder.glob("*.so"))
+
+
+def answered():
+    """What the library gives in another process: this one would hold its file."""
+    code = f"from framework.training.compiled.build import load; print(load({SOURCE!r}).answer())"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b[:4000] + bytes(96) + b[4096:]])
+def test_a_damaged_library_is_compiled_again(folder, damage):
+    assert answered() == "42"
+    (library,) = libraries(folder)
+    whole = library.read_bytes()
+    library.write_bytes(damage(whole))
+    assert answered() == "42"
+    assert [path.read_bytes() for path in libraries(folder)] == [whole]
+
+
+def test_a_library_is_loaded_rather_than_compiled_again(folder):
+    build.load(SOURCE)
+    before = build.seconds()
+    build.load(SOURCE)
+    assert build.seconds() == before
+    build.load(SOURCE.replace("42", "43"))
+    assert build.seconds() > before
+
+
+def filled(folder, sizes):
+    folder.mkdir(parents=True)
+    for age, size in enumerate(sizes):
+        for end in ("so", "c"):
+            path = folder / f"{age}.{end}"
+            path.write_bytes(bytes(size // 2))
+            os.utime(path, (0, time.time() - age))
+
+
+def test_libraries_that_were_not_used_for_longest_are_removed(folder):
+    filled(folder, [100, 100, 100, 100])
+    cache.trim(folder, 250)
+    assert sorted(path.name for path in folder.iterdir()) == ["0.c", "0.so", "1.c", "1.so"]
+
+
+def test_a_library_that_is_loaded_counts_as_used(folder):
+    build.load(SOURCE)
+    (library,) = libraries(folder)
+    os.utime(library, (0, 0))
+    build.load(SOURCE)
+    assert time.time() - library.stat().st_mtime < 60
+
+
+def test_folders_of_interrupted_compilations_are_removed(folder):
+    for name, age in (("tmpold", 2 * cache.ABANDONED), ("tmpnew", 0)):
+        (folder / name).mkdir(parents=True)
+        os.utime(folder / name, (0, time.time() - age))
+    cache.trim(folder)
+    assert [path.name for path in folder.iterdir()] == ["tmpnew"]
+
+
+def test_without_a_home_the_temporary_folder_holds_libraries(monkeypatch):
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(cache.Path, "home", lambda: (_ for _ in ()).throw(RuntimeError))
+    assert [path.name for path in cache.folders()] == [f"stackprop-compiled-{os.getuid()}"]
+
+
+@pytest.mark.slow
+def test_sixteen_processes_may_compile_the_same_step(folder):
+    words = "'dataset=xor', 'tracking=none', 'trainer.epochs=30', 'tier=compiled'"
+    code = f"""
+from framework.config.composition import compose
+from framework.experiments.experiment import prepare
+from framework.training.trainer import train
+e = prepare(compose([{words}]))
+(found,) = train([e.learner], [e.data], [0], tier="compiled")
+print(found.metrics["val/loss" if "val/loss" in found.metrics else "train/accuracy"], found.tier)
+"""
+    running = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(16)
+    ]
+    ends = [process.communicate(timeout=600) for process in running]
+    assert {process.returncode for process in running} == {0}, ends
+    assert len({out for out, _ in ends}) == 1
+    assert not list(folder.glob("tmp*"))
+    assert all(path.stem.endswith(cache._sum(path)) for path in libraries(folder))
