@@ -202,6 +202,7 @@ class Emitter:
                 steps.append(f"{ctype} *{loop.output_name(part)} = {at} + {t} * {value.size // loop.n};")
         parts = [value.detail["part"] for value, _ in kernel.parts]
         inner = Emitter({loop.output_name(i): loop.outputs[i] for i in parts}, self.products.machine, parent=self, loop=loop)
+        loop.schedule = inner.schedule
         self.operations += inner.operations
         start = self._room(inner.workspace)
         self._free(start, inner.workspace)
