@@ -205,6 +205,9 @@ class Listing:
             return args[1]
         if fn == "id":
             return args[0]
+        if fn == "columns":
+            first, last = value.detail["columns"]
+            return f"{args[1][0]} in columns {first}..{last - 1}, else {args[0][0]}", -2
         if fn in INFIX:
             strength, sign = INFIX[fn]
             return f"{_within(args[0], strength)} {sign} {_within(args[1], strength + 1)}", strength
