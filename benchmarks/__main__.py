@@ -20,7 +20,17 @@ from benchmarks.harness import pins, race, summary
 
 RECURRENT = ("rnn_step", "gru_step", "lstm_step", "lstm_medium_step")
 SWEEPS = ("sweep_step", "sweep_command", "bias_variance")
-WORKLOADS = ("mlp_step", "cnn_step", "digits_cnn_step", *RECURRENT, *SWEEPS, "optimizer_update", "recording", "probes")
+WORKLOADS = (
+    "mlp_step",
+    "mlp_large_step",
+    "cnn_step",
+    "digits_cnn_step",
+    *RECURRENT,
+    *SWEEPS,
+    "optimizer_update",
+    "recording",
+    "probes",
+)
 
 
 def main() -> None:

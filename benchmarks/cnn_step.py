@@ -19,6 +19,7 @@ THREADS, FEWEST = 2, 20
 REFERENCE = "PyTorch eager, channels last, fused Adam"
 CONTESTANTS = {
     "stackprop": "benchmarks.cnn_step:stackprop",
+    "stackprop, array tier": "benchmarks.cnn_step:stackprop:array",
     "PyTorch eager, default Adam": "benchmarks.cnn_step:torch_default",
     "PyTorch eager, fused Adam": "benchmarks.cnn_step:torch_fused",
     REFERENCE: "benchmarks.cnn_step:torch_channels_last",
@@ -60,7 +61,7 @@ def learner(steps: int, size: int = SIZE, filters: tuple[int, ...] = FILTERS) ->
     return Learner(network, {"loss": head}, optimizer, get("schedule", "constant")(), trainer)
 
 
-def stackprop(size: int = SIZE, filters: tuple[int, ...] = FILTERS) -> Run:
+def stackprop(tier: str = "compiled", size: int = SIZE, filters: tuple[int, ...] = FILTERS) -> Run:
     """The public trainer."""
     from framework import Data, Field
     from framework.training.trainer import train
@@ -68,7 +69,7 @@ def stackprop(size: int = SIZE, filters: tuple[int, ...] = FILTERS) -> Run:
     x, y = examples(20 * BATCH, size)
     split = Data({"train": {"x": x, "y": y}}, {"x": Field("NCHW"), "y": Field("N", "label", CLASSES)})
     threads = int(os.environ.get("BENCH_THREADS", "2"))
-    return lambda steps: void(train([learner(steps, size, filters)], [split], [0], threads=threads))
+    return lambda steps: void(train([learner(steps, size, filters)], [split], [0], threads=threads, tier=tier))
 
 
 def torch_net(torch: Any, size: int, filters: tuple[int, ...]) -> Any:

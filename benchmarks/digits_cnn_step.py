@@ -13,9 +13,9 @@ THREADS, FEWEST, REFERENCE = cnn_step.THREADS, 500, cnn_step.REFERENCE
 CONTESTANTS = {label: where.replace("cnn_step", "digits_cnn_step") for label, where in cnn_step.CONTESTANTS.items()}
 
 
-def stackprop() -> Run:
+def stackprop(tier: str = "compiled") -> Run:
     """The public trainer."""
-    return cnn_step.stackprop(SIZE, FILTERS)
+    return cnn_step.stackprop(tier, SIZE, FILTERS)
 
 
 def torch_default() -> Run:

@@ -42,11 +42,11 @@ SIZES = {
 
 
 def contestants(kind: str) -> dict[str, str]:
-    """Ours, PyTorch on one thread and on two, JAX."""
+    """Ours in both tiers, PyTorch on one thread and on two, JAX."""
     here = f"benchmarks.rnn_step:{{}}:{kind}"
-    ours = {"stackprop": here.format("stackprop")}
+    ours = {"stackprop": here.format("stackprop"), "stackprop, array tier": here.format("stackprop") + ":array"}
     if kind == "gru":
-        ours |= {"stackprop, reset before": here.format("stackprop") + ":before"}
+        ours |= {"stackprop, reset before": here.format("stackprop") + ":compiled:before"}
     return ours | {
         "PyTorch, fused Adam": here.format("torch_step"),
         "PyTorch, fused Adam, one thread": here.format("torch_step") + ":1",
@@ -83,8 +83,8 @@ def learner(s: Sizes, steps: int, reset: str = "after") -> Any:
     return Learner(network, heads, optimizer, get("schedule", "constant")(), trainer)
 
 
-def stackprop(kind: str, reset: str = "after") -> Run:
-    """The public trainer, array tier."""
+def stackprop(kind: str, tier: str = "compiled", reset: str = "after") -> Run:
+    """The public trainer."""
     from framework import Data, Field
     from framework.training.trainer import train
 
@@ -92,7 +92,7 @@ def stackprop(kind: str, reset: str = "after") -> Run:
     x, y = examples(s, BATCHES * s.N)
     split = Data({"train": {"x": x, "y": y}}, {"x": Field("NTF"), "y": Field("NT", "label", s.V)})
     threads = int(os.environ.get("BENCH_THREADS", "2"))
-    return lambda steps: void(train([learner(s, steps, reset)], [split], [0], threads=threads, tier="array"))
+    return lambda steps: void(train([learner(s, steps, reset)], [split], [0], threads=threads, tier=tier))
 
 
 def torch_net(torch: Any, s: Sizes) -> tuple[Any, Any]:

@@ -22,30 +22,43 @@ REFERENCE = "stackprop, stacked"
 
 
 class Kind(NamedTuple):
-    """R networks and their task: the shape of x, the units of each layer, classes (0: a number)."""
+    """R networks and their task: the shape of x, the units of each layer, classes (0: a number), and the recurrent cell."""
 
     replicas: int
     x: tuple[int, ...]
     units: tuple[int, ...]
     classes: int = 0
+    cell: str = "simple"
 
 
 KINDS = {
     "mlp": Kind(32, (64, 64), (128, 64, 10), 10),
     "regression": Kind(200, (64, 1), (32, 1)),
     "rnn": Kind(32, (20, 32, 8), (32, 1)),  # time-major: steps, examples, features
+    "lstm": Kind(32, (20, 32, 8), (32, 1), cell="lstm"),
+    "mlp8": Kind(8, (64, 64), (128, 64, 10), 10),
+    "mlp128": Kind(128, (64, 64), (128, 64, 10), 10),
+    "mlp1024": Kind(1024, (64, 64), (128, 64, 10), 10),
 }
 WAYS = {
     REFERENCE: "stacked",
+    "stackprop, stacked, array tier": "stacked_arrays",
     "stackprop, one after another": "alone",
     "PyTorch eager, one after another": "torch_sequential",
     "PyTorch, torch.func.vmap": "torch_vmap",
     "PyTorch, vmap compiled": "torch_compiled",
     "JAX vmap jit": "jax_vmap",
 }
-TITLES = {"mlp": "sweep_mlp_32", "regression": "sweep_regression_200", "rnn": "sweep_rnn_32"}
+TITLES = {"mlp": "sweep_mlp_32", "regression": "sweep_regression_200", "rnn": "sweep_rnn_32", "lstm": "sweep_lstm_32"}
+TITLES |= {"mlp8": "sweep_mlp_8", "mlp128": "sweep_mlp_128", "mlp1024": "sweep_mlp_1024"}
+LONG = ("alone", "torch_sequential")  # one network after another takes minutes for a thousand of them
 TABLES = {
-    title: {label: f"benchmarks.sweep_step:{way}:{kind}" for label, way in WAYS.items()} for kind, title in TITLES.items()
+    title: {
+        label: f"benchmarks.sweep_step:{way}:{kind}"
+        for label, way in WAYS.items()
+        if way not in LONG or KINDS[kind].replicas in (32, 200)
+    }
+    for kind, title in TITLES.items()
 }
 
 
@@ -65,7 +78,7 @@ def ours(kind: Kind, steps: int) -> tuple[Any, Any]:
     recurrent = len(kind.x) == 3
     layers: dict[str, Any] = {}
     if recurrent:
-        layers["rnn"] = get("layer", "recurrent")(cell=get("cell", "simple")(kind.units[0]), output="last")
+        layers["rnn"] = get("layer", "recurrent")(cell=get("cell", kind.cell)(kind.units[0]), output="last")
         x = x.swapaxes(0, 1)
     for i, units in enumerate(kind.units[recurrent:], 1):
         layers[f"dense{i}"] = get("layer", "dense")(units)
@@ -80,16 +93,21 @@ def ours(kind: Kind, steps: int) -> tuple[Any, Any]:
     return Learner(network, head, adam, get("schedule", "constant")(), trainer), data
 
 
-def stacked(name: str) -> Run:
+def stacked(name: str, tier: str = "compiled") -> Run:
     """The stack, as a sweep trains it."""
     from framework.training.parallel import train_sliced
 
     def run(steps: int) -> None:
         learner, data = ours(KINDS[name], steps)
         keys = range(KINDS[name].replicas)
-        void(train_sliced([learner] * len(keys), [data], list(keys), threads=THREADS, tier="array"))
+        void(train_sliced([learner] * len(keys), [data], list(keys), threads=THREADS, tier=tier))
 
     return run
+
+
+def stacked_arrays(name: str) -> Run:
+    """The stack in the array tier."""
+    return stacked(name, "array")
 
 
 def alone(name: str) -> Run:
@@ -111,7 +129,7 @@ def torch_module(kind: Kind) -> Any:
     class Recurrent(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.rnn = torch.nn.RNN(kind.x[-1], kind.units[0])
+            self.rnn = (torch.nn.LSTM if kind.cell == "lstm" else torch.nn.RNN)(kind.x[-1], kind.units[0])
             self.out = torch.nn.Linear(kind.units[0], 1)
 
         def forward(self, x: Any) -> Any:
@@ -160,9 +178,15 @@ def torch_forward(kind: Kind, p: dict[str, Any], x: Any) -> Any:
 
     if len(kind.x) == 3:
         a = x @ p["rnn.weight_ih_l0"].T + p["rnn.bias_ih_l0"] + p["rnn.bias_hh_l0"]
-        h = torch.zeros_like(a[0])
+        h = c = torch.zeros_like(a[0][..., : kind.units[0]])
         for step in a:
-            h = torch.tanh(step + h @ p["rnn.weight_hh_l0"].T)
+            z = step + h @ p["rnn.weight_hh_l0"].T
+            if kind.cell == "lstm":
+                i, f, g, o = z.chunk(4, -1)
+                c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+                h = torch.sigmoid(o) * torch.tanh(c)
+            else:
+                h = torch.tanh(z)
         return h @ p["out.weight"].T + p["out.bias"]
     count = len(kind.units)
     for i in range(count):
@@ -214,15 +238,24 @@ def jax_vmap(name: str) -> Run:
     kind = KINDS[name]
     x, y = (jnp.asarray(a, a.dtype if a.dtype.kind == "i" else jnp.float32) for a in examples(kind))
     rng, sizes = np.random.default_rng(1), [kind.x[-1], *kind.units]
-    shapes = list(pairwise(sizes))
+    shapes, gates = list(pairwise(sizes)), 4 if kind.cell == "lstm" else 1
+    if len(kind.x) == 3:
+        shapes[0] = (shapes[0][0], gates * kind.units[0])
     p = [(_drawn(rng, kind, *shape), jnp.zeros((kind.replicas, shape[1]))) for shape in shapes]
-    p += [(_drawn(rng, kind, kind.units[0], kind.units[0]),)] if len(kind.x) == 3 else []
+    p += [(_drawn(rng, kind, kind.units[0], gates * kind.units[0]),)] if len(kind.x) == 3 else []
+
+    def cell(state: Any, z: Any) -> Any:
+        if kind.cell != "lstm":
+            return jnp.tanh(z), state[1]
+        i, f, g, o = jnp.split(z, 4, -1)
+        c = jax.nn.sigmoid(f) * state[1] + jax.nn.sigmoid(i) * jnp.tanh(g)
+        return jax.nn.sigmoid(o) * jnp.tanh(c), c
 
     def forward(p: Any) -> Any:
         if len(kind.x) == 3:
             (W, b), (V, c), (U,) = p
             first = jnp.zeros((kind.x[1], kind.units[0]))
-            h, _ = jax.lax.scan(lambda h, a: (jnp.tanh(a + h @ U), None), first, x @ W + b)
+            (h, _), _ = jax.lax.scan(lambda s, a: (cell(s, a + s[0] @ U), None), (first, first), x @ W + b)
             return h @ V + c
         h = x
         for i, (W, b) in enumerate(p):
