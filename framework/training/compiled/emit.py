@@ -323,7 +323,7 @@ class Emitter:
         kernel = Kernel([(value, place)])
         if by_columns:
             head, last = [loop[k] for k in outer[:-1]], loop[outer[-1]]
-            add = [*(loop[k] for k in inner), "\n#pragma GCC ivdep\n", last, f"{target} += {item};"]
+            add = [*(loop[k] for k in inner), "\n#pragma GCC ivdep\n#pragma GCC unroll 1\n", last, f"{target} += {item};"]
             lines = [*head, "{", last, f"{target} = 0;", *add, "}"]
             return self._cut(kernel, names, lines, extent, ALIGNED if cut == outer[-1] else 1)
         start = {"sum": "0", "max": _least(ctype), "min": _largest(ctype)}[fn]
