@@ -84,6 +84,16 @@ def test_without_a_home_the_temporary_folder_holds_libraries(monkeypatch):
     assert [path.name for path in cache.folders()] == [f"stackprop-compiled-{os.getuid()}"]
 
 
+def test_doctor_shows_and_removes_compiled_steps(ask, folder):
+    build.load(SOURCE)
+    status, out, _ = ask("doctor")
+    assert status == 0
+    assert f"compiler  {' '.join(build.compiler())}: {build.version()}\n" in out
+    assert f"steps     {folder}: 1 compiled, " in out
+    assert f"steps     {folder}" not in ask("doctor", "--clear")[1]
+    assert not folder.exists()
+
+
 @pytest.mark.slow
 def test_sixteen_processes_may_compile_the_same_step(folder):
     words = "'dataset=xor', 'tracking=none', 'trainer.epochs=30', 'tier=compiled'"
