@@ -23,6 +23,7 @@ from framework.testing.plain import PLAIN
 from framework.testing.purity import check_declaration
 from framework.testing.stacks import stackable
 from framework.testing.subjects import SUBJECTS
+from framework.testing.tiers import OPTIMIZER_TIERS, TIERS
 
 __all__ = ["KINDS", "Check", "all_checks", "conformance", "examples"]
 
@@ -30,12 +31,12 @@ Checks = Mapping[str, Callable[..., None]]
 
 # kind -> checks for all components, and checks of optional members, by the name of the attribute.
 TABLES: Mapping[str, tuple[Checks, Checks]] = {
-    "layer": ({**GENERAL, **layers.LAYER}, {**layers.OFFERED, "per_example": check_per_example}),
-    "activation": (GENERAL, {"per_example": check_per_example}),
-    "cell": ({**GENERAL, **cells.CELL}, cells.CELL_OFFERED),
-    "loss": ({**GENERAL, **losses.LOSS}, losses.LOSS_OFFERED),
-    "regularizer": ({**GENERAL, **losses.REGULARIZER}, losses.REGULARIZER_OFFERED),
-    "optimizer": (optimizers.OPTIMIZER, optimizers.OPTIMIZER_OFFERED),
+    "layer": ({**GENERAL, **TIERS, **layers.LAYER}, {**layers.OFFERED, "per_example": check_per_example}),
+    "activation": ({**GENERAL, **TIERS}, {"per_example": check_per_example}),
+    "cell": ({**GENERAL, **TIERS, **cells.CELL}, cells.CELL_OFFERED),
+    "loss": ({**GENERAL, **TIERS, **losses.LOSS}, losses.LOSS_OFFERED),
+    "regularizer": ({**GENERAL, **TIERS, **losses.REGULARIZER}, losses.REGULARIZER_OFFERED),
+    "optimizer": ({**optimizers.OPTIMIZER, **OPTIMIZER_TIERS}, optimizers.OPTIMIZER_OFFERED),
     "augmentation": (augmentations.AUGMENTATION, {}),
     "probe": (probes.PROBE, {}),
     "callback": (callbacks.CALLBACK, {}),

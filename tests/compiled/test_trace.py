@@ -2,15 +2,14 @@
 
 import numpy as np
 import pytest
-from compiling import address, compiled, same
+from compiling import compiled, same
 
+from framework.training.compiled import build
 from framework.training.compiled.array import new
-from framework.training.compiled.build import load, machine
-from framework.training.compiled.emit import Emitter
+from framework.training.compiled.function import CompiledFunction, together
 from framework.training.compiled.graph import UntraceableError
 from framework.training.compiled.module import ArrayModule
 from framework.training.compiled.schedule import Schedule
-from framework.training.compiled.trainer import aligned
 
 
 @pytest.fixture(params=["float32", "float64"])
@@ -76,6 +75,45 @@ def test_reductions_over_any_axes(dtype):
         return each
 
     same(reductions, x=x)
+
+
+def test_results_lie_in_memory_as_those_of_numpy():
+    x = np.zeros((2, 3, 4, 5)).transpose(3, 0, 2, 1)
+
+    def layouts(xp, x):
+        x = x.transpose(3, 0, 2, 1)
+        row = x[:1, :1, :1]
+        return [
+            x * 2,
+            row + x,
+            x > 0,
+            xp.zeros_like(x),
+            xp.empty_like(x, shape=(5, 2, 3, 3)),
+            x.astype(np.float32),
+            x[1:] - 1,
+        ]
+
+    found = layouts(ArrayModule(), new("input", (2, 3, 4, 5), float, name="x"))
+    expected = layouts(np, x.base)
+    assert [a.strides for a in found] == [tuple(s // a.itemsize for s in a.strides) for a in expected]
+
+
+def test_sums_and_writes_follow_the_order_in_memory(dtype):
+    def steps(xp, x):
+        y = xp.exp(x.transpose(2, 0, 1))
+        y[:, ::2] += y[:, :1] * 2
+        y *= y
+        y[...] = y + x.transpose(2, 0, 1)
+        return [y.sum(0), y.max((0, -1)), y.sum((1, 2), keepdims=True), y.reshape(-1), y.min(-1)]
+
+    same(steps, x=numbers(dtype, 3, 4, 5))
+
+
+def test_long_sums_are_right(dtype):
+    def sums(xp, x):
+        return [x.sum(-1), (x * x).sum(), x[1:2] @ x[2:].swapaxes(-1, -2)]
+
+    same(sums, x=numbers(dtype, 3, 1003))
 
 
 def test_writes_through_views_are_seen_by_every_view(dtype):
@@ -160,13 +198,26 @@ def test_adding_in_place_writes_once():
 
 
 def test_a_new_state_may_read_the_old_one_backwards():
-    w = new("input", (4, 3), np.float64, name="w")
-    old, x = w[...], np.arange(12.0).reshape(4, 3)
-    w[0] = 5
-    w[...] = old[::-1] * 2
-    emitter = Emitter({"w": w.storage.value}, machine())
-    library = load(f"{emitter.head()}\nvoid run(double *w, char *ws) {{ {emitter.code()} }}\n")
+    def turned(given):
+        w = given["w"]
+        old = w[...]
+        w[0] = 5
+        w[...] = old[::-1] * 2
+        return {"w": w}
+
+    function, x = CompiledFunction(turned, {"w": ((4, 3), np.float64)}), np.arange(12.0).reshape(4, 3)
+    together([function])
     expected = x.copy()
     expected[0] = 5
-    library.run(address(x), address(aligned(max(64, emitter.workspace))))
+    function({"w": x})
     np.testing.assert_array_equal(x, expected[::-1] * 2)
+
+
+def test_a_sum_of_chosen_rows_counts_repeated_rows_twice(monkeypatch):
+    monkeypatch.setattr(build, "FLAGS", ("-O3", *build.FLAGS[1:]))
+
+    def chosen(xp, v):
+        rows = (v * 1)[np.array([0, 3, 1, 3])] * 1
+        return [rows.sum(0, keepdims=True) * 0.1]
+
+    same(chosen, v=numbers("float32", 7))

@@ -1,5 +1,6 @@
 """Deliberately wrong components: each is caught by the check named for its fault, and its right twin is not."""
 
+import unittest
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
@@ -194,6 +195,10 @@ wrong("state kept on the object", "activation", "state", Tanh(),
       backward=lambda self, cache, dy, ctx: Tanh.backward(self, self.y, dy, ctx))
 wrong("option read without ctx.per", "activation", "options", Scale(),
       forward=lambda self, x, ctx: (x * self.slope, None))
+wrong("another formula where arrays are not those of NumPy", "activation", "tiers", Tanh(),
+      forward=lambda self, x, ctx: Tanh.forward(self, x if ctx.xp is np else x * 1.01, ctx))
+wrong("a step that differs where arrays are not those of NumPy", "optimizer", "tiers", Sgd(),
+      update=lambda self, w, g, state, lr, ctx: put(w, w - lr * g * (1 if ctx.xp is np else 1.01)))
 wrong("nothing done where a number anywhere is not finite", "activation", "neighbours", Tanh(),
       forward=lambda self, x, ctx: Tanh.forward(self, x * np.isfinite(x).all(), ctx))
 wrong("scaled by the largest of all", "layer", "neighbours", Dense(3),
@@ -419,6 +424,19 @@ def test_the_message_about_an_option_names_it_and_the_remedy():
     check, _, bad = CASES["option read without ctx.per"]
     with pytest.raises(AssertionError, match=r"'slope'.*read it as ctx\.per\(self\.slope, x\)"):
         named(check, conformance(*bad))()
+
+
+@dataclass(frozen=True)
+class Curious(Scale):
+    """Looks at a number, which is not known while a step is traced."""
+
+    def forward(self, x, ctx):
+        return super().forward(x if float(x.max()) < 1e9 else x * 0, ctx)
+
+
+def test_a_component_that_cannot_be_traced_is_skipped_with_the_reason():
+    with pytest.raises(unittest.SkipTest, match=r"test_kit_catches.py, line \d+: a traced number is known"):
+        named("tiers", conformance("activation", Curious()))()
 
 
 def test_an_expected_failure_must_fail():

@@ -1,36 +1,20 @@
 """Array code compiled to C, to be compared with NumPy."""
 
-import ctypes
-
 import numpy as np
 
-from framework.training.compiled.array import contiguous, new
-from framework.training.compiled.build import load, machine
-from framework.training.compiled.emit import Emitter
-from framework.training.compiled.functions import CTYPES
+from framework.training.compiled.function import CompiledFunction, together
 from framework.training.compiled.module import ArrayModule
-from framework.training.compiled.trainer import aligned
 
 TOLERANCE = {"float32": 3e-6, "float64": 1e-12}
-
-
-def address(a):
-    return a.ctypes.data_as(ctypes.c_void_p)
 
 
 def compiled(function, arrays):
     """What the compiled function gives for these arrays."""
     arrays = {name: np.ascontiguousarray(a) for name, a in arrays.items()}
-    traced = {name: new("input", a.shape, a.dtype, name=name) for name, a in arrays.items()}
-    results = function(ArrayModule(), **traced)
-    outputs = {f"out{i}": contiguous(a, copy=True).storage.value for i, a in enumerate(results)}
-    emitter = Emitter(outputs, machine())
-    parts = [f"const {CTYPES[str(a.dtype)]} *{name}" for name, a in arrays.items()]
-    parts += [f"{CTYPES[str(value.dtype)]} *{name}" for name, value in outputs.items()]
-    library = load(f"{emitter.head()}\nvoid run({', '.join(parts)}, char *ws) {{ {emitter.code()} }}\n")
-    found = [np.zeros(a.shape, a.dtype) for a in results]
-    library.run(*map(address, [*arrays.values(), *found, aligned(emitter.workspace)]))
-    return found
+    shapes = {name: (a.shape, a.dtype) for name, a in arrays.items()}
+    made = CompiledFunction(lambda given: {str(i): a for i, a in enumerate(function(ArrayModule(), **given))}, shapes)
+    together([made])
+    return list(made(arrays).values())
 
 
 def same(function, **arrays):

@@ -1,16 +1,9 @@
 """Random array programs: the same code runs with NumPy and with arrays that record; many are compiled in one file."""
 
-import re
-
 import numpy as np
-from compiling import address
 
-from framework.training.compiled.array import contiguous, new
-from framework.training.compiled.build import load, machine
-from framework.training.compiled.emit import Emitter
-from framework.training.compiled.functions import CTYPES
+from framework.training.compiled.function import CompiledFunction, together
 from framework.training.compiled.module import ArrayModule
-from framework.training.compiled.trainer import aligned
 
 TOLERANCE = {"float32": 2e-3, "float64": 1e-9}
 STATES = ("w", "v")  # inputs that the program overwrites
@@ -300,48 +293,21 @@ OPERATIONS = {
 
 
 def traced(program):
-    """The emitter of a program, and its results."""
-    inputs = {name: new("input", a.shape, a.dtype, name=name) for name, a in program.arrays.items()}
-    results = program.run(ArrayModule(), inputs)
-    outputs = {name: contiguous(a, copy=not a.read().is_whole) for name, a in results.items()}
-    outputs = {n: a if n in STATES else contiguous(a, copy=True) for n, a in outputs.items()}
-    return Emitter({name: a.storage.value for name, a in outputs.items()}, machine()), outputs
-
-
-def source_of(emitter, outputs, program, number):
-    """The function of a program, under a name of its own."""
-    parts = [f"{'' if name in STATES else 'const '}{CTYPES[str(a.dtype)]} *{name}" for name, a in program.arrays.items()]
-    parts += [f"{CTYPES[str(a.dtype)]} *{name}" for name, a in outputs.items() if name not in STATES]
-    preamble, types, *rest = split_head(emitter.head())
-    own = "\n".join([*rest, f"void run({', '.join(parts)}, char *ws) {{ {emitter.code()} }}"])
-    return preamble + types, re.sub(r"\b(product\d+|k\d+|run)\b", rf"\1_{number}", own)
-
-
-def split_head(head):
-    """What all programs share, and what is a program's own."""
-    at = head.index("typedef")
-    lines = head[at:].split("\n")
-    types = [line for line in lines if line.startswith("typedef")]
-    return head[:at], "\n".join(types), "\n".join(lines[len(types) :])
+    """The function of a program."""
+    shapes = {name: (a.shape, a.dtype) for name, a in program.arrays.items()}
+    return CompiledFunction(lambda given: program.run(ArrayModule(), given), shapes)
 
 
 def check(programs):
     """Compile the programs in one file; each gives what NumPy gives. Returns the failures: seed -> what is wrong."""
-    failures, ready, shared, text = {}, [], "", []
-    for number, program in enumerate(programs):
-        emitter, outputs = traced(program)
-        shared, own = source_of(emitter, outputs, program, number)
-        text.append(own)
-        ready.append((program, emitter, outputs))
-    library = load("\n".join([shared, *text, ""]))
-    for number, (program, emitter, outputs) in enumerate(ready):
-        arrays = {name: a.copy() for name, a in program.arrays.items()}
+    functions, failures = [traced(program) for program in programs], {}
+    together(functions)
+    for program, function in zip(programs, functions, strict=True):
         with np.errstate(all="ignore"):
-            expected = program.run(np, arrays)
+            expected = program.run(np, {name: a.copy() for name, a in program.arrays.items()})
         own = {name: a.copy() for name, a in program.arrays.items()}
-        found = {name: np.zeros(a.shape, a.dtype) for name, a in outputs.items() if name not in STATES}
-        getattr(library, f"run_{number}")(*map(address, [*own.values(), *found.values(), aligned(emitter.workspace)]))
-        wrong = compared({**found, **{name: own[name] for name in STATES}}, expected, TOLERANCE[program.dtype])
+        found = {**function(own), **{name: own[name] for name in STATES}}
+        wrong = compared(found, expected, TOLERANCE[program.dtype])
         if wrong:
             failures[program.seed] = wrong
     return failures

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from framework.training.compiled.graph import Read, Scalar, UnknownNameError, UntraceableError, Value, regrouped, row_major
+from framework.training.compiled.graph import (
+    Read,
+    Scalar,
+    UnknownNameError,
+    UntraceableError,
+    Value,
+    memory_order,
+    regrouped,
+    row_major,
+)
 
 BOOL = np.dtype(bool)
 COMPARISONS = ("lt", "le", "gt", "ge", "eq", "ne")
@@ -151,7 +160,7 @@ class TracedArray:
     def astype(self, dtype: Any, copy: bool = True) -> TracedArray:
         if np.dtype(dtype) == self.dtype:
             return contiguous(self, copy=True) if copy else self
-        return new("map", self.shape, np.dtype(dtype), [self.read()], fn="id")
+        return mapped(self.shape, np.dtype(dtype), [self.read()], fn="id")
 
     def copy(self) -> TracedArray:
         return contiguous(self, copy=True)
@@ -232,7 +241,21 @@ def elementwise(fn: str, *args: Any) -> TracedArray:
         common = values[0].dtype
     dtype = BOOL if fn in COMPARISONS or fn in ("isnan", "isfinite") else common
     reads = [a.read().broadcast(shape) if isinstance(a, TracedArray) else a for a in arrays]
-    return new("map", shape, dtype, reads, fn=fn, common=common)
+    return mapped(shape, dtype, reads, fn=fn, common=common)
+
+
+def mapped(shape: Any, dtype: Any, args: Any, **detail: Any) -> TracedArray:
+    """An array of a new map, its axes in memory in the order that the arguments have there, as in NumPy."""
+    order = memory_order(shape, [arg for arg in args if isinstance(arg, Read)])
+    return ordered(
+        "map", shape, order, dtype, [arg.transposed(order) if isinstance(arg, Read) else arg for arg in args], **detail
+    )
+
+
+def ordered(op: str, shape: Any, order: Sequence[int], dtype: Any, args: Any = (), **detail: Any) -> TracedArray:
+    """An array of a new value whose axes lie in memory in that order; the arguments have that order already."""
+    made = new(op, [shape[i] for i in order], dtype, args, **detail)
+    return made.transpose(*np.argsort(order).tolist()) if list(order) != sorted(order) else made
 
 
 def lift(arg: Any) -> Any:
@@ -271,10 +294,13 @@ def write(a: TracedArray, value: Any) -> TracedArray:
     source = lift(value)
     if not isinstance(source, TracedArray):
         source = new("fill", (), a.dtype, number=source)
+    if source.storage is a.storage and source.shape == a.shape and source.read().same_places(a.read()):
+        return a  # Python puts the result of `a[i] += b` into a[i] once more
     read = source.read().broadcast(a.shape)
     if source.dtype != a.dtype:
-        read = new("map", a.shape, a.dtype, [read], fn="id").read()
-    target = a.read()
+        read = mapped(a.shape, a.dtype, [read], fn="id").read()
+    order = memory_order(a.shape, [a.read()])
+    target, read = a.read().transposed(order), read.transposed(order)
     if read.value is target.value and read.same_places(target):  # `a[i] += b` writes a second time what it has written
         return a
     if target.is_whole:
@@ -313,7 +339,9 @@ def reduce(fn: str, a: TracedArray, axis: Any, keepdims: bool) -> TracedArray:
     given = range(a.ndim) if axis is None else axis if isinstance(axis, tuple | range) else (axis,)
     axes = tuple(sorted(i % a.ndim for i in given))
     kept = tuple(1 if i in axes else n for i, n in enumerate(a.shape))
-    out = new("reduce", kept, a.dtype, [a.read()], fn=fn, axes=axes)
+    order = memory_order(a.shape, [a.read()])
+    places = tuple(i for i, axis in enumerate(order) if axis in axes)
+    out = ordered("reduce", kept, order, a.dtype, [a.read().transposed(order)], fn=fn, axes=places)
     return out if keepdims else out.reshape([n for i, n in enumerate(a.shape) if i not in axes])
 
 
@@ -326,8 +354,10 @@ def matmul(a: Any, b: Any) -> TracedArray:
     if dtype.kind != "f":
         raise UntraceableError(f"a product of {dtype} is not traced")
     a, b = a.astype(dtype, copy=False), b.astype(dtype, copy=False)
-    lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     (m, k), n = a.shape[-2:], b.shape[-1]
+    if m == n == 1:
+        return reduce("sum", elementwise("mul", a[..., 0, :], b[..., 0]), -1, keepdims=True)[..., None]
+    lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     reads = [a.read().broadcast((*lead, m, k)), b.read().broadcast((*lead, k, n))]
     return new("matmul", (*lead, m, n), dtype, reads)
 

@@ -18,7 +18,9 @@ from pathlib import Path
 from framework.training.compiled import cache
 from framework.training.compiled.products import Machine
 
-FLAGS = ("-O3", "-march=native", "-ffast-math", "-fno-finite-math-only", "-fPIC", "-std=gnu11")
+# Without vectors of straight code: gcc 12 then adds up chosen rows wrongly, where one is chosen twice. Loops keep theirs.
+STRAIGHT = "-fno-tree-slp-vectorize"
+FLAGS = ("-O3", "-march=native", "-ffast-math", "-fno-finite-math-only", STRAIGHT, "-fPIC", "-std=gnu11")
 # Not with -ffast-math: at link time it would change how the whole process treats the smallest numbers.
 LINK = ("-O3", "-shared", "-fPIC")  # Zig compiles its runtime for that level once: 5 s, without it 30 s
 _spent: list[float] = []
@@ -57,19 +59,23 @@ def machine() -> Machine:
     return Machine(32, 6, 2) if "__AVX2__" in seen else Machine(16, 6, 2)
 
 
-def load(source: str) -> ctypes.CDLL:
+def load(source: str, flags: tuple[str, ...] = ()) -> ctypes.CDLL:
     """The library of a source, compiled now or before.
+
+    Args:
+        flags: of the compiler; by default `FLAGS`.
 
     Raises:
         NoCompilerError: it cannot be compiled or loaded; the message gives the reason.
     """
-    words = " ".join([*compiler(), *FLAGS, _processor(), source])
+    flags = flags or FLAGS
+    words = " ".join([*compiler(), *flags, _processor(), source])
     name, why = hashlib.sha256(words.encode()).hexdigest()[:24], ""
     for folder in cache.folders():
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             if cache.is_own(folder):
-                return ctypes.CDLL(str(cache.find(folder, name) or _compiled(source, folder, name)))
+                return ctypes.CDLL(str(cache.find(folder, name) or _compiled(source, folder, name, flags)))
             why = f"{folder}: others may write to it"
         except OSError as error:  # nothing can be written there, or code there may not run
             why = f"{folder}: {error.strerror or error}"
@@ -81,13 +87,13 @@ def seconds() -> float:
     return sum(_spent)
 
 
-def _compiled(source: str, target: Path, name: str) -> Path:
+def _compiled(source: str, target: Path, name: str, flags: tuple[str, ...]) -> Path:
     """Compile, and keep the library."""
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(dir=target) as folder:
         code, built, linked = (Path(folder, f"step.{end}") for end in ("c", "o", "so"))
         code.write_text(source)
-        _run([*compiler(), *FLAGS, "-c", str(code), "-o", str(built)])
+        _run([*compiler(), *flags, "-c", str(code), "-o", str(built)])
         _run([*compiler(), *LINK, str(built), "-o", str(linked), "-lm"])
         library = cache.keep(target, name, linked, code)
     _spent.append(time.perf_counter() - start)

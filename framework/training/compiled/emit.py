@@ -8,13 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from framework.training.compiled.cost import cost
 from framework.training.compiled.functions import CTYPES, PREAMBLE, apply
 from framework.training.compiled.graph import Read, Scalar, Value, literal
 from framework.training.compiled.loops import Loop
 from framework.training.compiled.products import Machine, Products, Shape, vector_types
 from framework.training.compiled.schedule import Kernel, Schedule
+from framework.training.compiled.team import RUNTIME, Parts, bounds, parts_of
 
 ALIGNED = 64  # bytes
+COMMON = f"{PREAMBLE}\n{RUNTIME}"
 TIMER = """
 #include <time.h>
 int64_t ticks[{n}];
@@ -22,6 +25,7 @@ static int64_t last;
 static int64_t now(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec * 1000000000 + t.tv_nsec; }
 static void tick(int i) { const int64_t t = now(); ticks[i] += t - last; last = now(); }
 """
+CHAINS = 4  # parts of a long sum
 
 
 class Emitter:
@@ -52,6 +56,7 @@ class Emitter:
         self.products: Products = parent.products if parent else Products(machine)
         self.constants: dict[int, tuple[str, str]] = parent.constants if parent else {}
         self.scalars: dict[str, str] = parent.scalars if parent else {}
+        self.parts: Parts = parent.parts if parent else Parts()
         self.free: list[tuple[int, int]] = []  # (start, size) of memory that is free again
         self.workspace, self.operations = 0, len(self.schedule.order)
         self.memory: dict[int, str] = {}
@@ -64,10 +69,10 @@ class Emitter:
         constants = (text for _, text in self.constants.values())
         timer = [TIMER.replace("{n}", str(len(self.schedule.kernels)))] if self.timed else []
         types = vector_types(self.products.machine)
-        return "\n".join([PREAMBLE, *timer, types, self.products.code(), *constants])
+        return "\n".join([COMMON, *timer, types, self.products.code(), *constants, *self.parts.functions])
 
     def code(self) -> str:
-        """What computes everything once; it reads inputs, and the numbers of scalars, by their names."""
+        """What computes everything once; it reads inputs, the numbers of scalars, `ws` and `team` by their names."""
         scalars = [f"const double {name} = {code};" for code, name in self.scalars.items()]
         return "\n".join([*scalars, *(["last = now();"] if self.timed else []), self.body])
 
@@ -264,12 +269,21 @@ class Emitter:
             if self._is_stored(value, place, kernel):
                 target = names.of(self, place.value, written=True)
                 body.append(f"{target}[{_place(place, index)}] = {name};")
-        lines = [f"{{ {names.declared()}"]
+        lines = []
         for depth, n in enumerate(sizes):
             if depth == len(sizes) - 1:
-                lines.append("#pragma GCC ivdep")
-            lines.append(f"for (int64_t i{depth} = 0; i{depth} < {n}; i{depth}++) {{")
-        return [*lines, *body, "}" * len(sizes) + " }"]
+                lines += ["#pragma GCC ivdep", "#pragma GCC unroll 1"]  # a loop is written out only after it has vectors
+            start, end = (0, n) if depth else ("from", "to")
+            lines.append(f"for (int64_t i{depth} = {start}; i{depth} < {end}; i{depth}++) {{")
+        return self._cut(kernel, names, [*lines, *body, "}" * len(sizes)], sizes[0], ALIGNED if len(sizes) == 1 else 1)
+
+    def _cut(self, kernel: Kernel, names: _Names, lines: Sequence[str], extent: int, unit: int = 1) -> list[str]:
+        """A kernel that works from index `from` to `to` of one axis, shared out if that is worth it."""
+        parts = min(parts_of(cost(kernel, self.schedule, self.products.machine).seconds), extent // unit)
+        if parts < 2:
+            return [f"{{ {names.declared()} const int64_t from = 0, to = {extent};", *lines, "}"]
+        count, _, limits = bounds(extent, parts, unit)
+        return [self.parts.shared(names.each(), [limits, *lines], count)]
 
     def _all_reads(self, value: Value) -> list[Read]:
         found = []
@@ -287,24 +301,67 @@ class Emitter:
         item = self._expression(read, ctype, index, names, {})
         to = _place(place, ["0" if k in axes else i for k, i in enumerate(index)])
         target = f"{names.of(self, place.value, written=True)}[{to}]"
-        loop = [f"for (int64_t i{k} = 0; i{k} < {n}; i{k}++)" for k, n in enumerate(read.shape)]
-        outer, inner = [k for k in range(len(loop)) if k not in axes], list(axes)
+        outer, inner = [k for k in range(len(read.shape)) if k not in axes], list(axes)
+        cut = next((k for k in outer if read.shape[k] > 1), -1)  # the axis that threads share
+        extent = read.shape[cut] if cut >= 0 else 1
+        ends = [("from", "to") if k == cut else (0, n) for k, n in enumerate(read.shape)]
+        loop = [f"for (int64_t i{k} = {a}; i{k} < {b}; i{k}++)" for k, (a, b) in enumerate(ends)]
         by_columns = fn == "sum" and outer and outer[-1] == len(loop) - 1 and read.shape[-1] >= 4 and inner
+        kernel = Kernel([(value, place)])
         if by_columns:
             head, last = [loop[k] for k in outer[:-1]], loop[outer[-1]]
             add = [*(loop[k] for k in inner), "\n#pragma GCC ivdep\n", last, f"{target} += {item};"]
-            return [f"{{ {names.declared()}", *head, "{", last, f"{target} = 0;", *add, "} }"]
+            lines = [*head, "{", last, f"{target} = 0;", *add, "}"]
+            return self._cut(kernel, names, lines, extent, ALIGNED if cut == outer[-1] else 1)
         start = {"sum": "0", "max": _least(ctype), "min": _largest(ctype)}[fn]
         step = (
             f"acc += {item};" if fn == "sum" else f"{{ const {ctype} e = {item}; acc = {apply(fn, ctype, ['e', 'acc'])}; }}"
         )
-        inside = [*(loop[k] for k in inner), step]
+        if cut < 0 and fn == "sum":
+            return self._sum_of_parts(kernel, names, index, inner)
+        if fn == "sum" and inner and read.shape[inner[-1]] >= CHAINS * 64:
+            n = read.shape[inner[-1]]
+            inside = [*(loop[k] for k in inner[:-1]), *self._chains(read, ctype, index, inner[-1], names, "0", str(n))]
+        else:
+            inside = [*(loop[k] for k in inner), step]
+        lines = [*(loop[k] for k in outer), f"{{ {ctype} acc = {start};", *inside, f"{target} = acc; }}"]
+        return self._cut(kernel, names, lines, extent)
+
+    def _sum_of_parts(self, kernel: Kernel, names: _Names, index: Sequence[str], inner: Sequence[int]) -> list[str]:
+        """One sum: each part adds up a piece of the longest axis, and the parts are added in order."""
+        value, place = kernel.parts[0]
+        read, shape, ctype = value.args[0], value.args[0].shape, _ctype(value)
+        target = f"{self.pointer(place.value)}[{_place(place, ['0'] * len(shape))}]"
+        cut = max(inner, key=lambda k: shape[k])
+        loops = [f"for (int64_t i{k} = 0; i{k} < {shape[k]}; i{k}++)" for k in inner if k != cut]
+        fixed = [f"const int64_t i{k} = 0; (void)i{k};" for k in range(len(shape)) if k not in inner]
+        adds = self._chains(read, ctype, index, cut, names, "from", "to")
+        lines = [*fixed, f"{ctype} acc = 0;", *loops, *adds, "sums[part] = acc;"]
+        seconds = cost(kernel, self.schedule, self.products.machine).seconds
+        count, _, limits = bounds(shape[cut], min(parts_of(seconds), shape[cut] // ALIGNED), ALIGNED)
+        if count == 1:
+            limits = f"const int64_t part = 0, from = 0, to = {shape[cut]};"
+            work = [f"{{ {names.declared()} {limits}", *lines, "}"]
+        else:
+            work = [self.parts.shared({**names.each(), f"{ctype} *restrict sums": "sums"}, [limits, *lines], count)]
+        total = f"{ctype} total = 0; for (int part = 0; part < {count}; part++) total += sums[part];"
+        return [f"{{ {ctype} sums[{count}];", *work, f"{total} {target} = total; }}"]
+
+    def _chains(
+        self, read: Read, ctype: str, index: Sequence[str], axis: int, names: _Names, start: str, end: str
+    ) -> list[str]:
+        """A long sum in parts side by side: additions of one part would wait for each other."""
+        i = f"i{axis}"
+        at = [[f"({i} + {c} * n)" if k == axis else old for k, old in enumerate(index)] for c in range(CHAINS)]
+        items = [self._expression(read, ctype, each, names, {}) for each in at]
+        parts = [f"chain{c}" for c in range(CHAINS)]
+        adds = " ".join(f"{part} += {item};" for part, item in zip(parts, items, strict=True))
+        rest = self._expression(read, ctype, index, names, {})
         return [
-            f"{{ {names.declared()}",
-            *(loop[k] for k in outer),
-            f"{{ {ctype} acc = {start};",
-            *inside,
-            f"{target} = acc; }} }}",
+            f"{{ const int64_t n = ({end} - {start}) / {CHAINS}; {ctype} {', '.join(f'{part} = 0' for part in parts)};",
+            f"for (int64_t {i} = {start}; {i} < {start} + n; {i}++) {{ {adds} }}",
+            f"for (int64_t {i} = {start} + {CHAINS} * n; {i} < {end}; {i}++) acc += {rest};",
+            f"acc += {' + '.join(parts)}; }}",
         ]
 
     def _argmax(self, value: Value, place: Read) -> list[str]:
@@ -335,17 +392,49 @@ class Emitter:
         a, b = value.args
         (m, n), k = value.shape[-2:], a.shape[-1]
         row = place.strides[-2] if m > 1 else n
-        shape = Shape(m, n, k, a.strides[-2:], b.strides[-2:], row, _ctype(value))
-        name = self.products.name(shape)
-        room = _aligned(self.products.scratch(shape) * value.dtype.itemsize)
-        extra = self._room(room) if room else 0
-        if room:
-            self._free(extra, room)
-        lead = value.shape[:-2]
+        shape, lead, T = Shape(m, n, k, a.strides[-2:], b.strides[-2:], row, _ctype(value)), value.shape[:-2], _ctype(value)
         index = [f"l{i}" for i in range(len(lead))]
-        loops = [f"for (int64_t l{i} = 0; l{i} < {n}; l{i}++)" for i, n in enumerate(lead)]
-        at = [f"{self.pointer(r.value)} + {_place(r, index)}" for r in (a, b, place)]
-        return [*loops, f"{name}({', '.join(at)}, ({_ctype(value)} *)({self.ws} + {extra}));"]
+        parts = parts_of(cost(Kernel([(value, place)]), self.schedule, self.products.machine).seconds)
+        cut = next((i for i, size in enumerate(lead) if size >= parts), -1)
+        ends = [("from", "to") if i == cut else (0, size) for i, size in enumerate(lead)]
+        loops = [f"for (int64_t l{i} = {start}; l{i} < {end}; l{i}++)" for i, (start, end) in enumerate(ends)]
+        at = [f"{name} + {_place(r, index)}" for name, r in zip("ABC", (a, b, place), strict=True)]
+        if cut >= 0:
+            count, _, limits = bounds(lead[cut], parts)
+            names, offsets = [self.products.name(shape)] * 2, ["", "", ""]
+            room = self.products.scratch(shape)
+        else:
+            count, limits, names, offsets, room = self._pieces(shape, parts)
+        room = _aligned(room * value.dtype.itemsize)
+        extra = self._room(room * count) if room else 0
+        if room:
+            self._free(extra, room * count)
+        memory = f"P + part * {room // value.dtype.itemsize}"
+        first, last = (f"{name}({', '.join(map(str.__add__, at, offsets))}, {memory});" for name in names)
+        call = first if names[0] == names[1] else f"{{ if (part < {count - 1}) {first} else {last} }}"
+        pointers = {f"const {T} *A": self.pointer(a.value), f"const {T} *B": self.pointer(b.value)}
+        pointers |= {f"{T} *C": self.pointer(place.value), f"{T} *P": f"{self.ws} + {extra}"}
+        if count > 1:
+            return [self.parts.shared(pointers, [limits, *loops, call], count)]
+        declared = " ".join(f"{name} = ({T} *)({to});" for name, to in pointers.items())
+        return [f"{{ {declared} const int64_t part = 0, from = 0, to = {lead[cut] if cut >= 0 else m};", *loops, call, "}"]
+
+    def _pieces(self, shape: Shape, parts: int) -> tuple[int, str, list[str], list[str], int]:
+        """A product cut by its rows or columns: how many pieces, their limits, the functions of all but the last and of the
+        last, what is added to A, B and C, and the scratch memory of one."""
+        by_columns = shape.n >= shape.m  # what the pieces copy of the other operand is less
+        extent, unit = (shape.n, ALIGNED // 2) if by_columns else (shape.m, self.products.machine.rows)
+        count, step, limits = bounds(extent, min(parts, extent // unit), unit)
+        sizes = [step, extent - step * (count - 1)]
+        pieces = [shape._replace(n=size) if by_columns else shape._replace(m=size) for size in sizes]
+        if count == 1:
+            offsets = ["", "", ""]
+        elif by_columns:
+            offsets = ["", f" + from * {shape.b[1]}", " + from"]
+        else:
+            offsets = [f" + from * {shape.a[0]}", "", f" + from * {shape.c}"]
+        names = [self.products.name(piece) for piece in pieces]
+        return count, limits, names, offsets, max(self.products.scratch(piece) for piece in pieces)
 
 
 class _Names:
@@ -363,10 +452,14 @@ class _Names:
             self.written.add(at)
         return name
 
+    def each(self) -> dict[str, str]:
+        """The declaration of each -> what it points to."""
+        parts = self.pointers.items()
+        return {f"{'' if at in self.written else 'const '}{t} *restrict {name}": at for at, (name, t) in parts}
+
     def declared(self) -> str:
         """Their declarations."""
-        parts = self.pointers.items()
-        return " ".join(f"{'' if at in self.written else 'const '}{t} *restrict {n} = {at};" for at, (n, t) in parts)
+        return " ".join(f"{name} = {at};" for name, at in self.each().items())
 
 
 def _merged(shape: Sequence[int], reads: Sequence[Read]) -> tuple[list[int], list[str]]:

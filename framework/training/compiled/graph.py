@@ -81,6 +81,11 @@ class Read:
         strides = [0] * lead + [0 if n == 1 and m != 1 else s for n, s, m in own]
         return Read(self.value, tuple(shape), tuple(strides), self.offset, self.steps)
 
+    def transposed(self, order: Sequence[int]) -> Read:
+        """The same read with its axes in another order."""
+        shape, strides = (tuple(sizes[i] for i in order) for sizes in (self.shape, self.strides))
+        return Read(self.value, shape, strides, self.offset, self.steps)
+
     def same_places(self, other: Read) -> bool:
         """Whether both read the same number at every index."""
         return (self.strides, self.offset, self.steps) == (other.strides, other.offset, other.steps)
@@ -98,6 +103,19 @@ def row_major(shape: Sequence[int]) -> tuple[int, ...]:
         strides.append(step)
         step *= n
     return tuple(reversed(strides))
+
+
+def memory_order(shape: Sequence[int], reads: Sequence[Read]) -> list[int]:
+    """The axes by their steps in memory, the longest first, in the first read that walks through all of them."""
+    axes = [i for i, n in enumerate(shape) if n != 1]
+    order = list(range(len(shape)))
+    for read in reads:
+        if all(read.strides[i] for i in axes):
+            by_step = sorted(axes, key=lambda i: -abs(read.strides[i]))
+            for i, axis in zip(axes, by_step, strict=True):
+                order[i] = axis
+            break
+    return order
 
 
 def regrouped(shape: Sequence[int], strides: Sequence[int], new: Sequence[int]) -> tuple[int, ...] | None:

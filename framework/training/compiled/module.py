@@ -15,11 +15,12 @@ from framework.training.compiled.array import (
     lift,
     matmul,
     new,
+    ordered,
     reduce,
     traced,
     write,
 )
-from framework.training.compiled.graph import Scalar, UnknownNameError
+from framework.training.compiled.graph import Scalar, UnknownNameError, memory_order
 from framework.training.compiled.loops import scan
 
 UNARY = {"exp", "log", "log1p", "expm1", "tanh", "sqrt", "abs", "sign", "isnan", "isfinite", "floor", "ceil", "sin", "cos"}
@@ -64,7 +65,9 @@ class ArrayModule:
     empty = zeros
 
     def full_like(self, a: Any, number: Any, dtype: Any = None, shape: Any = None) -> TracedArray:
-        return self.full(a.shape if shape is None else shape, number, dtype or a.dtype)
+        sizes = tuple(a.shape if shape is None else shape)
+        order = memory_order(a.shape, [a.read()]) if len(sizes) == a.ndim else range(len(sizes))
+        return ordered("fill", sizes, order, dtype or a.dtype, number=number)
 
     def zeros_like(self, a: Any, dtype: Any = None, shape: Any = None) -> TracedArray:
         return self.full_like(a, 0, dtype, shape)

@@ -97,8 +97,10 @@ class Products:
         plan = Plan(shape, self.machine)
         (a_row, a_column), whole = shape.a, shape.n - plan.rest
         lines = [
-            f"for (int64_t k = 0; k < {shape.k}; k += {plan.depth}) {{ const int64_t depth = LEAST({plan.depth}, {shape.k} - k);",
-            f"for (int64_t h = 0; h < {shape.m}; h += {plan.height}) {{ const int64_t end = LEAST(h + {plan.height}, {shape.m});",
+            f"for (int64_t k = 0; k < {shape.k}; k += {plan.depth}) {{",
+            f"const int64_t depth = LEAST({plan.depth}, {shape.k} - k);",
+            f"for (int64_t h = 0; h < {shape.m}; h += {plan.height}) {{",
+            f"const int64_t end = LEAST(h + {plan.height}, {shape.m});",
         ]
         if plan.packs_a:
             to, source = f"P + {plan.tile + plan.b_size} + (i - h) * {plan.depth}", f"A + i * {a_row} + k * {a_column}"
@@ -160,10 +162,12 @@ class Products:
         return name
 
 
-PACK = """static NOINLINE void {name}(int64_t k, int64_t n, const {T} *restrict S, int64_t row, int64_t column, {T} *restrict P) {{
-if (n == {width} && column == 1) for (; k > 0; k--, S += row, P += {width}) memcpy(P, S, {width} * sizeof({T}));
-else if (n == {width}) for (; k > 0; k--, S += row, P += {width}) for (int j = 0; j < {width}; j++) P[j] = S[j * column];
-else for (; k > 0; k--, S += row, P += {width}) for (int j = 0; j < {width}; j++) P[j] = j < n ? S[j * column] : 0;
+PACK = """static NOINLINE void {name}(
+int64_t k, int64_t n, const {T} *restrict S, int64_t row, int64_t column, {T} *restrict P) {{
+for (; k > 0; k--, S += row, P += {width})
+if (n == {width} && column == 1) memcpy(P, S, {width} * sizeof({T}));
+else if (n == {width}) for (int j = 0; j < {width}; j++) P[j] = S[j * column];
+else for (int j = 0; j < {width}; j++) P[j] = j < n ? S[j * column] : 0;
 }}"""
 
 

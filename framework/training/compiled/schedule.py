@@ -201,6 +201,14 @@ class Schedule:
                 group = self._closed(group)
                 self.kernels.append(Kernel([(source, place)]))
                 continue
+            if (
+                value.size == 1
+                and group.parts
+                and group.parts[0][1].shape != place.shape
+                and self._is_apart(group, source, place)
+            ):
+                self.kernels.append(Kernel([(source, place)]))  # a number, computed before the loop, does not end it
+                continue
             if not self._fits(group, source, place):
                 group = self._closed(group)
             group.parts.append((source, place))
@@ -210,6 +218,13 @@ class Schedule:
         if group.parts:
             self.kernels.append(group)
         return Kernel()
+
+    def _is_apart(self, group: Kernel, value: Value, place: Read) -> bool:
+        """Whether a map neither reads nor overwrites what the group writes, nor overwrites what it reads."""
+        written = {self.root[to.value.id].id for _, to in group.parts}
+        read = {self.root[read.value.id].id for part, _ in group.parts for read in self.leaves(part)}
+        own = {self.root[read.value.id].id for read in self.leaves(value)}
+        return not (own & written) and self.root[place.value.id].id not in written | read
 
     def _fits(self, group: Kernel, value: Value, place: Read) -> bool:
         """Whether a map may be computed in the loop of the group: at each index, after the others."""

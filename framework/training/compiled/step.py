@@ -85,7 +85,7 @@ class CompiledPass:
         self.fields_at = _aligned(emitter.workspace)
         self.workspace = self.fields_at + sum(_aligned(self._bytes(name)) for name in self.arrays)
         self.text = self._source(emitter, tally.counts)
-        self.library = load(self.text)
+        self.library, self.is_shared = load(self.text), bool(emitter.parts.functions)
         self.function = self.library.run
         self.function.restype = None
 
@@ -105,9 +105,21 @@ class CompiledPass:
         options.taken_from(without_rate(learner))
         return options.table(replicas)
 
-    def call(self, steps: int, first: int, arrays: Sequence[np.ndarray]) -> None:
-        """Take steps; `first` is the number of the first of them. The order of the arrays is that of `_source`."""
-        self.function(ctypes.c_int64(steps), ctypes.c_int64(first), *(ctypes.c_void_p(a.ctypes.data) for a in arrays))
+    def call(self, steps: int, first: int, arrays: Sequence[np.ndarray], team: np.ndarray | None) -> None:
+        """Take steps; `first` is the number of the first of them. The order of the arrays is that of `_source`.
+
+        team: memory through which further threads take parts of the work; see `help`.
+        """
+        at = [ctypes.c_void_p(None if a is None else a.ctypes.data) for a in (*arrays, team)]
+        self.function(ctypes.c_int64(steps), ctypes.c_int64(first), *at)
+
+    def help(self, team: np.ndarray) -> None:
+        """Take parts of the work of another thread until it dismisses the team."""
+        self.library.help(ctypes.c_void_p(team.ctypes.data))
+
+    def dismiss(self, team: np.ndarray) -> None:
+        """End the help of all threads."""
+        self.library.dismiss(ctypes.c_void_p(team.ctypes.data))
 
     @property
     def given(self) -> int:
@@ -141,7 +153,8 @@ class CompiledPass:
         parts += [f"const {CTYPES[str(a.dtype)]} *{c_name('all_x', name)}" for name, a in self.arrays.items()]
         parts += [f"{T} *out", *(f"{CTYPES[str(a.dtype)]} *{c_name('all_c', name)}" for name, a in counts.items())]
         parts += [f"const float *drawn{i}" for i in range(len(self.draws))]
-        parts += [f"const {T} *{c_name('given', name)}" for name in self.handed] + ["char *ws"]
+        parts += [f"const {T} *{c_name('given', name)}" for name in self.handed]
+        parts += ["char *ws", "struct team *team"]
         lines = [f"const float *u{i} = drawn{i} + step * {d.size};" for i, d in enumerate(self.draws)]
         lines += [f"const double number = (double)({self.number}), lr = lrs[step]; {T} *row = out + step * {self.columns};"]
         lines += [f"const double {c_name('n', name)} = numbers[{i}];" for i, name in enumerate(self.counters)]

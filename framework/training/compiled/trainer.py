@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from math import prod
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ from framework.core.threads import blas_threads
 from framework.data.loader import DataLoader
 from framework.inference.evaluation import MetricAccumulator
 from framework.training.compiled.build import NoCompilerError
-from framework.training.compiled.step import CompiledEvaluation, CompiledStep, Kind, refusal
+from framework.training.compiled.step import CompiledEvaluation, CompiledPass, CompiledStep, Kind, refusal
 from framework.training.learner import Learner
 from framework.training.state import Trainer
 from framework.training.step import Batch, TrainState
@@ -28,6 +29,11 @@ from framework.training.update import check_compiled, rate
 GIVEN = 32 << 20  # bytes of random numbers and augmented examples that a replica is given at once
 OUTPUTS = 1 << 17  # values that the nodes output for a batch of an evaluation, so that it stays in the cache; ...
 EXAMPLES = 512  # ... and its examples
+
+
+TEAM = 256  # bytes, more than `struct team` has
+
+Take = Callable[[int, np.ndarray, np.ndarray | None], None]  # replica, memory, team
 
 
 class Waiting(NamedTuple):
@@ -145,10 +151,10 @@ class CompiledTrainer(Trainer):
         counts = step.counted(replicas, count)
         given = self._given(step, numbers, rows, starts)
 
-        def train(replica: int, memory: np.ndarray) -> None:
-            step.call(count, numbers[0], (*_own([*shared, out, *counts.values()], replica), *given(replica), memory))
+        def train(replica: int, memory: np.ndarray, team: np.ndarray | None) -> None:
+            step.call(count, numbers[0], (*_own([*shared, out, *counts.values()], replica), *given(replica), memory), team)
 
-        self._on_threads(replicas, step.workspace, train)
+        self._on_threads(replicas, step, train)
         s.carry = states
         places = [each.place for each in steps]
         self.block[places] = out.swapaxes(0, 1)
@@ -215,10 +221,10 @@ class CompiledTrainer(Trainer):
         shared += [np.ascontiguousarray(w), *step.fields_of(feed)]
         out, counts = np.empty((replicas, count, 1), self.stack.dtype), step.counted(replicas, count)
 
-        def run(replica: int, memory: np.ndarray) -> None:
-            step.call(count, self.step, (*_own([*shared, out, *counts.values()], replica), memory))
+        def run(replica: int, memory: np.ndarray, team: np.ndarray | None) -> None:
+            step.call(count, self.step, (*_own([*shared, out, *counts.values()], replica), memory), team)
 
-        self._on_threads(replicas, step.workspace, run)
+        self._on_threads(replicas, step, run)
         return out[..., 0].sum(1), {name: found.sum(1) for name, found in counts.items()}
 
     def _options(self, step: CompiledStep) -> np.ndarray:
@@ -241,20 +247,38 @@ class CompiledTrainer(Trainer):
         width = max(map(len, found))
         return np.ascontiguousarray(np.stack([np.broadcast_to(lr, (width,)) for lr in found], 1))
 
-    def _on_threads(self, replicas: int, size: int, train: Callable[[int, np.ndarray], None]) -> None:
-        """Let every thread take the next replica until there is none; each has its own memory."""
+    def _on_threads(self, replicas: int, step: CompiledPass, train: Take) -> None:
+        """Let every thread take the next replica until there is none; each has its own memory. A thread without a replica
+        helps another one."""
         threads, left = min(self.threads, replicas), itertools.count()
+        helpers = self.threads - threads if step.is_shared else 0
 
         def work(thread: int) -> None:
-            if self.memory[thread].size < size:
-                self.memory[thread] = aligned(size)
-            while (replica := next(left)) < replicas:
-                train(replica, self.memory[thread])
+            if self.memory[thread].size < step.workspace:
+                self.memory[thread] = aligned(step.workspace)
+            with self._team(step, helpers // threads + (thread < helpers % threads)) as team:
+                while (replica := next(left)) < replicas:
+                    train(replica, self.memory[thread], team)
 
         if threads == 1:
             work(0)
         else:
             list(self.pool.map(work, range(threads)))
+
+    @contextmanager
+    def _team(self, step: CompiledPass, helpers: int) -> Iterator[np.ndarray | None]:
+        """Memory through which so many threads help another one."""
+        if not helpers:
+            yield None
+            return
+        team = aligned(TEAM)
+        team[:] = 0
+        working = [self.pool.submit(step.help, team) for _ in range(helpers)]
+        try:
+            yield team
+        finally:
+            step.dismiss(team)
+            wait(working)
 
 
 def _length(times: slice | None) -> int | None:

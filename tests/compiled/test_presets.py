@@ -1,0 +1,51 @@
+"""Every shipped preset in both tiers: the same numbers after 200 steps; and its C under the sanitizers of the compiler."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import presets
+import pytest
+
+from framework.core.errors import ConfigError
+from framework.training.compiled.build import compiler
+
+STEPS = 200
+SUPPORT = Path(__file__).resolve().parents[1] / "support"
+TRACED = [name for name in presets.PRESETS if name not in presets.UNTRACED]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TRACED)
+def test_a_preset_gives_the_same_numbers_in_both_tiers(name):
+    one, other = (presets.trained(name, tier, STEPS) for tier in ("array", "compiled"))
+    for a, b in zip(one, other, strict=True):
+        assert (a.status, a.step) == (b.status, b.step)
+        for node, tensors in a.weights.items():
+            for tensor, w in tensors.items():
+                np.testing.assert_allclose(b.weights[node][tensor], w, rtol=1e-9, atol=1e-9, err_msg=f"{node}.{tensor}")
+        assert b.metrics == pytest.approx(a.metrics, rel=1e-9, abs=1e-9, nan_ok=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", presets.UNTRACED)
+def test_a_preset_that_is_not_compiled_says_why(name):
+    with pytest.raises(ConfigError, match=presets.UNTRACED[name]):
+        presets.trained(name, "compiled", 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(0, len(TRACED), 8))
+def test_no_preset_reads_or_writes_beside_its_arrays(first, tmp_path):
+    found = subprocess.run([*compiler(), "-print-file-name=libasan.so"], capture_output=True, text=True, check=False)
+    library = found.stdout.strip()
+    if not os.path.isabs(library):
+        pytest.skip("the compiler has no sanitizers")
+    names = TRACED[first : first + 8]
+    own = {"LD_PRELOAD": library, "ASAN_OPTIONS": "detect_leaks=0", "XDG_CACHE_HOME": str(tmp_path)}
+    command = [sys.executable, str(SUPPORT / "sanitized.py"), *names]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **own})
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.split() == names

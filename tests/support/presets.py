@@ -1,0 +1,41 @@
+"""The shipped presets as trainings of a few steps: every experiment, and every model with data that it can read."""
+
+from pathlib import Path
+
+from framework.config.composition import compose
+from framework.experiments.experiment import prepare
+from framework.training.trainer import train
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+EXPERIMENTS = {path.stem: [f"experiment={path.stem}"] for path in sorted((CONF / "experiment").glob("*.yaml"))}
+MODELS = {path.stem: [f"model={path.stem}"] for path in sorted((CONF / "model").glob("*.yaml"))}
+DATA = {  # of models that do not read the digits
+    "birnn": ["dataset=tagging"],
+    "caption": ["dataset=captions"],
+    "gru": ["dataset=hello"],
+    "indrnn": ["dataset=adding", "model.output=last", "dataset.length=6"],
+    "lstm": ["dataset=hello"],
+    "lstm2": ["dataset=hello"],
+    "masked_lstm": ["dataset=sine_series", "dataset.length=8"],
+    "rnn": ["dataset=hello"],
+    "seq2seq": ["dataset=reverse"],
+}
+WAYS = {
+    "augmented": ["+experiment/remedy=augmentation"],
+    "dropped": ["model=mlp", "+experiment/remedy=dropout"],
+    "accumulated": ["trainer.accumulate=3"],
+    "clipped": ["trainer.clip_norm=0.1", "regularizer=l2"],
+}
+PRESETS = {**EXPERIMENTS, **{name: [*words, *DATA.get(name, [])] for name, words in MODELS.items()}, **WAYS}
+UNTRACED = {  # until loops over time are loops
+    "adding_problem": "operations",
+    "forget_bias": "operations",
+}
+
+
+def trained(name, tier, steps, dtype="float64", replicas=2, callbacks=()):
+    """Outcomes of a short training of a preset; the data are those of one replica."""
+    words = [*PRESETS[name], f"trainer.steps={steps}", f"dtype={dtype}", "trainer.early_stopping.patience=null"]
+    experiment = prepare(compose(words))
+    learners, keys = [experiment.learner] * replicas, list(range(replicas))
+    return train(learners, [experiment.data], keys, dtype=dtype, tier=tier, threads=1, callbacks=callbacks)
