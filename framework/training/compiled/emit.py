@@ -317,7 +317,7 @@ class Emitter:
         step = (
             f"acc += {item};" if fn == "sum" else f"{{ const {ctype} e = {item}; acc = {apply(fn, ctype, ['e', 'acc'])}; }}"
         )
-        if cut < 0 and fn == "sum":
+        if cut < 0 and fn == "sum" and inner:
             return self._sum_of_parts(kernel, names, index, inner)
         if fn == "sum" and inner and read.shape[inner[-1]] >= CHAINS * 64:
             n = read.shape[inner[-1]]
