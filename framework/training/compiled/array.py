@@ -316,8 +316,8 @@ def write(a: TracedArray, value: Any) -> TracedArray:
 
 
 def _columns(target: Read, read: Read) -> Value | None:
-    """A map of all columns for one of some columns, as `gates *= 0.5` where gates are columns of z: further maps of all of them
-    then fit into the same loop. None where that is not possible."""
+    """A map of all columns for one of some columns, as `gates *= 0.5` where gates are columns of z: further maps of all
+    columns then fit into the same loop. None where that is not possible."""
     old = target.value
     first, width = target.offset, target.shape[-1] if target.shape else 0
     is_slice = target.shape[:-1] == old.shape[:-1] and target.strides == row_major(old.shape) and not target.steps
