@@ -53,7 +53,7 @@ def train_sliced(
         callbacks: are called from several threads, for different members.
         save: receives a member and its snapshot.
     """
-    if takes_compiled(tier, learners[0], data[0]):  # without slices: each replica trains alone, in its core's cache
+    if takes_compiled(tier, learners, data):  # without slices: each replica trains alone, in its core's cache
         keep = None if save is None else _saver(save, 0)
         how: dict[str, Any] = {"xp": xp, "dtype": dtype, "threads": threads, "tier": "compiled"}
         try:

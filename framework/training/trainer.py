@@ -72,7 +72,7 @@ def train(
     keep_memory()
     data = checked_data(learners, data, tier)
     stack = TrainState(learners, data, keys, xp, dtype, threads)
-    run = _trainer(stack, callbacks, save, tier, takes_compiled(tier, learners[0], data[0], resume))
+    run = _trainer(stack, callbacks, save, tier, takes_compiled(tier, learners, data, resume))
     options, everything = run.options, run.stack.learner
     if resume is not None:
         run.restore(*resume)
@@ -95,11 +95,11 @@ def train(
     return [run.outcomes[member] for member in range(len(keys))]
 
 
-def takes_compiled(tier: Tier, learner: Learner, data: Data, resume: Snapshot | None = None) -> bool:
+def takes_compiled(tier: Tier, learners: Sequence[Learner], data: Sequence[Data], resume: Snapshot | None = None) -> bool:
     """Whether to try the compiled tier."""
     if tier == "auto" and resume is not None:
         return resume[1].get("tier") == "compiled"
-    return tier == "compiled" or (tier == "auto" and is_worth_compiling(learner, data))
+    return tier == "compiled" or (tier == "auto" and is_worth_compiling(learners[0], data[0], len(learners)))
 
 
 def check_tier(learners: Sequence[Learner], data: Sequence[Data], *, xp: Any, dtype: Any, threads: int | None) -> None:

@@ -1,4 +1,4 @@
-"""`tier=auto`: which runs are compiled. The choice reads the configuration of a run, and nothing else."""
+"""`tier=auto`: which runs are compiled. The choice reads the configuration and the replicas, and nothing else."""
 
 from dataclasses import replace
 
@@ -27,18 +27,25 @@ LONG = {"steps": 20_000, "batch_size": 10}
     ],
 )
 def test_a_run_is_compiled_where_it_repays_its_libraries(options, worth):
-    assert is_worth_compiling(learner(mlp(5, 2), **options), DATA) == worth
+    assert is_worth_compiling(learner(mlp(5, 2), **options), DATA, 1) == worth
 
 
 def test_each_further_split_counts_half_a_library():
     wide = learner(mlp(5, 2), **LONG)
-    assert is_worth_compiling(wide, DATA)
-    assert not is_worth_compiling(wide, regression(40, val=20))
+    assert is_worth_compiling(wide, DATA, 1)
+    assert not is_worth_compiling(wide, regression(40, val=20), 1)
 
 
 def test_large_products_stay_with_numpy():
-    assert is_worth_compiling(learner(mlp(500, 500, 2), **LONG), DATA)
-    assert not is_worth_compiling(learner(mlp(1000, 1000, 2), **LONG), DATA)
+    assert is_worth_compiling(learner(mlp(500, 500, 2), **LONG), DATA, 1)
+    assert not is_worth_compiling(learner(mlp(1000, 1000, 2), **LONG), DATA, 1)
+
+
+def test_the_replicas_of_a_stack_count():
+    member = learner(mlp(5, 2), steps=1_000, batch_size=10)
+    assert [is_worth_compiling(member, DATA, replicas) for replicas in (1, 6, 100, 101)] == [False, False, False, True]
+    wide = learner(mlp(1000, 1000, 2), **LONG)
+    assert is_worth_compiling(wide, DATA, 2)  # each replica has a core of its own
 
 
 def test_steps_that_may_not_come_are_not_counted():
@@ -76,10 +83,10 @@ def test_multiplications_are_those_of_the_layers(words, expected):
 
 def test_a_resumed_run_keeps_its_tier():
     short, long = learner(mlp(5, 2), steps=3), learner(mlp(5, 2), **LONG)
-    assert takes_compiled("auto", short, DATA, ({}, {"tier": "compiled"}))
-    assert not takes_compiled("auto", long, DATA, ({}, {"tier": "array"}))
-    assert not takes_compiled("auto", long, DATA, ({}, {}))  # a checkpoint of an earlier version
-    assert takes_compiled("compiled", short, DATA, ({}, {"tier": "array"}))
+    assert takes_compiled("auto", [short], [DATA], ({}, {"tier": "compiled"}))
+    assert not takes_compiled("auto", [long], [DATA], ({}, {"tier": "array"}))
+    assert not takes_compiled("auto", [long], [DATA], ({}, {}))  # a checkpoint of an earlier version
+    assert takes_compiled("compiled", [short], [DATA], ({}, {"tier": "array"}))
 
 
 @pytest.mark.parametrize("tier", ["array", "compiled"])

@@ -23,7 +23,7 @@ BROKEN = '#!/bin/sh\ncase "$*" in *-E*) exec {cc} "$@";; esac\necho "step.c:1:2:
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
     """Every run is long enough, and nothing is known from other tests."""
-    monkeypatch.setattr(trainer, "is_worth_compiling", lambda learner, data: True)
+    monkeypatch.setattr(trainer, "is_worth_compiling", lambda learner, data, replicas: True)
     found = (build.compiler, build.machine, trainer._report)
     for function in found:
         function.cache_clear()
