@@ -13,8 +13,7 @@ from framework.core.errors import ConfigError
 from framework.training.compiled.build import compiler
 
 STEPS = 200
-# Here rounding grows: weights that are moved by 1e-15 at the start differ as much in the array tier, by 1e-4 and 0.05 after
-# 200 steps.
+# Here rounding grows: weights moved by 1e-15 at the start differ as much in the array tier (1e-4 and 0.05 after 200 steps).
 CHAOTIC = {"feature_scaling": 50, "lag_limit": 20}
 SUPPORT = Path(__file__).resolve().parents[1] / "support"
 TRACED = [name for name in presets.PRESETS if name not in presets.UNTRACED]
