@@ -17,7 +17,7 @@ from framework.training.parallel import train_sliced
 from framework.training.trainer import train
 
 DATA = regression(40)
-BROKEN = '#!/bin/sh\ncase "$*" in *-E*) exec cc "$@";; esac\necho "step.c:1:2: error: it is full" >&2\nexit 1\n'
+BROKEN = '#!/bin/sh\ncase "$*" in *-E*) exec {cc} "$@";; esac\necho "step.c:1:2: error: it is full" >&2\nexit 1\n'
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +44,8 @@ def failing(monkeypatch, folder):
 
 def broken(monkeypatch, folder):
     script = folder / "broken-cc"
-    script.write_text(BROKEN)
+    script.write_text(BROKEN.format(cc=" ".join(build.compiler())))
+    build.compiler.cache_clear()
     script.chmod(0o755)
     monkeypatch.setenv("CC", str(script))
 

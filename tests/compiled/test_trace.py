@@ -133,6 +133,20 @@ def test_writes_through_views_are_seen_by_every_view(dtype):
     same(writes, x=numbers(dtype, 4, 6), y=numbers(dtype, 6, 4, seed=2))
 
 
+def test_arithmetic_on_some_columns_leaves_the_others(dtype):
+    def columns(xp, x, y):
+        z, whole, ends = x * 1, x - y, x + y
+        z[..., :3] *= 0.5
+        xp.tanh(z, out=z)
+        z[..., :3] += y[..., 3:]
+        z[..., 2:5] = 1 - whole[..., 2:5] * whole[..., 2:5] * y[..., :1]
+        ends[..., 4:] = xp.exp(ends[..., 4:]) + ends[..., 4:].sum(-1, keepdims=True)
+        ends[..., 1:5] -= ends[..., :4]
+        return [z, whole, ends, z.sum(0), (z * 2).sum(-1)]
+
+    same(columns, x=numbers(dtype, 3, 4, 6), y=numbers(dtype, 3, 4, 6, seed=1))
+
+
 def test_overlapping_writes_read_what_was_there_before():
     def shifted(xp, x):
         a, b = x * 1, x * 1

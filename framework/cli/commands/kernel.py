@@ -13,7 +13,7 @@ from framework.config.composition import compose
 from framework.core.errors import ConfigError, TierError
 from framework.experiments.experiment import Experiment, prepare
 from framework.training.compiled.build import machine
-from framework.training.compiled.cost import Cost, cost
+from framework.training.compiled.cost import Cost, times
 from framework.training.compiled.listing import Formulas, Listing, noting_origins
 from framework.training.compiled.step import CompiledStep
 from framework.training.compiled.traced import c_name
@@ -77,34 +77,35 @@ def listing(
     fields = {c_name("x", name): name for name in step.arrays}
     fields |= {c_name("s", name): name for name in step.slots} | {c_name("c", name): name for name in step.counts}
     fields |= {f"u{i}": f"{draw.name}.random" for i, draw in enumerate(step.draws)}
-    shown = list(Listing(step.schedule, trainer.stack.arena, trainer.columns, fields).kernels())
-    costs = [cost(kernel, step.schedule, machine()) for kernel in step.schedule.kernels]
+    shown = list(Listing(step.schedule, trainer.stack.arena, trainer.columns, fields).kernels(machine()))
+    whole = [kernel for kernel in shown if "." not in kernel.number]  # a loop's cost has that of its parts
+    measured = dict(zip((kernel.number for kernel in whole), seconds or [], strict=False))
     yield f"One step of one replica: {step.n} examples, {step.dtype}"
     yield "x' is x with its last two axes exchanged. Values named alike share memory. Times are microseconds."
     yield ""
     yield f"{'':40} {'operations':>12} {'bytes':>12} {'predicted':>10}" + ("" if seconds is None else f" {'measured':>10}")
     part = ""
-    for i, (kernel, price) in enumerate(zip(shown, costs, strict=True)):
+    for kernel in shown:
         title = ", ".join(kernel.parts)
         if title != part:
             yield f"{title}:"
             part = title
-        yield from _kernel(i + 1, kernel, price, None if seconds is None else seconds[i])
+        yield from _kernel(kernel, measured.get(kernel.number))
     yield ""
-    yield _total(costs, seconds)
+    yield _total([kernel.cost for kernel in whole], seconds)
     yield f"{step.workspace:,} bytes of memory beside weights, state and data"
 
 
-def _kernel(number: int, kernel: Formulas, price: Cost, seconds: float | None) -> Iterator[str]:
-    head = f"  [{number}] {kernel.form}"
-    yield f"{head:40} {_price(price, seconds)}"
+def _kernel(kernel: Formulas, seconds: float | None) -> Iterator[str]:
+    inside = "  " * kernel.number.count(".")
+    head = f"  {inside}[{kernel.number}] {kernel.form}"
+    yield f"{head:40} {_price(kernel.cost, seconds)}"
     for line in kernel.lines:
-        yield from textwrap.wrap(line, WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 12)
+        yield from textwrap.wrap(line, WIDTH, initial_indent=inside + " " * 8, subsequent_indent=inside + " " * 12)
 
 
 def _total(costs: Sequence[Cost], seconds: Sequence[float] | None) -> str:
-    whole = Cost(*(sum(column) for column in zip(*costs, strict=True)))
-    return f"{f'{len(costs)} kernels':40} {_price(whole, None if seconds is None else sum(seconds))}"
+    return f"{f'{len(costs)} kernels':40} {_price(times(1, costs), None if seconds is None else sum(seconds))}"
 
 
 def _price(price: Cost, seconds: float | None) -> str:

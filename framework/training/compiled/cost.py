@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import NamedTuple
 
@@ -28,7 +29,10 @@ class Cost(NamedTuple):
 
 
 def cost(kernel: Kernel, schedule: Schedule, machine: Machine) -> Cost:
-    """The cost of a kernel."""
+    """The cost of a kernel, a loop's with all of its steps."""
+    if kernel.op == "loop":
+        loop = kernel.parts[0][0].detail["loop"]
+        return times(loop.n, [cost(part, loop.schedule, machine) for part in loop.schedule.kernels])
     lanes = machine.bytes / kernel.parts[0][0].dtype.itemsize
     moved = _moved(kernel, schedule)
     data = sum(size / (MEMORY if size > LARGE else CACHE) for size in moved)
@@ -41,6 +45,12 @@ def cost(kernel: Kernel, schedule: Schedule, machine: Machine) -> Cost:
         flops = sum(n for n, fn in work if fn != "id")
         cycles = sum(n * (LIBRARY if fn in BY_NUMBER else WEIGHTS.get(fn, 1) / lanes) for n, fn in work)
     return Cost(flops, sum(moved), CALL + max(cycles, data) / CYCLES)
+
+
+def times(n: int, costs: Sequence[Cost]) -> Cost:
+    """Several costs, n times."""
+    flops, moved, seconds = zip(*costs, strict=True) if costs else ((), (), ())
+    return Cost(n * sum(flops), n * sum(moved), n * sum(seconds))
 
 
 def _work(value: Value, schedule: Schedule) -> list[tuple[int, str]]:

@@ -202,6 +202,7 @@ class Emitter:
                 steps.append(f"{ctype} *{loop.output_name(part)} = {at} + {t} * {value.size // loop.n};")
         parts = [value.detail["part"] for value, _ in kernel.parts]
         inner = Emitter({loop.output_name(i): loop.outputs[i] for i in parts}, self.products.machine, parent=self, loop=loop)
+        loop.schedule = inner.schedule
         self.operations += inner.operations
         start = self._room(inner.workspace)
         self._free(start, inner.workspace)
@@ -240,6 +241,11 @@ class Emitter:
     def _map(self, value: Value, index: Sequence[str], names: _Names, known: Mapping[int, str]) -> str:
         """The expression of a map."""
         fn = value.detail["fn"]
+        if fn == "columns":
+            rest, chosen = (self._expression(arg, _ctype(value), index, names, known) for arg in value.args)
+            (first, last), i = value.detail["columns"], index[-1]
+            inside = [f"{i} >= {first}"] * (first > 0) + [f"{i} < {last}"] * (last < value.shape[-1])
+            return f"({' && '.join(inside)} ? {chosen} : {rest})"
         common = CTYPES[str(value.detail.get("common", value.dtype))]
         kinds = [common] * len(value.args)
         if fn == "where":
@@ -259,6 +265,8 @@ class Emitter:
         shape = kernel.parts[0][1].shape
         reads = [place for _, place in kernel.parts]
         reads += [read for value, _ in kernel.parts for read in self._all_reads(value)]
+        if any(self._has_columns(value) for value, _ in kernel.parts):
+            reads.append(Read(kernel.parts[0][0], shape, (*[0] * (len(shape) - 1), 1)))  # the number of a column is known
         sizes, index = _merged(shape, reads)
         names, body = _Names(), []
         known: dict[int, str] = {}
@@ -283,6 +291,11 @@ class Emitter:
             return [self.parts.alone(names.each(), [f"const int64_t from = 0, to = {extent};", *lines])]
         count, _, limits = bounds(extent, parts, unit)
         return [self.parts.shared(names.each(), [limits, *lines], count)]
+
+    def _has_columns(self, value: Value) -> bool:
+        """Whether a map treats some columns in another way."""
+        inner = [read.value for read in value.reads if read.value.id in self.schedule.inlined and read.value.op == "map"]
+        return value.detail["fn"] == "columns" or any(map(self._has_columns, inner))
 
     def _all_reads(self, value: Value) -> list[Read]:
         found = []

@@ -90,6 +90,14 @@ class Read:
         """Whether both read the same number at every index."""
         return (self.strides, self.offset, self.steps) == (other.strides, other.offset, other.steps)
 
+    def is_apart(self, other: Read) -> bool:
+        """Whether both read columns of the same rows, and no number twice."""
+        if (self.shape, self.strides, self.steps) != (other.shape, other.strides, other.steps) or not self.shape:
+            return False
+        row = min([s for s, n in zip(self.strides[:-1], self.shape, strict=False) if n > 1], default=0)
+        width, distance = self.shape[-1] * self.strides[-1], abs(self.offset - other.offset)
+        return self.strides[-1] > 0 and width <= distance and (not row or distance + width <= row)
+
 
 def whole(value: Value) -> Read:
     """A read of all of it."""

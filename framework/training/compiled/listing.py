@@ -11,7 +11,9 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from framework.nn.arena import Arena
+from framework.training.compiled.cost import Cost, cost, times
 from framework.training.compiled.graph import Read, Scalar, Value, origins, row_major
+from framework.training.compiled.products import Machine
 from framework.training.compiled.schedule import Kernel, Schedule
 
 PARTS = {
@@ -39,11 +41,14 @@ class Origin(NamedTuple):
 
 
 class Formulas(NamedTuple):
-    """A kernel as it is shown: the parts of the step that it belongs to, how it runs, and its formulas."""
+    """A kernel as it is shown: its number, the parts of the step that it belongs to, how it runs, its formulas, and what it
+    costs in a step of training."""
 
+    number: str
     parts: tuple[str, ...]
     form: str
     lines: tuple[str, ...]
+    cost: Cost
 
 
 @contextmanager
@@ -78,22 +83,57 @@ class Listing:
         arena: names the tensors in the weights and in the gradient.
         columns: names the numbers of a step's row.
         fields: name in C -> name, of fields, states and metrics.
+        parent: the listing of what stands around a loop, for the loop's step.
     """
 
-    def __init__(self, schedule: Schedule, arena: Arena, columns: Sequence[str], fields: Mapping[str, str]) -> None:
-        self.schedule, self.columns = schedule, columns
+    def __init__(
+        self,
+        schedule: Schedule,
+        arena: Arena,
+        columns: Sequence[str],
+        fields: Mapping[str, str],
+        parent: Listing | None = None,
+    ) -> None:
+        self.schedule, self.arena, self.columns, self.parent = schedule, arena, columns, parent
         self.slots = {(slot.start, prod(slot.shape)): name for name, slot in arena.slots.items()}
         self.fields, self.gradient = fields, arena.P
-        self.counted: dict[str, int] = {}
+        self.counted: dict[str, int] = parent.counted if parent else {}
         self.names: dict[int, str] = {}
         self.outputs = {schedule.root[value.id].id: name for name, value in schedule.outputs.items()}
 
-    def kernels(self) -> Iterator[Formulas]:
-        """Every kernel of the schedule, in order."""
-        for kernel in self.schedule.kernels:
+    def kernels(self, machine: Machine, before: str = "", steps: int = 1) -> Iterator[Formulas]:
+        """Every kernel of the schedule, in order, and after a loop those of its step.
+
+        Args:
+            before: what the number of each kernel begins with.
+            steps: how often the schedule runs in a step.
+        """
+        for i, kernel in enumerate(self.schedule.kernels, 1):
             made = [place.value for _, place in kernel.parts]  # an update, and not the copy that it needs
-            parts = dict.fromkeys(_part(value) for value in made)
-            yield Formulas(tuple(parts), _form(kernel), tuple(self._lines(kernel)))
+            parts = tuple(dict.fromkeys(_part(value) for value in made))
+            price = times(steps, [cost(kernel, self.schedule, machine)])
+            if kernel.op != "loop":
+                yield Formulas(f"{before}{i}", parts, _form(kernel), tuple(self._lines(kernel)), price)
+                continue
+            loop, inner = kernel.parts[0][0].detail["loop"], self._of_loop(kernel)
+            form = f"{loop.n} time steps" + (", the last first" if loop.reverse else "")
+            yield Formulas(f"{before}{i}", parts, form, tuple(self._states(kernel)), price)
+            yield from inner.kernels(machine, f"{before}{i}.", steps * loop.n)
+
+    def _of_loop(self, kernel: Kernel) -> Listing:
+        """The listing of a loop's step: each state has the name that the last one has outside."""
+        loop = kernel.parts[0][0].detail["loop"]
+        fields = {}
+        for value, _ in kernel.parts:
+            part = value.detail["part"]
+            fields[loop.output_name(part)] = self._name(value) + ("" if part < len(loop.carries) else "[t]")
+        return Listing(loop.schedule, self.arena, self.columns, {**self.fields, **fields}, self)
+
+    def _states(self, kernel: Kernel) -> Iterator[str]:
+        """The states before the first step."""
+        for value, _ in kernel.parts:
+            if value.detail["part"] < len(value.detail["loop"].carries):
+                yield f"{self._name(value)} = {self._argument(value.args[0], {})[0]}"
 
     def _lines(self, kernel: Kernel) -> Iterator[str]:
         known: dict[int, tuple[str, int]] = {}
@@ -125,6 +165,8 @@ class Listing:
         return self.names[root.id]
 
     def _new_name(self, root: Value) -> str:
+        if self.parent and self.schedule.is_given(root) and root.detail.get("name") not in self.schedule.outputs:
+            return self.parent._name(root)
         if root.op == "input":
             given = str(root.detail["name"])
             return self.fields.get(given, given)
@@ -163,6 +205,9 @@ class Listing:
             return args[1]
         if fn == "id":
             return args[0]
+        if fn == "columns":
+            first, last = value.detail["columns"]
+            return f"{args[1][0]} in columns {first}..{last - 1}, else {args[0][0]}", -2
         if fn in INFIX:
             strength, sign = INFIX[fn]
             return f"{_within(args[0], strength)} {sign} {_within(args[1], strength + 1)}", strength
@@ -183,12 +228,12 @@ class Listing:
         """A name, with the part of it that is read."""
         name, at = self._name(read.value), (read.offset, prod(n for n, s in zip(read.shape, read.strides, strict=True) if s))
         turned = "'" if _is_turned(read) else ""
-        if name in ("w", "g") and at in self.slots:
+        if name in ("w", "g") and at in self.slots and not read.steps:
             node, tensor = self.slots[at]
             return f"{node}.{'d' if name == 'g' else ''}{tensor}{turned}"
         if name == "row" and self.outputs.get(self.schedule.root[read.value.id].id) == "row":
             return f"row[{', '.join(self.columns[read.offset : read.offset + at[1]])}]"
-        if at == (0, read.value.size):
+        if at == (0, read.value.size) and not read.steps:
             return f"{name}{turned}"
         return f"{name}{_indexed(read)}{turned}"
 
@@ -197,19 +242,25 @@ def _indexed(read: Read) -> str:
     """The part of a value that is read, as an index."""
     offset, parts = read.offset, []
     by_stride = {abs(s): (n, s) for n, s in zip(read.shape, read.strides, strict=True) if s and n > 1}
+    by_time = dict(read.steps)
     for size, own in zip(read.value.shape, row_major(read.value.shape), strict=True):
         if size == 1:
             continue
         first, offset = divmod(offset, own)
+        moving = ""
+        for name, stride in list(by_time.items()):
+            if stride % own == 0 and stride // own < size:
+                times, t = by_time.pop(name) // own, f"t{name.removeprefix('time').replace('1', '')}"
+                moving = f"{t} + " if times == 1 else f"{times} {t} + "
         steps = [(stride // own, n, s) for stride, (n, s) in by_stride.items() if stride % own == 0 and stride // own < size]
         if not steps:
-            parts.append(str(first))
+            parts.append(f"{moving}{first}" if first or not moving else moving.removesuffix(" + "))
             continue
         step, n, sign = max(steps)
         del by_stride[step * own]
         last = first + (n - 1) * step * (1 if sign > 0 else -1)
-        parts.append(":" if n == size else f"{first}..{last}" + (f" by {step}" if step > 1 else ""))
-    return f"[{', '.join(parts)}]" if not by_stride and not offset else "[a view]"
+        parts.append(":" if n == size else f"{moving}{first}..{last}" + (f" by {step}" if step > 1 else ""))
+    return f"[{', '.join(parts)}]" if not by_stride and not by_time and not offset else "[a view]"
 
 
 def _is_turned(read: Read) -> bool:

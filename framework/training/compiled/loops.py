@@ -19,12 +19,14 @@ class Loop:
     Attributes:
         carries: the values that hold the state before a step, and for each the value after it.
         outputs: what every step gives: the state after it, then what it keeps.
+        schedule: of one step, once there is one.
     """
 
     def __init__(self, name: str, n: int, reverse: bool) -> None:
         self.name, self.n, self.reverse = name, n, reverse
         self.carries: list[Value] = []
         self.outputs: list[Value] = []
+        self.schedule: Any = None
         self._own: dict[int, bool] = {}
 
     def output_name(self, part: int) -> str:

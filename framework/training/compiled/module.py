@@ -62,12 +62,14 @@ class ArrayModule:
     def ones(self, shape: Any, dtype: Any = np.float64) -> TracedArray:
         return self.full(shape, 1, dtype)
 
-    empty = zeros
+    def empty(self, shape: Any, dtype: Any = np.float64) -> TracedArray:
+        sizes = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
+        return new("fill", sizes, dtype, number=0, is_empty=True)
 
-    def full_like(self, a: Any, number: Any, dtype: Any = None, shape: Any = None) -> TracedArray:
+    def full_like(self, a: Any, number: Any, dtype: Any = None, shape: Any = None, **detail: Any) -> TracedArray:
         sizes = tuple(a.shape if shape is None else shape)
         order = memory_order(a.shape, [a.read()]) if len(sizes) == a.ndim else range(len(sizes))
-        return ordered("fill", sizes, order, dtype or a.dtype, number=number)
+        return ordered("fill", sizes, order, dtype or a.dtype, number=number, **detail)
 
     def zeros_like(self, a: Any, dtype: Any = None, shape: Any = None) -> TracedArray:
         return self.full_like(a, 0, dtype, shape)
@@ -75,7 +77,8 @@ class ArrayModule:
     def ones_like(self, a: Any, dtype: Any = None, shape: Any = None) -> TracedArray:
         return self.full_like(a, 1, dtype, shape)
 
-    empty_like = zeros_like
+    def empty_like(self, a: Any, dtype: Any = None, shape: Any = None) -> TracedArray:
+        return self.full_like(a, 0, dtype, shape, is_empty=True)
 
     def arange(self, *bounds: int, dtype: Any = None) -> TracedArray:
         return constant(np.arange(*bounds, dtype=dtype))

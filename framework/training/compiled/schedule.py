@@ -180,7 +180,7 @@ class Schedule:
     def _make_kernels(self) -> None:
         group, loops = Kernel(), set()
         for value in self._computed():
-            if value.id in self.inlined or value.id in self.sunk:
+            if value.id in self.inlined or value.id in self.sunk or value.detail.get("is_empty"):
                 continue
             if value.op == "loop":
                 loop = value.detail["loop"]
@@ -242,7 +242,7 @@ class Schedule:
         target = self.root[place.value.id].id
         before = [read for part, _ in group.parts for read in self.leaves(part)]
         clear = all(read.same_places(place) for read in before if self.root[read.value.id].id == target)
-        return clear and all(to.same_places(place) for root, to in places if root == target)
+        return clear and all(to.same_places(place) or to.is_apart(place) for root, to in places if root == target)
 
 
 def _copy(read: Read, like: Value) -> Value:
