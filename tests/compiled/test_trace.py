@@ -5,10 +5,12 @@ import pytest
 from compiling import compiled, same
 
 from framework.training.compiled import build
-from framework.training.compiled.array import new
+from framework.training.compiled.array import contiguous, new
+from framework.training.compiled.emit import Emitter
 from framework.training.compiled.function import CompiledFunction, together
 from framework.training.compiled.graph import UntraceableError
 from framework.training.compiled.module import ArrayModule
+from framework.training.compiled.products import Machine
 from framework.training.compiled.schedule import Schedule
 
 
@@ -235,3 +237,24 @@ def test_a_sum_of_chosen_rows_counts_repeated_rows_twice(monkeypatch):
         return [rows.sum(0, keepdims=True) * 0.1]
 
     same(chosen, v=numbers("float32", 7))
+
+
+def test_equal_kernels_are_one_function():
+    def deep(depth):
+        x = {f"x{i}": new("input", (64, 9), np.float32, name=f"x{i}") for i in range(depth + 1)}
+        y = x["x0"]
+        for i in range(depth):
+            y = contiguous(ArrayModule().exp(y + x[f"x{i + 1}"])).sum(-1, keepdims=True) * y
+        return Emitter({"out": contiguous(y, copy=True).storage.value}, Machine()).parts.kernels
+
+    assert len(deep(9)) == len(deep(3))
+
+
+def test_a_kernel_reads_and_writes_several_places_of_one_array(dtype):
+    def steps(xp, x):
+        y = x * 1
+        y[4:8] = y[:4] * 2 + x[8:12]
+        y[8:] -= y[4:8] + x[:4]
+        return [y, y[2:10] + x[1:9] * x[3:11]]
+
+    same(steps, x=numbers(dtype, 12))

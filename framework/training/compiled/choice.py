@@ -9,7 +9,7 @@
 Both sides have the number of operations as a factor, so that nothing needs to be traced for the choice.
 
 The choice does not read the cache of compiled steps: the tiers agree up to rounding only, and a run would give other numbers
-the second time. For the same reason a job of a sweep may differ from the job alone in its last digits, where only the sweep is
+the second time. For the same reason a job of a sweep may differ from the job alone in its last digits, if only the sweep is
 compiled; both record their tier.
 """
 

@@ -69,7 +69,7 @@ class Emitter:
         constants = (text for _, text in self.constants.values())
         timer = [TIMER.replace("{n}", str(len(self.schedule.kernels)))] if self.timed else []
         types = vector_types(self.products.machine)
-        return "\n".join([COMMON, *timer, types, self.products.code(), *constants, *self.parts.functions])
+        return "\n".join([COMMON, *timer, types, self.products.code(), *constants, self.parts.code()])
 
     def code(self) -> str:
         """What computes everything once; it reads inputs, the numbers of scalars, `ws` and `team` by their names."""
@@ -233,7 +233,7 @@ class Emitter:
         elif value.id in self.schedule.inlined:
             text = self._map(value, index, names, known)
         else:
-            text = f"{names.of(self, value)}[{_place(arg, index)}]"
+            text = names.item(self, arg, index)
         if value.dtype == bool and ctype in ("float", "double"):
             return f"({text} ? {literal(1, ctype)} : {literal(0, ctype)})"  # compilers make vectors of that
         return text if _ctype(value) == ctype else f"(({ctype}){text})"
@@ -275,8 +275,7 @@ class Emitter:
             body.append(f"const {ctype} {name} = {self._map(value, index, names, known)};")
             known[value.id] = name
             if self._is_stored(value, place, kernel):
-                target = names.of(self, place.value, written=True)
-                body.append(f"{target}[{_place(place, index)}] = {name};")
+                body.append(f"{names.item(self, place, index, written=True)} = {name};")
         lines = []
         for depth, n in enumerate(sizes):
             if depth == len(sizes) - 1:
@@ -289,7 +288,7 @@ class Emitter:
         """A kernel that works from index `from` to `to` of one axis, shared out if that is worth it."""
         parts = min(parts_of(cost(kernel, self.schedule, self.products.machine).seconds), extent // unit)
         if parts < 2:
-            return [f"{{ {names.declared()} const int64_t from = 0, to = {extent};", *lines, "}"]
+            return [self.parts.alone(names.each(), [f"const int64_t from = 0, to = {extent};", *lines])]
         count, _, limits = bounds(extent, parts, unit)
         return [self.parts.shared(names.each(), [limits, *lines], count)]
 
@@ -312,8 +311,7 @@ class Emitter:
         axes, names = value.detail["axes"], _Names()
         index = [f"i{k}" for k in range(len(read.shape))]
         item = self._expression(read, ctype, index, names, {})
-        to = _place(place, ["0" if k in axes else i for k, i in enumerate(index)])
-        target = f"{names.of(self, place.value, written=True)}[{to}]"
+        target = names.item(self, place, ["0" if k in axes else i for k, i in enumerate(index)], written=True)
         outer, inner = [k for k in range(len(read.shape)) if k not in axes], list(axes)
         cut = next((k for k in outer if read.shape[k] > 1), -1)  # the axis that threads share
         extent = read.shape[cut] if cut >= 0 else 1
@@ -352,13 +350,13 @@ class Emitter:
         lines = [*fixed, f"{ctype} acc = 0;", *loops, *adds, "sums[part] = acc;"]
         seconds = cost(kernel, self.schedule, self.products.machine).seconds
         count, _, limits = bounds(shape[cut], min(parts_of(seconds), shape[cut] // ALIGNED), ALIGNED)
+        pointers = {**names.each(), f"{ctype} *restrict sums": "sums"}
         if count == 1:
-            limits = f"const int64_t part = 0, from = 0, to = {shape[cut]};"
-            work = [f"{{ {names.declared()} {limits}", *lines, "}"]
+            work = self.parts.alone(pointers, [f"const int64_t part = 0, from = 0, to = {shape[cut]};", *lines])
         else:
-            work = [self.parts.shared({**names.each(), f"{ctype} *restrict sums": "sums"}, [limits, *lines], count)]
+            work = self.parts.shared(pointers, [limits, *lines], count)
         total = f"{ctype} total = 0; for (int part = 0; part < {count}; part++) total += sums[part];"
-        return [f"{{ {ctype} sums[{count}];", *work, f"{total} {target} = total; }}"]
+        return [f"{{ {ctype} sums[{count}];", work, f"{total} {target} = total; }}"]
 
     def _chains(
         self, read: Read, ctype: str, index: Sequence[str], axis: int, names: _Names, start: str, end: str
@@ -383,12 +381,12 @@ class Emitter:
         index = [f"i{k}" for k in range(len(read.shape))]
         item = self._expression(read, ctype, index, names, {})
         outer = [k for k in range(len(read.shape)) if k != axis]
-        target = f"{names.of(self, place.value, written=True)}[{_place(place, [index[k] for k in outer])}]"
+        target = names.item(self, place, [index[k] for k in outer], written=True)
         heads = [f"for (int64_t i{k} = 0; i{k} < {read.shape[k]}; i{k}++)" for k in outer]
         better = f"i{axis} == 0 || e > best || (e != e && best == best)"
         search = f"const {ctype} e = {item}; if ({better}) {{ best = e; at = i{axis}; }}"
         inner = f"for (int64_t i{axis} = 0; i{axis} < {read.shape[axis]}; i{axis}++) {{ {search} }}"
-        return [f"{{ {names.declared()}", *heads, f"{{ {ctype} best = 0; int64_t at = 0; {inner} {target} = at; }} }}"]
+        return [self.parts.alone(names.each(), [*heads, f"{{ {ctype} best = 0; int64_t at = 0; {inner} {target} = at; }}"])]
 
     def _gather(self, value: Value, place: Read) -> list[str]:
         table, *ids = value.args
@@ -396,10 +394,10 @@ class Emitter:
         n = len(ids[0].shape)
         rows = [self._expression(i, "int64_t", index[:n], names, {}) for i in ids]
         chosen = Read(table.value, (), table.strides, table.offset, table.steps)
-        source = f"{names.of(self, table.value)}[{_place(chosen, [*(f'({row})' for row in rows), *index[n:]])}]"
-        target = f"{names.of(self, place.value, written=True)}[{_place(place, index)}]"
+        source = names.item(self, chosen, [*(f"({row})" for row in rows), *index[n:]])
+        target = names.item(self, place, index, written=True)
         loops = [f"for (int64_t i{k} = 0; i{k} < {size}; i{k}++)" for k, size in enumerate(value.shape)]
-        return [f"{{ {names.declared()}", *loops, f"{target} = {source}; }}"]
+        return [self.parts.alone(names.each(), [*loops, f"{target} = {source};"])]
 
     def _product(self, value: Value, place: Read) -> list[str]:
         a, b = value.args
@@ -411,7 +409,7 @@ class Emitter:
         cut = next((i for i, size in enumerate(lead) if size >= parts), -1)
         ends = [("from", "to") if i == cut else (0, size) for i, size in enumerate(lead)]
         loops = [f"for (int64_t l{i} = {start}; l{i} < {end}; l{i}++)" for i, (start, end) in enumerate(ends)]
-        at = [f"{name} + {_place(r, index)}" for name, r in zip("ABC", (a, b, place), strict=True)]
+        at = [f"{name} + {_place(r, index, r.offset)}" for name, r in zip("ABC", (a, b, place), strict=True)]
         if cut >= 0:
             count, _, limits = bounds(lead[cut], parts)
             names, offsets = [self.products.name(shape)] * 2, ["", "", ""]
@@ -425,12 +423,13 @@ class Emitter:
         memory = f"P + part * {room // value.dtype.itemsize}"
         first, last = (f"{name}({', '.join(map(str.__add__, at, offsets))}, {memory});" for name in names)
         call = first if names[0] == names[1] else f"{{ if (part < {count - 1}) {first} else {last} }}"
-        pointers = {f"const {T} *A": self.pointer(a.value), f"const {T} *B": self.pointer(b.value)}
-        pointers |= {f"{T} *C": self.pointer(place.value), f"{T} *P": f"{self.ws} + {extra}"}
+        starts = [f"{self.pointer(r.value)} + {r.offset}" for r in (a, b, place)]
+        pointers = dict(zip((f"const {T} *A", f"const {T} *B", f"{T} *C"), starts, strict=True))
+        pointers[f"{T} *P"] = f"({T} *)({self.ws} + {extra})"
         if count > 1:
             return [self.parts.shared(pointers, [limits, *loops, call], count)]
-        declared = " ".join(f"{name} = ({T} *)({to});" for name, to in pointers.items())
-        return [f"{{ {declared} const int64_t part = 0, from = 0, to = {lead[cut] if cut >= 0 else m};", *loops, call, "}"]
+        limits = f"const int64_t part = 0, from = 0, to = {lead[cut] if cut >= 0 else m};"
+        return [self.parts.alone(pointers, [limits, *loops, call])]
 
     def _pieces(self, shape: Shape, parts: int) -> tuple[int, str, list[str], list[str], int]:
         """A product cut by its rows or columns: how many pieces, their limits, the functions of all but the last and of the
@@ -451,28 +450,30 @@ class Emitter:
 
 
 class _Names:
-    """The pointers of a loop: one for each memory, so that the compiler knows that they never meet."""
+    """The pointers of a kernel: one for each memory, so that the compiler knows that they never meet.
+
+    A pointer is to the place that is used first: kernels that do the same elsewhere in memory are then equal.
+    """
 
     def __init__(self) -> None:
-        self.pointers: dict[str, tuple[str, str]] = {}
+        self.pointers: dict[str, tuple[str, str, int]] = {}
         self.written: set[str] = set()
 
-    def of(self, emitter: Emitter, value: Value, written: bool = False) -> str:
-        """The name of the pointer to a value."""
-        at = emitter.pointer(value)
-        name, _ = self.pointers.setdefault(at, (f"p{len(self.pointers)}", _ctype(value)))
+    def item(self, emitter: Emitter, read: Read, index: Sequence[str], written: bool = False) -> str:
+        """The number of a read at an index."""
+        at = emitter.pointer(read.value)
+        name, _, start = self.pointers.setdefault(at, (f"p{len(self.pointers)}", _ctype(read.value), read.offset))
         if written:
             self.written.add(at)
-        return name
+        return f"{name}[{_place(read, index, start)}]"
 
     def each(self) -> dict[str, str]:
         """The declaration of each -> what it points to."""
         parts = self.pointers.items()
-        return {f"{'' if at in self.written else 'const '}{t} *restrict {name}": at for at, (name, t) in parts}
-
-    def declared(self) -> str:
-        """Their declarations."""
-        return " ".join(f"{name} = {at};" for name, at in self.each().items())
+        return {
+            f"{'' if at in self.written else 'const '}{t} *restrict {name}": f"{at} + {start}" if start else at
+            for at, (name, t, start) in parts
+        }
 
 
 def _merged(shape: Sequence[int], reads: Sequence[Read]) -> tuple[list[int], list[str]]:
@@ -492,11 +493,13 @@ def _merged(shape: Sequence[int], reads: Sequence[Read]) -> tuple[list[int], lis
     return [math.prod(shape[i] for i in group) for group in merged], index
 
 
-def _place(read: Read, index: Sequence[str]) -> str:
+def _place(read: Read, index: Sequence[str], start: int = 0) -> str:
+    """Where a read is at an index, counted from a start."""
     steps = [(name, stride) for name, stride in read.steps if stride]
     along = [*zip(index, read.strides, strict=False), *steps]
     terms = [i if s == 1 else f"{i} * {s}" for i, s in along if s and i != "0"]
-    return " + ".join([*terms, str(read.offset)] if read.offset or not terms else terms)
+    offset = read.offset - start
+    return " + ".join([*terms, str(offset)] if offset or not terms else terms)
 
 
 def _first(value: Value) -> Value:

@@ -85,7 +85,7 @@ class CompiledPass:
         self.fields_at = _aligned(emitter.workspace)
         self.workspace = self.fields_at + sum(_aligned(self._bytes(name)) for name in self.arrays)
         self.text = self._source(emitter, tally.counts)
-        self.library, self.is_shared = load(self.text), bool(emitter.parts.functions)
+        self.library, self.is_shared = load(self.text), bool(emitter.parts.parts)
         self.function = self.library.run
         self.function.restype = None
 

@@ -71,10 +71,28 @@ def parts_of(seconds: float) -> int:
 
 
 class Parts:
-    """The functions of all kernels of a source that are cut."""
+    """The functions of the kernels of a source: equal ones are one, so that a deep network compiles quickly.
+
+    Attributes:
+        kernels: text of a kernel that is not cut -> name of its function.
+        parts: text of a kernel that is cut -> name of the function of a part.
+    """
 
     def __init__(self) -> None:
-        self.functions: list[str] = []
+        self.kernels: dict[str, str] = {}
+        self.parts: dict[str, str] = {}
+
+    def code(self) -> str:
+        """All functions."""
+        return "\n".join(f"static NOINLINE void {name}{text}" for text, name in (*self.kernels.items(), *self.parts.items()))
+
+    def alone(self, pointers: Mapping[str, str], lines: Sequence[str]) -> str:
+        """The call of a kernel that is not cut; see `shared`."""
+        text = "\n".join(lines)
+        scalars, times = _numbers(text)
+        numbers = [*(f"const double {s}" for s in scalars), *(f"const int64_t {t}" for t in times)]
+        name = _named(self.kernels, "kernel", f"({', '.join([*pointers, *numbers])}) {{\n{text}\n}}")
+        return f"{name}({', '.join([*pointers.values(), *scalars, *times])});"
 
     def shared(self, pointers: Mapping[str, str], lines: Sequence[str], parts: int) -> str:
         """The call that shares a kernel out.
@@ -83,18 +101,26 @@ class Parts:
             pointers: the declaration of each pointer of the kernel, such as `float *restrict p0` -> what it points to.
             lines: the C of the part `part`.
         """
-        text, number = "\n".join(lines), len(self.functions)
-        scalars = sorted(set(re.findall(r"\bs\d+\b", text)), key=lambda s: int(s[1:]))
-        times = sorted(set(re.findall(r"\btime\d+\b", text)))
+        text = "\n".join(lines)
+        scalars, times = _numbers(text)
         given = [f"{declared} = job->p[{i}];" for i, declared in enumerate(pointers)]
         given += [f"const double {s} = job->s[{i}];" for i, s in enumerate(scalars)]
         given += [f"const int64_t {t} = job->t[{i}];" for i, t in enumerate(times)]
-        head = f"static void part{number}(const struct job *job, int64_t part) {{"
-        self.functions.append("\n".join([head, " ".join(given), text, "}"]))
+        name = _named(self.parts, "part", f"(const struct job *job, int64_t part) {{\n{' '.join(given)}\n{text}\n}}")
         at = ", ".join(f"(void *)({to})" for to in pointers.values())
         arrays = f"void *p[] = {{{at}}}; const double s[] = {{{', '.join(scalars) or '0'}}};"
         arrays += f" const int64_t t[] = {{{', '.join(times) or '0'}}};"
-        return f"{{ {arrays} const struct job job = {{part{number}, p, s, t}}; share(team, &job, {parts}); }}"
+        return f"{{ {arrays} const struct job job = {{{name}, p, s, t}}; share(team, &job, {parts}); }}"
+
+
+def _numbers(text: str) -> tuple[list[str], list[str]]:
+    """The numbers of the step, and those of time steps, that a kernel uses."""
+    scalars, times = (set(re.findall(rf"\b{name}\d+\b", text)) for name in ("s", "time"))
+    return sorted(scalars, key=lambda s: int(s[1:])), sorted(times)
+
+
+def _named(known: dict[str, str], kind: str, text: str) -> str:
+    return known.setdefault(text, f"{kind}{len(known)}")
 
 
 def bounds(extent: int, parts: int, unit: int = 1) -> tuple[int, int, str]:
