@@ -54,7 +54,7 @@ class CompiledFunction:
         """The results of these inputs, which may be overwritten."""
         out = {name: np.zeros(shape, dtype) for name, (shape, dtype) in self.results.items()}
         drawn = [np.ascontiguousarray(u, np.float32) for u in draws]
-        table, memory = np.array([*options, 0.0]), np.zeros(self.emitter.workspace + 64, np.uint8)
+        table, memory = np.array([*options, 0.0]), np.zeros(self.emitter.workspace.size + 64, np.uint8)
         memory = memory[-memory.ctypes.data % 64 :]
         arrays = [*(inputs[name] for name in self.inputs), *out.values(), *drawn, table]
         assert all(a.flags.c_contiguous for a in arrays)

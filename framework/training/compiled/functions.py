@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from framework.training.compiled.graph import Value
+
 CTYPES = {"float32": "float", "float64": "double", "bool": "uint8_t", "int64": "int64_t", "int32": "int32_t"}
 
 # exp: x = n ln 2 + r, |r| <= ln 2 / 2; e^r by its series, 2^n through the exponent's bits. 2 ulp or less in float.
@@ -132,3 +134,8 @@ FUNCTIONS = {
 def apply(fn: str, ctype: str, arguments: list[str]) -> str:
     """The C expression of a function of arguments that are names or numbers of that type."""
     return FUNCTIONS[fn].format(*arguments, T="f" if ctype == "float" else "d", M="f" if ctype == "float" else "")
+
+
+def ctype_of(value: Value) -> str:
+    """The C type of a value's numbers."""
+    return CTYPES[str(value.dtype)]

@@ -19,6 +19,7 @@ from framework.training.compiled.build import load, machine
 from framework.training.compiled.emit import Emitter
 from framework.training.compiled.functions import CTYPES
 from framework.training.compiled.graph import Scalar, UntraceableError, Value
+from framework.training.compiled.memory import aligned
 from framework.training.compiled.traced import Options, TracedFeed, TracedState, c_name, without_rate
 from framework.training.learner import Learner
 from framework.training.step import Batch, TrainState, train_step
@@ -82,8 +83,8 @@ class CompiledPass:
         self.schedule = emitter.schedule
         if (many := emitter.operations) > OPERATIONS:
             raise UntraceableError(f"the step has {many:,} operations, and at most {OPERATIONS:,} are compiled")
-        self.fields_at = _aligned(emitter.workspace)
-        self.workspace = self.fields_at + sum(_aligned(self._bytes(name)) for name in self.arrays)
+        self.fields_at = aligned(emitter.workspace.size)
+        self.workspace = self.fields_at + sum(aligned(self._bytes(name)) for name in self.arrays)
         self.text = self._source(emitter, tally.counts)
         self.library, self.is_shared = load(self.text), bool(emitter.parts.parts)
         self.function = self.library.run
@@ -175,7 +176,7 @@ class CompiledPass:
                 yield f"const {ctype} *{field} = {given} + step * {prod(self.shapes[name])};"
                 continue
             yield from self._gathered(name, at)
-            at += _aligned(self._bytes(name))
+            at += aligned(self._bytes(name))
 
     def _gathered(self, name: str, at: int) -> list[str]:
         """The rows of a batch, copied side by side; sequences turned to (T, N, ...)."""
@@ -286,7 +287,3 @@ def refusal(error: Exception) -> str:
 def _value(a: TracedArray) -> Value:
     whole = contiguous(a, copy=not a.read().is_whole)
     return whole.storage.value
-
-
-def _aligned(size: int) -> int:
-    return -(-size // 64) * 64

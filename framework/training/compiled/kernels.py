@@ -1,0 +1,364 @@
+"""The C of each kernel: loops with constant bounds, sums, chosen rows and products."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from framework.training.compiled.cost import cost
+from framework.training.compiled.functions import CTYPES, apply, ctype_of
+from framework.training.compiled.graph import Read, Scalar, Value, literal
+from framework.training.compiled.memory import ALIGNED, Workspace, aligned
+from framework.training.compiled.products import Products, Shape
+from framework.training.compiled.schedule import Kernel, Schedule
+from framework.training.compiled.team import Parts, bounds, parts_of
+
+CHAINS = 4  # parts of a long sum
+
+
+class KernelCode:
+    """What writes the C of kernels; an `Emitter` knows where values lie.
+
+    Attributes:
+        schedule: what the kernels belong to.
+        workspace, ws: memory for a kernel, and the name of its pointer.
+        products, parts: functions that are called.
+    """
+
+    schedule: Schedule
+    workspace: Workspace
+    ws: str
+    products: Products
+    parts: Parts
+
+    def pointer(self, value: Value) -> str:
+        """Where a value lies."""
+        raise NotImplementedError
+
+    def is_stored(self, value: Value, place: Read, kernel: Kernel) -> bool:
+        """Whether anything but this kernel reads a value from memory."""
+        raise NotImplementedError
+
+    def scalar(self, number: Scalar) -> str:
+        """The name of a number that is known when the step runs."""
+        raise NotImplementedError
+
+    def kernel(self, kernel: Kernel) -> list[str]:
+        """The C of a kernel."""
+        if kernel.op == "map":
+            return self.loop(kernel)
+        code = {
+            "fill": self.fill,
+            "reduce": self.reduce,
+            "argmax": self.argmax,
+            "gather": self.gather,
+            "matmul": self.product,
+        }
+        return code[kernel.op](*kernel.parts[0])
+
+    def fill(self, value: Value, place: Read) -> list[str]:
+        """An array of one number."""
+        at, number = self.pointer(place.value), value.detail["number"]
+        if not isinstance(number, Scalar) and number == 0:
+            return [f"memset({at}, 0, {value.size * value.dtype.itemsize});"]
+        return [f"for (int64_t i = 0; i < {value.size}; i++) {at}[i] = {self._number(number, ctype_of(value))};"]
+
+    def _number(self, number: Any, ctype: str) -> str:
+        if isinstance(number, Scalar):
+            return f"({ctype}){self.scalar(number)}"
+        return literal(number, ctype)
+
+    def _expression(self, arg: Any, ctype: str, index: Sequence[str], names: Names, known: Mapping[int, str]) -> str:
+        """An argument as C, of that type."""
+        if not isinstance(arg, Read):
+            return self._number(arg, ctype)
+        value = arg.value
+        if value.id in known and arg.is_whole:
+            text = known[value.id]
+        elif value.id in self.schedule.inlined and value.op == "fill":
+            return self._number(value.detail["number"], ctype)
+        elif value.id in self.schedule.inlined:
+            text = self._map(value, index, names, known)
+        else:
+            text = names.item(self, arg, index)
+        if value.dtype == bool and ctype in ("float", "double"):
+            return f"({text} ? {literal(1, ctype)} : {literal(0, ctype)})"  # compilers make vectors of that
+        return text if ctype_of(value) == ctype else f"(({ctype}){text})"
+
+    def _map(self, value: Value, index: Sequence[str], names: Names, known: Mapping[int, str]) -> str:
+        """The expression of a map."""
+        fn = value.detail["fn"]
+        if fn == "columns":
+            rest, chosen = (self._expression(arg, ctype_of(value), index, names, known) for arg in value.args)
+            (first, last), i = value.detail["columns"], index[-1]
+            inside = [f"{i} >= {first}"] * (first > 0) + [f"{i} < {last}"] * (last < value.shape[-1])
+            return f"({' && '.join(inside)} ? {chosen} : {rest})"
+        common = CTYPES[str(value.detail.get("common", value.dtype))]
+        kinds = [common] * len(value.args)
+        if fn == "where":
+            kinds[0] = "uint8_t"
+        if fn == "not":
+            kinds = common_bool = ["uint8_t"]
+            common = common_bool[0]
+        arguments = [self._expression(arg, kind, index, names, known) for arg, kind in zip(value.args, kinds, strict=True)]
+        if fn == "pow" and value.args[1] in (2, 0.5, -1, 3) and not isinstance(value.args[1], Read | Scalar):
+            x = arguments[0]
+            power = {2: f"({x} * {x})", 3: f"({x} * {x} * {x})", -1: f"(1 / {x})", 0.5: apply("sqrt", common, [x])}
+            return power[value.args[1]]
+        return apply(fn, common, arguments)
+
+    def loop(self, kernel: Kernel) -> list[str]:
+        """One loop over an index for all maps of a kernel."""
+        shape = kernel.parts[0][1].shape
+        reads = [place for _, place in kernel.parts]
+        reads += [read for value, _ in kernel.parts for read in self._all_reads(value)]
+        if any(self._has_columns(value) for value, _ in kernel.parts):
+            reads.append(Read(kernel.parts[0][0], shape, (*[0] * (len(shape) - 1), 1)))  # the number of a column is known
+        sizes, index = _merged(shape, reads)
+        names, body = Names(), []
+        known: dict[int, str] = {}
+        for i, (value, place) in enumerate(kernel.parts):  # names do not depend on ids: equal steps are equal sources
+            ctype, name = "_Bool" if value.dtype == bool else ctype_of(value), f"t{i}"
+            body.append(f"const {ctype} {name} = {self._map(value, index, names, known)};")
+            known[value.id] = name
+            if self.is_stored(value, place, kernel):
+                body.append(f"{names.item(self, place, index, written=True)} = {name};")
+        lines = []
+        for depth, n in enumerate(sizes):
+            if depth == len(sizes) - 1:
+                lines += ["#pragma GCC ivdep", "#pragma GCC unroll 1"]  # a loop is written out only after it has vectors
+            start, end = (0, n) if depth else ("from", "to")
+            lines.append(f"for (int64_t i{depth} = {start}; i{depth} < {end}; i{depth}++) {{")
+        return self._cut(kernel, names, [*lines, *body, "}" * len(sizes)], sizes[0], ALIGNED if len(sizes) == 1 else 1)
+
+    def _cut(self, kernel: Kernel, names: Names, lines: Sequence[str], extent: int, unit: int = 1) -> list[str]:
+        """A kernel that works from index `from` to `to` of one axis, shared out if that is worth it."""
+        parts = min(parts_of(cost(kernel, self.schedule, self.products.machine).seconds), extent // unit)
+        if parts < 2:
+            return [self.parts.alone(names.each(), [f"const int64_t from = 0, to = {extent};", *lines])]
+        count, _, limits = bounds(extent, parts, unit)
+        return [self.parts.shared(names.each(), [limits, *lines], count)]
+
+    def _has_columns(self, value: Value) -> bool:
+        """Whether a map treats some columns in another way."""
+        inner = [read.value for read in value.reads if read.value.id in self.schedule.inlined and read.value.op == "map"]
+        return value.detail["fn"] == "columns" or any(map(self._has_columns, inner))
+
+    def _all_reads(self, value: Value) -> list[Read]:
+        found = []
+        for read in value.reads:
+            if read.value.id not in self.schedule.inlined:
+                found.append(read)
+            elif read.value.op == "map":
+                found += self._all_reads(read.value)
+        return found
+
+    def reduce(self, value: Value, place: Read) -> list[str]:
+        """Sums, maxima or minima over axes."""
+        read, fn, ctype = value.args[0], value.detail["fn"], ctype_of(value)
+        axes, names = value.detail["axes"], Names()
+        index = [f"i{k}" for k in range(len(read.shape))]
+        item = self._expression(read, ctype, index, names, {})
+        target = names.item(self, place, ["0" if k in axes else i for k, i in enumerate(index)], written=True)
+        outer, inner = [k for k in range(len(read.shape)) if k not in axes], list(axes)
+        cut = next((k for k in outer if read.shape[k] > 1), -1)  # the axis that threads share
+        extent = read.shape[cut] if cut >= 0 else 1
+        ends = [("from", "to") if k == cut else (0, n) for k, n in enumerate(read.shape)]
+        loop = [f"for (int64_t i{k} = {a}; i{k} < {b}; i{k}++)" for k, (a, b) in enumerate(ends)]
+        by_columns = fn == "sum" and outer and outer[-1] == len(loop) - 1 and read.shape[-1] >= 4 and inner
+        kernel = Kernel([(value, place)])
+        if by_columns:
+            head, last = [loop[k] for k in outer[:-1]], loop[outer[-1]]
+            add = [*(loop[k] for k in inner), "\n#pragma GCC ivdep\n#pragma GCC unroll 1\n", last, f"{target} += {item};"]
+            lines = [*head, "{", last, f"{target} = 0;", *add, "}"]
+            return self._cut(kernel, names, lines, extent, ALIGNED if cut == outer[-1] else 1)
+        start = {"sum": "0", "max": _least(ctype), "min": _largest(ctype)}[fn]
+        step = (
+            f"acc += {item};" if fn == "sum" else f"{{ const {ctype} e = {item}; acc = {apply(fn, ctype, ['e', 'acc'])}; }}"
+        )
+        if cut < 0 and fn == "sum" and inner:
+            return self._sum_of_parts(kernel, names, index, inner)
+        if fn == "sum" and inner and read.shape[inner[-1]] >= CHAINS * 64:
+            n = read.shape[inner[-1]]
+            inside = [*(loop[k] for k in inner[:-1]), *self._chains(read, ctype, index, inner[-1], names, "0", str(n))]
+        else:
+            inside = [*(loop[k] for k in inner), step]
+        lines = [*(loop[k] for k in outer), f"{{ {ctype} acc = {start};", *inside, f"{target} = acc; }}"]
+        return self._cut(kernel, names, lines, extent)
+
+    def _sum_of_parts(self, kernel: Kernel, names: Names, index: Sequence[str], inner: Sequence[int]) -> list[str]:
+        """One sum: each part adds up a piece of the longest axis, and the parts are added in order."""
+        value, place = kernel.parts[0]
+        read, shape, ctype = value.args[0], value.args[0].shape, ctype_of(value)
+        target = f"{self.pointer(place.value)}[{_place(place, ['0'] * len(shape))}]"
+        cut = max(inner, key=lambda k: shape[k])
+        loops = [f"for (int64_t i{k} = 0; i{k} < {shape[k]}; i{k}++)" for k in inner if k != cut]
+        fixed = [f"const int64_t i{k} = 0; (void)i{k};" for k in range(len(shape)) if k not in inner]
+        adds = self._chains(read, ctype, index, cut, names, "from", "to")
+        lines = [*fixed, f"{ctype} acc = 0;", *loops, *adds, "sums[part] = acc;"]
+        seconds = cost(kernel, self.schedule, self.products.machine).seconds
+        count, _, limits = bounds(shape[cut], min(parts_of(seconds), shape[cut] // ALIGNED), ALIGNED)
+        pointers = {**names.each(), f"{ctype} *restrict sums": "sums"}
+        if count == 1:
+            work = self.parts.alone(pointers, [f"const int64_t part = 0, from = 0, to = {shape[cut]};", *lines])
+        else:
+            work = self.parts.shared(pointers, [limits, *lines], count)
+        total = f"{ctype} total = 0; for (int part = 0; part < {count}; part++) total += sums[part];"
+        return [f"{{ {ctype} sums[{count}];", work, f"{total} {target} = total; }}"]
+
+    def _chains(
+        self, read: Read, ctype: str, index: Sequence[str], axis: int, names: Names, start: str, end: str
+    ) -> list[str]:
+        """A long sum in parts side by side: additions of one part would wait for each other."""
+        i = f"i{axis}"
+        at = [[f"({i} + {c} * n)" if k == axis else old for k, old in enumerate(index)] for c in range(CHAINS)]
+        items = [self._expression(read, ctype, each, names, {}) for each in at]
+        parts = [f"chain{c}" for c in range(CHAINS)]
+        adds = " ".join(f"{part} += {item};" for part, item in zip(parts, items, strict=True))
+        rest = self._expression(read, ctype, index, names, {})
+        return [
+            f"{{ const int64_t n = ({end} - {start}) / {CHAINS}; {ctype} {', '.join(f'{part} = 0' for part in parts)};",
+            f"for (int64_t {i} = {start}; {i} < {start} + n; {i}++) {{ {adds} }}",
+            f"for (int64_t {i} = {start} + {CHAINS} * n; {i} < {end}; {i}++) acc += {rest};",
+            f"acc += {' + '.join(parts)}; }}",
+        ]
+
+    def argmax(self, value: Value, place: Read) -> list[str]:
+        """The index of the largest number along an axis, the first one if there are several."""
+        read, axis, names = value.args[0], value.detail["axis"], Names()
+        ctype = ctype_of(read.value)
+        index = [f"i{k}" for k in range(len(read.shape))]
+        item = self._expression(read, ctype, index, names, {})
+        outer = [k for k in range(len(read.shape)) if k != axis]
+        target = names.item(self, place, [index[k] for k in outer], written=True)
+        heads = [f"for (int64_t i{k} = 0; i{k} < {read.shape[k]}; i{k}++)" for k in outer]
+        better = f"i{axis} == 0 || e > best || (e != e && best == best)"
+        search = f"const {ctype} e = {item}; if ({better}) {{ best = e; at = i{axis}; }}"
+        inner = f"for (int64_t i{axis} = 0; i{axis} < {read.shape[axis]}; i{axis}++) {{ {search} }}"
+        return [self.parts.alone(names.each(), [*heads, f"{{ {ctype} best = 0; int64_t at = 0; {inner} {target} = at; }}"])]
+
+    def gather(self, value: Value, place: Read) -> list[str]:
+        """Rows chosen by arrays of numbers."""
+        table, *ids = value.args
+        names, index = Names(), [f"i{k}" for k in range(len(value.shape))]
+        n = len(ids[0].shape)
+        rows = [self._expression(i, "int64_t", index[:n], names, {}) for i in ids]
+        chosen = Read(table.value, (), table.strides, table.offset, table.steps)
+        source = names.item(self, chosen, [*(f"({row})" for row in rows), *index[n:]])
+        target = names.item(self, place, index, written=True)
+        loops = [f"for (int64_t i{k} = 0; i{k} < {size}; i{k}++)" for k, size in enumerate(value.shape)]
+        return [self.parts.alone(names.each(), [*loops, f"{target} = {source};"])]
+
+    def product(self, value: Value, place: Read) -> list[str]:
+        """A matrix product, or several of equal shapes."""
+        a, b = value.args
+        (m, n), k = value.shape[-2:], a.shape[-1]
+        row = place.strides[-2] if m > 1 else n
+        shape, lead, T = (
+            Shape(m, n, k, a.strides[-2:], b.strides[-2:], row, ctype_of(value)),
+            value.shape[:-2],
+            ctype_of(value),
+        )
+        index = [f"l{i}" for i in range(len(lead))]
+        parts = parts_of(cost(Kernel([(value, place)]), self.schedule, self.products.machine).seconds)
+        cut = next((i for i, size in enumerate(lead) if size >= parts), -1)
+        ends = [("from", "to") if i == cut else (0, size) for i, size in enumerate(lead)]
+        loops = [f"for (int64_t l{i} = {start}; l{i} < {end}; l{i}++)" for i, (start, end) in enumerate(ends)]
+        at = [f"{name} + {_place(r, index, r.offset)}" for name, r in zip("ABC", (a, b, place), strict=True)]
+        if cut >= 0:
+            count, _, limits = bounds(lead[cut], parts)
+            names, offsets = [self.products.name(shape)] * 2, ["", "", ""]
+            room = self.products.scratch(shape)
+        else:
+            count, limits, names, offsets, room = self._pieces(shape, parts)
+        room = aligned(room * value.dtype.itemsize)
+        extra = self.workspace.lend(room * count)
+        memory = f"P + part * {room // value.dtype.itemsize}"
+        first, last = (f"{name}({', '.join(map(str.__add__, at, offsets))}, {memory});" for name in names)
+        call = first if names[0] == names[1] else f"{{ if (part < {count - 1}) {first} else {last} }}"
+        starts = [f"{self.pointer(r.value)} + {r.offset}" for r in (a, b, place)]
+        pointers = dict(zip((f"const {T} *A", f"const {T} *B", f"{T} *C"), starts, strict=True))
+        pointers[f"{T} *P"] = f"({T} *)({self.ws} + {extra})"
+        if count > 1:
+            return [self.parts.shared(pointers, [limits, *loops, call], count)]
+        limits = f"const int64_t part = 0, from = 0, to = {lead[cut] if cut >= 0 else m};"
+        return [self.parts.alone(pointers, [limits, *loops, call])]
+
+    def _pieces(self, shape: Shape, parts: int) -> tuple[int, str, list[str], list[str], int]:
+        """A product cut by its rows or columns: how many pieces, their limits, the functions of all but the last and of the
+        last, what is added to A, B and C, and the scratch memory of one."""
+        by_columns = shape.n >= shape.m  # what the pieces copy of the other operand is less
+        extent, unit = (shape.n, ALIGNED // 2) if by_columns else (shape.m, self.products.machine.rows)
+        count, step, limits = bounds(extent, min(parts, extent // unit), unit)
+        sizes = [step, extent - step * (count - 1)]
+        pieces = [shape._replace(n=size) if by_columns else shape._replace(m=size) for size in sizes]
+        if count == 1:
+            offsets = ["", "", ""]
+        elif by_columns:
+            offsets = ["", f" + from * {shape.b[1]}", " + from"]
+        else:
+            offsets = [f" + from * {shape.a[0]}", "", f" + from * {shape.c}"]
+        names = [self.products.name(piece) for piece in pieces]
+        return count, limits, names, offsets, max(self.products.scratch(piece) for piece in pieces)
+
+
+class Names:
+    """The pointers of a kernel: one for each memory, so that the compiler knows that they never meet.
+
+    A pointer is to the place that is used first: kernels that do the same elsewhere in memory are then equal.
+    """
+
+    def __init__(self) -> None:
+        self.pointers: dict[str, tuple[str, str, int]] = {}
+        self.written: set[str] = set()
+
+    def item(self, code: KernelCode, read: Read, index: Sequence[str], written: bool = False) -> str:
+        """The number of a read at an index."""
+        at = code.pointer(read.value)
+        name, _, start = self.pointers.setdefault(at, (f"p{len(self.pointers)}", ctype_of(read.value), read.offset))
+        if written:
+            self.written.add(at)
+        return f"{name}[{_place(read, index, start)}]"
+
+    def each(self) -> dict[str, str]:
+        """The declaration of each -> what it points to."""
+        parts = self.pointers.items()
+        return {
+            f"{'' if at in self.written else 'const '}{t} *restrict {name}": f"{at} + {start}" if start else at
+            for at, (name, t, start) in parts
+        }
+
+
+def _merged(shape: Sequence[int], reads: Sequence[Read]) -> tuple[list[int], list[str]]:
+    """Sizes of the loops, and the index of every axis: axes that all reads walk through as one are one loop."""
+    axes = [[i] for i, n in enumerate(shape) if n != 1] or [[]]
+    merged = [axes[0]]
+    for axis in axes[1:]:
+        i, j = merged[-1][-1], axis[0]
+        if all(read.strides[i] == read.strides[j] * shape[j] for read in reads):
+            merged[-1] = merged[-1] + axis
+        else:
+            merged.append(axis)
+    index = ["0"] * len(shape)
+    for k, group in enumerate(merged):
+        if group:
+            index[group[-1]] = f"i{k}"
+    return [math.prod(shape[i] for i in group) for group in merged], index
+
+
+def _place(read: Read, index: Sequence[str], start: int = 0) -> str:
+    """Where a read is at an index, counted from a start."""
+    steps = [(name, stride) for name, stride in read.steps if stride]
+    along = [*zip(index, read.strides, strict=False), *steps]
+    terms = [i if s == 1 else f"{i} * {s}" for i, s in along if s and i != "0"]
+    offset = read.offset - start
+    return " + ".join([*terms, str(offset)] if offset or not terms else terms)
+
+
+def _least(ctype: str) -> str:
+    return {"int64_t": "INT64_MIN", "int32_t": "INT32_MIN", "uint8_t": "0"}.get(ctype, "-INFINITY")
+
+
+def _largest(ctype: str) -> str:
+    return {"int64_t": "INT64_MAX", "int32_t": "INT32_MAX", "uint8_t": "1"}.get(ctype, "INFINITY")
