@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from framework import scan
 from framework.training.compiled.function import CompiledFunction, together
 from framework.training.compiled.module import ArrayModule
 
@@ -279,6 +280,31 @@ class Program:
             h = self.xp.tanh(h @ w + x[t % x.shape[0], :1])
             out[t] = h[0]
         return out
+
+    def scanned(self):
+        """Two loops: the second one reads what the first one has kept."""
+        a, xp, kinds = self.any(3), self.xp, self.rng.integers(4, size=4).tolist()
+        beside = self.beside(a[0])
+        n = int(self.rng.integers(1, a.shape[-1] + 1))
+
+        def step(t, s):
+            new = self.fresh(a[..., t, :, :] * 0.5 + s)
+            if kinds[0]:
+                new[..., :n] *= 0.5
+                xp.tanh(new, out=new)
+                new[..., -n:] += s[..., :n] * 0.3
+            other = new - beside if kinds[1] else xp.concatenate((s[..., n:], new[..., :n]), -1)
+            return xp.tanh(other), (new, (s, other.sum(-1, keepdims=True)))
+
+        def back(t, state):
+            d, e = state
+            new, (s, total) = kept[t]
+            return (e + new * total, xp.tanh(d * s)), d - e
+
+        final, kept = scan(xp, a.shape[-3], step, xp.zeros_like(a[0]) if kinds[2] else a[0] * 0.2)
+        (d, e), last = scan(xp, len(kept), back, (final, final * 2), reverse=bool(kinds[3]))
+        self.known += [self.fresh(kept.part(0).stacked() * 1), self.small(d), self.small(last.stacked())]
+        return self.small(e + kept.stacked(lambda k: k[1][1]).sum())
 
     def narrower(self):
         a = self.any()

@@ -19,6 +19,7 @@ class Loop:
     Attributes:
         carries: the values that hold the state before a step, and for each the value after it.
         outputs: what every step gives: the state after it, then what it keeps.
+        states: the values after the last step.
         schedule: of one step, once there is one.
     """
 
@@ -26,6 +27,7 @@ class Loop:
         self.name, self.n, self.reverse = name, n, reverse
         self.carries: list[Value] = []
         self.outputs: list[Value] = []
+        self.states: list[Value] = []
         self.schedule: Any = None
         self._own: dict[int, bool] = {}
 
@@ -91,11 +93,12 @@ def scan(n: int, step: Callable[[Any, Any], tuple[Any, Any]], state: Any, revers
     loop.outputs = [*ends, *(leaf.value for leaf in leaves if leaf.value is not None)]
     results: list[Value] = []
     for part, s in enumerate(states):
-        args = (s.read(), *(whole(r) for r in results[-1:]), *(whole(v) for v in loop.outside(ends)))
+        args = (s.read(), *(other.read() for other in states if other is not s), *(whole(v) for v in loop.outside(ends)))
         results.append(Value("loop", s.shape, s.dtype, args, {"loop": loop, "part": part}))
+    loop.states = list(results)
     for part, leaf in enumerate(leaves, len(states)):
         value = loop.outputs[part]
-        args = (*(whole(r) for r in results[len(states) - 1 : len(states)]), *(whole(v) for v in loop.outside([value])))
+        args = (*(whole(r) for r in loop.states), *(whole(v) for v in loop.outside([value])))
         results.append(Value("loop", (n, *leaf.array.shape), value.dtype, args, {"loop": loop, "part": part}))
         leaf.result = results[-1]
     final = [TracedArray(Storage(r), r.shape, row_major(r.shape)) for r in results[: len(states)]]

@@ -66,6 +66,7 @@ class Schedule:
             if value.id not in found:
                 found[value.id] = value
                 stack += [] if self.is_given(value) else [read.value for read in value.reads]
+                stack += value.detail["loop"].states if value.op == "loop" else []  # a step needs all of them
         return [found[i] for i in sorted(found)]
 
     def _computed(self) -> list[Value]:
