@@ -9,18 +9,16 @@ import numpy as np
 import presets
 import pytest
 
-from framework.core.errors import ConfigError
 from framework.training.compiled.build import compiler
 
 STEPS = 200
 # Here rounding grows: weights moved by 1e-15 at the start differ as much in the array tier (1e-4 and 0.05 after 200 steps).
 CHAOTIC = {"feature_scaling": 50, "lag_limit": 20}
 SUPPORT = Path(__file__).resolve().parents[1] / "support"
-TRACED = [name for name in presets.PRESETS if name not in presets.UNTRACED]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", TRACED)
+@pytest.mark.parametrize("name", list(presets.PRESETS))
 def test_a_preset_gives_the_same_numbers_in_both_tiers(name):
     one, other = (presets.trained(name, tier, CHAOTIC.get(name, STEPS)) for tier in ("array", "compiled"))
     for a, b in zip(one, other, strict=True):
@@ -32,20 +30,13 @@ def test_a_preset_gives_the_same_numbers_in_both_tiers(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", presets.UNTRACED)
-def test_a_preset_that_is_not_compiled_says_why(name):
-    with pytest.raises(ConfigError, match=presets.UNTRACED[name]):
-        presets.trained(name, "compiled", 1)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("first", range(0, len(TRACED), 8))
+@pytest.mark.parametrize("first", range(0, len(list(presets.PRESETS)), 8))
 def test_no_preset_reads_or_writes_beside_its_arrays(first, tmp_path):
     found = subprocess.run([*compiler(), "-print-file-name=libasan.so"], capture_output=True, text=True, check=False)
     library = found.stdout.strip()
     if not os.path.isabs(library):
         pytest.skip("the compiler has no sanitizers")
-    names = TRACED[first : first + 8]
+    names = list(presets.PRESETS)[first : first + 8]
     own = {"LD_PRELOAD": library, "ASAN_OPTIONS": "detect_leaks=0", "XDG_CACHE_HOME": str(tmp_path)}
     command = [sys.executable, str(SUPPORT / "sanitized.py"), *names]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **own})

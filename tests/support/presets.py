@@ -27,10 +27,6 @@ WAYS = {
     "clipped": ["trainer.clip_norm=0.1", "regularizer=l2"],
 }
 PRESETS = {**EXPERIMENTS, **{name: [*words, *DATA.get(name, [])] for name, words in MODELS.items()}, **WAYS}
-UNTRACED = {  # until loops over time are loops
-    "adding_problem": "operations",
-    "forget_bias": "operations",
-}
 
 
 def trained(name, tier, steps, dtype="float64", replicas=2, callbacks=()):
