@@ -213,6 +213,21 @@ def test_adding_in_place_writes_once():
     assert len(kernels) == 5  # one for each line
 
 
+def test_loops_over_the_same_indices_are_joined():
+    def apart(xp, x, w):
+        a = xp.tanh(x)
+        product = x @ w
+        b = a * 2  # joins the loop of a, past the product
+        c = product + b  # cannot: it reads the product
+        return [b, c, xp.exp(c).sum(0)]
+
+    x, w = numbers("float64", 6, 5), numbers("float64", 5, 5, seed=1)
+    same(apart, x=x, w=w)
+    traced = [new("input", a.shape, a.dtype, name=name) for name, a in (("x", x), ("w", w))]
+    results = {str(i): a.storage.value for i, a in enumerate(apart(ArrayModule(), *traced))}
+    assert [kernel.op for kernel in Schedule(results).kernels] == ["map", "matmul", "map", "reduce"]
+
+
 def test_a_new_state_may_read_the_old_one_backwards():
     def turned(given):
         w = given["w"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from framework.training.compiled.graph import Read, Value, whole
+
+NEAR = 8  # kernels back that a loop may be joined to
 
 
 @dataclass
@@ -214,6 +216,41 @@ class Schedule:
                 group = self._closed(group)
             group.parts.append((source, place))
         self._closed(group)
+        self._join_earlier()
+
+    def _join_earlier(self) -> None:
+        """Put a loop into an earlier one over the same indices, past kernels that have nothing to do with it."""
+        kernels: list[Kernel] = []
+        for kernel in self.kernels:
+            earlier = self._earlier(kernels, kernel) if kernel.op == "map" else None
+            if earlier is None:
+                kernels.append(kernel)
+            else:
+                earlier.parts += kernel.parts
+        self.kernels = kernels
+
+    def _earlier(self, kernels: Sequence[Kernel], kernel: Kernel) -> Kernel | None:
+        read, written = self._touched(kernel)
+        for other in reversed(kernels[-NEAR:]):
+            if other.op == "map" and self._all_fit(other, kernel):
+                return other
+            before, after = self._touched(other)
+            if read & after or written & (before | after):
+                return None
+        return None
+
+    def _touched(self, kernel: Kernel) -> tuple[set[int], set[int]]:
+        """The memory that a kernel reads, and that it writes."""
+        read = {self.root[read.value.id].id for part, _ in kernel.parts for read in self.leaves(part)}
+        return read, {self.root[to.value.id].id for _, to in kernel.parts}
+
+    def _all_fit(self, group: Kernel, kernel: Kernel) -> bool:
+        together = Kernel(list(group.parts))
+        for part, place in kernel.parts:
+            if not self._fits(together, part, place):
+                return False
+            together.parts.append((part, place))
+        return True
 
     def _closed(self, group: Kernel) -> Kernel:
         if group.parts:
@@ -222,8 +259,7 @@ class Schedule:
 
     def _is_apart(self, group: Kernel, value: Value, place: Read) -> bool:
         """Whether a map neither reads nor overwrites what the group writes, nor overwrites what it reads."""
-        written = {self.root[to.value.id].id for _, to in group.parts}
-        read = {self.root[read.value.id].id for part, _ in group.parts for read in self.leaves(part)}
+        read, written = self._touched(group)
         own = {self.root[read.value.id].id for read in self.leaves(value)}
         return not (own & written) and self.root[place.value.id].id not in written | read
 

@@ -70,6 +70,7 @@ class CompiledTrainer(Trainer):
         self.threads = stack.threads or blas_threads()
         self.pool = ThreadPoolExecutor(self.threads)  # its threads start when they are first needed
         self.memory = [aligned(0)] * self.threads
+        self.interrupted = False
         self.evaluations: dict[tuple[DataLoader, int], CompiledEvaluation] = {}
         self.untraced: set[DataLoader] = set()  # splits that the array tier evaluates
         self.options_table: tuple[Learner, np.ndarray] | None = None
@@ -257,13 +258,17 @@ class CompiledTrainer(Trainer):
             if self.memory[thread].size < step.workspace:
                 self.memory[thread] = aligned(step.workspace)
             with self._team(step, helpers // threads + (thread < helpers % threads)) as team:
-                while (replica := next(left)) < replicas:
+                while (replica := next(left)) < replicas and not self.interrupted:
                     train(replica, self.memory[thread], team)
 
         if threads == 1:
             work(0)
-        else:
+            return
+        try:
             list(self.pool.map(work, range(threads)))
+        except BaseException:
+            self.interrupted = True  # Ctrl-C reaches this thread only
+            raise
 
     @contextmanager
     def _team(self, step: CompiledPass, helpers: int) -> Iterator[np.ndarray | None]:
