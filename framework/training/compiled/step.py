@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -86,11 +87,20 @@ class CompiledPass:
         self.fields_at = aligned(emitter.workspace.size)
         self.workspace = self.fields_at + sum(aligned(self._bytes(name)) for name in self.arrays)
         self.text = self._source(emitter, tally.counts)
-        self.library, self.is_shared = load(self.text), bool(emitter.parts.parts)
-        self.function = self.library.run
-        self.function.restype = None
+        self.is_shared = bool(emitter.parts.parts)
 
     number = "first + step"  # of a batch, in C
+
+    @cached_property
+    def library(self) -> ctypes.CDLL:
+        """The compiled functions; they are compiled or loaded when they are first needed.
+
+        Raises:
+            NoCompilerError: that is not possible.
+        """
+        library = load(self.text)
+        library.run.restype = None
+        return library
 
     def changing(self, s: TrainState) -> Mapping[str, Any]:
         """The state, beside the weights, that goes from batch to batch."""
@@ -112,7 +122,7 @@ class CompiledPass:
         team: memory through which further threads take parts of the work; see `help`.
         """
         at = [ctypes.c_void_p(None if a is None else a.ctypes.data) for a in (*arrays, team)]
-        self.function(ctypes.c_int64(steps), ctypes.c_int64(first), *at)
+        self.library.run(ctypes.c_int64(steps), ctypes.c_int64(first), *at)
 
     def help(self, team: np.ndarray) -> None:
         """Take parts of the work of another thread until it dismisses the team."""

@@ -76,6 +76,10 @@ class CompiledTrainer(Trainer):
         self.options_table: tuple[Learner, np.ndarray] | None = None
         for kind in self._kinds():
             self.compiled(kind)
+        try:
+            self._compile(list(self.steps.values()))
+        except NoCompilerError as error:
+            raise TierError(str(error)) from error
 
     def _kinds(self) -> Iterator[Kind]:
         """The kinds of batches that an epoch has."""
@@ -95,11 +99,15 @@ class CompiledTrainer(Trainer):
             try:
                 with np.errstate(all="ignore"):
                     self.steps[kind] = CompiledStep(self.stack, len(self.columns), measures, kind, carried, self.timed)
-            except NoCompilerError as error:
+            except NoCompilerError as error:  # the compiler says what the processor offers
                 raise TierError(str(error)) from error
             except Exception as error:  # code that knows arrays of NumPy only may fail in any way
                 raise TierError(f"the step cannot be traced: {refusal(error)}") from error
         return self.steps[kind]
+
+    def _compile(self, passes: Sequence[CompiledPass]) -> None:
+        """Compile side by side what is not compiled yet."""
+        list(self.pool.map(lambda each: each.library, passes))
 
     def update(self, batch: Batch) -> None:
         """Note a step, which is taken when its results are read; one that probes see runs in the array tier."""
@@ -183,19 +191,27 @@ class CompiledTrainer(Trainer):
 
     def evaluated(self, learner: Learner, w: Array, keys: Sequence[Key], feed: DataLoader) -> Mapping[str, Array]:
         """As in the array tier, replica by replica; what cannot be traced is evaluated there."""
-        if feed.stateful or feed in self.untraced:
-            return super().evaluated(learner, w, keys, feed)
-        try:
-            parts = [(self._evaluation(learner, feed, n), rows) for n, rows in self._blocks(feed)]
-        except Exception as error:  # as in `compiled`
-            if not self.untraced:
-                log.info("losses and metrics are measured in the array tier: %s", refusal(error))
-            self.untraced.add(feed)
+        parts = self._evaluations(learner, feed)
+        if not parts:
             return super().evaluated(learner, w, keys, feed)
         found = [self._evaluate(evaluation, learner, w, feed, rows) for evaluation, rows in parts]
         tally = MetricAccumulator(learner.measures)
         tally.counts = {name: sum(counts[name] for _, counts in found) for name in learner.measures}
         return {"loss": sum(loss for loss, _ in found), **tally.values()}
+
+    def _evaluations(self, learner: Learner, feed: DataLoader) -> list[tuple[CompiledEvaluation, np.ndarray]]:
+        """The evaluations of a split with their rows; none if it cannot be traced."""
+        if feed.stateful or feed in self.untraced:
+            return []
+        try:
+            found = [(self._evaluation(learner, feed, n), rows) for n, rows in self._blocks(feed)]
+            self._compile([evaluation for evaluation, _ in found])
+            return found
+        except Exception as error:  # as in `compiled`
+            if not self.untraced:
+                log.info("losses and metrics are measured in the array tier: %s", refusal(error))
+            self.untraced.add(feed)
+            return []
 
     def _blocks(self, feed: DataLoader) -> list[tuple[int, np.ndarray]]:
         """Sizes of the batches of a split, with the rows (K, N) of all batches of that size."""
