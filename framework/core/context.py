@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from framework.core.arrays import Array
-from framework.core.random import Key, generator
+from framework.core.random import Key, generator, uniform
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Context:
 
     def uniform(self, like: Array, draw: int = 0) -> Array:
         """Numbers from U[0, 1), with the core shape and the dtype of `like`, each replica from its own stream."""
-        return self._draw(like, draw, lambda rng, shape: rng.random(shape, np.float32))
+        return self._draw(like, draw, uniform)
 
     def normal(self, like: Array, draw: int = 0) -> Array:
         """Numbers from N(0, 1), with the core shape and the dtype of `like`, each replica from its own stream."""

@@ -15,10 +15,21 @@ import numpy as np
 Key = int | tuple[int, ...]  # a job's seed, or (seed, member) inside a study
 
 
+def philox_key(key: Key, name: str) -> tuple[int, int]:
+    """The two words that a replica's stream has as its key."""
+    # 7 and np.int64(7) are the same key
+    return _hashed(tuple(map(int, key)) if isinstance(key, tuple) else int(key), name)
+
+
 @functools.lru_cache(maxsize=65536)
-def _philox_key(key: Key, name: str) -> tuple[int, int]:
+def _hashed(key: Key, name: str) -> tuple[int, int]:
     digest = hashlib.blake2b(f"{key!r}/{name}".encode(), digest_size=16).digest()
     return int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little")
+
+
+def uniform(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Numbers from U[0, 1), with 24 bits each."""
+    return rng.random(shape, np.float32)
 
 
 def generator(key: Key, name: str, step: int = 0, draw: int = 0) -> np.random.Generator:
@@ -30,6 +41,5 @@ def generator(key: Key, name: str, step: int = 0, draw: int = 0) -> np.random.Ge
         step: the training step, or the epoch for what is drawn once per epoch.
         draw: the number of the draw, for several draws of one node in one step.
     """
-    key = tuple(map(int, key)) if isinstance(key, tuple) else int(key)  # 7 and np.int64(7) are the same key
     words = np.array([0, 0, draw, step], np.uint64)  # the low two words count the numbers drawn
-    return np.random.Generator(np.random.Philox(key=np.array(_philox_key(key, name), np.uint64), counter=words))
+    return np.random.Generator(np.random.Philox(key=np.array(philox_key(key, name), np.uint64), counter=words))

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from framework.core.random import Key
+from framework.core.random import Key, philox_key
 from framework.data.loader import DataLoader
 from framework.inference.evaluation import MetricAccumulator, measure
 from framework.training.compiled.array import TracedArray, contiguous, new
@@ -21,6 +21,7 @@ from framework.training.compiled.emit import Emitter
 from framework.training.compiled.functions import CTYPES
 from framework.training.compiled.graph import Scalar, UntraceableError, Value
 from framework.training.compiled.memory import aligned
+from framework.training.compiled.philox import PHILOX
 from framework.training.compiled.traced import Options, TracedFeed, TracedState, c_name, without_rate
 from framework.training.learner import Learner
 from framework.training.step import Batch, TrainState, train_step
@@ -85,7 +86,8 @@ class CompiledPass:
         if (many := emitter.operations) > OPERATIONS:
             raise UntraceableError(f"the step has {many:,} operations, and at most {OPERATIONS:,} are compiled")
         self.fields_at = aligned(emitter.workspace.size)
-        self.workspace = self.fields_at + sum(aligned(self._bytes(name)) for name in self.arrays)
+        self.draws_at = self.fields_at + sum(aligned(self._bytes(name)) for name in self.arrays)
+        self.workspace = self.draws_at + sum(aligned(4 * draw.size) for draw in self.draws if draw.is_uniform)
         self.text = self._source(emitter, tally.counts)
         self.is_shared = bool(emitter.parts.parts)
 
@@ -135,12 +137,17 @@ class CompiledPass:
     @property
     def given(self) -> int:
         """Bytes of random numbers and fields that one step of one replica is given."""
-        drawn = sum(4 * draw.size for draw in self.draws)
+        drawn = sum(4 * draw.size for draw in self.draws if not draw.is_uniform)
         return drawn + sum(prod(self.shapes[name]) * self.arrays[name].dtype.itemsize for name in self.handed)
 
     def drawn(self, key: Key, steps: Sequence[int]) -> list[np.ndarray]:
-        """The random numbers of one replica for these steps: those of the array tier."""
-        return [np.stack([draw.numbers(key, step) for step in steps]) for draw in self.draws]
+        """The random numbers of one replica for these steps that the code does not draw itself: those of the array tier."""
+        return [np.stack([draw.numbers(key, step) for step in steps]) for draw in self.draws if not draw.is_uniform]
+
+    def keys(self, keys: Sequence[Key]) -> np.ndarray:
+        """The keys of the random streams, (R, draws, 2)."""
+        words = [[philox_key(key, draw.name) for draw in self.draws] for key in keys]
+        return np.array(words, np.uint64).reshape(len(keys), len(self.draws), 2)
 
     def fields_of(self, feed: DataLoader) -> list[np.ndarray]:
         """The fields of the split, (1 or R, n, ...) each."""
@@ -157,16 +164,16 @@ class CompiledPass:
         """The file: a function that takes steps one after the other for one replica."""
         T = CTYPES[str(self.dtype)]
         parts = ["int64_t steps", "int64_t first", "const int64_t *rows", "const int64_t *starts", "const double *lrs"]
-        parts += ["const double *opt", "double *numbers", f"{T} *w"]
+        parts += ["const double *opt", "double *numbers", "const uint64_t *keys", f"{T} *w"]
         parts += [f"{T} *{c_name('s', name)}" for name in self.slots] + [
             f"{T} *{c_name('h', name)}" for name in self.carried
         ]
         parts += [f"const {CTYPES[str(a.dtype)]} *{c_name('all_x', name)}" for name, a in self.arrays.items()]
         parts += [f"{T} *out", *(f"{CTYPES[str(a.dtype)]} *{c_name('all_c', name)}" for name, a in counts.items())]
-        parts += [f"const float *drawn{i}" for i in range(len(self.draws))]
+        parts += [f"const float *drawn{i}" for i, draw in enumerate(self.draws) if not draw.is_uniform]
         parts += [f"const {T} *{c_name('given', name)}" for name in self.handed]
         parts += ["char *ws", "struct team *team"]
-        lines = [f"const float *u{i} = drawn{i} + step * {d.size};" for i, d in enumerate(self.draws)]
+        lines = list(self._drawn())
         lines += [f"const double number = (double)({self.number}), lr = lrs[step]; {T} *row = out + step * {self.columns};"]
         lines += [f"const double {c_name('n', name)} = numbers[{i}];" for i, name in enumerate(self.counters)]
         for name, a in counts.items():
@@ -175,7 +182,22 @@ class CompiledPass:
         lines += self._fields()
         lines += [emitter.code(), *(f"numbers[{i}] = {code};" for i, code in enumerate(self.counters.values()))]
         loop = ["for (int64_t step = 0; step < steps; step++) {", *lines, "}"]
-        return "\n".join([emitter.head(), f"void run({', '.join(parts)}) {{", *loop, "}", ""])
+        draws = [PHILOX] if any(draw.is_uniform for draw in self.draws) else []
+        return "\n".join([emitter.head(), *draws, f"void run({', '.join(parts)}) {{", *loop, "}", ""])
+
+    def _drawn(self) -> Iterator[str]:
+        """The random numbers of the step."""
+        at = self.draws_at
+        for i, draw in enumerate(self.draws):
+            if not draw.is_uniform:
+                yield f"const float *u{i} = drawn{i} + step * {draw.size};"
+                continue
+            each, which = prod(draw.shape), f"{draw.which}u"
+            yield f"float *u{i} = (float *)(ws + {at});"
+            to, key, when = f"u{i} + t * {each}", f"keys + {2 * i}", "(uint64_t)(first + step)"
+            call = f"uniform({to}, {each}, {key}, {which} + ((uint64_t)t << 44), {when});"
+            yield f"for (int64_t t = 0; t < {draw.times or 1}; t++) {call}"
+            at += aligned(4 * draw.size)
 
     def _fields(self) -> Iterator[str]:
         """The fields of the batch."""

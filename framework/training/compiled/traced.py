@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from framework.core.context import Context
-from framework.core.random import Key, generator
+from framework.core.random import Key, generator, uniform
 from framework.data.loader import DataLoader
 from framework.training.compiled.array import LoopIndex, TracedArray, new
 from framework.training.compiled.graph import Scalar, UntraceableError
@@ -32,6 +32,11 @@ class Draw(NamedTuple):
     def size(self) -> int:
         """How many numbers a step takes."""
         return prod(self.shape) * (self.times or 1)
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether the compiled step draws them itself."""
+        return self.sample is uniform
 
     def numbers(self, key: Key, step: int) -> np.ndarray:
         """Those of one replica: (..., or, in a loop, T ...)."""

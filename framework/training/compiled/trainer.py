@@ -154,7 +154,7 @@ class CompiledTrainer(Trainer):
         for name in step.slots:  # the code writes to their memory
             s.state[name] = np.require(s.state[name], requirements=("C", "W"))
         starts, states = np.array([each.start for each in steps]), step.states(s)
-        shared = [rows, starts[None], self._rates(numbers), self._options(step), counters, s.w]
+        shared = [rows, starts[None], self._rates(numbers), self._options(step), counters, step.keys(s.keys), s.w]
         shared += [*(s.state[name] for name in step.slots), *states.values(), *step.fields_of(s.feeds["train"])]
         out = np.empty((replicas, count, len(self.columns)), s.dtype)
         counts = step.counted(replicas, count)
@@ -234,7 +234,7 @@ class CompiledTrainer(Trainer):
         """The loss (R,) of batches of one size, and the counts of the metrics."""
         replicas, count = len(w), len(rows)
         shared = [rows[None].astype(np.int64), np.zeros((1, count), np.int64), np.zeros((1, count))]
-        shared += [step.options_of(learner, replicas), np.zeros((1, 0))]
+        shared += [step.options_of(learner, replicas), np.zeros((1, 0)), np.zeros((1, 0), np.uint64)]
         shared += [np.ascontiguousarray(w), *step.fields_of(feed)]
         out, counts = np.empty((replicas, count, 1), self.stack.dtype), step.counted(replicas, count)
 
