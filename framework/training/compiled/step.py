@@ -101,7 +101,7 @@ class CompiledPass:
             NoCompilerError: that is not possible.
         """
         library = load(self.text)
-        library.run.restype = None
+        library.run.restype = library.run_all.restype = None
         return library
 
     def changing(self, s: TrainState) -> Mapping[str, Any]:
@@ -125,6 +125,25 @@ class CompiledPass:
         """
         at = [ctypes.c_void_p(None if a is None else a.ctypes.data) for a in (*arrays, team)]
         self.library.run(ctypes.c_int64(steps), ctypes.c_int64(first), *at)
+
+    def call_all(
+        self,
+        steps: int,
+        first: int,
+        turn: np.ndarray,
+        arrays: Sequence[np.ndarray],
+        memory: np.ndarray,
+        team: np.ndarray | None,
+    ) -> None:
+        """Take steps for one replica after the other.
+
+        Args:
+            turn: the next replica, and how many there are; all threads count there.
+            arrays: as for `call`, with a first axis of replicas, or of length 1 where all have the same.
+        """
+        table = np.array([(a.ctypes.data, a.strides[0] if len(a) > 1 else 0) for a in arrays], np.int64)
+        at = [ctypes.c_void_p(None if a is None else a.ctypes.data) for a in (turn, table, memory, team)]
+        self.library.run_all(ctypes.c_int64(steps), ctypes.c_int64(first), *at)
 
     def help(self, team: np.ndarray) -> None:
         """Take parts of the work of another thread until it dismisses the team."""
@@ -183,7 +202,8 @@ class CompiledPass:
         lines += [emitter.code(), *(f"numbers[{i}] = {code};" for i, code in enumerate(self.counters.values()))]
         loop = ["for (int64_t step = 0; step < steps; step++) {", *lines, "}"]
         draws = [PHILOX] if any(draw.is_uniform for draw in self.draws) else []
-        return "\n".join([emitter.head(), *draws, f"void run({', '.join(parts)}) {{", *loop, "}", ""])
+        run = [f"void run({', '.join(parts)}) {{", *loop, "}"]
+        return "\n".join([emitter.head(), *draws, *run, *_for_all(parts[2:-2]), ""])
 
     def _drawn(self) -> Iterator[str]:
         """The random numbers of the step."""
@@ -314,6 +334,20 @@ def refusal(error: Exception) -> str:
     place = f"{Path(outside[-1].filename).name}, line {outside[-1].lineno}: " if outside else ""
     what = "" if isinstance(error, UntraceableError) else f"{type(error).__name__}: "
     return f"{place}{what}{error}"
+
+
+def _for_all(arrays: Sequence[str]) -> list[str]:
+    """The function that takes steps for one replica after the other; the arrays are declared as those of `run`."""
+    types = [declared.rsplit("*", 1)[0] + "*" for declared in arrays]
+    own = [f"({t})(array[{i}].start + r * array[{i}].stride)" for i, t in enumerate(types)]
+    head = "int64_t steps, int64_t first, int64_t *turn, const struct array *array, char *ws, struct team *team"
+    return [
+        "struct array { char *start; int64_t stride; };",
+        f"void run_all({head}) {{",
+        "for (int64_t r; (r = __atomic_fetch_add(turn, 1, __ATOMIC_RELAXED)) < turn[1];)",
+        f"run(steps, first, {', '.join(own)}, ws, team);",
+        "}",
+    ]
 
 
 def _value(a: TracedArray) -> Value:

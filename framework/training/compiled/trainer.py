@@ -33,8 +33,6 @@ EXAMPLES = 512  # ... and its examples
 
 TEAM = 256  # bytes, more than `struct team` has
 
-Take = Callable[[int, np.ndarray, np.ndarray | None], None]  # replica, memory, team
-
 
 class Waiting(NamedTuple):
     """A step that is to be taken: its number, its row in the block of results, its examples (1 or R, N), the first time step
@@ -70,7 +68,6 @@ class CompiledTrainer(Trainer):
         self.threads = stack.threads or blas_threads()
         self.pool = ThreadPoolExecutor(self.threads)  # its threads start when they are first needed
         self.memory = [aligned(0)] * self.threads
-        self.interrupted = False
         self.evaluations: dict[tuple[DataLoader, int], CompiledEvaluation] = {}
         self.untraced: set[DataLoader] = set()  # splits that the array tier evaluates
         self.options_table: tuple[Learner, np.ndarray] | None = None
@@ -158,12 +155,8 @@ class CompiledTrainer(Trainer):
         shared += [*(s.state[name] for name in step.slots), *states.values(), *step.fields_of(s.feeds["train"])]
         out = np.empty((replicas, count, len(self.columns)), s.dtype)
         counts = step.counted(replicas, count)
-        given = self._given(step, numbers, rows, starts)
-
-        def train(replica: int, memory: np.ndarray, team: np.ndarray | None) -> None:
-            step.call(count, numbers[0], (*_own([*shared, out, *counts.values()], replica), *given(replica), memory), team)
-
-        self._on_threads(replicas, step, train)
+        given = self._given(step, numbers, rows, starts) if step.given else None
+        self._run(step, count, numbers[0], replicas, [*shared, out, *counts.values()], given)
         s.carry = states
         places = [each.place for each in steps]
         self.block[places] = out.swapaxes(0, 1)
@@ -237,11 +230,7 @@ class CompiledTrainer(Trainer):
         shared += [step.options_of(learner, replicas), np.zeros((1, 0)), np.zeros((1, 0), np.uint64)]
         shared += [np.ascontiguousarray(w), *step.fields_of(feed)]
         out, counts = np.empty((replicas, count, 1), self.stack.dtype), step.counted(replicas, count)
-
-        def run(replica: int, memory: np.ndarray, team: np.ndarray | None) -> None:
-            step.call(count, self.step, (*_own([*shared, out, *counts.values()], replica), memory), team)
-
-        self._on_threads(replicas, step, run)
+        self._run(step, count, self.step, replicas, [*shared, out, *counts.values()])
         return out[..., 0].sum(1), {name: found.sum(1) for name, found in counts.items()}
 
     def _options(self, step: CompiledStep) -> np.ndarray:
@@ -264,26 +253,35 @@ class CompiledTrainer(Trainer):
         width = max(map(len, found))
         return np.ascontiguousarray(np.stack([np.broadcast_to(lr, (width,)) for lr in found], 1))
 
-    def _on_threads(self, replicas: int, step: CompiledPass, train: Take) -> None:
-        """Let every thread take the next replica until there is none; each has its own memory. A thread without a replica
-        helps another one."""
-        threads, left = min(self.threads, replicas), itertools.count()
-        helpers = self.threads - threads if step.is_shared else 0
+    def _run(
+        self,
+        step: CompiledPass,
+        count: int,
+        first: int,
+        replicas: int,
+        arrays: Sequence[np.ndarray],
+        given: Callable[[int], list[np.ndarray]] | None = None,
+    ) -> None:
+        """Take steps for all replicas, on threads: each takes the next replica until there is none, and has its own memory.
+        A thread without a replica helps another one."""
+        threads, turn = min(self.threads, replicas), np.array([0, replicas])
+        helpers, left = self.threads - threads if step.is_shared else 0, itertools.count()
 
         def work(thread: int) -> None:
             if self.memory[thread].size < step.workspace:
                 self.memory[thread] = aligned(step.workspace)
+            memory = self.memory[thread]
             with self._team(step, helpers // threads + (thread < helpers % threads)) as team:
-                while (replica := next(left)) < replicas and not self.interrupted:
-                    train(replica, self.memory[thread], team)
+                if given is None:
+                    step.call_all(count, first, turn, arrays, memory, team)
+                    return
+                while (replica := next(left)) < turn[1]:
+                    step.call(count, first, (*_own(arrays, replica), *given(replica), memory), team)
 
-        if threads == 1:
-            work(0)
-            return
         try:
             list(self.pool.map(work, range(threads)))
         except BaseException:
-            self.interrupted = True  # Ctrl-C reaches this thread only
+            turn[1] = 0  # Ctrl-C reaches this thread only, which therefore waits
             raise
 
     @contextmanager
