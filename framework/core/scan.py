@@ -31,7 +31,7 @@ def scan(
     Args:
         xp: the array module.
         step: takes the number of the step and the state before it. t only chooses from arrays, as in `a[..., t, :, :]`.
-        state: an array (..., N, k), or a tuple of them. Every step returns one of the same shapes.
+        state: an array (..., N, k), or a tuple of them. Every step returns one of the same shapes and types.
         reverse: whether to begin with the last step.
 
     Returns:

@@ -94,7 +94,11 @@ def growing(xp, x):
     return [scan(xp, 5, lambda t, s: (xp.concatenate((s, s), -1), s), x[:, 0])[0]]
 
 
-@pytest.mark.parametrize("function", [outside, leaked, growing], ids=lambda f: f.__name__)
+def widening(xp, x):
+    return [scan(xp, 5, lambda t, s: (s + x[..., t, :, :], s), x[:, 0].astype(np.float32))[0]]
+
+
+@pytest.mark.parametrize("function", [outside, leaked, growing, widening], ids=lambda f: f.__name__)
 def test_what_a_loop_in_c_cannot_do_is_rejected(function):
     with pytest.raises(UntraceableError):
         compiled(function, {"x": X})

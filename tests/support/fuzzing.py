@@ -285,6 +285,7 @@ class Program:
         """Two loops: the second one reads what the first one has kept."""
         a, xp, kinds = self.any(3), self.xp, self.rng.integers(4, size=4).tolist()
         beside = self.beside(a[0])
+        beside = beside.astype(a.dtype) if hasattr(beside, "astype") else beside
         n = int(self.rng.integers(1, a.shape[-1] + 1))
 
         def step(t, s):

@@ -69,7 +69,7 @@ def scan(n: int, step: Callable[[Any, Any], tuple[Any, Any]], state: Any, revers
     """The loop of `framework.scan`, traced.
 
     Raises:
-        UntraceableError: the state changes its shape, or the step writes to an array from outside.
+        UntraceableError: the state changes its shape or type, or the step writes to an array from outside.
     """
     states = (state,) if isinstance(state, TracedArray) else tuple(state)
     loop = Loop(f"time{len(inside)}", n, reverse)
@@ -81,11 +81,10 @@ def scan(n: int, step: Callable[[Any, Any], tuple[Any, Any]], state: Any, revers
             value.detail["name"] = loop.output_name(part)
         after, kept = step(LoopIndex(loop.name, n), before[0] if isinstance(state, TracedArray) else tuple(before))
         after = (after,) if isinstance(after, TracedArray) else tuple(after)
-        if [a.shape for a in after] != [s.shape for s in states]:
-            raise UntraceableError(
-                f"the state of a loop changes from {[s.shape for s in states]} to {[a.shape for a in after]}"
-            )
-        ends = [_computed(a.astype(s.dtype, copy=False)) for a, s in zip(after, states, strict=True)]
+        shapes, found = ([(a.shape, str(a.dtype)) for a in arrays] for arrays in (states, after))
+        if found != shapes:
+            raise UntraceableError(f"the state of a loop changes from {shapes} to {found}")
+        ends = [_computed(a) for a in after]
         tree = _mapped(kept, lambda a: _leaf(loop, a))
     finally:
         inside.pop()
