@@ -319,3 +319,30 @@ def test_a_component_that_looks_at_a_number_is_named(data):
     layers = {"hidden": dense(4), "act": act(Curious()), "out": dense(2)}
     with pytest.raises(ConfigError, match=r"test_compiled_training\.py, line \d+: a traced number has no truth value"):
         train([learner(data, layers=layers)], [data], [0], tier="compiled")
+
+
+@dataclass(frozen=True)
+class Delayed:
+    """Steps along the gradient, and along the one of three steps before."""
+
+    lr: float = 0.05
+    widens: bool = False
+
+    def init(self, w):
+        return dict.fromkeys("abc", w * 0)
+
+    def update(self, w, g, state, lr, ctx):
+        oldest = state["c"]
+        state["c"], state["b"], state["a"] = state["b"], state["a"], g * 1.0
+        if self.widens:
+            state["a"] = state["a"].astype(np.float64)
+        w -= lr * (g + 0.5 * oldest)
+
+
+def test_states_of_an_optimizer_may_take_the_place_of_others(data):
+    agree([learner(data, Delayed())], data)
+
+
+def test_a_state_that_changes_its_type_is_rejected(data):
+    with pytest.raises(TierError, match="the optimizer's state changes from"):
+        train([learner(data, Delayed(widens=True))], [data], [0], dtype="float32", tier="compiled")

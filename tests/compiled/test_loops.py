@@ -64,6 +64,27 @@ def test_a_loop_may_stand_in_a_loop():
     same(nested, x=X)
 
 
+def test_an_inner_loop_may_read_by_both_numbers():
+    def table(xp, x):
+        def outer(t, s):
+            r, _ = scan(xp, 3, lambda u, r: (r + x[..., t, u, :, :], r), xp.zeros((1, 2, 4)))
+            return s * 0.5 + r, (s, r)
+
+        final, kept = scan(xp, 2, outer, xp.ones((1, 2, 4)))
+        return [final, kept.stacked(lambda k: k[1])]
+
+    same(table, x=np.random.default_rng(3).standard_normal((1, 2, 3, 2, 4)))
+
+
+def test_many_operations_may_stand_before_a_loop():
+    def chained(xp, x):
+        for _ in range(600):
+            x = x + 1e-3
+        return [scan(xp, 5, lambda t, s: (s + x[..., t, :, :], s), x[:, 0])[0]]
+
+    same(chained, x=X)
+
+
 def outside(xp, x):
     total = xp.zeros((1, 3, 4))
 
@@ -98,7 +119,18 @@ def widening(xp, x):
     return [scan(xp, 5, lambda t, s: (s + x[..., t, :, :], s), x[:, 0].astype(np.float32))[0]]
 
 
-@pytest.mark.parametrize("function", [outside, leaked, growing, widening], ids=lambda f: f.__name__)
+def chosen_before(xp, x):
+    found = []
+
+    def step(t, s):
+        found.append(x[..., t, :, :])
+        return s + 1, s
+
+    scan(xp, 5, step, x[:, 0])
+    return [scan(xp, 5, lambda t, s: (s + found[-1], s), x[:, 0])[0]]
+
+
+@pytest.mark.parametrize("function", [outside, leaked, chosen_before, growing, widening], ids=lambda f: f.__name__)
 def test_what_a_loop_in_c_cannot_do_is_rejected(function):
     with pytest.raises(UntraceableError):
         compiled(function, {"x": X})
@@ -157,6 +189,11 @@ def test_an_encoder_gives_its_state_to_a_decoder():
     network = Network({**nodes, "out": get("layer", "dense")(1)}, data.shapes())
     made = learner(network, batch_size=4, epochs=2)
     agree([replace(made, heads={"loss": Head(get("loss", "mse")(), "out")})], data)
+
+
+def test_chunks_of_one_step_and_batches_of_one_example():
+    data = sequences(True, True, n=9)
+    agree([member(get("cell", "skip")(3), data, batch_size=2, bptt=Bptt(3))], data)
 
 
 def test_a_stack_of_sequences_is_equal_to_the_bit():

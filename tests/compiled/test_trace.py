@@ -273,3 +273,52 @@ def test_a_kernel_reads_and_writes_several_places_of_one_array(dtype):
         return [y, y[2:10] + x[1:9] * x[3:11]]
 
     same(steps, x=numbers(dtype, 12))
+
+
+def test_states_may_exchange_their_values():
+    def exchanged(given):
+        a, b = given["a"], given["b"]
+        return {"a": b, "b": b * 2 + a}
+
+    function = CompiledFunction(exchanged, dict.fromkeys("ab", ((3, 4), "float64")))
+    together([function])
+    a, b = numbers("float64", 3, 4), numbers("float64", 3, 4, seed=1)
+    states = {"a": a.copy(), "b": b.copy()}
+    function(states)
+    np.testing.assert_allclose(states["a"], b)
+    np.testing.assert_allclose(states["b"], b * 2 + a)
+
+
+def test_conditions_may_be_numbers():
+    def conditions(xp, x, n):
+        each = [xp.where(x, x, 2.0), xp.where(n, 1.0, x), xp.logical_not(x), xp.logical_and(n, x), xp.logical_or(n, 0)]
+        return [*each, ~(n == 1), xp.logical_not(n)]
+
+    same(conditions, x=np.array([0.0, 0.5, -2.0, np.nan]), n=np.array([0, 1, 2, 0]))
+
+
+def test_axes_of_length_0(dtype):
+    def empty(xp, x, y):
+        return [x @ y, y.swapaxes(0, 1) @ y, x.sum(), x.sum(-1), y.sum(-1)]
+
+    same(empty, x=numbers(dtype, 3, 0), y=numbers(dtype, 0, 4))
+
+
+def test_rounding_to_a_narrow_type_is_kept():
+    def rounded(xp, n, x):
+        return [n.astype(np.float32) * x, x.astype(np.float32).astype(np.float64) * 3]
+
+    same(rounded, n=np.array([2**24 + 1, 7], np.int32), x=np.array([1.1, 2.3]))
+
+
+def test_a_row_is_chosen_from_the_end_by_a_negative_number():
+    same(lambda xp, x, i: [x[i] * 1], x=numbers("float64", 5, 3), i=np.array([-1, 0, -5, 4]))
+
+
+def test_columns_are_not_widened_beyond_an_array():
+    def strided(xp, x, y):
+        z = y * 2
+        z[..., :2] *= x[:, ::2, 2:4]
+        return [z]
+
+    same(strided, x=numbers("float64", 1, 3, 4), y=numbers("float64", 1, 2, 6, seed=1))

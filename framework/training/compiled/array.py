@@ -85,7 +85,8 @@ class TracedArray:
 
     def read(self) -> Read:
         """What it reads now."""
-        if self.storage.loop not in inside:
+        running = {loop.name for loop in inside if loop is not None}
+        if self.storage.loop not in inside or any(name not in running for name, _ in self.steps):
             raise UntraceableError("an array of a step of a loop is used after the loop: return it from the step")
         return Read(self.storage.value, self.shape, self.strides, self.offset, self.steps)
 
@@ -233,6 +234,8 @@ def elementwise(fn: str, *args: Any) -> TracedArray:
     arrays = [lift(arg) for arg in args]
     shape = np.broadcast_shapes(*(a.shape for a in arrays if isinstance(a, TracedArray)))
     values = arrays[1:] if fn == "where" else arrays
+    if fn in ("where", "not"):
+        arrays[0] = truth(arrays[0])
     common = np.result_type(
         *(a.dtype if isinstance(a, TracedArray) else 1.0 if isinstance(a, Scalar) else a for a in values)
     )
@@ -243,6 +246,13 @@ def elementwise(fn: str, *args: Any) -> TracedArray:
     dtype = BOOL if fn in COMPARISONS or fn in ("isnan", "isfinite") else common
     reads = [a.read().broadcast(shape) if isinstance(a, TracedArray) else a for a in arrays]
     return mapped(shape, dtype, reads, fn=fn, common=common)
+
+
+def truth(a: Any) -> Any:
+    """Whether each number is not 0."""
+    if isinstance(a, TracedArray):
+        return a if a.dtype == BOOL else elementwise("ne", a, 0)
+    return bool(a)
 
 
 def mapped(shape: Any, dtype: Any, args: Any, **detail: Any) -> TracedArray:
@@ -358,6 +368,8 @@ def matmul(a: Any, b: Any) -> TracedArray:
         raise UntraceableError(f"a product of {dtype} is not traced")
     a, b = a.astype(dtype, copy=False), b.astype(dtype, copy=False)
     (m, k), n = a.shape[-2:], b.shape[-1]
+    if not m * k * n:
+        return new("fill", (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), m, n), dtype, number=0)
     if m == n == 1:
         return reduce("sum", elementwise("mul", a[..., 0, :], b[..., 0]), -1, keepdims=True)[..., None]
     lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
@@ -373,5 +385,14 @@ for _name, _fn in _BINARY.items():
 for _fn in COMPARISONS:
     setattr(TracedArray, f"__{_fn}__", lambda a, b, fn=_fn: elementwise(fn, a, b))
 TracedArray.__hash__ = object.__hash__  # type: ignore[method-assign]
-for _name, _fn in {"neg": "neg", "abs": "abs", "invert": "not"}.items():
+
+
+def _inverted(a: TracedArray) -> TracedArray:
+    if a.dtype != BOOL:
+        raise UntraceableError(f"~ of an array of {a.dtype} is not traced")
+    return elementwise("not", a)
+
+
+setattr(TracedArray, "__invert__", _inverted)  # noqa: B010
+for _name, _fn in {"neg": "neg", "abs": "abs"}.items():
     setattr(TracedArray, f"__{_name}__", lambda a, fn=_fn: elementwise(fn, a))

@@ -32,8 +32,10 @@ def _widened(read: Read, first: int, width: int, shape: tuple[int, ...], depth: 
         return None
     if read.shape[-1] == 1 or read.strides[-1] == 0:
         return Read(value, shape, (*read.strides[:-1], 0), read.offset, read.steps)
-    others = [s for s, n in zip(read.strides[:-1], read.shape, strict=False) if s and n > 1] + [s for _, s in read.steps]
-    row = min([abs(s) for s in others], default=value.size)
+    others = [s for s, n in zip(read.strides[:-1], read.shape, strict=False) if n > 1] + [s for _, s in read.steps]
+    row = min([abs(s) for s in others if s], default=value.size)
+    if not row or value.size % row:  # what lies in one row of that length is part of the value
+        return None
     start = read.offset % row - first
     if read.strides[-1] != 1 or start < 0 or start + shape[-1] > row:
         return None

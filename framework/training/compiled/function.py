@@ -13,7 +13,7 @@ from framework.training.compiled.array import contiguous, new
 from framework.training.compiled.build import load, machine
 from framework.training.compiled.emit import COMMON, Emitter
 from framework.training.compiled.functions import CTYPES
-from framework.training.compiled.traced import Draw, c_name
+from framework.training.compiled.traced import Draw, as_output, c_name
 
 Results = Mapping[str, Any]
 
@@ -34,7 +34,7 @@ class CompiledFunction:
         given = {name: new("input", shape, dtype, name=c_name("i", name)) for name, (shape, dtype) in inputs.items()}
         results = {name: contiguous(a, copy=name not in inputs) for name, a in trace(given).items()}
         names = {name: c_name("i" if name in inputs else "o", name) for name in results}
-        self.emitter = Emitter({names[name]: a.storage.value for name, a in results.items()}, machine())
+        self.emitter = Emitter({names[name]: as_output(names[name], a) for name, a in results.items()}, machine())
         self.results = {name: (a.shape, a.dtype) for name, a in results.items() if name not in inputs}
         self.run: Any = None
 

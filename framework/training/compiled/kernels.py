@@ -244,6 +244,7 @@ class KernelCode:
         names, index = Names(), [f"i{k}" for k in range(len(value.shape))]
         n = len(ids[0].shape)
         rows = [self._expression(i, "int64_t", index[:n], names, {}) for i in ids]
+        rows = [f"({row} < 0 ? {row} + {size} : {row})" for row, size in zip(rows, table.shape, strict=False)]
         chosen = Read(table.value, (), table.strides, table.offset, table.steps)
         source = names.item(self, chosen, [*(f"({row})" for row in rows), *index[n:]])
         target = names.item(self, place, index, written=True)

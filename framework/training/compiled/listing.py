@@ -98,6 +98,7 @@ class Listing:
         self.slots = {(slot.start, prod(slot.shape)): name for name, slot in arena.slots.items()}
         self.fields, self.gradient = fields, arena.P
         self.counted: dict[str, int] = parent.counted if parent else {}
+        self.times: dict[str, str] = dict(parent.times) if parent else {}  # the index of a loop in C -> as it is shown
         self.names: dict[int, str] = {}
         self.outputs = {schedule.root[value.id].id: name for name, value in schedule.outputs.items()}
 
@@ -127,7 +128,9 @@ class Listing:
         for value, _ in kernel.parts:
             part = value.detail["part"]
             fields[loop.output_name(part)] = self._name(value) + ("" if part < len(loop.carries) else "[t]")
-        return Listing(loop.schedule, self.arena, self.columns, {**self.fields, **fields}, self)
+        inner = Listing(loop.schedule, self.arena, self.columns, {**self.fields, **fields}, self)
+        inner.times[loop.name] = f"t{len(inner.times) + 1}" if inner.times else "t"
+        return inner
 
     def _states(self, kernel: Kernel) -> Iterator[str]:
         """The states before the first step."""
@@ -235,10 +238,10 @@ class Listing:
             return f"row[{', '.join(self.columns[read.offset : read.offset + at[1]])}]"
         if at == (0, read.value.size) and not read.steps:
             return f"{name}{turned}"
-        return f"{name}{_indexed(read)}{turned}"
+        return f"{name}{_indexed(read, self.times)}{turned}"
 
 
-def _indexed(read: Read) -> str:
+def _indexed(read: Read, shown: Mapping[str, str]) -> str:
     """The part of a value that is read, as an index."""
     offset, parts = read.offset, []
     by_stride = {abs(s): (n, s) for n, s in zip(read.shape, read.strides, strict=True) if s and n > 1}
@@ -250,7 +253,7 @@ def _indexed(read: Read) -> str:
         moving = ""
         for name, stride in list(by_time.items()):
             if stride % own == 0 and stride // own < size:
-                times, t = by_time.pop(name) // own, f"t{name.removeprefix('time').replace('1', '')}"
+                times, t = by_time.pop(name) // own, shown[name]
                 moving = f"{t} + " if times == 1 else f"{times} {t} + "
         steps = [(stride // own, n, s) for stride, (n, s) in by_stride.items() if stride % own == 0 and stride // own < size]
         if not steps:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import numpy as np
+
 from framework.training.compiled.array import LoopIndex, Storage, TracedArray, contiguous, inside, new
-from framework.training.compiled.graph import UntraceableError, Value, row_major, whole
+from framework.training.compiled.graph import Read, UntraceableError, Value, row_major, whole
 
 
 class Loop:
@@ -29,6 +31,7 @@ class Loop:
         self.outputs: list[Value] = []
         self.states: list[Value] = []
         self.schedule: Any = None
+        self.first = Value("fill", (), np.dtype(bool)).id  # values before it are the same in all steps
         self._own: dict[int, bool] = {}
 
     def output_name(self, part: int) -> str:
@@ -37,42 +40,54 @@ class Loop:
 
     def is_own(self, value: Value) -> bool:
         """Whether a value differs from step to step. What does not is computed once, before the loop."""
-        if value.id not in self._own:
-            own = any(value is carry for carry in self.carries)
-            reads = value.reads
-            own = own or any(name == self.name for read in reads for name, _ in read.steps)
-            self._own[value.id] = own or any(self.is_own(read.value) for read in reads)
+        stack = [value]
+        while stack:
+            last = stack[-1]
+            own = any(last is carry for carry in self.carries)
+            own = own or any(name == self.name for read in last.reads for name, _ in read.steps)
+            before = [read.value for read in last.reads if read.value.id > self.first]
+            unknown = [] if own else [v for v in before if v.id not in self._own]
+            if unknown:
+                stack += unknown
+                continue
+            self._own[last.id] = own or any(self._own[v.id] for v in before)
+            stack.pop()
         return self._own[value.id]
 
     def is_given(self, value: Value) -> bool:
         """Whether a step finds a value in memory. A constant array of one number is made where it is used."""
         return value.op in ("input", "constant") or (value.op != "fill" and not self.is_own(value))
 
-    def outside(self, values: Iterable[Value]) -> list[Value]:
-        """What the steps read of what was computed before the loop."""
-        found: dict[int, Value] = {}
+    def outside(self, values: Iterable[Value]) -> list[Read]:
+        """What the steps read of what was computed before the loop, with the steps of loops around it."""
+        found: dict[int, tuple[Value, dict[str, int]]] = {}
         seen: set[int] = set()
-        stack = list(values)
+        stack: list[tuple[Value, tuple[tuple[str, int], ...]]] = [(value, ()) for value in values]
         while stack:
-            value = stack.pop()
-            if value.id in seen:
-                continue
-            seen.add(value.id)
-            if not self.is_given(value):
-                stack += [read.value for read in value.reads]
-            elif all(value is not carry for carry in self.carries):
-                found[value.id] = value
-        return [found[i] for i in sorted(found)]
+            value, steps = stack.pop()
+            if self.is_given(value):
+                if all(value is not carry for carry in self.carries):
+                    found.setdefault(value.id, (value, {}))[1].update(dict(steps))
+            elif value.id not in seen:
+                seen.add(value.id)
+                stack += [(read.value, tuple(s for s in read.steps if s[0] != self.name)) for read in value.reads]
+        each = [found[i] for i in sorted(found)]
+        return [Read(value, value.shape, row_major(value.shape), 0, tuple(steps.items())) for value, steps in each]
 
 
-def scan(n: int, step: Callable[[Any, Any], tuple[Any, Any]], state: Any, reverse: bool = False) -> tuple[Any, TracedSteps]:
+def scan(
+    name: str, n: int, step: Callable[[Any, Any], tuple[Any, Any]], state: Any, reverse: bool = False
+) -> tuple[Any, TracedSteps]:
     """The loop of `framework.scan`, traced.
+
+    Args:
+        name: of its index in C; no other loop has it.
 
     Raises:
         UntraceableError: the state changes its shape or type, or the step writes to an array from outside.
     """
     states = (state,) if isinstance(state, TracedArray) else tuple(state)
-    loop = Loop(f"time{len(inside)}", n, reverse)
+    loop = Loop(name, n, reverse)
     inside.append(loop)
     try:
         before = [new("input", s.shape, s.dtype, name=loop.output_name(0)) for s in states]
@@ -92,12 +107,12 @@ def scan(n: int, step: Callable[[Any, Any], tuple[Any, Any]], state: Any, revers
     loop.outputs = [*ends, *(leaf.value for leaf in leaves if leaf.value is not None)]
     results: list[Value] = []
     for part, s in enumerate(states):
-        args = (s.read(), *(other.read() for other in states if other is not s), *(whole(v) for v in loop.outside(ends)))
+        args = (s.read(), *(other.read() for other in states if other is not s), *loop.outside(ends))
         results.append(Value("loop", s.shape, s.dtype, args, {"loop": loop, "part": part}))
     loop.states = list(results)
     for part, leaf in enumerate(leaves, len(states)):
         value = loop.outputs[part]
-        args = (*(whole(r) for r in loop.states), *(whole(v) for v in loop.outside([value])))
+        args = (*(whole(r) for r in loop.states), *loop.outside([value]))
         results.append(Value("loop", (n, *leaf.array.shape), value.dtype, args, {"loop": loop, "part": part}))
         leaf.result = results[-1]
     final = [TracedArray(Storage(r), r.shape, row_major(r.shape)) for r in results[: len(states)]]

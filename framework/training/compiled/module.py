@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from framework.training.compiled.array import (
     ordered,
     reduce,
     traced,
+    truth,
     write,
 )
 from framework.training.compiled.graph import Scalar, UnknownNameError, memory_order
@@ -26,7 +28,8 @@ from framework.training.compiled.loops import scan
 UNARY = {"exp", "log", "log1p", "expm1", "tanh", "sqrt", "abs", "sign", "isnan", "isfinite", "floor", "ceil", "sin", "cos"}
 UNARY_AS = {"absolute": "abs", "negative": "neg", "logical_not": "not"}
 BINARY_AS = {"add": "add", "subtract": "sub", "multiply": "mul", "divide": "div", "maximum": "max", "minimum": "min"}
-BINARY_AS |= {"power": "pow", "less": "lt", "greater": "gt", "equal": "eq", "logical_and": "and", "logical_or": "or"}
+BINARY_AS |= {"power": "pow", "less": "lt", "greater": "gt", "equal": "eq"}
+LOGICAL = {"logical_and": "and", "logical_or": "or"}
 
 
 class ArrayModule:
@@ -36,9 +39,14 @@ class ArrayModule:
     inf, nan, pi, newaxis = np.inf, np.nan, np.pi, None
     ndarray = TracedArray
 
+    def __init__(self) -> None:
+        self.loops = itertools.count(1)
+
     def __getattr__(self, name: str) -> Any:
         if name in UNARY or name in UNARY_AS:
             return lambda x, out=None: _into(out, elementwise(UNARY_AS.get(name, name), x))
+        if name in LOGICAL:
+            return lambda a, b, out=None: _into(out, elementwise(LOGICAL[name], truth(a), truth(b)))
         if name in BINARY_AS:
             return lambda a, b, out=None: _into(out, elementwise(BINARY_AS[name], a, b))
         raise UnknownNameError(f"xp.{name} is not traced")
@@ -137,7 +145,7 @@ class ArrayModule:
 
     def scan(self, n: int, step: Callable[[Any, Any], Any], state: Any, reverse: bool = False) -> Any:
         """See `framework.scan`."""
-        return scan(n, step, state, reverse)
+        return scan(f"time{next(self.loops)}", n, step, state, reverse)
 
     def split(self, a: Any, parts: int, axis: int = 0) -> list[TracedArray]:
         axis %= a.ndim

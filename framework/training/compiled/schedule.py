@@ -83,7 +83,12 @@ class Schedule:
         if not isinstance(source, Read) or not source.is_whole or self.is_given(value):
             return read
         same = source.value.dtype == value.dtype
-        wider = value.dtype.kind == "f" and source.value.dtype.itemsize <= value.dtype.itemsize and user.op == "map"
+        wider = (
+            value.dtype.kind == "f"
+            and source.value.dtype.kind in "fb"
+            and source.value.dtype.itemsize <= value.dtype.itemsize
+            and user.op == "map"
+        )
         if not same and not wider:
             return read
         return self._seen_through(Read(source.value, read.shape, read.strides, read.offset, read.steps), user)

@@ -15,14 +15,14 @@ import numpy as np
 from framework.core.random import Key, philox_key
 from framework.data.loader import DataLoader
 from framework.inference.evaluation import MetricAccumulator, measure
-from framework.training.compiled.array import TracedArray, contiguous, new
+from framework.training.compiled.array import TracedArray, new
 from framework.training.compiled.build import load, machine
 from framework.training.compiled.emit import Emitter
 from framework.training.compiled.functions import CTYPES
-from framework.training.compiled.graph import Scalar, UntraceableError, Value
+from framework.training.compiled.graph import Scalar, UntraceableError
 from framework.training.compiled.memory import aligned
 from framework.training.compiled.philox import PHILOX
-from framework.training.compiled.traced import Options, TracedFeed, TracedState, c_name, without_rate
+from framework.training.compiled.traced import Options, TracedFeed, TracedState, as_output, c_name, without_rate
 from framework.training.learner import Learner
 from framework.training.step import Batch, TrainState, train_step
 
@@ -79,9 +79,9 @@ class CompiledPass:
         self.counts = {name: (int(a.shape[-1]), a.dtype) for name, a in tally.counts.items()}
         self.carried = {name: a.shape[1:] for name, a in state.carry.items()}
         self.counters = {name: a.code for name, a in state.state.items() if isinstance(a, Scalar)}
-        self.slots = [name for name, a in state.state.items() if hasattr(a, "view")]
+        self.slots = {name: CTYPES[str(a.dtype)] for name, a in state.state.items() if hasattr(a, "view")}
         outputs |= {c_name("c", name): a for name, a in tally.counts.items()}
-        emitter = Emitter({name: _value(a) for name, a in outputs.items()}, machine(), timed)
+        emitter = Emitter({name: as_output(name, a) for name, a in outputs.items()}, machine(), timed)
         self.schedule = emitter.schedule
         if (many := emitter.operations) > OPERATIONS:
             raise UntraceableError(f"the step has {many:,} operations, and at most {OPERATIONS:,} are compiled")
@@ -184,7 +184,7 @@ class CompiledPass:
         T = CTYPES[str(self.dtype)]
         parts = ["int64_t steps", "int64_t first", "const int64_t *rows", "const int64_t *starts", "const double *lrs"]
         parts += ["const double *opt", "double *numbers", "const uint64_t *keys", f"{T} *w"]
-        parts += [f"{T} *{c_name('s', name)}" for name in self.slots] + [
+        parts += [f"{ctype} *{c_name('s', name)}" for name, ctype in self.slots.items()] + [
             f"{T} *{c_name('h', name)}" for name in self.carried
         ]
         parts += [f"const {CTYPES[str(a.dtype)]} *{c_name('all_x', name)}" for name, a in self.arrays.items()]
@@ -278,6 +278,7 @@ class CompiledStep(CompiledPass):
         batch = Batch(slice(0, kind.n), None if kind.times is None else slice(0, kind.times), kind.goes_on)
         train_step(s, batch, 0, 1, tally, row)  # type: ignore[arg-type]
         slots = {c_name("s", name): a for name, a in s.state.items() if hasattr(a, "view")}
+        _check_slots(s.given, s.state)
         return {"w": s.w, **slots, **{c_name("h", name): a for name, a in s.carry.items()}}
 
     def states(self, s: TrainState) -> dict[str, np.ndarray]:
@@ -350,6 +351,14 @@ def _for_all(arrays: Sequence[str]) -> list[str]:
     ]
 
 
-def _value(a: TracedArray) -> Value:
-    whole = contiguous(a, copy=not a.read().is_whole)
-    return whole.storage.value
+def _check_slots(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    """
+    Raises:
+        UntraceableError: an update changes what the optimizer's state consists of.
+    """
+    kinds = [
+        {name: (a.shape[1:], str(a.dtype)) if hasattr(a, "dtype") else "number" for name, a in state.items()}
+        for state in (before, after)
+    ]
+    if kinds[0] != kinds[1]:
+        raise UntraceableError(f"the optimizer's state changes from {kinds[0]} to {kinds[1]}")

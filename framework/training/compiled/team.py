@@ -126,7 +126,7 @@ def _named(known: dict[str, str], kind: str, text: str) -> str:
 def bounds(extent: int, parts: int, unit: int = 1) -> tuple[int, int, str]:
     """How many parts an axis gives, their size, and the C of their `from` and `to`; all but the last are multiples of the
     unit."""
-    step = min(extent, -(-extent // max(1, parts) // unit) * unit)
-    count = -(-extent // step)
+    step = max(1, min(extent, -(-extent // max(1, parts) // unit) * unit))
+    count = max(1, -(-extent // step))
     last = f"part == {count - 1} ? {extent} : from + {step}"
     return count, step, f"const int64_t from = part * {step}, to = {last};"

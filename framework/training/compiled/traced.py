@@ -12,8 +12,8 @@ import numpy as np
 from framework.core.context import Context
 from framework.core.random import Key, generator, uniform
 from framework.data.loader import DataLoader
-from framework.training.compiled.array import LoopIndex, TracedArray, new
-from framework.training.compiled.graph import Scalar, UntraceableError
+from framework.training.compiled.array import LoopIndex, TracedArray, contiguous, new
+from framework.training.compiled.graph import Scalar, UntraceableError, Value
 from framework.training.compiled.module import ArrayModule
 from framework.training.learner import Learner
 from framework.training.step import Batch, TrainState
@@ -152,6 +152,7 @@ class TracedState:
         self.g = self.xp.zeros((1, s.arena.P), s.w.dtype)
         self.p, self.dp = s.arena.views(self.w), s.arena.views(self.g)
         self.state = {name: self._slot(name, value) for name, value in state.items()}
+        self.given = dict(self.state)
         self.carry: dict[str, Any] = {}
         self.draws: list[Draw] = []
 
@@ -190,3 +191,10 @@ def without_rate(learner: Learner) -> Learner:
 def c_name(prefix: str, text: str) -> str:
     """A name that C allows, another one for every text."""
     return f"{prefix}_" + "".join(c if c.isascii() and c.isalnum() else "__" if c == "_" else f"_{ord(c):x}x" for c in text)
+
+
+def as_output(name: str, a: TracedArray) -> Value:
+    """An output as a value of its own: not the old value of another state, which may be overwritten before."""
+    value = a.storage.value
+    is_other = value.op == "input" and value.detail["name"] != name
+    return contiguous(a, copy=is_other or not a.read().is_whole).storage.value

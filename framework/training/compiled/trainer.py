@@ -104,7 +104,10 @@ class CompiledTrainer(Trainer):
 
     def _compile(self, passes: Sequence[CompiledPass]) -> None:
         """Compile side by side what is not compiled yet."""
-        list(self.pool.map(lambda each: each.library, passes))
+        compiling = [self.pool.submit(lambda each: each.library, each) for each in passes]
+        wait(compiling)  # also where one has failed
+        for each in compiling:
+            each.result()
 
     def update(self, batch: Batch) -> None:
         """Note a step, which is taken when its results are read; one that probes see runs in the array tier."""
@@ -290,10 +293,10 @@ class CompiledTrainer(Trainer):
         if not helpers:
             yield None
             return
-        team = aligned(TEAM)
+        team, working = aligned(TEAM), []
         team[:] = 0
-        working = [self.pool.submit(step.help, team) for _ in range(helpers)]
         try:
+            working += [self.pool.submit(step.help, team) for _ in range(helpers)]
             yield team
         finally:
             step.dismiss(team)
