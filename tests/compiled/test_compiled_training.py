@@ -344,5 +344,5 @@ def test_states_of_an_optimizer_may_take_the_place_of_others(data):
 
 
 def test_a_state_that_changes_its_type_is_rejected(data):
-    with pytest.raises(TierError, match="the optimizer's state changes from"):
+    with pytest.raises(ConfigError, match="the optimizer's state changes from"):
         train([learner(data, Delayed(widens=True))], [data], [0], dtype="float32", tier="compiled")

@@ -151,8 +151,11 @@ class CompiledTrainer(Trainer):
         replicas, count, numbers = s.members.size, len(steps), [each.number for each in steps]
         rows = np.ascontiguousarray(np.stack([each.rows for each in steps], 1), np.int64)  # (1 or R, K, N)
         counters = np.array([[float(s.state[name]) for name in step.counters]] * replicas).reshape(replicas, -1)
-        for name in step.slots:  # the code writes to their memory
-            s.state[name] = np.require(s.state[name], requirements=("C", "W"))
+        taken: set[int] = set()
+        for name in step.slots:  # the code writes to their memory, which each has for itself
+            own = np.require(s.state[name], requirements=("C", "W"))
+            s.state[name] = own.copy() if own.ctypes.data in taken else own
+            taken.add(s.state[name].ctypes.data)
         starts, states = np.array([each.start for each in steps]), step.states(s)
         shared = [rows, starts[None], self._rates(numbers), self._options(step), counters, step.keys(s.keys), s.w]
         shared += [*(s.state[name] for name in step.slots), *states.values(), *step.fields_of(s.feeds["train"])]
