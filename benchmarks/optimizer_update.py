@@ -93,8 +93,8 @@ def compiled(optimizer: Any, arrays: dict[str, np.ndarray], state: dict[str, Any
     emitter = Emitter({name: a.storage.value for name, a in ends.items()}, machine())
     parts = ", ".join(["double *counts", *(f"float *{name}" for name in arrays), "char *ws"])
     counted = " ".join(f"counts[{i}] = {slots[name].code};" for i, name in enumerate(counts))
-    run = load(f"{emitter.head()}\nvoid run({parts}) {{ {emitter.code()} {counted} }}\n").run
-    held = [np.array([float(state[name]) for name in counts]), *arrays.values(), aligned(emitter.workspace)]
+    run = load(f"{emitter.head()}\nvoid run({parts}) {{ struct team *team = 0; {emitter.code()} {counted} }}\n").run
+    held = [np.array([float(state[name]) for name in counts]), *arrays.values(), aligned(emitter.workspace.size)]
     pointers = [ctypes.c_void_p(a.ctypes.data) for a in held]
     return lambda held=held: run(*pointers)
 
