@@ -80,8 +80,8 @@ def compiled(optimizer: Any, arrays: dict[str, np.ndarray], state: dict[str, Any
     from framework.training.compiled.build import load, machine
     from framework.training.compiled.emit import Emitter
     from framework.training.compiled.graph import Scalar
+    from framework.training.compiled.memory import allocated
     from framework.training.compiled.module import ArrayModule
-    from framework.training.compiled.trainer import aligned
 
     counts = [name for name, value in state.items() if not hasattr(value, "ndim")]
     arrays = {**arrays, **{name: value for name, value in state.items() if name not in counts}}
@@ -94,7 +94,7 @@ def compiled(optimizer: Any, arrays: dict[str, np.ndarray], state: dict[str, Any
     parts = ", ".join(["double *counts", *(f"float *{name}" for name in arrays), "char *ws"])
     counted = " ".join(f"counts[{i}] = {slots[name].code};" for i, name in enumerate(counts))
     run = load(f"{emitter.head()}\nvoid run({parts}) {{ struct team *team = 0; {emitter.code()} {counted} }}\n").run
-    held = [np.array([float(state[name]) for name in counts]), *arrays.values(), aligned(emitter.workspace.size)]
+    held = [np.array([float(state[name]) for name in counts]), *arrays.values(), allocated(emitter.workspace.size)]
     pointers = [ctypes.c_void_p(a.ctypes.data) for a in held]
     return lambda held=held: run(*pointers)
 

@@ -6,6 +6,7 @@ A replica that has stopped, early or because its values are not finite, leaves t
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -125,7 +126,7 @@ def _report(line: str) -> None:
 def _trainer(stack: TrainState, callbacks: Sequence[Callback], save: Save | None, tier: Tier, compiled: bool) -> Trainer:
     if not compiled:
         return Trainer(stack, callbacks, save)
-    before = build.seconds()
+    before, started = build.seconds(), time.perf_counter()
     try:
         made = CompiledTrainer(stack, callbacks, save)
     except TierError as error:
@@ -133,8 +134,8 @@ def _trainer(stack: TrainState, callbacks: Sequence[Callback], save: Save | None
             raise TierError(f"{CANNOT}{error}") from error
         fall_back(error)
         return Trainer(stack, callbacks, save)
-    if spent := build.seconds() - before:
-        log.info(f"tier: the training step was compiled in {spent:.1f} s; later runs load it")
+    if build.seconds() > before:  # several libraries are compiled side by side
+        log.info(f"tier: the training step was compiled in {time.perf_counter() - started:.1f} s; later runs load it")
     return made
 
 

@@ -6,6 +6,7 @@ import networks
 import numpy as np
 import pytest
 from tiers import agree, both
+from untraceable import Curious
 
 from framework import Field, Head, Learner, Network, TrainerOptions, discover, generator, option, train
 from framework.core.errors import ConfigError
@@ -280,17 +281,6 @@ class Noisy:
 
 
 @dataclass(frozen=True)
-class Curious:
-    """An activation that looks at a number."""
-
-    def forward(self, x, ctx):
-        return (x if x.sum() > 0 else -x), x
-
-    def backward(self, cache, dy, ctx):
-        return dy
-
-
-@dataclass(frozen=True)
 class Hosted(Curious):
     """An activation that calls NumPy by its name."""
 
@@ -317,7 +307,7 @@ def test_code_that_traces_nothing_is_rejected(data, made):
 def test_a_component_that_looks_at_a_number_is_named(data):
     dense, act = get("layer", "dense"), get("layer", "activation")
     layers = {"hidden": dense(4), "act": act(Curious()), "out": dense(2)}
-    with pytest.raises(ConfigError, match=r"test_compiled_training\.py, line \d+: a traced number has no truth value"):
+    with pytest.raises(ConfigError, match=r"untraceable\.py, line \d+: a traced number has no truth value"):
         train([learner(data, layers=layers)], [data], [0], tier="compiled")
 
 

@@ -2,12 +2,12 @@
 
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 from networks import learner, mlp, regression
+from untraceable import Curious
 
 from framework.core.errors import TierError
 from framework.testing.double import Double
@@ -106,21 +106,10 @@ def test_auto_falls_back_where_nothing_can_be_compiled(cause, why, way, monkeypa
     assert same(found, expected)
 
 
-@dataclass(frozen=True)
-class Curious:
-    """An activation that looks at a number."""
-
-    def forward(self, x, ctx):
-        return (x if x.sum() > 0 else -x), x
-
-    def backward(self, cache, dy, ctx):
-        return dy
-
-
 def test_auto_falls_back_for_a_component_that_cannot_be_traced(capsys):
     (found,) = train([learner(mlp(7, 2, activation=Curious()), epochs=2)], [DATA], [0])
     (line,) = capsys.readouterr().err.splitlines()
-    assert "since the step cannot be traced: test_fallback.py, line" in line
+    assert "since the step cannot be traced: untraceable.py, line" in line
     assert found.tier == "array"
 
 

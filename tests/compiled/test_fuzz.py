@@ -5,29 +5,14 @@ import pytest
 
 from framework.training.compiled import build
 
-
-@pytest.mark.parametrize("first", range(0, 200, 100))
-def test_random_programs_give_what_numpy_gives(first, monkeypatch):
-    monkeypatch.setattr(build, "FLAGS", ("-O0", *build.FLAGS[1:]))
-    assert not fuzzing.check([fuzzing.Program(seed) for seed in range(first, first + 100)])
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("first", range(1000, 3000, 100))
-def test_thousands_of_random_programs(first, monkeypatch):
-    monkeypatch.setattr(build, "FLAGS", ("-O0", *build.FLAGS[1:]))
-    assert not fuzzing.check([fuzzing.Program(seed) for seed in range(first, first + 100)])
+CASES = [(first, 100, "-O0", None) for first in range(0, 200, 100)]
+MANY = [(first, 100, "-O0", None) for first in range(1000, 3000, 100)]
+MANY += [(first, 50, "-O3", None) for first in range(3000, 3300, 50)]  # with every optimisation
+MANY += [(first, 50, "-O0", 80) for first in range(4000, 4200, 50)]  # long ones
+CASES += [pytest.param(*case, marks=pytest.mark.slow) for case in MANY]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("first", range(3000, 3300, 50))
-def test_random_programs_with_every_optimisation(first, monkeypatch):
-    monkeypatch.setattr(build, "FLAGS", ("-O3", *build.FLAGS[1:]))
-    assert not fuzzing.check([fuzzing.Program(seed) for seed in range(first, first + 50)])
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("first", range(4000, 4200, 50))
-def test_long_random_programs(first, monkeypatch):
-    monkeypatch.setattr(build, "FLAGS", ("-O0", *build.FLAGS[1:]))
-    assert not fuzzing.check([fuzzing.Program(seed, length=80) for seed in range(first, first + 50)])
+@pytest.mark.parametrize(("first", "count", "level", "length"), CASES)
+def test_random_programs_give_what_numpy_gives(first, count, level, length, monkeypatch):
+    monkeypatch.setattr(build, "FLAGS", (level, *build.FLAGS[1:]))
+    assert not fuzzing.check([fuzzing.Program(seed, length) for seed in range(first, first + count)])

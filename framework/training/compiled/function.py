@@ -13,6 +13,7 @@ from framework.training.compiled.array import contiguous, new
 from framework.training.compiled.build import load, machine
 from framework.training.compiled.emit import COMMON, Emitter
 from framework.training.compiled.functions import CTYPES
+from framework.training.compiled.memory import allocated
 from framework.training.compiled.traced import Draw, as_output, c_name
 
 Results = Mapping[str, Any]
@@ -54,8 +55,7 @@ class CompiledFunction:
         """The results of these inputs, which may be overwritten."""
         out = {name: np.zeros(shape, dtype) for name, (shape, dtype) in self.results.items()}
         drawn = [np.ascontiguousarray(u, np.float32) for u in draws]
-        table, memory = np.array([*options, 0.0]), np.zeros(self.emitter.workspace.size + 64, np.uint8)
-        memory = memory[-memory.ctypes.data % 64 :]
+        table, memory = np.array([*options, 0.0]), allocated(self.emitter.workspace.size)
         arrays = [*(inputs[name] for name in self.inputs), *out.values(), *drawn, table]
         assert all(a.flags.c_contiguous for a in arrays)
         self.run(*map(_pointer, arrays), ctypes.c_double(number), _pointer(memory))

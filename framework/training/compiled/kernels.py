@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from framework.training.compiled.team import Parts, bounds, parts_of
 CHAINS = 4  # parts of a long sum
 
 
-class KernelCode:
+class KernelCode(ABC):
     """What writes the C of kernels; an `Emitter` knows where values lie.
 
     Attributes:
@@ -32,17 +33,17 @@ class KernelCode:
     products: Products
     parts: Parts
 
+    @abstractmethod
     def pointer(self, value: Value) -> str:
         """Where a value lies."""
-        raise NotImplementedError
 
+    @abstractmethod
     def is_stored(self, value: Value, place: Read, kernel: Kernel) -> bool:
         """Whether anything but this kernel reads a value from memory."""
-        raise NotImplementedError
 
+    @abstractmethod
     def scalar(self, number: Scalar) -> str:
         """The name of a number that is known when the step runs."""
-        raise NotImplementedError
 
     def kernel(self, kernel: Kernel) -> list[str]:
         """The C of a kernel."""

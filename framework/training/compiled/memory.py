@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 ALIGNED = 64  # bytes
 
 
@@ -40,6 +42,12 @@ class Workspace:
         start = self.take(size)
         self.give(start, size)
         return start
+
+
+def allocated(size: int) -> np.ndarray:
+    """Memory of so many bytes, which begins at a multiple of the alignment."""
+    memory = np.empty(size + ALIGNED, np.uint8)
+    return memory[-memory.ctypes.data % ALIGNED :]
 
 
 def aligned(size: int) -> int:

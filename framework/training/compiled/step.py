@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from math import prod
@@ -41,7 +42,7 @@ class Kind(NamedTuple):
     goes_on: bool = False
 
 
-class CompiledPass:
+class CompiledPass(ABC):
     """A function of batches of one kind. It takes them one after the other, for one replica.
 
     Args:
@@ -108,9 +109,9 @@ class CompiledPass:
         """The state, beside the weights, that goes from batch to batch."""
         return {}
 
+    @abstractmethod
     def traced(self, s: TracedState, tally: MetricAccumulator, row: TracedArray) -> dict[str, TracedArray]:
         """Do with arrays that record what is compiled; returns the outputs by name, beside `row` and the counts."""
-        raise NotImplementedError
 
     def options_of(self, learner: Learner, replicas: int) -> np.ndarray:
         """The table of options of these replicas."""

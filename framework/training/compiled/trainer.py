@@ -20,6 +20,7 @@ from framework.core.threads import blas_threads
 from framework.data.loader import DataLoader
 from framework.inference.evaluation import MetricAccumulator
 from framework.training.compiled.build import NoCompilerError
+from framework.training.compiled.memory import allocated
 from framework.training.compiled.step import CompiledEvaluation, CompiledPass, CompiledStep, Kind, refusal
 from framework.training.learner import Learner
 from framework.training.state import Trainer
@@ -29,8 +30,6 @@ from framework.training.update import check_compiled, rate
 GIVEN = 32 << 20  # bytes of random numbers and augmented examples that a replica is given at once
 OUTPUTS = 1 << 17  # values that the nodes output for a batch of an evaluation, so that it stays in the cache; ...
 EXAMPLES = 512  # ... and its examples
-
-
 TEAM = 256  # bytes, more than `struct team` has
 
 
@@ -67,7 +66,7 @@ class CompiledTrainer(Trainer):
         self.steps: dict[Kind, CompiledStep] = {}
         self.threads = stack.threads or blas_threads()
         self.pool = ThreadPoolExecutor(self.threads)  # its threads start when they are first needed
-        self.memory = [aligned(0)] * self.threads
+        self.memory = [allocated(0)] * self.threads
         self.evaluations: dict[tuple[DataLoader, int], CompiledEvaluation] = {}
         self.untraced: set[DataLoader] = set()  # splits that the array tier evaluates
         self.options_table: tuple[Learner, np.ndarray] | None = None
@@ -275,7 +274,7 @@ class CompiledTrainer(Trainer):
 
         def work(thread: int) -> None:
             if self.memory[thread].size < step.workspace:
-                self.memory[thread] = aligned(step.workspace)
+                self.memory[thread] = allocated(step.workspace)
             memory = self.memory[thread]
             with self._team(step, helpers // threads + (thread < helpers % threads)) as team:
                 if given is None:
@@ -296,7 +295,7 @@ class CompiledTrainer(Trainer):
         if not helpers:
             yield None
             return
-        team, working = aligned(TEAM), []
+        team, working = allocated(TEAM), []
         team[:] = 0
         try:
             working += [self.pool.submit(step.help, team) for _ in range(helpers)]
@@ -318,10 +317,3 @@ def even(n: int, most: int) -> int:
 def _own(arrays: Sequence[np.ndarray], replica: int) -> list[np.ndarray]:
     """The part of a replica; an array for all has one row."""
     return [a[replica if len(a) > 1 else 0] for a in arrays]
-
-
-def aligned(size: int) -> np.ndarray:
-    """Memory that begins at a multiple of 64 bytes."""
-    memory = np.empty(size + 64, np.uint8)
-    start = -memory.ctypes.data % 64
-    return memory[start:]
