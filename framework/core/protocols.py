@@ -38,6 +38,8 @@ class Layer(Protocol):
         per_example: True if an output depends on its example only, without random numbers. A batch may then run in blocks.
         over_batch: True if training uses statistics over the batch. One value per feature is then not enough.
         reverse: True if the output of a step depends on later steps.
+        reads_target: True if training reads the target of earlier steps, from the field that its option `gold` names.
+        loss: the name of the loss for `loss: auto`. That loss also reads what the layer reads.
         examples(): returns (layer, in_shape) pairs for the conformance kit.
     """
 
@@ -131,8 +133,10 @@ class Loss(Protocol):
 
     Optional:
         predict(y, ctx): raw output -> prediction (softmax, sigmoid), which metrics and studies read.
+        predicts_by_mask: True if it is predict(y, ctx, mask), as a prediction depends on which steps there are (a best path).
         targets: the kinds of target it accepts; () means none, and t is None.
         sources: how many nodes it reads, 1 by default.
+        columns(K): the number of columns of each node that it reads, for K outputs of the first; by default all are equal.
         outputs: "probability" if y are probabilities, "raw" if the loss computes them.
     """
 

@@ -98,6 +98,9 @@ def _head(name: str, head: HeadSettings, nodes: Mapping[str, Node], data: Data) 
     check_target(name, head.target, data)
     loss: Any = head.loss
     kind = target_kind(data.fields[head.target]) if head.target else None
+    own = getattr(nodes[sources[0]].layer, "loss", None)
+    if loss == "auto" and own is not None and len(sources) == 1:
+        loss, sources = discover().get("loss", own)(), (*_read_by(sources[0], nodes), *sources)
     if loss == "auto":
         if kind not in LOSSES:
             raise ConfigError(f"heads.{name}.type: auto needs a target of real numbers or labels; name a loss")
@@ -146,19 +149,24 @@ def _with_sizes(nodes: Mapping[str, Node], data: Data) -> dict[str, Node]:
 
 def _set_units(name: str, head: Head, nodes: dict[str, Node], data: Data) -> None:
     """Set the units of the layer that a head reads (perhaps through layers without units) as its target needs."""
-    if not isinstance(head.source, str) or head.target is None:
+    if not (isinstance(head.source, str) or hasattr(head.loss, "columns")) or head.target is None:
         return
-    order, node = list(nodes), head.source
+    node = head.sources[0]
     while getattr(nodes[node].layer, "units", None) is None:
-        source = nodes[node].source
-        at = order.index(node)
-        before = source if source is not None else (order[at - 1] if at else None)
-        if not isinstance(before, str) or before not in nodes:
+        before = _read_by(node, nodes)
+        if len(before) != 1 or before[0] not in nodes:
             return
-        node = before
+        node = before[0]
     layer: Any = nodes[node].layer
     if layer.units == "auto":
         nodes[node] = replace(nodes[node], layer=replace(layer, units=_outputs(head, data)))
+
+
+def _read_by(name: str, nodes: Mapping[str, Node]) -> tuple[str, ...]:
+    """What a node reads: the node before it unless it names its sources; nothing known for the first."""
+    order = list(nodes)
+    at = order.index(name)
+    return nodes[name].sources or ((order[at - 1],) if at else ())
 
 
 def _outputs(head: Head, data: Data) -> int:
@@ -189,17 +197,26 @@ def _check_steps(name: str, head: Head, shapes: Mapping[str, Shape], data: Data)
 
 
 def _check_width(name: str, head: Head, shapes: Mapping[str, Shape], data: Data) -> None:
-    if len({shapes[source] for source in head.sources}) > 1 and hasattr(head.loss, "sources"):
+    columns, who = getattr(head.loss, "columns", None), type(head.loss).__name__
+    if columns is None and len({shapes[source] for source in head.sources}) > 1 and hasattr(head.loss, "sources"):
         shown = ", ".join(f"'{source}' has {shapes[source]}" for source in head.sources)
-        raise ConfigError(f"heads.{name}: {type(head.loss).__name__} needs outputs of equal shape; {shown}")
-    if not isinstance(head.source, str) or head.target is None or not hasattr(head.loss, "targets"):
+        raise ConfigError(f"heads.{name}: {who} needs outputs of equal shape; {shown}")
+    if head.target is None or not hasattr(head.loss, "targets"):
         return
-    given, needed = shapes[head.source][-1], _outputs(head, data)
-    if given != needed:
-        raise ConfigError(
-            f"model.layers.{head.source}: it has {given} outputs, but head '{name}' needs {needed} for the target "
-            f"'{head.target}' (units: auto on the last dense layer sets the number)"
-        )
+    if isinstance(head.source, str) or columns is not None:
+        source = head.sources[0]
+        given, needed = shapes[source][-1], _outputs(head, data)
+        if given != needed:
+            raise ConfigError(
+                f"model.layers.{source}: it has {given} outputs, but head '{name}' needs {needed} for the target "
+                f"'{head.target}' (units: auto on the last dense layer sets the number)"
+            )
+    for source, k in zip(head.sources, columns(needed) if columns is not None else (), strict=False):
+        if shapes[source][-1] != k:
+            raise ConfigError(
+                f"heads.{name}: {who} needs {k} outputs of '{source}' for the target '{head.target}' (got "
+                f"{shapes[source][-1]}); it reads the emissions first, then a layer transitions"
+            )
 
 
 def _check_metric_width(

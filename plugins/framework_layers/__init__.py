@@ -19,6 +19,7 @@ from framework_layers.one_hot import OneHot
 from framework_layers.recurrent import Recurrent
 from framework_layers.sum_pool import SumPool
 from framework_layers.tag_decoder import TagDecoder
+from framework_layers.transitions import Transitions
 
 
 @hookimpl
@@ -40,3 +41,4 @@ def register_layers(register: Register) -> None:
     register("recurrent", Recurrent)
     register("sum_pool", SumPool)
     register("tag_decoder", TagDecoder)
+    register("transitions", Transitions)
