@@ -98,9 +98,9 @@ def _head(name: str, head: HeadSettings, nodes: Mapping[str, Node], data: Data) 
     check_target(name, head.target, data)
     loss: Any = head.loss
     kind = target_kind(data.fields[head.target]) if head.target else None
-    own = getattr(nodes[sources[0]].layer, "loss", None)
-    if loss == "auto" and own is not None and len(sources) == 1:
-        loss, sources = discover().get("loss", own)(), (*_read_by(sources[0], nodes), *sources)
+    own = _own_loss(nodes[sources[0]]) if len(sources) == 1 else None
+    if own is not None and (loss == "auto" or isinstance(loss, own)):
+        loss, sources = own() if loss == "auto" else loss, (*_read_by(sources[0], nodes), *sources)
     if loss == "auto":
         if kind not in LOSSES:
             raise ConfigError(f"heads.{name}.type: auto needs a target of real numbers or labels; name a loss")
@@ -108,6 +108,12 @@ def _head(name: str, head: HeadSettings, nodes: Mapping[str, Node], data: Data) 
     _check_arguments(f"heads.{name}", loss, sources, head.target)
     check_target_kind("loss" if name == "loss" else f"heads.{name}", "loss", loss, head.target, data)
     return Head(loss, sources if len(sources) > 1 else sources[0], head.target, _mask(name, head, data), head.weight)
+
+
+def _own_loss(node: Node) -> Any:
+    """The class of the loss that belongs to a layer, such as the crf to transitions; None for most layers."""
+    name = getattr(node.layer, "loss", None)
+    return discover().get("loss", name) if isinstance(name, str) else None
 
 
 def _mask(name: str, head: HeadSettings, data: Data) -> str | None:
