@@ -67,6 +67,11 @@ class TagDecoder:
         return self.feedback != "none" and not (isinstance(probability, int | float) and probability == 0)
 
     @property
+    def feeds_tags(self) -> bool:
+        """Whether a step reads the tag before, so that another one may be told, see `told`."""
+        return self.feedback == "tag"
+
+    @property
     def _teacher(self) -> float | Array:
         return float(self.feedback == "tag") if isinstance(self.teacher, str) else self.teacher
 
@@ -142,6 +147,11 @@ class TagDecoder:
     def carry(cache: Any) -> Array:
         """The final state (..., N, S): that of the cell, and what the next step reads."""
         return cache.steps.final
+
+    def told(self, s: Array, tags: Array) -> Array:
+        """A state (..., N, S) whose next step reads the given tags (..., N) instead of its own, for a beam search."""
+        one_hot = (tags[..., None] == np.arange(self._size[0])).astype(s.dtype)
+        return np.concatenate((s[..., : self.cell.state], one_hot), -1)
 
     def trace(self, cache: Any, ctx: Context) -> dict[str, Array]:
         """The parts of the cell's state after each step, its further values, and F: name -> (..., T, N, k)."""
