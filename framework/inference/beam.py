@@ -103,6 +103,12 @@ def feeding_node(network: Network) -> str:
     return found[0]
 
 
+def reads_tags(network: Network, head: Head) -> bool:
+    """Whether a head compares what such a node, or a later one, says."""
+    nodes = [name for name, node in network.nodes.items() if getattr(node.layer, "feeds_tags", False)]
+    return any(source in (name, *stepwise(network, name)) for name in nodes for source in head.sources)
+
+
 def best_tags(network: Network, p: Mapping[str, Params], head: Head, values: Values, ctx: Context, width: int) -> Array:
     """The most probable tags of a decoder that reads its last tag, by beam search, as ones and zeros (T, N, K).
 

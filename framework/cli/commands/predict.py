@@ -21,10 +21,11 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser("stackprop predict", description=__doc__)
     parser.add_argument("run", help="a run's folder, name or MLflow id, or: last, best")
     parser.add_argument("file", help="a file in the format of the training data; it needs no target")
+    parser.add_argument("--beam", type=int, help="of a tag_decoder with feedback: tag: the width of a beam search")
     parser.add_argument("--trust", action="store_true", help=TRUST)
     options = parser.parse_args(arguments)
     model = load(options.run, trust=options.trust)
-    y = model.predict(read_fields(model, options.file, with_target=False))
+    y = model.predict(read_fields(model, options.file, with_target=False), beam=options.beam)
     if y.ndim == 3 and getattr(model.about.encoding, "layout", None) == "time_major":
         y = y.swapaxes(0, 1)  # in the order of the file
     csv.writer(sys.stdout, lineterminator="\n").writerows(rows(model, y))
