@@ -133,7 +133,7 @@ class Loss(Protocol):
 
     Optional:
         predict(y, ctx): raw output -> prediction (softmax, sigmoid), which metrics and studies read.
-        predicts_by_mask: True if it is predict(y, ctx, mask), as a prediction depends on which steps there are (a best path).
+        predicts_by_mask: True if it is predict(y, ctx, mask): a best path depends on which steps there are.
         targets: the kinds of target it accepts; () means none, and t is None.
         sources: how many nodes it reads, 1 by default.
         columns(K): the number of columns of each node that it reads, for K outputs of the first; by default all are equal.

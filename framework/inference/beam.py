@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,9 +14,9 @@ from framework.inference.decoding import Decoder, stepwise
 from framework.nn.heads import Head
 from framework.nn.network import Network, Values
 
-# (t, rows, said) -> the probabilities (n b, K) of the symbols of step t. rows (n b): of the hypotheses at the step before, those
-# that go on; said (n b): their last symbols; both None at the first step.
-Step = Callable[[int, np.ndarray | None, np.ndarray | None], np.ndarray]
+# (t, rows, said) -> the probabilities (n b, K) of the symbols of step t. rows (n b): of the hypotheses at the step before,
+# those that go on; said (n b): their last symbols; both None at the first step.
+Step = Callable[[int, np.ndarray | None, np.ndarray | None], Any]
 
 
 class Hypotheses(NamedTuple):
@@ -60,13 +59,13 @@ def decoder_step(decoder: Decoder, network: Network, p: Mapping[str, Params], he
     stepper = decoder.stepper(network, p, head, ctx)
     n, carry = ctx.batch[decoder.field].shape[-1], None
 
-    def step(t: int, rows: np.ndarray | None, said: np.ndarray | None) -> np.ndarray:
+    def step(t: int, rows: np.ndarray | None, said: np.ndarray | None) -> Any:
         nonlocal carry
         if rows is None or said is None:
             y, carry = stepper.step(np.full(n, decoder.start), None)
         else:
             y, carry = stepper.of(owners(n, rows)).step(said, chosen_rows(carry, rows))
-        return np.asarray(y)
+        return y
 
     return step
 
@@ -75,14 +74,14 @@ def text_step(network: Network, p: Mapping[str, Params], head: Head, field: str,
     """The step of a network that predicts the next symbol of a text, after a prompt (T, 1)."""
     carry: Mapping[str, Array] = {}
 
-    def step(t: int, rows: np.ndarray | None, said: np.ndarray | None) -> np.ndarray:
+    def step(t: int, rows: np.ndarray | None, said: np.ndarray | None) -> Any:
         nonlocal carry
         ids = prompt if rows is None or said is None else said[None]
         carry = carry if rows is None else chosen_rows(carry, rows)
         ctx = Context(train=False, batch={field: ids}, carry=carry)
         values, caches = network.forward(p, ctx)
         carry = network.carry(caches)
-        return np.asarray(head.prediction(values, ctx))[-1]
+        return head.prediction(values, ctx)[-1]
 
     return step
 
@@ -99,7 +98,9 @@ def feeding_node(network: Network) -> str:
     for name, node in stepwise(network, found[0]).items():
         layer: Any = node.layer
         if getattr(layer, "reverse", False) or getattr(layer, "output", "all") != "all":
-            raise ValueError(f"the layer '{name}' reads all steps of '{found[0]}', so the tags cannot be chosen step by step")
+            raise ValueError(
+                f"the layer '{name}' reads all steps of '{found[0]}', so the tags cannot be chosen step by step"
+            )
     return found[0]
 
 
@@ -127,34 +128,29 @@ def best_tags(network: Network, p: Mapping[str, Params], head: Head, values: Val
     return (paths[:, 0].swapaxes(0, 1)[..., None] == np.arange(K)).astype(values[node].dtype)
 
 
-def _tag_step(
-    network: Network, node: str, p: Mapping[str, Params], head: Head, values: Values, ctx: Context
-) -> Step:
+def _tag_step(network: Network, node: str, p: Mapping[str, Params], head: Head, values: Values, ctx: Context) -> Step:
+    """The step of a network from the decoder on; what is before it has run."""
     later = {node, *stepwise(network, node)}
-    sources = {s for name in later for s in network.nodes[name].sources} - later
-    timed = {name for name in sources if network.shapes[name][:1] == (None,)} | set(ctx.batch)
-    timed -= {name for name in ctx.batch if network.fields.get(name, (None,))[:1] != (None,)}
-    n, layer, carry = values[node].shape[1], network.nodes[node].layer, dict(ctx.carry)
+    layer: Any = network.nodes[node].layer
+    n, carry, mask = values[node].shape[1], dict(ctx.carry), ctx.batch.get(layer.mask)
 
-    def step(t: int, rows: np.ndarray | None, said: np.ndarray | None) -> np.ndarray:
+    def at(t: int, name: str, of: np.ndarray) -> Array:
+        """A value of one step, for these examples; those without steps as they are."""
+        in_time = network.shapes.get(name, (None,))[:1] == (None,)
+        return values[name][t : t + 1, of] if in_time else values[name][of]
+
+    def step(t: int, rows: np.ndarray | None, said: np.ndarray | None) -> Any:
         nonlocal carry
         of = np.arange(n) if rows is None else owners(n, rows)
-        now = {
-            name: a if name not in timed and name not in sources else a[t : t + 1, of] if name in timed else a[of]
-            for name, a in values.items()
-            if name not in later
-        }
-        batch = {name: now[name] for name in ctx.batch}
         if rows is not None and said is not None:
             carry = chosen_rows(carry, rows)
-            told = layer.told(carry[node], said)  # type: ignore[attr-defined]
-            before = ctx.batch.get(layer.mask)  # type: ignore[attr-defined]
-            carry[node] = told if before is None else np.where(before[t - 1, of][:, None] > 0, told, carry[node])
-        here = ctx.but(train=False, batch=batch, carry=carry)
-        given = {name: a for name, a in now.items() if name not in batch}
+            told = layer.told(carry[node], said)
+            carry[node] = told if mask is None else np.where(mask[t - 1, of][:, None] > 0, told, carry[node])
+        here = ctx.but(train=False, batch={name: at(t, name, of) for name in ctx.batch}, carry=carry)
+        given = {name: at(t, name, of) for name in values if name not in later and name not in ctx.batch}
         out, caches = network.forward(p, here, given)
         carry = dict(network.carry(caches))
-        return np.asarray(head.prediction(out, here))[0]
+        return head.prediction(out, here)[0]
 
     return step
 

@@ -219,10 +219,14 @@ def _check_gold(path: str, gold: str, classes: int, data: Data) -> None:
     field = data.fields.get(gold)
     sequences = [name for name, f in data.fields.items() if f.kind == "label" and f.axes == "NT"]
     if field is None or gold not in sequences:
-        what = "unknown field" if field is None else f"not a label for every step: it has axes {field.axes}, kind {field.kind}"
+        what = (
+            "unknown field" if field is None else f"not a label for every step: it has axes {field.axes}, kind {field.kind}"
+        )
         raise ConfigError(f"{path}: {what} (got '{gold}'){did_you_mean(gold, sequences)}")
     if field.size != classes:
-        raise ConfigError(f"{path}: '{gold}' has {field.size} tags, and the layer has {classes} outputs; units: auto sets them")
+        raise ConfigError(
+            f"{path}: '{gold}' has {field.size} tags, and the layer has {classes} outputs; units: auto sets them"
+        )
 
 
 def _ahead(nodes: Mapping[str, Node], data: Data) -> dict[str, str]:

@@ -17,14 +17,14 @@ TOLD = "(told tags)"  # in the batch that the cell sees: the correct tags (..., 
 class TagFeedback:
     """s_t = cell(a_t + F_{t-1} W_T, s_{t-1}): the cell's step, with F_{t-1} added to the inputs of all its gates.
 
-    F = q E for tags: the row of the last tag. F = q_0 T + q_1 E for vectors, T = h W_ts + b_T: the tag vector itself, or the
-    row of a tag that was told. The state is that of the cell and q. q is 0 before the first step, so that F_0 = 0, and has no
-    gradient.
+    F = q E for tags: the row of the last tag. F = q_0 T + q_1 E for vectors, T = h W_ts + b_T: the tag vector itself, or
+    the row of a tag that was told. The state is that of the cell and q. q is 0 before the first step, so that F_0 = 0, and
+    has no gradient.
 
     Backward: dF = da W_T^T; dE = q^T dF; dT = q_0 dF, dW_ts = h^T dT, dh += dT W_ts^T.
 
-    Shapes: F, T (..., N, tags); h (..., N, units); W_T (..., tags, gates units); q (..., N, K) for tags, (..., N, 1 [+ K]) for
-    vectors, with K if tags are told.
+    Shapes: F, T (..., N, tags); h (..., N, units); W_T (..., tags, gates units); q (..., N, K) for tags, (..., N, 1 [+ K])
+    for vectors, with K if tags are told.
     """
 
     draws: ClassVar[bool] = True  # it reads what it is told by time step

@@ -16,8 +16,10 @@ DRAW = 100  # of the teacher; a cell that draws has the first numbers
 
 @dataclass(frozen=True)
 class TagDecoder:
-    """s_t = cell(x_t W + F_{t-1} W_T + b, s_{t-1}),  T_t = h_t W_ts + b_T,  y_t = T_t W_y + b_y: a decoder that reads the tag of
-    the step before. h is the cell's output, T the tag vector; the softmax is in the loss.
+    """s_t = cell(x_t W + F_{t-1} W_T + b, s_{t-1}),  T_t = h_t W_ts + b_T,  y_t = T_t W_y + b_y: a decoder that reads the
+    tag of the step before. h is the cell's output, T the tag vector; the softmax is in the loss.
+
+    Backward: dT_t = dy_t W_y^T + what the step after reads, dh_t += dT_t W_ts^T; dF_{t-1} = da_t W_T^T.
 
     feedback: vector, F_t = T_t, and the gradient flows through it; tag, F_t = E[argmax y_t], a learnt row for each tag;
     none, F = 0, which is a plain decoder, as W_T = 0 is. F_0 = 0.
@@ -26,9 +28,9 @@ class TagDecoder:
     otherwise. e falls from `teacher` to `teacher_end` over `teacher_steps` training steps: linear, or exponential, e =
     teacher (teacher_end / teacher)^(step / teacher_steps). In evaluation the correct tags are never read.
 
-    Shapes: x (..., T, N, F), W (..., F, gates units), b (..., 1, gates units), the tensors of the cell; W_T (..., tags, gates
-    units); W_ts (..., units, tags), b_T (..., 1, tags); W_y (..., tags, K), b_y (..., 1, K); E (..., K, tags), if tags or a
-    teacher are read; y, dy (..., T, N, K); mask (..., T, N): where it is 0 a step does not change the state.
+    Shapes: x (..., T, N, F), W (..., F, gates units), b (..., 1, gates units), the tensors of the cell; W_T (..., tags,
+    gates units); W_ts (..., units, tags), b_T (..., 1, tags); W_y (..., tags, K), b_y (..., 1, K); E (..., K, tags), if tags
+    or a teacher are read; y, dy (..., T, N, K); mask (..., T, N): where it is 0 a step does not change the state.
 
     Zheng et al. (2017), with the notes' names (W_Ti, W_Ty; see errata E6): an LSTM with peepholes reads the tag vector in
     every gate. `teacher`: auto is 1 for tags and 0 for vectors. The mixture is scheduled sampling, Bengio et al. (2015).
@@ -121,9 +123,7 @@ class TagDecoder:
         tags = rows(h) @ p["W_ts"] + p["b_T"]
         return unfolded(tags @ p["W_y"] + p["b_y"], h), Decoded(steps, h, tags)
 
-    def backward(
-        self, p: Params, cache: Any, dy: Array, ctx: Context, need_dx: bool = True
-    ) -> tuple[Array | None, Params]:
+    def backward(self, p: Params, cache: Any, dy: Array, ctx: Context, need_dx: bool = True) -> tuple[Array | None, Params]:
         dys, steps = rows(dy), self._steps
         dT, h = dys @ T(p["W_y"]), rows(cache.h)
         grads = {"W_y": T(cache.tags) @ dys, "b_y": row_sums(dys, ctx.xp)}

@@ -5,12 +5,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from framework import Array, Context, Initializer, Params, Shape, option, registered
+from framework import Array, Context, Initializer, Params, Shape, registered
 
 
 @dataclass(frozen=True)
 class Transitions:
-    """The scores of a linear chain, for the loss `crf`: A_ij of tag j after tag i, start_j of a first tag, end_j of a last one.
+    """The scores of a linear chain, for the loss `crf`: A_ij of tag j after tag i, start_j of a first tag, end_j of a last.
 
     The output is the same at every step of every sequence: y_tn = (A_11, A_12 ... A_KK, start_1 ... start_K, end_1 ...
     end_K). It reads the emissions for their shape alone, so dx = 0; dA is the sum of dy over steps and sequences.

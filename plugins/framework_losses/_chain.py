@@ -1,5 +1,8 @@
-"""A linear chain of tags: its partition function, marginals and best path, by loops over time. The scores are x_t of a tag at
-a step (..., T, N, K), and y_t (..., T, N, K K + 2 K) of transitions, of first and of last tags, at each step."""
+"""A linear chain of tags: its partition function, marginals and best path, by loops over time.
+
+The scores are x_t of a tag at a step (..., T, N, K), and y_t (..., T, N, K K + 2 K) of transitions, of first and of last
+tags, at each step.
+"""
 
 from __future__ import annotations
 

@@ -13,13 +13,13 @@ class Crf:
     """J = mean over sequences of log Z - score(t): the negative log-probability of the correct tags, as a whole sequence.
 
     score(t) = start_{t_1} + sum_t x_t(t_t) + sum_t A_{t_{t-1}, t_t} + end_{t_T}; Z is the sum of e^score over all K^T
-    sequences of tags (the forward algorithm, in logarithms). The gradients are marginals minus counts: dx_t(k) = p(tag t is k)
-    - [t_t = k], dA_ij = sum over t of p(i at t - 1, j at t) - [the same], likewise start and end.
+    sequences of tags (the forward algorithm, in logarithms). The gradients are marginals minus counts: dx_t(k) = p(tag t is
+    k) - [t_t = k], dA_ij = sum over t of p(i at t - 1, j at t) - [the same], likewise start and end.
 
     Shapes: y = (x, s): x (..., [T,] N, K) the emissions, s (..., [T,] N, K K + 2 K) the output of the layer `transitions`;
     dy the same; t integers (..., [T,] N); mask (..., [T,] N): a step whose weight is 0 is not there, with padding on
-    either side, and a sequence has the mean weight of its steps; J (...). Its head names both nodes, `{type: crf, from: [out,
-    transitions]}`; `loss: auto` does so after a layer `transitions`.
+    either side, and a sequence has the mean weight of its steps; J (...). Its head names both nodes, `{type: crf, from:
+    [out, transitions]}`; `loss: auto` does so after a layer `transitions`.
 
     The prediction is the most probable sequence (Viterbi) as ones and zeros, not the probabilities of single tags. With
     A = start = end = 0 it is softmax_cross_entropy, for any reduction. Lafferty et al. (2001); on an LSTM, Huang et al.

@@ -82,7 +82,12 @@ def test_a_wider_beam_is_more_probable_than_greedy():
 def test_later_layers_run_step_by_step_too():
     plain = tagger()
     nodes = {**plain.nodes, "out": Node(plain.nodes["out"].layer, "input")}
-    nodes = {"input": nodes["input"], "tags": nodes["out"], "again": get("layer", "recurrent")(LSTM), "out": get("layer", "dense")(K)}
+    nodes = {
+        "input": nodes["input"],
+        "tags": nodes["out"],
+        "again": get("layer", "recurrent")(LSTM),
+        "out": get("layer", "dense")(K),
+    }
     net, x = Network(nodes, {"x": (None, 2)}), np.random.default_rng(3).standard_normal((T, N, 2))
     p, ctx = weights(net), Context(train=False, batch={"x": x})
     values, _ = net.forward(p, ctx)

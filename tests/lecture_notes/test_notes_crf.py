@@ -31,8 +31,11 @@ QUICK = ("tracking=none", "tier=array")
 
 
 def score(tags, x):
-    return START[0, tags[0]] + END[0, tags[-1]] + sum(x[t, k] for t, k in enumerate(tags)) + sum(
-        A[i, j] for i, j in itertools.pairwise(tags)
+    return (
+        START[0, tags[0]]
+        + END[0, tags[-1]]
+        + sum(x[t, k] for t, k in enumerate(tags))
+        + sum(A[i, j] for i, j in itertools.pairwise(tags))
     )
 
 
@@ -133,7 +136,7 @@ def test_wrong_shapes_are_named():
     with pytest.raises(ValueError, match=r"the emissions \(4, 3, 3\) need transitions of shape .* \(got \(4, 3, 3\)\)"):
         Crf()((X, X), GOLD, Context())
     plain = ("model=crf", "dataset=tagging", "model.layers.transitions=null", "tracking=none")
-    with pytest.raises(ConfigError, match="heads.loss: Crf needs 48 outputs of 'both' for the target 'y'"):
+    with pytest.raises(ConfigError, match=r"heads.loss: Crf needs 48 outputs of 'both' for the target 'y'"):
         run(*plain, "heads.loss={type: crf, from: [out, both]}", "model.layers.out.units=6")
     with pytest.raises(ConfigError, match="Crf reads 2 layers"):
         run(*plain, "loss=crf")
@@ -146,5 +149,7 @@ def test_a_tagger_with_a_crf_learns_from_one_command():
 
 def test_the_loss_of_transitions_may_be_named():
     how = ("model=crf", "dataset=tagging", "dataset.n=20", "trainer.epochs=1", *QUICK)
-    by_step, by_sequence = (run(*how, *more).metrics["val/loss"].values[-1] for more in (["loss=crf", "loss.reduction=mean"], []))
+    by_step, by_sequence = (
+        run(*how, *more).metrics["val/loss"].values[-1] for more in (["loss=crf", "loss.reduction=mean"], [])
+    )
     assert 0 < by_step < by_sequence / 3

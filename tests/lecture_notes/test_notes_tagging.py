@@ -10,7 +10,7 @@ from framework import Context, run
 from framework.core.errors import ConfigError
 from framework.testing.differentiable import GENERAL
 from framework.testing.stacks import alone, context, equal, stacked
-from framework.testing.subjects import N, STEPS, of_layer
+from framework.testing.subjects import STEPS, N, of_layer
 from framework.testing.tiers import check_tiers
 from framework_cells.peephole_lstm import PeepholeLstm
 from framework_layers.recurrent import Recurrent
@@ -148,7 +148,9 @@ def test_L3_padding_changes_nothing_with_a_teacher(left):
 
 
 @pytest.mark.parametrize(
-    ("decay", "at"), [("linear", lambda k: 0.9 - 0.8 * k), ("exponential", lambda k: 0.9 * (1 / 9) ** k)], ids=["linear", "exp"]
+    ("decay", "at"),
+    [("linear", lambda k: 0.9 - 0.8 * k), ("exponential", lambda k: 0.9 * (1 / 9) ** k)],
+    ids=["linear", "exp"],
 )
 def test_the_share_of_correct_tags_falls_as_scheduled(decay, at):
     layer = TagDecoder(CELL, "tag", K, teacher=0.9, teacher_end=0.1, teacher_steps=10, decay=decay)
@@ -185,6 +187,11 @@ def test_a_wrong_option_is_named(options, message):
 
 
 def test_no_later_layer_may_read_taught_outputs_in_reverse():
-    after = ["model.layers.again={type: recurrent, cell: {type: gru, units: 3}, reverse: true}", "model.layers.y2={type: dense, units: auto}"]
-    with pytest.raises(ConfigError, match="model.layers.again: it reads sequences in reverse, but 'out' holds the target"):
-        run("model=tag_decoder", "dataset=tagging", "model.feedback=tag", "model.layers.out.units=6", *after, "tracking=none")
+    after = [
+        "model.layers.again={type: recurrent, cell: {type: gru, units: 3}, reverse: true}",
+        "model.layers.y2={type: dense, units: auto}",
+    ]
+    with pytest.raises(ConfigError, match=r"model.layers.again: it reads sequences in reverse, but 'out' holds the target"):
+        run(
+            "model=tag_decoder", "dataset=tagging", "model.feedback=tag", "model.layers.out.units=6", *after, "tracking=none"
+        )

@@ -65,7 +65,11 @@ def start_generation(model: Model, options: argparse.Namespace) -> tuple[Iterato
         vocabulary = symbols(model)
         prompt = encode_prompt(options.prompt, vocabulary)
         length = options.length or 100
-        text = most_probable(model, None, prompt, length, options.beam) if options.beam else generate(model, prompt, length, *how)
+        text = (
+            most_probable(model, None, prompt, length, options.beam)
+            if options.beam
+            else generate(model, prompt, length, *how)
+        )
         return itertools.chain(prompt, text), vocabulary
     prompt = encode_prompt(options.prompt, vocabulary_of(model, model.about.fields[source(model)].size))
     if options.beam:
