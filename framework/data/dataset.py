@@ -95,6 +95,10 @@ class Encoding(Protocol):
 
     It is stored as plain values in JSON, with the data set's registered name as `type`. The class method
     `encoding_from_json(values)` of the data set's class restores it.
+
+    Optional:
+        notes(path, with_target): lines about a file that was read.
+        sentence(words): field -> array of one sentence, without its target; DataError for a word that it cannot encode.
     """
 
     def to_json(self) -> dict[str, Any]:
