@@ -1,10 +1,13 @@
 """`stackprop predict RUN --text "..."`: the answer of a network for every word of a sentence."""
 
+import functools
+
 import numpy as np
 import pytest
 from configs import prepared
 
 from framework import DataError
+from framework.cli.commands.predict import sentence_lines
 from framework.data.scaling import Scale
 from framework.inference.model import Model
 from framework.inference.sentences import answers, read_sentence
@@ -13,6 +16,7 @@ SENTENCE = ["we", "met", "Ada", "in", "New", "York"]
 FAST = ("trainer.steps=2", "tracking=none", "dataset.n=20", "dataset.n_val=5", "dataset.n_test=0")
 
 
+@functools.cache
 def model(overrides):
     """An untrained network of a configuration."""
     experiment = prepared(f"{overrides} dataset.n=20 dataset.n_val=5 dataset.n_test=0")
@@ -79,19 +83,19 @@ def test_a_sentence_has_a_word():
         read_sentence(model("model=birnn dataset=entities"), [])
 
 
-def test_the_command_prints_a_line_per_word(ask):
-    assert ask("model=birnn", "dataset=entities", *FAST)[0] == 0
-    status, printed, _ = ask("predict", "last", "--text", "we met Zoe  in New York")
-    assert status == 0
-    lines = [line.split() for line in printed.splitlines()]
+def test_the_command_prints_a_line_per_word():
+    lines = [line.split() for line in sentence_lines(model("model=birnn dataset=entities"), "we met Zoe  in New York")]
     assert [word for word, _ in lines] == ["we", "met", "Zoe", "in", "New", "York"]
     assert {tag for _, tag in lines} <= {"O", *(f"{p}-{k}" for p in "BI" for k in ("PER", "ORG", "LOC"))}
 
 
-def test_a_text_file_is_read_as_windows_and_a_fault_is_named(ask, tmp_path):
+def test_a_text_file_is_read_as_windows_and_faults_are_named(ask, tmp_path):
     assert ask("model=window_scorer", "dataset=entity_windows", *FAST)[0] == 0
     (tmp_path / "text.txt").write_text("we met Ada\n\nin New York\n")
     (tmp_path / "empty.txt").write_text("\n")
+    status, printed, _ = ask("predict", "last", "--text", "we met Zoe")
+    assert status == 0
+    assert [line.split()[0] for line in printed.splitlines()] == ["we", "met", "Zoe"]
     status, table, _ = ask("predict", "last", "text.txt")
     assert status == 0
     assert len(table.splitlines()) == 1 + 6
