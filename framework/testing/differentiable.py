@@ -207,7 +207,7 @@ def check_per_example(component: Any, about: Differentiable) -> None:
     part, _, _, inputs = stacked(component, about, (3,))
     ctx = context((3,))
     axes = {name: about.n_axis(name) for name in inputs}
-    n = 1 + about.output_axis(part)  # the replica axis comes first
+    n = 1 + about.output_axis(component)  # the replica axis comes first
     y, cache = about.forward(part, inputs, ctx)
     dy = weighed(y, ctx)[1]
     whole = about.backward(part, inputs, cache, dy, ctx)

@@ -25,6 +25,10 @@ class Entities:
     A sentence has two to four entities of one, two or three words; two may follow each other. Several words are of several
     kinds: Paris is a city, the first name of a person, or the first word of an organization (Paris Press). Without noise
     a sentence has only one reading. With noise, other words have to decide, and which tag may follow which.
+
+    Best possible, by enumeration of all readings: with noise 0.1, 0.3 and 0.5, 0.999, 0.995 and 0.973 of the tags and 0.997,
+    0.978 and 0.911 of the sentences, without noise all. By the word alone: 0.85 of the tags without noise, 0.81, 0.71 and
+    0.61 with it.
     """
 
     noise: float = option(0.1, least=0, most=1, help="probability that a word is replaced by the unknown word")
