@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, ClassVar, Literal, Protocol, get_args
 
 import numpy as np
 
@@ -60,17 +60,24 @@ class Field:
         kind: real numbers, ids (indices into an embedding), labels (classes: integers (N,), or 0/1 columns (N, F) when
             several may hold at once), or a mask (weights).
         size: number of ids or classes; 0 for real fields and masks.
+        names: the words of the ids, or the names of the classes, in order, if they have any.
     """
+
+    PADDING: ClassVar[str] = "<pad>"  # the name of the id after the end of a sentence ...
+    UNKNOWN: ClassVar[str] = "<unk>"  # ... and of the one of all words without an id
 
     axes: str
     kind: Kind = "real"
     size: int = 0
+    names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.axes not in AXES:
             raise ValueError(f"axes: unknown axes {self.axes!r}; allowed: {', '.join(AXES)}")
         if self.kind not in get_args(Kind):
             raise ValueError(f"kind: unknown kind {self.kind!r}; allowed: {', '.join(get_args(Kind))}")
+        if self.names and len(self.names) != self.size:
+            raise ValueError(f"names: {len(self.names)} names (got size {self.size}); one for each id or class, or none")
 
     def shape(self, a: np.ndarray) -> Shape:
         """The field's shape without N, as layers see it; the length of a sequence is None."""
@@ -88,6 +95,10 @@ class Encoding(Protocol):
 
     It is stored as plain values in JSON, with the data set's registered name as `type`. The class method
     `encoding_from_json(values)` of the data set's class restores it.
+
+    Optional:
+        notes(path, with_target): lines about a file that was read.
+        sentence(words): field -> array of one sentence, without its target; DataError for a word that it cannot encode.
     """
 
     def to_json(self) -> dict[str, Any]:
@@ -112,7 +123,7 @@ class Data:
         fields: field -> its axes and kind.
         f: the true function x -> y without noise, where it is known.
         sigma: the standard deviation of the noise on y, where it is known.
-        names: the names of the classes, if any.
+        names: the names of the classes, if any; those of a field with names of its own are in its `Field`.
         name: the name of the data set.
         encoding: how new files are read, where the data came from a file.
         stateful: whether every row of a split continues the row before it; states are then carried from batch to batch.
@@ -137,6 +148,16 @@ class Data:
     def shapes(self) -> dict[str, Shape]:
         """field -> shape without N."""
         return {name: f.shape(self.splits["train"][name]) for name, f in self.fields.items()}
+
+    def names_of(self, field: str | None) -> list[str]:
+        """The names of a field's ids or classes: its own, those of the data set if their number fits, otherwise the
+        numbers."""
+        about = self.fields.get(str(field))
+        if about is None:
+            return []
+        size = max(about.size, 2) if about.kind == "label" else about.size
+        known = about.names or (self.names if len(self.names) == size else [str(i) for i in range(size)])
+        return list(known)
 
 
 def split_at_random(

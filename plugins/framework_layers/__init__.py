@@ -8,6 +8,7 @@ from framework_layers.average_pool import AveragePool
 from framework_layers.batch_norm import BatchNorm
 from framework_layers.concat import Concat
 from framework_layers.conv2d import Conv2d
+from framework_layers.corrupt import Corrupt
 from framework_layers.dense import Dense
 from framework_layers.dropout import Dropout
 from framework_layers.embedding import Embedding
@@ -30,6 +31,7 @@ def register_layers(register: Register) -> None:
     register("batch_norm", BatchNorm)
     register("concat", Concat)
     register("conv2d", Conv2d)
+    register("corrupt", Corrupt)
     register("dense", Dense)
     register("dropout", Dropout)
     register("embedding", Embedding)

@@ -19,6 +19,7 @@ DATA = {  # of models that do not read the digits
     "masked_lstm": ["dataset=sine_series", "dataset.length=8"],
     "rnn": ["dataset=hello"],
     "seq2seq": ["dataset=reverse"],
+    "window_scorer": ["dataset=entity_windows"],
 }
 WAYS = {
     "augmented": ["+experiment/remedy=augmentation"],

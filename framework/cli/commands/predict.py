@@ -1,4 +1,4 @@
-"""`stackprop predict RUN FILE`: predictions of a recorded run for new examples, as CSV."""
+"""`stackprop predict RUN FILE`: predictions of a recorded run for new examples, as CSV; `--text` for one sentence."""
 
 from __future__ import annotations
 
@@ -10,26 +10,51 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from framework.cli.commands.reading import read_fields
+from framework.core.errors import ConfigError, DataError
 from framework.experiments.artifacts import spreadsheet_safe
 from framework.experiments.loading import TRUST, load
 from framework.inference.model import Model
+from framework.inference.sentences import answers, read_sentence
 
 
 def main(arguments: Sequence[str]) -> int:
     """Write a row per example to standard output: the class and the probability of each class, or the values of a
-    regression. A class name that a spreadsheet would read as a formula gets an apostrophe."""
+    regression. A class name that a spreadsheet would read as a formula gets an apostrophe. With `--text`, write a line per
+    word: the word, and its tag or score."""
     parser = argparse.ArgumentParser("stackprop predict", description=__doc__)
     parser.add_argument("run", help="a run's folder, name or MLflow id, or: last, best")
-    parser.add_argument("file", help="a file in the format of the training data; it needs no target")
+    parser.add_argument("file", nargs="?", help="a file in the format of the training data; it needs no target")
+    parser.add_argument("--text", help="a sentence instead of a file: words, separated by blanks")
     parser.add_argument("--beam", type=int, help="of a tag_decoder with feedback: tag: the width of a beam search")
     parser.add_argument("--trust", action="store_true", help=TRUST)
     options = parser.parse_args(arguments)
+    if (options.file is None) == (options.text is None):
+        given = "neither" if options.file is None else "both"
+        raise ConfigError(f"predict: a file or --text is needed (got {given}); stackprop predict RUN FILE, or --text WORDS")
     model = load(options.run, trust=options.trust)
+    if options.text is not None:
+        for line in sentence_lines(model, options.text, options.beam):
+            print(line)
+        return 0
     y = model.predict(read_fields(model, options.file, with_target=False), beam=options.beam)
     if y.ndim == 3 and getattr(model.about.encoding, "layout", None) == "time_major":
         y = y.swapaxes(0, 1)  # in the order of the file
     csv.writer(sys.stdout, lineterminator="\n").writerows(rows(model, y))
     return 0
+
+
+def sentence_lines(model: Model, text: str, beam: int | None = None) -> Iterator[str]:
+    """A line per word, `word TAG` or `word SCORE`; the rows of `rows` where the sentence has one answer."""
+    words = text.split()
+    try:
+        y = model.predict(read_sentence(model, words), beam=beam)
+    except DataError as error:
+        raise DataError(f"--text: {error}") from error
+    by_word = answers(model, y, len(words))
+    if by_word is None:
+        yield from (",".join(row) for row in rows(model, y))
+    else:
+        yield from (f"{word} {answer}" for word, answer in zip(words, by_word, strict=True))
 
 
 def rows(model: Model, y: np.ndarray) -> Iterator[list[str]]:
@@ -40,6 +65,6 @@ def rows(model: Model, y: np.ndarray) -> Iterator[list[str]]:
         yield [f"y{i}" for i in range(y.shape[-1])] if y.shape[-1] > 1 else ["y"]
         yield from ([f"{value:.6g}" for value in row] for row in y)
         return
-    names = list(model.about.names) or [str(i) for i in range(y.shape[-1])]
+    names = model.about.names_of(model.head.target)
     yield ["class", *(f"p({name})" for name in names)]
     yield from ([spreadsheet_safe(names[int(row.argmax())]), *(f"{value:.6g}" for value in row)] for row in y)
