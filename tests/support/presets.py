@@ -12,6 +12,7 @@ MODELS = {path.stem: [f"model={path.stem}"] for path in sorted((CONF / "model").
 DATA = {  # of models that do not read the digits
     "birnn": ["dataset=tagging"],
     "caption": ["dataset=captions"],
+    "crf": ["dataset=tagging"],
     "gru": ["dataset=hello"],
     "indrnn": ["dataset=adding", "model.output=last", "dataset.length=6"],
     "lstm": ["dataset=hello"],
@@ -19,6 +20,7 @@ DATA = {  # of models that do not read the digits
     "masked_lstm": ["dataset=sine_series", "dataset.length=8"],
     "rnn": ["dataset=hello"],
     "seq2seq": ["dataset=reverse"],
+    "tag_decoder": ["dataset=tagging"],
     "window_scorer": ["dataset=entity_windows"],
 }
 WAYS = {
