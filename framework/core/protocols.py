@@ -38,6 +38,8 @@ class Layer(Protocol):
         per_example: True if an output depends on its example only, without random numbers. A batch may then run in blocks.
         over_batch: True if training uses statistics over the batch. One value per feature is then not enough.
         reverse: True if the output of a step depends on later steps.
+        shortens: True if an output has fewer steps than the input, so that no target of every step fits it.
+        notes: lines that a run reports, such as what was read from a file.
         examples(): returns (layer, in_shape) pairs for the conformance kit.
     """
 

@@ -12,13 +12,13 @@ import numpy as np
 
 from framework.core.archives import open_archive
 from framework.core.errors import DataError
-from framework.core.reading import UnreadableError, affordable, read_bytes
+from framework.core.reading import UnreadableError, affordable, open_regular, read_bytes
 from framework.core.types import Shape
 
 Kind = Literal["real", "id", "label", "mask"]
 Split = Literal["train", "val", "test"]
 Layout = Literal["batch_major", "time_major"]  # of sequences in a file: (n, T, F) or (T, n, F)
-AXES = ("N", "NF", "NCHW", "NT", "NTF")
+AXES = ("N", "NF", "NCHW", "NT", "NTF", "NTL")
 
 
 def read_file(path: str | Path) -> bytes:
@@ -32,6 +32,22 @@ def read_file(path: str | Path) -> bytes:
         return read_bytes(Path(path), affordable())
     except UnreadableError as error:
         raise DataError(str(error)) from error
+
+
+def read_lines(path: str | Path) -> Iterator[bytes]:
+    """The lines of a file of data, one by one, so that a file of any size takes the memory of a line. Without line ends.
+
+    Raises:
+        DataError: it is missing, may not be read, or is not a file.
+    """
+    try:
+        with open(open_regular(Path(path).expanduser()), "rb") as file:
+            for line in file:
+                yield line.rstrip(b"\r\n")
+    except UnreadableError as error:
+        raise DataError(str(error)) from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 @contextlib.contextmanager
@@ -56,7 +72,8 @@ class Field:
     """The declaration of one field of the data.
 
     Attributes:
-        axes: its axes as stored, examples first: N, NF, NCHW, NT or NTF. Batches of NT and NTF are time-major.
+        axes: its axes as stored, examples first: N, NF, NCHW, NT, NTF or NTL. Batches of NT, NTF and NTL are time-major.
+            NTL holds L ids at every step, such as the letters of a word, or their mask.
         kind: real numbers, ids (indices into an embedding), labels (classes: integers (N,), or 0/1 columns (N, F) when
             several may hold at once), or a mask (weights).
         size: number of ids or classes; 0 for real fields and masks.
@@ -71,15 +88,22 @@ class Field:
             raise ValueError(f"axes: unknown axes {self.axes!r}; allowed: {', '.join(AXES)}")
         if self.kind not in get_args(Kind):
             raise ValueError(f"kind: unknown kind {self.kind!r}; allowed: {', '.join(get_args(Kind))}")
+        if self.axes == "NTL" and self.kind not in ("id", "mask"):
+            raise ValueError(
+                f"kind: axes NTL are for ids and their masks (got {self.kind!r}); features at every step are NTF"
+            )
 
     def shape(self, a: np.ndarray) -> Shape:
-        """The field's shape without N, as layers see it; the length of a sequence is None."""
+        """The field's shape without N, as layers see it; the length of a sequence is None. So the shape of ids has no
+        numbers: (), (None,), or (None, None) with letters."""
         core = a.shape[1:]
+        if self.axes == "NTL":
+            return (None, None)
         return (None, *core[1:]) if self.time_major else tuple(core)
 
     @property
     def time_major(self) -> bool:
-        """Whether its batches are (..., T, N[, F])."""
+        """Whether its batches are (..., T, N), (..., T, N, F) or (..., T, N, L)."""
         return self.axes.startswith("NT")
 
 
@@ -113,6 +137,7 @@ class Data:
         f: the true function x -> y without noise, where it is known.
         sigma: the standard deviation of the noise on y, where it is known.
         names: the names of the classes, if any.
+        vocabulary: field of ids -> its symbols by id, where they have names.
         name: the name of the data set.
         encoding: how new files are read, where the data came from a file.
         stateful: whether every row of a split continues the row before it; states are then carried from batch to batch.
@@ -133,6 +158,7 @@ class Data:
     forecast: tuple[str, ...] = ()
     scaled_with: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    vocabulary: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def shapes(self) -> dict[str, Shape]:
         """field -> shape without N."""

@@ -38,7 +38,7 @@ class Sentiment:
         sizes = {"train": self.n, "val": self.n_val, "test": self.n_test}
         splits = {split: self._drawn(n, rng) for split, n in sizes.items() if n}
         fields = {"x": Field("NT", "id", len(WORDS)), "y": Field("N", "label", 2), "mask": Field("NT", "mask")}
-        return Data(splits, fields, names=("negative", "positive"))
+        return Data(splits, fields, names=("negative", "positive"), vocabulary={"x": WORDS})
 
     def _drawn(self, n: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         pairs = [self._sentence(rng) for _ in range(n)]
