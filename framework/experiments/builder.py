@@ -49,7 +49,7 @@ def assemble(settings: Settings, data: Data) -> Learner:
     except ValueError as error:
         raise ConfigError(str(error)) from error
     for name, head in heads.items():
-        _check_steps(name, head, shapes, data)
+        _check_steps(name, head, shapes, data, network)
         _check_width(name, head, shapes, data)
     _check_augmentations(settings, data)
     learner = Learner(
@@ -138,9 +138,14 @@ def _with_sizes(nodes: Mapping[str, Node], data: Data) -> dict[str, Node]:
         if field is None or field.kind != "id" or size is None:
             continue
         if size == "auto":
-            out[name] = replace(node, layer=replace(layer, size=field.size))
+            layer = replace(layer, size=field.size)
         elif size < field.size:
             raise ConfigError(f"model.layers.{name}.size: '{source}' has {field.size} symbols (got {size}); auto sets it")
+        if getattr(layer, "vectors", None) is not None and layer.words == "auto":
+            if source not in data.vocabulary:
+                raise ConfigError(f"model.layers.{name}.vectors: the data set does not name the symbols of '{source}'")
+            layer = replace(layer, words=tuple(data.vocabulary[source]))
+        out[name] = replace(node, layer=layer)
     return out
 
 
@@ -170,11 +175,29 @@ def _outputs(head: Head, data: Data) -> int:
     return int(data.splits["train"][head.target].shape[-1])
 
 
-def _check_steps(name: str, head: Head, shapes: Mapping[str, Shape], data: Data) -> None:
+def _shortened(network: Network, shapes: Mapping[str, Shape]) -> dict[str, str]:
+    """The nodes with fewer steps than the data -> the layer that shortens them."""
+    found: dict[str, str] = {}
+    for name, node in network.nodes.items():
+        before = [found[s] for s in node.sources if s in found]
+        if getattr(node.layer, "shortens", False) and len(shapes[node.sources[0]]) == 2:
+            before.append(name)
+        if before and shapes[name][:1] == (None,):
+            found[name] = before[0]
+    return found
+
+
+def _check_steps(name: str, head: Head, shapes: Mapping[str, Shape], data: Data, network: Network) -> None:
     if head.target is None or not hasattr(head.loss, "targets"):
         return
     wanted = data.fields[head.target].time_major
+    shortened = _shortened(network, shapes)
     for source in head.sources:
+        if wanted and source in shortened:
+            raise ConfigError(
+                f"model.layers.{shortened[source]}: its output has fewer steps than its input, but head '{name}' has a "
+                f"target '{head.target}' for every step; set padding: same"
+            )
         given = shapes[source][:1] == (None,)
         if given and not wanted:
             raise ConfigError(
