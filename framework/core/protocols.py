@@ -208,6 +208,8 @@ class Metric(Protocol):
         raw: True to read the raw output instead.
         lower_is_better: True if lower values are better, for early stopping, searches, tables and figures.
         targets, sources: as of a loss; `sources` only if raw.
+        tags: an option with the names of the classes, which are taken from the data set if it is "auto".
+        parts(counts): returns {part: (...)}, values of parts of the data, for `stackprop evaluate`.
     """
 
     def count(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> Array:

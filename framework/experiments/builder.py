@@ -279,7 +279,20 @@ def _measure(name: str, metric: Any, of: str | None, heads: Mapping[str, Head], 
     sources = heads[known].sources if getattr(metric, "raw", False) else ("the prediction",)
     _check_arguments(f"metrics.{name}", metric, sources, heads[known].target)
     check_target_kind(f"metrics.{name}", "metric", metric, heads[known].target, data)
-    return HeadMetric(metric, known)
+    return HeadMetric(_with_tags(name, metric, heads[known].target, data), known)
+
+
+def _with_tags(name: str, metric: Any, target: str | None, data: Data) -> Any:
+    """The metric, with the names of the classes if it needs them."""
+    if getattr(metric, "tags", None) is None or target is None:
+        return metric
+    names, needed = (data.names if metric.tags == "auto" else metric.tags), data.fields[target].size
+    if len(names) != needed:
+        got = f"the data set has {len(names)} names" if metric.tags == "auto" else f"got {len(names)} names"
+        raise ConfigError(
+            f"metrics.{name}.tags: '{target}' has {needed} classes, but {got}; give a name for each: [O, B-PER, I-PER]"
+        )
+    return replace(metric, tags=tuple(names))
 
 
 def _known(metric: str, head: str | None, heads: Mapping[str, Head]) -> str:
