@@ -137,7 +137,6 @@ class Data:
         f: the true function x -> y without noise, where it is known.
         sigma: the standard deviation of the noise on y, where it is known.
         names: the names of the classes, if any.
-        vocabulary: field of ids -> its symbols by id, where they have names.
         name: the name of the data set.
         encoding: how new files are read, where the data came from a file.
         stateful: whether every row of a split continues the row before it; states are then carried from batch to batch.
@@ -158,7 +157,6 @@ class Data:
     forecast: tuple[str, ...] = ()
     scaled_with: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    vocabulary: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def shapes(self) -> dict[str, Shape]:
         """field -> shape without N."""

@@ -142,9 +142,9 @@ def _with_sizes(nodes: Mapping[str, Node], data: Data) -> dict[str, Node]:
         elif size < field.size:
             raise ConfigError(f"model.layers.{name}.size: '{source}' has {field.size} symbols (got {size}); auto sets it")
         if getattr(layer, "vectors", None) is not None and layer.words == "auto":
-            if source not in data.vocabulary:
+            if not field.names:
                 raise ConfigError(f"model.layers.{name}.vectors: the data set does not name the symbols of '{source}'")
-            layer = replace(layer, words=tuple(data.vocabulary[source]))
+            layer = replace(layer, words=field.names)
         out[name] = replace(node, layer=layer)
     return out
 
@@ -286,7 +286,8 @@ def _with_tags(name: str, metric: Any, target: str | None, data: Data) -> Any:
     """The metric, with the names of the classes if it needs them."""
     if getattr(metric, "tags", None) is None or target is None:
         return metric
-    names, needed = (data.names if metric.tags == "auto" else metric.tags), data.fields[target].size
+    field = data.fields[target]
+    names, needed = (field.names or data.names if metric.tags == "auto" else metric.tags), field.size
     if len(names) != needed:
         got = f"the data set has {len(names)} names" if metric.tags == "auto" else f"got {len(names)} names"
         raise ConfigError(

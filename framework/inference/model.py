@@ -221,8 +221,6 @@ def save(folder: Path, weights: Mapping[str, Params], data: Data, scale: Scale) 
         for name, f in data.fields.items()
     }
     about: dict[str, Any] = {"fields": fields, "splits": list(data.splits), "names": list(data.names)}
-    if not hasattr(data.encoding, "vocabulary"):  # else the encoding saves it
-        about["vocabulary"] = {name: list(symbols) for name, symbols in data.vocabulary.items()}
     about |= {
         "stateful": data.stateful,
         "scale": scale.to_json(),
@@ -243,7 +241,6 @@ def read_about(folder: Path) -> tuple[Data, Scale]:
     encoded = content["encoding"]
     encoding = discover().get("dataset", encoded["type"]).encoding_from_json(encoded) if encoded else None
     more = {"names": content["names"], "encoding": encoding, "stateful": content.get("stateful", False)}
-    more["vocabulary"] = content.get("vocabulary") or getattr(encoding, "vocabulary", {})
     about = Data(dict.fromkeys(content["splits"], empty), fields, **more)
     return about, Scale.from_json(content["scale"])
 

@@ -11,13 +11,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from framework import DataError, Field, did_you_mean
+from framework import PADDING, UNKNOWN, DataError, Field, did_you_mean
 from framework_datasets._conll import Layout, Sentence, rows, sentences
 from framework_datasets._tag_schemes import Scheme, entities, fault, written
 from framework_datasets._windows import padded
 
 Schemes = Literal["IOB1", "IOB2", "BIOES", "none"]
-PADDING, UNKNOWN = "<pad>", "<unk>"  # ids 0 and 1 of words and letters
 OTHER_READING = "dataset.scheme=IOB1 reads any order of B and I, dataset.scheme=none tags that are no entities"
 
 
@@ -47,19 +46,11 @@ class ConllEncoding:
     @property
     def fields(self) -> dict[str, Field]:
         """The declarations of the fields."""
-        x = {
-            "x": Field("NT", "id", len(self.words)),
-            "y": Field("NT", "label", len(self.names)),
-            "mask": Field("NT", "mask"),
-        }
+        words, tags = Field("NT", "id", len(self.words), self.words), Field("NT", "label", len(self.names), self.names)
+        fields = {"x": words, "y": tags, "mask": Field("NT", "mask")}
         if not self.length:
-            return x
-        return x | {"chars": Field("NTL", "id", len(self.letters)), "char_mask": Field("NTL", "mask")}
-
-    @property
-    def vocabulary(self) -> dict[str, Sequence[str]]:
-        """The symbols of the fields of ids."""
-        return {"x": self.words} | ({"chars": self.letters} if self.length else {})
+            return fields
+        return fields | {"chars": Field("NTL", "id", len(self.letters), self.letters), "char_mask": Field("NTL", "mask")}
 
     def encode(self, path: str | Path, found: Sequence[Sentence], with_target: bool) -> dict[str, np.ndarray]:
         """x (n, T), mask (n, T), with letters chars (n, T, L) and char_mask (n, T, L); y (n, T) if `with_target`.

@@ -58,8 +58,7 @@ class Conll:
             raise DataError(f"{self.path}: every tag is '{encoding.names[0]}'; a tagger needs at least two")
         splits = {split: encoding.encode(path, found, True) for split, (path, found) in parts.items()}
         notes = (*self._notes(parts, encoding), *moved_line(moved, "tag", "sentence"))
-        known = {"names": encoding.names, "vocabulary": encoding.vocabulary}
-        return Data(splits, encoding.fields, encoding=encoding, notes=notes, **known)
+        return Data(splits, encoding.fields, names=encoding.names, encoding=encoding, notes=notes)
 
     def _files(self) -> dict[str, tuple[str, list[Sentence]]]:
         """split -> its own file, or `all` -> the only one; with the sentences."""

@@ -37,8 +37,8 @@ class Sentiment:
     def load(self, rng: np.random.Generator) -> Data:
         sizes = {"train": self.n, "val": self.n_val, "test": self.n_test}
         splits = {split: self._drawn(n, rng) for split, n in sizes.items() if n}
-        fields = {"x": Field("NT", "id", len(WORDS)), "y": Field("N", "label", 2), "mask": Field("NT", "mask")}
-        return Data(splits, fields, names=("negative", "positive"), vocabulary={"x": WORDS})
+        fields = {"x": Field("NT", "id", len(WORDS), WORDS), "y": Field("N", "label", 2), "mask": Field("NT", "mask")}
+        return Data(splits, fields, names=("negative", "positive"))
 
     def _drawn(self, n: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         pairs = [self._sentence(rng) for _ in range(n)]
