@@ -19,6 +19,7 @@ Kind = Literal["real", "id", "label", "mask"]
 Split = Literal["train", "val", "test"]
 Layout = Literal["batch_major", "time_major"]  # of sequences in a file: (n, T, F) or (T, n, F)
 AXES = ("N", "NF", "NCHW", "NT", "NTF", "NTL")
+PADDING, UNKNOWN = "<pad>", "<unk>"  # the names of ids after the end of a sentence, and of all words without an id
 
 
 def read_file(path: str | Path) -> bytes:
@@ -77,11 +78,13 @@ class Field:
         kind: real numbers, ids (indices into an embedding), labels (classes: integers (N,), or 0/1 columns (N, F) when
             several may hold at once), or a mask (weights).
         size: number of ids or classes; 0 for real fields and masks.
+        names: the words of the ids, or the names of the classes, in order, if they have any.
     """
 
     axes: str
     kind: Kind = "real"
     size: int = 0
+    names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.axes not in AXES:
@@ -92,6 +95,8 @@ class Field:
             raise ValueError(
                 f"kind: axes NTL are for ids and their masks (got {self.kind!r}); features at every step are NTF"
             )
+        if self.names and len(self.names) != self.size:
+            raise ValueError(f"names: {len(self.names)} names (got size {self.size}); one for each id or class, or none")
 
     def shape(self, a: np.ndarray) -> Shape:
         """The field's shape without N, as layers see it; the length of a sequence is None. So the shape of ids has no
@@ -136,7 +141,7 @@ class Data:
         fields: field -> its axes and kind.
         f: the true function x -> y without noise, where it is known.
         sigma: the standard deviation of the noise on y, where it is known.
-        names: the names of the classes, if any.
+        names: the names of the classes, if any; those of a field with names of its own are in its `Field`.
         name: the name of the data set.
         encoding: how new files are read, where the data came from a file.
         stateful: whether every row of a split continues the row before it; states are then carried from batch to batch.
@@ -161,6 +166,16 @@ class Data:
     def shapes(self) -> dict[str, Shape]:
         """field -> shape without N."""
         return {name: f.shape(self.splits["train"][name]) for name, f in self.fields.items()}
+
+    def names_of(self, field: str | None) -> list[str]:
+        """The names of a field's ids or classes: its own, those of the data set if their number fits, otherwise the
+        numbers."""
+        about = self.fields.get(str(field))
+        if about is None:
+            return []
+        size = max(about.size, 2) if about.kind == "label" else about.size
+        known = about.names or (self.names if len(self.names) == size else [str(i) for i in range(size)])
+        return list(known)
 
 
 def split_at_random(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -216,10 +216,7 @@ def save(folder: Path, weights: Mapping[str, Params], data: Data, scale: Scale) 
     flat = {f"{node}/{name}": a for node, tensors in weights.items() for name, a in tensors.items()}
     with replaced(folder / WEIGHTS) as file:
         np.savez(file, allow_pickle=False, **flat)
-    fields = {
-        name: {"axes": f.axes, "kind": f.kind, "size": f.size, "shape": data.splits["train"][name].shape[1:]}
-        for name, f in data.fields.items()
-    }
+    fields = {name: {**asdict(f), "shape": data.splits["train"][name].shape[1:]} for name, f in data.fields.items()}
     about: dict[str, Any] = {"fields": fields, "splits": list(data.splits), "names": list(data.names)}
     about |= {
         "stateful": data.stateful,
@@ -236,7 +233,9 @@ def read_about(folder: Path) -> tuple[Data, Scale]:
         OSError, ValueError, KeyError: the file is missing or not valid.
     """
     content = read_json(folder / ABOUT)
-    fields = {name: Field(f["axes"], f["kind"], f["size"]) for name, f in content["fields"].items()}
+    fields = {
+        name: Field(f["axes"], f["kind"], f["size"], tuple(f.get("names", ()))) for name, f in content["fields"].items()
+    }
     empty = {name: np.zeros((0, *f["shape"])) for name, f in content["fields"].items()}
     encoded = content["encoding"]
     encoding = discover().get("dataset", encoded["type"]).encoding_from_json(encoded) if encoded else None

@@ -44,7 +44,11 @@ class Tagging:
     def load(self, rng: np.random.Generator) -> Data:
         sizes = {"train": self.n, "val": self.n_val, "test": self.n_test}
         splits = {split: self._drawn(n, rng) for split, n in sizes.items() if n}
-        fields = {"x": Field("NT", "id", len(WORDS), WORDS), "y": Field("NT", "label", len(TAGS)), "mask": Field("NT", "mask")}
+        fields = {
+            "x": Field("NT", "id", len(WORDS), WORDS),
+            "y": Field("NT", "label", len(TAGS)),
+            "mask": Field("NT", "mask"),
+        }
         return Data(splits, fields, names=TAGS)
 
     def _drawn(self, n: int, rng: np.random.Generator) -> dict[str, np.ndarray]:

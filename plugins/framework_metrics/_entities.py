@@ -19,7 +19,9 @@ def types_of(tags: Tags) -> list[str]:
         ValueError: the names of the tags are missing.
     """
     if tags == "auto":
-        raise ValueError("tags: the names of the classes are needed, and the data set has none; give them: [O, B-PER, I-PER]")
+        raise ValueError(
+            "tags: the names of the classes are needed, and the data set has none; give them: [O, B-PER, I-PER]"
+        )
     return sorted({kind for prefix, kind in map(_parts, tags) if prefix != "O"})
 
 

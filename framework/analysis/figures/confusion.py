@@ -76,5 +76,5 @@ def confusion(model: Model, data: Data) -> Confusion | None:
     np.add.at(counts, (t, said), weights)
     if not counts.sum():
         return None
-    names = list(data.names) if len(data.names) == K else [str(k) for k in range(K)]
-    return Confusion(counts, names, f"{split} split" if n == whole else f"{n} of {whole} of the {split} split")
+    title = f"{split} split" if n == whole else f"{n} of {whole} of the {split} split"
+    return Confusion(counts, data.names_of(target), title)

@@ -39,6 +39,6 @@ def rows(model: Model, y: np.ndarray) -> Iterator[list[str]]:
         yield [f"y{i}" for i in range(y.shape[-1])] if y.shape[-1] > 1 else ["y"]
         yield from ([f"{value:.6g}" for value in row] for row in y)
         return
-    names = list(model.about.names) or [str(i) for i in range(y.shape[-1])]
+    names = model.about.names_of(model.head.target)
     yield ["class", *(f"p({name})" for name in names)]
     yield from ([spreadsheet_safe(names[int(row.argmax())]), *(f"{value:.6g}" for value in row)] for row in y)
