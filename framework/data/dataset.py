@@ -117,6 +117,11 @@ class Encoding(Protocol):
 
     It is stored as plain values in JSON, with the data set's registered name as `type`. The class method
     `encoding_from_json(values)` of the data set's class restores it.
+
+    Optional:
+        notes(path, with_target): lines on a file that `read` reads.
+        labelled(path, labels): the text of a file with a label for every step; labels (n, T) are classes. Its predictions
+            have no rows for padding.
     """
 
     def to_json(self) -> dict[str, Any]:

@@ -293,7 +293,10 @@ def _with_tags(name: str, metric: Any, target: str | None, data: Data) -> Any:
         raise ConfigError(
             f"metrics.{name}.tags: '{target}' has {needed} classes, but {got}; give a name for each: [O, B-PER, I-PER]"
         )
-    return replace(metric, tags=tuple(names))
+    try:
+        return replace(metric, tags=tuple(names))
+    except ValueError as error:
+        raise ConfigError(f"metrics.{name}: {error}") from error
 
 
 def _known(metric: str, head: str | None, heads: Mapping[str, Head]) -> str:

@@ -63,7 +63,7 @@ class Differentiable:
 
 
 def of_layer(in_shape: Shape | None) -> Differentiable:
-    """Inputs: tensors as `p.W`, sources as `x0`, `x1` ...; ids where a shape has no features: (), (None,) or (None, None)."""
+    """Inputs: tensors as `p.W`, sources as `x0`, `x1` ...; ids where a shape has no features: () or (None,) or more."""
     in_shape = (4,) if in_shape is None else in_shape
     several = bool(in_shape) and isinstance(in_shape[0], tuple)
     shapes = in_shape if several else (in_shape,)

@@ -113,7 +113,7 @@ class ConllEncoding:
         return sum(i == self._known_words[UNKNOWN] for sentence in found for i in self._ids(sentence.words))
 
     def labelled(self, path: str | Path, labels: np.ndarray) -> str:
-        """A file's text with a predicted tag as its last column.
+        """A file's text, without comments, with a predicted tag as its last column.
 
         Args:
             labels: the classes (n, T) of its sentences.
@@ -127,7 +127,7 @@ class ConllEncoding:
             else:
                 n, t = n + (t > 0), 0
                 lines.append(row.text)
-        return "\n".join(lines)
+        return "\n".join([*lines, ""] if lines[-1] else lines)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""

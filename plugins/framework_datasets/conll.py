@@ -25,10 +25,10 @@ class Conll:
     tabs, or by blanks. A line -DOCSTART- begins a document and is no sentence. The tags are those of entities, as IOB1
     (CoNLL-2003), IOB2 or BIOES, and are converted to `target_scheme`; or others, such as parts of speech.
 
-    Fields: x (n, T) ids of words, 0 after the end of shorter sentences; y (n, T) labels; mask (n, T), 1 where a word is;
-    with `letters` also chars (n, T, L) ids of the letters of each word, and char_mask (n, T, L), 1 where a letter is. Id 1 is
-    an unknown word, or letter: one that occurs less than `min_count` times in the training sentences. Those are unknown in
-    training too, so that the vector of unknown words is trained. Sentences of one file are split at random by `dataset.seed`.
+    Fields: x (n, T) ids of words, 0 after the end of shorter sentences; y (n, T) labels; mask (n, T), 1 where a word is.
+    With `letters` also chars (n, T, L) ids of the letters of each word, and char_mask (n, T, L), 1 where a letter is. Id 1
+    is an unknown word, or letter: one that occurs less than `min_count` times in the training sentences. Those are unknown
+    in training too, so that their vector is trained. Sentences of one file are split at random by `dataset.seed`.
     """
 
     path: str = option(help="the file, relative to the current folder")

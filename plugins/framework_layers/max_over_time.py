@@ -16,8 +16,8 @@ class MaxOverTime:
 
     Shapes: x (..., T, N, F), y (..., N, F), mask (..., T, N); the steps that the mask leaves out do not count, and a
     sequence without any step has y = 0. Letters: x (..., T, N, L, F), mask (..., T, N, L), y (..., T, N, F), one vector for
-    each word. After a conv1d it makes a vector of any number of steps: Collobert et al. (2011), Kim (2014); of the letters of
-    a word: Ma & Hovy (2016).
+    each word. After a conv1d it makes one vector of any number of steps: Collobert et al. (2011), Kim (2014); of the letters
+    of a word: Ma & Hovy (2016).
     """
 
     mask: str | None = option("mask", help="the batch field of 0 and 1 for the steps, if there is one; null: none")

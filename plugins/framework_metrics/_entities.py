@@ -25,6 +25,21 @@ def types_of(tags: Tags) -> list[str]:
     return sorted({kind for prefix, kind in map(_parts, tags) if prefix != "O"})
 
 
+def check(tags: Tags) -> None:
+    """Check that the classes are tags of entities.
+
+    Raises:
+        ValueError: one is not, or all are O.
+    """
+    if tags == "auto":
+        return
+    for tag in tags:
+        if tag != "O" and _parts(tag)[0] not in tuple("BIES"):
+            raise ValueError(f"tags: '{tag}' is no tag of an entity; those are O, and B, I, E or S with a type: B-PER")
+    if not types_of(tags):
+        raise ValueError("tags: no class is an entity; give those of at least one type: [O, B-PER, I-PER]")
+
+
 def count(tags: Tags, y: Array, t: Array, ctx: Context, mask: Array | None) -> Array:
     """For each type: entities that are right, predicted, and true: (..., 3 E), or NaN after a prediction of NaN."""
     xp, lead = ctx.xp, len(ctx.replicas)

@@ -17,13 +17,16 @@ class EntityF1:
     step counts where it is above 0, others are O; counts (..., 3 E) for E types: right, predicted and true entities. Types
     are counted together (micro average); F1 is 0 if no entity is right. A prediction of NaN that counts makes it NaN.
 
-    Tags are O, or a prefix and a type (B-PER), in IOB1, IOB2 or BIOES. An entity begins at B and S. It also begins at I and E
-    after O, after the end of an entity, and after another type, so that any sequence has a value. These are the rules of
-    conlleval (CoNLL-2000, Tjong Kim Sang & Buchholz). `stackprop evaluate` also shows each type.
+    Tags are O, or a prefix and a type (B-PER), in IOB1, IOB2 or BIOES. An entity begins at B and S. It also begins at I and
+    E after O, after the end of an entity, and after another type, so that any sequence has a value. These are the rules of
+    conlleval (Tjong Kim Sang & Buchholz 2000). `stackprop evaluate` also shows each type.
     """
 
     targets: ClassVar[tuple[str, ...]] = ("label",)
     tags: entities.Tags = option("auto", help="the names of the classes; auto: from the data")
+
+    def __post_init__(self) -> None:
+        entities.check(self.tags)
 
     def count(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> Array:
         return entities.count(self.tags, y, t, ctx, mask)

@@ -12,12 +12,15 @@ from framework_metrics import _entities as entities
 class EntityPrecision:
     """P = right entities / predicted entities: the fraction of the predicted entities that are right.
 
-    An entity is right if its first word, its last word and its type are. Shapes, tags and rules are those of entity_f1. It is
-    0 if there is no predicted entity.
+    An entity is right if its first word, its last word and its type are. Shapes, tags and rules are those of entity_f1. It
+    is 0 if there is no predicted entity.
     """
 
     targets: ClassVar[tuple[str, ...]] = ("label",)
     tags: entities.Tags = option("auto", help="the names of the classes; auto: from the data")
+
+    def __post_init__(self) -> None:
+        entities.check(self.tags)
 
     def count(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> Array:
         return entities.count(self.tags, y, t, ctx, mask)
