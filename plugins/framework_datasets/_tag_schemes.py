@@ -8,6 +8,7 @@ BIOES: the first word is B, the last E, a single one S.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
@@ -23,6 +24,7 @@ class Entity(NamedTuple):
     stop: int
 
 
+@functools.lru_cache(4096)  # a file has a few tags, many times
 def parts(tag: str) -> tuple[str, str]:
     """The prefix and the type of a tag."""
     prefix, _, kind = tag.partition("-")

@@ -79,6 +79,8 @@ class Conll:
             return whole, {}
         drawn = next(iter(files))
         path, found = files[drawn]
+        if not (self.val or self.test):
+            return {"train": (drawn, np.arange(len(found)))}, {}
         shares = share_out(path, len(found), rng, self.val, 0 if whole else self.test, "sentence")
         shares, moved = keep_rare(shares, [_numbered(found)])
         return whole | {split: (drawn, rows) for split, rows in shares.items()}, moved
