@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -147,10 +147,11 @@ def plain(word: str, lowercase: bool, digits: bool) -> str:
     return "".join("0" if c.isdigit() else c for c in word) if digits else word
 
 
-def fit_vocabulary(found: Sequence[str], min_count: int) -> tuple[str, ...]:
-    """The symbols that occur at least `min_count` times, in alphabetical order, after padding and unknown."""
+def fit_vocabulary(found: Sequence[str], min_count: int, known: Collection[str] = ()) -> tuple[str, ...]:
+    """The symbols that occur at least `min_count` times, and those of `known`, in alphabetical order, after padding and
+    unknown."""
     counts = Counter(found)
-    return (PADDING, UNKNOWN, *sorted(symbol for symbol, n in counts.items() if n >= min_count))
+    return (PADDING, UNKNOWN, *sorted({symbol for symbol, n in counts.items() if n >= min_count}.union(known)))
 
 
 def converted(path: str | Path, found: Sequence[Sentence], scheme: Schemes, target: Scheme) -> list[Sentence]:

@@ -41,6 +41,9 @@ class Conll:
     scheme: Schemes | Literal["auto"] = option("auto", help="of the tags in the file; none: they are no entities")
     target_scheme: Scheme = option("IOB2", help="of the classes, whatever the file has")
     comment: str | None = option(None, help="the beginning of lines that are skipped")
+    vocabulary: Literal["train", "all"] = option(
+        "train", help="whose words are known; all: those of val and test too, for word vectors from a file"
+    )
     min_count: int = option(2, least=1, help="rarer words and letters are unknown")
     lowercase: bool = option(False, help="whether words are read in lower case; letters are read as they are")
     digits: bool = option(False, help="whether every digit counts as 0")
@@ -53,7 +56,8 @@ class Conll:
         files = {part: (path, converted(path, found, scheme, self.target_scheme)) for part, (path, found) in files.items()}
         at, moved = self._split(files, rng)
         parts = {split: (files[part][0], [files[part][1][i] for i in rows]) for split, (part, rows) in at.items()}
-        encoding = self._fitted(parts["train"][1], scheme)
+        others = [s for split, (_, found) in parts.items() if split != "train" and self.vocabulary == "all" for s in found]
+        encoding = self._fitted(parts["train"][1], others, scheme)
         if len(encoding.names) < 2:
             raise DataError(f"{self.path}: every tag is '{encoding.names[0]}'; a tagger needs at least two")
         splits = {split: encoding.encode(path, found, True) for split, (path, found) in parts.items()}
@@ -85,14 +89,16 @@ class Conll:
         shares, moved = keep_rare(shares, [_numbered(found)])
         return whole | {split: (drawn, rows) for split, rows in shares.items()}, moved
 
-    def _fitted(self, train: Sequence[Sentence], scheme: Schemes) -> ConllEncoding:
-        """The vocabularies and the classes of the training sentences."""
-        words = [plain(word, self.lowercase, self.digits) for s in train for word in s.words]
+    def _fitted(self, train: Sequence[Sentence], others: Sequence[Sentence], scheme: Schemes) -> ConllEncoding:
+        """The vocabularies and the classes of the training sentences; others only have words."""
+        words, more = (
+            [plain(word, self.lowercase, self.digits) for s in found for word in s.words] for found in (train, others)
+        )
         letters = [letter for s in train for word in s.words for letter in plain(word, False, self.digits)]
         tags = sorted({tag for s in train for tag in s.tags})
         kinds = [parts(tag)[1] for tag in tags if tag != "O"]
         return ConllEncoding(
-            fit_vocabulary(words, self.min_count),
+            fit_vocabulary(words, self.min_count, set(more)),
             fit_vocabulary(letters, self.min_count) if self.letters else (),
             self.letters or 0,
             tuple(tags if scheme == "none" else names(kinds, self.target_scheme)),

@@ -50,7 +50,7 @@ def _read(at: str, path: str, words: tuple[str, ...], units: int, state: object)
     found: dict[int, np.ndarray] = {}
     in_lower: dict[int, np.ndarray] = {}
     repeated = 0
-    for number, word, cells in _lines(at, path, units):
+    for number, word, cells in _lines(path, units):
         if word not in exact and word not in lower:
             continue
         row = _numbers(path, number, cells)
@@ -64,7 +64,7 @@ def _read(at: str, path: str, words: tuple[str, ...], units: int, state: object)
     return WordVectors(np.array(sorted(both), int), rows, len(in_lower.keys() - found.keys()), repeated)
 
 
-def _lines(at: str, path: str, units: int) -> Iterator[tuple[int, bytes, list[bytes]]]:
+def _lines(path: str, units: int) -> Iterator[tuple[int, bytes, list[bytes]]]:
     """The number of each line, its word and its `units` cells.
 
     A word may contain blanks. The first line may hold the number of words and of their units (word2vec).
@@ -73,7 +73,7 @@ def _lines(at: str, path: str, units: int) -> Iterator[tuple[int, bytes, list[by
         DataError: a line has another number of cells.
     """
     number = 0
-    for number, line in enumerate(read_lines(at), 1):
+    for number, line in enumerate(read_lines(path), 1):
         cells = (line.removeprefix(BOM) if number == 1 else line).split()
         if number == 1 and len(cells) == 2 and all(cell.isdigit() for cell in cells):
             if units not in (int(cells[1]), 1):

@@ -233,6 +233,12 @@ def test_rare_words_are_unknown_in_training_too(tmp_path):
     assert lowered.splits["train"]["x"].tolist() == [[2, 2, 1, 2]]
 
 
+def test_words_of_other_splits_may_be_known(tmp_path):
+    (tmp_path / "val.txt").write_text("Oslo I-LOC\n")
+    source = conll(tmp_path, val_path=str(tmp_path / "val.txt"), vocabulary="all", min_count=2)
+    assert loaded(source).fields["x"].names == ("<pad>", "<unk>", "Oslo")
+
+
 def test_digits_may_count_as_zero(tmp_path):
     data = loaded(conll(tmp_path, "1996 O\n1845 B-A\n2x O\n", digits=True, letters=2))
     assert data.fields["x"].names[2:] == ("0000", "0x")

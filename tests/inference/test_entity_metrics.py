@@ -15,8 +15,8 @@ BIO = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
 BIOES = ("O", *(f"{p}-{kind}" for kind in ("PER", "LOC") for p in "BIES"))
 CTX = Context()
 
-# conlleval, as pairs of prefixes: where an entity ends, and where one starts, between two words of one type. It knows S in its
-# later versions only.
+# conlleval, as pairs of prefixes: where an entity ends, and where one starts, between two words of one type. S is of later
+# versions.
 ENDS = {"BB", "BO", "BS", "IB", "IO", "IS", "EE", "EI", "EO", "EB", "ES", "SB", "SI", "SE", "SS", "SO"}
 STARTS = {"BB", "IB", "OB", "OI", "OE", "OS", "EE", "EI", "EB", "ES", "SB", "SI", "SE", "SS", "BS", "IS"}
 
