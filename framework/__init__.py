@@ -18,17 +18,7 @@ from framework.core.study import Findings
 from framework.core.threads import blas_in_loop
 from framework.core.types import Params, Shape
 from framework.core.version import __version__ as __version__
-from framework.data.dataset import (
-    PADDING,
-    UNKNOWN,
-    Data,
-    Encoding,
-    Field,
-    open_arrays,
-    read_file,
-    read_lines,
-    split_at_random,
-)
+from framework.data.dataset import Data, Encoding, Field, open_arrays, read_file, read_lines, split_at_random
 from framework.hooks import hookimpl
 from framework.nn.heads import Head
 from framework.nn.network import Network, Node
@@ -96,8 +86,6 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
-    "PADDING",
-    "UNKNOWN",
     "Activation",
     "Array",
     "Callback",

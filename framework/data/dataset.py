@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, ClassVar, Literal, Protocol, get_args
 
 import numpy as np
 
@@ -18,8 +18,8 @@ from framework.core.types import Shape
 Kind = Literal["real", "id", "label", "mask"]
 Split = Literal["train", "val", "test"]
 Layout = Literal["batch_major", "time_major"]  # of sequences in a file: (n, T, F) or (T, n, F)
+LONGEST_LINE = 1 << 20  # bytes
 AXES = ("N", "NF", "NCHW", "NT", "NTF", "NTL")
-PADDING, UNKNOWN = "<pad>", "<unk>"  # the names of ids after the end of a sentence, and of all words without an id
 
 
 def read_file(path: str | Path) -> bytes:
@@ -39,11 +39,13 @@ def read_lines(path: str | Path) -> Iterator[bytes]:
     """The lines of a file of data, one by one, so that a file of any size takes the memory of a line. Without line ends.
 
     Raises:
-        DataError: it is missing, may not be read, or is not a file.
+        DataError: it is missing, may not be read, is not a file, or has a line of a megabyte.
     """
     try:
         with open(open_regular(Path(path).expanduser()), "rb") as file:
-            for line in file:
+            for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), 1):
+                if len(line) == LONGEST_LINE:
+                    raise DataError(f"{path}: line {number} has {LONGEST_LINE:,} bytes or more, so this is no such text")
                 yield line.rstrip(b"\r\n")
     except UnreadableError as error:
         raise DataError(str(error)) from error
@@ -80,6 +82,9 @@ class Field:
         size: number of ids or classes; 0 for real fields and masks.
         names: the words of the ids, or the names of the classes, in order, if they have any.
     """
+
+    PADDING: ClassVar[str] = "<pad>"  # the name of the id after the end of a sentence ...
+    UNKNOWN: ClassVar[str] = "<unk>"  # ... and of the one of all words without an id
 
     axes: str
     kind: Kind = "real"
@@ -119,7 +124,8 @@ class Encoding(Protocol):
     `encoding_from_json(values)` of the data set's class restores it.
 
     Optional:
-        notes(path, with_target): lines on a file that `read` reads.
+        notes(path, with_target): lines about a file that was read.
+        sentence(words): field -> array of one sentence, without its target; DataError for a word that it cannot encode.
         labelled(path, labels): the text of a file with a label for every step; labels (n, T) are classes. Its predictions
             have no rows for padding.
     """

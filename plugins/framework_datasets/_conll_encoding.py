@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from framework import PADDING, UNKNOWN, DataError, Field, did_you_mean
+from framework import DataError, Field, did_you_mean
 from framework_datasets._conll import Layout, Sentence, rows, sentences
 from framework_datasets._tag_schemes import Scheme, entities, fault, written
 from framework_datasets._windows import padded
@@ -66,7 +66,7 @@ class ConllEncoding:
         return fields | (self._letters(found, steps) if self.length else {})
 
     def _ids(self, words: Sequence[str]) -> list[int]:
-        known, unknown = self._known_words, self._known_words[UNKNOWN]
+        known, unknown = self._known_words, self._known_words[Field.UNKNOWN]
         return [known.get(plain(word, self.lowercase, self.digits), unknown) for word in words]
 
     def _labels(self, path: str | Path, sentence: Sentence) -> list[int]:
@@ -101,6 +101,10 @@ class ConllEncoding:
             found = converted(path, found, self.scheme, self.target_scheme)
         return self.encode(path, found, with_target)
 
+    def sentence(self, words: Sequence[str]) -> dict[str, np.ndarray]:
+        """The fields of one sentence, without its tags."""
+        return self.encode("", [Sentence(tuple(words), (), ())], False)
+
     def notes(self, path: str | Path, with_target: bool) -> tuple[str, ...]:
         """A line on a file that `read` reads."""
         found = sentences(path, self.layout, False)
@@ -110,7 +114,7 @@ class ConllEncoding:
 
     def unknown(self, found: Sequence[Sentence]) -> int:
         """The number of words that are not in the vocabulary."""
-        return sum(i == self._known_words[UNKNOWN] for sentence in found for i in self._ids(sentence.words))
+        return sum(i == self._known_words[Field.UNKNOWN] for sentence in found for i in self._ids(sentence.words))
 
     def labelled(self, path: str | Path, labels: np.ndarray) -> str:
         """A file's text, without comments, with a predicted tag as its last column.
@@ -151,7 +155,7 @@ def fit_vocabulary(found: Sequence[str], min_count: int, known: Collection[str] 
     """The symbols that occur at least `min_count` times, and those of `known`, in alphabetical order, after padding and
     unknown."""
     counts = Counter(found)
-    return (PADDING, UNKNOWN, *sorted({symbol for symbol, n in counts.items() if n >= min_count}.union(known)))
+    return (Field.PADDING, Field.UNKNOWN, *sorted({symbol for symbol, n in counts.items() if n >= min_count}.union(known)))
 
 
 def converted(path: str | Path, found: Sequence[Sentence], scheme: Schemes, target: Scheme) -> list[Sentence]:

@@ -266,6 +266,7 @@ def test_a_saved_encoding_reads_a_new_file(tmp_path):
     assert encoding.read(new, False)["x"].tolist() == [[8, 1]]
     with pytest.raises(DataError, match="a word and its tag are needed"):
         encoding.read(new, True)
+    assert encoding.sentence(["Peter", "met"])["x"].tolist() == [[8, 1]]
 
 
 def test_predicted_tags_are_a_column_of_the_file(tmp_path):

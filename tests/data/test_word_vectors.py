@@ -55,6 +55,7 @@ def test_bytes_of_other_words_do_not_matter(tmp_path):
         ("x 1 2\ndog 1 zwei\n", "line 2: 'zwei' is not a number"),
         ("dog 1 nan\n", "line 1: it holds nan; vectors are finite numbers"),
         ("", "the file is empty"),
+        (b"dog 1 2\n" + bytes(1 << 20), "line 2 has 1,048,576 bytes or more"),
     ],
 )
 def test_a_wrong_line_is_named(tmp_path, content, message):

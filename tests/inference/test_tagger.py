@@ -1,5 +1,9 @@
 """Tagging from a file, from the first command to the tags of new words."""
 
+import re
+import shlex
+from pathlib import Path
+
 import numpy as np
 import pytest
 from networks import distance
@@ -29,32 +33,30 @@ def trained(made, keys, tier="array", **how):
     return train([made.learner] * len(keys), [made.data], keys, dtype=np.float64, tier=tier, **how)
 
 
+PAGE = (
+    (Path(__file__).resolve().parents[2] / "docs" / "guides" / "sequences.md").read_text().split("### Tags from a file")[1]
+)
+COMMANDS = [shlex.split(line, comments=True)[1:] for line in re.findall(r"^\$ (stackprop .*)$", PAGE.split("###")[0], re.M)]
+
+
 @pytest.mark.slow
-def test_a_tagger_trains_on_a_file_and_tags_another(file, tmp_path):
-    (tmp_path / "vectors.txt").write_text("works 1 2 3 4 5 6 7 8\nrome 1 1 1 1 1 1 1 1\n")
-    words = ["model=tagger", "dataset=conll", "dataset.path=office.txt", *SMALL, "model.vectors=vectors.txt"]
-    words += [
-        "metrics=[accuracy,entity_f1]",
-        "optimizer.lr=0.02",
-        "trainer.epochs=15",
-        "trainer.batch_size=16",
-        "tier=array",
-        "model.keep=0.9",
-        "tracking=none",
-    ]
-    done = stackprop(tmp_path, *words)
-    assert done.returncode == 0, done.stderr
-    assert "stackprop: dataset: train: 96 sentences of office.txt" in done.stderr
-    assert "model.layers.words: vectors.txt: vectors of 2 of" in done.stderr
-    (tmp_path / "vectors.txt").unlink()  # the model has them
-    shown = stackprop(tmp_path, "evaluate", "last", "office.txt")
-    values = dict(line.removeprefix("office.txt/").split() for line in shown.stdout.splitlines())
-    assert {"entity_f1", "entity_f1/LOC", "entity_f1/ORG", "entity_f1/PER"} < values.keys()
-    assert float(values["entity_f1"]) > 0.95
+def test_the_commands_of_the_guide_tag_a_file(tmp_path):
+    for name, n in (("tags.txt", 120), ("more.txt", 30)):
+        (tmp_path / name).write_text(office(n, np.random.default_rng(n)))
     (tmp_path / "new.txt").write_text("the\noffice\nof\nBell\nLabs\nin\nNew\nYork\n.\n\nEmmy\nworks\n")
-    tags = stackprop(tmp_path, "predict", "last", "new.txt", "--labels").stdout
-    assert [line.split(" ")[-1] for line in tags.split("\n")[3:8]] == ["B-ORG", "I-ORG", "O", "B-LOC", "I-LOC"]
-    rows = stackprop(tmp_path, "predict", "last", "new.txt").stdout.splitlines()
+    (tmp_path / "glove.txt").write_text("works 1 2 3 4 5 6 7 8\nrome 1 1 1 1 1 1 1 1\n")
+    more = [*SMALL, "model.vectors=glove.txt", "optimizer.lr=0.02", "trainer.epochs=15", "trainer.batch_size=16"]
+    first, *others = COMMANDS
+    done = stackprop(tmp_path, *first, *more, "tier=array", "model.keep=0.9", "tracking=none")
+    assert done.returncode == 0, done.stderr
+    assert "stackprop: dataset: train: 96 sentences of tags.txt" in done.stderr
+    assert "model.layers.words: glove.txt: vectors of 2 of" in done.stderr
+    (tmp_path / "glove.txt").unlink()  # the model has them
+    shown, rows, tags = (stackprop(tmp_path, *words).stdout.splitlines() for words in others)
+    values = dict(line.removeprefix("more.txt/").split() for line in shown)
+    assert {"entity_f1", "entity_f1/LOC", "entity_f1/ORG", "entity_f1/PER", "entity_recall/PER"} < values.keys()
+    assert float(values["entity_f1"]) > 0.9
+    assert [line.split(" ")[-1] for line in tags[3:8]] == ["B-ORG", "I-ORG", "O", "B-LOC", "I-LOC"]
     assert len(rows) == 1 + 11  # no rows for padding
     assert rows[0] == "class,p(O),p(B-LOC),p(I-LOC),p(B-ORG),p(I-ORG),p(B-PER),p(I-PER)"
     model = framework.load(str(newest(tmp_path)))
