@@ -81,10 +81,10 @@ class ConllEncoding:
         known, unknown, length = {letter: i for i, letter in enumerate(self.letters)}, 1, self.length
         words = dict.fromkeys(word for sentence in found for word in sentence.words)
         ids = [[known.get(letter, unknown) for letter in plain(word, False, self.digits)[:length]] for word in words]
-        table = np.concatenate([np.zeros((1, 2, length), int), np.stack(padded(ids, length), 1).astype(int)])
+        table = np.concatenate([np.zeros((1, 2, length), np.int32), np.stack(padded(ids, length), 1).astype(np.int32)])
         places = {word: 1 + i for i, word in enumerate(words)}
         at, _ = padded([[places[word] for word in sentence.words] for sentence in found], steps)
-        return {"chars": table[at, 0], "char_mask": table[at, 1].astype(float)}
+        return {"chars": table[at, 0], "char_mask": table[at, 1].astype(np.uint8)}
 
     @cached_property
     def _known_words(self) -> dict[str, int]:
