@@ -1,15 +1,17 @@
 """The update of 1e5, 1e6 and 1e7 float32 weights alone, by Adam and by gradient descent with momentum, two threads each.
 
 Ours has one array of them, as the trainer has, and updates it with the array form at once, in blocks as the array tier,
-or compiled: the update as it is traced for a compiled step, which runs on one thread. PyTorch has them in 20 tensors, and
-updates them with its fused kernel or with defaults.
+or compiled: the update as it is traced for a compiled step, shared by two threads as in a training. PyTorch has them in 20
+tensors, and updates them with its fused kernel or with defaults.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -55,8 +57,9 @@ def ours(name: str, n: str, way: str) -> Run:
     update = updating(way, optimizer, w, g)
 
     def run(steps: int) -> None:
-        for _ in range(steps):
-            update()
+        with update.shared() if isinstance(update, Compiled) else nullcontext():
+            for _ in range(steps):
+                update()
 
     return run
 
@@ -68,35 +71,59 @@ def updating(way: str, optimizer: Any, w: np.ndarray, g: np.ndarray) -> Callable
 
     state, ctx = optimizer.init(w), Context(replicas=(1,))
     if way == "compiled":
-        return compiled(optimizer, {"w": w, "g": g}, state)
+        return Compiled(optimizer, {"w": w, "g": g}, state)
     update = {"array": type(optimizer).update, "blocks": by_array}[way]
     return lambda: update(optimizer, w, g, state, LR, ctx)
 
 
-def compiled(optimizer: Any, arrays: dict[str, np.ndarray], state: dict[str, Any]) -> Callable[[], None]:
+class Compiled:
     """The array form of an update, traced and compiled."""
-    from framework import Context
-    from framework.training.compiled.array import contiguous, new
-    from framework.training.compiled.build import load, machine
-    from framework.training.compiled.emit import Emitter
-    from framework.training.compiled.graph import Scalar
-    from framework.training.compiled.memory import allocated
-    from framework.training.compiled.module import ArrayModule
 
-    counts = [name for name, value in state.items() if not hasattr(value, "ndim")]
-    arrays = {**arrays, **{name: value for name, value in state.items() if name not in counts}}
-    traced: dict[str, Any] = {name: new("input", a.shape, a.dtype, name=name) for name, a in arrays.items()}
-    slots = {name: traced.get(name) for name in state}
-    slots |= {name: Scalar(f"counts[{i}]") for i, name in enumerate(counts)}
-    optimizer.update(traced["w"], traced["g"], slots, LR, Context(ArrayModule(), (1,)))
-    ends = {name: contiguous(a, copy=not a.read().is_whole) for name, a in traced.items() if name != "g"}
-    emitter = Emitter({name: a.storage.value for name, a in ends.items()}, machine())
-    parts = ", ".join(["double *counts", *(f"float *{name}" for name in arrays), "char *ws"])
-    counted = " ".join(f"counts[{i}] = {slots[name].code};" for i, name in enumerate(counts))
-    run = load(f"{emitter.head()}\nvoid run({parts}) {{ struct team *team = 0; {emitter.code()} {counted} }}\n").run
-    held = [np.array([float(state[name]) for name in counts]), *arrays.values(), allocated(emitter.workspace.size)]
-    pointers = [ctypes.c_void_p(a.ctypes.data) for a in held]
-    return lambda held=held: run(*pointers)
+    def __init__(self, optimizer: Any, arrays: dict[str, np.ndarray], state: dict[str, Any]) -> None:
+        from framework import Context
+        from framework.training.compiled.array import contiguous, new
+        from framework.training.compiled.build import load, machine
+        from framework.training.compiled.emit import Emitter
+        from framework.training.compiled.graph import Scalar
+        from framework.training.compiled.memory import allocated
+        from framework.training.compiled.module import ArrayModule
+        from framework.training.compiled.trainer import TEAM
+
+        counts = [name for name, value in state.items() if not hasattr(value, "ndim")]
+        arrays = {**arrays, **{name: value for name, value in state.items() if name not in counts}}
+        traced: dict[str, Any] = {name: new("input", a.shape, a.dtype, name=name) for name, a in arrays.items()}
+        slots = {name: traced.get(name) for name in state}
+        slots |= {name: Scalar(f"counts[{i}]") for i, name in enumerate(counts)}
+        optimizer.update(traced["w"], traced["g"], slots, LR, Context(ArrayModule(), (1,)))
+        ends = {name: contiguous(a, copy=not a.read().is_whole) for name, a in traced.items() if name != "g"}
+        emitter = Emitter({name: a.storage.value for name, a in ends.items()}, machine())
+        parts = ", ".join(["double *counts", *(f"float *{name}" for name in arrays), "char *ws, struct team *team"])
+        counted = " ".join(f"counts[{i}] = {slots[name].code};" for i, name in enumerate(counts))
+        self.library = load(f"{emitter.head()}\nvoid run({parts}) {{ {emitter.code()} {counted} }}\n")
+        self.held = [np.array([float(state[name]) for name in counts]), *arrays.values(), allocated(emitter.workspace.size)]
+        self.team, self.pointers = allocated(TEAM), [ctypes.c_void_p(a.ctypes.data) for a in self.held]
+        self.threads = int(os.environ.get("BENCH_THREADS", "2"))
+        self.team_pointer: ctypes.c_void_p | None = None
+
+    def __call__(self) -> None:
+        """Make one update."""
+        self.library.run(*self.pointers, self.team_pointer)
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """Further threads take parts of every update, as the trainer's do."""
+        self.team[:] = 0
+        self.team_pointer = ctypes.c_void_p(self.team.ctypes.data)
+        helpers = [Thread(target=self.library.help, args=(self.team_pointer,)) for _ in range(self.threads - 1)]
+        for helper in helpers:
+            helper.start()
+        try:
+            yield
+        finally:
+            self.library.dismiss(self.team_pointer)
+            self.team_pointer = None
+            for helper in helpers:
+                helper.join()
 
 
 def theirs(name: str, n: str, way: str) -> Run:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from framework.core.errors import ConfigError, did_you_mean
 from framework.core.memory import limited
 from framework.core.types import Shape
 from framework.data.augmentation import check_augmentations
-from framework.data.dataset import Data
+from framework.data.dataset import Data, Field
 from framework.inference.evaluation import HeadMetric
 from framework.nn.heads import Head
 from framework.nn.network import Network, Node
@@ -128,25 +128,44 @@ def _check_arguments(path: str, criterion: Any, sources: tuple[str, ...], target
 
 
 def _with_sizes(nodes: Mapping[str, Node], data: Data) -> dict[str, Node]:
-    """The nodes, with vocabulary sizes for those that read a field of ids."""
+    """The nodes, with vocabulary sizes for those that read a field of ids, and the steps of sequences of one length."""
     out, before = dict(nodes), next(iter(data.fields))
+    first: dict[str, str] = {}  # node -> the field that it reads first, directly or by way of other nodes
+    reached: dict[str, set[str]] = {name: {name} for name in data.fields}  # node -> all such fields
     for name, node in nodes.items():
-        source, before = node.source or before, name
-        field = data.fields.get(source) if isinstance(source, str) else None
+        sources, before = node.sources or (before,), name
+        source = sources[0]
+        reached[name] = {field for each in sources for field in reached.get(each, ())}
+        first[name] = first.get(source, source)
         layer: Any = node.layer
-        size = getattr(layer, "size", None)
-        if field is None or field.kind != "id" or size is None:
-            continue
-        if size == "auto":
-            layer = replace(layer, size=field.size)
-        elif size < field.size:
-            raise ConfigError(f"model.layers.{name}.size: '{source}' has {field.size} symbols (got {size}); auto sets it")
-        if getattr(layer, "vectors", None) is not None and layer.words == "auto":
-            if not field.names:
-                raise ConfigError(f"model.layers.{name}.vectors: the data set does not name the symbols of '{source}'")
-            layer = replace(layer, words=field.names)
-        out[name] = replace(node, layer=layer)
+        field, size = data.fields.get(first[name]), getattr(layer, "size", None)
+        if size is not None and field is not None and field.kind == "id":
+            if size == "auto":
+                out[name] = replace(node, layer=_with_words(name, replace(layer, size=field.size), first[name], field))
+            elif source in data.fields and size < field.size:
+                raise ConfigError(
+                    f"model.layers.{name}.size: '{source}' has {field.size} symbols (got {size}); auto sets it"
+                )
+        steps = _steps(reached[name], data) if getattr(layer, "steps", None) == "auto" else None
+        if steps is not None:
+            out[name] = replace(node, layer=replace(layer, steps=steps))
     return out
+
+
+def _with_words(name: str, layer: Any, source: str, field: Field) -> Any:
+    """The layer, with the names of its ids if it looks them up in a file of vectors."""
+    if getattr(layer, "vectors", None) is None or layer.words != "auto":
+        return layer
+    if not field.names:
+        raise ConfigError(f"model.layers.{name}.vectors: the data set does not name the symbols of '{source}'")
+    return replace(layer, words=field.names)
+
+
+def _steps(fields: Collection[str], data: Data) -> int | None:
+    """The length of all sequences in these fields; None if there are none, or of several lengths."""
+    series = [name for name in fields if data.fields[name].time_major]
+    lengths = {split[name].shape[1] for split in data.splits.values() for name in series}
+    return lengths.pop() if len(lengths) == 1 else None
 
 
 def _set_units(name: str, head: Head, nodes: dict[str, Node], data: Data) -> None:
@@ -265,12 +284,15 @@ def _measures(settings: Settings, heads: Mapping[str, Head], data: Data) -> dict
     """The metrics of every head; with several heads, a metric's name begins with that of its head."""
     if settings.metrics != "auto":
         return {name: _measure(name, metric, head, heads, data) for name, (metric, head) in settings.metrics.items()}
-    out = {}
+    out: dict[str, HeadMetric] = {}
     for name, head in heads.items():
+        found: dict[str, Any] = {}
         if head.target and data.fields[head.target].kind == "label":
-            out["accuracy" if len(heads) == 1 else f"{name}/accuracy"] = HeadMetric(
-                discover().get("metric", "accuracy")(), name
-            )
+            found["accuracy"] = discover().get("metric", "accuracy")()
+        elif hasattr(head.loss, "margin") and len(head.sources) == 2:
+            pairs = discover().get("metric", "pairwise_accuracy")
+            found = {"pairwise_accuracy": pairs(), "margin_kept": pairs(head.loss.margin)}
+        out |= {metric if len(heads) == 1 else f"{name}/{metric}": HeadMetric(made, name) for metric, made in found.items()}
     return out
 
 

@@ -145,12 +145,14 @@ def check_pure(component: Any, about: Differentiable) -> None:
 
 
 def check_dtype(component: Any, about: Differentiable) -> None:
-    """float32 stays float32."""
+    """float32 stays float32; only the output of a layer that reads nothing but ids may be ids."""
     part, _, _, inputs = stacked(component, about, (3,))
+    ids = all(a.dtype.kind in "iu" for a in inputs.values())
     inputs = {name: a.astype(np.float32) if a.dtype == np.float64 else a for name, a in inputs.items()}
     for train in MODES:
         for name, a in _arrays(about.run(part, inputs, context((3,), train))).items():
-            assert a.dtype == np.float32, f"{name} of float32 inputs is {a.dtype}{_in(train)}"
+            allowed = a.dtype == np.float32 or (ids and a.dtype.kind in "iu")
+            assert allowed, f"{name} of float32 inputs is {a.dtype}{_in(train)}"
 
 
 def check_strides(component: Any, about: Differentiable) -> None:
@@ -205,19 +207,19 @@ def check_per_example(component: Any, about: Differentiable) -> None:
     part, _, _, inputs = stacked(component, about, (3,))
     ctx = context((3,))
     axes = {name: about.n_axis(name) for name in inputs}
-    n = 1 + next(int(axis) for axis in axes.values() if axis is not None)  # the replica axis comes first
+    n = 1 + about.output_axis(component)  # the replica axis comes first
     y, cache = about.forward(part, inputs, ctx)
     dy = weighed(y, ctx)[1]
     whole = about.backward(part, inputs, cache, dy, ctx)
     blocks: list[Result] = []
     for rows in (slice(0, 1), slice(1, y.shape[n])):
-        few = {name: a if axes[name] is None else _part(a, rows, n) for name, a in inputs.items()}
+        few = {name: a if axes[name] is None else _part(a, rows, 1 + int(axes[name] or 0)) for name, a in inputs.items()}
         output, own = about.forward(part, few, ctx)
         blocks.append(Result(output, output, about.backward(part, few, own, _part(dy, rows, n), ctx)))
     equal(np.concatenate([block.output for block in blocks], n), y, "per_example is set, but in two blocks the output")
     for name, grad in whole.items():
         parts = [block.grads[name] for block in blocks]
-        together = sum(parts) if axes[name] is None else np.concatenate(parts, n)
+        together = sum(parts) if axes[name] is None else np.concatenate(parts, 1 + int(axes[name] or 0))
         equal(together, grad, f"per_example is set, but in two blocks the gradient of '{name}'")
 
 

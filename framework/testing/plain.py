@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from framework.core.arrays import Array
+from framework.core.context import Context
 from framework.data.dataset import AXES, Data
 from framework.testing.double import Double
 from framework.testing.purity import on_device, untouched
@@ -118,9 +119,17 @@ def _check_truth(data: Data, split: str) -> None:
 def _drawn(metric: Any, n: int = 8) -> tuple[Array, Array]:
     """Predictions (3, n, K) within 0 ... 1 (any value for a raw metric), and targets of the first kind it names."""
     raw, rng = getattr(metric, "raw", False), np.random.default_rng(0)
-    kind = getattr(metric, "targets", ("real" if raw else "label",))[0]
+    kind = (getattr(metric, "targets", ("real" if raw else "label",)) or ("real",))[0]
     y, t = outputs_and_targets(kind, (3, n), rng)
     return (y if raw or kind == "real" else rng.uniform(0, 1, y.shape)), t
+
+
+def _count(metric: Any, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> Array:
+    """The counts; a metric of several nodes reads the columns in as many parts, and one without targets no target."""
+    sources = getattr(metric, "sources", 1)
+    outputs = tuple(ctx.xp.split(y, sources, -1)) if sources > 1 else y
+    counts: Array = metric.count(outputs, None if getattr(metric, "targets", None) == () else t, ctx, mask)
+    return counts
 
 
 def check_counts(metric: Any) -> None:
@@ -128,25 +137,25 @@ def check_counts(metric: Any) -> None:
     y, t = _drawn(metric)
     ctx, mask = context((3,)), np.ones((3, 8))
     mask[:, 3:] = 0
-    whole = metric.count(y, t, ctx)
+    whole = _count(metric, y, t, ctx)
     assert whole.shape[:-1] == (3,), f"counts {whole.shape} are not (..., k)"
     assert metric.value(whole).shape == (3,), f"value {metric.value(whole).shape}, not one per replica (3,)"
-    parts = [metric.count(y[:, s], t[:, s], ctx) for s in (slice(3), slice(3, None))]
+    parts = [_count(metric, y[:, s], t[:, s], ctx) for s in (slice(3), slice(3, None))]
     equal(whole, parts[0] + parts[1], "the sum of the counts of two batches, against those of both together,")
-    equal(metric.value(metric.count(y, t, ctx, mask)), metric.value(parts[0]), "a masked count")
+    equal(metric.value(_count(metric, y, t, ctx, mask)), metric.value(parts[0]), "a masked count")
 
 
 def check_each_replica(metric: Any) -> None:
     """Counts and value of replica r equal those of replica r alone."""
     y, t = _drawn(metric)
-    counts = metric.count(y, t, context((3,)))
+    counts = _count(metric, y, t, context((3,)))
     values = metric.value(counts)
     for r in range(3):
-        lone = metric.count(y[r], t[r], alone(r))
+        lone = _count(metric, y[r], t[r], alone(r))
         equal(counts[r], lone, f"counts of replica {r}")
         equal(values[r], np.asarray(metric.value(lone)), f"value of replica {r}")
-    shared = metric.count(y, t[:1], context((3,)))
-    equal(shared, metric.count(y, np.repeat(t[:1], 3, 0), context((3,))), "counts of targets that replicas share")
+    shared = _count(metric, y, t[:1], context((3,)))
+    equal(shared, _count(metric, y, np.repeat(t[:1], 3, 0), context((3,))), "counts of targets that replicas share")
 
 
 def check_neighbours(metric: Any) -> None:
@@ -155,7 +164,7 @@ def check_neighbours(metric: Any) -> None:
     bad, ctx = y.copy(), context((3,))
     bad[1] = np.nan
     with np.errstate(all="ignore"):
-        values = [metric.value(metric.count(each, t, ctx)) for each in (y, bad)]
+        values = [metric.value(_count(metric, each, t, ctx)) for each in (y, bad)]
     for r in (0, 2):
         equal(np.asarray(values[1][r]), np.asarray(values[0][r]), f"value of replica {r} next to one full of nan")
 
@@ -165,13 +174,13 @@ def check_unchanged(metric: Any) -> None:
     y, t = _drawn(metric)
     before, ctx = (y.copy(), t.copy()), context((3,))
     with untouched(metric):
-        counts = metric.count(y, t, ctx)
+        counts = _count(metric, y, t, ctx)
         given = counts.copy()
         metric.value(counts)
     assert np.array_equal(y, before[0]), "the predictions were modified"
     assert np.array_equal(t, before[1]), "the targets were modified"
     assert np.array_equal(counts, given), "the counts were modified"
-    assert np.array_equal(metric.count(y, t, ctx), given), "two counts of the same batch differ"
+    assert np.array_equal(_count(metric, y, t, ctx), given), "two counts of the same batch differ"
 
 
 def check_device(metric: Any) -> None:
@@ -179,10 +188,10 @@ def check_device(metric: Any) -> None:
     y, t = _drawn(metric)
     xp = Double()
     with on_device():
-        counts = metric.count(xp.asarray(y), xp.asarray(t), context((3,)).but(xp=xp))
+        counts = _count(metric, xp.asarray(y), xp.asarray(t), context((3,)).but(xp=xp))
         value = metric.value(counts)
     assert xp.to_host == 0, "arrays were copied from the device to the host"
-    equal(value.get(), metric.value(metric.count(y, t, context((3,)))), "the value on a device")
+    equal(value.get(), metric.value(_count(metric, y, t, context((3,)))), "the value on a device")
 
 
 def check_asked(study: Any) -> None:

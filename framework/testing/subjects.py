@@ -56,6 +56,14 @@ class Differentiable:
         value, dy = weighed(output, ctx) if self.weighs else (output, None)
         return Result(output, value, self.backward(component, inputs, cache, dy, ctx))
 
+    def output_axis(self, component: Any) -> int:
+        """The core axis of N of the output."""
+        if self.in_shape is None:
+            return next(
+                axis for axis in map(self.n_axis, self.draw(component, np.random.default_rng(0))) if axis is not None
+            )
+        return _n_axis(component.init(np.random.default_rng(0), self.in_shape)[1])
+
     def differentiated(self, component: Any, inputs: Inputs) -> list[str]:
         """The inputs that have a gradient: real numbers that are neither fixed nor a buffer."""
         without = {*self.fixed, *(f"p.{name}" for name in getattr(component, "buffers", ()))}

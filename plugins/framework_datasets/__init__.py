@@ -8,6 +8,8 @@ from framework_datasets.conll import Conll
 from framework_datasets.copy import Copy
 from framework_datasets.csv import Csv
 from framework_datasets.digits import Digits
+from framework_datasets.entities import Entities
+from framework_datasets.entity_windows import EntityWindows
 from framework_datasets.given import Given
 from framework_datasets.hello import Hello
 from framework_datasets.lagged_inputs import LaggedInputs
@@ -36,6 +38,8 @@ def register_datasets(register: Register) -> None:
     register("copy", Copy)
     register("csv", Csv)
     register("digits", Digits)
+    register("entities", Entities)
+    register("entity_windows", EntityWindows)
     register("given", Given)
     register("hello", Hello)
     register("lagged_inputs", LaggedInputs)

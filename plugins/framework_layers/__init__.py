@@ -9,6 +9,7 @@ from framework_layers.batch_norm import BatchNorm
 from framework_layers.concat import Concat
 from framework_layers.conv1d import Conv1d
 from framework_layers.conv2d import Conv2d
+from framework_layers.corrupt import Corrupt
 from framework_layers.dense import Dense
 from framework_layers.dropout import Dropout
 from framework_layers.embedding import Embedding
@@ -31,6 +32,7 @@ def register_layers(register: Register) -> None:
     register("concat", Concat)
     register("conv1d", Conv1d)
     register("conv2d", Conv2d)
+    register("corrupt", Corrupt)
     register("dense", Dense)
     register("dropout", Dropout)
     register("embedding", Embedding)

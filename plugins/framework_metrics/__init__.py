@@ -8,6 +8,7 @@ from framework_metrics.entity_precision import EntityPrecision
 from framework_metrics.entity_recall import EntityRecall
 from framework_metrics.exact_match import ExactMatch
 from framework_metrics.loss import LossMetric
+from framework_metrics.pairwise_accuracy import PairwiseAccuracy
 
 
 @hookimpl
@@ -18,3 +19,4 @@ def register_metrics(register: Register) -> None:
     register("entity_recall", EntityRecall)
     register("exact_match", ExactMatch)
     register("loss", LossMetric)
+    register("pairwise_accuracy", PairwiseAccuracy)

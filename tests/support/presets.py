@@ -21,6 +21,7 @@ DATA = {  # of models that do not read the digits
     "rnn": ["dataset=hello"],
     "seq2seq": ["dataset=reverse"],
     "tagger": ["dataset=conll", f"dataset.path={discover().get('dataset', 'conll').examples()[0][0].path}"],
+    "window_scorer": ["dataset=entity_windows"],
 }
 WAYS = {
     "augmented": ["+experiment/remedy=augmentation"],

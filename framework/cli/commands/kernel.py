@@ -79,7 +79,7 @@ def listing(
     fields |= {f"u{i}": f"{draw.name}.random" for i, draw in enumerate(step.draws)}
     shown = list(Listing(step.schedule, trainer.stack.arena, trainer.columns, fields).kernels(machine()))
     whole = [kernel for kernel in shown if "." not in kernel.number]  # a loop's cost has that of its parts
-    measured = dict(zip((kernel.number for kernel in whole), seconds or [], strict=False))
+    measured = {kernel.number: time for kernel, time in zip(whole, seconds or [], strict=False) if not kernel.within}
     yield f"One step of one replica: {step.n} examples, {step.dtype}"
     yield "x' is x with its last two axes exchanged. Values named alike share memory. Times are microseconds."
     yield ""
@@ -98,7 +98,7 @@ def listing(
 
 def _kernel(kernel: Formulas, seconds: float | None) -> Iterator[str]:
     inside = "  " * kernel.number.count(".")
-    head = f"  {inside}[{kernel.number}] {kernel.form}"
+    head = f"  {inside}[{kernel.number}] {kernel.form}" + (f", with [{kernel.within}]" if kernel.within else "")
     yield f"{head:40} {_price(kernel.cost, seconds)}"
     for line in kernel.lines:
         yield from textwrap.wrap(line, WIDTH, initial_indent=inside + " " * 8, subsequent_indent=inside + " " * 12)

@@ -1,4 +1,4 @@
-"""`stackprop predict RUN FILE`: predictions of a recorded run for new examples, as CSV."""
+"""`stackprop predict RUN FILE`: predictions of a recorded run for new examples, as CSV; `--text` for one sentence."""
 
 from __future__ import annotations
 
@@ -11,27 +11,33 @@ from typing import Any
 import numpy as np
 
 from framework.cli.commands.reading import read_fields
-from framework.core.errors import ConfigError
+from framework.core.errors import ConfigError, DataError
 from framework.experiments.artifacts import spreadsheet_safe
 from framework.experiments.loading import TRUST, load
 from framework.inference.model import Model
+from framework.inference.sentences import answers, read_sentence
 
 
 def main(arguments: Sequence[str]) -> int:
     """Write a row per example to standard output: the class and the probability of each class, or the values of a
-    regression; of tagged words a row per word, or with --labels the file with the predicted tags as its last column. A class
-    name that a spreadsheet would read as a formula gets an apostrophe.
-
-    Raises:
-        ConfigError: --labels with data that have no labels in their file.
-    """
+    regression; of tagged words a row per word, or with `--labels` the file, the predicted tags as its last column. A class
+    name that a spreadsheet would read as a formula gets an apostrophe. With `--text`, write a line per word: the word, and
+    its tag or score."""
     parser = argparse.ArgumentParser("stackprop predict", description=__doc__)
     parser.add_argument("run", help="a run's folder, name or MLflow id, or: last, best")
-    parser.add_argument("file", help="a file in the format of the training data; it needs no target")
+    parser.add_argument("file", nargs="?", help="a file in the format of the training data; it needs no target")
+    parser.add_argument("--text", help="a sentence instead of a file: words, separated by blanks")
     parser.add_argument("--trust", action="store_true", help=TRUST)
     parser.add_argument("--labels", action="store_true", help="of dataset=conll: the file, with the predicted tags")
     options = parser.parse_args(arguments)
+    if (options.file is None) == (options.text is None):
+        given = "neither" if options.file is None else "both"
+        raise ConfigError(f"predict: a file or --text is needed (got {given}); stackprop predict RUN FILE, or --text WORDS")
     model = load(options.run, trust=options.trust)
+    if options.text is not None:
+        for line in sentence_lines(model, options.text):
+            print(line)
+        return 0
     encoding: Any = model.about.encoding
     of_words = hasattr(encoding, "labelled")
     if options.labels and not of_words:
@@ -47,6 +53,20 @@ def main(arguments: Sequence[str]) -> int:
         y = y.swapaxes(0, 1)  # in the order of the file
     csv.writer(sys.stdout, lineterminator="\n").writerows(rows(model, y))
     return 0
+
+
+def sentence_lines(model: Model, text: str) -> Iterator[str]:
+    """A line per word, `word TAG` or `word SCORE`; the rows of `rows` where the sentence has one answer."""
+    words = text.split()
+    try:
+        y = model.predict(read_sentence(model, words))
+    except DataError as error:
+        raise DataError(f"--text: {error}") from error
+    by_word = answers(model, y, len(words))
+    if by_word is None:
+        yield from (",".join(row) for row in rows(model, y))
+    else:
+        yield from (f"{word} {answer}" for word, answer in zip(words, by_word, strict=True))
 
 
 def rows(model: Model, y: np.ndarray) -> Iterator[list[str]]:

@@ -6,14 +6,17 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from framework.training.compiled.cost import cost
 from framework.training.compiled.functions import PREAMBLE, ctype_of
 from framework.training.compiled.graph import Read, Scalar, Value, literal
 from framework.training.compiled.kernels import KernelCode
 from framework.training.compiled.loops import Loop
 from framework.training.compiled.memory import Workspace, aligned
 from framework.training.compiled.products import Machine, Products, vector_types
+from framework.training.compiled.row_code import group_code
+from framework.training.compiled.rows import Group, Grouping
 from framework.training.compiled.schedule import Kernel, Schedule
-from framework.training.compiled.team import RUNTIME, Parts
+from framework.training.compiled.team import RUNTIME, WORTH, Parts
 
 COMMON = f"{PREAMBLE}\n{RUNTIME}"
 TIMER = """
@@ -84,23 +87,41 @@ class Emitter(KernelCode):
 
     def _kernels(self) -> list[str]:
         """The code of every kernel, memory taken before its first and given back after its last use."""
-        kernels, schedule = self.schedule.kernels, self.schedule
-        needed = [self._roots(kernel) for kernel in kernels]
+        schedule = self.schedule
+        units = Grouping(schedule, self._seconds, WORTH, self.products.machine.bytes // 4).groups()
+        schedule.together = [unit.kernels for unit in units if isinstance(unit, Group)]
+        schedule.kernels = [kernel for unit in units for kernel in (unit.kernels if isinstance(unit, Group) else [unit])]
+        needed = [self._roots(unit) for unit in units]
         last = {root: i for i, roots in enumerate(needed) for root in roots}
         ends = {schedule.root[value.id].id for value in schedule.outputs.values()}
         lines: list[str] = []
-        for i, kernel in enumerate(kernels):
+        for i, unit in enumerate(units):
             for root, value in needed[i].items():
                 self._take(root, value)
-            lines += self._time_loop(kernel) if kernel.op == "loop" else self.kernel(kernel)
-            lines += [f"tick({i});"] if self.timed else []
+            lines += self._unit(unit)
             for root, value in needed[i].items():
                 if last[root] == i and root not in ends:
                     self._give(root, value)
         return lines
 
-    def _roots(self, kernel: Kernel) -> dict[int, Value]:
-        """The values whose memory a kernel uses."""
+    def _unit(self, unit: Kernel | Group) -> list[str]:
+        """The code of a kernel, or of several that run row by row."""
+        if isinstance(unit, Group):
+            lines, kernel = group_code(self, unit), unit.kernels[0]
+        else:
+            lines, kernel = self._time_loop(unit) if unit.op == "loop" else self.kernel(unit), unit
+        number = next(i for i, other in enumerate(self.schedule.kernels) if other is kernel)
+        return [*lines, f"tick({number});"] if self.timed else lines
+
+    def _seconds(self, kernel: Kernel) -> float:
+        return cost(kernel, self.schedule, self.products.machine).seconds
+
+    def _roots(self, unit: Kernel | Group) -> dict[int, Value]:
+        """The values whose memory a kernel or a group uses."""
+        if isinstance(unit, Group):
+            every = [item for kernel in unit.kernels for item in self._roots(kernel).items()]
+            return {root: value for root, value in every if root not in unit.local}
+        kernel = unit
         here = {value.id for value, place in kernel.parts if not self.is_stored(value, place, kernel)}
         used = [read.value for value, _ in kernel.parts for read in self.schedule.leaves(value) if read.value.id not in here]
         used += [place.value for value, place in kernel.parts if value.id not in here]

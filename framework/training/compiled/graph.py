@@ -74,6 +74,14 @@ class Read:
         steps = all(s == o or n == 1 for s, o, n in zip(self.strides, own, self.shape, strict=True))
         return steps and self.offset == 0 and not self.steps and math.prod(self.shape) == self.value.size
 
+    @property
+    def span(self) -> tuple[float, float]:
+        """The places of the first and the last number in the value; everything, where a loop moves them."""
+        if self.steps:
+            return -math.inf, math.inf
+        ends = [(n - 1) * s for n, s in zip(self.shape, self.strides, strict=True)]
+        return self.offset + sum(e for e in ends if e < 0), self.offset + sum(e for e in ends if e > 0)
+
     def broadcast(self, shape: Sequence[int]) -> Read:
         """The same read, repeated along new axes and axes of length 1."""
         lead = len(shape) - len(self.shape)

@@ -16,6 +16,7 @@ from framework.training.compiled.schedule import Kernel, Schedule
 from framework.training.compiled.team import Parts, bounds, parts_of
 
 CHAINS = 4  # parts of a long sum
+ROW = "row"  # the index of the row in a kernel that runs row by row
 
 
 class KernelCode(ABC):
@@ -63,35 +64,36 @@ class KernelCode(ABC):
         at, number = self.pointer(place.value), value.detail["number"]
         if not isinstance(number, Scalar) and number == 0:
             return [f"memset({at}, 0, {value.size * value.dtype.itemsize});"]
-        return [f"for (int64_t i = 0; i < {value.size}; i++) {at}[i] = {self._number(number, ctype_of(value))};"]
+        return [f"for (int64_t i = 0; i < {value.size}; i++) {at}[i] = {self.number(number, ctype_of(value))};"]
 
-    def _number(self, number: Any, ctype: str) -> str:
+    def number(self, number: Any, ctype: str) -> str:
+        """A number, or what is known when the step runs."""
         if isinstance(number, Scalar):
             return f"({ctype}){self.scalar(number)}"
         return literal(number, ctype)
 
-    def _expression(self, arg: Any, ctype: str, index: Sequence[str], names: Names, known: Mapping[int, str]) -> str:
+    def expression(self, arg: Any, ctype: str, index: Sequence[str], names: Names, known: Mapping[int, str]) -> str:
         """An argument as C, of that type."""
         if not isinstance(arg, Read):
-            return self._number(arg, ctype)
+            return self.number(arg, ctype)
         value = arg.value
         if value.id in known and arg.is_whole:
             text = known[value.id]
         elif value.id in self.schedule.inlined and value.op == "fill":
-            return self._number(value.detail["number"], ctype)
+            return self.number(value.detail["number"], ctype)
         elif value.id in self.schedule.inlined:
-            text = self._map(value, index, names, known)
+            text = self.formula(value, index, names, known)
         else:
             text = names.item(self, arg, index)
         if value.dtype == bool and ctype in ("float", "double"):
             return f"({text} ? {literal(1, ctype)} : {literal(0, ctype)})"  # compilers make vectors of that
         return text if ctype_of(value) == ctype else f"(({ctype}){text})"
 
-    def _map(self, value: Value, index: Sequence[str], names: Names, known: Mapping[int, str]) -> str:
+    def formula(self, value: Value, index: Sequence[str], names: Names, known: Mapping[int, str]) -> str:
         """The expression of a map."""
         fn = value.detail["fn"]
         if fn == "columns":
-            rest, chosen = (self._expression(arg, ctype_of(value), index, names, known) for arg in value.args)
+            rest, chosen = (self.expression(arg, ctype_of(value), index, names, known) for arg in value.args)
             (first, last), i = value.detail["columns"], index[-1]
             inside = [f"{i} >= {first}"] * (first > 0) + [f"{i} < {last}"] * (last < value.shape[-1])
             return f"({' && '.join(inside)} ? {chosen} : {rest})"
@@ -102,7 +104,7 @@ class KernelCode(ABC):
         if fn == "not":
             kinds = common_bool = ["uint8_t"]
             common = common_bool[0]
-        arguments = [self._expression(arg, kind, index, names, known) for arg, kind in zip(value.args, kinds, strict=True)]
+        arguments = [self.expression(arg, kind, index, names, known) for arg, kind in zip(value.args, kinds, strict=True)]
         if fn == "pow" and value.args[1] in (2, 0.5, -1, 3) and not isinstance(value.args[1], Read | Scalar):
             x = arguments[0]
             power = {2: f"({x} * {x})", 3: f"({x} * {x} * {x})", -1: f"(1 / {x})", 0.5: apply("sqrt", common, [x])}
@@ -111,27 +113,40 @@ class KernelCode(ABC):
 
     def loop(self, kernel: Kernel) -> list[str]:
         """One loop over an index for all maps of a kernel."""
-        shape = kernel.parts[0][1].shape
+        names = Names()
+        sizes, index = merged(kernel.parts[0][1].shape, self._reads_of(kernel))
+        lines = loops([("from", "to"), *((0, n) for n in sizes[1:])])
+        unit = ALIGNED if len(sizes) == 1 else 1
+        return self._cut(kernel, names, [*lines, *self.assignments(kernel, names, index), "}" * len(sizes)], sizes[0], unit)
+
+    def rows_of(self, kernel: Kernel, names: Names, axis: int) -> list[str]:
+        """The loops over what one row of a kernel's maps has."""
+        shape = [1 if k == axis else n for k, n in enumerate(kernel.parts[0][1].shape)]
+        sizes, index = merged(shape, self._reads_of(kernel))
+        index[axis] = ROW
+        heads = loops([(0, n) for n in sizes])
+        return [*heads[:-2], heads[-1], *self.assignments(kernel, names, index), "}" * len(sizes)]
+
+    def _reads_of(self, kernel: Kernel) -> list[Read]:
+        """Every read and write of a kernel's maps, as loops over memory see it."""
         reads = [place for _, place in kernel.parts]
         reads += [read for value, _ in kernel.parts for read in self._all_reads(value)]
         if any(self._has_columns(value) for value, _ in kernel.parts):
+            shape = kernel.parts[0][1].shape
             reads.append(Read(kernel.parts[0][0], shape, (*[0] * (len(shape) - 1), 1)))  # the number of a column is known
-        sizes, index = _merged(shape, reads)
-        names, body = Names(), []
+        return reads
+
+    def assignments(self, kernel: Kernel, names: Names, index: Sequence[str]) -> list[str]:
+        """All maps of a kernel at an index."""
+        lines = []
         known: dict[int, str] = {}
         for i, (value, place) in enumerate(kernel.parts):  # names do not depend on ids: equal steps are equal sources
             ctype, name = "_Bool" if value.dtype == bool else ctype_of(value), f"t{i}"
-            body.append(f"const {ctype} {name} = {self._map(value, index, names, known)};")
+            lines.append(f"const {ctype} {name} = {self.formula(value, index, names, known)};")
             known[value.id] = name
             if self.is_stored(value, place, kernel):
-                body.append(f"{names.item(self, place, index, written=True)} = {name};")
-        lines = []
-        for depth, n in enumerate(sizes):
-            if depth == len(sizes) - 1:
-                lines += ["#pragma GCC ivdep", "#pragma GCC unroll 1"]  # a loop is written out only after it has vectors
-            start, end = (0, n) if depth else ("from", "to")
-            lines.append(f"for (int64_t i{depth} = {start}; i{depth} < {end}; i{depth}++) {{")
-        return self._cut(kernel, names, [*lines, *body, "}" * len(sizes)], sizes[0], ALIGNED if len(sizes) == 1 else 1)
+                lines.append(f"{names.item(self, place, index, written=True)} = {name};")
+        return lines
 
     def _cut(self, kernel: Kernel, names: Names, lines: Sequence[str], extent: int, unit: int = 1) -> list[str]:
         """A kernel that works from index `from` to `to` of one axis, shared out if that is worth it."""
@@ -160,7 +175,7 @@ class KernelCode(ABC):
         read, fn, ctype = value.args[0], value.detail["fn"], ctype_of(value)
         axes, names = value.detail["axes"], Names()
         index = [f"i{k}" for k in range(len(read.shape))]
-        item = self._expression(read, ctype, index, names, {})
+        item = self.expression(read, ctype, index, names, {})
         target = names.item(self, place, ["0" if k in axes else i for k, i in enumerate(index)], written=True)
         outer, inner = [k for k in range(len(read.shape)) if k not in axes], list(axes)
         cut = next((k for k in outer if read.shape[k] > 1), -1)  # the axis that threads share
@@ -174,7 +189,7 @@ class KernelCode(ABC):
             add = [*(loop[k] for k in inner), "\n#pragma GCC ivdep\n#pragma GCC unroll 1\n", last, f"{target} += {item};"]
             lines = [*head, "{", last, f"{target} = 0;", *add, "}"]
             return self._cut(kernel, names, lines, extent, ALIGNED if cut == outer[-1] else 1)
-        start = {"sum": "0", "max": _least(ctype), "min": _largest(ctype)}[fn]
+        start = least_or_largest(fn, ctype)
         step = (
             f"acc += {item};" if fn == "sum" else f"{{ const {ctype} e = {item}; acc = {apply(fn, ctype, ['e', 'acc'])}; }}"
         )
@@ -192,7 +207,7 @@ class KernelCode(ABC):
         """One sum: each part adds up a piece of the longest axis, and the parts are added in order."""
         value, place = kernel.parts[0]
         read, shape, ctype = value.args[0], value.args[0].shape, ctype_of(value)
-        target = f"{self.pointer(place.value)}[{_place(place, ['0'] * len(shape))}]"
+        target = f"{self.pointer(place.value)}[{placed(place, ['0'] * len(shape))}]"
         cut = max(inner, key=lambda k: shape[k])
         loops = [f"for (int64_t i{k} = 0; i{k} < {shape[k]}; i{k}++)" for k in inner if k != cut]
         fixed = [f"const int64_t i{k} = 0; (void)i{k};" for k in range(len(shape)) if k not in inner]
@@ -214,10 +229,10 @@ class KernelCode(ABC):
         """A long sum in parts side by side: additions of one part would wait for each other."""
         i = f"i{axis}"
         at = [[f"({i} + {c} * n)" if k == axis else old for k, old in enumerate(index)] for c in range(CHAINS)]
-        items = [self._expression(read, ctype, each, names, {}) for each in at]
+        items = [self.expression(read, ctype, each, names, {}) for each in at]
         parts = [f"chain{c}" for c in range(CHAINS)]
         adds = " ".join(f"{part} += {item};" for part, item in zip(parts, items, strict=True))
-        rest = self._expression(read, ctype, index, names, {})
+        rest = self.expression(read, ctype, index, names, {})
         return [
             f"{{ const int64_t n = ({end} - {start}) / {CHAINS}; {ctype} {', '.join(f'{part} = 0' for part in parts)};",
             f"for (int64_t {i} = {start}; {i} < {start} + n; {i}++) {{ {adds} }}",
@@ -230,7 +245,7 @@ class KernelCode(ABC):
         read, axis, names = value.args[0], value.detail["axis"], Names()
         ctype = ctype_of(read.value)
         index = [f"i{k}" for k in range(len(read.shape))]
-        item = self._expression(read, ctype, index, names, {})
+        item = self.expression(read, ctype, index, names, {})
         outer = [k for k in range(len(read.shape)) if k != axis]
         target = names.item(self, place, [index[k] for k in outer], written=True)
         heads = [f"for (int64_t i{k} = 0; i{k} < {read.shape[k]}; i{k}++)" for k in outer]
@@ -244,7 +259,7 @@ class KernelCode(ABC):
         table, *ids = value.args
         names, index = Names(), [f"i{k}" for k in range(len(value.shape))]
         n = len(ids[0].shape)
-        rows = [self._expression(i, "int64_t", index[:n], names, {}) for i in ids]
+        rows = [self.expression(i, "int64_t", index[:n], names, {}) for i in ids]
         rows = [f"({row} < 0 ? {row} + {size} : {row})" for row, size in zip(rows, table.shape, strict=False)]
         chosen = Read(table.value, (), table.strides, table.offset, table.steps)
         source = names.item(self, chosen, [*(f"({row})" for row in rows), *index[n:]])
@@ -267,7 +282,7 @@ class KernelCode(ABC):
         cut = next((i for i, size in enumerate(lead) if size >= parts), -1)
         ends = [("from", "to") if i == cut else (0, size) for i, size in enumerate(lead)]
         loops = [f"for (int64_t l{i} = {start}; l{i} < {end}; l{i}++)" for i, (start, end) in enumerate(ends)]
-        at = [f"{name} + {_place(r, index, r.offset)}" for name, r in zip("ABC", (a, b, place), strict=True)]
+        at = [f"{name} + {placed(r, index, r.offset)}" for name, r in zip("ABC", (a, b, place), strict=True)]
         if cut >= 0:
             count, _, limits = bounds(lead[cut], parts)
             names, offsets = [self.products.name(shape)] * 2, ["", "", ""]
@@ -321,7 +336,7 @@ class Names:
         name, _, start = self.pointers.setdefault(at, (f"p{len(self.pointers)}", ctype_of(read.value), read.offset))
         if written:
             self.written.add(at)
-        return f"{name}[{_place(read, index, start)}]"
+        return f"{name}[{placed(read, index, start)}]"
 
     def each(self) -> dict[str, str]:
         """The declaration of each -> what it points to."""
@@ -332,7 +347,13 @@ class Names:
         }
 
 
-def _merged(shape: Sequence[int], reads: Sequence[Read]) -> tuple[list[int], list[str]]:
+def loops(ends: Sequence[tuple[Any, Any]]) -> list[str]:
+    """Loops over i0, i1 ..., the last of which becomes vectors; it is written out only after that."""
+    heads = [f"for (int64_t i{k} = {start}; i{k} < {end}; i{k}++) {{" for k, (start, end) in enumerate(ends)]
+    return [*heads[:-1], "#pragma GCC ivdep", "#pragma GCC unroll 1", heads[-1]]
+
+
+def merged(shape: Sequence[int], reads: Sequence[Read]) -> tuple[list[int], list[str]]:
     """Sizes of the loops, and the index of every axis: axes that all reads walk through as one are one loop."""
     axes = [[i] for i, n in enumerate(shape) if n != 1] or [[]]
     merged = [axes[0]]
@@ -349,7 +370,7 @@ def _merged(shape: Sequence[int], reads: Sequence[Read]) -> tuple[list[int], lis
     return [math.prod(shape[i] for i in group) for group in merged], index
 
 
-def _place(read: Read, index: Sequence[str], start: int = 0) -> str:
+def placed(read: Read, index: Sequence[str], start: int = 0) -> str:
     """Where a read is at an index, counted from a start."""
     steps = [(name, stride) for name, stride in read.steps if stride]
     along = [*zip(index, read.strides, strict=False), *steps]
@@ -358,9 +379,8 @@ def _place(read: Read, index: Sequence[str], start: int = 0) -> str:
     return " + ".join([*terms, str(offset)] if offset or not terms else terms)
 
 
-def _least(ctype: str) -> str:
-    return {"int64_t": "INT64_MIN", "int32_t": "INT32_MIN", "uint8_t": "0"}.get(ctype, "-INFINITY")
-
-
-def _largest(ctype: str) -> str:
-    return {"int64_t": "INT64_MAX", "int32_t": "INT32_MAX", "uint8_t": "1"}.get(ctype, "INFINITY")
+def least_or_largest(fn: str, ctype: str) -> str:
+    """What a reduction of no numbers gives."""
+    least = {"int64_t": "INT64_MIN", "int32_t": "INT32_MIN", "uint8_t": "0"}.get(ctype, "-INFINITY")
+    largest = {"int64_t": "INT64_MAX", "int32_t": "INT32_MAX", "uint8_t": "1"}.get(ctype, "INFINITY")
+    return {"sum": "0", "max": least, "min": largest}[fn]

@@ -41,14 +41,15 @@ class Origin(NamedTuple):
 
 
 class Formulas(NamedTuple):
-    """A kernel as it is shown: its number, the parts of the step that it belongs to, how it runs, its formulas, and what it
-    costs in a step of training."""
+    """A kernel as it is shown: its number, the parts of the step that it belongs to, how it runs, its formulas, what it
+    costs in a step of training, and the number of the kernel that it runs with, row by row, if that is another."""
 
     number: str
     parts: tuple[str, ...]
     form: str
     lines: tuple[str, ...]
     cost: Cost
+    within: str = ""
 
 
 @contextmanager
@@ -109,12 +110,17 @@ class Listing:
             before: what the number of each kernel begins with.
             steps: how often the schedule runs in a step.
         """
+        first = {id(kernel): id(group[0]) for group in self.schedule.together for kernel in group}
+        numbers = {id(kernel): f"{before}{i}" for i, kernel in enumerate(self.schedule.kernels, 1)}
         for i, kernel in enumerate(self.schedule.kernels, 1):
             made = [place.value for _, place in kernel.parts]  # an update, and not the copy that it needs
             parts = tuple(dict.fromkeys(_part(value) for value in made))
             price = times(steps, [cost(kernel, self.schedule, machine)])
             if kernel.op != "loop":
-                yield Formulas(f"{before}{i}", parts, _form(kernel), tuple(self._lines(kernel)), price)
+                within = numbers.get(first.get(id(kernel), 0), "")
+                form = f"{_form(kernel)}, row by row" if within == f"{before}{i}" else _form(kernel)
+                within = "" if within == f"{before}{i}" else within
+                yield Formulas(f"{before}{i}", parts, form, tuple(self._lines(kernel)), price, within)
                 continue
             loop, inner = kernel.parts[0][0].detail["loop"], self._of_loop(kernel)
             form = f"{loop.n} time steps" + (", the last first" if loop.reverse else "")

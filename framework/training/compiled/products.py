@@ -158,24 +158,52 @@ class Products:
     def _pack(self, ctype: str, width: int) -> str:
         """Rows copied side by side, filled up with 0."""
         name = f"pack_{ctype}_{width}"
-        self.shared.setdefault(name, PACK.format(name=name, T=ctype, width=width))
+        side = 4 if ctype == "float" else 2
+        turned = TURNED.format(T=ctype, width=width, side=side) if width % side == 0 else ""
+        self.shared.setdefault(name, PACK.format(name=name, T=ctype, width=width, turned=turned))
         return name
 
 
 PACK = """static NOINLINE void {name}(
 int64_t k, int64_t n, const {T} *restrict S, int64_t row, int64_t column, {T} *restrict P) {{
-for (; k > 0; k--, S += row, P += {width})
+{turned}for (; k > 0; k--, S += row, P += {width})
 if (n == {width} && column == 1) memcpy(P, S, {width} * sizeof({T}));
 else if (n == {width}) for (int j = 0; j < {width}; j++) P[j] = S[j * column];
 else for (int j = 0; j < {width}; j++) P[j] = j < n ? S[j * column] : 0;
 }}"""
+# Of an operand that is read transposed: squares of numbers change places in registers.
+TURNED = """if (row == 1 && n == {width}) for (; k >= {side}; k -= {side}, S += {side}, P += {side} * {width})
+for (int j = 0; j < {width}; j += {side}) turn_{T}(S + j * column, column, P + j, {width});
+"""
+TURN = """
+#if defined(__clang__) || __GNUC__ >= 12
+#define PICK(T, a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define PICK(T, a, b, ...) __builtin_shuffle(a, b, (n_##T){__VA_ARGS__})
+#endif
+typedef float q_float __attribute__((vector_size(16), may_alias, aligned(4)));
+typedef double q_double __attribute__((vector_size(16), may_alias, aligned(8)));
+typedef int32_t n_float __attribute__((vector_size(16)));
+typedef int64_t n_double __attribute__((vector_size(16)));
+static inline void turn_float(const float *S, int64_t from, float *P, int64_t to) {
+const q_float a = *(q_float *)S, b = *(q_float *)(S + from), c = *(q_float *)(S + 2 * from), d = *(q_float *)(S + 3 * from);
+const q_float e = PICK(float, a, b, 0, 4, 1, 5), f = PICK(float, a, b, 2, 6, 3, 7);
+const q_float g = PICK(float, c, d, 0, 4, 1, 5), h = PICK(float, c, d, 2, 6, 3, 7);
+*(q_float *)P = PICK(float, e, g, 0, 1, 4, 5), *(q_float *)(P + to) = PICK(float, e, g, 2, 3, 6, 7);
+*(q_float *)(P + 2 * to) = PICK(float, f, h, 0, 1, 4, 5), *(q_float *)(P + 3 * to) = PICK(float, f, h, 2, 3, 6, 7);
+}
+static inline void turn_double(const double *S, int64_t from, double *P, int64_t to) {
+const q_double a = *(q_double *)S, b = *(q_double *)(S + from);
+*(q_double *)P = PICK(double, a, b, 0, 2), *(q_double *)(P + to) = PICK(double, a, b, 1, 3);
+}
+"""
 
 
 def vector_types(machine: Machine) -> str:
     """The vector types that products use."""
     bits = f"vector_size({machine.bytes}), may_alias"
     types = [f"typedef {t} v_{t} __attribute__(({bits}, aligned(sizeof({t}))));" for t in ("float", "double")]
-    return "\n".join([*types, "#define LEAST(a, b) ((a) < (b) ? (a) : (b))"])
+    return "\n".join([*types, "#define LEAST(a, b) ((a) < (b) ? (a) : (b))", TURN])
 
 
 def _even(n: int, most: int, unit: int) -> int:

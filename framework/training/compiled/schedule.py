@@ -34,6 +34,7 @@ class Schedule:
 
     Attributes:
         kernels: in order.
+        together: those that run as one, row by row; see `rows`.
         root: value -> the value whose memory it has.
         inlined: values that are computed where they are read.
     """
@@ -57,6 +58,7 @@ class Schedule:
         self.sunk: dict[int, Value] = {}  # value -> the update that it is computed for
         self._place()
         self.kernels: list[Kernel] = []
+        self.together: list[tuple[Kernel, ...]] = []
         self._make_kernels()
 
     def _reached(self) -> list[Value]:

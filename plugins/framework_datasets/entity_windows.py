@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from framework import Data, DataError, Field, option
+from framework_datasets._entity_grammar import WORDS, drawn
+from framework_datasets._files import text_of
+from framework_datasets._word_windows import ids_of, pairs_of, windows_of
+
+
+@dataclass(frozen=True)
+class EntityWindows:
+    """museums in Paris are amazing, with an entity in its centre, and a corrupt window without: Not all museums in Paris.
+
+    Fields: x (n, width) ids, the true windows: those around every word of an entity, between five and six for each sentence
+    of `dataset=entities`; corrupt (n, width) ids, a corrupt window for each. Beyond the ends of a sentence a window holds 0,
+    the padding; 1 is the unknown word `<unk>`.
+
+    `kind` is what is corrupt: window, any window of these sentences without an entity in its centre (the lecture notes), or
+    word, the true window with a random other word in its centre (Collobert & Weston 2008), which may be an entity again: 31
+    of the 57 words occur in names. Validation and test have these pairs; in training, a layer `corrupt` draws others.
+    """
+
+    width: int = option(5, least=1, help="words in a window; an odd number")
+    kind: Literal["window", "word"] = option("window", help="what is corrupt: the whole window, or the word in its centre")
+    noise: float = option(0.1, least=0, most=1, help="probability that a word is replaced by the unknown word")
+    n: int = option(1000, least=1, help="training sentences")
+    n_val: int = option(300, least=0, help="validation sentences")
+    n_test: int = option(300, least=0, help="test sentences")
+
+    def load(self, rng: np.random.Generator) -> Data:
+        if self.width % 2 == 0:
+            raise ValueError(f"width: a window has a word in its centre (got {self.width}); use an odd number")
+        sizes = {"train": self.n, "val": self.n_val, "test": self.n_test}
+        encoding = EntityWindowsEncoding(WORDS, self.width)
+        splits = {}
+        for split, n in sizes.items():
+            sentences = [drawn(rng, self.noise) for _ in range(n)]
+            tagged = [(sentence.words, sentence.tags) for sentence in sentences]
+            if n:
+                splits[split] = pairs_of(tagged, encoding.vocabulary, self.width, self.kind, rng)
+        field = Field("NT", "id", len(WORDS), WORDS)
+        return Data(splits, {"x": field, "corrupt": field}, encoding=encoding)
+
+    @classmethod
+    def encoding_from_json(cls, values: Mapping[str, Any]) -> EntityWindowsEncoding:
+        """The encoding that was saved with a model."""
+        return EntityWindowsEncoding(tuple(values["words"]), values["width"])
+
+    @staticmethod
+    def examples() -> list[tuple[EntityWindows, None]]:
+        return [(EntityWindows(n=20, n_val=5, n_test=0), None), (EntityWindows(3, "word", 0, 20, 5, 5), None)]
+
+
+@dataclass(frozen=True)
+class EntityWindowsEncoding:
+    """The words of sentences as windows of ids, one around each word."""
+
+    words: tuple[str, ...]
+    width: int
+
+    @property
+    def vocabulary(self) -> dict[str, int]:
+        """word -> id."""
+        return {word: i for i, word in enumerate(self.words)}
+
+    def sentence(self, words: Sequence[str]) -> dict[str, np.ndarray]:
+        """The windows of one sentence; each is its own corrupt window, as there is none."""
+        x = windows_of(ids_of(words, self.vocabulary), self.width)
+        return {"x": x, "corrupt": x}
+
+    def read(self, path: str | Path, with_target: bool) -> dict[str, np.ndarray]:
+        """The windows of a text with one sentence in each line.
+
+        Raises:
+            DataError: the file cannot be read or is empty, or pairs are asked for, which need tags.
+        """
+        if with_target:
+            raise DataError(f"{path}: a text has no tags, so there are no pairs of a true and a corrupt window")
+        lines = [line.split() for line in text_of(path).splitlines()]
+        if not any(lines):
+            raise DataError(f"{path}: no words; one sentence in each line is needed")
+        parts = [self.sentence(words) for words in lines if words]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"type": "entity_windows", "words": list(self.words), "width": self.width}

@@ -1,0 +1,45 @@
+"""Every reading of a sentence of `dataset=entities` with its probability, by enumeration: what no network can exceed."""
+
+from collections import Counter
+from itertools import pairwise, product
+
+import numpy as np
+
+from framework import Field
+from framework_datasets._entity_grammar import NAMES, PATTERNS, TYPES
+
+
+def likelihood(heard, name, noise):
+    """p(heard | name), words replaced by <unk> with the probability `noise`."""
+    return np.prod([noise if h == Field.UNKNOWN else (1 - noise) * (h == word) for h, word in zip(heard, name, strict=True)])
+
+
+def readings(heard, noise):
+    """tags -> p(tags | heard): over all patterns, all lengths of their names, and all names of these lengths."""
+    found = Counter()
+    for pattern, _ in PATTERNS:
+        kinds = [(word, sorted({len(name) for name in NAMES[word]}) if word in NAMES else [1]) for word in pattern.split()]
+        for lengths in product(*(allowed for _, allowed in kinds)):
+            if sum(lengths) != len(heard):
+                continue
+            p, tags, ends = 1.0, (), np.cumsum((0, *lengths))
+            for (word, allowed), (begin, end) in zip(kinds, pairwise(ends), strict=True):
+                names = [name for name in NAMES.get(word, [(word,)]) if len(name) == end - begin]
+                p *= np.mean([likelihood(heard[begin:end], name, noise) for name in names]) / len(allowed)
+                kind = TYPES.get(word)
+                tags += tuple(f"{'I' if i else 'B'}-{kind}" if kind else "O" for i in range(end - begin))
+                if not p:
+                    break
+            if p:
+                found[tags] += p
+    total = sum(found.values())
+    return {tags: p / total for tags, p in found.items()}
+
+
+def best_tags(heard, noise):
+    """The most probable tag of every word, and its probability."""
+    marginals = [Counter() for _ in heard]
+    for tags, p in readings(heard, noise).items():
+        for marginal, tag in zip(marginals, tags, strict=True):
+            marginal[tag] += p
+    return zip(*(marginal.most_common(1)[0] for marginal in marginals), strict=True)
