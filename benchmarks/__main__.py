@@ -19,7 +19,7 @@ from rich.table import Table
 from benchmarks.harness import pins, race, summary
 
 RECURRENT = ("rnn_step", "gru_step", "lstm_step", "lstm_medium_step")
-SWEEPS = ("sweep_step", "sweep_command", "bias_variance")
+SWEEPS = ("sweep_step", "sweep_cnn_step", "sweep_command", "bias_variance")
 WORKLOADS = (
     "mlp_step",
     "mlp_large_step",

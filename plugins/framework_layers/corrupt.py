@@ -11,7 +11,7 @@ from framework_layers.one_hot import vocabulary
 
 @dataclass(frozen=True)
 class Corrupt:
-    """Corrupt windows of words, against which a network learns to score the true ones. Each training step draws them anew.
+    """Corrupt windows of words, against which a network learns to score the true ones. Each training step draws others.
 
     It reads the true windows x and corrupt windows x_c of the data. In training, with j and r drawn for each example n:
 
