@@ -12,6 +12,7 @@ from framework_layers.concat import Concat
 from framework_layers.conv1d import Conv1d
 from framework_layers.dense import Dense
 from framework_layers.embedding import Embedding
+from framework_layers.flatten import Flatten
 from framework_layers.max_over_time import MaxOverTime
 from framework_layers.recurrent import Recurrent
 from framework_losses.softmax_cross_entropy import SoftmaxCrossEntropy
@@ -124,6 +125,7 @@ def test_gradients_reach_words_and_letters():
         (Conv1d(3, 2), (None, 4), "same needs a window of odd size"),
         (Conv1d(3, 9, "valid"), (8, 4), "a window of 9 does not fit into 8 steps"),
         (MaxOverTime(), (4,), "max_over_time needs sequences"),
+        (Flatten(4), (None, None, 3), "flatten cannot read the letters of words"),
     ],
 )
 def test_other_inputs_are_refused(layer, in_shape, message):
