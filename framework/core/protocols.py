@@ -38,6 +38,8 @@ class Layer(Protocol):
         per_example: True if an output depends on its example only, without random numbers. A batch may then run in blocks.
         over_batch: True if training uses statistics over the batch. One value per feature is then not enough.
         reverse: True if the output of a step depends on later steps.
+        shortens: True if an output has fewer steps than the input, so that no target of every step fits it.
+        notes: lines that a run reports, such as what was read from a file.
         examples(): returns (layer, in_shape) pairs for the conformance kit.
     """
 
@@ -206,6 +208,8 @@ class Metric(Protocol):
         raw: True to read the raw output instead.
         lower_is_better: True if lower values are better, for early stopping, searches, tables and figures.
         targets, sources: as of a loss; `sources` only if raw.
+        tags: an option with the names of the classes, which are taken from the data set if it is "auto".
+        parts(counts): returns {part: (...)}, values of parts of the data, for `stackprop evaluate`.
     """
 
     def count(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> Array:

@@ -186,7 +186,7 @@ class Model:
         return {name: np.swapaxes(a, 0, 1) if name in turned else a for name, a in fields.items()}
 
     def evaluate(self, fields: Mapping[str, np.ndarray]) -> dict[str, float]:
-        """Loss and metrics on fields that include the targets.
+        """Loss and metrics on fields that include the targets, and the parts of metrics that have some.
 
         Raises:
             DataError: the fields differ from those of the training split, or one is missing.
@@ -197,7 +197,7 @@ class Model:
         p = {node: {name: a[None] for name, a in tensors.items()} for node, tensors in self.weights.items()}
         feed, ctx = DataLoader([data], "test", np, self._dtype), Context(replicas=(1,))
         with np.errstate(all="ignore"):
-            values = evaluate(self.network, self.heads, self.measures, p, feed, ctx)
+            values = evaluate(self.network, self.heads, self.measures, p, feed, ctx, parts=True)
         return {name: float(value[0]) for name, value in values.items()}
 
     @property
