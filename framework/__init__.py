@@ -18,7 +18,7 @@ from framework.core.study import Findings
 from framework.core.threads import blas_in_loop
 from framework.core.types import Params, Shape
 from framework.core.version import __version__ as __version__
-from framework.data.dataset import Data, Encoding, Field, open_arrays, read_file, split_at_random
+from framework.data.dataset import Data, Encoding, Field, open_arrays, read_file, read_lines, split_at_random
 from framework.hooks import hookimpl
 from framework.nn.heads import Head
 from framework.nn.network import Network, Node
@@ -126,6 +126,7 @@ __all__ = [
     "option",
     "product",
     "read_file",
+    "read_lines",
     "registered",
     "result",
     "row_sums",

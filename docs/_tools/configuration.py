@@ -144,7 +144,11 @@ def models() -> str:
     rows = []
     for path in sorted((conf_dir() / "model").glob("*.yaml")):
         tree = yaml.safe_load(path.read_text())
-        keys = ", ".join(f"`model.{key}={value}`" for key, value in tree.items() if not isinstance(value, dict))
+        keys = ", ".join(
+            f"`model.{key}={'null' if value is None else value}`"
+            for key, value in tree.items()
+            if not isinstance(value, dict)
+        )
         first = path.read_text().splitlines()[0]
         rows.append(f"| `{path.stem}` | {keys} | {first[2:] if first.startswith('# ') else ''} |")
     return "| model | its keys, with their defaults | what it is |\n|---|---|---|\n" + "\n".join(rows)

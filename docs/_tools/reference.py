@@ -29,6 +29,7 @@ from framework.registry.registry import SEVERAL_GROUPS, Entry
 FOLDER = Path(__file__).resolve().parent.parent / "reference"
 TITLES = {hook.removeprefix("register_"): kind for hook, kind in hooks.KINDS.items()}  # plural -> kind
 REGRESSION = "dataset=sine "
+TAGGED = "model=tagger dataset=conll dataset.path=... "
 MADE = "<!-- Made by `make docs` from the docstrings; change those. -->"
 INDEX = f"""\
 {MADE}
@@ -106,7 +107,8 @@ def example(kind: str, name: str, component: Any) -> str:
         return " ".join(["stackprop", *model, new, *overrides(component, "model.layers.new")])
     if kind == "metric":
         options = "".join("," + told.removeprefix(".").replace("=", ":") for told in overrides(component, ""))
-        return f"stackprop {REGRESSION if is_for_numbers(component) else ''}'metrics=[{{type:{name}{options}}}]'"
+        data = TAGGED if "tags" in declared(component) else REGRESSION if is_for_numbers(component) else ""
+        return f"stackprop {data}'metrics=[{{type:{name}{options}}}]'"
     group = next((group for group, of in SEVERAL_GROUPS.items() if of == kind), None)
     if group:
         return " ".join(["stackprop", f"{group}={name}", *overrides(component, f"{group}.{name}")])

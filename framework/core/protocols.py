@@ -40,6 +40,8 @@ class Layer(Protocol):
         reverse: True if the output of a step depends on later steps.
         reads_target: True if training reads the target of earlier steps, from the field that its option `gold` names.
         loss: the name of the loss for `loss: auto`. That loss also reads what the layer reads.
+        shortens: True if an output has fewer steps than the input, so that no target of every step fits it.
+        notes: lines that a run reports, such as what was read from a file.
         examples(): returns (layer, in_shape) pairs for the conformance kit.
     """
 
@@ -210,6 +212,8 @@ class Metric(Protocol):
         raw: True to read the raw output instead.
         lower_is_better: True if lower values are better, for early stopping, searches, tables and figures.
         targets, sources: as of a loss; `sources` only if raw.
+        tags: an option with the names of the classes, which are taken from the data set if it is "auto".
+        parts(counts): returns {part: (...)}, values of parts of the data, for `stackprop evaluate`.
     """
 
     def count(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> Array:

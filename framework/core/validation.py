@@ -101,7 +101,10 @@ class Validator:
         values = {key: self._field(key, hint, f, given, path, who) for key, (hint, f) in spec.items()}
         if any(value is INVALID for value in values.values()):
             return INVALID
-        return cls(**{key: value for key, value in values.items() if value is not MISSING})
+        try:
+            return cls(**{key: value for key, value in values.items() if value is not MISSING})
+        except ValueError as error:  # options that contradict each other
+            return self.add_error(path, str(error))
 
     def _field(self, key: str, hint: Any, f: Any, given: Mapping[str, Any], path: str, who: str) -> Any:
         """The value of one option; MISSING selects the dataclass's default."""

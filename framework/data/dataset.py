@@ -12,13 +12,14 @@ import numpy as np
 
 from framework.core.archives import open_archive
 from framework.core.errors import DataError
-from framework.core.reading import UnreadableError, affordable, read_bytes
+from framework.core.reading import UnreadableError, affordable, open_regular, read_bytes
 from framework.core.types import Shape
 
 Kind = Literal["real", "id", "label", "mask"]
 Split = Literal["train", "val", "test"]
 Layout = Literal["batch_major", "time_major"]  # of sequences in a file: (n, T, F) or (T, n, F)
-AXES = ("N", "NF", "NCHW", "NT", "NTF")
+LONGEST_LINE = 1 << 20  # bytes
+AXES = ("N", "NF", "NCHW", "NT", "NTF", "NTL")
 
 
 def read_file(path: str | Path) -> bytes:
@@ -32,6 +33,24 @@ def read_file(path: str | Path) -> bytes:
         return read_bytes(Path(path), affordable())
     except UnreadableError as error:
         raise DataError(str(error)) from error
+
+
+def read_lines(path: str | Path) -> Iterator[bytes]:
+    """The lines of a file of data, one by one, so that a file of any size takes the memory of a line. Without line ends.
+
+    Raises:
+        DataError: it is missing, may not be read, is not a file, or has a line of a megabyte.
+    """
+    try:
+        with open(open_regular(Path(path).expanduser()), "rb") as file:
+            for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), 1):
+                if len(line) == LONGEST_LINE:
+                    raise DataError(f"{path}: line {number} has {LONGEST_LINE:,} bytes or more, so this is no such text")
+                yield line.rstrip(b"\r\n")
+    except UnreadableError as error:
+        raise DataError(str(error)) from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 @contextlib.contextmanager
@@ -56,7 +75,8 @@ class Field:
     """The declaration of one field of the data.
 
     Attributes:
-        axes: its axes as stored, examples first: N, NF, NCHW, NT or NTF. Batches of NT and NTF are time-major.
+        axes: its axes as stored, examples first: N, NF, NCHW, NT, NTF or NTL. Batches of NT, NTF and NTL are time-major.
+            NTL holds L ids at every step, such as the letters of a word, or their mask.
         kind: real numbers, ids (indices into an embedding), labels (classes: integers (N,), or 0/1 columns (N, F) when
             several may hold at once), or a mask (weights).
         size: number of ids or classes; 0 for real fields and masks.
@@ -76,17 +96,24 @@ class Field:
             raise ValueError(f"axes: unknown axes {self.axes!r}; allowed: {', '.join(AXES)}")
         if self.kind not in get_args(Kind):
             raise ValueError(f"kind: unknown kind {self.kind!r}; allowed: {', '.join(get_args(Kind))}")
+        if self.axes == "NTL" and self.kind not in ("id", "mask"):
+            raise ValueError(
+                f"kind: axes NTL are for ids and their masks (got {self.kind!r}); features at every step are NTF"
+            )
         if self.names and len(self.names) != self.size:
             raise ValueError(f"names: {len(self.names)} names (got size {self.size}); one for each id or class, or none")
 
     def shape(self, a: np.ndarray) -> Shape:
-        """The field's shape without N, as layers see it; the length of a sequence is None."""
+        """The field's shape without N, as layers see it; the length of a sequence is None. So the shape of ids has no
+        numbers: (), (None,), or (None, None) with letters."""
         core = a.shape[1:]
+        if self.axes == "NTL":
+            return (None, None)
         return (None, *core[1:]) if self.time_major else tuple(core)
 
     @property
     def time_major(self) -> bool:
-        """Whether its batches are (..., T, N[, F])."""
+        """Whether its batches are (..., T, N), (..., T, N, F) or (..., T, N, L)."""
         return self.axes.startswith("NT")
 
 
@@ -99,6 +126,8 @@ class Encoding(Protocol):
     Optional:
         notes(path, with_target): lines about a file that was read.
         sentence(words): field -> array of one sentence, without its target; DataError for a word that it cannot encode.
+        labelled(path, labels): the text of a file with a label for every step; labels (n, T) are classes. Its predictions
+            have no rows for padding.
     """
 
     def to_json(self) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def checked_arrays(fields: Mapping[str, Field], arrays: Mapping[str, Any], where
 
 def _check_no_empty_rows(name: str, field: Field, mask: np.ndarray, where: str) -> None:
     """Check that every sequence has at least one unmasked step."""
-    empty = ~(mask > 0).any(1) if field.time_major else np.array(False)
+    empty = ~(mask > 0).any(tuple(range(1, mask.ndim))) if field.time_major else np.array(False)
     if empty.any():
         raise DataError(
             f"{where}'{name}' is 0 at every step of row {int(empty.argmax())} (counted from 0); a sequence needs at least "

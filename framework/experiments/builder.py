@@ -11,7 +11,7 @@ from framework.core.errors import ConfigError, did_you_mean
 from framework.core.memory import limited
 from framework.core.types import Shape
 from framework.data.augmentation import check_augmentations
-from framework.data.dataset import Data
+from framework.data.dataset import Data, Field
 from framework.inference.evaluation import HeadMetric
 from framework.nn.heads import Head
 from framework.nn.network import Network, Node
@@ -49,7 +49,7 @@ def assemble(settings: Settings, data: Data) -> Learner:
     except ValueError as error:
         raise ConfigError(str(error)) from error
     for name, head in heads.items():
-        _check_steps(name, head, shapes, data)
+        _check_steps(name, head, shapes, data, network)
         _check_width(name, head, shapes, data)
     _check_augmentations(settings, data)
     learner = Learner(
@@ -150,7 +150,7 @@ def _with_sizes(nodes: Mapping[str, Node], data: Data) -> dict[str, Node]:
         field, size = data.fields.get(first[name]), getattr(layer, "size", None)
         if size is not None and field is not None and field.kind == "id":
             if size == "auto":
-                out[name] = replace(node, layer=replace(layer, size=field.size))
+                out[name] = replace(node, layer=_with_words(name, replace(layer, size=field.size), first[name], field))
             elif source in data.fields and size < field.size:
                 raise ConfigError(
                     f"model.layers.{name}.size: '{source}' has {field.size} symbols (got {size}); auto sets it"
@@ -159,6 +159,15 @@ def _with_sizes(nodes: Mapping[str, Node], data: Data) -> dict[str, Node]:
         if steps is not None:
             out[name] = replace(node, layer=replace(layer, steps=steps))
     return out
+
+
+def _with_words(name: str, layer: Any, source: str, field: Field) -> Any:
+    """The layer, with the names of its ids if it looks them up in a file of vectors."""
+    if getattr(layer, "vectors", None) is None or layer.words != "auto":
+        return layer
+    if not field.names:
+        raise ConfigError(f"model.layers.{name}.vectors: the data set does not name the symbols of '{source}'")
+    return replace(layer, words=field.names)
 
 
 def _steps(fields: Collection[str], data: Data) -> int | None:
@@ -199,11 +208,29 @@ def _outputs(head: Head, data: Data) -> int:
     return int(data.splits["train"][head.target].shape[-1])
 
 
-def _check_steps(name: str, head: Head, shapes: Mapping[str, Shape], data: Data) -> None:
+def _shortened(network: Network, shapes: Mapping[str, Shape]) -> dict[str, str]:
+    """The nodes with fewer steps than the data -> the layer that shortens them."""
+    found: dict[str, str] = {}
+    for name, node in network.nodes.items():
+        before = [found[s] for s in node.sources if s in found]
+        if getattr(node.layer, "shortens", False) and len(shapes[node.sources[0]]) == 2:
+            before.append(name)
+        if before and shapes[name][:1] == (None,):
+            found[name] = before[0]
+    return found
+
+
+def _check_steps(name: str, head: Head, shapes: Mapping[str, Shape], data: Data, network: Network) -> None:
     if head.target is None or not hasattr(head.loss, "targets"):
         return
     wanted = data.fields[head.target].time_major
+    shortened = _shortened(network, shapes)
     for source in head.sources:
+        if wanted and source in shortened:
+            raise ConfigError(
+                f"model.layers.{shortened[source]}: its output has fewer steps than its input, but head '{name}' has a "
+                f"target '{head.target}' for every step; set padding: same"
+            )
         given = shapes[source][:1] == (None,)
         if given and not wanted:
             raise ConfigError(
@@ -297,7 +324,24 @@ def _measure(name: str, metric: Any, of: str | None, heads: Mapping[str, Head], 
     sources = heads[known].sources if getattr(metric, "raw", False) else ("the prediction",)
     _check_arguments(f"metrics.{name}", metric, sources, heads[known].target)
     check_target_kind(f"metrics.{name}", "metric", metric, heads[known].target, data)
-    return HeadMetric(metric, known)
+    return HeadMetric(_with_tags(name, metric, heads[known].target, data), known)
+
+
+def _with_tags(name: str, metric: Any, target: str | None, data: Data) -> Any:
+    """The metric, with the names of the classes if it needs them."""
+    if getattr(metric, "tags", None) is None or target is None:
+        return metric
+    field = data.fields[target]
+    names, needed = (field.names or data.names if metric.tags == "auto" else metric.tags), field.size
+    if len(names) != needed:
+        got = f"the data set has {len(names)} names" if metric.tags == "auto" else f"got {len(names)} names"
+        raise ConfigError(
+            f"metrics.{name}.tags: '{target}' has {needed} classes, but {got}; give a name for each: [O, B-PER, I-PER]"
+        )
+    try:
+        return replace(metric, tags=tuple(names))
+    except ValueError as error:
+        raise ConfigError(f"metrics.{name}: {error}") from error
 
 
 def _known(metric: str, head: str | None, heads: Mapping[str, Head]) -> str:

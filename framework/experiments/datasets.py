@@ -97,9 +97,10 @@ def scaled_data(settings: Settings, data: Data, fields: Collection[str], keep: b
 
 
 def _key(settings: Settings) -> tuple[Hashable, ...]:
-    path = getattr(settings.dataset, "path", None)
-    written = os.stat(path).st_mtime_ns if path and os.path.exists(path) else None
-    return repr(settings.dataset), settings.dataset_seed, written
+    names = [f.name for f in fields(settings.dataset)]  # type: ignore[arg-type]
+    paths = [getattr(settings.dataset, name) for name in names if name == "path" or name.endswith("_path")]
+    written = [os.stat(path).st_mtime_ns if path and os.path.exists(path) else None for path in paths]
+    return repr(settings.dataset), settings.dataset_seed, *written
 
 
 def size(data: Data) -> int:

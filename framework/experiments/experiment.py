@@ -59,6 +59,13 @@ class Experiment:
         return directions(self.learner, self.settings.study)
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """How files were read, one line each: those of the data set and of the layers."""
+        nodes = self.learner.network.nodes.items()
+        of_layers = [f"model.layers.{name}: {note}" for name, node in nodes for note in getattr(node.layer, "notes", ())]
+        return (*(f"dataset: {note}" for note in self.data.notes), *of_layers)
+
+    @property
     def how(self) -> dict[str, Any]:
         """The arguments that all trainings of a stack share."""
         settings = self.settings

@@ -108,12 +108,21 @@ def _store(folder: Path) -> str:
     return masked(str(read_state(folder).get("store") or ""))
 
 
+def _without_files(settings: Settings) -> Settings:
+    """The settings without files of initial values: a trained network has its own."""
+    nodes = {
+        name: replace(node, layer=replace(node.layer, vectors=None)) if getattr(node.layer, "vectors", None) else node  # type: ignore[type-var]
+        for name, node in settings.nodes.items()
+    }
+    return replace(settings, nodes=nodes)
+
+
 def _model(folder: Path, settings: Settings) -> Model:
     if settings.study is not None:
         raise ConfigError(f"{folder}: a study saves no network; its results are in its folder")
     try:
         about, scale = read_about(folder)
-        learner = assemble(settings, about)
+        learner = assemble(_without_files(settings), about)
         arena = learner.network.arena(learner.network.init(settings.seed)[0])
         return Model.of(learner, read_weights(folder, arena), about, scale)
     except FileNotFoundError as error:

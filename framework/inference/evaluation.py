@@ -49,9 +49,15 @@ class MetricAccumulator:
             counts = measure.count(heads, values, ctx)
             self.counts[name] = self.counts[name] + counts if name in self.counts else counts
 
-    def values(self) -> dict[str, Array]:
-        """The value (...) of every metric, by name."""
-        return {name: self.measures[name].metric.value(counts) for name, counts in self.counts.items()}
+    def values(self, parts: bool = False) -> dict[str, Array]:
+        """The value (...) of every metric, by name, and as <name>/<part> the values of its parts."""
+        found: dict[str, Array] = {}
+        for name, counts in self.counts.items():
+            metric: Any = self.measures[name].metric
+            found[name] = metric.value(counts)
+            if parts and hasattr(metric, "parts"):
+                found |= {f"{name}/{part}": value for part, value in metric.parts(counts).items()}
+        return found
 
     def keep_replicas(self, keep: Array) -> None:
         """Drop the replicas that have stopped."""
@@ -65,8 +71,9 @@ def evaluate(
     p: Mapping[str, Params],
     feed: DataLoader,
     ctx: Context,
+    parts: bool = False,
 ) -> dict[str, Array]:
-    """`loss` and every metric over a split, (...) each."""
+    """`loss` and every metric over a split, (...) each; with `parts` also those of its parts."""
     tally, loss = MetricAccumulator(measures), 0.0
     size = min(EVALUATION_BATCH, max(1, EVALUATION_STEPS // feed.longest))
     if feed.stateful:
@@ -81,7 +88,7 @@ def evaluate(
         value, caches = measure(network, heads, p, whole, share, here, tally)
         carry = network.carry(caches) if feed.stateful else carry
         loss = loss + value
-    return {"loss": loss, **tally.values()}
+    return {"loss": loss, **tally.values(parts)}
 
 
 def measure(

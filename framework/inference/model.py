@@ -21,7 +21,7 @@ from framework.data.loader import DataLoader
 from framework.data.scaling import Scale
 from framework.data.validation import checked_arrays
 from framework.inference.beam import best_tags, reads_tags
-from framework.inference.evaluation import HeadMetric, evaluate
+from framework.inference.evaluation import HeadMetric, MetricAccumulator, evaluate
 from framework.nn.arena import Arena
 from framework.nn.heads import Head
 from framework.nn.network import Network, Values
@@ -206,7 +206,7 @@ class Model:
         return {name: np.swapaxes(a, 0, 1) if name in turned else a for name, a in fields.items()}
 
     def evaluate(self, fields: Mapping[str, np.ndarray], beam: int | None = None) -> dict[str, float]:
-        """Loss and metrics on fields that include the targets.
+        """Loss and metrics on fields that include the targets, and the parts of metrics that have some.
 
         Args:
             beam: as in `predict`, for the metrics of predictions; the loss is that of the greedy pass.
@@ -221,23 +221,23 @@ class Model:
         p = {node: {name: a[None] for name, a in tensors.items()} for node, tensors in self.weights.items()}
         feed, ctx = DataLoader([data], "test", np, self._dtype), Context(replicas=(1,))
         with np.errstate(all="ignore"):
-            values = evaluate(self.network, self.heads, self.measures, p, feed, ctx)
+            values = evaluate(self.network, self.heads, self.measures, p, feed, ctx, parts=True)
         found = {name: float(value[0]) for name, value in values.items()}
         return found if beam is None else found | self._measured_by_beam(admitted, beam)
 
     def _measured_by_beam(self, fields: Mapping[str, np.ndarray], beam: int) -> dict[str, float]:
         """The metrics of predictions, of the heads that read the decoder."""
-        found = {}
+        tally = MetricAccumulator(self.measures)
         for values, _, ctx in self.passes(fields):
             for name, measure in self.measures.items():
                 head = self.heads[measure.head]
                 if not getattr(measure.metric, "raw", False) and reads_tags(self.network, head):
                     y = self._predicted(head, values, ctx, beam)
-                    counts = measure.metric.count(y, ctx.batch[str(head.target)], ctx, ctx.batch.get(str(head.mask)))
-                    found[name] = float(measure.metric.value(counts))
-        if not found:
+                    t, mask = ctx.batch[str(head.target)], ctx.batch.get(str(head.mask))
+                    tally.counts[name] = measure.metric.count(y, t, ctx, mask)
+        if not tally.counts:
             raise ConfigError("beam: no metric reads a decoder that reads its own tags (a tag_decoder with feedback: tag)")
-        return found
+        return {name: float(value) for name, value in tally.values(parts=True).items()}
 
     @property
     def targets(self) -> set[str]:

@@ -104,8 +104,8 @@ def run_one(cfg: Any) -> JobResult:
     place = place_of(hydra.runtime.output_dir, overrides_of(hydra), hydra.sweep.dir if of_many else None)
     for folder in close_lost_runs(place.runs):
         print(f"stackprop: {folder} was interrupted; resume with `stackprop resume {folder}`", file=sys.stderr)
-    for note in experiment.data.notes:
-        print(f"stackprop: dataset: {note}", file=sys.stderr)
+    for note in experiment.notes:
+        print(f"stackprop: {note}", file=sys.stderr)
     data, settings = experiment.data, experiment.settings
     for doubt in (
         config_warnings(experiment.learner)

@@ -107,8 +107,8 @@ def job_of(composer: JobComposer, overrides: Sequence[str], number: int) -> Job:
 
 
 def notes_of(jobs: Sequence[Job]) -> list[str]:
-    """The notes of the jobs' data sets on their files, each line once."""
-    return list(dict.fromkeys(note for job in jobs for note in job.experiment.data.notes))
+    """The notes of the jobs on the files that they read, each line once."""
+    return list(dict.fromkeys(note for job in jobs for note in job.experiment.notes))
 
 
 def warnings_of(jobs: Sequence[Job]) -> list[str]:

@@ -135,7 +135,7 @@ def start_sweep(sweep: Path, jobs: Sequence[Job]) -> dict[int, float | None]:
         print(f"stackprop: {folder} was interrupted", file=sys.stderr)
     done = write_manifest(sweep, jobs)
     send_unsent([job.place.folder for job in jobs if job.number in done], jobs[0].place.runs)
-    lines = [f"dataset: {note}" for note in notes_of(jobs)] + [f"warning: {doubt}" for doubt in warnings_of(jobs)]
+    lines = [*notes_of(jobs), *(f"warning: {doubt}" for doubt in warnings_of(jobs))]
     session().warn(sweep, lines)
     return done
 

@@ -67,7 +67,7 @@ def conformance(
         kind: "layer", "activation", "loss", ... as in the registry.
         component: an instance with the options to check.
         in_shape: for layers, the shape of the input without N, (4,) by default; (None, F) for a sequence, (None,) for a
-            sequence of ids 0, 1, 2, a tuple of shapes for several inputs.
+            sequence of ids 0, 1, 2, (None, None) for several ids at every step, a tuple of shapes for several inputs.
         expected_failures: check -> why it cannot pass. Such a check must fail: once it passes, it is reported.
 
     Raises:

@@ -11,7 +11,7 @@ from framework.core.arrays import Array
 from framework.core.types import Params, Shape
 from framework.testing.purity import untouched
 from framework.testing.stacks import LEADS, alone, context, equal, stacked
-from framework.testing.subjects import STEPS, Differentiable, N, tensors, weighed
+from framework.testing.subjects import STEPS, Differentiable, N, core_axes, tensors, weighed
 
 PADDING_TOLERANCE = 1e-12
 
@@ -25,7 +25,10 @@ def check_init(layer: Any, about: Differentiable) -> None:
         assert type(a) is np.ndarray, f"'{name}' is a {type(a).__name__}, not a host array"
         assert np.array_equal(a, again[name]), f"'{name}': two draws from equal generators differ"
     y, _ = about.forward(layer, about.draw(layer, np.random.default_rng(0)), context(()))
-    core = (STEPS, N, *out_shape[1:]) if _is_sequence(out_shape) else (N, *out_shape)
+    core = core_axes(out_shape)
+    if getattr(layer, "shortens", False):
+        assert y.shape[0] < core[0], f"it shortens sequences, but the output {y.shape} has as many steps as the input"
+        core = (y.shape[0], *core[1:])
     assert y.shape == core, f"init returns {out_shape}, so a batch has shape {core}, but the output is {y.shape}"
 
 

@@ -13,6 +13,7 @@ from framework.core.context import Context
 from framework.core.types import Shape
 
 N, STEPS, K = 5, 4, 4  # examples, time steps and outputs of the kit's batches
+LETTERS = 3  # ids at a time step
 Inputs = dict[str, Array]
 
 
@@ -70,7 +71,7 @@ class Differentiable:
 
 
 def of_layer(in_shape: Shape | None) -> Differentiable:
-    """Inputs: tensors as `p.W`, sources as `x0`, `x1` ...; ids where a shape has no features: () or (None,)."""
+    """Inputs: tensors as `p.W`, sources as `x0`, `x1` ...; ids where a shape has no features: () or (None,) or more."""
     in_shape = (4,) if in_shape is None else in_shape
     several = bool(in_shape) and isinstance(in_shape[0], tuple)
     shapes = in_shape if several else (in_shape,)
@@ -116,7 +117,7 @@ def of_activation(in_shape: Shape | None) -> Differentiable:
 
     shape = in_shape or (4,)
     return Differentiable(
-        lambda _, rng: {"x": rng.standard_normal(_core(shape))},
+        lambda _, rng: {"x": rng.standard_normal(core_axes(shape))},
         lambda activation, inputs, ctx: activation.forward(inputs["x"], ctx),
         backward,
         n_axis=lambda name: _n_axis(shape),
@@ -218,9 +219,10 @@ def of_regularizer(in_shape: Shape | None) -> Differentiable:
     )
 
 
-def _core(shape: Shape) -> tuple[int, ...]:
+def core_axes(shape: Shape) -> tuple[int, ...]:
     """The core axes of a batch with that shape per example."""
-    return (STEPS, N, *shape[1:]) if shape and shape[0] is None else (N, *shape)
+    inner = tuple(LETTERS if k is None else k for k in shape[1:])
+    return (STEPS, N, *inner) if shape and shape[0] is None else (N, *shape)
 
 
 def _n_axis(shape: Shape) -> int:
@@ -228,8 +230,8 @@ def _n_axis(shape: Shape) -> int:
 
 
 def _source(shape: Shape, rng: np.random.Generator) -> Array:
-    has_features = shape not in ((), (None,))
-    return rng.standard_normal(_core(shape)) if has_features else rng.integers(0, 3, _core(shape))
+    has_features = any(length is not None for length in shape)
+    return rng.standard_normal(core_axes(shape)) if has_features else rng.integers(0, 3, core_axes(shape))
 
 
 def weighed(y: Array, ctx: Context) -> tuple[Array, Array]:

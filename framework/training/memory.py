@@ -46,7 +46,7 @@ def footprint(learner: Learner, data: Data, dtype: Any, own_data: bool = False) 
     Args:
         own_data: whether each replica has a separate data set.
     """
-    shapes = learner.network.shapes
+    shapes = _with_letters(learner.network.shapes, data)
     train = next(iter(data.splits["train"].values()))
     longest = max((data.splits["train"][n].shape[1] for n, f in data.fields.items() if f.time_major), default=1)
     size, n = learner.options.batch_size, len(train)
@@ -76,6 +76,7 @@ def check_memory(
     longest = max((train[name].shape[1] for name, f in data.fields.items() if f.time_major and name in train), default=1)
     steps = min(longest, settings.trainer.bptt.chunk or longest)
     weights = {name: 2 * item * sum(a.size for a in p.values()) for name, p in tensors.items()}
+    shapes = _with_letters(shapes, data)
     outputs = {name: item * rows * _outputs({name: shapes[name]}, steps) for name in nodes}
     needed, free = sum(weights.values()) + sum(outputs.values()), free_bytes()
     if needed > free:
@@ -85,6 +86,13 @@ def check_memory(
             f"model.layers.{name}{large(nodes[name].layer)}: a step needs at least {format_bytes(needed)} of memory, "
             f"most of it for the {what} of this layer; {format_bytes(free)} are free"
         )
+
+
+def _with_letters(shapes: Mapping[str, Shape], data: Data) -> dict[str, Shape]:
+    """The shapes, with the number of ids at a step (axes NTL) where it was open."""
+    found = [a.shape[2] for name, a in data.splits.get("train", {}).items() if data.fields[name].axes == "NTL"]
+    most = max(found, default=1)
+    return {name: (*shape[:1], *(most if k is None else k for k in shape[1:])) for name, shape in shapes.items()}
 
 
 def _outputs(shapes: dict[str, Shape], steps: int, factor: int = 1, factor_in_time: int = 1) -> int:

@@ -4,6 +4,7 @@ from framework import hookimpl
 from framework.hooks import Register
 from framework_datasets.adding import Adding
 from framework_datasets.captions import Captions
+from framework_datasets.conll import Conll
 from framework_datasets.copy import Copy
 from framework_datasets.csv import Csv
 from framework_datasets.digits import Digits
@@ -33,6 +34,7 @@ from framework_datasets.xor import Xor
 def register_datasets(register: Register) -> None:
     register("adding", Adding)
     register("captions", Captions)
+    register("conll", Conll)
     register("copy", Copy)
     register("csv", Csv)
     register("digits", Digits)

@@ -9,8 +9,13 @@ import numpy as np
 from framework import DataError, split_at_random
 
 
-def share_out(path: str, n: int, rng: np.random.Generator, val: float, test: float) -> dict[str, np.ndarray]:
+def share_out(
+    path: str, n: int, rng: np.random.Generator, val: float, test: float, what: str = "row"
+) -> dict[str, np.ndarray]:
     """split -> the indices of its rows, drawn at random. At least two rows train, and every other configured split has one.
+
+    Args:
+        what: the name of a row, for the message.
 
     Raises:
         DataError: there are too few rows for that.
@@ -20,9 +25,9 @@ def share_out(path: str, n: int, rng: np.random.Generator, val: float, test: flo
     if n - sum(sizes.values()) < 2 or any(fractions_of[split] and not sizes[split] for split in fractions_of):
         fractions = " and ".join(f"dataset.{split}={fraction}" for split, fraction in fractions_of.items() if fraction)
         raise DataError(
-            f"{path}: {n} {'row is' if n == 1 else 'rows are'} too few to split: "
+            f"{path}: {n} {what}{' is' if n == 1 else 's are'} too few to split: "
             f"{fractions or 'training'} would leave {max(n - sum(sizes.values()), 0)} for training, {sizes['val']} for "
-            f"validation and {sizes['test']} for the test; add rows or change these fractions"
+            f"validation and {sizes['test']} for the test; add {what}s or change these fractions"
         )
     parts = split_at_random({"row": np.arange(n)}, rng, val, test)
     return {split: part["row"] for split, part in parts.items()}
@@ -49,10 +54,12 @@ def keep_rare(parts: Mapping[str, np.ndarray], values: Sequence[np.ndarray]) -> 
     return out, {split: n for split, n in moved.items() if n}
 
 
-def moved_line(moved: Mapping[str, int], what: str) -> tuple[str, ...]:
+def moved_line(moved: Mapping[str, int], what: str, row: str = "row") -> tuple[str, ...]:
     """A line on rows that were moved, if there are any."""
     n = sum(moved.values())
     listed = ", ".join(f"{count} of {split}" for split, count in moved.items())
     if not n:
         return ()
-    return (f"{n} {'row' if n == 1 else 'rows'} moved to the training split ({listed}), which had no row with their {what}",)
+    return (
+        f"{n} {row}{'' if n == 1 else 's'} moved to the training split ({listed}), which had no {row} with their {what}",
+    )

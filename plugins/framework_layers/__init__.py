@@ -7,6 +7,7 @@ from framework_layers.add import Add
 from framework_layers.average_pool import AveragePool
 from framework_layers.batch_norm import BatchNorm
 from framework_layers.concat import Concat
+from framework_layers.conv1d import Conv1d
 from framework_layers.conv2d import Conv2d
 from framework_layers.corrupt import Corrupt
 from framework_layers.dense import Dense
@@ -15,6 +16,7 @@ from framework_layers.embedding import Embedding
 from framework_layers.flatten import Flatten
 from framework_layers.global_pool import GlobalPool
 from framework_layers.layer_norm import LayerNorm
+from framework_layers.max_over_time import MaxOverTime
 from framework_layers.max_pool import MaxPool
 from framework_layers.one_hot import OneHot
 from framework_layers.recurrent import Recurrent
@@ -30,6 +32,7 @@ def register_layers(register: Register) -> None:
     register("average_pool", AveragePool)
     register("batch_norm", BatchNorm)
     register("concat", Concat)
+    register("conv1d", Conv1d)
     register("conv2d", Conv2d)
     register("corrupt", Corrupt)
     register("dense", Dense)
@@ -38,6 +41,7 @@ def register_layers(register: Register) -> None:
     register("flatten", Flatten)
     register("global_pool", GlobalPool)
     register("layer_norm", LayerNorm)
+    register("max_over_time", MaxOverTime)
     register("max_pool", MaxPool)
     register("one_hot", OneHot)
     register("recurrent", Recurrent)

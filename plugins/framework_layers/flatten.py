@@ -26,6 +26,8 @@ class Flatten:
     def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:
         if None not in in_shape:
             return {}, (prod(in_shape),)
+        if None in in_shape[1:]:
+            raise ValueError(f"flatten cannot read the letters of words (got {in_shape}); put max_over_time before it")
         if in_shape == (None,):
             raise ValueError("flatten cannot read the ids of a sequence; an embedding or one_hot before it makes features")
         if self.steps == "auto":

@@ -12,14 +12,14 @@ from framework import Array, Context, Params, Shape, option
 class OneHot:
     """y_k = 1 where k = x, else 0: a symbol as a vector with a single one. It has no parameters, and ids have no gradient.
 
-    Shapes: x ids (..., [T,] N) from 0 to size - 1, y (..., [T,] N, size). Features (..., [T,] N, F) pass unchanged,
-    dx = dy, so that one model reads symbols and real features.
+    Shapes: x ids (..., [T,] N [, L]) from 0 to size - 1, y (..., [T,] N [, L], size). Features (..., [T,] N, F) pass
+    unchanged, dx = dy, so that one model reads symbols and real features.
     """
 
     size: int | Literal["auto"] = option("auto", least=1, help="number of symbols; auto: from the data")
 
     def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:
-        return {}, (*in_shape, vocabulary(self.size)) if in_shape in ((), (None,)) else in_shape
+        return {}, (*in_shape, vocabulary(self.size)) if are_ids(in_shape) else in_shape
 
     def forward(self, p: Params, x: Array, ctx: Context) -> tuple[Array, bool]:
         ids = x.dtype.kind in "iu"
@@ -31,7 +31,12 @@ class OneHot:
 
     @staticmethod
     def examples() -> list[tuple[OneHot, Shape]]:
-        return [(OneHot(4), (None,)), (OneHot(3), ()), (OneHot(), (None, 4))]
+        return [(OneHot(4), (None,)), (OneHot(3), ()), (OneHot(3), (None, None)), (OneHot(), (None, 4))]
+
+
+def are_ids(in_shape: Shape) -> bool:
+    """Whether a layer reads ids: (), (None,) for a sequence, or (None, None) for L ids at every step."""
+    return all(length is None for length in in_shape)
 
 
 def chosen(x: Array, size: int, dtype: Any, ctx: Context) -> Array:

@@ -3,6 +3,9 @@
 from framework import hookimpl
 from framework.hooks import Register
 from framework_metrics.accuracy import Accuracy
+from framework_metrics.entity_f1 import EntityF1
+from framework_metrics.entity_precision import EntityPrecision
+from framework_metrics.entity_recall import EntityRecall
 from framework_metrics.exact_match import ExactMatch
 from framework_metrics.loss import LossMetric
 from framework_metrics.pairwise_accuracy import PairwiseAccuracy
@@ -11,6 +14,9 @@ from framework_metrics.pairwise_accuracy import PairwiseAccuracy
 @hookimpl
 def register_metrics(register: Register) -> None:
     register("accuracy", Accuracy)
+    register("entity_f1", EntityF1)
+    register("entity_precision", EntityPrecision)
+    register("entity_recall", EntityRecall)
     register("exact_match", ExactMatch)
     register("loss", LossMetric)
     register("pairwise_accuracy", PairwiseAccuracy)

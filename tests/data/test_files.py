@@ -363,7 +363,7 @@ def test_an_empty_cell_of_a_file_with_one_column_is_no_empty_line(tmp_path):
 def test_arrays_become_fields_by_their_dimensions(tmp_path, x, y, axes, target):
     data = arrays(tmp_path, x=x, y=y).load(rng())
     assert data.fields["x"].axes == axes
-    assert dataclasses.astuple(data.fields["y"]) == target
+    assert dataclasses.astuple(data.fields["y"])[:3] == target
     train = data.splits["train"]
     order = np.argsort(train["x"].reshape(20, -1)[:, 0])
     assert np.array_equal(train["x"][order], x)

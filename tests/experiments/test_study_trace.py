@@ -133,12 +133,14 @@ def test_penalties_and_clipping_are_in_the_update_and_not_in_the_errors():
     assert "penalty = " in told.split("AFTER")[1]
 
 
+TAGGED = f"dataset=conll dataset.path={discover().get('dataset', 'conll').examples()[0][0].path} dataset.letters=3"
 MODELS = {
     "mlp2": "dataset=xor model=mlp2 model.hidden=2 model.hidden2=2",
     "cnn": "model=cnn model.filters=1 model.filters2=1 study.limit=3000",
     "lstm": "dataset=hello model=lstm model.hidden=2",
     "gru": "dataset=hello model=gru model.hidden=2",
     "birnn": "dataset=tagging model=birnn model.hidden=1 study.limit=4000",
+    "tagger": f"{TAGGED} model=tagger model.hidden=1 model.units=1 model.filters=1 model.letter_units=1 study.limit=4000",
     "seq2seq": "dataset=reverse model=seq2seq model.hidden=1 study.limit=2000 study.batch_size=2",
     "dropout": "dataset=xor model.hidden=2 model.layers.drop={type:dropout,after:act}",
 }
@@ -150,8 +152,18 @@ def test_every_network_can_be_written_out(words):
     told = experiment.settings.study(experiment).files["trace.txt"]
     for node in experiment.learner.network.nodes:
         assert any(title.startswith(f"{node} = ") for title in section(told, "FORWARD"))
-    for node in experiment.learner.network.init(0)[0]:
-        assert not experiment.learner.network.init(0)[0][node] or f"{node}.b = " in told
+    for node, tensors in experiment.learner.network.init(0)[0].items():
+        assert "b" not in tensors or f"{node}.b = " in told
+
+
+def test_ids_have_the_names_of_their_field():
+    experiment = prepare(
+        compose(["study=trace", "tracking=none", "device=cpu", *MODELS["tagger"].split(), "study.digits=3"])
+    )
+    told = experiment.settings.study(experiment).files["trace.txt"]
+    assert re.search(r"t=1: x = \d+ \((we|Rome)\)", told)
+    assert re.search(r"t=1: chars = \[\d+ \([wR]\), \d+ \([eo]\), \d+ \((<pad>|m)\)\]", told)
+    assert re.search(r"t=1: target \d+ \((O|B-LOC)\)", told)
 
 
 SCALED = '''

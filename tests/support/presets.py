@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from framework import discover
 from framework.config.composition import compose
 from framework.experiments.experiment import prepare
 from framework.training.trainer import train
@@ -21,6 +22,7 @@ DATA = {  # of models that do not read the digits
     "rnn": ["dataset=hello"],
     "seq2seq": ["dataset=reverse"],
     "tag_decoder": ["dataset=tagging"],
+    "tagger": ["dataset=conll", f"dataset.path={discover().get('dataset', 'conll').examples()[0][0].path}"],
     "window_scorer": ["dataset=entity_windows"],
 }
 WAYS = {

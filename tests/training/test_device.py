@@ -51,7 +51,9 @@ def test_replicas_leave_the_stack_on_a_device():
 
 MODELS = sorted(path.stem for path in (conf_dir() / "model").glob("*.yaml"))
 FITTING = dict.fromkeys(("rnn", "lstm", "lstm2", "gru", "indrnn"), "weather") | {"masked_lstm": "lagged_inputs"}
-FITTING |= {"seq2seq": "reverse", "caption": "captions"} | dict.fromkeys(("birnn", "crf", "tag_decoder"), "tagging")
+FITTING |= {"tagger": f"conll dataset.path={discover().get('dataset', 'conll').examples()[0][0].path}"}
+FITTING |= dict.fromkeys(("birnn", "crf", "tag_decoder"), "tagging")
+FITTING |= {"seq2seq": "reverse", "caption": "captions", "window_scorer": "entity_windows"}
 CHOICES = [f"model={model} dataset={FITTING.get(model, 'digits')}" for model in MODELS]
 CHOICES += ["dataset=sine", "dataset=spirals", "dataset=xor", "probes=layers"]
 

@@ -6,6 +6,7 @@ import argparse
 import csv
 import sys
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,14 +20,16 @@ from framework.inference.sentences import answers, read_sentence
 
 def main(arguments: Sequence[str]) -> int:
     """Write a row per example to standard output: the class and the probability of each class, or the values of a
-    regression. A class name that a spreadsheet would read as a formula gets an apostrophe. With `--text`, write a line per
-    word: the word, and its tag or score."""
+    regression; of tagged words a row per word, or with `--labels` the file, the predicted tags as its last column. A class
+    name that a spreadsheet would read as a formula gets an apostrophe. With `--text`, write a line per word: the word, and
+    its tag or score."""
     parser = argparse.ArgumentParser("stackprop predict", description=__doc__)
     parser.add_argument("run", help="a run's folder, name or MLflow id, or: last, best")
     parser.add_argument("file", nargs="?", help="a file in the format of the training data; it needs no target")
     parser.add_argument("--text", help="a sentence instead of a file: words, separated by blanks")
     parser.add_argument("--beam", type=int, help="of a tag_decoder with feedback: tag: the width of a beam search")
     parser.add_argument("--trust", action="store_true", help=TRUST)
+    parser.add_argument("--labels", action="store_true", help="of dataset=conll: the file, with the predicted tags")
     options = parser.parse_args(arguments)
     if (options.file is None) == (options.text is None):
         given = "neither" if options.file is None else "both"
@@ -36,7 +39,17 @@ def main(arguments: Sequence[str]) -> int:
         for line in sentence_lines(model, options.text, options.beam):
             print(line)
         return 0
-    y = model.predict(read_fields(model, options.file, with_target=False), beam=options.beam)
+    encoding: Any = model.about.encoding
+    of_words = hasattr(encoding, "labelled")
+    if options.labels and not of_words:
+        raise ConfigError("--labels: the run was not trained on a file of tagged words (dataset=conll)")
+    fields = read_fields(model, options.file, with_target=False)
+    y = model.predict(fields, beam=options.beam)
+    if options.labels:
+        print(encoding.labelled(options.file, y.argmax(-1)), end="")
+        return 0
+    if of_words and y.ndim == 3 and model.head.mask in fields:
+        y = y[fields[model.head.mask] > 0]
     if y.ndim == 3 and getattr(model.about.encoding, "layout", None) == "time_major":
         y = y.swapaxes(0, 1)  # in the order of the file
     csv.writer(sys.stdout, lineterminator="\n").writerows(rows(model, y))

@@ -79,7 +79,8 @@ class Trace:
         seen, curves = one_step(experiment, self.batch_size)
         plain = learner.options.clip_norm is None and not learner.regularizers
         loss_only = seen if plain else one_step(experiment, self.batch_size, loss_only=True)[0]
-        scene = Scene(loss_only, experiment.data.names)
+        data = experiment.data
+        scene = Scene(loss_only, data.names, {name: field.names for name, field in data.fields.items()})
         loss = float(curves.column("train/loss")[0])
         w = np.concatenate([to_host(seen.after), to_host(seen.look)[..., seen.arena.P :]], -1)
         after, penalty = (float(a[0]) for a in experiment.losses(seen, w))

@@ -52,7 +52,7 @@ def inputs(scene: Scene, pen: Pen, name: str) -> Iterator[str]:
                 yield from (
                     pen.array(f"{label}{source}", value)
                     if value.dtype.kind == "f"
-                    else (f"{label}{source} = {scene.symbol(value)}",)
+                    else (f"{label}{source} = {scene.symbol(value, source)}",)
                 )
 
 

@@ -50,17 +50,17 @@ def by_example(scene: Scene, pen: Pen, head: Head) -> Iterator[str]:
         value = float(head.loss(y[core], None if t is None else batch[head.target][0][core], alone, None)[0])
         if predicted is not y:
             yield f"{label}prediction = {pen.row(predicted[at])}"
-        yield f"{label}{expression(scene, pen, head.loss, predicted[at], t)}{pen.number(value)}"
+        yield f"{label}{expression(scene, pen, head.loss, predicted[at], t, head.target)}{pen.number(value)}"
 
 
-def expression(scene: Scene, pen: Pen, loss: Any, y: Any, t: Any) -> str:
+def expression(scene: Scene, pen: Pen, loss: Any, y: Any, t: Any, field: str | None) -> str:
     """The loss of one example as a formula with numbers, up to the result."""
     if is_a(loss, "loss", "softmax_cross_entropy") and t.ndim == 0:
-        return f"target {scene.symbol(t)}: -log {pen.number(y[int(t)])} = "
+        return f"target {scene.symbol(t, field)}: -log {pen.number(y[int(t)])} = "
     squared = next((name for name in ("mse", "half_squared_error") if is_a(loss, "loss", name)), None)
     if squared and y.shape == t.shape:
         terms = pen.total([f"({pen.number(a)} - {pen.factor(b)})^2" for a, b in zip(y, t, strict=True)])
         share = "1/2" if squared != "mse" else f"1/{len(y)}" if len(y) > 1 else ""
         return f"{f'{share} * ({terms})' if share else terms} = "
-    target = "" if t is None else f", target {scene.symbol(t) if t.ndim == 0 else pen.row(t)}"
+    target = "" if t is None else f", target {scene.symbol(t, field) if t.ndim == 0 else pen.row(t)}"
     return f"output {pen.row(y)}{target}: "

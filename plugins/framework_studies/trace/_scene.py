@@ -17,10 +17,11 @@ class Scene:
     Args:
         seen: the step.
         names: names of the symbols, if any.
+        own: field -> its own names.
     """
 
-    def __init__(self, seen: TrainingStep, names: Any = ()) -> None:
-        self.seen, self.names = seen, tuple(names)
+    def __init__(self, seen: TrainingStep, names: Any = (), own: Mapping[str, Any] | None = None) -> None:
+        self.seen, self.names, self.own = seen, tuple(names), own or {}
         self.nodes = seen.network.nodes
         self.shapes: Mapping[str, Any] = {**seen.network.fields, **seen.network.init(0)[1]}
 
@@ -70,10 +71,12 @@ class Scene:
         """The number of nodes that pass an error back to a node."""
         return sum(name in node.sources and other in self.seen.dvalues for other, node in self.nodes.items())
 
-    def symbol(self, number: Any) -> str:
-        """A class or an id, with its name if it has one."""
-        k = int(number)
-        return f"{k} ({self.names[k]})" if k < len(self.names) else str(k)
+    def symbol(self, number: Any, field: str | None = None) -> str:
+        """A class or an id of a field, with its name if it has one; several as a list."""
+        if np.ndim(number):
+            return f"[{', '.join(self.symbol(k, field) for k in number)}]"
+        k, names = int(number), self.own.get(str(field)) or self.names
+        return f"{k} ({names[k]})" if k < len(names) else str(k)
 
 
 def is_a(component: Any, kind: str, name: str) -> bool:
