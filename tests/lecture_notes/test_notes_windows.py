@@ -239,7 +239,7 @@ def test_A7_windows_of_a_file_of_tagged_words(tmp_path):
 def test_A7_a_file_without_entities_has_no_windows(tmp_path):
     file = tmp_path / "tags.txt"
     file.write_text("We O\nwalk O\n\n" * 20)
-    with pytest.raises(ConfigError, match=r"tags.txt: train: entities: 0 of 32 words are part of one"):
+    with pytest.raises(DataError, match=r"tags.txt: train: entities: 0 of 32 words are part of one"):
         configured(f"model=window_scorer dataset=entity_windows dataset.path={file}")
 
 
