@@ -225,6 +225,24 @@ def test_A7_pairs_are_made_of_any_tagged_sentences():
 # ---- a sequence in one row ----
 
 
+def test_A7_windows_of_a_file_of_tagged_words(tmp_path):
+    file = tmp_path / "tags.txt"
+    file.write_text("We PRP O\nmet VBD O\nAda NNP B-PER\nLow NNP I-PER\n\nRome NNP B-LOC\nnow RB O\n\n" * 10)
+    words = ["dataset=entity_windows", f"dataset.path={file}", "dataset.width=3", "dataset.min_count=1"]
+    experiment = configured(" ".join(["model=window_scorer", *words]))
+    x, names = experiment.data.splits["train"]["x"], experiment.data.fields["x"].names
+    windows = {" ".join(names[i] for i in window) for window in x}
+    assert windows == {"met Ada Low", "Ada Low <pad>", "<pad> Rome now"}
+    assert "train 16 sentences, " in experiment.data.notes[0]
+
+
+def test_A7_a_file_without_entities_has_no_windows(tmp_path):
+    file = tmp_path / "tags.txt"
+    file.write_text("We O\nwalk O\n\n" * 20)
+    with pytest.raises(DataError, match=r"tags.txt: train: entities: 0 of 32 words are part of one"):
+        configured(f"model=window_scorer dataset=entity_windows dataset.path={file}")
+
+
 def test_flatten_puts_the_first_step_first():
     x = np.arange(24.0).reshape(1, 3, 4, 2)  # (R, T, N, F)
     ctx = Context(replicas=(1,))

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from framework import discover
 from framework.config.composition import compose
 from framework.experiments.experiment import prepare
 from framework.training.trainer import train
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
+TAGS = Path(__file__).with_name("tags.txt")
 EXPERIMENTS = {path.stem: [f"experiment={path.stem}"] for path in sorted((CONF / "experiment").glob("*.yaml"))}
 MODELS = {path.stem: [f"model={path.stem}"] for path in sorted((CONF / "model").glob("*.yaml"))}
 DATA = {  # of models that do not read the digits
@@ -22,7 +22,7 @@ DATA = {  # of models that do not read the digits
     "rnn": ["dataset=hello"],
     "seq2seq": ["dataset=reverse"],
     "tag_decoder": ["dataset=tagging"],
-    "tagger": ["dataset=conll", f"dataset.path={discover().get('dataset', 'conll').examples()[0][0].path}"],
+    "tagger": ["dataset=conll", f"dataset.path={TAGS}"],
     "window_scorer": ["dataset=entity_windows"],
 }
 WAYS = {
