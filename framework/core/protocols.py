@@ -140,6 +140,7 @@ class Loss(Protocol):
         sources: how many nodes it reads, 1 by default.
         columns(K): the number of columns of each node that it reads, for K outputs of the first; by default all are equal.
         outputs: "probability" if y are probabilities, "raw" if the loss computes them.
+        whole_sequences: True if its steps depend on each other, so that a sequence cannot be cut into chunks.
     """
 
     def __call__(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> tuple[Array, Array]: ...

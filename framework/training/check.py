@@ -106,6 +106,13 @@ def check_sequences(learner: Learner, data: Data) -> None:
     if options.bptt.chunk is not None:
         targets = [head.target for head in learner.heads.values() if head.target]
         check_truncation(targets, learner.network.nodes, data)
+        for name, head in learner.heads.items():
+            if getattr(head.loss, "whole_sequences", False):
+                kind = type(head.loss).__name__
+                raise ValueError(
+                    f"trainer.bptt.chunk: the loss {kind} of head '{name}' is that of whole sequences, which cannot be cut; "
+                    "trainer.bptt.lag truncates the gradient"
+                )
     chunks(data, options.bptt.chunk, options.accumulate)
 
 

@@ -30,6 +30,7 @@ class Crf:
     sources: ClassVar[int] = 2
     outputs: ClassVar[str] = "raw"
     predicts_by_mask: ClassVar[bool] = True
+    whole_sequences: ClassVar[bool] = True
     reduction: Reduction = option("sum_over_time", help="mean over steps, sum, or sum over time and mean over sequences")
 
     @staticmethod

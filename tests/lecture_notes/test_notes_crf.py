@@ -153,3 +153,9 @@ def test_the_loss_of_transitions_may_be_named():
         run(*how, *more).metrics["val/loss"].values[-1] for more in (["loss=crf", "loss.reduction=mean"], [])
     )
     assert 0 < by_step < by_sequence / 3
+
+
+def test_chunks_of_a_sequence_have_no_crf_of_their_own():
+    layers = "model.layers={input: {type: embedding, units: 4}, out: {type: dense, units: auto}, transitions: {type: transitions}}"
+    with pytest.raises(ConfigError, match=r"trainer.bptt.chunk: the loss Crf of head 'loss' is that of whole sequences"):
+        run(layers, "dataset=tagging", "dataset.n=20", "trainer.bptt.chunk=4", "tracking=none")
