@@ -156,6 +156,6 @@ def test_the_loss_of_transitions_may_be_named():
 
 
 def test_chunks_of_a_sequence_have_no_crf_of_their_own():
-    layers = "model.layers={input: {type: embedding, units: 4}, out: {type: dense, units: auto}, transitions: {type: transitions}}"
+    how = ("model=crf", "model.layers.back.reverse=false", "dataset=tagging", "dataset.n=20", "tracking=none")
     with pytest.raises(ConfigError, match=r"trainer.bptt.chunk: the loss Crf of head 'loss' is that of whole sequences"):
-        run(layers, "dataset=tagging", "dataset.n=20", "trainer.bptt.chunk=4", "tracking=none")
+        run(*how, "trainer.bptt.chunk=4")
