@@ -10,7 +10,8 @@ from framework import Data, Field, discover, generator
 from framework.data.scaling import Scale
 from framework.inference.model import read_about, save
 from framework_datasets._entity_grammar import NULL, RELATIONS, TAGS, WORDS, drawn
-from framework_datasets.entities import Entities, marked, places
+from framework_datasets._entity_encoding import places
+from framework_datasets.entities import Entities, marked
 
 
 def loaded(**options):
@@ -88,7 +89,7 @@ def test_fields_are_padded_at_the_end_and_have_names():
     mask = arrays["mask"] > 0
     assert set(data.splits) == {"train", "val"}
     assert {name: a.shape for name, a in arrays.items()} == {
-        **dict.fromkeys(("x", "y", "mask", "pair"), (200, 15)),
+        **dict.fromkeys(("x", "y", "mask", "pair", "pair_mask"), (200, 15)),
         "relation": (200,),
     }
     assert (np.diff(arrays["mask"], axis=1) <= 0).all()
