@@ -29,7 +29,7 @@ class EntityEncoding:
     relations: tuple[str, ...]
 
     def sentence(self, words: Sequence[str]) -> dict[str, np.ndarray]:
-        """The fields of one sentence, without a marked pair."""
+        """The fields of one sentence. No pair is marked, so pair_mask is 1 at every word."""
         return self._fields([words], [[0] * len(words)])
 
     def spans(self, tags: Sequence[str]) -> list[Span]:
@@ -44,7 +44,8 @@ class EntityEncoding:
         known, steps = {word: i for i, word in enumerate(self.words)}, max(len(words) for words in sentences)
         x, mask = padded([ids_of(words, known) for words in sentences], steps)
         pair, _ = padded(pairs, steps)
-        return {"x": x, "mask": mask, "pair": pair, "pair_mask": (pair > 0).astype(float)}
+        inside = np.where(pair.any(1, keepdims=True), pair > 0, mask)
+        return {"x": x, "mask": mask, "pair": pair, "pair_mask": inside.astype(float)}
 
     def read(self, path: str | Path, with_target: bool) -> dict[str, np.ndarray]:
         """A text with one sentence in each line, without marked pairs.
