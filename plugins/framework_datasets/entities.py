@@ -21,7 +21,8 @@ class Entities:
     y (n, T) labels, 7 tags (IOB2) of persons, organizations and locations; mask (n, T), 1 where a word is. One ordered pair
     of entities is marked: pair (n, T) ids, 1 in its first entity, 3 in its second, 2 between them, 0 elsewhere; pair_mask
     (n, T), 1 from the one to the other; relation (n,) labels: NULL (none), WORKS_FOR, LIVES_IN, LOCATED_IN, PART_WHOLE.
-    T = 15. The first entity of a pair may come later in the sentence. A relation holds in one order only: America to New York is NULL. Three of five pairs are NULL.
+    T = 15. The first entity of a pair may come later in the sentence. A relation holds in one order only: America to New
+    York is NULL. Three of five pairs are NULL.
 
     A sentence has two to four entities of one, two or three words; two may follow each other. Several words are of several
     kinds: Paris is a city, the first name of a person, or the first word of an organization (Paris Press). Without noise
@@ -29,7 +30,7 @@ class Entities:
 
     Best possible, by enumeration of all readings: with noise 0.1, 0.3 and 0.5, 0.999, 0.995 and 0.973 of the tags and 0.997,
     0.978 and 0.911 of the sentences, without noise all. By the word alone: 0.85 of the tags without noise, 0.81, 0.71 and
-    0.61 with it.
+    0.61 with it. The most probable relation has an F1 (without NULL) of 0.996, 0.985 and 0.964.
     """
 
     noise: float = option(0.1, least=0, most=1, help="probability that a word is replaced by the unknown word")
@@ -77,4 +78,3 @@ def marked(sentence: Sentence, rng: np.random.Generator) -> tuple[int, int]:
     related = [pair for pair in pairs if pair in sentence.relations]
     chosen = related if related and rng.integers(2) else [pair for pair in pairs if pair not in sentence.relations]
     return chosen[rng.integers(len(chosen))]
-

@@ -13,7 +13,7 @@ class F1:
     fraction of true positives that were found.
 
     A positive is any class but `negative`; it is right if its class is. Of two classes this is the F1 of class 1. Of more,
-    all positives are counted together (micro average), as for relations with NULL, for no relation. F1 is 0 if none is right.
+    all positives are counted together (micro average), as for relations, where NULL is none. F1 is 0 if none is right.
 
     Shapes: y predictions (..., [T,] N, K), whose largest value is the class, or a single column, y > 0.5; t integers
     (..., [T,] N); mask (..., [T,] N); counts (..., 3): right, predicted and true positives. A prediction of NaN that

@@ -4,13 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
-from entity_readings import best_tags, readings
+from entity_readings import best_tags, readings, relations
 
 from framework import Data, Field, discover, generator
 from framework.data.scaling import Scale
 from framework.inference.model import read_about, save
-from framework_datasets._entity_grammar import NULL, RELATIONS, TAGS, WORDS, drawn
 from framework_datasets._entity_encoding import places
+from framework_datasets._entity_grammar import NULL, RELATIONS, TAGS, WORDS, drawn
 from framework_datasets.entities import Entities, marked
 
 
@@ -74,6 +74,23 @@ def test_the_best_tags_of_unknown_words_are_those_of_the_context():
     assert p[:4] == pytest.approx((1, 1, 1, 1))
     (only,) = readings([Field.UNKNOWN, "works", "for", "Ford"], 0.3)
     assert only == ("B-PER", "O", "O", "B-ORG")
+
+
+def test_the_chances_of_a_relation_are_those_of_the_data():
+    words = ["we", "flew", "from", Field.UNKNOWN, Field.UNKNOWN, "America", "to", "Oslo"]
+    assert relations(words, 0.3, (3, 5), (5, 6)) == pytest.approx({"PART_WHOLE": 1})
+    assert relations(words, 0.3, (5, 6), (3, 5)) == pytest.approx({NULL: 1})
+    rng = np.random.default_rng(0)
+    sure, held = [], []
+    for _ in range(100):
+        sentence = drawn(rng, 0.6)
+        i, j = marked(sentence, rng)
+        chances = relations(sentence.words, 0.6, sentence.spans[i], sentence.spans[j])
+        likely = max(chances, key=chances.get)
+        sure.append(chances[likely])
+        held.append(likely == sentence.relations.get((i, j), NULL))
+    assert min(sure) < 0.9
+    assert np.mean(held) == pytest.approx(np.mean(sure), abs=0.06)
 
 
 def test_noise_is_the_share_of_unknown_words():
