@@ -324,7 +324,17 @@ def _measure(name: str, metric: Any, of: str | None, heads: Mapping[str, Head], 
     sources = heads[known].sources if getattr(metric, "raw", False) else ("the prediction",)
     _check_arguments(f"metrics.{name}", metric, sources, heads[known].target)
     check_target_kind(f"metrics.{name}", "metric", metric, heads[known].target, data)
+    _check_negative(name, metric, heads[known].target, data)
     return HeadMetric(_with_tags(name, metric, heads[known].target, data), known)
+
+
+def _check_negative(name: str, metric: Any, target: str | None, data: Data) -> None:
+    """Check that the class that a metric leaves out is one of the target."""
+    negative, classes = getattr(metric, "negative", 0), len(data.names_of(target))
+    if target is not None and negative >= max(classes, 1):
+        raise ConfigError(
+            f"metrics.{name}.negative: '{target}' has {classes} classes (got {negative}); allowed: 0 ... {classes - 1}"
+        )
 
 
 def _with_tags(name: str, metric: Any, target: str | None, data: Data) -> Any:
