@@ -161,7 +161,7 @@ def test_K4_along_the_memory_of_an_lstm_only_the_forget_gate_multiplies():
 # ---- 3.5: the network of 'hello', whose recurrent weight is one number ----
 
 
-def test_3_5_the_hello_network_is_an_indrnn_with_one_weight():
+def test_N10_3_5_the_hello_network_is_an_indrnn_with_one_weight():
     wxh = [
         [0.287027, 0.84606, 0.572392, 0.486813],
         [0.902874, 0.871522, 0.691079, 0.18998],
@@ -340,7 +340,7 @@ def test_E27_an_lstm_with_its_gates_held_is_no_simple_network(forget):
     assert (np.abs(h - twice).max() < 1e-12) == (forget == 0)
 
 
-def test_K14_a_bidirectional_network_swaps_its_halves_when_the_input_is_reversed():
+def test_K14_L2_a_bidirectional_network_swaps_its_halves():
     cell = get("cell", "lstm")(2)
     layer = get("layer", "recurrent")
     nodes = {"fwd": Node(layer(cell), "x"), "bwd": Node(layer(cell, reverse=True), "x", share="fwd")}
