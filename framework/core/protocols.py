@@ -37,6 +37,7 @@ class Layer(Protocol):
         terms(p, cache, dy, ctx): returns the gradients by time step.
         per_example: True if an output depends on its example only, without random numbers. A batch may then run in blocks.
         over_batch: True if training uses statistics over the batch. One value per feature is then not enough.
+        centres: True if it subtracts a mean per feature: a bias before it has no effect, and a run warns of it.
         reverse: True if the output of a step depends on later steps.
         shortens: True if an output has fewer steps than the input, so that no target of every step fits it.
         notes: lines that a run reports, such as what was read from a file.
@@ -114,6 +115,7 @@ class Activation(Protocol):
     Optional:
         per_example: as of a layer.
         outputs: "probability" if it returns probabilities.
+        place: "hidden" or "output", the only layers that it is for. A run warns of the other place.
         bounds: the two values at which it saturates.
     """
 

@@ -5,7 +5,7 @@ import pytest
 from configs import assembled
 
 from framework import Context, discover
-from framework.experiments.builder import config_warnings
+from framework.experiments.config_warnings import config_warnings
 from framework.testing import conformance
 from framework_activations.gumbel_sigmoid import GumbelSigmoid
 from framework_activations.gumbel_softmax import GumbelSoftmax
@@ -131,7 +131,13 @@ def test_C12_positive_inputs_tie_the_signs_of_a_units_weights():
     ("changes", "expected"),
     [
         ("{}", ""),
-        ("{model/layers/p: {type: activation, function: relu}}", ""),
+        ("{model/layers/p: {type: activation, function: sigmoid}, loss: mse, dataset: {type: sine, n: 30}}", ""),
+        (
+            "{model/layers/p: {type: activation, function: relu}}",
+            "'p' ends the network with Relu, which is for hidden layers",
+        ),
+        ("{activation: softmax}", "model.layers.act: Softmax is for the last layer"),
+        ("{activation: {type: gumbel_softmax}}", ""),
         (
             "{model/layers/p: {type: activation, function: softmax}}",
             "SoftmaxCrossEntropy computes probabilities itself, but 'p'",
@@ -144,7 +150,7 @@ def test_C12_positive_inputs_tie_the_signs_of_a_units_weights():
         ("{loss: cross_entropy}", "CrossEntropy needs probabilities, but 'out' declares none"),
     ],
 )
-def test_C14_a_softmax_twice_or_not_at_all_is_warned_of(changes, expected):
+def test_C14_a_function_in_the_wrong_place_is_warned_of(changes, expected):
     found = config_warnings(assembled("{dataset: {type: spirals, n: 30}, " + changes[1:]))
     assert len(found) == bool(expected)
     assert expected in "".join(found)
