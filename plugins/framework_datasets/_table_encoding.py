@@ -50,6 +50,7 @@ class Target:
         """y."""
         if self.several:
             check_labels_at_once(table, self.names)
+            return np.stack([real(table, name) for name in self.names], 1).astype(int)
         if self.classes is None:
             return np.stack([real(table, name) for name in self.names], 1)
         if unseen == SPLIT and number(self.classes[0]) is not None:

@@ -9,6 +9,7 @@ from framework_metrics.entity_recall import EntityRecall
 from framework_metrics.exact_match import ExactMatch
 from framework_metrics.loss import LossMetric
 from framework_metrics.pairwise_accuracy import PairwiseAccuracy
+from framework_metrics.perplexity import Perplexity
 
 
 @hookimpl
@@ -20,3 +21,4 @@ def register_metrics(register: Register) -> None:
     register("exact_match", ExactMatch)
     register("loss", LossMetric)
     register("pairwise_accuracy", PairwiseAccuracy)
+    register("perplexity", Perplexity)
