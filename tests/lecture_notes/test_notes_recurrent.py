@@ -1,5 +1,7 @@
 """The numbers of the notes on recurrent networks: rows J and K, fixtures 3.1, 3.4, 3.5."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from weather import CRT, FIRST, LOSS, SCR, TENSORS, WEATHER, WHY, Twice, get, recurrent, weather
@@ -288,6 +290,23 @@ def test_N7_4_3_on_the_active_path_the_gradient_at_lag_k_is_u_to_the_k():
     lags = dx[::-1, 0, 0]
     assert lags[[1, 5, 10, 20, 30]] == pytest.approx([1.0234, 1.1225, 1.2599, 1.5874, 2.0], abs=5e-5)
     assert lags == pytest.approx(u ** np.arange(31.0))
+
+
+def test_N7_the_bound_holds_for_negative_u_too():
+    cell = get("cell", "indrnn")(4, bound=2 ** (1 / 30), lowest=-3.0, highest=3.0)
+    p = cell.init(np.random.default_rng(0))
+    p["u"][...] = [-1.5, -0.5, 0.5, 1.5]
+    cell.project(p, Context())
+    assert p["u"][0] == pytest.approx([-(2 ** (1 / 30)), -0.5, 0.5, 2 ** (1 / 30)], abs=1e-15)
+    layer = get("layer", "recurrent")(replace(cell, activation=get("activation", "linear")()), output="last")
+    p |= {"W": np.ones((1, 4)), "b": np.zeros((1, 4))}
+    _, cache = layer.forward(p, np.ones((31, 1, 1)), Context())
+    for unit, u in enumerate(
+        p["u"][0]
+    ):  # the gradient at lag k is u^k
+        dx, _ = layer.backward(p, cache, np.eye(4)[unit][None], Context())
+        assert dx[::-1, 0, 0] == pytest.approx(u ** np.arange(31.0), abs=1e-12)
+        assert np.abs(dx).max() <= 2 + 1e-12
 
 
 @pytest.mark.parametrize(

@@ -300,6 +300,18 @@ def test_H3_l2_gradient_has_the_factor_two():
     assert np.array_equal(dW, [[-2, 0, 3]])
 
 
+@pytest.mark.parametrize("factor", [1, 2, 10])
+def test_H3_large_weights_amplify_a_change_of_the_input(factor):
+    network, x = mlp(5, 5, 1, activation=Relu()), np.random.default_rng(0).standard_normal((1, 3))
+    p = {name: {t: factor * a for t, a in tensors.items()} for name, tensors in network.init(0)[0].items()}
+    changed = x + 1e-4 * np.random.default_rng(1).standard_normal((8, 3))
+    y, z = (network.forward(p, Context(batch={"x": a}))[0]["out"] for a in (x, changed))
+    small, _ = mlp(5, 5, 1, activation=Relu()).init(0)
+    y1, z1 = (network.forward(small, Context(batch={"x": a}))[0]["out"] for a in (x, changed))
+    assert z - y == pytest.approx(factor**3 * (z1 - y1), rel=1e-6)  # three layers, and biases that start at 0
+    assert np.abs(z1 - y1).max() > 0
+
+
 @pytest.mark.parametrize("strength", [0.1, 3.0])
 def test_H3_ridge_closed_form(strength):
     x, y = linear_problem()
