@@ -301,9 +301,7 @@ def test_N7_the_bound_holds_for_negative_u_too():
     layer = get("layer", "recurrent")(replace(cell, activation=get("activation", "linear")()), output="last")
     p |= {"W": np.ones((1, 4)), "b": np.zeros((1, 4))}
     _, cache = layer.forward(p, np.ones((31, 1, 1)), Context())
-    for unit, u in enumerate(
-        p["u"][0]
-    ):  # the gradient at lag k is u^k
+    for unit, u in enumerate(p["u"][0]):  # the gradient at lag k is u^k
         dx, _ = layer.backward(p, cache, np.eye(4)[unit][None], Context())
         assert dx[::-1, 0, 0] == pytest.approx(u ** np.arange(31.0), abs=1e-12)
         assert np.abs(dx).max() <= 2 + 1e-12
