@@ -20,8 +20,8 @@ class GumbelSoftmax:
     With a `rate` r the temperature of a training step is max(lowest, temperature e^(-r step)), and `lowest` in evaluation.
 
     Shapes: x, g, U, y, dy, dx (..., any core axes, K). Jang, Gu & Poole (2017), who anneal from 1 to 0.5 with r from
-    1e-5 to 1e-4; Maddison, Mnih & Teh (2017). One node draws one g per step: a cell that calls it at every time step reuses the same
-    noise.
+    1e-5 to 1e-4; Maddison, Mnih & Teh (2017). One node draws one g per step: a cell that calls it at every time step
+    reuses the same noise.
     """
 
     outputs: ClassVar[str] = "probability"
