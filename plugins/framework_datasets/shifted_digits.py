@@ -55,7 +55,7 @@ class ShiftedDigits:
 
 
 def _distorted(x: np.ndarray, zoom: float, slant: float, rng: np.random.Generator) -> np.ndarray:
-    """Images (n, 1, H, W), each with its own size and slant about the middle: pixel (r, c) reads x at (r / s, (c - k r) / s),
+    """Images (n, 1, H, W), sized and slanted about the middle: pixel (r, c) reads x at (r / s, (c - k r) / s),
     log s ~ U(-log zoom, log zoom), k ~ U(-slant, slant); it is dark outside."""
     n, _, H, W = x.shape
     s = np.exp(rng.uniform(-np.log(zoom), np.log(zoom), (n, 1, 1)))
