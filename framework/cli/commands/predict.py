@@ -97,6 +97,10 @@ def rows(model: Model, y: np.ndarray) -> Iterator[list[str]]:
     """A header, and a row per prediction."""
     y = y.reshape(-1, y.shape[-1])
     target = model.about.fields[str(model.head.target)] if model.head.target else None
+    if target is not None and target.kind == "label" and target.axes.endswith("F") and target.names:
+        yield [f"p({name})" for name in target.names]
+        yield from ([f"{value:.6g}" for value in row] for row in y)
+        return
     if target is None or target.kind != "label" or y.shape[-1] != target.size:
         yield [f"y{i}" for i in range(y.shape[-1])] if y.shape[-1] > 1 else ["y"]
         yield from ([f"{value:.6g}" for value in row] for row in y)
