@@ -21,22 +21,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from docs._tools.claims_table import Estimate, Table, agree, measured, parsed, tables, with_cells
+from docs._tools.claims_table import Estimate, agree, measured, parsed, tables, with_cells
 from framework.analysis.comparison import RecordedJob, SeedGroup, format_value, grouped, ranked, read_jobs
-from framework.analysis.sweep_table import reductions, settings, table_metrics
+from framework.analysis.sweep_table import figure_options, reductions, table_metrics
 from framework.core.reading import read_yaml
-from framework.tracking.run_dir import tree_of_run
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ROOT / "docs" / "lecture-notes" / "claims"
 CELLS = Path(__file__).with_name("claims.yaml")
-OF_CELL = ("metric", "at", "step", "reach", "over", "command", "best")  # the other keys of a cell are swept keys
+OF_CELL = ("metric", "at", "step", "reach", "over", "command", "best", "error")  # the other keys of a cell are swept keys
 
 
 @dataclass(frozen=True)
@@ -109,9 +108,7 @@ def run(section: Section, number: int, folder: Path, changes: Sequence[str]) -> 
 def read(folder: Path) -> Sweep:
     """A sweep of a folder, with the metrics of its table."""
     jobs = read_jobs(folder)
-    config = tree_of_run(folder / jobs[0].name)
-    given = {key: value for key, value in (config.get("figure") or {}).items() if value is not None}
-    what = settings({**given, "x": given.get("x", "step")})
+    what = figure_options(folder, jobs, {})
     shown = dict(reductions(what, table_metrics(what, jobs), jobs))
     return Sweep(grouped(jobs), shown | dict.fromkeys(f"steps to {name}" for name in what.reach or ()))
 
@@ -133,7 +130,7 @@ def values(sweep: Sweep, cell: Mapping[str, Any]) -> np.ndarray:
 
 
 def at_step(job: RecordedJob, metric: str, step: int | Sequence[int]) -> float:
-    """The value of a series at the recorded step (or lag) nearest to a given one; of a pair, the first divided by the second."""
+    """The value of a series at the recorded step (or lag) nearest to one; of a pair, the first divided by the second."""
     steps, found = job.series[metric].T
     first, *rest = (float(found[abs(steps - one).argmin()]) for one in ([step] if isinstance(step, int) else step))
     return first / rest[0] if rest else first
@@ -148,7 +145,9 @@ def plain(value: Any) -> str:
         return text
 
 
-def spec(table: Mapping[str, Any], header: Sequence[str], row: Sequence[str], number: int) -> Iterator[tuple[int, dict[str, Any]]]:
+def spec(
+    table: Mapping[str, Any], header: Sequence[str], row: Sequence[str], number: int
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """Column -> what its cell holds, of one row of a table of a page."""
     given = table["rows"][number] if isinstance(table["rows"], list) else {}
     if given is None:
@@ -172,7 +171,10 @@ def check(section: Section, folder: Path, changes: Sequence[str]) -> Iterator[tu
     def now(cell: Mapping[str, Any]) -> tuple[Sweep, Estimate]:
         number = cell.get("command", 0)
         sweeps[number] = sweeps.get(number) or run(section, number, folder, changes)
-        return sweeps[number], measured(values(sweeps[number], cell))
+        found = measured(values(sweeps[number], cell))
+        if "error" in cell:
+            found = replace(found, standard_error=float(values(sweeps[number], {**cell, "metric": cell["error"]})[0]))
+        return sweeps[number], found
 
     for t, (table, known) in enumerate(zip(tables(section.text), section.tables, strict=True)):
         for r, row in enumerate(table.rows if known else ()):
@@ -205,9 +207,10 @@ def written(section: Section, found: Sequence[tuple[Line, int, int, int, Estimat
             new.setdefault((t, r), {})[c] = estimate
     text = section.text
     for t, table in enumerate(tables(section.text)):
+        spread = any("±" in cell for row in table.rows for cell in row)
         for r, row in enumerate(table.rows):
             if (t, r) in new:
-                text = text.replace(f"| {' | '.join(row)} |", with_cells(row, new[t, r]), 1)
+                text = text.replace(f"| {' | '.join(row)} |", with_cells(row, new[t, r], spread), 1)
     return text
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,7 @@ class Estimate:
         have: the seeds with a value, where it is known.
         seeds: all seeds, where they are known.
         unit: one unit of the last digit shown.
+        standard_error: of the mean, where it does not follow from `std`.
     """
 
     mean: float | None
@@ -30,12 +31,13 @@ class Estimate:
     have: int | None = None
     seeds: int | None = None
     unit: float = 0.0
+    standard_error: float | None = None
 
     def __str__(self) -> str:
         if self.mean is None:
             return "none"
         counted = f" ({self.have} of {self.seeds})" if self.have != self.seeds else ""
-        return rounded(self.mean, self.std) + counted
+        return rounded(self.mean, self.std if self.standard_error is None else self.standard_error) + counted
 
 
 def measured(values: np.ndarray) -> Estimate:
@@ -51,7 +53,7 @@ def rounded(mean: float, std: float | None) -> str:
         return f"{mean:.3g}"
     leading = int(np.floor(np.log10(std)))
     digits = leading - 1 if std / 10.0**leading < 2 else leading
-    if mean and abs(mean) < 1e-3 or digits > 2:
+    if (mean and abs(mean) < 1e-3) or digits > 2:
         power = int(np.floor(np.log10(abs(mean) or 1)))
         places = max(0, power - digits)
         return f"{mean / 10.0**power:.{places}f}e{power} ± {std / 10.0**power:.{places}f}e{power}"
@@ -91,19 +93,28 @@ def student(freedom: float) -> float:
 
 
 def agree(page: Estimate, now: Estimate) -> bool:
-    """Whether two estimates are equal within three standard errors of their difference, and at least one unit of the last digit
-    that the page shows. With few seeds, Student's t distribution widens that. The numbers of seeds without a value are
-    compared as fractions in the same way."""
+    """Whether two estimates are equal within three standard errors of their difference, and at least one unit of the last
+    digit that the page shows. With few seeds, Student's t distribution widens that. The numbers of seeds without a value
+    are compared as fractions in the same way."""
     if not same_fraction(page, now):
         return False
     if page.mean is None or now.mean is None:
         return True
-    n_page, n_now = page.have or now.have or 1, now.have or 1
+    return abs(page.mean - now.mean) <= max(1.001 * page.unit, widest_difference(page, now))
+
+
+def widest_difference(page: Estimate, now: Estimate) -> float:
+    """Three standard errors of the difference of two means; a page without a deviation has that of the measurement."""
+    if now.standard_error is not None:
+        return SIGMAS * float(np.hypot(now.standard_error if page.std is None else page.std, now.standard_error))
     spread = now.std or 0.0
-    parts = [(page.std if page.std is not None else spread) ** 2 / max(1, n_page - 1), spread**2 / max(1, n_now - 1)]
-    square = sum(parts)
-    freedom = square**2 / sum(part**2 / max(1, n - 1) for part, n in zip(parts, (n_page, n_now), strict=True)) if square else 1
-    return abs(page.mean - now.mean) <= max(1.001 * page.unit, student(freedom) * square**0.5)
+    seeds = [page.have or now.have or 1, now.have or 1]
+    freedoms = [max(1, n - 1) for n in seeds]
+    parts = [(spread if page.std is None else page.std) ** 2 / freedoms[0], spread**2 / freedoms[1]]
+    if not sum(parts):
+        return 0.0
+    freedom = sum(parts) ** 2 / sum(part**2 / n for part, n in zip(parts, freedoms, strict=True))
+    return student(freedom) * float(np.sqrt(sum(parts)))
 
 
 def same_fraction(page: Estimate, now: Estimate) -> bool:
@@ -111,8 +122,8 @@ def same_fraction(page: Estimate, now: Estimate) -> bool:
     seeds = now.seeds or 1
     before = page.have / page.seeds if page.have is not None and page.seeds else float(page.mean is not None)
     after = (now.have or 0) / seeds
-    both = (before + after) / 2
-    return before == after or (abs(before - after) < 1 and abs(before - after) <= SIGMAS * (2 * both * (1 - both) / seeds) ** 0.5)
+    both, difference = (before + after) / 2, abs(before - after)
+    return difference < 1 and difference <= SIGMAS * float(np.sqrt(2 * both * (1 - both) / seeds))
 
 
 @dataclass(frozen=True)
@@ -135,9 +146,10 @@ def cells(line: str) -> tuple[str, ...]:
     return tuple(cell.strip() for cell in line.strip().strip("|").split("|"))
 
 
-def with_cells(row: Sequence[str], new: dict[int, Estimate]) -> str:
-    """A line of a table with other estimates in some of its columns; bold cells stay bold."""
-    out = [mark(row[i], str(new[i])) if i in new else row[i] for i in range(len(row))]
+def with_cells(row: Sequence[str], new: Mapping[int, Estimate], spread: bool = True) -> str:
+    """A line of a table with other estimates in some of its columns, with or without the spread; bold cells stay bold."""
+    texts = {i: str(one) if spread else str(one).partition(" ±")[0] for i, one in new.items()}
+    out = [mark(row[i], texts[i]) if i in texts else row[i] for i in range(len(row))]
     return f"| {' | '.join(out)} |"
 
 
