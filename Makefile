@@ -34,7 +34,7 @@ docs: .venv/.run
 	$(BIN)/python -m docs._tools.run_notebooks
 
 claims: .venv/.run
-	$(BIN)/python -m docs._tools.claims $(ONLY) $(if $(WITH),--with $(WITH))
+	$(BIN)/python -m docs._tools.claims $(ONLY) $(if $(WITH),--with $(foreach word,$(WITH),'$(word)'))
 
 site: .venv/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -85,8 +85,9 @@ class SeedGroup:
             return means(np.array(steps), points or len(steps)), values.mean(0), values.std(0)
 
     def values(self, metric: str, at: str) -> np.ndarray:
-        """One value per job that has the metric; NaN if it diverged."""
-        return np.array([job.value(metric, at) for job in self.jobs if metric in job.series])
+        """One value per job that has the metric; NaN if it diverged, even before the metric was recorded."""
+        able = [job for job in self.jobs if metric in job.series or job.status == "diverged"]
+        return np.array([job.value(metric, at) if metric in job.series else np.nan for job in able])
 
     def lower_is_better(self, metric: str) -> bool:
         """Whether less of a metric is better, as recorded by its jobs."""
