@@ -215,13 +215,18 @@ def written(section: Section, found: Sequence[tuple[Line, int, int, int, Estimat
 
 
 def main(only: Sequence[str], changes: Sequence[str], folder: Path, write: bool, every: bool) -> int:
-    """Print the report; the number of values that differ."""
+    """Print the report; the number of values that differ, a section that cannot be compared counted as one."""
     count = 0
     for section in sections():
         if only and not any(section.name.startswith(word) for word in only):
             continue
         start = time.monotonic()
-        found = list(check(section, folder, changes))
+        try:
+            found = list(check(section, folder, changes))
+        except (KeyError, RuntimeError) as error:
+            print(f"{section.name}: not compared: {error.args[0]}", flush=True)
+            count += 1
+            continue
         lines = [line for line, *_ in found]
         differ = [line for line in lines if line.verdict != "agrees"]
         count += len(differ)
