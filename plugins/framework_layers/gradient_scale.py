@@ -32,3 +32,7 @@ class GradientScale:
 
     def backward(self, p: Params, cache: None, dy: Array, ctx: Context, need_dx: bool = True) -> tuple[Array | None, Params]:
         return (ctx.per(self.scale, dy) * dy if need_dx else None), {}
+
+    @staticmethod
+    def examples() -> list[tuple[GradientScale, Shape]]:
+        return [(GradientScale(), (4,)), (GradientScale(-0.5), (None, 3))]
