@@ -71,6 +71,7 @@ SHARED = {
         ("heads.<head>.target", "string", "y", "a field or null", "the field with the targets"),
         ("heads.<head>.mask", "string", "mask", "a field or null", "the field with the mask, where the data have one"),
         ("heads.<head>.weight", "number", "1.0", "", "the factor of this loss in the sum of all losses"),
+        ("metrics", "string, list or mapping", "auto", "auto", "names of metrics; auto: chosen by the target"),
         ("metrics.<metric>.type", "string", "required", "a metric", "the component"),
         ("metrics.<metric>.head", "string", "null", "a head", "the head that is measured; null: the only one"),
     ),
@@ -116,7 +117,7 @@ def general() -> Iterator[Key]:
     for _, name, value, text in entries(conf_dir() / "config.yaml"):
         if name in hints and name not in SECTIONS:
             kind, allowed = type_of(hints[name])
-            yield Key(name, "string, list or mapping" if name == "metrics" else kind, value, allowed, text)
+            yield Key(name, kind, value, allowed, text)
 
 
 def groups() -> str:

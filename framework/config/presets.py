@@ -24,7 +24,8 @@ def base() -> Any:
     """The node that all others are merged into. Keys may be added where it is open; validation rejects unknown ones
     later."""
     open_nodes = (*KINDS_OF, "trainer", "tracking", "heads", "figure")
-    node = OmegaConf.create({"model": {"init_from": None, "layers": {}}} | {key: {} for key in open_nodes})
+    closed = {"model": {"init_from": None, "layers": {}}, "metrics": "auto"}
+    node = OmegaConf.create(closed | {key: {} for key in open_nodes})
     for part in (node.model.layers, *(node[key] for key in open_nodes)):
         OmegaConf.set_struct(part, False)
     return node

@@ -37,6 +37,7 @@ class Layer(Protocol):
         terms(p, cache, dy, ctx): returns the gradients by time step.
         per_example: True if an output depends on its example only, without random numbers. A batch may then run in blocks.
         over_batch: True if training uses statistics over the batch. One value per feature is then not enough.
+        centres: True if it subtracts a mean per feature: a bias before it has no effect, and a run warns of it.
         reverse: True if the output of a step depends on later steps.
         reads_target: True if training reads the target of earlier steps, from the field that its option `gold` names.
         loss: the name of the loss for `loss: auto`. That loss also reads what the layer reads.
@@ -116,6 +117,7 @@ class Activation(Protocol):
     Optional:
         per_example: as of a layer.
         outputs: "probability" if it returns probabilities.
+        place: "hidden" or "output", the only layers that it is for. A run warns of the other place.
         bounds: the two values at which it saturates.
     """
 

@@ -126,8 +126,11 @@ class Encoding(Protocol):
     Optional:
         notes(path, with_target): lines about a file that was read.
         sentence(words): field -> array of one sentence, without its target; DataError for a word that it cannot encode.
-        labelled(path, labels): the text of a file with a label for every step; labels (n, T) are classes. Its predictions
-            have no rows for padding.
+            Predictions of a file then have no rows for padding.
+        labelled(path, labels): the text of a file with a label for every step; labels (n, T) are classes.
+        spans(tags): (start, stop) of the entities in the tags of a sentence, and marked(words, pairs): the fields of one
+            sentence, a row for each pair of such spans, which is marked. A head with one class for a sentence then answers
+            for pairs; its first class means that there is no relation.
     """
 
     def to_json(self) -> dict[str, Any]:

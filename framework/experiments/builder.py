@@ -69,26 +69,6 @@ def assemble(settings: Settings, data: Data) -> Learner:
     return learner
 
 
-def config_warnings(learner: Learner) -> list[str]:
-    """Warnings about allowed but unlikely configurations: a softmax before a loss that applies one, or none before a loss
-    that needs one; a probe of recurrent layers in a network without any."""
-    warnings = []
-    if not any(hasattr(node.layer, "terms") for node in learner.network.nodes.values()):
-        blind = [name for name, probe in learner.probes.items() if getattr(probe, "sequences", False)]
-        warnings += [f"probes.{name}: it measures recurrent layers, but the network has none" for name in blind]
-    for name, head in learner.heads.items():
-        who, reads = type(head.loss).__name__, getattr(head.loss, "outputs", None)
-        for source in head.sources:
-            given = getattr(learner.network.nodes[source].layer, "outputs", None)
-            if reads == "raw" and given == "probability":
-                warnings.append(
-                    f"heads.{name}: {who} computes probabilities itself, but '{source}' already outputs them; remove it"
-                )
-            if reads == "probability" and given != "probability":
-                warnings.append(f"heads.{name}: {who} needs probabilities, but '{source}' declares none")
-    return warnings
-
-
 def _head(name: str, head: HeadSettings, nodes: Mapping[str, Node], data: Data) -> Head:
     source = head.source or list(nodes)[-1]
     sources = (source,) if isinstance(source, str) else source
@@ -324,7 +304,17 @@ def _measure(name: str, metric: Any, of: str | None, heads: Mapping[str, Head], 
     sources = heads[known].sources if getattr(metric, "raw", False) else ("the prediction",)
     _check_arguments(f"metrics.{name}", metric, sources, heads[known].target)
     check_target_kind(f"metrics.{name}", "metric", metric, heads[known].target, data)
+    _check_negative(name, metric, heads[known].target, data)
     return HeadMetric(_with_tags(name, metric, heads[known].target, data), known)
+
+
+def _check_negative(name: str, metric: Any, target: str | None, data: Data) -> None:
+    """Check that the class that a metric leaves out is one of the target."""
+    negative, classes = getattr(metric, "negative", 0), len(data.names_of(target))
+    if target is not None and negative >= max(classes, 1):
+        raise ConfigError(
+            f"metrics.{name}.negative: '{target}' has {classes} classes (got {negative}); allowed: 0 ... {classes - 1}"
+        )
 
 
 def _with_tags(name: str, metric: Any, target: str | None, data: Data) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 from framework.core.context import Context
 from framework.core.errors import did_you_mean
 from framework.core.random import generator
+from framework.data.dataset import Field
 from framework.inference.beam import beam_search, decoder_step, text_step
 from framework.inference.decoding import Decoder, decoder_of
 from framework.inference.model import Model
@@ -76,7 +77,8 @@ def decoder(model: Model) -> Decoder | None:
 
 
 def encode_prompt(prompt: str, vocabulary: Sequence[str]) -> list[int]:
-    """The ids of a prompt: characters if every symbol is one, words otherwise.
+    """The ids of a prompt: characters if every symbol is one, words otherwise; a word without an id is the unknown word if
+    there is one.
 
     Raises:
         ValueError: the prompt is empty, or a symbol of it is unknown.
@@ -86,9 +88,10 @@ def encode_prompt(prompt: str, vocabulary: Sequence[str]) -> list[int]:
     if not words:
         raise ValueError(f"prompt: at least one symbol is needed{did_you_mean('', shown)}")
     for word in words:
-        if word not in vocabulary:
+        if word not in vocabulary and Field.UNKNOWN not in vocabulary:
             raise ValueError(f"prompt: unknown symbol {word!r}, not in the training data{did_you_mean(word, shown)}")
-    return [list(vocabulary).index(word) for word in words]
+    ids = {word: i for i, word in enumerate(vocabulary)}
+    return [ids.get(word, ids.get(Field.UNKNOWN, 0)) for word in words]
 
 
 def generate(

@@ -1,8 +1,10 @@
-"""One sentence of words: as the fields that a network reads, and its answer for every word."""
+"""One sentence of words: as the fields that a network reads, its answer for every word, and for pairs of entities."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import permutations
+from typing import Any
 
 import numpy as np
 
@@ -62,3 +64,58 @@ def answers(model: Model, y: np.ndarray, words: int) -> list[str] | None:
         names = model.about.names_of(head.target)
         return [names[int(row.argmax() if len(row) > 1 else row[0] > 0.5)] for row in y]
     return [" ".join(f"{value:.4g}" for value in row[: len(row) // len(head.sources) or 1]) for row in y]
+
+
+def heads_of_pairs(model: Model) -> list[str]:
+    """The heads that answer for a marked pair of entities: those with one class for a sentence, if pairs can be marked."""
+    if not hasattr(model.about.encoding, "marked"):
+        return []
+    about = {name: model.about.fields.get(str(head.target)) for name, head in model.heads.items()}
+    return [name for name, field in about.items() if field is not None and (field.axes, field.kind) == ("N", "label")]
+
+
+def relations(model: Model, words: Sequence[str], tags: Sequence[str] | None) -> Iterator[str]:
+    """A line for each ordered pair of the entities of tagged words: `first -> second RELATION`. Pairs with the first class,
+    for no relation, have none."""
+    encoding: Any = model.about.encoding
+    heads = heads_of_pairs(model)
+    if heads and tags:
+        yield from _related(model, words, list(permutations(encoding.spans(tags), 2)), skipped=0)
+
+
+def relation_of(model: Model, words: Sequence[str], first: str, second: str) -> Iterator[str]:
+    """The line on one ordered pair of entities, whatever its class.
+
+    Raises:
+        DataError: the network does not read pairs, or the sentence has no such words, or has them twice.
+    """
+    if not heads_of_pairs(model):
+        raise DataError("the network does not answer for a pair of entities")
+    pair = _span(words, first.split()), _span(words, second.split())
+    if max(pair[0][0], pair[1][0]) < min(pair[0][1], pair[1][1]):
+        raise DataError(f"'{first}' and '{second}' overlap; the entities of a pair are different words")
+    yield from _related(model, words, [pair], skipped=None)
+
+
+def _span(words: Sequence[str], wanted: Sequence[str]) -> tuple[int, int]:
+    """Where some words are in a sentence: the first, and the one after the last."""
+    n = len(wanted)
+    found = [t for t in range(len(words) - n + 1) if n and list(words[t : t + n]) == list(wanted)]
+    if len(found) != 1:
+        raise DataError(f"'{' '.join(wanted)}' is {'twice' if found else 'not'} in the sentence; its words are needed once")
+    return found[0], found[0] + n
+
+
+def _related(model: Model, words: Sequence[str], pairs: Sequence[Any], skipped: int | None) -> Iterator[str]:
+    """first -> second RELATION, without pairs of the class `skipped`."""
+    encoding: Any = model.about.encoding
+    if not pairs:
+        return
+    fields = encoding.marked(words, pairs)
+    for head in heads_of_pairs(model):
+        names = model.about.names_of(model.heads[head].target)
+        for pair, row in zip(pairs, model.predict(fields, head), strict=True):
+            k = int(row.argmax() if len(row) > 1 else row[0] > 0.5)
+            if k != skipped:
+                first, second = (" ".join(words[start:stop]) for start, stop in pair)
+                yield f"{first} -> {second} {names[k]}"

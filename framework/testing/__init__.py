@@ -68,7 +68,8 @@ def conformance(
         component: an instance with the options to check.
         in_shape: for layers, the shape of the input without N, (4,) by default; (None, F) for a sequence, (None,) for a
             sequence of ids 0, 1, 2, (None, None) for several ids at every step, a tuple of shapes for several inputs.
-        expected_failures: check -> why it cannot pass. Such a check must fail: once it passes, it is reported.
+        expected_failures: check -> why it cannot pass, besides those that the component declares under that name. Such a
+            check must fail: once it passes, it is reported.
 
     Raises:
         ValueError: the kit has no checks for that kind, or no check of a name in `expected_failures`.
@@ -81,7 +82,7 @@ def conformance(
     chosen |= {name: check for name, check in offered.items() if getattr(component, name, None)}
     if not any(stackable(component)):
         chosen.pop("options", None)
-    expected = expected_failures or {}
+    expected = {**getattr(component, "expected_failures", {}), **(expected_failures or {})}
     for name in expected:
         if name not in chosen:
             raise ValueError(f"expected_failures: unknown check '{name}' (there are: {', '.join(chosen)})")

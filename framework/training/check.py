@@ -55,7 +55,7 @@ def check(learner: Learner, data: Data) -> None:
         check_nodes(learner.probes, learner.network)
         check_sequences(learner, data)
         stopping = learner.options.early_stopping
-        if stopping.patience or learner.options.keeps_best or stopping.monitor != EarlyStopping().monitor:
+        if learner.options.keeps_best or stopping != EarlyStopping():
             check_monitor(learner, "val" in data.splits)
         check_layers(learner, data)
     except ConfigError:
@@ -122,13 +122,17 @@ def check_monitor(learner: Learner, has_validation: bool) -> None:
     Raises:
         ValueError: the metric is not measured, or no validation split exists.
     """
-    options = learner.options
-    if not has_validation:
-        key = "keep" if options.keep == "best" else "early_stopping.patience"
-        raise ValueError(f"trainer.{key}: the data set has no validation split")
-    measured = ["val/loss", *(f"val/{name}" for name in learner.measures)]
+    options, stopping = learner.options, learner.options.early_stopping
+    monitor = stopping.monitor
+    if not has_validation and not monitor.startswith("train/"):
+        key = "keep" if options.keep == "best" else f"early_stopping.{'goal' if stopping.patience is None else 'patience'}"
+        raise ValueError(
+            f"trainer.{key}: the data set has no validation split; early_stopping.monitor=train/loss needs none"
+        )
+    measured = (
+        ["val/loss", "train/loss", *(f"val/{name}" for name in learner.measures)] if has_validation else ["train/loss"]
+    )
     measured += [f"train/{name}" for name in learner.measures if options.train_metrics]
-    monitor = options.early_stopping.monitor
     if monitor not in measured:
         raise ValueError(f"trainer.early_stopping.monitor: '{monitor}' is not measured{did_you_mean(monitor, measured)}")
 

@@ -17,6 +17,7 @@ from framework_datasets.linear import Linear
 from framework_datasets.npz import Npz
 from framework_datasets.quadratic import Quadratic
 from framework_datasets.reverse import Reverse
+from framework_datasets.sentences import Sentences
 from framework_datasets.sentiment import Sentiment
 from framework_datasets.series import Series
 from framework_datasets.shifted_digits import ShiftedDigits
@@ -47,6 +48,7 @@ def register_datasets(register: Register) -> None:
     register("npz", Npz)
     register("quadratic", Quadratic)
     register("reverse", Reverse)
+    register("sentences", Sentences)
     register("sentiment", Sentiment)
     register("series", Series)
     register("shifted_digits", ShiftedDigits)

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from framework import Data, Field, option
+from framework_datasets._entity_encoding import PLACES, EntityEncoding, places
 from framework_datasets._entity_grammar import LONGEST, NULL, RELATIONS, TAGS, WORDS, Sentence, drawn
 from framework_datasets._windows import padded
-
-PLACES = ("outside", "first", "between", "second")
 
 
 @dataclass(frozen=True)
@@ -18,9 +19,10 @@ class Entities:
 
     Fields: x (n, T) ids, words from a vocabulary of 57, 0 after the end of shorter sentences, 1 the unknown word `<unk>`;
     y (n, T) labels, 7 tags (IOB2) of persons, organizations and locations; mask (n, T), 1 where a word is. One ordered pair
-    of entities is marked: pair (n, T) ids, 1 in its first entity, 3 in its second, 2 between them, 0 elsewhere; relation
-    (n,) labels: NULL (none), WORKS_FOR, LIVES_IN, LOCATED_IN, PART_WHOLE. T = 15. The first entity of a pair may come later
-    in the sentence. A relation holds in one order only: America to New York is NULL. Three of five pairs are NULL.
+    of entities is marked: pair (n, T) ids, 1 in its first entity, 3 in its second, 2 between them, 0 elsewhere; pair_mask
+    (n, T), 1 from the one to the other; relation (n,) labels: NULL (none), WORKS_FOR, LIVES_IN, LOCATED_IN, PART_WHOLE.
+    T = 15. The first entity of a pair may come later in the sentence. A relation holds in one order only: America to New
+    York is NULL. Three of five pairs are NULL.
 
     A sentence has two to four entities of one, two or three words; two may follow each other. Several words are of several
     kinds: Paris is a city, the first name of a person, or the first word of an organization (Paris Press). Without noise
@@ -28,7 +30,7 @@ class Entities:
 
     Best possible, by enumeration of all readings: with noise 0.1, 0.3 and 0.5, 0.999, 0.995 and 0.973 of the tags and 0.997,
     0.978 and 0.911 of the sentences, without noise all. By the word alone: 0.85 of the tags without noise, 0.81, 0.71 and
-    0.61 with it.
+    0.61 with it. The most probable relation has an F1 (without NULL) of 0.996, 0.985 and 0.964.
     """
 
     noise: float = option(0.1, least=0, most=1, help="probability that a word is replaced by the unknown word")
@@ -44,9 +46,10 @@ class Entities:
             "y": Field("NT", "label", len(TAGS), TAGS),
             "mask": Field("NT", "mask"),
             "pair": Field("NT", "id", len(PLACES), PLACES),
+            "pair_mask": Field("NT", "mask"),
             "relation": Field("N", "label", len(RELATIONS), RELATIONS),
         }
-        return Data(splits, fields, names=TAGS)
+        return Data(splits, fields, names=TAGS, encoding=EntityEncoding(WORDS, TAGS, RELATIONS))
 
     def _drawn(self, n: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         rows: dict[str, list[list[int]]] = {"x": [], "y": [], "pair": []}
@@ -59,7 +62,13 @@ class Entities:
             rows["pair"].append(places(sentence.spans[i], sentence.spans[j], len(sentence.words)))
             relations.append(RELATIONS.index(sentence.relations.get((i, j), NULL)))
         fields = {name: padded(ids, LONGEST)[0] for name, ids in rows.items()}
-        return fields | {"mask": padded(rows["x"], LONGEST)[1], "relation": np.array(relations, int)}
+        masks = {"mask": padded(rows["x"], LONGEST)[1], "pair_mask": (fields["pair"] > 0).astype(float)}
+        return fields | masks | {"relation": np.array(relations, int)}
+
+    @classmethod
+    def encoding_from_json(cls, values: Mapping[str, Any]) -> EntityEncoding:
+        """The encoding that was saved with a model."""
+        return EntityEncoding(*(tuple(values[name]) for name in ("words", "tags", "relations")))
 
 
 def marked(sentence: Sentence, rng: np.random.Generator) -> tuple[int, int]:
@@ -69,11 +78,3 @@ def marked(sentence: Sentence, rng: np.random.Generator) -> tuple[int, int]:
     related = [pair for pair in pairs if pair in sentence.relations]
     chosen = related if related and rng.integers(2) else [pair for pair in pairs if pair not in sentence.relations]
     return chosen[rng.integers(len(chosen))]
-
-
-def places(first: tuple[int, int], second: tuple[int, int], steps: int) -> list[int]:
-    """The place of every step: 1 in the first span, 3 in the second, 2 between them, 0 outside."""
-    t, at = np.arange(steps), np.zeros(steps, int)
-    at[(t >= min(first[1], second[1])) & (t < max(first[0], second[0]))] = 2
-    at[first[0] : first[1]], at[second[0] : second[1]] = 1, 3
-    return [int(place) for place in at]

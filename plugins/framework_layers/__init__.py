@@ -15,6 +15,7 @@ from framework_layers.dropout import Dropout
 from framework_layers.embedding import Embedding
 from framework_layers.flatten import Flatten
 from framework_layers.global_pool import GlobalPool
+from framework_layers.gradient_scale import GradientScale
 from framework_layers.layer_norm import LayerNorm
 from framework_layers.max_over_time import MaxOverTime
 from framework_layers.max_pool import MaxPool
@@ -40,6 +41,7 @@ def register_layers(register: Register) -> None:
     register("embedding", Embedding)
     register("flatten", Flatten)
     register("global_pool", GlobalPool)
+    register("gradient_scale", GradientScale)
     register("layer_norm", LayerNorm)
     register("max_over_time", MaxOverTime)
     register("max_pool", MaxPool)

@@ -7,8 +7,12 @@ from framework_metrics.entity_f1 import EntityF1
 from framework_metrics.entity_precision import EntityPrecision
 from framework_metrics.entity_recall import EntityRecall
 from framework_metrics.exact_match import ExactMatch
+from framework_metrics.f1 import F1
 from framework_metrics.loss import LossMetric
 from framework_metrics.pairwise_accuracy import PairwiseAccuracy
+from framework_metrics.perplexity import Perplexity
+from framework_metrics.precision import Precision
+from framework_metrics.recall import Recall
 
 
 @hookimpl
@@ -18,5 +22,9 @@ def register_metrics(register: Register) -> None:
     register("entity_precision", EntityPrecision)
     register("entity_recall", EntityRecall)
     register("exact_match", ExactMatch)
+    register("f1", F1)
     register("loss", LossMetric)
     register("pairwise_accuracy", PairwiseAccuracy)
+    register("perplexity", Perplexity)
+    register("precision", Precision)
+    register("recall", Recall)

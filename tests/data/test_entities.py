@@ -4,13 +4,14 @@ import dataclasses
 
 import numpy as np
 import pytest
-from entity_readings import best_tags, readings
+from entity_readings import best_tags, readings, relations
 
 from framework import Data, Field, discover, generator
 from framework.data.scaling import Scale
 from framework.inference.model import read_about, save
+from framework_datasets._entity_encoding import places
 from framework_datasets._entity_grammar import NULL, RELATIONS, TAGS, WORDS, drawn
-from framework_datasets.entities import Entities, marked, places
+from framework_datasets.entities import Entities, marked
 
 
 def loaded(**options):
@@ -75,6 +76,23 @@ def test_the_best_tags_of_unknown_words_are_those_of_the_context():
     assert only == ("B-PER", "O", "O", "B-ORG")
 
 
+def test_the_chances_of_a_relation_are_those_of_the_data():
+    words = ["we", "flew", "from", Field.UNKNOWN, Field.UNKNOWN, "America", "to", "Oslo"]
+    assert relations(words, 0.3, (3, 5), (5, 6)) == pytest.approx({"PART_WHOLE": 1})
+    assert relations(words, 0.3, (5, 6), (3, 5)) == pytest.approx({NULL: 1})
+    rng = np.random.default_rng(0)
+    sure, held = [], []
+    for _ in range(100):
+        sentence = drawn(rng, 0.6)
+        i, j = marked(sentence, rng)
+        chances = relations(sentence.words, 0.6, sentence.spans[i], sentence.spans[j])
+        likely = max(chances, key=chances.get)
+        sure.append(chances[likely])
+        held.append(likely == sentence.relations.get((i, j), NULL))
+    assert min(sure) < 0.9
+    assert np.mean(held) == pytest.approx(np.mean(sure), abs=0.06)
+
+
 def test_noise_is_the_share_of_unknown_words():
     words = [word for sentence in sentences(500, noise=0.3) for word in sentence.words]
     assert np.mean([word == Field.UNKNOWN for word in words]) == pytest.approx(0.3, abs=0.02)
@@ -88,7 +106,7 @@ def test_fields_are_padded_at_the_end_and_have_names():
     mask = arrays["mask"] > 0
     assert set(data.splits) == {"train", "val"}
     assert {name: a.shape for name, a in arrays.items()} == {
-        **dict.fromkeys(("x", "y", "mask", "pair"), (200, 15)),
+        **dict.fromkeys(("x", "y", "mask", "pair", "pair_mask"), (200, 15)),
         "relation": (200,),
     }
     assert (np.diff(arrays["mask"], axis=1) <= 0).all()

@@ -1,6 +1,7 @@
 """`stackprop predict RUN --text "..."`: the answer of a network for every word of a sentence."""
 
 import functools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from configs import prepared
 
 from framework import DataError
 from framework.cli.commands.predict import sentence_lines
+from framework.core.errors import ConfigError
 from framework.data.scaling import Scale
 from framework.inference.model import Model
 from framework.inference.sentences import answers, read_sentence
@@ -63,19 +65,13 @@ def test_a_sentence_with_one_answer_has_none_for_its_words():
     assert answers(classifier, y, 5) is None
 
 
-@pytest.mark.parametrize(
-    ("overrides", "expected"),
-    [
-        ("model=mlp dataset=sine", "the data set has no words: no field of ids"),
-        (
-            "model=birnn dataset=entities +model.layers.marks={type:one_hot,from:pair,after:input}",
-            "besides 'x' the network reads pair, which a sentence does not give",
-        ),
-    ],
-)
-def test_a_network_that_reads_something_else_is_named(overrides, expected):
-    with pytest.raises(DataError, match=expected):
-        read_sentence(model(overrides), ["we"])
+def test_a_network_that_reads_something_else_is_named():
+    with pytest.raises(DataError, match="the data set has no words: no field of ids"):
+        read_sentence(model("model=mlp dataset=sine"), ["we"])
+    classifier = model("model=relations dataset=entities")
+    without = replace(classifier, about=replace(classifier.about, encoding=None))
+    with pytest.raises(DataError, match="besides 'x' the network reads pair, which a sentence does not give"):
+        read_sentence(without, ["we"])
 
 
 def test_a_sentence_has_a_word():
@@ -111,3 +107,102 @@ def test_a_text_file_is_read_as_windows_and_faults_are_named(ask, tmp_path):
     status, _, errors = ask("evaluate", "last", "text.txt")
     assert status in (1, 2)
     assert "text.txt: a text has no tags" in errors
+
+
+# ---- relations ----
+
+
+@pytest.fixture
+def joint(monkeypatch):
+    """A joint model whose tags and relations are given."""
+
+    def made(tags, relation):
+        network = model("model=joint dataset=entities")
+        names, kinds = (network.about.fields[name].names for name in ("y", "relation"))
+
+        def predict(self, fields, head=None):
+            if head in (None, "tags"):
+                return np.eye(len(names))[[[names.index(tag) for tag in tags]]]
+            firsts = [(row == 1).argmax() < (row == 3).argmax() for row in fields["pair"]]
+            return np.eye(len(kinds))[[kinds.index(relation if first else "NULL") for first in firsts]]
+
+        monkeypatch.setattr(Model, "predict", predict)
+        return network
+
+    return made
+
+
+FLIGHT = "we flew from New York America"
+TAGS = ["O", "O", "O", "B-LOC", "I-LOC", "B-LOC"]
+
+
+def test_relations_of_the_predicted_entities_follow_the_tags(joint):
+    lines = list(sentence_lines(joint(TAGS, "PART_WHOLE"), FLIGHT))
+    assert lines[:6] == [f"{word} {tag}" for word, tag in zip(FLIGHT.split(), TAGS, strict=True)]
+    assert lines[6:] == ["New York -> America PART_WHOLE"]
+
+
+def test_without_two_entities_there_is_no_relation(joint):
+    assert len(list(sentence_lines(joint(["O", "B-PER", "I-PER"], "WORKS_FOR"), "we met Ada"))) == 3
+
+
+def test_a_given_pair_is_answered_whatever_its_relation_and_tags(joint):
+    network = joint(["O"] * 6, "PART_WHOLE")
+    assert list(sentence_lines(network, FLIGHT, ["New York", "America"]))[6:] == ["New York -> America PART_WHOLE"]
+    assert list(sentence_lines(network, FLIGHT, ["America", "New York"]))[6:] == ["America -> New York NULL"]
+
+
+def test_a_marked_pair_is_that_of_the_data():
+    encoding = model("model=relations dataset=entities").about.encoding
+    fields = encoding.marked(FLIGHT.split(), [((3, 5), (5, 6)), ((0, 1), (5, 6))])
+    assert fields["pair"].tolist() == [[0, 0, 0, 1, 1, 3], [1, 2, 2, 2, 2, 3]]
+    assert fields["pair_mask"].tolist() == [[0, 0, 0, 1, 1, 1], [1, 1, 1, 1, 1, 1]]
+    assert encoding.spans(["B-LOC", "I-LOC", "B-LOC", "O", "B-PER"]) == [(0, 2), (2, 3), (4, 5)]
+
+
+def test_a_classifier_of_relations_needs_a_pair(joint):
+    classifier = model("model=relations dataset=entities")
+    (line,) = sentence_lines(classifier, FLIGHT, ["New York", "America"])
+    assert line.rsplit(" ", 1)[0] == "New York -> America"
+    with pytest.raises(ConfigError, match="the run answers for a pair of entities; mark it with --pair FIRST SECOND"):
+        list(sentence_lines(classifier, FLIGHT))
+
+
+@pytest.mark.parametrize(
+    ("network", "pair", "expected"),
+    [
+        (
+            "model=relations dataset=entities",
+            ["Oslo", "America"],
+            "'Oslo' is not in the sentence; its words are needed once",
+        ),
+        ("model=relations dataset=entities", ["we", "we we"], "'we we' is not in the sentence"),
+        ("model=relations dataset=entities", ["", "we"], "'' is not in the sentence"),
+        ("model=relations dataset=entities", ["New York", "York America"], "'New York' and 'York America' overlap"),
+        ("model=birnn dataset=tagging", ["we", "see"], "the network does not answer for a pair of entities"),
+    ],
+)
+def test_a_pair_that_cannot_be_marked_is_named(network, pair, expected):
+    text = "we see" if "tagging" in network else FLIGHT
+    with pytest.raises(DataError, match=expected):
+        list(sentence_lines(model(network), text, pair))
+    with pytest.raises(DataError, match="'we' is twice in the sentence"):
+        list(sentence_lines(model("model=relations dataset=entities"), "we met we", ["we", "met"]))
+
+
+@pytest.mark.slow
+def test_a_text_of_several_sentences_has_a_row_for_each_word(ask, tmp_path):
+    fast = ("model.embedding=3", "model.hidden=2", "model.filters=2", "tier=array", *FAST)
+    (tmp_path / "text.txt").write_text("we met Ada\n\nAda works for Ford Motors\n")
+    (tmp_path / "empty.txt").write_text("\n")
+    assert ask("model=joint", "dataset=entities", *fast)[0] == 0
+    status, table, errors = ask("predict", "last", "text.txt")
+    assert status == 0, errors
+    assert len(table.splitlines()) == 1 + 3 + 5
+    assert "empty.txt: no words" in ask("predict", "last", "empty.txt")[2]
+    assert "text.txt: a text has no tags" in ask("evaluate", "last", "text.txt")[2]
+    assert (
+        "--pair: it marks words of a sentence; give that with --text" in ask("predict", "last", "x", "--pair", "a", "b")[2]
+    )
+    assert ask("model=relations", "dataset=entities", *fast)[0] == 0
+    assert "use --text WORDS --pair FIRST SECOND" in ask("predict", "last", "text.txt")[2]

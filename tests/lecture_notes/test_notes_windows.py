@@ -112,7 +112,7 @@ def test_A8_the_gradient_of_a_pair_is_minus_that_of_s():
 # ---- B7: the margin ----
 
 
-def test_B7_more_than_95_percent_of_new_pairs_keep_the_margin():
+def test_L1_B7_over_95_percent_of_new_pairs_keep_the_margin():
     experiment = prepared(f"{SCORER} dataset.n=300 trainer.steps=800 trainer.batch_size=32 optimizer.lr=0.02 dtype=float32")
     (outcome,) = train([experiment.learner], [experiment.data], [0], tier="array")
     assert outcome.metrics["val/margin_kept"] > 0.95
