@@ -64,9 +64,11 @@ def rounded(mean: float, std: float | None) -> str:
 def parsed(cell: str) -> Estimate | None:
     """What a cell of a page says; None: it has no number, and does not say that there is none."""
     text = cell.replace("*", "").strip()
+    if re.match(r"never|diverged|-$", text):
+        return Estimate(None)
     found = CELL.search(text)
     if found is None:
-        return Estimate(None) if re.match(r"never|diverged|-$", text) else None
+        return None
     mean, std, have, seeds = found.groups()
     deviation = None if std is None else number(std)
     return Estimate(number(mean), deviation, have and int(have), seeds and int(seeds), last_digit(mean))
