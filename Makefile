@@ -3,6 +3,7 @@
 # make slow   the tests that take longer: every command of the docs, kills, other launchers
 # make docs   write docs/reference/ from the docstrings, run the notebooks
 # make site   the docs as a web site in site/; show it with: python -m http.server -d site
+# make claims run the experiments of docs/lecture-notes/claims and compare; ONLY=dead_relu for one, WITH=dtype=float64
 # make bench  speed, compared with PyTorch and JAX
 # make mutants  plant 200 faults, one at a time, and count how many the tests notice (an hour or two)
 PYTHON ?= python3
@@ -13,7 +14,7 @@ INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecod
 # Training steps are compiled by the system's C compiler. The extra `fast` brings one where there is none.
 FAST := $(if $(shell which $(firstword $(CC)) gcc clang 2>/dev/null),,fast)
 
-.PHONY: run test slow docs site bench mutants clean
+.PHONY: run test slow docs claims site bench mutants clean
 
 run: .venv/.run
 	$(BIN)/stackprop
@@ -31,6 +32,9 @@ docs: .venv/.run
 	$(BIN)/python -m docs._tools.reference
 	$(BIN)/python -m docs._tools.floors
 	$(BIN)/python -m docs._tools.run_notebooks
+
+claims: .venv/.run
+	$(BIN)/python -m docs._tools.claims $(ONLY) $(if $(WITH),--with $(foreach word,$(WITH),'$(word)'))
 
 site: .venv/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -25,7 +25,7 @@ from framework.core.callback import TrainingResult
 from framework.core.errors import ConfigError, RunFailed
 from framework.core.random import generator
 from framework.data.dataset import Data, Field, split_at_random
-from framework.experiments.builder import config_warnings
+from framework.experiments.config_warnings import config_warnings
 from framework.experiments.experiment import Experiment, prepare
 from framework.inference.model import Model
 

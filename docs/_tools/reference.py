@@ -123,7 +123,9 @@ def example(kind: str, name: str, component: Any) -> str:
 def targets(component: Any) -> tuple[str, ...]:
     """The kinds of target that a loss accepts, or the loss that a metric holds by default."""
     holds = [f.default_factory() for hint, f in declared(component).values() if PROTOCOLS.get(hint) == "loss"]
-    return getattr((holds or [component])[0], "targets", ())
+    held = (holds or [component])[0]
+    found = getattr(held, "targets", ())
+    return held().targets if isinstance(found, property) else found  # depends on its options: those of the defaults
 
 
 def is_for_numbers(component: Any) -> bool:

@@ -42,8 +42,8 @@ class RecordedJob:
     kept_step: float = np.inf
 
     def value(self, metric: str, at: str) -> float:
-        """A value of a metric's series; NaN if the job diverged."""
-        if self.status == "diverged":
+        """A value of a metric's series; NaN if the job diverged, except for the first one."""
+        if self.status == "diverged" and at != "first":
             return float("nan")
         if at == "kept" and metric in self.kept:
             return self.kept[metric]
@@ -85,8 +85,9 @@ class SeedGroup:
             return means(np.array(steps), points or len(steps)), values.mean(0), values.std(0)
 
     def values(self, metric: str, at: str) -> np.ndarray:
-        """One value per job that has the metric; NaN if it diverged."""
-        return np.array([job.value(metric, at) for job in self.jobs if metric in job.series])
+        """One value per job that has the metric; NaN if it diverged, even before the metric was recorded."""
+        able = [job for job in self.jobs if metric in job.series or job.status == "diverged"]
+        return np.array([job.value(metric, at) if metric in job.series else np.nan for job in able])
 
     def lower_is_better(self, metric: str) -> bool:
         """Whether less of a metric is better, as recorded by its jobs."""
@@ -238,25 +239,19 @@ def rows(
     yield [*(key.rpartition(".")[2] for key in keys), "seeds", *shown, *headers, "status", "jobs"]
     for group in groups:
         cells = [cell(group.values(metric, at)) for metric, at in wanted.items()]
-        cells += [_steps(group.reached(metric, goal)) for metric, goal in goals.items()]
+        cells += [cell(group.reached(metric, goal), "never") for metric, goal in goals.items()]
         statuses = sorted({job.status for job in group.jobs})
         keyed = [shortened(format_value(group.keys[key])) for key in keys]
         yield [*keyed, str(len(group.jobs)), *cells, ", ".join(statuses), numbered(group.jobs)]
 
 
-def cell(values: np.ndarray) -> str:
-    """Mean and standard deviation."""
-    if not np.isfinite(values).any():
-        return "-"
-    return f"{values.mean():.4g}" + (f" ± {spread(values):.2g}" if len(values) > 1 and np.isfinite(values).all() else "")
-
-
-def _steps(steps: np.ndarray) -> str:
-    """Mean and spread over the seeds that reached the goal, and their number if not all did."""
-    there = steps[np.isfinite(steps)]
+def cell(values: np.ndarray, none: str = "-") -> str:
+    """Mean and standard deviation over the seeds with a finite value, and their number if not all have one."""
+    there = values[np.isfinite(values)]
     if not len(there):
-        return "never"
-    return cell(there) + (f" ({len(there)} of {len(steps)})" if len(there) < len(steps) else "")
+        return none
+    text = f"{there.mean():.4g}" + (f" ± {spread(there):.2g}" if len(there) > 1 else "")
+    return text + (f" ({len(there)} of {len(values)})" if len(there) < len(values) else "")
 
 
 def spread(values: np.ndarray) -> float:

@@ -53,10 +53,7 @@ def compare(sweep: Path, changes: dict[str, Any], to: Path | None = None) -> tup
     jobs = read_jobs(sweep)
     if not jobs:
         raise ConfigError(f"{sweep}: no job was started")
-    config = tree_of_first(sweep, jobs)
-    what = settings({**of_study(config), **(config.get("figure") or {}), **changes})
-    if what.x == "swept":
-        what = replace(what, x=next((key for key in swept(jobs) if key != "seed"), "step"))
+    what = figure_options(sweep, jobs, changes)
     y = table_metrics(what, jobs)
     check_swept(what, jobs)
     shown = reductions(what, y, jobs)
@@ -73,6 +70,15 @@ def compare(sweep: Path, changes: dict[str, Any], to: Path | None = None) -> tup
     if to == sweep:
         note_best(sweep, groups, metric)
     return groups, shown
+
+
+def figure_options(sweep: Path, jobs: Sequence[RecordedJob], changes: Mapping[str, Any]) -> FigureOptions:
+    """The options of the figure and the table of a sweep: those of its study, of its key `figure`, and changes."""
+    config = tree_of_first(sweep, jobs)
+    what = settings({**of_study(config), **(config.get("figure") or {}), **changes})
+    if what.x == "swept":
+        return replace(what, x=next((key for key in swept(jobs) if key != "seed"), "step"))
+    return what
 
 
 def tree_of_first(sweep: Path, jobs: Sequence[RecordedJob]) -> dict[str, Any]:

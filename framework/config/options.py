@@ -12,7 +12,8 @@ from framework.core.options import option
 
 @dataclass(frozen=True)
 class EarlyStopping:
-    """Stop a replica when `monitor` has not improved for `patience` validations, and restore its best weights.
+    """Stop a replica when `monitor` has not improved for `patience` validations, and restore its best weights; or as soon as
+    it has reached `goal`.
 
     With val/loss 5, 4, 3, 3.1, 3.2, 3.3 and patience 3 training ends after the sixth validation, with the weights of the
     third. The run reports their loss, 3. `trainer.keep` chooses which weights are saved.
@@ -21,8 +22,13 @@ class EarlyStopping:
     patience: int | None = option(
         None, least=1, help="validations without improvement before training stops; null: never stop"
     )
-    monitor: str = option("val/loss", help="the metric that must improve; a metric declares whether lower is better")
+    monitor: str = option(
+        "val/loss",
+        help="the metric that must improve, which declares whether lower is better; train/loss is the mean over the steps "
+        "since the last validation",
+    )
     min_delta: float = option(0.0, least=0, help="smallest change that counts as an improvement")
+    goal: float | None = option(None, help="the value of monitor at which training ends; null: none")
 
 
 @dataclass(frozen=True)
@@ -90,8 +96,8 @@ class TrainerOptions:
     early_stopping: EarlyStopping = option(EarlyStopping)
     keep: Literal["best", "last"] | None = option(
         None,
-        help="the saved weights: those of the best validation, or of the last step; null: best with early stopping, last "
-        "without it",
+        help="the saved weights: those of the best validation, or of the last step; null: best with a patience of early "
+        "stopping, last without it",
     )
     bptt: Bptt = option(Bptt, help="truncated backpropagation through time")
 

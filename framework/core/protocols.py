@@ -37,7 +37,10 @@ class Layer(Protocol):
         terms(p, cache, dy, ctx): returns the gradients by time step.
         per_example: True if an output depends on its example only, without random numbers. A batch may then run in blocks.
         over_batch: True if training uses statistics over the batch. One value per feature is then not enough.
+        centres: True if it subtracts a mean per feature: a bias before it has no effect, and a run warns of it.
         reverse: True if the output of a step depends on later steps.
+        reads_target: True if training reads the target of earlier steps, from the field that its option `gold` names.
+        loss: the name of the loss for `loss: auto`. That loss also reads what the layer reads.
         shortens: True if an output has fewer steps than the input, so that no target of every step fits it.
         notes: lines that a run reports, such as what was read from a file.
         examples(): returns (layer, in_shape) pairs for the conformance kit.
@@ -114,6 +117,7 @@ class Activation(Protocol):
     Optional:
         per_example: as of a layer.
         outputs: "probability" if it returns probabilities.
+        place: "hidden" or "output", the only layers that it is for. A run warns of the other place.
         bounds: the two values at which it saturates.
     """
 
@@ -133,9 +137,12 @@ class Loss(Protocol):
 
     Optional:
         predict(y, ctx): raw output -> prediction (softmax, sigmoid), which metrics and studies read.
+        predicts_by_mask: True if it is predict(y, ctx, mask): a best path depends on which steps there are.
         targets: the kinds of target it accepts; () means none, and t is None.
         sources: how many nodes it reads, 1 by default.
+        columns(K): the number of columns of each node that it reads, for K outputs of the first; by default all are equal.
         outputs: "probability" if y are probabilities, "raw" if the loss computes them.
+        whole_sequences: True if its steps depend on each other, so that a sequence cannot be cut into chunks.
     """
 
     def __call__(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> tuple[Array, Array]: ...

@@ -69,26 +69,6 @@ def assemble(settings: Settings, data: Data) -> Learner:
     return learner
 
 
-def config_warnings(learner: Learner) -> list[str]:
-    """Warnings about allowed but unlikely configurations: a softmax before a loss that applies one, or none before a loss
-    that needs one; a probe of recurrent layers in a network without any."""
-    warnings = []
-    if not any(hasattr(node.layer, "terms") for node in learner.network.nodes.values()):
-        blind = [name for name, probe in learner.probes.items() if getattr(probe, "sequences", False)]
-        warnings += [f"probes.{name}: it measures recurrent layers, but the network has none" for name in blind]
-    for name, head in learner.heads.items():
-        who, reads = type(head.loss).__name__, getattr(head.loss, "outputs", None)
-        for source in head.sources:
-            given = getattr(learner.network.nodes[source].layer, "outputs", None)
-            if reads == "raw" and given == "probability":
-                warnings.append(
-                    f"heads.{name}: {who} computes probabilities itself, but '{source}' already outputs them; remove it"
-                )
-            if reads == "probability" and given != "probability":
-                warnings.append(f"heads.{name}: {who} needs probabilities, but '{source}' declares none")
-    return warnings
-
-
 def _head(name: str, head: HeadSettings, nodes: Mapping[str, Node], data: Data) -> Head:
     source = head.source or list(nodes)[-1]
     sources = (source,) if isinstance(source, str) else source
@@ -98,6 +78,9 @@ def _head(name: str, head: HeadSettings, nodes: Mapping[str, Node], data: Data) 
     check_target(name, head.target, data)
     loss: Any = head.loss
     kind = target_kind(data.fields[head.target]) if head.target else None
+    own = _own_loss(nodes[sources[0]]) if len(sources) == 1 else None
+    if own is not None and (loss == "auto" or isinstance(loss, own)):
+        loss, sources = own() if loss == "auto" else loss, (*_read_by(sources[0], nodes), *sources)
     if loss == "auto":
         if kind not in LOSSES:
             raise ConfigError(f"heads.{name}.type: auto needs a target of real numbers or labels; name a loss")
@@ -105,6 +88,12 @@ def _head(name: str, head: HeadSettings, nodes: Mapping[str, Node], data: Data) 
     _check_arguments(f"heads.{name}", loss, sources, head.target)
     check_target_kind("loss" if name == "loss" else f"heads.{name}", "loss", loss, head.target, data)
     return Head(loss, sources if len(sources) > 1 else sources[0], head.target, _mask(name, head, data), head.weight)
+
+
+def _own_loss(node: Node) -> Any:
+    """The class of the loss that belongs to a layer, such as the crf to transitions; None for most layers."""
+    name = getattr(node.layer, "loss", None)
+    return discover().get("loss", name) if isinstance(name, str) else None
 
 
 def _mask(name: str, head: HeadSettings, data: Data) -> str | None:
@@ -170,19 +159,24 @@ def _steps(fields: Collection[str], data: Data) -> int | None:
 
 def _set_units(name: str, head: Head, nodes: dict[str, Node], data: Data) -> None:
     """Set the units of the layer that a head reads (perhaps through layers without units) as its target needs."""
-    if not isinstance(head.source, str) or head.target is None:
+    if not (isinstance(head.source, str) or hasattr(head.loss, "columns")) or head.target is None:
         return
-    order, node = list(nodes), head.source
+    node = head.sources[0]
     while getattr(nodes[node].layer, "units", None) is None:
-        source = nodes[node].source
-        at = order.index(node)
-        before = source if source is not None else (order[at - 1] if at else None)
-        if not isinstance(before, str) or before not in nodes:
+        before = _read_by(node, nodes)
+        if len(before) != 1 or before[0] not in nodes:
             return
-        node = before
+        node = before[0]
     layer: Any = nodes[node].layer
     if layer.units == "auto":
         nodes[node] = replace(nodes[node], layer=replace(layer, units=_outputs(head, data)))
+
+
+def _read_by(name: str, nodes: Mapping[str, Node]) -> tuple[str, ...]:
+    """What a node reads: the node before it unless it names its sources; nothing known for the first."""
+    order = list(nodes)
+    at = order.index(name)
+    return nodes[name].sources or ((order[at - 1],) if at else ())
 
 
 def _outputs(head: Head, data: Data) -> int:
@@ -231,17 +225,26 @@ def _check_steps(name: str, head: Head, shapes: Mapping[str, Shape], data: Data,
 
 
 def _check_width(name: str, head: Head, shapes: Mapping[str, Shape], data: Data) -> None:
-    if len({shapes[source] for source in head.sources}) > 1 and hasattr(head.loss, "sources"):
+    columns, who = getattr(head.loss, "columns", None), type(head.loss).__name__
+    if columns is None and len({shapes[source] for source in head.sources}) > 1 and hasattr(head.loss, "sources"):
         shown = ", ".join(f"'{source}' has {shapes[source]}" for source in head.sources)
-        raise ConfigError(f"heads.{name}: {type(head.loss).__name__} needs outputs of equal shape; {shown}")
-    if not isinstance(head.source, str) or head.target is None or not hasattr(head.loss, "targets"):
+        raise ConfigError(f"heads.{name}: {who} needs outputs of equal shape; {shown}")
+    if head.target is None or not hasattr(head.loss, "targets"):
         return
-    given, needed = shapes[head.source][-1], _outputs(head, data)
-    if given != needed:
-        raise ConfigError(
-            f"model.layers.{head.source}: it has {given} outputs, but head '{name}' needs {needed} for the target "
-            f"'{head.target}' (units: auto on the last dense layer sets the number)"
-        )
+    if isinstance(head.source, str) or columns is not None:
+        source = head.sources[0]
+        given, needed = shapes[source][-1], _outputs(head, data)
+        if given != needed:
+            raise ConfigError(
+                f"model.layers.{source}: it has {given} outputs, but head '{name}' needs {needed} for the target "
+                f"'{head.target}' (units: auto on the last dense layer sets the number)"
+            )
+    for source, k in zip(head.sources, columns(needed) if columns is not None else (), strict=False):
+        if shapes[source][-1] != k:
+            raise ConfigError(
+                f"heads.{name}: {who} needs {k} outputs of '{source}' for the target '{head.target}' (got "
+                f"{shapes[source][-1]}); it reads the emissions first, then a layer transitions"
+            )
 
 
 def _check_metric_width(

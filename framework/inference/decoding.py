@@ -41,21 +41,60 @@ class Decoder:
             p: tensors of the network.
             choose: predictions (..., N, K) -> the symbols (..., N) of the output, which are read next.
         """
+        stepper, carry = self.stepper(network, p, head, ctx), None
+        said = ctx.xp.full_like(ctx.batch[self.field][..., 0, :], self.start)
+        while True:
+            y, carry = stepper.step(said, carry)
+            said = choose(y)
+            yield said, y
+
+    def stepper(self, network: Network, p: Mapping[str, Params], head: Head, ctx: Context) -> Stepper:
+        """The decoder, ready to run step by step, after its encoder has run."""
         steps = stepwise(network, self.field)
         once = replace(network, nodes={name: node for name, node in network.nodes.items() if name not in steps})
         values, _ = once.forward(p, ctx.but(train=False))
-        given, stepper = {name: values[name] for name in once.nodes}, replace(network, nodes={**network.nodes, **steps})
         # No masks: the decoder's output has a different length.
         read = {s: ctx.batch[s] for name in steps for s in network.nodes[name].sources if s in ctx.batch}
-        said, carry, runs = ctx.xp.full_like(ctx.batch[self.field][..., :1, :], self.start), ctx.carry, network
-        while True:
-            here = ctx.but(train=False, batch={**read, self.field: said}, carry=carry)
-            values, caches = runs.forward(p, here, given)
-            y = head.prediction(values, ctx)[..., 0, :, :]
-            said = choose(y)
-            yield said, y
-            said, carry = said[..., None, :], network.carry(caches)
-            runs = stepper
+        later = replace(network, nodes={**network.nodes, **steps})
+        return Stepper(self.field, network, later, p, head, ctx, {name: values[name] for name in once.nodes}, read)
+
+
+@dataclass(frozen=True)
+class Stepper:
+    """A decoder between two steps.
+
+    Attributes:
+        field: the field of the last symbol.
+        network, later: what runs at the first step, and at later ones, where the initial state is not read.
+        p, head, ctx: of the pass.
+        given: the outputs of the encoder.
+        read: the fields that the decoder reads.
+    """
+
+    field: str
+    network: Network
+    later: Network
+    p: Mapping[str, Params]
+    head: Head
+    ctx: Context
+    given: Mapping[str, Array]
+    read: Mapping[str, Array]
+
+    def step(self, said: Array, carry: Mapping[str, Array] | None) -> tuple[Array, Mapping[str, Array]]:
+        """The head's predictions (..., N, K) after the symbols `said` (..., N), and the states; carry: None at the first."""
+        runs, before = (self.network, self.ctx.carry) if carry is None else (self.later, carry)
+        ctx = self.ctx.but(train=False, batch={**self.read, self.field: said[..., None, :]}, carry=before)
+        values, caches = runs.forward(self.p, ctx, self.given)
+        return self.head.prediction(values, self.ctx)[..., 0, :, :], self.network.carry(caches)
+
+    def of(self, rows: Array) -> Stepper:
+        """For some of the examples, perhaps repeated; without replica axes."""
+
+        def some(name: str, a: Array) -> Array:
+            return a[:, rows] if self.network.shapes[name][:1] == (None,) else a[rows]
+
+        given, read = ({name: some(name, a) for name, a in held.items()} for held in (self.given, self.read))
+        return replace(self, given=given, read=read)
 
 
 def decoder_of(network: Network, fields: Mapping[str, Field], target: str | None) -> Decoder:

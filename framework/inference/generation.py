@@ -10,6 +10,8 @@ import numpy as np
 from framework.core.context import Context
 from framework.core.errors import did_you_mean
 from framework.core.random import generator
+from framework.data.dataset import Field
+from framework.inference.beam import beam_search, decoder_step, text_step
 from framework.inference.decoding import Decoder, decoder_of
 from framework.inference.model import Model
 
@@ -75,7 +77,8 @@ def decoder(model: Model) -> Decoder | None:
 
 
 def encode_prompt(prompt: str, vocabulary: Sequence[str]) -> list[int]:
-    """The ids of a prompt: characters if every symbol is one, words otherwise.
+    """The ids of a prompt: characters if every symbol is one, words otherwise; a word without an id is the unknown word if
+    there is one.
 
     Raises:
         ValueError: the prompt is empty, or a symbol of it is unknown.
@@ -85,9 +88,10 @@ def encode_prompt(prompt: str, vocabulary: Sequence[str]) -> list[int]:
     if not words:
         raise ValueError(f"prompt: at least one symbol is needed{did_you_mean('', shown)}")
     for word in words:
-        if word not in vocabulary:
+        if word not in vocabulary and Field.UNKNOWN not in vocabulary:
             raise ValueError(f"prompt: unknown symbol {word!r}, not in the training data{did_you_mean(word, shown)}")
-    return [list(vocabulary).index(word) for word in words]
+    ids = {word: i for i, word in enumerate(vocabulary)}
+    return [ids.get(word, ids.get(Field.UNKNOWN, 0)) for word in words]
 
 
 def generate(
@@ -128,9 +132,7 @@ def answer(
         ValueError: the prompt is longer than every training sequence.
     """
     first = source(model)
-    longest = model.about.splits["train"][first].shape[1]
-    if len(prompt) > longest:
-        raise ValueError(f"prompt: too long (got {len(prompt)} symbols); the network was trained on at most {longest}")
+    _check_length(model, prompt)
     steps = itertools.count()
 
     def choose(y: np.ndarray) -> np.ndarray:
@@ -139,6 +141,28 @@ def answer(
     batch = {first: np.array(prompt)[:, None], decoder.field: np.zeros((1, 1), int)}
     decoded = decoder.says(model.network, model.weights, model.head, Context(train=False, batch=batch), choose)
     return (int(ids[0]) for ids, _ in itertools.islice(decoded, length))
+
+
+def most_probable(model: Model, speaker: Decoder | None, prompt: Sequence[int], length: int, width: int) -> list[int]:
+    """`length` ids that follow the prompt, or that a decoder answers: the most probable sequence of a beam search.
+
+    Raises:
+        ValueError: the prompt is longer than every training sequence.
+    """
+    ids, first = np.array(prompt)[:, None], source(model)
+    if speaker is None:
+        step = text_step(model.network, model.weights, model.head, first, ids)
+    else:
+        _check_length(model, prompt)
+        ctx = Context(train=False, batch={first: ids, speaker.field: np.zeros((1, 1), int)})
+        step = decoder_step(speaker, model.network, model.weights, model.head, ctx)
+    return [int(i) for i in beam_search(step, 1, length, width).paths[0, 0]]
+
+
+def _check_length(model: Model, prompt: Sequence[int]) -> None:
+    longest = model.about.splits["train"][source(model)].shape[1]
+    if len(prompt) > longest:
+        raise ValueError(f"prompt: too long (got {len(prompt)} symbols); the network was trained on at most {longest}")
 
 
 def next_token(p: np.ndarray, temperature: float, greedy: bool, seed: int, i: int) -> int:

@@ -20,7 +20,8 @@ from framework.data.dataset import Data, Field, Layout
 from framework.data.loader import DataLoader
 from framework.data.scaling import Scale
 from framework.data.validation import checked_arrays
-from framework.inference.evaluation import HeadMetric, evaluate
+from framework.inference.beam import best_tags, reads_tags
+from framework.inference.evaluation import HeadMetric, MetricAccumulator, evaluate
 from framework.nn.arena import Arena
 from framework.nn.heads import Head
 from framework.nn.network import Network, Values
@@ -133,7 +134,11 @@ class Model:
         return dtype
 
     def predict(
-        self, x: np.ndarray | Mapping[str, np.ndarray], head: str | None = None, layout: Layout = "batch_major"
+        self,
+        x: np.ndarray | Mapping[str, np.ndarray],
+        head: str | None = None,
+        layout: Layout = "batch_major",
+        beam: int | None = None,
     ) -> np.ndarray:
         """Predictions of a head: probabilities (n, K) of a classifier, values (n, F) of a regression; (n, T, K) and (n, T,
         F) if there is a prediction for every step of a sequence.
@@ -142,9 +147,11 @@ class Model:
             x: the first field (n, ...), or several fields, by name.
             head: the name of the head, if there are several.
             layout: of sequences, in and out; time_major: (T, n, F) and (T, n, K).
+            beam: the width of a beam search over the tags that a decoder reads one step later (a tag_decoder with feedback:
+                tag). The prediction is then the most probable sequence, as ones and zeros.
 
         Raises:
-            ConfigError: unknown head.
+            ConfigError: unknown head, or a beam without such a decoder.
             DataError: the fields differ from those of the training split.
         """
         time_first = layout == "time_major"
@@ -153,11 +160,24 @@ class Model:
         if head is not None and head not in heads:
             raise ConfigError(f"head: unknown head '{head}'{did_you_mean(head, heads)}")
         chosen = heads[head or next(iter(heads))]
-        parts = [np.asarray(chosen.prediction(values, ctx)) for values, _, ctx in self.passes(fields)]
+        parts = [self._predicted(chosen, values, ctx, beam) for values, _, ctx in self.passes(fields)]
         y = parts[0] if len(parts) == 1 else np.concatenate(parts, -2)
         y = self.scale.undo(str(chosen.target), y)
         target = self.about.fields.get(str(chosen.target))
         return y.swapaxes(0, 1) if target is not None and target.time_major and not time_first else y
+
+    def _predicted(self, head: Head, values: Values, ctx: Context, beam: int | None) -> np.ndarray:
+        """The prediction of a head, by beam search if a width is given."""
+        if beam is None:
+            return np.asarray(head.prediction(values, ctx))
+        if beam < 1:
+            raise ConfigError(f"beam: {beam} is not allowed; at least 1 (greedy)")
+        if self.about.stateful:
+            raise ConfigError("beam: sequences that continue one another are predicted one after the other, without a beam")
+        try:
+            return np.asarray(best_tags(self.network, self.weights, head, values, ctx, beam))
+        except ValueError as error:
+            raise ConfigError(f"beam: {error}") from error
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         return self.predict(x)
@@ -185,10 +205,14 @@ class Model:
         turned = [name for name, f in self.about.fields.items() if time_first and f.time_major and name in fields]
         return {name: np.swapaxes(a, 0, 1) if name in turned else a for name, a in fields.items()}
 
-    def evaluate(self, fields: Mapping[str, np.ndarray]) -> dict[str, float]:
+    def evaluate(self, fields: Mapping[str, np.ndarray], beam: int | None = None) -> dict[str, float]:
         """Loss and metrics on fields that include the targets, and the parts of metrics that have some.
 
+        Args:
+            beam: as in `predict`, for the metrics of predictions; the loss is that of the greedy pass.
+
         Raises:
+            ConfigError: a beam without a decoder that reads its tags.
             DataError: the fields differ from those of the training split, or one is missing.
         """
         admitted = self._check_fields(fields, sorted(self.targets))
@@ -198,7 +222,22 @@ class Model:
         feed, ctx = DataLoader([data], "test", np, self._dtype), Context(replicas=(1,))
         with np.errstate(all="ignore"):
             values = evaluate(self.network, self.heads, self.measures, p, feed, ctx, parts=True)
-        return {name: float(value[0]) for name, value in values.items()}
+        found = {name: float(value[0]) for name, value in values.items()}
+        return found if beam is None else found | self._measured_by_beam(admitted, beam)
+
+    def _measured_by_beam(self, fields: Mapping[str, np.ndarray], beam: int) -> dict[str, float]:
+        """The metrics of predictions, of the heads that read the decoder."""
+        tally = MetricAccumulator(self.measures)
+        for values, _, ctx in self.passes(fields):
+            for name, measure in self.measures.items():
+                head = self.heads[measure.head]
+                if not getattr(measure.metric, "raw", False) and reads_tags(self.network, head):
+                    y = self._predicted(head, values, ctx, beam)
+                    t, mask = ctx.batch[str(head.target)], ctx.batch.get(str(head.mask))
+                    tally.counts[name] = measure.metric.count(y, t, ctx, mask)
+        if not tally.counts:
+            raise ConfigError("beam: no metric reads a decoder that reads its own tags (a tag_decoder with feedback: tag)")
+        return {name: float(value) for name, value in tally.values(parts=True).items()}
 
     @property
     def targets(self) -> set[str]:

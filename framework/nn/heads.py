@@ -55,9 +55,11 @@ class Head:
         return self.loss(self.output(values), t, ctx, mask)
 
     def prediction(self, values: Mapping[str, Array], ctx: Context) -> Any:
-        """The output as the loss interprets it (softmax, sigmoid), or unchanged."""
-        y = self.output(values)
-        predict = getattr(self.loss, "predict", None)
+        """The output as the loss interprets it (softmax, sigmoid, best path), or unchanged."""
+        y, loss = self.output(values), self.loss
+        if getattr(loss, "predicts_by_mask", False):
+            return loss.predict(y, ctx, None if self.mask is None else ctx.batch.get(self.mask))  # type: ignore[attr-defined]
+        predict = getattr(loss, "predict", None)
         return y if predict is None else predict(y, ctx)
 
 

@@ -92,7 +92,7 @@ def run_one(cfg: Any) -> JobResult:
 
     from framework.config.composition import settings_of
     from framework.data.precision import indistinct
-    from framework.experiments.builder import config_warnings
+    from framework.experiments.config_warnings import config_warnings
     from framework.experiments.progress import ProgressBar
     from framework.experiments.runner import run
     from framework.experiments.sync import close_lost_runs

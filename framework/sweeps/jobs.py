@@ -13,7 +13,7 @@ from framework.config.composition import settings_of
 from framework.config.messages import format_error
 from framework.core.errors import ConfigError, DataError
 from framework.data.precision import indistinct
-from framework.experiments.builder import config_warnings
+from framework.experiments.config_warnings import config_warnings
 from framework.experiments.experiment import Experiment, prepare
 from framework.sweeps.composer import ComposedJob, JobComposer
 from framework.sweeps.job_dir import place_of

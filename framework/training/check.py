@@ -55,7 +55,7 @@ def check(learner: Learner, data: Data) -> None:
         check_nodes(learner.probes, learner.network)
         check_sequences(learner, data)
         stopping = learner.options.early_stopping
-        if stopping.patience or learner.options.keeps_best or stopping.monitor != EarlyStopping().monitor:
+        if learner.options.keeps_best or stopping != EarlyStopping():
             check_monitor(learner, "val" in data.splits)
         check_layers(learner, data)
     except ConfigError:
@@ -106,6 +106,13 @@ def check_sequences(learner: Learner, data: Data) -> None:
     if options.bptt.chunk is not None:
         targets = [head.target for head in learner.heads.values() if head.target]
         check_truncation(targets, learner.network.nodes, data)
+        for name, head in learner.heads.items():
+            if getattr(head.loss, "whole_sequences", False):
+                kind = type(head.loss).__name__
+                raise ValueError(
+                    f"trainer.bptt.chunk: the loss {kind} of head '{name}' is that of whole sequences, which cannot be cut; "
+                    "trainer.bptt.lag truncates the gradient"
+                )
     chunks(data, options.bptt.chunk, options.accumulate)
 
 
@@ -115,13 +122,17 @@ def check_monitor(learner: Learner, has_validation: bool) -> None:
     Raises:
         ValueError: the metric is not measured, or no validation split exists.
     """
-    options = learner.options
-    if not has_validation:
-        key = "keep" if options.keep == "best" else "early_stopping.patience"
-        raise ValueError(f"trainer.{key}: the data set has no validation split")
-    measured = ["val/loss", *(f"val/{name}" for name in learner.measures)]
+    options, stopping = learner.options, learner.options.early_stopping
+    monitor = stopping.monitor
+    if not has_validation and not monitor.startswith("train/"):
+        key = "keep" if options.keep == "best" else f"early_stopping.{'goal' if stopping.patience is None else 'patience'}"
+        raise ValueError(
+            f"trainer.{key}: the data set has no validation split; early_stopping.monitor=train/loss needs none"
+        )
+    measured = (
+        ["val/loss", "train/loss", *(f"val/{name}" for name in learner.measures)] if has_validation else ["train/loss"]
+    )
     measured += [f"train/{name}" for name in learner.measures if options.train_metrics]
-    monitor = options.early_stopping.monitor
     if monitor not in measured:
         raise ValueError(f"trainer.early_stopping.monitor: '{monitor}' is not measured{did_you_mean(monitor, measured)}")
 
@@ -138,8 +149,11 @@ def check_layers(learner: Learner, data: Data) -> None:
         if isinstance(mask, str):
             default = next((f.default for f in fields(layer) if f.name == "mask"), "mask")
             check_mask(f"model.layers.{name}.mask", mask, default, data)
-    if data.forecast:
-        _check_causal(learner.network.nodes, learner.heads, data)
+        if getattr(layer, "reads_target", False):
+            _check_gold(f"model.layers.{name}.gold", layer.gold, layer.units, data)
+    ahead = _ahead(learner.network.nodes, data)
+    if ahead:
+        _check_causal(learner.network.nodes, learner.heads, data, ahead)
     statistics = {n: node for n, node in learner.network.nodes.items() if getattr(node.layer, "over_batch", False)}
     if statistics:
         _check_batch_statistics(statistics, learner, data)
@@ -211,11 +225,33 @@ def _may_accept(component: Any, kind: str) -> bool:
     return isinstance(getattr(component, "targets", None), property) or accepts(component, kind)
 
 
-def _check_causal(nodes: Mapping[str, Node], heads: Mapping[str, Head], data: Data) -> None:
-    ahead = set(data.forecast)  # fields that hold the target of a later step, and nodes computed from them
+def _check_gold(path: str, gold: str, classes: int, data: Data) -> None:
+    """Check that a layer is told tags that the data have, one per step, and as many kinds as it has outputs."""
+    field = data.fields.get(gold)
+    sequences = [name for name, f in data.fields.items() if f.kind == "label" and f.axes == "NT"]
+    if field is None or gold not in sequences:
+        what = (
+            "unknown field" if field is None else f"not a label for every step: it has axes {field.axes}, kind {field.kind}"
+        )
+        raise ConfigError(f"{path}: {what} (got '{gold}'){did_you_mean(gold, sequences)}")
+    if field.size != classes:
+        raise ConfigError(
+            f"{path}: '{gold}' has {field.size} tags, and the layer has {classes} outputs; units: auto sets them"
+        )
+
+
+def _ahead(nodes: Mapping[str, Node], data: Data) -> dict[str, str]:
+    """Fields that hold the target of a later step, nodes that read the target of earlier steps, and what is computed from
+    them: name -> the field or node where it comes from."""
+    ahead = {name: name for name in data.forecast}
     for name, node in nodes.items():
-        if ahead.intersection(node.sources):
-            ahead.add(name)
+        found = [ahead[s] for s in node.sources if s in ahead]
+        if found or getattr(node.layer, "reads_target", False):
+            ahead[name] = found[0] if found else name
+    return ahead
+
+
+def _check_causal(nodes: Mapping[str, Node], heads: Mapping[str, Head], data: Data, ahead: Mapping[str, str]) -> None:
     for name, head in heads.items():
         if head.target is None or not data.fields[head.target].time_major:
             continue
@@ -226,9 +262,10 @@ def _check_causal(nodes: Mapping[str, Node], heads: Mapping[str, Head], data: Da
                 continue
             before.update(node.sources)
             whole = getattr(layer, "reverse", False) or getattr(layer, "output", "all") != "all"
-            if whole and ahead.intersection(node.sources):
+            origin = next((ahead[s] for s in node.sources if s in ahead), None)
+            if whole and origin is not None:
                 raise ConfigError(
-                    f"model.layers.{node_name}: it reads sequences in reverse, but '{', '.join(data.forecast)}' holds the "
+                    f"model.layers.{node_name}: it reads sequences in reverse, but '{origin}' holds the "
                     f"target '{head.target}' of earlier steps: head '{name}' would read the answer; use a model that only "
                     "reads forwards (model=rnn, lstm, gru)"
                 )

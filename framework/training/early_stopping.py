@@ -1,4 +1,4 @@
-"""Early stopping: the monitored value has not improved for `patience` validations."""
+"""Early stopping: the monitored value has not improved for `patience` validations, or has reached its goal."""
 
 from __future__ import annotations
 
@@ -39,6 +39,13 @@ class BestTracker:
         """Which replicas have exhausted their patience (R,)."""
         patience = self.options.patience
         return self.stale >= patience if patience else np.zeros(self.stale.shape, bool)
+
+    def reached(self, value: np.ndarray) -> np.ndarray:
+        """Which replicas have reached the goal with the monitored value (R,)."""
+        goal = self.options.goal
+        if goal is None:
+            return np.zeros(value.shape, bool)
+        return np.asarray(value <= goal if self.lower_is_better else value >= goal)
 
     def keep_replicas(self, keep: np.ndarray) -> None:
         """Drop the replicas that have stopped."""

@@ -32,6 +32,7 @@ class Trainer:
         step, total: updates done, and the maximum.
         epoch, done: the current epoch, from 1, and the updates done in it.
         outcomes: of the members that have ended.
+        losses, loss_steps: the training losses (R,) since the last validation, summed, and their number.
         tier: how steps run.
     """
 
@@ -52,6 +53,7 @@ class Trainer:
         lower = lower_is_better(monitor, directions(stack.learner))
         self.best = BestTracker(self.options.early_stopping, stack.members.size, lower)
         self.best_w = stack.w.copy() if self.options.keeps_best else None
+        self.losses, self.loss_steps = np.zeros(stack.members.size), 0
         self.outcomes: dict[int, TrainingResult] = {}
         self.latest: dict[int, dict[str, float]] = {int(member): {} for member in stack.members}
         self.at_best: dict[int, dict[str, float]] = {int(member): {} for member in stack.members}
@@ -99,6 +101,7 @@ class Trainer:
         rows = np.array(to_host(self.block[: self.unread]))  # a copy: the block is reused
         first, self.unread = self.step - self.unread + 1, 0
         looks = self.watch.read()
+        self.losses, self.loss_steps = self.losses + rows[:, :, 0].sum(0), self.loss_steps + len(rows)
         bad = ~np.isfinite(rows[:, :, 0] + rows[:, :, self.columns.index("grad_norm/total")])
         for r, member in enumerate(self.stack.members):
             upto = int(bad[:, r].argmax()) + 1 if bad[:, r].any() else len(rows)
@@ -140,8 +143,9 @@ class Trainer:
         host = {name: to_host(value) for name, value in values.items()}
         for r, member in enumerate(s.members):
             self.measured(int(member), {name: float(value[r]) for name, value in host.items()})
-        if "val" in s.feeds:
-            self._keep_best(host)
+        host["train/loss"] = self.losses / max(1, self.loss_steps)
+        self.losses, self.loss_steps = np.zeros(s.members.size), 0
+        self._keep_best(host)
 
     def evaluated(self, learner: Learner, w: Array, keys: Sequence[Key], feed: DataLoader) -> Mapping[str, Array]:
         """`loss` and every metric (R,) of a split.
@@ -158,6 +162,7 @@ class Trainer:
         monitor = self.options.early_stopping.monitor
         if monitor not in values:
             return  # no early stopping: nothing is monitored
+        reached = self.best.reached(values[monitor])
         improved = self.best.update(values[monitor], self.epoch)
         if self.best_w is not None:
             on_device = self.stack.xp.asarray(improved)
@@ -165,6 +170,8 @@ class Trainer:
         for member in self.stack.members[improved].tolist():
             self.at_best[member] = dict(self.latest[member])
         patience = self.options.early_stopping.patience
+        if reached.any() and self.step < self.total:
+            self.leave(reached, "stopped_early", f"{monitor} has reached {self.options.early_stopping.goal:g}")
         exhausted = self.best.exhausted()
         if exhausted.any() and self.step < self.total:
             self.leave(exhausted, "stopped_early", f"{monitor} has not improved in {patience} validations")
@@ -190,6 +197,7 @@ class Trainer:
                 callback.on_end(outcome)
         keep = ~who
         self.best.keep_replicas(keep)
+        self.losses = self.losses[keep]
         s.keep_replicas(keep)
         self.rows.keep_replicas(keep)
         self.tally.keep_replicas(s.xp.asarray(keep))
@@ -218,6 +226,7 @@ class Trainer:
             "best.value": best.value,
             "best.epoch": best.epoch,
             "best.stale": best.stale,
+            "losses": self.losses,
         }
         arrays |= {f"state.{name}": a for name, a in s.state.items() if hasattr(a, "ndim")}
         arrays |= {f"tally.{name}": a for name, a in self.tally.counts.items()}
@@ -227,7 +236,7 @@ class Trainer:
             arrays[f"ended.{member}"] = s.arena.fill([outcome.weights], s.dtype)
         ended = {m: {k: v for k, v in vars(o).items() if k != "weights"} for m, o in self.outcomes.items()}
         plain = {"tier": self.tier, "step": self.step, "epoch": self.epoch, "done": self.done, "ended": ended}
-        plain |= {"latest": self.latest, "at_best": self.at_best}
+        plain |= {"latest": self.latest, "at_best": self.at_best, "loss_steps": self.loss_steps}
         plain["state"] = {name: a for name, a in s.state.items() if not hasattr(a, "ndim")}
         return {name: np.array(to_host(a)) for name, a in arrays.items()}, copy.deepcopy(plain)
 
@@ -241,6 +250,8 @@ class Trainer:
         for name in s.state:
             s.state[name] = plain["state"][name] if name in plain["state"] else on_device(arrays[f"state.{name}"])
         self.best.value, self.best.epoch, self.best.stale = (arrays[f"best.{k}"].copy() for k in ("value", "epoch", "stale"))
+        self.losses = arrays.get("losses", np.zeros(len(s.members))).copy()  # older snapshots lack it
+        self.loss_steps = plain.get("loss_steps", 0)
         self.block = self.block[:, : len(s.members)]
         self.best_w = None if self.best_w is None else on_device(arrays["best_w"])
         self.step, self.epoch, self.done = plain["step"], plain["epoch"], plain["done"]

@@ -12,9 +12,11 @@ class Relu:
 
     Shapes: x, y, dy, dx (..., any core axes). At x = 0 the function has no derivative; any number from 0 to 1 is a
     subgradient. The lecture slides take 1 (their f' is 1 for x >= 0), and so does the default; PyTorch and JAX take 0.
+    It is for hidden layers: an output that is 0 has no gradient.
     """
 
     per_example: ClassVar[bool] = True
+    place: ClassVar[str] = "hidden"
     at_zero: Literal[0, 1] = option(1, help="the derivative at x = 0")
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, Array]:

@@ -18,6 +18,7 @@ class Softmax:
 
     per_example: ClassVar[bool] = True
     outputs: ClassVar[str] = "probability"
+    place: ClassVar[str] = "output"
     normalize: Literal["max", "none", "standard", "minmax"] = option("max", help="normalization of x before the exponential")
 
     def forward(self, x: Array, ctx: Context) -> tuple[Array, Any]:

@@ -39,13 +39,18 @@ class Feature:
 
 @dataclass(frozen=True)
 class Target:
-    """Target columns: numbers unchanged (n, k), or one column of labels as indices of classes (n,)."""
+    """Target columns: numbers unchanged (n, k); one column of labels as indices of classes (n,); or several labels at once,
+    each a column of 0 and 1 (n, k)."""
 
     names: tuple[str, ...]
     classes: tuple[str, ...] | None = None
+    several: bool = False
 
     def encode(self, table: Table, unseen: str) -> np.ndarray:
         """y."""
+        if self.several:
+            check_labels_at_once(table, self.names)
+            return np.stack([real(table, name) for name in self.names], 1).astype(int)
         if self.classes is None:
             return np.stack([real(table, name) for name in self.names], 1)
         if unseen == SPLIT and number(self.classes[0]) is not None:
@@ -55,6 +60,8 @@ class Target:
     @property
     def field(self) -> Field:
         """The declaration of y."""
+        if self.several:
+            return Field("NF", "label", len(self.names), self.names)
         return Field("NF") if self.classes is None else Field("N", "label", len(self.classes))
 
 
@@ -134,7 +141,8 @@ class TableEncoding:
             return None if words is None else tuple(words)
 
         features = tuple(Feature(f["name"], names(f["categories"])) for f in values["features"])
-        target = Target(tuple(values["target"]["names"]), names(values["target"]["classes"]))
+        given = values["target"]
+        target = Target(tuple(given["names"]), names(given["classes"]), given.get("several", False))
         return cls(features, target, Format.from_json(values), values.get("fills", {}))
 
 
@@ -194,20 +202,22 @@ def fit_target(table: Table, names: Sequence[str], task: Task, train: np.ndarray
     """The encoding of the target.
 
     Args:
-        task: with auto, words and integers with at most 20 different values are labels.
+        task: with auto, words and integers with at most 20 different values are labels, and several columns of 0 and 1 are
+            labels of which several may hold at once.
         train: the rows of the training split.
 
     Raises:
         DataError: the target does not fit the task, or there is a single class.
     """
     if len(names) > 1 and task == "classification":
-        raise DataError(f"{table.path}: dataset.target: labels need a single column (got {len(names)})")
+        check_labels_at_once(table, names)
     values = {name: numbers(table, name) for name in names}
     if len(names) > 1 or task == "regression":
         for name in names:
             if values[name] is None:
                 raise table.fault(0, name, f"'{shown(table.columns[name][0])}' is text, but regression needs numbers")
-        return Target(tuple(names))
+        bits = all(own is not None and np.isin(own, (0, 1)).all() for own in values.values())
+        return Target(tuple(names), several=task != "regression" and len(names) > 1 and bits)
     (name,), (own,) = names, values.values()
     if own is not None and not are_labels(table, name, own, task):
         return Target((name,))
@@ -228,6 +238,19 @@ def fit_target(table: Table, names: Sequence[str], task: Task, train: np.ndarray
         )
     seen = {label(word) for word in _words(table, name, train)}
     return Target((name,), tuple(sorted(seen, key=None if own is None else int)))
+
+
+def check_labels_at_once(table: Table, names: Sequence[str]) -> None:
+    """Check that the columns of labels of which several may hold at once are 0 or 1.
+
+    Raises:
+        DataError: a value is not.
+    """
+    for name in names:
+        for row, word in enumerate(table.columns[name]):
+            if number(word) not in (0, 1):
+                text = f"'{shown(word)}' is not 0 or 1; several columns of labels hold 1 where the label applies"
+                raise table.fault(row, name, f"{text}; dataset.task=regression reads numbers")
 
 
 def rare_values(table: Table, targets: Sequence[str], features: Sequence[str], task: Task) -> list[np.ndarray]:

@@ -21,6 +21,9 @@ def listed(names: Sequence[str]) -> str:
 
 def target_words(table: Table, target: Target, task: Task) -> str:
     """The note on the target."""
+    if target.several:
+        text = f"targets {listed(target.names)}: {len(target.names)} labels of 0 and 1, of which several may hold at once"
+        return text + ("; dataset.task=regression reads numbers" if task == "auto" else "")
     if len(target.names) > 1:
         return f"targets {listed(target.names)}: numbers"
     (name,) = target.names

@@ -21,14 +21,15 @@ class Csv:
 
     Fields: x (n, F): a column of numbers as it is, a column of strings as one 0/1 column per category. The categories
     are those of the training split, in alphabetical order; columns are in the order of `features` or of the file. y
-    (n,) is the class, an index into the sorted labels, or y (n, k) numbers, one column per target. Rows are split at
+    (n,) is the class, an index into the sorted labels, or y (n, k) numbers, one column per target; several columns of 0
+    and 1 are labels of which several may hold at once (sigmoid and binary cross-entropy, not softmax). Rows are split at
     random by `dataset.seed`. If no training row has a class or category, one row of it moves to the training split.
     `missing` and `fill` allow missing values: rows with one are left out, or features are filled in from the training
     split. A column of numbers gets its mean or median, a column of strings its most frequent string.
     """
 
     path: str = option(help="the file, relative to the current folder")
-    target: str | list[str] = option(help="the column to predict; a list of columns, for regression")
+    target: str | list[str] = option(help="the column to predict; or several columns of numbers or labels")
     features: list[str] | None = option(None, help="the columns to predict from; null: all others")
     drop: list[str] = option(list, help="columns to leave out, also of `features`")
     delimiter: str = option(",", help="delimiter of fields: a character, comma, semicolon, tab, bar; auto detects it")
@@ -106,4 +107,8 @@ class Csv:
     def examples() -> list[tuple[Csv, None]]:
         rows = "".join(f"{i},{i * i % 7 / 2},{'ab'[i % 2]},{'yes' if i % 3 else 'no'}\n" for i in range(30))
         path = sample("table.csv", f"i,u,letter,answer\n{rows}".encode())
-        return [(Csv(path, "answer"), None), (Csv(path, ["i", "u"], task="regression"), None)]
+        several = sample(
+            "labels.csv", b"u,red,round\n" + b"".join(b"%d,%d,%d\n" % (i, i % 2, i % 3 == 0) for i in range(30))
+        )
+        made = [Csv(path, "answer"), Csv(path, ["i", "u"], task="regression"), Csv(several, ["red", "round"])]
+        return [(each, None) for each in made]

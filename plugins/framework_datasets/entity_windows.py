@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -8,9 +8,12 @@ from typing import Any, Literal
 import numpy as np
 
 from framework import Data, DataError, Field, option
+from framework_datasets._conll import Layout, sentences, text
+from framework_datasets._conll_encoding import fit_vocabulary
 from framework_datasets._entity_grammar import WORDS, drawn
-from framework_datasets._files import text_of
-from framework_datasets._word_windows import ids_of, pairs_of, windows_of
+from framework_datasets._files import sample, text_of
+from framework_datasets._rows import share_out
+from framework_datasets._word_windows import Tagged, ids_of, pairs_of, windows_of
 
 
 @dataclass(frozen=True)
@@ -24,28 +27,50 @@ class EntityWindows:
     `kind` is what is corrupt: window, any window of these sentences without an entity in its centre (the lecture notes), or
     word, the true window with a random other word in its centre (Collobert & Weston 2008), which may be an entity again: 31
     of the 57 words occur in names. Validation and test have these pairs; in training, a layer `corrupt` draws others.
+
+    With `path` the sentences are those of a file, a word and its tag in each line (as `dataset=conll` reads them); they are
+    split at random, and words that occur less than `min_count` times in the training sentences are unknown.
     """
 
     width: int = option(5, least=1, help="words in a window; an odd number")
     kind: Literal["window", "word"] = option("window", help="what is corrupt: the whole window, or the word in its centre")
-    noise: float = option(0.1, least=0, most=1, help="probability that a word is replaced by the unknown word")
-    n: int = option(1000, least=1, help="training sentences")
-    n_val: int = option(300, least=0, help="validation sentences")
-    n_test: int = option(300, least=0, help="test sentences")
+    noise: float = option(0.1, least=0, most=1, help="probability that a word of the grammar becomes the unknown word")
+    n: int = option(1000, least=1, help="training sentences of the grammar")
+    n_val: int = option(300, least=0, help="validation sentences of the grammar")
+    n_test: int = option(300, least=0, help="test sentences of the grammar")
+    path: str | None = option(None, help="a file of tagged words; null: sentences of the grammar")
+    min_count: int = option(2, least=1, help="rarer words of the file are unknown")
+    val: float = option(0.1, least=0, below=1, help="fraction of the file's sentences for validation")
+    test: float = option(0.1, least=0, below=1, help="fraction of the file's sentences for the test")
 
     def load(self, rng: np.random.Generator) -> Data:
         if self.width % 2 == 0:
             raise ValueError(f"width: a window has a word in its centre (got {self.width}); use an odd number")
-        sizes = {"train": self.n, "val": self.n_val, "test": self.n_test}
-        encoding = EntityWindowsEncoding(WORDS, self.width)
-        splits = {}
-        for split, n in sizes.items():
-            sentences = [drawn(rng, self.noise) for _ in range(n)]
-            tagged = [(sentence.words, sentence.tags) for sentence in sentences]
+        words, tagged = (WORDS, self._grammar(rng)) if self.path is None else self._file(self.path, rng)
+        encoding = EntityWindowsEncoding(words, self.width)
+        splits, counted = {}, []
+        for split, found in tagged:
+            try:
+                splits[split] = pairs_of(found, encoding.vocabulary, self.width, self.kind, rng)
+            except DataError as error:
+                raise DataError(f"{self.path or 'dataset'}: {split}: {error}") from error
+            counted.append(f"{split} {len(found)} sentences, {len(splits[split]['x'])} pairs")
+        field = Field("NT", "id", len(words), words)
+        line = f"{self.path}: {len(words)} ids of words (min_count={self.min_count}); {'; '.join(counted)}"
+        return Data(splits, {"x": field, "corrupt": field}, encoding=encoding, notes=(line,) if self.path else ())
+
+    def _grammar(self, rng: np.random.Generator) -> Iterator[tuple[str, list[Tagged]]]:
+        """split, and sentences of the grammar."""
+        for split, n in {"train": self.n, "val": self.n_val, "test": self.n_test}.items():
             if n:
-                splits[split] = pairs_of(tagged, encoding.vocabulary, self.width, self.kind, rng)
-        field = Field("NT", "id", len(WORDS), WORDS)
-        return Data(splits, {"x": field, "corrupt": field}, encoding=encoding)
+                yield split, [(s.words, s.tags) for s in (drawn(rng, self.noise) for _ in range(n))]
+
+    def _file(self, path: str, rng: np.random.Generator) -> tuple[tuple[str, ...], Iterable[tuple[str, list[Tagged]]]]:
+        """The words of a file that are known; split, and its sentences."""
+        found = [(s.words, s.tags) for s in sentences(path, Layout())]
+        rows = share_out(path, len(found), rng, self.val, self.test, "sentence")
+        tagged: dict[str, list[Tagged]] = {split: [found[i] for i in at] for split, at in rows.items()}
+        return fit_vocabulary([word for words, _ in tagged["train"] for word in words], self.min_count), tagged.items()
 
     @classmethod
     def encoding_from_json(cls, values: Mapping[str, Any]) -> EntityWindowsEncoding:
@@ -54,7 +79,9 @@ class EntityWindows:
 
     @staticmethod
     def examples() -> list[tuple[EntityWindows, None]]:
-        return [(EntityWindows(n=20, n_val=5, n_test=0), None), (EntityWindows(3, "word", 0, 20, 5, 5), None)]
+        made = [(["we", "met", "Ada", "Low"], ["O", "O", "B-PER", "I-PER"]), (["Rome", "now"], ["B-LOC", "O"])] * 10
+        file = EntityWindows(path=sample("tags.txt", text(made).encode()))
+        return [(EntityWindows(n=20, n_val=5, n_test=0), None), (EntityWindows(3, "word", 0, 20, 5, 5), None), (file, None)]
 
 
 @dataclass(frozen=True)

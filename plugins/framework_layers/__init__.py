@@ -22,6 +22,8 @@ from framework_layers.max_pool import MaxPool
 from framework_layers.one_hot import OneHot
 from framework_layers.recurrent import Recurrent
 from framework_layers.sum_pool import SumPool
+from framework_layers.tag_decoder import TagDecoder
+from framework_layers.transitions import Transitions
 
 
 @hookimpl
@@ -46,3 +48,5 @@ def register_layers(register: Register) -> None:
     register("one_hot", OneHot)
     register("recurrent", Recurrent)
     register("sum_pool", SumPool)
+    register("tag_decoder", TagDecoder)
+    register("transitions", Transitions)

@@ -27,6 +27,11 @@ class ActivationLayer:
         """The kind of output that f declares."""
         return getattr(self.function, "outputs", None)
 
+    @property
+    def place(self) -> str | None:
+        """The layers that f is for, as it declares."""
+        return getattr(self.function, "place", None)
+
     def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:
         return {}, in_shape
 

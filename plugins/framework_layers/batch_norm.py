@@ -20,11 +20,13 @@ class BatchNorm:
     feature or channel, taken over everything else. Outside training the buffers replace the batch; each training step
     updates them: mean <- momentum mean + (1 - momentum) mu (an addition to the lecture notes, which stop at training).
     A batch with a single value of each feature, such as one example of (F,), is rejected: its variance is 0.
-    A bias before it has no effect. Defaults: PyTorch's, whose momentum is 1 - ours, and whose buffer holds the unbiased var.
+    A bias before it has no effect, and a run points it out. Defaults: PyTorch's, whose momentum is 1 - ours, and whose
+    buffer holds the unbiased var.
     """
 
     buffers: ClassVar[tuple[str, ...]] = ("mean", "var")
     over_batch: ClassVar[bool] = True
+    centres: ClassVar[bool] = True
     momentum: float | Array = option(0.9, least=0, below=1, stackable=True, help="fraction of the buffers that a step keeps")
     eps: float | Array = option(1e-5, above=0, stackable=True, help="keeps the quotient finite")
 

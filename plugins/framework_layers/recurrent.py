@@ -23,6 +23,7 @@ from framework import (
     row_sums,
     scan,
 )
+from framework_layers._rows import rows, unfolded
 
 
 @dataclass(frozen=True)
@@ -80,10 +81,10 @@ class Recurrent:
         pair = isinstance(x, tuple)
         x, s = x if pair else (x, ctx.initial())
         x = ctx.xp.ascontiguousarray(x)  # a batch is time-major only by its strides, and its rows are used twice
-        rows = product(_rows(x), _linked(p["W"], p))
+        a = product(rows(x), _linked(p["W"], p))
         if self.bias:
-            rows += p["b"]
-        a = _unfolded(rows, x)
+            a += p["b"]
+        a = unfolded(a, x)
         if s is None:
             s = ctx.xp.zeros((*a.shape[:-3], a.shape[-2], self.cell.state), a.dtype)
         s = ctx.xp.broadcast_to(s, (*a.shape[:-3], *s.shape[-2:]))
@@ -101,14 +102,14 @@ class Recurrent:
 
     def backward(self, p: Params, cache: Any, dy: Array, ctx: Context, need_dx: bool = True) -> tuple[Any, Params]:
         da, ds = self._through_time(p, cache, dy, ctx)
-        rows = _rows(da)
-        grads = {"W": _linked(T(_rows(cache.x)) @ rows, p)}
+        das = rows(da)
+        grads = {"W": _linked(T(rows(cache.x)) @ das, p)}
         if self.bias:
-            grads["b"] = row_sums(rows, ctx.xp)
-        grads |= self.cell.grads(p, Stacked(cache.caches, flat=True), rows, ctx)
+            grads["b"] = row_sums(das, ctx.xp)
+        grads |= self.cell.grads(p, Stacked(cache.caches, flat=True), das, ctx)
         if not need_dx:
             return None, grads
-        dx = _unfolded(rows @ T(_linked(p["W"], p)), da)
+        dx = unfolded(das @ T(_linked(p["W"], p)), da)
         return ((dx, ds) if cache.pair else dx), grads
 
     def terms(self, p: Params, cache: Any, dy: Array, ctx: Context) -> Params:
@@ -254,22 +255,16 @@ class Stacked:
 
     def __getitem__(self, k: int) -> Array:
         stacked = self.caches.stacked(lambda cache: cache[k])
-        return _rows(stacked) if self.flat else stacked
+        return rows(stacked) if self.flat else stacked
+
+    def part(self, k: int) -> Stacked:
+        """The k-th part of every step's cache, itself a tuple of arrays."""
+        return Stacked(self.caches.part(k), self.flat)
 
 
 def _linked(W: Array, p: Params) -> Array:
     """W K where the cell leaves out connections from inputs, W elsewhere; likewise for dW."""
     return W * p["K"] if "K" in p else W
-
-
-def _rows(x: Array) -> Array:
-    """(..., T, N, F) as (..., T N, F)."""
-    return x.reshape(*x.shape[:-3], -1, x.shape[-1])
-
-
-def _unfolded(rows: Array, like: Array) -> Array:
-    """(..., T N, k) with the T and N of `like`."""
-    return rows.reshape(*rows.shape[:-2], *like.shape[-3:-1], rows.shape[-1])
 
 
 def _at(ctx: Context, cell: Cell, t: int) -> Context:

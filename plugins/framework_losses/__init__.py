@@ -3,6 +3,7 @@
 from framework import hookimpl
 from framework.hooks import Register
 from framework_losses.binary_cross_entropy import BinaryCrossEntropy
+from framework_losses.crf import Crf
 from framework_losses.cross_entropy import CrossEntropy
 from framework_losses.half_squared_error import HalfSquaredError
 from framework_losses.mae import MeanAbsoluteError
@@ -16,6 +17,7 @@ from framework_losses.softmax_cross_entropy import SoftmaxCrossEntropy
 @hookimpl
 def register_losses(register: Register) -> None:
     register("binary_cross_entropy", BinaryCrossEntropy)
+    register("crf", Crf)
     register("cross_entropy", CrossEntropy)
     register("half_squared_error", HalfSquaredError)
     register("mae", MeanAbsoluteError)

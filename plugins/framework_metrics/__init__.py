@@ -10,6 +10,7 @@ from framework_metrics.exact_match import ExactMatch
 from framework_metrics.f1 import F1
 from framework_metrics.loss import LossMetric
 from framework_metrics.pairwise_accuracy import PairwiseAccuracy
+from framework_metrics.perplexity import Perplexity
 from framework_metrics.precision import Precision
 from framework_metrics.recall import Recall
 
@@ -24,5 +25,6 @@ def register_metrics(register: Register) -> None:
     register("f1", F1)
     register("loss", LossMetric)
     register("pairwise_accuracy", PairwiseAccuracy)
+    register("perplexity", Perplexity)
     register("precision", Precision)
     register("recall", Recall)

@@ -12,7 +12,8 @@ class Adagrad:
 
     Shapes: w, g, G (..., P); G begins at 0 (at 0.1 in Keras). Every weight has a separate rate, which only decreases: after
     t gradients of size 1 it is lr / sqrt(t). `epsilon: outside` is sqrt(G) + eps, as in PyTorch; they differ if sqrt(G) is
-    below sqrt(eps). Default eps: the lecture notes'; lr: PyTorch's.
+    below sqrt(eps). `root: false` is lr g / (G + eps), which the notes call much worse: after t gradients of size 1 the rate
+    is lr / t, and the step depends on the scale of the gradients. Default eps: the lecture notes'; lr: PyTorch's.
     """
 
     elementwise: ClassVar[bool] = True
@@ -20,6 +21,7 @@ class Adagrad:
     lr: float | Array = option(0.01, above=0, stackable=True, help="learning rate")
     eps: float | Array = option(1e-8, least=0, stackable=True, help="keeps the quotient finite")
     epsilon: Literal["inside", "outside"] = option("inside", help="place of eps")
+    root: bool = option(True, help="whether to divide by the root of G; false: by G")
 
     def init(self, w: Array) -> dict[str, Any]:
         return {"G": w * 0}
@@ -28,12 +30,12 @@ class Adagrad:
         G, eps, xp = state["G"], ctx.per(self.eps, w), ctx.xp
         square = g * g
         G += square
-        if self.epsilon == "inside":
-            root = xp.add(G, eps, out=square)
-            xp.sqrt(root, out=root)
+        if self.epsilon == "inside" or not self.root:
+            below = xp.add(G, eps, out=square)
+            below = xp.sqrt(below, out=below) if self.root else below
         else:
-            root = xp.sqrt(G, out=square)
-            root += eps
+            below = xp.sqrt(G, out=square)
+            below += eps
         step = lr * g
-        step /= root
+        step /= below
         w -= step

@@ -5,9 +5,16 @@ import json
 import numpy as np
 import pytest
 
+from framework import Context
 from framework.analysis.figures import draw
+from framework.analysis.figures.feature_maps import feature_maps
 from framework.analysis.figures.filters import filters
 from framework.analysis.figures.run_view import RunView
+from framework.config.composition import compose
+from framework.data.scaling import AS_SCALED
+from framework.experiments.experiment import prepare
+from framework.inference.model import Model
+from framework.training.trainer import train
 
 
 def left(folder, shape, axes="NCHW", **tensors):
@@ -49,3 +56,22 @@ def test_the_figure_is_written_beside_the_loss(tmp_path, units):
 def test_weights_of_nan_are_drawn_without_a_warning(tmp_path):
     written = draw(RunView(left(tmp_path, (1, 8, 8), conv__W=np.full((9, 3), np.nan))))
     assert "filters.png" in [path.name for path in written]
+
+
+@pytest.mark.parametrize("word", ["dataset.scale=none", "dataset.scale=standard", "model.layers.act=null"])
+def test_I10_feature_maps_of_the_first_convolution_are_drawn(tmp_path, word):
+    made = prepare(compose(["model=cnn", word, "model.filters=3", "trainer.steps=5", "tracking=none"]))
+    model = Model.of(made.learner, train([made.learner], [made.data], [0])[0].weights, made.data, AS_SCALED)
+    node, images, maps = feature_maps(model, made.data)
+    assert node == ("conv" if word == "model.layers.act=null" else "act")
+    assert (images.shape, maps.shape) == ((4, 8, 8), (4, 3, 8, 8))
+    x = made.data.splits["test"]["x"][:1]
+    y = model.network.forward(model.weights, Context(train=False, batch={"x": x}))[0][node]
+    assert maps[0] == pytest.approx(y[0], abs=1e-5)
+    assert "feature_maps.png" in [path.name for path in draw(RunView(left(tmp_path, (1, 8, 8)), model, made.data))]
+
+
+def test_a_dense_network_has_no_feature_maps():
+    made = prepare(compose(["model=mlp", "trainer.steps=1", "tracking=none"]))
+    model = Model.of(made.learner, train([made.learner], [made.data], [0])[0].weights, made.data, AS_SCALED)
+    assert feature_maps(model, made.data) is None

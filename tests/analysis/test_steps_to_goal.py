@@ -38,9 +38,10 @@ def test_metrics_outside_the_figure_are_of_the_kept_weights():
         assert next(rows([GROUP], {"val/loss": at}))[2] == name
 
 
-def test_a_diverged_run_has_no_spread():
+def test_a_diverged_run_is_counted_and_not_part_of_the_mean():
     gone = job("2", val_loss=[(10, np.inf)])
-    assert list(rows([SeedGroup({}, (FAST, gone))], {"val/loss": "last"}))[1][1] == "inf"
+    assert list(rows([SeedGroup({}, (FAST, gone))], {"val/loss": "last"}))[1][1] == "0.3 (1 of 2)"
+    assert list(rows([SeedGroup({}, (gone, gone))], {"val/loss": "last"}))[1][1] == "-"
 
 
 def test_goals_are_judged():

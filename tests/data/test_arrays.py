@@ -1,5 +1,7 @@
 """Arrays as people have them: labels in a column, as floats or one-hot, token ids, images with channels last."""
 
+import re
+
 import numpy as np
 import pytest
 from user_files import X, Y, again, arrays, rng
@@ -180,10 +182,13 @@ def test_narrow_images_are_read_as_they_are_where_the_layout_says_so(tmp_path):
 
 def test_a_model_of_images_says_how_grey_ones_are_made(tmp_path):
     np.savez(tmp_path / "a.npz", x=np.random.default_rng(0).uniform(size=(20, 8, 8)), y=Y)
-    for model in ("cnn", "mlp"):
-        words = ["dataset=npz", f"dataset.path={tmp_path}/a.npz", f"model={model}", "tracking=none"]
-        with pytest.raises(ConfigError, match=r"images are \(n, C, H, W\), grey ones \(n, 1, H, W\): x\[:, None\]"):
-            prepare(compose(words))
+    words = ["dataset=npz", f"dataset.path={tmp_path}/a.npz", "tracking=none"]
+    how = r"images are \(n, C, H, W\), grey ones \(n, 1, H, W\): x\[:, None\]"
+    with pytest.raises(ConfigError, match=how):
+        prepare(compose([*words, "model=cnn"]))
+    flat = prepare(compose([*words, "model=mlp"]))  # the same numbers in one row, in either reading
+    assert re.search(how, flat.data.notes[0])
+    assert flat.learner.network.shapes["flat"] == (64,)
 
 
 # What nothing reads.

@@ -363,6 +363,26 @@ def test_shifted_digits_lie_in_the_middle_for_training_and_elsewhere_after():
         ShiftedDigits(shift=5).load(rng())
 
 
+def test_I1_digits_are_zoomed_and_slanted():
+    plain, same = (
+        ShiftedDigits(shift=0, **more).load(generator(0, "dataset")) for more in ({}, {"zoom": 1.0, "slant": 0.0})
+    )
+    assert np.array_equal(plain.splits["val"]["x"], same.splits["val"]["x"])
+    for more in ({"zoom": 1.5}, {"slant": 0.5}):
+        made = ShiftedDigits(shift=0, **more).load(generator(0, "dataset"))
+        assert np.array_equal(made.splits["train"]["x"], plain.splits["train"]["x"])
+        a, b = made.splits["val"]["x"], plain.splits["val"]["x"]
+        assert (a.min() >= 0, a.max() <= 1) == (True, True)
+        ratio = a.sum((1, 2, 3)) / b.sum((1, 2, 3))  # ink: a size s has s^2 times as much, a slant leaves it
+        if "zoom" in more:
+            assert 1 / 1.5**2 - 0.1 < ratio.min() < 0.6
+            assert 1.6 < ratio.max() < 1.5**2 + 0.1
+        else:
+            assert ratio == pytest.approx(1, abs=0.02)
+            assert not np.array_equal(a, b)
+            assert np.array_equal(a.sum(-1) > 0, b.sum(-1) > 0)  # rows stay where they are
+
+
 QUICK = ["trainer.epochs=3", "trainer.batch_size=32", "optimizer.lr=0.003"]
 
 

@@ -187,7 +187,7 @@ FAULTS = {
     "words for regression": ("a,y\n1,u\n2,v\n", {"task": "regression"}, "line 2, column 'y': 'u' is text, but regression"),
     "words among targets": ("a,y,z\n1,1,v\n2,2,v\n", {"target": ["y", "z"]}, "line 2, column 'z': 'v' is text, but"),
     "two columns of labels": ("a,y,z\n1,1,1\n2,2,2\n", {"target": ["y", "z"], "task": "classification"},
-                              "dataset.target: labels need a single column (got 2)"),
+                              "line 3, column 'y': '2' is not 0 or 1; several columns of labels hold 1 where"),
     "one row": ("a,b,y\n1,2,0\n", {}, "1 row is too few to split"),
     "few rows": ("a,b,y\n1,2,0\n3,4,1\n", {"val": 0.2, "test": 0.2}, "2 rows are too few to split: dataset.val=0.2 and"),
     "no validation": (many(4), {"val": 0.1}, "4 rows are too few to split: dataset.val=0.1 would leave 4 for training, 0"),
@@ -264,7 +264,7 @@ def test_a_file_that_may_not_be_read(tmp_path, dataset, monkeypatch):
 def test_a_missing_path_and_target_are_asked_for(tmp_path):
     assert messages("{dataset: {type: csv}}") == [
         "dataset.path: missing; dataset 'csv' needs it (the file, relative to the current folder)",
-        "dataset.target: missing; dataset 'csv' needs it (the column to predict; a list of columns, for regression)",
+        "dataset.target: missing; dataset 'csv' needs it (the column to predict; or several columns of numbers or labels)",
     ]
     assert messages("{dataset: {type: npz}}") == [
         "dataset.path: missing; dataset 'npz' needs it (the file, relative to the current folder)"

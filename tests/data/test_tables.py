@@ -5,7 +5,9 @@ import pytest
 from user_files import again, many, rng, table
 
 from framework import DataError, run, sweep
+from framework.cli.commands import predict
 from framework.cli.commands.reading import read_fields
+from framework.core.errors import ConfigError
 from framework.data.precision import indistinct
 from framework.data.scaling import fit, scaled
 from framework_datasets._rows import keep_rare
@@ -353,3 +355,44 @@ def test_a_scaled_series_learns_in_its_own_unit(tmp_path, monkeypatch, capsys):
     assert ((predicted - data["y"]) ** 2).mean() / width**2 == pytest.approx(found.last["val/loss"], rel=1e-3)
     assert found.last["val/loss"] < 0.2
     assert found.model.evaluate(data)["loss"] == pytest.approx(found.last["val/loss"], rel=1e-3)
+
+
+# Several labels at once.
+
+
+def test_C6_several_labels_at_once_train_with_sigmoids_and_never_softmax(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    values = [(i % 10 / 10, i // 10 / 10) for i in range(100)]
+    lines = [f"{u},{v},{int(u > 0.45)},{int(v > 0.45)},{int(u + v > 0.95)}" for u, v in values]
+    (tmp_path / "films.csv").write_text("u,v,comedy,drama,long\n" + "\n".join(lines) + "\n")
+    words = [
+        "dataset=csv",
+        "dataset.path=films.csv",
+        "dataset.target=[comedy,drama,long]",
+        "tracking=none",
+        "trainer.epochs=60",
+    ]
+    found = run(*words, "optimizer.lr=0.02")
+    assert found.metrics["val/accuracy"][1][-1] > 0.9
+    assert "3 labels of 0 and 1, of which several may hold at once" in capsys.readouterr().err
+    (tmp_path / "new.csv").write_text("u,v\n0.9,0.9\n0.0,0.0\n0.9,0.0\n")
+    assert predict.main([str(found.folder), "new.csv"]) == 0
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head == "p(comedy),p(drama),p(long)"
+    said = [[float(word) > 0.5 for word in row.split(",")] for row in rows]
+    assert said[:2] == [[True] * 3, [False] * 3]  # probabilities that do not sum to 1
+    assert said[2][:2] == [True, False]
+    with pytest.raises(ConfigError, match="SoftmaxCrossEntropy needs targets of kind label, but 'y' is columns"):
+        run(*words, "loss=softmax_cross_entropy")
+
+
+def test_a_model_of_several_labels_reads_a_new_file(tmp_path):
+    data = table(tmp_path, "u,a,b\n1,0,1\n2,1,1\n", target=["a", "b"]).load(rng())
+    assert (data.fields["y"].kind, data.fields["y"].names) == ("label", ("a", "b"))
+    (tmp_path / "new.csv").write_text("b,u,a\n1,5,0\n")
+    assert again(data).read(tmp_path / "new.csv", with_target=True)["y"].tolist() == [[0, 1]]
+    (tmp_path / "new.csv").write_text("b,u,a\n1,5,3\n")
+    with pytest.raises(DataError, match="line 2, column 'a': '3' is not 0 or 1"):
+        again(data).read(tmp_path / "new.csv", with_target=True)
+    numbers = table(tmp_path, "u,a,b\n1,0,1\n2,1,1\n", target=["a", "b"], task="regression").load(rng())
+    assert numbers.fields["y"].kind == "real"

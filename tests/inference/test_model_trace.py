@@ -11,7 +11,7 @@ from networks import learner
 from framework import Context, Data, Field, Network, discover, generator
 from framework.config.composition import compose
 from framework.data.scaling import Scale
-from framework.experiments.builder import config_warnings
+from framework.experiments.config_warnings import config_warnings
 from framework.experiments.experiment import prepare
 from framework.experiments.runner import run
 from framework.inference.model import Model

@@ -85,7 +85,19 @@ def test_I3_parameters_of_a_convolution_and_of_the_dense_layer_it_replaces():
     p, out = get("layer", "conv2d")(1, 5).init(np.random.default_rng(0), (1, 28, 28))
     assert out == (1, 24, 24)
     assert sum(a.size for a in p.values()) == 26
-    assert 28 * 28 * 24 * 24 + 24 * 24 == 452160
+    full, _ = get("layer", "dense")(24 * 24).init(np.random.default_rng(0), (28 * 28,))
+    assert sum(a.size for a in full.values()) == 452160
+
+
+def test_I6_max_pooling_forgets_where_the_largest_value_was():
+    image = np.zeros((4, 1, 4, 4))
+    for n, (row, column) in enumerate([(0, 0), (0, 1), (1, 0), (1, 1)]):  # four places in one window of 2 x 2
+        image[n, 0, row, column] = 1
+    y, _ = get("layer", "max_pool")().forward({}, image, Context())
+    assert np.array_equal(y, np.broadcast_to(y[:1], y.shape))
+    assert y[0, 0].tolist() == [[1, 0], [0, 0]]
+    anywhere = np.eye(16).reshape(16, 1, 4, 4)  # a pool over the whole image forgets it altogether
+    assert get("layer", "global_pool")("max").forward({}, anywhere, Context())[0].tolist() == [[1.0]] * 16
 
 
 def test_I5_a_shifted_image_gives_a_shifted_map():

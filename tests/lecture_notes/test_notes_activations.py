@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from configs import assembled
+from configs import assembled, prepared
 
 from framework import Context, discover
-from framework.experiments.builder import config_warnings
+from framework.experiments.config_warnings import config_warnings
 from framework.testing import conformance
+from framework.training.trainer import train
 from framework_activations.gumbel_sigmoid import GumbelSigmoid
 from framework_activations.gumbel_softmax import GumbelSoftmax
 from framework_activations.linear import Linear
@@ -131,7 +132,13 @@ def test_C12_positive_inputs_tie_the_signs_of_a_units_weights():
     ("changes", "expected"),
     [
         ("{}", ""),
-        ("{model/layers/p: {type: activation, function: relu}}", ""),
+        ("{model/layers/p: {type: activation, function: sigmoid}, loss: mse, dataset: {type: sine, n: 30}}", ""),
+        (
+            "{model/layers/p: {type: activation, function: relu}}",
+            "'p' ends the network with Relu, which is for hidden layers",
+        ),
+        ("{activation: softmax}", "model.layers.act: Softmax is for the last layer"),
+        ("{activation: {type: gumbel_softmax}}", ""),
         (
             "{model/layers/p: {type: activation, function: softmax}}",
             "SoftmaxCrossEntropy computes probabilities itself, but 'p'",
@@ -144,7 +151,7 @@ def test_C12_positive_inputs_tie_the_signs_of_a_units_weights():
         ("{loss: cross_entropy}", "CrossEntropy needs probabilities, but 'out' declares none"),
     ],
 )
-def test_C14_a_softmax_twice_or_not_at_all_is_warned_of(changes, expected):
+def test_C14_a_function_in_the_wrong_place_is_warned_of(changes, expected):
     found = config_warnings(assembled("{dataset: {type: spirals, n: 30}, " + changes[1:]))
     assert len(found) == bool(expected)
     assert expected in "".join(found)
@@ -216,6 +223,32 @@ def test_N2_4_1_the_largest_noisy_logit_is_drawn_with_its_probability():
         assert within_chance(y.mean(0), pi)
     soft, _ = GumbelSoftmax(0.5).forward(logits, CTX)
     assert np.array_equal(soft.argmax(-1), y.argmax(-1))  # the temperature does not move the choice
+
+
+@pytest.mark.parametrize("activation", [GumbelSoftmax, GumbelSigmoid])
+def test_N2_4_1_the_temperature_is_annealed_to_its_lowest_value(activation):
+    made, x = activation(2.0, rate=0.1, lowest=0.5), np.random.default_rng(0).standard_normal((3, 4))
+    for step, temperature in ((0, 2.0), (5, 2 * np.exp(-0.5)), (1000, 0.5)):
+        ctx = Context(name="act", step=step)
+        y, cache = made.forward(x, ctx)
+        fixed, of_fixed = activation(temperature).forward(x, ctx)
+        assert near(y, fixed, 1e-12)
+        assert near(made.backward(cache, x, ctx), activation(temperature).backward(of_fixed, x, ctx), 1e-12)
+    evaluation = Context(train=False)  # the same for any step, so that a saved network gives what the run reported
+    assert near(made.forward(x, evaluation)[0], activation(0.5).forward(x, evaluation)[0], 1e-12)
+
+
+def test_N2_annealing_gives_the_same_numbers_in_both_tiers():
+    words = "dataset=spirals model=mlp activation=gumbel_sigmoid activation.rate=0.05 trainer.steps=30 dtype=float64"
+    experiment = prepared(words)
+    weights = [
+        train([experiment.learner], [experiment.data], [0], dtype=np.float64, tier=tier)[0].weights["out"]["W"]
+        for tier in ("array", "compiled")
+    ]
+    assert near(*weights, 1e-9)
+    other = prepared(words.replace("0.05", "0"))
+    (constant,) = train([other.learner], [other.data], [0], dtype=np.float64, tier="array")
+    assert not near(weights[0], constant.weights["out"]["W"], 1e-3)
 
 
 def test_N2_4_1_low_temperatures_give_one_hot_and_high_ones_uniform():

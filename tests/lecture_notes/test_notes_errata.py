@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import differences
+from networks import differences, mlp
 
 from framework import Context, Network, Node, discover
 from framework.core.validation import Validator
@@ -265,6 +265,14 @@ def test_small_slips_tanh_variance_l1_and_dropout():
     assert L1(1.0)(np.array([[2.0, -2.0]]), CTX)[0] == 4  # not 0, the sum of the weights
     kept = Dropout(0.8).forward({}, np.ones((100, 100)), CTX)[0] != 0
     assert kept.mean() == pytest.approx(0.8, abs=0.02)
+
+
+def test_parameters_grow_linearly_with_the_hidden_layers():
+    def parameters(layers, units=10):
+        return sum(a.size for p in mlp(*[units] * layers, 2, features=10).init(0)[0].values() for a in p.values())
+
+    assert [parameters(layers + 1) - parameters(layers) for layers in (1, 2, 5, 20)] == [10 * 10 + 10] * 4
+    assert parameters(2, units=20) - parameters(1, units=20) == 20 * 20 + 20  # quadratic in the width
 
 
 def test_adadelta_with_the_rate_1_has_none():

@@ -135,6 +135,14 @@ def test_D6_the_effective_rate_after_t_unit_gradients_is_eta_over_the_root_of_t(
     assert moved == pytest.approx(0.1 / np.sqrt(np.arange(1, 101)), abs=1e-14)
 
 
+def test_D6_without_its_root_the_rate_depends_on_the_scale_of_gradients():
+    moved, _ = steps(Adagrad(eps=0.0, root=False), np.ones(100), 0.1)
+    assert moved == pytest.approx(0.1 / np.arange(1, 101), abs=1e-15)
+    for root, factor in ((True, 1), (False, 0.01)):  # gradients 100 times as large
+        one, large = (steps(Adagrad(eps=0.0, root=root), np.full(9, g), 0.1)[0] for g in (1, 100))
+        assert large == pytest.approx(factor * one, abs=1e-15)
+
+
 def test_D6_a_frequent_feature_has_a_smaller_rate_than_a_rare_one():
     optimizer, w = Adagrad(), np.zeros(2)
     state = optimizer.init(w)

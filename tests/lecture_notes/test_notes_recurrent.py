@@ -1,5 +1,7 @@
 """The numbers of the notes on recurrent networks: rows J and K, fixtures 3.1, 3.4, 3.5."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from weather import CRT, FIRST, LOSS, SCR, TENSORS, WEATHER, WHY, Twice, get, recurrent, weather
@@ -161,7 +163,7 @@ def test_K4_along_the_memory_of_an_lstm_only_the_forget_gate_multiplies():
 # ---- 3.5: the network of 'hello', whose recurrent weight is one number ----
 
 
-def test_3_5_the_hello_network_is_an_indrnn_with_one_weight():
+def test_N10_3_5_the_hello_network_is_an_indrnn_with_one_weight():
     wxh = [
         [0.287027, 0.84606, 0.572392, 0.486813],
         [0.902874, 0.871522, 0.691079, 0.18998],
@@ -290,6 +292,21 @@ def test_N7_4_3_on_the_active_path_the_gradient_at_lag_k_is_u_to_the_k():
     assert lags == pytest.approx(u ** np.arange(31.0))
 
 
+def test_N7_the_bound_holds_for_negative_u_too():
+    cell = get("cell", "indrnn")(4, bound=2 ** (1 / 30), lowest=-3.0, highest=3.0)
+    p = cell.init(np.random.default_rng(0))
+    p["u"][...] = [-1.5, -0.5, 0.5, 1.5]
+    cell.project(p, Context())
+    assert p["u"][0] == pytest.approx([-(2 ** (1 / 30)), -0.5, 0.5, 2 ** (1 / 30)], abs=1e-15)
+    layer = get("layer", "recurrent")(replace(cell, activation=get("activation", "linear")()), output="last")
+    p |= {"W": np.ones((1, 4)), "b": np.zeros((1, 4))}
+    _, cache = layer.forward(p, np.ones((31, 1, 1)), Context())
+    for unit, u in enumerate(p["u"][0]):  # the gradient at lag k is u^k
+        dx, _ = layer.backward(p, cache, np.eye(4)[unit][None], Context())
+        assert dx[::-1, 0, 0] == pytest.approx(u ** np.arange(31.0), abs=1e-12)
+        assert np.abs(dx).max() <= 2 + 1e-12
+
+
 @pytest.mark.parametrize(
     ("bias", "steps", "left", "digit"),
     [
@@ -340,7 +357,7 @@ def test_E27_an_lstm_with_its_gates_held_is_no_simple_network(forget):
     assert (np.abs(h - twice).max() < 1e-12) == (forget == 0)
 
 
-def test_K14_a_bidirectional_network_swaps_its_halves_when_the_input_is_reversed():
+def test_K14_L2_a_bidirectional_network_swaps_its_halves():
     cell = get("cell", "lstm")(2)
     layer = get("layer", "recurrent")
     nodes = {"fwd": Node(layer(cell), "x"), "bwd": Node(layer(cell, reverse=True), "x", share="fwd")}

@@ -273,7 +273,7 @@ def test_K15_an_embedding_stands_where_one_hot_stood():
     assert network.init(0)[1]["input"] == (None, 3)
 
 
-def test_K15_two_lstms_over_an_embedding_learn_sentiment():
+def test_K15_N13_two_lstms_over_an_embedding_learn_sentiment():
     _, outcome = trained(
         f"model=lstm2 model.output=last dataset=sentiment {SMALL} model.hidden=12 optimizer.lr=0.02 trainer.epochs=8"
     )

@@ -3,14 +3,17 @@
 A test is named after its row.
 """
 
+import json
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from configs import assembled
 from networks import Record, backpropagate, differences, distance, learner, lone, mlp, points, regression
 
 from framework import Context, Network
 from framework.config.options import EarlyStopping
+from framework.experiments.config_warnings import config_warnings
 from framework.inference.evaluation import HeadMetric
 from framework.training.early_stopping import BestTracker
 from framework_activations.relu import Relu
@@ -175,6 +178,20 @@ def test_G2_a_bias_before_batch_normalization_has_no_gradient():
     assert np.abs(g["dense"]["W"]).max() > 1e-3
 
 
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({}, ["hidden has a bias without effect"]),
+        ({"model/layers/hidden/bias": False}, []),
+        ({"model/layers/norm/after": "act"}, []),
+    ],
+)
+def test_G2_a_bias_before_batch_normalization_is_pointed_out(changes, found):
+    changes = {"model/layers/norm": {"type": "batch_norm", "after": "hidden"}} | changes
+    lines = config_warnings(assembled(json.dumps(changes)))
+    assert [line.removeprefix("model.layers: ").split(",")[0] for line in lines] == found
+
+
 def test_G3_gamma_and_beta_can_undo_it():
     y, _, _ = normalised(X, gamma=np.sqrt(X.var(0) + 1e-5), beta=X.mean(0))
     assert y == pytest.approx(X, abs=1e-12)
@@ -283,6 +300,18 @@ def test_H3_l2_gradient_has_the_factor_two():
     assert np.array_equal(dW, [[-2, 0, 3]])
 
 
+@pytest.mark.parametrize("factor", [1, 2, 10])
+def test_H3_large_weights_amplify_a_change_of_the_input(factor):
+    network, x = mlp(5, 5, 1, activation=Relu()), np.random.default_rng(0).standard_normal((1, 3))
+    p = {name: {t: factor * a for t, a in tensors.items()} for name, tensors in network.init(0)[0].items()}
+    changed = x + 1e-4 * np.random.default_rng(1).standard_normal((8, 3))
+    y, z = (network.forward(p, Context(batch={"x": a}))[0]["out"] for a in (x, changed))
+    small, _ = mlp(5, 5, 1, activation=Relu()).init(0)
+    y1, z1 = (network.forward(small, Context(batch={"x": a}))[0]["out"] for a in (x, changed))
+    assert z - y == pytest.approx(factor**3 * (z1 - y1), rel=1e-6)  # three layers, and biases that start at 0
+    assert np.abs(z1 - y1).max() > 0
+
+
 @pytest.mark.parametrize("strength", [0.1, 3.0])
 def test_H3_ridge_closed_form(strength):
     x, y = linear_problem()
@@ -311,6 +340,18 @@ def test_H5_backward_uses_the_same_mask_and_each_step_a_new_one():
     assert np.array_equal(layer.backward({}, cache, x, ctx)[0], y)
     assert not np.array_equal(layer.forward({}, x, replace(ctx, step=1))[0], y)
     assert not np.array_equal(layer.forward({}, x, ctx.at("other"))[0], y)
+
+
+def test_H5_one_mask_through_time():
+    x, layer, ctx = np.ones((7, 20, 30)), Dropout(0.5, through_time=True), Context(name="drop")
+    y, cache = layer.forward({}, x, ctx)
+    assert np.array_equal(y, np.broadcast_to(y[:1], y.shape))
+    assert 0.4 < (y[0] > 0).mean() < 0.6
+    assert np.array_equal(layer.backward({}, cache, x, ctx)[0], y)
+    each = Dropout(0.5).forward({}, x, ctx)[0]
+    assert not np.array_equal(each[0], each[1])
+    with pytest.raises(ValueError, match="no time axis"):
+        layer.init(np.random.default_rng(0), (4,))
 
 
 def test_H5_the_probability_may_differ_by_layer():

@@ -112,7 +112,7 @@ def test_A8_the_gradient_of_a_pair_is_minus_that_of_s():
 # ---- B7: the margin ----
 
 
-def test_B7_more_than_95_percent_of_new_pairs_keep_the_margin():
+def test_L1_B7_over_95_percent_of_new_pairs_keep_the_margin():
     experiment = prepared(f"{SCORER} dataset.n=300 trainer.steps=800 trainer.batch_size=32 optimizer.lr=0.02 dtype=float32")
     (outcome,) = train([experiment.learner], [experiment.data], [0], tier="array")
     assert outcome.metrics["val/margin_kept"] > 0.95
@@ -223,6 +223,24 @@ def test_A7_pairs_are_made_of_any_tagged_sentences():
 
 
 # ---- a sequence in one row ----
+
+
+def test_A7_windows_of_a_file_of_tagged_words(tmp_path):
+    file = tmp_path / "tags.txt"
+    file.write_text("We PRP O\nmet VBD O\nAda NNP B-PER\nLow NNP I-PER\n\nRome NNP B-LOC\nnow RB O\n\n" * 10)
+    words = ["dataset=entity_windows", f"dataset.path={file}", "dataset.width=3", "dataset.min_count=1"]
+    experiment = configured(" ".join(["model=window_scorer", *words]))
+    x, names = experiment.data.splits["train"]["x"], experiment.data.fields["x"].names
+    windows = {" ".join(names[i] for i in window) for window in x}
+    assert windows == {"met Ada Low", "Ada Low <pad>", "<pad> Rome now"}
+    assert "train 16 sentences, " in experiment.data.notes[0]
+
+
+def test_A7_a_file_without_entities_has_no_windows(tmp_path):
+    file = tmp_path / "tags.txt"
+    file.write_text("We O\nwalk O\n\n" * 20)
+    with pytest.raises(DataError, match=r"tags.txt: train: entities: 0 of 32 words are part of one"):
+        configured(f"model=window_scorer dataset=entity_windows dataset.path={file}")
 
 
 def test_flatten_puts_the_first_step_first():

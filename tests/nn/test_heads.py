@@ -35,7 +35,7 @@ def test_one_head_is_its_loss():
     assert np.array_equal(dvalues["out"], dy)
 
 
-def test_heads_add_up_with_their_weights():
+def test_B11_L5_heads_add_up_with_their_weights():
     heads = {"a": Head(MeanSquaredError(), "p"), "b": Head(SoftmaxCrossEntropy(), "q", target="label", weight=0.25)}
     value, dvalues = total_loss(heads, {"p": Y, "q": Z}, CTX)
     (a, da), (b, db) = MeanSquaredError()(Y, T, CTX), SoftmaxCrossEntropy()(Z, CTX.batch["label"], CTX)

@@ -2,17 +2,18 @@
 
 from pathlib import Path
 
-from framework import discover
 from framework.config.composition import compose
 from framework.experiments.experiment import prepare
 from framework.training.trainer import train
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
+TAGS = Path(__file__).with_name("tags.txt")
 EXPERIMENTS = {path.stem: [f"experiment={path.stem}"] for path in sorted((CONF / "experiment").glob("*.yaml"))}
 MODELS = {path.stem: [f"model={path.stem}"] for path in sorted((CONF / "model").glob("*.yaml"))}
 DATA = {  # of models that do not read the digits
     "birnn": ["dataset=tagging"],
     "caption": ["dataset=captions"],
+    "crf": ["dataset=tagging"],
     "gru": ["dataset=hello"],
     "indrnn": ["dataset=adding", "model.output=last", "dataset.length=6"],
     "joint": ["dataset=entities"],
@@ -22,7 +23,8 @@ DATA = {  # of models that do not read the digits
     "relations": ["dataset=entities"],
     "rnn": ["dataset=hello"],
     "seq2seq": ["dataset=reverse"],
-    "tagger": ["dataset=conll", f"dataset.path={discover().get('dataset', 'conll').examples()[0][0].path}"],
+    "tag_decoder": ["dataset=tagging"],
+    "tagger": ["dataset=conll", f"dataset.path={TAGS}"],
     "window_scorer": ["dataset=entity_windows"],
 }
 WAYS = {

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from presets import TAGS
 from spirals import DATA, learner
 
 from framework import discover
@@ -51,8 +52,8 @@ def test_replicas_leave_the_stack_on_a_device():
 
 MODELS = sorted(path.stem for path in (conf_dir() / "model").glob("*.yaml"))
 FITTING = dict.fromkeys(("rnn", "lstm", "lstm2", "gru", "indrnn"), "weather") | {"masked_lstm": "lagged_inputs"}
-FITTING |= {"tagger": f"conll dataset.path={discover().get('dataset', 'conll').examples()[0][0].path}"}
-FITTING |= {"seq2seq": "reverse", "caption": "captions", "birnn": "tagging", "window_scorer": "entity_windows"}
+FITTING |= {"tagger": f"conll dataset.path={TAGS}"} | dict.fromkeys(("birnn", "crf", "tag_decoder"), "tagging")
+FITTING |= {"seq2seq": "reverse", "caption": "captions", "window_scorer": "entity_windows"}
 CHOICES = [f"model={model} dataset={FITTING.get(model, 'digits')}" for model in MODELS]
 CHOICES += ["dataset=sine", "dataset=spirals", "dataset=xor", "probes=layers"]
 

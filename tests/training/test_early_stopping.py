@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from networks import Record, backpropagate, learner, lone, mlp, regression
+from networks import Record, backpropagate, distance, learner, lone, mlp, regression
 
 from framework.config.options import EarlyStopping
 from framework.core.direction import lower_is_better
 from framework.inference.evaluation import HeadMetric
 from framework.training.early_stopping import BestTracker
 from framework.training.learner import directions
+from framework.training.trainer import train
 from framework_metrics.accuracy import Accuracy
 from framework_metrics.loss import LossMetric
 from framework_optimizers.adam import Adam
@@ -193,3 +194,31 @@ def test_the_best_of_those_that_stay():
     best = watched([[5.0, 1.0, 3.0]], patience=1)
     best.keep_replicas(np.array([True, False, True]))
     assert np.array_equal(best.value, [5, 3])
+
+
+@pytest.mark.parametrize("tier", ["array", "compiled"])
+@pytest.mark.parametrize(("monitor", "data"), [("val/loss", PLENTY), ("train/loss", regression(n=40))])
+def test_training_ends_once_the_goal_is_reached(monitor, data, tier):
+    options = {"epochs": 60, "batch_size": 8}
+    values = {"val/loss": [], "train/loss": []}
+    record = Record()
+    full = lone(learner(mlp(4, 2), Adam(0.03), **options), data, tier=tier, callbacks=[record])
+    values["val/loss"] = [found.get("val/loss") for _, _, found in record.values]
+    steps = record.rows(0)[:, 0]
+    values["train/loss"] = steps.reshape(-1, full.step // 60).mean(1).tolist()
+    goal = values[monitor][20]
+    first = int(np.argmax(np.array(values[monitor]) <= goal)) + 1
+    stopping = EarlyStopping(monitor=monitor, goal=goal)
+    outcome = lone(learner(mlp(4, 2), Adam(0.03), early_stopping=stopping, **options), data, tier=tier)
+    assert (outcome.status, outcome.reason) == ("stopped_early", f"{monitor} has reached {goal:g}")
+    assert (outcome.epoch, outcome.kept) == (first, "last")
+
+
+def test_each_replica_stops_at_its_own_epoch():
+    stopping = EarlyStopping(monitor="train/loss", goal=0.3)
+    stack = [learner(mlp(4, 2), Adam(lr), early_stopping=stopping, epochs=60, batch_size=8) for lr in (0.1, 0.01, 1e-6)]
+    outcomes = train(stack, [PLENTY], [0, 1, 2], dtype=np.float64)
+    assert outcomes[0].epoch < outcomes[1].epoch < outcomes[2].epoch
+    assert [outcome.status for outcome in outcomes] == ["stopped_early", "stopped_early", "finished"]
+    alone = lone(stack[1], PLENTY, 1)
+    assert (alone.epoch, distance(alone, outcomes[1]) < 1e-9) == (outcomes[1].epoch, True)

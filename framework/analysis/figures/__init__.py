@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from framework.analysis.figures import activations, confusion, curves, filters, gradient_by_lag, gradient_flow
+from framework.analysis.figures import activations, confusion, curves, feature_maps, filters, gradient_by_lag, gradient_flow
 from framework.analysis.figures.run_view import RunView
 from framework.analysis.style import save
 from framework.core.log import log
@@ -24,6 +24,7 @@ FIGURES: dict[str, tuple[Callable[[RunView], Any], str]] = {
     "activations": (activations.draw, "Dead units, saturated values and spread of the activations."),
     "confusion": (confusion.draw, "The confusion matrix: rows are true classes, columns are predictions."),
     "filters": (filters.draw, "The weights of the first layer: negative ones blue, positive ones red."),
+    "feature_maps": (feature_maps.draw, "A few images, and what the first convolution makes of them."),
 }
 
 

@@ -52,7 +52,7 @@ def _images(node: str, images: np.ndarray) -> Any:
     shown, columns = images[:FILTERS], min(8, len(images))
     rows = -(-len(shown) // columns)
     fig, (ax,) = style.panels(height=0.6 + 0.62 * rows, left=style.RIGHT, bottom=style.RIGHT)
-    _map(fig, ax, _tiled(shown, rows, columns), "equal")
+    _map(fig, ax, tiled(shown, rows, columns), "equal")
     ax.axis("off")
     more = f" (the first {FILTERS} of {len(images)})" if len(images) > FILTERS else ""
     ax.set_title(f"weights of {node}{more}", fontsize=style.TITLE)
@@ -82,7 +82,7 @@ def _map(fig: Any, ax: Any, values: np.ndarray, aspect: Any) -> None:
     scale.ax.tick_params(labelsize=style.SMALL)
 
 
-def _tiled(images: np.ndarray, lines: int, columns: int) -> np.ndarray:
+def tiled(images: np.ndarray, lines: int, columns: int) -> np.ndarray:
     """Images (n, H, W) as one image, with gaps of a pixel: separate axes would take a second to lay out."""
     height, width = images.shape[1:]
     tiled = np.full((lines * (height + 1) - 1, columns * (width + 1) - 1), np.nan)

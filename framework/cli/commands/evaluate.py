@@ -18,6 +18,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser("stackprop evaluate", description=__doc__)
     parser.add_argument("run", help="a run's folder, name or MLflow id, or: last, best")
     parser.add_argument("file", nargs="?", help="a file in the format of the training data")
+    parser.add_argument("--beam", type=int, help="of a tag_decoder with feedback: tag: the width of a beam search")
     parser.add_argument("--trust", action="store_true", help=TRUST)
     options = parser.parse_args(arguments)
     folder = find_run(options.run, runs_dir())
@@ -27,6 +28,6 @@ def main(arguments: Sequence[str]) -> int:
     else:
         splits = load_data(settings_of_run(folder, trust=options.trust)).splits
     for split, fields in splits.items():
-        for name, value in model.evaluate(fields).items():
+        for name, value in model.evaluate(fields, options.beam).items():
             print(f"{split}/{name} {value:.6g}")
     return 0

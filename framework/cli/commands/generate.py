@@ -9,7 +9,16 @@ from collections.abc import Iterator, Sequence
 
 from framework.core.errors import ConfigError
 from framework.experiments.loading import TRUST, load
-from framework.inference.generation import answer, decoder, encode_prompt, generate, source, symbols, vocabulary_of
+from framework.inference.generation import (
+    answer,
+    decoder,
+    encode_prompt,
+    generate,
+    most_probable,
+    source,
+    symbols,
+    vocabulary_of,
+)
 from framework.inference.model import Model
 
 
@@ -21,6 +30,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--length", type=int, help="symbols to generate (100; with an encoder: as many as in the prompt)")
     parser.add_argument("--temperature", type=float, default=1.0, help="below 1, likely symbols become more likely (1)")
     parser.add_argument("--greedy", action="store_true", help="always the most likely symbol")
+    parser.add_argument("--beam", type=int, help="the most probable sequence, by a beam search of this width")
     parser.add_argument("--seed", type=int, default=0, help="seed of the random draws (0)")
     parser.add_argument("--trust", action="store_true", help=TRUST)
     options = parser.parse_args(arguments)
@@ -28,6 +38,8 @@ def main(arguments: Sequence[str]) -> int:
         raise ConfigError(f"--length: {options.length} is not allowed; at least 1")
     if not options.temperature > 0:
         raise ConfigError(f"--temperature: {options.temperature} is not allowed; above 0 (--greedy is its limit)")
+    if options.beam is not None and options.beam < 1:
+        raise ConfigError(f"--beam: {options.beam} is not allowed; at least 1 (1 is --greedy)")
     model = load(options.run, trust=options.trust)
     try:
         written, vocabulary = start_generation(model, options)
@@ -52,6 +64,15 @@ def start_generation(model: Model, options: argparse.Namespace) -> tuple[Iterato
     if speaker is None:
         vocabulary = symbols(model)
         prompt = encode_prompt(options.prompt, vocabulary)
-        return itertools.chain(prompt, generate(model, prompt, options.length or 100, *how)), vocabulary
+        length = options.length or 100
+        text = (
+            most_probable(model, None, prompt, length, options.beam)
+            if options.beam
+            else generate(model, prompt, length, *how)
+        )
+        return itertools.chain(prompt, text), vocabulary
     prompt = encode_prompt(options.prompt, vocabulary_of(model, model.about.fields[source(model)].size))
+    if options.beam:
+        found = most_probable(model, speaker, prompt, options.length or len(prompt), options.beam)
+        return iter(found), vocabulary_of(model, speaker.start)
     return answer(model, speaker, prompt, options.length or len(prompt), *how), vocabulary_of(model, speaker.start)

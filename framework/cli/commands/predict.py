@@ -27,7 +27,7 @@ def main(arguments: Sequence[str]) -> int:
     options = _parsed(arguments)
     model = load(options.run, trust=options.trust)
     if options.text is not None:
-        for line in sentence_lines(model, options.text, options.pair):
+        for line in sentence_lines(model, options.text, options.pair, options.beam):
             print(line)
         return 0
     if model.head.target in {model.heads[name].target for name in heads_of_pairs(model)}:
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.labels and not of_words:
         raise ConfigError("--labels: the run was not trained on a file of tagged words (dataset=conll)")
     fields = read_fields(model, options.file, with_target=False)
-    y = model.predict(fields)
+    y = model.predict(fields, beam=options.beam)
     if options.labels:
         print(encoding.labelled(options.file, y.argmax(-1)), end="")
         return 0
@@ -60,6 +60,7 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("file", nargs="?", help="a file in the format of the training data; it needs no target")
     parser.add_argument("--text", help="a sentence instead of a file: words, separated by blanks")
     parser.add_argument("--pair", nargs=2, metavar=("FIRST", "SECOND"), help="two entities of the sentence: their relation")
+    parser.add_argument("--beam", type=int, help="of a tag_decoder with feedback: tag: the width of a beam search")
     parser.add_argument("--trust", action="store_true", help=TRUST)
     parser.add_argument("--labels", action="store_true", help="of dataset=conll: the file, with the predicted tags")
     options = parser.parse_args(arguments)
@@ -71,12 +72,12 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-def sentence_lines(model: Model, text: str, pair: Sequence[str] | None = None) -> Iterator[str]:
+def sentence_lines(model: Model, text: str, pair: Sequence[str] | None = None, beam: int | None = None) -> Iterator[str]:
     """A line per word, `word TAG` or `word SCORE`; the rows of `rows` where the sentence has one answer. Then the relations
     of its entities, or of the given pair."""
     words = text.split()
     try:
-        y = model.predict(read_sentence(model, words))
+        y = model.predict(read_sentence(model, words), beam=beam)
         related = [] if pair is None else list(relation_of(model, words, *pair))
     except DataError as error:
         raise DataError(f"--text: {error}") from error
@@ -96,6 +97,10 @@ def rows(model: Model, y: np.ndarray) -> Iterator[list[str]]:
     """A header, and a row per prediction."""
     y = y.reshape(-1, y.shape[-1])
     target = model.about.fields[str(model.head.target)] if model.head.target else None
+    if target is not None and target.kind == "label" and target.axes.endswith("F") and target.names:
+        yield [f"p({name})" for name in target.names]
+        yield from ([f"{value:.6g}" for value in row] for row in y)
+        return
     if target is None or target.kind != "label" or y.shape[-1] != target.size:
         yield [f"y{i}" for i in range(y.shape[-1])] if y.shape[-1] > 1 else ["y"]
         yield from ([f"{value:.6g}" for value in row] for row in y)

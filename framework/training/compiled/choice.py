@@ -44,8 +44,8 @@ def is_worth_compiling(learner: Learner, data: Data, replicas: int) -> bool:
 def certain_steps(learner: Learner, plan: TrainingPlan) -> float:
     """Steps that run compiled in any case: early stopping may end a run, and steps that probes see run in the array tier."""
     options, steps = learner.options, plan.steps
-    if options.early_stopping.patience:
-        validations = options.early_stopping.patience + 1
+    if options.early_stopping.patience or options.early_stopping.goal is not None:
+        validations = (options.early_stopping.patience or 0) + 1 if options.early_stopping.goal is None else 1
         steps = min(steps, validations * options.validate_every * plan.updates_per_epoch)
     return steps * (1 - 1 / options.probe_every) if learner.probes else steps
 

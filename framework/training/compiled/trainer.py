@@ -124,7 +124,8 @@ class CompiledTrainer(Trainer):
     @property
     def validates(self) -> bool:
         """Only where there is anything to measure: more steps can then be taken at once."""
-        return "val" in self.stack.feeds or bool(self.stack.learner.measures and self.options.train_metrics)
+        on_training = self.options.early_stopping.monitor == "train/loss"
+        return "val" in self.stack.feeds or on_training or bool(self.stack.learner.measures and self.options.train_metrics)
 
     def batches(self) -> Iterator[Batch]:
         """As in the array tier; metrics of the training split begin with an epoch."""
