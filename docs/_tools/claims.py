@@ -138,7 +138,9 @@ def at_step(job: RecordedJob, metric: str, step: int | Sequence[int]) -> float:
 
 def plain(value: Any) -> str:
     """A swept value without differences of writing: 0.01 and 1e-2 are equal."""
-    text = format_value("null" if value is None else str(value).lower() if isinstance(value, bool) else str(value))
+    text = format_value("null" if value is None else str(value))
+    if text in ("True", "False"):
+        return text.lower()
     try:
         return repr(float(text))
     except ValueError:

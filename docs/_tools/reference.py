@@ -123,9 +123,8 @@ def example(kind: str, name: str, component: Any) -> str:
 def targets(component: Any) -> tuple[str, ...]:
     """The kinds of target that a loss accepts, or the loss that a metric holds by default."""
     holds = [f.default_factory() for hint, f in declared(component).values() if PROTOCOLS.get(hint) == "loss"]
-    held = (holds or [component])[0]
-    found = getattr(held, "targets", ())
-    return held().targets if isinstance(found, property) else found  # depends on its options: those of the defaults
+    found: Any = getattr((holds or [component])[0], "targets", ())
+    return tuple(component().targets) if isinstance(found, property) else found  # a property depends on options
 
 
 def is_for_numbers(component: Any) -> bool:

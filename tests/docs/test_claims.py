@@ -2,13 +2,16 @@
 
 import math
 import re
+import shlex
 
 import numpy as np
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from docs._tools.claims import CELLS, PAGES, check, main, sections, spec, written
+from docs._tools.claims import CELLS, OF_CELL, PAGES, check, main, plain, sections, spec, written
 from docs._tools.claims_table import Estimate, agree, measured, parsed, rounded, student, tables
 from framework.core.reading import read_yaml
+from framework.registry.registry import conf_dir
 
 PAGE = """# Claims
 
@@ -160,6 +163,34 @@ def test_the_description_fits_the_page(section):
             assert all("metric" in cell and 0 < column < len(row) for column, cell in cells)
     for cell in section.words:
         assert " ".join(cell["say"].split()) in " ".join(section.text.split())
+
+
+def swept_by(command):
+    """Swept key -> its values, as the tool writes them, of a command that sweeps a preset."""
+    given = dict(word.split("=", 1) for word in shlex.split(command)[1:] if word != "-m")
+    preset = read_yaml(conf_dir() / "experiment" / f"{given.pop('experiment')}.yaml")
+    params = preset["hydra"]["sweeper"]["params"] | given
+    parser = OverridesParser.create()
+    found = {key: parser.parse_override(f"{key}={value}") for key, value in params.items()}
+    return {
+        key: {plain(value) for value in one.sweep_string_iterator()} for key, one in found.items() if one.is_sweep_override()
+    }
+
+
+@pytest.mark.parametrize("section", [s for s in sections() if "experiment=" in s.text], ids=lambda section: section.name)
+def test_what_a_cell_names_is_swept_by_its_command(section):
+    cells = list(section.words)
+    for table, known in zip(tables(section.text), section.tables, strict=True):
+        for number, row in enumerate(table.rows if known else ()):
+            named = spec(known, table.header, row, number)
+            cells += [cell for column, cell in named if parsed(row[column]) is not None]
+    assert cells
+    for cell in cells:
+        keys = {key: plain(value) for key, value in cell.items() if key not in (*OF_CELL, "say")}
+        sweeps = swept_by(section.commands[cell.get("command", 0)])
+        unknown = {key: value for key, value in keys.items() if value not in sweeps.get(key, ())}
+        assert not unknown, sweeps
+        assert cell.get("best") or set(sweeps) - {"seed"} == set(keys)
 
 
 def test_a_section_is_run_compared_and_written(tmp_path, monkeypatch, capsys):
