@@ -1,4 +1,4 @@
-"""Tags of entities and the relation of a pair, from the data to the answer: row B11 of the notes, and its figure."""
+"""Tags of entities and the relation of a pair, from the data to the answer: rows B11, L4 and L5 of the notes."""
 
 import dataclasses
 import functools
@@ -52,7 +52,7 @@ def test_B11_two_heads_have_one_encoder():
     assert (shapes["tag"], shapes["relation_of"]) == ((None, tags), (relations,))
 
 
-def test_B11_the_classifier_reads_encodings_merged_with_vectors_and_places():
+def test_L4_the_classifier_reads_encodings_merged_with_vectors_and_places():
     experiment = prepared(f"model=relations {SMALL}")
     network, batch = experiment.learner.network, sentences(experiment, slice(3))
     p, _ = network.init(0)
@@ -65,7 +65,7 @@ def test_B11_the_classifier_reads_encodings_merged_with_vectors_and_places():
     assert words.shape[-1] == 3
 
 
-def test_B11_only_the_pair_and_the_words_between_are_pooled():
+def test_L4_only_the_pair_and_the_words_between_are_pooled():
     experiment = prepared(f"model=relations {SMALL}")
     learner, batch = experiment.learner, sentences(experiment, slice(8))
     p, _ = learner.network.init(0)
@@ -76,7 +76,7 @@ def test_B11_only_the_pair_and_the_words_between_are_pooled():
     assert reached[batch["pair"] == 2].any()
 
 
-def test_B11_the_order_of_the_pair_matters():
+def test_L4_the_order_of_the_pair_matters():
     experiment = prepared(f"model=relations {SMALL}")
     network, batch = experiment.learner.network, sentences(experiment, slice(8))
     p, _ = network.init(0)
