@@ -221,8 +221,12 @@ def check_target_kind(path: str, role: str, criterion: Any, target: str | None, 
 
 
 def _may_accept(component: Any, kind: str) -> bool:
-    """Whether a class may accept targets of a kind, depending on its options."""
-    return isinstance(getattr(component, "targets", None), property) or accepts(component, kind)
+    """Whether a class may accept targets of a kind; if that depends on its options, with their defaults, and a metric of a
+    loss with some loss."""
+    by_options = isinstance(getattr(component, "targets", None), property)
+    if by_options and "loss" in component.__dataclass_fields__:
+        return True
+    return accepts(component() if by_options else component, kind)
 
 
 def _check_gold(path: str, gold: str, classes: int, data: Data) -> None:
