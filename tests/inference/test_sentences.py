@@ -120,7 +120,7 @@ def joint(monkeypatch):
         network = model("model=joint dataset=entities")
         names, kinds = (network.about.fields[name].names for name in ("y", "relation"))
 
-        def predict(self, fields, head=None):
+        def predict(self, fields, head=None, beam=None):
             if head in (None, "tags"):
                 return np.eye(len(names))[[[names.index(tag) for tag in tags]]]
             firsts = [(row == 1).argmax() < (row == 3).argmax() for row in fields["pair"]]
