@@ -70,8 +70,8 @@ static inline double tanh_d(double x) {
 }
 static inline float log_f(float x) {
   union { float f; int32_t i; } u = { x < 1.17549435e-38f ? x * 16777216.0f : x };
-  const int32_t shift = x < 1.17549435e-38f ? 24 : 0, k = ((u.i - 0x3f3504f3) >> 23);
-  u.i -= k << 23;
+  const int32_t shift = x < 1.17549435e-38f ? 24 : 0, k = (int32_t)((uint32_t)u.i - 0x3f3504f3u) >> 23;
+  u.i = (int32_t)((uint32_t)u.i - ((uint32_t)k << 23));
   const float z = (u.f - 1.0f) / (u.f + 1.0f), s = z * z, n = (float)(k - shift);
   float p = 1.0f / 9.0f;
   p = p * s + 1.0f / 7.0f; p = p * s + 1.0f / 5.0f; p = p * s + 1.0f / 3.0f;
@@ -80,8 +80,8 @@ static inline float log_f(float x) {
 }
 static inline double log_d(double x) {
   union { double f; int64_t i; } u = { x < 2.2250738585072014e-308 ? x * 18014398509481984.0 : x };
-  const int64_t shift = x < 2.2250738585072014e-308 ? 54 : 0, k = (u.i - 0x3fe6a09e667f3bcd) >> 52;
-  u.i -= k << 52;
+  const int64_t shift = x < 2.2250738585072014e-308 ? 54 : 0, k = (int64_t)((uint64_t)u.i - 0x3fe6a09e667f3bcd) >> 52;
+  u.i = (int64_t)((uint64_t)u.i - ((uint64_t)k << 52));
   const double z = (u.f - 1.0) / (u.f + 1.0), s = z * z, n = (double)(k - shift);
   double p = 1.0 / 23.0;
   p = p * s + 1.0 / 21.0; p = p * s + 1.0 / 19.0; p = p * s + 1.0 / 17.0; p = p * s + 1.0 / 15.0; p = p * s + 1.0 / 13.0;
