@@ -70,7 +70,8 @@ def keys_of(group, name):
     if group != "model":
         within = f"{group}.{name}" if group in ("augmentation", "probes", "regularizer") else group
         return options(KINDS_OF[group], name, within)
-    tree = yaml.safe_load((conf_dir() / "model" / f"{name}.yaml").read_text())
+    preset = yaml.safe_load((conf_dir() / "model" / f"{name}.yaml").read_text())
+    tree = preset.get("model", preset)  # some presets set more than the model
     found = [(f"model.{key}", ["3", "5"]) for key in tree if key != "layers"]
     for layer, node in tree["layers"].items():
         path = f"model.layers.{layer}"
