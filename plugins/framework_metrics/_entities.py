@@ -2,14 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from framework import Array, Context, scan
+from framework import Array, Context, option, scan
 
 Tags = tuple[str, ...] | Literal["auto"]
+
+
+@dataclass(frozen=True)
+class EntityMetric(ABC):
+    """What the metrics of entities share: the tags, the counts of each type, and a value of all types or of one."""
+
+    targets: ClassVar[tuple[str, ...]] = ("label",)
+    tags: Tags = option("auto", help="the names of the classes; auto: from the data")
+
+    def __post_init__(self) -> None:
+        check(self.tags)
+
+    @abstractmethod
+    def of(self, counts: Array) -> Array:
+        """The value (...) of right, predicted and true entities (..., 3)."""
+
+    def count(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> Array:
+        """For each type right, predicted and true entities, (..., 3 E)."""
+        return count(self.tags, y, t, ctx, mask)
+
+    def value(self, counts: Array) -> Array:
+        """The value of all types together."""
+        return self.of(total(counts, self.tags))
+
+    def parts(self, counts: Array) -> Mapping[str, Array]:
+        """type -> its value."""
+        return {kind: self.of(own) for kind, own in by_type(counts, self.tags).items()}
 
 
 def types_of(tags: Tags) -> list[str]:
@@ -35,7 +64,7 @@ def check(tags: Tags) -> None:
         return
     for tag in tags:
         if tag != "O" and _parts(tag)[0] not in tuple("BIES"):
-            raise ValueError(f"tags: '{tag}' is no tag of an entity; those are O, and B, I, E or S with a type: B-PER")
+            raise ValueError(f"tags: unknown tag '{tag}'; allowed: O, and B, I, E or S with a type: B-PER")
     if not types_of(tags):
         raise ValueError("tags: no class is an entity; give those of at least one type: [O, B-PER, I-PER]")
 
@@ -69,11 +98,6 @@ def by_type(counts: Array, tags: Tags) -> dict[str, Array]:
 def total(counts: Array, tags: Tags) -> Array:
     """The counts of all types together (..., 3)."""
     return counts.reshape(*counts.shape[:-1], 3, max(1, len(types_of(tags)))).sum(-1)
-
-
-def ratio(a: Array, b: Array) -> Array:
-    """a / b, and 0 where both are 0."""
-    return a / (b + (b == 0))
 
 
 class _Chunks:

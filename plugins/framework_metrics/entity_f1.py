@@ -1,15 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
-from framework import Array, Context, option
-from framework_metrics import _entities as entities
+from framework import Array
+from framework_metrics._entities import EntityMetric
+from framework_metrics._ratio import ratio
 
 
 @dataclass(frozen=True)
-class EntityF1:
+class EntityF1(EntityMetric):
     """F1 = 2 P R / (P + R) of whole entities: P is the fraction of predicted entities that are right, R the fraction of true
     entities that were found. An entity is right if its first word, its last word and its type are.
 
@@ -22,26 +21,9 @@ class EntityF1:
     conlleval (Tjong Kim Sang & Buchholz 2000). `stackprop evaluate` also shows each type.
     """
 
-    targets: ClassVar[tuple[str, ...]] = ("label",)
-    tags: entities.Tags = option("auto", help="the names of the classes; auto: from the data")
-
-    def __post_init__(self) -> None:
-        entities.check(self.tags)
-
-    def count(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> Array:
-        return entities.count(self.tags, y, t, ctx, mask)
-
-    def value(self, counts: Array) -> Array:
-        return _f1(entities.total(counts, self.tags))
-
-    def parts(self, counts: Array) -> Mapping[str, Array]:
-        """type -> its F1."""
-        return {kind: _f1(own) for kind, own in entities.by_type(counts, self.tags).items()}
+    def of(self, counts: Array) -> Array:
+        return ratio(2 * counts[..., 0], counts[..., 1] + counts[..., 2])
 
     @staticmethod
     def examples() -> list[tuple[EntityF1, None]]:
         return [(EntityF1(("O", "B-PER", "I-PER", "B-LOC")), None), (EntityF1(("O", "B-A", "E-A", "S-B")), None)]
-
-
-def _f1(counts: Array) -> Array:
-    return entities.ratio(2 * counts[..., 0], counts[..., 1] + counts[..., 2])

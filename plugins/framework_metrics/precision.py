@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
-from framework import Array, Context, option
-from framework_metrics._negative import count, ratio
+from framework import Array
+from framework_metrics._positives import PositiveCounts
+from framework_metrics._ratio import ratio
 
 
 @dataclass(frozen=True)
-class Precision:
+class Precision(PositiveCounts):
     """P = the fraction of predicted positives that are right; a positive is any class but a negative one.
 
     Of more than two classes, all positives are counted together (micro average). P is 0 if no class but `negative` is
@@ -18,12 +18,6 @@ class Precision:
     (..., [T,] N); mask (..., [T,] N); counts (..., 3): right, predicted and true positives. A prediction of NaN that
     counts makes it NaN.
     """
-
-    targets: ClassVar[tuple[str, ...]] = ("label",)
-    negative: int = option(0, least=0, help="the class that is no positive, as a number")
-
-    def count(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> Array:
-        return count(self.negative, y, t, ctx, mask)
 
     def value(self, counts: Array) -> Array:
         return ratio(counts[..., 0], counts[..., 1])

@@ -132,7 +132,7 @@ def test_batches_add_up_and_replicas_are_separate():
 @pytest.mark.parametrize(
     ("metric", "message"),
     [
-        ("entity_f1", "metrics.entity_f1: tags: 'determiner' is no tag of an entity"),
+        ("entity_f1", "metrics.entity_f1: tags: unknown tag 'determiner'"),
         ("{type:entity_f1,tags:[O,B-A]}", "metrics.entity_f1.tags: 'y' has 6 classes, but got 2 names"),
     ],
 )
@@ -143,7 +143,7 @@ def test_a_metric_without_tags_of_entities_is_refused(metric, message):
 
 def test_tags_that_are_no_entities_are_refused_where_they_are_given():
     assert messages("metrics: [{type: entity_f1, tags: [A, B]}]") == [
-        "metrics.entity_f1: tags: 'A' is no tag of an entity; those are O, and B, I, E or S with a type: B-PER"
+        "metrics.entity_f1: tags: unknown tag 'A'; allowed: O, and B, I, E or S with a type: B-PER"
     ]
     with pytest.raises(ValueError, match="no class is an entity"):
         EntityF1(("O",))

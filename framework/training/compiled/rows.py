@@ -6,6 +6,7 @@ joins such a group if its row i needs only row i of what the group computes, or 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from math import prod
 from typing import NamedTuple
@@ -57,7 +58,9 @@ class Grouping:
     """
 
     def __init__(self, schedule: Schedule, seconds: Callable[[Kernel], float], most: float, lanes: int) -> None:
-        self.schedule, self.seconds, self.most, self.lanes = schedule, seconds, most, lanes
+        self.schedule, self.most, self.lanes = schedule, most, lanes
+        # A kernel is looked at from many beginnings, but costs and reads the same.
+        self.seconds, self.places = functools.cache(seconds), functools.cache(self._places)
 
     def groups(self) -> list[Kernel | Group]:
         """The kernels in a new order: those of a group at the place of its first."""
@@ -77,7 +80,7 @@ class Grouping:
         """Take kernels into a group; returns the others."""
         time, others, seen = 0.0, list[Kernel](), 0
         for kernel in kernels:
-            if len(others) > PAST or kernel.op == "loop":
+            if len(others) > PAST or kernel.op == "loop" or (others and not growing.kernels):
                 break
             seen += 1
             own = self.seconds(kernel)
@@ -89,9 +92,9 @@ class Grouping:
 
     def _is_clear(self, kernel: Kernel, others: Sequence[Kernel]) -> bool:
         """Whether a kernel may run before others that come first."""
-        read, written = self._places(kernel)
+        read, written = self.places(kernel)
         for other in others:
-            before, after = self._places(other)
+            before, after = self.places(other)
             if _meet(read, after) or _meet(written, [*before, *after]):
                 return False
         return True

@@ -10,7 +10,7 @@ from framework.training.compiled.graph import Read, Value, whole
 NEAR = 8  # kernels back that a loop may be joined to
 
 
-@dataclass
+@dataclass(eq=False)
 class Kernel:
     """Values that are computed together: one loop of maps of one shape, or a single reduction, product or copy.
 
