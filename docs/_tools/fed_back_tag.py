@@ -3,7 +3,7 @@
 stackprop model=tag_decoder model.feedback=tag dataset=entities
 python docs/_tools/fed_back_tag.py runs/... "Paris <unk> works for Acme" 2 fed_back_tag.png
 
-A map of probabilities: a row for each tag that the decoder is told for the word before, a column for each tag of the word.
+A map of probabilities: a row for each tag that is forced on the word before, a column for each tag of the word.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ def probabilities(model: Model, words: list[str], word: int) -> np.ndarray:
     fields = read_sentence(model, words)
     said = model.predict(fields)[0].argmax(-1)
     K = model.about.fields[layer.gold].size  # type: ignore[attr-defined]
-    told = np.repeat(said[:, None], K, 1)
-    told[word - 2] = np.arange(K)
+    forced = np.repeat(said[:, None], K, 1)
+    forced[word - 2] = np.arange(K)
     batch = {name: np.repeat(a, K, 0).swapaxes(0, 1) for name, a in fields.items()}
-    ctx = Context(train=True, batch={**batch, layer.gold: told})  # type: ignore[attr-defined]
+    ctx = Context(train=True, batch={**batch, layer.gold: forced})  # type: ignore[attr-defined]
     values, _ = model.network.forward(model.weights, ctx)
     return np.asarray(model.head.prediction(values, ctx))[word - 1]
 

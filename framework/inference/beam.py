@@ -87,7 +87,7 @@ def text_step(network: Network, p: Mapping[str, Params], head: Head, field: str,
 
 
 def feeding_node(network: Network) -> str:
-    """The node whose steps read the tag before, and which can be told another one.
+    """The node whose steps read the tag before, and which can be given another one.
 
     Raises:
         ValueError: the network has none, or a later layer reads its whole output.
@@ -144,8 +144,8 @@ def _tag_step(network: Network, node: str, p: Mapping[str, Params], head: Head, 
         of = np.arange(n) if rows is None else owners(n, rows)
         if rows is not None and said is not None:
             carry = chosen_rows(carry, rows)
-            told = layer.told(carry[node], said)
-            carry[node] = told if mask is None else np.where(mask[t - 1, of][:, None] > 0, told, carry[node])
+            given_tags = layer.with_tags(carry[node], said)
+            carry[node] = given_tags if mask is None else np.where(mask[t - 1, of][:, None] > 0, given_tags, carry[node])
         here = ctx.but(train=False, batch={name: at(t, name, of) for name in ctx.batch}, carry=carry)
         given = {name: at(t, name, of) for name in values if name not in later and name not in ctx.batch}
         out, caches = network.forward(p, here, given)

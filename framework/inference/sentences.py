@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from framework.core.errors import DataError, did_you_mean
-from framework.data.dataset import Field
+from framework.core.errors import DataError
+from framework.data.vocabulary import ids_of
 from framework.inference.model import Model
 
 
@@ -30,22 +30,13 @@ def read_sentence(model: Model, words: Sequence[str]) -> dict[str, np.ndarray]:
     if not named:
         raise DataError("the data set has no words: no field of ids (n, T) has names")
     first = named[0]
-    fields = {first: np.array([_ids(words, about[first].names)])}
+    fields = {first: np.array([ids_of(words, {name: i for i, name in enumerate(about[first].names)})])}
     fields |= {name: np.ones((1, len(words))) for name, field in about.items() if field.kind == "mask" and field.time_major}
     read = {source for node in model.network.nodes.values() for source in node.sources} & about.keys()
     others = sorted(read - fields.keys())
     if others:
         raise DataError(f"besides '{first}' the network reads {', '.join(others)}, which a sentence does not give")
     return fields
-
-
-def _ids(words: Sequence[str], names: Sequence[str]) -> list[int]:
-    """The ids of words; an unknown word has the id of `<unk>`, if the names have it."""
-    ids = {name: i for i, name in enumerate(names)}
-    for word in words:
-        if word not in ids and Field.UNKNOWN not in ids:
-            raise DataError(f"unknown word {word!r}, not in the training data{did_you_mean(word, names)}")
-    return [ids.get(word, ids.get(Field.UNKNOWN, 0)) for word in words]
 
 
 def answers(model: Model, y: np.ndarray, words: int) -> list[str] | None:

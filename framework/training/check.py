@@ -230,7 +230,7 @@ def _may_accept(component: Any, kind: str) -> bool:
 
 
 def _check_gold(path: str, gold: str, classes: int, data: Data) -> None:
-    """Check that a layer is told tags that the data have, one per step, and as many kinds as it has outputs."""
+    """Check that the field of correct tags exists, with one tag per step and one class per output."""
     field = data.fields.get(gold)
     sequences = [name for name, f in data.fields.items() if f.kind == "label" and f.axes == "NT"]
     if field is None or gold not in sequences:

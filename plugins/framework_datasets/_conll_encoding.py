@@ -11,13 +11,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from framework import DataError, Field, did_you_mean
+from framework import DataError, Field, did_you_mean, ids_of
 from framework_datasets._conll import Layout, Sentence, rows, sentences
 from framework_datasets._tag_schemes import Scheme, entities, fault, written
 from framework_datasets._windows import padded
 
 Schemes = Literal["IOB1", "IOB2", "BIOES", "none"]
-OTHER_READING = "dataset.scheme=IOB1 reads any order of B and I, dataset.scheme=none tags that are no entities"
+OTHER_READING = "dataset.scheme=IOB1 reads any order of B and I, dataset.scheme=none reads other tags"
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class ConllEncoding:
         words, letters: the vocabularies, by id; letters are empty if words have none.
         length: letters of a word; longer words lose their end.
         names: the tags, by class.
-        scheme, target_scheme: of the tags in a file, and of the classes; none: tags that are no entities.
+        scheme, target_scheme: of the tags in a file, and of the classes; none: other tags.
         lowercase, digits: whether words are read in lower case; whether every digit counts as 0.
         layout: the columns of a file.
     """
@@ -66,8 +66,7 @@ class ConllEncoding:
         return fields | (self._letters(found, steps) if self.length else {})
 
     def _ids(self, words: Sequence[str]) -> list[int]:
-        known, unknown = self._known_words, self._known_words[Field.UNKNOWN]
-        return [known.get(plain(word, self.lowercase, self.digits), unknown) for word in words]
+        return ids_of([plain(word, self.lowercase, self.digits) for word in words], self._known_words)
 
     def _labels(self, path: str | Path, sentence: Sentence) -> list[int]:
         known = {name: k for k, name in enumerate(self.names)}

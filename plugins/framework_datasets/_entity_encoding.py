@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from framework import DataError
+from framework import DataError, ids_of
 from framework_datasets._files import text_of
 from framework_datasets._tag_schemes import entities
 from framework_datasets._windows import padded
-from framework_datasets._word_windows import ids_of
 
 PLACES = ("outside", "first", "between", "second")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from framework import Field
+from framework import Field, ids_of
 from framework_datasets._columns import class_indices
 from framework_datasets._conll_encoding import plain
 from framework_datasets._table import Format, Table, read_table
@@ -58,13 +58,13 @@ class SentenceEncoding:
         return fields | {"y": class_indices(table, self.label, self.classes, NEW)} if with_target else fields
 
     def _fields(self, sentences: Sequence[Sequence[str]]) -> dict[str, np.ndarray]:
-        ids = [[self.id_of(word) for word in words[: self.longest]] for words in sentences]
+        ids = [self.ids(words[: self.longest]) for words in sentences]
         x, mask = padded(ids, max(map(len, ids)))
         return {"x": x, "mask": mask}
 
-    def id_of(self, word: str) -> int:
-        """The id of a word; 1, the unknown word, if it has none."""
-        return self._known.get(plain(word, self.lowercase, False), 1)
+    def ids(self, words: Sequence[str]) -> list[int]:
+        """The ids of words."""
+        return ids_of([plain(word, self.lowercase, False) for word in words], self._known)
 
     @cached_property
     def _known(self) -> dict[str, int]:

@@ -7,23 +7,10 @@ from typing import Literal
 
 import numpy as np
 
-from framework import DataError, Field, did_you_mean
+from framework import DataError, ids_of
 
 Tagged = tuple[Sequence[str], Sequence[str]]  # the words of a sentence, and a tag for each of them
 Kind = Literal["window", "word"]
-
-
-def ids_of(words: Sequence[str], vocabulary: Mapping[str, int]) -> list[int]:
-    """The ids of words; a word that is not in the vocabulary has that of the unknown word.
-
-    Raises:
-        DataError: a word has no id, and there is no unknown word.
-    """
-    unknown = vocabulary.get(Field.UNKNOWN)
-    for word in words:
-        if word not in vocabulary and unknown is None:
-            raise DataError(f"unknown word {word!r}, not in the training data{did_you_mean(word, vocabulary)}")
-    return [vocabulary.get(word, unknown or 0) for word in words]
 
 
 def windows_of(ids: Sequence[int], width: int) -> np.ndarray:

@@ -22,7 +22,7 @@ class Conll:
     """U.N. official Ekeus heads for Baghdad -> B-ORG O B-PER O O B-LOC: your own sentences, a tag for every word (CoNLL).
 
     The file is UTF-8 text with a word and its tags per line and an empty line between sentences. Cells are separated by
-    tabs, or by blanks. A line -DOCSTART- begins a document and is no sentence. The tags are those of entities, as IOB1
+    tabs, or by blanks. A line -DOCSTART- begins a document and is not a sentence. The tags are those of entities, as IOB1
     (CoNLL-2003), IOB2 or BIOES, and are converted to `target_scheme`; or others, such as parts of speech.
 
     Fields: x (n, T) ids of words, 0 after the end of shorter sentences; y (n, T) labels; mask (n, T), 1 where a word is.
@@ -38,7 +38,9 @@ class Conll:
     test: float = option(0.1, least=0, below=1, help="fraction for the test, if there is one file")
     word_column: int = option(0, help="the column of the words, counted from 0; -1: the last")
     tag_column: int = option(-1, help="the column of the tags")
-    scheme: Schemes | Literal["auto"] = option("auto", help="of the tags in the file; none: they are no entities")
+    scheme: Schemes | Literal["auto"] = option(
+        "auto", help="of the tags in the file; none: other tags, such as parts of speech"
+    )
     target_scheme: Scheme = option("IOB2", help="of the classes, whatever the file has")
     comment: str | None = option(None, help="the beginning of lines that are skipped")
     vocabulary: Literal["train", "all"] = option(

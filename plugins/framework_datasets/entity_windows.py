@@ -7,13 +7,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from framework import Data, DataError, Field, option
+from framework import Data, DataError, Field, ids_of, option
 from framework_datasets._conll import Layout, sentences, text
 from framework_datasets._conll_encoding import fit_vocabulary
 from framework_datasets._entity_grammar import WORDS, drawn
 from framework_datasets._files import sample, text_of
 from framework_datasets._rows import share_out
-from framework_datasets._word_windows import Tagged, ids_of, pairs_of, windows_of
+from framework_datasets._word_windows import Tagged, pairs_of, windows_of
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from framework import Data, DataError, option
+from framework import Data, DataError, Field, option
 from framework_datasets._columns import label
 from framework_datasets._conll_encoding import fit_vocabulary, plain
 from framework_datasets._files import sample
@@ -69,7 +69,7 @@ class Sentences:
 
     def _note(self, table: Table, encoding: SentenceEncoding, words: Sequence[str]) -> str:
         """How the file was read."""
-        unknown = sum(encoding.id_of(word) == 1 for word in words) / max(len(words), 1)
+        unknown = encoding.ids(words).count(encoding.words.index(Field.UNKNOWN)) / max(len(words), 1)
         longest = max(len(self._read(text)) for text in table.columns[self.text])
         return (
             f"{self.path}: {len(table)} sentences in column '{self.text}', at most {longest} words; "

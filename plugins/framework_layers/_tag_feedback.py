@@ -10,7 +10,7 @@ import numpy as np
 from framework import Array, Cell, Context, Params, T
 from framework_layers.one_hot import chosen
 
-TOLD = "(told tags)"  # in the batch that the cell sees: the correct tags (..., T, N, K), 0 where it reads its own
+FORCED = "(forced tags)"  # in the batch that the cell sees: the correct tags (..., T, N, K), 0 where it reads its own
 
 
 @dataclass(frozen=True)
@@ -18,21 +18,21 @@ class TagFeedback:
     """s_t = cell(a_t + F_{t-1} W_T, s_{t-1}): the cell's step, with F_{t-1} added to the inputs of all its gates.
 
     F = q E for tags: the row of the last tag. F = q_0 T + q_1 E for vectors, T = h W_ts + b_T: the tag vector itself, or
-    the row of a tag that was told. The state is that of the cell and q. q is 0 before the first step, so that F_0 = 0, and
+    the row of a forced tag. The state is that of the cell and q. q is 0 before the first step, so that F_0 = 0, and
     has no gradient.
 
     Backward: dF = da W_T^T; dE = q^T dF; dT = q_0 dF, dW_ts = h^T dT, dh += dT W_ts^T.
 
     Shapes: F, T (..., N, tags); h (..., N, units); W_T (..., tags, gates units); q (..., N, K) for tags, (..., N, 1 [+ K])
-    for vectors, with K if tags are told.
+    for vectors, with K if tags are forced.
     """
 
-    draws: ClassVar[bool] = True  # it reads what it is told by time step
+    draws: ClassVar[bool] = True  # it reads the forced tags by time step
     parts: ClassVar[tuple[str, ...]] = ("state",)
     cell: Cell
     classes: int
     vector: bool
-    told: bool
+    forced: bool
 
     @property
     def units(self) -> int:
@@ -47,7 +47,7 @@ class TagFeedback:
     @property
     def state(self) -> int:
         """The cell's state, and q."""
-        return self.cell.state + self.vector + self.classes * (self.told or not self.vector)
+        return self.cell.state + self.vector + self.classes * (self.forced or not self.vector)
 
     @property
     def buffers(self) -> tuple[str, ...]:
@@ -81,18 +81,20 @@ class TagFeedback:
         if not self.vector:
             return q @ p["E"]
         F = q[..., :1] * (h @ p["W_ts"] + p["b_T"])
-        return F + q[..., 1:] @ p["E"] if self.told else F
+        return F + q[..., 1:] @ p["E"] if self.forced else F
 
     def _read_next(self, p: Params, h: Array, ctx: Context) -> Array:
         """q after a step: what the next one reads."""
         xp, K = ctx.xp, self.classes
-        told = ctx.batch[TOLD][..., ctx.time, :, :] if TOLD in ctx.batch else xp.zeros((1,) * (h.ndim - 1) + (K,), h.dtype)
-        own = 1 - told.sum(-1, keepdims=True)
+        forced = (
+            ctx.batch[FORCED][..., ctx.time, :, :] if FORCED in ctx.batch else xp.zeros((1,) * (h.ndim - 1) + (K,), h.dtype)
+        )
+        own = 1 - forced.sum(-1, keepdims=True)
         if self.vector:
             flag = own * xp.ones_like(h[..., :1])
-            return xp.concatenate((flag, xp.broadcast_to(told, (*h.shape[:-1], K))), -1) if self.told else flag
+            return xp.concatenate((flag, xp.broadcast_to(forced, (*h.shape[:-1], K))), -1) if self.forced else flag
         y = (h @ p["W_ts"] + p["b_T"]) @ p["W_y"] + p["b_y"]
-        return told + own * chosen(y.argmax(-1), K, y.dtype, ctx)
+        return forced + own * chosen(y.argmax(-1), K, y.dtype, ctx)
 
     def out(self, s: Array) -> Array:
         return self.cell.out(s[..., : self.cell.state])
@@ -118,7 +120,7 @@ class TagFeedback:
         if self.vector:
             dT = q[..., :1] * dF
             found |= {"W_ts": T(h) @ dT, "b_T": dT.sum(-2, keepdims=True)}
-        if self.told or not self.vector:
+        if self.forced or not self.vector:
             found["E"] = T(q[..., 1:] if self.vector else q) @ dF
         return found
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from framework import Array, Cell, Context, Initializer, Params, Shape, T, discover, option, registered, row_sums
 from framework_layers._rows import rows, unfolded
-from framework_layers._tag_feedback import TOLD, TagFeedback
+from framework_layers._tag_feedback import FORCED, TagFeedback
 from framework_layers.one_hot import chosen
 from framework_layers.recurrent import Recurrent
 
@@ -70,7 +70,7 @@ class TagDecoder:
 
     @property
     def feeds_tags(self) -> bool:
-        """Whether a step reads the tag before, so that another one may be told, see `told`."""
+        """Whether a step reads the tag before, so that a beam search may give it another one, see `with_tags`."""
         return self.feedback == "tag"
 
     @property
@@ -89,8 +89,8 @@ class TagDecoder:
         """The loop over time, whose output is h."""
         if self.feedback == "none":
             return Recurrent(self.cell, mask=self.mask, initializer=self.initializer)
-        told = not isinstance(self.teacher, str)
-        cell = TagFeedback(self.cell, self._size[0], self.feedback == "vector", told)
+        forced = not isinstance(self.teacher, str)
+        cell = TagFeedback(self.cell, self._size[0], self.feedback == "vector", forced)
         return Recurrent(cell, mask=self.mask, initializer=self.initializer)
 
     def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:
@@ -119,7 +119,7 @@ class TagDecoder:
             )
 
     def forward(self, p: Params, x: Array, ctx: Context) -> tuple[Array, Any]:
-        h, steps = self._steps.forward(p, x, self._with_told(x, ctx))
+        h, steps = self._steps.forward(p, x, self._with_forced(x, ctx))
         tags = rows(h) @ p["W_ts"] + p["b_T"]
         return unfolded(tags @ p["W_y"] + p["b_y"], h), Decoded(steps, h, tags)
 
@@ -148,7 +148,7 @@ class TagDecoder:
         """The final state (..., N, S): that of the cell, and what the next step reads."""
         return cache.steps.final
 
-    def told(self, s: Array, tags: Array) -> Array:
+    def with_tags(self, s: Array, tags: Array) -> Array:
         """A state (..., N, S) whose next step reads the given tags (..., N) instead of its own, for a beam search."""
         one_hot = (tags[..., None] == np.arange(self._size[0])).astype(s.dtype)
         return np.concatenate((s[..., : self.cell.state], one_hot), -1)
@@ -167,15 +167,15 @@ class TagDecoder:
         dT = rows(dy) @ T(p["W_y"])
         return unfolded(dT, dy), unfolded(dT @ T(p["W_ts"]), dy)
 
-    def _with_told(self, x: Array, ctx: Context) -> Context:
-        """The context of the steps: in training, with the correct tags where the teacher tells them."""
+    def _with_forced(self, x: Array, ctx: Context) -> Context:
+        """The context of the steps: in training, with the correct tags where the teacher forces them."""
         gold = ctx.batch.get(self.gold) if ctx.train and self.reads_target else None
         if gold is None:
             return ctx
-        told = chosen(gold, self._size[0], x.dtype, ctx)
+        forced = chosen(gold, self._size[0], x.dtype, ctx)
         if not (self.teacher_steps is None and isinstance(self._teacher, int | float) and self._teacher == 1):
-            told = told * (ctx.uniform(told[..., :1], DRAW) < self._probability(told, ctx))
-        return ctx.but(batch={**ctx.batch, TOLD: told})
+            forced = forced * (ctx.uniform(forced[..., :1], DRAW) < self._probability(forced, ctx))
+        return ctx.but(batch={**ctx.batch, FORCED: forced})
 
     def _probability(self, like: Array, ctx: Context) -> float | Array:
         """Of reading the correct tag, at this training step."""

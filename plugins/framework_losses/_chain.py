@@ -48,9 +48,9 @@ class Chain(NamedTuple):
         Args:
             reached: the scores of each tag at t by the steps before it, without x_t, (..., N, K).
         """
-        xp, there, (scores, begun, end) = self.xp, self.there[..., t, :, :], state
-        new = xp.where(begun > 0, reached, self.start[..., t, :, :]) + self.x[..., t, :, :]
-        kept = (xp.where(there, new, scores), xp.where(there, xp.ones_like(begun), begun))
+        xp, there, (scores, started, end) = self.xp, self.there[..., t, :, :], state
+        new = xp.where(started > 0, reached, self.start[..., t, :, :]) + self.x[..., t, :, :]
+        kept = (xp.where(there, new, scores), xp.where(there, xp.ones_like(started), started))
         return *kept, xp.where(there, self.end[..., t, :, :], end)
 
 
@@ -86,19 +86,19 @@ def forward(chain: Chain, tags: Array) -> Forward:
     xp = chain.xp
 
     def step(t: Any, state: tuple[Array, ...]) -> tuple[tuple[Array, ...], Any]:
-        alpha, begun, end, before, score = state
+        alpha, started, end, before, score = state
         z = alpha[..., :, None] + chain.A[..., t, :, :, :]
         total = log_sum(z, xp, -2)
         now, there = tags[..., t, :, :], chain.there[..., t, :, :]
         pair = before[..., :, None] * now[..., None, :]
-        own = ((chain.x[..., t, :, :] + (1 - begun) * chain.start[..., t, :, :]) * now).sum(-1, keepdims=True)
+        own = ((chain.x[..., t, :, :] + (1 - started) * chain.start[..., t, :, :]) * now).sum(-1, keepdims=True)
         more = own + (pair * chain.A[..., t, :, :, :]).sum((-2, -1))[..., None]
-        after = chain.after(t, (alpha, begun, end), total[..., 0, :])
+        after = chain.after(t, (alpha, started, end), total[..., 0, :])
         told = (xp.where(there, now, before), score + xp.where(there, more, xp.zeros_like(more)))
-        return (*after, *told), (xp.exp(z - total), begun, before)
+        return (*after, *told), (xp.exp(z - total), started, before)
 
-    alpha, begun, end = chain.first_state()
-    (alpha, _, end, before, score), steps = scan(xp, chain.x.shape[-3], step, (alpha, begun, end, alpha, begun))
+    alpha, started, end = chain.first_state()
+    (alpha, _, end, before, score), steps = scan(xp, chain.x.shape[-3], step, (alpha, started, end, alpha, started))
     log_z = log_sum(alpha + end, xp, -1)
     return Forward(log_z[..., 0], score[..., 0] + (end * before).sum(-1), xp.exp(alpha + end - log_z), steps)
 
@@ -115,14 +115,14 @@ def expected_minus_given(chain: Chain, tags: Array, found: Forward) -> tuple[Arr
 
     def step(t: Any, state: tuple[Array, Array]) -> tuple[tuple[Array, Array], Any]:
         p, ended = state
-        given_next, begun, before = found.steps[t]
+        given_next, started, before = found.steps[t]
         there, now = chain.there[..., t, :, :], tags[..., t, :, :]
-        pairs = begun[..., None] * given_next * p[..., None, :]
+        pairs = started[..., None] * given_next * p[..., None, :]
         zero, d = xp.zeros_like(p), p - now
         dx = xp.where(there, d, zero)
         dA = xp.where(there[..., None], pairs - before[..., :, None] * now[..., None, :], xp.zeros_like(pairs))
-        dy = (dA.reshape(*dA.shape[:-2], -1), (1 - begun) * dx, (1 - ended) * dx)
-        p_before = xp.where(there & (begun > 0), pairs.sum(-1), p)
+        dy = (dA.reshape(*dA.shape[:-2], -1), (1 - started) * dx, (1 - ended) * dx)
+        p_before = xp.where(there & (started > 0), pairs.sum(-1), p)
         return (p_before, xp.where(there, xp.ones_like(ended), ended)), (dx, xp.concatenate(dy, -1))
 
     ended = xp.zeros_like(found.last[..., :1])
@@ -142,9 +142,9 @@ def best_path(chain: Chain) -> Array:
     (best, _, end), steps = scan(xp, chain.x.shape[-3], ahead, chain.first_state())
 
     def back(t: Any, tag: Array) -> tuple[Array, Array]:
-        pointer, begun = steps[t]
+        pointer, started = steps[t]
         before = ((pointer[..., None, :] == ids[:, None]) * tag[..., None, :]).sum(-1)
-        return xp.where(chain.there[..., t, :, :] & (begun > 0), before, tag), tag
+        return xp.where(chain.there[..., t, :, :] & (started > 0), before, tag), tag
 
     last = ((best + end).argmax(-1)[..., None] == ids).astype(best.dtype)
     return scan(xp, chain.x.shape[-3], back, last, reverse=True)[1].stacked()

@@ -30,7 +30,7 @@ def tagger(feedback="tag", **options):
 
 
 def of_all_tags(net, p, x, mask):
-    """The logarithm of the probability of every sequence of tags, (K^T, N), each told to the decoder."""
+    """The logarithm of the probability of every sequence of tags, (K^T, N), each forced on the decoder."""
     every = np.array(list(itertools.product(range(K), repeat=T)))
     found = []
     for tags in every:

@@ -112,8 +112,8 @@ def test_L3_greedy_tags_are_read_one_step_later():
     layer = KINDS["tag"]
     inputs = drawn(layer)
     y = outputs(layer, inputs, False)
-    told = outputs(replace(layer, teacher=1.0), inputs, gold=y.argmax(-1))
-    equal(told, y, "a decoder that is told what it would say")
+    forced = outputs(replace(layer, teacher=1.0), inputs, gold=y.argmax(-1))
+    equal(forced, y, "a decoder that is forced to what it would say")
 
 
 def test_L3_evaluation_never_reads_the_correct_tags():
@@ -157,9 +157,9 @@ def test_the_share_of_correct_tags_falls_as_scheduled(decay, at):
     gold = np.zeros((20, 500), int)
     for step in (0, 5, 10, 20):
         ctx = Context(step=step, name="out", batch={"y": gold})
-        told = layer._with_told(np.zeros((20, 500, 1)), ctx).batch["(told tags)"].sum(-1)
+        forced = layer._with_forced(np.zeros((20, 500, 1)), ctx).batch["(forced tags)"].sum(-1)
         e = at(min(1, step / 10))
-        assert told.mean() == pytest.approx(e, abs=4 * math.sqrt(e * (1 - e) / told.size))
+        assert forced.mean() == pytest.approx(e, abs=4 * math.sqrt(e * (1 - e) / forced.size))
 
 
 def test_each_replica_draws_its_own_teacher():
