@@ -45,7 +45,9 @@ def read_lines(path: str | Path) -> Iterator[bytes]:
         with open(open_regular(Path(path).expanduser()), "rb") as file:
             for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), 1):
                 if len(line) == LONGEST_LINE:
-                    raise DataError(f"{path}: line {number} has {LONGEST_LINE:,} bytes or more, so this is no such text")
+                    raise DataError(
+                        f"{path}: line {number} has {LONGEST_LINE:,} bytes or more, so this is not a file of word vectors"
+                    )
                 yield line.rstrip(b"\r\n")
     except UnreadableError as error:
         raise DataError(str(error)) from error

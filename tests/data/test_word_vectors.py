@@ -1,4 +1,4 @@
-"""Word vectors from text files: which words get one, and what a wrong file is told."""
+"""Word vectors from text files: which words get one, and the messages for wrong files."""
 
 import resource
 
