@@ -140,6 +140,8 @@ class Loss(Protocol):
         predicts_by_mask: True if it is predict(y, ctx, mask): a best path depends on which steps there are.
         targets: the kinds of target it accepts; () means none, and t is None.
         sources: how many nodes it reads, 1 by default.
+        width(K): the number of outputs that it needs for a target of K columns or classes, which `units: auto` sets; K by
+            default.
         columns(K): the number of columns of each node that it reads, for K outputs of the first; by default all are equal.
         outputs: "probability" if y are probabilities, "raw" if the loss computes them.
         whole_sequences: True if its steps depend on each other, so that a sequence cannot be cut into chunks.
@@ -217,6 +219,8 @@ class Metric(Protocol):
         targets, sources: as of a loss; `sources` only if raw.
         tags: an option with the names of the classes, which are taken from the data set if it is "auto".
         parts(counts): returns {part: (...)}, values of parts of the data, for `stackprop evaluate`.
+        value(counts, ctx): instead of value(counts), for one that needs the array module `ctx.xp` or the replicas. The batch
+            of ctx is empty.
     """
 
     def count(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> Array:

@@ -180,12 +180,14 @@ def _read_by(name: str, nodes: Mapping[str, Node]) -> tuple[str, ...]:
 
 
 def _outputs(head: Head, data: Data) -> int:
-    """The number of outputs that a target needs."""
+    """The number of outputs that a target needs, or that the loss needs for such a target."""
     assert head.target is not None
-    field = data.fields[head.target]
+    field, loss = data.fields[head.target], head.loss
     if target_kind(field) in ("label", "binary"):
-        return 1 if "label" not in getattr(head.loss, "targets", ("label",)) else field.size
-    return int(data.splits["train"][head.target].shape[-1])
+        columns = 1 if "label" not in getattr(loss, "targets", ("label",)) else field.size
+    else:
+        columns = int(data.splits["train"][head.target].shape[-1])
+    return int(loss.width(columns)) if hasattr(loss, "width") else columns
 
 
 def _shortened(network: Network, shapes: Mapping[str, Shape]) -> dict[str, str]:

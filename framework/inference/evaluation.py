@@ -9,6 +9,7 @@ from typing import Any
 from framework.core.arrays import Array
 from framework.core.context import Context
 from framework.core.protocols import Metric
+from framework.core.signatures import accepts_argument
 from framework.core.types import Params
 from framework.data.loader import BatchSampler, DataLoader
 from framework.nn.heads import Head, part_weights, total_loss
@@ -36,6 +37,12 @@ class HeadMetric:
         return self.metric.count(y, t, ctx, ctx.batch.get(head.mask) if head.mask else None)
 
 
+def value_of(metric: Any, counts: Array, ctx: Context) -> Array:
+    """The value (...) of a metric, which may ask for the context."""
+    found: Array = metric.value(counts, ctx) if accepts_argument(metric, "value", "ctx") else metric.value(counts)
+    return found
+
+
 class MetricAccumulator:
     """Counts of several metrics, summed over batches on the device."""
 
@@ -49,12 +56,12 @@ class MetricAccumulator:
             counts = measure.count(heads, values, ctx)
             self.counts[name] = self.counts[name] + counts if name in self.counts else counts
 
-    def values(self, parts: bool = False) -> dict[str, Array]:
+    def values(self, ctx: Context, parts: bool = False) -> dict[str, Array]:
         """The value (...) of every metric, by name, and as <name>/<part> the values of its parts."""
         found: dict[str, Array] = {}
         for name, counts in self.counts.items():
             metric: Any = self.measures[name].metric
-            found[name] = metric.value(counts)
+            found[name] = value_of(metric, counts, ctx)
             if parts and hasattr(metric, "parts"):
                 found |= {f"{name}/{part}": value for part, value in metric.parts(counts).items()}
         return found
@@ -88,7 +95,7 @@ def evaluate(
         value, caches = measure(network, heads, p, whole, share, here, tally)
         carry = network.carry(caches) if feed.stateful else carry
         loss = loss + value
-    return {"loss": loss, **tally.values(parts)}
+    return {"loss": loss, **tally.values(ctx, parts)}
 
 
 def measure(

@@ -13,6 +13,7 @@ import numpy as np
 from framework.core.arrays import Array
 from framework.core.context import Context
 from framework.data.dataset import AXES, Data
+from framework.inference.evaluation import value_of
 from framework.testing.double import Double
 from framework.testing.purity import on_device, untouched
 from framework.testing.stacks import LEADS, alone, context, equal, merged, varied
@@ -139,21 +140,22 @@ def check_counts(metric: Any) -> None:
     mask[:, 3:] = 0
     whole = _count(metric, y, t, ctx)
     assert whole.shape[:-1] == (3,), f"counts {whole.shape} are not (..., k)"
-    assert metric.value(whole).shape == (3,), f"value {metric.value(whole).shape}, not one per replica (3,)"
+    assert value_of(metric, whole, ctx).shape == (3,), "value is not one per replica (3,)"
     parts = [_count(metric, y[:, s], t[:, s], ctx) for s in (slice(3), slice(3, None))]
     equal(whole, parts[0] + parts[1], "the sum of the counts of two batches, against those of both together,")
-    equal(metric.value(_count(metric, y, t, ctx, mask)), metric.value(parts[0]), "a masked count")
+    masked = _count(metric, y, t, ctx, mask)
+    equal(value_of(metric, masked, ctx), value_of(metric, parts[0], ctx), "a masked count")
 
 
 def check_each_replica(metric: Any) -> None:
     """Counts and value of replica r equal those of replica r alone."""
     y, t = _drawn(metric)
     counts = _count(metric, y, t, context((3,)))
-    values = metric.value(counts)
+    values = value_of(metric, counts, context((3,)))
     for r in range(3):
         lone = _count(metric, y[r], t[r], alone(r))
         equal(counts[r], lone, f"counts of replica {r}")
-        equal(values[r], np.asarray(metric.value(lone)), f"value of replica {r}")
+        equal(values[r], np.asarray(value_of(metric, lone, alone(r))), f"value of replica {r}")
     shared = _count(metric, y, t[:1], context((3,)))
     equal(shared, _count(metric, y, np.repeat(t[:1], 3, 0), context((3,))), "counts of targets that replicas share")
 
@@ -164,7 +166,7 @@ def check_neighbours(metric: Any) -> None:
     bad, ctx = y.copy(), context((3,))
     bad[1] = np.nan
     with np.errstate(all="ignore"):
-        values = [metric.value(_count(metric, each, t, ctx)) for each in (y, bad)]
+        values = [value_of(metric, _count(metric, each, t, ctx), ctx) for each in (y, bad)]
     for r in (0, 2):
         equal(np.asarray(values[1][r]), np.asarray(values[0][r]), f"value of replica {r} next to one full of nan")
 
@@ -176,7 +178,7 @@ def check_unchanged(metric: Any) -> None:
     with untouched(metric):
         counts = _count(metric, y, t, ctx)
         given = counts.copy()
-        metric.value(counts)
+        value_of(metric, counts, ctx)
     assert np.array_equal(y, before[0]), "the predictions were modified"
     assert np.array_equal(t, before[1]), "the targets were modified"
     assert np.array_equal(counts, given), "the counts were modified"
@@ -189,9 +191,10 @@ def check_device(metric: Any) -> None:
     xp = Double()
     with on_device():
         counts = _count(metric, xp.asarray(y), xp.asarray(t), context((3,)).but(xp=xp))
-        value = metric.value(counts)
+        value = value_of(metric, counts, context((3,)).but(xp=xp))
     assert xp.to_host == 0, "arrays were copied from the device to the host"
-    equal(value.get(), metric.value(_count(metric, y, t, context((3,)))), "the value on a device")
+    here = context((3,))
+    equal(value.get(), value_of(metric, _count(metric, y, t, here), here), "the value on a device")
 
 
 def check_asked(study: Any) -> None:

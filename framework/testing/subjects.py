@@ -157,6 +157,8 @@ def of_loss(in_shape: Shape | None, kind: str | None = None, time: bool = False)
         chosen = kind or (kinds[0] if kinds else "real")
         drawn = [outputs_and_targets(chosen, core, rng, "label" in kinds) for _ in range(sources)]
         ys = [probabilities(y, chosen) if reads_probabilities(loss) else y for y, _ in drawn]
+        if hasattr(loss, "width"):
+            ys = [rng.standard_normal((*core, loss.width(y.shape[-1]))) for y in ys]
         if hasattr(loss, "columns"):
             ys = [rng.standard_normal((*core, k)) for k in loss.columns(ys[0].shape[-1])]
         t = {"t": drawn[0][1]} if kinds else {}

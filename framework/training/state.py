@@ -136,7 +136,7 @@ class Trainer:
         s, learner = self.stack, self.stack.learner
         if not s.members.size:
             return
-        values = {f"train/{name}": value for name, value in self.tally.values().items()}
+        values = {f"train/{name}": value for name, value in self.tally.values(s.context(self.step)).items()}
         if "val" in s.feeds:
             val = self.evaluated(learner, s.w, s.keys, s.feeds["val"])
             values |= {f"val/{name}": value for name, value in val.items()}

@@ -13,6 +13,7 @@ import numpy as np
 
 from framework.core.arrays import Array
 from framework.core.callback import Callback, Save
+from framework.core.context import Context
 from framework.core.errors import TierError
 from framework.core.log import log
 from framework.core.random import Key
@@ -196,7 +197,8 @@ class CompiledTrainer(Trainer):
         found = [self._evaluate(evaluation, learner, w, feed, rows) for evaluation, rows in parts]
         tally = MetricAccumulator(learner.measures)
         tally.counts = {name: sum(counts[name] for _, counts in found) for name in learner.measures}
-        return {"loss": sum(loss for loss, _ in found), **tally.values()}
+        ctx = Context(self.stack.xp, (len(keys),), tuple(keys), step=self.step)
+        return {"loss": sum(loss for loss, _ in found), **tally.values(ctx)}
 
     def _evaluations(self, learner: Learner, feed: DataLoader) -> list[tuple[CompiledEvaluation, np.ndarray]]:
         """The evaluations of a split with their rows; none if it cannot be traced."""

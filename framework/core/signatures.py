@@ -1,0 +1,18 @@
+"""Optional parameters of a component's methods, found by their names."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Hashable
+from typing import Any
+
+
+def accepts_argument(component: Any, method: str, name: str) -> bool:
+    """Whether a method of a component has a parameter of that name."""
+    return name in _parameters(type(component), method)
+
+
+@functools.cache
+def _parameters(component: Hashable, method: str) -> frozenset[str]:
+    return frozenset(inspect.signature(getattr(component, method)).parameters)
