@@ -10,7 +10,8 @@ from typing import Any
 
 def accepts_argument(component: Any, method: str, name: str) -> bool:
     """Whether a method of a component has a parameter of that name."""
-    return name in _parameters(type(component), method)
+    cls: Any = type(component)
+    return name in _parameters(cls, method)
 
 
 @functools.cache
