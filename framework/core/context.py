@@ -26,6 +26,7 @@ class Context:
         time: the time step, for a cell that draws random numbers.
         name: name of the current node.
         batch: every field of the batch: x, y, mask ...
+        soft: the fields of labels that hold probabilities of classes (..., N, K) after an augmentation, instead of classes.
         lag: truncation length in time steps, the current step included, for the gradient of a step's loss; None: no limit.
         carry: node -> final state of the previous chunk of a sequence; empty at the start of a sequence.
     """
@@ -37,6 +38,7 @@ class Context:
     step: int = 0
     part: int = 0
     time: int = 0
+    soft: tuple[str, ...] = ()
     lag: int | None = None
     name: str = ""
     batch: Mapping[str, Array] = field(default_factory=dict)

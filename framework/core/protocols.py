@@ -144,6 +144,7 @@ class Loss(Protocol):
             default.
         columns(K): the number of columns of each node that it reads, for K outputs of the first; by default all are equal.
         outputs: "probability" if y are probabilities, "raw" if the loss computes them.
+        soft_labels: True if t may also be probabilities of classes (..., [T,] N, K), which augmentations such as mixup make.
         whole_sequences: True if its steps depend on each other, so that a sequence cannot be cut into chunks.
     """
 
@@ -204,7 +205,11 @@ class Augmentation(Protocol):
     changed. Pure: x does not change, and all random numbers come from `rng`. A stackable option is a plain number here.
 
     Optional:
-        axes: the kinds of field it works on, "NCHW", "NF" ...; any by default.
+        axes: the kinds of first field it works on, "NCHW", "NF" ...; any by default.
+        whole_batch: True if it reads and changes any field (mixup, masked words). It is then called as
+            (batch, rng, fields): field -> array, and field -> `framework.Field`. It returns the fields that it changes, at
+            every call the same ones. Shapes stay, but labels (N,) may become probabilities of classes, floats (N, K). A
+            ValueError says that it does not work on these fields.
     """
 
     def __call__(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray: ...
@@ -215,6 +220,7 @@ class Metric(Protocol):
 
     Optional:
         raw: True to read the raw output instead.
+        soft_labels: as of a loss. Otherwise t are the most likely classes where an augmentation makes probabilities.
         lower_is_better: True if lower values are better, for early stopping, searches, tables and figures.
         targets, sources: as of a loss; `sources` only if raw.
         tags: an option with the names of the classes, which are taken from the data set if it is "auto".

@@ -16,7 +16,7 @@ from framework.inference.evaluation import HeadMetric
 from framework.nn.heads import Head
 from framework.nn.network import Network, Node
 from framework.registry.discovery import discover
-from framework.training.check import check, check_mask, check_target, check_target_kind, target_kind
+from framework.training.check import check, check_changes, check_mask, check_target, check_target_kind, target_kind
 from framework.training.learner import Learner
 from framework.training.memory import check_memory
 
@@ -51,7 +51,6 @@ def assemble(settings: Settings, data: Data) -> Learner:
     for name, head in heads.items():
         _check_steps(name, head, shapes, data, network)
         _check_width(name, head, shapes, data)
-    _check_augmentations(settings, data)
     learner = Learner(
         network=network,
         heads=heads,
@@ -66,6 +65,7 @@ def assemble(settings: Settings, data: Data) -> Learner:
     for name, measure in learner.measures.items():
         _check_metric_width(name, measure, heads, shapes, data)
     check(learner, data)
+    _check_augmentations(learner, data, settings.dtype)
     return learner
 
 
@@ -265,13 +265,13 @@ def _check_metric_width(
         )
 
 
-def _check_augmentations(settings: Settings, data: Data) -> None:
-    name, about = next(iter(data.fields.items()))
-    held = data.splits["train"][name]
+def _check_augmentations(learner: Learner, data: Data, dtype: str) -> None:
+    held = {name: data.splits["train"][name][:2] for name in data.fields}
+    held = {name: a.astype(dtype) if data.fields[name].kind in ("real", "mask") else a for name, a in held.items()}
     try:
-        check_augmentations(
-            settings.augmentations, name, about, held if about.kind != "real" else held[:2].astype(settings.dtype)
-        )
+        check_changes(learner, check_augmentations(learner.augmentations, data.fields, held), data)
+    except ConfigError:
+        raise
     except ValueError as error:
         raise ConfigError(str(error)) from error
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from framework.core.arrays import Array
 from framework.core.context import Context
 from framework.core.protocols import Metric
@@ -34,7 +36,15 @@ class HeadMetric:
         raw = getattr(self.metric, "raw", False)
         y = head.output(values) if raw else head.prediction(values, ctx)
         t = ctx.batch[head.target] if head.target else None
+        if head.target in ctx.soft and not getattr(self.metric, "soft_labels", False):
+            t = _most_likely(t)
         return self.metric.count(y, t, ctx, ctx.batch.get(head.mask) if head.mask else None)
+
+
+def _most_likely(t: Any) -> Array:
+    """The most likely classes (..., N) of probabilities (..., N, K), or of those of class 1 (..., N, 1)."""
+    classes: Array = (t[..., 0] > 0.5).astype(np.int64) if t.shape[-1] == 1 else t.argmax(-1)
+    return classes
 
 
 def value_of(metric: Any, counts: Array, ctx: Context) -> Array:

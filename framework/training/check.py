@@ -11,6 +11,7 @@ from framework.config.options import EarlyStopping, Tier
 from framework.core.errors import ConfigError, DataError, did_you_mean
 from framework.core.inspection import NO_COMPONENT, Inspector
 from framework.core.types import Shape
+from framework.data.augmentation import Layout, whole_batch
 from framework.data.dataset import Data, Field
 from framework.data.validation import checked
 from framework.nn.heads import Head
@@ -184,6 +185,31 @@ def check_mask(path: str, mask: str | None, default: Any, data: Data) -> None:
         )
     if mask not in masks and mask != default:
         raise ConfigError(f"{path}: unknown mask '{mask}'{did_you_mean(mask, masks)}")
+
+
+def check_changes(learner: Learner, changed: Mapping[str, Layout], data: Data) -> None:
+    """Check that losses and layers can read what augmentations change.
+
+    Raises:
+        ConfigError: a loss or a layer reads labels that become probabilities of classes, or a mask changes whose sum over
+            the parts of an update is needed.
+    """
+    keys = [f"augmentation.{name}" for name, each in learner.augmentations.items() if whole_batch(each)]
+    why = f"{' and '.join(keys)}: the labels '{{}}' become probabilities of classes, which {{}} does not take"
+    soft = [name for name, layout in changed.items() if layout.soft]
+    for head in learner.heads.values():
+        if head.target in soft and not getattr(head.loss, "soft_labels", False):
+            fitting = [
+                name for name in discover().names("loss") if getattr(discover().get("loss", name), "soft_labels", False)
+            ]
+            who = f"the loss {type(head.loss).__name__}"
+            raise ConfigError(f"{why.format(head.target, who)}; losses that do: {', '.join(fitting)}")
+    for name, node in learner.network.nodes.items():
+        if getattr(node.layer, "reads_target", False) and getattr(node.layer, "gold", None) in soft:
+            raise ConfigError(why.format(node.layer.gold, f"the layer '{name}'"))  # type: ignore[attr-defined]
+    masks = [name for name in changed if data.fields[name].kind == "mask"]
+    if masks and learner.options.accumulate > 1:
+        raise ConfigError(f"{' and '.join(keys)}: the mask '{masks[0]}' changes, which needs trainer.accumulate=1")
 
 
 def target_kind(field: Field) -> str:

@@ -19,10 +19,11 @@ from framework.data.dataset import Data
 from framework.data.loader import DataLoader
 from framework.inference.evaluation import MetricAccumulator
 from framework.nn.arena import Arena
-from framework.nn.heads import part_weights, total_loss
+from framework.nn.heads import part_weights, single, total_loss
 from framework.nn.microbatch import MicrobatchedNetwork, in_blocks
 from framework.nn.network import Network, Values, slice_carry
 from framework.nn.training_step import TrainingStep
+from framework.training.check import check_changes
 from framework.training.learner import Learner
 from framework.training.update import Update, by_array, rate
 
@@ -63,7 +64,10 @@ class TrainState:
         self._context: Context | None = None
         self.feeds = {split: DataLoader(data, split, xp, dtype) for split in ("train", "val") if split in data[0].splits}
         chosen = [learner.augmentations for learner in learners]
-        self.augmenter = Augmenter(self.feeds["train"], data, chosen) if any(chosen) else None
+        self.augmenter = Augmenter(self.feeds["train"], data, chosen, single(learners[0].heads)) if any(chosen) else None
+        if self.augmenter:
+            check_changes(learners[0], self.augmenter.changed, data[0])
+        self.soft = self.augmenter.soft if self.augmenter else ()
         self._hold(xp.asarray(self.arena.fill(replicas, dtype)))
         self.state = self.learner.optimizer.init(self.trained)
         self.update: Update = by_array
@@ -107,7 +111,8 @@ class TrainState:
         feed, rows, times = self.feeds["train"], batch.rows, batch.times
         fields = feed.batch(rows)
         if self.augmenter is not None:
-            fields[self.augmenter.field] = self.xp.asarray(self.augmenter.batch(rows, self.keys, step, part))
+            changed = self.augmenter.batch(rows, self.keys, step, part)
+            fields |= {name: self.xp.asarray(a) for name, a in changed.items()}
         if times is not None:
             fields |= {name: fields[name][:, times] for name in feed.time_major}
         return fields
@@ -191,7 +196,7 @@ def gradient(
     summed = s.xp.zeros_like(s.g) if len(parts) > 1 else None
     whole = {} if summed is None else feed.batch(rows)
     for i, (part, share) in enumerate(parts):
-        ctx = ctx.but(part=i, batch=s.batch(Batch(part, batch.times), ctx.step, i))
+        ctx = ctx.but(part=i, batch=s.batch(Batch(part, batch.times), ctx.step, i), soft=s.soft)
         values, caches = net.forward(p, ctx)
         of_whole = None if summed is None else part_weights(heads, ctx.batch, whole, share, ctx)
         value, dvalues = total_loss(heads, values, ctx, of_whole)

@@ -11,6 +11,7 @@ import numpy as np
 
 from framework.core.context import Context
 from framework.core.random import Key, generator, uniform
+from framework.data.augmentation import Layout
 from framework.data.loader import DataLoader
 from framework.training.compiled.array import LoopIndex, TracedArray, contiguous, new
 from framework.training.compiled.graph import Scalar, UntraceableError, Value
@@ -105,19 +106,22 @@ class TracedFeed:
         feed: the split.
         n: examples of the batch.
         times: its time steps; None: all.
+        changed: the layout of the fields that augmentations change.
     """
 
-    def __init__(self, feed: DataLoader, n: int, times: int | None = None) -> None:
+    def __init__(
+        self, feed: DataLoader, n: int, times: int | None = None, changed: Mapping[str, Layout] | None = None
+    ) -> None:
         self.n, self.size, self.times, self.time_major = feed.n, n, times, feed.time_major
         self.arrays = feed.arrays
-        self.fields = {name: self._input("x", name, n) for name in feed.arrays}
+        held = {name: Layout(a.shape[2:], a.dtype) for name, a in feed.arrays.items()}
+        self.fields = {name: self._input("x", name, n, layout) for name, layout in {**held, **(changed or {})}.items()}
 
-    def _input(self, prefix: str, name: str, n: int) -> TracedArray:
-        a = self.arrays[name]
-        rest = a.shape[2:]
+    def _input(self, prefix: str, name: str, n: int, layout: Layout) -> TracedArray:
+        rest = layout.rest
         turned = name in self.time_major and prefix == "x"
         shape = (self.times or rest[0], n, *rest[1:]) if turned else (n, *rest)
-        return new("input", (1, *shape), a.dtype, name=c_name(prefix, name))
+        return new("input", (1, *shape), layout.dtype, name=c_name(prefix, name))
 
     def batch(self, rows: slice) -> dict[str, TracedArray]:
         """Rows of the batch."""
@@ -128,7 +132,8 @@ class TracedFeed:
 
     def whole(self) -> dict[str, TracedArray]:
         """Every row of the split, read where it lies."""
-        found = {name: self._input("all_x", name, self.n) for name in self.arrays}
+        held = {name: Layout(a.shape[2:], a.dtype) for name, a in self.arrays.items()}
+        found = {name: self._input("all_x", name, self.n, layout) for name, layout in held.items()}
         return {name: a.swapaxes(1, 2) if name in self.time_major else a for name, a in found.items()}
 
 
@@ -145,7 +150,7 @@ class TracedState:
         self.network = self.watched = self.learner.network
         self.feed = feed
         self.feeds = {"train": self.feed}
-        self.augmented = None if s.augmenter is None else s.augmenter.field
+        self.soft = s.soft
         self.replicas = len(s.w)
         self.w = new("input", (1, s.w.shape[-1]), s.w.dtype, name="w")
         self.trained = self.w[..., : s.arena.P]
