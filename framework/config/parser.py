@@ -43,6 +43,7 @@ def parse_config(tree: Mapping[str, Any], registry: Registry) -> Settings:
         "metrics": _metrics(j, tree.get("metrics", "auto")),
         "optimizer": j.component("optimizer", tree.get("optimizer"), "optimizer"),
         "schedule": j.component("schedule", tree.get("schedule") or "constant", "schedule"),
+        "schedules": _schedules(j, tree.get("schedules") or {}, tree.get("regularizer")),
         "regularizers": _regularizers(j, tree.get("regularizer")),
         "augmentations": _several(j, tree.get("augmentation"), "augmentation"),
         "probes": _several(j, tree.get("probes"), "probes"),
@@ -199,6 +200,27 @@ def _regularizers(j: Validator, value: Any) -> tuple[Any, ...]:
     if isinstance(value, Mapping) and "type" not in value and all(isinstance(v, Mapping) for v in value.values()):
         return tuple(j.component("regularizer", v, f"regularizer.{name}") for name, v in value.items())
     return (j.component("regularizer", value, "regularizer"),)
+
+
+def _schedules(j: Validator, value: Any, regularizer: Any, path: str = "") -> dict[str, Any]:
+    """option -> its schedule; the mapping is nested like the configuration, or has dotted names."""
+    found: dict[str, Any] = {}
+    for name, each in _mapping(j, value, "schedules").items():
+        here = f"{path}.{name}" if path else str(name)
+        if isinstance(each, Mapping) and "type" not in each:
+            found |= _schedules(j, each, regularizer, here)
+        elif each is not None:
+            found[_numbered(here, regularizer)] = j.component("schedule", each, f"schedules.{here}")
+    return found
+
+
+def _numbered(path: str, regularizer: Any) -> str:
+    """The option of one of several regularizers, which have no names in training."""
+    group, _, rest = path.partition(".")
+    name, _, option = rest.partition(".")
+    if group != "regularizer" or not isinstance(regularizer, Mapping) or name not in regularizer or not option:
+        return path
+    return f"regularizer.{option}" if len(regularizer) == 1 else f"regularizer.{list(regularizer).index(name)}.{option}"
 
 
 def _several(j: Validator, value: Any, group: str) -> dict[str, Any]:

@@ -25,7 +25,7 @@ INHERITED = ("activation", "initializer", "loss")  # groups that give components
 
 
 KEYS = (
-    *(*COMPONENT_GROUPS, *SEVERAL_GROUPS, "model", "heads", "metrics", "trainer", "tracking", "figure"),
+    *(*COMPONENT_GROUPS, *SEVERAL_GROUPS, "model", "heads", "metrics", "trainer", "tracking", "figure", "schedules"),
     *("seed", "device", "dtype", "threads", "tier", "plugins"),
 )
 
@@ -54,6 +54,7 @@ class Settings:
     metrics: Mapping[str, tuple[Metric, str | None]] | Auto
     optimizer: Optimizer
     schedule: Schedule
+    schedules: Mapping[str, Schedule]
     regularizers: tuple[Regularizer, ...]
     augmentations: Mapping[str, Augmentation]
     probes: Mapping[str, Probe]

@@ -172,8 +172,16 @@ class Optimizer(Protocol):
 
 
 class Schedule(Protocol):
-    """The factor on the learning rate at a step of `total` steps: a number. If the replicas of a stack differ in a stackable
-    option, it is an array of the replica shape (...), like the option."""
+    """The factor on the learning rate, or on another stackable option, at a step of `total` steps: a number. If the replicas
+    of a stack differ in a stackable option, it is an array of the replica shape (...), like the option.
+
+    Optional:
+        init(replicas): a state, name -> host array of the replica shape. It is then called as (step, total, state); the
+            trainer keeps the state, and checkpoints have it.
+        validated(state, metrics, lower_is_better): changes the state in place after each validation. metrics: name -> (...),
+            such as "val/loss"; lower_is_better: name -> bool.
+        monitor: an option with the name of the metric that it reads, which is checked before a run starts.
+    """
 
     def __call__(self, step: int, total: int) -> float | Array: ...
 

@@ -56,6 +56,7 @@ def assemble(settings: Settings, data: Data) -> Learner:
         heads=heads,
         optimizer=settings.optimizer,
         schedule=settings.schedule,
+        schedules=settings.schedules,
         options=settings.trainer,
         regularizers=settings.regularizers,
         augmentations=settings.augmentations,

@@ -54,13 +54,14 @@ def _close(W: Array, other: Array) -> bool:
 
 def check_factor(schedule: Any) -> None:
     """A finite factor of at least 0 for every step, independent of the order of steps."""
+    state = (schedule.init(()),) if hasattr(schedule, "init") else ()
     with untouched(schedule):
         for total in (1, 10, 1000):
-            factors = [schedule(step, total) for step in range(total)]
+            factors = [schedule(step, total, *state) for step in range(total)]
             for step, factor in enumerate(factors):
                 assert np.ndim(factor) == 0, f"step {step} of {total}: {factor!r} is not a number"
                 assert 0 <= factor < np.inf, f"step {step} of {total}: {factor}"
-            backwards = [schedule(step, total) for step in reversed(range(total))]
+            backwards = [schedule(step, total, *state) for step in reversed(range(total))]
             assert backwards[::-1] == factors, "steps in another order have other factors"
 
 
@@ -70,11 +71,32 @@ def check_stacked_factor(schedule: Any) -> None:
     for lead in LEADS[1:]:
         lone = [varied(schedule, r) for r in range(prod(lead))]
         whole = merged(lone, lead)
+        states = [one.init(()) if hasattr(one, "init") else None for one in (*lone, whole)]
+        if hasattr(whole, "init"):
+            states[-1] = whole.init(lead)
         for step in range(total):
-            factor = np.asarray(whole(step, total))
+            found = [np.asarray(_factor(s, step, total, state)) for s, state in zip((*lone, whole), states, strict=True)]
+            factor, wanted = found.pop(), np.array(found).reshape(lead)
             assert factor.shape in ((), lead), f"the factor of a stack {lead} has shape {factor.shape}"
-            wanted = np.array([one(step, total) for one in lone]).reshape(lead)
             equal(np.broadcast_to(factor, lead), wanted, f"the factor at step {step} of {total} in a stack {lead}")
+            _validate((*lone, whole), states, np.random.default_rng(step // 3).uniform(size=lead))
+
+
+def _factor(schedule: Any, step: int, total: int, state: Any) -> Any:
+    return schedule(step, total) if state is None else schedule(step, total, state)
+
+
+def _validate(schedules: tuple[Any, ...], states: list[Any], values: np.ndarray) -> None:
+    """Tell the lone schedules and their stack, the last one, the value of a validation; it must change their states in
+    place."""
+    each = [*(np.asarray(value) for value in values.ravel()), values]
+    for schedule, state, value in zip(schedules, states, each, strict=True):
+        if hasattr(schedule, "validated"):
+            monitor = getattr(schedule, "monitor", None) or "val/loss"
+            before = {name: a.shape for name, a in state.items()}
+            schedule.validated(state, {monitor: value}, {monitor: True})
+            after = {name: a.shape for name, a in state.items()}
+            assert after == before, f"validated changes the state from {before} to {after}"
 
 
 def check_data(dataset: Any) -> None:

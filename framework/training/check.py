@@ -19,7 +19,9 @@ from framework.nn.network import Node
 from framework.registry.discovery import discover
 from framework.training.bptt import check_carry, check_time_axis, check_truncation, chunks
 from framework.training.learner import Learner
+from framework.training.plan import TrainingPlan
 from framework.training.probes import check_nodes
+from framework.training.schedules import check_schedules
 
 
 def checked_data(learners: Sequence[Learner], data: Sequence[Data], tier: str) -> list[Data]:
@@ -59,6 +61,8 @@ def check(learner: Learner, data: Data) -> None:
         if learner.options.keeps_best or stopping != EarlyStopping():
             check_monitor(learner, "val" in data.splits)
         check_layers(learner, data)
+        total = TrainingPlan.of(learner.options, data).steps
+        check_schedules(learner, total, measured_metrics(learner, "val" in data.splits))
     except ConfigError:
         raise
     except ValueError as error:
@@ -130,12 +134,15 @@ def check_monitor(learner: Learner, has_validation: bool) -> None:
         raise ValueError(
             f"trainer.{key}: the data set has no validation split; early_stopping.monitor=train/loss needs none"
         )
-    measured = (
-        ["val/loss", "train/loss", *(f"val/{name}" for name in learner.measures)] if has_validation else ["train/loss"]
-    )
-    measured += [f"train/{name}" for name in learner.measures if options.train_metrics]
+    measured = measured_metrics(learner, has_validation)
     if monitor not in measured:
         raise ValueError(f"trainer.early_stopping.monitor: '{monitor}' is not measured{did_you_mean(monitor, measured)}")
+
+
+def measured_metrics(learner: Learner, has_validation: bool) -> list[str]:
+    """The metrics of a validation."""
+    found = ["val/loss", "train/loss", *(f"val/{name}" for name in learner.measures)] if has_validation else ["train/loss"]
+    return found + [f"train/{name}" for name in learner.measures if learner.options.train_metrics]
 
 
 def check_layers(learner: Learner, data: Data) -> None:
@@ -356,4 +363,5 @@ def _parts(learner: Learner) -> list[tuple[str, str, Any]]:
     parts += [("regularizer", "regularizer", part) for part in learner.regularizers]
     parts += [("augmentation", f"augmentation.{name}", part) for name, part in learner.augmentations.items()]
     parts += [("probe", f"probes.{name}", part) for name, part in learner.probes.items()]
+    parts += [("schedule", f"schedules.{name}", part) for name, part in learner.schedules.items()]
     return parts + [("metric", f"metrics.{name}", measure.metric) for name, measure in learner.measures.items()]

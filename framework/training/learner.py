@@ -19,7 +19,8 @@ from framework.nn.network import Network
 class Learner:
     """The training configuration of one network: everything except its data and random key. R of them make a stack.
 
-    `initial` holds initial values, node -> tensor -> array, for nodes that do not draw them.
+    `initial` holds initial values, node -> tensor -> array, for nodes that do not draw them. `schedule` drives the learning
+    rate, `schedules` other stackable options by their names in a configuration, such as `optimizer.alpha`.
     """
 
     network: Network
@@ -32,6 +33,7 @@ class Learner:
     initial: Mapping[str, Params] = field(default_factory=dict)
     augmentations: Mapping[str, Augmentation] = field(default_factory=dict)
     probes: Mapping[str, Probe] = field(default_factory=dict)
+    schedules: Mapping[str, Schedule] = field(default_factory=dict)
 
 
 def directions(learner: Learner, study: Any = None) -> dict[str, bool]:

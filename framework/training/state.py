@@ -144,6 +144,7 @@ class Trainer:
         for r, member in enumerate(s.members):
             self.measured(int(member), {name: float(value[r]) for name, value in host.items()})
         host["train/loss"] = self.losses / max(1, self.loss_steps)
+        s.schedules.validated(host, directions(learner))
         self.losses, self.loss_steps = np.zeros(s.members.size), 0
         self._keep_best(host)
 
@@ -154,7 +155,7 @@ class Trainer:
             learner: of a stack with these weights (R, P + Q) and keys.
         """
         s = self.stack
-        network = s.network if learner is s.learner else s.passes_of(learner)
+        network = s.evaluated if learner is s.learner else s.passes_of(learner)
         ctx = Context(s.xp, (len(keys),), tuple(keys), step=self.step)
         return evaluate(network, learner.heads, learner.measures, s.arena.views(w), feed, ctx)
 
@@ -228,6 +229,7 @@ class Trainer:
             "best.stale": best.stale,
             "losses": self.losses,
         }
+        arrays |= s.schedules.snapshot()
         arrays |= {f"state.{name}": a for name, a in s.state.items() if hasattr(a, "ndim")}
         arrays |= {f"tally.{name}": a for name, a in self.tally.counts.items()}
         arrays |= {f"carry.{name}": a for name, a in s.carry.items()}
@@ -249,6 +251,7 @@ class Trainer:
         s.carry = {k.removeprefix("carry."): on_device(a) for k, a in arrays.items() if k.startswith("carry.")}
         for name in s.state:
             s.state[name] = plain["state"][name] if name in plain["state"] else on_device(arrays[f"state.{name}"])
+        s.schedules.restore(arrays)
         self.best.value, self.best.epoch, self.best.stale = (arrays[f"best.{k}"].copy() for k in ("value", "epoch", "stale"))
         self.losses = arrays.get("losses", np.zeros(len(s.members))).copy()  # older snapshots lack it
         self.loss_steps = plain.get("loss_steps", 0)

@@ -25,6 +25,7 @@ from framework.nn.network import Network, Values, slice_carry
 from framework.nn.training_step import TrainingStep
 from framework.training.check import check_changes
 from framework.training.learner import Learner
+from framework.training.schedules import Schedules
 from framework.training.update import Update, by_array, rate
 
 Rows = np.ndarray | slice
@@ -40,7 +41,11 @@ class Batch(NamedTuple):
 
 
 class TrainState:
-    """R networks in training: options, tensors, optimizer slots, data and keys, all with a leading axis R."""
+    """R networks in training: options, tensors, optimizer slots, data and keys, all with a leading axis R.
+
+    Attributes:
+        learner: with the options that were set; `training` is the one of a step, with those that schedules drive.
+    """
 
     def __init__(
         self,
@@ -58,7 +63,9 @@ class TrainState:
         self.xp, self.dtype, self.data = xp, np.dtype(dtype), data[0]
         self.threads, self.shapes = threads, drawn[0][1]
         self.arena: Arena = learners[0].network.arena(replicas[0])
-        self.learner: Learner = to_device(stack([replace(learner, initial={}) for learner in learners]), xp)
+        stacked: Learner = stack([replace(learner, initial={}) for learner in learners])
+        self.learner: Learner = to_device(stacked, xp)
+        self.schedules = Schedules(stacked, len(keys), xp)
         self._plan()
         self.members, self.keys = np.arange(len(keys)), tuple(keys)
         self._context: Context | None = None
@@ -74,8 +81,10 @@ class TrainState:
         self.carry: Mapping[str, Array] = {}  # final states of the previous batch, for stateful sequences and chunks
 
     def _plan(self) -> None:
-        self.network = self.passes_of(self.learner)
-        self.watched = self.passes_of(self.learner, watched=True) if self.learner.probes else self.network
+        self.training = self.schedules.attach(self.learner)
+        self.network = self.passes_of(self.training)
+        self.watched = self.passes_of(self.training, watched=True) if self.learner.probes else self.network
+        self.evaluated = self.network if self.training is self.learner else self.passes_of(self.learner)
 
     def passes_of(self, learner: Learner, watched: bool = False) -> Network | MicrobatchedNetwork:
         """The network that runs the forward and backward passes of a stack, on the CPU in blocks if possible.
@@ -123,6 +132,7 @@ class TrainState:
         self._hold(self.w[on_device])
         self.state, self.carry = keep_replicas(self.state, on_device), keep_replicas(self.carry, on_device)
         self.learner = keep_replicas(self.learner, on_device)
+        self.schedules.keep_replicas(keep)
         self._plan()
         self.members, self.keys = self.members[keep], tuple(k for k, kept in zip(self.keys, keep, strict=True) if kept)
         for feed in self.feeds.values():
@@ -149,7 +159,8 @@ def train_step(
     Returns:
         The training step for probes, if `watched`.
     """
-    learner = s.learner
+    learner = s.training
+    s.schedules.apply(step, total)
     ctx = s.context(step, lag=learner.options.bptt.lag)
     if batch.goes_on:
         ctx = ctx.but(carry=s.carry if isinstance(batch.rows, slice) else slice_carry(s.carry, batch.rows.shape[-1], ctx))
@@ -172,7 +183,7 @@ def train_step(
     if learner.options.clip_norm is not None:
         clip(s.g, norms[..., :1], learner.options.clip_norm, ctx)
 
-    lr = rate(optimizer, learner.schedule, step, total, s.g, ctx)
+    lr = rate(optimizer, s.schedules.factor(step, total), s.g, ctx)
     s.update(optimizer, s.trained, s.g, s.state, lr, ctx)
     learner.network.after(s.p, done.caches, ctx)
     for regularizer in learner.regularizers:
@@ -189,7 +200,7 @@ def gradient(
     s: TrainState, p: Mapping[str, Params], batch: Batch, ctx: Context, tally: MetricAccumulator, watched: bool = False
 ) -> Pass:
     """The loss (R,) at the tensors p, with its gradient in s.g, and the pass of the last part."""
-    net, heads, feed = s.watched if watched else s.network, s.learner.heads, s.feeds["train"]
+    net, heads, feed = s.watched if watched else s.network, s.training.heads, s.feeds["train"]
     rows = batch.rows
     parts = [(rows, 1.0)] if s.learner.options.accumulate == 1 else list(cut(rows, s.learner.options.batch_size, feed.n))
     loss: Any = 0.0

@@ -97,6 +97,7 @@ class CompiledPass(ABC):
         self.is_shared = bool(emitter.parts.parts)
 
     number = "first + step"  # of a batch, in C
+    rates = 1  # numbers that a step is given: the learning rate, and scheduled options
 
     @cached_property
     def library(self) -> ctypes.CDLL:
@@ -192,7 +193,13 @@ class CompiledPass(ABC):
     def _source(self, emitter: Emitter, counts: Mapping[str, Any]) -> str:
         """The file: a function that takes steps one after the other for one replica."""
         T = CTYPES[str(self.dtype)]
-        parts = ["int64_t steps", "int64_t first", "const int64_t *rows", "const int64_t *starts", "const double *lrs"]
+        parts = [
+            "int64_t steps",
+            "int64_t first",
+            "const int64_t *rows",
+            "const int64_t *starts",
+            "const double *given_rates",
+        ]
         parts += ["const double *opt", "double *numbers", "const uint64_t *keys", f"{T} *w"]
         parts += [f"{ctype} *{c_name('s', name)}" for name, ctype in self.slots.items()] + [
             f"{T} *{c_name('h', name)}" for name in self.carried
@@ -203,7 +210,8 @@ class CompiledPass(ABC):
         parts += [f"const {CTYPES[str(self.dtypes[name])]} *{c_name('given', name)}" for name in self.handed]
         parts += ["char *ws", "struct team *team"]
         lines = list(self._drawn())
-        lines += [f"const double number = (double)({self.number}), lr = lrs[step]; {T} *row = out + step * {self.columns};"]
+        lines += [f"const double *rates = given_rates + step * {self.rates}, lr = rates[0];"]
+        lines += [f"const double number = (double)({self.number}); {T} *row = out + step * {self.columns};"]
         lines += [f"const double {c_name('n', name)} = numbers[{i}];" for i, name in enumerate(self.counters)]
         for name, a in counts.items():
             ctype = CTYPES[str(a.dtype)]
@@ -269,6 +277,7 @@ class CompiledStep(CompiledPass):
         timed: bool = False,
     ) -> None:
         """carried: node -> shape of the state of the previous batch, for one that continues it."""
+        self.rates = 1 + len(s.schedules.paths)
         self.before = {name: (kind.n, *shape[1:]) for name, shape in carried.items()} if kind.goes_on else {}
         super().__init__(s, s.learner, s.feeds["train"], columns, measures, kind, timed)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from math import prod
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from framework.training.compiled.array import LoopIndex, TracedArray, contiguous
 from framework.training.compiled.graph import Scalar, UntraceableError, Value
 from framework.training.compiled.module import ArrayModule
 from framework.training.learner import Learner
+from framework.training.schedules import stackable_options, with_value
 from framework.training.step import Batch, TrainState
 
 
@@ -91,11 +92,14 @@ class Options:
         return np.ascontiguousarray(np.stack(self.columns, -1)) if self.columns else np.zeros((replicas, 0))
 
 
-@dataclass(frozen=True)
-class Once:
-    """A schedule of the traced step: the learning rate that it is given has the schedule's factor already."""
+class Given:
+    """The schedules of the traced step: the learning rate and the options that it is given have their factors already."""
 
-    def __call__(self, step: int, total: int) -> float:
+    def apply(self, step: int, total: int) -> None:
+        """Options are numbers that each step is given."""
+
+    def factor(self, step: int, total: int) -> float:
+        """That of the learning rate."""
         return 1.0
 
 
@@ -147,7 +151,8 @@ class TracedState:
         own: Learner = options.taken_from(without_rate(learner))
         optimizer: Any = own.optimizer
         self.learner = replace(own, optimizer=replace(optimizer, lr=Scalar("lr")), initial={})
-        self.network = self.watched = self.learner.network
+        self.schedules, self.training = Given(), self._scheduled(s)
+        self.network = self.watched = self.training.network
         self.feed = feed
         self.feeds = {"train": self.feed}
         self.soft = s.soft
@@ -160,6 +165,13 @@ class TracedState:
         self.given = dict(self.state)
         self.carry: dict[str, Any] = {}
         self.draws: list[Draw] = []
+
+    def _scheduled(self, s: TrainState) -> Learner:
+        """The learner of a step, whose scheduled options are numbers that each step is given beside its learning rate."""
+        learner, options = self.learner, stackable_options(s.learner) if s.schedules.paths else {}
+        for i, path in enumerate(s.schedules.paths, 1):
+            learner = with_value(learner, options[path].keys, Scalar(f"rates[{i}]"))
+        return learner
 
     def _slot(self, name: str, value: Any) -> Any:
         if isinstance(value, int | float):
@@ -190,7 +202,7 @@ class TracedState:
 def without_rate(learner: Learner) -> Learner:
     """A learner whose options do not hold the learning rate, which every step is given."""
     optimizer: Any = learner.optimizer
-    return replace(learner, optimizer=replace(optimizer, lr=1.0), schedule=Once())
+    return replace(learner, optimizer=replace(optimizer, lr=1.0), schedule=None, schedules={})  # type: ignore[arg-type]
 
 
 def c_name(prefix: str, text: str) -> str:

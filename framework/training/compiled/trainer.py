@@ -126,6 +126,7 @@ class CompiledTrainer(Trainer):
     def validates(self) -> bool:
         """Only where there is anything to measure: more steps can then be taken at once."""
         on_training = self.options.early_stopping.monitor == "train/loss"
+        on_training = on_training or bool(self.stack.schedules.monitored)
         return "val" in self.stack.feeds or on_training or bool(self.stack.learner.measures and self.options.train_metrics)
 
     def batches(self) -> Iterator[Batch]:
@@ -249,17 +250,16 @@ class CompiledTrainer(Trainer):
         return self.options_table[1]
 
     def _rates(self, steps: Sequence[int]) -> np.ndarray:
-        """The learning rate of every step, (1 or R, K)."""
-        s = self.stack
+        """The learning rate of every step, and the values of scheduled options, (1 or R, K, 1 + options)."""
+        s, like = self.stack, np.zeros((1,), np.float64)
         found = []
         for number in steps:
-            ctx = s.context(number)
-            lr = np.asarray(
-                rate(s.learner.optimizer, s.learner.schedule, number, self.total, np.zeros((1,), np.float64), ctx)
-            )
-            found.append(lr.reshape(-1))
-        width = max(map(len, found))
-        return np.ascontiguousarray(np.stack([np.broadcast_to(lr, (width,)) for lr in found], 1))
+            lr = rate(s.learner.optimizer, s.schedules.factor(number, self.total), like, s.context(number))
+            others = [s.schedules.value(path, number, self.total) for path in s.schedules.paths]
+            found.append([np.asarray(lr).reshape(-1), *others])
+        width = max(len(value) for values in found for value in values)
+        rates = [[np.broadcast_to(value, (width,)) for value in values] for values in found]
+        return np.ascontiguousarray(np.array(rates).transpose(2, 0, 1))
 
     def _run(
         self,
