@@ -158,6 +158,9 @@ class Optimizer(Protocol):
         lookahead(w, state, ctx): returns the w' at which the gradient is taken; w does not change (Nesterov).
         elementwise: True if `update` treats each number separately. It may then be called on some of the columns.
 
+    One that treats each tensor as a whole finds them in `ctx.tensors`: (node, name, start, stop, shape), the columns of w
+    and the two core axes. With parameter groups, lr and stackable options have a number for each column.
+
     `elementwise` holds for the `update` of the same class. A subclass with another `update` declares it again."""
 
     lr: float | Array
@@ -167,7 +170,7 @@ class Optimizer(Protocol):
         ...
 
     def update(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
-        """In place on w and state. lr is a number or (..., 1)."""
+        """In place on w and state. lr is a number or (..., 1); with parameter groups, (..., P)."""
         ...
 
 

@@ -55,6 +55,7 @@ def assemble(settings: Settings, data: Data) -> Learner:
         network=network,
         heads=heads,
         optimizer=settings.optimizer,
+        groups=settings.groups,
         schedule=settings.schedule,
         schedules=settings.schedules,
         options=settings.trainer,

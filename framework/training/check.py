@@ -18,6 +18,7 @@ from framework.nn.heads import Head
 from framework.nn.network import Node
 from framework.registry.discovery import discover
 from framework.training.bptt import check_carry, check_time_axis, check_truncation, chunks
+from framework.training.groups import check_groups
 from framework.training.learner import Learner
 from framework.training.plan import TrainingPlan
 from framework.training.probes import check_nodes
@@ -61,6 +62,7 @@ def check(learner: Learner, data: Data) -> None:
         if learner.options.keeps_best or stopping != EarlyStopping():
             check_monitor(learner, "val" in data.splits)
         check_layers(learner, data)
+        check_groups(learner)
         total = TrainingPlan.of(learner.options, data).steps
         check_schedules(learner, total, measured_metrics(learner, "val" in data.splits))
     except ConfigError:

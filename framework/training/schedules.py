@@ -114,7 +114,7 @@ class Schedules:
         self.of = {LR: learner.schedule, **learner.schedules}
         self.xp, self.replicas, self.paths = xp, replicas, tuple(learner.schedules)
         self.state = {path: dict(s.init((replicas,))) for path, s in self.of.items() if hasattr(s, "init")}
-        self.values: dict[str, np.ndarray] = {}  # the options' own values (R,)
+        self.values: dict[str, np.ndarray] = {}  # the options' own values: (R,), or (R, 1 or P) with parameter groups
         self.live: dict[str, Array] = {}  # what the components of a step read
 
     def attach(self, learner: Learner) -> Learner:
@@ -122,8 +122,8 @@ class Schedules:
         options = stackable_options(learner) if self.paths else {}
         for path in self.paths:
             option = options[path]
-            value = option.value if isinstance(option.value, int | float) else to_host(option.value)
-            self.values[path] = np.broadcast_to(np.asarray(value, float), (self.replicas,))
+            value = np.asarray(option.value if isinstance(option.value, int | float) else to_host(option.value), float)
+            self.values[path] = value if value.ndim > 1 else np.broadcast_to(value, (self.replicas,))
             self.live[path] = self.xp.array(self.values[path])
             learner = with_value(learner, option.keys, self.live[path])
         return learner
@@ -134,8 +134,9 @@ class Schedules:
             live[...] = self.xp.asarray(self.value(path, step, total))
 
     def value(self, path: str, step: int, total: int) -> np.ndarray:
-        """The value (R,) of a scheduled option at a step."""
-        return np.asarray(self.values[path] * self.factor(step, total, path))
+        """The value of a scheduled option at a step: (R,), or (R, P) with parameter groups."""
+        value, factor = self.values[path], np.asarray(self.factor(step, total, path))
+        return np.asarray(value * (factor.reshape(-1, *(1,) * (value.ndim - 1)) if factor.ndim else factor))
 
     def factor(self, step: int, total: int, path: str = LR) -> float | np.ndarray:
         """The factor at a step: a number, or an array (R,) where replicas differ.

@@ -24,6 +24,7 @@ from framework.nn.microbatch import MicrobatchedNetwork, in_blocks
 from framework.nn.network import Network, Values, slice_carry
 from framework.nn.training_step import TrainingStep
 from framework.training.check import check_changes
+from framework.training.groups import grouped, is_wide
 from framework.training.learner import Learner
 from framework.training.schedules import Schedules
 from framework.training.update import Update, by_array, rate
@@ -81,7 +82,11 @@ class TrainState:
         self.carry: Mapping[str, Array] = {}  # final states of the previous batch, for stateful sequences and chunks
 
     def _plan(self) -> None:
-        self.training = self.schedules.attach(self.learner)
+        learner, groups = self.learner, self.learner.groups
+        if groups:
+            where = (self.arena.tensors, self.schedules.replicas, self.arena.P, self.xp)
+            learner = replace(learner, optimizer=grouped(learner.optimizer, groups, *where))
+        self.training = self.schedules.attach(learner)
         self.network = self.passes_of(self.training)
         self.watched = self.passes_of(self.training, watched=True) if self.learner.probes else self.network
         self.evaluated = self.network if self.training is self.learner else self.passes_of(self.learner)
@@ -112,7 +117,7 @@ class TrainState:
     def context(self, step: int, **more: Any) -> Context:
         """The context of the whole stack at a step."""
         if self._context is None or self._context.keys is not self.keys:
-            self._context = Context(self.xp, (len(self.keys),), self.keys)
+            self._context = Context(self.xp, (len(self.keys),), self.keys, tensors=self.arena.tensors)
         return self._context.but(step=step, **more)
 
     def batch(self, batch: Batch, step: int, part: int = 0) -> dict[str, Array]:
@@ -188,6 +193,10 @@ def train_step(
     learner.network.after(s.p, done.caches, ctx)
     for regularizer in learner.regularizers:
         if hasattr(regularizer, "after"):
+            if is_wide(lr):  # a number for each column
+                for W, own in penalised(regularizer, s.p, s.arena.views(lr)):
+                    regularizer.after(W, own, ctx)
+                continue
             for W, _ in penalised(regularizer, s.p, s.dp):
                 regularizer.after(W, ctx.per(lr, W), ctx)  # (..., 1, 1): it broadcasts with W
     if not watched:

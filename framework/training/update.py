@@ -16,6 +16,7 @@ from framework.core.context import Context
 from framework.core.errors import TierError
 from framework.core.protocols import Optimizer
 from framework.training.compiled.build import NoCompilerError, compiler
+from framework.training.groups import of_columns, part
 
 Update = Callable[[Optimizer, Array, Array, dict[str, Any], Any, Context], None]
 
@@ -70,7 +71,7 @@ def by_blocks(
     counts: dict[str, Any] = {}
     for start in range(0, w.shape[-1], columns):
         at = (..., slice(start, start + columns))
-        part = {name: value[at] if hasattr(value, "ndim") else value for name, value in state.items()}
-        optimizer.update(w[at], g[at], part, lr, ctx)
-        counts = {name: value for name, value in part.items() if not hasattr(value, "ndim")}
+        state_part = {name: value[at] if hasattr(value, "ndim") else value for name, value in state.items()}
+        of_columns(optimizer, at[1]).update(w[at], g[at], state_part, part(lr, at[1]), ctx)
+        counts = {name: value for name, value in state_part.items() if not hasattr(value, "ndim")}
     state.update(counts)

@@ -189,7 +189,7 @@ class TracedState:
         """The context of the traced replica."""
         # What a component may not know in advance: it is read when the step runs, or refuses to become a number.
         key: Any = Scalar("the key of the replica")
-        ctx = TracedContext(self.xp, (1,), (key,), step=Scalar("number"), **more)  # type: ignore[arg-type]
+        ctx = TracedContext(self.xp, (1,), (key,), step=Scalar("number"), tensors=self.arena.tensors, **more)  # type: ignore[arg-type]
         ctx.__dict__["draws"] = self.draws
         return ctx
 

@@ -62,6 +62,8 @@ class CompiledTrainer(Trainer):
     ) -> None:
         super().__init__(stack, callbacks, save)
         check_compiled(stack.xp)
+        if stack.learner.groups:
+            raise TierError("optimizer.groups: the options of parameter groups are not compiled")
         self.timed = timed
         self.waiting: list[Waiting] = []
         self.steps: dict[Kind, CompiledStep] = {}
