@@ -251,7 +251,12 @@ class Metric(Protocol):
 
 class Probe(Protocol):
     """Reads one training step and returns {metric: (...) or (..., L)}. An axis L becomes the step of the series, for values
-    that are not a curve over training. An option `nodes` holds names of nodes, which are checked before a run starts."""
+    that are not a curve over training. An option `nodes` holds names of nodes, which are checked before a run starts.
+
+    Optional:
+        previous: True if it reads `seen.previous`, the step before.
+
+    `seen.gradient_at(w)` is a second backward pass at other parameters, or for some examples of the batch."""
 
     def __call__(self, seen: Any) -> Mapping[str, Array]:
         """seen: a `framework.TrainingStep`."""

@@ -8,6 +8,7 @@ recurrent network instead: `rnn` (recurrent, lstm) and `out` (dense).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -18,7 +19,7 @@ from framework.core.callback import MEASURED
 from framework.core.stacking import to_device
 from framework.nn.heads import Head, total_loss
 from framework.nn.network import Network
-from framework.nn.training_step import TrainingStep
+from framework.nn.training_step import PreviousStep, TrainingStep
 from framework.registry.discovery import discover
 from framework.testing.double import Double
 from framework.testing.purity import on_device, untouched
@@ -51,10 +52,12 @@ def step(ctx: Any, dtype: Any = np.float64, sequences: bool = False) -> Training
     batch = {name: xp.asarray(rng.standard_normal((*shared, *core, n)).astype(dtype)) for name, n in (("x", 3), ("y", 2))}
     ctx, p, heads = ctx.but(batch=batch), arena.views(w), {"loss": Head(discover().get("loss", "mse")(), "out")}
     values, caches = network.forward(p, ctx)
-    _, dvalues = total_loss(heads, values, ctx)
+    loss, dvalues = total_loss(heads, values, ctx)
     g = xp.zeros_like(w)
     dvalues = network.backward(p, caches, dvalues, arena.views(g), ctx)
-    return TrainingStep(network, w, arena.views(g), values, caches, dvalues, ctx, arena, w, w - LR * g)
+    of_time = ("x", "y") if sequences else ()
+    seen = TrainingStep(network, w, arena.views(g), values, caches, dvalues, ctx, arena, w, w - LR * g, heads, loss, LR, g)
+    return replace(seen, previous=PreviousStep(2 * loss, g + w, w + LR * g), time_major=of_time)
 
 
 def _step(probe: Any, ctx: Any, dtype: Any = np.float64) -> TrainingStep:
@@ -70,7 +73,9 @@ def _stack(probe: Any, lead: tuple[int, ...]) -> tuple[Any, list[Any]]:
 def check_shapes(probe: Any) -> None:
     """A probe returns at least one metric with an allowed name; each value is a number or a row per replica."""
     for lead in LEADS:
-        found = _stack(probe, lead)[0](_step(probe, context(lead)))
+        whole, seen = _stack(probe, lead)[0], _step(probe, context(lead))
+        found, first = whole(seen), whole(replace(seen, previous=None))
+        assert list(found) == list(first), f"the first step has metrics {list(first)}, later ones {list(found)}"
         assert found, "the probe returns nothing for the kit's network, whose nodes are hidden1, act1, hidden2, act2 and out"
         for name, value in found.items():
             assert isinstance(name, str), f"{name!r} is not a metric name"

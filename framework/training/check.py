@@ -63,8 +63,9 @@ def check(learner: Learner, data: Data) -> None:
             check_monitor(learner, "val" in data.splits)
         check_layers(learner, data)
         check_groups(learner)
-        total = TrainingPlan.of(learner.options, data).steps
-        check_schedules(learner, total, measured_metrics(learner, "val" in data.splits))
+        if len(next(iter(data.splits["train"].values()))):  # a trained network is restored without its examples
+            total = TrainingPlan.of(learner.options, data).steps
+            check_schedules(learner, total, measured_metrics(learner, "val" in data.splits))
     except ConfigError:
         raise
     except ValueError as error:

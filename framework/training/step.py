@@ -202,7 +202,8 @@ def train_step(
     if not watched:
         return None
     w = before[..., : s.arena.P]
-    return TrainingStep(learner.network, look, s.dp, done.values, done.caches, done.dvalues, done.ctx, s.arena, w, s.trained)
+    seen = (learner.network, look, s.dp, done.values, done.caches, done.dvalues, done.ctx, s.arena, w, s.trained)
+    return TrainingStep(*seen, learner.heads, done.loss, lr, s.g, time_major=s.feeds["train"].time_major)
 
 
 def gradient(

@@ -110,7 +110,7 @@ class CompiledTrainer(Trainer):
 
     def update(self, batch: Batch) -> None:
         """Note a step, which is taken when its results are read; one that probes see runs in the array tier."""
-        if self.watch.due(self.step + 1):
+        if self.is_watched(self.step + 1):
             self._take_all()
             super().update(batch)
             return
