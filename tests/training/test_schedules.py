@@ -10,6 +10,7 @@ from stack_law import assert_law
 
 from framework import discover
 from framework.core.errors import ConfigError, did_you_mean
+from framework.testing.double import Double
 from framework.training.compiled import build
 from framework.training.trainer import train
 from framework_optimizers.momentum import Momentum
@@ -195,3 +196,12 @@ def test_the_monitor_of_the_rate_must_be_measured():
     assert messages("{schedules: {optimizer: {beta1: lineer}}}") == [
         f"schedules.optimizer.beta1.type: unknown schedule 'lineer'{did_you_mean('lineer', discover().names('schedule'))}"
     ]
+
+
+def test_schedules_run_on_a_device():
+    made = [
+        replace(driven(alpha, epochs=4, batch_size=8), schedule=plateau(0.3, p).schedule)
+        for alpha, p in ((0.9, 1), (0.5, 2))
+    ]
+    on_host, there = (train(made, [DATA], [0, 1], dtype=np.float64, xp=xp) for xp in (np, Double()))
+    assert max(distance(a, b) for a, b in zip(on_host, there, strict=True)) < 1e-12
