@@ -1,4 +1,4 @@
-"""Optional parameters of a component's methods, found by their names."""
+"""Optional methods of a component, and optional parameters of its methods, found by their names."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import functools
 import inspect
 from collections.abc import Hashable
 from typing import Any
+
+
+def has_method(component: Any, name: str) -> bool:
+    """Whether a component has a method of that name, and not an option."""
+    return callable(getattr(component, name, None))
 
 
 def accepts_argument(component: Any, method: str, name: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from framework.config.schema import HeadSettings, Settings
 from framework.core.errors import ConfigError, did_you_mean
 from framework.core.memory import limited
+from framework.core.signatures import has_method
 from framework.core.types import Shape
 from framework.data.augmentation import check_augmentations
 from framework.data.dataset import Data, Field
@@ -184,12 +185,13 @@ def _read_by(name: str, nodes: Mapping[str, Node]) -> tuple[str, ...]:
 def _outputs(head: Head, data: Data) -> int:
     """The number of outputs that a target needs, or that the loss needs for such a target."""
     assert head.target is not None
-    field, loss = data.fields[head.target], head.loss
+    field = data.fields[head.target]
+    loss: Any = head.loss
     if target_kind(field) in ("label", "binary"):
         columns = 1 if "label" not in getattr(loss, "targets", ("label",)) else field.size
     else:
         columns = int(data.splits["train"][head.target].shape[-1])
-    return int(loss.width(columns)) if hasattr(loss, "width") else columns
+    return int(loss.width(columns)) if has_method(loss, "width") else columns
 
 
 def _shortened(network: Network, shapes: Mapping[str, Shape]) -> dict[str, str]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from framework.core.arrays import Array
 from framework.core.context import Context
+from framework.core.signatures import has_method
 from framework.data.dataset import AXES, Data
 from framework.inference.evaluation import value_of
 from framework.testing.double import Double
@@ -54,7 +55,7 @@ def _close(W: Array, other: Array) -> bool:
 
 def check_factor(schedule: Any) -> None:
     """A finite factor of at least 0 for every step, independent of the order of steps."""
-    state = (schedule.init(()),) if hasattr(schedule, "init") else ()
+    state = (schedule.init(()),) if has_method(schedule, "init") else ()
     with untouched(schedule):
         for total in (1, 10, 1000):
             factors = [schedule(step, total, *state) for step in range(total)]
@@ -71,8 +72,8 @@ def check_stacked_factor(schedule: Any) -> None:
     for lead in LEADS[1:]:
         lone = [varied(schedule, r) for r in range(prod(lead))]
         whole = merged(lone, lead)
-        states = [one.init(()) if hasattr(one, "init") else None for one in (*lone, whole)]
-        if hasattr(whole, "init"):
+        states = [one.init(()) if has_method(one, "init") else None for one in (*lone, whole)]
+        if has_method(whole, "init"):
             states[-1] = whole.init(lead)
         for step in range(total):
             found = [np.asarray(_factor(s, step, total, state)) for s, state in zip((*lone, whole), states, strict=True)]
@@ -91,7 +92,7 @@ def _validate(schedules: tuple[Any, ...], states: list[Any], values: np.ndarray)
     place."""
     each = [*(np.asarray(value) for value in values.ravel()), values]
     for schedule, state, value in zip(schedules, states, each, strict=True):
-        if hasattr(schedule, "validated"):
+        if has_method(schedule, "validated"):
             monitor = getattr(schedule, "monitor", None) or "val/loss"
             before = {name: a.shape for name, a in state.items()}
             schedule.validated(state, {monitor: value}, {monitor: True})

@@ -14,6 +14,7 @@ import numpy as np
 
 from framework.core.arrays import Array, to_host
 from framework.core.errors import ConfigError, did_you_mean
+from framework.core.signatures import has_method
 from framework.core.stacking import keep_replicas
 from framework.core.validation import RULES
 from framework.training.learner import Learner
@@ -78,7 +79,7 @@ def check_schedules(learner: Learner, total: int, measured: Sequence[str]) -> No
         if isinstance(value, bool | str) or not (isinstance(value, int | float) or hasattr(value, "ndim")):
             raise ConfigError(f"{key}: the option must be a number (got {value!r}); set {path}")
         _check_monitor(key, schedule, measured)
-        if not hasattr(schedule, "init"):
+        if not has_method(schedule, "init"):
             _check_range(key, f, value, schedule, total)
 
 
@@ -113,7 +114,8 @@ class Schedules:
     def __init__(self, learner: Learner, replicas: int, xp: Any) -> None:
         self.of = {LR: learner.schedule, **learner.schedules}
         self.xp, self.replicas, self.paths = xp, replicas, tuple(learner.schedules)
-        self.state = {path: dict(s.init((replicas,))) for path, s in self.of.items() if hasattr(s, "init")}
+        stateful: dict[str, Any] = {path: each for path, each in self.of.items() if has_method(each, "init")}
+        self.state = {path: dict(each.init((replicas,))) for path, each in stateful.items()}
         self.values: dict[str, np.ndarray] = {}  # the options' own values: (R,), or (R, 1 or P) with parameter groups
         self.live: dict[str, Array] = {}  # what the components of a step read
 
@@ -162,7 +164,7 @@ class Schedules:
         """Tell the schedules the metrics (R,) of a validation."""
         for path, state in self.state.items():
             schedule: Any = self.of[path]
-            if hasattr(schedule, "validated"):
+            if has_method(schedule, "validated"):
                 schedule.validated(state, metrics, lower_is_better)
 
     def keep_replicas(self, keep: np.ndarray) -> None:

@@ -26,7 +26,7 @@ class Warmup:
             return (step + 1) / self.steps
         then: Any = self.then
         place = (step - self.steps, total - self.steps)
-        factor: float | Array = then(*place, state) if hasattr(then, "init") else then(*place)
+        factor: float | Array = then(*place, state) if callable(getattr(then, "init", None)) else then(*place)
         return factor
 
     @property
@@ -36,11 +36,11 @@ class Warmup:
 
     def init(self, replicas: tuple[int, ...]) -> dict[str, np.ndarray]:
         then: Any = self.then
-        return dict(then.init(replicas)) if hasattr(then, "init") else {}
+        return dict(then.init(replicas)) if callable(getattr(then, "init", None)) else {}
 
     def validated(
         self, state: dict[str, np.ndarray], metrics: Mapping[str, Any], lower_is_better: Mapping[str, bool]
     ) -> None:
         then: Any = self.then
-        if hasattr(then, "validated"):
+        if callable(getattr(then, "validated", None)):
             then.validated(state, metrics, lower_is_better)

@@ -13,6 +13,7 @@ from framework import Context, Data, Field, Network
 from framework.config.options import TrainerOptions
 from framework.core.errors import ConfigError
 from framework.inference.evaluation import HeadMetric
+from framework.testing import conformance
 from framework.testing.double import Double
 from framework.training.compiled import build
 from framework.training.step import Batch, TrainState
@@ -296,3 +297,41 @@ def test_a_mask_that_changes_does_not_go_with_accumulated_gradients():
         ConfigError, match=r"augmentation\.masked: the mask 'mask' changes, which needs trainer\.accumulate=1"
     ):
         lone(words(MaskWords(), accumulate=2), WORDS)
+
+
+@dataclass(frozen=True)
+class InPlace(Mixup):
+    """Mixes the batch itself."""
+
+    def __call__(self, batch, rng, fields):
+        batch["x"][...] = batch["x"][rng.permutation(len(batch["x"]))]
+        return {"x": batch["x"]}
+
+
+@dataclass(frozen=True)
+class Sometimes(Mixup):
+    """Returns the labels only now and then."""
+
+    def __call__(self, batch, rng, fields):
+        found = super().__call__(batch, rng, fields)
+        return found if rng.uniform() < 0.5 else {"x": found["x"]}
+
+
+@dataclass(frozen=True)
+class Global(Mixup):
+    """Draws from another generator."""
+
+    def __call__(self, batch, rng, fields):
+        return super().__call__(batch, np.random.default_rng(), fields)
+
+
+@pytest.mark.parametrize(("wrong", "name"), [(InPlace(), "pure"), (Sometimes(), "changes"), (Global(), "seeded")])
+def test_the_kit_catches_a_wrong_augmentation_of_batches(wrong, name):
+    check = next(check for check in conformance("augmentation", wrong) if check.name == name)
+    with pytest.raises(AssertionError):
+        check()
+
+
+def test_the_kit_passes_masked_words():
+    for check in conformance("augmentation", MaskWords()):
+        check()

@@ -1,6 +1,6 @@
 """Schedules that read validations, and schedules of other options than the learning rate."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from stack_law import assert_law
 
 from framework import discover
 from framework.core.errors import ConfigError, did_you_mean
+from framework.testing import conformance
 from framework.testing.double import Double
 from framework.training.compiled import build
 from framework.training.trainer import train
@@ -205,3 +206,43 @@ def test_schedules_run_on_a_device():
     ]
     on_host, there = (train(made, [DATA], [0, 1], dtype=np.float64, xp=xp) for xp in (np, Double()))
     assert max(distance(a, b) for a, b in zip(on_host, there, strict=True)) < 1e-12
+
+
+@dataclass(frozen=True)
+class Older:
+    """A schedule with an option of the name of a method that schedules may have."""
+
+    init: float = 0.5
+    validated: bool = False
+
+    def __call__(self, step, total):
+        return self.init
+
+
+def test_an_option_of_an_older_schedule_is_not_taken_for_a_method():
+    made = learner(mlp(2), Sgd(0.2), steps=3)
+    assert distance(lone(replace(made, schedule=Older()), DATA), lone(replace(made, optimizer=Sgd(0.1)), DATA)) < 1e-12
+
+
+@dataclass(frozen=True)
+class OneForAll(ReduceOnPlateau):
+    """Falls for all replicas when one of them has not improved."""
+
+    def validated(self, state, metrics, lower_is_better):
+        super().validated(state, metrics, lower_is_better)
+        state["factor"][...] = state["factor"].min()
+
+
+@dataclass(frozen=True)
+class Forgets(ReduceOnPlateau):
+    """Replaces its state by a number."""
+
+    def validated(self, state, metrics, lower_is_better):
+        state["factor"] = np.float64(state["factor"].min() * 0.5)
+
+
+@pytest.mark.parametrize("wrong", [OneForAll(patience=1), Forgets()])
+def test_the_kit_catches_replicas_that_share_a_state(wrong):
+    check = next(check for check in conformance("schedule", wrong) if check.name == "stack_law")
+    with pytest.raises(AssertionError):
+        check()

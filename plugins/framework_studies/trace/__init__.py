@@ -148,7 +148,7 @@ def update_step(scene: Scene, pen: Pen, learner: Any, curves: Any) -> Step:
 
 def _factor(schedule: Any) -> float:
     """The factor of a schedule at the first step."""
-    return float(schedule(0, 1, schedule.init(()))) if hasattr(schedule, "init") else float(schedule(0, 1))
+    return float(schedule(0, 1, schedule.init(()))) if callable(getattr(schedule, "init", None)) else float(schedule(0, 1))
 
 
 def after_step(pen: Pen, loss: float, curves: Any, after: float, penalty: float, penalised: bool) -> Step:
