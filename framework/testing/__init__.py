@@ -14,12 +14,26 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from framework.core.types import Shape
-from framework.testing import augmentations, callbacks, cells, layers, losses, optimizers, probes
+from framework.testing import (
+    augmentations,
+    callbacks,
+    cells,
+    datasets,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    optimizers,
+    probes,
+    schedules,
+    studies,
+)
+from framework.testing.choices import variants
 from framework.testing.differentiable import GENERAL, check_per_example
-from framework.testing.plain import PLAIN
 from framework.testing.purity import check_declaration
 from framework.testing.stacks import stackable
 from framework.testing.subjects import SUBJECTS
@@ -40,7 +54,11 @@ TABLES: Mapping[str, tuple[Checks, Checks]] = {
     "augmentation": (augmentations.AUGMENTATION, {}),
     "probe": (probes.PROBE, {}),
     "callback": (callbacks.CALLBACK, {}),
-    **{kind: (checks, {}) for kind, checks in PLAIN.items()},
+    "initializer": (initializers.INITIALIZER, {}),
+    "schedule": (schedules.SCHEDULE, schedules.SCHEDULE_OFFERED),
+    "dataset": (datasets.DATASET, {}),
+    "metric": (metrics.METRIC, metrics.METRIC_OFFERED),
+    "study": (studies.STUDY, {}),
 }
 KINDS = tuple(TABLES)  # kinds of component that the kit checks
 
@@ -80,14 +98,25 @@ def conformance(
     always, offered = TABLES[kind]
     chosen = {"declaration": check_declaration, **always}
     chosen |= {name: check for name, check in offered.items() if getattr(component, name, None)}
-    if not any(stackable(component)):
-        chosen.pop("options", None)
+    about_options = {"options": any(stackable(component)), "choices": any(variants(component))}
+    for name, needed in (about_options | {"nodes": hasattr(component, "nodes")}).items():
+        if not needed:
+            chosen.pop(name, None)
     expected = {**getattr(component, "expected_failures", {}), **(expected_failures or {})}
     for name in expected:
         if name not in chosen:
             raise ValueError(f"expected_failures: unknown check '{name}' (there are: {', '.join(chosen)})")
-    checks = {name: functools.partial(check, component, *about) for name, check in chosen.items()}
+    # Each check has an instance of its own, so that what one of them leaves on it is not there before the next.
+    checks = {name: functools.partial(check, _again(component), *about) for name, check in chosen.items()}
     return [Check(n, functools.partial(_must_fail, n, c, expected[n]) if n in expected else c) for n, c in checks.items()]
+
+
+def _again(component: Any) -> Any:
+    """Another instance with the same options."""
+    try:
+        return replace(component)
+    except Exception:  # `declaration` has the reason
+        return component
 
 
 def _must_fail(name: str, check: Callable[[], None], why: str) -> None:
