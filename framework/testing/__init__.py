@@ -32,7 +32,7 @@ from framework.testing import (
     schedules,
     studies,
 )
-from framework.testing.choices import variants
+from framework.testing.choices import check_choices, variants
 from framework.testing.differentiable import GENERAL, check_per_example
 from framework.testing.purity import check_declaration
 from framework.testing.stacks import stackable
@@ -43,13 +43,15 @@ __all__ = ["KINDS", "Check", "all_checks", "conformance", "examples"]
 
 Checks = Mapping[str, Callable[..., None]]
 
+CHOICES: Checks = {"choices": check_choices({name: GENERAL[name] for name in ("shapes", "stack_law")}, bounds=False)}
+
 # kind -> checks for all components, and checks of optional members, by the name of the attribute.
 TABLES: Mapping[str, tuple[Checks, Checks]] = {
-    "layer": ({**GENERAL, **TIERS, **layers.LAYER}, {**layers.OFFERED, "per_example": check_per_example}),
-    "activation": ({**GENERAL, **TIERS}, {"per_example": check_per_example}),
-    "cell": ({**GENERAL, **TIERS, **cells.CELL}, cells.CELL_OFFERED),
-    "loss": ({**GENERAL, **TIERS, **losses.LOSS}, losses.LOSS_OFFERED),
-    "regularizer": ({**GENERAL, **TIERS, **losses.REGULARIZER}, losses.REGULARIZER_OFFERED),
+    "layer": ({**GENERAL, **TIERS, **CHOICES, **layers.LAYER}, {**layers.OFFERED, "per_example": check_per_example}),
+    "activation": ({**GENERAL, **TIERS, **CHOICES}, {"per_example": check_per_example}),
+    "cell": ({**GENERAL, **TIERS, **CHOICES, **cells.CELL}, cells.CELL_OFFERED),
+    "loss": ({**GENERAL, **TIERS, **CHOICES, **losses.LOSS}, losses.LOSS_OFFERED),
+    "regularizer": ({**GENERAL, **TIERS, **CHOICES, **losses.REGULARIZER}, losses.REGULARIZER_OFFERED),
     "optimizer": ({**optimizers.OPTIMIZER, **OPTIMIZER_TIERS}, optimizers.OPTIMIZER_OFFERED),
     "augmentation": (augmentations.AUGMENTATION, {}),
     "probe": (probes.PROBE, {}),

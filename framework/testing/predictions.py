@@ -76,10 +76,15 @@ def count(metric: Any, batch: Batch, ctx: Context) -> Array:
     return counts
 
 
+def value_of(metric: Any, counts: Array) -> Array:
+    """The value of counts; 0 / 0 may be NaN."""
+    with np.errstate(all="ignore"):
+        return np.asarray(metric.value(counts))
+
+
 def valued(metric: Any, batch: Batch, ctx: Context) -> Array:
     """The value of one batch."""
-    with np.errstate(all="ignore"):
-        return np.asarray(metric.value(count(metric, batch, ctx)))
+    return value_of(metric, count(metric, batch, ctx))
 
 
 def same(a: Array, b: Array, what: str) -> None:
