@@ -85,8 +85,7 @@ def unreadable(hint: Any) -> str | None:
     if origin in (Union, types.UnionType):
         return _first(unreadable(one) for one in inner)
     if origin in (list, tuple):
-        items = set(inner) - {Ellipsis}
-        return _first(map(unreadable, items)) if len(items) == 1 else "tuple[T, ...] of one type, or an option for each"
+        return _first(unreadable(one) for one in inner if one is not Ellipsis)
     if origin is Mapping:
         return unreadable(inner[1])
     if isinstance(hint, type) and is_dataclass(hint):

@@ -43,7 +43,7 @@ __all__ = ["KINDS", "Check", "all_checks", "conformance", "examples"]
 
 Checks = Mapping[str, Callable[..., None]]
 
-CHOICES: Checks = {"choices": check_choices({name: GENERAL[name] for name in ("shapes", "stack_law")}, bounds=False)}
+CHOICES: Checks = {"choices": check_choices({"shapes": GENERAL["shapes"]}, bounds=False)}
 
 # kind -> checks for all components, and checks of optional members, by the name of the attribute.
 TABLES: Mapping[str, tuple[Checks, Checks]] = {

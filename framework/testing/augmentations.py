@@ -77,11 +77,13 @@ def check_pure(augmentation: Any) -> None:
 
     Cannot see: state that a module keeps and that changes no result.
     """
-    for x, _ in _batches(augmentation):
-        before = x.copy()
-        with untouched(augmentation):
-            _of(augmentation, x)
-        assert np.array_equal(x, before), "the batch was modified"
+    for whole, axis in _batches(augmentation):
+        for n in (5, 1):
+            x = whole.take(range(n), axis)
+            before = x.copy()
+            with untouched(augmentation):
+                _of(augmentation, x)
+            assert np.array_equal(x, before), f"the batch {x.shape} was modified"
 
 
 def check_independent(augmentation: Any) -> None:

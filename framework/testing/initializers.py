@@ -73,17 +73,20 @@ def _close(W: Array, other: Array) -> bool:
 
 
 def check_distribution(initializer: Any) -> None:
-    """Random weights differ from unit to unit and from input to input, and the next tensor differs from the last one.
+    """Random weights differ from unit to unit, from input to input and from tensor to tensor; none of them is left out.
 
     Cannot see: the variance and the shape of the distribution that the docstring promises.
     """
     rng = np.random.default_rng(0)
     first, second = (np.asarray(initializer(rng, (6, 5), None)) for _ in range(2))
-    if np.array_equal(first, _draw(initializer, (6, 5), seed=1)):  # a constant draws nothing
+    other = _draw(initializer, (6, 5), seed=1)
+    if np.array_equal(first, other):  # a constant draws nothing
         return
     assert not np.array_equal(first, second), "two tensors from one generator are equal"
     for what, rows in (("inputs (rows)", first), ("units (columns)", first.T)):
         assert len(np.unique(rows, axis=0)) > 1, f"all {what} of a random tensor have the same weights, and keep them"
+        there = (rows != (other if rows is first else other.T)).any(1)
+        assert there.all(), f"{what}: number {int(there.argmin())} of a random tensor draws nothing"
 
 
 SIMPLE = {"draws": check_draws, "seeded": check_seeded}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from math import prod
 from typing import Any
@@ -163,7 +163,7 @@ def check_each_replica(metric: Any) -> None:
     for lead in ((1,), *LEADS[1:], (K,)):
         lone = [varied(metric, r) for r in range(prod(lead))]
         whole = merged(lone, lead)
-        for what, batch in batches(metric, lead):
+        for what, batch in _with_masks(metric, lead):
             counts = count(whole, batch, context(lead))
             values, parts = value_of(whole, counts), _parts(whole, counts)
             for r, member in enumerate(lone):
@@ -180,6 +180,15 @@ def check_each_replica(metric: Any) -> None:
             count(metric, repeated, context((3,))),
             f"{what}: counts of targets that replicas share",
         )
+
+
+def _with_masks(metric: Any, lead: tuple[int, ...]) -> Iterator[tuple[str, Batch]]:
+    """Every batch without a mask, and with one that differs from replica to replica."""
+    for what, batch in batches(metric, lead):
+        yield what, batch
+        mask = seeded_rng(0).integers(0, 2, batch.ones().shape).astype(float)
+        mask[..., 0] = 1
+        yield f"{what}, masked", replace(batch, mask=mask)
 
 
 def _parts(metric: Any, counts: Array) -> Mapping[str, Array]:
@@ -287,6 +296,7 @@ def check_direction(metric: Any) -> None:
 
 def check_numbers(metric: Any) -> None:
     """Predictions of exactly 0 and 1, raw outputs of 1000, and real ones equal to their target give a value, not NaN.
+    Predictions of float32 give the value of float64, up to rounding.
 
     Cannot see: values that are finite but inexact.
     """
@@ -297,6 +307,9 @@ def check_numbers(metric: Any) -> None:
         assert not np.isnan(value[~np.isnan(usual)]).any(), (
             f"{what}: predictions of {'+-1000' if raw else 'exactly 0 and 1'} give NaN"
         )
+        narrow = valued(metric, replace(batch, y=batch.y.astype(np.float32)), context((3,)))
+        close = np.allclose(narrow, usual, rtol=1e-3, atol=1e-3, equal_nan=True)
+        assert close, f"{what}: the value of float32 predictions is {narrow}, of float64 {usual}"
 
 
 def check_device(metric: Any) -> None:

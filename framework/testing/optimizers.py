@@ -281,7 +281,7 @@ def check_chance(optimizer: Any) -> None:
 
 
 def check_descent(optimizer: Any) -> None:
-    """300 steps, with lr 0.01 or the default lr, reduce w^2 / 2.
+    """300 steps, with lr 0.01 or the default lr, reduce w^2 / 2, and the next one still moves w.
 
     Cannot see: whether they are the steps of the paper.
     """
@@ -293,6 +293,8 @@ def check_descent(optimizer: Any) -> None:
             at = one.lookahead(w, state, ctx) if hasattr(one, "lookahead") else w
             one.update(w, at.copy(), state, one.lr, ctx)
         ends.append(float(w[0]))
+        one.update(w, np.ones(1), state, one.lr, ctx)
+        assert w[0] != ends[-1], "after 300 steps a gradient of 1 does not move w"
     assert any(abs(end) < 0.9 for end in ends), f"w went from 1 to {' or '.join(f'{end:.3g}' for end in ends)}"
 
 
@@ -343,6 +345,7 @@ SIMPLE: Mapping[str, Callable[[Any], None]] = {
     "stack_law": check_stack_law,
     "dtype": check_dtype,
     "state": check_state,
+    "learning_rate": check_learning_rate,
     "device": check_device,
 }
 OPTIMIZER = reported(
@@ -351,7 +354,6 @@ OPTIMIZER = reported(
         "options": check_options,
         "neighbours": check_neighbours,
         "take": check_take,
-        "learning_rate": check_learning_rate,
         "descent": check_descent,
         "memory": check_memory,
         "numbers": check_numbers,

@@ -11,6 +11,7 @@ from tests.kit.faults import (
     initializers,
     lookaheads,
     metrics,
+    optimizer_numbers,
     optimizers,
     options,
     probes,
@@ -19,7 +20,7 @@ from tests.kit.faults import (
 )
 
 TABLES = (augmentations, callbacks, dataset_notes, datasets, initializers, lookaheads, metrics, optimizers, options, probes)
-TABLES += (schedules, studies)
+TABLES += (optimizer_numbers, schedules, studies)
 FAULTS = [fault for table in TABLES for fault in table.FAULTS.all]
 
 

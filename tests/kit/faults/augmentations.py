@@ -271,3 +271,14 @@ class FailsAtOne:
     def __call__(self, x, rng):
         keep = 1 - self.probability
         return (x * (rng.random(x.shape) < keep) / keep).astype(x.dtype)
+
+
+@fault("pure")
+class InPlaceForOne:
+    """A batch of one example changes in place."""
+
+    def __call__(self, x, rng):
+        if min(x.shape[:2]) > 1:
+            return jitter(x, rng)
+        x *= 0.5
+        return x

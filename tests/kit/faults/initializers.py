@@ -179,3 +179,21 @@ class RememberedFan(HeNormal):
         if not hasattr(self, "_fan"):
             object.__setattr__(self, "_fan", (fans or shape)[0])
         return rng.standard_normal(shape) / self._fan
+
+
+@fault("distribution")
+class LastUnitLeftOut(HeNormal):
+    """The last unit is never drawn."""
+
+    def __call__(self, rng, shape, fans=None):
+        W = np.zeros(shape)
+        W[:, :-1] = rng.standard_normal((shape[0], shape[1] - 1))
+        return W
+
+
+@fault("fans")
+class LargestIsIn(HeNormal):
+    """Without fans the larger axis is the fan-in."""
+
+    def __call__(self, rng, shape, fans=None):
+        return rng.standard_normal(shape) / np.sqrt(fans[0] if fans else max(shape))

@@ -380,3 +380,11 @@ class Subsamples(Labels):
 
     def weight(self, right, ctx, mask):
         return super().weight(right, ctx, mask) * (np.random.random(right.shape) < 0.5)
+
+
+@fault("stack_law")
+class DenominatorOfTheFirst(Labels):
+    """All replicas are divided by the weights of the first."""
+
+    def value(self, counts):
+        return counts[..., 0] / counts.reshape(-1, 2)[0, 1]

@@ -228,47 +228,6 @@ class CountsByBlock(Adam):
         w -= lr * g * state["m"]
 
 
-@fault("numbers")
-class DividesByTheGradient(Sgd):
-    """g / |g| is NaN where g is 0."""
-
-    def update(self, w, g, state, lr, ctx):
-        w -= lr * g / ctx.xp.abs(g)
-
-
-@fault("numbers")
-class NoEpsilon(Adam):
-    """0 / 0 for a weight without a gradient."""
-
-    def update(self, w, g, state, lr, ctx):
-        state["v"] += g * g
-        w -= lr * g / ctx.xp.sqrt(state["v"])
-
-
-@fault("numbers")
-class Overflows(Sgd):
-    """exp(|g|) is infinite for large gradients."""
-
-    def update(self, w, g, state, lr, ctx):
-        w -= lr * g / (1 + ctx.xp.exp(ctx.xp.abs(g))) * ctx.xp.exp(ctx.xp.abs(g))
-
-
-@fault("numbers")
-class NormOfNothing(Sgd):
-    """A gradient of zeros is divided by its norm."""
-
-    def update(self, w, g, state, lr, ctx):
-        w -= lr * g / ctx.xp.sqrt((g * g).sum(-1, keepdims=True))
-
-
-@fault("numbers")
-class RelativeToTheWeights(Sgd):
-    """Infinite steps where w = 0."""
-
-    def update(self, w, g, state, lr, ctx):
-        w -= lr * g * ctx.xp.sqrt((w * w).sum(-1, keepdims=True)) / ctx.xp.sqrt((w * w).sum(-1, keepdims=True))
-
-
 @fault("stack_law")
 class NormOfAll(Sgd):
     """The norm is taken over all replicas."""
@@ -390,3 +349,25 @@ class Climbs(Sgd):
 
     def update(self, w, g, state, lr, ctx):
         w += lr * g
+
+
+@fault("descent")
+class StopsAfterThree(Sgd):
+    """From the fourth step on nothing moves."""
+
+    def init(self, w):
+        return {"t": 0}
+
+    def update(self, w, g, state, lr, ctx):
+        state["t"] += 1
+        w -= lr * g * (state["t"] <= 3)
+
+
+@fault("choices")
+class OneChoiceIgnoresTheRate(Sgd):
+    """With `warm` the step has a fixed rate."""
+
+    warm: bool = option(False)
+
+    def update(self, w, g, state, lr, ctx):
+        w -= (0.01 if self.warm else lr) * g

@@ -240,3 +240,11 @@ class RunsTheNetwork:
         last = list(seen.dvalues)[-1]
         seen.network.backward(seen.p, seen.caches, {last: seen.dvalues[last] * 2}, seen.g, seen.ctx)
         return sizes(seen)
+
+
+@fault("names")
+class DividesByTheStep:
+    """Infinite in the first step, whose number is 0."""
+
+    def __call__(self, seen):
+        return {"size/w": seen.w.sum(-1) / np.float64(seen.ctx.step).astype(seen.w.dtype)}
