@@ -240,7 +240,8 @@ def check_neighbours(metric: Any) -> None:
 
 
 def check_unchanged(metric: Any) -> None:
-    """Predictions, targets, mask and counts stay unchanged, nothing is saved on the object, and nothing is random.
+    """Predictions, targets, mask and counts stay unchanged, nothing is saved on the object, and nothing is random. A batch
+    counts the same in training and in evaluation.
 
     Cannot see: state that a module keeps and that changes no result.
     """
@@ -255,6 +256,8 @@ def check_unchanged(metric: Any) -> None:
             assert np.array_equal(getattr(batch, name), getattr(before, name)), f"{what}: {name} was modified"
         assert np.array_equal(counts, given, equal_nan=True), f"{what}: value modified the counts"
         assert np.array_equal(count(metric, batch, ctx), given, equal_nan=True), f"{what}: two counts of one batch differ"
+        evaluated = count(metric, batch, context((3,), train=False))
+        assert np.array_equal(evaluated, given, equal_nan=True), f"{what}: the counts of evaluation differ from training"
         assert np.array_equal(first, value_of(metric, given), equal_nan=True), (
             f"{what}: two values of the same counts differ"
         )

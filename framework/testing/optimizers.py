@@ -287,15 +287,16 @@ def check_descent(optimizer: Any) -> None:
     """
     ends = []
     for one in (replace(optimizer, lr=0.01), optimizer):
-        w, ctx = np.ones(1), context(())
+        w, ctx = np.array([1.0, -1.0]), context(())
         state = one.init(w)
         for _ in range(300):
             at = one.lookahead(w, state, ctx) if hasattr(one, "lookahead") else w
             one.update(w, at.copy(), state, one.lr, ctx)
-        ends.append(float(w[0]))
-        one.update(w, np.ones(1), state, one.lr, ctx)
-        assert w[0] != ends[-1], "after 300 steps a gradient of 1 does not move w"
-    assert any(abs(end) < 0.9 for end in ends), f"w went from 1 to {' or '.join(f'{end:.3g}' for end in ends)}"
+        ends.append(float(np.abs(w).max()))
+        before = w.copy()
+        one.update(w, np.ones(2), state, one.lr, ctx)
+        assert (w != before).all(), "after 300 steps a gradient of 1 does not move w"
+    assert min(ends) < 0.9, f"|w| of 1 and -1 went to {' or '.join(f'{end:.3g}' for end in ends)}"
 
 
 def check_device(optimizer: Any) -> None:

@@ -105,6 +105,7 @@ def _check_findings(study: Any, found: Any, where: str) -> None:
         assert isinstance(metric, str), f"{where}a series has the name {metric!r}, which is not text"
         assert metric, f"{where}a series has an empty name"
         assert np.shape(a)[1:] == (2,), f"{where}series '{metric}' is {np.shape(a)}, not (K, 2): step, value"
+        assert np.isfinite(np.asarray(a)[:, 0]).all(), f"{where}series '{metric}' has a step that is not finite"
     rows, columns = np.shape(found.rows), tuple(found.columns)
     assert not len(found.rows) or rows[1:] == (len(columns),), f"{where}rows are {rows}, columns {columns}"
     for kind, named in (("files", found.files), ("figures", found.figures), ("arrays", found.arrays)):

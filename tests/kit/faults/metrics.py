@@ -388,3 +388,11 @@ class DenominatorOfTheFirst(Labels):
 
     def value(self, counts):
         return counts[..., 0] / counts.reshape(-1, 2)[0, 1]
+
+
+@fault("pure")
+class CountsInTrainingOnly(Labels):
+    """Nothing counts in evaluation."""
+
+    def count(self, y, t, ctx, mask=None):
+        return super().count(y, t, ctx, mask) * float(ctx.train)

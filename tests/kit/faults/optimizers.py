@@ -371,3 +371,11 @@ class OneChoiceIgnoresTheRate(Sgd):
 
     def update(self, w, g, state, lr, ctx):
         w -= (0.01 if self.warm else lr) * g
+
+
+@fault("descent")
+class MovesPositiveWeights(Sgd):
+    """Weights below 0 stay as they are."""
+
+    def update(self, w, g, state, lr, ctx):
+        w -= lr * g * (w > 0)

@@ -208,3 +208,11 @@ class OptionBreaks(Right):
 
     def __call__(self, experiment):
         return super().__call__(experiment) if self.quick else self.slow(experiment)
+
+
+@fault("run")
+class StepIsNan(Right):
+    """A series without a step."""
+
+    def findings(self, values):
+        return Findings(summary="trained", series={"study/loss": np.array([[np.nan, 1.0]])})
