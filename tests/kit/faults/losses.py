@@ -1,0 +1,441 @@
+"""Wrong losses."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from framework import option
+from framework_losses._reduction import columns, weighted_sum, weights
+from framework_losses.binary_cross_entropy import BinaryCrossEntropy
+from framework_losses.max_margin import MaxMargin
+from framework_losses.mse import MeanSquaredError as Mse
+from framework_losses.softmax_cross_entropy import SoftmaxCrossEntropy as Sce
+from tests.kit.faults import Faults
+
+LOSSES = Faults("loss")
+fault = LOSSES
+
+
+class Changed:
+    """Changes the result of a right loss."""
+
+    def __call__(self, y, t, ctx, mask=None):
+        J, dy = super().__call__(y, t, ctx, mask)
+        return self.change(J, dy, y, t, ctx, mask)
+
+
+@fault("?")
+class SumValue(Changed, Mse):
+    """The value is a sum, dy a mean."""
+
+    def change(self, J, dy, y, t, ctx, mask):
+        return J * y.shape[-2], dy
+
+
+@fault("?")
+class UnmaskedDy(Mse):
+    """dy has no mask."""
+
+    def __call__(self, y, t, ctx, mask=None):
+        J, dy = super().__call__(y, t, ctx, mask)
+        return J, super().__call__(y, t, ctx)[1] if mask is not None else dy
+
+
+@fault("?")
+class BooleanMask(Mse):
+    """Weights count as 0 and 1."""
+
+    def __call__(self, y, t, ctx, mask=None):
+        return super().__call__(y, t, ctx, None if mask is None else (mask > 0).astype(y.dtype))
+
+
+@fault("?")
+class NoMask(Mse):
+    """The mask is not read."""
+
+    def __call__(self, y, t, ctx, mask=None):
+        return super().__call__(y, t, ctx)
+
+
+@fault("?")
+class MaskByN(Mse):
+    """Divides by N instead of the sum of the mask."""
+
+    def __call__(self, y, t, ctx, mask=None):
+        if mask is None:
+            return super().__call__(y, t, ctx)
+        J, dy = Mse(reduction="sum")(y, t, ctx, mask)
+        n = float(np.prod(mask.shape[len(ctx.replicas) :]))
+        return J / n, dy / n
+
+
+@fault("?")
+class EmptyMask(Mse):
+    """0 / 0 where a mask is all 0."""
+
+    def __call__(self, y, t, ctx, mask=None):
+        if mask is None:
+            return super().__call__(y, t, ctx)
+        J, dy = Mse(reduction="sum")(y, t, ctx, mask)
+        n = mask.sum(tuple(range(len(ctx.replicas) - mask.ndim, 0)), keepdims=True)
+        return J / n.reshape(J.shape if n.size == J.size else n.shape[: J.ndim]), dy / n[..., None]
+
+
+@fault("?")
+class LastClass(Changed, Sce):
+    """The last class is ignored."""
+
+    def change(self, J, dy, y, t, ctx, mask):
+        if t.ndim == y.ndim:
+            return J, dy
+        keep = (t < y.shape[-1] - 1).astype(y.dtype)
+        return super().__call__(y, t, ctx, keep if mask is None else mask * keep)
+
+
+@fault("?")
+class LastClassGradient(Changed, Sce):
+    """dy of the last class is 0."""
+
+    def change(self, J, dy, y, t, ctx, mask):
+        dy[..., -1] = 0
+        return J, dy
+
+
+@fault("?")
+class OverflowSce:
+    """No maximum is subtracted."""
+
+    targets: ClassVar = ("label",)
+    outputs: ClassVar = "raw"
+
+    def __call__(self, y, t, ctx, mask=None):
+        xp = ctx.xp
+        one = (t[..., None] == xp.arange(y.shape[-1])).astype(y.dtype)
+        e = xp.exp(y)
+        p = e / e.sum(-1, keepdims=True)
+        w = columns(weights(y.shape[:-1], ctx, mask, "mean"))
+        return -weighted_sum(xp.log(p) * one, w, ctx), (p - one) * w
+
+    def predict(self, y, ctx):
+        e = ctx.xp.exp(y - y.max(-1, keepdims=True))
+        return e / e.sum(-1, keepdims=True)
+
+
+@fault("?")
+class LogOfZero(OverflowSce):
+    """log p of a p that is rounded to 0."""
+
+    def __call__(self, y, t, ctx, mask=None):
+        xp = ctx.xp
+        one = (t[..., None] == xp.arange(y.shape[-1])).astype(y.dtype)
+        p = self.predict(y, ctx)
+        w = columns(weights(y.shape[:-1], ctx, mask, "mean"))
+        return -weighted_sum(xp.log(p) * one, w, ctx), (p - one) * w
+
+
+@fault("?")
+class ClippedLog(LogOfZero):
+    """log(max(p, 1e-7)): far away the value is too small, dy is not."""
+
+    def __call__(self, y, t, ctx, mask=None):
+        xp = ctx.xp
+        one = (t[..., None] == xp.arange(y.shape[-1])).astype(y.dtype)
+        p = self.predict(y, ctx)
+        w = columns(weights(y.shape[:-1], ctx, mask, "mean"))
+        return -weighted_sum(xp.log(xp.maximum(p, 1e-7)) * one, w, ctx), (p - one) * w
+
+
+@fault("?")
+class OverflowPredict(Sce):
+    """predict overflows."""
+
+    def predict(self, y, ctx):
+        e = ctx.xp.exp(y)
+        return e / e.sum(-1, keepdims=True)
+
+
+@fault("?")
+class PredictOverBatch(Sce):
+    """predict takes the softmax over N."""
+
+    def predict(self, y, ctx):
+        e = ctx.xp.exp(y - y.max(-2, keepdims=True))
+        return e / e.sum(-2, keepdims=True)
+
+
+@fault("?")
+class PredictRaw(Sce):
+    """predict returns raw outputs as probabilities."""
+
+    def predict(self, y, ctx):
+        return y * 1
+
+
+@fault("?")
+class PredictWrites(Sce):
+    """predict writes to y."""
+
+    def predict(self, y, ctx):
+        y -= y.max(-1, keepdims=True)
+        return super().predict(y, ctx)
+
+
+@fault("?")
+class PredictHost(Sce):
+    """predict on the host."""
+
+    def predict(self, y, ctx):
+        e = np.exp(y - y.max(-1, keepdims=True))
+        return e / e.sum(-1, keepdims=True)
+
+
+@fault("?")
+class PredictUpcast(Sce):
+    """predict is float64."""
+
+    def predict(self, y, ctx):
+        return super().predict(y, ctx).astype(np.float64)
+
+
+@fault("?")
+class RootAtZero:
+    """sqrt of the squared error: NaN at y = t."""
+
+    targets: ClassVar = ("real",)
+
+    def __call__(self, y, t, ctx, mask=None):
+        d = y - t
+        r = ctx.xp.sqrt((d * d).sum(-1))
+        w = weights(y.shape[:-1], ctx, mask, "mean")
+        return weighted_sum(r, w, ctx), d / r[..., None] * columns(w)
+
+
+@fault("?")
+class HuberKink:
+    """Huber: beyond 1 the value lacks its constant, so that it jumps."""
+
+    targets: ClassVar = ("real",)
+
+    def __call__(self, y, t, ctx, mask=None):
+        d = y - t
+        far = ctx.xp.abs(d) > 3
+        r = ctx.xp.where(far, 3 * ctx.xp.abs(d) - 4.5, d * d / 2).sum(-1)
+        w = weights(y.shape[:-1], ctx, mask, "mean")
+        return weighted_sum(r, w, ctx), ctx.xp.clip(d, -5, 5) * columns(w)
+
+
+@fault("?")
+class BroadcastTarget:
+    """(N, 1) - (N,) is (N, N)."""
+
+    targets: ClassVar = ("real", "binary")
+
+    def __call__(self, y, t, ctx, mask=None):
+        d = y - t
+        if d.shape != y.shape:
+            d = d[..., :1] if d.shape[-1] != y.shape[-1] else d
+        w = weights(y.shape[:-1], ctx, mask, "mean")
+        return weighted_sum((d * d).sum(-1), w, ctx), 2 * d * columns(w)
+
+
+@fault("?")
+class KeptAxis(Changed, Mse):
+    """J keeps an axis of 1."""
+
+    def change(self, J, dy, y, t, ctx, mask):
+        return J[..., None], dy
+
+
+@fault("?")
+class OneValue(Changed, Mse):
+    """J is the mean over the replicas."""
+
+    def change(self, J, dy, y, t, ctx, mask):
+        return J * 0 + J.mean(), dy
+
+
+@fault("?")
+class Float64Value(Changed, Mse):
+    """J is float64."""
+
+    def change(self, J, dy, y, t, ctx, mask):
+        return J.astype(np.float64), dy
+
+
+@fault("?")
+class Float64Dy(Changed, Mse):
+    """dy is float64."""
+
+    def change(self, J, dy, y, t, ctx, mask):
+        return J, dy * np.float64(1)
+
+
+@fault("?")
+class PythonValue(Changed, Mse):
+    """J goes through the host."""
+
+    def change(self, J, dy, y, t, ctx, mask):
+        return (J if ctx.replicas else J * 0 + float(J)), dy
+
+
+@fault("?")
+class SwappedScores(MaxMargin):
+    """dy of the two scores in the wrong order."""
+
+    def __call__(self, y, t, ctx, mask=None):
+        J, dy = super().__call__(y, t, ctx, mask)
+        return J, dy[::-1]
+
+
+@fault("?")
+class WritesY(Mse):
+    """y -= t in place."""
+
+    def __call__(self, y, t, ctx, mask=None):
+        out = super().__call__(y, t, ctx, mask)
+        y -= 1
+        return out
+
+
+@fault("?")
+class WritesT(Mse):
+    """t is centred in place."""
+
+    def __call__(self, y, t, ctx, mask=None):
+        out = super().__call__(y, t, ctx, mask)
+        t *= 0
+        return out
+
+
+@fault("?")
+class WritesMask(Mse):
+    """The mask is normalised in place."""
+
+    def __call__(self, y, t, ctx, mask=None):
+        out = super().__call__(y, t, ctx, mask)
+        if mask is not None:
+            mask /= 2
+        return out
+
+
+POOL: dict[Any, np.ndarray] = {}
+
+
+@fault("?")
+class PooledDy(Changed, Mse):
+    """dy in a buffer of the class."""
+
+    def change(self, J, dy, y, t, ctx, mask):
+        key = (dy.shape, dy.dtype)
+        POOL.setdefault(key, dy)[...] = dy
+        return J, POOL[key]
+
+
+@fault("?")
+class DyIsY(Sce):
+    """dy is computed in the memory of y."""
+
+    def __call__(self, y, t, ctx, mask=None):
+        J, dy = super().__call__(y, t, ctx, mask)
+        if mask is None:
+            y[...] = dy
+            return J, y
+        return J, dy
+
+
+@fault("?")
+class TimeMean(Changed, Mse):
+    """With time, dy lacks 1 / T."""
+
+    def change(self, J, dy, y, t, ctx, mask):
+        return J, dy * (y.shape[-3] if y.ndim == len(ctx.replicas) + 3 else 1)
+
+
+@fault("?")
+class OneStep(Changed, Mse):
+    """A sequence of one step has no gradient."""
+
+    def change(self, J, dy, y, t, ctx, mask):
+        return J, dy * (0 if y.ndim == len(ctx.replicas) + 3 and y.shape[-3] == 1 else 1)
+
+
+@fault("?")
+class OneExample(Changed, Mse):
+    """A batch of one example has no gradient."""
+
+    def change(self, J, dy, y, t, ctx, mask):
+        return J, dy * (0 if y.shape[-2] == 1 else 1)
+
+
+@fault("?")
+class OneColumn(Changed, Mse):
+    """One output: dy is halved."""
+
+    def change(self, J, dy, y, t, ctx, mask):
+        return J, dy / (2 if y.shape[-1] == 1 else 1)
+
+
+@fault("?")
+class LoneStack(Changed, Mse):
+    """replicas (1,) are squeezed."""
+
+    def change(self, J, dy, y, t, ctx, mask):
+        return J.squeeze(), dy
+
+
+@fault("?")
+class LabelsAsColumns(Sce):
+    """Labels of a stack: the largest label decides the number of classes."""
+
+    def __call__(self, y, t, ctx, mask=None):
+        if t.ndim < y.ndim and type(t) is np.ndarray and t.size:
+            t = np.eye(y.shape[-1], dtype=y.dtype)[np.minimum(t, t.max() - (t.max() == 3))]
+        return super().__call__(y, t, ctx, mask)
+
+
+@fault("?")
+class SecretMask(Mse):
+    """Reads the batch's mask by itself."""
+
+    def __call__(self, y, t, ctx, mask=None):
+        return super().__call__(y, t, ctx, ctx.batch.get("mask") if mask is None else mask)
+
+
+@fault("?")
+class NoisyLoss(Mse):
+    """Random numbers of the global state."""
+
+    def __call__(self, y, t, ctx, mask=None):
+        return super().__call__(y + 1e-3 * np.random.standard_normal(y.shape).astype(y.dtype), t, ctx, mask)
+
+
+@fault("?")
+class CountingLoss(Mse):
+    """Warms up with its own calls."""
+
+    def __call__(self, y, t, ctx, mask=None):
+        POOL["n"] = POOL.get("n", 0) + 1
+        J, dy = super().__call__(y, t, ctx, mask)
+        return J * (1 - 1 / POOL["n"]), dy * (1 - 1 / POOL["n"])
+
+
+@fault("?")
+class HingeTies(Changed, Sce):
+    """A loss whose stackable option is not per replica."""
+
+    scale: float = option(1.0, stackable=True)
+
+    def change(self, J, dy, y, t, ctx, mask):
+        s = self.scale if isinstance(self.scale, float) else float(np.ravel(self.scale)[-1])
+        return J * s, dy * s
+
+
+@fault("?")
+class NaiveBce(BinaryCrossEntropy):
+    """Rounding at 1: log(1 - p) is -inf."""
+
+    def __call__(self, y, t, ctx, mask=None):
+        J, dy = super().__call__(y, t, ctx, mask)
+        with np.errstate(all="ignore"):
+            dy = dy * ctx.xp.where(ctx.xp.abs(y) > 500, ctx.xp.exp(y) * 0 + 1, 1)
+        return J, dy
