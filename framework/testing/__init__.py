@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from framework.core.types import Shape
-from framework.testing import augmentations, callbacks, cells, layers, losses, optimizers, probes
+from framework.testing import activations, augmentations, callbacks, cells, layers, losses, optimizers, probes
 from framework.testing.differentiable import GENERAL, check_per_example
 from framework.testing.plain import PLAIN
 from framework.testing.purity import check_declaration
@@ -32,7 +33,7 @@ Checks = Mapping[str, Callable[..., None]]
 # kind -> checks for all components, and checks of optional members, by the name of the attribute.
 TABLES: Mapping[str, tuple[Checks, Checks]] = {
     "layer": ({**GENERAL, **TIERS, **layers.LAYER}, {**layers.OFFERED, "per_example": check_per_example}),
-    "activation": ({**GENERAL, **TIERS}, {"per_example": check_per_example}),
+    "activation": ({**GENERAL, **TIERS, **activations.ACTIVATION}, {"per_example": check_per_example}),
     "cell": ({**GENERAL, **TIERS, **cells.CELL}, cells.CELL_OFFERED),
     "loss": ({**GENERAL, **TIERS, **losses.LOSS}, losses.LOSS_OFFERED),
     "regularizer": ({**GENERAL, **TIERS, **losses.REGULARIZER}, losses.REGULARIZER_OFFERED),
@@ -76,7 +77,6 @@ def conformance(
     """
     if kind not in TABLES:
         raise ValueError(f"unknown kind '{kind}'; the kit checks {', '.join(KINDS)}")
-    about = (SUBJECTS[kind](in_shape),) if kind in SUBJECTS else ()
     always, offered = TABLES[kind]
     chosen = {"declaration": check_declaration, **always}
     chosen |= {name: check for name, check in offered.items() if getattr(component, name, None)}
@@ -86,6 +86,7 @@ def conformance(
     for name in expected:
         if name not in chosen:
             raise ValueError(f"expected_failures: unknown check '{name}' (there are: {', '.join(chosen)})")
+    about = (replace(SUBJECTS[kind](in_shape), excused=frozenset(expected)),) if kind in SUBJECTS else ()
     checks = {name: functools.partial(check, component, *about) for name, check in chosen.items()}
     return [Check(n, functools.partial(_must_fail, n, c, expected[n]) if n in expected else c) for n, c in checks.items()]
 

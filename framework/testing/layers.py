@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,6 +11,8 @@ import numpy as np
 
 from framework.core.arrays import Array
 from framework.core.types import Params, Shape
+from framework.testing.batches import check_evaluation, check_over_batch, check_reverse, check_widths
+from framework.testing.chance import own_generators_refused
 from framework.testing.purity import untouched
 from framework.testing.stacks import LEADS, alone, context, equal, stacked
 from framework.testing.subjects import STEPS, Differentiable, N, core_axes, tensors, weighed
@@ -17,19 +21,37 @@ PADDING_TOLERANCE = 1e-12
 
 
 def check_init(layer: Any, about: Differentiable) -> None:
-    """Tensors are host arrays drawn from the given generator only; the shape that init returns is the shape of the
-    output."""
-    with untouched(layer):
-        (p, out_shape), (again, _) = (layer.init(np.random.default_rng(0), about.in_shape) for _ in range(2))
-    for name, a in p.items():
-        assert type(a) is np.ndarray, f"'{name}' is a {type(a).__name__}, not a host array"
-        assert np.array_equal(a, again[name]), f"'{name}': two draws from equal generators differ"
-    y, _ = about.forward(layer, about.draw(layer, np.random.default_rng(0)), context(()))
+    """Tensors are new host arrays drawn from the given generator only; the shape that init returns is the shape of the
+    output; init for another shape changes nothing.
+
+    Cannot see: whether the initial values are good ones.
+    """
+    first, second = (np.random.default_rng(0) for _ in range(2))
+    with untouched(layer), own_generators_refused():
+        (p, out_shape), (again, _) = (layer.init(rng, about.in_shape) for rng in (first, second))
+    tensors_of_init(p, again)
+    inputs = about.draw(layer, np.random.default_rng(0))
+    y, _ = about.forward(layer, inputs, context(()))
+    y = y.copy()
     core = core_axes(out_shape)
     if getattr(layer, "shortens", False):
         assert y.shape[0] < core[0], f"it shortens sequences, but the output {y.shape} has as many steps as the input"
         core = (y.shape[0], *core[1:])
     assert y.shape == core, f"init returns {out_shape}, so a batch has shape {core}, but the output is {y.shape}"
+    if about.in_shape and not isinstance(about.in_shape[0], tuple) and about.in_shape[-1] is not None:
+        with contextlib.suppress(ValueError):  # a shape that it refuses
+            layer.init(np.random.default_rng(1), (*about.in_shape[:-1], about.in_shape[-1] + 1))
+        equal(about.forward(layer, inputs, context(()))[0], y, "after init for another shape the output")
+
+
+def tensors_of_init(p: Params, again: Params) -> None:
+    """Tensors of two draws from equal generators: equal, but not the same memory."""
+    for name, a in p.items():
+        assert type(a) is np.ndarray, f"'{name}' is a {type(a).__name__}, not a host array"
+        assert np.array_equal(a, again[name]), f"'{name}': two draws from equal generators differ"
+        assert not np.shares_memory(a, again[name]), f"'{name}': two calls of init return the same array"
+    for (name, a), (other, b) in itertools.combinations(p.items(), 2):
+        assert not np.shares_memory(a, b), f"'{name}' and '{other}' share their memory"
 
 
 def check_parameters(layer: Any, about: Differentiable) -> None:
@@ -49,24 +71,15 @@ def check_need_dx(layer: Any, about: Differentiable) -> None:
     inputs, ctx = about.draw(layer, np.random.default_rng(0)), context(())
     full = about.run(layer, inputs, ctx).grads
     y, cache = about.forward(layer, inputs, ctx)
-    spared = about.backward(layer, inputs, cache, weighed(y, ctx)[1], ctx, need_dx=False)
+    given = weighed(y, ctx)[1]
+    dy = given.copy()
+    spared = about.backward(layer, inputs, cache, dy, ctx, need_dx=False)
+    assert np.array_equal(dy, given), "without need_dx, dy was modified"
     assert not [name for name in spared if name.startswith("x")], "dx was returned although need_dx is False"
+    missing = [name for name in full if name.startswith("p.") and name not in spared]
+    assert not missing, f"without need_dx there is no gradient of {missing}"
     for name, grad in spared.items():
         equal(grad, full[name], f"gradient of '{name}' without dx")
-
-
-def check_evaluation(layer: Any, about: Differentiable) -> None:
-    """With ctx.train = False, an output depends on its own example only: no noise, no batch statistics."""
-    part, _, _, inputs = stacked(layer, about, (3,))
-    y, _ = about.forward(part, inputs, context((3,), train=False))
-    later = context((3,), train=False, step=4).but(keys=(7, 8, 9))
-    equal(about.forward(part, inputs, later)[0], y, "with ctx.train = False, the output in another step")
-    axes = {name: about.n_axis(name) for name in inputs}
-    one = {name: a if axes[name] is None else a.take([1], 1 + int(axes[name] or 0)) for name, a in inputs.items()}
-    _, out_shape = layer.init(np.random.default_rng(0), about.in_shape)
-    single, _ = about.forward(part, one, context((3,), train=False))
-    expected = y.take([1], 2 if _is_sequence(out_shape) else 1)
-    equal(single, expected, "with ctx.train = False, the output of an example without the rest of its batch")
 
 
 def check_buffers(layer: Any, about: Differentiable) -> None:
@@ -205,6 +218,16 @@ def check_terms(layer: Any, about: Differentiable) -> None:
         equal(a.sum(-3), grads[name], f"the sum over time of the terms of '{name}'")
 
 
+def check_centres(layer: Any, about: Differentiable) -> None:
+    """A layer that declares `centres` gives the same outputs in training if a number is added to a feature.
+
+    Cannot see: a layer that centres and does not say so.
+    """
+    part, _, _, inputs = stacked(layer, about, (3,))
+    y, moved = (about.forward(part, inputs | {"x0": inputs["x0"] + c}, context((3,)))[0] for c in (0, 3))
+    equal(moved, y, "centres is declared, but with 3 added to the inputs the output", 1e-8)
+
+
 def _is_sequence(shape: Shape | None) -> bool:
     return bool(shape) and shape is not None and shape[0] is None
 
@@ -214,6 +237,9 @@ LAYER: Mapping[str, Callable[[Any, Differentiable], None]] = {
     "parameters": check_parameters,
     "need_dx": check_need_dx,
     "evaluation": check_evaluation,
+    "over_batch": check_over_batch,
+    "reverse": check_reverse,
+    "widths": check_widths,
 }
 # Optional members of a layer: checked if present.
 OFFERED: Mapping[str, Callable[[Any, Differentiable], None]] = {
@@ -223,4 +249,5 @@ OFFERED: Mapping[str, Callable[[Any, Differentiable], None]] = {
     "carry": check_carry,
     "mask": check_mask,
     "terms": check_terms,
+    "centres": check_centres,
 }
