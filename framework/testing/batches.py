@@ -5,6 +5,7 @@ from __future__ import annotations
 import linecache
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from framework.core.arrays import Array
 from framework.testing.differences import compare
 from framework.testing.stacks import context, equal, stacked
-from framework.testing.subjects import Differentiable, Inputs, Sizes
+from framework.testing.subjects import Differentiable, Inputs, Sizes, of_layer
 
 # Other sizes than those of the other checks: 1, and the lengths of core axes, which a batch may share.
 BATCHES = ({"n": 1, "steps": 1}, {"n": 4, "steps": 2}, {"n": 3, "steps": 1}, {"n": 16, "steps": 5}, {"n": 20, "steps": 6})
@@ -157,10 +158,6 @@ def check_widths(layer: Any, about: Differentiable) -> None:
 
 
 def _layer(shape: Any, about: Differentiable) -> Differentiable:
-    from dataclasses import replace
-
-    from framework.testing.subjects import of_layer
-
     return replace(of_layer(shape, Sizes(n=3)), excused=about.excused)
 
 

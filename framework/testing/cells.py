@@ -8,19 +8,45 @@ from typing import Any
 import numpy as np
 
 from framework.registry.discovery import discover
+from framework.testing.chance import check_linear, own_generators_refused
 from framework.testing.differentiable import check_gradient, check_stack_law
-from framework.testing.layers import check_carry, check_mask, check_terms
+from framework.testing.layers import check_carry, check_mask, check_terms, tensors_of_init
+from framework.testing.purity import untouched
 from framework.testing.stacks import alone, context, equal, stacked
 from framework.testing.subjects import STEPS, Differentiable, N, of_layer, tensors
 
 
+def check_init(cell: Any, about: Differentiable) -> None:
+    """Tensors are new host arrays of two axes, drawn from the given generator only; `b` has a number for each gate.
+
+    Cannot see: whether the initial values are good ones.
+    """
+    first, second = (np.random.default_rng(0) for _ in range(2))
+    with untouched(cell), own_generators_refused():
+        p, again = cell.init(first), cell.init(second)
+    tensors_of_init(p, again)
+    for name, a in p.items():
+        assert a.ndim == 2, f"'{name}' has shape {a.shape}, not two core axes"
+    width = cell.gates * cell.units
+    assert "b" not in p or p["b"].shape == (1, width), f"b is {p['b'].shape}, not (1, gates units) = (1, {width})"
+
+
 def check_sizes(cell: Any, about: Differentiable) -> None:
-    """A step returns a state of the declared size, and an output of `units` values."""
+    """A step returns a state of the declared size, and an output of `units` values. The parts of a state divide it, and what
+    `trace` shows is (..., N, k).
+
+    Cannot see: whether the parts are named in the right order.
+    """
     inputs = about.draw(cell, np.random.default_rng(0))
-    s, _ = about.forward(cell, inputs, alone(0))
+    s, cache = about.forward(cell, inputs, alone(0))
     assert s.shape == (N, cell.state), f"state is {cell.state}, but a step returns {s.shape[-1]} values"
     y = cell.out(s)
     assert y.shape == (N, cell.units), f"units is {cell.units}, but out returns {y.shape}"
+    parts = getattr(cell, "parts", ("h",))
+    assert cell.state % len(parts) == 0, f"the state has {cell.state} values, which {len(parts)} parts do not divide"
+    assert len(set(parts)) == len(parts), f"two parts have one name: {parts}"
+    for name, a in cell.trace(cache).items() if hasattr(cell, "trace") else ():
+        assert a.shape[:-1] == (N,), f"trace: '{name}' is {a.shape}, not (..., N, k)"
 
 
 def check_outputs(cell: Any, about: Differentiable) -> None:
@@ -71,7 +97,8 @@ def check_sequences(cell: Any, about: Differentiable) -> None:
     """The cell in a recurrent layer, in both directions: gradients through time, the stack law, gradients by time step."""
     for layer in _layers(cell):
         for check in (check_gradient, check_stack_law, check_terms):
-            check(layer, of_layer(SEQUENCE))
+            if check is not check_gradient or "gradient" not in about.excused:
+                check(layer, of_layer(SEQUENCE))
 
 
 def check_padding(cell: Any, about: Differentiable) -> None:
@@ -108,6 +135,8 @@ def check_project(cell: Any, about: Differentiable) -> None:
 
 SEQUENCE = (None, 3)
 CELL: Mapping[str, Callable[[Any, Differentiable], None]] = {
+    "init": check_init,
+    "linear": check_linear,
     "sizes": check_sizes,
     "outputs": check_outputs,
     "time": check_time,

@@ -14,7 +14,7 @@ from framework.core.context import Context
 from framework.testing.members import everything
 from framework.testing.purity import untouched
 from framework.testing.stacks import context, equal, stacked
-from framework.testing.subjects import Differentiable
+from framework.testing.subjects import Differentiable, weighed
 
 TRIES = 16  # draws that may agree by accident
 Change = Callable[[Context, int], Context]
@@ -85,7 +85,8 @@ class Fields(dict[str, Any]):
 
     def _asked(self, name: Any) -> None:
         internal = str(name).startswith("(")  # no field of a data set has such a name
-        assert internal or name in self.named, f"it reads the field '{name}' of the batch; only fields that its options name may be read"
+        why = f"it reads the field '{name}' of the batch; only fields that its options name may be read"
+        assert internal or name in self.named, why
 
     def get(self, name: Any, default: Any = None) -> Any:
         self._asked(name)
@@ -133,8 +134,6 @@ def check_linear(component: Any, about: Differentiable) -> None:
 
     Cannot see: a wrong factor, which `gradient` sees.
     """
-    from framework.testing.subjects import weighed
-
     part, _, _, inputs = stacked(component, about, (3,))
     ctx = context((3,))
     y, cache = about.forward(part, inputs, ctx)
@@ -144,5 +143,5 @@ def check_linear(component: Any, about: Differentiable) -> None:
     grads = about.backward(part, inputs, cache, dy, ctx)
     for factor in (1e6, 1e-6, 0.0):
         for name, g in about.backward(part, inputs, cache, factor * dy, ctx).items():
-            what = f"gradient of '{name}' for {factor:g} dy, divided by {factor:g}," if factor else f"gradient of '{name}' for dy = 0"
+            what = f"gradient of '{name}' for {factor:g} dy" + (f", divided by {factor:g}," if factor else "")
             equal(g / (factor or 1), grads[name] if factor else grads[name] * 0, what, 1e-8)

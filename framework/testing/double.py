@@ -69,12 +69,12 @@ class Ufunc:
 
 
 class Double:
-    """The array module. Functions are NumPy's, on `DeviceArray` only, as far as CuPy has them; `asarray` and `array` copy host
-    arrays to the device.
+    """The array module. Functions are NumPy's, on `DeviceArray` only, as far as CuPy has them; `asarray` and `array` copy
+    host arrays to the device.
 
     Attributes:
-        to_device, to_host: number of transfers. What makes the host wait counts as one to the host: a number out of an array,
-            a boolean index, a function whose result has a shape that depends on numbers.
+        to_device, to_host: number of transfers. What makes the host wait counts as one to the host: a number out of an
+            array, a boolean index, a function whose result has a shape that depends on numbers.
     """
 
     def __init__(self) -> None:

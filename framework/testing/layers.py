@@ -12,7 +12,7 @@ import numpy as np
 from framework.core.arrays import Array
 from framework.core.types import Params, Shape
 from framework.testing.batches import check_evaluation, check_over_batch, check_reverse, check_widths
-from framework.testing.chance import own_generators_refused
+from framework.testing.chance import check_linear, own_generators_refused
 from framework.testing.purity import untouched
 from framework.testing.stacks import LEADS, alone, context, equal, stacked
 from framework.testing.subjects import STEPS, Differentiable, N, core_axes, tensors, weighed
@@ -233,6 +233,7 @@ def _is_sequence(shape: Shape | None) -> bool:
 
 
 LAYER: Mapping[str, Callable[[Any, Differentiable], None]] = {
+    "linear": check_linear,
     "init": check_init,
     "parameters": check_parameters,
     "need_dx": check_need_dx,

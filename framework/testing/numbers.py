@@ -94,8 +94,7 @@ def _reaches_zero(component: Any, about: Differentiable, name: str, inputs: Inpu
 def _extremes(component: Any, about: Differentiable, inputs: Inputs) -> dict[str, Inputs]:
     data = _data(component, about, inputs)
     if reads_probabilities(component):
-        sure = {name: np.eye(a.shape[-1])[np.argmax(a, -1)] if a.shape[-1] > 1 else np.round(a) for name, a in _of(inputs, data)}
-        return {"where a probability is 0 or 1": inputs | sure}
+        return {"where a probability is 0 or 1": inputs | {name: _sure(a) for name, a in _of(inputs, data)}}
     cases = {"where all inputs are 0": inputs | {name: a * 0 for name, a in _of(inputs, data)}}
     for far in (HUGE, -HUGE):
         cases[f"where inputs are around {far:g}"] = inputs | {name: a * far for name, a in _of(inputs, data)}
@@ -106,6 +105,11 @@ def _extremes(component: Any, about: Differentiable, inputs: Inputs) -> dict[str
     if "t" in inputs and inputs["t"].dtype.kind == "f" and inputs["t"].shape == inputs.get("y", inputs["t"][:0]).shape:
         cases["where y = t"] = inputs | {"y": inputs["t"].copy()}
     return cases
+
+
+def _sure(a: Array) -> Array:
+    """Probabilities of 0 and 1."""
+    return np.eye(a.shape[-1])[np.argmax(a, -1)] if a.shape[-1] > 1 else np.round(a)
 
 
 def _of(inputs: Inputs, names: list[str]) -> list[tuple[str, Array]]:

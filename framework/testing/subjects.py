@@ -26,6 +26,9 @@ class Sizes(NamedTuple):
     tensor: tuple[int, int] = (4, 3)
 
 
+USUAL = Sizes()
+
+
 @dataclass(frozen=True)
 class Result:
     """One forward and backward pass: the output, a number per replica (...), and the gradient of that number."""
@@ -63,7 +66,7 @@ class Differentiable:
     shareable: Callable[[str], bool] = lambda name: True
     n_axis: Callable[[str], int | None] = lambda name: 0
     in_shape: Shape | None = None
-    sizes: Sizes = Sizes()
+    sizes: Sizes = USUAL
     build: Callable[[Sizes], Differentiable] | None = None
     excused: frozenset[str] = frozenset()
 
@@ -92,7 +95,7 @@ class Differentiable:
         return [name for name, a in inputs.items() if name not in without and np.issubdtype(a.dtype, np.floating)]
 
 
-def of_layer(in_shape: Shape | None, sizes: Sizes = Sizes()) -> Differentiable:
+def of_layer(in_shape: Shape | None, sizes: Sizes = USUAL) -> Differentiable:
     """Inputs: tensors as `p.W`, sources as `x0`, `x1` ...; ids where a shape has no features: () or (None,) or more."""
     in_shape = (4,) if in_shape is None else in_shape
     several = bool(in_shape) and isinstance(in_shape[0], tuple)
@@ -140,7 +143,7 @@ def tensors(inputs: Inputs) -> Inputs:
     return {name[2:]: a for name, a in inputs.items() if name.startswith("p.")}
 
 
-def of_activation(in_shape: Shape | None, sizes: Sizes = Sizes()) -> Differentiable:
+def of_activation(in_shape: Shape | None, sizes: Sizes = USUAL) -> Differentiable:
     """Inputs: x."""
 
     def backward(activation: Any, inputs: Inputs, cache: Any, dy: Array, ctx: Context) -> Inputs:
@@ -158,7 +161,7 @@ def of_activation(in_shape: Shape | None, sizes: Sizes = Sizes()) -> Differentia
     )
 
 
-def of_cell(in_shape: Shape | None, sizes: Sizes = Sizes()) -> Differentiable:
+def of_cell(in_shape: Shape | None, sizes: Sizes = USUAL) -> Differentiable:
     """Inputs: tensors as `p.U` (b is the layer's), the preactivation a, the old state s."""
 
     def draw(cell: Any, rng: np.random.Generator) -> Inputs:
@@ -188,7 +191,7 @@ def of_cell(in_shape: Shape | None, sizes: Sizes = Sizes()) -> Differentiable:
 
 
 def of_loss(
-    in_shape: Shape | None, kind: str | None = None, time: bool = False, sizes: Sizes = Sizes()
+    in_shape: Shape | None, kind: str | None = None, time: bool = False, sizes: Sizes = USUAL
 ) -> Differentiable:
     """Inputs: y (y0, y1 ... for a loss that reads several nodes), t, mask; t is of that kind of target, or of the first one
     that the loss declares, and absent if it declares none."""
@@ -252,7 +255,7 @@ def outputs_and_targets(
     return y, rng.integers(0, 2, y.shape) if kind == "columns" else rng.standard_normal(y.shape) + 1.0
 
 
-def of_regularizer(in_shape: Shape | None, sizes: Sizes = Sizes()) -> Differentiable:
+def of_regularizer(in_shape: Shape | None, sizes: Sizes = USUAL) -> Differentiable:
     """Inputs: W."""
     return Differentiable(
         "regularizer",
@@ -267,7 +270,7 @@ def of_regularizer(in_shape: Shape | None, sizes: Sizes = Sizes()) -> Differenti
     )
 
 
-def core_axes(shape: Shape, sizes: Sizes = Sizes()) -> tuple[int, ...]:
+def core_axes(shape: Shape, sizes: Sizes = USUAL) -> tuple[int, ...]:
     """The core axes of a batch with that shape per example."""
     inner = tuple(LETTERS if k is None else k for k in shape[1:])
     return (sizes.steps, sizes.n, *inner) if shape and shape[0] is None else (sizes.n, *shape)
