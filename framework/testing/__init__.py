@@ -94,7 +94,7 @@ def conformance(
 def _must_fail(name: str, check: Callable[[], None], why: str) -> None:
     try:
         check()
-    except Exception:  # a component may fail a check in any way
+    except AssertionError:  # a crash, or a check that is skipped, is not what was expected
         return
     raise AssertionError(f"'{name}' passes now; remove it from expected_failures (reason given: {why})")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from framework.testing.batches import check_evaluation, check_over_batch
+from framework.testing.batches import check_axes, check_evaluation, check_over_batch
 from framework.testing.chance import check_linear
 from framework.testing.stacks import context, stacked
 from framework.testing.subjects import Differentiable
@@ -41,6 +41,7 @@ def check_output(activation: Any, about: Differentiable) -> None:
 ACTIVATION: Mapping[str, Callable[[Any, Differentiable], None]] = {
     "linear": check_linear,
     "output": check_output,
+    "axes": check_axes,
     "evaluation": check_evaluation,
     "over_batch": check_over_batch,
 }

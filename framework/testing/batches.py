@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import linecache
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ import numpy as np
 from framework.core.arrays import Array
 from framework.testing.differences import compare
 from framework.testing.stacks import context, equal, stacked
-from framework.testing.subjects import Differentiable, Inputs, Sizes, of_layer
+from framework.testing.subjects import Differentiable, Inputs, Sizes, of_activation, of_layer
 
 # Other sizes than those of the other checks: 1, and the lengths of core axes, which a batch may share.
 BATCHES = ({"n": 1, "steps": 1}, {"n": 4, "steps": 2}, {"n": 3, "steps": 1}, {"n": 16, "steps": 5}, {"n": 20, "steps": 6})
@@ -144,17 +145,42 @@ def check_reverse(layer: Any, about: Differentiable) -> None:
 
 
 def check_widths(layer: Any, about: Differentiable) -> None:
-    """A layer that takes one feature, or many, has right shapes and gradients there as well; it may refuse a width.
+    """A layer that takes one feature, or many, has right shapes and gradients there as well; so has one that takes sequences
+    or images too. A shape may be refused with a ValueError.
 
-    Cannot see: layers with several sources, and ids.
+    Cannot see: layers with several sources, and ids; another number of axes if shapes do not agree there.
     """
     for shape in _other_widths(about.in_shape):
+        with contextlib.suppress(ValueError):  # a shape that the options do not fit
+            layer.init(np.random.default_rng(0), shape)
+            check_size(layer, _layer(shape, about), f"an input of shape {shape}")
+    for shape in _other_axes(about.in_shape):
         changed = _layer(shape, about)
         try:
-            layer.init(np.random.default_rng(0), shape)
-            check_size(layer, changed, f"an input of shape {shape}")
-        except ValueError:  # a shape that the options do not fit
+            part, _, _, inputs = stacked(layer, changed, (1,))
+            result = changed.run(part, inputs, context((1,)))
+        except Exception:  # made for other axes
             continue
+        if all(g.shape == inputs[name].shape for name, g in result.grads.items()):
+            check_size(layer, changed, f"an input of shape {shape}")
+
+
+def check_axes(activation: Any, about: Differentiable) -> None:
+    """An activation works for sequences and images too.
+
+    Cannot see: more axes.
+    """
+    for shape in _other_axes(about.in_shape):
+        changed = replace(of_activation(shape, Sizes(n=3)), excused=about.excused)
+        check_size(activation, changed, f"an input of shape {shape}")
+
+
+def _other_axes(shape: Any) -> list[Any]:
+    """Shapes of examples, sequences and images, besides the given one."""
+    known = shape or (4,)
+    if isinstance(known[0], tuple) or known[-1] is None:
+        return []
+    return [other for other in ((4,), (None, 4), (2, 3, 4)) if len(other) != len(known)]
 
 
 def _layer(shape: Any, about: Differentiable) -> Differentiable:

@@ -32,8 +32,8 @@ def check_init(cell: Any, about: Differentiable) -> None:
 
 
 def check_sizes(cell: Any, about: Differentiable) -> None:
-    """A step returns a state of the declared size, and an output of `units` values. The parts of a state divide it, and what
-    `trace` shows is (..., N, k).
+    """A step returns a state of the declared size, and an output of `units` values. The parts of a state divide it, what
+    `trace` shows is (..., N, k), and `inputs` gives zeros and ones.
 
     Cannot see: whether the parts are named in the right order.
     """
@@ -45,6 +45,10 @@ def check_sizes(cell: Any, about: Differentiable) -> None:
     parts = getattr(cell, "parts", ("h",))
     assert cell.state % len(parts) == 0, f"the state has {cell.state} values, which {len(parts)} parts do not divide"
     assert len(set(parts)) == len(parts), f"two parts have one name: {parts}"
+    if hasattr(cell, "inputs"):
+        K = cell.inputs(3)
+        assert K.shape == (3, cell.gates * cell.units), f"inputs(3) is {K.shape}, not (3, gates units)"
+        assert ((K == 0) | (K == 1)).all(), "inputs(3) has other numbers than 0 and 1"
     for name, a in cell.trace(cache).items() if hasattr(cell, "trace") else ():
         assert a.shape[:-1] == (N,), f"trace: '{name}' is {a.shape}, not (..., N, k)"
 

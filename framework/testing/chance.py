@@ -76,6 +76,28 @@ def check_chance(component: Any, about: Differentiable) -> None:
         assert depends(change), f"random numbers do not depend on the {what}"
 
 
+class Noting(Context):
+    """A context that notes every draw of a pass."""
+
+    def _draw(self, like: Any, draw: int, sample: Any) -> Any:
+        self.__dict__.setdefault("drawn", []).append((self.name, self.time, self.part, draw))
+        return super()._draw(like, draw, sample)
+
+
+def check_draws(component: Any, about: Differentiable) -> None:
+    """Two draws of one pass have different numbers (`ctx.uniform(x, draw=1)`): else they are the same random numbers.
+
+    Cannot see: draws of components inside the component.
+    """
+    part, _, _, inputs = stacked(component, about, (3,))
+    ctx, drawn = context((3,)), []  # type: ignore[var-annotated]
+    noting = Noting(**{f.name: getattr(ctx, f.name) for f in fields(ctx)})
+    noting.__dict__["drawn"] = drawn
+    about.forward(part, inputs, noting)
+    if not any(is_dataclass(getattr(component, f.name)) for f in fields(component)):
+        assert len(set(drawn)) == len(drawn), "two draws of one pass give the same numbers; write ctx.uniform(x, draw=1)"
+
+
 class Fields(dict[str, Any]):
     """The fields of a batch: none, and reading one that no option names is reported."""
 
@@ -117,7 +139,7 @@ def check_fields(component: Any, about: Differentiable) -> None:
     part, _, _, inputs = stacked(component, about, (3,))
     named = set(_words(component))
     for train in (True, False):
-        about.run(part, inputs, context((3,), train).but(batch=Fields(named)))
+        everything(part, about, inputs, context((3,), train).but(batch=Fields(named)))
 
 
 def _words(component: Any) -> Iterator[str]:

@@ -11,7 +11,7 @@ import numpy as np
 from framework.core.arrays import Array
 from framework.core.stacking import to_device
 from framework.testing.batches import check_batches
-from framework.testing.chance import check_chance, check_determinism, check_fields
+from framework.testing.chance import check_chance, check_determinism, check_draws, check_fields
 from framework.testing.differences import compare
 from framework.testing.double import DeviceArray, Double
 from framework.testing.members import everything
@@ -132,18 +132,29 @@ def check_shared(component: Any, about: Differentiable) -> None:
 
 
 def check_pure(component: Any, about: Differentiable) -> None:
-    """Inputs and dy stay unchanged; a cache can be used for a second backward pass."""
+    """Inputs and dy stay unchanged, trained or not, in float64 and float32; a cache can be used for a second backward pass.
+
+    Cannot see: what a later pass changes (see `memory`).
+    """
     part, _, _, inputs = stacked(component, about, (3,))
-    before, ctx = {name: a.copy() for name, a in inputs.items()}, context((3,))
+    single = {name: a.astype(np.float32) if a.dtype == np.float64 else a for name, a in inputs.items()}
+    for given, train in product((inputs, single), MODES):
+        _pure(part, about, given, train)
+
+
+def _pure(part: Any, about: Differentiable, inputs: Inputs, train: bool) -> None:
+    before, ctx = {name: a.copy() for name, a in inputs.items()}, context((3,), train)
     output, cache = about.forward(part, inputs, ctx)
     dy = weighed(output, ctx)[1].copy() if about.weighs else np.zeros(())
     given = dy.copy()
     first = {name: g.copy() for name, g in about.backward(part, inputs, cache, dy, ctx).items()}
     second = about.backward(part, inputs, cache, dy, ctx)
+    everything(part, about, inputs, ctx)
     for name, a in {**inputs, "dy": dy}.items():
-        assert np.array_equal(a, {**before, "dy": given}[name]), f"'{name}' was modified"
+        assert np.array_equal(a, {**before, "dy": given}[name]), f"'{name}' was modified{_in(train)}"
     for name, grad in first.items():
-        assert np.array_equal(grad, second[name]), f"the cache was modified: a second gradient of '{name}' differs"
+        same = np.array_equal(grad, second[name], equal_nan=True)
+        assert same, f"the cache was modified: a second gradient of '{name}' differs{_in(train)}"
 
 
 def check_dtype(component: Any, about: Differentiable) -> None:
@@ -239,6 +250,7 @@ GENERAL: Mapping[str, Callable[[Any, Differentiable], None]] = {
     "memory": check_memory,
     "determinism": check_determinism,
     "chance": check_chance,
+    "draws": check_draws,
     "fields": check_fields,
     "state": check_state,
     "device": check_device,

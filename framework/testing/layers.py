@@ -10,14 +10,17 @@ from typing import Any
 import numpy as np
 
 from framework.core.arrays import Array
+from framework.core.context import Context
 from framework.core.types import Params, Shape
 from framework.testing.batches import check_evaluation, check_over_batch, check_reverse, check_widths
 from framework.testing.chance import check_linear, own_generators_refused
+from framework.testing.members import offered
 from framework.testing.purity import untouched
 from framework.testing.stacks import LEADS, alone, context, equal, stacked
 from framework.testing.subjects import STEPS, Differentiable, N, core_axes, tensors, weighed
 
 PADDING_TOLERANCE = 1e-12
+LENGTHS = (STEPS, 1, 0, STEPS - 1, 2)  # of the sequences of a masked batch
 
 
 def check_init(layer: Any, about: Differentiable) -> None:
@@ -67,19 +70,24 @@ def check_parameters(layer: Any, about: Differentiable) -> None:
 
 
 def check_need_dx(layer: Any, about: Differentiable) -> None:
-    """Without need_dx there is no dx, and the other gradients are the same."""
-    inputs, ctx = about.draw(layer, np.random.default_rng(0)), context(())
-    full = about.run(layer, inputs, ctx).grads
-    y, cache = about.forward(layer, inputs, ctx)
-    given = weighed(y, ctx)[1]
-    dy = given.copy()
-    spared = about.backward(layer, inputs, cache, dy, ctx, need_dx=False)
-    assert np.array_equal(dy, given), "without need_dx, dy was modified"
-    assert not [name for name in spared if name.startswith("x")], "dx was returned although need_dx is False"
-    missing = [name for name in full if name.startswith("p.") and name not in spared]
-    assert not missing, f"without need_dx there is no gradient of {missing}"
-    for name, grad in spared.items():
-        equal(grad, full[name], f"gradient of '{name}' without dx")
+    """Without need_dx there is no dx, and the other gradients are the same; dy does not change.
+
+    Cannot see: whether work is saved.
+    """
+    for lead in ((), (3,)):
+        part, _, _, inputs = stacked(layer, about, lead)
+        ctx = context(lead)
+        full = about.run(part, inputs, ctx).grads
+        y, cache = about.forward(part, inputs, ctx)
+        given = weighed(y, ctx)[1]
+        dy = given.copy()
+        spared = about.backward(part, inputs, cache, dy, ctx, need_dx=False)
+        assert np.array_equal(dy, given), "without need_dx, dy was modified"
+        assert not [name for name in spared if name.startswith("x")], "dx was returned although need_dx is False"
+        missing = [name for name in full if name.startswith("p.") and name not in spared]
+        assert not missing, f"without need_dx there is no gradient of {missing}"
+        for name, grad in spared.items():
+            equal(grad, full[name], f"gradient of '{name}' without dx")
 
 
 def check_buffers(layer: Any, about: Differentiable) -> None:
@@ -147,7 +155,11 @@ def _projected(layer: Any, inputs: Params, lead: tuple[int, ...], r: int | None 
 
 
 def check_carry(layer: Any, about: Differentiable) -> None:
-    """A sequence in two chunks with carried state gives the outputs of the whole."""
+    """A sequence in two chunks with carried state gives the outputs of the whole. Where the truncation length `ctx.lag`
+    changes gradients, none of a step reaches further back, and those that do not are as without it.
+
+    Cannot see: a layer that ignores `ctx.lag`.
+    """
     if about.in_shape and isinstance(about.in_shape[0], tuple):
         return  # a layer with a given initial state carries none
     assert _is_sequence(about.in_shape), "the state of a layer is checked on a sequence: in_shape=(None, F)"
@@ -158,6 +170,7 @@ def check_carry(layer: Any, about: Differentiable) -> None:
     assert state.shape[:-1] == (3, N), f"the state {state.shape} is not (..., N, S)"
     for r, (member, one) in enumerate(zip(lone, each, strict=True)):
         equal(state[r], member.carry(about.forward(member, one, alone(r, False))[1]), f"state of replica {r}")
+    _truncated(part, about, inputs, context((3,)))
     whole_sequence = y.ndim > 3 and y.shape[1] == STEPS
     for k in (1, STEPS - 1):
         first, second = ({n: _steps(a, n, s) for n, a in inputs.items()} for s in (slice(k), slice(k, None)))
@@ -166,13 +179,32 @@ def check_carry(layer: Any, about: Differentiable) -> None:
         equal(rest, y[:, k:] if whole_sequence else y, f"outputs after a chunk of {k} steps")
 
 
+def _truncated(part: Any, about: Differentiable, inputs: Params, ctx: Context) -> None:
+    y, cache = about.forward(part, inputs, ctx)
+    dy = weighed(y, ctx)[1].copy()
+    if y.ndim > 3 and y.shape[1] == STEPS:
+        dy[:, :-1] = 0
+    if getattr(part, "reverse", False) or "x0" not in about.backward(part, inputs, cache, dy, ctx):
+        return
+    whole = about.backward(part, inputs, cache, dy, ctx)["x0"]
+    for lag in (1, 2, STEPS, STEPS + 1):
+        short = ctx.but(lag=lag)
+        dx = about.backward(part, inputs, about.forward(part, inputs, short)[1], dy, short)["x0"]
+        if not np.array_equal(dx, whole):
+            equal(dx[:, -lag:], whole[:, -lag:], f"with a lag of {lag}, dx of the last {lag} steps")
+            assert not dx[:, :-lag].any(), f"with a lag of {lag}, the gradient of the last step reaches further back"
+
+
 def check_mask(layer: Any, about: Differentiable) -> None:
-    """A padded batch under its mask equals the loop over single sequences, padded on either side, one of them empty; without
-    noise, which would differ for a single sequence."""
+    """A padded batch under its mask equals the loop over single sequences, padded on either side, one of them empty; so do
+    the carried states. Without noise, which would differ for a single sequence.
+
+    Cannot see: masks with gaps.
+    """
     part, _, _, inputs = stacked(layer, about, (3,))
-    lengths, ctx = [STEPS, 1, 0, STEPS - 1, 2], context((3,), train=False)
+    ctx = context((3,), train=False)
     for left in (False, True):
-        shown = np.arange(STEPS)[:, None] >= STEPS - np.array(lengths) if left else np.arange(STEPS)[:, None] < lengths
+        shown = np.arange(STEPS)[:, None] >= STEPS - np.array(LENGTHS) if left else np.arange(STEPS)[:, None] < LENGTHS
         masked = ctx.but(batch={layer.mask: np.broadcast_to(shown * 1.0, (3, STEPS, N))})
         y, cache = about.forward(part, inputs, masked)
         by_step = y.ndim > 3 and y.shape[1] == STEPS
@@ -188,6 +220,9 @@ def check_mask(layer: Any, about: Differentiable) -> None:
             alone_y, alone_cache = about.forward(part, one, ctx)
             own = y[:, steps, n] if by_step else y[:, n]
             equal(own, alone_y[..., 0, :], f"output of a sequence of {len(steps)} steps", PADDING_TOLERANCE)
+            if "carry" in offered(part, about):
+                own, state = part.carry(cache)[:, n], part.carry(alone_cache)[:, 0]
+                equal(own, state, f"state after a sequence of {len(steps)} steps", PADDING_TOLERANCE)
             dy_one = dy[:, steps][:, :, n : n + 1] if by_step else dy[:, n : n + 1]
             single = about.backward(part, one, alone_cache, np.broadcast_to(dy_one, alone_y.shape), ctx)
             equal(grads["x0"][:, steps, n], single["x0"][:, :, 0], "dx of a padded sequence", PADDING_TOLERANCE)
@@ -207,15 +242,21 @@ def _steps(a: Array, name: str, steps: slice) -> Array:
 
 
 def check_terms(layer: Any, about: Differentiable) -> None:
-    """Gradients by time step (..., T, i, o) add up to the gradients."""
+    """Gradients by time step (..., T, i, o) add up to the gradients, under a mask too.
+
+    Cannot see: whether each step has its own part.
+    """
     part, _, _, inputs = stacked(layer, about, (3,))
     ctx = context((3,))
-    y, cache = about.forward(part, inputs, ctx)
-    dy = weighed(y, ctx)[1]
-    grads = tensors(about.backward(part, inputs, cache, dy, ctx))
-    for name, a in part.terms(tensors(inputs), cache, dy, ctx).items():
-        assert a.shape[1] == STEPS, f"the terms of '{name}' are {a.shape}, not (..., T, i, o)"
-        equal(a.sum(-3), grads[name], f"the sum over time of the terms of '{name}'")
+    shown = np.broadcast_to((np.arange(STEPS)[:, None] < LENGTHS) * 1.0, (3, STEPS, N))
+    masked = [ctx.but(batch={part.mask: shown})] if "mask" in offered(part, about) else []
+    for each in (ctx, *masked):
+        y, cache = about.forward(part, inputs, each)
+        dy = weighed(y, each)[1]
+        grads = tensors(about.backward(part, inputs, cache, dy, each))
+        for name, a in part.terms(tensors(inputs), cache, dy, each).items():
+            assert a.shape[1] == STEPS, f"the terms of '{name}' are {a.shape}, not (..., T, i, o)"
+            equal(a.sum(-3), grads[name], f"the sum over time of the terms of '{name}'")
 
 
 def check_centres(layer: Any, about: Differentiable) -> None:

@@ -175,8 +175,8 @@ def check_tensors(regularizer: Any, about: Differentiable) -> None:
 
 def check_after(regularizer: Any, about: Differentiable) -> None:
     """after works in place, with a learning rate per replica (..., 1, 1) or a float; replicas are independent. Two rates
-    give two steps, unless it is a projection, which changes nothing at a second call. It changes some tensor, and gives no
-    NaN.
+    give two steps and a rate of 0 none, unless it is a projection, which changes nothing at a second call. It changes some
+    tensor, and gives no NaN.
 
     Cannot see: a step of another size than the rate says.
     """
@@ -215,6 +215,8 @@ def _steps_by_rate(regularizer: Any, about: Differentiable) -> None:
         if np.abs(twice - once).max() > 1e-9 * scale:  # no projection
             slower = stepped(W * scale, 0.1)
             assert not np.array_equal(once, slower), "after ignores the learning rate: 0.1 and 0.3 give the same step"
+            still = stepped(W * scale, 0.0)
+            assert np.array_equal(still, W * scale), "after changes weights although the learning rate is 0"
 
 
 LOSS: Mapping[str, Callable[[Any, Differentiable], None]] = {"mask": check_mask, "sequence": check_sequence}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from framework.core.context import Context
-from framework.testing.subjects import Differentiable, Inputs, outputs, tensors, weighed
+from framework.testing.subjects import Differentiable, Inputs, by_source, outputs, tensors, weighed
 
 Member = Callable[[Any, Differentiable, Inputs, Context], Mapping[str, Any]]
 
@@ -52,6 +52,12 @@ def predict(part: Any, about: Differentiable, inputs: Inputs, ctx: Context) -> M
     return found
 
 
+def unmasked(part: Any, about: Differentiable, inputs: Inputs, ctx: Context) -> Mapping[str, Any]:
+    """The value and dy without a mask."""
+    value, dy = part(outputs(inputs), inputs.get("t"), ctx)
+    return {"value": value, **{f"d{name}": a for name, a in by_source(dy).items()}}
+
+
 def trace(part: Any, about: Differentiable, inputs: Inputs, ctx: Context) -> Mapping[str, Any]:
     """What a cell shows of a step."""
     return dict(part.trace(about.forward(part, inputs, ctx)[1]))
@@ -68,7 +74,7 @@ def mask(part: Any, about: Differentiable, inputs: Inputs, ctx: Context) -> Mapp
     length, n = about.sizes.steps, about.sizes.n
     shown = np.ones((*ctx.replicas, length, n))
     shown[..., -1, 0] = 0
-    masked = ctx.but(batch={**ctx.batch, part.mask: ctx.xp.asarray(shown, inputs["x0"].dtype)})
+    masked = ctx.but(batch={part.mask: ctx.xp.asarray(shown, inputs["x0"].dtype)})
     found = about.run(part, inputs, masked)
     return {"output under a mask": found.output, **{f"gradient of '{n}' under a mask": g for n, g in found.grads.items()}}
 
@@ -77,7 +83,7 @@ IN_PLACE = {"project": project, "after": after}
 MEMBERS: Mapping[str, Mapping[str, Member]] = {
     "layer": {"updates": updates, "project": project, "carry": carry, "terms": terms},
     "cell": {"project": project, "trace": trace, "out": out},
-    "loss": {"predict": predict},
+    "loss": {"predict": predict, "without a mask": unmasked},
     "regularizer": {"after": after},
 }
 
@@ -85,7 +91,7 @@ MEMBERS: Mapping[str, Mapping[str, Member]] = {
 def offered(component: Any, about: Differentiable) -> dict[str, Member]:
     """The members of its kind that the component has. A layer that reads several sources carries no state."""
     known = MEMBERS.get(about.kind, {})
-    found = {name: member for name, member in known.items() if callable(getattr(component, name, None))}
+    found = {name: member for name, member in known.items() if " " in name or callable(getattr(component, name, None))}
     if about.in_shape and isinstance(about.in_shape[0], tuple):
         found.pop("carry", None)
     if _masks(component, about):

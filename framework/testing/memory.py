@@ -30,7 +30,8 @@ def check_memory(component: Any, about: Differentiable) -> None:
     _apart(part, about, inputs)
     results = _pass(part, about, inputs)
     kept = {name: a.copy() for name, a in results.items()}
-    for given in (other, other, inputs):
+    about.run(part, other, context(lead, train=False))
+    for given in (other, inputs, other):
         _pass(part, about, given)
     for name, a in results.items():
         assert np.array_equal(a, kept[name], equal_nan=True), f"{name} was overwritten by a later pass"
