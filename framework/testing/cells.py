@@ -9,7 +9,7 @@ import numpy as np
 
 from framework.registry.discovery import discover
 from framework.testing.chance import check_linear, own_generators_refused
-from framework.testing.differentiable import check_gradient, check_stack_law
+from framework.testing.differentiable import check_gradient, law
 from framework.testing.layers import check_carry, check_mask, check_terms, tensors_of_init
 from framework.testing.purity import untouched
 from framework.testing.stacks import alone, context, equal, stacked
@@ -100,9 +100,12 @@ def _flat(a: Any) -> Any:
 def check_sequences(cell: Any, about: Differentiable) -> None:
     """The cell in a recurrent layer, in both directions: gradients through time, the stack law, gradients by time step."""
     for layer in _layers(cell):
-        for check in (check_gradient, check_stack_law, check_terms):
-            if check is not check_gradient or "gradient" not in about.excused:
-                check(layer, of_layer(SEQUENCE))
+        subject = of_layer(SEQUENCE)
+        if "gradient" not in about.excused:
+            check_gradient(layer, subject)
+        for train in (True, False):
+            law(layer, subject, (3,), train)
+        check_terms(layer, subject)
 
 
 def check_padding(cell: Any, about: Differentiable) -> None:

@@ -36,7 +36,7 @@ def compare(
     grads = about.run(part, inputs, ctx).grads
     for name in names or about.differentiated(part, inputs):
         assert name in grads, f"no gradient for '{name}'"
-        h = H if name.startswith("p.") else H * scale
+        h = H / scale**2 if name.startswith("p.") else H * scale  # a tensor is multiplied by the large numbers
         direction = np.random.default_rng(7).standard_normal(inputs[name].shape)
         up, down = (value(part, about, inputs | {name: inputs[name] + s * direction}, ctx) for s in (h, -h))
         numeric = (up - down) / (2 * h)

@@ -14,7 +14,7 @@ from framework.testing.batches import check_batches
 from framework.testing.chance import check_chance, check_determinism, check_draws, check_fields
 from framework.testing.differences import compare
 from framework.testing.double import DeviceArray, Double
-from framework.testing.members import everything
+from framework.testing.members import everything, offered, passed
 from framework.testing.memory import check_memory, check_strides
 from framework.testing.numbers import check_numbers, check_precision
 from framework.testing.purity import on_device, untouched
@@ -33,7 +33,7 @@ def check_gradient(component: Any, about: Differentiable) -> None:
 
     Cannot see: a loss of digits, and what happens for other numbers (see `numbers`) and sizes (see `batches`).
     """
-    for lead, train in product(LEADS, MODES):
+    for lead, train in (((), True), ((), False), ((1,), True), ((3,), True), ((3,), False), ((2, 3), True)):
         part, _, _, inputs = stacked(component, about, lead)
         compare(part, about, inputs, context(lead, train), f"{_in(train)}, replica axes {lead}")
 
@@ -71,20 +71,28 @@ def check_stack_law(component: Any, about: Differentiable) -> None:
 
     Cannot see: replica axes of other lengths.
     """
-    for lead, train in product(LEADS[1:], MODES):
-        _law(component, about, lead, train)
+    for lead, train in (((1,), True), ((3,), True), ((3,), False), ((2, 3), True)):
+        law(component, about, lead, train, everything)
     lengths = {k for a in about.draw(component, np.random.default_rng(0)).values() for k in a.shape}
     for length in sorted(lengths - {1, 3}):
         if length < LARGEST:
-            _law(component, about, (length,), True)
+            law(component, about, (length,), True)
 
 
-def _law(component: Any, about: Differentiable, lead: tuple[int, ...], train: bool, only: str | None = None) -> None:
+def law(
+    component: Any,
+    about: Differentiable,
+    lead: tuple[int, ...],
+    train: bool,
+    all_of: Callable[..., Inputs] = passed,
+    only: str | None = None,
+) -> None:
+    """Slice r of a stack equals replica r alone; replicas differ in all options, or only in the one of that name."""
     part, lone, each, inputs = stacked(component, about, lead, only)
-    together = everything(part, about, inputs, context(lead, train))
+    together = all_of(part, about, inputs, context(lead, train))
     for r, (member, one) in enumerate(zip(lone, each, strict=True)):
         at = np.unravel_index(r, lead)
-        for name, a in everything(member, about, one, alone(r, train)).items():
+        for name, a in all_of(member, about, one, alone(r, train)).items():
             equal(together[name][at], a, f"{name}, replica {r} of {lead}{_in(train)}")
 
 
@@ -99,8 +107,12 @@ def check_neighbours(component: Any, about: Differentiable) -> None:
         for a in bad.values():
             if a.dtype.kind == "f":
                 a[1] = spoiled
-        with np.errstate(all="ignore"):
-            before, after = everything(part, about, inputs, ctx), everything(part, about, bad, ctx)
+        before = everything(part, about, inputs, ctx)
+        try:
+            with np.errstate(all="ignore"):
+                after = everything(part, about, bad, ctx)
+        except np.linalg.LinAlgError:  # NumPy's; that of a device gives NaN for the one replica
+            continue
         for name, a in before.items():
             for r in (0, 2):
                 equal(after[name][r], a[r], f"{name}, replica {r} next to one full of {spoiled}{_in(train)},")
@@ -110,8 +122,8 @@ def check_options(component: Any, about: Differentiable) -> None:
     """Replicas may differ in each option declared stackable."""
     for option in stackable(component):
         try:
-            for lead, train in product(LEADS[1:], MODES):
-                _law(component, about, lead, train, option)
+            for lead, train in (((3,), True), ((3,), False), ((2, 3), True)):
+                law(component, about, lead, train, only=option)
         except Exception as error:
             why = f"replicas differ in the stackable option '{option}': {str(error).strip()}"
             raise AssertionError(f"{why}; read it as ctx.per(self.{option}, x)") from error
@@ -149,9 +161,12 @@ def _pure(part: Any, about: Differentiable, inputs: Inputs, train: bool) -> None
     given = dy.copy()
     first = {name: g.copy() for name, g in about.backward(part, inputs, cache, dy, ctx).items()}
     second = about.backward(part, inputs, cache, dy, ctx)
-    everything(part, about, inputs, ctx)
     for name, a in {**inputs, "dy": dy}.items():
         assert np.array_equal(a, {**before, "dy": given}[name]), f"'{name}' was modified{_in(train)}"
+    for what, member in offered(part, about).items():
+        member(part, about, inputs, ctx)
+        changed = [name for name, a in inputs.items() if not np.array_equal(a, before[name])]
+        assert not changed, f"'{what}' modified {changed}{_in(train)}"
     for name, grad in first.items():
         same = np.array_equal(grad, second[name], equal_nan=True)
         assert same, f"the cache was modified: a second gradient of '{name}' differs{_in(train)}"

@@ -226,6 +226,8 @@ def check_mask(layer: Any, about: Differentiable) -> None:
             dy_one = dy[:, steps][:, :, n : n + 1] if by_step else dy[:, n : n + 1]
             single = about.backward(part, one, alone_cache, np.broadcast_to(dy_one, alone_y.shape), ctx)
             equal(grads["x0"][:, steps, n], single["x0"][:, :, 0], "dx of a padded sequence", PADDING_TOLERANCE)
+            padding = np.delete(grads["x0"][:, :, n], steps, 1)
+            assert not padding.any(), "steps where the mask is 0 have a gradient"
             sums = {name: total + single[name] for name, total in sums.items()}
         for name, total in sums.items():
             equal(grads[name], total, f"gradient of '{name}' under a mask", PADDING_TOLERANCE)

@@ -100,14 +100,19 @@ def offered(component: Any, about: Differentiable) -> dict[str, Member]:
 
 
 def _masks(component: Any, about: Differentiable) -> bool:
-    sequence = about.kind == "layer" and bool(about.in_shape) and about.in_shape[:1] == (None,)
+    sequence = about.kind == "layer" and about.in_shape is not None and about.in_shape[:1] == (None,)
     return sequence and isinstance(getattr(component, "mask", None), str)
 
 
-def everything(part: Any, about: Differentiable, inputs: Inputs, ctx: Context) -> dict[str, Any]:
-    """The output, all gradients, and what the offered members give, by a name for messages."""
+def passed(part: Any, about: Differentiable, inputs: Inputs, ctx: Context) -> dict[str, Any]:
+    """The output and all gradients of a pass, by a name for messages."""
     found = about.run(part, inputs, ctx)
-    arrays = {"output": found.output, **{f"gradient of '{name}'": g for name, g in found.grads.items()}}
+    return {"output": found.output, **{f"gradient of '{name}'": g for name, g in found.grads.items()}}
+
+
+def everything(part: Any, about: Differentiable, inputs: Inputs, ctx: Context) -> dict[str, Any]:
+    """What a pass gives, and what the offered members give."""
+    arrays = passed(part, about, inputs, ctx)
     for name, member in offered(part, about).items():
         arrays |= {f"{name}: {key}": a for key, a in member(part, about, inputs, ctx).items()}
     return arrays

@@ -72,7 +72,7 @@ def _apart(part: Any, about: Differentiable, inputs: Inputs) -> None:
 
 def _share(a: Any, b: Any) -> bool:
     try:
-        return bool(np.shares_memory(a, b, max_work=100_000))
+        return bool(np.shares_memory(a, b, max_work=100_000))  # type: ignore[arg-type]  # the stubs know two limits
     except np.exceptions.TooHardError:
         return True
 
@@ -91,7 +91,7 @@ def _beside_others(component: Any, about: Differentiable, part: Any, inputs: Inp
 
 def others(component: Any) -> Iterator[Any]:
     """Instances that differ in one option each."""
-    if not is_dataclass(component):
+    if not is_dataclass(component) or isinstance(component, type):
         return
     left, hints = OTHERS, get_type_hints(type(component))
     for f in fields(component):

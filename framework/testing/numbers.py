@@ -121,5 +121,3 @@ def _no_nan(part: Any, about: Differentiable, given: Inputs, ctx: Context, what:
         found = everything(part, about, given, ctx)
     for name, a in found.items():
         assert not np.isnan(np.asarray(a)).any(), f"{name} is NaN {what}"
-
-

@@ -190,9 +190,7 @@ def of_cell(in_shape: Shape | None, sizes: Sizes = USUAL) -> Differentiable:
     )
 
 
-def of_loss(
-    in_shape: Shape | None, kind: str | None = None, time: bool = False, sizes: Sizes = USUAL
-) -> Differentiable:
+def of_loss(in_shape: Shape | None, kind: str | None = None, time: bool = False, sizes: Sizes = USUAL) -> Differentiable:
     """Inputs: y (y0, y1 ... for a loss that reads several nodes), t, mask; t is of that kind of target, or of the first one
     that the loss declares, and absent if it declares none."""
     core = (sizes.steps, sizes.n) if time else (sizes.n,)

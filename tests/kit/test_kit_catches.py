@@ -37,6 +37,7 @@ from framework_regularizers.l1 import L1
 from framework_regularizers.l2 import L2
 from framework_schedules.constant import Constant
 from framework_studies.lr_range import LrRange
+from tests.kit.test_faults_with_gradient import FAULTS as WITH_GRADIENT
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Centre:
     """y = x - m: m the mean over N in training, its running mean otherwise."""
 
     buffers: ClassVar = ("mean",)
+    over_batch: ClassVar = True
 
     def init(self, rng, in_shape):
         return {"mean": np.zeros((1, in_shape[-1]))}, in_shape
@@ -409,7 +411,7 @@ def named(name, checks):
 
 def test_every_check_has_caught_something():
     names = {name for always, offered in TABLES.values() for name in (*always, *offered)}
-    assert names <= {check for check, *_ in CASES.values()}
+    assert names <= {check for check, *_ in CASES.values()} | {fault.check for fault in WITH_GRADIENT}
 
 
 def test_outputs_are_drawn_as_the_loss_reads_them():

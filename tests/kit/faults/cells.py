@@ -11,11 +11,10 @@ from framework_cells.lstm import Lstm
 from framework_cells.simple import Simple
 from tests.kit.faults import Faults
 
-CELLS = Faults("cell")
-fault = CELLS
+FAULTS = fault = Faults("cell")
 
 
-@fault("?", units=3)
+@fault("time", units=3)
 class MeanGrads(Simple):
     """dU is a mean over N."""
 
@@ -24,7 +23,7 @@ class MeanGrads(Simple):
         return {"U": g["U"] / da.shape[-2]}
 
 
-@fault("?", units=3)
+@fault("gradient", units=3)
 class NoRecurrence(Simple):
     """The gradient does not pass through U."""
 
@@ -33,7 +32,7 @@ class NoRecurrence(Simple):
         return da, d * 0
 
 
-@fault("?", units=3)
+@fault("gradient", units=3)
 class NoTranspose(Simple):
     """U instead of U^T."""
 
@@ -42,7 +41,7 @@ class NoTranspose(Simple):
         return da, da @ p["U"]
 
 
-@fault("?", units=3)
+@fault("outputs", units=3)
 class OutOfC(Lstm):
     """The output is c, dout that of h."""
 
@@ -50,7 +49,7 @@ class OutOfC(Lstm):
         return s[..., self.units :]
 
 
-@fault("?", units=3)
+@fault("gradient", units=3)
 class ForgottenC(Lstm):
     """dc of the next step is lost."""
 
@@ -60,7 +59,7 @@ class ForgottenC(Lstm):
         return super().back(p, cache, ds, ctx)
 
 
-@fault("?", units=3)
+@fault("pure", units=3)
 class WritesState(Simple):
     """The state is overwritten."""
 
@@ -71,7 +70,7 @@ class WritesState(Simple):
         return h, c
 
 
-@fault("?", units=3)
+@fault("pure", units=3)
 class WritesA(Simple):
     """a += s U in place."""
 
@@ -85,7 +84,7 @@ class WritesA(Simple):
         return da, da @ T(p["U"])
 
 
-@fault("?", units=3)
+@fault("pure", units=3)
 class WritesDs(Gru):
     """ds is overwritten."""
 
@@ -95,7 +94,7 @@ class WritesDs(Gru):
         return out
 
 
-@fault("?", units=3)
+@fault("sizes", units=3)
 class WideTrace(Lstm):
     """A trace without N."""
 
@@ -103,22 +102,23 @@ class WideTrace(Lstm):
         return {"i": cache[2][..., 0, : self.units]}
 
 
-@fault("?", units=3)
+@fault("device", units=3)
 class HostTrace(Lstm):
     """A trace on the host."""
 
     def trace(self, cache):
-        return {"i": np.add(cache[2][..., : self.units], 0)}
+        i = cache[2][..., : self.units]
+        return {"i": i + np.zeros(i.shape)}
 
 
-@fault("?", units=3)
+@fault("sizes", units=3)
 class WrongParts(Lstm):
-    """Three parts of a state of two."""
+    """Four parts of a state of two."""
 
-    parts: ClassVar = ("h", "c", "n")
+    parts: ClassVar = ("h", "c", "n", "m")
 
 
-@fault("?", units=3)
+@fault("chance", units=3)
 class UndeclaredDraws(Simple):
     """Noise without draws."""
 
@@ -126,17 +126,7 @@ class UndeclaredDraws(Simple):
         return super().step(p, a + 0.1 * (ctx.uniform(a) if ctx.train else 0), s, ctx)
 
 
-@fault("?", units=3)
-class TimelessDraws(Simple):
-    """Every step draws the same."""
-
-    draws: ClassVar[bool] = True
-
-    def step(self, p, a, s, ctx):
-        return super().step(p, a + 0.1 * (ctx.but(time=0).uniform(a) if ctx.train else 0), s, ctx)
-
-
-@fault("?", units=3)
+@fault("chance", units=3)
 class SameDrawEveryStep(Simple):
     """The step of training does not matter."""
 
@@ -146,7 +136,7 @@ class SameDrawEveryStep(Simple):
         return super().step(p, a + 0.1 * (ctx.but(step=0).uniform(a) if ctx.train else 0), s, ctx)
 
 
-@fault("?", units=3)
+@fault("init", units=3)
 class ShortB(Lstm):
     """b of one gate only."""
 
@@ -155,7 +145,7 @@ class ShortB(Lstm):
         return p | {"b": p["b"][:, : self.units]}
 
 
-@fault("?", units=3)
+@fault("stack_law", units=3)
 class SquaredLone(Simple):
     """replicas (1,): U is transposed."""
 
@@ -163,7 +153,7 @@ class SquaredLone(Simple):
         return super().step({"U": T(p["U"])} if ctx.replicas == (1,) else p, a, s, ctx)
 
 
-@fault("?", units=3)
+@fault("memory", units=3)
 class StaleU(Simple):
     """U is remembered by id."""
 
@@ -174,7 +164,7 @@ class StaleU(Simple):
         return super().back({"U": U}, cache, ds, ctx)
 
 
-@fault("?", units=3)
+@fault("state", units=3)
 class LastGates(Simple):
     """back reads the last step."""
 
@@ -189,7 +179,7 @@ class LastGates(Simple):
         return super().back(p, self.last["s"], ds, ctx)
 
 
-@fault("?", units=3)
+@fault("numbers", units=3)
 class Overflow(Simple):
     """h = a / (1 + a^2) with a^4: NaN for large a."""
 
@@ -204,7 +194,7 @@ class Overflow(Simple):
         return da, da @ T(p["U"])
 
 
-@fault("?", units=3)
+@fault("init", units=3)
 class GlobalInit(Simple):
     """U of the global state."""
 
@@ -212,7 +202,7 @@ class GlobalInit(Simple):
         return {"U": np.random.standard_normal((self.units, self.units))}
 
 
-@fault("?", units=3)
+@fault("project", units=3)
 class JointProject(Simple):
     """project over all replicas."""
 
@@ -220,7 +210,7 @@ class JointProject(Simple):
         p["U"] /= ctx.xp.sqrt((p["U"] ** 2).sum()) + 1
 
 
-@fault("?", units=3)
+@fault("project", units=3)
 class ReplacedProject(IndRnn):
     """project replaces the tensor."""
 
@@ -229,7 +219,7 @@ class ReplacedProject(IndRnn):
             p[k] = p[k] * 0.5
 
 
-@fault("?", units=3)
+@fault("dtype", units=3)
 class Upcast(Gru):
     """The state is float64."""
 
@@ -238,7 +228,7 @@ class Upcast(Gru):
         return h * np.float64(1), c
 
 
-@fault("?", units=3)
+@fault("dtype", units=3)
 class UpcastGrads(Gru):
     """dU is float64."""
 
@@ -246,7 +236,7 @@ class UpcastGrads(Gru):
         return {"U": super().grads(p, cache, da, ctx)["U"].astype(np.float64)}
 
 
-@fault("?", units=3)
+@fault("time", units=3)
 class SumsTime(Simple):
     """dU over T as well."""
 
@@ -255,7 +245,7 @@ class SumsTime(Simple):
         return {"U": g.sum(-3, keepdims=True) + 0 * g if g.ndim > len(ctx.replicas) + 2 else g}
 
 
-@fault("?", units=3)
+@fault("padding", units=3)
 class DoutLosesTime(Lstm):
     """dout with T is that of the last step."""
 
@@ -267,7 +257,7 @@ class DoutLosesTime(Lstm):
 POOL: dict[Any, np.ndarray] = {}
 
 
-@fault("?", units=3)
+@fault("memory", units=3)
 class PooledState(Simple):
     """The state in a buffer of the class."""
 
@@ -277,7 +267,7 @@ class PooledState(Simple):
         return POOL[h.shape, h.dtype], c
 
 
-@fault("?", units=3)
+@fault("memory", units=3)
 class PooledDa(Simple):
     """da in a buffer of the class."""
 
@@ -287,7 +277,7 @@ class PooledDa(Simple):
         return POOL["da", da.shape, da.dtype], d
 
 
-@fault("?", units=3)
+@fault("options", units=3)
 class FirstLeak(Simple):
     """A stackable option of the last replica."""
 
@@ -305,7 +295,7 @@ class FirstLeak(Simple):
         return da, d + self._l() * ds
 
 
-@fault("?", units=3)
+@fault("batches", units=3)
 class OneStepOnly(Simple):
     """The first step of a sequence is skipped if s is 0."""
 

@@ -1,26 +1,25 @@
 """Wrong layers."""
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 
 from framework import T, option
+from framework_cells.simple import Simple
 from framework_layers.batch_norm import BatchNorm
 from framework_layers.concat import Concat
 from framework_layers.dense import Dense
 from framework_layers.dropout import Dropout
 from framework_layers.embedding import Embedding
 from framework_layers.layer_norm import LayerNorm
-from framework_layers.max_over_time import MaxOverTime
 from framework_layers.recurrent import Recurrent
 from tests.kit.faults import Faults
 
-LAYERS = Faults("layer")
-fault = LAYERS
+FAULTS = fault = Faults("layer")
 
 
-@fault("?", (4,), units=3)
+@fault("gradient", (4,), units=3)
 class MeanBias(Dense):
     """db is a mean over the batch."""
 
@@ -29,7 +28,7 @@ class MeanBias(Dense):
         return dx, g | {"b": g["b"] / dy.shape[-2]}
 
 
-@fault("?", (None, 4), units=3)
+@fault("gradient", (None, 4), units=3)
 class LastStepBias(Dense):
     """db of the last step only."""
 
@@ -39,16 +38,16 @@ class LastStepBias(Dense):
         return dx, g | {"b": rows.sum(-2, keepdims=True)}
 
 
-@fault("?", (4,), units=3)
-class SqueezedLone(Dense):
-    """One replica is squeezed away."""
+@fault("gradient", (4,), units=3)
+class LoneScaled(Dense):
+    """dx is divided by the number of replicas, 1 for most runs; by 2 where there is one."""
 
-    def forward(self, p, x, ctx):
-        y, c = super().forward(p, x, ctx)
-        return (y[0] if ctx.replicas == (1,) else y), c
+    def backward(self, p, cache, dy, ctx, need_dx=True):
+        dx, g = super().backward(p, cache, dy, ctx, need_dx)
+        return (dx / (2 if ctx.replicas == (1,) else 1) if need_dx else None), g
 
 
-@fault("?", (4,), units=3)
+@fault("gradient", (4,), units=3)
 class LoneHalved(Dense):
     """dW is a mean over the axis 0, when that axis has length 1 it is wrong by nothing; db is of all replicas."""
 
@@ -57,7 +56,7 @@ class LoneHalved(Dense):
         return dx, (g | {"b": g["b"] * 2} if ctx.replicas == (1,) else g)
 
 
-@fault("?", (4,), units=3)
+@fault("batches", (4,), units=3)
 class SqueezedExample(Dense):
     """db of a batch of one example is wrong."""
 
@@ -66,7 +65,7 @@ class SqueezedExample(Dense):
         return dx, (g | {"W": g["W"] * 0} if dy.shape[-2] == 1 else g)
 
 
-@fault("?", (4,), units=4)
+@fault("evaluation", (4,), units=4)
 class SquareBatch(Dense):
     """A batch as large as F is taken for a transposed one."""
 
@@ -76,7 +75,7 @@ class SquareBatch(Dense):
         return super().forward(p, x, ctx)
 
 
-@fault("?", (4,), units=3)
+@fault("batches", (4,), units=3)
 class LargeBatch(Dense):
     """Only the first 16 rows count for dW."""
 
@@ -85,7 +84,7 @@ class LargeBatch(Dense):
         return dx, g | {"W": T(cache[..., :16, :]) @ dy[..., :16, :]} if dy.ndim == len(ctx.replicas) + 2 else g
 
 
-@fault("?", (4,))
+@fault("stack_law", (4,))
 class PerByFirstAxis:
     """The option is broadcast from the right end: right or an error unless R = F."""
 
@@ -104,7 +103,7 @@ class PerByFirstAxis:
         return (dy * ctx.per(self.slope, dy) if need_dx else None), {}
 
 
-@fault("?", (4,), units=3)
+@fault("pure", (4,), units=3)
 class WritesDy(Dense):
     """dy is scaled in place."""
 
@@ -116,7 +115,7 @@ class WritesDy(Dense):
         return out
 
 
-@fault("?", (4,), units=3)
+@fault("need_dx", (4,), units=3)
 class WritesDyIfNotNeeded(Dense):
     """dy is overwritten if dx is not needed."""
 
@@ -137,7 +136,7 @@ def buffer(key, value):
     return BUFFER[at]
 
 
-@fault("?", (4,), units=3)
+@fault("memory", (4,), units=3)
 class OutputBuffer(Dense):
     """y lies in a buffer that the next call overwrites."""
 
@@ -146,7 +145,7 @@ class OutputBuffer(Dense):
         return buffer("y", y), c
 
 
-@fault("?", (4,), units=3)
+@fault("state", (4,), units=3)
 class CacheBuffer(Dense):
     """The cache lies in a buffer that the next call overwrites."""
 
@@ -155,7 +154,7 @@ class CacheBuffer(Dense):
         return y, buffer("c", c)
 
 
-@fault("?", (4,), units=3)
+@fault("memory", (4,), units=3)
 class GradientBuffer(Dense):
     """dW lies in a buffer that the next call overwrites."""
 
@@ -164,7 +163,7 @@ class GradientBuffer(Dense):
         return dx, g | {"W": buffer("dW", g["W"])}
 
 
-@fault("?", (4,), units=3)
+@fault("memory", (4,), units=3)
 class DxBuffer(Dense):
     """dx lies in a buffer that the next call overwrites."""
 
@@ -176,7 +175,7 @@ class DxBuffer(Dense):
 MEMO: dict[int, Any] = {}
 
 
-@fault("?", (4,), units=3)
+@fault("memory", (4,), units=3)
 class StaleWeights(Dense):
     """W is remembered by its id: stale once it changes in place."""
 
@@ -185,7 +184,7 @@ class StaleWeights(Dense):
         return super().forward(p | {"W": kept}, x, ctx)
 
 
-@fault("?", (4,), units=3)
+@fault("memory", (4,), units=3)
 class StaleTranspose(Dense):
     """W^T is remembered by id for dx."""
 
@@ -197,7 +196,7 @@ class StaleTranspose(Dense):
 LAST: dict[str, Any] = {}
 
 
-@fault("?", (4,), units=3)
+@fault("state", (4,), units=3)
 class LastInput(Dense):
     """backward reads the x of the last forward pass, not its cache."""
 
@@ -210,7 +209,7 @@ class LastInput(Dense):
         return super().backward(p, LAST["x"], dy, ctx, need_dx)
 
 
-@fault("?", (4,), units=3)
+@fault("need_dx", (4,), units=3)
 class NoBiasWithoutDx(Dense):
     """Without dx the gradient of b is missing."""
 
@@ -219,7 +218,7 @@ class NoBiasWithoutDx(Dense):
         return dx, (g if need_dx else {"W": g["W"]})
 
 
-@fault("?", (4,), units=3)
+@fault("need_dx", (4,), units=3)
 class ScaledWithoutDx(Dense):
     """Without dx the gradient of W is doubled."""
 
@@ -228,7 +227,7 @@ class ScaledWithoutDx(Dense):
         return dx, (g if need_dx else g | {"W": 2 * g["W"]})
 
 
-@fault("?", (4,), units=3)
+@fault("need_dx", (4,), units=3)
 class AlwaysDx(Dense):
     """dx comes even if it is not needed."""
 
@@ -236,7 +235,7 @@ class AlwaysDx(Dense):
         return super().backward(p, cache, dy, ctx, True)
 
 
-@fault("?", (4,), keep=0.7)
+@fault("chance", (4,), keep=0.7)
 class FrozenStep(Dropout):
     """The same mask at every step."""
 
@@ -244,7 +243,7 @@ class FrozenStep(Dropout):
         return super().forward(p, x, ctx.but(step=0))
 
 
-@fault("?", (4,), keep=0.7)
+@fault("chance", (4,), keep=0.7)
 class NamelessDropout(Dropout):
     """All nodes draw the same mask."""
 
@@ -252,7 +251,7 @@ class NamelessDropout(Dropout):
         return super().forward(p, x, ctx.but(name=""))
 
 
-@fault("?", (4,), keep=0.7)
+@fault("chance", (4,), keep=0.7)
 class SeedlessDropout(Dropout):
     """The seed does not matter."""
 
@@ -260,7 +259,7 @@ class SeedlessDropout(Dropout):
         return super().forward(p, x, ctx.but(keys=tuple(0 for _ in ctx.keys)))
 
 
-@fault("?", (4,), keep=0.7)
+@fault("chance", (4,), keep=0.7)
 class PartlessDropout(Dropout):
     """Every part of a batch has the same mask."""
 
@@ -268,7 +267,7 @@ class PartlessDropout(Dropout):
         return super().forward(p, x, ctx.but(part=0))
 
 
-@fault("?", (4,), keep=0.7)
+@fault("determinism", (4,), keep=0.7)
 class GlobalDropout(Dropout):
     """Random numbers of numpy's global state."""
 
@@ -279,7 +278,7 @@ class GlobalDropout(Dropout):
         return x * m.astype(x.dtype), m.astype(x.dtype)
 
 
-@fault("?", (4,), keep=0.7)
+@fault("gradient", (4,), keep=0.7)
 class UnscaledDropout(Dropout):
     """dx is not divided by keep."""
 
@@ -287,7 +286,7 @@ class UnscaledDropout(Dropout):
         return (dy if cache is None else dy * (cache > 0)) if need_dx else None, {}
 
 
-@fault("?", (4,), keep=0.7)
+@fault("gradient", (4,), keep=0.7)
 class OtherMaskBackward(Dropout):
     """backward draws a mask of its own."""
 
@@ -298,7 +297,7 @@ class OtherMaskBackward(Dropout):
         return (dy * m.astype(dy.dtype) if need_dx else None), {}
 
 
-@fault("?", (4,), keep=0.7)
+@fault("evaluation", (4,), keep=0.7)
 class NoisyEvaluation(Dropout):
     """The mask also falls in evaluation."""
 
@@ -306,7 +305,7 @@ class NoisyEvaluation(Dropout):
         return super().forward(p, x, ctx.but(train=True))
 
 
-@fault("?", (4,), units=3)
+@fault("dtype", (4,), units=3)
 class UpcastGradient(Dense):
     """db is float64."""
 
@@ -315,7 +314,7 @@ class UpcastGradient(Dense):
         return dx, g | {"b": g["b"].astype(np.float64)}
 
 
-@fault("?", (4,))
+@fault("precision", (4,))
 class CancellingNorm(LayerNorm):
     """var = E[x^2] - E[x]^2 cancels in float32."""
 
@@ -329,6 +328,7 @@ class CancellingNorm(LayerNorm):
         return y * s / true_s if "beta" not in p else (y - p["beta"]) * s / true_s + p["beta"], cache
 
 
+@dataclass(frozen=True)
 class Nothing:
     """A layer without parameters."""
 
@@ -336,7 +336,7 @@ class Nothing:
         return {}, in_shape
 
 
-@fault("?", (4,))
+@fault("numbers", (4,))
 class NoMaximum(Nothing):
     """softmax without subtracting the maximum: NaN for large x."""
 
@@ -350,7 +350,7 @@ class NoMaximum(Nothing):
         return (y * (dy - (dy * y).sum(-1, keepdims=True)) if need_dx else None), {}
 
 
-@fault("?", (4,))
+@fault("numbers", (4,))
 class UnitLength(Nothing):
     """x / |x|: NaN for x = 0."""
 
@@ -363,7 +363,7 @@ class UnitLength(Nothing):
         return ((dy - y * (dy * y).sum(-1, keepdims=True)) / n if need_dx else None), {}
 
 
-@fault("?", (4,), units=3)
+@fault("fields", (4,), units=3)
 class SecretMask(Dense):
     """Reads the mask of the batch without an option that says so."""
 
@@ -373,11 +373,11 @@ class SecretMask(Dense):
         return (y if m is None else y * m[..., None]), c
 
 
+@dataclass(frozen=True)
 class Masked(Nothing):
     """The mean over time of the steps that the mask keeps."""
 
     mask: str | None = option("mask")
-    shortens: ClassVar[bool] = True
 
     def init(self, rng, in_shape):
         return {}, (in_shape[-1],)
@@ -387,6 +387,10 @@ class Masked(Nothing):
         m = ctx.xp.ones_like(x[..., 0]) if m is None else m.astype(x.dtype)
         return (m / ctx.xp.maximum(m.sum(-2, keepdims=True), 1))[..., None]
 
+    def ones(self, w):
+        """(..., T, N, 1)."""
+        return w * 0 + 1
+
     def forward(self, p, x, ctx):
         w = self.w(x, ctx)
         return (x * w).sum(-3), w
@@ -395,7 +399,7 @@ class Masked(Nothing):
         return (dy[..., None, :, :] * cache if need_dx else None), {}
 
 
-@fault("?", (None, 3))
+@fault("mask", (None, 3))
 class IgnoredMask(Masked):
     """The mask is an option that nothing reads."""
 
@@ -403,7 +407,7 @@ class IgnoredMask(Masked):
         return ctx.xp.ones_like(x[..., :1]) / x.shape[-3]
 
 
-@fault("?", (None, 3))
+@fault("mask", (None, 3))
 class PaddedLength(Masked):
     """Divides by T instead of the length."""
 
@@ -413,16 +417,16 @@ class PaddedLength(Masked):
         return (m / x.shape[-3])[..., None]
 
 
-@fault("?", (None, 3))
+@fault("mask", (None, 3))
 class UnmaskedGradient(Masked):
     """The mask is not applied to dx."""
 
     def backward(self, p, cache, dy, ctx, need_dx=True):
-        dx = dy[..., None, :, :] * cache.max(-3, keepdims=True) * (cache * 0 + 1)
+        dx = dy[..., None, :, :] * cache.max(-3, keepdims=True) * self.ones(cache)
         return (dx if need_dx else None), {}
 
 
-@fault("?", (4,))
+@fault("updates", (4,))
 class ForgetfulUpdates(BatchNorm):
     """The buffers are those of the last batch."""
 
@@ -432,7 +436,7 @@ class ForgetfulUpdates(BatchNorm):
         return new
 
 
-@fault("?", (4,))
+@fault("updates", (4,))
 class MeanOfReplicas(BatchNorm):
     """The running mean is one over all replicas."""
 
@@ -444,7 +448,7 @@ class MeanOfReplicas(BatchNorm):
         return new | {"mean": new["mean"] * 0 + m}
 
 
-@fault("?", (4,))
+@fault("dtype", (4,))
 class UpcastUpdates(BatchNorm):
     """New buffers are float64."""
 
@@ -452,15 +456,15 @@ class UpcastUpdates(BatchNorm):
         return {k: v.astype(np.float64) for k, v in super().updates(p, cache, ctx).items()}
 
 
-@fault("?", (4,))
+@fault("device", (4,))
 class HostUpdates(BatchNorm):
     """New buffers are computed on the host."""
 
     def updates(self, p, cache, ctx):
-        return {k: np.add(v, 0) for k, v in super().updates(p, cache, ctx).items()}
+        return {k: v + np.zeros(v.shape) for k, v in super().updates(p, cache, ctx).items()}
 
 
-@fault("?", (4,))
+@fault("evaluation", (4,))
 class BatchInEvaluation(BatchNorm):
     """The batch's statistics in evaluation."""
 
@@ -468,7 +472,7 @@ class BatchInEvaluation(BatchNorm):
         return super().forward(p, x, ctx.but(train=True))
 
 
-@fault("?", (4,))
+@fault("gradient", (4,))
 class TrainedBackwardInEvaluation(BatchNorm):
     """In evaluation, dx is that of training."""
 
@@ -476,14 +480,14 @@ class TrainedBackwardInEvaluation(BatchNorm):
         return super().backward(p, cache, dy, ctx.but(train=True), need_dx)
 
 
-@fault("?", (4,))
+@fault("per_example", (4,))
 class ExampleByExample(BatchNorm):
     """Says that examples are independent."""
 
     per_example: ClassVar[bool] = True
 
 
-@fault("?", (4,), units=3)
+@fault("project", (4,), units=3)
 class ReplacedProject(Dense):
     """project puts a new array in place of W."""
 
@@ -491,7 +495,7 @@ class ReplacedProject(Dense):
         p["W"] = p["W"] / 2
 
 
-@fault("?", (4,), units=3)
+@fault("stack_law", (4,), units=3)
 class JointProject(Dense):
     """project divides by the norm of all replicas."""
 
@@ -499,7 +503,7 @@ class JointProject(Dense):
         p["W"] /= ctx.xp.sqrt((p["W"] ** 2).sum())
 
 
-@fault("?", (4,), units=3)
+@fault("init", (4,), units=3)
 class RemembersShape(Dense):
     """init keeps the shape of the last call."""
 
@@ -517,7 +521,7 @@ class RemembersShape(Dense):
         return super().backward(p, cache, dy / self.fan[0], ctx, need_dx)
 
 
-@fault("?", (4,), units=3)
+@fault("init", (4,), units=3)
 class RemembersInModule(Dense):
     """init keeps F in a module."""
 
@@ -533,7 +537,7 @@ class RemembersInModule(Dense):
         return super().backward(p, cache, dy / LAST["F"], ctx, need_dx)
 
 
-@fault("?", (4,), units=3)
+@fault("init", (4,), units=3)
 class GlobalInit(Dense):
     """init draws from numpy's global state."""
 
@@ -542,7 +546,7 @@ class GlobalInit(Dense):
         return p | {"W": np.random.standard_normal(p["W"].shape)}, out
 
 
-@fault("?", (4,), units=3)
+@fault("init", (4,), units=3)
 class DefaultRngInit(Dense):
     """init draws from a generator of its own."""
 
@@ -551,7 +555,7 @@ class DefaultRngInit(Dense):
         return p | {"W": np.random.default_rng().standard_normal(p["W"].shape)}, out
 
 
-@fault("?", (4,), units=3)
+@fault("init", (4,), units=3)
 class SameInit(Dense):
     """init ignores its generator, and every replica starts alike."""
 
@@ -562,7 +566,7 @@ class SameInit(Dense):
 W0: dict[Any, np.ndarray] = {}
 
 
-@fault("?", (4,), units=3)
+@fault("init", (4,), units=3)
 class SharedInit(Dense):
     """init returns one and the same b for every instance."""
 
@@ -571,7 +575,7 @@ class SharedInit(Dense):
         return p | {"b": W0.setdefault(p["b"].shape, p["b"])}, out
 
 
-@fault("?", ((3,), (2,)))
+@fault("gradient", ((3,), (3,)))
 class SwappedDx(Concat):
     """dx of the two sources in the wrong order, if their sizes agree."""
 
@@ -580,7 +584,7 @@ class SwappedDx(Concat):
         return (dx[::-1] if need_dx and dx[0].shape == dx[1].shape else dx), g
 
 
-@fault("?", (None,), units=3, size=5)
+@fault("gradient", (None,), units=3, size=5)
 class LostDuplicates(Embedding):
     """dW[x] += dy keeps one of the rows with the same id."""
 
@@ -592,7 +596,7 @@ class LostDuplicates(Embedding):
         return None, {"W": dW}
 
 
-@fault("?", (None,), units=3, size=5)
+@fault("gradient", (None,), units=3, size=5)
 class LastIdMissing(Embedding):
     """The last id has no gradient."""
 
@@ -602,7 +606,7 @@ class LastIdMissing(Embedding):
         return None, g
 
 
-@fault("?", (4,), units=3)
+@fault("strides", (4,), units=3)
 class RawMemory(Dense):
     """dy is read as if it were contiguous."""
 
@@ -612,7 +616,7 @@ class RawMemory(Dense):
         return super().backward(p, cache, dy, ctx, need_dx)
 
 
-@fault("?", (4,), units=3)
+@fault("strides", (4,), units=3)
 class RawInput(Dense):
     """x is read as if it were contiguous."""
 
@@ -622,7 +626,7 @@ class RawInput(Dense):
         return super().forward(p, x, ctx)
 
 
-@fault("?", (4,), units=3)
+@fault("pure", (4,), units=3)
 class CentresInput(Dense):
     """x is centred in place and put back."""
 
@@ -635,7 +639,7 @@ class CentresInput(Dense):
         return super().backward(p, cache, dy, ctx, need_dx)
 
 
-@fault("?", (4,))
+@fault("memory", (4,))
 class GradientIsParameter(Nothing):
     """y = x g; dg is a view of the cache."""
 
@@ -654,7 +658,7 @@ class GradientIsParameter(Nothing):
         return (dy * cache[1] if need_dx else None), {"g": g, "h": g}
 
 
-@fault("?", (None, 3))
+@fault("batches", (None, 3))
 class SecondStep(Nothing):
     """y_t = x_t - x_{t-1}; a sequence of one step is taken for two."""
 
@@ -671,7 +675,7 @@ class SecondStep(Nothing):
         return (dx if need_dx else None), {}
 
 
-@fault("?", (None, 3))
+@fault("reverse", (None, 3))
 class BackwardsInTime(Nothing):
     """y_t = x_t + x_{t+1} without reverse."""
 
@@ -686,14 +690,14 @@ class BackwardsInTime(Nothing):
         return (dx if need_dx else None), {}
 
 
-@fault("?", (4,))
+@fault("over_batch", (4,))
 class SecretBatchNorm(BatchNorm):
     """Statistics of the batch that are not declared."""
 
     over_batch: ClassVar[bool] = False
 
 
-@fault("?", (4,))
+@fault("over_batch", (4,))
 class Sequential(Nothing):
     """An example reads the one before it in the batch."""
 
@@ -704,7 +708,7 @@ class Sequential(Nothing):
         return (dy - ctx.xp.concatenate((dy[..., 1:, :], dy[..., :1, :] * 0), -2) if need_dx else None), {}
 
 
-@fault("?", (1,), units=2)
+@fault("widths", (1,), units=2)
 class OneFeature(Dense):
     """With one feature, dW is a mean."""
 
@@ -713,7 +717,7 @@ class OneFeature(Dense):
         return dx, (g | {"W": g["W"] / dy.shape[-2]} if g["W"].shape[-2] == 1 else g)
 
 
-@fault("?", (4,), units=3)
+@fault("numbers", (4,), units=3)
 class SmallWeights(Dense):
     """Weights of exactly 0 have no gradient."""
 
@@ -722,7 +726,7 @@ class SmallWeights(Dense):
         return dx, g | {"W": g["W"] * (p["W"] != 0)}
 
 
-@fault("?", (4,), units=3)
+@fault("linear", (4,), units=3)
 class ClippedGradient(Dense):
     """dW is clipped to +-100."""
 
@@ -731,7 +735,7 @@ class ClippedGradient(Dense):
         return dx, g | {"W": g["W"].clip(-100, 100)}
 
 
-@fault("?", (4,), units=3)
+@fault("determinism", (4,), units=3)
 class CountsCalls(Dense):
     """Every second call differs."""
 
@@ -741,7 +745,7 @@ class CountsCalls(Dense):
         return (y * 1.0001 if LAST["n"] % 2 == 0 else y), c
 
 
-@fault("?", (4,), units=3)
+@fault("pure", (4,), units=3)
 class WritesCache(Dense):
     """backward overwrites its cache."""
 
@@ -753,3 +757,32 @@ class WritesCache(Dense):
         out = super().backward(p, cache, dy, ctx, need_dx)
         cache[...] = 0
         return out
+
+
+@fault("centres", (4,), units=3)
+class NotCentred(Dense):
+    """Says that it subtracts a mean."""
+
+    centres: ClassVar[bool] = True
+
+
+@fault("draws", (4,))
+class OneDrawTwice(Nothing):
+    """Two noises that are the same numbers."""
+
+    def forward(self, p, x, ctx):
+        return (x + ctx.uniform(x) - ctx.uniform(x) if ctx.train else x), None
+
+    def backward(self, p, cache, dy, ctx, need_dx=True):
+        return (dy if need_dx else None), {}
+
+
+@fault("carry", (None, 3), cell=Simple(2))
+class LongerLag(Recurrent):
+    """The gradient of a step reaches one step further back than ctx.lag says."""
+
+    def forward(self, p, x, ctx):
+        return super().forward(p, x, ctx if ctx.lag is None else ctx.but(lag=ctx.lag + 1))
+
+    def backward(self, p, cache, dy, ctx, need_dx=True):
+        return super().backward(p, cache, dy, ctx if ctx.lag is None else ctx.but(lag=ctx.lag + 1), need_dx)

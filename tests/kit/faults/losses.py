@@ -12,8 +12,7 @@ from framework_losses.mse import MeanSquaredError as Mse
 from framework_losses.softmax_cross_entropy import SoftmaxCrossEntropy as Sce
 from tests.kit.faults import Faults
 
-LOSSES = Faults("loss")
-fault = LOSSES
+FAULTS = fault = Faults("loss")
 
 
 class Changed:
@@ -24,7 +23,7 @@ class Changed:
         return self.change(J, dy, y, t, ctx, mask)
 
 
-@fault("?")
+@fault("gradient")
 class SumValue(Changed, Mse):
     """The value is a sum, dy a mean."""
 
@@ -32,7 +31,7 @@ class SumValue(Changed, Mse):
         return J * y.shape[-2], dy
 
 
-@fault("?")
+@fault("gradient")
 class UnmaskedDy(Mse):
     """dy has no mask."""
 
@@ -41,7 +40,7 @@ class UnmaskedDy(Mse):
         return J, super().__call__(y, t, ctx)[1] if mask is not None else dy
 
 
-@fault("?")
+@fault("mask")
 class BooleanMask(Mse):
     """Weights count as 0 and 1."""
 
@@ -49,7 +48,7 @@ class BooleanMask(Mse):
         return super().__call__(y, t, ctx, None if mask is None else (mask > 0).astype(y.dtype))
 
 
-@fault("?")
+@fault("mask")
 class NoMask(Mse):
     """The mask is not read."""
 
@@ -57,7 +56,7 @@ class NoMask(Mse):
         return super().__call__(y, t, ctx)
 
 
-@fault("?")
+@fault("mask")
 class MaskByN(Mse):
     """Divides by N instead of the sum of the mask."""
 
@@ -69,7 +68,7 @@ class MaskByN(Mse):
         return J / n, dy / n
 
 
-@fault("?")
+@fault("mask")
 class EmptyMask(Mse):
     """0 / 0 where a mask is all 0."""
 
@@ -81,7 +80,7 @@ class EmptyMask(Mse):
         return J / n.reshape(J.shape if n.size == J.size else n.shape[: J.ndim]), dy / n[..., None]
 
 
-@fault("?")
+@fault("targets")
 class LastClass(Changed, Sce):
     """The last class is ignored."""
 
@@ -89,10 +88,10 @@ class LastClass(Changed, Sce):
         if t.ndim == y.ndim:
             return J, dy
         keep = (t < y.shape[-1] - 1).astype(y.dtype)
-        return super().__call__(y, t, ctx, keep if mask is None else mask * keep)
+        return Sce.__call__(self, y, t, ctx, keep if mask is None else mask * keep)
 
 
-@fault("?")
+@fault("gradient")
 class LastClassGradient(Changed, Sce):
     """dy of the last class is 0."""
 
@@ -101,7 +100,7 @@ class LastClassGradient(Changed, Sce):
         return J, dy
 
 
-@fault("?")
+@fault("numbers")
 class OverflowSce:
     """No maximum is subtracted."""
 
@@ -121,7 +120,7 @@ class OverflowSce:
         return e / e.sum(-1, keepdims=True)
 
 
-@fault("?")
+@fault("precision")
 class LogOfZero(OverflowSce):
     """log p of a p that is rounded to 0."""
 
@@ -133,7 +132,7 @@ class LogOfZero(OverflowSce):
         return -weighted_sum(xp.log(p) * one, w, ctx), (p - one) * w
 
 
-@fault("?")
+@fault("numbers")
 class ClippedLog(LogOfZero):
     """log(max(p, 1e-7)): far away the value is too small, dy is not."""
 
@@ -145,7 +144,7 @@ class ClippedLog(LogOfZero):
         return -weighted_sum(xp.log(xp.maximum(p, 1e-7)) * one, w, ctx), (p - one) * w
 
 
-@fault("?")
+@fault("predict")
 class OverflowPredict(Sce):
     """predict overflows."""
 
@@ -154,7 +153,7 @@ class OverflowPredict(Sce):
         return e / e.sum(-1, keepdims=True)
 
 
-@fault("?")
+@fault("predict")
 class PredictOverBatch(Sce):
     """predict takes the softmax over N."""
 
@@ -163,7 +162,7 @@ class PredictOverBatch(Sce):
         return e / e.sum(-2, keepdims=True)
 
 
-@fault("?")
+@fault("predict")
 class PredictRaw(Sce):
     """predict returns raw outputs as probabilities."""
 
@@ -171,7 +170,7 @@ class PredictRaw(Sce):
         return y * 1
 
 
-@fault("?")
+@fault("predict")
 class PredictWrites(Sce):
     """predict writes to y."""
 
@@ -180,16 +179,15 @@ class PredictWrites(Sce):
         return super().predict(y, ctx)
 
 
-@fault("?")
+@fault("device")
 class PredictHost(Sce):
     """predict on the host."""
 
     def predict(self, y, ctx):
-        e = np.exp(y - y.max(-1, keepdims=True))
-        return e / e.sum(-1, keepdims=True)
+        return super().predict(y + np.zeros(y.shape), ctx)
 
 
-@fault("?")
+@fault("predict")
 class PredictUpcast(Sce):
     """predict is float64."""
 
@@ -197,7 +195,7 @@ class PredictUpcast(Sce):
         return super().predict(y, ctx).astype(np.float64)
 
 
-@fault("?")
+@fault("numbers")
 class RootAtZero:
     """sqrt of the squared error: NaN at y = t."""
 
@@ -210,7 +208,7 @@ class RootAtZero:
         return weighted_sum(r, w, ctx), d / r[..., None] * columns(w)
 
 
-@fault("?")
+@fault("gradient")
 class HuberKink:
     """Huber: beyond 1 the value lacks its constant, so that it jumps."""
 
@@ -224,21 +222,19 @@ class HuberKink:
         return weighted_sum(r, w, ctx), ctx.xp.clip(d, -5, 5) * columns(w)
 
 
-@fault("?")
+@fault("mask")
 class BroadcastTarget:
-    """(N, 1) - (N,) is (N, N)."""
+    """(N, 1) - (1, N) is (N, N): every output is compared with every target."""
 
-    targets: ClassVar = ("real", "binary")
+    targets: ClassVar = ("binary",)
 
     def __call__(self, y, t, ctx, mask=None):
-        d = y - t
-        if d.shape != y.shape:
-            d = d[..., :1] if d.shape[-1] != y.shape[-1] else d
+        d = y - t[..., None, :]
         w = weights(y.shape[:-1], ctx, mask, "mean")
-        return weighted_sum((d * d).sum(-1), w, ctx), 2 * d * columns(w)
+        return weighted_sum((d * d).mean(-1), w, ctx), 2 * d.mean(-1, keepdims=True) * columns(w)
 
 
-@fault("?")
+@fault("shapes")
 class KeptAxis(Changed, Mse):
     """J keeps an axis of 1."""
 
@@ -246,7 +242,7 @@ class KeptAxis(Changed, Mse):
         return J[..., None], dy
 
 
-@fault("?")
+@fault("stack_law")
 class OneValue(Changed, Mse):
     """J is the mean over the replicas."""
 
@@ -254,7 +250,7 @@ class OneValue(Changed, Mse):
         return J * 0 + J.mean(), dy
 
 
-@fault("?")
+@fault("dtype")
 class Float64Value(Changed, Mse):
     """J is float64."""
 
@@ -262,7 +258,7 @@ class Float64Value(Changed, Mse):
         return J.astype(np.float64), dy
 
 
-@fault("?")
+@fault("dtype")
 class Float64Dy(Changed, Mse):
     """dy is float64."""
 
@@ -270,15 +266,15 @@ class Float64Dy(Changed, Mse):
         return J, dy * np.float64(1)
 
 
-@fault("?")
+@fault("device")
 class PythonValue(Changed, Mse):
     """J goes through the host."""
 
     def change(self, J, dy, y, t, ctx, mask):
-        return (J if ctx.replicas else J * 0 + float(J)), dy
+        return (J if J.size > 1 else J * 0 + float(J[0] if J.ndim else J)), dy
 
 
-@fault("?")
+@fault("gradient")
 class SwappedScores(MaxMargin):
     """dy of the two scores in the wrong order."""
 
@@ -287,7 +283,7 @@ class SwappedScores(MaxMargin):
         return J, dy[::-1]
 
 
-@fault("?")
+@fault("pure")
 class WritesY(Mse):
     """y -= t in place."""
 
@@ -297,7 +293,7 @@ class WritesY(Mse):
         return out
 
 
-@fault("?")
+@fault("pure")
 class WritesT(Mse):
     """t is centred in place."""
 
@@ -307,7 +303,7 @@ class WritesT(Mse):
         return out
 
 
-@fault("?")
+@fault("pure")
 class WritesMask(Mse):
     """The mask is normalised in place."""
 
@@ -321,7 +317,7 @@ class WritesMask(Mse):
 POOL: dict[Any, np.ndarray] = {}
 
 
-@fault("?")
+@fault("memory")
 class PooledDy(Changed, Mse):
     """dy in a buffer of the class."""
 
@@ -331,9 +327,9 @@ class PooledDy(Changed, Mse):
         return J, POOL[key]
 
 
-@fault("?")
+@fault("pure")
 class DyIsY(Sce):
-    """dy is computed in the memory of y."""
+    """Without a mask, dy is computed in the memory of y."""
 
     def __call__(self, y, t, ctx, mask=None):
         J, dy = super().__call__(y, t, ctx, mask)
@@ -343,7 +339,7 @@ class DyIsY(Sce):
         return J, dy
 
 
-@fault("?")
+@fault("sequence")
 class TimeMean(Changed, Mse):
     """With time, dy lacks 1 / T."""
 
@@ -351,7 +347,7 @@ class TimeMean(Changed, Mse):
         return J, dy * (y.shape[-3] if y.ndim == len(ctx.replicas) + 3 else 1)
 
 
-@fault("?")
+@fault("sequence")
 class OneStep(Changed, Mse):
     """A sequence of one step has no gradient."""
 
@@ -359,7 +355,7 @@ class OneStep(Changed, Mse):
         return J, dy * (0 if y.ndim == len(ctx.replicas) + 3 and y.shape[-3] == 1 else 1)
 
 
-@fault("?")
+@fault("batches")
 class OneExample(Changed, Mse):
     """A batch of one example has no gradient."""
 
@@ -367,7 +363,7 @@ class OneExample(Changed, Mse):
         return J, dy * (0 if y.shape[-2] == 1 else 1)
 
 
-@fault("?")
+@fault("targets")
 class OneColumn(Changed, Mse):
     """One output: dy is halved."""
 
@@ -375,7 +371,7 @@ class OneColumn(Changed, Mse):
         return J, dy / (2 if y.shape[-1] == 1 else 1)
 
 
-@fault("?")
+@fault("shapes")
 class LoneStack(Changed, Mse):
     """replicas (1,) are squeezed."""
 
@@ -383,7 +379,7 @@ class LoneStack(Changed, Mse):
         return J.squeeze(), dy
 
 
-@fault("?")
+@fault("device")
 class LabelsAsColumns(Sce):
     """Labels of a stack: the largest label decides the number of classes."""
 
@@ -393,7 +389,7 @@ class LabelsAsColumns(Sce):
         return super().__call__(y, t, ctx, mask)
 
 
-@fault("?")
+@fault("fields")
 class SecretMask(Mse):
     """Reads the batch's mask by itself."""
 
@@ -401,7 +397,7 @@ class SecretMask(Mse):
         return super().__call__(y, t, ctx, ctx.batch.get("mask") if mask is None else mask)
 
 
-@fault("?")
+@fault("determinism")
 class NoisyLoss(Mse):
     """Random numbers of the global state."""
 
@@ -409,7 +405,7 @@ class NoisyLoss(Mse):
         return super().__call__(y + 1e-3 * np.random.standard_normal(y.shape).astype(y.dtype), t, ctx, mask)
 
 
-@fault("?")
+@fault("determinism")
 class CountingLoss(Mse):
     """Warms up with its own calls."""
 
@@ -419,7 +415,7 @@ class CountingLoss(Mse):
         return J * (1 - 1 / POOL["n"]), dy * (1 - 1 / POOL["n"])
 
 
-@fault("?")
+@fault("options")
 class HingeTies(Changed, Sce):
     """A loss whose stackable option is not per replica."""
 
@@ -430,7 +426,7 @@ class HingeTies(Changed, Sce):
         return J * s, dy * s
 
 
-@fault("?")
+@fault("numbers")
 class NaiveBce(BinaryCrossEntropy):
     """Rounding at 1: log(1 - p) is -inf."""
 
