@@ -54,7 +54,10 @@ def check_sizes(cell: Any, about: Differentiable) -> None:
 
 
 def check_outputs(cell: Any, about: Differentiable) -> None:
-    """`dout` is the gradient of `out`, also with a T axis."""
+    """`dout` is the gradient of `out`, also with a T axis.
+
+    Cannot see: an `out` that is not linear.
+    """
     part, _, _, inputs = stacked(cell, about, (3,))
     ctx, rng = context((3,)), np.random.default_rng(1)
     s = about.forward(part, inputs, ctx)[0]
@@ -66,7 +69,10 @@ def check_outputs(cell: Any, about: Differentiable) -> None:
 
 
 def check_time(cell: Any, about: Differentiable) -> None:
-    """`grads` keeps a T axis; and with T N rows instead of N it sums over time."""
+    """`grads` keeps a T axis; and with T N rows instead of N it sums over time.
+
+    Cannot see: whether the gradients are right (see `gradient`).
+    """
     part, _, _, inputs = stacked(cell, about, (3,))
     ctx, rng, p, s = context((3,)), np.random.default_rng(1), tensors(inputs), inputs["s"]
     caches, das = [], []
@@ -98,7 +104,10 @@ def _flat(a: Any) -> Any:
 
 
 def check_sequences(cell: Any, about: Differentiable) -> None:
-    """The cell in a recurrent layer, in both directions: gradients through time, the stack law, gradients by time step."""
+    """The cell in a recurrent layer, in both directions: gradients through time, the stack law, gradients by time step.
+
+    Cannot see: sequences of other lengths.
+    """
     for layer in _layers(cell):
         subject = of_layer(SEQUENCE)
         if "gradient" not in about.excused:
@@ -109,13 +118,19 @@ def check_sequences(cell: Any, about: Differentiable) -> None:
 
 
 def check_padding(cell: Any, about: Differentiable) -> None:
-    """In a recurrent layer, in both directions, a padded batch equals the loop over single sequences."""
+    """In a recurrent layer, in both directions, a padded batch equals the loop over single sequences.
+
+    Cannot see: masks with gaps.
+    """
     for layer in _layers(cell):
         check_mask(layer, of_layer(SEQUENCE))
 
 
 def check_chunks(cell: Any, about: Differentiable) -> None:
-    """In a recurrent layer, a sequence in two chunks with carried state gives the outputs of the whole."""
+    """In a recurrent layer, a sequence in two chunks with carried state gives the outputs of the whole.
+
+    Cannot see: gradients across chunks, which are cut.
+    """
     check_carry(next(_layers(cell)), of_layer(SEQUENCE))
 
 
@@ -126,7 +141,10 @@ def _layers(cell: Any) -> Iterator[Any]:
 
 
 def check_project(cell: Any, about: Differentiable) -> None:
-    """project works in place, on each replica separately; a second call changes nothing."""
+    """project works in place, on each replica separately; a second call changes nothing.
+
+    Cannot see: whether it is the projection that was meant.
+    """
     part, lone, each, inputs = stacked(cell, about, (3,))
     together = {name: 3 * a for name, a in tensors(inputs).items()}
     part.project(together, context((3,)))

@@ -14,7 +14,7 @@ from framework.testing.batches import check_batches
 from framework.testing.chance import check_chance, check_determinism, check_draws, check_fields
 from framework.testing.differences import compare
 from framework.testing.double import DeviceArray, Double
-from framework.testing.members import everything, offered, passed
+from framework.testing.members import everything, offered, passed, readers
 from framework.testing.memory import check_memory, check_strides
 from framework.testing.numbers import check_numbers, check_precision
 from framework.testing.purity import on_device, untouched
@@ -39,7 +39,10 @@ def check_gradient(component: Any, about: Differentiable) -> None:
 
 
 def check_shapes(component: Any, about: Differentiable) -> None:
-    """Outputs keep the replica axes; a gradient has the shape of its input."""
+    """Outputs keep the replica axes; a gradient has the shape of its input.
+
+    Cannot see: whether the numbers are right.
+    """
     for lead in LEADS:
         part, _, _, inputs = stacked(component, about, lead)
         _same_shapes(about.run(part, inputs, context(lead)), inputs, lead)
@@ -53,7 +56,10 @@ def _same_shapes(result: Result, inputs: Inputs, lead: tuple[int, ...]) -> None:
 
 
 def check_one_example(component: Any, about: Differentiable) -> None:
-    """A batch of one example works: right shapes, finite values."""
+    """A batch of one example works: right shapes, finite values.
+
+    Cannot see: whether gradients are right there (see `batches`).
+    """
     part, _, _, inputs = stacked(component, about, (3,))
     axes = {name: about.n_axis(name) for name in inputs}
     one = {name: a if axes[name] is None else a.take([0], 1 + int(axes[name] or 0)) for name, a in inputs.items()}
@@ -119,7 +125,10 @@ def check_neighbours(component: Any, about: Differentiable) -> None:
 
 
 def check_options(component: Any, about: Differentiable) -> None:
-    """Replicas may differ in each option declared stackable."""
+    """Replicas may differ in each option declared stackable.
+
+    Cannot see: options that are not declared stackable.
+    """
     for option in stackable(component):
         try:
             for lead, train in (((3,), True), ((3,), False), ((2, 3), True)):
@@ -130,7 +139,10 @@ def check_options(component: Any, about: Differentiable) -> None:
 
 
 def check_shared(component: Any, about: Differentiable) -> None:
-    """An input with a replica axis of length 1 equals that input repeated for every replica."""
+    """An input with a replica axis of length 1 equals that input repeated for every replica.
+
+    Cannot see: gradients of the shared input itself.
+    """
     lead = (3,)
     part, _, _, inputs = stacked(component, about, lead)
     for name in filter(about.shareable, inputs):
@@ -163,13 +175,17 @@ def _pure(part: Any, about: Differentiable, inputs: Inputs, train: bool) -> None
     second = about.backward(part, inputs, cache, dy, ctx)
     for name, a in {**inputs, "dy": dy}.items():
         assert np.array_equal(a, {**before, "dy": given}[name]), f"'{name}' was modified{_in(train)}"
+    for name, grad in first.items():
+        same = np.array_equal(grad, second[name], equal_nan=True)
+        assert same, f"the cache was modified: a second gradient of '{name}' differs{_in(train)}"
+    for what, read in readers(part, about, inputs, dy, ctx).items():
+        read(cache)
+        for name, grad in about.backward(part, inputs, cache, dy, ctx).items():
+            assert np.array_equal(grad, first[name], equal_nan=True), f"'{what}' modified the cache{_in(train)}"
     for what, member in offered(part, about).items():
         member(part, about, inputs, ctx)
         changed = [name for name, a in inputs.items() if not np.array_equal(a, before[name])]
         assert not changed, f"'{what}' modified {changed}{_in(train)}"
-    for name, grad in first.items():
-        same = np.array_equal(grad, second[name], equal_nan=True)
-        assert same, f"the cache was modified: a second gradient of '{name}' differs{_in(train)}"
 
 
 def check_dtype(component: Any, about: Differentiable) -> None:
@@ -187,7 +203,10 @@ def check_dtype(component: Any, about: Differentiable) -> None:
 
 
 def check_state(component: Any, about: Differentiable) -> None:
-    """Nothing is saved on the object: two interleaved passes do not affect each other."""
+    """Nothing is saved on the object: two interleaved passes do not affect each other.
+
+    Cannot see: state that only passes of another size share.
+    """
     part, _, _, inputs = stacked(component, about, (3,))
     other = {name: a[::-1].copy() for name, a in inputs.items()}
     ctx = context((3,))
@@ -220,7 +239,10 @@ def check_device(component: Any, about: Differentiable) -> None:
 
 
 def check_per_example(component: Any, about: Differentiable) -> None:
-    """With `per_example`, a batch in two blocks gives the same outputs, and gradients that add up."""
+    """With `per_example`, a batch in two blocks gives the same outputs, and gradients that add up.
+
+    Cannot see: blocks of other sizes.
+    """
     part, _, _, inputs = stacked(component, about, (3,))
     ctx = context((3,))
     axes = {name: about.n_axis(name) for name in inputs}

@@ -58,7 +58,10 @@ def tensors_of_init(p: Params, again: Params) -> None:
 
 
 def check_parameters(layer: Any, about: Differentiable) -> None:
-    """Every tensor has two core axes, and every trained one a gradient."""
+    """Every tensor has two core axes, and every trained one a gradient.
+
+    Cannot see: whether the gradients are right (see `gradient`).
+    """
     inputs = about.draw(layer, np.random.default_rng(0))
     p = tensors(inputs)
     for name, a in p.items():
@@ -91,7 +94,10 @@ def check_need_dx(layer: Any, about: Differentiable) -> None:
 
 
 def check_buffers(layer: Any, about: Differentiable) -> None:
-    """Buffers are not trained: they get no gradient, and evaluation reads them."""
+    """Buffers are not trained: they get no gradient, and evaluation reads them.
+
+    Cannot see: whether the buffers hold what they should.
+    """
     inputs, ctx = about.draw(layer, np.random.default_rng(0)), context((), train=False)
     names = {f"p.{name}" for name in layer.buffers}
     assert names <= inputs.keys(), f"init returns no tensor {sorted(names - inputs.keys())}"
@@ -104,7 +110,10 @@ def check_buffers(layer: Any, about: Differentiable) -> None:
 
 
 def check_updates(layer: Any, about: Differentiable) -> None:
-    """updates returns new arrays of the same shapes, equal for the same cache, separate for each replica."""
+    """updates returns new arrays of the same shapes, equal for the same cache, separate for each replica.
+
+    Cannot see: whether the new values are the right ones.
+    """
     for lead in LEADS:
         part, lone, each, inputs = stacked(layer, about, lead)
         new = _updates(part, about, inputs, lead)
@@ -133,7 +142,10 @@ def _updates(layer: Any, about: Differentiable, inputs: Params, lead: tuple[int,
 
 
 def check_project(layer: Any, about: Differentiable) -> None:
-    """project works in place: a second call changes nothing, and each replica is projected separately."""
+    """project works in place: a second call changes nothing, and each replica is projected separately.
+
+    Cannot see: whether it is the projection that was meant.
+    """
     for lead in LEADS:
         part, lone, each, inputs = stacked(layer, about, lead)
         p = _projected(part, inputs, lead)

@@ -88,7 +88,10 @@ def _another(loss: Any, y: Array) -> Array:
 
 
 def check_sequence(loss: Any, about: Differentiable) -> None:
-    """Outputs with a time axis (..., T, N, F) and a mask (..., T, N), unless the loss rejects them with a ValueError."""
+    """Outputs with a time axis (..., T, N, F) and a mask (..., T, N), unless the loss rejects them with a ValueError.
+
+    Cannot see: whether a rejection is right.
+    """
     subject, ctx = replace(of_loss(None, time=True), excused=about.excused), context(())
     inputs = _drawn(subject, loss)
     try:
@@ -167,7 +170,10 @@ def _prediction_of_examples(loss: Any, about: Differentiable) -> None:
 
 
 def check_tensors(regularizer: Any, about: Differentiable) -> None:
-    """A regularizer has the option `tensors`, which selects tensors by name."""
+    """A regularizer has the option `tensors`, which selects tensors by name.
+
+    Cannot see: which tensors are meant.
+    """
     assert isinstance(getattr(regularizer, "tensors", None), str), (
         'the option tensors is missing; add tensors: str = option("W", ...), the first letters of tensor names'
     )

@@ -99,6 +99,18 @@ def offered(component: Any, about: Differentiable) -> dict[str, Member]:
     return found
 
 
+def readers(part: Any, about: Differentiable, inputs: Inputs, dy: Any, ctx: Context) -> dict[str, Callable[[Any], Any]]:
+    """The offered members that read a cache, each as a function of it."""
+    p = tensors(inputs)
+    known: dict[str, Callable[[Any], Any]] = {
+        "updates": lambda cache: part.updates(p, cache, ctx),
+        "carry": lambda cache: part.carry(cache),
+        "terms": lambda cache: part.terms(p, cache, dy, ctx),
+        "trace": lambda cache: part.trace(cache),
+    }
+    return {name: read for name, read in known.items() if name in offered(part, about)}
+
+
 def _masks(component: Any, about: Differentiable) -> bool:
     sequence = about.kind == "layer" and about.in_shape is not None and about.in_shape[:1] == (None,)
     return sequence and isinstance(getattr(component, "mask", None), str)

@@ -39,6 +39,8 @@ def check_tiers(component: Any, about: Differentiable) -> None:
     """Each replica of a stack alone, compiled, gives the numbers of the array tier: outputs, gradients, and what is done in
     place; trained or not, in float32 and float64.
 
+    Cannot see: what other compilers and optimisations round otherwise.
+
     Raises:
         SkipTest: the component cannot be traced, and the message says why; or there is no C compiler.
     """

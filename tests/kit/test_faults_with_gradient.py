@@ -3,9 +3,21 @@
 import pytest
 
 from framework.testing import conformance
-from tests.kit.faults import activations, cells, layers, losses, regularizers
+from tests.kit.faults import (
+    activations,
+    cells,
+    later,
+    layer_chance,
+    layer_members,
+    layer_memory,
+    layers,
+    loss_members,
+    losses,
+    regularizers,
+)
 
-FAULTS = [fault for table in (layers, activations, cells, losses, regularizers) for fault in table.FAULTS.all]
+TABLES = (layers, layer_memory, layer_chance, layer_members, activations, cells, losses, loss_members, regularizers, later)
+FAULTS = [fault for table in TABLES for fault in table.FAULTS.all]
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
