@@ -54,6 +54,15 @@ SHARED = {
         ("dataset.seed", "integer", "0", "", "draws the split, and the examples of generated data"),
         ("dataset.scale", "choice", "none", "none, standard, minmax", "scaling of features, fitted on the training split"),
     ),
+    "Optimizer": (
+        (
+            "optimizer.groups",
+            "list of mappings",
+            "[]",
+            "match, and options",
+            "other options for tensors: [{match: '*.b', lr: 0.01}]",
+        ),
+    ),
     "Layers": (
         ("model.init_from", "string", "null", "a run", "the parameters to start from: those of another run"),
         ("model.layers.<node>.type", "string", "required", "a layer", "the component of this node"),

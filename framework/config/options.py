@@ -58,6 +58,22 @@ class FigureOptions:
     )
 
 
+@dataclass(frozen=True)
+class GroupOption:
+    """Another value of an option of the optimizer."""
+
+    name: str
+    value: float | Array = option(stackable=True)
+
+
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Options of the optimizer for the tensors whose names, `<node>.<tensor>`, match a pattern: `*.b`, `hidden.*`."""
+
+    match: str
+    options: tuple[GroupOption, ...]
+
+
 Tier = Literal["auto", "array", "compiled"]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
-from framework.config.options import FigureOptions, Tier, TrainerOptions
+from framework.config.options import FigureOptions, GroupOption, ParameterGroup, Tier, TrainerOptions
 from framework.config.schema import INHERITED, KEYS, Auto, HeadSettings, Settings
 from framework.core.errors import ConfigError, did_you_mean
 from framework.core.validation import Validator
@@ -41,8 +41,9 @@ def parse_config(tree: Mapping[str, Any], registry: Registry) -> Settings:
         "init_from": j.value(str | None, (tree.get("model") or {}).get("init_from"), "model.init_from"),
         "heads": _heads(j, tree),
         "metrics": _metrics(j, tree.get("metrics", "auto")),
-        "optimizer": j.component("optimizer", tree.get("optimizer"), "optimizer"),
+        **_optimizer(j, tree.get("optimizer")),
         "schedule": j.component("schedule", tree.get("schedule") or "constant", "schedule"),
+        "schedules": _schedules(j, tree.get("schedules") or {}, tree.get("regularizer")),
         "regularizers": _regularizers(j, tree.get("regularizer")),
         "augmentations": _several(j, tree.get("augmentation"), "augmentation"),
         "probes": _several(j, tree.get("probes"), "probes"),
@@ -199,6 +200,51 @@ def _regularizers(j: Validator, value: Any) -> tuple[Any, ...]:
     if isinstance(value, Mapping) and "type" not in value and all(isinstance(v, Mapping) for v in value.values()):
         return tuple(j.component("regularizer", v, f"regularizer.{name}") for name, v in value.items())
     return (j.component("regularizer", value, "regularizer"),)
+
+
+def _optimizer(j: Validator, value: Any) -> dict[str, Any]:
+    """The optimizer and its parameter groups."""
+    given = dict(value) if isinstance(value, Mapping) else value
+    groups = given.pop("groups", None) if isinstance(given, dict) else None
+    optimizer, path = j.component("optimizer", given, "optimizer"), "optimizer.groups"
+    if groups and not isinstance(groups, list):
+        j.add_error(path, f"{groups!r} is not a list of groups; for example [{{match: '*.b', lr: 0.01}}]")
+        groups = []
+    cls = None if j.errors else type(optimizer)
+    return {"optimizer": optimizer, "groups": tuple(_group(j, cls, g, f"{path}[{i}]") for i, g in enumerate(groups or ()))}
+
+
+def _group(j: Validator, cls: Any, value: Any, path: str) -> ParameterGroup:
+    """A parameter group: a pattern of tensors, and options of the optimizer."""
+    given = dict(value) if isinstance(value, Mapping) else {}
+    if "match" not in given:
+        j.add_error(
+            path, f"{value!r} needs a 'match' with the tensors that it is for; for example {{match: '*.b', lr: 0.01}}"
+        )
+    match = j.value(str, given.pop("match", "*"), f"{path}.match")
+    options = {} if cls is None else {name: j.option(cls, name, each, f"{path}.{name}") for name, each in given.items()}
+    return ParameterGroup(match, tuple(GroupOption(str(name), each) for name, each in options.items()))
+
+
+def _schedules(j: Validator, value: Any, regularizer: Any, path: str = "") -> dict[str, Any]:
+    """option -> its schedule; the mapping is nested like the configuration, or has dotted names."""
+    found: dict[str, Any] = {}
+    for name, each in _mapping(j, value, "schedules").items():
+        here = f"{path}.{name}" if path else str(name)
+        if isinstance(each, Mapping) and "type" not in each:
+            found |= _schedules(j, each, regularizer, here)
+        elif each is not None:
+            found[_numbered(here, regularizer)] = j.component("schedule", each, f"schedules.{here}")
+    return found
+
+
+def _numbered(path: str, regularizer: Any) -> str:
+    """The option of one of several regularizers, which have no names in training."""
+    group, _, rest = path.partition(".")
+    name, _, option = rest.partition(".")
+    if group != "regularizer" or not isinstance(regularizer, Mapping) or name not in regularizer or not option:
+        return path
+    return f"regularizer.{option}" if len(regularizer) == 1 else f"regularizer.{list(regularizer).index(name)}.{option}"
 
 
 def _several(j: Validator, value: Any, group: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from framework.config.options import FigureOptions, Tier, TrainerOptions
+from framework.config.options import FigureOptions, ParameterGroup, Tier, TrainerOptions
 from framework.core.callback import Callback
 from framework.core.protocols import Augmentation, Dataset, Loss, Metric, Optimizer, Probe, Regularizer, Schedule, Study
 from framework.data.scaling import ScaleMethod
@@ -25,7 +25,7 @@ INHERITED = ("activation", "initializer", "loss")  # groups that give components
 
 
 KEYS = (
-    *(*COMPONENT_GROUPS, *SEVERAL_GROUPS, "model", "heads", "metrics", "trainer", "tracking", "figure"),
+    *(*COMPONENT_GROUPS, *SEVERAL_GROUPS, "model", "heads", "metrics", "trainer", "tracking", "figure", "schedules"),
     *("seed", "device", "dtype", "threads", "tier", "plugins"),
 )
 
@@ -53,7 +53,9 @@ class Settings:
     heads: Mapping[str, HeadSettings]
     metrics: Mapping[str, tuple[Metric, str | None]] | Auto
     optimizer: Optimizer
+    groups: tuple[ParameterGroup, ...]
     schedule: Schedule
+    schedules: Mapping[str, Schedule]
     regularizers: tuple[Regularizer, ...]
     augmentations: Mapping[str, Augmentation]
     probes: Mapping[str, Probe]

@@ -10,6 +10,7 @@ import numpy as np
 
 from framework.core.arrays import Array
 from framework.core.random import Key, generator, uniform
+from framework.core.types import Tensor
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Context:
         time: the time step, for a cell that draws random numbers.
         name: name of the current node.
         batch: every field of the batch: x, y, mask ...
+        tensors: the trained tensors in the order of w, for an optimizer that treats each of them as a whole.
+        soft: the fields of labels that hold probabilities of classes (..., N, K) after an augmentation, instead of classes.
         lag: truncation length in time steps, the current step included, for the gradient of a step's loss; None: no limit.
         carry: node -> final state of the previous chunk of a sequence; empty at the start of a sequence.
     """
@@ -37,6 +40,8 @@ class Context:
     step: int = 0
     part: int = 0
     time: int = 0
+    tensors: tuple[Tensor, ...] = ()
+    soft: tuple[str, ...] = ()
     lag: int | None = None
     name: str = ""
     batch: Mapping[str, Array] = field(default_factory=dict)
@@ -59,11 +64,13 @@ class Context:
 
     def per(self, value: float | Array, like: Array) -> float | Array:
         """An option, shaped to broadcast with `like`: a number unchanged; an array of the replica shape `(...)` with one
-        1-axis per core axis of `like`, in the dtype of `like`."""
+        1-axis per core axis of `like`, in the dtype of `like`. With parameter groups an option of an optimizer has a number
+        for each column, (..., P), and keeps that shape."""
         if isinstance(value, int | float):
             return value
-        core = like.ndim - len(self.replicas)
-        return self.xp.asarray(value, like.dtype).reshape(*self.replicas, *(1,) * core)
+        core, lead = like.ndim - len(self.replicas), len(self.replicas)
+        array = self.xp.asarray(value, like.dtype)
+        return array if array.ndim > lead and array.shape[-1] > 1 else array.reshape(*self.replicas, *(1,) * core)
 
     def uniform(self, like: Array, draw: int = 0) -> Array:
         """Numbers from U[0, 1), with the core shape and the dtype of `like`, each replica from its own stream."""

@@ -140,8 +140,11 @@ class Loss(Protocol):
         predicts_by_mask: True if it is predict(y, ctx, mask): a best path depends on which steps there are.
         targets: the kinds of target it accepts; () means none, and t is None.
         sources: how many nodes it reads, 1 by default.
+        width(K): the number of outputs that it needs for a target of K columns or classes, which `units: auto` sets; K by
+            default.
         columns(K): the number of columns of each node that it reads, for K outputs of the first; by default all are equal.
         outputs: "probability" if y are probabilities, "raw" if the loss computes them.
+        soft_labels: True if t may also be probabilities of classes (..., [T,] N, K), which augmentations such as mixup make.
         whole_sequences: True if its steps depend on each other, so that a sequence cannot be cut into chunks.
     """
 
@@ -155,6 +158,9 @@ class Optimizer(Protocol):
         lookahead(w, state, ctx): returns the w' at which the gradient is taken; w does not change (Nesterov).
         elementwise: True if `update` treats each number separately. It may then be called on some of the columns.
 
+    One that treats each tensor as a whole finds them in `ctx.tensors`: (node, name, start, stop, shape), the columns of w
+    and the two core axes. With parameter groups, lr and stackable options have a number for each column.
+
     `elementwise` holds for the `update` of the same class. A subclass with another `update` declares it again."""
 
     lr: float | Array
@@ -164,16 +170,21 @@ class Optimizer(Protocol):
         ...
 
     def update(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
-        """In place on w and state. lr is a number or (..., 1)."""
+        """In place on w and state. lr is a number or (..., 1); with parameter groups, (..., P)."""
         ...
 
 
 class Schedule(Protocol):
-    """The factor on the learning rate at a step of `total` steps: a number. If the replicas of a stack differ in a stackable
-    option, it is an array of the replica shape (...), like the option. Steps after the last, for which a schedule around
-    this one may ask, have a factor too: finite, and at least 0.
+    """The factor on the learning rate, or on another stackable option, at a step of `total` steps: a number. If the replicas
+    of a stack differ in a stackable option, it is an array of the replica shape (...), like the option. Steps after the
+    last, for which a schedule around this one may ask, have a factor too: finite, and at least 0.
 
     Optional:
+        init(replicas): a state, name -> host array of the replica shape. It is then called as (step, total, state); the
+            trainer keeps the state, and checkpoints have it.
+        validated(state, metrics, lower_is_better): changes the state in place after each validation. metrics: name -> (...),
+            such as "val/loss"; lower_is_better: name -> bool.
+        monitor: an option with the name of the metric that it reads, which is checked before a run starts.
         monotone: "falling" or "rising" if the factor never rises, or never falls, from step to step.
     """
 
@@ -207,7 +218,11 @@ class Augmentation(Protocol):
     changed. Pure: x does not change, and all random numbers come from `rng`. A stackable option is a plain number here.
 
     Optional:
-        axes: the kinds of field it works on, "NCHW", "NF" ...; any by default.
+        axes: the kinds of first field it works on, "NCHW", "NF" ...; any by default.
+        whole_batch: True if it reads and changes any field (mixup, masked words). It is then called as
+            (batch, rng, fields): field -> array, and field -> `framework.Field`. It returns the fields that it changes, at
+            every call the same ones. Shapes stay, but labels (N,) may become probabilities of classes, floats (N, K). A
+            ValueError says that it does not work on these fields.
     """
 
     def __call__(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray: ...
@@ -218,10 +233,13 @@ class Metric(Protocol):
 
     Optional:
         raw: True to read the raw output instead.
+        soft_labels: as of a loss. Otherwise t are the most likely classes where an augmentation makes probabilities.
         lower_is_better: True if lower values are better, for early stopping, searches, tables and figures.
         targets, sources: as of a loss; `sources` only if raw.
         tags: an option with the names of the classes, which are taken from the data set if it is "auto".
         parts(counts): returns {part: (...)}, values of parts of the data, for `stackprop evaluate`.
+        value(counts, ctx): instead of value(counts), for one that needs the array module `ctx.xp` or the replicas. The batch
+            of ctx is empty.
     """
 
     def count(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> Array:
@@ -235,7 +253,12 @@ class Metric(Protocol):
 
 class Probe(Protocol):
     """Reads one training step and returns {metric: (...) or (..., L)}. An axis L becomes the step of the series, for values
-    that are not a curve over training. An option `nodes` holds names of nodes, which are checked before a run starts."""
+    that are not a curve over training. An option `nodes` holds names of nodes, which are checked before a run starts.
+
+    Optional:
+        previous: True if it reads `seen.previous`, the step before.
+
+    `seen.gradient_at(w)` is a second backward pass at other parameters, or for some examples of the batch."""
 
     def __call__(self, seen: Any) -> Mapping[str, Array]:
         """seen: a `framework.TrainingStep`."""

@@ -118,6 +118,14 @@ class Validator:
             return self.add_error(here, f"missing; {who} needs it ({f.metadata.get('help', '')})")
         return MISSING
 
+    def option(self, cls: Any, key: str, value: Any, path: str) -> Any:
+        """The value of a stackable option of a class, a number."""
+        spec = {name: each for name, each in declared(cls).items() if each[1].metadata.get("stackable")}
+        if key not in spec:
+            return self.add_error(path, f"not an option that may differ{did_you_mean(key, spec)}")
+        found = self.value(float, value, path)
+        return found if found is INVALID or self._within(spec[key][1], found, path) else INVALID
+
     def _chosen(self, group: str) -> bool:
         choice = self.groups.get(group)
         name = choice.get("type") if isinstance(choice, Mapping) else choice

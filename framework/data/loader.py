@@ -26,7 +26,7 @@ class DataLoader:
     """
 
     def __init__(self, data: Sequence[Data], split: str, xp: Any, dtype: Any) -> None:
-        self.xp, self.stateful = xp, data[0].stateful
+        self.xp, self.dtype, self.stateful = xp, np.dtype(dtype), data[0].stateful
         self.time_major = {name for name, f in data[0].fields.items() if f.time_major}
         self.arrays: dict[str, Array] = {}  # field -> (1 or R, n, ...)
         for name, f in data[0].fields.items():

@@ -9,6 +9,7 @@ from typing import Any
 from framework.config.schema import HeadSettings, Settings
 from framework.core.errors import ConfigError, did_you_mean
 from framework.core.memory import limited
+from framework.core.signatures import has_method
 from framework.core.types import Shape
 from framework.data.augmentation import check_augmentations
 from framework.data.dataset import Data, Field
@@ -16,7 +17,7 @@ from framework.inference.evaluation import HeadMetric
 from framework.nn.heads import Head
 from framework.nn.network import Network, Node
 from framework.registry.discovery import discover
-from framework.training.check import check, check_mask, check_target, check_target_kind, target_kind
+from framework.training.check import check, check_changes, check_mask, check_target, check_target_kind, target_kind
 from framework.training.learner import Learner
 from framework.training.memory import check_memory
 
@@ -51,12 +52,13 @@ def assemble(settings: Settings, data: Data) -> Learner:
     for name, head in heads.items():
         _check_steps(name, head, shapes, data, network)
         _check_width(name, head, shapes, data)
-    _check_augmentations(settings, data)
     learner = Learner(
         network=network,
         heads=heads,
         optimizer=settings.optimizer,
+        groups=settings.groups,
         schedule=settings.schedule,
+        schedules=settings.schedules,
         options=settings.trainer,
         regularizers=settings.regularizers,
         augmentations=settings.augmentations,
@@ -66,6 +68,7 @@ def assemble(settings: Settings, data: Data) -> Learner:
     for name, measure in learner.measures.items():
         _check_metric_width(name, measure, heads, shapes, data)
     check(learner, data)
+    _check_augmentations(learner, data, settings.dtype)
     return learner
 
 
@@ -180,12 +183,15 @@ def _read_by(name: str, nodes: Mapping[str, Node]) -> tuple[str, ...]:
 
 
 def _outputs(head: Head, data: Data) -> int:
-    """The number of outputs that a target needs."""
+    """The number of outputs that a target needs, or that the loss needs for such a target."""
     assert head.target is not None
     field = data.fields[head.target]
+    loss: Any = head.loss
     if target_kind(field) in ("label", "binary"):
-        return 1 if "label" not in getattr(head.loss, "targets", ("label",)) else field.size
-    return int(data.splits["train"][head.target].shape[-1])
+        columns = 1 if "label" not in getattr(loss, "targets", ("label",)) else field.size
+    else:
+        columns = int(data.splits["train"][head.target].shape[-1])
+    return int(loss.width(columns)) if has_method(loss, "width") else columns
 
 
 def _shortened(network: Network, shapes: Mapping[str, Shape]) -> dict[str, str]:
@@ -263,13 +269,13 @@ def _check_metric_width(
         )
 
 
-def _check_augmentations(settings: Settings, data: Data) -> None:
-    name, about = next(iter(data.fields.items()))
-    held = data.splits["train"][name]
+def _check_augmentations(learner: Learner, data: Data, dtype: str) -> None:
+    held = {name: data.splits["train"][name][:2] for name in data.fields}
+    held = {name: a.astype(dtype) if data.fields[name].kind in ("real", "mask") else a for name, a in held.items()}
     try:
-        check_augmentations(
-            settings.augmentations, name, about, held if about.kind != "real" else held[:2].astype(settings.dtype)
-        )
+        check_changes(learner, check_augmentations(learner.augmentations, data.fields, held), data)
+    except ConfigError:
+        raise
     except ValueError as error:
         raise ConfigError(str(error)) from error
 

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from framework.core.arrays import Array
 from framework.core.context import Context
 from framework.core.protocols import Metric
+from framework.core.signatures import accepts_argument
 from framework.core.types import Params
 from framework.data.loader import BatchSampler, DataLoader
 from framework.nn.heads import Head, part_weights, total_loss
@@ -33,7 +36,21 @@ class HeadMetric:
         raw = getattr(self.metric, "raw", False)
         y = head.output(values) if raw else head.prediction(values, ctx)
         t = ctx.batch[head.target] if head.target else None
+        if head.target in ctx.soft and not getattr(self.metric, "soft_labels", False):
+            t = _most_likely(t)
         return self.metric.count(y, t, ctx, ctx.batch.get(head.mask) if head.mask else None)
+
+
+def _most_likely(t: Any) -> Array:
+    """The most likely classes (..., N) of probabilities (..., N, K), or of those of class 1 (..., N, 1)."""
+    classes: Array = (t[..., 0] > 0.5).astype(np.int64) if t.shape[-1] == 1 else t.argmax(-1)
+    return classes
+
+
+def value_of(metric: Any, counts: Array, ctx: Context) -> Array:
+    """The value (...) of a metric, which may ask for the context."""
+    found: Array = metric.value(counts, ctx) if accepts_argument(metric, "value", "ctx") else metric.value(counts)
+    return found
 
 
 class MetricAccumulator:
@@ -49,12 +66,12 @@ class MetricAccumulator:
             counts = measure.count(heads, values, ctx)
             self.counts[name] = self.counts[name] + counts if name in self.counts else counts
 
-    def values(self, parts: bool = False) -> dict[str, Array]:
+    def values(self, ctx: Context, parts: bool = False) -> dict[str, Array]:
         """The value (...) of every metric, by name, and as <name>/<part> the values of its parts."""
         found: dict[str, Array] = {}
         for name, counts in self.counts.items():
             metric: Any = self.measures[name].metric
-            found[name] = metric.value(counts)
+            found[name] = value_of(metric, counts, ctx)
             if parts and hasattr(metric, "parts"):
                 found |= {f"{name}/{part}": value for part, value in metric.parts(counts).items()}
         return found
@@ -88,7 +105,7 @@ def evaluate(
         value, caches = measure(network, heads, p, whole, share, here, tally)
         carry = network.carry(caches) if feed.stateful else carry
         loss = loss + value
-    return {"loss": loss, **tally.values(parts)}
+    return {"loss": loss, **tally.values(ctx, parts)}
 
 
 def measure(

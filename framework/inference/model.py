@@ -237,7 +237,7 @@ class Model:
                     tally.counts[name] = measure.metric.count(y, t, ctx, mask)
         if not tally.counts:
             raise ConfigError("beam: no metric reads a decoder that reads its own tags (a tag_decoder with feedback: tag)")
-        return {name: float(value) for name, value in tally.values(parts=True).items()}
+        return {name: float(value) for name, value in tally.values(Context(), parts=True).items()}
 
     @property
     def targets(self) -> set[str]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from framework.core.arrays import Array
-from framework.core.types import Params
+from framework.core.types import Params, Tensor
 
 TensorName = tuple[str, str]  # (node, tensor)
 
@@ -51,6 +51,12 @@ class Arena:
             self.trained.setdefault(node, {})[tensor] = self.slots[node, tensor]
         # A node's trained tensors are contiguous: its norm is one dot product.
         self._spans = [(min(s.start for s in t.values()), max(s.stop for s in t.values())) for t in self.trained.values()]
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """The trained tensors, in their order."""
+        slots = [(node, name, slot) for node, named in self.trained.items() for name, slot in named.items()]
+        return tuple(Tensor(node, name, s.start, s.stop, s.shape) for node, name, s in slots)
 
     @property
     def layers(self) -> tuple[str, ...]:

@@ -63,6 +63,12 @@ class Head:
         return y if predict is None else predict(y, ctx)
 
 
+def single(heads: Mapping[str, Head]) -> tuple[str, ...]:
+    """The targets whose losses read one column for two classes: that of the probability of class 1."""
+    accepts = {head.target: True for head in heads.values() if "label" in getattr(head.loss, "targets", ("label",))}
+    return tuple({head.target for head in heads.values() if head.target and head.target not in accepts})
+
+
 def total_loss(
     heads: Mapping[str, Head], values: Mapping[str, Array], ctx: Context, shares: Mapping[str, float | Array] | None = None
 ) -> tuple[Array, dict[str, Array]]:

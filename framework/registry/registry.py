@@ -18,6 +18,7 @@ from framework.hooks import KINDS
 RESERVED: dict[str, tuple[str, ...]] = dict.fromkeys(KINDS.values(), ("type",)) | {
     "layer": ("type", "from", "share", "frozen", "after", "initial"),
     "loss": ("type", "from", "target", "mask", "weight"),
+    "optimizer": ("type", "groups"),
     "dataset": ("type", "seed", "scale"),
     "metric": ("type", "head"),
 }

@@ -39,6 +39,7 @@ from framework.testing.purity import check_declaration
 from framework.testing.stacks import stackable
 from framework.testing.subjects import SUBJECTS
 from framework.testing.tiers import OPTIMIZER_TIERS, TIERS
+from framework.testing.whole_batches import WHOLE_BATCH
 
 __all__ = ["KINDS", "Check", "all_checks", "conformance", "examples"]
 
@@ -98,6 +99,8 @@ def conformance(
     if kind not in TABLES:
         raise ValueError(f"unknown kind '{kind}'; the kit checks {', '.join(KINDS)}")
     always, offered = TABLES[kind]
+    if kind == "augmentation" and getattr(component, "whole_batch", False):
+        always = WHOLE_BATCH
     chosen = {"declaration": check_declaration, **always}
     chosen |= {name: check for name, check in offered.items() if getattr(component, name, None)}
     about_options = {"options": any(stackable(component)), "choices": any(variants(component))}

@@ -12,6 +12,7 @@ import numpy as np
 from framework.core.arrays import Array
 from framework.core.context import Context
 from framework.core.stacking import to_device
+from framework.inference import evaluation
 from framework.testing.choices import check_choices
 from framework.testing.double import Double
 from framework.testing.predictions import (
@@ -147,7 +148,7 @@ def check_weights(metric: Any) -> None:
         mask[..., 2:5] = 2
         twice = [batch, batch.part(slice(2, 5), -1)]
         total = sum(count(metric, each, ctx) for each in twice)
-        found, wanted = (value_of(metric, c) for c in (count(metric, replace(batch, mask=mask), ctx), total))
+        found, wanted = (value_of(metric, c, ctx) for c in (count(metric, replace(batch, mask=mask), ctx), total))
         same(np.asarray(found), np.asarray(wanted), f"{what}: the value with weights of 2, and with those examples twice,")
         mask[..., 2:5] = 0.5
         halves = [replace(batch, mask=mask), replace(batch, mask=mask).part(slice(2, 5), -1)]
@@ -165,12 +166,16 @@ def check_each_replica(metric: Any) -> None:
         whole = merged(lone, lead)
         for what, batch in _with_masks(metric, lead):
             counts = count(whole, batch, context(lead))
-            values, parts = value_of(whole, counts), _parts(whole, counts)
+            values, parts = value_of(whole, counts, context(lead)), _parts(whole, counts)
             for r, member in enumerate(lone):
                 at = np.unravel_index(r, lead)
                 own = count(member, batch.replica(at), alone(r))
                 same(counts[at], own, f"{what}: counts of replica {r} in a stack {lead}, and alone,")
-                same(values[at], value_of(member, own), f"{what}: value of replica {r} in a stack {lead}, and alone,")
+                same(
+                    values[at],
+                    value_of(member, own, alone(r)),
+                    f"{what}: value of replica {r} in a stack {lead}, and alone,",
+                )
                 for name, part in _parts(member, own).items():
                     same(np.asarray(parts[name])[at], np.asarray(part), f"{what}: part '{name}' of replica {r}")
     for what, batch in batches(metric):
@@ -251,14 +256,14 @@ def check_unchanged(metric: Any) -> None:
         with untouched(metric):
             counts = count(metric, batch, ctx)
             given = counts.copy()
-            first = value_of(metric, counts).copy()
+            first = value_of(metric, counts, ctx).copy()
         for name in ("y", "t", "mask"):
             assert np.array_equal(getattr(batch, name), getattr(before, name)), f"{what}: {name} was modified"
         assert np.array_equal(counts, given, equal_nan=True), f"{what}: value modified the counts"
         assert np.array_equal(count(metric, batch, ctx), given, equal_nan=True), f"{what}: two counts of one batch differ"
         evaluated = count(metric, batch, context((3,), train=False))
         assert np.array_equal(evaluated, given, equal_nan=True), f"{what}: the counts of evaluation differ from training"
-        assert np.array_equal(first, value_of(metric, given), equal_nan=True), (
+        assert np.array_equal(first, value_of(metric, given, ctx), equal_nan=True), (
             f"{what}: two values of the same counts differ"
         )
     own_numbers(lambda seed: [count(metric, batch, context((3,)))], "any: a metric is not random")
@@ -325,7 +330,8 @@ def check_device(metric: Any) -> None:
         batch, xp = replace(batch, mask=batch.ones()), Double()
         there = Batch(xp.asarray(batch.y), xp.asarray(batch.t), xp.asarray(batch.mask))
         with on_device(), np.errstate(all="ignore"):
-            value = to_device(whole, xp).value(count(to_device(whole, xp), there, context((3,)).but(xp=xp)))
+            on = to_device(whole, xp), context((3,)).but(xp=xp)
+            value = evaluation.value_of(on[0], count(on[0], there, on[1]), on[1])
         assert xp.to_host == 0, f"{what}: arrays were copied from the device to the host"
         same(value.get(), valued(whole, batch, context((3,))), f"{what}: the value on a device")
 

@@ -12,6 +12,7 @@ import numpy as np
 from framework.core.arrays import Array
 from framework.core.context import Context
 from framework.core.stacking import keep_replicas, to_device
+from framework.core.types import Tensor
 from framework.testing.choices import check_choices
 from framework.testing.double import Double
 from framework.testing.purity import on_device, own_numbers, reported, seeded_rng, untouched
@@ -19,6 +20,7 @@ from framework.testing.stacks import LAW_TOLERANCE, LEADS, alone, context, equal
 from framework.training.update import by_blocks, supports
 
 P, UPDATES = 6, 5
+TENSORS = {6: (Tensor("out", "W", 0, 4, (2, 2)), Tensor("out", "b", 4, 6, (1, 2)))}  # of w with so many columns
 
 
 def _drawn(dtype: Any = np.float64, columns: int = P, replicas: int = 3) -> tuple[Array, Array]:
@@ -30,7 +32,7 @@ def _drawn(dtype: Any = np.float64, columns: int = P, replicas: int = 3) -> tupl
 
 def _train(optimizer: Any, w: Array, gradients: Sequence[Array] | Array, ctx: Context, state: Any = None) -> dict[str, Any]:
     """Update w by each gradient in turn; returns the last state."""
-    state = optimizer.init(w) if state is None else state
+    state, ctx = optimizer.init(w) if state is None else state, ctx.but(tensors=TENSORS.get(w.shape[-1], ()))
     for g in gradients:
         if hasattr(optimizer, "lookahead"):
             optimizer.lookahead(w, state, ctx)

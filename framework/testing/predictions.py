@@ -10,6 +10,7 @@ import numpy as np
 
 from framework.core.arrays import Array
 from framework.core.context import Context
+from framework.inference import evaluation
 from framework.testing.purity import seeded_rng
 from framework.testing.subjects import K, outputs_and_targets
 
@@ -76,15 +77,15 @@ def count(metric: Any, batch: Batch, ctx: Context) -> Array:
     return counts
 
 
-def value_of(metric: Any, counts: Array) -> Array:
+def value_of(metric: Any, counts: Array, ctx: Context) -> Array:
     """The value of counts; 0 / 0 may be NaN."""
     with np.errstate(all="ignore"):
-        return np.asarray(metric.value(counts))
+        return np.asarray(evaluation.value_of(metric, counts, ctx))
 
 
 def valued(metric: Any, batch: Batch, ctx: Context) -> Array:
     """The value of one batch."""
-    return value_of(metric, count(metric, batch, ctx))
+    return value_of(metric, count(metric, batch, ctx), ctx)
 
 
 def same(a: Array, b: Array, what: str) -> None:

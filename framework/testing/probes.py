@@ -19,7 +19,7 @@ from framework.core.callback import MEASURED
 from framework.core.stacking import to_device
 from framework.nn.heads import Head, total_loss
 from framework.nn.network import Network
-from framework.nn.training_step import TrainingStep
+from framework.nn.training_step import PreviousStep, TrainingStep
 from framework.registry.discovery import discover
 from framework.testing.choices import check_choices
 from framework.testing.double import Double
@@ -59,10 +59,12 @@ def step(ctx: Any, dtype: Any = np.float64, kind: str = "features", n: int = N) 
     ctx, p, out = ctx.but(batch=batch), arena.views(w), list(network.nodes)[-1]
     heads = {"loss": Head(discover().get("loss", "mse")(), out)}
     values, caches = network.forward(p, ctx)
-    _, dvalues = total_loss(heads, values, ctx)
+    loss, dvalues = total_loss(heads, values, ctx)
     g = xp.zeros_like(w)
     dvalues = network.backward(p, caches, dvalues, arena.views(g), ctx)
-    return TrainingStep(network, w, arena.views(g), values, caches, dvalues, ctx, arena, w, w - LR * g)
+    of_time = ("x", "y") if kind == "sequences" else ()
+    seen = TrainingStep(network, w, arena.views(g), values, caches, dvalues, ctx, arena, w, w - LR * g, heads, loss, LR, g)
+    return replace(seen, previous=PreviousStep(2 * loss, g + w, w + LR * g), time_major=of_time)
 
 
 def _step(probe: Any, ctx: Any, dtype: Any = np.float64) -> TrainingStep:
@@ -81,7 +83,9 @@ def check_shapes(probe: Any) -> None:
     Cannot see: whether it measures what its name says.
     """
     for lead in ((1,), *LEADS):
-        found = _stack(probe, lead)[0](_step(probe, context(lead)))
+        whole, seen = _stack(probe, lead)[0], _step(probe, context(lead))
+        found, first = whole(seen), whole(replace(seen, previous=None))
+        assert list(found) == list(first), f"the first step has metrics {list(first)}, later ones {list(found)}"
         assert found, "the probe returns nothing for the kit's network, whose nodes are hidden1, act1, hidden2, act2 and out"
         _check_found(found, lead)
 

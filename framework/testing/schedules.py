@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -19,11 +20,12 @@ def check_factor(schedule: Any) -> None:
 
     Cannot see: whether the curve is the intended one.
     """
+    asked = _asked(schedule)
     for total in TOTALS:
         for step in (*range(total), total, total + 1, 3 * total + 5):
             after = " (after the last step; a bound such as max(0, ...) helps)" if step >= total else ""
             with works(f"step {step} of {total}{after}"):
-                factor = schedule(step, total)
+                factor = asked(step, total)
             kind = isinstance(factor, int | float | np.integer | np.floating) and not isinstance(factor, bool)
             assert kind, f"step {step} of {total}{after}: {factor!r} is not a number"
             assert 0 <= factor < np.inf, f"step {step} of {total}{after}: the factor is {factor}, not finite and at least 0"
@@ -34,17 +36,18 @@ def check_pure(schedule: Any) -> None:
 
     Cannot see: a dependence on the time of day.
     """
+    asked = _asked(schedule)
     with untouched(schedule):
         for total in TOTALS:
-            factors = [schedule(step, total) for step in range(total)]
-            backwards = [schedule(step, total) for step in reversed(range(total))]
+            factors = [asked(step, total) for step in range(total)]
+            backwards = [asked(step, total) for step in reversed(range(total))]
             assert backwards[::-1] == factors, "steps in another order have other factors"
-        own_numbers(lambda seed: [np.array([schedule(step, 10) for step in range(10)])], "any: a factor is not random")
+        own_numbers(lambda seed: [np.array([asked(step, 10) for step in range(10)])], "any: a factor is not random")
 
 
 def check_stacked_factor(schedule: Any) -> None:
-    """The factor of a stack is a number or an array of the replica shape, equal to that of each replica alone; the options
-    stay unchanged.
+    """The factor of a stack is a number or an array of the replica shape, equal to that of each replica alone, also after
+    validations; the options stay unchanged.
 
     Cannot see: options that are not declared stackable.
     """
@@ -53,13 +56,37 @@ def check_stacked_factor(schedule: Any) -> None:
         for lead in ((1,), *LEADS[1:]):
             lone = [varied(schedule, r, only) for r in range(prod(lead))]
             whole, same = merged(lone, lead), merged(lone, lead)
+            each = [(one, _state(one, ())) for one in lone] + [(whole, _state(whole, lead))]
             for step in (*range(total), 3 * total, 0):
-                factor = np.asarray(whole(step, total))
+                *found, factor = (np.asarray(_asked(one, state)(step, total)) for one, state in each)
                 assert factor.shape in ((), lead), f"the factor of a stack {lead} has shape {factor.shape}"
-                wanted = np.array([one(step, total) for one in lone]).reshape(lead)
+                wanted = np.array(found).reshape(lead)
                 equal(np.broadcast_to(factor, lead), wanted, f"the factor at step {step} of {total} in a stack {lead}")
+                _validate(each, np.random.default_rng(step // 3).uniform(size=lead))
             for name in stackable(schedule):
                 assert np.array_equal(_at(whole, name), _at(same, name)), f"the option '{name}' of a stack was modified"
+
+
+def _state(schedule: Any, replicas: tuple[int, ...]) -> Any:
+    return schedule.init(replicas) if hasattr(schedule, "init") else None
+
+
+def _asked(schedule: Any, state: Any = None) -> Callable[[int, int], Any]:
+    """(step, total) -> the factor, with a state of a lone network where none is given."""
+    state = _state(schedule, ()) if state is None else state
+    return lambda step, total: schedule(step, total) if state is None else schedule(step, total, state)
+
+
+def _validate(each: Sequence[tuple[Any, Any]], values: np.ndarray) -> None:
+    """Give lone schedules and their stack, the last one, the value of a validation; states change in place."""
+    own = [*(np.asarray(value) for value in values.ravel()), values]
+    for (schedule, state), value in zip(each, own, strict=True):
+        if hasattr(schedule, "validated"):
+            monitor = getattr(schedule, "monitor", None) or "val/loss"
+            before = {name: a.shape for name, a in state.items()}
+            schedule.validated(state, {monitor: value}, {monitor: True})
+            after = {name: a.shape for name, a in state.items()}
+            assert after == before, f"validated changes the state from {before} to {after}"
 
 
 def _at(component: Any, path: str) -> Any:
@@ -76,7 +103,7 @@ def check_monotone(schedule: Any) -> None:
     said = schedule.monotone
     assert said in ("falling", "rising"), f"monotone: {said!r} is unknown; allowed: 'falling', 'rising'"
     for total in TOTALS:
-        moves = np.diff([schedule(step, total) for step in range(total)])
+        moves = np.diff([_asked(schedule)(step, total) for step in range(total)])
         wrong = np.flatnonzero(moves > 1e-12 if said == "falling" else moves < -1e-12)
         assert not wrong.size, f"it is declared {said}, but not from step {wrong[0]} to {wrong[0] + 1} of {total}"
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from framework.core.arrays import Array
 from framework.core.context import Context
+from framework.core.signatures import has_method
 from framework.core.types import Shape
 
 N, STEPS, K = 5, 4, 4  # examples, time steps and outputs of the kit's batches
@@ -200,6 +201,8 @@ def of_loss(in_shape: Shape | None, kind: str | None = None, time: bool = False,
         chosen = kind or (kinds[0] if kinds else "real")
         drawn = [outputs_and_targets(chosen, core, rng, "label" in kinds, sizes.outputs) for _ in range(sources)]
         ys = [probabilities(y, chosen) if reads_probabilities(loss) else y for y, _ in drawn]
+        if has_method(loss, "width"):
+            ys = [rng.standard_normal((*core, loss.width(y.shape[-1]))) for y in ys]
         if hasattr(loss, "columns"):
             ys = [rng.standard_normal((*core, k)) for k in loss.columns(ys[0].shape[-1])]
         t = {"t": drawn[0][1]} if kinds else {}

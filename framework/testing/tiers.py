@@ -11,6 +11,7 @@ import numpy as np
 
 from framework.core.context import Context
 from framework.core.random import generator
+from framework.core.types import Tensor
 from framework.testing.members import IN_PLACE, Member, updates
 from framework.testing.stacks import context, merged, stacked, varied
 from framework.testing.subjects import Differentiable, Inputs
@@ -73,6 +74,7 @@ def check_optimizer_tiers(optimizer: Any) -> None:
     counts = {name: 3 for name, a in known.items() if not hasattr(a, "ndim")}
 
     def update(own: Any, given: Inputs, ctx: Context) -> Mapping[str, Any]:
+        ctx = ctx.but(tensors=(Tensor("out", "W", 0, 6, (2, 3)), Tensor("out", "b", 6, 7, (1, 1))))
         w, state = given["w"] * 1, {**counts, **{name: given[name] * 1 for name in slots}}
         ahead = {"ahead": own.lookahead(w, state, ctx)} if hasattr(own, "lookahead") else {}
         own.update(w, given["g"], state, ctx.per(own.lr, w), ctx)

@@ -11,14 +11,18 @@ from framework.config.options import EarlyStopping, Tier
 from framework.core.errors import ConfigError, DataError, did_you_mean
 from framework.core.inspection import NO_COMPONENT, Inspector
 from framework.core.types import Shape
+from framework.data.augmentation import Layout, whole_batch
 from framework.data.dataset import Data, Field
 from framework.data.validation import checked
 from framework.nn.heads import Head
 from framework.nn.network import Node
 from framework.registry.discovery import discover
 from framework.training.bptt import check_carry, check_time_axis, check_truncation, chunks
+from framework.training.groups import check_groups
 from framework.training.learner import Learner
+from framework.training.plan import TrainingPlan
 from framework.training.probes import check_nodes
+from framework.training.schedules import check_schedules
 
 
 def checked_data(learners: Sequence[Learner], data: Sequence[Data], tier: str) -> list[Data]:
@@ -58,6 +62,10 @@ def check(learner: Learner, data: Data) -> None:
         if learner.options.keeps_best or stopping != EarlyStopping():
             check_monitor(learner, "val" in data.splits)
         check_layers(learner, data)
+        check_groups(learner)
+        if len(next(iter(data.splits["train"].values()))):  # a trained network is restored without its examples
+            total = TrainingPlan.of(learner.options, data).steps
+            check_schedules(learner, total, measured_metrics(learner, "val" in data.splits))
     except ConfigError:
         raise
     except ValueError as error:
@@ -129,12 +137,15 @@ def check_monitor(learner: Learner, has_validation: bool) -> None:
         raise ValueError(
             f"trainer.{key}: the data set has no validation split; early_stopping.monitor=train/loss needs none"
         )
-    measured = (
-        ["val/loss", "train/loss", *(f"val/{name}" for name in learner.measures)] if has_validation else ["train/loss"]
-    )
-    measured += [f"train/{name}" for name in learner.measures if options.train_metrics]
+    measured = measured_metrics(learner, has_validation)
     if monitor not in measured:
         raise ValueError(f"trainer.early_stopping.monitor: '{monitor}' is not measured{did_you_mean(monitor, measured)}")
+
+
+def measured_metrics(learner: Learner, has_validation: bool) -> list[str]:
+    """The metrics of a validation."""
+    found = ["val/loss", "train/loss", *(f"val/{name}" for name in learner.measures)] if has_validation else ["train/loss"]
+    return found + [f"train/{name}" for name in learner.measures if learner.options.train_metrics]
 
 
 def check_layers(learner: Learner, data: Data) -> None:
@@ -184,6 +195,31 @@ def check_mask(path: str, mask: str | None, default: Any, data: Data) -> None:
         )
     if mask not in masks and mask != default:
         raise ConfigError(f"{path}: unknown mask '{mask}'{did_you_mean(mask, masks)}")
+
+
+def check_changes(learner: Learner, changed: Mapping[str, Layout], data: Data) -> None:
+    """Check that losses and layers can read what augmentations change.
+
+    Raises:
+        ConfigError: a loss or a layer reads labels that become probabilities of classes, or a mask changes whose sum over
+            the parts of an update is needed.
+    """
+    keys = [f"augmentation.{name}" for name, each in learner.augmentations.items() if whole_batch(each)]
+    why = f"{' and '.join(keys)}: the labels '{{}}' become probabilities of classes, which {{}} does not take"
+    soft = [name for name, layout in changed.items() if layout.soft]
+    for head in learner.heads.values():
+        if head.target in soft and not getattr(head.loss, "soft_labels", False):
+            fitting = [
+                name for name in discover().names("loss") if getattr(discover().get("loss", name), "soft_labels", False)
+            ]
+            who = f"the loss {type(head.loss).__name__}"
+            raise ConfigError(f"{why.format(head.target, who)}; losses that do: {', '.join(fitting)}")
+    for name, node in learner.network.nodes.items():
+        if getattr(node.layer, "reads_target", False) and getattr(node.layer, "gold", None) in soft:
+            raise ConfigError(why.format(node.layer.gold, f"the layer '{name}'"))  # type: ignore[attr-defined]
+    masks = [name for name in changed if data.fields[name].kind == "mask"]
+    if masks and learner.options.accumulate > 1:
+        raise ConfigError(f"{' and '.join(keys)}: the mask '{masks[0]}' changes, which needs trainer.accumulate=1")
 
 
 def target_kind(field: Field) -> str:
@@ -330,4 +366,5 @@ def _parts(learner: Learner) -> list[tuple[str, str, Any]]:
     parts += [("regularizer", "regularizer", part) for part in learner.regularizers]
     parts += [("augmentation", f"augmentation.{name}", part) for name, part in learner.augmentations.items()]
     parts += [("probe", f"probes.{name}", part) for name, part in learner.probes.items()]
+    parts += [("schedule", f"schedules.{name}", part) for name, part in learner.schedules.items()]
     return parts + [("metric", f"metrics.{name}", measure.metric) for name, measure in learner.measures.items()]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from framework.config.options import TrainerOptions
+from framework.config.options import ParameterGroup, TrainerOptions
 from framework.core.direction import SPLITS, declared
 from framework.core.protocols import Augmentation, Optimizer, Probe, Regularizer, Schedule
 from framework.core.types import Params
@@ -19,7 +19,9 @@ from framework.nn.network import Network
 class Learner:
     """The training configuration of one network: everything except its data and random key. R of them make a stack.
 
-    `initial` holds initial values, node -> tensor -> array, for nodes that do not draw them.
+    `initial` holds initial values, node -> tensor -> array, for nodes that do not draw them. `schedule` drives the learning
+    rate, `schedules` other stackable options by their names in a configuration, such as `optimizer.alpha`. `groups` are
+    other options of the optimizer for some tensors.
     """
 
     network: Network
@@ -32,6 +34,8 @@ class Learner:
     initial: Mapping[str, Params] = field(default_factory=dict)
     augmentations: Mapping[str, Augmentation] = field(default_factory=dict)
     probes: Mapping[str, Probe] = field(default_factory=dict)
+    schedules: Mapping[str, Schedule] = field(default_factory=dict)
+    groups: tuple[ParameterGroup, ...] = ()
 
 
 def directions(learner: Learner, study: Any = None) -> dict[str, bool]:

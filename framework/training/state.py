@@ -6,6 +6,7 @@ import copy
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ from framework.core.random import Key
 from framework.data.loader import BatchSampler, DataLoader
 from framework.data.validation import far_from_scale
 from framework.inference.evaluation import MetricAccumulator, evaluate
+from framework.nn.training_step import PreviousStep
 from framework.training.early_stopping import BestTracker
 from framework.training.learner import Learner, directions
 from framework.training.plan import TrainingPlan
@@ -50,6 +52,8 @@ class Trainer:
         self.epoch = 1
         self.tally = MetricAccumulator({})
         self.watch = ProbeRunner(stack.xp, self.options.probe_every if stack.learner.probes else 0, self.total)
+        self.previous: PreviousStep | None = None  # of the next step that probes see, if one of them reads it
+        self.keeps_previous = any(getattr(probe, "previous", False) for probe in stack.learner.probes.values())
         monitor = self.options.early_stopping.monitor
         lower = lower_is_better(monitor, directions(stack.learner))
         self.best = BestTracker(self.options.early_stopping, stack.members.size, lower)
@@ -76,11 +80,18 @@ class Trainer:
 
     def update(self, batch: Batch) -> None:
         """One training step; losses and norms stay on the device until the block is full."""
-        s, watched = self.stack, self.watch.due(self.step + 1)
+        s, watched = self.stack, self.is_watched(self.step + 1)
         seen = train_step(s, batch, self.step, self.total, self.tally, self.block[:, self.unread], watched)
-        if seen is not None:
-            self.watch.look(self.step + 1, s.learner.probes, seen)
+        before, self.previous = self.previous, None
+        if seen is not None and self.watch.due(self.step + 1):
+            self.watch.look(self.step + 1, s.learner.probes, replace(seen, previous=before))
+        if seen is not None and self.keeps_previous:
+            self.previous = PreviousStep(seen.loss, s.g.copy(), seen.w)
         self.count()
+
+    def is_watched(self, step: int) -> bool:
+        """Whether probes see a step, counted from 1, or the next one and this one as its previous one."""
+        return self.watch.due(step) or (self.keeps_previous and self.watch.due(step + 1))
 
     def count(self) -> None:
         """Count a step; read and save where it is time to."""
@@ -136,7 +147,7 @@ class Trainer:
         s, learner = self.stack, self.stack.learner
         if not s.members.size:
             return
-        values = {f"train/{name}": value for name, value in self.tally.values().items()}
+        values = {f"train/{name}": value for name, value in self.tally.values(s.context(self.step)).items()}
         if "val" in s.feeds:
             val = self.evaluated(learner, s.w, s.keys, s.feeds["val"])
             values |= {f"val/{name}": value for name, value in val.items()}
@@ -144,6 +155,7 @@ class Trainer:
         for r, member in enumerate(s.members):
             self.measured(int(member), {name: float(value[r]) for name, value in host.items()})
         host["train/loss"] = self.losses / max(1, self.loss_steps)
+        s.schedules.validated(host, directions(learner))
         self.losses, self.loss_steps = np.zeros(s.members.size), 0
         self._keep_best(host)
 
@@ -154,7 +166,7 @@ class Trainer:
             learner: of a stack with these weights (R, P + Q) and keys.
         """
         s = self.stack
-        network = s.network if learner is s.learner else s.passes_of(learner)
+        network = s.evaluated if learner is s.learner else s.passes_of(learner)
         ctx = Context(s.xp, (len(keys),), tuple(keys), step=self.step)
         return evaluate(network, learner.heads, learner.measures, s.arena.views(w), feed, ctx)
 
@@ -202,6 +214,8 @@ class Trainer:
         self.rows.keep_replicas(keep)
         self.tally.keep_replicas(s.xp.asarray(keep))
         self.block = self.block[s.xp.asarray(keep)]
+        if self.previous is not None:
+            self.previous = PreviousStep(*(a[s.xp.asarray(keep)] for a in self.previous))
         if self.best_w is not None:
             self.best_w = self.best_w[s.xp.asarray(keep)]
 
@@ -228,6 +242,9 @@ class Trainer:
             "best.stale": best.stale,
             "losses": self.losses,
         }
+        arrays |= s.schedules.snapshot()
+        if self.previous is not None:
+            arrays |= {f"previous.{name}": a for name, a in self.previous._asdict().items()}
         arrays |= {f"state.{name}": a for name, a in s.state.items() if hasattr(a, "ndim")}
         arrays |= {f"tally.{name}": a for name, a in self.tally.counts.items()}
         arrays |= {f"carry.{name}": a for name, a in s.carry.items()}
@@ -249,6 +266,9 @@ class Trainer:
         s.carry = {k.removeprefix("carry."): on_device(a) for k, a in arrays.items() if k.startswith("carry.")}
         for name in s.state:
             s.state[name] = plain["state"][name] if name in plain["state"] else on_device(arrays[f"state.{name}"])
+        s.schedules.restore(arrays)
+        if "previous.w" in arrays:
+            self.previous = PreviousStep(*(on_device(arrays[f"previous.{name}"]) for name in PreviousStep._fields))
         self.best.value, self.best.epoch, self.best.stale = (arrays[f"best.{k}"].copy() for k in ("value", "epoch", "stale"))
         self.losses = arrays.get("losses", np.zeros(len(s.members))).copy()  # older snapshots lack it
         self.loss_steps = plain.get("loss_steps", 0)

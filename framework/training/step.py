@@ -19,11 +19,14 @@ from framework.data.dataset import Data
 from framework.data.loader import DataLoader
 from framework.inference.evaluation import MetricAccumulator
 from framework.nn.arena import Arena
-from framework.nn.heads import part_weights, total_loss
+from framework.nn.heads import part_weights, single, total_loss
 from framework.nn.microbatch import MicrobatchedNetwork, in_blocks
 from framework.nn.network import Network, Values, slice_carry
 from framework.nn.training_step import TrainingStep
+from framework.training.check import check_changes
+from framework.training.groups import grouped, is_wide
 from framework.training.learner import Learner
+from framework.training.schedules import Schedules
 from framework.training.update import Update, by_array, rate
 
 Rows = np.ndarray | slice
@@ -39,7 +42,11 @@ class Batch(NamedTuple):
 
 
 class TrainState:
-    """R networks in training: options, tensors, optimizer slots, data and keys, all with a leading axis R."""
+    """R networks in training: options, tensors, optimizer slots, data and keys, all with a leading axis R.
+
+    Attributes:
+        learner: with the options that were set; `training` is the one of a step, with those that schedules drive.
+    """
 
     def __init__(
         self,
@@ -57,21 +64,32 @@ class TrainState:
         self.xp, self.dtype, self.data = xp, np.dtype(dtype), data[0]
         self.threads, self.shapes = threads, drawn[0][1]
         self.arena: Arena = learners[0].network.arena(replicas[0])
-        self.learner: Learner = to_device(stack([replace(learner, initial={}) for learner in learners]), xp)
+        stacked: Learner = stack([replace(learner, initial={}) for learner in learners])
+        self.learner: Learner = to_device(stacked, xp)
+        self.schedules = Schedules(stacked, len(keys), xp)
         self._plan()
         self.members, self.keys = np.arange(len(keys)), tuple(keys)
         self._context: Context | None = None
         self.feeds = {split: DataLoader(data, split, xp, dtype) for split in ("train", "val") if split in data[0].splits}
         chosen = [learner.augmentations for learner in learners]
-        self.augmenter = Augmenter(self.feeds["train"], data, chosen) if any(chosen) else None
+        self.augmenter = Augmenter(self.feeds["train"], data, chosen, single(learners[0].heads)) if any(chosen) else None
+        if self.augmenter:
+            check_changes(learners[0], self.augmenter.changed, data[0])
+        self.soft = self.augmenter.soft if self.augmenter else ()
         self._hold(xp.asarray(self.arena.fill(replicas, dtype)))
         self.state = self.learner.optimizer.init(self.trained)
         self.update: Update = by_array
         self.carry: Mapping[str, Array] = {}  # final states of the previous batch, for stateful sequences and chunks
 
     def _plan(self) -> None:
-        self.network = self.passes_of(self.learner)
-        self.watched = self.passes_of(self.learner, watched=True) if self.learner.probes else self.network
+        learner, groups = self.learner, self.learner.groups
+        if groups:
+            where = (self.arena.tensors, self.schedules.replicas, self.arena.P, self.xp)
+            learner = replace(learner, optimizer=grouped(learner.optimizer, groups, *where))
+        self.training = self.schedules.attach(learner)
+        self.network = self.passes_of(self.training)
+        self.watched = self.passes_of(self.training, watched=True) if self.learner.probes else self.network
+        self.evaluated = self.network if self.training is self.learner else self.passes_of(self.learner)
 
     def passes_of(self, learner: Learner, watched: bool = False) -> Network | MicrobatchedNetwork:
         """The network that runs the forward and backward passes of a stack, on the CPU in blocks if possible.
@@ -99,7 +117,7 @@ class TrainState:
     def context(self, step: int, **more: Any) -> Context:
         """The context of the whole stack at a step."""
         if self._context is None or self._context.keys is not self.keys:
-            self._context = Context(self.xp, (len(self.keys),), self.keys)
+            self._context = Context(self.xp, (len(self.keys),), self.keys, tensors=self.arena.tensors)
         return self._context.but(step=step, **more)
 
     def batch(self, batch: Batch, step: int, part: int = 0) -> dict[str, Array]:
@@ -107,7 +125,8 @@ class TrainState:
         feed, rows, times = self.feeds["train"], batch.rows, batch.times
         fields = feed.batch(rows)
         if self.augmenter is not None:
-            fields[self.augmenter.field] = self.xp.asarray(self.augmenter.batch(rows, self.keys, step, part))
+            changed = self.augmenter.batch(rows, self.keys, step, part)
+            fields |= {name: self.xp.asarray(a) for name, a in changed.items()}
         if times is not None:
             fields |= {name: fields[name][:, times] for name in feed.time_major}
         return fields
@@ -118,6 +137,7 @@ class TrainState:
         self._hold(self.w[on_device])
         self.state, self.carry = keep_replicas(self.state, on_device), keep_replicas(self.carry, on_device)
         self.learner = keep_replicas(self.learner, on_device)
+        self.schedules.keep_replicas(keep)
         self._plan()
         self.members, self.keys = self.members[keep], tuple(k for k, kept in zip(self.keys, keep, strict=True) if kept)
         for feed in self.feeds.values():
@@ -144,7 +164,8 @@ def train_step(
     Returns:
         The training step for probes, if `watched`.
     """
-    learner = s.learner
+    learner = s.training
+    s.schedules.apply(step, total)
     ctx = s.context(step, lag=learner.options.bptt.lag)
     if batch.goes_on:
         ctx = ctx.but(carry=s.carry if isinstance(batch.rows, slice) else slice_carry(s.carry, batch.rows.shape[-1], ctx))
@@ -167,31 +188,36 @@ def train_step(
     if learner.options.clip_norm is not None:
         clip(s.g, norms[..., :1], learner.options.clip_norm, ctx)
 
-    lr = rate(optimizer, learner.schedule, step, total, s.g, ctx)
+    lr = rate(optimizer, s.schedules.factor(step, total), s.g, ctx)
     s.update(optimizer, s.trained, s.g, s.state, lr, ctx)
     learner.network.after(s.p, done.caches, ctx)
     for regularizer in learner.regularizers:
         if hasattr(regularizer, "after"):
+            if is_wide(lr):  # a number for each column
+                for W, own in penalised(regularizer, s.p, s.arena.views(lr)):
+                    regularizer.after(W, own, ctx)
+                continue
             for W, _ in penalised(regularizer, s.p, s.dp):
                 regularizer.after(W, ctx.per(lr, W), ctx)  # (..., 1, 1): it broadcasts with W
     if not watched:
         return None
     w = before[..., : s.arena.P]
-    return TrainingStep(learner.network, look, s.dp, done.values, done.caches, done.dvalues, done.ctx, s.arena, w, s.trained)
+    seen = (learner.network, look, s.dp, done.values, done.caches, done.dvalues, done.ctx, s.arena, w, s.trained)
+    return TrainingStep(*seen, learner.heads, done.loss, lr, s.g, time_major=s.feeds["train"].time_major)
 
 
 def gradient(
     s: TrainState, p: Mapping[str, Params], batch: Batch, ctx: Context, tally: MetricAccumulator, watched: bool = False
 ) -> Pass:
     """The loss (R,) at the tensors p, with its gradient in s.g, and the pass of the last part."""
-    net, heads, feed = s.watched if watched else s.network, s.learner.heads, s.feeds["train"]
+    net, heads, feed = s.watched if watched else s.network, s.training.heads, s.feeds["train"]
     rows = batch.rows
     parts = [(rows, 1.0)] if s.learner.options.accumulate == 1 else list(cut(rows, s.learner.options.batch_size, feed.n))
     loss: Any = 0.0
     summed = s.xp.zeros_like(s.g) if len(parts) > 1 else None
     whole = {} if summed is None else feed.batch(rows)
     for i, (part, share) in enumerate(parts):
-        ctx = ctx.but(part=i, batch=s.batch(Batch(part, batch.times), ctx.step, i))
+        ctx = ctx.but(part=i, batch=s.batch(Batch(part, batch.times), ctx.step, i), soft=s.soft)
         values, caches = net.forward(p, ctx)
         of_whole = None if summed is None else part_weights(heads, ctx.batch, whole, share, ctx)
         value, dvalues = total_loss(heads, values, ctx, of_whole)

@@ -14,8 +14,9 @@ import numpy as np
 from framework.core.arrays import Array
 from framework.core.context import Context
 from framework.core.errors import TierError
-from framework.core.protocols import Optimizer, Schedule
+from framework.core.protocols import Optimizer
 from framework.training.compiled.build import NoCompilerError, compiler
+from framework.training.groups import of_columns, part
 
 Update = Callable[[Optimizer, Array, Array, dict[str, Any], Any, Context], None]
 
@@ -23,18 +24,8 @@ BLOCK = 65_536  # parameters, over all replicas
 NARROWEST = 16_384  # columns: shorter pieces of many replicas are slower
 
 
-def rate(optimizer: Optimizer, schedule: Schedule, step: int, total: int, w: Array, ctx: Context) -> float | Array:
-    """The learning rate of a step, lr times the schedule's factor: a number, or (..., 1) where replicas differ in either.
-
-    Raises:
-        ValueError: the factor is neither a number nor an array with one value per replica.
-    """
-    factor: Any = schedule(step, total)
-    if getattr(factor, "ndim", 0) == 0:
-        factor = float(factor)  # a NumPy float64 would turn float32 into float64
-    elif factor.shape != ctx.replicas:
-        name = type(schedule).__name__
-        raise ValueError(f"schedule {name}: its factor has shape {factor.shape}; expected {ctx.replicas}, one per replica")
+def rate(optimizer: Optimizer, factor: float | Array, w: Array, ctx: Context) -> float | Array:
+    """The learning rate of a step, lr times the schedule's factor: a number, or (..., 1) where replicas differ in either."""
     return ctx.per(optimizer.lr, w) * ctx.per(factor, w)
 
 
@@ -80,7 +71,7 @@ def by_blocks(
     counts: dict[str, Any] = {}
     for start in range(0, w.shape[-1], columns):
         at = (..., slice(start, start + columns))
-        part = {name: value[at] if hasattr(value, "ndim") else value for name, value in state.items()}
-        optimizer.update(w[at], g[at], part, lr, ctx)
-        counts = {name: value for name, value in part.items() if not hasattr(value, "ndim")}
+        state_part = {name: value[at] if hasattr(value, "ndim") else value for name, value in state.items()}
+        of_columns(optimizer, at[1]).update(w[at], g[at], state_part, part(lr, at[1]), ctx)
+        counts = {name: value for name, value in state_part.items() if not hasattr(value, "ndim")}
     state.update(counts)

@@ -5,6 +5,7 @@ from framework.hooks import Register
 from framework_losses.binary_cross_entropy import BinaryCrossEntropy
 from framework_losses.crf import Crf
 from framework_losses.cross_entropy import CrossEntropy
+from framework_losses.gaussian_nll import GaussianNll
 from framework_losses.half_squared_error import HalfSquaredError
 from framework_losses.mae import MeanAbsoluteError
 from framework_losses.max_margin import MaxMargin
@@ -19,6 +20,7 @@ def register_losses(register: Register) -> None:
     register("binary_cross_entropy", BinaryCrossEntropy)
     register("crf", Crf)
     register("cross_entropy", CrossEntropy)
+    register("gaussian_nll", GaussianNll)
     register("half_squared_error", HalfSquaredError)
     register("mae", MeanAbsoluteError)
     register("max_margin", MaxMargin)

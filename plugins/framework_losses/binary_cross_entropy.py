@@ -19,6 +19,7 @@ class BinaryCrossEntropy:
 
     targets: ClassVar[tuple[str, ...]] = ("columns", "binary")
     outputs: ClassVar[str] = "raw"
+    soft_labels: ClassVar[bool] = True
     reduction: Reduction = option("mean", help="reduction over examples: mean, sum, or sum over time only")
 
     def __call__(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> tuple[Array, Array]:

@@ -21,6 +21,7 @@ class CrossEntropy:
 
     targets: ClassVar[tuple[str, ...]] = ("label",)
     outputs: ClassVar[str] = "probability"
+    soft_labels: ClassVar[bool] = True
     floor: float | Array = option(1e-12, above=0, below=1, stackable=True, help="probability below which the log is linear")
     reduction: Reduction = option("mean", help="reduction over examples: mean, sum, or sum over time only")
 

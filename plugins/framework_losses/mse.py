@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from framework import Array, Context, option
 from framework_losses._reduction import Reduction, columns, same_axes, weighted_sum, weights
@@ -18,6 +18,7 @@ class MeanSquaredError:
     prediction (y - low) / (1 - low) is then between 0 and 1 as with a sigmoid.
     """
 
+    soft_labels: ClassVar[bool] = True
     reduction: Reduction = option("mean", help="reduction over examples: mean, sum, or sum over time only")
     low: Literal[0, -1] = option(0, help="the target of a label that does not hold: 0, or -1 for tanh")
 

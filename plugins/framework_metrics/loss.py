@@ -28,6 +28,11 @@ class LossMetric:
         return getattr(self.loss, "targets", ("real",))
 
     @property
+    def soft_labels(self) -> bool:
+        """Whether the loss takes probabilities of classes."""
+        return getattr(self.loss, "soft_labels", False)
+
+    @property
     def sources(self) -> int:
         """The number of nodes that the loss reads."""
         return getattr(self.loss, "sources", 1)

@@ -30,6 +30,6 @@ class Perplexity:
         core = tuple(range(len(ctx.replicas) - right.ndim, 0))
         return xp.stack([(losses * weight).sum(core), weight.sum(core)], -1)
 
-    def value(self, counts: Array) -> Array:
-        mean = counts[..., 0] / counts[..., 1]
-        return 2.718281828459045**mean
+    def value(self, counts: Array, ctx: Context) -> Array:
+        mean: Array = ctx.xp.exp(counts[..., 0] / counts[..., 1])
+        return mean

@@ -6,7 +6,10 @@ from framework_optimizers.adadelta import Adadelta
 from framework_optimizers.adagrad import Adagrad
 from framework_optimizers.adam import Adam
 from framework_optimizers.adamw import Adamw
+from framework_optimizers.lamb import Lamb
+from framework_optimizers.lars import Lars
 from framework_optimizers.momentum import Momentum
+from framework_optimizers.muon import Muon
 from framework_optimizers.nag import Nag
 from framework_optimizers.rmsprop import Rmsprop
 from framework_optimizers.sgd import Sgd
@@ -18,7 +21,10 @@ def register_optimizers(register: Register) -> None:
     register("adagrad", Adagrad)
     register("adam", Adam)
     register("adamw", Adamw)
+    register("lamb", Lamb)
+    register("lars", Lars)
     register("momentum", Momentum)
+    register("muon", Muon)
     register("nag", Nag)
     register("rmsprop", Rmsprop)
     register("sgd", Sgd)

@@ -76,6 +76,9 @@ def test_probed_steps_are_not_counted():
     plan = TrainingPlan.of(probed.options, DATA)
     assert certain_steps(probed, plan) == 18_000
     assert certain_steps(every, plan) == 0
+    cosine = replace(probed, probes={"cosine": get("probe", "gradient_cosine")()})  # with the step before each
+    assert certain_steps(cosine, plan) == 16_000
+    assert certain_steps(replace(every, probes=cosine.probes), plan) == 0
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def test_units_are_found_through_layers_without_any():
     [
         (
             "{loss: softmax_cross_entropy}",
-            "needs targets of kind label, but 'y' is real; losses for it: half_squared_error",
+            "needs targets of kind label, but 'y' is real; losses for it: gaussian_nll, half_squared_error",
         ),
         ("{model/layers/hidden/units: auto}", "model.layers.hidden.units: auto needs a layer that a loss reads"),
         ("{model/layers/out: {type: dense, units: 3}}", "model.layers.out: it has 3 outputs, but head 'loss' needs 1"),

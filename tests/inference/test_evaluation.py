@@ -1,11 +1,15 @@
 """Loss and metrics of a split that is read in several batches of unequal size are those of the split as one batch."""
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import pytest
+from networks import learner, mlp, regression
 
 from framework import Context, Data, Field, Head, Network, Node
 from framework.data.loader import DataLoader
 from framework.inference.evaluation import EVALUATION_BATCH, EVALUATION_STEPS, HeadMetric, evaluate
+from framework.training.trainer import train
 from framework_layers.dense import Dense
 from framework_losses.binary_cross_entropy import BinaryCrossEntropy
 from framework_losses.cross_entropy import CrossEntropy
@@ -96,3 +100,27 @@ def test_a_batch_without_any_weight_adds_nothing():
     metric, y, t = LossMetric(MeanSquaredError()), np.ones((3, 2)), np.zeros((3, 2))
     counts = metric.count(y, t, Context(), np.zeros(3)) + metric.count(y * 2, t, Context(), np.array([1.0, 0, 0]))
     assert metric.value(counts) == 4
+
+
+@dataclass(frozen=True)
+class Root:
+    """The root of the mean square of the targets, which takes the array module from the context."""
+
+    seen: list
+
+    def count(self, y, t, ctx, mask=None):
+        return ctx.xp.stack([(t * t + 0 * y).sum((-2, -1)), (0 * y + 1).sum((-2, -1))], -1)
+
+    def value(self, counts, ctx):
+        self.seen.append(ctx.replicas)
+        return ctx.xp.sqrt(counts[..., 0] / counts[..., 1])
+
+
+@pytest.mark.parametrize("tier", ["array", "compiled"])
+def test_a_metric_may_ask_for_the_context(tier):
+    metric, data = Root([]), regression(n=12, val=6)
+    member = replace(learner(mlp(3, 2), steps=4, batch_size=6), measures={"root": HeadMetric(metric, "loss")})
+    outcomes = train([member] * 2, [data], [0, 1], dtype=np.float64, tier=tier)
+    wanted = np.sqrt((data.splits["val"]["y"] ** 2).mean())
+    assert [outcome.metrics["val/root"] for outcome in outcomes] == pytest.approx([wanted] * 2)
+    assert set(metric.seen) == {(2,)}

@@ -52,7 +52,8 @@ def certain_steps(learner: Learner, plan: TrainingPlan) -> float:
     if options.early_stopping.patience or options.early_stopping.goal is not None:
         validations = (options.early_stopping.patience or 0) + 1 if options.early_stopping.goal is None else 1
         steps = min(steps, validations * options.validate_every * plan.updates_per_epoch)
-    return steps * (1 - 1 / options.probe_every) if learner.probes else steps
+    watched = 2 if any(getattr(probe, "previous", False) for probe in learner.probes.values()) else 1
+    return steps * max(0.0, 1 - watched / options.probe_every) if learner.probes else steps
 
 
 def loop_steps(learner: Learner, data: Data) -> int:

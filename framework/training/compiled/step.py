@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from framework.core.random import Key, philox_key
+from framework.data.augmentation import Layout
 from framework.data.loader import DataLoader
 from framework.inference.evaluation import MetricAccumulator, measure
 from framework.training.compiled.array import TracedArray, new
@@ -72,11 +73,14 @@ class CompiledPass(ABC):
         self.options, self.columns, self.kind, self.n, self.dtype = Options(), columns, kind, kind.n, s.w.dtype
         self.arrays = {name: np.ascontiguousarray(a) for name, a in feed.arrays.items()}
         self.turned = feed.time_major
-        self.handed: tuple[str, ...] = ()
-        state = TracedState(s, learner, self.options, TracedFeed(feed, kind.n, kind.times), self.changing(s))
+        self.handed = tuple(self.layouts(s))
+        state = TracedState(
+            s, learner, self.options, TracedFeed(feed, kind.n, kind.times, self.layouts(s)), self.changing(s)
+        )
         tally, row = MetricAccumulator(measures), state.xp.zeros((1, columns), s.w.dtype)
         outputs = {**self.traced(state, tally, row), "row": row}
         self.draws, self.shapes = state.draws, {name: a.shape for name, a in state.feed.fields.items()}
+        self.dtypes = {name: a.dtype for name, a in state.feed.fields.items()}
         self.counts = {name: (int(a.shape[-1]), a.dtype) for name, a in tally.counts.items()}
         self.carried = {name: a.shape[1:] for name, a in state.carry.items()}
         self.counters = {name: a.code for name, a in state.state.items() if isinstance(a, Scalar)}
@@ -93,6 +97,7 @@ class CompiledPass(ABC):
         self.is_shared = bool(emitter.parts.parts)
 
     number = "first + step"  # of a batch, in C
+    rates = 1  # numbers that a step is given: the learning rate, and scheduled options
 
     @cached_property
     def library(self) -> ctypes.CDLL:
@@ -107,6 +112,10 @@ class CompiledPass(ABC):
 
     def changing(self, s: TrainState) -> Mapping[str, Any]:
         """The state, beside the weights, that goes from batch to batch."""
+        return {}
+
+    def layouts(self, s: TrainState) -> Mapping[str, Layout]:
+        """The layout of the fields that augmentations change."""
         return {}
 
     @abstractmethod
@@ -157,8 +166,9 @@ class CompiledPass(ABC):
     @property
     def given(self) -> int:
         """Bytes of random numbers and fields that one step of one replica is given."""
-        drawn = sum(4 * draw.size for draw in self.draws if not draw.is_uniform)
-        return drawn + sum(prod(self.shapes[name]) * self.arrays[name].dtype.itemsize for name in self.handed)
+        drawn: int = sum(4 * draw.size for draw in self.draws if not draw.is_uniform)
+        handed: int = sum(prod(self.shapes[name]) * self.dtypes[name].itemsize for name in self.handed)
+        return drawn + handed
 
     def drawn(self, key: Key, steps: Sequence[int]) -> list[np.ndarray]:
         """The random numbers of one replica for these steps that the code does not draw itself: those of the array tier."""
@@ -183,7 +193,13 @@ class CompiledPass(ABC):
     def _source(self, emitter: Emitter, counts: Mapping[str, Any]) -> str:
         """The file: a function that takes steps one after the other for one replica."""
         T = CTYPES[str(self.dtype)]
-        parts = ["int64_t steps", "int64_t first", "const int64_t *rows", "const int64_t *starts", "const double *lrs"]
+        parts = [
+            "int64_t steps",
+            "int64_t first",
+            "const int64_t *rows",
+            "const int64_t *starts",
+            "const double *given_rates",
+        ]
         parts += ["const double *opt", "double *numbers", "const uint64_t *keys", f"{T} *w"]
         parts += [f"{ctype} *{c_name('s', name)}" for name, ctype in self.slots.items()] + [
             f"{T} *{c_name('h', name)}" for name in self.carried
@@ -191,10 +207,11 @@ class CompiledPass(ABC):
         parts += [f"const {CTYPES[str(a.dtype)]} *{c_name('all_x', name)}" for name, a in self.arrays.items()]
         parts += [f"{T} *out", *(f"{CTYPES[str(a.dtype)]} *{c_name('all_c', name)}" for name, a in counts.items())]
         parts += [f"const float *drawn{i}" for i, draw in enumerate(self.draws) if not draw.is_uniform]
-        parts += [f"const {T} *{c_name('given', name)}" for name in self.handed]
+        parts += [f"const {CTYPES[str(self.dtypes[name])]} *{c_name('given', name)}" for name in self.handed]
         parts += ["char *ws", "struct team *team"]
         lines = list(self._drawn())
-        lines += [f"const double number = (double)({self.number}), lr = lrs[step]; {T} *row = out + step * {self.columns};"]
+        lines += [f"const double *rates = given_rates + step * {self.rates}, lr = rates[0];"]
+        lines += [f"const double number = (double)({self.number}); {T} *row = out + step * {self.columns};"]
         lines += [f"const double {c_name('n', name)} = numbers[{i}];" for i, name in enumerate(self.counters)]
         for name, a in counts.items():
             ctype = CTYPES[str(a.dtype)]
@@ -225,7 +242,7 @@ class CompiledPass(ABC):
         at = self.fields_at
         for name in self.arrays:
             if name in self.handed:
-                ctype, field, given = CTYPES[str(self.dtype)], c_name("x", name), c_name("given", name)
+                ctype, field, given = CTYPES[str(self.dtypes[name])], c_name("x", name), c_name("given", name)
                 yield f"const {ctype} *{field} = {given} + step * {prod(self.shapes[name])};"
                 continue
             yield from self._gathered(name, at)
@@ -260,6 +277,7 @@ class CompiledStep(CompiledPass):
         timed: bool = False,
     ) -> None:
         """carried: node -> shape of the state of the previous batch, for one that continues it."""
+        self.rates = 1 + len(s.schedules.paths)
         self.before = {name: (kind.n, *shape[1:]) for name, shape in carried.items()} if kind.goes_on else {}
         super().__init__(s, s.learner, s.feeds["train"], columns, measures, kind, timed)
 
@@ -268,10 +286,12 @@ class CompiledStep(CompiledPass):
         state: Mapping[str, Any] = s.state
         return state
 
+    def layouts(self, s: TrainState) -> Mapping[str, Layout]:
+        """Each call is given these fields."""
+        return s.augmenter.changed if s.augmenter else {}
+
     def traced(self, s: TracedState, tally: MetricAccumulator, row: TracedArray) -> dict[str, TracedArray]:
         """The step of the array tier."""
-        if s.augmented is not None:
-            self.handed = (s.augmented,)
         kind = self.kind
         s.carry = {
             name: new("input", (1, *shape), self.dtype, name=c_name("h", name)) for name, shape in self.before.items()
@@ -292,18 +312,20 @@ class CompiledStep(CompiledPass):
     def augmented(
         self, s: TrainState, replica: int, steps: Sequence[int], rows: np.ndarray, starts: np.ndarray
     ) -> list[np.ndarray]:
-        """The augmented field of one replica for these steps, part by part as in the array tier; rows: (K, N)."""
+        """The augmented fields of one replica for these steps, part by part as in the array tier; rows: (K, N)."""
         if s.augmenter is None:
             return []
-        key, axis, options = s.keys[replica], int(s.augmenter.time_major), s.learner.options
-        found = []
+        key, options = s.keys[replica], s.learner.options
+        found: dict[str, list[np.ndarray]] = {name: [] for name in self.handed}
         for step, own, start in zip(steps, rows, starts, strict=True):
             size = self.n if options.accumulate == 1 or isinstance(options.batch_size, str) else options.batch_size
             parts = [own[at : at + size] for at in range(0, self.n, size)]
             made = [s.augmenter.alone(replica, part, key, step, i) for i, part in enumerate(parts)]
-            whole = made[0] if len(made) == 1 else np.concatenate(made, axis)
-            found.append(whole[start : start + self.kind.times] if axis and self.kind.times else whole)
-        return [np.ascontiguousarray(np.stack(found), self.dtype)]
+            for name in self.handed:
+                axis, each = int(name in self.turned), [part[name] for part in made]
+                whole = each[0] if len(each) == 1 else np.concatenate(each, axis)
+                found[name].append(whole[start : start + self.kind.times] if axis and self.kind.times else whole)
+        return [np.ascontiguousarray(np.stack(a), self.dtypes[name]) for name, a in found.items()]
 
 
 class CompiledEvaluation(CompiledPass):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from math import prod
 from typing import Any, NamedTuple
 
@@ -11,11 +11,13 @@ import numpy as np
 
 from framework.core.context import Context
 from framework.core.random import Key, generator, uniform
+from framework.data.augmentation import Layout
 from framework.data.loader import DataLoader
 from framework.training.compiled.array import LoopIndex, TracedArray, contiguous, new
 from framework.training.compiled.graph import Scalar, UntraceableError, Value
 from framework.training.compiled.module import ArrayModule
 from framework.training.learner import Learner
+from framework.training.schedules import stackable_options, with_value
 from framework.training.step import Batch, TrainState
 
 
@@ -90,11 +92,14 @@ class Options:
         return np.ascontiguousarray(np.stack(self.columns, -1)) if self.columns else np.zeros((replicas, 0))
 
 
-@dataclass(frozen=True)
-class Once:
-    """A schedule of the traced step: the learning rate that it is given has the schedule's factor already."""
+class Given:
+    """The schedules of the traced step: the learning rate and the options that it is given have their factors already."""
 
-    def __call__(self, step: int, total: int) -> float:
+    def apply(self, step: int, total: int) -> None:
+        """Options are numbers that each step is given."""
+
+    def factor(self, step: int, total: int) -> float:
+        """That of the learning rate."""
         return 1.0
 
 
@@ -105,19 +110,22 @@ class TracedFeed:
         feed: the split.
         n: examples of the batch.
         times: its time steps; None: all.
+        changed: the layout of the fields that augmentations change.
     """
 
-    def __init__(self, feed: DataLoader, n: int, times: int | None = None) -> None:
+    def __init__(
+        self, feed: DataLoader, n: int, times: int | None = None, changed: Mapping[str, Layout] | None = None
+    ) -> None:
         self.n, self.size, self.times, self.time_major = feed.n, n, times, feed.time_major
         self.arrays = feed.arrays
-        self.fields = {name: self._input("x", name, n) for name in feed.arrays}
+        held = {name: Layout(a.shape[2:], a.dtype) for name, a in feed.arrays.items()}
+        self.fields = {name: self._input("x", name, n, layout) for name, layout in {**held, **(changed or {})}.items()}
 
-    def _input(self, prefix: str, name: str, n: int) -> TracedArray:
-        a = self.arrays[name]
-        rest = a.shape[2:]
+    def _input(self, prefix: str, name: str, n: int, layout: Layout) -> TracedArray:
+        rest = layout.rest
         turned = name in self.time_major and prefix == "x"
         shape = (self.times or rest[0], n, *rest[1:]) if turned else (n, *rest)
-        return new("input", (1, *shape), a.dtype, name=c_name(prefix, name))
+        return new("input", (1, *shape), layout.dtype, name=c_name(prefix, name))
 
     def batch(self, rows: slice) -> dict[str, TracedArray]:
         """Rows of the batch."""
@@ -128,7 +136,8 @@ class TracedFeed:
 
     def whole(self) -> dict[str, TracedArray]:
         """Every row of the split, read where it lies."""
-        found = {name: self._input("all_x", name, self.n) for name in self.arrays}
+        held = {name: Layout(a.shape[2:], a.dtype) for name, a in self.arrays.items()}
+        found = {name: self._input("all_x", name, self.n, layout) for name, layout in held.items()}
         return {name: a.swapaxes(1, 2) if name in self.time_major else a for name, a in found.items()}
 
 
@@ -142,10 +151,11 @@ class TracedState:
         own: Learner = options.taken_from(without_rate(learner))
         optimizer: Any = own.optimizer
         self.learner = replace(own, optimizer=replace(optimizer, lr=Scalar("lr")), initial={})
-        self.network = self.watched = self.learner.network
+        self.schedules, self.training = Given(), self._scheduled(s)
+        self.network = self.watched = self.training.network
         self.feed = feed
         self.feeds = {"train": self.feed}
-        self.augmented = None if s.augmenter is None else s.augmenter.field
+        self.soft = s.soft
         self.replicas = len(s.w)
         self.w = new("input", (1, s.w.shape[-1]), s.w.dtype, name="w")
         self.trained = self.w[..., : s.arena.P]
@@ -155,6 +165,13 @@ class TracedState:
         self.given = dict(self.state)
         self.carry: dict[str, Any] = {}
         self.draws: list[Draw] = []
+
+    def _scheduled(self, s: TrainState) -> Learner:
+        """The learner of a step, whose scheduled options are numbers that each step is given beside its learning rate."""
+        learner, options = self.learner, stackable_options(s.learner) if s.schedules.paths else {}
+        for i, path in enumerate(s.schedules.paths, 1):
+            learner = with_value(learner, options[path].keys, Scalar(f"rates[{i}]"))
+        return learner
 
     def _slot(self, name: str, value: Any) -> Any:
         if isinstance(value, int | float):
@@ -172,7 +189,7 @@ class TracedState:
         """The context of the traced replica."""
         # What a component may not know in advance: it is read when the step runs, or refuses to become a number.
         key: Any = Scalar("the key of the replica")
-        ctx = TracedContext(self.xp, (1,), (key,), step=Scalar("number"), **more)  # type: ignore[arg-type]
+        ctx = TracedContext(self.xp, (1,), (key,), step=Scalar("number"), tensors=self.arena.tensors, **more)  # type: ignore[arg-type]
         ctx.__dict__["draws"] = self.draws
         return ctx
 
@@ -185,7 +202,7 @@ class TracedState:
 def without_rate(learner: Learner) -> Learner:
     """A learner whose options do not hold the learning rate, which every step is given."""
     optimizer: Any = learner.optimizer
-    return replace(learner, optimizer=replace(optimizer, lr=1.0), schedule=Once())
+    return replace(learner, optimizer=replace(optimizer, lr=1.0), schedule=None, schedules={})  # type: ignore[arg-type]
 
 
 def c_name(prefix: str, text: str) -> str:

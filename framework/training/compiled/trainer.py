@@ -13,6 +13,7 @@ import numpy as np
 
 from framework.core.arrays import Array
 from framework.core.callback import Callback, Save
+from framework.core.context import Context
 from framework.core.errors import TierError
 from framework.core.log import log
 from framework.core.random import Key
@@ -58,6 +59,8 @@ class CompiledTrainer(Trainer):
     ) -> None:
         super().__init__(stack, callbacks, save)
         check_compiled(stack.xp)
+        if stack.learner.groups:
+            raise TierError("optimizer.groups: the options of parameter groups are not compiled")
         self.timed = timed
         self.waiting: list[Waiting] = []
         self.steps: dict[Kind, CompiledStep] = {}
@@ -107,7 +110,7 @@ class CompiledTrainer(Trainer):
 
     def update(self, batch: Batch) -> None:
         """Note a step, which is taken when its results are read; one that probes see runs in the array tier."""
-        if self.watch.due(self.step + 1):
+        if self.is_watched(self.step + 1):
             self._take_all()
             super().update(batch)
             return
@@ -118,6 +121,7 @@ class CompiledTrainer(Trainer):
     def validates(self) -> bool:
         """Only where there is anything to measure: more steps can then be taken at once."""
         on_training = self.options.early_stopping.monitor == "train/loss"
+        on_training = on_training or bool(self.stack.schedules.monitored)
         return "val" in self.stack.feeds or on_training or bool(self.stack.learner.measures and self.options.train_metrics)
 
     def batches(self) -> Iterator[Batch]:
@@ -193,7 +197,8 @@ class CompiledTrainer(Trainer):
         found = [self._evaluate(evaluation, learner, w, feed, rows) for evaluation, rows in parts]
         tally = MetricAccumulator(learner.measures)
         tally.counts = {name: sum(counts[name] for _, counts in found) for name in learner.measures}
-        return {"loss": sum(loss for loss, _ in found), **tally.values()}
+        ctx = Context(self.stack.xp, (len(keys),), tuple(keys), step=self.step)
+        return {"loss": sum(loss for loss, _ in found), **tally.values(ctx)}
 
     def _evaluations(self, learner: Learner, feed: DataLoader) -> list[tuple[CompiledEvaluation, np.ndarray]]:
         """The evaluations of a split with their rows; none if it cannot be traced."""
@@ -244,14 +249,16 @@ class CompiledTrainer(Trainer):
         return self.options_table[1]
 
     def _rates(self, steps: Sequence[int]) -> np.ndarray:
-        """The learning rate of every step, (1 or R, K)."""
-        learner, ctx, like = self.stack.learner, self.stack.context(steps[0]), np.zeros((1,), np.float64)
-        found = [rate(learner.optimizer, learner.schedule, number, self.total, like, ctx) for number in steps]
-        if all(isinstance(lr, float) for lr in found):
-            return np.array(found)[None]
-        each = [np.asarray(lr).reshape(-1) for lr in found]
-        width = max(map(len, each))
-        return np.ascontiguousarray(np.stack([np.broadcast_to(lr, (width,)) for lr in each], 1))
+        """The learning rate of every step, and the values of scheduled options, (1 or R, K, 1 + options)."""
+        s, ctx, like = self.stack, self.stack.context(steps[0]), np.zeros((1,), np.float64)
+        found = [rate(s.learner.optimizer, s.schedules.factor(number, self.total), like, ctx) for number in steps]
+        if not s.schedules.paths and all(isinstance(lr, float) for lr in found):
+            return np.array(found)[None, :, None]
+        columns = [[np.asarray(lr).reshape(-1) for lr in found]]
+        columns += [[s.schedules.value(path, number, self.total) for number in steps] for path in s.schedules.paths]
+        width = max(len(value) for values in columns for value in values)
+        rates = [[np.broadcast_to(value, (width,)) for value in values] for values in columns]
+        return np.ascontiguousarray(np.array(rates).transpose(2, 1, 0))
 
     def _run(
         self,

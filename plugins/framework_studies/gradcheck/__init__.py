@@ -87,7 +87,7 @@ class Gradcheck:
         experiment = exact(experiment)
         learner = experiment.learner
         unclipped = replace(learner.options, clip_norm=None)
-        nudged = replace(learner, options=unclipped, initial=self.nudged(experiment))
+        nudged = replace(learner, options=unclipped, schedules={}, initial=self.nudged(experiment))
         seen, curves = one_step(replace(experiment, learner=nudged), self.batch_size)
         if not np.isfinite(curves.column("train/loss")[0]):
             message = "the loss is not finite at the initial values: there is no gradient to check"

@@ -97,7 +97,13 @@ class LrRange:
         options = lone(learner.options, steps=self.steps, validate_every=self.steps, on_divergence="record")
         constant = discover().get("schedule", "constant")()
         learners = [
-            replace(learner, options=options, schedule=constant, optimizer=replace(learner.optimizer, lr=float(rate)))
+            replace(
+                learner,
+                options=options,
+                schedule=constant,
+                schedules={},
+                optimizer=replace(learner.optimizer, lr=float(rate)),
+            )
             for rate in rates
         ]
         data = replace(experiment.data, splits={"train": experiment.data.splits["train"]})

@@ -54,7 +54,7 @@ class OverfitBatch:
         whole = {"batch_size": "all", "accumulate": 1, "shuffle": False, "validate_every": looks}
         options = lone(learner.options, steps=self.steps, on_divergence="record", **whole)
         constant = discover().get("schedule", "constant")()
-        learner = replace(learner, options=options, schedule=constant, regularizers=(), augmentations={})
+        learner = replace(learner, options=options, schedule=constant, schedules={}, regularizers=(), augmentations={})
         batch = data.splits["train"]
         twice = replace(data, splits={"train": batch, "val": batch})
         (outcome,) = experiment.train([learner], [twice], [experiment.settings.seed], [curves])

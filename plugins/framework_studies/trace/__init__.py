@@ -124,7 +124,7 @@ def update_step(scene: Scene, pen: Pen, learner: Any, curves: Any) -> Step:
     """
     seen, optimizer = scene.seen, learner.optimizer
     old, new = (seen.arena.views(np.asarray(to_host(a))[0]) for a in (seen.w, seen.after))
-    rate = float(optimizer.lr) * learner.schedule(0, 1)
+    rate = float(optimizer.lr) * _factor(learner.schedule)
     name = called(optimizer, "optimizer")
 
     def lines() -> Iterator[str]:
@@ -138,12 +138,17 @@ def update_step(scene: Scene, pen: Pen, learner: Any, curves: Any) -> Step:
                     yield from pen.grid(f"{node}.d{t}", np.asarray(to_host(g))[0])
         for node, tensors in seen.g.items():
             for t in tensors:
-                change = f"{node}.{t} - {pen.number(rate)} * d{t}" if name == "sgd" else f"{node}.{t}"
+                change = f"{node}.{t} - {pen.number(rate)} * d{t}" if name == "sgd" and not learner.groups else f"{node}.{t}"
                 yield from pen.grid(change, new[node][t])
                 if name != "sgd":
                     yield from pen.grid("  changed by", new[node][t] - old[node][t])
 
     return Step(f"the update by {name}, lr = {pen.number(rate)}: {formula(optimizer)}", list(lines()))
+
+
+def _factor(schedule: Any) -> float:
+    """The factor of a schedule at the first step."""
+    return float(schedule(0, 1, schedule.init(()))) if callable(getattr(schedule, "init", None)) else float(schedule(0, 1))
 
 
 def after_step(pen: Pen, loss: float, curves: Any, after: float, penalty: float, penalised: bool) -> Step:
