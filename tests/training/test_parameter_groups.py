@@ -12,6 +12,7 @@ from framework import Context
 from framework.config.options import GroupOption, ParameterGroup
 from framework.core.errors import ConfigError, TierError
 from framework.testing.double import Double
+from framework.training.compiled import build
 from framework.training.trainer import train
 from framework.training.update import by_blocks
 from framework_optimizers.adam import Adam
@@ -114,9 +115,39 @@ def test_groups_run_on_a_device():
     assert max(distance(a, b) for a, b in zip(on_host, there, strict=True)) < 1e-12
 
 
-def test_groups_are_not_compiled():
-    with pytest.raises(TierError, match=r"tier: 'compiled' cannot be used here: optimizer\.groups: the options of param"):
-        lone(member(Sgd(), group("*.b", lr=0.1)), DATA, tier="compiled")
+@pytest.mark.parametrize(
+    ("optimizer", "options"), [(Adam(), {"beta1": 0.5, "eps": 0.1}), (Adamw(), {"decay": 0.0}), (Nag(), {}), (Rmsprop(), {})]
+)
+def test_both_tiers_have_the_options_of_groups(optimizer, options, monkeypatch):
+    monkeypatch.setattr(build, "FLAGS", ("-O1", *build.FLAGS[1:]))
+    made = [
+        replace(
+            member(replace(optimizer, lr=lr), group("*.b", lr=own, **options), group("out.*", lr=0.02)), schedule=Linear()
+        )
+        for lr, own in ((0.01, 0.1), (0.03, 0.05))
+    ]
+    array, compiled = (train(made, [DATA], [0, 3], dtype=np.float64, tier=tier) for tier in ("array", "compiled"))
+    assert max(distance(a, b) for a, b in zip(array, compiled, strict=True)) < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("made", "why"),
+    [
+        (member(Lars(), group("*.b", lr=0.1)), "with Lars, which treats tensors as a whole, they are not compiled"),
+        (member(Nag(), group("*.b", alpha=0.1)), "with Nag, which looks ahead, only those of lr are compiled"),
+        (
+            member(Sgd(), group("*.b", lr=0.1), regularizers=(L1(proximal=True),)),
+            "with a regularizer that acts after the up",
+        ),
+        (
+            replace(member(Adam(), group("*.b", lr=0.1)), schedules={"optimizer.beta1": Linear(1, 0.5)}),
+            "with a schedule of another option of the optimizer, they are not compiled",
+        ),
+    ],
+)
+def test_groups_that_are_not_compiled_are_told(made, why):
+    with pytest.raises(TierError, match=rf"tier: 'compiled' cannot be used here: optimizer\.groups: {why}"):
+        lone(made, DATA, tier="compiled")
 
 
 # ---- configured ----

@@ -97,7 +97,7 @@ class CompiledPass(ABC):
         self.is_shared = bool(emitter.parts.parts)
 
     number = "first + step"  # of a batch, in C
-    rates = 1  # numbers that a step is given: the learning rate, and scheduled options
+    rates = 1  # numbers that a step is given: the learning rate, scheduled options, and a factor for groups
 
     @cached_property
     def library(self) -> ctypes.CDLL:
@@ -277,7 +277,7 @@ class CompiledStep(CompiledPass):
         timed: bool = False,
     ) -> None:
         """carried: node -> shape of the state of the previous batch, for one that continues it."""
-        self.rates = 1 + len(s.schedules.paths)
+        self.rates = 1 + len(s.schedules.paths) + bool(s.learner.groups)  # the factor of the schedule, for groups
         self.before = {name: (kind.n, *shape[1:]) for name, shape in carried.items()} if kind.goes_on else {}
         super().__init__(s, s.learner, s.feeds["train"], columns, measures, kind, timed)
 

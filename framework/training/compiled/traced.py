@@ -16,6 +16,7 @@ from framework.data.loader import DataLoader
 from framework.training.compiled.array import LoopIndex, TracedArray, contiguous, new
 from framework.training.compiled.graph import Scalar, UntraceableError, Value
 from framework.training.compiled.module import ArrayModule
+from framework.training.compiled.parameter_groups import runs, update_by_runs
 from framework.training.learner import Learner
 from framework.training.schedules import stackable_options, with_value
 from framework.training.step import Batch, TrainState
@@ -152,6 +153,8 @@ class TracedState:
         optimizer: Any = own.optimizer
         self.learner = replace(own, optimizer=replace(optimizer, lr=Scalar("lr")), initial={})
         self.schedules, self.training = Given(), self._scheduled(s)
+        self.runs = runs(self.learner.groups, s.arena.tensors) if self.learner.groups else []
+        self.factor = Scalar(f"rates[{1 + len(s.schedules.paths)}]")
         self.network = self.watched = self.training.network
         self.feed = feed
         self.feeds = {"train": self.feed}
@@ -180,10 +183,12 @@ class TracedState:
             raise UntraceableError(f"the optimizer's state '{name}' is neither a number nor an array with replica axes")
         return new("input", (1, *value.shape[1:]), value.dtype, name=c_name("s", name))
 
-    @staticmethod
-    def update(optimizer: Any, *arguments: Any) -> None:
-        """The array form of the optimizer."""
-        optimizer.update(*arguments)
+    def update(self, optimizer: Any, w: Any, g: Any, state: dict[str, Any], lr: Any, ctx: Context) -> None:
+        """The array form of the optimizer, with parameter groups for one run of columns after the other."""
+        if self.runs:
+            update_by_runs(self.runs, optimizer, w, g, state, self.factor, ctx)
+        else:
+            optimizer.update(w, g, state, lr, ctx)
 
     def context(self, step: int, **more: Any) -> Context:
         """The context of the traced replica."""

@@ -22,6 +22,7 @@ from framework.data.loader import DataLoader
 from framework.inference.evaluation import MetricAccumulator
 from framework.training.compiled.build import NoCompilerError
 from framework.training.compiled.memory import allocated
+from framework.training.compiled.parameter_groups import check_groups_compile
 from framework.training.compiled.step import CompiledEvaluation, CompiledPass, CompiledStep, Kind, refusal
 from framework.training.learner import Learner
 from framework.training.state import Trainer
@@ -59,8 +60,7 @@ class CompiledTrainer(Trainer):
     ) -> None:
         super().__init__(stack, callbacks, save)
         check_compiled(stack.xp)
-        if stack.learner.groups:
-            raise TierError("optimizer.groups: the options of parameter groups are not compiled")
+        check_groups_compile(stack.learner)
         self.timed = timed
         self.waiting: list[Waiting] = []
         self.steps: dict[Kind, CompiledStep] = {}
@@ -252,10 +252,12 @@ class CompiledTrainer(Trainer):
         """The learning rate of every step, and the values of scheduled options, (1 or R, K, 1 + options)."""
         s, ctx, like = self.stack, self.stack.context(steps[0]), np.zeros((1,), np.float64)
         found = [rate(s.learner.optimizer, s.schedules.factor(number, self.total), like, ctx) for number in steps]
-        if not s.schedules.paths and all(isinstance(lr, float) for lr in found):
+        if not (s.schedules.paths or s.learner.groups) and all(isinstance(lr, float) for lr in found):
             return np.array(found)[None, :, None]
         columns = [[np.asarray(lr).reshape(-1) for lr in found]]
         columns += [[s.schedules.value(path, number, self.total) for number in steps] for path in s.schedules.paths]
+        if s.learner.groups:
+            columns.append([np.asarray(s.schedules.factor(number, self.total)).reshape(-1) for number in steps])
         width = max(len(value) for values in columns for value in values)
         rates = [[np.broadcast_to(value, (width,)) for value in values] for values in columns]
         return np.ascontiguousarray(np.array(rates).transpose(2, 1, 0))
