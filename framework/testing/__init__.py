@@ -45,7 +45,7 @@ __all__ = ["KINDS", "Check", "all_checks", "conformance", "examples"]
 
 Checks = Mapping[str, Callable[..., None]]
 
-CHOICES: Checks = {"choices": check_choices({"shapes": GENERAL["shapes"]}, bounds=False)}
+CHOICES: Checks = {"choices": check_choices({"shapes": GENERAL["shapes"]})}
 
 # kind -> checks for all components, and checks of optional members, by the name of the attribute.
 TABLES: Mapping[str, tuple[Checks, Checks]] = {
@@ -64,6 +64,9 @@ TABLES: Mapping[str, tuple[Checks, Checks]] = {
     "metric": (metrics.METRIC, metrics.METRIC_OFFERED),
     "study": (studies.STUDY, {}),
 }
+BOUNDS: Mapping[str, bool | None] = dict.fromkeys(  # kinds whose options are also tried at the bounds of numbers
+    ("optimizer", "augmentation", "probe", "callback", "initializer", "schedule", "metric")
+)
 KINDS = tuple(TABLES)  # kinds of component that the kit checks
 
 
@@ -103,7 +106,7 @@ def conformance(
         always = WHOLE_BATCH
     chosen = {"declaration": check_declaration, **always}
     chosen |= {name: check for name, check in offered.items() if getattr(component, name, None)}
-    about_options = {"options": any(stackable(component)), "choices": any(variants(component))}
+    about_options = {"options": any(stackable(component)), "choices": any(variants(component, BOUNDS.get(kind, False)))}
     for name, needed in (about_options | {"nodes": hasattr(component, "nodes")}).items():
         if not needed:
             chosen.pop(name, None)

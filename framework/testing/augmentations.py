@@ -120,6 +120,6 @@ AUGMENTATION = reported(
         "seeded": check_seeded,
         "strides": check_strides,
         "numbers": check_numbers,
-        "choices": check_choices(SIMPLE),
+        "choices": check_choices(SIMPLE, SIMPLE),
     }
 )

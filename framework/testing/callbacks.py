@@ -102,4 +102,4 @@ def check_methods(callback: Any) -> None:
 
 
 SIMPLE = {"calls": check_calls}
-CALLBACK = reported({**SIMPLE, "methods": check_methods, "choices": check_choices(SIMPLE)})
+CALLBACK = reported({**SIMPLE, "methods": check_methods, "choices": check_choices(SIMPLE, SIMPLE)})

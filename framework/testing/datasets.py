@@ -241,6 +241,6 @@ DATASET = reported(
         "fresh": check_fresh,
         "overlap": check_overlap,
         "encoding": check_encoding,
-        "choices": check_choices(SIMPLE, bounds=False),
+        "choices": check_choices(SIMPLE),
     }
 )

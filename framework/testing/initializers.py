@@ -90,4 +90,6 @@ def check_distribution(initializer: Any) -> None:
 
 
 SIMPLE = {"draws": check_draws, "seeded": check_seeded}
-INITIALIZER = reported({**SIMPLE, "fans": check_fans, "distribution": check_distribution, "choices": check_choices(SIMPLE)})
+INITIALIZER = reported(
+    {**SIMPLE, "fans": check_fans, "distribution": check_distribution, "choices": check_choices(SIMPLE, SIMPLE)}
+)

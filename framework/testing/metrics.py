@@ -348,7 +348,7 @@ METRIC = reported(
         "numbers": check_numbers,
         "device": check_device,
         "options": check_options,
-        "choices": check_choices(SIMPLE),
+        "choices": check_choices(SIMPLE, {"counts": check_counts}),
     }
 )
 METRIC_OFFERED = reported({"parts": check_parts})

@@ -361,7 +361,7 @@ OPTIMIZER = reported(
         "memory": check_memory,
         "numbers": check_numbers,
         "chance": check_chance,
-        "choices": check_choices(SIMPLE),
+        "choices": check_choices(SIMPLE, {"dtype": check_dtype, "state": check_state}),
     }
 )
 OPTIMIZER_OFFERED = reported({"lookahead": check_lookahead, "elementwise": check_elementwise})

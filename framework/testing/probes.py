@@ -220,7 +220,7 @@ def _arrays(seen: Any, path: str = "") -> Iterator[tuple[str, Array]]:
 
 
 def check_dtype(probe: Any) -> None:
-    """float32 stays float32, with the values of float64 up to rounding.
+    """float32 stays float32, with finite values where those of float64 are.
 
     Cannot see: intermediate results in float64.
     """
@@ -228,8 +228,8 @@ def check_dtype(probe: Any) -> None:
     wide = whole(_step(probe, context((3,))))
     for name, value in whole(_step(probe, context((3,)), np.float32)).items():
         assert value.dtype == np.float32, f"'{name}' of float32 arrays is {value.dtype}"
-        close = np.allclose(value, wide[name], rtol=1e-2, atol=1e-4, equal_nan=True)
-        assert close, f"'{name}' of float32 arrays is {value}, of float64 {wide[name]}"
+        finite = np.isfinite(value).all() or not np.isfinite(wide[name]).all()
+        assert finite, f"'{name}' of float32 arrays is not finite, of float64 it is"
 
 
 def check_device(probe: Any) -> None:
@@ -256,6 +256,6 @@ PROBE = reported(
         "names": check_names,
         "networks": check_networks,
         "nodes": check_nodes,
-        "choices": check_choices(SIMPLE),
+        "choices": check_choices(SIMPLE, {"shapes": check_shapes}),
     }
 )

@@ -26,8 +26,8 @@ def check_factor(schedule: Any) -> None:
             after = " (after the last step; a bound such as max(0, ...) helps)" if step >= total else ""
             with works(f"step {step} of {total}{after}"):
                 factor = asked(step, total)
-            kind = isinstance(factor, int | float | np.integer | np.floating) and not isinstance(factor, bool)
-            assert kind, f"step {step} of {total}{after}: {factor!r} is not a number"
+            number = np.shape(factor) == () and np.asarray(factor).dtype.kind in "iuf"
+            assert number, f"step {step} of {total}{after}: {factor!r} is not a number"
             assert 0 <= factor < np.inf, f"step {step} of {total}{after}: the factor is {factor}, not finite and at least 0"
 
 
@@ -113,7 +113,7 @@ SCHEDULE = reported(
         "factor": check_factor,
         "pure": check_pure,
         "stack_law": check_stacked_factor,
-        "choices": check_choices({"factor": check_factor, "pure": check_pure}),
+        "choices": check_choices({"factor": check_factor, "pure": check_pure}, {"factor": check_factor}),
     }
 )
 SCHEDULE_OFFERED = reported({"monotone": check_monotone})

@@ -153,6 +153,6 @@ STUDY = reported(
     {
         "asked": check_asked,
         "run": check_run,
-        "choices": check_choices({"run": check_run_if_accepted}, bounds=False),
+        "choices": check_choices({"run": check_run_if_accepted}),
     }
 )
