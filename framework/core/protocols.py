@@ -176,7 +176,8 @@ class Optimizer(Protocol):
 
 class Schedule(Protocol):
     """The factor on the learning rate, or on another stackable option, at a step of `total` steps: a number. If the replicas
-    of a stack differ in a stackable option, it is an array of the replica shape (...), like the option.
+    of a stack differ in a stackable option, it is an array of the replica shape (...), like the option. Steps after the
+    last, for which a schedule around this one may ask, have a factor too: finite, and at least 0.
 
     Optional:
         init(replicas): a state, name -> host array of the replica shape. It is then called as (step, total, state); the
@@ -184,6 +185,7 @@ class Schedule(Protocol):
         validated(state, metrics, lower_is_better): changes the state in place after each validation. metrics: name -> (...),
             such as "val/loss"; lower_is_better: name -> bool.
         monitor: an option with the name of the metric that it reads, which is checked before a run starts.
+        monotone: "falling" or "rising" if the factor never rises, or never falls, from step to step.
     """
 
     def __call__(self, step: int, total: int) -> float | Array: ...

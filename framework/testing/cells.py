@@ -8,23 +8,56 @@ from typing import Any
 import numpy as np
 
 from framework.registry.discovery import discover
-from framework.testing.differentiable import check_gradient, check_stack_law
-from framework.testing.layers import check_carry, check_mask, check_terms
+from framework.testing.chance import check_linear, own_generators_refused
+from framework.testing.differentiable import check_gradient, law
+from framework.testing.layers import check_carry, check_mask, check_terms, tensors_of_init
+from framework.testing.purity import untouched
 from framework.testing.stacks import alone, context, equal, stacked
 from framework.testing.subjects import STEPS, Differentiable, N, of_layer, tensors
 
 
+def check_init(cell: Any, about: Differentiable) -> None:
+    """Tensors are new host arrays of two axes, drawn from the given generator only; `b` has a number for each gate.
+
+    Cannot see: whether the initial values are good ones.
+    """
+    first, second = (np.random.default_rng(0) for _ in range(2))
+    with untouched(cell), own_generators_refused():
+        p, again = cell.init(first), cell.init(second)
+    tensors_of_init(p, again)
+    for name, a in p.items():
+        assert a.ndim == 2, f"'{name}' has shape {a.shape}, not two core axes"
+    width = cell.gates * cell.units
+    assert "b" not in p or p["b"].shape == (1, width), f"b is {p['b'].shape}, not (1, gates units) = (1, {width})"
+
+
 def check_sizes(cell: Any, about: Differentiable) -> None:
-    """A step returns a state of the declared size, and an output of `units` values."""
+    """A step returns a state of the declared size, and an output of `units` values. The parts of a state divide it, what
+    `trace` shows is (..., N, k), and `inputs` gives zeros and ones.
+
+    Cannot see: whether the parts are named in the right order.
+    """
     inputs = about.draw(cell, np.random.default_rng(0))
-    s, _ = about.forward(cell, inputs, alone(0))
+    s, cache = about.forward(cell, inputs, alone(0))
     assert s.shape == (N, cell.state), f"state is {cell.state}, but a step returns {s.shape[-1]} values"
     y = cell.out(s)
     assert y.shape == (N, cell.units), f"units is {cell.units}, but out returns {y.shape}"
+    parts = getattr(cell, "parts", ("h",))
+    assert cell.state % len(parts) == 0, f"the state has {cell.state} values, which {len(parts)} parts do not divide"
+    assert len(set(parts)) == len(parts), f"two parts have one name: {parts}"
+    if hasattr(cell, "inputs"):
+        K = cell.inputs(3)
+        assert K.shape == (3, cell.gates * cell.units), f"inputs(3) is {K.shape}, not (3, gates units)"
+        assert ((K == 0) | (K == 1)).all(), "inputs(3) has other numbers than 0 and 1"
+    for name, a in cell.trace(cache).items() if hasattr(cell, "trace") else ():
+        assert a.shape[:-1] == (N,), f"trace: '{name}' is {a.shape}, not (..., N, k)"
 
 
 def check_outputs(cell: Any, about: Differentiable) -> None:
-    """`dout` is the gradient of `out`, also with a T axis."""
+    """`dout` is the gradient of `out`, also with a T axis.
+
+    Cannot see: an `out` that is not linear.
+    """
     part, _, _, inputs = stacked(cell, about, (3,))
     ctx, rng = context((3,)), np.random.default_rng(1)
     s = about.forward(part, inputs, ctx)[0]
@@ -36,7 +69,10 @@ def check_outputs(cell: Any, about: Differentiable) -> None:
 
 
 def check_time(cell: Any, about: Differentiable) -> None:
-    """`grads` keeps a T axis; and with T N rows instead of N it sums over time."""
+    """`grads` keeps a T axis; and with T N rows instead of N it sums over time.
+
+    Cannot see: whether the gradients are right (see `gradient`).
+    """
     part, _, _, inputs = stacked(cell, about, (3,))
     ctx, rng, p, s = context((3,)), np.random.default_rng(1), tensors(inputs), inputs["s"]
     caches, das = [], []
@@ -68,20 +104,33 @@ def _flat(a: Any) -> Any:
 
 
 def check_sequences(cell: Any, about: Differentiable) -> None:
-    """The cell in a recurrent layer, in both directions: gradients through time, the stack law, gradients by time step."""
+    """The cell in a recurrent layer, in both directions: gradients through time, the stack law, gradients by time step.
+
+    Cannot see: sequences of other lengths.
+    """
     for layer in _layers(cell):
-        for check in (check_gradient, check_stack_law, check_terms):
-            check(layer, of_layer(SEQUENCE))
+        subject = of_layer(SEQUENCE)
+        if "gradient" not in about.excused:
+            check_gradient(layer, subject)
+        for train in (True, False):
+            law(layer, subject, (3,), train)
+        check_terms(layer, subject)
 
 
 def check_padding(cell: Any, about: Differentiable) -> None:
-    """In a recurrent layer, in both directions, a padded batch equals the loop over single sequences."""
+    """In a recurrent layer, in both directions, a padded batch equals the loop over single sequences.
+
+    Cannot see: masks with gaps.
+    """
     for layer in _layers(cell):
         check_mask(layer, of_layer(SEQUENCE))
 
 
 def check_chunks(cell: Any, about: Differentiable) -> None:
-    """In a recurrent layer, a sequence in two chunks with carried state gives the outputs of the whole."""
+    """In a recurrent layer, a sequence in two chunks with carried state gives the outputs of the whole.
+
+    Cannot see: gradients across chunks, which are cut.
+    """
     check_carry(next(_layers(cell)), of_layer(SEQUENCE))
 
 
@@ -92,7 +141,10 @@ def _layers(cell: Any) -> Iterator[Any]:
 
 
 def check_project(cell: Any, about: Differentiable) -> None:
-    """project works in place, on each replica separately; a second call changes nothing."""
+    """project works in place, on each replica separately; a second call changes nothing.
+
+    Cannot see: whether it is the projection that was meant.
+    """
     part, lone, each, inputs = stacked(cell, about, (3,))
     together = {name: 3 * a for name, a in tensors(inputs).items()}
     part.project(together, context((3,)))
@@ -108,6 +160,8 @@ def check_project(cell: Any, about: Differentiable) -> None:
 
 SEQUENCE = (None, 3)
 CELL: Mapping[str, Callable[[Any, Differentiable], None]] = {
+    "init": check_init,
+    "linear": check_linear,
     "sizes": check_sizes,
     "outputs": check_outputs,
     "time": check_time,

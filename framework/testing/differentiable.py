@@ -10,12 +10,17 @@ import numpy as np
 
 from framework.core.arrays import Array
 from framework.core.stacking import to_device
-from framework.testing.double import Double
+from framework.testing.batches import check_batches
+from framework.testing.chance import check_chance, check_determinism, check_draws, check_fields
+from framework.testing.differences import compare
+from framework.testing.double import DeviceArray, Double
+from framework.testing.members import everything, offered, passed, readers
+from framework.testing.memory import check_memory, check_strides
+from framework.testing.numbers import check_numbers, check_precision
 from framework.testing.purity import on_device, untouched
-from framework.testing.stacks import LEADS, alone, context, equal, spread, stackable, stacked
+from framework.testing.stacks import LARGEST, LEADS, alone, context, equal, spread, stackable, stacked
 from framework.testing.subjects import Differentiable, Inputs, Result, weighed
 
-GRADIENT_TOLERANCE = 1e-6
 MODES = (True, False)  # of ctx.train
 
 
@@ -24,28 +29,20 @@ def _in(train: bool) -> str:
 
 
 def check_gradient(component: Any, about: Differentiable) -> None:
-    """The gradient equals a central difference along random directions, for every replica, trained or not."""
-    for lead, train in product(LEADS, MODES):
+    """The gradient equals a central difference along random directions, for every replica, trained or not.
+
+    Cannot see: a loss of digits, and what happens for other numbers (see `numbers`) and sizes (see `batches`).
+    """
+    for lead, train in (((), True), ((), False), ((1,), True), ((3,), True), ((3,), False), ((2, 3), True)):
         part, _, _, inputs = stacked(component, about, lead)
-        ctx = context(lead, train)
-        grads = about.run(part, inputs, ctx).grads
-        for name in about.differentiated(part, inputs):
-            assert name in grads, f"no gradient for '{name}'"
-            direction = np.random.default_rng(7).standard_normal(inputs[name].shape)
-            h = 1e-6
-            up, down = (about.run(part, inputs | {name: inputs[name] + s * direction}, ctx).value for s in (h, -h))
-            numeric = (up - down) / (2 * h)
-            analytic = (grads[name] * direction).sum(tuple(range(len(lead), direction.ndim)))
-            scale = np.abs(numeric) + np.abs(analytic) + 1e-3
-            errors = np.ravel(np.abs(numeric - analytic) / scale)
-            worst = int(np.argmax(errors))
-            given, expected = (float(np.ravel(a)[worst]) for a in (analytic, numeric))
-            what = f"gradient of '{name}'{_in(train)}, replica axes {lead}"
-            assert errors[worst] < GRADIENT_TOLERANCE, f"{what}: {given:.9g} where differences give {expected:.9g}"
+        compare(part, about, inputs, context(lead, train), f"{_in(train)}, replica axes {lead}")
 
 
 def check_shapes(component: Any, about: Differentiable) -> None:
-    """Outputs keep the replica axes; a gradient has the shape of its input."""
+    """Outputs keep the replica axes; a gradient has the shape of its input.
+
+    Cannot see: whether the numbers are right.
+    """
     for lead in LEADS:
         part, _, _, inputs = stacked(component, about, lead)
         _same_shapes(about.run(part, inputs, context(lead)), inputs, lead)
@@ -59,7 +56,10 @@ def _same_shapes(result: Result, inputs: Inputs, lead: tuple[int, ...]) -> None:
 
 
 def check_one_example(component: Any, about: Differentiable) -> None:
-    """A batch of one example works: right shapes, finite values."""
+    """A batch of one example works: right shapes, finite values.
+
+    Cannot see: whether gradients are right there (see `batches`).
+    """
     part, _, _, inputs = stacked(component, about, (3,))
     axes = {name: about.n_axis(name) for name in inputs}
     one = {name: a if axes[name] is None else a.take([0], 1 + int(axes[name] or 0)) for name, a in inputs.items()}
@@ -72,51 +72,77 @@ def check_one_example(component: Any, about: Differentiable) -> None:
 
 
 def check_stack_law(component: Any, about: Differentiable) -> None:
-    """Slice r of the stack equals replica r alone, trained or not."""
-    for lead, train in product(LEADS[1:], MODES):
-        _law(component, about, lead, train)
+    """Slice r of the stack equals replica r alone, trained or not, also with as many replicas as a core axis is long; so do
+    `updates`, `carry`, `trace` and the other members that give arrays.
+
+    Cannot see: replica axes of other lengths.
+    """
+    for lead, train in (((1,), True), ((3,), True), ((3,), False), ((2, 3), True)):
+        law(component, about, lead, train, everything)
+    lengths = {k for a in about.draw(component, np.random.default_rng(0)).values() for k in a.shape}
+    for length in sorted(lengths - {1, 3}):
+        if length < LARGEST:
+            law(component, about, (length,), True)
 
 
-def _law(component: Any, about: Differentiable, lead: tuple[int, ...], train: bool, only: str | None = None) -> None:
+def law(
+    component: Any,
+    about: Differentiable,
+    lead: tuple[int, ...],
+    train: bool,
+    all_of: Callable[..., Inputs] = passed,
+    only: str | None = None,
+) -> None:
+    """Slice r of a stack equals replica r alone; replicas differ in all options, or only in the one of that name."""
     part, lone, each, inputs = stacked(component, about, lead, only)
-    together = about.run(part, inputs, context(lead, train))
+    together = all_of(part, about, inputs, context(lead, train))
     for r, (member, one) in enumerate(zip(lone, each, strict=True)):
         at = np.unravel_index(r, lead)
-        single = about.run(member, one, alone(r, train))
-        equal(together.output[at], single.output, f"output of replica {r}{_in(train)}")
-        for name, grad in single.grads.items():
-            equal(together.grads[name][at], grad, f"gradient of '{name}', replica {r}{_in(train)}")
+        for name, a in all_of(member, about, one, alone(r, train)).items():
+            equal(together[name][at], a, f"{name}, replica {r} of {lead}{_in(train)}")
 
 
 def check_neighbours(component: Any, about: Differentiable) -> None:
-    """Replicas do not change if another replica has only non-finite values."""
+    """Replicas do not change if another replica has only non-finite values.
+
+    Cannot see: an effect of other numbers, which `stack_law` sees.
+    """
     for spoiled, train in product((np.nan, np.inf), MODES):
         part, _, _, inputs = stacked(component, about, (3,))
         ctx, bad = context((3,), train), {name: a.copy() for name, a in inputs.items()}
         for a in bad.values():
             if a.dtype.kind == "f":
                 a[1] = spoiled
-        with np.errstate(all="ignore"):
-            before, after = _arrays(about.run(part, inputs, ctx)), _arrays(about.run(part, bad, ctx))
+        before = everything(part, about, inputs, ctx)
+        try:
+            with np.errstate(all="ignore"):
+                after = everything(part, about, bad, ctx)
+        except np.linalg.LinAlgError:  # NumPy's; that of a device gives NaN for the one replica
+            continue
         for name, a in before.items():
             for r in (0, 2):
-                what = name if name == "output" else f"gradient of '{name}'"
-                equal(after[name][r], a[r], f"{what}, replica {r} next to one full of {spoiled}{_in(train)},")
+                equal(after[name][r], a[r], f"{name}, replica {r} next to one full of {spoiled}{_in(train)},")
 
 
 def check_options(component: Any, about: Differentiable) -> None:
-    """Replicas may differ in each option declared stackable."""
+    """Replicas may differ in each option declared stackable.
+
+    Cannot see: options that are not declared stackable.
+    """
     for option in stackable(component):
         try:
-            for lead, train in product(LEADS[1:], MODES):
-                _law(component, about, lead, train, option)
+            for lead, train in (((3,), True), ((3,), False), ((2, 3), True)):
+                law(component, about, lead, train, only=option)
         except Exception as error:
             why = f"replicas differ in the stackable option '{option}': {str(error).strip()}"
             raise AssertionError(f"{why}; read it as ctx.per(self.{option}, x)") from error
 
 
 def check_shared(component: Any, about: Differentiable) -> None:
-    """An input with a replica axis of length 1 equals that input repeated for every replica."""
+    """An input with a replica axis of length 1 equals that input repeated for every replica.
+
+    Cannot see: gradients of the shared input itself.
+    """
     lead = (3,)
     part, _, _, inputs = stacked(component, about, lead)
     for name in filter(about.shareable, inputs):
@@ -130,51 +156,57 @@ def check_shared(component: Any, about: Differentiable) -> None:
 
 
 def check_pure(component: Any, about: Differentiable) -> None:
-    """Inputs and dy stay unchanged; a cache can be used for a second backward pass."""
+    """Inputs and dy stay unchanged, trained or not, in float64 and float32; a cache can be used for a second backward pass.
+
+    Cannot see: what a later pass changes (see `memory`).
+    """
     part, _, _, inputs = stacked(component, about, (3,))
-    before, ctx = {name: a.copy() for name, a in inputs.items()}, context((3,))
+    single = {name: a.astype(np.float32) if a.dtype == np.float64 else a for name, a in inputs.items()}
+    for given, train in product((inputs, single), MODES):
+        _pure(part, about, given, train)
+
+
+def _pure(part: Any, about: Differentiable, inputs: Inputs, train: bool) -> None:
+    before, ctx = {name: a.copy() for name, a in inputs.items()}, context((3,), train)
     output, cache = about.forward(part, inputs, ctx)
     dy = weighed(output, ctx)[1].copy() if about.weighs else np.zeros(())
     given = dy.copy()
     first = {name: g.copy() for name, g in about.backward(part, inputs, cache, dy, ctx).items()}
     second = about.backward(part, inputs, cache, dy, ctx)
     for name, a in {**inputs, "dy": dy}.items():
-        assert np.array_equal(a, {**before, "dy": given}[name]), f"'{name}' was modified"
+        assert np.array_equal(a, {**before, "dy": given}[name]), f"'{name}' was modified{_in(train)}"
     for name, grad in first.items():
-        assert np.array_equal(grad, second[name]), f"the cache was modified: a second gradient of '{name}' differs"
+        same = np.array_equal(grad, second[name], equal_nan=True)
+        assert same, f"the cache was modified: a second gradient of '{name}' differs{_in(train)}"
+    for what, read in readers(part, about, inputs, dy, ctx).items():
+        read(cache)
+        for name, grad in about.backward(part, inputs, cache, dy, ctx).items():
+            assert np.array_equal(grad, first[name], equal_nan=True), f"'{what}' modified the cache{_in(train)}"
+    for what, member in offered(part, about).items():
+        member(part, about, inputs, ctx)
+        changed = [name for name, a in inputs.items() if not np.array_equal(a, before[name])]
+        assert not changed, f"'{what}' modified {changed}{_in(train)}"
 
 
 def check_dtype(component: Any, about: Differentiable) -> None:
-    """float32 stays float32; only the output of a layer that reads nothing but ids may be ids."""
+    """float32 stays float32; only the output of a layer that reads nothing but ids may be ids.
+
+    Cannot see: whether the numbers are right (see `precision`).
+    """
     part, _, _, inputs = stacked(component, about, (3,))
     ids = all(a.dtype.kind in "iu" for a in inputs.values())
     inputs = {name: a.astype(np.float32) if a.dtype == np.float64 else a for name, a in inputs.items()}
     for train in MODES:
-        for name, a in _arrays(about.run(part, inputs, context((3,), train))).items():
+        for name, a in everything(part, about, inputs, context((3,), train)).items():
             allowed = a.dtype == np.float32 or (ids and a.dtype.kind in "iu")
             assert allowed, f"{name} of float32 inputs is {a.dtype}{_in(train)}"
 
 
-def check_strides(component: Any, about: Differentiable) -> None:
-    """Inputs that are not contiguous give the same values."""
-    part, _, _, inputs = stacked(component, about, (3,))
-    plain = about.run(part, inputs, context((3,)))
-    apart = about.run(part, {name: np.repeat(a, 2, -1)[..., ::2] for name, a in inputs.items()}, context((3,)))
-    for name, a in _arrays(plain).items():
-        equal(_arrays(apart)[name], a, f"{name} of strided inputs")
-
-
-def check_determinism(component: Any, about: Differentiable) -> None:
-    """The same context gives the same values, without another source of randomness."""
-    part, _, _, inputs = stacked(component, about, (3,))
-    with untouched(part):
-        first, second = (_arrays(about.run(part, inputs, context((3,)))) for _ in range(2))
-    for name, a in first.items():
-        assert np.array_equal(a, second[name]), f"{name}: two passes with one context differ"
-
-
 def check_state(component: Any, about: Differentiable) -> None:
-    """Nothing is saved on the object: two interleaved passes do not affect each other."""
+    """Nothing is saved on the object: two interleaved passes do not affect each other.
+
+    Cannot see: state that only passes of another size share.
+    """
     part, _, _, inputs = stacked(component, about, (3,))
     other = {name: a[::-1].copy() for name, a in inputs.items()}
     ctx = context((3,))
@@ -188,22 +220,29 @@ def check_state(component: Any, about: Differentiable) -> None:
 
 
 def check_device(component: Any, about: Differentiable) -> None:
-    """A device whose arrays reject host arrays gives the same values, without a transfer to the host."""
-    part, _, _, inputs = stacked(component, about, (3,))
-    xp = Double()
-    moved = {name: xp.asarray(a) for name, a in inputs.items()}
-    for train in MODES:
-        host = _arrays(about.run(part, inputs, context((3,), train)))
+    """A device whose arrays reject host arrays gives the same values, without a transfer to the host; in a pass and in
+    `updates`, `carry`, `after`, `predict`, `trace` and the other members that give arrays.
+
+    Cannot see: what a real GPU rounds otherwise.
+    """
+    for lead, train in (((3,), True), ((3,), False), ((1,), True)):
+        part, _, _, inputs = stacked(component, about, lead)
+        xp, ctx = Double(), context(lead, train)
+        moved = {name: xp.asarray(a) for name, a in inputs.items()}
+        host = everything(part, about, inputs, ctx)
         with on_device():
-            there = about.run(to_device(part, xp), moved, context((3,), train).but(xp=xp))
-        assert xp.to_host == 0, "arrays were copied from the device to the host"
-        for name, a in _arrays(there).items():
+            there = everything(to_device(part, xp), about, moved, ctx.but(xp=xp))
+        assert xp.to_host == 0, "arrays were copied from the device to the host, or a branch waits for one"
+        for name, a in there.items():
+            assert isinstance(a, DeviceArray), f"{name} is a {type(a).__name__}, not an array of the device"
             equal(a.get(), host[name], f"{name} on a device")
-        xp.to_host = 0
 
 
 def check_per_example(component: Any, about: Differentiable) -> None:
-    """With `per_example`, a batch in two blocks gives the same outputs, and gradients that add up."""
+    """With `per_example`, a batch in two blocks gives the same outputs, and gradients that add up.
+
+    Cannot see: blocks of other sizes.
+    """
     part, _, _, inputs = stacked(component, about, (3,))
     ctx = context((3,))
     axes = {name: about.n_axis(name) for name in inputs}
@@ -241,8 +280,15 @@ GENERAL: Mapping[str, Callable[[Any, Differentiable], None]] = {
     "shared": check_shared,
     "pure": check_pure,
     "dtype": check_dtype,
+    "precision": check_precision,
+    "numbers": check_numbers,
+    "batches": check_batches,
     "strides": check_strides,
+    "memory": check_memory,
     "determinism": check_determinism,
+    "chance": check_chance,
+    "draws": check_draws,
+    "fields": check_fields,
     "state": check_state,
     "device": check_device,
 }

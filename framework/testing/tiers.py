@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import unittest
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -11,8 +12,9 @@ import numpy as np
 from framework.core.context import Context
 from framework.core.random import generator
 from framework.core.types import Tensor
+from framework.testing.members import IN_PLACE, Member, updates
 from framework.testing.stacks import context, merged, stacked, varied
-from framework.testing.subjects import Differentiable, Inputs, tensors
+from framework.testing.subjects import Differentiable, Inputs
 from framework.training.compiled.build import FLAGS, NoCompilerError
 from framework.training.compiled.function import CompiledFunction, together
 from framework.training.compiled.graph import Scalar
@@ -38,6 +40,8 @@ def check_tiers(component: Any, about: Differentiable) -> None:
     """Each replica of a stack alone, compiled, gives the numbers of the array tier: outputs, gradients, and what is done in
     place; trained or not, in float32 and float64.
 
+    Cannot see: what other compilers and optimisations round otherwise.
+
     Raises:
         SkipTest: the component cannot be traced, and the message says why; or there is no C compiler.
     """
@@ -47,18 +51,17 @@ def check_tiers(component: Any, about: Differentiable) -> None:
         return {"output": found.output, "value": found.value, **{f"d{name}": g for name, g in found.grads.items()}}
 
     runs: dict[str, Run] = {"": passes}
-    if hasattr(component, "updates"):
-        runs["updates: "] = lambda part, inputs, ctx: _updated(part, about, inputs, ctx)
-    if hasattr(component, "project"):
-        runs["project: "] = _projected
-    if hasattr(component, "after"):
-        runs["after: "] = _after
+    for name, member in {"updates": updates, **IN_PLACE}.items():
+        if hasattr(component, name):
+            runs[f"{name}: "] = functools.partial(_member, member, about)
     part, _, _, inputs = stacked(component, about, LEAD)
     compare(part, inputs, runs)
 
 
 def check_optimizer_tiers(optimizer: Any) -> None:
     """Each replica of a stack alone, compiled, is updated as in the array tier, in float32 and float64.
+
+    Cannot see: numbers at the ends of their range.
 
     Raises:
         SkipTest: the optimizer cannot be traced, and the message says why; or there is no C compiler.
@@ -143,21 +146,8 @@ def _close(got: np.ndarray, wanted: np.ndarray, what: str) -> None:
     assert worst <= tolerance, f"{what}: the compiled tier differs from the array tier by {worst:.1e}"
 
 
-def _updated(part: Any, about: Differentiable, inputs: Inputs, ctx: Context) -> Mapping[str, Any]:
-    _, cache = about.forward(part, inputs, ctx)
-    return dict(part.updates(tensors(inputs), cache, ctx))
-
-
-def _projected(part: Any, inputs: Inputs, ctx: Context) -> Mapping[str, Any]:
-    p = {name: a * 3 for name, a in tensors(inputs).items()}
-    part.project(p, ctx)
-    return p
-
-
-def _after(part: Any, inputs: Inputs, ctx: Context) -> Mapping[str, Any]:
-    W = inputs["W"] * 1
-    part.after(W, 0.1, ctx)
-    return {"W, afterwards": W}
+def _member(member: Member, about: Differentiable, part: Any, inputs: Inputs, ctx: Context) -> Mapping[str, Any]:
+    return member(part, about, inputs, ctx)
 
 
 TIERS: Mapping[str, Callable[[Any, Differentiable], None]] = {"tiers": check_tiers}

@@ -66,7 +66,9 @@ class Npy:
         rng = np.random.default_rng(0)
         x, y = rng.standard_normal((30, 4)), np.arange(30) % 3
         whole = sample_folder("npy", {"x": x.astype(np.float32), "y": y})
-        split = {f"x_{s}": x[:, None] for s in SPLITS} | {f"y_{s}": x[:, :1] for s in SPLITS}
+        split = {f"x_{s}": x[i::3, None] for i, s in enumerate(SPLITS)} | {
+            f"y_{s}": x[i::3, :1] for i, s in enumerate(SPLITS)
+        }
         return [(Npy(whole), None), (Npy(sample_folder("npy_split", split)), None)]
 
 

@@ -31,6 +31,11 @@ class Conv1d:
     initializer: Initializer = registered("initializer", "xavier_uniform", help="initial values of W")
 
     @property
+    def reverse(self) -> bool:
+        """Whether its output depends on later steps."""
+        return self.size > 1
+
+    @property
     def shortens(self) -> bool:
         """Whether its output has fewer steps than its input."""
         return self.padding == "valid" and self.size > 1

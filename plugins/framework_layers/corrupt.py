@@ -27,6 +27,11 @@ class Corrupt:
     kind: Literal["window", "word"] = option("window", help="what is drawn: a whole window, or the word in the centre")
     size: int | Literal["auto"] = option("auto", least=2, help="number of words; auto: from the data")
 
+    @property
+    def expected_failures(self) -> dict[str, str]:
+        """Checks of the conformance kit that cannot hold."""
+        return {"over_batch": "a corrupt window is drawn from the batch"} if self.kind == "window" else {}
+
     def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:
         if in_shape != ((None,), (None,)):
             raise ValueError(f"corrupt needs two sequences of ids, the true and the corrupt windows (got {in_shape})")
