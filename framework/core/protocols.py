@@ -170,7 +170,12 @@ class Optimizer(Protocol):
 
 class Schedule(Protocol):
     """The factor on the learning rate at a step of `total` steps: a number. If the replicas of a stack differ in a stackable
-    option, it is an array of the replica shape (...), like the option."""
+    option, it is an array of the replica shape (...), like the option. Steps after the last, for which a schedule around
+    this one may ask, have a factor too: finite, and at least 0.
+
+    Optional:
+        monotone: "falling" or "rising" if the factor never rises, or never falls, from step to step.
+    """
 
     def __call__(self, step: int, total: int) -> float | Array: ...
 

@@ -149,7 +149,12 @@ class Validator:
         if origin in (list, tuple):
             if not isinstance(value, list):
                 return self.add_error(path, f"{value!r} is not a list")
-            items = [self.value(get_args(hint)[0], item, f"{path}[{i}]") for i, item in enumerate(value)]
+            kinds = get_args(hint)
+            if origin is list or Ellipsis in kinds:
+                kinds = kinds[:1] * len(value)
+            if len(kinds) != len(value):
+                return self.add_error(path, f"{value!r} has {len(value)} values; {len(kinds)} are needed")
+            items = [self.value(kinds[i], item, f"{path}[{i}]") for i, item in enumerate(value)]
             return INVALID if any(item is INVALID for item in items) else origin(items)
         if origin is Mapping:
             if not isinstance(value, Mapping):

@@ -18,9 +18,24 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from framework.core.types import Shape
-from framework.testing import activations, augmentations, callbacks, cells, layers, losses, optimizers, probes
+from framework.testing import (
+    activations,
+    augmentations,
+    callbacks,
+    cells,
+    datasets,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    optimizers,
+    probes,
+    schedules,
+    studies,
+)
+from framework.testing.batches import check_choice
+from framework.testing.choices import check_choices, variants
 from framework.testing.differentiable import GENERAL, check_per_example
-from framework.testing.plain import PLAIN
 from framework.testing.purity import check_declaration
 from framework.testing.stacks import stackable
 from framework.testing.subjects import SUBJECTS
@@ -30,18 +45,24 @@ __all__ = ["KINDS", "Check", "all_checks", "conformance", "examples"]
 
 Checks = Mapping[str, Callable[..., None]]
 
+CHOICES: Checks = {"choices": check_choices({"gradient": check_choice}, bounds=False)}
+
 # kind -> checks for all components, and checks of optional members, by the name of the attribute.
 TABLES: Mapping[str, tuple[Checks, Checks]] = {
-    "layer": ({**GENERAL, **TIERS, **layers.LAYER}, {**layers.OFFERED, "per_example": check_per_example}),
-    "activation": ({**GENERAL, **TIERS, **activations.ACTIVATION}, {"per_example": check_per_example}),
-    "cell": ({**GENERAL, **TIERS, **cells.CELL}, cells.CELL_OFFERED),
-    "loss": ({**GENERAL, **TIERS, **losses.LOSS}, losses.LOSS_OFFERED),
-    "regularizer": ({**GENERAL, **TIERS, **losses.REGULARIZER}, losses.REGULARIZER_OFFERED),
+    "layer": ({**GENERAL, **TIERS, **CHOICES, **layers.LAYER}, {**layers.OFFERED, "per_example": check_per_example}),
+    "activation": ({**GENERAL, **TIERS, **CHOICES, **activations.ACTIVATION}, {"per_example": check_per_example}),
+    "cell": ({**GENERAL, **TIERS, **CHOICES, **cells.CELL}, cells.CELL_OFFERED),
+    "loss": ({**GENERAL, **TIERS, **CHOICES, **losses.LOSS}, losses.LOSS_OFFERED),
+    "regularizer": ({**GENERAL, **TIERS, **CHOICES, **losses.REGULARIZER}, losses.REGULARIZER_OFFERED),
     "optimizer": ({**optimizers.OPTIMIZER, **OPTIMIZER_TIERS}, optimizers.OPTIMIZER_OFFERED),
     "augmentation": (augmentations.AUGMENTATION, {}),
     "probe": (probes.PROBE, {}),
     "callback": (callbacks.CALLBACK, {}),
-    **{kind: (checks, {}) for kind, checks in PLAIN.items()},
+    "initializer": (initializers.INITIALIZER, {}),
+    "schedule": (schedules.SCHEDULE, schedules.SCHEDULE_OFFERED),
+    "dataset": (datasets.DATASET, {}),
+    "metric": (metrics.METRIC, metrics.METRIC_OFFERED),
+    "study": (studies.STUDY, {}),
 }
 KINDS = tuple(TABLES)  # kinds of component that the kit checks
 
@@ -80,15 +101,26 @@ def conformance(
     always, offered = TABLES[kind]
     chosen = {"declaration": check_declaration, **always}
     chosen |= {name: check for name, check in offered.items() if getattr(component, name, None)}
-    if not any(stackable(component)):
-        chosen.pop("options", None)
+    about_options = {"options": any(stackable(component)), "choices": any(variants(component))}
+    for name, needed in (about_options | {"nodes": hasattr(component, "nodes")}).items():
+        if not needed:
+            chosen.pop(name, None)
     expected = {**getattr(component, "expected_failures", {}), **(expected_failures or {})}
     for name in expected:
         if name not in chosen:
             raise ValueError(f"expected_failures: unknown check '{name}' (there are: {', '.join(chosen)})")
     about = (replace(SUBJECTS[kind](in_shape), excused=frozenset(expected)),) if kind in SUBJECTS else ()
-    checks = {name: functools.partial(check, component, *about) for name, check in chosen.items()}
+    # Each check has an instance of its own, so that what one of them leaves on it is not there before the next.
+    checks = {name: functools.partial(check, _again(component), *about) for name, check in chosen.items()}
     return [Check(n, functools.partial(_must_fail, n, c, expected[n]) if n in expected else c) for n, c in checks.items()]
+
+
+def _again(component: Any) -> Any:
+    """Another instance with the same options."""
+    try:
+        return replace(component)
+    except Exception:  # `declaration` has the reason
+        return component
 
 
 def _must_fail(name: str, check: Callable[[], None], why: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -11,19 +12,20 @@ import numpy as np
 from framework.core.arrays import Array
 from framework.core.context import Context
 from framework.core.stacking import keep_replicas, to_device
+from framework.testing.choices import check_choices
 from framework.testing.double import Double
-from framework.testing.purity import on_device, untouched
-from framework.testing.stacks import LAW_TOLERANCE, alone, context, equal, merged, stackable, varied
+from framework.testing.purity import on_device, own_numbers, reported, seeded_rng, untouched
+from framework.testing.stacks import LAW_TOLERANCE, LEADS, alone, context, equal, merged, stackable, varied
 from framework.training.update import by_blocks, supports
 
 P, UPDATES = 6, 5
 
 
-def _drawn(dtype: Any = np.float64, columns: int = P) -> tuple[Array, Array]:
-    """w (3, columns) as a view of a wider array, as a network's arena gives it, and gradients (UPDATES, 3, columns)."""
-    rng = np.random.default_rng(0)
-    arena = rng.standard_normal((3, columns + 2)).astype(dtype)
-    return arena[..., :columns], rng.standard_normal((UPDATES, 3, columns)).astype(dtype)
+def _drawn(dtype: Any = np.float64, columns: int = P, replicas: int = 3) -> tuple[Array, Array]:
+    """w (R, columns) as a view of a wider array, as a network's arena gives it, and gradients (UPDATES, R, columns)."""
+    rng = seeded_rng(0)
+    arena = rng.standard_normal((replicas, columns + 2)).astype(dtype)
+    return arena[..., :columns], rng.standard_normal((UPDATES, replicas, columns)).astype(dtype)
 
 
 def _train(optimizer: Any, w: Array, gradients: Sequence[Array] | Array, ctx: Context, state: Any = None) -> dict[str, Any]:
@@ -37,7 +39,10 @@ def _train(optimizer: Any, w: Array, gradients: Sequence[Array] | Array, ctx: Co
 
 
 def check_in_place(optimizer: Any) -> None:
-    """update changes w itself, returns nothing, and leaves the gradient and the learning rate unchanged."""
+    """update changes w itself, returns nothing, and leaves the gradient and the learning rate unchanged.
+
+    Cannot see: other arrays that it can reach.
+    """
     w, gradients = _drawn()
     g, before, ctx = gradients[0].copy(), w.copy(), context((3,))
     lr = np.full((3, 1), 0.1)
@@ -49,28 +54,37 @@ def check_in_place(optimizer: Any) -> None:
 
 
 def check_stack_law(optimizer: Any) -> None:
-    """Slice r of a stacked training equals replica r alone; replicas differ in lr and every other stackable option. Also
-    with as many parameters as replicas, where an array (R,) would fit the wrong axis."""
+    """Slice r of a stacked training equals replica r alone, in stacks (1,), (3,) and (2, 3) that differ in every option.
+
+    With one parameter too, and with as many as replicas, where an array (R,) would fit the wrong axis.
+
+    Cannot see: replicas that mix only in stacks of other sizes.
+    """
     _law(optimizer)
-    _law(optimizer, columns=3)
+    for lead, columns in (((3,), 3), ((1,), P), ((3,), 1), (LEADS[-1], P)):
+        _law(optimizer, columns=columns, lead=lead)
 
 
-def _law(optimizer: Any, only: str | None = None, columns: int = P) -> None:
-    lone = [varied(optimizer, r, only) for r in range(3)]
-    w, gradients = _drawn(columns=columns)
-    together, whole, ctx = w.copy(), merged(lone, (3,)), context((3,))
-    state = _train(whole, together, gradients, ctx)
+def _law(optimizer: Any, only: str | None = None, columns: int = P, lead: tuple[int, ...] = (3,)) -> None:
+    lone = [varied(optimizer, r, only) for r in range(prod(lead))]
+    w, gradients = _drawn(columns=columns, replicas=len(lone))
+    together, whole, ctx = w.reshape(*lead, columns), merged(lone, lead), context(lead)
+    together = together.copy()
+    state = _train(whole, together, gradients.reshape(-1, *lead, columns), ctx)
+    ahead = whole.lookahead(together, state, ctx) if hasattr(whole, "lookahead") else None
     for r, member in enumerate(lone):
-        single = w[r].copy()
+        single, place = w[r].copy(), np.unravel_index(r, lead)
         own = _train(member, single, gradients[:, r], alone(r))
-        equal(together[r], single, f"w of replica {r}")
-        if hasattr(member, "lookahead"):
-            ahead, wanted = whole.lookahead(together, state, ctx)[r], member.lookahead(single, own, alone(r))
-            equal(ahead, wanted, f"lookahead of replica {r}")
+        equal(together[place], single, f"w of replica {r} in a stack {lead} with {columns} parameters")
+        if ahead is not None:
+            equal(ahead[place], member.lookahead(single, own, alone(r)), f"lookahead of replica {r}")
 
 
 def check_neighbours(optimizer: Any) -> None:
-    """A replica is not affected by another one with non-finite gradients or weights, or with lr = 1e30."""
+    """A replica is not affected by another one with non-finite gradients or weights, or with lr = 1e30.
+
+    Cannot see: values that only nearly overflow.
+    """
     for what, spoiled in (("gradient", np.nan), ("gradient", np.inf), ("weights", np.nan), ("weights", 1e30), ("lr", 1e30)):
         lone = [varied(optimizer, r) for r in range(3)]
         if what == "lr":
@@ -87,7 +101,10 @@ def check_neighbours(optimizer: Any) -> None:
 
 
 def check_options(optimizer: Any) -> None:
-    """Replicas may differ in each option declared stackable."""
+    """Replicas may differ in each option declared stackable.
+
+    Cannot see: options that are not declared stackable.
+    """
     for option in stackable(optimizer):
         try:
             _law(optimizer, option)
@@ -97,7 +114,10 @@ def check_options(optimizer: Any) -> None:
 
 
 def check_dtype(optimizer: Any) -> None:
-    """float32 stays float32, in w and in the state."""
+    """float32 stays float32, in w and in the state.
+
+    Cannot see: intermediate results in float64.
+    """
     w, gradients = _drawn(np.float32)
     state = _train(merged([varied(optimizer, r) for r in range(3)], (3,)), w, gradients, context((3,)))
     for name, a in state.items():
@@ -106,7 +126,10 @@ def check_dtype(optimizer: Any) -> None:
 
 
 def check_state(optimizer: Any) -> None:
-    """The state is a dict of arrays like w and integers; nothing else is saved on the object."""
+    """The state is a dict of arrays like w and integers, the same names from the start; nothing is saved elsewhere.
+
+    Cannot see: state that changes no weight.
+    """
     w, gradients = _drawn()
     ctx, expected = context((3,)), [w.copy(), w[::-1].copy()]
     ws = [w.copy(), w[::-1].copy()]
@@ -133,7 +156,10 @@ def _kinds(state: Any, w: Array) -> dict[str, str]:
 
 
 def check_take(optimizer: Any) -> None:
-    """A replica leaves the stack during training; the others continue unchanged."""
+    """A replica leaves the stack during training; the others continue unchanged.
+
+    Cannot see: a stack that grows, which no training has.
+    """
     lone = [varied(optimizer, r) for r in range(3)]
     w, gradients = _drawn()
     whole, kept = merged(lone, (3,)), np.array([True, False, True])
@@ -148,43 +174,136 @@ def check_take(optimizer: Any) -> None:
 
 
 def check_learning_rate(optimizer: Any) -> None:
-    """A float as learning rate equals an array (..., 1) of that value."""
+    """The step follows the argument lr: a float equals an array (..., 1), each replica has its own rate, 0 moves nothing.
+    A later rate counts as the first one does, and a small step does not grow faster than its rate.
+
+    Cannot see: the right power of lr below 1, as for noise of size sqrt(lr).
+    """
     w, gradients = _drawn()
-    ctx, (a, b) = context((3,)), (w.copy(), w.copy())
-    optimizer.update(a, gradients[0], optimizer.init(a), 0.1, ctx)
-    optimizer.update(b, gradients[0], optimizer.init(b), np.full((3, 1), 0.1), ctx)
-    equal(a, b, "w by an array of learning rates")
+
+    def moved(*rates: Any) -> Array:
+        """How far w moves in the last of some updates, each with its own rate."""
+        at, ctx = w.copy(), context((3,))
+        state, before = optimizer.init(at), at.copy()
+        for g, lr in zip(gradients, rates, strict=False):
+            before = at.copy()
+            optimizer.update(at, g, state, lr, ctx)
+        return at - before
+
+    equal(moved(0.1), moved(np.full((3, 1), 0.1)), "w by an array of learning rates")
+    each = moved(np.array([[0.1], [0.2], [0.3]]))
+    for r, lr in enumerate((0.1, 0.2, 0.3)):
+        equal(each[r], moved(lr)[r], f"w of replica {r}, whose learning rate is {lr}, in a stack with other rates,")
+    assert not moved(0.0).any(), "at the learning rate 0, the end of a schedule, the first step moves w"
+    assert not np.allclose(moved(0.1), moved(0.2), rtol=1e-3, atol=0), "two learning rates give the same step: lr is ignored"
+    again = (moved(0.1, 0.1), moved(0.1, 0.2))
+    assert not np.allclose(*again, rtol=1e-3, atol=0), "the rate of the second step is ignored: no schedule has an effect"
+    once, twice = (float(np.abs(moved(lr)).max()) for lr in (1e-6, 2e-6))
+    assert twice < 2.5 * once, f"twice the learning rate gives {twice / once:.3g} times the step"
 
 
 def check_lookahead(optimizer: Any) -> None:
-    """lookahead returns an array like w and changes neither w nor the state."""
+    """lookahead returns an array like w and changes neither w nor the state.
+
+    Cannot see: whether it is the point at which the method takes the gradient.
+    """
     w, gradients = _drawn()
     ctx = context((3,))
     state = _train(optimizer, w, gradients, ctx)
     before, slots = w.copy(), {name: np.array(value) for name, value in state.items()}
     ahead = optimizer.lookahead(w, state, ctx)
     assert ahead.shape == w.shape, f"lookahead returns {ahead.shape}, not an array like w {w.shape}"
-    assert ahead.dtype == w.dtype, f"lookahead returns {ahead.dtype}, not an array like w"
+    narrow = w.astype(np.float32)
+    dtype = optimizer.lookahead(narrow, optimizer.init(narrow), ctx).dtype
+    assert dtype == np.float32, f"lookahead returns {dtype} for a w of float32"
     assert np.array_equal(w, before), "lookahead changed w"
     for name, value in slots.items():
         assert np.array_equal(state[name], value), f"lookahead changed the state '{name}'"
 
 
+def check_memory(optimizer: Any) -> None:
+    """The state has its own memory: not that of w, of g, or of another training.
+
+    Cannot see: arrays that are kept outside the state.
+    """
+    w, gradients = _drawn()
+    state, other, ctx = optimizer.init(w), optimizer.init(w.copy()), context((3,))
+    for when in ("after init", "after an update", "after two updates"):
+        for name, a in state.items():
+            if isinstance(a, np.ndarray):
+                assert not np.shares_memory(a, w), f"state '{name}' is w itself {when}; copy it (w * 1)"
+                for g in gradients:
+                    assert not np.shares_memory(a, g), f"state '{name}' is g itself {when}; the next step overwrites it"
+                for b in other.values():
+                    shared = isinstance(b, np.ndarray) and np.shares_memory(a, b)
+                    assert not shared, f"state '{name}' is shared with another training {when}"
+        optimizer.update(w, gradients[len(when) % UPDATES], state, 0.1, ctx)
+
+
+def check_numbers(optimizer: Any) -> None:
+    """Gradients of 0, 1e-6 and 1e6 and weights of 0 give finite steps, in float32 those of float64 up to rounding.
+
+    Cannot see: numbers that lie further out, where float32 itself ends.
+    """
+    for scale in (0.0, 1e-6, 1.0, 1e6):
+        for at in (0.0, 1.0):
+            ends = []
+            for dtype in (np.float64, np.float32):
+                w, gradients = _drawn(dtype)
+                gradients[..., 0] = 0  # a weight without a gradient beside others
+                start = at * w
+                end = start.copy()
+                with np.errstate(all="ignore"):
+                    _train(optimizer, end, dtype(scale) * gradients, context((3,)))
+                what = f"gradients of about {scale:g} and weights {'as drawn' if at else 'of 0'}, {np.dtype(dtype)}"
+                assert np.isfinite(end).all(), f"{what}: w is not finite"
+                ends.append(end - start)
+            largest = float(np.abs(ends[0]).max())
+            off = float(np.abs(ends[0] - ends[1]).max())
+            assert off <= 1e-3 * largest + 1e-5, (
+                f"{what}: the steps differ by {off:.1e} from those of float64 ({largest:.1e})"
+            )
+
+
+def check_chance(optimizer: Any) -> None:
+    """Random numbers come from ctx: nothing is drawn from the global state, and two seeds give two steps.
+
+    Cannot see: generators that are made when the module is imported.
+    """
+
+    def run(seed: int) -> list[Array]:
+        w, gradients = _drawn()
+        _train(optimizer, w, gradients, context((3,), step=seed).but(keys=(seed, 7 + seed, 9 + seed)))
+        return [w]
+
+    with untouched(optimizer):
+        own_numbers(run, "ctx.uniform or ctx.normal")
+
+
 def check_descent(optimizer: Any) -> None:
-    """300 steps, with lr 0.01 or the default lr, reduce w^2 / 2."""
+    """300 steps, with lr 0.01 or the default lr, reduce w^2 / 2, and the next one still moves w.
+
+    Cannot see: whether they are the steps of the paper.
+    """
     ends = []
     for one in (replace(optimizer, lr=0.01), optimizer):
-        w, ctx = np.ones(1), context(())
+        w, ctx = np.array([1.0, -1.0]), context(())
         state = one.init(w)
         for _ in range(300):
             at = one.lookahead(w, state, ctx) if hasattr(one, "lookahead") else w
             one.update(w, at.copy(), state, one.lr, ctx)
-        ends.append(float(w[0]))
-    assert any(abs(end) < 0.9 for end in ends), f"w went from 1 to {' or '.join(f'{end:.3g}' for end in ends)}"
+        ends.append(float(np.abs(w).max()))
+        before = w.copy()
+        one.update(w, np.ones(2), state, one.lr, ctx)
+        assert (w != before).all(), "after 300 steps a gradient of 1 does not move w"
+    assert min(ends) < 0.9, f"|w| of 1 and -1 went to {' or '.join(f'{end:.3g}' for end in ends)}"
 
 
 def check_device(optimizer: Any) -> None:
-    """A device whose arrays reject host arrays gives the same values, without a transfer to the host."""
+    """A device whose arrays reject host arrays gives the same values, without a transfer to the host.
+
+    Cannot see: functions that NumPy has and CuPy lacks.
+    """
     whole = merged([varied(optimizer, r) for r in range(3)], (3,))
     w, gradients = _drawn()
     xp = Double()
@@ -197,7 +316,10 @@ def check_device(optimizer: Any) -> None:
 
 
 def check_elementwise(optimizer: Any) -> None:
-    """update on some of the columns at a time gives the same w and state, and counts a step once."""
+    """update on some of the columns at a time gives the same w and state, and counts a step once.
+
+    Cannot see: optimizers that treat each number separately and do not say so.
+    """
     if not supports(optimizer, "elementwise"):
         return
     whole, ctx = merged([varied(optimizer, r) for r in range(3)], (3,)), context((3,))
@@ -219,19 +341,25 @@ def _same(found: tuple[Array, Any], wanted: tuple[Array, Any], tolerance: float,
         assert worst <= tolerance, f"{how}: {name} differs by {worst:.1e} from the result of update"
 
 
-OPTIMIZER: Mapping[str, Callable[[Any], None]] = {
+SIMPLE: Mapping[str, Callable[[Any], None]] = {
     "in_place": check_in_place,
     "stack_law": check_stack_law,
-    "options": check_options,
-    "neighbours": check_neighbours,
     "dtype": check_dtype,
     "state": check_state,
-    "take": check_take,
     "learning_rate": check_learning_rate,
-    "descent": check_descent,
     "device": check_device,
 }
-OPTIMIZER_OFFERED: Mapping[str, Callable[[Any], None]] = {
-    "lookahead": check_lookahead,
-    "elementwise": check_elementwise,
-}
+OPTIMIZER = reported(
+    {
+        **SIMPLE,
+        "options": check_options,
+        "neighbours": check_neighbours,
+        "take": check_take,
+        "descent": check_descent,
+        "memory": check_memory,
+        "numbers": check_numbers,
+        "chance": check_chance,
+        "choices": check_choices(SIMPLE),
+    }
+)
+OPTIMIZER_OFFERED = reported({"lookahead": check_lookahead, "elementwise": check_elementwise})

@@ -10,6 +10,7 @@ from markdown_it import MarkdownIt
 import framework.components
 import framework.sklearn
 import framework.testing
+from docs._tools import kit
 from docs._tools.floors import PICTURE, picture
 from docs._tools.markdown import prose
 from docs._tools.reference import FOLDER, TITLES, example, pages
@@ -20,6 +21,7 @@ from framework.core.options import declared
 from framework.core.validation import Validator
 from framework.hooks import HOOKS
 from framework.registry.registry import RESERVED, conf_dir
+from framework.testing.subjects import SUBJECTS
 
 PAGES = pages()
 BUILT_IN = [
@@ -38,6 +40,17 @@ def test_the_pages_are_those_that_the_docstrings_give():
     assert set(written) == set(PAGES), "docs/reference/ has other pages than there are kinds of components: run `make docs`"
     stale = [name for name, text in PAGES.items() if written[name] != text]
     assert not stale, f"{', '.join(stale)} of docs/reference/ no longer says what the docstrings say: run `make docs`"
+
+
+def test_the_page_of_the_kit_says_of_every_check_what_it_proves():
+    assert kit.PLACE.read_text() == kit.page(), (
+        "docs/extending/kit.md no longer says what the docstrings say: run `make docs`"
+    )
+    for kind, (always, offered) in framework.testing.TABLES.items():
+        for name, check in {**always, **offered}.items() if kind not in SUBJECTS else ():
+            assert name == "tiers" or all(kit.read(check)), (
+                f"'{name}' does not say what it proves, or what it cannot see (Cannot see: ...)"
+            )
 
 
 def test_every_built_in_component_has_its_section_and_nothing_else_has():

@@ -38,6 +38,7 @@ from framework_regularizers.l2 import L2
 from framework_schedules.constant import Constant
 from framework_studies.lr_range import LrRange
 from tests.kit.test_faults_with_gradient import FAULTS as WITH_GRADIENT
+from tests.kit.test_faults_without_gradient import FAULTS
 
 
 @dataclass(frozen=True)
@@ -105,12 +106,12 @@ class Summing:
 
 @dataclass(frozen=True)
 class Falling:
-    """factor = 1 - drop step / total."""
+    """factor = 1 - drop step / total, and at least 0."""
 
     drop: float = option(0.5, least=0, most=1, stackable=True)
 
     def __call__(self, step, total):
-        return 1 - self.drop * step / total
+        return np.maximum(1 - self.drop * step / total, 0.0)
 
 
 @dataclass(frozen=True)
@@ -120,8 +121,8 @@ class Above:
     margin: float = option(0.1, stackable=True)
 
     def __call__(self, seen):
-        y = seen.values["act1"]
-        return {"above": (y - seen.ctx.per(self.margin, y)).mean((-2, -1))}
+        y = seen.values[next(iter(seen.network.nodes))]
+        return {"above": (y - seen.ctx.per(self.margin, y)).mean(tuple(range(len(seen.ctx.replicas) - y.ndim, 0)))}
 
 
 @dataclass(frozen=True)
@@ -325,9 +326,9 @@ wrong("fans ignored", "initializer", "fans", HeNormal(),
       __call__=lambda self, rng, shape, fans=None: HeNormal.__call__(self, rng, shape))
 wrong("fans turned", "initializer", "fans", HeNormal(),
       __call__=lambda self, rng, shape, fans=None: HeNormal.__call__(self, rng, shape, fans and fans[::-1]))
-wrong("drawn from the global state", "initializer", "draws", HeNormal(),
+wrong("drawn from the global state", "initializer", "seeded", HeNormal(),
       __call__=lambda self, rng, shape, fans=None: HeNormal.__call__(self, np.random, shape, fans))
-wrong("calls counted", "schedule", "factor", Constant(), calls=[],
+wrong("calls counted", "schedule", "pure", Constant(), calls=[],
       __call__=lambda self, step, total: (self.calls.append(step), 1 / len(self.calls))[1])
 wrong("the mean of the stack", "schedule", "stack_law", Falling(),
       __call__=lambda self, step, total: 1 - np.mean(self.drop) * step / total)
@@ -336,7 +337,7 @@ wrong("a column of factors", "schedule", "stack_law", Falling(),
           1 - self.drop * step / total))
 wrong("labels out of range", "dataset", "data", Sine(), load=lambda self, rng: Data(
       {"train": {"x": np.zeros((3, 1)), "y": np.arange(3)}}, {"x": Field("NF"), "y": Field("N", "label", 2)}))
-wrong("noise of another size", "dataset", "data", Sine(), load=lambda self, rng: Data(
+wrong("noise of another size", "dataset", "truth", Sine(), load=lambda self, rng: Data(
       **{**vars(Sine.load(self, rng)), "sigma": 2 * self.sigma}))
 wrong("padded by the move", "augmentation", "shape", Translate(),
       __call__=lambda self, x, rng: np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1))))
@@ -411,7 +412,7 @@ def named(name, checks):
 
 def test_every_check_has_caught_something():
     names = {name for always, offered in TABLES.values() for name in (*always, *offered)}
-    assert names <= {check for check, *_ in CASES.values()} | {fault.check for fault in WITH_GRADIENT}
+    assert names <= {check for check, *_ in CASES.values()} | {fault.check for fault in (*WITH_GRADIENT, *FAULTS)}
 
 
 def test_outputs_are_drawn_as_the_loss_reads_them():

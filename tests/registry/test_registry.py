@@ -2,8 +2,10 @@
 
 import sys
 from dataclasses import dataclass, make_dataclass
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
+import numpy as np
 import pytest
 
 from framework import hookimpl
@@ -215,6 +217,28 @@ def test_a_reserved_option_name_is_refused():
         RegistrationError, match=r"layer 'bad' of 'mod': option name 'share' is reserved \(reserved: type, from"
     ):
         Registry().add("layer", "bad", Reserved, "mod")
+
+
+@pytest.mark.parametrize(
+    ("hint", "default", "told"),
+    [
+        (dict[str, int], None, "no configuration can give a dict[str, int]; use Mapping[str, T]"),
+        (Path, Path("a"), "no configuration can give a Path; use str, and Path(self.extra) where it is read"),
+        (set, None, "no configuration can give a set; use tuple[T, ...]"),
+        (np.ndarray, None, "no configuration can give a ndarray; use tuple[float, ...], or a float with stackable=True"),
+        (int, "3", "its default '3' is not a int"),
+        ("Unknown", 1, "cannot be resolved at runtime: name 'Unknown' is not defined"),
+    ],
+    ids=["dict", "path", "set", "array", "wrong default", "unknown name"],
+)
+def test_an_option_that_nobody_can_set_is_refused(hint, default, told):
+    cls = make_dataclass("Mine", [("extra", hint, default)], frozen=True)
+    registry = Registry()
+    with pytest.raises(RegistrationError) as error:
+        registry.add("layer", "mine", cls, "a-plugin")
+    assert str(error.value).startswith("layer 'mine' of 'a-plugin': ")
+    assert told in str(error.value)
+    assert registry.names("layer") == []
 
 
 def test_an_unknown_component_offers_the_nearest_name():

@@ -16,8 +16,8 @@ FLOORS = {
     **dict.fromkeys(("nn", "data", "registry", "tracking"), 2),
     **dict.fromkeys(("config", "inference"), 3),
     **dict.fromkeys(("training", "analysis"), 4),
-    **dict.fromkeys(("experiments", "testing"), 5),
-    **dict.fromkeys(("sweeps", "sklearn"), 6),
+    "experiments": 5,
+    **dict.fromkeys(("sweeps", "sklearn", "testing"), 6),
     **dict.fromkeys(("api", "cli"), 7),
 }
 FACES = ("__init__", "components", "restoring")  # they hand on what others define

@@ -64,6 +64,10 @@ class BiasVariance:
         common_places(experiment, self.points, self.noise)
         training_sets(experiment, self.draw, self.members if self.draw == "disjoint" else 2)
 
+    @staticmethod
+    def examples() -> list[tuple[BiasVariance, None]]:
+        return [(BiasVariance(members=4, looks=2), None)]
+
     def __call__(self, experiment: Any) -> Findings:
         at = common_places(experiment, self.points, self.noise)
         way, data = training_sets(experiment, self.draw, self.members)

@@ -59,6 +59,10 @@ class LrRange:
         if rate is None or not rate.metadata.get("stackable"):
             raise ValueError(f"optimizer: {type(optimizer).__name__} has no stackable option 'lr'")
 
+    @staticmethod
+    def examples() -> list[tuple[LrRange, None]]:
+        return [(LrRange(rates=4, steps=5), None)]
+
     def __call__(self, experiment: Any) -> Findings:
         lr = np.array([float(f"{rate:.3g}") for rate in np.geomspace(self.low, self.high, self.rates)])
         curves, outcomes = self.trained(experiment, [*lr, STILL])

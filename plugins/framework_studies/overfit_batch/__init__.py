@@ -44,6 +44,10 @@ class OverfitBatch:
         """
         check_probes(experiment)
 
+    @staticmethod
+    def examples() -> list[tuple[OverfitBatch, None]]:
+        return [(OverfitBatch(steps=30), None)]
+
     def __call__(self, experiment: Any) -> Findings:
         data, curves, learner = first_examples(experiment, self.batch_size), Curves(), experiment.learner
         looks = max(1, self.steps // LOOKS)

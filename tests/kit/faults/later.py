@@ -4,8 +4,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from framework import T
 from framework_activations.gelu import Gelu
 from framework_activations.leaky_relu import LeakyRelu
+from framework_cells.gru import Gru
 from framework_cells.lstm import Lstm
 from framework_layers.conv2d import Conv2d
 from framework_layers.dense import Dense
@@ -162,6 +164,14 @@ class TwoColumns(BinaryCrossEntropy):
     def __call__(self, y, t, ctx, mask=None):
         J, dy = super().__call__(y, t, ctx, mask)
         return J / y.shape[-1], dy / y.shape[-1] if y.shape[-1] < 5 else dy
+
+
+@cell("choices", units=3)
+class ForgetsResetInGrads(Gru):
+    """dU of the candidate lacks r with reset: after, which is not the default."""
+
+    def grads(self, p, cache, da, ctx):
+        return {"U": T(cache[0]) @ da} if self.reset == "after" else super().grads(p, cache, da, ctx)
 
 
 @cell("pure", units=3)
