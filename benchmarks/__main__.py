@@ -38,7 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
     parser.add_argument("workloads", nargs="*", default=WORKLOADS, help=", ".join(WORKLOADS))
     parser.add_argument("--rounds", type=int, default=11)
-    parser.add_argument("--seconds", type=float, default=0.4, help="per implementation and round")
+    parser.add_argument("--seconds", type=float, default=2.0, help="per implementation and round")
     parser.add_argument("--pinned", action="store_true", help="keep OpenBLAS pinned, if this machine pins it")
     options = parser.parse_args()
     for name in options.workloads:

@@ -18,7 +18,7 @@ from framework.core.study import Findings
 from framework.core.threads import blas_in_loop
 from framework.core.types import Params, Shape
 from framework.core.version import __version__ as __version__
-from framework.data.dataset import Data, Encoding, Field, open_arrays, read_file, read_lines, split_at_random
+from framework.data.dataset import Data, Encoding, Field, map_array, open_arrays, read_file, read_lines, split_at_random
 from framework.data.vocabulary import ids_of
 from framework.hooks import hookimpl
 from framework.nn.heads import Head
@@ -123,6 +123,7 @@ __all__ = [
     "ids_of",
     "keep_replicas",
     "load",
+    "map_array",
     "nearest",
     "open_arrays",
     "option",

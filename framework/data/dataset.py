@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,6 +71,35 @@ def open_arrays(path: str | Path) -> Iterator[Any]:
             yield found
     except UnreadableError as error:
         raise DataError(str(error)) from error
+
+
+def map_array(path: str | Path) -> np.ndarray:
+    """The array of an `.npy`, memory-mapped and read-only: its values stay on disk until they are used. The file must not
+    change meanwhile.
+
+    Raises:
+        DataError: it is missing, no `.npy` of numbers, or shorter than its header says.
+    """
+    try:
+        os.close(open_regular(Path(path)))
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+    except UnreadableError as error:
+        raise DataError(str(error)) from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except Exception as error:  # of a damaged file
+        raise DataError(f"{path}: not an array that numpy.save has written ({error})") from error
+    if not isinstance(found, np.memmap) or found.dtype.kind not in "biuf":
+        raise DataError(f"{path}: not an array of numbers that numpy.save has written")
+    return found
+
+
+def is_mapped(a: np.ndarray) -> bool:
+    """Whether an array is a part of a memory-mapped file."""
+    base: Any = a
+    while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
+        base = base.base
+    return isinstance(base, np.memmap)
 
 
 @dataclass(frozen=True)

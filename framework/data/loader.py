@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from framework.core.arrays import Array
+from framework.core.errors import DataError
 from framework.core.random import Key, generator
-from framework.data.dataset import Data
+from framework.data.dataset import Data, is_mapped
 
 
 class DataLoader:
@@ -18,7 +19,10 @@ class DataLoader:
     Args:
         data: one data set that all replicas share, or one per replica (equal shapes).
         split: which split.
-        xp, dtype: where and in which precision real fields are held.
+        xp, dtype: where and in which precision real fields are held. On the CPU, a field of that type is not copied.
+
+    Raises:
+        DataError: a field on disk has another type.
     """
 
     def __init__(self, data: Sequence[Data], split: str, xp: Any, dtype: Any) -> None:
@@ -26,8 +30,13 @@ class DataLoader:
         self.time_major = {name for name, f in data[0].fields.items() if f.time_major}
         self.arrays: dict[str, Array] = {}  # field -> (1 or R, n, ...)
         for name, f in data[0].fields.items():
-            stacked = np.stack([d.splits[split][name] for d in data])
-            self.arrays[name] = xp.asarray(stacked, dtype=dtype if f.kind in ("real", "mask") else np.int64)
+            each, held = [d.splits[split][name] for d in data], dtype if f.kind in ("real", "mask") else np.int64
+            if f.kind == "real" and xp is np and each[0].dtype != dtype and is_mapped(each[0]):
+                raise DataError(
+                    f"dataset: '{name}' is {each[0].dtype} on disk, and training reads {np.dtype(dtype)} (dtype): it would "
+                    f"be copied to memory; set dtype={each[0].dtype}, or save it as {np.dtype(dtype)}"
+                )
+            self.arrays[name] = xp.asarray(each[0][None] if len(each) == 1 else np.stack(each), dtype=held)
         self.n = next(iter(self.arrays.values())).shape[1]
 
     @property

@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from framework.core.errors import did_you_mean
-from framework.data.dataset import Data
+from framework.core.errors import DataError, did_you_mean
+from framework.data.dataset import Data, is_mapped
 
 ScaleMethod = Literal["none", "standard", "minmax"]
 
@@ -78,6 +78,7 @@ def fit(data: Data, how: str, fields: Collection[str]) -> Scale:
 
     Raises:
         ValueError: unknown scale or field.
+        DataError: a field is on disk.
     """
     if how not in get_args(ScaleMethod):
         raise ValueError(f"dataset.scale: unknown scale '{how}'{did_you_mean(how, get_args(ScaleMethod))}")
@@ -85,6 +86,9 @@ def fit(data: Data, how: str, fields: Collection[str]) -> Scale:
         if name not in data.fields:
             raise ValueError(f"unknown field '{name}'{did_you_mean(name, data.fields)}")
     scaled_fields = [name for name, f in data.fields.items() if name in fields and f.kind == "real" and how != "none"]
+    for name in scaled_fields:
+        if is_mapped(data.splits["train"][name]):
+            raise DataError(f"dataset.scale: '{name}' stays on disk and would be copied to memory; scale the file itself")
     found = {name: _measured(*_counted(name, data), how) for name in scaled_fields}
     found |= {name: found[other] for name, other in data.scaled_with.items() if other in found}
     shift, width = ({name: pair[i] for name, pair in found.items()} for i in (0, 1))

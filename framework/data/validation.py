@@ -16,6 +16,7 @@ from framework.core.errors import DataError, did_you_mean
 from framework.data.dataset import Data, Field, Split
 
 LARGE = 100.0  # larger values are far from the scale that initial values and learning rates are meant for
+BLOCK = 4096  # rows that are looked at together, so that a file on disk is read through
 Arrays = Mapping[str, np.ndarray]
 
 
@@ -131,8 +132,8 @@ def _usable(name: str, field: Field, a: np.ndarray, masks: Arrays, where: str) -
     Raises:
         DataError: an unmasked value is not allowed.
     """
-    good = _allowed(field, a)
-    if not good.all():
+    if not all(_allowed(field, a[i : i + BLOCK]).all() for i in range(0, len(a), BLOCK)):
+        good = _allowed(field, a)
         seen = ~(good | _left_out(a, masks))
         if seen.any():
             at = np.unravel_index(int(seen.argmax()), a.shape)

@@ -6,6 +6,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import TypeVar
 
 from framework.config.schema import Settings
@@ -99,8 +100,15 @@ def scaled_data(settings: Settings, data: Data, fields: Collection[str], keep: b
 def _key(settings: Settings) -> tuple[Hashable, ...]:
     names = [f.name for f in fields(settings.dataset)]  # type: ignore[arg-type]
     paths = [getattr(settings.dataset, name) for name in names if name == "path" or name.endswith("_path")]
-    written = [os.stat(path).st_mtime_ns if path and os.path.exists(path) else None for path in paths]
-    return repr(settings.dataset), settings.dataset_seed, *written
+    return repr(settings.dataset), settings.dataset_seed, *(_written(path) for path in paths)
+
+
+def _written(path: str | None) -> Hashable:
+    """When a file was written, or the files of a folder."""
+    if not path or not os.path.exists(path):
+        return None
+    inside = sorted(Path(path).glob("*.npy")) if os.path.isdir(path) else []
+    return os.stat(path).st_mtime_ns, *(file.stat().st_mtime_ns for file in inside)
 
 
 def size(data: Data) -> int:

@@ -50,7 +50,7 @@ def raised_on_purpose(error: BaseException) -> bool:
 
 def check_batches(component: Any, about: Differentiable) -> None:
     """Gradients and shapes hold for batches of 1, 3, 4, 16 and 20 examples, and sequences of 1 step and more; for a
-    regularizer, for tensors of one row, of one column, wide and square. A size may be refused with a ValueError.
+    regularizer, for tensors of one row, of one column, wide and square. A ValueError may reject a size.
 
     Cannot see: a mistake at one other size.
     """
@@ -153,7 +153,7 @@ def check_reverse(layer: Any, about: Differentiable) -> None:
 
 def check_widths(layer: Any, about: Differentiable) -> None:
     """A layer that takes one feature, or many, has right shapes and gradients there as well; so has one that takes sequences
-    or images too. A shape may be refused with a ValueError.
+    or images too. A ValueError may reject a shape.
 
     Cannot see: layers with several sources, and ids; another number of axes if shapes do not agree there.
     """

@@ -36,8 +36,8 @@ def own_generators_refused() -> Iterator[None]:
 
 
 def check_determinism(component: Any, about: Differentiable) -> None:
-    """The same context gives the same values, without another source of randomness: neither a global one nor a generator of
-    its own.
+    """The same context gives the same values, without another source of randomness: no global one, and no generator that the
+    component makes.
 
     Cannot see: a generator imported by name.
     """

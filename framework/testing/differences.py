@@ -31,9 +31,9 @@ def compare(
     tolerance: float = 1e-6,
     straight: bool = False,
 ) -> None:
-    """Every gradient, along one random direction, against the central difference with step 1e-6 scale; where numbers are so
-    large that the difference is rounded away, or infinite, nothing is compared. With `straight`, neither where the value does
-    not change at all: that may be a straight-through gradient."""
+    """Every gradient, along one random direction, against the central difference with step 1e-6 scale. Where numbers are so
+    large that the difference is rounded away, or infinite, nothing is compared. With `straight`, neither where the value
+    does not change at all: that may be a straight-through gradient."""
     lead = len(ctx.replicas)
     grads = about.run(part, inputs, ctx).grads
     for name in names or about.differentiated(part, inputs):

@@ -60,6 +60,8 @@ def check_tiers(component: Any, about: Differentiable) -> None:
 def check_optimizer_tiers(optimizer: Any) -> None:
     """Each replica of a stack alone, compiled, is updated as in the array tier, in float32 and float64.
 
+    Cannot see: numbers at the ends of their range.
+
     Raises:
         SkipTest: the optimizer cannot be traced, and the message says why; or there is no C compiler.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
@@ -44,7 +45,7 @@ class Trainer:
         self.plan = TrainingPlan.of(self.options, stack.data)
         self.total = self.plan.steps
         self.columns = _columns(stack)
-        self.block = stack.xp.empty((self.options.read_every, stack.members.size, len(self.columns)), stack.dtype)
+        self.block = stack.xp.empty((stack.members.size, self.options.read_every, len(self.columns)), stack.dtype)
         self.step = self.done = self.unread = 0
         self.epoch = 1
         self.tally = MetricAccumulator({})
@@ -66,18 +67,17 @@ class Trainer:
         )
         if not self.done:
             self.tally = MetricAccumulator(self.stack.learner.measures if self.options.train_metrics else {})
-        cuts = [
-            (start, steps, i > 0 or (stateful and start > 0))
-            for start in self.rows.starts
-            for i, steps in enumerate(self.plan.chunks)
-        ]
+        cuts = itertools.product(self.rows.starts, enumerate(self.plan.chunks))
         # Rows are read lazily, so that they belong to the replicas that remain then.
-        return (Batch(self.rows.at(start), steps, goes_on) for start, steps, goes_on in cuts[self.done :])
+        return (
+            Batch(self.rows.at(start), times, i > 0 or (stateful and start > 0))
+            for start, (i, times) in itertools.islice(cuts, self.done, None)
+        )
 
     def update(self, batch: Batch) -> None:
         """One training step; losses and norms stay on the device until the block is full."""
         s, watched = self.stack, self.watch.due(self.step + 1)
-        seen = train_step(s, batch, self.step, self.total, self.tally, self.block[self.unread], watched)
+        seen = train_step(s, batch, self.step, self.total, self.tally, self.block[:, self.unread], watched)
         if seen is not None:
             self.watch.look(self.step + 1, s.learner.probes, seen)
         self.count()
@@ -98,22 +98,22 @@ class Trainer:
         values."""
         if not self.unread:
             return
-        rows = np.array(to_host(self.block[: self.unread]))  # a copy: the block is reused
+        rows = np.array(to_host(self.block[:, : self.unread]))  # a copy: the block is reused
         first, self.unread = self.step - self.unread + 1, 0
         looks = self.watch.read()
-        self.losses, self.loss_steps = self.losses + rows[:, :, 0].sum(0), self.loss_steps + len(rows)
+        self.losses, self.loss_steps = self.losses + rows[:, :, 0].sum(1), self.loss_steps + rows.shape[1]
         bad = ~np.isfinite(rows[:, :, 0] + rows[:, :, self.columns.index("grad_norm/total")])
-        for r, member in enumerate(self.stack.members):
-            upto = int(bad[:, r].argmax()) + 1 if bad[:, r].any() else len(rows)
+        finite = np.where(bad.any(1), bad.argmax(1) + 1, rows.shape[1]).tolist()  # rows up to the first that is not
+        for r, (member, upto) in enumerate(zip(self.stack.members.tolist(), finite, strict=True)):
             for callback in self.callbacks:
-                callback.on_steps(int(member), first, self.columns, rows[:upto, r])
+                callback.on_steps(member, first, self.columns, rows[r, :upto])
             if looks is not None:
                 self.probed(r, looks, first + upto - 1)
         if bad.any():
-            steps = first + bad.argmax(0)
+            steps = first + bad.argmax(1)
             targets = {head.target for head in self.stack.learner.heads.values() if head.target}
             reason = "the loss or the gradient is no longer finite" + far_from_scale(self.stack.data, targets)
-            self.leave(bad.any(0), "diverged", reason, steps)
+            self.leave(bad.any(1), "diverged", reason, steps)
 
     def probed(self, r: int, looks: ProbeReadings, last: int) -> None:
         """Pass on the probe values of a replica, up to the step `last`, its last finite one."""
@@ -201,7 +201,7 @@ class Trainer:
         s.keep_replicas(keep)
         self.rows.keep_replicas(keep)
         self.tally.keep_replicas(s.xp.asarray(keep))
-        self.block = self.block[:, s.xp.asarray(keep)]
+        self.block = self.block[s.xp.asarray(keep)]
         if self.best_w is not None:
             self.best_w = self.best_w[s.xp.asarray(keep)]
 
@@ -252,7 +252,7 @@ class Trainer:
         self.best.value, self.best.epoch, self.best.stale = (arrays[f"best.{k}"].copy() for k in ("value", "epoch", "stale"))
         self.losses = arrays.get("losses", np.zeros(len(s.members))).copy()  # older snapshots lack it
         self.loss_steps = plain.get("loss_steps", 0)
-        self.block = self.block[:, : len(s.members)]
+        self.block = self.block[: len(s.members)]
         self.best_w = None if self.best_w is None else on_device(arrays["best_w"])
         self.step, self.epoch, self.done = plain["step"], plain["epoch"], plain["done"]
         self.latest = {int(member): dict(values) for member, values in plain["latest"].items()}

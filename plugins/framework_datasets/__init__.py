@@ -13,7 +13,9 @@ from framework_datasets.entity_windows import EntityWindows
 from framework_datasets.given import Given
 from framework_datasets.hello import Hello
 from framework_datasets.lagged_inputs import LaggedInputs
+from framework_datasets.latch import Latch
 from framework_datasets.linear import Linear
+from framework_datasets.npy import Npy
 from framework_datasets.npz import Npz
 from framework_datasets.quadratic import Quadratic
 from framework_datasets.reverse import Reverse
@@ -44,7 +46,9 @@ def register_datasets(register: Register) -> None:
     register("given", Given)
     register("hello", Hello)
     register("lagged_inputs", LaggedInputs)
+    register("latch", Latch)
     register("linear", Linear)
+    register("npy", Npy)
     register("npz", Npz)
     register("quadratic", Quadratic)
     register("reverse", Reverse)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from framework import DataError, open_arrays
+from framework import DataError, map_array, open_arrays
 from framework_datasets._files import existing, unreadable
 from framework_datasets._table import near
 
@@ -70,6 +70,18 @@ def opened(path: str | Path) -> Iterator[Archive]:
         if isinstance(file, np.ndarray):
             raise DataError(f"{path}: this is a single array (npy); use numpy.savez('{at.stem}.npz', x=..., y=...)")
         yield Archive(str(path), file)
+
+
+def mapped(folder: Path, name: str) -> np.ndarray:
+    """An array of a folder, on disk.
+
+    Raises:
+        DataError: it does not exist, is damaged or empty, or holds something else than numbers.
+    """
+    a = map_array(existing(folder / name))
+    if not a.size:
+        raise DataError(f"{folder / name}: the array is empty (shape {a.shape})")
+    return np.asarray(a)
 
 
 def place(name: str, index: Any) -> str:

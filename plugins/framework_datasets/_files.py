@@ -9,7 +9,10 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+
+import numpy as np
 
 from framework import DataError, read_file
 
@@ -30,6 +33,19 @@ def existing(path: str | Path) -> Path:
             raise DataError(f"{path}: the file is empty")
     except OSError as error:
         raise unreadable(path, error) from error
+    return at
+
+
+def folder_of(path: str) -> Path:
+    """The folder at a path, as `existing`.
+
+    Raises:
+        DataError: it is missing, or not a folder.
+    """
+    at = Path(os.path.expanduser(path))
+    if not at.is_dir():
+        what = "this is a file; give the folder that it lies in" if at.exists() else "this folder does not exist"
+        raise DataError(f"{path}: {what}{'' if at.exists() else _near(at)}")
     return at
 
 
@@ -66,7 +82,7 @@ def _near(at: Path) -> str:
 
 
 def _contents(folder: Path, most: int = 8) -> str:
-    files = sorted(p.name for p in folder.iterdir() if p.suffix in (".csv", ".tsv", ".txt", ".npz"))
+    files = sorted(p.name for p in folder.iterdir() if p.suffix in (".csv", ".tsv", ".txt", ".npz", ".npy"))
     more = ", ..." if len(files) > most else ""
     return f" (there are: {', '.join(files[:most])}{more})" if files else ""
 
@@ -76,6 +92,15 @@ def sample(name: str, content: bytes) -> str:
     path = _samples() / name
     path.write_bytes(content)
     return str(path)
+
+
+def sample_folder(name: str, arrays: Mapping[str, np.ndarray]) -> str:
+    """A folder of .npy files for the conformance kit, likewise."""
+    folder = _samples() / name
+    folder.mkdir(exist_ok=True)
+    for key, a in arrays.items():
+        np.save(folder / f"{key}.npy", a)
+    return str(folder)
 
 
 @functools.cache

@@ -48,6 +48,17 @@ def test_the_replicas_of_a_stack_count():
     assert is_worth_compiling(wide, DATA, 2)  # each replica has a core of its own
 
 
+def test_a_loop_over_time_repays_its_compiling_sooner():
+    words = ["model=lstm", "dataset=copy", "dataset.delay=94", "dataset.n=1000", "trainer.batch_size=10", "tracking=none"]
+
+    def worth(steps):
+        made = prepare(compose([*words, f"trainer.steps={steps}"]))
+        return is_worth_compiling(made.learner, replace(made.data, splits={"train": made.data.splits["train"]}), 1)
+
+    assert not worth(15_000 // 51)  # 100 time steps
+    assert worth(15_000 // 51 + 1)
+
+
 def test_steps_that_may_not_come_are_not_counted():
     def steps(**options):
         made = learner(mlp(5, 2), **{**LONG, **options})

@@ -24,7 +24,7 @@ from framework.training.compiled.memory import allocated
 from framework.training.compiled.step import CompiledEvaluation, CompiledPass, CompiledStep, Kind, refusal
 from framework.training.learner import Learner
 from framework.training.state import Trainer
-from framework.training.step import Batch, TrainState
+from framework.training.step import Batch, Rows, TrainState
 from framework.training.update import check_compiled, rate
 
 GIVEN = 32 << 20  # bytes of random numbers and augmented examples that a replica is given at once
@@ -34,14 +34,11 @@ TEAM = 256  # bytes, more than `struct team` has
 
 
 class Waiting(NamedTuple):
-    """A step that is to be taken: its number, its row in the block of results, its examples (1 or R, N), the first time step
-    that it reads, and its kind."""
+    """A step that is to be taken: its number, its row in the block of results, and its batch."""
 
     number: int
     place: int
-    rows: np.ndarray
-    start: int
-    kind: Kind
+    batch: Batch
 
 
 class CompiledTrainer(Trainer):
@@ -114,11 +111,7 @@ class CompiledTrainer(Trainer):
             self._take_all()
             super().update(batch)
             return
-        rows = batch.rows
-        whole = np.arange(rows.start, min(rows.stop, self.plan.n))[None] if isinstance(rows, slice) else rows
-        start = 0 if batch.times is None else int(batch.times.start)
-        kind = Kind(whole.shape[-1], _length(batch.times), batch.goes_on)
-        self.waiting.append(Waiting(self.step, self.unread, whole, start, kind))
+        self.waiting.append(Waiting(self.step, self.unread, batch))
         self.count()
 
     @property
@@ -140,32 +133,36 @@ class CompiledTrainer(Trainer):
 
     def _take_all(self) -> None:
         """Take the steps that wait, as many at once as have equal batches and may be given their numbers."""
-        for kind, alike in itertools.groupby(self.waiting, lambda each: each.kind):
+        for kind, alike in itertools.groupby(self.waiting, lambda each: self._kind(each.batch)):
             steps, most = list(alike), max(1, GIVEN // max(1, self.compiled(kind).given))
             for first in range(0, len(steps), most):
-                self._take(steps[first : first + most])
+                self._take(steps[first : first + most], self.compiled(kind))
         self.waiting = []
 
-    def _take(self, steps: Sequence[Waiting]) -> None:
-        s, step = self.stack, self.compiled(steps[0].kind)
-        replicas, count, numbers = s.members.size, len(steps), [each.number for each in steps]
-        rows = np.ascontiguousarray(np.stack([each.rows for each in steps], 1), np.int64)  # (1 or R, K, N)
+    def _kind(self, batch: Batch) -> Kind:
+        rows = batch.rows
+        n = min(rows.stop, self.plan.n) - rows.start if isinstance(rows, slice) else rows.shape[-1]
+        return Kind(n, _length(batch.times), batch.goes_on)
+
+    def _take(self, steps: Sequence[Waiting], step: CompiledStep) -> None:
+        s, replicas, count, numbers = self.stack, self.stack.members.size, len(steps), [each.number for each in steps]
+        rows = _rows([each.batch.rows for each in steps], step.n)
         counters = np.array([[float(s.state[name]) for name in step.counters]] * replicas).reshape(replicas, -1)
         taken: set[int] = set()
         for name in step.slots:  # the code writes to their memory, which each has for itself
             own = np.require(s.state[name], requirements=("C", "W"))
             s.state[name] = own.copy() if own.ctypes.data in taken else own
             taken.add(s.state[name].ctypes.data)
-        starts, states = np.array([each.start for each in steps]), step.states(s)
+        starts = np.array([0 if each.batch.times is None else each.batch.times.start for each in steps], np.int64)
+        states = step.states(s)
         shared = [rows, starts[None], self._rates(numbers), self._options(step), counters, step.keys(s.keys), s.w]
         shared += [*(s.state[name] for name in step.slots), *states.values(), *step.fields_of(s.feeds["train"])]
-        out = np.empty((replicas, count, len(self.columns)), s.dtype)
+        place = steps[0].place
+        out = self.block[:, place : place + count]
         counts = step.counted(replicas, count)
         given = self._given(step, numbers, rows, starts) if step.given else None
         self._run(step, count, numbers[0], replicas, [*shared, out, *counts.values()], given)
         s.carry = states
-        places = [each.place for each in steps]
-        self.block[places] = out.swapaxes(0, 1)
         for i, name in enumerate(step.counters):
             s.state[name] = type(s.state[name])(counters[0, i])
         for name, found in counts.items():
@@ -248,16 +245,13 @@ class CompiledTrainer(Trainer):
 
     def _rates(self, steps: Sequence[int]) -> np.ndarray:
         """The learning rate of every step, (1 or R, K)."""
-        s = self.stack
-        found = []
-        for number in steps:
-            ctx = s.context(number)
-            lr = np.asarray(
-                rate(s.learner.optimizer, s.learner.schedule, number, self.total, np.zeros((1,), np.float64), ctx)
-            )
-            found.append(lr.reshape(-1))
-        width = max(map(len, found))
-        return np.ascontiguousarray(np.stack([np.broadcast_to(lr, (width,)) for lr in found], 1))
+        learner, ctx, like = self.stack.learner, self.stack.context(steps[0]), np.zeros((1,), np.float64)
+        found = [rate(learner.optimizer, learner.schedule, number, self.total, like, ctx) for number in steps]
+        if all(isinstance(lr, float) for lr in found):
+            return np.array(found)[None]
+        each = [np.asarray(lr).reshape(-1) for lr in found]
+        width = max(map(len, each))
+        return np.ascontiguousarray(np.stack([np.broadcast_to(lr, (width,)) for lr in each], 1))
 
     def _run(
         self,
@@ -304,6 +298,15 @@ class CompiledTrainer(Trainer):
         finally:
             step.dismiss(team)
             wait(working)
+
+
+def _rows(batches: Sequence[Rows], n: int) -> np.ndarray:
+    """The rows of batches of n examples, (1 or R, K, n)."""
+    starts = [each.start for each in batches if isinstance(each, slice)]
+    if starts:
+        return np.array(starts, np.int64)[None, :, None] + np.arange(n)
+    together = np.concatenate([each for each in batches if isinstance(each, np.ndarray)], -1, dtype=np.int64)
+    return together.reshape(len(together), len(batches), n)
 
 
 def _length(times: slice | None) -> int | None:
