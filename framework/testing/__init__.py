@@ -33,6 +33,7 @@ from framework.testing import (
     schedules,
     studies,
 )
+from framework.testing.batches import check_choice
 from framework.testing.choices import check_choices, variants
 from framework.testing.differentiable import GENERAL, check_per_example
 from framework.testing.purity import check_declaration
@@ -45,7 +46,7 @@ __all__ = ["KINDS", "Check", "all_checks", "conformance", "examples"]
 
 Checks = Mapping[str, Callable[..., None]]
 
-CHOICES: Checks = {"choices": check_choices({"shapes": GENERAL["shapes"]})}
+CHOICES: Checks = {"choices": check_choices({"gradient": check_choice})}
 
 # kind -> checks for all components, and checks of optional members, by the name of the attribute.
 TABLES: Mapping[str, tuple[Checks, Checks]] = {

@@ -62,7 +62,7 @@ def _named(sizes: Any) -> str:
     return ", ".join(f"{name} = {size}" for name, size in sizes.items())
 
 
-def check_size(component: Any, about: Differentiable, what: str) -> None:
+def check_size(component: Any, about: Differentiable, what: str, straight: bool = False) -> None:
     """Shapes and gradients with replica axes (1,); nothing if the size is refused."""
     try:
         with refusals():
@@ -74,7 +74,14 @@ def check_size(component: Any, about: Differentiable, what: str) -> None:
     for name, grad in result.grads.items():
         assert grad.shape == inputs[name].shape, f"with {what} the gradient of '{name}' is {grad.shape}"
     if "gradient" not in about.excused:
-        compare(part, about, inputs, context((1,)), f" with {what}", scale=2)
+        compare(part, about, inputs, context((1,)), f" with {what}", scale=2, straight=straight)
+
+
+def check_choice(component: Any, about: Differentiable) -> None:
+    """Shapes and gradients of a component with another value of an option, which may declare other expected failures, or be
+    straight through."""
+    own = frozenset(getattr(component, "expected_failures", ()))
+    check_size(component, replace(about.resized(n=3), excused=about.excused | own), "3 examples", straight=True)
 
 
 def check_evaluation(component: Any, about: Differentiable) -> None:
