@@ -14,7 +14,9 @@ from framework.training.compiled.build import compiler
 STEPS = 100
 # Here rounding grows: weights moved by 1e-15 at the start differ as much in the array tier (1e-4 and 0.05 after 200 steps).
 CHAOTIC = {"feature_scaling": 50, "lag_limit": 20}
-LONG = dict.fromkeys(("digits_cnn", "initialization", "joint_or_pipeline", "peephole", "tag_feedback"), 40)  # in the array tier
+LONG = dict.fromkeys(
+    ("digits_cnn", "initialization", "joint_or_pipeline", "peephole", "tag_feedback"), 40
+)  # in the array tier
 FEWER = LONG | CHAOTIC
 GROUP = 20  # a process that sanitizes takes a second to start, and knows which kernels it has sanitized
 SUPPORT = Path(__file__).resolve().parents[1] / "support"
