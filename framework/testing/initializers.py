@@ -30,6 +30,7 @@ def check_draws(initializer: Any) -> None:
         assert type(W) is np.ndarray, f"a {type(W).__name__} is not a host array"
         assert (W.shape, W.dtype) == (shape, np.float64), f"{W.dtype} {W.shape}, not float64 {shape}"
         assert np.isfinite(W).all(), f"shape {shape}, fans {fans}: the values are not finite"
+        assert W.flags.writeable, "the values cannot be changed, as a layer may do; copy the view (np.full)"
         assert not np.shares_memory(W, _draw(initializer, shape, fans)), "two tensors share their memory"
 
 
