@@ -33,7 +33,8 @@ def loaded(dataset: Any) -> Data:
 
 
 def check_data(dataset: Any) -> None:
-    """Every split has every field, as many rows of each, and the axes, widths and values that the field declares.
+    """Every split has every field, as many rows of each, and the axes, widths and values that the field declares. A mask is
+    0 where the ids are padding.
 
     Cannot see: whether the values mean what they should.
     """
@@ -133,7 +134,8 @@ def check_fresh(dataset: Any) -> None:
 
 
 def check_overlap(dataset: Any) -> None:
-    """No example of a split is in another one, unless examples repeat as often within the training split.
+    """No example of a split is in another one, unless examples repeat as often within the training split; of ids and
+    labels alone, one may.
 
     Cannot see: rows that differ a little, such as overlapping windows, and splits of fewer than 8 examples.
     """

@@ -20,7 +20,8 @@ def _draw(initializer: Any, shape: tuple[int, int], fans: tuple[int, int] | None
 
 
 def check_draws(initializer: Any) -> None:
-    """The result is a new, finite float64 host array of the given shape: tall, wide, square, one row, one column.
+    """The result is a new, finite float64 host array that can be changed, of the given shape: tall, wide, square, one row,
+    one column.
 
     Cannot see: shapes of thousands of rows.
     """

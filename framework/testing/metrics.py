@@ -34,7 +34,8 @@ from framework.testing.subjects import K
 
 
 def check_targets(metric: Any) -> None:
-    """Every target that it names exists and can be counted; perfect predictions are as good whichever classes occur.
+    """Every target that it names exists and can be counted; perfect predictions are as good whichever classes
+    occur, and have a value where a class does not.
 
     Cannot see: wrong rules, such as another threshold.
     """
@@ -305,7 +306,8 @@ def check_direction(metric: Any) -> None:
 
 
 def check_numbers(metric: Any) -> None:
-    """Predictions of exactly 0 and 1, raw outputs of 1000, and real ones equal to their target give a value, not NaN.
+    """Predictions of exactly 0 and 1, raw outputs of 1000, and real ones equal to their target, also to one of 0, give a
+    value, not NaN.
     Predictions of float32 give the value of float64, up to rounding.
 
     Cannot see: values that are finite but inexact.

@@ -176,7 +176,8 @@ def check_take(optimizer: Any) -> None:
 
 
 def check_learning_rate(optimizer: Any) -> None:
-    """The step follows the argument lr: a float equals an array (..., 1), each replica has its own rate, 0 moves nothing.
+    """The step follows the argument lr: a float equals an array (..., 1) and one of (..., P) with a rate for each column;
+    each replica and each column has its own rate, 0 moves nothing.
     A later rate counts as the first one does, and a small step does not grow faster than its rate.
 
     Cannot see: the right power of lr below 1, as for noise of size sqrt(lr).

@@ -92,7 +92,8 @@ def _stack(probe: Any, lead: tuple[int, ...]) -> tuple[Any, list[Any]]:
 
 
 def check_shapes(probe: Any) -> None:
-    """A probe returns at least one metric with an allowed name; each value is a number or a row per replica.
+    """A probe returns at least one metric with an allowed name; each value is a number or a row per replica. It reads the
+    step before only if it declares `previous`.
 
     Cannot see: whether it measures what its name says.
     """
