@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -46,7 +47,7 @@ def execute(arguments: list[str]) -> int:
             print(offered, end=" ")
     if arguments and arguments[0] in VERBS:
         return guarded(lambda: tool(arguments[0], arguments[1:]))
-    if arguments and arguments[0].isidentifier():
+    if arguments and re.fullmatch(r"[^\W\d][\w-]*", arguments[0]):
         from framework.core.errors import did_you_mean
 
         return report_error(f"unknown verb '{arguments[0]}'{did_you_mean(arguments[0], VERBS)}; overrides are key=value")
@@ -176,7 +177,7 @@ def tool(name: str, arguments: Sequence[str]) -> int:
 
         load_plugins_of(arguments)
         arguments = [word for word in arguments if name == "summary" or not word.startswith("plugins=")]
-    module = importlib.import_module(f"framework.cli.commands.{name}")
+    module = importlib.import_module(f"framework.cli.commands.{name.replace('-', '_')}")
     return int(module.main(arguments))
 
 
