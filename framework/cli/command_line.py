@@ -171,12 +171,12 @@ def report_error(text: str) -> int:
 
 
 def tool(name: str, arguments: Sequence[str]) -> int:
-    """Run a verb; `plugins=[my_layer.py]` adds a file's components for any of them."""
-    if any(word.startswith("plugins=") for word in arguments):
-        from framework.config.composition import load_plugins_of
+    """Run a verb; `plugins=[my_layer.py]` adds a file's components for any of them, `disable_plugins` leaves out others."""
+    if any(word.startswith(("plugins=", "disable_plugins=")) for word in arguments):
+        from framework.config.composition import PLUGIN_KEYS, load_plugins_of
 
         load_plugins_of(arguments)
-        arguments = [word for word in arguments if name == "summary" or not word.startswith("plugins=")]
+        arguments = [word for word in arguments if name == "summary" or word.partition("=")[0] not in PLUGIN_KEYS]
     module = importlib.import_module(f"framework.cli.commands.{name.replace('-', '_')}")
     return int(module.main(arguments))
 

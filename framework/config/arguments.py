@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import os
 import re
@@ -17,6 +18,7 @@ from hydra.errors import HydraException
 from framework.core.errors import ConfigError
 from framework.core.reading import DEEPEST
 from framework.core.version import __version__
+from framework.registry.installed import versions
 
 SHOWING = ("-c", "-i", "--hydra-help")  # flags of `ordered` that show something without running
 # Functions of Hydra's grammar.
@@ -32,10 +34,12 @@ def ordered(words: Sequence[str]) -> list[str]:
         SystemExit: with 0, after `--version`.
     """
     parser = get_args_parser()
+    parser.formatter_class = argparse.RawTextHelpFormatter  # one line for each plugin
     vars(parser)["error"] = _reject
     for action in parser._actions:
         if action.dest == "version":
-            vars(action)["version"] = f"stackprop {__version__} (Hydra {hydra_version})"
+            plugins = [f"{name} {version}" for name, version in versions().items()] if "--version" in words else []
+            vars(action)["version"] = "\n".join([f"stackprop {__version__} (Hydra {hydra_version})", *plugins])
     given = parser.parse_intermixed_args(list(words))
     _check_pairs(given)
     if given.config_path and "://" not in given.config_path:

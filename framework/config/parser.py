@@ -58,6 +58,7 @@ def parse_config(tree: Mapping[str, Any], registry: Registry) -> Settings:
         "threads": _threads(j, tree.get("threads", "auto")),
         "tier": j.value(Tier, tree.get("tier", "auto"), "tier"),
         "plugins": j.value(tuple[str, ...], tree.get("plugins") or [], "plugins"),
+        "disable_plugins": j.value(tuple[str, ...], tree.get("disable_plugins") or [], "disable_plugins"),
     }
     if j.errors:
         raise ConfigError("\n".join(j.errors))

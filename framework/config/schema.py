@@ -26,7 +26,7 @@ INHERITED = ("activation", "initializer", "loss")  # groups that give components
 
 KEYS = (
     *(*COMPONENT_GROUPS, *SEVERAL_GROUPS, "model", "heads", "metrics", "trainer", "tracking", "figure", "schedules"),
-    *("seed", "device", "dtype", "threads", "tier", "plugins"),
+    *("seed", "device", "dtype", "threads", "tier", "plugins", "disable_plugins"),
 )
 
 
@@ -70,6 +70,7 @@ class Settings:
     threads: int | Auto
     tier: Tier
     plugins: tuple[str, ...]
+    disable_plugins: tuple[str, ...]
     tree: Mapping[str, Any]
     written: Mapping[str, Any] = field(default_factory=dict)  # the recorded form, if it differs
 
