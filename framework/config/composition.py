@@ -41,6 +41,7 @@ OPTIONAL = ("regularizer", "augmentation", "probes", "callbacks", "study", "expe
 COMPOSING = threading.RLock()  # Hydra has one state for the whole process
 CHECKS: list[Callable[[Settings], None]] = []  # further checks of the settings before a run starts
 PLUGIN_KEYS = ("plugins", "disable_plugins")  # keys that take effect before the composition, in every command
+APPLY = ConfigLoaderImpl._apply_overrides_to_config
 HIDDEN: set[str] = set()  # presets that are ignored, each reported once
 
 
@@ -156,6 +157,35 @@ def named_index(overrides: Sequence[str]) -> Iterator[None]:
         key = next((key for key in keys if f".{found[1]}" in key), found[1])
         hint = "; disable_plugins=[NAME] leaves a plugin out" if key == "plugins.disable" else ""
         raise ConfigError(f"{key}: '{found[1]}' is not an index, but the value is a list{hint}") from error
+
+
+def _apply_overrides(overrides: Sequence[Any], cfg: Any) -> None:
+    """Hydra's function, with `metrics=[f1]` before `metrics.f1.negative=1`, which sets an option of one of the list."""
+    for override in sorted(overrides, key=lambda override: override.key_or_group != "metrics"):
+        if override.key_or_group.startswith("metrics."):
+            _name_metrics(cfg, override.key_or_group)
+        APPLY([override], cfg)
+
+
+def _name_metrics(cfg: Any, key: str) -> None:
+    """Turn a list of metrics into a mapping, so that an override can set an option of one of them.
+
+    Raises:
+        ConfigError: none of them has that name.
+    """
+    found = OmegaConf.to_container(cfg, resolve=False).get("metrics")
+    name = key.split(".")[1]
+    if isinstance(found, str):
+        found = [found]
+    if isinstance(found, list):
+        found = {each if isinstance(each, str) else str(each.get("type")): each for each in found}
+    if name not in (found or {}) and "type" not in key.split("."):
+        known = did_you_mean(name, found or ())
+        raise ConfigError(f"{key}: metrics has no '{name}'{known}; name it first: metrics=[{name}]")
+    named = {other: {"type": each} if isinstance(each, str) else each for other, each in (found or {}).items()}
+    with open_dict(cfg):
+        cfg.metrics = named
+    OmegaConf.set_struct(cfg.metrics, False)
 
 
 def _take_out(cfg: Any, absent: Mapping[str, str]) -> None:
@@ -348,6 +378,7 @@ def install(check: Callable[[Settings], None] | None = None, runs: bool = True) 
     ValidatingConfigLoader.runs = runs
     CHECKS[:] = [check] if check else []
     vars(hydra_internal)["ConfigLoaderImpl"] = ValidatingConfigLoader
+    setattr(ConfigLoaderImpl, "_apply_overrides_to_config", staticmethod(_apply_overrides))  # noqa: B010
     Plugins.instance().register(RegistrySource)
     SourcesRegistry.instance().types[BoundedSource.scheme()] = BoundedSource
     Plugins.instance().register(StackpropSearchPath)
