@@ -7,7 +7,7 @@ import itertools
 import os
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from hydra import __version__ as hydra_version
@@ -64,6 +64,25 @@ def readable(words: Sequence[str]) -> list[str]:
         if deepest(word) > DEEPEST:
             raise ConfigError(f"{word[:40]}...: brackets are nested more than {DEEPEST} deep")
     return [_quoted(word) for word in words]
+
+
+def assigned(words: Iterable[str]) -> tuple[dict[str, Any], list[str]]:
+    """The options `key=value` among the words of a command, and the other words.
+
+    Raises:
+        ConfigError: a value cannot be read.
+    """
+    options, others = dict[str, Any](), list[str]()
+    for word in words:
+        key, sign, _ = word.partition("=")
+        if sign and key.isidentifier():
+            try:
+                options[key] = OverridesParser.create().parse_override(_quoted(word)).value()
+            except HydraException as error:
+                raise ConfigError(f"{word}: cannot be parsed; write {key}='...'") from error
+        else:
+            others.append(word)
+    return options, others
 
 
 def deepest(word: str) -> int:

@@ -37,7 +37,8 @@ from framework.registry.installed import disable
 from framework.registry.registry import conf_dir as conf_dir
 from framework.tracking.run_dir import check_unused
 
-OPTIONAL = ("regularizer", "augmentation", "probes", "callbacks", "study", "experiment", "debug")  # groups that may be null
+# Groups that may be null.
+OPTIONAL = ("regularizer", "augmentation", "probes", "callbacks", "figures", "study", "experiment", "debug")
 COMPOSING = threading.RLock()  # Hydra has one state for the whole process
 CHECKS: list[Callable[[Settings], None]] = []  # further checks of the settings before a run starts
 PLUGIN_KEYS = ("plugins", "disable_plugins")  # keys that take effect before the composition, in every command

@@ -48,6 +48,7 @@ def parse_config(tree: Mapping[str, Any], registry: Registry) -> Settings:
         "augmentations": _several(j, tree.get("augmentation"), "augmentation"),
         "probes": _several(j, tree.get("probes"), "probes"),
         "callbacks": _several(j, tree.get("callbacks"), "callbacks"),
+        "figures": _several(j, tree.get("figures"), "figures"),
         "study": j.component("study", tree["study"], "study") if tree.get("study") else None,
         "trainer": j.value(TrainerOptions, tree.get("trainer") or {}, "trainer"),
         "tracking": j.value(Tracking, tree.get("tracking") or {}, "tracking"),

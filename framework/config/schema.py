@@ -8,7 +8,18 @@ from typing import Any, Literal
 
 from framework.config.options import FigureOptions, ParameterGroup, Tier, TrainerOptions
 from framework.core.callback import Callback
-from framework.core.protocols import Augmentation, Dataset, Loss, Metric, Optimizer, Probe, Regularizer, Schedule, Study
+from framework.core.protocols import (
+    Augmentation,
+    Dataset,
+    Figure,
+    Loss,
+    Metric,
+    Optimizer,
+    Probe,
+    Regularizer,
+    Schedule,
+    Study,
+)
 from framework.data.scaling import ScaleMethod
 from framework.nn.network import Node
 from framework.registry.registry import SEVERAL_GROUPS
@@ -60,6 +71,7 @@ class Settings:
     augmentations: Mapping[str, Augmentation]
     probes: Mapping[str, Probe]
     callbacks: Mapping[str, Callback]
+    figures: Mapping[str, Figure]
     study: Study | None
     trainer: TrainerOptions
     tracking: Tracking

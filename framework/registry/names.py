@@ -4,6 +4,16 @@ from __future__ import annotations
 
 import re
 
+TAKEN = {  # kind -> names of stackprop's own that are not registered
+    "command": (
+        *("check", "compare", "describe", "doctor", "evaluate", "generate", "kernel", "new-plugin", "plugins", "predict"),
+        *("report", "resume", "summary", "ui"),
+    ),
+    "figure": (
+        *("loss", "gradient_norms", "gradient_flow", "gradient_by_lag", "activations", "confusion", "filters"),
+        "feature_maps",
+    ),
+}
 WORDS = ("null", "true", "false", "yes", "no", "on", "off", "nan", "inf")  # YAML or Hydra reads a value instead
 NUMBER = r"\d[\da-f_.+xob-]*"  # 1e5, 0x1f, 2026-01-02
 

@@ -12,7 +12,7 @@ from framework.core.declarations import problems
 from framework.core.errors import RegistrationError, UnknownComponentError, did_you_mean
 from framework.core.version import GROUP, normalized
 from framework.hooks import KINDS
-from framework.registry.names import name_error
+from framework.registry.names import TAKEN, name_error
 
 # Keys that the configuration of a kind reserves, besides the component's options.
 RESERVED: dict[str, tuple[str, ...]] = dict.fromkeys(KINDS.values(), ("type",)) | {
@@ -24,9 +24,9 @@ RESERVED: dict[str, tuple[str, ...]] = dict.fromkeys(KINDS.values(), ("type",)) 
 }
 
 # Groups that hold several components, each under its name: probes=[dead,saturated] probes.dead.nodes=[act]. Group -> kind.
-SEVERAL_GROUPS = {"augmentation": "augmentation", "callbacks": "callback", "probes": "probe"}
+SEVERAL_GROUPS = {"augmentation": "augmentation", "callbacks": "callback", "figures": "figure", "probes": "probe"}
 
-KEYED = (*SEVERAL_GROUPS.values(), "metric")  # kinds whose names are parts of keys: probes.dead.nodes
+KEYED = (*SEVERAL_GROUPS.values(), "metric", "command")  # kinds whose names are parts of keys: probes.dead.nodes
 
 
 class Entry(NamedTuple):
@@ -81,6 +81,8 @@ class Registry:
         """
         if wrong_name := name_error(name, kind in KEYED):
             raise RegistrationError(f"{kind} {name!r} of '{provider}': {wrong_name}")
+        if name in TAKEN.get(kind, ()):
+            raise RegistrationError(f"{kind} '{name}' of '{provider}': stackprop has one of that name; choose another name")
         group = next((group for group, of in SEVERAL_GROUPS.items() if of == kind), kind)
         preset = self.presets.get(f"{group}/{name}")
         if preset or any(_is_preset(folder, f"{group}/{name}") for folder in shipped()):

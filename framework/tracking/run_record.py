@@ -287,7 +287,7 @@ def tags_of(place: RunLocation, state: Mapping[str, Any]) -> dict[str, str]:
     return tags
 
 
-UNHASHED = ("tracking", "callbacks", "disable_plugins")  # keys that do not change what is trained
+UNHASHED = ("tracking", "callbacks", "figures", "disable_plugins")  # keys that do not change what is trained
 
 
 def config_hash(tree: Mapping[str, Any]) -> str:

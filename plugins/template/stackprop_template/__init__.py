@@ -4,7 +4,9 @@ from stackprop_template.activation import register_activations as register_activ
 from stackprop_template.augmentation import register_augmentations as register_augmentations
 from stackprop_template.callback import register_callbacks as register_callbacks
 from stackprop_template.cell import register_cells as register_cells
+from stackprop_template.command import register_commands as register_commands
 from stackprop_template.dataset import register_datasets as register_datasets
+from stackprop_template.figure import register_figures as register_figures
 from stackprop_template.initializer import register_initializers as register_initializers
 from stackprop_template.layer import register_layers as register_layers
 from stackprop_template.layer import register_presets as register_presets
