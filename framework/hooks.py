@@ -96,6 +96,16 @@ def register_callbacks(register: Register) -> None:
 
 
 @hookspec
+def register_commands(register: Register) -> None:
+    """Verbs of the shell: `framework.components.Command`."""
+
+
+@hookspec
+def register_figures(register: Register) -> None:
+    """Figures of a run: `framework.components.Figure`."""
+
+
+@hookspec
 def register_presets(register: RegisterPresets) -> None:
     """Presets of a plugin: `register(folder)`, a folder laid out like `conf/` (`model/mine.yaml`), given as a
     path, or as a dotted name if it lies inside a package ("stackprop_mine.conf")."""
@@ -116,5 +126,7 @@ KINDS: dict[str, str] = {
     "register_probes": "probe",
     "register_studies": "study",
     "register_callbacks": "callback",
+    "register_commands": "command",
+    "register_figures": "figure",
 }
 HOOKS = (*KINDS, "register_presets")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -46,10 +47,8 @@ def execute(arguments: list[str]) -> int:
             print(offered, end=" ")
     if arguments and arguments[0] in VERBS:
         return guarded(lambda: tool(arguments[0], arguments[1:]))
-    if arguments and arguments[0].isidentifier():
-        from framework.core.errors import did_you_mean
-
-        return report_error(f"unknown verb '{arguments[0]}'{did_you_mean(arguments[0], VERBS)}; overrides are key=value")
+    if arguments and re.fullmatch(r"[^\W\d][\w-]*", arguments[0]):
+        return guarded(lambda: command(arguments[0], arguments[1:]))
     with trusting("--trust" in arguments):
         return guarded(lambda: compose_and_run([word for word in arguments if word != "--trust"]))
 
@@ -108,7 +107,10 @@ def completions() -> str:
     """The verbs that may follow on a TAB press, where Hydra would offer keys only."""
     line = os.environ.get("COMP_LINE", "")
     words = line.split()[1:] + ([""] if line.endswith(" ") else [])
-    return " ".join(verb for verb in VERBS if len(words) == 1 and verb.startswith(words[0]))
+    from framework.registry.discovery import discover
+
+    every = (*VERBS, *discover().names("command"))
+    return " ".join(verb for verb in every if len(words) == 1 and verb.startswith(words[0]))
 
 
 def compose_and_run(arguments: Sequence[str]) -> int:
@@ -170,14 +172,36 @@ def report_error(text: str) -> int:
 
 
 def tool(name: str, arguments: Sequence[str]) -> int:
-    """Run a verb; `plugins=[my_layer.py]` adds a file's components for any of them."""
-    if any(word.startswith("plugins=") for word in arguments):
-        from framework.config.composition import load_plugins_of
+    """Run a verb; `plugins=[my_layer.py]` adds a file's components for any of them, `disable_plugins` leaves out others."""
+    if any(word.startswith(("plugins=", "disable_plugins=")) for word in arguments):
+        from framework.config.composition import PLUGIN_KEYS, load_plugins_of
 
         load_plugins_of(arguments)
-        arguments = [word for word in arguments if name == "summary" or not word.startswith("plugins=")]
-    module = importlib.import_module(f"framework.cli.commands.{name}")
+        arguments = [word for word in arguments if name == "summary" or word.partition("=")[0] not in PLUGIN_KEYS]
+    module = importlib.import_module(f"framework.cli.commands.{name.replace('-', '_')}")
     return int(module.main(arguments))
+
+
+def command(name: str, arguments: Sequence[str]) -> int:
+    """Run the verb of a plugin; `key=value` sets its options."""
+    from framework.config.arguments import assigned
+    from framework.config.composition import PLUGIN_KEYS, load_plugins_of
+    from framework.core.errors import ConfigError, did_you_mean
+    from framework.core.validation import Validator
+    from framework.registry.discovery import discover
+
+    load_plugins_of(arguments)
+    registry = discover()
+    if name not in registry.names("command"):
+        hint = did_you_mean(name, [*VERBS, *registry.names("command")])
+        reasons = registry.reasons("command", name)
+        raise ConfigError("\n".join([f"unknown verb '{name}'{hint}; overrides are key=value", *reasons]))
+    options, words = assigned(word for word in arguments if word.partition("=")[0] not in PLUGIN_KEYS)
+    validator = Validator(registry, {})
+    found = validator.component("command", {"type": name, **options}, name)
+    if validator.errors:
+        raise ConfigError("\n".join(validator.errors))
+    return int(found(words) or 0)
 
 
 if __name__ == "__main__":

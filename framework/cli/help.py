@@ -5,8 +5,11 @@ Hydra's own help composes a configuration first and takes twice as long.
 
 from __future__ import annotations
 
+import inspect
+
 from framework.cli.commands import VERBS
 from framework.config.presets import choices
+from framework.registry.discovery import discover
 
 TEXT = """\
 stackprop: study how neural networks train
@@ -28,7 +31,9 @@ Completion: eval "$(stackprop -sc install=bash)"   (also zsh, fish)"""
 
 def text() -> str:
     """The help text."""
-    verbs = "\n".join(f"    {name:10} {what}" for name, what in VERBS.items())
+    own = {name: inspect.getdoc(entry.component) or "" for name, entry in discover().entries["command"].items()}
+    every = VERBS | {name: text.partition("\n")[0] for name, text in sorted(own.items())}
+    verbs = "\n".join(f"    {name:10} {what}" for name, what in every.items())
     width = max(map(len, choices()))
     groups = "\n".join(f"  {group:{width}}  {', '.join(names)}" for group, names in choices().items())
     return TEXT.format(verbs=verbs, groups=groups)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import os
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from hydra import __version__ as hydra_version
@@ -17,6 +18,7 @@ from hydra.errors import HydraException
 from framework.core.errors import ConfigError
 from framework.core.reading import DEEPEST
 from framework.core.version import __version__
+from framework.registry.installed import versions
 
 SHOWING = ("-c", "-i", "--hydra-help")  # flags of `ordered` that show something without running
 # Functions of Hydra's grammar.
@@ -32,10 +34,12 @@ def ordered(words: Sequence[str]) -> list[str]:
         SystemExit: with 0, after `--version`.
     """
     parser = get_args_parser()
+    parser.formatter_class = argparse.RawTextHelpFormatter  # one line for each plugin
     vars(parser)["error"] = _reject
     for action in parser._actions:
         if action.dest == "version":
-            vars(action)["version"] = f"stackprop {__version__} (Hydra {hydra_version})"
+            plugins = [f"{name} {version}" for name, version in versions().items()] if "--version" in words else []
+            vars(action)["version"] = "\n".join([f"stackprop {__version__} (Hydra {hydra_version})", *plugins])
     given = parser.parse_intermixed_args(list(words))
     _check_pairs(given)
     if given.config_path and "://" not in given.config_path:
@@ -60,6 +64,25 @@ def readable(words: Sequence[str]) -> list[str]:
         if deepest(word) > DEEPEST:
             raise ConfigError(f"{word[:40]}...: brackets are nested more than {DEEPEST} deep")
     return [_quoted(word) for word in words]
+
+
+def assigned(words: Iterable[str]) -> tuple[dict[str, Any], list[str]]:
+    """The options `key=value` among the words of a command, and the other words.
+
+    Raises:
+        ConfigError: a value cannot be read.
+    """
+    options, others = dict[str, Any](), list[str]()
+    for word in words:
+        key, sign, _ = word.partition("=")
+        if sign and key.isidentifier():
+            try:
+                options[key] = OverridesParser.create().parse_override(_quoted(word)).value()
+            except HydraException as error:
+                raise ConfigError(f"{word}: cannot be parsed; write {key}='...'") from error
+        else:
+            others.append(word)
+    return options, others
 
 
 def deepest(word: str) -> int:

@@ -33,12 +33,16 @@ from framework.core.errors import ConfigError, RegistrationError, did_you_mean
 from framework.core.log import log
 from framework.core.secrets import recorded
 from framework.registry.discovery import discover, load_files
+from framework.registry.installed import disable
 from framework.registry.registry import conf_dir as conf_dir
 from framework.tracking.run_dir import check_unused
 
-OPTIONAL = ("regularizer", "augmentation", "probes", "callbacks", "study", "experiment", "debug")  # groups that may be null
+# Groups that may be null.
+OPTIONAL = ("regularizer", "augmentation", "probes", "callbacks", "figures", "study", "experiment", "debug")
 COMPOSING = threading.RLock()  # Hydra has one state for the whole process
 CHECKS: list[Callable[[Settings], None]] = []  # further checks of the settings before a run starts
+PLUGIN_KEYS = ("plugins", "disable_plugins")  # keys that take effect before the composition, in every command
+APPLY = ConfigLoaderImpl._apply_overrides_to_config
 HIDDEN: set[str] = set()  # presets that are ignored, each reported once
 
 
@@ -152,7 +156,37 @@ def named_index(overrides: Sequence[str]) -> Iterator[None]:
             raise
         keys = [word.lstrip("+~").partition("=")[0] for word in overrides]
         key = next((key for key in keys if f".{found[1]}" in key), found[1])
-        raise ConfigError(f"{key}: '{found[1]}' is not an index, but the value is a list") from error
+        hint = "; disable_plugins=[NAME] leaves a plugin out" if key == "plugins.disable" else ""
+        raise ConfigError(f"{key}: '{found[1]}' is not an index, but the value is a list{hint}") from error
+
+
+def _apply_overrides(overrides: Sequence[Any], cfg: Any) -> None:
+    """Hydra's function, with `metrics=[f1]` before `metrics.f1.negative=1`, which sets an option of one of the list."""
+    for override in sorted(overrides, key=lambda override: override.key_or_group != "metrics"):
+        if override.key_or_group.startswith("metrics."):
+            _name_metrics(cfg, override.key_or_group)
+        APPLY([override], cfg)
+
+
+def _name_metrics(cfg: Any, key: str) -> None:
+    """Turn a list of metrics into a mapping, so that an override can set an option of one of them.
+
+    Raises:
+        ConfigError: none of them has that name.
+    """
+    found = OmegaConf.to_container(cfg, resolve=False).get("metrics")
+    name = key.split(".")[1]
+    if isinstance(found, str):
+        found = [found]
+    if isinstance(found, list):
+        found = {each if isinstance(each, str) else str(each.get("type")): each for each in found}
+    if name not in (found or {}) and "type" not in key.split("."):
+        known = did_you_mean(name, found or ())
+        raise ConfigError(f"{key}: metrics has no '{name}'{known}; name it first: metrics=[{name}]")
+    named = {other: {"type": each} if isinstance(each, str) else each for other, each in (found or {}).items()}
+    with open_dict(cfg):
+        cfg.metrics = named
+    OmegaConf.set_struct(cfg.metrics, False)
 
 
 def _take_out(cfg: Any, absent: Mapping[str, str]) -> None:
@@ -217,6 +251,7 @@ def settings_of(cfg: Any) -> Settings:
         ConfigError: with one line for every error.
     """
     tree: Any = OmegaConf.to_container(task_part(cfg), resolve=True)
+    disable_plugins(tree.get("disable_plugins"))
     load_plugins(tree.get("plugins"), by_user=False)
     settings, absolute = parse_config(tree, discover()), with_absolute_paths(tree)
     written = recorded(OmegaConf.to_container(task_part(cfg), resolve=False), absolute)
@@ -240,11 +275,30 @@ def load_plugins(paths: Any, by_user: bool = True) -> None:
             raise ConfigError("\n".join(f"plugins: {line}" for line in str(error).splitlines())) from error
 
 
+def disable_plugins(names: Any) -> None:
+    """Load everything except the installed plugins that `disable_plugins=[...]` names.
+
+    Raises:
+        ConfigError: a plugin is not installed.
+    """
+    names = [names] if isinstance(names, str) else names or []
+    if isinstance(names, list) and all(isinstance(name, str) for name in names):
+        try:
+            disable(names)
+        except RegistrationError as error:
+            raise ConfigError(f"disable_plugins: {error}") from error
+
+
 def load_plugins_of(overrides: Sequence[str], by_user: bool = True) -> None:
-    """Load the files of `plugins=[...]` before the composition: other overrides may name their components."""
+    """Load the files of `plugins=[...]` before the composition, without the plugins of `disable_plugins=[...]`: other
+    overrides may name their components."""
+    found: dict[str, Any] = {}
     for override in overrides:
-        if override.lstrip("+").startswith("plugins="):
-            load_plugins(OverridesParser.create().parse_override(override).value(), by_user)
+        key = override.lstrip("+").partition("=")[0]
+        if key in PLUGIN_KEYS:
+            found[key] = OverridesParser.create().parse_override(override).value()
+    disable_plugins(found.get("disable_plugins"))
+    load_plugins(found.get("plugins"), by_user)
 
 
 def with_absolute_paths(tree: dict[str, Any]) -> dict[str, Any]:
@@ -325,6 +379,7 @@ def install(check: Callable[[Settings], None] | None = None, runs: bool = True) 
     ValidatingConfigLoader.runs = runs
     CHECKS[:] = [check] if check else []
     vars(hydra_internal)["ConfigLoaderImpl"] = ValidatingConfigLoader
+    setattr(ConfigLoaderImpl, "_apply_overrides_to_config", staticmethod(_apply_overrides))  # noqa: B010
     Plugins.instance().register(RegistrySource)
     SourcesRegistry.instance().types[BoundedSource.scheme()] = BoundedSource
     Plugins.instance().register(StackpropSearchPath)

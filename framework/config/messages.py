@@ -11,8 +11,9 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf.errors import OmegaConfBaseException
 
 from framework.config.arguments import CALL, quoting
-from framework.config.presets import choices
+from framework.config.presets import KINDS_OF, choices
 from framework.core.errors import ConfigError, did_you_mean
+from framework.registry.discovery import discover
 
 
 def format_error(error: BaseException) -> str:
@@ -25,7 +26,8 @@ def format_error(error: BaseException) -> str:
         group, _, name = str(error.missing_cfg_file).removesuffix(".yaml").rpartition("/")
         options = error.options or choices().get(group)  # Hydra lists none for a list of choices: probes=[dead,sad]
         if options is not None:
-            return f"{group}: unknown choice '{name}'{did_you_mean(name, options)}"
+            reasons = discover().reasons(KINDS_OF.get(group, group), name)
+            return "\n".join([f"{group}: unknown choice '{name}'{did_you_mean(name, options)}", *reasons])
     interval = re.search(r"override '(.+?)=.*' .*while evaluating '(interval\(.*?\))'", " ".join(str(error).split()))
     if interval:
         return f"{interval[1]}: {interval[2]} is not an interval; give its two ends: interval(1e-4,1)"

@@ -48,6 +48,7 @@ def parse_config(tree: Mapping[str, Any], registry: Registry) -> Settings:
         "augmentations": _several(j, tree.get("augmentation"), "augmentation"),
         "probes": _several(j, tree.get("probes"), "probes"),
         "callbacks": _several(j, tree.get("callbacks"), "callbacks"),
+        "figures": _several(j, tree.get("figures"), "figures"),
         "study": j.component("study", tree["study"], "study") if tree.get("study") else None,
         "trainer": j.value(TrainerOptions, tree.get("trainer") or {}, "trainer"),
         "tracking": j.value(Tracking, tree.get("tracking") or {}, "tracking"),
@@ -58,6 +59,7 @@ def parse_config(tree: Mapping[str, Any], registry: Registry) -> Settings:
         "threads": _threads(j, tree.get("threads", "auto")),
         "tier": j.value(Tier, tree.get("tier", "auto"), "tier"),
         "plugins": j.value(tuple[str, ...], tree.get("plugins") or [], "plugins"),
+        "disable_plugins": j.value(tuple[str, ...], tree.get("disable_plugins") or [], "disable_plugins"),
     }
     if j.errors:
         raise ConfigError("\n".join(j.errors))

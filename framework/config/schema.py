@@ -8,7 +8,18 @@ from typing import Any, Literal
 
 from framework.config.options import FigureOptions, ParameterGroup, Tier, TrainerOptions
 from framework.core.callback import Callback
-from framework.core.protocols import Augmentation, Dataset, Loss, Metric, Optimizer, Probe, Regularizer, Schedule, Study
+from framework.core.protocols import (
+    Augmentation,
+    Dataset,
+    Figure,
+    Loss,
+    Metric,
+    Optimizer,
+    Probe,
+    Regularizer,
+    Schedule,
+    Study,
+)
 from framework.data.scaling import ScaleMethod
 from framework.nn.network import Node
 from framework.registry.registry import SEVERAL_GROUPS
@@ -26,7 +37,7 @@ INHERITED = ("activation", "initializer", "loss")  # groups that give components
 
 KEYS = (
     *(*COMPONENT_GROUPS, *SEVERAL_GROUPS, "model", "heads", "metrics", "trainer", "tracking", "figure", "schedules"),
-    *("seed", "device", "dtype", "threads", "tier", "plugins"),
+    *("seed", "device", "dtype", "threads", "tier", "plugins", "disable_plugins"),
 )
 
 
@@ -60,6 +71,7 @@ class Settings:
     augmentations: Mapping[str, Augmentation]
     probes: Mapping[str, Probe]
     callbacks: Mapping[str, Callback]
+    figures: Mapping[str, Figure]
     study: Study | None
     trainer: TrainerOptions
     tracking: Tracking
@@ -70,6 +82,7 @@ class Settings:
     threads: int | Auto
     tier: Tier
     plugins: tuple[str, ...]
+    disable_plugins: tuple[str, ...]
     tree: Mapping[str, Any]
     written: Mapping[str, Any] = field(default_factory=dict)  # the recorded form, if it differs
 

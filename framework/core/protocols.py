@@ -14,7 +14,7 @@ law:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -276,4 +276,21 @@ class Study(Protocol):
 
     def __call__(self, experiment: Any) -> Any:
         """experiment: a `framework.experiments.experiment.Experiment`; returns `framework.Findings`."""
+        ...
+
+
+class Command(Protocol):
+    """A verb of the shell, `stackprop NAME words key=value`. `key=value` sets an option; the first line of the docstring is
+    its line in `stackprop --help`."""
+
+    def __call__(self, words: Sequence[str]) -> int | None:
+        """words: what follows the verb, without options. Returns the exit status; None is 0."""
+        ...
+
+
+class Figure(Protocol):
+    """A figure of a run, drawn at its end into `figures/NAME.png` of its folder."""
+
+    def __call__(self, run: Any) -> Any:
+        """run: a `framework.RunView`. Returns a matplotlib figure, or None where there is nothing to draw."""
         ...

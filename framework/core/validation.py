@@ -53,6 +53,7 @@ class Names(Protocol):
 
     def names(self, kind: str) -> list[str]: ...
     def get(self, kind: str, name: str) -> Any: ...
+    def reasons(self, kind: str, name: str) -> list[str]: ...
 
 
 class Validator:
@@ -85,7 +86,9 @@ class Validator:
         if name is None:
             return self.add_error(f"{path}.type", f"missing: which {kind}?{did_you_mean('', names)}")
         if name not in names:
-            return self.add_error(f"{path}.type", f"unknown {kind} '{name}'{did_you_mean(str(name), names)}")
+            self.add_error(f"{path}.type", f"unknown {kind} '{name}'{did_you_mean(str(name), names)}")
+            self.errors |= dict.fromkeys(self.registry.reasons(kind, str(name)))
+            return INVALID
         options, cls = {key: v for key, v in value.items() if key != "type"}, self.registry.get(kind, name)
         missing = missing_methods(kind, cls)
         if missing:

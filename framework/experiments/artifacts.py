@@ -10,12 +10,14 @@ import tempfile
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from framework.analysis import figures
 from framework.core.log import log
+from framework.core.protocols import Figure
 from framework.core.writing import replaced_text, write_text
 from framework.data.dataset import Data
 from framework.inference import model
@@ -39,6 +41,7 @@ def log_artifacts(
     data: Data,
     metrics: Mapping[str, float],
     note: str,
+    own: Mapping[str, Figure] = MappingProxyType({}),
 ) -> None:
     """Draw figures and log everything to the tracking store; a failure is a warning and does not affect the rest.
 
@@ -46,8 +49,9 @@ def log_artifacts(
         trained: the model of the run, for data that have been scaled already.
         data: the data set, scaled.
         note: the command that repeats the run.
+        own: figures of plugins, by name.
     """
-    drawn = _try("figures", lambda: figures.draw(figures.RunView(folder, trained, data))) or []
+    drawn = _try("figures", lambda: figures.draw(figures.RunView(folder, trained, data), own)) or []
     text = _try("the generated samples", lambda: write_sample(folder, trained, data)) if trained else None
     if tracked is None or tracked.lost:
         return

@@ -80,7 +80,7 @@ def settings_of_run(folder: Path, trust: bool = False) -> Settings:
     """
     written = tree_of_run(folder)
     tree = restored(written, f"{folder}/config.yaml", hint=_store(folder))
-    with scope(registry_of(folder, tree.get("plugins"), trust)):
+    with scope(registry_of(folder, tree, trust)):
         return replace(parse_config(tree, discover()), written={} if tree == written else written)
 
 
@@ -99,7 +99,7 @@ def load(run: str | Path, trust: bool = False) -> Model:
     folder = Path(run) if (Path(run) / "model.npz").is_file() else find_run(str(run), runs_dir())
     tree = tree_of_run(folder)
     tree = restored({key: tree[key] for key in tree if key != "tracking"}, f"{folder}/config.yaml")  # a model needs no store
-    with scope(registry_of(folder, tree.get("plugins"), trust)):
+    with scope(registry_of(folder, tree, trust)):
         return _model(folder, parse_config(tree, discover()))
 
 

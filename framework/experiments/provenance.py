@@ -1,8 +1,8 @@
 """The origins of a run's components: saved in its folder, and compared when the run is loaded.
 
 `plugins.json` holds for every component the distribution and its version, or the single file and its SHA-256; for
-third-party distributions also the SHA-256 of the module, as the version may stay the same during development. `plugins/`
-holds a copy of each single file.
+third-party distributions also the SHA-256 of the module, as the version may stay the same during development. It also has
+the versions of all installed distributions with plugins. `plugins/` holds a copy of each single file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from framework.core.errors import ConfigError, RegistrationError
 from framework.core.log import log
 from framework.core.version import GROUP, normalized
 from framework.core.writing import inside, write_bytes, write_json
-from framework.registry.discovery import Code, discover, everything, load_code, text_of
+from framework.registry.discovery import Code, discover, everything, load_code, text_of, without
+from framework.registry.installed import versions
 from framework.registry.registry import Entry, Registry, Source
 from framework.tracking.origins import COPIES, FILE, label, read
 
@@ -37,7 +38,8 @@ def save_sources(settings: Settings, folder: Path) -> None:
         copy = inside(folder, COPIES) / f"{file.stem}-{sha256[:8]}.py"
         write_bytes(copy, registry.code[sha256])  # as loaded: the file may have changed since
         files[str(file)] = {"sha256": sha256, "kept": copy.name}
-    write_json(folder / FILE, {"components": components, "files": files}, lasting=False)
+    about = {"components": components, "files": files, "distributions": versions()}
+    write_json(folder / FILE, about, lasting=False)
 
 
 def sources_used(value: Any, registry: Registry) -> Iterator[tuple[str, Entry]]:
@@ -69,22 +71,22 @@ def origin(entry: Entry, registry: Registry) -> dict[str, str]:
     return {**source._asdict(), "sha256": hashlib.sha256(text).hexdigest() if text else ""}
 
 
-def registry_of(folder: Path, plugins: Any, trust: bool = False) -> Registry:
+def registry_of(folder: Path, tree: Mapping[str, Any], trust: bool = False) -> Registry:
     """The registry of a recorded run, as far as possible: what is installed, and the run's own files. Differences are
     printed.
 
-
     Args:
-        plugins: the files that its configuration names.
+        tree: its configuration, which names files, and plugins that are disabled.
         trust: run files even if this user has not run them here before.
 
     Raises:
         ConfigError: a file is missing or wrong, or this user has not run it here before.
     """
-    recorded = read(folder)
+    recorded, plugins, disabled = read(folder), tree.get("plugins"), tree.get("disable_plugins")
     named = [path for path in plugins if isinstance(path, str)] if isinstance(plugins, list) else []
     paths = dict.fromkeys([*(str(Path(path).expanduser().resolve()) for path in named), *recorded["files"]])
-    registry = everything()
+    off = [name for name in disabled if isinstance(name, str)] if isinstance(disabled, list) else []
+    registry = without(frozenset(off)) if off else everything()
     if paths or registry.files:
         registry = registry.copy()
         for file in [file for file in registry.files if str(file) not in paths]:

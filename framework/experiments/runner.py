@@ -369,4 +369,5 @@ def _log_artifacts(record: RunRecord, experiment: Experiment, outcome: TrainingR
         tracked = record.tracked if isinstance(record.tracked, MlflowRun) else None
         data = experiment.data
         trained = model.Model.of(experiment.learner, outcome.weights, data, AS_SCALED)
-        artifacts.log_artifacts(place.folder, tracked, trained, data, outcome.metrics, place.command or place.name)
+        note, own = place.command or place.name, experiment.settings.figures
+        artifacts.log_artifacts(place.folder, tracked, trained, data, outcome.metrics, note, own)

@@ -10,11 +10,13 @@ import difflib
 import functools
 import hashlib
 import inspect
+import os
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
-from importlib.metadata import EntryPoint, distributions
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -23,12 +25,15 @@ import pluggy
 
 from framework import hooks
 from framework.core.errors import RegistrationError
+from framework.core.log import log
 from framework.core.options import option
 from framework.core.trust import is_trusted, trust, trusts_all
-from framework.core.version import GROUP, normalized
+from framework.core.version import GROUP
+from framework.registry.installed import disabled, is_disabled, is_ours, points, summary
 from framework.registry.registry import Registry, Source
 
 LARGEST = 1 << 24  # bytes of a single file
+SLOW = 1.0  # seconds; the import of a plugin that takes longer is reported
 
 
 class Plugin(NamedTuple):
@@ -58,53 +63,46 @@ def scope(registry: Registry) -> Iterator[None]:
         _scoped.reset(token)
 
 
-@functools.cache
 def everything() -> Registry:
     """The registry of this process."""
+    return without(disabled())
+
+
+@functools.cache
+def without(names: frozenset[str]) -> Registry:
+    """The registry of everything installed, except the third-party plugins with these names."""
     problems: list[str] = []
-    registry = registry_of(_installed(problems))
+    found = list(points(problems))
+    registry = registry_of(point for point in found if not is_disabled(point, names))
     registry.problems[:0] = problems
+    registry.disabled = [label(point) for point in found if is_disabled(point, names)]
     return registry
 
 
-def _installed(problems: list[str]) -> Iterator[EntryPoint]:
-    """The entry points of every distribution; of two distributions with one name, those of the first on the path. One whose
-    metadata cannot be read does not affect the others."""
-    seen = set()
-    for distribution in distributions():
-        try:
-            points = distribution.entry_points.select(group=GROUP)
-            name = normalized(distribution.name) if points else ""
-            if points and name not in seen:
-                seen.add(name)
-                yield from points
-        except Exception as error:
-            where = getattr(distribution, "_path", "a distribution")
-            problems.append(f"{where}: its metadata cannot be read: {_summary(error)}")
-
-
-def is_ours(point: EntryPoint) -> bool:
-    """Whether a plugin belongs to stackprop's own distribution, whatever its module is called."""
-    return point.dist is not None and normalized(point.dist.name) == GROUP
-
-
-def registry_of(points: Iterable[EntryPoint]) -> Registry:
+def registry_of(found: Iterable[EntryPoint]) -> Registry:
     """The registry that these entry points fill."""
     registry = Registry()
     plugins: dict[str, Plugin] = {}
     # Built-ins first, so that the later plugin is the one rejected when names clash.
-    for point in sorted(points, key=lambda p: (not is_ours(p), p.name)):
-        label = f"plugin '{point.name}' of {(point.dist and point.dist.name) or 'an unknown distribution'}"
+    for point in sorted(found, key=lambda p: (not is_ours(p), p.name)):
+        who, started = label(point), time.perf_counter()
         if point.value in plugins:
-            registry.problems.append(f"{label} is ignored: '{point.value}' is {plugins[point.value].label} already")
+            registry.problems.append(f"{who} is ignored: '{point.value}' is {plugins[point.value].label} already")
             continue
         try:
-            plugins[point.value] = Plugin(label, point.value, point.load())
+            plugins[point.value] = Plugin(who, point.value, point.load())
             registry.sources[point.value] = _source(point)
         except (Exception, SystemExit) as error:  # an error in a third-party module must not stop the others
-            registry.problems.append(f"{label} could not be loaded: {_summary(error)}")
+            registry.problems.append(f"{who} could not be loaded: {summary(error)}")
+        if (took := time.perf_counter() - started) > SLOW and not is_ours(point) and "COMP_LINE" not in os.environ:
+            log.warning(f"{who} took {took:.1f} s to import; disable_plugins=[{point.name}] leaves it out")
     registry.problems += _read(plugins.values(), registry)
     return registry
+
+
+def label(point: EntryPoint) -> str:
+    """A plugin in messages."""
+    return f"plugin '{point.name}' of {(point.dist and point.dist.name) or 'an unknown distribution'}"
 
 
 def _source(point: EntryPoint) -> Source:
@@ -199,7 +197,7 @@ def _module(code: Code, text: bytes, found: str) -> ModuleType:
         exec(compile(text, str(file), "exec"), module.__dict__)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise RegistrationError(f"{_place(error, file, code.path)}: {_summary(error)}") from error
+        raise RegistrationError(f"{_place(error, file, code.path)}: {summary(error)}") from error
     return module
 
 
@@ -211,11 +209,6 @@ def _place(error: BaseException, file: Path, shown: str) -> str:
     return f"{shown}, line {lines[-1]}" if lines else shown
 
 
-def _summary(error: BaseException) -> str:
-    text = error.msg if isinstance(error, SyntaxError) else error
-    return f"{type(error).__name__}: {' '.join(str(text).split())}"
-
-
 def _read(plugins: Iterable[Plugin], registry: Registry) -> Iterator[str]:
     """Call the hooks of these plugins; yields the errors."""
     manager = pluggy.PluginManager(GROUP)
@@ -225,7 +218,7 @@ def _read(plugins: Iterable[Plugin], registry: Registry) -> Iterator[str]:
             yield from _mistakes(manager, plugin)
             manager.register(plugin.module, name=plugin.name)
         except (Exception, SystemExit) as error:
-            yield f"{plugin.label} could not be loaded: {_summary(error)}"
+            yield f"{plugin.label} could not be loaded: {summary(error)}"
     for hook in hooks.HOOKS:  # presets last: their names are checked against those of components
         for impl in getattr(manager.hook, hook).get_hookimpls():
             yield from _call(hook, impl, registry)
@@ -276,7 +269,7 @@ def _call(hook: str, impl: Any, registry: Registry) -> list[str]:
         impl.function(register if hook in hooks.KINDS else register_folder)
     except (Exception, SystemExit) as error:
         brings = hook.removeprefix("register_")
-        problems.append(f"plugin '{impl.plugin_name}' failed to register its {brings}: {_summary(error)}")
+        problems.append(f"plugin '{impl.plugin_name}' failed to register its {brings}: {summary(error)}")
     return problems
 
 

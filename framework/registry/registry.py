@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 from dataclasses import fields, is_dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +12,7 @@ from framework.core.declarations import problems
 from framework.core.errors import RegistrationError, UnknownComponentError, did_you_mean
 from framework.core.version import GROUP, normalized
 from framework.hooks import KINDS
+from framework.registry.names import TAKEN, name_error
 
 # Keys that the configuration of a kind reserves, besides the component's options.
 RESERVED: dict[str, tuple[str, ...]] = dict.fromkeys(KINDS.values(), ("type",)) | {
@@ -24,7 +24,9 @@ RESERVED: dict[str, tuple[str, ...]] = dict.fromkeys(KINDS.values(), ("type",)) 
 }
 
 # Groups that hold several components, each under its name: probes=[dead,saturated] probes.dead.nodes=[act]. Group -> kind.
-SEVERAL_GROUPS = {"augmentation": "augmentation", "callbacks": "callback", "probes": "probe"}
+SEVERAL_GROUPS = {"augmentation": "augmentation", "callbacks": "callback", "figures": "figure", "probes": "probe"}
+
+KEYED = (*SEVERAL_GROUPS.values(), "metric", "command")  # kinds whose names are parts of keys: probes.dead.nodes
 
 
 class Entry(NamedTuple):
@@ -58,6 +60,7 @@ class Registry:
         sources: plugin -> the source of its code.
         files: single files whose components are registered too, and the SHA-256 of their content.
         code: SHA-256 -> content.
+        disabled: plugins that are installed and not loaded.
     """
 
     def __init__(self) -> None:
@@ -67,6 +70,7 @@ class Registry:
         self.sources: dict[str, Source] = {}
         self.files: dict[Path, str] = {}
         self.code: dict[str, bytes] = {}
+        self.disabled: list[str] = []
 
     def add(self, kind: str, name: str, component: Any, provider: str) -> None:
         """Register a component.
@@ -75,8 +79,10 @@ class Registry:
             RegistrationError: the name is taken or not valid, the class is not a frozen dataclass, an option has a
                 reserved name, or one is declared so that no configuration can set it: one line for each.
         """
-        if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]*", name):
-            raise RegistrationError(f"{kind} {name!r} of '{provider}': not a valid name; letters, digits, _ - . are allowed")
+        if wrong_name := name_error(name, kind in KEYED):
+            raise RegistrationError(f"{kind} {name!r} of '{provider}': {wrong_name}")
+        if name in TAKEN.get(kind, ()):
+            raise RegistrationError(f"{kind} '{name}' of '{provider}': stackprop has one of that name; choose another name")
         group = next((group for group, of in SEVERAL_GROUPS.items() if of == kind), kind)
         preset = self.presets.get(f"{group}/{name}")
         if preset or any(_is_preset(folder, f"{group}/{name}") for folder in shipped()):
@@ -108,7 +114,7 @@ class Registry:
         """A new registry with the same components."""
         other = Registry()
         other.entries = {kind: dict(known) for kind, known in self.entries.items()}
-        other.problems, other.presets = list(self.problems), dict(self.presets)
+        other.problems, other.presets, other.disabled = list(self.problems), dict(self.presets), list(self.disabled)
         other.sources, other.files, other.code = dict(self.sources), dict(self.files), dict(self.code)
         return other
 
@@ -161,6 +167,13 @@ class Registry:
         """All names of a kind, sorted."""
         return sorted(self.entries[kind])
 
+    def reasons(self, kind: str, name: str) -> list[str]:
+        """Why a component may be missing, one line each: why it was refused, or which plugins are not loaded."""
+        refused = [problem for problem in self.problems if problem.startswith(f"{kind} '{name}' of ")]
+        of_components = tuple(f"{kind} '" for kind in self.entries)  # a component, and not a plugin, is wrong
+        broken = [p for p in self.problems if not p.startswith((*of_components, "preset"))]
+        return refused or broken + [f"{plugin} is disabled by disable_plugins" for plugin in self.disabled]
+
     def get(self, kind: str, name: str) -> Any:
         """The class registered under that name.
 
@@ -168,7 +181,8 @@ class Registry:
             UnknownComponentError: with the closest name, and all names.
         """
         if name not in self.entries[kind]:
-            raise UnknownComponentError(f"unknown {kind} '{name}'{did_you_mean(name, self.entries[kind])}")
+            lines = [f"unknown {kind} '{name}'{did_you_mean(name, self.entries[kind])}", *self.reasons(kind, name)]
+            raise UnknownComponentError("\n".join(lines))
         return self.entries[kind][name].component
 
 

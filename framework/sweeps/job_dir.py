@@ -30,7 +30,7 @@ def run_name(overrides: Sequence[str]) -> str:
     words = []
     for override in overrides:
         key, _, value = override.lstrip("+~").partition("=")
-        if key == "plugins" or key.startswith("tracking"):
+        if key in ("plugins", "disable_plugins") or key.startswith("tracking"):
             continue
         is_choice = "." not in key and key not in ("seed", "device", "dtype", "tier", "metrics")
         words.append(value if is_choice and value else f"{key.rsplit('.', 1)[-1]}={value}")

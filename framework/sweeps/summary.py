@@ -115,4 +115,5 @@ def _log_best(folder: Path, settings: Settings, store: MlflowStore) -> None:
     known = store.find(state.get("key", "")) or state.get("mlflow_run_id")
     tracked = MlflowRun(store.client, known, store.allowance) if known else None  # the run stays ended
     trained = replace(load(folder), scale=AS_SCALED)
-    artifacts.log_artifacts(folder, tracked, trained, prepare(settings).data, metrics, state.get("command") or folder.name)
+    note, data = state.get("command") or folder.name, prepare(settings).data
+    artifacts.log_artifacts(folder, tracked, trained, data, metrics, note, settings.figures)

@@ -23,6 +23,7 @@ from framework.testing import (
     augmentations,
     callbacks,
     cells,
+    commands,
     datasets,
     initializers,
     layers,
@@ -64,9 +65,11 @@ TABLES: Mapping[str, tuple[Checks, Checks]] = {
     "dataset": (datasets.DATASET, {}),
     "metric": (metrics.METRIC, metrics.METRIC_OFFERED),
     "study": (studies.STUDY, {}),
+    "command": (commands.COMMAND, {}),
+    "figure": (commands.FIGURE, {}),
 }
 BOUNDS: Mapping[str, bool | None] = dict.fromkeys(  # kinds whose options are also tried at the bounds of numbers
-    ("optimizer", "augmentation", "probe", "callback", "initializer", "schedule", "metric")
+    ("optimizer", "augmentation", "probe", "callback", "figure", "initializer", "schedule", "metric")
 )
 GRADIENTS = ("layer", "activation", "cell", "loss", "regularizer")  # kinds whose options are also tried at another number
 KINDS = tuple(TABLES)  # kinds of component that the kit checks

@@ -287,9 +287,12 @@ def tags_of(place: RunLocation, state: Mapping[str, Any]) -> dict[str, str]:
     return tags
 
 
+UNHASHED = ("tracking", "callbacks", "figures", "disable_plugins")  # keys that do not change what is trained
+
+
 def config_hash(tree: Mapping[str, Any]) -> str:
     """A hash that is equal for two runs if and only if they train the same thing, wherever they are tracked."""
-    hashed = {key: value for key, value in tree.items() if key not in ("tracking", "callbacks")}
+    hashed = {key: value for key, value in tree.items() if key not in UNHASHED}
     return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:16]
 
 

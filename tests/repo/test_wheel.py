@@ -47,6 +47,22 @@ def test_presets_and_completion_come_with_it(installed, tmp_path):
     assert "model=mlp2" in done.stdout
 
 
+def test_it_writes_plugins_whose_tests_pass(installed, tmp_path):
+    done = python(installed, tmp_path, "-m", "framework.cli.command_line", "new-plugin", "mine", "--kind", "schedule")
+    assert done.returncode == 0, done.stderr
+    install = ("-m", "uv", "pip", "install", "--quiet", "--no-deps", "--target", tmp_path / "site", "./stackprop-mine")
+    assert python(installed, tmp_path, *install).returncode == 0
+    sites = f"{tmp_path / 'site'}{os.pathsep}{installed}"
+    done = python(sites, tmp_path / "stackprop-mine", "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    assert done.returncode == 0, done.stdout
+    assert " passed" in done.stdout
+
+
+def test_type_checkers_read_its_types(installed):
+    packages = {path.parent.name for path in installed.glob("*/__init__.py")} - {"hydra_plugins"}
+    assert {path.parent.name for path in installed.glob("*/py.typed")} == packages > {"framework", "framework_layers"}
+
+
 def test_it_holds_no_tests_and_no_runs(installed):
     assert {p.name for p in installed.iterdir() if not p.name.endswith(".dist-info")} == {
         "framework",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from framework.analysis.figures import activations, confusion, curves, feature_maps, filters, gradient_by_lag, gradient_flow
 from framework.analysis.figures.run_view import RunView
 from framework.analysis.style import save
 from framework.core.log import log
+from framework.core.protocols import Figure
 from framework.core.writing import inside
 
 # name of the file -> function that draws it, and a description
@@ -28,16 +30,20 @@ FIGURES: dict[str, tuple[Callable[[RunView], Any], str]] = {
 }
 
 
-def draw(run: RunView) -> list[Path]:
+def draw(run: RunView, more: Mapping[str, Figure] = MappingProxyType({})) -> list[Path]:
     """Draw all figures that apply to a run into `figures/` of its folder; an error in one is reported and does not affect
-    the others."""
-    to = inside(run.folder, "figures")
-    return [path for name in FIGURES if (path := _drawn(name, run, to / f"{name}.png"))]
+    the others.
+
+    Args:
+        more: figures of plugins, by name.
+    """
+    to, ours = inside(run.folder, "figures"), {name: each for name, (each, _) in FIGURES.items()}
+    return [path for name, each in {**more, **ours}.items() if (path := _drawn(each, run, to / f"{name}.png"))]
 
 
-def _drawn(name: str, run: RunView, path: Path) -> Path | None:
+def _drawn(figure: Callable[[RunView], Any], run: RunView, path: Path) -> Path | None:
     try:
-        fig = FIGURES[name][0](run)
+        fig = figure(run)
         if fig is None:
             return None
         save(fig, path)

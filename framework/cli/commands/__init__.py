@@ -8,6 +8,7 @@ VERBS: dict[str, str] = {
     "evaluate": "a recorded run on its test split, or on a file: stackprop evaluate last [data.csv]",
     "generate": "continue a prompt with a trained network: stackprop generate last --prompt 'to be'",
     "kernel": "the compiled training step as formulas, with its costs: stackprop kernel model=mlp --time",
+    "new-plugin": "a distribution for your own components, with tests: stackprop new-plugin bent --kind layer",
     "plugins": "components, presets and the plugins that provide them; load errors",
     "predict": "predictions of a recorded run for a file, as CSV: stackprop predict last data.csv",
     "report": "a run or a sweep as one HTML file, readable offline: stackprop report last",

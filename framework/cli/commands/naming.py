@@ -14,7 +14,8 @@ def find(word: str) -> tuple[str, str, Any]:
     Raises:
         ConfigError: the name is unknown or ambiguous.
     """
-    entries = discover().entries
+    registry = discover()
+    entries = registry.entries
     kind, _, name = word.rpartition("/")
     kinds = [k for k in entries if name in entries[k] and kind in ("", k)]
     if len(kinds) == 1:
@@ -22,4 +23,5 @@ def find(word: str) -> tuple[str, str, Any]:
     if kinds:
         raise ConfigError(f"'{name}' is ambiguous ({' and '.join(kinds)}); use {' or '.join(f'{k}/{name}' for k in kinds)}")
     every = {n for k, known in entries.items() for n in known if kind in ("", k)}
-    raise ConfigError(f"unknown component '{word}'{did_you_mean(name, every)}")
+    reasons = [line for k in entries if kind in ("", k) for line in registry.reasons(k, name)]
+    raise ConfigError("\n".join(dict.fromkeys([f"unknown component '{word}'{did_you_mean(name, every)}", *reasons])))

@@ -5,13 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from framework.registry.discovery import discover
+from framework.registry.discovery import discover, label
+from framework.registry.installed import third_party
 from framework.registry.registry import Source
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print every component and preset with its plugin and distribution; problems go to standard error."""
+    """Print every third-party plugin with its version, and every component and preset with its plugin and distribution;
+    problems go to standard error."""
     registry = discover()
+    for point in third_party():
+        state = "" if point.value in registry.sources else " (not loaded)"
+        state = " (disabled)" if label(point) in registry.disabled else state
+        dist = f"{point.dist.name} {point.dist.version}" if point.dist else ""
+        print(f"{'plugin':13} {point.name:24} {point.value:26} {dist}{state}".rstrip())
     found = [
         (kind, name, entry.provider) for kind, known in registry.entries.items() for name, entry in sorted(known.items())
     ]

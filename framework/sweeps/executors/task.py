@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from framework.config.composition import load_plugins
+from framework.config.composition import disable_plugins, load_plugins
 from framework.config.parser import parse_config
 from framework.core.callback import Callback
 from framework.core.errors import RunFailed
@@ -65,6 +65,7 @@ def train(task: StackTask, callbacks: Sequence[Callback] = ()) -> list[JobEnd]:
     experiments = []
     try:
         for tree, written, _ in task.members:
+            disable_plugins(tree.get("disable_plugins"))
             load_plugins(tree.get("plugins"))
             experiments.append(prepare(replace(parse_config(tree, discover()), tree=tree, written=written)))
         return [end_of(result) for result in run_stack(experiments, [place for *_, place in task.members], callbacks)]

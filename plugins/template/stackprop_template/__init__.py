@@ -1,27 +1,19 @@
-"""The hooks of the plugin: names of its components."""
+"""The hooks of the plugin, one for each kind of component."""
 
-from framework import hookimpl
-from framework.hooks import Register, RegisterPresets
-from stackprop_template.scale import Scale
-from stackprop_template.signum import Signum
-from stackprop_template.swish import Swish
-
-
-@hookimpl
-def register_layers(register: Register) -> None:
-    register("template_scale", Scale)
-
-
-@hookimpl
-def register_activations(register: Register) -> None:
-    register("template_swish", Swish)
-
-
-@hookimpl
-def register_optimizers(register: Register) -> None:
-    register("template_signum", Signum)
-
-
-@hookimpl
-def register_presets(register: RegisterPresets) -> None:
-    register("stackprop_template.conf")
+from stackprop_template.activation import register_activations as register_activations
+from stackprop_template.augmentation import register_augmentations as register_augmentations
+from stackprop_template.callback import register_callbacks as register_callbacks
+from stackprop_template.cell import register_cells as register_cells
+from stackprop_template.command import register_commands as register_commands
+from stackprop_template.dataset import register_datasets as register_datasets
+from stackprop_template.figure import register_figures as register_figures
+from stackprop_template.initializer import register_initializers as register_initializers
+from stackprop_template.layer import register_layers as register_layers
+from stackprop_template.layer import register_presets as register_presets
+from stackprop_template.loss import register_losses as register_losses
+from stackprop_template.metric import register_metrics as register_metrics
+from stackprop_template.optimizer import register_optimizers as register_optimizers
+from stackprop_template.probe import register_probes as register_probes
+from stackprop_template.regularizer import register_regularizers as register_regularizers
+from stackprop_template.schedule import register_schedules as register_schedules
+from stackprop_template.study import register_studies as register_studies

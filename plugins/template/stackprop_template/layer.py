@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from framework import Array, Context, Params, Shape, option
+from framework import Array, Context, Params, Shape, hookimpl, option
+from framework.hooks import Register, RegisterPresets
 
 
 @dataclass(frozen=True)
@@ -32,3 +33,13 @@ class Scale:
         x = cache
         grads = {"s": (dy * x).sum(-2, keepdims=True), "b": dy.sum(-2, keepdims=True)}
         return (dy * p["s"] if need_dx else None), grads
+
+
+@hookimpl
+def register_layers(register: Register) -> None:
+    register("template_scale", Scale)
+
+
+@hookimpl
+def register_presets(register: RegisterPresets) -> None:
+    register("stackprop_template.conf")

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from framework import Array, Context, option
+from framework import Array, Context, hookimpl, option
+from framework.hooks import Register
 
 
 @dataclass(frozen=True)
@@ -21,3 +22,8 @@ class Swish:
     def backward(self, cache: tuple[Array, Array], dy: Array, ctx: Context) -> Array:
         x, s = cache
         return dy * s * (1 + ctx.per(self.beta, x) * x * (1 - s))
+
+
+@hookimpl
+def register_activations(register: Register) -> None:
+    register("template_swish", Swish)

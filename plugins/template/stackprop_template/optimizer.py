@@ -3,7 +3,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from framework import Array, Context, option
+from framework import Array, Context, hookimpl, option
+from framework.hooks import Register
 
 
 @dataclass(frozen=True)
@@ -24,3 +25,8 @@ class Signum:
         M *= alpha
         M += (1 - alpha) * g
         w -= lr * ctx.xp.sign(M)
+
+
+@hookimpl
+def register_optimizers(register: Register) -> None:
+    register("template_signum", Signum)
