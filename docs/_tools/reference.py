@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
 
-from docs._tools import api, configuration, kit
+from docs._tools import api, configuration, kinds, kit
 from docs._tools.markdown import prose
 from framework import hooks
 from framework.cli.commands.describe import options_of
@@ -185,3 +185,4 @@ if __name__ == "__main__":
     for file, text in pages().items():
         (FOLDER / file).write_text(text)
     kit.PLACE.write_text(kit.page())
+    kinds.PLACE.write_text(kinds.page())

@@ -28,8 +28,8 @@ def check_signature(command: Any) -> None:
 
 
 def check_draws(figure: Any) -> None:
-    """Of a run with metrics, of one without any and of one that has just begun it makes a matplotlib figure, or None. It
-    changes nothing in their folders.
+    """It returns a matplotlib figure, or None, for a run with metrics, a run without any, and a run that has just started.
+    It changes nothing in their folders.
 
     Cannot see: what is drawn.
     """
@@ -49,6 +49,6 @@ def _files(place: str) -> dict[str, bytes]:
 
 
 POINTS = [{"step": step, "train/loss": 1 / step, "val/loss": 2 / step, "grad_norm/total": 1.0} for step in (1, 2, 3)]
-RUNS: dict[str, Any] = {"a run with metrics": POINTS, "a run without metrics": [], "a run that has just begun": None}
+RUNS: dict[str, Any] = {"a run with metrics": POINTS, "a run without metrics": [], "a run that has just started": None}
 COMMAND = reported({"signature": check_signature})
 FIGURE = reported({"draws": check_draws, "choices": check_choices({"draws": check_draws}, {"draws": check_draws})})

@@ -25,10 +25,11 @@ def test_there_is_a_component_of_every_kind():
 def test_one_kind_leaves_out_the_others(kind):
     files = dict(written("two_words", (kind,)))
     modules = {place.split("/")[-1] for place in files if place.startswith("stackprop_two_words/") and "/conf/" not in place}
-    assert modules == {"__init__.py", f"{kind}.py", "py.typed"}
+    layer = {"presets.py"} if kind == "layer" else set()
+    assert modules == {"__init__.py", f"{kind}.py", "py.typed", *layer}
     assert ("stackprop_two_words/conf/model/two_words.yaml" in files) == (kind == "layer")
     imported = {node.module for node in ast.parse(files["stackprop_two_words/__init__.py"]).body[1:]}
-    assert imported == {f"stackprop_two_words.{kind}"}
+    assert imported == {f"stackprop_two_words.{kind}", *(f"stackprop_two_words.{name[:-3]}" for name in layer)}
     assert 'name = "stackprop-two-words"' in files["pyproject.toml"]
 
 

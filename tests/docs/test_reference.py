@@ -10,17 +10,19 @@ from markdown_it import MarkdownIt
 import framework.components
 import framework.sklearn
 import framework.testing
-from docs._tools import kit
+from docs._tools import kinds, kit
 from docs._tools.floors import PICTURE, picture
 from docs._tools.markdown import prose
 from docs._tools.reference import FOLDER, TITLES, example, pages
 from framework import discover
 from framework.cli.commands.describe import options_of
+from framework.config.composition import compose
 from framework.config.schema import KEYS
 from framework.core.options import declared
 from framework.core.validation import Validator
-from framework.hooks import HOOKS
-from framework.registry.registry import RESERVED, conf_dir
+from framework.hooks import HOOKS, KINDS
+from framework.registry.discovery import Code, load_code
+from framework.registry.registry import RESERVED, Registry, conf_dir
 
 PAGES = pages()
 BUILT_IN = [
@@ -150,3 +152,33 @@ def test_the_example_of_a_component_gives_options_that_it_takes(kind, name, comp
 def read(word):
     """A value as the shell's grammar reads it."""
     return OverridesParser.create().parse_override(f"x={word}").value()
+
+
+def test_each_kind_has_a_whole_file_and_a_command(tmp_path, monkeypatch):
+    assert kinds.PLACE.read_text() == kinds.page(), "docs/extending/kinds.md is not what the template has: run `make docs`"
+    found = {kind: (text, command) for kind, text, command in kinds.blocks(kinds.page())}
+    assert set(found) == set(KINDS.values())
+    monkeypatch.chdir(tmp_path)
+    for kind, (text, _) in found.items():
+        (tmp_path / f"{kind}.py").write_text(text)
+    registry = Registry()
+    for kind in found:
+        load_code(Code(f"{kind}.py", tmp_path / f"{kind}.py"), registry, by_user=True)
+    assert {kind: len(known) for kind, known in registry.entries.items()} == dict.fromkeys(found, 1)
+    words = {kind: shlex.split(command)[1:] for kind, (_, command) in found.items()}
+    assert all(f"plugins=[{kind}.py]" in given for kind, given in words.items())
+    (verb,) = registry.names("command")
+    assert words.pop("command")[0] == verb
+    files = f"plugins=[{','.join(f'{kind}.py' for kind in found)}]"
+    of_cells = words.pop("cell")  # it needs another model
+    joined = dict.fromkeys(
+        word for given in words.values() for word in given if not word.startswith(("plugins=", "dataset="))
+    )
+    try:
+        made = compose([files, *joined, "dataset=mine_rings"])
+        assert {"mine_within"} == made.metrics.keys()
+        assert {"mine_curve"} == made.figures.keys()
+        compose(of_cells)
+    finally:
+        for kind in found:
+            discover().forget_file((tmp_path / f"{kind}.py").resolve())

@@ -82,11 +82,13 @@ def template() -> Path:
 
 def written(name: str, kinds: Sequence[str]) -> Iterator[tuple[str, str]]:
     """The files of a new plugin: path and text."""
-    others = {kind: hook for hook, kind in KINDS.items() if kind not in kinds}
+    others = {kind for kind in KINDS.values() if kind not in kinds}
+    if "layer" in others:
+        others |= {"presets", "conf"}  # the preset has the layer
     for path in sorted(template().rglob("*")):
         place = path.relative_to(template())
-        of_kind = path.stem.removeprefix("test_") in others or ("conf" in place.parts and "layer" in others)
-        if path.is_dir() or of_kind or "__pycache__" in place.parts:
+        parts = {*place.parts, path.stem, path.stem.removeprefix("test_")}
+        if path.is_dir() or parts & {*others, "__pycache__"}:
             continue
         text = path.read_text(encoding="utf-8")
         if place.as_posix() == f"{PACKAGE}/__init__.py":

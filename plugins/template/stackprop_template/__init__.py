@@ -9,10 +9,10 @@ from stackprop_template.dataset import register_datasets as register_datasets
 from stackprop_template.figure import register_figures as register_figures
 from stackprop_template.initializer import register_initializers as register_initializers
 from stackprop_template.layer import register_layers as register_layers
-from stackprop_template.layer import register_presets as register_presets
 from stackprop_template.loss import register_losses as register_losses
 from stackprop_template.metric import register_metrics as register_metrics
 from stackprop_template.optimizer import register_optimizers as register_optimizers
+from stackprop_template.presets import register_presets as register_presets
 from stackprop_template.probe import register_probes as register_probes
 from stackprop_template.regularizer import register_regularizers as register_regularizers
 from stackprop_template.schedule import register_schedules as register_schedules

@@ -3,8 +3,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from framework import RunView, hookimpl, option
 from framework.hooks import Register
 
@@ -18,6 +16,8 @@ class Curve:
     def __call__(self, run: RunView) -> Any:
         if self.metric not in run.series:
             return None
+        from matplotlib.figure import Figure  # here, as its import takes a while in every command
+
         fig = Figure()
         ax = fig.subplots()
         ax.plot(*run.series[self.metric].T)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from framework import Array, Context, Params, Shape, hookimpl, option
-from framework.hooks import Register, RegisterPresets
+from framework.hooks import Register
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,3 @@ class Scale:
 @hookimpl
 def register_layers(register: Register) -> None:
     register("template_scale", Scale)
-
-
-@hookimpl
-def register_presets(register: RegisterPresets) -> None:
-    register("stackprop_template.conf")
