@@ -50,7 +50,7 @@ def raised_on_purpose(error: BaseException) -> bool:
 
 def check_batches(component: Any, about: Differentiable) -> None:
     """Gradients and shapes hold for batches of 1, 3, 4, 16 and 20 examples, and sequences of 1 step and more; for a
-    regularizer, for tensors of one row, of one column, wide and square; nothing is NaN. A ValueError may reject a size.
+    regularizer, for tensors of one row, of one column, wide and square. Nothing is NaN. A ValueError may reject a size.
 
     Cannot see: a mistake at one other size.
     """

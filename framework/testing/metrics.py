@@ -66,14 +66,16 @@ def _check_classes(metric: Any) -> None:
     classes = np.arange(N) % K
     with_all = valued(metric, perfect(metric, classes), Context())
     sign = -1 if getattr(metric, "lower_is_better", False) else 1
+    undefined: list[bool] = []  # of a recall of one class, one of them may be
     for c in range(K):
         others = [k for k in range(K) if k != c]
         without = [valued(metric, perfect(metric, np.array(t)), Context()) for t in _two(others)]
-        undefined = any(np.isnan(value) for value in without) and not np.isnan(with_all)
-        assert not undefined, f"predictions that are all right have no value (NaN) if class {c} does not occur"
+        undefined.append(bool(np.isnan(without).any()))
         if np.isclose(*without):
             worse = sign * float(with_all) < sign * float(without[0]) - 1e-6
             assert not worse, f"predictions that are all right have the value {without[0]}; if class {c} occurs, {with_all}"
+    none = not np.isnan(with_all) and all(undefined)
+    assert not none, "predictions that are all right have no value (NaN) if any of the classes does not occur"
 
 
 def _two(classes: list[int]) -> tuple[list[int], list[int]]:
