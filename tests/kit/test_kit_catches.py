@@ -126,6 +126,22 @@ class Above:
 
 
 @dataclass(frozen=True)
+class Say:
+    """A verb of the shell."""
+
+    def __call__(self, words):
+        return 0
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """A figure that no run has."""
+
+    def __call__(self, run):
+        return None
+
+
+@dataclass(frozen=True)
 class Diary(Callback):
     """Reads the rows it is given."""
 
@@ -389,6 +405,9 @@ wrong("decided on the host", "probe", "device", UpdateRatio(),
       __call__=lambda self, seen: UpdateRatio.__call__(self, seen) if (seen.after != seen.w).any() else {})
 wrong("a study that wants more than the experiment", "study", "asked", LrRange(),
       __call__=lambda self, experiment, seed: None)
+wrong("a verb without words", "command", "signature", Say(), __call__=lambda self: 0)
+wrong("a figure by its name", "figure", "draws", Nothing(), __call__=lambda self, run: "loss.png")
+wrong("a figure of every run", "figure", "draws", Nothing(), __call__=lambda self, run: run.series["val/loss"] and None)
 wrong("rows scaled in place", "callback", "calls", Diary(),
       on_steps=lambda self, member, first, columns, rows: np.multiply(rows, 2, out=rows))
 wrong("a method with a typing error in its name", "callback", "methods", Diary(), on_ends=lambda self, result: None)

@@ -20,9 +20,11 @@ CHECKS = {
 
 
 def test_the_plugin_is_installed():
+    """Otherwise there would be nothing to check."""
     assert COMPONENTS, "pip install -e . makes it known"
 
 
 @pytest.mark.parametrize("name", CHECKS)
 def test_conformance(name):
+    """One check of one component."""
     CHECKS[name]()
