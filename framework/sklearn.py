@@ -24,7 +24,7 @@ from framework.config.schema import Settings
 from framework.core.callback import TrainingResult
 from framework.core.errors import ConfigError, RunFailed
 from framework.core.random import generator
-from framework.data.dataset import Data, Field, split_at_random
+from framework.data.dataset import Data, Field, is_mapped, split_at_random
 from framework.experiments.config_warnings import config_warnings
 from framework.experiments.experiment import Experiment, prepare
 from framework.inference.model import Model
@@ -101,6 +101,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         settings = self._settings()
         if X.ndim not in AXES:
             raise ConfigError(f"X: {X.ndim} dimensions are not supported; use (n, F), (n, T, F) or (n, C, H, W)")
+        X, y = (np.array(a) if is_mapped(a) else a for a in (X, y))  # joblib maps large arrays into files
         splits: Mapping[str, Any] = {"train": {"x": X, "y": y}}
         if self._held_out(len(X)):
             rng = generator(settings.dataset_seed, "dataset")

@@ -40,6 +40,16 @@ def stores_are_copies(tmp_path_factory):
 
 
 @pytest.fixture
+def compiled_quickly(monkeypatch, tmp_path_factory):
+    """Compiled steps lie in a folder of their own. Without most optimisations one is compiled in a fraction of the time; the
+    arithmetic is the same."""
+    from framework.training.compiled import build
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+    monkeypatch.setattr(build, "FLAGS", ("-O1", *build.FLAGS[1:]))
+
+
+@pytest.fixture
 def unrendered(monkeypatch):
     """Figures are made and saved without their pixels, which take more time than a small training."""
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda figure, file, **_: file.write(b"\x89PNG"))

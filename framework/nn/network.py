@@ -5,9 +5,10 @@ A node reads the previous node unless it names its sources; the first node reads
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import weakref
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, NamedTuple
 
@@ -126,16 +127,9 @@ class Network:
         for name, node in self.nodes.items():
             sources = node.sources
             in_shape = shapes[sources[0]] if isinstance(node.source, str) else tuple(shapes[s] for s in sources)
-            try:
+            with _named(name, node.layer, in_shape):
                 p, shapes[name] = node.layer.init(generator(key, f"init/{name}"), in_shape)
                 p = {**p, **{t: _given(t, rows, p) for t, rows in node.initial.items()}}
-            except ValueError as error:
-                why = large(node.layer) if "Maximum allowed" in str(error) else ""  # of NumPy: too large to index
-                raise ValueError(f"model.layers.{name}{why}: {error}") from error
-            except (MemoryError, OverflowError) as error:
-                raise ValueError(
-                    f"model.layers.{name}{large(node.layer)}: its tensors take too much memory ({error})"
-                ) from error
             if node.share is None:
                 tensors[name] = p
             elif {t: a.shape for t, a in tensors[node.share].items()} != {t: a.shape for t, a in p.items()}:
@@ -332,3 +326,29 @@ def _backward_plan(
 def slice_carry(carry: Mapping[str, Array], n: int, ctx: Context) -> dict[str, Array]:
     """The states (..., N, any core axes) of the first n streams: in the last batch, some streams have ended."""
     return {name: s[(slice(None),) * len(ctx.replicas) + (slice(n),)] for name, s in carry.items()}
+
+
+@contextlib.contextmanager
+def _named(name: str, layer: Any, in_shape: Any) -> Iterator[None]:
+    """Say of which layer it is if its tensors cannot be made.
+
+    Raises:
+        ValueError: they cannot.
+    """
+    try:
+        yield
+    except ValueError as error:
+        why = large(layer) if "Maximum allowed" in str(error) else ""  # of NumPy: too large to index
+        raise ValueError(f"model.layers.{name}{why}: {error}") from error
+    except (TypeError, IndexError) as error:
+        if not _of_ids(in_shape):
+            raise
+        what = f"{type(layer).__name__} cannot read ids (shape {in_shape})"
+        raise ValueError(f"model.layers.{name}: {what}; an embedding or one_hot before it makes features") from error
+    except (MemoryError, OverflowError) as error:
+        raise ValueError(f"model.layers.{name}{large(layer)}: its tensors take too much memory ({error})") from error
+
+
+def _of_ids(shape: Any) -> bool:
+    """Whether a shape has no features: (), (None,), or with letters (None, None)."""
+    return isinstance(shape, tuple) and all(n is None for n in shape)

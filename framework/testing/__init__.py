@@ -34,7 +34,8 @@ from framework.testing import (
     schedules,
     studies,
 )
-from framework.testing.choices import check_choices, variants
+from framework.testing.batches import check_choice
+from framework.testing.choices import check_choices, other_numbers, variants
 from framework.testing.differentiable import GENERAL, check_per_example
 from framework.testing.purity import check_declaration
 from framework.testing.stacks import stackable
@@ -46,7 +47,7 @@ __all__ = ["KINDS", "Check", "all_checks", "conformance", "examples"]
 
 Checks = Mapping[str, Callable[..., None]]
 
-CHOICES: Checks = {"choices": check_choices({"shapes": GENERAL["shapes"]})}
+CHOICES: Checks = {"choices": check_choices({"gradient": check_choice}, numbers=other_numbers)}
 
 # kind -> checks for all components, and checks of optional members, by the name of the attribute.
 TABLES: Mapping[str, tuple[Checks, Checks]] = {
@@ -70,6 +71,7 @@ TABLES: Mapping[str, tuple[Checks, Checks]] = {
 BOUNDS: Mapping[str, bool | None] = dict.fromkeys(  # kinds whose options are also tried at the bounds of numbers
     ("optimizer", "augmentation", "probe", "callback", "figure", "initializer", "schedule", "metric")
 )
+GRADIENTS = ("layer", "activation", "cell", "loss", "regularizer")  # kinds whose options are also tried at another number
 KINDS = tuple(TABLES)  # kinds of component that the kit checks
 
 
@@ -109,7 +111,7 @@ def conformance(
         always = WHOLE_BATCH
     chosen = {"declaration": check_declaration, **always}
     chosen |= {name: check for name, check in offered.items() if getattr(component, name, None)}
-    about_options = {"options": any(stackable(component)), "choices": any(variants(component, BOUNDS.get(kind, False)))}
+    about_options = {"options": any(stackable(component)), "choices": _has_choices(kind, component)}
     for name, needed in (about_options | {"nodes": hasattr(component, "nodes")}).items():
         if not needed:
             chosen.pop(name, None)
@@ -121,6 +123,18 @@ def conformance(
     # Each check has an instance of its own, so that what one of them leaves on it is not there before the next.
     checks = {name: functools.partial(check, _again(component), *about) for name, check in chosen.items()}
     return [Check(n, functools.partial(_must_fail, n, c, expected[n]) if n in expected else c) for n, c in checks.items()]
+
+
+def _numbers(kind: str, component: Any) -> Iterator[tuple[str, Any]]:
+    if kind in GRADIENTS:
+        yield from other_numbers(component)
+    if kind == "dataset":
+        yield from datasets.switched_off(component)
+
+
+def _has_choices(kind: str, component: Any) -> bool:
+    """Whether an option has another value to try."""
+    return any(variants(component, BOUNDS.get(kind, False))) or any(_numbers(kind, component))
 
 
 def _again(component: Any) -> Any:

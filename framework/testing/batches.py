@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import linecache
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import numpy as np
 
 from framework.core.arrays import Array
 from framework.testing.differences import compare
+from framework.testing.purity import works
 from framework.testing.stacks import context, equal, stacked
 from framework.testing.subjects import Differentiable, Inputs, Sizes, of_activation, of_layer
 
@@ -50,7 +50,7 @@ def raised_on_purpose(error: BaseException) -> bool:
 
 def check_batches(component: Any, about: Differentiable) -> None:
     """Gradients and shapes hold for batches of 1, 3, 4, 16 and 20 examples, and sequences of 1 step and more; for a
-    regularizer, for tensors of one row, of one column, wide and square. A ValueError may reject a size.
+    regularizer, for tensors of one row, of one column, wide and square. Nothing is NaN. A ValueError may reject a size.
 
     Cannot see: a mistake at one other size.
     """
@@ -62,19 +62,28 @@ def _named(sizes: Any) -> str:
     return ", ".join(f"{name} = {size}" for name, size in sizes.items())
 
 
-def check_size(component: Any, about: Differentiable, what: str) -> None:
+def check_size(component: Any, about: Differentiable, what: str, straight: bool = False) -> None:
     """Shapes and gradients with replica axes (1,); nothing if the size is refused."""
     try:
-        with refusals():
+        with refusals(), np.errstate(all="ignore"):  # the result is checked
             part, _, _, inputs = stacked(component, about, (1,))
             result = about.run(part, inputs, context((1,)))
     except RefusedError:
         return
     assert result.output.shape[:1] == (1,), f"with {what} the output {result.output.shape} lost the replica axis"
+    for name, a in {"output": result.output, "value": result.value}.items():
+        assert not np.isnan(a).any(), f"with {what} the {name} is NaN"
     for name, grad in result.grads.items():
         assert grad.shape == inputs[name].shape, f"with {what} the gradient of '{name}' is {grad.shape}"
     if "gradient" not in about.excused:
-        compare(part, about, inputs, context((1,)), f" with {what}", scale=2)
+        compare(part, about, inputs, context((1,)), f" with {what}", scale=2, straight=straight)
+
+
+def check_choice(component: Any, about: Differentiable) -> None:
+    """Shapes and gradients of a component with another value of an option, which may declare other expected failures, or be
+    straight through."""
+    own = frozenset(getattr(component, "expected_failures", ()))
+    check_size(component, replace(about.resized(n=3), excused=about.excused | own), "3 examples", straight=True)
 
 
 def check_evaluation(component: Any, about: Differentiable) -> None:
@@ -148,12 +157,13 @@ def check_widths(layer: Any, about: Differentiable) -> None:
     """A layer that takes one feature, or many, has right shapes and gradients there as well; so has one that takes sequences
     or images too. A ValueError may reject a shape.
 
-    Cannot see: layers with several sources, and ids; another number of axes if shapes do not agree there.
+    Cannot see: ids; a shape with which the forward pass fails; another number of axes if shapes do not agree there.
     """
     for shape in _other_widths(about.in_shape):
-        with contextlib.suppress(ValueError):  # a shape that the options do not fit
-            layer.init(np.random.default_rng(0), shape)
-            check_size(layer, _layer(shape, about), f"an input of shape {shape}")
+        changed = _layer(shape, about)
+        if _reads(layer, changed):
+            with works(f"with an input of shape {shape} the forward pass works, but the backward pass does not"):
+                check_size(layer, changed, f"an input of shape {shape}")
     for shape in _other_axes(about.in_shape):
         changed = _layer(shape, about)
         try:
@@ -163,6 +173,16 @@ def check_widths(layer: Any, about: Differentiable) -> None:
             continue
         if all(g.shape == inputs[name].shape for name, g in result.grads.items()):
             check_size(layer, changed, f"an input of shape {shape}")
+
+
+def _reads(layer: Any, about: Differentiable) -> bool:
+    """Whether `init` takes a shape, and `forward` works with it."""
+    try:
+        part, _, _, inputs = stacked(layer, about, (1,))
+        about.forward(part, inputs, context((1,)))
+    except ValueError:  # the options do not fit it, or the sources not each other
+        return False
+    return True
 
 
 def check_axes(activation: Any, about: Differentiable) -> None:
@@ -188,7 +208,10 @@ def _layer(shape: Any, about: Differentiable) -> Differentiable:
 
 
 def _other_widths(shape: Any) -> list[Any]:
-    if not shape or isinstance(shape[0], tuple) or shape[-1] is None:
+    if shape and isinstance(shape[0], tuple):
+        *first, last = shape
+        return [(*first, (*last[:-1], last[-1] + 1))] if last and last[-1] is not None else []
+    if not shape or shape[-1] is None:
         return []
     if len(shape) == 3:
         return [(1, *shape[1:]), (shape[0], shape[1], shape[2] + 1)]

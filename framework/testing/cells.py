@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from framework.registry.discovery import discover
+from framework.testing.batches import check_evaluation
 from framework.testing.chance import check_linear, own_generators_refused
 from framework.testing.differentiable import check_gradient, law
 from framework.testing.layers import check_carry, check_mask, check_terms, tensors_of_init
@@ -165,6 +166,7 @@ CELL: Mapping[str, Callable[[Any, Differentiable], None]] = {
     "sizes": check_sizes,
     "outputs": check_outputs,
     "time": check_time,
+    "evaluation": check_evaluation,
     "sequences": check_sequences,
     "padding": check_padding,
     "chunks": check_chunks,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from framework.testing.purity import untouched
 from framework.testing.stacks import context, equal, stacked
 from framework.testing.subjects import Differentiable, weighed
 
-TRIES = 16  # draws that may agree by accident
+TRIES, FEW = 16, 4  # draws that may agree by accident, and that may not
 Change = Callable[[Context, int], Context]
 ASPECTS: Mapping[str, Change] = {
     "key of the replica": lambda ctx, i: ctx.but(keys=tuple(100 * i + r for r in range(len(ctx.keys)))),
@@ -72,8 +73,15 @@ def check_chance(component: Any, about: Differentiable) -> None:
         assert not depends(named, parted), "random numbers do not depend on the key of the replica"
         return
     assert about.kind != "cell" or getattr(component, "draws", False), "a step draws random numbers; declare draws = True"
+
+    def all_differ(change: Change) -> bool:
+        drawn = [about.forward(part, inputs, change(ctx, i))[0] for i in range(1, FEW + 1)]
+        return not any(np.array_equal(a, b) for a, b in itertools.combinations(drawn, 2))
+
+    often = all_differ(ASPECTS["key of the replica"])  # else two draws may agree by accident
     for what, change in ASPECTS.items():
         assert depends(change), f"random numbers do not depend on the {what}"
+        assert not often or all_differ(change), f"two successive values of the {what} have the same random numbers"
 
 
 class Noting(Context):

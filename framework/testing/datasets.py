@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from framework.core.errors import DataError
-from framework.data.dataset import AXES, Data
-from framework.testing.choices import check_choices
+from framework.data.dataset import AXES, Data, Field
+from framework.testing.choices import check_choices, variants
 from framework.testing.purity import own_numbers, reported, seeded_rng, untouched
 
 FEW = 8  # examples of a split: with fewer, they may be the same on purpose
@@ -32,7 +33,8 @@ def loaded(dataset: Any) -> Data:
 
 
 def check_data(dataset: Any) -> None:
-    """Every split has every field, as many rows of each, and the axes, widths and values that the field declares.
+    """Every split has every field, as many rows of each, and the axes, widths and values that the field declares. A mask is
+    0 where the ids are padding.
 
     Cannot see: whether the values mean what they should.
     """
@@ -50,6 +52,7 @@ def check_data(dataset: Any) -> None:
             usual = widths.setdefault(name, width)
             assert width == usual, f"the examples of {split}.{name} have the widths {width}, not {usual} as before"
         _check_steps(first, split)
+        _check_padding(first, split)
 
 
 def _check_field(data: Data, split: str, name: str, a: np.ndarray) -> None:
@@ -68,6 +71,20 @@ def _check_field(data: Data, split: str, name: str, a: np.ndarray) -> None:
         assert a.min() >= 0, f"{split}.{name} holds negative weights"
         empty = np.flatnonzero(~a.reshape(len(a), -1).any(1)) if field.axes != "N" else np.zeros(0, int)
         assert not empty.size, f"row {empty[0]} of {split}.{name} is 0 everywhere: no step of the example counts"
+
+
+def _check_padding(data: Data, split: str) -> None:
+    """Where a field of ids names a padding, the mask of its steps is 0 there."""
+    arrays, masks = data.splits[split], [name for name, f in data.fields.items() if f.kind == "mask"]
+    for name, f in data.fields.items():
+        if f.kind != "id" or Field.PADDING not in f.names:
+            continue
+        padded = arrays[name] == f.names.index(Field.PADDING)
+        for mask in masks if len(masks) == 1 else ():
+            if arrays[mask].shape == padded.shape:
+                wrong = np.argwhere(padded & (arrays[mask] > 0))
+                where = tuple(map(int, wrong[0])) if wrong.size else ()
+                assert not wrong.size, f"{split}.{mask} counts the padding of {split}.{name} at {where}"
 
 
 def _check_steps(data: Data, split: str) -> None:
@@ -117,7 +134,8 @@ def check_fresh(dataset: Any) -> None:
 
 
 def check_overlap(dataset: Any) -> None:
-    """No example of a split is in another one, unless examples repeat as often within the training split.
+    """No example of a split is in another one, unless examples repeat as often within the training split; of ids and
+    labels alone, one may.
 
     Cannot see: rows that differ a little, such as overlapping windows, and splits of fewer than 8 examples.
     """
@@ -128,7 +146,8 @@ def check_overlap(dataset: Any) -> None:
         for other in [name for name in rows if name < split]:
             common, fewer = len(own & rows[other]), min(len(own), len(rows[other]))
             repeated = max(1 - len(each) / len(_first(data.splits[name])) for name, each in rows.items())
-            much = fewer >= FEW and common / fewer > 0.02 + chance * repeated
+            allowed = 0.02 * fewer + chance * repeated * fewer + bool(chance)  # one, by chance
+            much = fewer >= FEW and common > allowed
             assert not much, f"{common} of {fewer} examples of {split} are examples of {other} too"
 
 
@@ -232,6 +251,11 @@ def _plain(values: Any) -> Any:
     return [_plain(value) for value in values] if isinstance(values, list | tuple) else values
 
 
+def switched_off(dataset: Any) -> Iterator[tuple[str, Any]]:
+    """The first option that may be 0 examples, at 0: that of the validation split, as a rule."""
+    return itertools.islice((end for end in variants(dataset, bounds=True) if type(end[1]) is int and end[1] == 0), 1)
+
+
 SIMPLE = {"data": check_data, "names": check_names}
 DATASET = reported(
     {
@@ -241,6 +265,6 @@ DATASET = reported(
         "fresh": check_fresh,
         "overlap": check_overlap,
         "encoding": check_encoding,
-        "choices": check_choices(SIMPLE),
+        "choices": check_choices(SIMPLE, numbers=switched_off),
     }
 )

@@ -29,9 +29,11 @@ def compare(
     names: list[str] | None = None,
     scale: float = 1,
     tolerance: float = 1e-6,
+    straight: bool = False,
 ) -> None:
-    """Every gradient, along one random direction, against the central difference with step 1e-6 scale; where numbers are so
-    large that the difference is rounded away, or infinite, nothing is compared."""
+    """Every gradient, along one random direction, against the central difference with step 1e-6 scale. Where numbers are so
+    large that the difference is rounded away, or infinite, nothing is compared. With `straight`, neither where the value
+    does not change at all: that may be a straight-through gradient."""
     lead = len(ctx.replicas)
     grads = about.run(part, inputs, ctx).grads
     for name in names or about.differentiated(part, inputs):
@@ -42,7 +44,7 @@ def compare(
         numeric = (up - down) / (2 * h)
         assert grads[name].shape == direction.shape, f"{what}: the gradient of '{name}' is {grads[name].shape}"
         analytic = (grads[name] * direction).sum(tuple(range(lead, direction.ndim)))
-        known = np.isfinite(numeric) & np.isfinite(up + down)
+        known = np.isfinite(numeric) & np.isfinite(up + down) & ((numeric != 0) | (not straight))
         noise = 100 * ROUNDING * (np.abs(up) + np.abs(down)) / h if scale != 1 else 0
         allowed = tolerance * (np.abs(numeric) + np.abs(analytic) + 1e-3) + noise
         errors = np.ravel(np.where(known, np.abs(numeric - analytic) / np.where(known, allowed, 1), 0))

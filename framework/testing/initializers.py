@@ -20,7 +20,8 @@ def _draw(initializer: Any, shape: tuple[int, int], fans: tuple[int, int] | None
 
 
 def check_draws(initializer: Any) -> None:
-    """The result is a new, finite float64 host array of the given shape: tall, wide, square, one row, one column.
+    """The result is a new, finite float64 host array that can be changed, of the given shape: tall, wide, square, one row,
+    one column.
 
     Cannot see: shapes of thousands of rows.
     """
@@ -30,6 +31,7 @@ def check_draws(initializer: Any) -> None:
         assert type(W) is np.ndarray, f"a {type(W).__name__} is not a host array"
         assert (W.shape, W.dtype) == (shape, np.float64), f"{W.dtype} {W.shape}, not float64 {shape}"
         assert np.isfinite(W).all(), f"shape {shape}, fans {fans}: the values are not finite"
+        assert W.flags.writeable, "the values cannot be changed, as a layer may do; copy the view (np.full)"
         assert not np.shares_memory(W, _draw(initializer, shape, fans)), "two tensors share their memory"
 
 

@@ -256,9 +256,10 @@ def _steps(a: Array, name: str, steps: slice) -> Array:
 
 
 def check_terms(layer: Any, about: Differentiable) -> None:
-    """Gradients by time step (..., T, i, o) add up to the gradients, under a mask too.
+    """Gradients by time step (..., T, i, o) add up to the gradients, under a mask too; from the output of the first step
+    that is read, only that step has one.
 
-    Cannot see: whether each step has its own part.
+    Cannot see: how later outputs are divided among the steps.
     """
     part, _, _, inputs = stacked(layer, about, (3,))
     ctx = context((3,))
@@ -271,6 +272,14 @@ def check_terms(layer: Any, about: Differentiable) -> None:
         for name, a in part.terms(tensors(inputs), cache, dy, each).items():
             assert a.shape[1] == STEPS, f"the terms of '{name}' are {a.shape}, not (..., T, i, o)"
             equal(a.sum(-3), grads[name], f"the sum over time of the terms of '{name}'")
+    first = -1 if getattr(part, "reverse", False) else 0
+    y, cache = about.forward(part, inputs, ctx)
+    if y.ndim > 3 and y.shape[1] == STEPS:
+        dy = np.zeros(y.shape)
+        dy[:, first] = weighed(y, ctx)[1][:, first]
+        for name, a in part.terms(tensors(inputs), cache, dy, ctx).items():
+            later = np.delete(a, first, 1)
+            assert not later.any(), f"'{name}' has a term at a step that comes after the only output with a gradient"
 
 
 def check_centres(layer: Any, about: Differentiable) -> None:

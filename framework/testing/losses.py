@@ -101,6 +101,7 @@ def check_sequence(loss: Any, about: Differentiable) -> None:
     if "gradient" not in about.excused:
         check_gradient(loss, subject)
     _masked_counts_for_nothing(loss, inputs, ctx)
+    _masked_counts_for_nothing(loss, _drawn(subject.resized(n=4, steps=4), loss), ctx)
     if getattr(loss, "reduction", "mean") in ("mean", "sum"):
         kept = np.random.default_rng(4).uniform(size=next(iter(inputs.values())).shape[:-1]) < 0.6
         value = _evaluated(loss, inputs, ctx, kept.astype(float))[0]

@@ -70,18 +70,26 @@ def out(part: Any, about: Differentiable, inputs: Inputs, ctx: Context) -> Mappi
 
 
 def mask(part: Any, about: Differentiable, inputs: Inputs, ctx: Context) -> Mapping[str, Any]:
-    """A pass whose batch has a mask: the first example ends earlier."""
+    """A pass whose batch has a mask: one example ends earlier, another one in each replica."""
     length, n = about.sizes.steps, about.sizes.n
-    shown = np.ones((*ctx.replicas, length, n))
-    shown[..., -1, 0] = 0
-    masked = ctx.but(batch={part.mask: ctx.xp.asarray(shown, inputs["x0"].dtype)})
-    found = about.run(part, inputs, masked)
+    shown = np.ones((len(ctx.keys), length, n))
+    for r, key in enumerate(ctx.keys):
+        shown[r, -1, hash(key) % n] = 0
+    fields = {part.mask: ctx.xp.asarray(shown.reshape(*ctx.replicas, length, n), inputs["x0"].dtype)}
+    found = about.run(part, inputs, ctx.but(batch=fields))
     return {"output under a mask": found.output, **{f"gradient of '{n}' under a mask": g for n, g in found.grads.items()}}
+
+
+def without_dx(part: Any, about: Differentiable, inputs: Inputs, ctx: Context) -> Mapping[str, Any]:
+    """The gradients of a pass that needs no dx."""
+    y, cache = about.forward(part, inputs, ctx)
+    grads = about.backward(part, inputs, cache, weighed(y, ctx)[1], ctx, need_dx=False)
+    return {f"gradient of '{name}'": g for name, g in grads.items()}
 
 
 IN_PLACE = {"project": project, "after": after}
 MEMBERS: Mapping[str, Mapping[str, Member]] = {
-    "layer": {"updates": updates, "project": project, "carry": carry, "terms": terms},
+    "layer": {"updates": updates, "project": project, "carry": carry, "terms": terms, "without dx": without_dx},
     "cell": {"project": project, "trace": trace, "out": out},
     "loss": {"predict": predict, "without a mask": unmasked},
     "regularizer": {"after": after},

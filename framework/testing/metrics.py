@@ -34,7 +34,8 @@ from framework.testing.subjects import K
 
 
 def check_targets(metric: Any) -> None:
-    """Every target that it names exists and can be counted; perfect predictions are as good whichever classes occur.
+    """Every target that it names exists and can be counted; perfect predictions are as good whichever classes
+    occur, and have a value where a class does not.
 
     Cannot see: wrong rules, such as another threshold.
     """
@@ -65,12 +66,16 @@ def _check_classes(metric: Any) -> None:
     classes = np.arange(N) % K
     with_all = valued(metric, perfect(metric, classes), Context())
     sign = -1 if getattr(metric, "lower_is_better", False) else 1
+    undefined: list[bool] = []  # of a recall of one class, one of them may be
     for c in range(K):
         others = [k for k in range(K) if k != c]
         without = [valued(metric, perfect(metric, np.array(t)), Context()) for t in _two(others)]
+        undefined.append(bool(np.isnan(without).any()))
         if np.isclose(*without):
             worse = sign * float(with_all) < sign * float(without[0]) - 1e-6
             assert not worse, f"predictions that are all right have the value {without[0]}; if class {c} occurs, {with_all}"
+    none = not np.isnan(with_all) and all(undefined)
+    assert not none, "predictions that are all right have no value (NaN) if any of the classes does not occur"
 
 
 def _two(classes: list[int]) -> tuple[list[int], list[int]]:
@@ -303,7 +308,8 @@ def check_direction(metric: Any) -> None:
 
 
 def check_numbers(metric: Any) -> None:
-    """Predictions of exactly 0 and 1, raw outputs of 1000, and real ones equal to their target give a value, not NaN.
+    """Predictions of exactly 0 and 1, raw outputs of 1000, and real ones equal to their target, also to one of 0, give a
+    value, not NaN.
     Predictions of float32 give the value of float64, up to rounding.
 
     Cannot see: values that are finite but inexact.
@@ -316,8 +322,18 @@ def check_numbers(metric: Any) -> None:
             f"{what}: predictions of {'+-1000' if raw else 'exactly 0 and 1'} give NaN"
         )
         narrow = valued(metric, replace(batch, y=batch.y.astype(np.float32)), context((3,)))
+        if "real" in what and not raw:
+            _check_zeros(metric, what, batch)
         close = np.allclose(narrow, usual, rtol=1e-3, atol=1e-3, equal_nan=True)
         assert close, f"{what}: the value of float32 predictions is {narrow}, of float64 {usual}"
+
+
+def _check_zeros(metric: Any, what: str, batch: Batch) -> None:
+    """A target of exactly 0 is a usual one."""
+    t = batch.t.copy()
+    t[..., 0, :] = 0
+    value = valued(metric, Batch(t.copy(), t), context((3,)))
+    assert not np.isnan(value).any(), f"{what}: right predictions of targets of which some are 0 give NaN"
 
 
 def check_device(metric: Any) -> None:

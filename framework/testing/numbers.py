@@ -28,7 +28,7 @@ def check_numbers(component: Any, about: Differentiable) -> None:
         ctx = context((), train)
         for what, given in _extremes(component, about, inputs).items():
             _no_nan(part, about, given, ctx, what)
-    if "gradient" not in about.excused and not reads_probabilities(component):
+    if "gradient" not in about.excused and not _reads_probabilities(component, about):
         _differences(part, about, inputs)
 
 
@@ -51,7 +51,7 @@ def check_precision(component: Any, about: Differentiable) -> None:
     part, _, _, inputs = stacked(component, about, ())
     data = _data(component, about, inputs)
     cases = {"": inputs}
-    if not reads_probabilities(component):
+    if not _reads_probabilities(component, about):
         cases |= {f" for inputs around {LARGE:g}": inputs | {name: inputs[name] * LARGE for name in data}}
         cases |= {f" for inputs near {APART:g}": inputs | {name: inputs[name] + APART for name in data}}
     for what, given in cases.items():
@@ -95,7 +95,7 @@ def _reaches_zero(component: Any, about: Differentiable, name: str, inputs: Inpu
 
 def _extremes(component: Any, about: Differentiable, inputs: Inputs) -> dict[str, Inputs]:
     data = _data(component, about, inputs)
-    if reads_probabilities(component):
+    if _reads_probabilities(component, about):
         return {"where a probability is 0 or 1": inputs | {name: _sure(a) for name, a in _of(inputs, data)}}
     cases = {"where all inputs are 0": inputs | {name: a * 0 for name, a in _of(inputs, data)}}
     for far in (HUGE, -HUGE):
@@ -107,6 +107,11 @@ def _extremes(component: Any, about: Differentiable, inputs: Inputs) -> dict[str
     if "t" in inputs and inputs["t"].dtype.kind == "f" and inputs["t"].shape == inputs.get("y", inputs["t"][:0]).shape:
         cases["where y = t"] = inputs | {"y": inputs["t"].copy()}
     return cases
+
+
+def _reads_probabilities(component: Any, about: Differentiable) -> bool:
+    """Whether it is a loss whose inputs lie between 0 and 1; an activation says the same of its outputs."""
+    return about.kind == "loss" and reads_probabilities(component)
 
 
 def _sure(a: Array) -> Array:

@@ -176,7 +176,8 @@ def check_take(optimizer: Any) -> None:
 
 
 def check_learning_rate(optimizer: Any) -> None:
-    """The step follows the argument lr: a float equals an array (..., 1), each replica has its own rate, 0 moves nothing.
+    """The step follows the argument lr: a float equals an array (..., 1) and one of (..., P) with a rate for each column;
+    each replica and each column has its own rate, 0 moves nothing.
     A later rate counts as the first one does, and a small step does not grow faster than its rate.
 
     Cannot see: the right power of lr below 1, as for noise of size sqrt(lr).
@@ -196,12 +197,22 @@ def check_learning_rate(optimizer: Any) -> None:
     each = moved(np.array([[0.1], [0.2], [0.3]]))
     for r, lr in enumerate((0.1, 0.2, 0.3)):
         equal(each[r], moved(lr)[r], f"w of replica {r}, whose learning rate is {lr}, in a stack with other rates,")
+    _columns_of_rates(moved)
     assert not moved(0.0).any(), "at the learning rate 0, the end of a schedule, the first step moves w"
     assert not np.allclose(moved(0.1), moved(0.2), rtol=1e-3, atol=0), "two learning rates give the same step: lr is ignored"
     again = (moved(0.1, 0.1), moved(0.1, 0.2))
     assert not np.allclose(*again, rtol=1e-3, atol=0), "the rate of the second step is ignored: no schedule has an effect"
     once, twice = (float(np.abs(moved(lr)).max()) for lr in (1e-6, 2e-6))
     assert twice < 2.5 * once, f"twice the learning rate gives {twice / once:.3g} times the step"
+
+
+def _columns_of_rates(moved: Callable[..., Array]) -> None:
+    """Parameter groups give a rate for each column of w."""
+    columns = np.full((3, P), 0.1)
+    equal(moved(columns), moved(0.1), "w by an array of one learning rate per column, as parameter groups give it,")
+    columns[..., 4:] = 0  # the second tensor
+    still = not moved(columns)[..., 4:].any()
+    assert still, "columns whose learning rate is 0 move: with parameter groups, lr has a number for each column (..., P)"
 
 
 def check_lookahead(optimizer: Any) -> None:

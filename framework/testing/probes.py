@@ -63,8 +63,22 @@ def step(ctx: Any, dtype: Any = np.float64, kind: str = "features", n: int = N) 
     g = xp.zeros_like(w)
     dvalues = network.backward(p, caches, dvalues, arena.views(g), ctx)
     of_time = ("x", "y") if kind == "sequences" else ()
-    seen = TrainingStep(network, w, arena.views(g), values, caches, dvalues, ctx, arena, w, w - LR * g, heads, loss, LR, g)
-    return replace(seen, previous=PreviousStep(2 * loss, g + w, w + LR * g), time_major=of_time)
+    lr = _rates(ctx, dtype)
+    seen = TrainingStep(network, w, arena.views(g), values, caches, dvalues, ctx, arena, w, w - lr * g, heads, loss, lr, g)
+    return replace(seen, previous=PreviousStep(2 * loss, g + w, w + lr * g), time_major=of_time)
+
+
+def _rates(ctx: Any, dtype: Any) -> Any:
+    """The learning rate: a number for a lone network, (..., 1) for a stack, another one for each key."""
+    rates = [LR * (1 + 0.1 * key) for key in ctx.keys]
+    return ctx.xp.asarray(np.array(rates, dtype).reshape(*ctx.replicas, 1)) if ctx.replicas else rates[0]
+
+
+class Unasked:
+    """The step before, for a probe that does not say that it reads it."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError("it reads `seen.previous`, which is always None without `previous: ClassVar[bool] = True`")
 
 
 def _step(probe: Any, ctx: Any, dtype: Any = np.float64) -> TrainingStep:
@@ -78,13 +92,15 @@ def _stack(probe: Any, lead: tuple[int, ...]) -> tuple[Any, list[Any]]:
 
 
 def check_shapes(probe: Any) -> None:
-    """A probe returns at least one metric with an allowed name; each value is a number or a row per replica.
+    """A probe returns at least one metric with an allowed name; each value is a number or a row per replica. It reads the
+    step before only if it declares `previous`.
 
     Cannot see: whether it measures what its name says.
     """
     for lead in ((1,), *LEADS):
         whole, seen = _stack(probe, lead)[0], _step(probe, context(lead))
-        found, first = whole(seen), whole(replace(seen, previous=None))
+        held: Any = seen.previous if getattr(probe, "previous", False) else Unasked()
+        found, first = whole(replace(seen, previous=held)), whole(replace(seen, previous=None))
         assert list(found) == list(first), f"the first step has metrics {list(first)}, later ones {list(found)}"
         assert found, "the probe returns nothing for the kit's network, whose nodes are hidden1, act1, hidden2, act2 and out"
         _check_found(found, lead)

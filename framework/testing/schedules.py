@@ -108,6 +108,28 @@ def check_monotone(schedule: Any) -> None:
         assert not wrong.size, f"it is declared {said}, but not from step {wrong[0]} to {wrong[0] + 1} of {total}"
 
 
+def check_direction(schedule: Any) -> None:
+    """A schedule with an option `monitor` that treats rising and falling losses differently treats a metric of which larger
+    values are better in another way.
+
+    Cannot see: a schedule that does not react to 30 validations.
+    """
+    if not isinstance(getattr(schedule, "monitor", None), str):
+        return
+
+    def factors(values: np.ndarray, lower: bool) -> list[float]:
+        state, found = _state(schedule, ()), []
+        for value in values:
+            schedule.validated(state, {schedule.monitor: np.asarray(value)}, {schedule.monitor: lower})
+            found.append(float(_asked(schedule, state)(5, 10)))
+        return found
+
+    rising = np.linspace(0.1, 0.9, 30)
+    of_loss, of_score = ([factors(values, lower) for values in (rising, rising[::-1])] for lower in (True, False))
+    ignored = of_loss[0] != of_loss[1] and of_loss == of_score
+    assert not ignored, "lower_is_better is ignored: falling accuracies have the factors of falling losses"
+
+
 SCHEDULE = reported(
     {
         "factor": check_factor,
@@ -116,4 +138,4 @@ SCHEDULE = reported(
         "choices": check_choices({"factor": check_factor, "pure": check_pure}, {"factor": check_factor}),
     }
 )
-SCHEDULE_OFFERED = reported({"monotone": check_monotone})
+SCHEDULE_OFFERED = reported({"monotone": check_monotone, "validated": check_direction})

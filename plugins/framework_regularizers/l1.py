@@ -18,6 +18,11 @@ class L1:
     proximal: bool = option(False, help="shrink after the update instead of adding a gradient")
     tensors: str = option("W", help="acts on tensors whose name starts with this")
 
+    @property
+    def expected_failures(self) -> dict[str, str]:
+        """Checks of the conformance kit that cannot hold."""
+        return {"gradient": "it shrinks weights after the update"} if self.proximal else {}
+
     def __call__(self, W: Array, ctx: Context) -> tuple[Array, Array]:
         strength = ctx.per(self.strength, W)
         penalty = (strength * ctx.xp.abs(W)).sum((-2, -1))

@@ -12,6 +12,7 @@ from framework import Data, Field, Head, Network, Node, discover, scan, train
 from framework.config.options import Bptt
 from framework.core.errors import ConfigError
 from framework.testing import examples
+from framework.training.compiled.emit import Emitter
 from framework.training.compiled.graph import UntraceableError
 
 registry = discover()
@@ -83,6 +84,27 @@ def test_many_operations_may_stand_before_a_loop():
         return [scan(xp, 5, lambda t, s: (s + x[..., t, :, :], s), x[:, 0])[0]]
 
     same(chained, x=X)
+
+
+@pytest.mark.parametrize("n", [32, 50, 96, 100, 101])
+def test_an_operand_of_all_steps_is_packed_once(n, monkeypatch):
+    x, u, w = (rng.standard_normal(shape) for shape in ((1, 3, 5, 300), (1, n, 300), (1, 300, n)))
+
+    def both_ways(xp, x, u, w):
+        def step(t, s):
+            return s + x[..., t, :, :] @ u.swapaxes(-1, -2) + x[..., t, :, :] @ w, s
+
+        final, kept = scan(xp, 3, step, xp.zeros((1, 5, n)))
+        return [final, kept.stacked()]
+
+    same(both_ways, x=x, u=u, w=w)
+    packed, operands = Emitter.packed, []
+    monkeypatch.setattr(Emitter, "packed", lambda *read: operands.append(packed(*read)) or operands[-1])
+    once = compiled(both_ways, {"x": x, "u": u, "w": w})
+    assert [bool(name) for name in operands] == [True, True]
+    monkeypatch.setattr(Emitter, "packed", lambda *read: "")
+    for a, b in zip(once, compiled(both_ways, {"x": x, "u": u, "w": w}), strict=True):
+        assert np.array_equal(a, b)
 
 
 def outside(xp, x):

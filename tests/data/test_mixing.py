@@ -15,7 +15,6 @@ from framework.core.errors import ConfigError
 from framework.inference.evaluation import HeadMetric
 from framework.testing import conformance
 from framework.testing.double import Double
-from framework.training.compiled import build
 from framework.training.step import Batch, TrainState
 from framework.training.trainer import train
 from framework_augmentations.cutmix import Cutmix
@@ -31,7 +30,6 @@ from framework_metrics.accuracy import Accuracy
 from framework_optimizers.sgd import Sgd
 
 RNG = np.random.default_rng(0)
-QUICK = ("-O1", *build.FLAGS[1:])
 IMAGES = {"x": Field("NCHW"), "y": Field("N", "label", 3), "mask": Field("N", "mask")}
 
 
@@ -120,9 +118,9 @@ def test_a_stack_of_mixed_batches_trains_as_its_members_alone():
     assert_law([member(BOTH, accumulate=2)] * 2, data(), keys=[0, 3])
 
 
+@pytest.mark.usefixtures("compiled_quickly")
 @pytest.mark.parametrize("options", [{}, {"accumulate": 2, "batch_size": 5}])
-def test_both_tiers_train_the_same_with_soft_labels(options, monkeypatch):
-    monkeypatch.setattr(build, "FLAGS", QUICK)
+def test_both_tiers_train_the_same_with_soft_labels(options):
     made = [replace(member(BOTH, **options), options=TrainerOptions(steps=12, batch_size=5)) for _ in range(2)]
     array, compiled = (train(made, [data()], [0, 1], dtype=np.float64, tier=tier) for tier in ("array", "compiled"))
     for a, b in zip(array, compiled, strict=True):
@@ -206,8 +204,8 @@ def test_masked_words_become_the_targets():
     assert np.array_equal(found["mask"], hidden)
 
 
-def test_masked_words_train_the_same_in_both_tiers(monkeypatch):
-    monkeypatch.setattr(build, "FLAGS", QUICK)
+@pytest.mark.usefixtures("compiled_quickly")
+def test_masked_words_train_the_same_in_both_tiers():
     array, compiled = (lone(words(MaskWords()), WORDS, tier=tier) for tier in ("array", "compiled"))
     assert distance(array, compiled) < 1e-12
 

@@ -116,6 +116,7 @@ class Root:
         return ctx.xp.sqrt(counts[..., 0] / counts[..., 1])
 
 
+@pytest.mark.usefixtures("compiled_quickly")
 @pytest.mark.parametrize("tier", ["array", "compiled"])
 def test_a_metric_may_ask_for_the_context(tier):
     metric, data = Root([]), regression(n=12, val=6)

@@ -13,10 +13,12 @@ from tests.kit.faults import (
     layers,
     loss_members,
     losses,
+    other_values,
     regularizers,
 )
 
 TABLES = (layers, layer_memory, layer_chance, layer_members, activations, cells, losses, loss_members, regularizers, later)
+TABLES += (other_values,)
 FAULTS = [fault for table in TABLES for fault in table.FAULTS.all]
 
 

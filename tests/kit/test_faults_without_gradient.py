@@ -14,13 +14,14 @@ from tests.kit.faults import (
     optimizer_numbers,
     optimizers,
     options,
+    other_inputs,
     probes,
     schedules,
     studies,
 )
 
 TABLES = (augmentations, callbacks, dataset_notes, datasets, initializers, lookaheads, metrics, optimizers, options, probes)
-TABLES += (optimizer_numbers, schedules, studies)
+TABLES += (other_inputs, optimizer_numbers, schedules, studies)
 FAULTS = [fault for table in TABLES for fault in table.FAULTS.all]
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from framework import Network, Node
+from framework import Network, Node, discover
+from framework.testing import examples
 from framework_layers.add import Add
 from framework_layers.concat import Concat
 from framework_layers.dense import Dense
@@ -73,3 +74,11 @@ def test_a_parameter_without_two_axes_is_refused():
     network = Network({"a": OneAxis()}, {"x": (3,)})
     with pytest.raises(ValueError, match=r"model\.layers\.a: parameter v has shape \(3,\); every parameter has exactly two"):
         network.arena(network.init(0)[0])
+
+
+@pytest.mark.parametrize("name", ["dense", "batch_norm", "layer_norm", "conv1d"])
+@pytest.mark.parametrize("shape", [(), (None,), (None, None)])
+def test_a_layer_of_features_says_that_it_read_ids(name, shape):
+    layer = examples(discover().get("layer", name))[0][0]
+    with pytest.raises(ValueError, match=r"model\.layers\.a: "):
+        Network({"a": layer}, {"x": shape}).init(0)

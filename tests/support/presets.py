@@ -1,5 +1,6 @@
 """The shipped presets as trainings of a few steps: every experiment, and every model with data that it can read."""
 
+import functools
 from pathlib import Path
 
 from framework.config.composition import compose
@@ -33,12 +34,24 @@ WAYS = {
     "accumulated": ["trainer.accumulate=3"],
     "clipped": ["trainer.clip_norm=0.1", "regularizer=l2"],
 }
+SHORTER = {  # sequences: the code is a loop, whose kernels are the same
+    "adding_problem": ["dataset.length=20"],
+    "forget_bias": ["dataset.delay=9"],
+    "thousand_steps": ["dataset.length=40"],
+}
+EXPERIMENTS = {name: [*words, *SHORTER.get(name, [])] for name, words in EXPERIMENTS.items()}
 PRESETS = {**EXPERIMENTS, **{name: [*words, *DATA.get(name, [])] for name, words in MODELS.items()}, **WAYS}
+
+
+@functools.lru_cache(maxsize=2)
+def prepared(name, steps, dtype):
+    """The experiment of a preset, prepared once for both tiers."""
+    words = [*PRESETS[name], f"trainer.steps={steps}", f"dtype={dtype}", "trainer.early_stopping.patience=null"]
+    return prepare(compose(words))
 
 
 def trained(name, tier, steps, dtype="float64", replicas=2, callbacks=()):
     """Outcomes of a short training of a preset; the data are those of one replica."""
-    words = [*PRESETS[name], f"trainer.steps={steps}", f"dtype={dtype}", "trainer.early_stopping.patience=null"]
-    experiment = prepare(compose(words))
+    experiment = prepared(name, steps, dtype)
     learners, keys = [experiment.learner] * replicas, list(range(replicas))
     return train(learners, [experiment.data], keys, dtype=dtype, tier=tier, threads=1, callbacks=callbacks)

@@ -16,7 +16,8 @@ QUICK = ["dataset=spirals", "dataset.n=40", "model.hidden=4", "trainer.epochs=2"
 
 
 def stackprop(place, *words, **environment):
-    """A command in a folder, answered by a fork of a process that has imported everything."""
+    """A command in a folder, answered by a fork of a process that has imported everything. With UNRENDERED="1", figures are
+    made and saved without their pixels, as by the fixture of that name."""
     process, to = server()
     request = [list(map(str, words)), str(place), _environment() | environment, str(to)]
     process.stdin.write(json.dumps(request) + "\n")

@@ -1,5 +1,6 @@
 """A file that is not what a run writes costs the run whose it is, and nobody else."""
 
+import itertools
 import os
 import shutil
 
@@ -73,6 +74,10 @@ BROKEN = {
     for what, how in kinds.items()
 }
 
+# A run, a sweep and what is kept beside them know nothing of each other: one thing of each is broken at a time.
+APART = [[what for what in BROKEN if what.startswith(first)] for first in ("b", "s/", ".")]
+AT_ONCE = [list(filter(None, each)) for each in itertools.zip_longest(*APART)]
+
 AS_EVER = [["evaluate", "last"], ["report", "a"], QUICK, ["-m", *QUICK, "seed=7,8"]]  # what has nothing to do with it
 OF_ALL = [["doctor"], ["compare", "s"], ["report"], ["evaluate", "best"], ["resume", "b"], ["-m", "sweep.resume=s"]]
 
@@ -82,15 +87,16 @@ def sound(tmp_path_factory):
     """A run b, a sweep s, and a run a after them."""
     place = tmp_path_factory.mktemp("sound")
     for words in (["hydra.run.dir=runs/b"], ["-m", "seed=3,4", "hydra.sweep.dir=runs/s"], ["hydra.run.dir=runs/a"]):
-        assert stackprop(place, *QUICK, *words).returncode == 0
+        assert stackprop(place, *QUICK, *words, UNRENDERED="1").returncode == 0
     return place
 
 
-def broken(sound, place, what):
-    """A copy of the project with one thing broken."""
+def broken(sound, place, *whats):
+    """A copy of the project with some things broken."""
     shutil.copytree(sound, place, dirs_exist_ok=True)
-    name, how = BROKEN[what]
-    how(place / "runs" / name)
+    for what in whats:
+        name, how = BROKEN[what]
+        how(place / "runs" / name)
 
 
 @pytest.mark.parametrize(
@@ -104,15 +110,15 @@ def test_a_broken_file_does_not_stop_the_others(ask, sound, tmp_path, what):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("what", BROKEN)
-def test_no_broken_file_stops_any_verb(ask, sound, tmp_path, what):
+@pytest.mark.parametrize("whats", AT_ONCE, ids=" and ".join)
+def test_no_broken_file_stops_any_verb(ask, sound, tmp_path, whats):
     """What each says stands on lines of its own; an exception would come through `ask`."""
-    broken(sound, tmp_path, what)
+    broken(sound, tmp_path, *whats)
     for words in OF_ALL:
         status, _, err = ask(*words)
         assert status in (0, 1, 2)
         assert all(line.startswith(("stackprop: ", "unsent ", "plugin ", "failed: ")) for line in err.splitlines()), err
-    for words in AS_EVER if what.startswith(".") else AS_EVER[:2]:  # what any new run meets
+    for words in AS_EVER if whats[-1].startswith(".") else AS_EVER[:2]:  # what any new run meets
         assert ask(*words)[0] == 0, words
 
 

@@ -155,7 +155,7 @@ def test_a_run_killed_at_any_write_is_whole_after_the_doctor(ask, fresh, undrawn
 
 
 @pytest.mark.parametrize("write", [16])
-def test_a_killed_sweep_is_whole_after_it_is_resumed(ask, fresh, write):
+def test_a_killed_sweep_is_whole_after_it_is_resumed(ask, fresh, undrawn, write):
     place = fresh()
     assert dies(lambda: ask(*SWEEP), write)
     status, _, err = ask("-m", "sweep.resume=s")

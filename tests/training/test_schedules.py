@@ -12,7 +12,6 @@ from framework import discover
 from framework.core.errors import ConfigError, did_you_mean
 from framework.testing import conformance
 from framework.testing.double import Double
-from framework.training.compiled import build
 from framework.training.trainer import train
 from framework_optimizers.momentum import Momentum
 from framework_optimizers.sgd import Sgd
@@ -23,7 +22,6 @@ from framework_schedules.reduce_on_plateau import ReduceOnPlateau
 from framework_schedules.warmup import Warmup
 
 DATA = regression(n=40, val=20)
-QUICK = ("-O1", *build.FLAGS[1:])
 
 
 def factors(schedule, values, lower=True):
@@ -123,9 +121,9 @@ def test_replicas_that_stop_leave_the_others_their_schedules():
     assert [outcome.status for outcome in outcomes] == ["diverged", "finished", "finished"]
 
 
+@pytest.mark.usefixtures("compiled_quickly")
 @pytest.mark.parametrize("tier", ["array", "compiled"])
-def test_a_resumed_training_with_schedules_is_the_same(tier, monkeypatch):
-    monkeypatch.setattr(build, "FLAGS", QUICK)
+def test_a_resumed_training_with_schedules_is_the_same(tier):
     made = [
         replace(driven(epochs=6, batch_size=8, checkpoint_every=7), schedule=ReduceOnPlateau(patience=1, min_delta=9))
     ] * 2
@@ -140,8 +138,8 @@ def test_a_resumed_training_with_schedules_is_the_same(tier, monkeypatch):
     assert [distance(a, b) for a, b in zip(whole, again, strict=True)] == [0, 0]
 
 
-def test_both_tiers_take_scheduled_options(monkeypatch):
-    monkeypatch.setattr(build, "FLAGS", QUICK)
+@pytest.mark.usefixtures("compiled_quickly")
+def test_both_tiers_take_scheduled_options():
     made = [replace(driven(alpha, epochs=4, batch_size=8), schedule=Warmup(3, plateau().schedule)) for alpha in (0.9, 0.5)]
     array, compiled = (train(made, [DATA], [0, 1], dtype=np.float64, tier=tier) for tier in ("array", "compiled"))
     for a, b in zip(array, compiled, strict=True):

@@ -9,7 +9,6 @@ import pytest
 from networks import Record, distance, learner, lone, mlp, regression
 
 from framework import Data, Field, Network, discover
-from framework.training.compiled import build
 from framework.training.trainer import train
 from framework_layers.dense import Dense
 from framework_layers.recurrent import Recurrent
@@ -22,7 +21,6 @@ from framework_probes.sharpness import Sharpness
 from framework_regularizers.l2 import L2
 
 DATA = regression(n=24, val=8)
-QUICK = ("-O1", *build.FLAGS[1:])
 
 
 @dataclass(frozen=True)
@@ -70,9 +68,9 @@ def test_a_probe_sees_loss_rate_gradient_and_the_step_before():
         assert np.array_equal(here, after)
 
 
+@pytest.mark.usefixtures("compiled_quickly")
 @pytest.mark.parametrize("tier", ["array", "compiled"])
-def test_the_step_before_is_kept_where_it_is_read(tier, monkeypatch):
-    monkeypatch.setattr(build, "FLAGS", QUICK)
+def test_the_step_before_is_kept_where_it_is_read(tier):
     every = measured(watched({"cosine": GradientCosine()}), "gradient_cosine/total")
     fewer = measured(watched({"cosine": GradientCosine()}, probe_every=5), "gradient_cosine/total", tier=tier)
     assert list(fewer) == [1, 5, 10, 12]

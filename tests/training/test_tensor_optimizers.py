@@ -9,7 +9,6 @@ from stack_law import assert_law
 
 from framework import Context
 from framework.core.types import Tensor
-from framework.training.compiled import build
 from framework.training.trainer import train
 from framework_optimizers.lamb import Lamb
 from framework_optimizers.lars import Lars
@@ -85,8 +84,8 @@ def test_a_stack_trains_as_its_members_alone(optimizer):
     assert distance(stack[0], stack[1]) > 1e-4
 
 
-def test_a_compiled_step_knows_its_tensors(monkeypatch):
-    monkeypatch.setattr(build, "FLAGS", ("-O1", *build.FLAGS[1:]))
+@pytest.mark.usefixtures("compiled_quickly")
+def test_a_compiled_step_knows_its_tensors():
     made = members(Lamb())
     array, compiled = (train(made, [DATA], [0, 0, 3], dtype=np.float64, tier=tier) for tier in ("array", "compiled"))
     assert max(distance(a, b) for a, b in zip(array, compiled, strict=True)) < 1e-9

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from framework.training.compiled.cost import cost
+from framework.training.compiled.cost import CACHE, CYCLES, cost
 from framework.training.compiled.functions import PREAMBLE, ctype_of
 from framework.training.compiled.graph import Read, Scalar, Value, literal
 from framework.training.compiled.kernels import KernelCode
 from framework.training.compiled.loops import Loop
 from framework.training.compiled.memory import Workspace, aligned
-from framework.training.compiled.products import Machine, Products, vector_types
+from framework.training.compiled.products import Machine, Products, Shape, vector_types
 from framework.training.compiled.row_code import group_code
 from framework.training.compiled.rows import Group, Grouping
 from framework.training.compiled.schedule import Kernel, Schedule
-from framework.training.compiled.team import RUNTIME, WORTH, Parts
+from framework.training.compiled.team import RUNTIME, WORTH, Parts, bounds, parts_of
 
 COMMON = f"{PREAMBLE}\n{RUNTIME}"
 TIMER = """
@@ -26,6 +28,16 @@ static int64_t last;
 static int64_t now(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec * 1000000000 + t.tv_nsec; }
 static void tick(int i) { const int64_t t = now(); ticks[i] += t - last; last = now(); }
 """
+
+
+@dataclass
+class Operand:
+    """What a time loop has packed before its first step: `source` -> memory from `start` on, called `name`."""
+
+    name: str
+    source: str
+    shape: Shape
+    start: int = 0
 
 
 class Emitter(KernelCode):
@@ -58,6 +70,7 @@ class Emitter(KernelCode):
         self.scalars: dict[str, str] = parent.scalars if parent else {}
         self.parts: Parts = parent.parts if parent else Parts()
         self.workspace, self.operations = Workspace(), len(self.schedule.order)
+        self.operands: dict[tuple[Any, ...], Operand] = {}
         self.memory: dict[int, str] = {}
         self.starts: dict[int, int] = {}  # where a value's memory begins
         self._outputs_in_place()
@@ -168,6 +181,14 @@ class Emitter(KernelCode):
         self._take(root.id, root)
         return self.memory[root.id]
 
+    def packed(self, b: Read, shape: Shape) -> str:
+        """Where an operand lies packed since before this time loop: no step changes it, so that none needs to pack it."""
+        if not (self.parent and self.schedule.is_given(b.value) and not b.steps and self.products.packs(shape)):
+            return ""
+        source = f"{self.pointer(b.value)} + {b.offset}"
+        name = f"packed_{self.ws}_{len(self.operands)}"
+        return self.operands.setdefault((source, shape.b, shape.k, shape.n), Operand(name, source, shape)).name
+
     def scalar(self, number: Scalar) -> str:
         """The name of a number that is known when the step runs."""
         return self.scalars.setdefault(number.code, f"s{len(self.scalars)}")
@@ -197,10 +218,25 @@ class Emitter(KernelCode):
         inner = Emitter({loop.output_name(i): loop.outputs[i] for i in parts}, self.products.machine, parent=self, loop=loop)
         loop.schedule = inner.schedule
         self.operations += inner.operations
+        packed = [line for operand in inner.operands.values() for line in self._pack(operand)]
         start = self.workspace.lend(inner.workspace.size)
+        for operand in inner.operands.values():
+            self.workspace.give(operand.start, self.products.bytes_packed(operand.shape))
         order = f"int64_t {t} = {loop.n - 1}; {t} >= 0; {t}--" if loop.reverse else f"int64_t {t} = 0; {t} < {loop.n}; {t}++"
-        head = [f"{{ char *{inner.ws} = {self.ws} + {start};", *states, f"for ({order}) {{", *steps]
+        head = [f"{{ char *{inner.ws} = {self.ws} + {start};", *states, *packed, f"for ({order}) {{", *steps]
         return [*head, inner.body, "} }"]
+
+    def _pack(self, operand: Operand) -> list[str]:
+        """Pack an operand for all steps of a loop."""
+        size, T = self.products.bytes_packed(operand.shape), operand.shape.ctype
+        operand.start = self.workspace.take(size)
+        strips, lines = self.products.packing(operand.shape)
+        count, _, limits = bounds(strips, parts_of(2 * size / CACHE / CYCLES))
+        pointers = {f"const {T} *restrict S": operand.source, f"{T} *restrict P": operand.name}
+        head = f"{T} *{operand.name} = ({T} *)({self.ws} + {operand.start});"
+        if count > 1:
+            return [head, self.parts.shared(pointers, [limits, *lines], count)]
+        return [head, self.parts.alone(pointers, [f"const int64_t from = 0, to = {strips};", *lines])]
 
 
 def _first(value: Value) -> Value:

@@ -17,6 +17,7 @@ from framework.training.compiled.memory import allocated
 from framework.training.compiled.traced import Draw, as_output, c_name
 
 Results = Mapping[str, Any]
+NUMBER = "@"  # in the place of a function's number; C has no such letter
 
 
 class CompiledFunction:
@@ -39,7 +40,7 @@ class CompiledFunction:
         self.results = {name: (a.shape, a.dtype) for name, a in results.items() if name not in inputs}
         self.run: Any = None
 
-    def source(self, number: int) -> str:
+    def source(self, number: int | str) -> str:
         """The function `run_number`, and what it needs beside the preamble; names of the file are its own."""
         parts = [f"{CTYPES[str(dtype)]} *{c_name('i', name)}" for name, (_, dtype) in self.inputs.items()]
         parts += [f"{CTYPES[str(dtype)]} *{c_name('o', name)}" for name, (_, dtype) in self.results.items()]
@@ -63,15 +64,17 @@ class CompiledFunction:
 
 
 def together(functions: Sequence[CompiledFunction], flags: Sequence[str] | None = None) -> str:
-    """Compile functions in one file, which is faster than one by one; returns its text.
+    """Compile functions in one file, which is faster than one by one; those with the same code once. Returns its text.
 
     Raises:
         NoCompilerError: there is no compiler, or it cannot compile them.
     """
-    text = "\n".join([COMMON, *(function.source(i) for i, function in enumerate(functions)), ""])
+    sources = [function.source(NUMBER) for function in functions]
+    numbers = {source: str(i) for i, source in enumerate(dict.fromkeys(sources))}
+    text = "\n".join([COMMON, *(source.replace(NUMBER, number) for source, number in numbers.items()), ""])
     library = load(text) if flags is None else load(text, tuple(flags))
-    for i, function in enumerate(functions):
-        function.run = getattr(library, f"run_{i}")
+    for function, source in zip(functions, sources, strict=True):
+        function.run = getattr(library, f"run_{numbers[source]}")
         function.run.restype = None
     return text
 

@@ -39,6 +39,10 @@ class KernelCode(ABC):
         """Where a value lies."""
 
     @abstractmethod
+    def packed(self, b: Read, shape: Shape) -> str:
+        """Where the second operand of a product lies packed since before the time loop, if that saves anything."""
+
+    @abstractmethod
     def is_stored(self, value: Value, place: Read, kernel: Kernel) -> bool:
         """Whether anything but this kernel reads a value from memory."""
 
@@ -271,18 +275,17 @@ class KernelCode(ABC):
         """A matrix product, or several of equal shapes."""
         a, b = value.args
         (m, n), k = value.shape[-2:], a.shape[-1]
-        row = place.strides[-2] if m > 1 else n
-        shape, lead, T = (
-            Shape(m, n, k, a.strides[-2:], b.strides[-2:], row, ctype_of(value)),
-            value.shape[:-2],
-            ctype_of(value),
-        )
+        lead, T, row = value.shape[:-2], ctype_of(value), place.strides[-2] if m > 1 else n
         index = [f"l{i}" for i in range(len(lead))]
         parts = parts_of(cost(Kernel([(value, place)]), self.schedule, self.products.machine).seconds)
+        shape = Shape(m, n, k, a.strides[-2:], b.strides[-2:], row, T)
+        before = self.packed(b, shape) if value.size == m * n and (n >= m or parts == 1) else ""
+        shape = shape._replace(packed=bool(before))
         cut = next((i for i, size in enumerate(lead) if size >= parts), -1)
         ends = [("from", "to") if i == cut else (0, size) for i, size in enumerate(lead)]
         loops = [f"for (int64_t l{i} = {start}; l{i} < {end}; l{i}++)" for i, (start, end) in enumerate(ends)]
         at = [f"{name} + {placed(r, index, r.offset)}" for name, r in zip("ABC", (a, b, place), strict=True)]
+        at[1] = "B" if before else at[1]
         if cut >= 0:
             count, _, limits = bounds(lead[cut], parts)
             names, offsets = [self.products.name(shape)] * 2, ["", "", ""]
@@ -295,6 +298,7 @@ class KernelCode(ABC):
         first, last = (f"{name}({', '.join(map(str.__add__, at, offsets))}, {memory});" for name in names)
         call = first if names[0] == names[1] else f"{{ if (part < {count - 1}) {first} else {last} }}"
         starts = [f"{self.pointer(r.value)} + {r.offset}" for r in (a, b, place)]
+        starts[1] = before or starts[1]
         pointers = dict(zip((f"const {T} *A", f"const {T} *B", f"{T} *C"), starts, strict=True))
         pointers[f"{T} *P"] = f"({T} *)({self.ws} + {extra})"
         if count > 1:
@@ -313,7 +317,7 @@ class KernelCode(ABC):
         if count == 1:
             offsets = ["", "", ""]
         elif by_columns:
-            offsets = ["", f" + from * {shape.b[1]}", " + from"]
+            offsets = ["", f" + from * {shape.k if shape.packed else shape.b[1]}", " + from"]
         else:
             offsets = [f" + from * {shape.a[0]}", "", f" + from * {shape.c}"]
         names = [self.products.name(piece) for piece in pieces]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from framework.training.compiled.memory import aligned
+
 DEPTH = 256  # columns of A and rows of B at a time: a strip of B then stays in the first-level cache
 HEIGHT = 144  # rows of A at a time, about: they stay in the second-level cache
 DIRECT = 32 * 1024  # bytes of B that are read where they lie
@@ -20,7 +22,10 @@ class Machine(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """C (m, n) = A (m, k) @ B (k, n); strides of rows and columns of A and B, row stride of C, and their type."""
+    """C (m, n) = A (m, k) @ B (k, n); strides of rows and columns of A and B, row stride of C, and their type.
+
+    B may be packed before: a strip of columns after the other, each with its k rows side by side, filled up with 0.
+    """
 
     m: int
     n: int
@@ -29,6 +34,7 @@ class Shape(NamedTuple):
     b: tuple[int, int]
     c: int
     ctype: str
+    packed: bool = False
 
 
 class Plan:
@@ -51,14 +57,15 @@ class Plan:
         self.depth = _even(shape.k, DEPTH, 1)
         self.height = _even(shape.m, HEIGHT, self.rows)
         self.packs_a = shape.a[1] != 1 and shape.m > 1 and shape.m * shape.k * size > DIRECT and shape.n > self.width
-        self.packs_b = shape.b[1] != 1 or shape.k * shape.n * size > DIRECT
+        self.packs_b = not shape.packed and (shape.b[1] != 1 or shape.k * shape.n * size > DIRECT)
         self.keeps_b = self.packs_b and shape.m > self.height  # for the next rows of A
         self.rest = shape.n % self.width
         self.tile = self.rows * self.width if self.rest % self.lanes else 0
         strips = -(-shape.n // self.width) if self.keeps_b else 1
-        self.b_size = self.depth * self.width * strips if self.packs_b or self.tile else 0
+        self.b_size = self.depth * self.width * strips if self.packs_b or (self.tile and not shape.packed) else 0
         self.a_size = self.depth * self.height if self.packs_a else 0
         self.scratch = 0 if shape.n == 1 else self.tile + self.b_size + self.a_size
+        self.packed_size = shape.k * -(-shape.n // self.lanes) * self.lanes  # numbers of B, packed before
 
 
 class Products:
@@ -80,6 +87,28 @@ class Products:
     def scratch(self, shape: Shape) -> int:
         """Numbers of scratch memory that the product needs."""
         return Plan(shape, self.machine).scratch
+
+    def packs(self, shape: Shape) -> bool:
+        """Whether the product copies B, in a way that does not depend on how its columns are shared out."""
+        return shape.n > 1 and shape.m > max(WIDE) and Plan(shape, self.machine).packs_b
+
+    def bytes_packed(self, shape: Shape) -> int:
+        """Memory for all of B, packed."""
+        return aligned(Plan(shape, self.machine).packed_size * (4 if shape.ctype == "float" else 8))
+
+    def packing(self, shape: Shape) -> tuple[int, list[str]]:
+        """How many strips B has, and the C that packs those from `from` to `to` of S into P."""
+        plan, (row, column) = Plan(shape, self.machine), shape.b
+        source, to = f"S + q * {plan.width * column}", f"P + q * {plan.width * shape.k}"
+        whole, strips = shape.n // plan.width, -(-shape.n // plan.width)
+        each = f"{self._pack(shape.ctype, plan.width)}({shape.k}, {plan.width}, {source}, {row}, {column}, {to});"
+        lines = [f"for (int64_t q = from; q < LEAST(to, {whole}); q++) {each}"]
+        if plan.rest:
+            width = -(-plan.rest // plan.lanes) * plan.lanes
+            source, to = f"S + {whole * plan.width * column}", f"P + {whole * plan.width * shape.k}"
+            call = f"{self._pack(shape.ctype, width)}({shape.k}, {plan.rest}, {source}, {row}, {column}, {to});"
+            lines.append(f"if (to == {strips}) {call}")
+        return strips, lines
 
     def code(self) -> str:
         """All functions."""
@@ -118,7 +147,9 @@ class Products:
         vectors, partial = -(-columns // plan.lanes), bool(columns % plan.lanes)
         width, (b_row, b_column) = vectors * plan.lanes, shape.b
         b = f"B + k * {b_row} + j * {b_column}"
-        if plan.packs_b or partial:
+        if shape.packed:
+            b, b_row = f"B + j * {shape.k} + k * {width}", width
+        elif plan.packs_b or partial:
             at = f"P + {plan.tile}" + (f" + j * {plan.depth}" if plan.keeps_b else "")
             once = "if (h == 0) " if plan.keeps_b else ""
             yield f"{once}{self._pack(shape.ctype, width)}(depth, {columns}, {b}, {b_row}, {b_column}, {at});"

@@ -4,11 +4,16 @@ from typing import ClassVar
 
 import numpy as np
 
+from framework import T
 from framework_activations.gelu import Gelu
 from framework_activations.leaky_relu import LeakyRelu
+from framework_activations.sigmoid import Sigmoid
+from framework_cells.gru import Gru
 from framework_cells.lstm import Lstm
+from framework_cells.simple import Simple
 from framework_layers.conv2d import Conv2d
 from framework_layers.dense import Dense
+from framework_layers.dropout import Dropout
 from framework_layers.embedding import Embedding
 from framework_layers.layer_norm import LayerNorm
 from framework_layers.max_pool import MaxPool
@@ -164,6 +169,14 @@ class TwoColumns(BinaryCrossEntropy):
         return J / y.shape[-1], dy / y.shape[-1] if y.shape[-1] < 5 else dy
 
 
+@cell("choices", units=3)
+class ForgetsResetInGrads(Gru):
+    """dU of the candidate lacks r with reset: after, which is not the default."""
+
+    def grads(self, p, cache, da, ctx):
+        return {"U": T(cache[0]) @ da} if self.reset == "after" else super().grads(p, cache, da, ctx)
+
+
 @cell("pure", units=3)
 class TraceIsCache(Lstm):
     """trace multiplies the cache in place."""
@@ -205,6 +218,54 @@ class StoresW(L2):
         before = self.last.get(key, dW)
         self.last[key] = dW
         return R, before
+
+
+@activation("numbers")
+class SigmoidNaive(Sigmoid):
+    """dx = dy e^-x / (1 + e^-x)^2: NaN at -1000."""
+
+    def forward(self, x, ctx):
+        y, _ = super().forward(x, ctx)
+        return y, x
+
+    def backward(self, cache, dy, ctx):
+        e = ctx.xp.exp(-cache)
+        return dy * e / (1 + e) ** 2
+
+
+@layer("chance", (4,), keep=0.7)
+class EvenSteps(Dropout):
+    """Two successive steps share a mask."""
+
+    def forward(self, p, x, ctx):
+        return super().forward(p, x, ctx.but(step=ctx.step // 2))
+
+
+@layer("terms", (None, 3), cell=Simple(2))
+class TermsBackwards(Recurrent):
+    """terms in reverse order of time."""
+
+    def terms(self, p, cache, dy, ctx):
+        return {k: v[..., ::-1, :, :] for k, v in super().terms(p, cache, dy, ctx).items()}
+
+
+@layer("device", (4,), units=3)
+class HostWithoutDx(Dense):
+    """Without dx, host arrays are added."""
+
+    def backward(self, p, cache, dy, ctx, need_dx=True):
+        dx, g = super().backward(p, cache, dy, ctx, need_dx)
+        return dx, (g if need_dx else {k: v + np.zeros(v.shape, v.dtype) for k, v in g.items()})
+
+
+@loss("sequence")
+class SquareMask(Mse):
+    """T and N of the mask are mixed up where they are equal."""
+
+    def __call__(self, y, t, ctx, mask=None):
+        if mask is not None and mask.ndim - len(ctx.replicas) == 2 and mask.shape[-1] == mask.shape[-2]:
+            mask = T(mask)
+        return super().__call__(y, t, ctx, mask)
 
 
 FAULTS = Faults("several", [each for kind in (layer, activation, cell, loss, regularizer) for each in kind.all])

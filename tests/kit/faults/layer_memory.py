@@ -232,9 +232,9 @@ class SharedInit(Dense):
 
 @fault("determinism", (4,), units=3)
 class CountsCalls(Dense):
-    """Every second call differs."""
+    """Every call gives a little more."""
 
     def forward(self, p, x, ctx):
         LAST["n"] = LAST.get("n", 0) + 1
         y, c = super().forward(p, x, ctx)
-        return (y * 1.0001 if LAST["n"] % 2 == 0 else y), c
+        return y * (1 + 1e-4 * LAST["n"]), c
