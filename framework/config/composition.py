@@ -174,13 +174,8 @@ def _name_metrics(cfg: Any, key: str) -> None:
     Raises:
         ConfigError: none of them has that name.
     """
-<<<<<<< HEAD
-    tree: Any = OmegaConf.to_container(cfg, resolve=False)
-    found = tree.get("metrics")
-=======
     held: Any = OmegaConf.to_container(cfg, resolve=False)
     found = held.get("metrics")
->>>>>>> living
     name = key.split(".")[1]
     if isinstance(found, str):
         found = [found]
