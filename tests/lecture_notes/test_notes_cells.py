@@ -150,7 +150,7 @@ def test_4_2_N3_after_training_more_gates_are_open_or_shut_than_in_an_lstm():
 
 
 def test_N3_the_probe_counts_gates_within_the_margin():
-    seen = step(Context(replicas=(2,), keys=(0, 1)), sequences=True)
+    seen = step(Context(replicas=(2,), keys=(0, 1)), kind="sequences")
     shown = seen.network.nodes["rnn"].layer.trace(seen.caches["rnn"], seen.ctx.at("rnn"))
     found = get("probe", "gates")(margin=0.2)(seen)
     assert list(found) == ["gates/rnn/i", "gates/rnn/f", "gates/rnn/o"]
