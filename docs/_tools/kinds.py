@@ -56,8 +56,8 @@ def section(hook: str, kind: str, text: str) -> str:
 def command(kind: str) -> str:
     """A command that uses the component."""
     if kind == "command":
-        verb, *words = USES[kind].split(" ")
-        return " ".join(["stackprop", verb, f"'plugins=[{kind}.py]'", *words])
+        verb, *arguments = USES[kind].split(" ")
+        return " ".join(["stackprop", verb, f"'plugins=[{kind}.py]'", *arguments])
     return f"stackprop 'plugins=[{kind}.py]' {USES[kind]}"
 
 

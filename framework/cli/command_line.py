@@ -196,12 +196,12 @@ def command(name: str, arguments: Sequence[str]) -> int:
         hint = did_you_mean(name, [*VERBS, *registry.names("command")])
         reasons = registry.reasons("command", name)
         raise ConfigError("\n".join([f"unknown verb '{name}'{hint}; overrides are key=value", *reasons]))
-    options, words = assigned(word for word in arguments if word.partition("=")[0] not in PLUGIN_KEYS)
+    options, others = assigned(word for word in arguments if word.partition("=")[0] not in PLUGIN_KEYS)
     validator = Validator(registry, {})
     found = validator.component("command", {"type": name, **options}, name)
     if validator.errors:
         raise ConfigError("\n".join(validator.errors))
-    return int(found(words) or 0)
+    return int(found(others) or 0)
 
 
 if __name__ == "__main__":

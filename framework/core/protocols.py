@@ -280,11 +280,11 @@ class Study(Protocol):
 
 
 class Command(Protocol):
-    """A verb of the shell, `stackprop NAME words key=value`. `key=value` sets an option; the first line of the docstring is
-    its line in `stackprop --help`."""
+    """A verb of the shell, `stackprop NAME arguments key=value`. `key=value` sets an option; the first line of the docstring
+    is its line in `stackprop --help`."""
 
-    def __call__(self, words: Sequence[str]) -> int | None:
-        """words: what follows the verb, without options. Returns the exit status; None is 0."""
+    def __call__(self, arguments: Sequence[str]) -> int | None:
+        """arguments: what follows the verb, without options. Returns the exit status; None is 0."""
         ...
 
 

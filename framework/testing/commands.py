@@ -14,14 +14,14 @@ from framework.testing.purity import reported, untouched, works
 
 
 def check_signature(command: Any) -> None:
-    """It takes the words of the command line, and its docstring says in one line what it does, for `stackprop --help`.
+    """It takes the arguments of the command line, and its docstring says in one line what it does, for `stackprop --help`.
 
     Cannot see: what it does; the kit does not run it.
     """
     try:
         inspect.signature(command).bind([])
     except TypeError as error:
-        raise AssertionError(f"it must take a list of words: {error}") from error
+        raise AssertionError(f"it must take a list of arguments: {error}") from error
     own = vars(type(command)).get("__doc__") or ""
     assert not own.startswith(f"{type(command).__name__}("), "it has no docstring"  # that of a dataclass is its signature
     assert own.strip(), "it has no docstring"

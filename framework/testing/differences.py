@@ -55,7 +55,7 @@ def compare(
 
 
 def compare_at_zero(part: Any, about: Differentiable, inputs: Inputs, ctx: Context, name: str, kinks: bool) -> None:
-    """The derivatives by some numbers of an input of zeros: that of both sides, or, where they differ and `kinks` are told,
+    """The derivatives by some numbers of an input of zeros: that of both sides, or, where they differ and `kinks` is true,
     one in between."""
     at = inputs | {name: np.zeros_like(inputs[name])}
     grad = about.run(part, at, ctx).grads[name]

@@ -58,8 +58,8 @@ def _check_effect(metric: Any, what: str, batch: Batch) -> None:
     right = t if t.ndim == y.ndim else (t[..., None] == np.arange(y.shape[-1])) if y.shape[-1] > 1 else t[..., None]
     others = (y[..., ::-1, :], seeded_rng(1).permuted(y, axis=-2) ** 2, right.astype(float), 1.0 - right)
     counts = [count(metric, replace(batch, y=each), context((3,))) for each in (y, *others)]
-    told = any(not np.array_equal(each, counts[0]) for each in counts[1:])
-    assert told, f"{what}: predictions {y.shape} have no effect"
+    differ = any(not np.array_equal(each, counts[0]) for each in counts[1:])
+    assert differ, f"{what}: predictions {y.shape} have no effect"
 
 
 def _check_classes(metric: Any) -> None:
@@ -93,8 +93,8 @@ def _check_columns(metric: Any) -> None:
     for column in range(K):
         y = right.copy()
         y[:, column] = -y[:, column] if raw else 1 - y[:, column]
-        told = not np.isclose(valued(metric, Batch(y, t), Context()), best)
-        assert told, f"columns targets: wrong predictions in column {column} have no effect"
+        differs = not np.isclose(valued(metric, Batch(y, t), Context()), best)
+        assert differs, f"columns targets: wrong predictions in column {column} have no effect"
 
 
 def check_counts(metric: Any) -> None:

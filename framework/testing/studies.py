@@ -130,8 +130,8 @@ def _check_metrics(study: Any, found: Findings, where: str) -> None:
     }
     for key, patterns in named.items():
         own = [pattern for pattern in patterns if "/" in pattern]
-        told = not own or any(fnmatch(metric, pattern) for metric in known for pattern in own)
-        assert told, f"{where}{key}: no metric {' or '.join(own)} is recorded; there are {', '.join(known)}"
+        recorded = not own or any(fnmatch(metric, pattern) for metric in known for pattern in own)
+        assert recorded, f"{where}{key}: no metric {' or '.join(own)} is recorded; there are {', '.join(known)}"
 
 
 def _check_same(found: Findings, again: Findings, where: str) -> None:

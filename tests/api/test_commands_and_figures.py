@@ -21,13 +21,13 @@ from framework import hookimpl, option
 
 @dataclass(frozen=True)
 class Live:
-    """Shows its words."""
+    """Shows its arguments."""
 
     times: int = option(1, least=1)
 
-    def __call__(self, words):
-        print(" ".join(words * self.times))
-        return 3 if words else None
+    def __call__(self, arguments):
+        print(" ".join(arguments * self.times))
+        return 3 if arguments else None
 
 @dataclass(frozen=True)
 class Curve:
@@ -62,17 +62,17 @@ def test_a_plugin_brings_a_verb(place, capsys):
     assert execute(["live", "last", "times=2", "plugins=[live.py]"]) == 3
     assert capsys.readouterr().out == "last last\n"
     assert execute(["live"]) == 0
-    for words, told in {
+    for arguments, message in {
         ("live", "times=0"): "stackprop: live.times: 0 must be at least 1\n",
         ("live", "tims=1"): "stackprop: live.tims: command 'live' has no such option; did you mean 'times'?",
         ("live", "times=[1"): "stackprop: times=[1: cannot be parsed; write times='...'\n",
         ("life",): "stackprop: unknown verb 'life'; did you mean 'live'?",
     }.items():
         capsys.readouterr()
-        assert execute(list(words)) == 2
-        assert capsys.readouterr().err.startswith(told)
+        assert execute(list(arguments)) == 2
+        assert capsys.readouterr().err.startswith(message)
     execute(["--help"])
-    assert "\n    live       Shows its words.\n" in capsys.readouterr().out
+    assert "\n    live       Shows its arguments.\n" in capsys.readouterr().out
 
 
 def test_a_plugin_brings_a_figure(place, capsys):
@@ -109,9 +109,9 @@ def checked(kind, **members):
 
 
 def test_the_kit_checks_figures_and_commands():
-    assert checked("command", __call__=lambda self, words: 0) == {}
-    assert "must take a list of words" in checked("command", __call__=lambda self: 0)["signature"]
-    assert "docstring" in checked("command", __call__=lambda self, words: 0, __doc__=None)["signature"]
+    assert checked("command", __call__=lambda self, arguments: 0) == {}
+    assert "must take a list of arguments" in checked("command", __call__=lambda self: 0)["signature"]
+    assert "docstring" in checked("command", __call__=lambda self, arguments: 0, __doc__=None)["signature"]
     assert checked("figure", __call__=lambda self, run: None) == {}
     assert "a run with metrics: a str, not a" in checked("figure", __call__=lambda self, run: "a")["draws"]
     missing = checked("figure", __call__=lambda self, run: run.series["val/loss"] and None)

@@ -33,15 +33,15 @@ def test_several_augmentations_have_options_by_name():
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["metrics.f1.negative=1"], r"metrics.f1.negative: metrics has no 'f1' .*; name it first: metrics=\[f1\]"),
         (["metrics=[f1]", "metrics.f2.negative=1"], "metrics.f2.negative: metrics has no 'f2' .there are: f1.; name it"),
         (["metrics=[f1]", "metrics.f1.negtive=1"], "metrics.f1.negtive: metric 'f1' has no such option; did you mean 'neg"),
     ],
 )
-def test_a_wrong_option_of_a_metric_is_named(words, told):
-    with pytest.raises(ConfigError, match=told):
+def test_a_wrong_option_of_a_metric_is_named(words, message):
+    with pytest.raises(ConfigError, match=message):
         compose(words)
 
 

@@ -212,7 +212,7 @@ def test_masked_words_train_the_same_in_both_tiers():
 
 @dataclass(frozen=True)
 class Changes:
-    """Returns what it is told to."""
+    """Returns what it is given."""
 
     given: dict
     whole_batch: ClassVar[bool] = True

@@ -37,8 +37,7 @@ from framework_regularizers.l1 import L1
 from framework_regularizers.l2 import L2
 from framework_schedules.constant import Constant
 from framework_studies.lr_range import LrRange
-from tests.kit.test_faults_with_gradient import FAULTS as WITH_GRADIENT
-from tests.kit.test_faults_without_gradient import FAULTS as WITHOUT_GRADIENT
+from tests.kit.test_faults import FAULTS
 
 
 @dataclass(frozen=True)
@@ -431,7 +430,7 @@ def named(name, checks):
 
 def test_every_check_has_caught_something():
     names = {name for always, offered in TABLES.values() for name in (*always, *offered)}
-    found = {check for check, *_ in CASES.values()} | {fault.check for fault in (*WITH_GRADIENT, *WITHOUT_GRADIENT)}
+    found = {check for check, *_ in CASES.values()} | {fault.check for fault in FAULTS}
     assert names <= found, sorted(names - found)
 
 

@@ -82,8 +82,8 @@ def test_every_command_that_misses_a_component_says_why(site, tmp_path, capsys):
 def test_a_refused_component_is_told_with_its_reason(site, capsys):
     site(BENT.replace("@dataclass(frozen=True)", ""))
     assert execute(["activation=bent", *SMALL]) == 2
-    told = capsys.readouterr().err
-    assert "activation 'bent' of 'stackprop_bent': <class 'stackprop_bent.Bent'> is not a frozen dataclass" in told
+    message = capsys.readouterr().err
+    assert "activation 'bent' of 'stackprop_bent': <class 'stackprop_bent.Bent'> is not a frozen dataclass" in message
 
 
 def test_versions_of_plugins_are_shown_and_recorded(site, capsys):
@@ -115,13 +115,13 @@ def test_a_disabled_plugin_is_left_out(site, capsys):
 
 
 def test_a_plugin_that_is_not_installed_cannot_be_disabled(site, capsys):
-    for words, told in {
+    for words, message in {
         "disable_plugins=[bend]": "disable_plugins: unknown plugin 'bend'; did you mean 'bent'? (there are: bent, ",
         "disable_plugins=[layers]": "disable_plugins: unknown plugin 'layers'",
         "plugins.disable=[bent]": "plugins.disable: 'disable' is not an index, but the value is a list; disable_plugins",
     }.items():
         assert execute([words, *SMALL]) == 2
-        assert f"stackprop: {told}" in capsys.readouterr().err
+        assert f"stackprop: {message}" in capsys.readouterr().err
 
 
 def test_a_plugin_that_is_slow_to_import_is_named(site, monkeypatch, caplog):

@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, text)
-    print(f"{folder}: a plugin with a component of each kind: {', '.join(kinds)}")
+    print(f"{folder}: a plugin with these components: {', '.join(kinds)}. Install it and run its tests:")
     print(f"\n    cd {folder}\n    pip install -e '.[test]'\n    python -m pytest\n")
     return 0
 

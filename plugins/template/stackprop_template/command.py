@@ -14,8 +14,8 @@ class Lowest:
 
     metric: str = option("val/loss", help="name of the metric")
 
-    def __call__(self, words: Sequence[str]) -> int:
-        for folder in words:
+    def __call__(self, arguments: Sequence[str]) -> int:
+        for folder in arguments:
             series = RunView(Path(folder)).series
             if self.metric in series:
                 print(f"{folder}  {series[self.metric][:, 1].min():.6g}")

@@ -1,4 +1,4 @@
-"""Faults of several kinds, written after the checks."""
+"""Built-in layers, activations, cells, losses and regularizers, each with one thing changed."""
 
 from typing import ClassVar
 
