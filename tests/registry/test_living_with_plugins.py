@@ -6,6 +6,7 @@ import sys
 import time
 
 import pytest
+from plugin_file import doubling
 
 import framework
 from framework import ConfigError
@@ -15,21 +16,7 @@ from framework.experiments import provenance
 from framework.registry import discovery, installed
 from framework.tracking.run_dir import tree_of_run
 
-BENT = """
-from dataclasses import dataclass
-from framework import hookimpl
-
-@dataclass(frozen=True)
-class Bent:
-    def forward(self, x, ctx):
-        return 2 * x, None
-    def backward(self, cache, dy, ctx):
-        return 2 * dy
-
-@hookimpl
-def register_activations(register):
-    register("bent", Bent)
-"""
+BENT = doubling("bent")
 SMALL = ("dataset=xor", "trainer.epochs=2", "tracking=none")
 TORN = "plugin 'bent' of stackprop-bent could not be loaded: ModuleNotFoundError: No module named 'a_missing_module'"
 
@@ -79,11 +66,11 @@ def test_every_command_that_misses_a_component_says_why(site, tmp_path, capsys):
         framework.load(str(run))
 
 
-def test_a_refused_component_is_told_with_its_reason(site, capsys):
+def test_a_rejected_component_is_named_with_its_reason(site, capsys):
     site(BENT.replace("@dataclass(frozen=True)", ""))
     assert execute(["activation=bent", *SMALL]) == 2
     message = capsys.readouterr().err
-    assert "activation 'bent' of 'stackprop_bent': <class 'stackprop_bent.Bent'> is not a frozen dataclass" in message
+    assert "activation 'bent' of 'stackprop_bent': <class 'stackprop_bent.Twice'> is not a frozen dataclass" in message
 
 
 def test_versions_of_plugins_are_shown_and_recorded(site, capsys):
@@ -111,7 +98,7 @@ def test_a_disabled_plugin_is_left_out(site, capsys):
     assert execute(["disable_plugins=[bent]", "activation=bent"]) == 2
     assert "stackprop: plugin 'bent' of stackprop-bent is disabled by disable_plugins\n" in capsys.readouterr().err
     site(BENT)
-    assert type(compose(["activation=bent"]).nodes["act"].layer.function).__name__ == "Bent"  # the next one loads it again
+    assert type(compose(["activation=bent"]).nodes["act"].layer.function).__name__ == "Twice"  # the next one loads it again
 
 
 def test_a_plugin_that_is_not_installed_cannot_be_disabled(site, capsys):

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from plugin_file import doubling
 
 import framework
 from framework.cli.commands import doctor, evaluate, generate, predict, resume
@@ -20,25 +21,12 @@ from framework.tracking.locks import lock_runs
 
 pytestmark = pytest.mark.usefixtures("unrendered")
 
-MARKING = """
-from dataclasses import dataclass
-from pathlib import Path
-from framework import hookimpl
 
-Path(r"{mark}").write_text("this code has run")
+def marking(mark):
+    """A plugin that writes the file `mark` when it is imported."""
+    return doubling("twice", f'Path(r"{mark}").write_text("this code has run")')
 
-@dataclass(frozen=True)
-class Twice:
-    '''y = 2 x.'''
-    def forward(self, x, ctx):
-        return 2 * x, None
-    def backward(self, cache, dy, ctx):
-        return 2 * dy
 
-@hookimpl
-def register_activations(register):
-    register("twice", Twice)
-"""
 SMALL = ("dataset=xor", "trainer.epochs=2", "tracking=none")
 
 
@@ -47,7 +35,7 @@ def recorded(tmp_path_factory):
     """A run with a plugin of a single file, the plugin, and what it writes when it runs."""
     place = tmp_path_factory.mktemp("stranger")
     file, mark = place / "twice.py", place / "mark"
-    file.write_text(MARKING.format(mark=mark))
+    file.write_text(marking(mark))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STACKPROP_RUNS", str(place / "runs"))
         folder = framework.run(f"plugins=[{file}]", "activation=twice", *SMALL).folder
@@ -113,7 +101,7 @@ def test_a_run_without_a_record_of_its_plugins_runs_no_code(stranger):
 def test_a_record_that_claims_a_known_hash_runs_no_code(stranger, recorded, tmp_path):
     folder, mark = stranger
     known = tmp_path / "known.py"
-    known.write_text(MARKING.format(mark=tmp_path / "other"))
+    known.write_text(marking(tmp_path / "other"))
     load_files([known])
     about = json.loads((folder / "plugins.json").read_text())
     about["files"][str(recorded[1])]["sha256"] = discover().files[known]
