@@ -41,6 +41,7 @@ class Layer(Protocol):
         reverse: True if the output of a step depends on later steps.
         reads_target: True if training reads the target of earlier steps, from the field that its option `gold` names.
         loss: the name of the loss for `loss: auto`. That loss also reads what the layer reads.
+        whole_sequences: True if a step reads others, and no state is carried: a sequence cannot be cut into chunks.
         shortens: True if an output has fewer steps than the input, so that no target of every step fits it.
         notes: lines that a run reports, such as what was read from a file.
         examples(): returns (layer, in_shape) pairs for the conformance kit.
