@@ -76,6 +76,8 @@ class Cell(Protocol):
         parts: the names of the equal parts of the state, ("h", "c").
         inputs(F): returns K (F, gates units) of zeros and ones. The layer then uses W K instead of W.
         draws: True if a step draws random numbers.
+        fed_back: how many columns of the state, from the first, the next step reads through the recurrent tensors only.
+            Without it there is no recurrent_dropout.
     """
 
     units: int
