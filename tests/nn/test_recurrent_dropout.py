@@ -43,5 +43,5 @@ def test_an_evaluation_drops_nothing():
 
 
 def test_a_cell_that_adds_to_its_state_has_no_recurrent_dropout():
-    with pytest.raises(ConfigError, match="model.layers.rnn: recurrent_dropout: not for this cell"):
+    with pytest.raises(ConfigError, match=r"model.layers.rnn: recurrent_dropout: not for this cell"):
         prepared("model=gru dataset=weather model.layers.rnn.recurrent_dropout=0.2")
