@@ -26,7 +26,7 @@ class SelfAttention:
     With output: last only the last step reads: y (..., N, units), a (..., N, 1, T). mask (..., T, N): where it is 0 a step
     is not read, and its y is 0, as that of an empty sequence; the last step is then the last one that counts.
 
-    Several heads are several nodes and a concat. The order of the steps has no effect on a: put a positions layer before it.
+    Several heads are several nodes and a concat. The steps have no order: put a positions layer before it.
     """
 
     whole_sequences: ClassVar[bool] = True
