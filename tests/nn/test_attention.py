@@ -8,6 +8,7 @@ from configs import prepared
 
 from framework import Callback, Context
 from framework.core.errors import ConfigError
+from framework.experiments.config_warnings import config_warnings
 from framework.training.trainer import train
 from framework_layers.mean_over_time import MeanOverTime
 from framework_layers.multiply import Multiply
@@ -93,6 +94,11 @@ def test_attention_has_a_gradient_at_every_lag(dataset, output, steps):
     rows = Rows()
     train([learner], [experiment.data], [1], callbacks=[rows])
     assert rows.rows == [(1, "gradient_by_lag/attention", steps)]
+
+
+def test_attention_has_no_gates_to_measure():
+    learner = prepared("model=attention dataset=weather probes=[gradient_by_lag,gates]").learner
+    assert config_warnings(learner) == ["probes.gates: it measures recurrent layers, but the network has none"]
 
 
 @pytest.mark.parametrize(
