@@ -131,8 +131,10 @@ class Conv1d:
     @property
     def _frame(self) -> tuple[int, int]:
         """Zeros before the first step and after the last."""
-        half = self._reach // 2
-        return {"same": (half, half), "causal": (self._reach, 0), "valid": (0, 0)}[self.padding]
+        if self.padding == "causal":
+            return self._reach, 0
+        half = self._reach // 2 if self.padding == "same" else 0
+        return half, half
 
     def _steps(self, steps: int) -> int:
         """T' of T steps."""
@@ -140,8 +142,8 @@ class Conv1d:
 
     def _places(self, out: int) -> list[slice]:
         """For each step of a window, where it is in all windows."""
-        starts = [i * self.dilation for i in range(self.size)]
-        return [slice(start, start + self.stride * (out - 1) + 1, self.stride) for start in starts]
+        d, s, length = self.dilation, self.stride, self.stride * (out - 1) + 1
+        return [slice(i * d, i * d + length, s) for i in range(self.size)]
 
     @staticmethod
     def examples() -> list[tuple[Conv1d, Shape]]:

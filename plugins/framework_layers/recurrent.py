@@ -222,6 +222,8 @@ class Recurrent:
         """da_t and the gradient of the state before; a skipped step passes it on unchanged."""
         ctx = _at(ctx, self.cell, t)
         kept, drop = cache.kept, cache.drop
+        if kept is None and drop is None:
+            return self.cell.back(p, cache.caches[t], ds, ctx)
         through = ds if kept is None else ctx.xp.where(kept[..., t, :, :], ctx.xp.zeros_like(ds), ds)
         da, before = self.cell.back(p, cache.caches[t], through, ctx)
         before = before if drop is None else before * drop
