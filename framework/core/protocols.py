@@ -146,6 +146,8 @@ class Loss(Protocol):
         outputs: "probability" if y are probabilities, "raw" if the loss computes them.
         soft_labels: True if t may also be probabilities of classes (..., [T,] N, K), which augmentations such as mixup make.
         whole_sequences: True if its steps depend on each other, so that a sequence cannot be cut into chunks.
+        check(kind, K): raises ValueError before a run starts if an option does not fit a target of that kind (one of
+            `targets`) with K classes or columns. The message begins with the option: "weights: there are 3 classes ...".
     """
 
     def __call__(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> tuple[Array, Array]: ...
@@ -237,6 +239,9 @@ class Metric(Protocol):
         lower_is_better: True if lower values are better, for early stopping, searches, tables and figures.
         targets, sources: as of a loss; `sources` only if raw.
         tags: an option with the names of the classes, which are taken from the data set if it is "auto".
+        names: an option with the names of the classes or label columns for `parts`. If it is "auto", they are those of the
+            data set, or numbers.
+        check: as of a loss.
         parts(counts): returns {part: (...)}, values of parts of the data, for `stackprop evaluate`.
         value(counts, ctx): instead of value(counts), for one that needs the array module `ctx.xp` or the replicas. The batch
             of ctx is empty.

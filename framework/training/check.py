@@ -10,6 +10,7 @@ from typing import Any, get_args
 from framework.config.options import EarlyStopping, Tier
 from framework.core.errors import ConfigError, DataError, did_you_mean
 from framework.core.inspection import NO_COMPONENT, Inspector
+from framework.core.signatures import has_method
 from framework.core.types import Shape
 from framework.data.augmentation import Layout, whole_batch
 from framework.data.dataset import Data, Field
@@ -236,7 +237,7 @@ def accepts(criterion: Any, kind: str) -> bool:
 
 
 def check_target_kind(path: str, role: str, criterion: Any, target: str | None, data: Data) -> None:
-    """Check that a loss or metric accepts its target.
+    """Check that a loss or metric accepts its target, and its number of classes or columns.
 
     Args:
         role: loss or metric.
@@ -245,6 +246,7 @@ def check_target_kind(path: str, role: str, criterion: Any, target: str | None, 
         ConfigError: it does not.
     """
     if target is None or accepts(criterion, target_kind(data.fields[target])):
+        _check_size(path, criterion, target, data)
         return
     kind, inner = target_kind(data.fields[target]), getattr(criterion, "loss", None)
     if inner is not None:  # a metric that averages a loss: another loss is needed
@@ -254,6 +256,23 @@ def check_target_kind(path: str, role: str, criterion: Any, target: str | None, 
         f"{path}: {type(criterion).__name__} needs targets of kind {' or '.join(criterion.targets) or 'none'}, but "
         f"'{target}' is {kind}; {role + 'e' if role == 'loss' else role}s for it: {', '.join(fitting)}"
     )
+
+
+def _check_size(path: str, criterion: Any, target: str | None, data: Data) -> None:
+    """Check that the options of a loss or metric fit the number of classes or columns of its target.
+
+    Raises:
+        ConfigError: they do not.
+    """
+    if target is None or not has_method(criterion, "check"):
+        return
+    kind = target_kind(data.fields[target])
+    by_class = kind in ("label", "binary")
+    size = max(data.fields[target].size, 2) if by_class else int(data.splits["train"][target].shape[-1])
+    try:
+        criterion.check(kind, size)
+    except ValueError as error:
+        raise ConfigError(f"{path}.{error}; the target is '{target}'") from error
 
 
 def _may_accept(component: Any, kind: str) -> bool:
