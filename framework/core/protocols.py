@@ -234,6 +234,9 @@ class Metric(Protocol):
     """Counts that are summed over batches, and their value. It reads the prediction of the loss.
 
     Optional:
+        rows: True if counts are rows (..., M, k), concatenated over batches along M instead of summed: for a value that no
+            sum gives, such as one of ranks. They stay in memory until the split is read. The value does not depend on
+            their order, and rows of weight 0 do not change it.
         raw: True to read the raw output instead.
         soft_labels: as of a loss. Otherwise t are the most likely classes where an augmentation makes probabilities.
         lower_is_better: True if lower values are better, for early stopping, searches, tables and figures.
@@ -244,15 +247,15 @@ class Metric(Protocol):
         check: as of a loss.
         parts(counts): returns {part: (...)}, values of parts of the data, for `stackprop evaluate`.
         value(counts, ctx): instead of value(counts), for one that needs the array module `ctx.xp` or the replicas. The batch
-            of ctx is empty.
+            of ctx is empty. `parts(counts, ctx)` likewise.
     """
 
     def count(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> Array:
-        """(..., k), to be summed over batches."""
+        """(..., k), to be summed over batches; rows (..., M, k) with `rows`."""
         ...
 
     def value(self, counts: Array) -> Array:
-        """(...) from the summed counts."""
+        """(...) from the counts of all batches."""
         ...
 
 

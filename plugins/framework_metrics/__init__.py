@@ -3,6 +3,7 @@
 from framework import hookimpl
 from framework.hooks import Register
 from framework_metrics.accuracy import Accuracy
+from framework_metrics.average_precision import AveragePrecision
 from framework_metrics.entity_f1 import EntityF1
 from framework_metrics.entity_precision import EntityPrecision
 from framework_metrics.entity_recall import EntityRecall
@@ -13,11 +14,13 @@ from framework_metrics.pairwise_accuracy import PairwiseAccuracy
 from framework_metrics.perplexity import Perplexity
 from framework_metrics.precision import Precision
 from framework_metrics.recall import Recall
+from framework_metrics.roc_auc import RocAuc
 
 
 @hookimpl
 def register_metrics(register: Register) -> None:
     register("accuracy", Accuracy)
+    register("average_precision", AveragePrecision)
     register("entity_f1", EntityF1)
     register("entity_precision", EntityPrecision)
     register("entity_recall", EntityRecall)
@@ -28,3 +31,4 @@ def register_metrics(register: Register) -> None:
     register("perplexity", Perplexity)
     register("precision", Precision)
     register("recall", Recall)
+    register("roc_auc", RocAuc)
