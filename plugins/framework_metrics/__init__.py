@@ -4,6 +4,7 @@ from framework import hookimpl
 from framework.hooks import Register
 from framework_metrics.accuracy import Accuracy
 from framework_metrics.average_precision import AveragePrecision
+from framework_metrics.balanced_accuracy import BalancedAccuracy
 from framework_metrics.entity_f1 import EntityF1
 from framework_metrics.entity_precision import EntityPrecision
 from framework_metrics.entity_recall import EntityRecall
@@ -12,6 +13,7 @@ from framework_metrics.f1 import F1
 from framework_metrics.loss import LossMetric
 from framework_metrics.mae import MeanAbsoluteErrorMetric
 from framework_metrics.mape import MeanAbsolutePercentageError
+from framework_metrics.matthews import Matthews
 from framework_metrics.mse import MeanSquaredErrorMetric
 from framework_metrics.pairwise_accuracy import PairwiseAccuracy
 from framework_metrics.perplexity import Perplexity
@@ -20,12 +22,14 @@ from framework_metrics.r2 import R2
 from framework_metrics.recall import Recall
 from framework_metrics.rmse import RootMeanSquaredError
 from framework_metrics.roc_auc import RocAuc
+from framework_metrics.top_k_accuracy import TopKAccuracy
 
 
 @hookimpl
 def register_metrics(register: Register) -> None:
     register("accuracy", Accuracy)
     register("average_precision", AveragePrecision)
+    register("balanced_accuracy", BalancedAccuracy)
     register("entity_f1", EntityF1)
     register("entity_precision", EntityPrecision)
     register("entity_recall", EntityRecall)
@@ -34,6 +38,7 @@ def register_metrics(register: Register) -> None:
     register("loss", LossMetric)
     register("mae", MeanAbsoluteErrorMetric)
     register("mape", MeanAbsolutePercentageError)
+    register("matthews", Matthews)
     register("mse", MeanSquaredErrorMetric)
     register("pairwise_accuracy", PairwiseAccuracy)
     register("perplexity", Perplexity)
@@ -42,3 +47,4 @@ def register_metrics(register: Register) -> None:
     register("recall", Recall)
     register("rmse", RootMeanSquaredError)
     register("roc_auc", RocAuc)
+    register("top_k_accuracy", TopKAccuracy)

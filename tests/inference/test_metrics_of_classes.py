@@ -7,9 +7,13 @@ from sklearn import metrics as sklearn_metrics
 
 from framework import Context
 from framework.core.errors import ConfigError
+from framework_metrics.accuracy import Accuracy
+from framework_metrics.balanced_accuracy import BalancedAccuracy
 from framework_metrics.f1 import F1
+from framework_metrics.matthews import Matthews
 from framework_metrics.precision import Precision
 from framework_metrics.recall import Recall
+from framework_metrics.top_k_accuracy import TopKAccuracy
 
 RNG = np.random.default_rng(0)
 OURS = {"f1": F1, "precision": Precision, "recall": Recall}
@@ -102,3 +106,52 @@ def test_options_that_do_not_fit_are_refused(options, message):
 def test_label_columns_have_no_negative_class():
     with pytest.raises(ValueError, match=r"negative: label columns have no negative class \(got 1\); allowed: 0"):
         F1(1).count(np.ones((2, 3)), np.ones((2, 3)), Context())
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("K", [2, 4])
+@pytest.mark.parametrize("name", ["balanced_accuracy_score", "matthews_corrcoef"])
+def test_rare_classes_count_as_in_scikit_learn(name, K, weighted):
+    metric = BalancedAccuracy() if name == "balanced_accuracy_score" else Matthews()
+    (y, t), mask = predictions(K), RNG.uniform(0.5, 2, N) if weighted else None
+    wanted = getattr(sklearn_metrics, name)(t, y.argmax(-1), sample_weight=mask)
+    assert value(metric, y, t, mask) == pytest.approx(wanted, abs=1e-12)
+    assert K > 2 or value(metric, y[:, 1:], t, mask) == pytest.approx(wanted, abs=1e-12)
+
+
+def test_a_class_that_is_never_true_has_no_recall_to_average():
+    y, t = predictions(3)
+    t[t == 1] = 0
+    with pytest.warns(UserWarning, match="y_pred contains classes not in y_true"):
+        wanted = sklearn_metrics.balanced_accuracy_score(t, y.argmax(-1))
+    assert value(BalancedAccuracy(), y, t) == pytest.approx(wanted, abs=1e-12)
+
+
+def test_always_the_largest_class_is_chance():
+    y, t = np.tile([0.9, 0.1, 0], (10, 1)), np.array([0] * 8 + [1, 2])
+    assert [value(m, y, t) for m in (Accuracy(), BalancedAccuracy(), Matthews())] == pytest.approx([0.8, 1 / 3, 0])
+
+
+def test_correlation_of_one_class_is_that_against_the_others():
+    y, t = predictions(3)
+    parts = Matthews().parts(Matthews().count(y, t, Context()))
+    wanted = {str(k): sklearn_metrics.matthews_corrcoef(t == k, y.argmax(-1) == k) for k in range(3)}
+    assert parts == pytest.approx(wanted, abs=1e-12)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_the_class_is_among_the_k_most_likely_ones(k):
+    (y, t), weights = predictions(4), RNG.uniform(0.5, 2, N)
+    wanted = sklearn_metrics.top_k_accuracy_score(t, y, k=k, sample_weight=weights)
+    assert value(TopKAccuracy(k), y, t, weights) == pytest.approx(wanted, abs=1e-12)
+
+
+def test_of_equal_predictions_the_smaller_class_comes_first():
+    y = np.array([[0.2, 0.4, 0.4, 0.0]] * 4)
+    found = [[value(TopKAccuracy(k), y[:1], np.array([t])) for t in range(4)] for k in (1, 2, 3)]
+    assert found == [[0, 1, 0, 0], [0, 1, 1, 0], [1, 1, 1, 0]]
+
+
+def test_k_must_be_less_than_the_number_of_classes():
+    with pytest.raises(ConfigError, match=r"metrics.top_k_accuracy.k: there are 3 classes \(got 5\); allowed: 1 ... 2"):
+        prepared("model=mlp dataset=wine metrics=[top_k_accuracy]")
