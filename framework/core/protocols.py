@@ -146,6 +146,8 @@ class Loss(Protocol):
         outputs: "probability" if y are probabilities, "raw" if the loss computes them.
         soft_labels: True if t may also be probabilities of classes (..., [T,] N, K), which augmentations such as mixup make.
         whole_sequences: True if its steps depend on each other, so that a sequence cannot be cut into chunks.
+        example_weights(t, ctx, mask): the weights of the examples (..., [T,] N) by whose sum the mean divides, where those
+            are not the mask, as with weights of classes; None: it divides by their number.
         check(kind, K): raises ValueError before a run starts if an option does not fit a target of that kind (one of
             `targets`) with K classes or columns. The message begins with the option: "weights: there are 3 classes ...".
     """

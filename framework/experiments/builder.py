@@ -17,9 +17,10 @@ from framework.inference.evaluation import HeadMetric
 from framework.nn.heads import Head
 from framework.nn.network import Network, Node
 from framework.registry.discovery import discover
-from framework.training.check import check, check_changes, check_mask, check_target, check_target_kind, target_kind
+from framework.training.check import check, check_changes, check_mask, check_target
 from framework.training.learner import Learner
 from framework.training.memory import check_memory
+from framework.training.targets import check_target_kind, target_kind
 
 # The loss for `auto`, by the kind of target.
 LOSSES = {
