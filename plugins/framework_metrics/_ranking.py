@@ -52,30 +52,33 @@ class RankingMetric(ABC):
 
     def _values(self, rows: Array, xp: Any) -> Array:
         C = rows.shape[-1] // 2
-        scores, truth, weight = (a.swapaxes(-1, -2) for a in (rows[..., :C], rows[..., C:-1], rows[..., -1:]))
-        true, false = above_thresholds(scores, truth, weight.astype(xp.float64), xp)
+        columns = xp.ascontiguousarray(rows.swapaxes(-1, -2))
+        truth, weight = columns[..., C:-1, :], columns[..., -1:, :]
+        true, false = above_thresholds(columns[..., :C, :], weight * truth, weight * (1 - truth), xp)
         both = (true[..., -1] > 0) & (false[..., -1] > 0)
         values = self.of(true, false, xp)
         return xp.where(both, values, xp.full_like(values, xp.nan))
 
 
-def above_thresholds(scores: Array, truth: Array, weight: Array, xp: Any) -> tuple[Array, Array]:
+def above_thresholds(scores: Array, true: Array, false: Array, xp: Any) -> tuple[Array, Array]:
     """The weights of the examples of a class, and of the others, whose score reaches each threshold (..., M + 1).
 
     The thresholds are the different scores, from the largest to the smallest, after one that nothing reaches. Equal scores
     make one threshold; the places left over repeat the last one.
+
+    Args:
+        true, false: the weights of the examples if they belong to the class, and if they do not, else 0.
     """
     order = xp.argsort(-scores, axis=-1)
-    found = (xp.broadcast_to(a, scores.shape) for a in (scores, truth, weight))
-    scores, truth, weight = (xp.take_along_axis(a, order, -1) for a in found)
+    scores = xp.take_along_axis(scores, order, -1)
     last = xp.concatenate([scores[..., 1:] != scores[..., :-1], scores[..., :1] == scores[..., :1]], -1)
-    first = xp.argsort(xp.where(last, 0, 1), axis=-1, kind="stable")  # the ends of equal scores, then the places left over
-    counts = []
-    for own in (weight * truth, weight * (1 - truth)):
-        sums = own.cumsum(-1)
-        kept = xp.where(xp.take_along_axis(last, first, -1), xp.take_along_axis(sums, first, -1), sums[..., -1:])
-        counts.append(xp.concatenate([0 * kept[..., :1], kept], -1))
-    return counts[0], counts[1]
+    first = xp.argsort((~last).astype(xp.int8), axis=-1, kind="stable")  # the ends of equal scores, then the places left over
+    ends, found = xp.take_along_axis(last, first, -1), []
+    for own in (true, false):
+        sums = xp.take_along_axis(own, order, -1).cumsum(-1, dtype=xp.float64)
+        kept = xp.where(ends, xp.take_along_axis(sums, first, -1), sums[..., -1:])
+        found.append(xp.concatenate([0 * kept[..., :1], kept], -1))
+    return found[0], found[1]
 
 
 def _undefined(rows: Array) -> Array:
