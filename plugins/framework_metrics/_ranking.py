@@ -72,7 +72,7 @@ def above_thresholds(scores: Array, true: Array, false: Array, xp: Any) -> tuple
     order = xp.argsort(-scores, axis=-1)
     scores = xp.take_along_axis(scores, order, -1)
     last = xp.concatenate([scores[..., 1:] != scores[..., :-1], scores[..., :1] == scores[..., :1]], -1)
-    first = xp.argsort((~last).astype(xp.int8), axis=-1, kind="stable")  # the ends of equal scores, then the places left over
+    first = xp.argsort((~last).astype(xp.int8), axis=-1, kind="stable")  # ends of equal scores, then places left over
     ends, found = xp.take_along_axis(last, first, -1), []
     for own in (true, false):
         sums = xp.take_along_axis(own, order, -1).cumsum(-1, dtype=xp.float64)
