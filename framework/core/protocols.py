@@ -208,7 +208,12 @@ class Regularizer(Protocol):
 
 
 class Dataset(Protocol):
-    """Loads or generates data; `rng` comes from `dataset.seed`, never from `seed`."""
+    """Loads or generates data; `rng` comes from `dataset.seed`, never from `seed`.
+
+    Optional:
+        load(rng, fold): fold is a `framework.Fold` or None. A data set that computes something from its training rows, such
+            as categories, divides them by `fold.divide` before. The examples of others are divided after `load`.
+    """
 
     def load(self, rng: np.random.Generator) -> Any:
         """A `framework.Data`."""
