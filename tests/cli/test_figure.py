@@ -45,14 +45,11 @@ def test_figure_lists_draws_and_explains_mistakes(ask, run, tmp_path):
         assert "Traceback" not in err
 
 
-def test_a_run_records_the_steps_of_its_epochs(run, tmp_path):
-    state = json.loads((tmp_path / run / "run.json").read_text())
-    assert state["steps_per_epoch"] * 2 == state["steps"]
-
-
 def test_a_figure_of_a_sweep_is_of_all_jobs_or_of_the_best(ask, unrendered, tmp_path):
     assert ask("-m", *SMALL, "optimizer.lr=0.1,0.01", "seed=0,1", "figure.x=epoch")[0] == 0
     (sweep,) = (tmp_path / "runs").glob("sweep-*")
+    state = json.loads((sweep / "0" / "run.json").read_text())
+    assert state["steps_per_epoch"] * 2 == state["steps"]
     kinds = ask("figure", "last")[1]
     for kind in ("loss", "learning", "comparison", "parallel"):
         assert re.search(rf"^ +{kind} .*[^)]$", kinds, re.M)
@@ -75,19 +72,37 @@ def test_a_style_file_of_a_sweep_is_read_before_it_starts(ask, unrendered, tmp_p
     assert not list(tmp_path.rglob("metrics.jsonl"))
 
 
+@pytest.mark.slow
 def test_the_vanishing_gradient_as_pdf_takes_two_commands(ask, tmp_path):
     small = ("dataset.n=50", "dataset.length=6", "model.hidden=4", "trainer.steps=2", "seed=0", "tracking=none")
-    status, _, err = ask("experiment=vanishing_gradient", "model.layers.rnn.cell.type=simple,lstm", *small)
+    status, _, err = ask("experiment=vanishing_gradient", *small)
     assert status == 0, err
     assert ask("figure", "last", "gradient_by_lag", "to=vanishing.pdf") == (0, "figure: vanishing.pdf\n", "")
     assert (tmp_path / "vanishing.pdf").read_bytes().startswith(b"%PDF-")
-    ask("figure", "last", "gradient_by_lag", "to=vanishing.svg")
+
+
+def test_gradients_by_lag_of_a_sweep_are_a_line_for_each_cell(ask, tmp_path):
+    for number, cell in enumerate(("lstm", "gru")):
+        folder = tmp_path / "runs" / "s" / str(number)
+        folder.mkdir(parents=True)
+        state = {"status": "finished", "command": f"stackprop model.layers.rnn.cell.type={cell}", "tags": {"sweep": "s"}}
+        (folder / "run.json").write_text(json.dumps(state))
+        (folder / "config.yaml").write_text("figure: {}\n")
+        rows = [[1.0, 0.1, 0.01], [1.0, 0.5, 0.25]]
+        lines = [json.dumps({"step": step, "gradient_by_lag/rnn": row}) for step, row in enumerate(rows, 1)]
+        (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+    (tmp_path / "runs" / "s" / "sweep.json").write_text('{"command": ["-m"], "jobs": {}}')
+    assert ask("figure", "last", "gradient_by_lag", "to=vanishing.svg") == (0, "figure: vanishing.svg\n", "")
     text = (tmp_path / "vanishing.svg").read_text()
-    for word in ("simple", "lstm", "lag", "gradient norm", "gradient_by_lag/rnn"):
-        assert f"{word}</text>" in text
+    for word in ("type lstm", "type gru", "lag", "gradient norm", "gradient_by_lag_start/rnn", "gradient_by_lag/rnn"):
+        assert f">{word}</text>" in text
+    assert "no job recorded 'val/loss'" in ask("figure", "last", "parallel", "y=val/loss")[2]
 
 
-def test_a_figure_of_a_plugin_is_drawn_again(ask, run, tmp_path, monkeypatch):
+def test_a_figure_of_a_plugin_is_drawn_again(ask, unrendered, tmp_path):
+    (tmp_path / "runs" / "a").mkdir(parents=True)
+    (tmp_path / "runs" / "a" / "run.json").write_text('{"status": "killed", "command": "stackprop"}')
+    (tmp_path / "runs" / "a" / "metrics.jsonl").write_text('{"step": 1, "val/loss": 2.0, "train/loss": 3.0}\n')
     lines = ["from framework import hookimpl, option", "from dataclasses import dataclass", "@dataclass(frozen=True)"]
     lines += ["class Curve:", "    '''A metric.'''", "    metric: str = option('val/loss', help='name')"]
     lines += ["    def __call__(self, run):", "        from matplotlib.figure import Figure", "        fig = Figure()"]

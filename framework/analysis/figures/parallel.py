@@ -97,7 +97,7 @@ def _lines(fig: Any, ax: Any, heights: np.ndarray, lower: bool, means: np.ndarra
     order = np.argsort(-finite if lower else finite, kind="stable")  # the best last, on top
     for place, i in enumerate(order):
         known = bool(np.isfinite(means[i]))
-        look = {"color": colours(norm(means[i]))} if known else {"color": style.NONE, "ls": ":"}
+        look = {"color": colours(norm(means[i]))} if known else {"color": style.FAINT, "ls": ":"}
         best = place == len(order) - 1
         ax.plot(heights[i], lw=2 * style.LINE if best else style.LINE, alpha=1.0 if best else 0.7, zorder=1 + place, **look)
     scale = fig.colorbar(ScalarMappable(norm, colours), ax=ax, pad=0.02)
