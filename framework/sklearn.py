@@ -98,7 +98,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             ConfigError: the options are wrong, or do not fit the data.
             RunFailed: the training diverged.
         """
-        settings = self._settings()
+        settings = replace(self._settings(), dataset_scale_targets=True)
         if X.ndim not in AXES:
             raise ConfigError(f"X: {X.ndim} dimensions are not supported; use (n, F), (n, T, F) or (n, C, H, W)")
         X, y = (np.array(a) if is_mapped(a) else a for a in (X, y))  # joblib maps large arrays into files

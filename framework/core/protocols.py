@@ -145,6 +145,7 @@ class Loss(Protocol):
         columns(K): the number of columns of each node that it reads, for K outputs of the first; by default all are equal.
         outputs: "probability" if y are probabilities, "raw" if the loss computes them.
         soft_labels: True if t may also be probabilities of classes (..., [T,] N, K), which augmentations such as mixup make.
+        own_unit: True if t must keep its unit, such as the targets of a logarithm; `dataset.scale` then leaves it unscaled.
         whole_sequences: True if its steps depend on each other, so that a sequence cannot be cut into chunks.
     """
 
@@ -204,7 +205,12 @@ class Regularizer(Protocol):
 
 
 class Dataset(Protocol):
-    """Loads or generates data; `rng` comes from `dataset.seed`, never from `seed`."""
+    """Loads or generates data; `rng` comes from `dataset.seed`, never from `seed`.
+
+    Optional:
+        shared_defaults: its defaults of the keys that every data set has, scale and scale_targets: {"scale": "auto"} where
+            `Data.scale` decides.
+    """
 
     def load(self, rng: np.random.Generator) -> Any:
         """A `framework.Data`."""

@@ -18,6 +18,7 @@ from framework.core.types import Shape
 
 Kind = Literal["real", "id", "label", "mask"]
 Split = Literal["train", "val", "test"]
+ScaleMethod = Literal["none", "standard", "minmax"]
 Layout = Literal["batch_major", "time_major"]  # of sequences in a file: (n, T, F) or (T, n, F)
 LONGEST_LINE = 1 << 20  # bytes
 AXES = ("N", "NF", "NCHW", "NT", "NTF", "NTL")
@@ -193,6 +194,7 @@ class Data:
         stateful: whether every row of a split continues the row before it; states are then carried from batch to batch.
         forecast: the fields that hold the target of a step at later steps: the input if its next value is the target, or
             the input of a decoder. A layer that reads one of them from its end would read the answer, and is rejected.
+        scale: the scale that `dataset.scale=auto` means for these data.
         scaled_with: target -> the field of the same quantity, whose scale it uses; other targets keep their unit.
         notes: how the data set read its files, one line each; shown once per run or sweep.
     """
@@ -206,6 +208,7 @@ class Data:
     encoding: Encoding | None = None
     stateful: bool = False
     forecast: tuple[str, ...] = ()
+    scale: ScaleMethod = "none"
     scaled_with: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

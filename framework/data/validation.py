@@ -187,11 +187,11 @@ def far_from_scale(data: Data, targets: set[str]) -> str:
     none.
 
     Args:
-        targets: the fields that losses compare with, which `dataset.scale` does not change.
+        targets: the fields that losses compare with, which `dataset.scale_targets` scales too.
     """
     real = {name: a for name, a in data.splits["train"].items() if data.fields[name].kind == "real"}
     largest = {name: float(np.abs(a).max()) for name, a in real.items()}
-    how = {name: "divide the target by a constant" if name in targets else "dataset.scale=standard" for name in real}
+    how = {name: f"dataset.scale=standard{' dataset.scale_targets=true' if name in targets else ''}" for name in real}
     large = [name for name, value in largest.items() if value > LARGE]
     hints = "; ".join(f"'{name}' has values up to {largest[name]:.3g}: scale your data, {how[name]}" for name in large)
     return hints and f" ({hints})"

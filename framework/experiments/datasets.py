@@ -79,10 +79,13 @@ def check_dataset_size(dataset: Dataset) -> None:
         )
 
 
-def scaled_data(settings: Settings, data: Data, fields: Collection[str], keep: bool = True) -> tuple[Data, Scale]:
+def scaled_data(
+    settings: Settings, data: Data, fields: Collection[str], keep: bool = True, targets: Collection[str] = ()
+) -> tuple[Data, Scale]:
     """A data set with some fields scaled as `dataset.scale` says, and that scale.
 
     Args:
+        targets: the fields that losses compare with.
         keep: cache the result for later jobs with the same settings.
 
     Raises:
@@ -91,10 +94,11 @@ def scaled_data(settings: Settings, data: Data, fields: Collection[str], keep: b
 
     def scale() -> tuple[tuple[Data, Scale], int]:
         found = scaling.fit(data, settings.dataset_scale, fields)
-        scaled = scaling.scaled(data, found)
-        return (scaled, found), 0 if settings.dataset_scale == "none" else size(scaled)
+        scaled = scaling.scaled(data, found, settings.dataset_scale == "auto", sorted(targets))
+        return (scaled, found), size(scaled) if found.shift else 0
 
-    return scale()[0] if not keep else _scaled.get((*_key(settings), settings.dataset_scale, *sorted(fields)), scale)
+    key = (*_key(settings), settings.dataset_scale, *sorted(fields), "targets", *sorted(targets))
+    return _scaled.get(key, scale) if keep else scale()[0]
 
 
 def _key(settings: Settings) -> tuple[Hashable, ...]:

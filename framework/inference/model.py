@@ -21,7 +21,7 @@ from framework.data.loader import DataLoader
 from framework.data.scaling import Scale
 from framework.data.validation import checked_arrays
 from framework.inference.beam import best_tags, reads_tags
-from framework.inference.evaluation import HeadMetric, MetricAccumulator, evaluate
+from framework.inference.evaluation import HeadMetric, MetricAccumulator, evaluate, in_units
 from framework.nn.arena import Arena
 from framework.nn.heads import Head
 from framework.nn.network import Network, Values
@@ -51,7 +51,7 @@ class Model:
         measures: name -> metric of a head.
         weights: node -> tensor -> array, one replica.
         about: the training data's fields, class names and file encoding, without examples.
-        scale: the feature scaling; it is applied to all inputs.
+        scale: the scaling of features and targets; it is applied to all inputs, and undone in predictions.
     """
 
     network: Network
@@ -64,7 +64,7 @@ class Model:
     @classmethod
     def of(cls, trained: Trained, weights: Mapping[str, Params], about: Data, scale: Scale) -> Model:
         """A model of what was trained, such as a `Learner`."""
-        return cls(trained.network, trained.heads, trained.measures, weights, about, scale)
+        return cls(trained.network, trained.heads, in_units(trained.measures, trained.heads, scale), weights, about, scale)
 
     def passes(self, fields: Mapping[str, np.ndarray]) -> Iterator[tuple[Values, Mapping[str, Any], Context]]:
         """Values and caches of all nodes for fields (n, ...) in the layout of the data set, and the context of the pass: all
@@ -279,8 +279,8 @@ def read_about(folder: Path) -> tuple[Data, Scale]:
     encoded = content["encoding"]
     encoding = discover().get("dataset", encoded["type"]).encoding_from_json(encoded) if encoded else None
     more = {"names": content["names"], "encoding": encoding, "stateful": content.get("stateful", False)}
-    about = Data(dict.fromkeys(content["splits"], empty), fields, **more)
-    return about, Scale.from_json(content["scale"])
+    scale = Scale.from_json(content["scale"])
+    return Data(dict.fromkeys(content["splits"], empty), fields, scale=scale.how, **more), scale
 
 
 def read_weights(folder: Path, arena: Arena) -> dict[str, Params]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -25,9 +25,11 @@ class Csv:
     and 1 are labels of which several may hold at once (sigmoid and binary cross-entropy, not softmax). Rows are split at
     random by `dataset.seed`. If no training row has a class or category, one row of it moves to the training split.
     `missing` and `fill` allow missing values: rows with one are left out, or features are filled in from the training
-    split. A column of numbers gets its mean or median, a column of strings its most frequent string.
+    split. A column of numbers gets its mean or median, a column of strings its most frequent string. Features are
+    scaled (`dataset.scale=standard`) if one of them is a number; `dataset.scale=none` reads them unchanged.
     """
 
+    shared_defaults: ClassVar[Mapping[str, Any]] = {"scale": "auto", "scale_targets": True}
     path: str = option(help="the file, relative to the current folder")
     target: str | list[str] = option(help="the column to predict; or several columns of numbers or labels")
     features: list[str] | None = option(None, help="the columns to predict from; null: all others")
@@ -66,7 +68,15 @@ class Csv:
         fields = {"x": Field("NF"), "y": encoding.target.field}
         taken = f"{target_words(table, encoding.target, self.task)}; {feature_words(table, encoding.features)}"
         notes = (f"{self.path}: {taken}", *head, *left_out, *filled, *moved_line(moved, "label or category"))
-        return Data(splits, fields, names=encoding.target.classes or (), encoding=encoding, notes=notes)
+        numeric = any(feature.categories is None for feature in encoding.features)
+        return Data(
+            splits,
+            fields,
+            names=encoding.target.classes or (),
+            encoding=encoding,
+            scale="standard" if numeric else "none",
+            notes=notes,
+        )
 
     @property
     def _missing(self) -> Missing:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -29,9 +29,11 @@ class Npz:
     sequences also y (n, T), (n, T, 1) or one-hot (n, T, K), the class of every step, or y (n, T, k) numbers. mask (n, T) is
     1 for a step, 0 for padding of a shorter sequence, on either side. With `vocabulary` x (n, T) holds
     sequences of ids. With layout=time_major the file holds sequences as x (T, n, F), y (T, n) or (T, n, k), mask (T, n);
-    with layout=NHWC images as x (n, H, W, C). If no training row has a class, one row of it moves to the training split.
+    with layout=NHWC images as x (n, H, W, C). Features x (n, F) are scaled unless `dataset.scale=none`; sequences and images
+    are not. If no training row has a class, one row of it moves to the training split.
     """
 
+    shared_defaults: ClassVar[Mapping[str, Any]] = {"scale": "auto", "scale_targets": True}
     path: str = option(help="the file, relative to the current folder")
     x: str = option("x", help="the array of inputs; with the ending _train, _val, _test if the file is split")
     y: str = option("y", help="the array of targets, likewise")
@@ -73,7 +75,8 @@ class Npz:
         unread = unread_words(there, [name for named in read.values() for name, _ in named], self._known(), masks)
         notes = (f"{self.path}: {taken}", *unread, *moved_line(moved, "label"))
         classes = [str(k) for k in range(encoding.classes)]
-        return Data(splits, encoding.fields, names=classes, encoding=encoding, notes=notes)
+        scale: Literal["none", "standard"] = "standard" if encoding.fields["x"].axes == "NF" else "none"
+        return Data(splits, encoding.fields, names=classes, encoding=encoding, scale=scale, notes=notes)
 
     def _clear_padding(self, arrays: dict[str, np.ndarray], names: Mapping[str, Sequence[str]]) -> None:
         for x, y, *masks in names.values():
