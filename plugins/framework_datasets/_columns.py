@@ -21,6 +21,7 @@ LIKE_NUMBERS = {
     "dates or times": re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([T ]\d{1,2}:\d{2}\S*)?|\d{1,2}:\d{2}(:\d{2})?"),
     "separators of thousands": re.compile(r"[+-]?\d{1,3}([', ]\d{3})+(\.\d+)?"),
 }
+ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?")
 LEADING_ZERO = re.compile(r"[+-]?0\d+(\.\d*)?")
 
 
@@ -57,6 +58,27 @@ def real(table: Table, name: str) -> np.ndarray:
     if odd.size:
         raise _fault(table, name, int(odd[0]))
     return values
+
+
+def moments(table: Table, name: str) -> np.ndarray:
+    """A column that orders rows, (n,): numbers, or dates and times as 2024-01-31 or 2024-01-31T12:30.
+
+    Raises:
+        DataError: a value is neither.
+    """
+    words = table.columns[name]
+    values = _parsed(table, name)
+    if np.isfinite(values).all():
+        return values
+    dated = not np.isfinite(values).any()
+    for row, word in enumerate(words):
+        if not (ISO.fullmatch(word) if dated else np.isfinite(values[row])):
+            what = f"'{shown(word)}' is no number and no date such as 2024-01-31" if word else "the cell is empty"
+            raise table.fault(row, name, f"{what}; dataset.order needs one in every row")
+    try:
+        return np.array(words, "datetime64[us]")
+    except ValueError as error:
+        raise DataError(f"{table.path}: column '{shown(name)}': {error}") from error
 
 
 def like_numbers(words: Sequence[str]) -> str | None:

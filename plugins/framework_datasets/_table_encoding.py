@@ -256,11 +256,19 @@ def check_labels_at_once(table: Table, names: Sequence[str]) -> None:
 def rare_values(table: Table, targets: Sequence[str], features: Sequence[str], task: Task) -> list[np.ndarray]:
     """The labels (n,) and categories (n,) of a table, as numbers; each must be in the training split."""
     found = [table.columns[name] for name in features if numbers(table, name) is None]
-    if len(targets) == 1 and task != "regression":
-        own = numbers(table, targets[0])
-        if own is None or are_labels(table, targets[0], own, task):
-            found.append(tuple(map(label, table.columns[targets[0]])))
-    return [np.unique(np.array(words), return_inverse=True)[1] for words in found]
+    known = class_labels(table, targets, task)
+    return [*(np.unique(np.array(words), return_inverse=True)[1] for words in found), *([known[1]] if known else [])]
+
+
+def class_labels(table: Table, targets: Sequence[str], task: Task) -> tuple[list[str], np.ndarray] | None:
+    """The classes of a table, and (n,) the class of each row; None if it has no classes."""
+    if len(targets) > 1 or task == "regression":
+        return None
+    own = numbers(table, targets[0])
+    if own is not None and not are_labels(table, targets[0], own, task):
+        return None
+    names, index = np.unique(np.array(list(map(label, table.columns[targets[0]]))), return_inverse=True)
+    return names.tolist(), index
 
 
 def are_labels(table: Table, name: str, values: np.ndarray, task: Task) -> bool:

@@ -14,6 +14,7 @@ from framework_datasets._array_words import unread_words, x_words, y_words
 from framework_datasets._arrays import labels, opened
 from framework_datasets._files import sample
 from framework_datasets._rows import keep_rare, moved_line, share_out
+from framework_datasets._splits import SPLIT_HELP, Split, in_order, rare_line, stratified
 
 SPLITS = ("train", "val", "test")
 
@@ -22,8 +23,9 @@ SPLITS = ("train", "val", "test")
 class Npz:
     """Your own arrays, written with numpy.savez.
 
-    The file holds x and y, whose rows are split at random (from `dataset.seed`), or x_train, y_train, x_val, y_val, x_test,
-    y_test, which stay as they are. Without x_val, the fraction `val` of the training rows is drawn.
+    The file holds x and y, whose rows are drawn by `dataset.seed`, so that each class has its share of every split; or
+    x_train, y_train, x_val, y_val, x_test, y_test, which stay as they are. Without x_val, the fraction `val` of the training
+    rows is drawn.
     Fields: x (n, F), (n, T, F) sequences or (n, C, H, W) images; y (n,) or (n, 1) integers: the class, 0 ... K-1, also
     as floats 0.0 ... K-1 with K at most 20, or one-hot (n, K); y with fractions, (n,) as (n, 1), or (n, k): numbers. For
     sequences also y (n, T), (n, T, 1) or one-hot (n, T, K), the class of every step, or y (n, T, k) numbers. mask (n, T) is
@@ -45,6 +47,7 @@ class Npz:
     vocabulary: int | Literal["auto"] | None = option(
         None, least=1, help="number of ids, if x (n, T) holds ids; auto: the largest + 1; null: x holds real numbers"
     )
+    split: Split = option("stratified", help=SPLIT_HELP)
     val: float = option(0.2, least=0, below=1, help="fraction for validation")
     test: float = option(0.2, least=0, below=1, help="fraction for the test")
 
@@ -64,7 +67,7 @@ class Npz:
         encoding = ArrayEncoding(self.x, self.y, shape, *sizes, self.layout, self.mask if has_mask else "", ids)
         read = {part: [(name, arrays[name]) for name in named[: 2 + has_mask]] for part, named in names.items()}
         parts = {part: encoding.encode(self.path, *named) for part, named in read.items()}
-        rows, moved = self._rows({part: fields["y"] for part, fields in parts.items()}, rng)
+        rows, lines = self._rows({part: fields["y"] for part, fields in parts.items()}, rng)
         splits = {split: {name: a[at] for name, a in parts[part].items()} for split, (part, at) in rows.items()}
         if encoding.classes:
             check_classes(
@@ -73,7 +76,7 @@ class Npz:
         taken = f"{y_words(y, arrays[y], encoding, self.task)}; {x_words(x, arrays[x], encoding)}"
         masks = [] if has_mask else [name for named in names.values() for name in named[2:]]
         unread = unread_words(there, [name for named in read.values() for name, _ in named], self._known(), masks)
-        notes = (f"{self.path}: {taken}", *unread, *moved_line(moved, "label"))
+        notes = (f"{self.path}: {taken}", *unread, *lines)
         classes = [str(k) for k in range(encoding.classes)]
         scale: Literal["none", "standard"] = "standard" if encoding.fields["x"].axes == "NF" else "none"
         return Data(splits, encoding.fields, names=classes, encoding=encoding, scale=scale, notes=notes)
@@ -111,9 +114,8 @@ class Npz:
 
     def _rows(
         self, arrays: Mapping[str, np.ndarray], rng: np.random.Generator
-    ) -> tuple[dict[str, tuple[str, np.ndarray]], dict[str, int]]:
-        """split -> the part of the file, and its rows; split -> the number of rows that moved from it to the training split,
-        where their label was missing.
+    ) -> tuple[dict[str, tuple[str, np.ndarray]], tuple[str, ...]]:
+        """split -> the part of the file, and its rows; and lines on rare labels.
 
         Args:
             arrays: part -> its targets.
@@ -121,10 +123,18 @@ class Npz:
         drawn = next(iter(arrays))
         whole = {split: (split, np.arange(len(a))) for split, a in arrays.items() if split != "all"}
         if drawn != "all" and ("val" in arrays or not self.val):
-            return whole, {}
-        shares = share_out(self.path, len(arrays[drawn]), rng, self.val, self.test if drawn == "all" else 0)
-        shares, moved = keep_rare(shares, [arrays[drawn]] if arrays[drawn].dtype.kind == "i" else [])
-        return whole | {split: (drawn, rows) for split, rows in shares.items()}, moved
+            return whole, ()
+        y, fractions = arrays[drawn], (self.val, self.test if drawn == "all" else 0)
+        labels, moved, rare = y.dtype.kind == "i", {}, ()
+        if self.split == "time":
+            shares = in_order(self.path, np.arange(len(y)), *fractions)
+        elif self.split == "stratified" and labels and y.ndim == 1:
+            shares = stratified(self.path, y, rng, *fractions)
+            rare = rare_line(y, [str(k) for k in range(y.max() + 1)], shares)
+        else:
+            shares, moved = keep_rare(share_out(self.path, len(y), rng, *fractions), [y] if labels else [])
+        lines = (*rare, *moved_line(moved, "label"))
+        return whole | {split: (drawn, rows) for split, rows in shares.items()}, lines
 
     @staticmethod
     def examples() -> list[tuple[Npz, None]]:
