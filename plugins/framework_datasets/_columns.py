@@ -12,6 +12,7 @@ from framework import DataError
 from framework_datasets._table import DECIMAL_COMMA, Table, near, number, shown, with_point
 
 REPAIR = "correct it, or leave out the row or the column"
+AS_CATEGORIES = "dataset.categories reads the column as categories"
 # Words that often mean a missing value.
 ABSENT = {"?", "-", "--", ".", "na", "n/a", "#n/a", "nan", "nil", "none", "null", "missing", "unknown"}
 # Text that a reader would call a number.
@@ -44,7 +45,7 @@ def numbers(table: Table, name: str) -> np.ndarray | None:
     if all_text or 2 * len(odd) <= len(words):
         raise _fault(table, name, odd[0])
     row = int(np.argmax(np.isfinite(values)))
-    raise table.fault(row, name, f"'{shown(words[row])}' is a number in a column of text; {REPAIR}")
+    raise table.fault(row, name, f"'{shown(words[row])}' is a number in a column of text; {REPAIR}; {AS_CATEGORIES}")
 
 
 def real(table: Table, name: str) -> np.ndarray:
@@ -112,14 +113,14 @@ def _floats(words: Sequence[str]) -> np.ndarray:
     return np.array([math.nan if value is None else value for value in found])
 
 
-def one_hot(table: Table, name: str, categories: Sequence[str], unseen: str) -> np.ndarray:
+def one_hot(table: Table, name: str, words: Sequence[str], categories: Sequence[str], unseen: str) -> np.ndarray:
     """(n, K) float64 of 0 and 1: column k is 1 where the word is category k.
 
     Raises:
         DataError: a word is not a category; `unseen` ends the message.
     """
     out = np.zeros((len(table), len(categories)))
-    out[np.arange(len(table)), _indices(table, name, table.columns[name], "category", categories, unseen)] = 1
+    out[np.arange(len(table)), _indices(table, name, words, "category", categories, unseen)] = 1
     return out
 
 

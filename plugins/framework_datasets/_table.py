@@ -36,6 +36,7 @@ class Format:
         delimiter: one character, or comma, semicolon, tab, bar, auto.
         decimal: the decimal sign.
         header: whether the first line names the columns; otherwise their names, or False: c0, c1, ...
+        encoding: of the text; None: UTF-8, without an option that changes it.
         missing: the words that mean a missing value, besides empty cells; None: no cell may be empty.
     """
 
@@ -43,12 +44,15 @@ class Format:
     decimal: Decimal = "point"
     header: bool | tuple[str, ...] = True
     missing: tuple[str, ...] | None = None
+    encoding: str | None = None
 
     @classmethod
-    def of(cls, delimiter: str, decimal: Decimal, header: Header, missing: Missing = None) -> Format:
+    def of(
+        cls, delimiter: str, decimal: Decimal, header: Header, missing: Missing = None, encoding: str | None = None
+    ) -> Format:
         """The format from the options of a data set."""
         words = None if missing is None else tuple("null" if word is None else str(word) for word in missing)
-        return cls(delimiter, decimal, header if isinstance(header, bool) else tuple(header), words)
+        return cls(delimiter, decimal, header if isinstance(header, bool) else tuple(header), words, encoding)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -63,6 +67,7 @@ class Format:
             values.get("decimal", "point"),
             header if isinstance(header, bool) else tuple(header),
             None if missing is None else tuple(missing),
+            values.get("encoding"),
         )
 
 
@@ -140,13 +145,13 @@ def shown(word: str, most: int = 50) -> str:
 
 
 def read_table(path: str | Path, how: Format = Format()) -> Table:
-    """A text in UTF-8. Read a UTF-8 table. Spaces around words are dropped; empty lines, and a first line `sep=;`, are not
+    """Read a table. Spaces around words are dropped; empty lines, and a first line `sep=;`, are not
     rows. A first column without a name that counts the rows, as pandas writes, is left out.
 
     Raises:
         DataError: the file cannot be read, has no header, or a row of a different length.
     """
-    text = text_of(path)
+    text = text_of(path, how.encoding)
     separator = SEPARATOR.match(text)
     delimiter = how.delimiter
     if separator:

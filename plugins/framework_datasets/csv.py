@@ -7,27 +7,19 @@ from typing import Any, ClassVar
 import numpy as np
 
 from framework import Data, DataError, Field, option
-from framework_datasets._columns import moments
 from framework_datasets._files import sample
 from framework_datasets._missing import Fill, fit_fills, without
-from framework_datasets._rows import keep_rare, moved_line, share_out
-from framework_datasets._splits import SPLIT_HELP, Split, by_group, in_order, rare_line, stratified
+from framework_datasets._splits import SPLIT_HELP, Split
 from framework_datasets._table import Decimal, Format, Header, Missing, Table, read_table
-from framework_datasets._table_encoding import (
-    SPLIT,
-    TableEncoding,
-    Task,
-    class_labels,
-    fit_features,
-    fit_target,
-    rare_values,
-)
+from framework_datasets._table_encoding import SPLIT, TableEncoding, Target, Task, fit_features, fit_target
+from framework_datasets._table_roles import RowSplit, roles_of
 from framework_datasets._table_words import feature_words, header_lines, target_words
+from framework_datasets._weights import BALANCED, balanced, check_weights
 
 
 @dataclass(frozen=True)
 class Csv:
-    """Your own table: a UTF-8 text whose first line names the columns, one example per row.
+    """Your own table: a text whose first line names the columns, one example per row.
 
     Fields: x (n, F): a column of numbers as it is, a column of strings as one 0/1 column per category. The categories
     are those of the training split, in alphabetical order; columns are in the order of `features` or of the file. y
@@ -38,7 +30,8 @@ class Csv:
     of it (with `group` its group) moves to the training split.
     `missing` and `fill` allow missing values: rows with one are left out, or features are filled in from the training
     split. A column of numbers gets its mean or median, a column of strings its most frequent string. Features are
-    scaled (`dataset.scale=standard`) if one of them is a number; `dataset.scale=none` reads them unchanged.
+    scaled (`dataset.scale=standard`) if one of them is a number; `dataset.scale=none` reads them unchanged. With `weight` a
+    field mask (n,) holds the weights of the rows, by which losses and metrics average.
     """
 
     shared_defaults: ClassVar[Mapping[str, Any]] = {"scale": "auto", "scale_targets": True}
@@ -46,6 +39,8 @@ class Csv:
     target: str | list[str] = option(help="the column to predict; or several columns of numbers or labels")
     features: list[str] | None = option(None, help="the columns to predict from; null: all others")
     drop: list[str] = option(list, help="columns to leave out, also of `features`")
+    categories: list[str] = option(list, help="columns of numbers that are categories: a 0/1 column for each value")
+    encoding: str = option("utf-8", help="encoding of the text: utf-8, latin-1, cp1252, utf-16 ...")
     delimiter: str = option(",", help="delimiter of fields: a character, comma, semicolon, tab, bar; auto detects it")
     decimal: Decimal = option("point", help="the decimal sign; comma: 1,5 and 1.234,5")
     header: Header = option(True, help="whether the first line names the columns; false: c0, c1, ...; or a list of names")
@@ -57,113 +52,86 @@ class Csv:
     split: Split = option("stratified", help=SPLIT_HELP)
     group: str | None = option(None, help="a column: all rows with the same value are in one split")
     order: str | None = option(None, help="a column of numbers or dates: the last rows in its order are for val and test")
+    weight: str | None = option(
+        None, help="a column with the weight of each row, 0 or more; balanced: n / (K n_k) for class k in training"
+    )
     val: float = option(0.2, least=0, below=1, help="fraction for validation")
     test: float = option(0.2, least=0, below=1, help="fraction for the test")
 
     def load(self, rng: np.random.Generator) -> Data:
-        table = read_table(self.path, Format.of(self.delimiter, self.decimal, self.header, self._missing))
-        targets, features = self._roles(table)
+        how = Format.of(self.delimiter, self.decimal, self.header, self._missing, self.encoding)
+        table = read_table(self.path, how)
+        others = {"group": self.group, "order": self.order, "weight": self._column_of_weights(table)}
+        targets, features = roles_of(table, self.target, self.features, self.drop, self.categories, others)
         head = header_lines(table, self.header)
-        table, left_out = self._complete(table, targets, features)
-        parts, rare = self._split(table, targets, rng)
+        table, left_out = self._complete(table, [*targets, *filter(None, others.values())], features)
+        split = RowSplit(self.split, self.group, self.order, self.val, self.test)
+        parts, rare = split.parts(table, targets, self.task, rng)
         fills: dict[str, str] = {}
         filled: tuple[str, ...] = ()
         if self.fill is not None:
-            fills, filled = fit_fills(table, features, parts["train"], self.fill)
+            fills, filled = fit_fills(table, features, parts["train"], self.fill, self.categories)
             table = table.filled(fills)
-        moved: dict[str, int] = {}
-        if self.order is None and self.split != "time":
-            values = rare_values(table, targets, features, self.task)
-            parts, moved = keep_rare(parts, values, None if self.group is None else np.array(table.columns[self.group]))
-        encoding = TableEncoding(
-            fit_features(table, features, parts["train"], self.drop),
-            fit_target(table, targets, self.task, parts["train"]),
-            Format.of(self.delimiter, self.decimal, self.header, self._missing),
-            fills,
-        )
+        parts, moved = split.completed(table, parts, targets, features, self.task, self.categories)
+        found = fit_features(table, features, parts["train"], self.drop, self.categories)
+        target = fit_target(table, targets, self.task, parts["train"])
+        encoding = TableEncoding(found, target, how, fills, others["weight"] or "")
         whole = encoding.encode(table, True, SPLIT)
-        splits = {split: {name: a[rows] for name, a in whole.items()} for split, rows in parts.items()}
-        fields = {"x": Field("NF"), "y": encoding.target.field}
-        taken = f"{target_words(table, encoding.target, self.task)}; {feature_words(table, encoding.features)}"
-        notes = (f"{self.path}: {taken}", *head, *left_out, *filled, *rare, *moved_line(moved, "label or category"))
-        numeric = any(feature.categories is None for feature in encoding.features)
+        weighted = self._weigh(whole, encoding, parts)
+        splits = {name: {field: a[rows] for field, a in whole.items()} for name, rows in parts.items()}
+        taken = f"{self.path}: {target_words(table, target, self.task)}; {feature_words(table, found)}"
+        notes = (taken, *head, *left_out, *filled, *rare, *moved, *weighted)
+        numeric = any(feature.categories is None for feature in found)
         return Data(
             splits,
-            fields,
-            names=encoding.target.classes or (),
+            self._fields(target),
+            names=target.classes or (),
             encoding=encoding,
             scale="standard" if numeric else "none",
             notes=notes,
         )
 
+    def _fields(self, target: Target) -> dict[str, Field]:
+        mask = {} if self.weight is None else {"mask": Field("N", "mask")}
+        return {"x": Field("NF"), "y": target.field, **mask}
+
+    def _column_of_weights(self, table: Table) -> str | None:
+        return None if self.weight == BALANCED and BALANCED not in table.columns else self.weight
+
+    def _weigh(
+        self, whole: dict[str, np.ndarray], encoding: TableEncoding, parts: Mapping[str, np.ndarray]
+    ) -> tuple[str, ...]:
+        """Check the weights of the rows, or add those that balance the classes; a line says which.
+
+        Raises:
+            DataError: all weights of a split are 0, or there are no classes.
+        """
+        if self.weight is None:
+            return ()
+        if encoding.weight:
+            check_weights(self.path, self.weight, whole["mask"], parts)
+            return ()
+        if encoding.target.classes is None:
+            raise DataError(
+                f"{self.path}: dataset.weight=balanced needs one target column with classes; for a regression, give a column"
+            )
+        whole["mask"], line = balanced(encoding.target.classes, whole["y"], parts["train"])
+        return (line,)
+
     @property
     def _missing(self) -> Missing:
         return [] if self.missing is None and self.fill is not None else self.missing
 
-    def _complete(self, table: Table, targets: list[str], features: list[str]) -> tuple[Table, tuple[str, ...]]:
+    def _complete(self, table: Table, needed: list[str], features: list[str]) -> tuple[Table, tuple[str, ...]]:
         """The usable rows, and a line on the others."""
         if self._missing is None:
             return table, ()
-        return without(table, targets if self.fill is not None else [*targets, *features], "a value")
+        return without(table, needed if self.fill is not None else [*needed, *features], "a value")
 
     @classmethod
     def encoding_from_json(cls, values: Mapping[str, Any]) -> TableEncoding:
         """The encoding that was saved with a model."""
         return TableEncoding.from_json(values)
-
-    def _roles(self, table: Table) -> tuple[list[str], list[str]]:
-        """The target columns and the feature columns.
-
-        Raises:
-            DataError: a column does not exist or has two roles, or no feature is left.
-        """
-        targets = list(dict.fromkeys([self.target] if isinstance(self.target, str) else self.target))
-        roles = {"target": targets, "features": self.features or [], "drop": self.drop}
-        others = {key: [name] for key, name in (("group", self.group), ("order", self.order)) if name is not None}
-        for key, names in (roles | others).items():
-            for name in names:
-                table.require(name, f"dataset.{key}")
-        pairs = [("target", key) for key in ("features", "drop", *others)] + [("features", "group")]
-        for one, other in pairs:
-            for name in {*(roles | others).get(one, ())} & {*(roles | others).get(other, ())} - {self.order}:
-                raise DataError(f"{self.path}: column '{name}' is in dataset.{one} and in dataset.{other}; choose one")
-        chosen = table.columns if self.features is None else dict.fromkeys(self.features)
-        hidden = [*targets, *self.drop]
-        if self.features is None:
-            hidden += [name for names in others.values() for name in names]
-        features = [name for name in chosen if name not in hidden]
-        if not features or not targets:
-            raise DataError(f"{self.path}: no column is left for {'the features' if targets else 'dataset.target'}")
-        return targets, features
-
-    def _split(
-        self, table: Table, targets: list[str], rng: np.random.Generator
-    ) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
-        """split -> its rows, and a line on classes that are too rare for all of them.
-
-        Raises:
-            DataError: the options contradict each other, or there are too few rows.
-        """
-        shares = (self.val, self.test)
-        if self.order is not None or self.split == "time":
-            if self.group is not None:
-                other = "dataset.split=time" if self.order is None else "dataset.order"
-                raise DataError(f"{self.path}: dataset.group and {other} cannot both split the rows; choose one")
-            if self.order is not None and self.split == "random":
-                raise DataError(f"{self.path}: dataset.split=random does not go with dataset.order; leave one out")
-            when = np.arange(len(table)) if self.order is None else moments(table, self.order)
-            return in_order(self.path, when, *shares), ()
-        if self.group is not None:
-            if "" in table.columns[self.group]:
-                raise table.fault(
-                    table.columns[self.group].index(""), self.group, "the cell is empty; every row needs a group"
-                )
-            return by_group(self.path, table.columns[self.group], rng, *shares), ()
-        known = class_labels(table, targets, self.task) if self.split == "stratified" else None
-        if known is None:
-            return share_out(self.path, len(table), rng, *shares), ()
-        parts = stratified(self.path, known[1], rng, *shares)
-        return parts, rare_line(known[1], known[0], parts)
 
     @staticmethod
     def examples() -> list[tuple[Csv, None]]:
