@@ -114,6 +114,7 @@ class Field:
             several may hold at once), or a mask (weights).
         size: number of ids or classes; 0 for real fields and masks.
         names: the words of the ids, or the names of the classes, in order, if they have any.
+        features: the names of the features of a real field with the axis F, in order, if they have any.
     """
 
     PADDING: ClassVar[str] = "<pad>"  # the name of the id after the end of a sentence ...
@@ -123,6 +124,7 @@ class Field:
     kind: Kind = "real"
     size: int = 0
     names: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.axes not in AXES:
@@ -135,6 +137,8 @@ class Field:
             )
         if self.names and len(self.names) != self.size:
             raise ValueError(f"names: {len(self.names)} names (got size {self.size}); one for each id or class, or none")
+        if self.features and (self.kind != "real" or not self.axes.endswith("F")):
+            raise ValueError(f"features: only real fields with an axis F have them (got {self.kind} {self.axes})")
 
     def shape(self, a: np.ndarray) -> Shape:
         """The field's shape without N, as layers see it; the length of a sequence is None. So the shape of ids has no

@@ -149,7 +149,7 @@ def scaled(data: Data, scale: Scale, auto: bool = False, targets: Collection[str
 
 def _line(scale: Scale, target: str, data: Data) -> str:
     """How the loss of a scaled target is read."""
-    names = list(getattr(data.encoding, "columns", {}).get(target, ())) or [target]
+    names = list(data.fields[target].features) or [target]
     shift, width = (np.ravel(a[target]) for a in (scale.shift, scale.width))
     names = names if len(names) == len(shift) else [f"{target}[{k}]" for k in range(len(shift))]
     scaled = [

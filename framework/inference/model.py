@@ -19,7 +19,7 @@ from framework.core.writing import replaced, write_text
 from framework.data.dataset import Data, Field, Layout
 from framework.data.loader import DataLoader
 from framework.data.scaling import Scale
-from framework.data.validation import checked_arrays
+from framework.data.validation import checked_arrays, shown_names
 from framework.inference.beam import best_tags, reads_tags
 from framework.inference.evaluation import HeadMetric, MetricAccumulator, evaluate, in_units
 from framework.nn.arena import Arena
@@ -102,8 +102,13 @@ class Model:
                 known = ", ".join(
                     ["n", *("T" if axis == "T" else str(k) for axis, k in zip(axes[1:], shape[1:], strict=True))]
                 )
-                raise DataError(f"'{name}' has shape {a.shape}; the training split has ({known})")
+                raise DataError(f"'{name}' has shape {a.shape}; the training split has ({known}){self._features(name)}")
         return checked_arrays(self.about.fields, arrays)
+
+    def _features(self, name: str) -> str:
+        """The names of a field's features, for the end of an error message."""
+        features = self.about.fields[name].features
+        return f": {shown_names(features)}" if features else ""
 
     def _fits(self, name: str, a: np.ndarray, trained: tuple[int, ...]) -> bool:
         """Whether a field has the axes and features of the training split; other image sizes fit if no tensor of the network
@@ -273,7 +278,8 @@ def read_about(folder: Path) -> tuple[Data, Scale]:
     """
     content = read_json(folder / ABOUT)
     fields = {
-        name: Field(f["axes"], f["kind"], f["size"], tuple(f.get("names", ()))) for name, f in content["fields"].items()
+        name: Field(f["axes"], f["kind"], f["size"], tuple(f.get("names", ())), tuple(f.get("features", ())))
+        for name, f in content["fields"].items()
     }
     empty = {name: np.zeros((0, *f["shape"])) for name, f in content["fields"].items()}
     encoded = content["encoding"]

@@ -66,7 +66,7 @@ class Target:
         """The declaration of y."""
         if self.several:
             return Field("NF", "label", len(self.names), self.names)
-        return Field("NF") if self.classes is None else Field("N", "label", len(self.classes))
+        return Field("NF", features=self.names) if self.classes is None else Field("N", "label", len(self.classes))
 
 
 @dataclass(frozen=True)
@@ -86,10 +86,10 @@ class TableEncoding:
     weight: str = ""
 
     @property
-    def columns(self) -> dict[str, list[str]]:
-        """field -> the column of the file for each of its features."""
-        x = [f.name for f in self.features for _ in f.categories or ("",)]
-        return {"x": x, "y": list(self.target.names)}
+    def fields(self) -> dict[str, Field]:
+        """The declarations of x and y, with the names of the features: weight, kind=dog."""
+        named = [f.name if c is None else f"{f.name}={c}" for f in self.features for c in f.categories or (None,)]
+        return {"x": Field("NF", features=tuple(named)), "y": self.target.field}
 
     def encode(self, table: Table, with_target: bool, unseen: str) -> dict[str, np.ndarray]:
         """x (n, F), and y (n,) or (n, k) if `with_target`.

@@ -11,7 +11,7 @@ from framework_datasets._files import sample
 from framework_datasets._missing import Fill, fit_fills, without
 from framework_datasets._splits import SPLIT_HELP, Split
 from framework_datasets._table import Decimal, Format, Header, Missing, Table, read_table
-from framework_datasets._table_encoding import SPLIT, TableEncoding, Target, Task, fit_features, fit_target
+from framework_datasets._table_encoding import SPLIT, TableEncoding, Task, fit_features, fit_target
 from framework_datasets._table_roles import RowSplit, roles_of
 from framework_datasets._table_words import feature_words, header_lines, target_words
 from framework_datasets._weights import BALANCED, balanced, check_weights
@@ -84,16 +84,12 @@ class Csv:
         numeric = any(feature.categories is None for feature in found)
         return Data(
             splits,
-            self._fields(target),
+            encoding.fields | ({} if self.weight is None else {"mask": Field("N", "mask")}),
             names=target.classes or (),
             encoding=encoding,
             scale="standard" if numeric else "none",
             notes=notes,
         )
-
-    def _fields(self, target: Target) -> dict[str, Field]:
-        mask = {} if self.weight is None else {"mask": Field("N", "mask")}
-        return {"x": Field("NF"), "y": target.field, **mask}
 
     def _column_of_weights(self, table: Table) -> str | None:
         return None if self.weight == BALANCED and BALANCED not in table.columns else self.weight

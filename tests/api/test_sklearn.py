@@ -200,6 +200,7 @@ def test_weights_of_classes_are_those_of_scikit_learn(iris, class_weight):
 
 
 def test_weights_that_cannot_be_used_are_errors(iris):
-    for weights, message in ((-np.ones(150), "Negative"), (np.zeros(150), "non-zero|every weight is 0"), (np.ones(3), "shape")):
+    faults = ((-np.ones(150), "Negative"), (np.zeros(150), "non-zero|every weight is 0"), (np.ones(3), "shape"))
+    for weights, message in faults:
         with pytest.raises(ValueError, match=message):
             Classifier(**QUICK).fit(*iris, sample_weight=weights)
