@@ -162,6 +162,8 @@ def read_table(path: str | Path, how: Format = Format()) -> Table:
         raise DataError(f"{path}: the file is empty")
     body, at = (rows[1:], lines[1:]) if how.header is True else (rows, lines)
     index = how.header is True and len(rows[0]) > 1 and _is_index(rows[0][0], [row[0] for row in body])
+    if how.header is True and len(rows[0]) == 1:
+        _check_one_column(f"{path}: line {lines[0]}", rows[0][0], rows[1:])
     names = _names(f"{path}: line {lines[0]}", how.header, rows[0][index:])
     _check_lengths(path, rows, lines)
     if not body:
@@ -253,6 +255,21 @@ def _rows(path: str | Path, text: str, delimiter: str) -> tuple[list[list[str]],
     return rows, lines
 
 
+def _check_one_column(place: str, name: str, rows: Sequence[Sequence[str]]) -> None:
+    """Check that a header with one column does not hold another delimiter.
+
+    Raises:
+        DataError: it does; the message suggests the delimiter and, for numbers with a comma, the decimal sign.
+    """
+    other = next((d for d in DELIMITERS if d in name), None)
+    if other is not None:
+        cells = ",".join(rows[0]).split(other) if rows else []  # a decimal comma has split the row
+        comma = " dataset.decimal=comma" if any(DECIMAL_COMMA.fullmatch(cell.strip()) for cell in cells) else ""
+        raise DataError(
+            f"{place} is one column, '{shown(name)}'; did you mean dataset.delimiter={DELIMITERS[other]}{comma}?"
+        )
+
+
 def _check_header(place: str, names: list[str]) -> None:
     if all(number(name) is not None for name in names):
         raise DataError(
@@ -260,11 +277,6 @@ def _check_header(place: str, names: list[str]) -> None:
             f"use dataset.header=false, which names them {'c0' if len(names) == 1 else f'c0 ... c{len(names) - 1}'}"
         )
     _check_names(place, names)
-    other = [d for d in DELIMITERS if d in names[0]]
-    if len(names) == 1 and other:
-        raise DataError(
-            f"{place} is one column, '{shown(names[0])}'; did you mean dataset.delimiter={DELIMITERS[other[0]]}?"
-        )
 
 
 def _check_names(place: str, names: list[str]) -> None:

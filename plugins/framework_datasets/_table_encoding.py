@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -180,7 +181,7 @@ def fit_features(
     Raises:
         DataError: a column mixes numbers and text, is constant on the training split, or has too many categories.
     """
-    features, constant = [], []
+    features, constant, texts = [], [], []
     for name in names:
         whole = name in categories
         values = None if whole else numbers(table, name)
@@ -190,12 +191,15 @@ def fit_features(
             constant.append(name)
         if values is None and not whole and (len(seen) > MOST_CATEGORIES or not set(words) <= set(seen)):
             _check_like_numbers(table, name, dropped)
-        if values is None and len(seen) > MOST_CATEGORIES:
-            raise DataError(
-                f"{table.path}: column '{name}' has {len(seen)} different words; one-hot columns need at most "
-                f"{MOST_CATEGORIES}, leave it out: {_dropping([*dropped, name])}"
-            )
+            texts += [name] if len(seen) > MOST_CATEGORIES or _is_text(words) else []
         features.append(Feature(name, None if values is not None else tuple(seen), whole))
+    if texts:
+        many = len(set(table.columns[texts[0]]))
+        more = f", and so {'has' if len(texts) == 2 else 'have'} {', '.join(map(shown, texts[1:]))}" if texts[1:] else ""
+        raise DataError(
+            f"{table.path}: column '{shown(texts[0])}' has {many} different texts in {len(table)} rows{more}; 0/1 columns "
+            f"are for categories that occur again (at most {MOST_CATEGORIES}); leave it out: {_dropping([*dropped, *texts])}"
+        )
     if constant:
         word = table.columns[constant[0]][train[0]]
         raise DataError(
@@ -203,6 +207,12 @@ def fit_features(
             f"from line {table.lines[train.min()]} on; leave it out: {_dropping([*dropped, *constant])}"
         )
     return tuple(features)
+
+
+def _is_text(words: Sequence[str]) -> bool:
+    """Whether most of the different words of a column occur once."""
+    counts = Counter(words)
+    return 2 * sum(count == 1 for count in counts.values()) > len(counts)
 
 
 def _check_like_numbers(table: Table, name: str, dropped: Sequence[str]) -> None:

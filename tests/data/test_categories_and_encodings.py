@@ -60,3 +60,23 @@ def test_an_unknown_encoding_is_an_error(tmp_path):
     for name in ("latin1x", "hex"):
         with pytest.raises(DataError, match=f"dataset.encoding: unknown encoding '{name}'"):
             table(tmp_path, TOWNS, encoding=name).load(rng())
+
+
+# What a first look at a file finds.
+
+
+def test_columns_of_different_texts_are_named_together(tmp_path):
+    rows = "name,ticket,kind,y\n" + "".join(f"n{i},t{i},{'uv'[i % 2]},{i / 3}\n" for i in range(60))
+    said = "column 'name' has 60 different texts in 60 rows, and so has ticket; .* leave it out: dataset.drop=.name,ticket.$"
+    with pytest.raises(DataError, match=said):
+        table(tmp_path, rows, val=0.4, test=0.4).load(rng())
+
+
+def test_semicolons_and_decimal_commas_are_found_together(tmp_path):
+    with pytest.raises(DataError, match=r"did you mean dataset\.delimiter=semicolon dataset\.decimal=comma\?"):
+        table(tmp_path, "u;y\n1,5;2,5\n").load(rng())
+
+
+def test_a_column_that_counts_the_rows_is_pointed_out(tmp_path):
+    rows = "id,u,y\n" + "".join(f"{i + 1},{i % 7},{i / 3}\n" for i in range(30))
+    assert "; 'id' only counts the rows; dataset.features and dataset.drop" in table(tmp_path, rows).load(rng()).notes[0]
