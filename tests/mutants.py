@@ -68,6 +68,7 @@ TESTS = {
     "plugins/framework_studies/overfit_batch/*": "r study_overfit_batch studies",
     "plugins/framework_studies/trace/*": "r study_trace studies",
     "plugins/framework_studies/bias_variance/*": "r bias_variance studies",
+    "plugins/framework_studies/learning_curve/*": "r study_learning_curve studies",
     "plugins/framework_studies/*": "r study_gradcheck study_trace study_lr_range study_overfit_batch studies",
     "plugins/framework_datasets/*": "beyond_gradients c r loader tables arrays wine scaling validation augmentation files "
     "searchers",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import itertools
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from framework.core.direction import is_known, lower_is_better
 from framework.core.errors import DataError
 from framework.core.log import log
 from framework.core.reading import read_mapping
+from framework.core.repeats import REPEATS, name_of_repeats
 from framework.tracking.metrics_file import LazySeries
 from framework.tracking.run_dir import read_state
 
@@ -59,10 +60,10 @@ class RecordedJob:
 
 @dataclass(frozen=True)
 class SeedGroup:
-    """Jobs that differ only in the seed.
+    """Jobs that differ only in the seed, the fold, or the data-set seed.
 
     Attributes:
-        keys: swept key -> value, without the seed.
+        keys: swept key -> value, without these.
     """
 
     keys: Mapping[str, str]
@@ -162,9 +163,13 @@ def swept(jobs: Sequence[RecordedJob]) -> list[str]:
     return [key for key in keys if len({job.overrides.get(key) for job in jobs}) > 1]
 
 
-def grouped(jobs: Sequence[RecordedJob]) -> list[SeedGroup]:
-    """Jobs grouped over seeds."""
-    keys = [key for key in swept(jobs) if key != "seed"]
+def grouped(jobs: Sequence[RecordedJob], shown: Collection[str | None] = ()) -> list[SeedGroup]:
+    """Jobs grouped over seeds, folds and data-set seeds.
+
+    Args:
+        shown: keys that a figure shows, which are not averaged over.
+    """
+    keys = [key for key in swept(jobs) if key not in REPEATS or key in shown]
     found: dict[tuple[str, ...], list[RecordedJob]] = {}
     for job in jobs:
         found.setdefault(tuple(job.overrides.get(key, "") for key in keys), []).append(job)
@@ -236,7 +241,8 @@ def rows(
     keys, goals = list(groups[0].keys) if groups else [], reach or {}
     shown = [metric if at == "kept" else f"{at} {metric}" for metric, at in wanted.items()]
     headers = [f"steps to {metric} {goal:g}" for metric, goal in goals.items()]
-    yield [*(key.rpartition(".")[2] for key in keys), "seeds", *shown, *headers, "status", "jobs"]
+    repeated = name_of_repeats(swept([job for group in groups for job in group.jobs])) if groups else "seeds"
+    yield [*(key.rpartition(".")[2] for key in keys), repeated, *shown, *headers, "status", "jobs"]
     for group in groups:
         cells = [cell(group.values(metric, at)) for metric, at in wanted.items()]
         cells += [cell(group.reached(metric, goal), "never") for metric, goal in goals.items()]

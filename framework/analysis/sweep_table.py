@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from framework.analysis import importance, out_of_fold
 from framework.analysis.comparison import (
     RecordedJob,
     SeedGroup,
@@ -28,6 +29,7 @@ from framework.analysis.figures.sweep import draw
 from framework.config.options import FigureOptions
 from framework.core.errors import ConfigError, did_you_mean
 from framework.core.log import log
+from framework.core.repeats import REPEATS, name_of_repeats
 from framework.core.validation import Validator
 from framework.core.writing import write_text
 from framework.registry.discovery import discover
@@ -57,8 +59,9 @@ def compare(sweep: Path, changes: dict[str, Any], to: Path | None = None) -> tup
     y = table_metrics(what, jobs)
     check_swept(what, jobs)
     shown = reductions(what, y, jobs)
-    metric = sort_metric(sweep, grouped(jobs), shown)
-    groups = ranked(grouped(jobs), metric, shown.get(metric, "kept"))
+    every = grouped(jobs, [what.x, what.panels])
+    metric = sort_metric(sweep, every, shown)
+    groups = ranked(every, metric, shown.get(metric, "kept"))
     table = list(rows(groups, shown, what.reach))
     show([*table[:SHOWN], *([["..."] + [""] * (len(table[0]) - 1)] if len(table) > SHOWN else [])])
     if len(table) > SHOWN:
@@ -67,6 +70,9 @@ def compare(sweep: Path, changes: dict[str, Any], to: Path | None = None) -> tup
     write_text(to / "table.md", "\n".join(lines) + "\n", lasting=False)
     drawn = stacked.draw if what.stack else draw
     print(f"figure: {drawn(jobs, what, y, to / 'comparison.png')}")
+    if effects := importance.importance(groups, metric, shown.get(metric, "kept")) if metric else {}:
+        importance.write(to, effects, metric)
+        print(f"importance (total effect): {', '.join(f'{key} {found.total:.2f}' for key, found in effects.items())}")
     if to == sweep:
         note_best(sweep, groups, metric)
     return groups, shown
@@ -77,7 +83,7 @@ def figure_options(sweep: Path, jobs: Sequence[RecordedJob], changes: Mapping[st
     config = tree_of_first(sweep, jobs)
     what = settings({**of_study(config), **(config.get("figure") or {}), **changes})
     if what.x == "swept":
-        return replace(what, x=next((key for key in swept(jobs) if key != "seed"), "step"))
+        return replace(what, x=next((key for key in swept(jobs) if key not in REPEATS), "step"))
     return what
 
 
@@ -125,8 +131,11 @@ def note_best(sweep: Path, groups: Sequence[SeedGroup], metric: str) -> None:
     found = {"job": job.name, "metric": metric, "value": job.value(metric, "kept")}
     update_sweep(sweep, {"best": found | {"mean": float(values.mean()), "std": spread(values), "seeds": len(values)}})
     named = " ".join(f"{key}={value}" for key, value in group.keys.items())
-    which = f" over {len(values)} seeds (best seed: job {job.name}, {found['value']:.4g})"
+    which = f" over {len(values)} {name_of_repeats(swept(group.jobs))} (best: job {job.name}, {found['value']:.4g})"
+    predicted = out_of_fold.write(sweep, group)
     print(f"best: {named or 'all jobs'}: {metric} {cell(values)}{which if len(values) > 1 else f' (job {job.name})'}")
+    if predicted is not None:
+        print(f"its predictions for examples that did not train: {predicted}")
 
 
 def of_study(config: Mapping[str, Any]) -> dict[str, Any]:

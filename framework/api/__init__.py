@@ -15,7 +15,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 
 from framework.api.results import RunResult, SweepResult
-from framework.config.arguments import readable
+from framework.config.arguments import readable, with_folds
 from framework.config.composition import COMPOSING, install, load_plugins_of
 from framework.config.messages import reworded
 from framework.core import home
@@ -120,7 +120,8 @@ def _hydra(
 ) -> Iterator[tuple[Any, list[str], SweepSession]]:
     """Hydra ready to run, the words it gets, and the session. What changes in the process is restored afterwards."""
     show()
-    words, hidden = withheld(readable([word for word in overrides if word not in ("-m", "--multirun")]))
+    given = with_folds(readable([word for word in overrides if word not in ("-m", "--multirun")]))
+    words, hidden = withheld([word for word in given if word != "-m"])
     before = HydraConfig.instance().cfg
     quiet: Any = contextlib.nullcontext() if verbose else contextlib.redirect_stdout(io.StringIO())
     try:

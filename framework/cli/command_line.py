@@ -117,7 +117,7 @@ def compose_and_run(arguments: Sequence[str]) -> int:
     """Let Hydra compose the configuration, and run one job or all jobs of a sweep."""
     import hydra
 
-    from framework.config.arguments import SHOWING, ordered, readable
+    from framework.config.arguments import SHOWING, ordered, readable, with_folds
     from framework.config.composition import install, load_plugins_of
     from framework.core.secrets import withheld
     from framework.registry.registry import conf_dir
@@ -127,6 +127,7 @@ def compose_and_run(arguments: Sequence[str]) -> int:
     words, hidden = withheld(readable(ordered(arguments)))
     shows = not set(SHOWING).isdisjoint(words)
     if not shows:
+        words = with_folds(words)
         load_plugins_of(words)
     resuming = resumed(words)
     if resuming and not shows:

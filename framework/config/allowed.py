@@ -23,6 +23,7 @@ from omegaconf import OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from framework.core.errors import ConfigError
+from framework.core.repeats import REPEATS
 from framework.core.secrets import URI, masked
 
 # Keys by which Hydra or logging call a Python object by name.
@@ -118,10 +119,10 @@ def check_interpolations(cfg: Any, overrides: Iterable[str]) -> None:
     """
     params = cfg.hydra.sweeper.get("params") or {}
     words = [*(f"{key}={value}" for key, value in params.items() if value is not None), *overrides]
-    searches = "n_trials" in cfg.hydra.sweeper  # a search has `n_trials` trials, each with every seed
+    searches = "n_trials" in cfg.hydra.sweeper  # a search has `n_trials` trials, each with every seed and fold
     counts = {}
     for override in OverridesParser.create().parse_overrides(words):
-        if override.is_discrete_sweep() and (not searches or override.key_or_group == "seed"):
+        if override.is_discrete_sweep() and (not searches or override.key_or_group in REPEATS):
             counts[override.key_or_group] = _values(override)
     if (jobs := prod(counts.values())) > JOBS:
         key = max(counts, key=lambda key: counts[key])

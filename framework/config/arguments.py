@@ -66,6 +66,22 @@ def readable(words: Sequence[str]) -> list[str]:
     return [_quoted(word) for word in words]
 
 
+def with_folds(words: Sequence[str]) -> list[str]:
+    """`folds=5` is a sweep over `fold=range(5)`, unless a fold is given.
+
+    Raises:
+        ConfigError: several numbers of folds.
+    """
+    keys = {word.lstrip("+").partition("=")[0]: word.partition("=")[2] for word in words if "=" in word}
+    count = keys.get("folds", "")
+    if "," in count or "(" in count:
+        raise ConfigError(f"folds: one number, which is not swept (got {count}); run a sweep for each")
+    if not count.isdigit() or "fold" in keys:
+        return list(words)
+    flags = [word for word in words if word.startswith("-")]
+    return [*words, f"fold=range({count})"] if {"-m", "--multirun"} & {*flags} else ["-m", *words, f"fold=range({count})"]
+
+
 def assigned(words: Iterable[str]) -> tuple[dict[str, Any], list[str]]:
     """The options `key=value` among the words of a command, and the other words.
 

@@ -55,6 +55,7 @@ def parse_config(tree: Mapping[str, Any], registry: Registry) -> Settings:
         "tracking": j.value(Tracking, tree.get("tracking") or {}, "tracking"),
         "figure": j.value(FigureOptions, tree.get("figure") or {}, "figure"),
         "seed": j.value(int, tree.get("seed", 0), "seed"),
+        **_folds(j, tree.get("folds"), tree.get("fold")),
         "device": j.value(Literal["auto", "cpu", "gpu"], tree.get("device", "auto"), "device"),
         "dtype": j.value(Literal["float32", "float64"], tree.get("dtype", "float32"), "dtype"),
         "threads": _threads(j, tree.get("threads", "auto")),
@@ -65,6 +66,22 @@ def parse_config(tree: Mapping[str, Any], registry: Registry) -> Settings:
     if j.errors:
         raise ConfigError("\n".join(j.errors))
     return Settings(**values, tree=tree)
+
+
+def _folds(j: Validator, folds: Any, fold: Any) -> dict[str, int | None]:
+    """The number of folds and the fold that validates, both or none."""
+    found: dict[str, Any] = {"folds": j.value(int | None, folds, "folds"), "fold": j.value(int | None, fold, "fold")}
+    if j.errors:
+        return found
+    if folds is not None and folds < 2:
+        j.add_error("folds", f"{folds} must be at least 2")
+    elif folds is None and fold is not None:
+        j.add_error("fold", f"{fold} needs the number of folds: folds=5")
+    elif folds is not None and fold is None:
+        j.add_error("fold", f"missing: with folds={folds}, a run needs the fold that validates, 0 ... {folds - 1}")
+    elif folds is not None and not 0 <= fold < folds:
+        j.add_error("fold", f"{fold} does not exist; with folds={folds} allowed: 0 ... {folds - 1}")
+    return found
 
 
 def _threads(j: Validator, value: Any) -> Any:

@@ -37,7 +37,7 @@ INHERITED = ("activation", "initializer", "loss")  # groups that give components
 
 KEYS = (
     *(*COMPONENT_GROUPS, *SEVERAL_GROUPS, "model", "heads", "metrics", "trainer", "tracking", "figure", "schedules"),
-    *("seed", "device", "dtype", "threads", "tier", "plugins", "disable_plugins"),
+    *("seed", "folds", "fold", "device", "dtype", "threads", "tier", "plugins", "disable_plugins"),
 )
 
 
@@ -78,6 +78,8 @@ class Settings:
     tracking: Tracking
     figure: FigureOptions
     seed: int
+    folds: int | None
+    fold: int | None
     device: Literal["auto", "cpu", "gpu"]
     dtype: Literal["float32", "float64"]
     threads: int | Auto

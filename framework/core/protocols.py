@@ -210,6 +210,8 @@ class Dataset(Protocol):
     Optional:
         shared_defaults: its defaults of the keys that every data set has, scale and scale_targets: {"scale": "auto"} where
             `Data.scale` decides.
+        load(rng, fold): fold is a `framework.Fold` or None. A data set that computes something from its training rows, such
+            as categories, divides them by `fold.divide` before. The examples of others are divided after `load`.
     """
 
     def load(self, rng: np.random.Generator) -> Any:

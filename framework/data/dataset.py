@@ -201,6 +201,8 @@ class Data:
         scale: the scale that `dataset.scale=auto` means for these data.
         scaled_with: target -> the field of the same quantity, whose scale it uses; other targets keep their unit.
         notes: how the data set read its files, one line each; shown once per run or sweep.
+        rows: split -> the number of each example in its source, from 0, where that is known; -1: an example of another
+            fold (`framework.Fold`).
     """
 
     splits: Mapping[str, Mapping[str, np.ndarray]]
@@ -215,6 +217,7 @@ class Data:
     scale: ScaleMethod = "none"
     scaled_with: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    rows: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def shapes(self) -> dict[str, Shape]:
         """field -> shape without N."""

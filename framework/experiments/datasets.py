@@ -13,9 +13,11 @@ from framework.config.schema import Settings
 from framework.core.errors import ConfigError, DataError
 from framework.core.memory import format_bytes, free_bytes, limited
 from framework.core.protocols import Dataset
-from framework.core.random import generator
+from framework.core.random import Key, generator
+from framework.core.signatures import accepts_argument
 from framework.data import scaling
 from framework.data.dataset import Data
+from framework.data.folds import Fold, folded
 from framework.data.scaling import Scale
 from framework.data.validation import checked
 from framework.nn.network import large
@@ -35,27 +37,35 @@ def load_data(settings: Settings) -> Data:
         DataError: a file cannot be used, or the data are not what their fields declare.
         ConfigError: the options contradict each other, or the data set does not return Data.
     """
-    named = settings.tree["dataset"]
-    name = named if isinstance(named, str) else named["type"]
 
     def load() -> tuple[Data, int]:
         check_dataset_size(settings.dataset)
         try:
             with limited(SHARE):
-                data = settings.dataset.load(generator(settings.dataset_seed, "dataset"))
+                data = draw_data(settings, settings.dataset_seed)
         except DataError:
             raise
         except (MemoryError, OverflowError) as error:
             raise ConfigError(f"dataset{large(settings.dataset)}: not enough memory ({error})") from error
         except ValueError as error:
             raise ConfigError(f"dataset: {error}") from error
-        if not isinstance(data, Data):
-            got = f"{type(settings.dataset).__name__}.load returned {type(data).__name__}"
-            raise ConfigError(f"dataset: {got}; it must return framework.Data(splits, fields)")
-        data = checked(replace(data, name=name))
+        data = checked(data)
         return data, size(data)
 
     return _loaded.get(_key(settings), load)
+
+
+def draw_data(settings: Settings, key: Key) -> Data:
+    """The data set from the random numbers of a key, divided into folds if the settings say so; not checked or scaled."""
+    named, dataset, rng = settings.tree["dataset"], settings.dataset, generator(key, "dataset")
+    fold = None if settings.folds is None else Fold(int(settings.fold or 0), settings.folds, settings.dataset_seed)
+    itself = fold is not None and accepts_argument(dataset, "load", "fold")
+    data = dataset.load(rng, fold=fold) if itself else dataset.load(rng)  # type: ignore[call-arg]
+    if not isinstance(data, Data):
+        got = f"{type(dataset).__name__}.load returned {type(data).__name__}"
+        raise ConfigError(f"dataset: {got}; it must return framework.Data(splits, fields)")
+    data = replace(data, name=named if isinstance(named, str) else named["type"])
+    return data if fold is None or itself else folded(data, fold)
 
 
 def check_dataset_size(dataset: Dataset) -> None:
@@ -104,7 +114,7 @@ def scaled_data(
 def _key(settings: Settings) -> tuple[Hashable, ...]:
     names = [f.name for f in fields(settings.dataset)]  # type: ignore[arg-type]
     paths = [getattr(settings.dataset, name) for name in names if name == "path" or name.endswith("_path")]
-    return repr(settings.dataset), settings.dataset_seed, *(_written(path) for path in paths)
+    return repr(settings.dataset), settings.dataset_seed, settings.folds, settings.fold, *(_written(path) for path in paths)
 
 
 def _written(path: str | None) -> Hashable:

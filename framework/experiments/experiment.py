@@ -13,14 +13,14 @@ from framework.core.arrays import Array, DeviceError, array_module, to_host
 from framework.core.callback import Callback, TrainingResult
 from framework.core.context import Context
 from framework.core.errors import ConfigError, TierError, did_you_mean
-from framework.core.random import Key, generator
+from framework.core.random import Key
 from framework.core.types import Params
 from framework.data.dataset import Data
 from framework.data.loader import DataLoader
 from framework.data.scaling import Scale, in_own_unit, scaled
 from framework.data.validation import checked
 from framework.experiments.builder import assemble, scaled_targets
-from framework.experiments.datasets import load_data, scaled_data
+from framework.experiments.datasets import draw_data, load_data, scaled_data
 from framework.experiments.loading import load
 from framework.inference.evaluation import in_units
 from framework.nn.arena import Arena
@@ -109,8 +109,7 @@ class Experiment:
 
     def draw(self, member: int) -> Data:
         """A new draw of the data set, from (dataset.seed, member), scaled like the data of the experiment."""
-        drawn = self.settings.dataset.load(generator((self.settings.dataset_seed, member), "dataset"))
-        return scaled(replace(drawn, name=self.data.name), self.scale)
+        return scaled(draw_data(self.settings, (self.settings.dataset_seed, member)), self.scale)
 
     def batch(self, fields: Mapping[str, np.ndarray]) -> dict[str, Array]:
         """Fields (n, ...) as networks read them: on the device, (1, n, ...), sequences (1, T, n, ...)."""

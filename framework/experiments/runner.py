@@ -20,6 +20,7 @@ from framework.core.study import Findings
 from framework.core.writing import write_text
 from framework.experiments import artifacts, provenance
 from framework.experiments.experiment import Experiment, prepare
+from framework.experiments.predictions import write_held_out
 from framework.experiments.study import FirstMemberCallback, record_findings
 from framework.inference import model
 from framework.tracking.mlflow import PATIENCE, MlflowRun
@@ -364,6 +365,8 @@ def _log_artifacts(record: RunRecord, experiment: Experiment, outcome: TrainingR
     if experiment.settings.study is not None:
         return
     model.save(place.folder, outcome.weights, experiment.data, experiment.scale)
+    if experiment.settings.folds is not None:
+        write_held_out(place.folder, experiment, outcome.weights)
     if "sweep" not in place.tags:
         tracked = record.tracked if isinstance(record.tracked, MlflowRun) else None
         data, scale = experiment.measured

@@ -32,6 +32,6 @@ def run_name(overrides: Sequence[str]) -> str:
         key, _, value = override.lstrip("+~").partition("=")
         if key in ("plugins", "disable_plugins") or key.startswith("tracking"):
             continue
-        is_choice = "." not in key and key not in ("seed", "device", "dtype", "tier", "metrics")
+        is_choice = "." not in key and key not in ("seed", "folds", "fold", "device", "dtype", "tier", "metrics")
         words.append(value if is_choice and value else f"{key.rsplit('.', 1)[-1]}={value}")
     return " ".join(words)[:250]

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from framework.analysis import importance
 from framework.analysis.comparison import RecordedJob, SeedGroup, spread
 from framework.config.schema import Settings
 from framework.core.errors import ConfigError
@@ -44,7 +45,13 @@ def record(sweep: Path, runs: Path, groups: Sequence[SeedGroup], shown: Mapping[
     run = _summary_run(store, sweep, groups, content)
     for name, points in series(groups, shown).items():
         run.points([(name, value, place, 0) for place, value in enumerate(points) if math.isfinite(value)])
-    for path in (sweep / "comparison.png", sweep / "search.png", sweep / "table.md", sweep / SWEEP):
+    for path in (
+        sweep / "comparison.png",
+        sweep / "search.png",
+        sweep / importance.FIGURE,
+        sweep / "table.md",
+        sweep / SWEEP,
+    ):
         if path.exists():
             run.artifact(path)
     run.tag("mlflow.note.content", _note(sweep, content))

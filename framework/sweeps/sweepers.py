@@ -65,7 +65,7 @@ class Sweep:
 
     def trials(self, goal: Objective, parts: Parts) -> SearchRunner:
         """The runner for the trials of this sweep."""
-        return SearchRunner(self.context, self.config, self.launcher, goal, parts.fixed, parts.seeds)
+        return SearchRunner(self.context, self.config, self.launcher, goal, parts.fixed, parts.repeats)
 
 
 def ant_colony(sweep: Sweep) -> None:

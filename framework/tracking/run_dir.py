@@ -280,3 +280,4 @@ def tree_of_run(folder: Path) -> dict[str, Any]:
 
 
 SUMMARY = "study.md"
+HELD_OUT = "held_out.csv"  # predictions of a fold, for the examples that did not train

@@ -288,11 +288,12 @@ def tags_of(place: RunLocation, state: Mapping[str, Any]) -> dict[str, str]:
 
 
 UNHASHED = ("tracking", "callbacks", "figures", "disable_plugins")  # keys that do not change what is trained
+LATER = ("folds", "fold")  # keys that older records lack, where they mean null
 
 
 def config_hash(tree: Mapping[str, Any]) -> str:
     """A hash that is equal for two runs if and only if they train the same thing, wherever they are tracked."""
-    hashed = {key: value for key, value in tree.items() if key not in UNHASHED}
+    hashed = {key: value for key, value in tree.items() if key not in UNHASHED and not (key in LATER and value is None)}
     return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -4,6 +4,7 @@ from framework import hookimpl
 from framework.hooks import Register
 from framework_studies.bias_variance import BiasVariance
 from framework_studies.gradcheck import Gradcheck
+from framework_studies.learning_curve import LearningCurve
 from framework_studies.lr_range import LrRange
 from framework_studies.overfit_batch import OverfitBatch
 from framework_studies.trace import Trace
@@ -13,6 +14,7 @@ from framework_studies.trace import Trace
 def register_studies(register: Register) -> None:
     register("bias_variance", BiasVariance)
     register("gradcheck", Gradcheck)
+    register("learning_curve", LearningCurve)
     register("lr_range", LrRange)
     register("overfit_batch", OverfitBatch)
     register("trace", Trace)

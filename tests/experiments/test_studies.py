@@ -28,6 +28,7 @@ DROPPING = "dataset=xor model.hidden=4 regularizer=l2 model.layers.drop={type:dr
 ASKED = {
     "bias_variance": [SINE + "study.members=4 study.looks=3", WEATHER + "study.members=3 study.looks=3"],
     "gradcheck": [DROPPING + "study.entries=3"],
+    "learning_curve": [DROPPING + "study.draws=2 study.sizes=2 trainer.steps=6"],
     "lr_range": [DROPPING + "study.rates=3 study.steps=6", WEATHER + "study.rates=3 study.steps=6"],
     "overfit_batch": [DROPPING + "study.steps=6", WEATHER + "study.steps=6"],
     "trace": ["dataset=xor model.hidden=2"],

@@ -69,7 +69,17 @@ def test_best_steepest_and_largest_stable_rate():
 
 
 def test_a_rate_above_one_that_diverged_is_not_stable():
-    assert curve(0.9, 0.8, np.inf, 0.2).stable == 2
+    found = curve(0.9, 0.8, np.inf, 0.2)
+    assert found.stable == 2
+    assert "- smaller rates than that were unstable, so it is a matter of chance" in found.summary(100)
+
+
+def test_the_steepest_rate_is_below_the_best_one():
+    assert curve(1.0, 0.9, 0.2, 0.95, 0.3).steepest == 1
+
+
+def test_a_rate_that_changes_nothing_is_stable():
+    assert curve(1.0001, 0.5, 0.2).stable == 3
 
 
 @pytest.mark.parametrize(

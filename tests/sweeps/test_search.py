@@ -43,8 +43,8 @@ def read(*words):
     ],
 )
 def test_overrides_are_read_as_hydras_optuna_sweeper_reads_them(word, expected):
-    fixed, seeds, space = read("b=1", word, "~c", "seed=2")
-    assert (fixed, seeds) == (["b=1", "~c", "seed=2"], [])
+    fixed, repeats, space = read("b=1", word, "~c", "seed=2")
+    assert (fixed, repeats) == (["b=1", "~c", "seed=2"], [[]])
     found = space["a"]
     assert sorted(found.words) == list(expected.words) if "shuffle" in word else found == expected
 
@@ -68,8 +68,8 @@ def test_what_cannot_be_searched_is_said(words, expected):
 
 def test_the_later_of_two_values_of_a_key_holds():
     assert read("a=1,2", "b=interval(0.0,1.0)", "a=3,4").space["a"] == Choice(("3", "4"))
-    assert read("a=1,2", "b=1,2", "a=3") == (["a=3"], [], {"b": Choice(("1", "2"))})
-    assert read("a=1", "b=1,2", "a=3,4") == ([], [], {"b": Choice(("1", "2")), "a": Choice(("3", "4"))})
+    assert read("a=1,2", "b=1,2", "a=3") == (["a=3"], [[]], {"b": Choice(("1", "2"))})
+    assert read("a=1", "b=1,2", "a=3,4") == ([], [[]], {"b": Choice(("1", "2")), "a": Choice(("3", "4"))})
 
 
 def test_a_search_follows_the_direction_that_a_metric_declares():
@@ -212,7 +212,7 @@ def test_diverged_trials_that_are_recorded_count_as_the_worst_too(shell, tmp_pat
 
 
 def test_a_trial_is_run_with_every_seed_and_their_mean_counts(shell, tmp_path):
-    assert read("a=1,2", "seed=range(3)") == ([], ["0", "1", "2"], {"a": Choice(("1", "2"))})
+    assert read("a=1,2", "seed=range(3)") == ([], [["seed=0"], ["seed=1"], ["seed=2"]], {"a": Choice(("1", "2"))})
     status, out, _ = shell("optimizer.lr=interval(0.01,0.1)", "seed=0,1", *QUICK, *ANTS, "hydra.sweeper.n_trials=4")
     assert status == 0
     assert "8 jobs in 1 stack" in out

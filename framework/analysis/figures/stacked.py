@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from framework.analysis import style
-from framework.analysis.comparison import RecordedJob, SeedGroup, format_value, grouped, swept
+from framework.analysis.comparison import RecordedJob, SeedGroup, format_value, grouped
 from framework.config.options import FigureOptions
 
 SERIES_LIMIT = 6  # panels
@@ -38,9 +38,10 @@ def draw(jobs: Sequence[RecordedJob], what: FigureOptions, y: Sequence[str], pat
 
 def panels(jobs: Sequence[RecordedJob], x: str) -> dict[str, list[SeedGroup]]:
     """title -> its groups, one for each value of x."""
-    keys = [key for key in swept(jobs) if key not in ("seed", x)]
+    groups = grouped(jobs, [x])
+    keys = [key for key in groups[0].keys if key != x]
     found: dict[str, list[SeedGroup]] = {}
-    for group in grouped(jobs):
+    for group in groups:
         title = "   ".join(f"{key.rpartition('.')[2]} {format_value(group.keys[key])}" for key in keys)
         found.setdefault(title, []).append(group)
     return dict(list(found.items())[:SERIES_LIMIT])

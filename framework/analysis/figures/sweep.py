@@ -10,11 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from framework.analysis import style
-from framework.analysis.comparison import RecordedJob, SeedGroup, format_value, grouped, metrics, shortened, spread, swept
+from framework.analysis.comparison import RecordedJob, SeedGroup, format_value, grouped, metrics, shortened, spread
+from framework.analysis.figures import many
 from framework.config.options import FigureOptions
 
 POINTS = 100  # per line; longer series are drawn as means
-LEGEND = 28  # more lines could not be distinguished by colour and style
+LEGEND = 28  # more lines could not be distinguished by colour and style; then the best, the median and the worst are shown
+STEPS_OF = {"_by_lag": "lag", "learning_curve/": "training examples"}  # what the steps of such a metric are
 SPAN = 30  # the factor above which an axis is logarithmic
 
 
@@ -30,15 +32,20 @@ def draw(jobs: Sequence[RecordedJob], what: FigureOptions, y: Sequence[str], pat
     """Write the figure."""
     from matplotlib.figure import Figure  # without pyplot: no window system, no global state
 
-    parts = panels(grouped(jobs), what, y)
+    every = grouped(jobs, [what.x, what.panels])
+    parts = panels(every, what, y)
     fig = Figure(figsize=(1.2 + 4.2 * len(parts), 3.8), layout="constrained")
     axes = fig.subplots(1, len(parts), squeeze=False, sharey=len({tuple(part.metrics) for part in parts}) == 1)[0]
-    keys = [key for key in swept(jobs) if key not in ("seed", what.x, what.panels)]
+    keys = [key for key in every[0].keys if key not in (what.x, what.panels)]
+    crowded = what.x == "step" and len(every) > LEGEND and not any("_by_lag" in metric for metric in y)
     for ax, part in zip(axes, parts, strict=True):
-        _fill(ax, part, what, keys, jobs)
+        if crowded:
+            _summarize(ax, part, what, keys, y[0])
+        else:
+            _fill(ax, part, what, keys, every)
         style.finish(ax, part.title, ax.get_xlabel(), legend=False)
     handles = {label: line for ax in axes for line, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    if len(handles) <= LEGEND and (len(handles) > 1 or any(handles)):
+    if len(handles) <= 2 * LEGEND and (len(handles) > 1 or any(handles)):
         named = map(shortened, handles)
         fig.legend(handles.values(), named, loc="outside right center", frameon=False, fontsize=style.SMALL)
     style.save(fig, path)
@@ -64,11 +71,22 @@ def label(group: SeedGroup, keys: Sequence[str]) -> str:
     return "  ".join(value if "." not in key else f"{key.rpartition('.')[2]} {value}" for key, value in values.items())
 
 
-def _fill(ax: Any, part: Panel, what: FigureOptions, keys: Sequence[str], jobs: Sequence[RecordedJob]) -> None:
+def _summarize(ax: Any, part: Panel, what: FigureOptions, keys: Sequence[str], first: str) -> None:
+    """The best, the median and the worst setting by the first metric of the figure."""
+    kept = many.ordered(part.groups, first, what.at)
+    if not kept:
+        return
+    titles = zip(("best", "median", "worst"), many.three(kept), strict=True)
+    names = [f"{title}: {label(group, keys)}" for title, group in titles]
+    lost = len(part.groups) - len(kept)
+    _scale(ax, what, [a for metric in part.metrics for a in many.draw(ax, kept, metric, names, lost)])
+
+
+def _fill(ax: Any, part: Panel, what: FigureOptions, keys: Sequence[str], drawn: Sequence[SeedGroup]) -> None:
     lines: dict[str, list[SeedGroup]] = {}
     for group in part.groups:
         lines.setdefault(label(group, keys), []).append(group)
-    every = list(dict.fromkeys(label(group, keys) for group in grouped(jobs)))
+    every = list(dict.fromkeys(label(group, keys) for group in drawn))
     seen: list[np.ndarray] = []
     for (m, metric), (name, groups) in itertools.product(enumerate(part.metrics), lines.items()):
         i = every.index(name)
@@ -103,7 +121,7 @@ def _curve(ax: Any, group: SeedGroup, metric: str, name: str, look: Mapping[str,
     elif len(group.jobs) > 1:
         below = shown**2 / (shown + std) if by_lag else mean - std  # symmetric on a logarithmic axis
         ax.fill_between(step, below, shown + std, color=look["color"], alpha=style.BAND, lw=0)
-    ax.set_xlabel("lag" if by_lag else "training step")
+    ax.set_xlabel(next((name for part, name in STEPS_OF.items() if part in metric), "training step"))
     return [mean]
 
 

@@ -15,6 +15,8 @@ from framework.tracking.run_dir import SUMMARY
 ELSEWHERE = ("traceback.txt",)  # in another part of the report
 ABOUT = {name: about for name, (_, about) in FIGURES.items()}
 ABOUT["comparison"] = "The jobs of the sweep compared, averaged over seeds; the table has the values."
+ABOUT["importance"] = "How much each swept key matters: together with the others (total), and alone (main)."
+ABOUT["learning_curve"] = "Loss and metrics against the number of training examples; a band is one standard deviation."
 ABOUT["bias_variance"] = "Noise, variance and bias² on top of each other along training, and the measured error."
 ABOUT["predictions"] = "Predictions of single networks, their mean and spread, the truth; below, bias² and variance by x."
 ABOUT["lr_range"] = "The loss at the end of a short training against the learning rate, and notable rates."

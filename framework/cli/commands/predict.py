@@ -8,12 +8,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
-
 from framework.cli.commands.reading import read_fields
 from framework.core.errors import ConfigError, DataError
-from framework.experiments.artifacts import spreadsheet_safe
 from framework.experiments.loading import TRUST, load
+from framework.experiments.predictions import rows
 from framework.inference.model import Model
 from framework.inference.sentences import answers, heads_of_pairs, read_sentence, relation_of, relations
 
@@ -91,21 +89,3 @@ def sentence_lines(model: Model, text: str, pair: Sequence[str] | None = None, b
         raise ConfigError("--text: the run answers for a pair of entities; mark it with --pair FIRST SECOND")
     else:
         yield from (",".join(row) for row in rows(model, y))
-
-
-def rows(model: Model, y: np.ndarray) -> Iterator[list[str]]:
-    """A header, and a row per prediction."""
-    y = y.reshape(-1, y.shape[-1])
-    target = model.about.fields[str(model.head.target)] if model.head.target else None
-    if target is not None and target.kind == "label" and target.axes.endswith("F") and target.names:
-        yield [f"p({name})" for name in target.names]
-        yield from ([f"{value:.6g}" for value in row] for row in y)
-        return
-    if target is None or target.kind != "label" or y.shape[-1] != target.size:
-        known = target.features if target is not None and len(target.features) == y.shape[-1] else ()
-        yield list(map(spreadsheet_safe, known)) or ([f"y{i}" for i in range(y.shape[-1])] if y.shape[-1] > 1 else ["y"])
-        yield from ([f"{value:.6g}" for value in row] for row in y)
-        return
-    names = model.about.names_of(model.head.target)
-    yield ["class", *(f"p({name})" for name in names)]
-    yield from ([spreadsheet_safe(names[int(row.argmax())]), *(f"{value:.6g}" for value in row)] for row in y)

@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import quote
 
 from framework.core.errors import ConfigError
+from framework.core.repeats import REPEATS
 from framework.tracking.mlflow import MlflowStore, is_served, tracking_uri
 from framework.tracking.options import Tracking
 from framework.tracking.run_dir import runs_dir
@@ -100,9 +101,9 @@ def jobs_of(sweep: str) -> str:
 
 
 def distinguishing_params(params: Sequence[dict[str, Any]]) -> list[str]:
-    """The params that distinguish jobs, without the seed and without params that follow from another one; empty for a single
-    seed, where there is nothing to average."""
-    keys = dict.fromkeys(key for run in params for key in run if key != "seed")
+    """The params that distinguish jobs, without seeds and folds and without params that follow from another one; empty for
+    a single seed, where there is nothing to average."""
+    keys = dict.fromkeys(key for run in params for key in run if key not in REPEATS)
     values = {key: tuple(run.get(key) for run in params) for key in keys}
     chosen: list[str] = []
     for key, column in values.items():
@@ -115,8 +116,8 @@ def distinguishing_params(params: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def share_view(store: MlflowStore, sweep: str, keys: Sequence[str]) -> None:
-    """Save a view that the UI opens by name with the experiment: jobs that differ only in the seed are one line with a band.
-    The UI takes the grouping from there, not from a link."""
+    """Save a view that the UI opens by name with the experiment: jobs that differ only in seed or fold are one line with a
+    band. The UI takes the grouping from there, not from a link."""
     grouped = {"aggregateFunction": "average", "groupByKeys": [{"mode": "param", "groupByData": key} for key in keys]}
     view: dict[str, Any] = {"searchFilter": jobs_of(sweep), "runsHiddenMode": "SHOW_ALL", "groupBy": grouped}
     view["useGroupedValuesInCharts"] = True

@@ -4,50 +4,53 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import product
 from math import floor
 from typing import Any, NamedTuple
 
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 
 from framework.core.errors import ConfigError, did_you_mean
+from framework.core.repeats import REPEATS, name_of_repeats
 from framework.sweeps.search.space import Choice, Dimension, Number, Space, fault
 
 TAGS = ("log",)
 
 
 class Parts(NamedTuple):
-    """The overrides that all trials share, the seeds of each trial, and the search space."""
+    """The overrides that all trials share, those of the jobs of each trial (seeds, folds), and the search space."""
 
     fixed: list[str]
-    seeds: list[str]
+    repeats: list[list[str]]
     space: Space
 
 
 def parted(overrides: Sequence[Override]) -> Parts:
-    """Split the overrides of a search into fixed ones, seeds and a search space.
+    """Split the overrides of a search into fixed ones, repeats and a search space.
 
     `a,b` and `choice(a,b)` are one of several words; `interval(0.1,1)` is any number between, `int(interval(1,8))` any
-    integer, `range(1,8,2)` one of the steps, the ends included; `tag(log,interval(...))` searches ratios. Seeds are not
-    searched: every trial is run with each, as everywhere in a sweep.
+    integer, `range(1,8,2)` one of the steps, the ends included; `tag(log,interval(...))` searches ratios. Seeds and
+    folds are not searched: every trial is run with each, as everywhere in a sweep.
 
     Raises:
         ConfigError: a range contains no numbers, a tag is unknown, or a seed is given twice.
     """
     fixed, space, faults = dict[str, str](), dict[str, Dimension](), []
-    seeds: list[str] = []
+    repeats: dict[str, list[str]] = {}
     for override in overrides:
         key = override.get_key_element()
         fixed.pop(key, None)
         space.pop(key, None)  # the last of two applies
-        seeds = [] if key == "seed" else seeds
+        repeats.pop(key, None)
         if not override.is_sweep_override():
             fixed[key] = key if override.is_delete() else f"{key}={override.get_value_element_as_str()}"
             continue
-        if key == "seed" and override.is_discrete_sweep():
-            seeds = list(override.sweep_string_iterator())
-            twice = sorted(seed for seed, count in Counter(seeds).items() if count > 1)
+        if key in REPEATS and override.is_discrete_sweep():
+            values = list(override.sweep_string_iterator())
+            repeats[key] = [f"{key}={value}" for value in values]
+            twice = sorted(value for value, count in Counter(values).items() if count > 1)
             if twice:
-                faults.append(f"seed: {', '.join(twice)} given twice; it would count as two seeds")
+                faults.append(f"{key}: {', '.join(twice)} given twice; it would count as two {name_of_repeats([key])}")
             continue
         try:
             space[key] = dimension(override)
@@ -55,7 +58,7 @@ def parted(overrides: Sequence[Override]) -> Parts:
             faults.append(f"{key}: {error}")
     if faults:
         raise ConfigError("\n".join(faults))
-    return Parts(list(fixed.values()), seeds, space)
+    return Parts(list(fixed.values()), [list(each) for each in product(*repeats.values())], space)
 
 
 def dimension(override: Override) -> Dimension:

@@ -59,14 +59,14 @@ class SearchRunner:
         context, config: Hydra's, of the whole sweep.
         launcher: runs the trials of an iteration together.
         fixed: overrides that all trials share.
-        seeds: seeds of each trial, whose mean is its value; empty: the seed of the configuration.
+        repeats: the overrides of the jobs of each trial, such as its seeds; their mean is its value.
     """
 
     def __init__(
-        self, context: Any, config: Any, launcher: Any, goal: Objective, fixed: Sequence[str], seeds: Sequence[str] = ()
+        self, context: Any, config: Any, launcher: Any, goal: Objective, fixed: Sequence[str], repeats: Sequence[list[str]]
     ) -> None:
         self.context, self.config, self.launcher, self.goal = context, config, launcher, goal
-        self.fixed, self.seeds = list(fixed), [[f"seed={seed}"] for seed in seeds] or [[]]
+        self.fixed, self.repeats = list(fixed), repeats
         self.sweep, self.composer = Path(config.hydra.sweep.dir), composer_of(context.config_loader, config)
         self.iterations: list[list[CompletedTrial]] = []
         self.sign = 1  # if less is better, otherwise -1; known with the first experiment
@@ -83,12 +83,12 @@ class SearchRunner:
         return min(found, key=lambda trial: trial.loss(self.sign), default=None)
 
     def words(self, trial: Trial) -> list[str]:
-        """The overrides of a trial, without a seed."""
+        """The overrides of a trial, without its repeats."""
         return [*self.fixed, *(f"{key}={value}" for key, value in trial.items())]
 
     def jobs(self, trial: Trial) -> list[list[str]]:
-        """The overrides of a trial's jobs, one for each seed."""
-        return [[*self.words(trial), *seed] for seed in self.seeds]
+        """The overrides of a trial's jobs, one for each seed or fold."""
+        return [[*self.words(trial), *each] for each in self.repeats]
 
     def check_space(self, space: Space) -> Experiment:
         """Compose both ends of every key, the other keys at their first value; returns the first experiment.
@@ -159,8 +159,8 @@ class SearchRunner:
         if able:
             self._launch([words for trial in able for words in self.jobs(trial)], first)
         for trial in new:
-            begin = first + able.index(trial) * len(self.seeds) if trial in able else 0
-            known[tuple(trial.items())] = self._ended(trial, list(range(begin, begin + len(self.seeds) * (trial in able))))
+            begin = first + able.index(trial) * len(self.repeats) if trial in able else 0
+            known[tuple(trial.items())] = self._ended(trial, list(range(begin, begin + len(self.repeats) * (trial in able))))
         return [known[tuple(trial.items())] for trial in proposed]
 
     def _able(self, new: Sequence[dict[str, str]], first: int) -> list[dict[str, str]]:

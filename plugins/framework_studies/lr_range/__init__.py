@@ -15,6 +15,7 @@ from framework_studies._tables import comma_separated
 from framework_studies.lr_range._figure import figure
 
 HEAD = ("rate", "loss", "status", "steps")
+SLACK = 0.01  # of the loss without learning, which noise in the updates may add
 STILL = 5e-324  # the smallest rate above 0: it changes no weight
 
 
@@ -27,10 +28,10 @@ class LrRange:
     changes, gives the loss on these batches without learning. The loss of a rate is the mean of `train/loss` over the
     last tenth of the steps. Rates that diverge are a result.
 
-    It reports the rate with the lowest loss, the rate where the loss decreases most over log lr, and the largest stable
-    rate. A rate is stable if it and all smaller ones did not end above the loss without learning. Recorded with the
-    number of the rate as the step: `lr_range/loss`, `lr_range/rate`; lr_range.csv has all of it. Unlike the sweep
-    within one training of Smith (WACV 2017), no rate continues from the weights of another.
+    It reports the rate with the lowest loss, the rate below it where the loss decreases most over log lr, and the largest
+    stable rate. A rate is stable if it and all smaller ones did not end above the loss without learning, by more than a
+    hundredth of it. Recorded with the number of the rate as the step: `lr_range/loss`, `lr_range/rate`; lr_range.csv has
+    all of it. Unlike the sweep within one training of Smith (WACV 2017), no rate continues from the weights of another.
     """
 
     low: float = option(1e-5, above=0, help="smallest rate")
@@ -125,16 +126,17 @@ class Range:
 
     @property
     def stable(self) -> int:
-        """The number of stable rates, from the smallest on."""
-        worse = ~(self.loss <= self.without)
+        """The number of stable rates, from the smallest on; a loss that rose by less than `SLACK` counts as equal."""
+        worse = ~(self.loss <= self.without + SLACK * abs(self.without))
         return int(worse.argmax()) if worse.any() else len(self.loss)
 
     @property
     def steepest(self) -> int | None:
-        """The index of the stable rate where the loss decreases most over log lr."""
-        if self.stable < 3:
+        """The index of the stable rate below the best one where the loss decreases most over log lr."""
+        count = min(self.stable, self.best + 1)
+        if count < 3:
             return None
-        slope = np.gradient(self.loss[: self.stable], np.log10(self.rate[: self.stable]))
+        slope = np.gradient(self.loss[:count], np.log10(self.rate[:count]))[:-1]
         return int(slope.argmin()) if slope.min() < 0 else None
 
     def summary(self, steps: int) -> str:
@@ -148,8 +150,12 @@ class Range:
             )
         lines = [f"{len(rate)} rates, {steps} steps each; without learning the loss is {self.without:.4g}.", ""]
         lines.append(f"- lowest loss: {loss[best]:.4g} at optimizer.lr={rate[best]:g}{edge(best, len(rate))}")
+        if best >= self.stable:
+            lines.append(
+                "- smaller rates than that were unstable, so it is a matter of chance: take another seed, or more steps"
+            )
         if self.steepest is not None:
-            advice = "begin between these two" if self.steepest < best else "begin below"
+            advice = "begin between these two" if best < self.stable else "begin here"
             lines.append(f"- steepest decrease: at optimizer.lr={rate[self.steepest]:g}; {advice}")
         largest = f"stable up to {rate[self.stable - 1]:g}" if self.stable else "not even the smallest rate is stable"
         lines.append(f"- {largest}: not above the loss without learning")
