@@ -60,6 +60,8 @@ def draw_data(settings: Settings, key: Key) -> Data:
     named, dataset, rng = settings.tree["dataset"], settings.dataset, generator(key, "dataset")
     fold = None if settings.folds is None else Fold(int(settings.fold or 0), settings.folds, settings.dataset_seed)
     itself = fold is not None and accepts_argument(dataset, "load", "fold")
+    if fold is not None and not itself and getattr(dataset, "split", None) == "time":
+        raise DataError("folds: dataset.split=time does not go with folds, which would train on what comes later")
     data = dataset.load(rng, fold=fold) if itself else dataset.load(rng)  # type: ignore[call-arg]
     if not isinstance(data, Data):
         got = f"{type(dataset).__name__}.load returned {type(data).__name__}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -101,6 +102,20 @@ class RowSplit:
         groups = None if self.group is None else np.array(table.columns[self.group])
         parts, moved = keep_rare(parts, rare_values(table, targets, features, task, categories), groups)
         return parts, moved_line(moved, "label or category")
+
+    def divided(self, table: Table, parts: Parts, targets: list[str], task: Task, fold: Any) -> tuple[Parts, np.ndarray]:
+        """split -> its rows in a fold of a cross-validation, and which rows of val are its own; groups stay together.
+
+        Raises:
+            DataError: the rows are in order of time, or too few.
+        """
+        if self._in_order:
+            option = "dataset.split=time" if self.order is None else "dataset.order"
+            raise DataError(f"{table.path}: {option} does not go with folds, which would train on what comes later")
+        known = class_labels(table, targets, task) if self.split == "stratified" else None
+        groups = None if self.group is None else np.array(table.columns[self.group])
+        divided: tuple[Parts, np.ndarray] = fold.divide(parts, known[1] if known else None, groups)
+        return divided
 
     @property
     def _in_order(self) -> bool:

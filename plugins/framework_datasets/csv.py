@@ -58,7 +58,7 @@ class Csv:
     val: float = option(0.2, least=0, below=1, help="fraction for validation")
     test: float = option(0.2, least=0, below=1, help="fraction for the test")
 
-    def load(self, rng: np.random.Generator) -> Data:
+    def load(self, rng: np.random.Generator, fold: Any = None) -> Data:
         how = Format.of(self.delimiter, self.decimal, self.header, self._missing, self.encoding)
         table = read_table(self.path, how)
         others = {"group": self.group, "order": self.order, "weight": self._column_of_weights(table)}
@@ -67,14 +67,16 @@ class Csv:
         table, left_out = self._complete(table, [*targets, *filter(None, others.values())], features)
         split = RowSplit(self.split, self.group, self.order, self.val, self.test)
         parts, rare = split.parts(table, targets, self.task, rng)
-        fills: dict[str, str] = {}
-        filled: tuple[str, ...] = ()
-        if self.fill is not None:
-            fills, filled = fit_fills(table, features, parts["train"], self.fill, self.categories)
-            table = table.filled(fills)
-        parts, moved = split.completed(table, parts, targets, features, self.task, self.categories)
-        found = fit_features(table, features, parts["train"], self.drop, self.categories)
-        target = fit_target(table, targets, self.task, parts["train"])
+        parts, moved = split.completed(
+            self._filled(table, features, parts)[0], parts, targets, features, self.task, self.categories
+        )
+        known, own = parts["train"], None  # the rows whose categories are known
+        if fold is not None:
+            parts, own = split.divided(table, parts, targets, self.task, fold)
+            known = np.concatenate([parts["train"], parts["val"]])
+        table, fills, filled = self._filled(table, features, parts)
+        found = fit_features(table, features, known, self.drop, self.categories)
+        target = fit_target(table, targets, self.task, known)
         encoding = TableEncoding(found, target, how, fills, others["weight"] or "")
         whole = encoding.encode(table, True, SPLIT)
         weighted = self._weigh(whole, encoding, parts)
@@ -89,7 +91,17 @@ class Csv:
             encoding=encoding,
             scale="standard" if numeric else "none",
             notes=notes,
+            rows={} if own is None else {"val": np.where(own, parts["val"], -1)},
         )
+
+    def _filled(
+        self, table: Table, features: list[str], parts: Mapping[str, np.ndarray]
+    ) -> tuple[Table, dict[str, str], tuple[str, ...]]:
+        """The table with missing values filled in, what fills them, and a line."""
+        if self.fill is None:
+            return table, {}, ()
+        fills, line = fit_fills(table, features, parts["train"], self.fill, self.categories)
+        return table.filled(fills), fills, line
 
     def _column_of_weights(self, table: Table) -> str | None:
         return None if self.weight == BALANCED and BALANCED not in table.columns else self.weight

@@ -5,6 +5,9 @@ import pytest
 from user_files import rng, table
 
 from framework import DataError
+from framework.config.composition import compose
+from framework.data.folds import Fold
+from framework.experiments.datasets import load_data
 from framework_datasets._splits import by_group, stratified
 from framework_datasets.csv import Csv
 from framework_datasets.npz import Npz
@@ -111,3 +114,36 @@ def test_the_seed_decides_the_split(tmp_path):
     drawn = [Csv(str(tmp_path / "a.csv"), "y").load(np.random.default_rng(seed)).splits["val"]["x"] for seed in (1, 1, 2)]
     assert (drawn[0] == drawn[1]).all()
     assert not (drawn[0] == drawn[2]).all()
+
+
+# Folds of a cross-validation.
+
+
+def test_folds_keep_groups_together(tmp_path):
+    rows = "who,u,y\n" + "".join(f"p{i % 7},{i},{i * i % 11 / 2}\n" for i in range(70))
+    held = []
+    for number in range(3):
+        data = table(tmp_path, rows, group="who", val=0.2, test=0.2).load(rng(), fold=Fold(number, 3, 0))
+        groups = {split: set(arrays["x"][:, 0].astype(int) % 7) for split, arrays in data.splits.items()}
+        assert not groups["train"] & groups["val"]
+        held += data.rows["val"].tolist()
+    assert len(held) == len(set(held)) == 60
+
+
+def test_what_fills_a_fold_comes_from_its_training_rows(tmp_path):
+    rows = "u,kind,y\n" + "".join(f"{i if i % 5 else ''},{'abc'[i % 3]},{'uv'[i % 2]}\n" for i in range(60))
+    for number in range(3):
+        data = table(tmp_path, rows, fill="mean", val=0.2, test=0.2).load(rng(), fold=Fold(number, 3, 0))
+        train = data.splits["train"]["x"][:, 0]
+        mean = float(data.encoding.fills["u"])
+        assert train[train != mean].mean() == pytest.approx(mean)
+        assert len(data.splits["val"]["y"]) == 16
+
+
+def test_folds_do_not_go_with_an_order(tmp_path):
+    with pytest.raises(DataError, match=r"dataset\.order does not go with folds"):
+        table(tmp_path, DAYS, order="day", val=0.2).load(rng(), fold=Fold(0, 3, 0))
+    np.savez(tmp_path / "a.npz", x=np.ones((20, 1)), y=np.arange(20) / 3)
+    words = ["dataset=npz", f"dataset.path={tmp_path}/a.npz", "dataset.split=time", "folds=3", "fold=0"]
+    with pytest.raises(DataError, match=r"dataset\.split=time does not go with folds"):
+        load_data(compose(words))
