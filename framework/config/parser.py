@@ -194,6 +194,9 @@ def _head(j: Validator, value: Any, group: Any, path: str) -> HeadSettings:
     weight = j.value(float, given.pop("weight", 1.0), f"{path}.weight")
     choice, at = (given, path) if given else (group, "loss")
     is_auto = choice == "auto" or (isinstance(choice, Mapping) and choice.get("type") == "auto")
+    for key in [key for key in choice if key != "type"] if is_auto and isinstance(choice, Mapping) else ():
+        wanted = "loss=softmax_cross_entropy" if at == "loss" else f"{at}.type=softmax_cross_entropy"
+        j.add_error(f"{at}.{key}", f"the loss is auto, which has no options (got {choice[key]!r}); name it: {wanted}")
     return HeadSettings("auto" if is_auto else j.component("loss", choice, at), source, target, mask, weight)
 
 

@@ -147,6 +147,10 @@ class Loss(Protocol):
         soft_labels: True if t may also be probabilities of classes (..., [T,] N, K), which augmentations such as mixup make.
         own_unit: True if t must keep its unit, such as the targets of a logarithm; `dataset.scale` then leaves it unscaled.
         whole_sequences: True if its steps depend on each other, so that a sequence cannot be cut into chunks.
+        example_weights(t, ctx, mask): the weights of the examples (..., [T,] N) by whose sum the mean divides, where those
+            are not the mask, as with weights of classes; None: it divides by their number.
+        check(kind, K): raises ValueError before a run starts if an option does not fit a target of that kind (one of
+            `targets`) with K classes or columns. The message begins with the option: "weights: there are 3 classes ...".
     """
 
     def __call__(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> tuple[Array, Array]: ...
@@ -240,22 +244,28 @@ class Metric(Protocol):
     """Counts that are summed over batches, and their value. It reads the prediction of the loss.
 
     Optional:
+        rows: True if counts are rows (..., M, k), concatenated over batches along M instead of summed: for a value that no
+            sum gives, such as one of ranks. They stay in memory until the split is read. The value does not depend on
+            their order, and rows of weight 0 do not change it.
         raw: True to read the raw output instead.
         soft_labels: as of a loss. Otherwise t are the most likely classes where an augmentation makes probabilities.
         lower_is_better: True if lower values are better, for early stopping, searches, tables and figures.
         targets, sources: as of a loss; `sources` only if raw.
         tags: an option with the names of the classes, which are taken from the data set if it is "auto".
+        names: an option with the names of the classes or label columns for `parts`. If it is "auto", they are those of the
+            data set, or numbers.
+        check: as of a loss.
         parts(counts): returns {part: (...)}, values of parts of the data, for `stackprop evaluate`.
         value(counts, ctx): instead of value(counts), for one that needs the array module `ctx.xp` or the replicas. The batch
-            of ctx is empty.
+            of ctx is empty. `parts(counts, ctx)` likewise.
     """
 
     def count(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> Array:
-        """(..., k), to be summed over batches."""
+        """(..., k), to be summed over batches; rows (..., M, k) with `rows`."""
         ...
 
     def value(self, counts: Array) -> Array:
-        """(...) from the summed counts."""
+        """(...) from the counts of all batches."""
         ...
 
 

@@ -17,9 +17,10 @@ from framework.inference.evaluation import HeadMetric
 from framework.nn.heads import Head
 from framework.nn.network import Network, Node
 from framework.registry.discovery import discover
-from framework.training.check import check, check_changes, check_mask, check_target, check_target_kind, target_kind
+from framework.training.check import check, check_changes, check_mask, check_target
 from framework.training.learner import Learner
 from framework.training.memory import check_memory
+from framework.training.targets import check_target_kind, target_kind
 
 # The loss for `auto`, by the kind of target.
 LOSSES = {
@@ -323,17 +324,20 @@ def _measure(name: str, metric: Any, of: str | None, heads: Mapping[str, Head], 
     sources = heads[known].sources if getattr(metric, "raw", False) else ("the prediction",)
     _check_arguments(f"metrics.{name}", metric, sources, heads[known].target)
     check_target_kind(f"metrics.{name}", "metric", metric, heads[known].target, data)
-    _check_negative(name, metric, heads[known].target, data)
-    return HeadMetric(_with_tags(name, metric, heads[known].target, data), known)
+    named = _with_names(name, _with_tags(name, metric, heads[known].target, data), heads[known].target, data)
+    return HeadMetric(named, known)
 
 
-def _check_negative(name: str, metric: Any, target: str | None, data: Data) -> None:
-    """Check that the class that a metric leaves out is one of the target."""
-    negative, classes = getattr(metric, "negative", 0), len(data.names_of(target))
-    if target is not None and negative >= max(classes, 1):
-        raise ConfigError(
-            f"metrics.{name}.negative: '{target}' has {classes} classes (got {negative}); allowed: 0 ... {classes - 1}"
-        )
+def _with_names(name: str, metric: Any, target: str | None, data: Data) -> Any:
+    """The metric, with the names of the classes or label columns for their values, or their numbers."""
+    if getattr(metric, "names", None) is None or target is None:
+        return metric
+    known = data.names_of(target)
+    if target_kind(data.fields[target]) == "columns" and len(known) != (F := data.splits["train"][target].shape[-1]):
+        known = [str(k) for k in range(F)]
+    if metric.names != "auto" and len(metric.names) != len(known):
+        raise ConfigError(f"metrics.{name}.names: '{target}' has {len(known)} classes (got {len(metric.names)} names)")
+    return replace(metric, names=tuple(known)) if metric.names == "auto" else metric
 
 
 def _with_tags(name: str, metric: Any, target: str | None, data: Data) -> Any:

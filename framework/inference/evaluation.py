@@ -66,18 +66,55 @@ def value_of(metric: Any, counts: Array, ctx: Context) -> Array:
     return found
 
 
+def keeps_rows(metric: Any) -> bool:
+    """Whether a metric reads all examples at once: its counts are rows (..., M, k), which are concatenated over batches."""
+    return bool(getattr(metric, "rows", False))
+
+
+def over_batches(metric: Any, found: np.ndarray) -> np.ndarray:
+    """The counts (R, ...) of several batches (R, batches, ...) together."""
+    if keeps_rows(metric):
+        return found.reshape(found.shape[0], -1, found.shape[-1])
+    total: np.ndarray = found.sum(1, dtype=found.dtype)
+    return total
+
+
+def parts_of(metric: Any, counts: Array, ctx: Context) -> Mapping[str, Array]:
+    """The values of the parts of a metric, which may ask for the context."""
+    found: Mapping[str, Array] = (
+        metric.parts(counts, ctx) if accepts_argument(metric, "parts", "ctx") else metric.parts(counts)
+    )
+    return found
+
+
 class MetricAccumulator:
-    """Counts of several metrics, summed over batches on the device."""
+    """Counts of several metrics over batches, on the device: summed, or rows that are concatenated when they are read."""
 
     def __init__(self, measures: Mapping[str, HeadMetric]) -> None:
         self.measures = measures
-        self.counts: dict[str, Array] = {}
+        self.found: dict[str, list[Array]] = {}
+        self.xp: Any = np
+
+    @property
+    def counts(self) -> dict[str, Array]:
+        """The counts of every metric so far."""
+        for each in self.found.values():
+            if len(each) > 1:
+                each[:] = [self.xp.concatenate(each, -2)]
+        return {name: each[0] for name, each in self.found.items()}
 
     def add(self, heads: Mapping[str, Head], values: Values, ctx: Context) -> None:
         """Add the counts of a batch."""
         for name, measure in self.measures.items():
-            counts = measure.count(heads, values, ctx)
-            self.counts[name] = self.counts[name] + counts if name in self.counts else counts
+            self.add_counts(name, measure.count(heads, values, ctx), ctx.xp)
+
+    def add_counts(self, name: str, counts: Array, xp: Any) -> None:
+        """Add counts of one metric."""
+        self.xp, each = xp, self.found.setdefault(name, [])
+        if each and not keeps_rows(self.measures[name].metric):
+            each[0] = each[0] + counts
+        else:
+            each.append(counts)
 
     def values(self, ctx: Context, parts: bool = False) -> dict[str, Array]:
         """The value (...) of every metric, by name, and as <name>/<part> the values of its parts."""
@@ -86,12 +123,12 @@ class MetricAccumulator:
             metric: Any = self.measures[name].metric
             found[name] = value_of(metric, counts, ctx)
             if parts and hasattr(metric, "parts"):
-                found |= {f"{name}/{part}": value for part, value in metric.parts(counts).items()}
+                found |= {f"{name}/{part}": value for part, value in parts_of(metric, counts, ctx).items()}
         return found
 
     def keep_replicas(self, keep: Array) -> None:
         """Drop the replicas that have stopped."""
-        self.counts = {name: counts[keep] for name, counts in self.counts.items()}
+        self.found = {name: [counts[keep] for counts in each] for name, each in self.found.items()}
 
 
 def evaluate(

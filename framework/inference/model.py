@@ -239,8 +239,8 @@ class Model:
                 if not getattr(measure.metric, "raw", False) and reads_tags(self.network, head):
                     y = self._predicted(head, values, ctx, beam)
                     t, mask = ctx.batch[str(head.target)], ctx.batch.get(str(head.mask))
-                    tally.counts[name] = measure.metric.count(y, t, ctx, mask)
-        if not tally.counts:
+                    tally.add_counts(name, measure.metric.count(y, t, ctx, mask), np)
+        if not tally.found:
             raise ConfigError("beam: no metric reads a decoder that reads its own tags (a tag_decoder with feedback: tag)")
         return {name: float(value) for name, value in tally.values(Context(), parts=True).items()}
 

@@ -10,6 +10,7 @@ from framework.core.arrays import Array
 from framework.core.context import Context
 from framework.core.options import option
 from framework.core.protocols import Loss
+from framework.core.signatures import has_method
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,15 @@ class Head:
         """Whether the loss sums over examples instead of averaging."""
         return getattr(self.loss, "reduction", "mean") == "sum"
 
-    def weighs(self, batch: Mapping[str, Array]) -> bool:
-        """Whether the loss divides by the sum of a mask, and not by the number of examples."""
-        return self.mask in batch and getattr(self.loss, "reduction", "mean") == "mean"
+    def weights(self, batch: Mapping[str, Array], ctx: Context) -> Array | None:
+        """The weights of the examples by whose sum the loss divides; None if it divides by their number, or does not
+        divide."""
+        if getattr(self.loss, "reduction", "mean") != "mean":
+            return None
+        mask, loss = None if self.mask is None else batch.get(self.mask), self.loss
+        if self.target is None or not has_method(loss, "example_weights"):
+            return mask
+        return loss.example_weights(batch[self.target], ctx, mask)  # type: ignore[attr-defined]
 
     def output(self, values: Mapping[str, Array]) -> Any:
         """The input of the loss: one output, or a tuple of them."""
@@ -99,15 +106,16 @@ def part_weights(
     """The factor per head for one part of a batch, so that the weighted parts add up to the whole batch.
 
     Args:
-        part, whole: fields of the part, and (masks at least) of the whole.
+        part, whole: fields of the part, and (masks and targets at least) of the whole.
         share: the part's fraction of the examples.
     """
     out: dict[str, float | Array] = {}
     for name, head in heads.items():
         out[name] = 1.0 if head.sums else share
-        if head.weighs(part):
-            total = _sum(whole[str(head.mask)], ctx)
-            out[name] = _sum(part[str(head.mask)], ctx) / ctx.xp.where(total > 0, total, ctx.xp.ones_like(total))
+        own, of_whole = head.weights(part, ctx), head.weights(whole, ctx)
+        if own is not None and of_whole is not None:
+            total = _sum(of_whole, ctx)
+            out[name] = _sum(own, ctx) / ctx.xp.where(total > 0, total, ctx.xp.ones_like(total))
     return out
 
 

@@ -20,11 +20,13 @@ from framework.testing.predictions import (
     Batch,
     N,
     batches,
+    compared,
     count,
     perfect,
     right_and_wrong,
     same,
     targets_of,
+    total,
     value_of,
     valued,
 )
@@ -98,19 +100,21 @@ def _check_columns(metric: Any) -> None:
 
 
 def check_counts(metric: Any) -> None:
-    """Counts are (..., k), and those of batches of any sizes add up to those of all examples together.
+    """Counts are (..., k), and those of batches of any sizes add up to those of all examples together. With `rows` they are
+    (..., M, k), and the rows of batches have the value of all examples.
 
-    Cannot see: rules that need all examples at once, which no count of batches can follow.
+    Cannot see: rules that need all examples at once, which no sum of counts can follow.
     """
+    shape = "M, k" if evaluation.keeps_rows(metric) else "k"
     for what, batch in batches(metric):
         ctx = context((3,))
         whole = count(metric, batch, ctx)
-        assert whole.ndim == 2, f"{what}: counts {whole.shape} are not (..., k)"
-        assert whole.shape[0] == 3, f"{what}: counts {whole.shape} are not (3, k) for replicas (3,)"
+        assert whole.ndim == 1 + len(shape.split()), f"{what}: counts {whole.shape} are not (..., {shape})"
+        assert whole.shape[0] == 3, f"{what}: counts {whole.shape} are not (3, {shape}) for replicas (3,)"
         for cuts in ((slice(3), slice(3, None)), (slice(1), slice(1, 7), slice(7, 8))):
-            total = sum(count(metric, batch.part(at, -1), ctx) for at in cuts)
-            how = "the sum of the counts of batches, against those of all examples,"
-            same(total, whole, f"{what}: {how}")
+            found = total(metric, (count(metric, batch.part(at, -1), ctx) for at in cuts))
+            how = "the counts of batches together, against those of all examples,"
+            same(compared(metric, found, ctx), compared(metric, whole, ctx), f"{what}: {how}")
 
 
 def check_mask(metric: Any) -> None:
@@ -121,26 +125,24 @@ def check_mask(metric: Any) -> None:
     """
     for what, batch in batches(metric):
         ctx = context((3,))
-        same(
-            count(metric, replace(batch, mask=batch.ones()), ctx),
-            count(metric, batch, ctx),
-            f"{what}: counts with weights of 1, and without a mask,",
-        )
+        plain, ones = (count(metric, each, ctx) for each in (batch, replace(batch, mask=batch.ones())))
+        same(ones, plain, f"{what}: counts with weights of 1, and without a mask,")
         for axis in range(-1, -1 - len(batch.ones().shape[1:]), -1):
             mask = batch.ones()
             hidden = (..., slice(3, None), *(slice(None),) * (-axis - 1))
             mask[hidden] = 0
             y = batch.y.copy()
             y[(*hidden, slice(None))] = 1 - y[(*hidden, slice(None))]
-            kept = count(metric, batch.part(slice(3), axis), ctx)
+            each = (count(metric, part, ctx) for part in (Batch(y, batch.t, mask), batch.part(slice(3), axis)))
+            found, kept = (compared(metric, counts, ctx) for counts in each)
             where = "examples" if axis == -1 else "steps"
-            same(
-                count(metric, Batch(y, batch.t, mask), ctx),
-                kept,
-                f"{what}: counts with {where} of weight 0, and without them,",
-            )
+            same(found, kept, f"{what}: counts with {where} of weight 0, and without them,")
         none = count(metric, replace(batch, mask=0 * batch.ones()), ctx)
-        assert not np.any(none), f"{what}: a batch of padding alone adds {none.ravel()[:3]} to the counts, not 0"
+        if evaluation.keeps_rows(metric):
+            found, kept = (value_of(metric, counts, ctx) for counts in (total(metric, (plain, none)), plain))
+            same(found, kept, f"{what}: the value with rows of padding alone, and without them,")
+        else:
+            assert not np.any(none), f"{what}: a batch of padding alone adds {none.ravel()[:3]} to the counts, not 0"
 
 
 def check_weights(metric: Any) -> None:
@@ -152,13 +154,14 @@ def check_weights(metric: Any) -> None:
         ctx, mask = context((3,)), batch.ones()
         mask[..., 2:5] = 2
         twice = [batch, batch.part(slice(2, 5), -1)]
-        total = sum(count(metric, each, ctx) for each in twice)
-        found, wanted = (value_of(metric, c, ctx) for c in (count(metric, replace(batch, mask=mask), ctx), total))
+        added = total(metric, (count(metric, each, ctx) for each in twice))
+        found, wanted = (value_of(metric, c, ctx) for c in (count(metric, replace(batch, mask=mask), ctx), added))
         same(np.asarray(found), np.asarray(wanted), f"{what}: the value with weights of 2, and with those examples twice,")
         mask[..., 2:5] = 0.5
         halves = [replace(batch, mask=mask), replace(batch, mask=mask).part(slice(2, 5), -1)]
-        found = sum(count(metric, each, ctx) for each in halves)
-        same(found, count(metric, batch, ctx), f"{what}: the counts of examples in two halves of weight 1/2")
+        both = (total(metric, (count(metric, each, ctx) for each in halves)), count(metric, batch, ctx))
+        found, wanted = (compared(metric, counts, ctx) for counts in both)
+        same(found, wanted, f"{what}: the counts of examples in two halves of weight 1/2")
 
 
 def check_each_replica(metric: Any) -> None:
@@ -171,7 +174,7 @@ def check_each_replica(metric: Any) -> None:
         whole = merged(lone, lead)
         for what, batch in _with_masks(metric, lead):
             counts = count(whole, batch, context(lead))
-            values, parts = value_of(whole, counts, context(lead)), _parts(whole, counts)
+            values, parts = value_of(whole, counts, context(lead)), _parts(whole, counts, context(lead))
             for r, member in enumerate(lone):
                 at = np.unravel_index(r, lead)
                 own = count(member, batch.replica(at), alone(r))
@@ -181,7 +184,7 @@ def check_each_replica(metric: Any) -> None:
                     value_of(member, own, alone(r)),
                     f"{what}: value of replica {r} in a stack {lead}, and alone,",
                 )
-                for name, part in _parts(member, own).items():
+                for name, part in _parts(member, own, alone(r)).items():
                     same(np.asarray(parts[name])[at], np.asarray(part), f"{what}: part '{name}' of replica {r}")
     for what, batch in batches(metric):
         shared, repeated = replace(batch, t=batch.t[:1]), replace(batch, t=np.repeat(batch.t[:1], 3, 0))
@@ -201,8 +204,9 @@ def _with_masks(metric: Any, lead: tuple[int, ...]) -> Iterator[tuple[str, Batch
         yield f"{what}, masked", replace(batch, mask=mask)
 
 
-def _parts(metric: Any, counts: Array) -> Mapping[str, Array]:
-    return metric.parts(counts) if hasattr(metric, "parts") else {}
+def _parts(metric: Any, counts: Array, ctx: Context) -> Mapping[str, Array]:
+    with np.errstate(all="ignore"):  # 0 / 0 may be NaN
+        return evaluation.parts_of(metric, counts, ctx) if hasattr(metric, "parts") else {}
 
 
 def check_parts(metric: Any) -> None:
@@ -212,10 +216,9 @@ def check_parts(metric: Any) -> None:
     """
     _, batch = next(batches(metric))
     for lead in ((3,), (2, 3)):
-        counts = np.broadcast_to(
-            count(metric, batch.replica(0), Context()), (*lead, count(metric, batch, context((3,))).shape[-1])
-        )
-        for name, value in metric.parts(counts).items():
+        own = count(metric, batch.replica(0), Context())
+        counts = np.broadcast_to(own, (*lead, *own.shape))
+        for name, value in _parts(metric, counts, context(lead)).items():
             assert isinstance(name, str), f"parts: {name!r} is not a name"
             assert np.shape(value) == lead, f"parts: '{name}' has shape {np.shape(value)}, not one per replica {lead}"
 

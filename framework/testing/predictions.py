@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +75,18 @@ def count(metric: Any, batch: Batch, ctx: Context) -> Array:
     with np.errstate(all="ignore"):
         counts: Array = metric.count(outputs, target, ctx, batch.mask)
     return counts
+
+
+def total(metric: Any, counts: Iterable[Array]) -> Array:
+    """The counts of several batches: their sum, or all rows."""
+    found = list(counts)
+    summed: Array = np.concatenate(found, -2) if evaluation.keeps_rows(metric) else sum(found)
+    return summed
+
+
+def compared(metric: Any, counts: Array, ctx: Context) -> Array:
+    """What must not differ where counts say the same: the counts, or the value of rows, whose order is free."""
+    return value_of(metric, counts, ctx) if evaluation.keeps_rows(metric) else counts
 
 
 def value_of(metric: Any, counts: Array, ctx: Context) -> Array:

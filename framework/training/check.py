@@ -7,12 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, get_args
 
+import numpy as np
+
 from framework.config.options import EarlyStopping, Tier
+from framework.core.context import Context
 from framework.core.errors import ConfigError, DataError, did_you_mean
 from framework.core.inspection import NO_COMPONENT, Inspector
+from framework.core.signatures import has_method
 from framework.core.types import Shape
 from framework.data.augmentation import Layout, whole_batch
-from framework.data.dataset import Data, Field
+from framework.data.dataset import Data
 from framework.data.validation import checked
 from framework.nn.heads import Head
 from framework.nn.network import Node
@@ -23,6 +27,7 @@ from framework.training.learner import Learner
 from framework.training.plan import TrainingPlan
 from framework.training.probes import check_nodes
 from framework.training.schedules import check_schedules
+from framework.training.targets import check_target_kind
 
 
 def checked_data(learners: Sequence[Learner], data: Sequence[Data], tier: str) -> list[Data]:
@@ -214,6 +219,9 @@ def check_changes(learner: Learner, changed: Mapping[str, Layout], data: Data) -
             ]
             who = f"the loss {type(head.loss).__name__}"
             raise ConfigError(f"{why.format(head.target, who)}; losses that do: {', '.join(fitting)}")
+        if head.target in soft and learner.options.accumulate > 1 and _weighs_classes(head):
+            start = " and ".join(keys)
+            raise ConfigError(f"{start}: the weights of the labels '{head.target}' change, which needs trainer.accumulate=1")
     for name, node in learner.network.nodes.items():
         if getattr(node.layer, "reads_target", False) and getattr(node.layer, "gold", None) in soft:
             raise ConfigError(why.format(node.layer.gold, f"the layer '{name}'"))  # type: ignore[attr-defined]
@@ -222,47 +230,10 @@ def check_changes(learner: Learner, changed: Mapping[str, Layout], data: Data) -
         raise ConfigError(f"{' and '.join(keys)}: the mask '{masks[0]}' changes, which needs trainer.accumulate=1")
 
 
-def target_kind(field: Field) -> str:
-    """real, label (one class per example), binary (one of two classes), or columns (several labels may hold at once)."""
-    if field.kind != "label":
-        return field.kind
-    return "columns" if field.axes.endswith("F") else "binary" if field.size == 2 else "label"
-
-
-def accepts(criterion: Any, kind: str) -> bool:
-    """Whether a loss or metric accepts targets of a kind; without a declaration it accepts all."""
-    targets = getattr(criterion, "targets", (kind,))
-    return kind in targets or (kind == "binary" and "label" in targets)
-
-
-def check_target_kind(path: str, role: str, criterion: Any, target: str | None, data: Data) -> None:
-    """Check that a loss or metric accepts its target.
-
-    Args:
-        role: loss or metric.
-
-    Raises:
-        ConfigError: it does not.
-    """
-    if target is None or accepts(criterion, target_kind(data.fields[target])):
-        return
-    kind, inner = target_kind(data.fields[target]), getattr(criterion, "loss", None)
-    if inner is not None:  # a metric that averages a loss: another loss is needed
-        path, role, criterion = f"{path}.loss", "loss", inner
-    fitting = [name for name in discover().names(role) if _may_accept(discover().get(role, name), kind)]
-    raise ConfigError(
-        f"{path}: {type(criterion).__name__} needs targets of kind {' or '.join(criterion.targets) or 'none'}, but "
-        f"'{target}' is {kind}; {role + 'e' if role == 'loss' else role}s for it: {', '.join(fitting)}"
-    )
-
-
-def _may_accept(component: Any, kind: str) -> bool:
-    """Whether a class may accept targets of a kind; if that depends on its options, with their defaults, and a metric of a
-    loss with some loss."""
-    by_options = isinstance(getattr(component, "targets", None), property)
-    if by_options and "loss" in component.__dataclass_fields__:
-        return True
-    return accepts(component() if by_options else component, kind)
+def _weighs_classes(head: Head) -> bool:
+    """Whether the loss divides by weights that depend on the labels."""
+    loss: Any = head.loss
+    return has_method(loss, "example_weights") and loss.example_weights(np.zeros(1, np.int64), Context(), None) is not None
 
 
 def _check_gold(path: str, gold: str, classes: int, data: Data) -> None:

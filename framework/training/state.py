@@ -278,7 +278,8 @@ class Trainer:
         self.latest = {int(member): dict(values) for member, values in plain["latest"].items()}
         self.at_best = {int(member): dict(values) for member, values in plain["at_best"].items()}
         self.tally = MetricAccumulator(s.learner.measures if self.options.train_metrics else {})
-        self.tally.counts = {k.removeprefix("tally."): on_device(a) for k, a in arrays.items() if k.startswith("tally.")}
+        for key in (key for key in arrays if key.startswith("tally.")):
+            self.tally.add_counts(key.removeprefix("tally."), on_device(arrays[key]), s.xp)
         for member, values in plain["ended"].items():
             weights = s.arena.views(arrays[f"ended.{member}"][0])
             self.outcomes[int(member)] = TrainingResult(**{**values, "weights": weights})

@@ -10,10 +10,10 @@ from framework import Array, Context, Shape
 Reduction = Literal["mean", "sum", "sum_over_time"]
 
 
-def weights(shape: Shape, ctx: Context, mask: Array | None, reduction: Reduction) -> Any:
+def weights(shape: Shape, ctx: Context, mask: Array | None, reduction: Reduction, by: Array | None = None) -> Any:
     """The weight of each example's loss, for losses of that shape: a number, or an array (..., [T,] N).
 
-    mean: 1 / n, n the number of examples (and steps), or mask / (sum of the mask).
+    mean: 1 / n, n the number of examples (and steps), or mask / (sum of the mask), or of other weights `by`.
     sum: 1, or the mask.  sum_over_time: summed over T, mean over N.
     """
     lead = len(ctx.replicas)
@@ -22,10 +22,11 @@ def weights(shape: Shape, ctx: Context, mask: Array | None, reduction: Reduction
     if reduction == "sum_over_time":
         per_sequence = 1 / shape[-1]
         return per_sequence if mask is None else mask * per_sequence
-    if mask is None:
+    by = mask if by is None else by
+    if by is None:
         return 1 / prod(shape[lead:])
-    total = mask.sum(axes(mask, ctx), keepdims=True)
-    return mask / ctx.xp.where(total > 0, total, ctx.xp.ones_like(total))
+    total = by.sum(axes(by, ctx), keepdims=True)
+    return (1.0 if mask is None else mask) / ctx.xp.where(total > 0, total, ctx.xp.ones_like(total))
 
 
 def weighted_sum(losses: Array, w: Any, ctx: Context) -> Array:

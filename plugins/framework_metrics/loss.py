@@ -37,8 +37,23 @@ class LossMetric:
         """The number of nodes that the loss reads."""
         return getattr(self.loss, "sources", 1)
 
+    def check(self, kind: str, K: int) -> None:
+        """Check that the options of the loss fit the target.
+
+        Raises:
+            ValueError: they do not.
+        """
+        if not hasattr(self.loss, "check"):
+            return
+        try:
+            self.loss.check(kind, K)
+        except ValueError as error:
+            raise ValueError(f"loss.{error}") from error
+
     def count(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> Array:
         value, _ = self.loss(y, t, ctx, mask)
+        if hasattr(self.loss, "example_weights"):
+            mask = self.loss.example_weights(t, ctx, mask)
         n = _weight(y[0] if isinstance(y, tuple) else y, ctx, mask, getattr(self.loss, "reduction", "mean"))
         return ctx.xp.stack([value * n if n is not None else value, value * 0 + (n if n is not None else 0)], -1)
 

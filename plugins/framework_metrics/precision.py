@@ -3,21 +3,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from framework import Array
-from framework_metrics._positives import PositiveCounts
+from framework_metrics._classes import AveragedMetric
 from framework_metrics._ratio import ratio
 
 
 @dataclass(frozen=True)
-class Precision(PositiveCounts):
+class Precision(AveragedMetric):
     """P = the fraction of predicted positives that are right; a positive is any class but a negative one.
 
     Of more than two classes, all positives are counted together (micro average). P is 0 if no class but `negative` is
-    predicted.
-
-    Shapes: y predictions (..., [T,] N, K), whose largest value is the class, or a single column, y > 0.5; t integers
-    (..., [T,] N); mask (..., [T,] N); counts (..., 3): right, predicted and true positives. A prediction of NaN that
-    counts makes it NaN.
+    predicted. Options, shapes and averages are those of f1: with `average: macro` a class that occurs and is never
+    predicted has P = 0.
     """
 
-    def value(self, counts: Array) -> Array:
-        return ratio(counts[..., 0], counts[..., 1])
+    def of(self, right: Array, predicted: Array, true: Array) -> Array:
+        return ratio(right, predicted)

@@ -3,20 +3,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from framework import Array
-from framework_metrics._positives import PositiveCounts
+from framework_metrics._classes import AveragedMetric
 from framework_metrics._ratio import ratio
 
 
 @dataclass(frozen=True)
-class Recall(PositiveCounts):
+class Recall(AveragedMetric):
     """R = the fraction of true positives that were found, with their class; a positive is any class but a negative one.
 
-    Of more than two classes, all positives are counted together (micro average). R is 0 if there are none.
-
-    Shapes: y predictions (..., [T,] N, K), whose largest value is the class, or a single column, y > 0.5; t integers
-    (..., [T,] N); mask (..., [T,] N); counts (..., 3): right, predicted and true positives. A prediction of NaN that
-    counts makes it NaN.
+    Of more than two classes, all positives are counted together (micro average). R is 0 if there are none. Options, shapes
+    and averages are those of f1: with `average: macro` a class that is predicted and never true has R = 0, which
+    balanced_accuracy leaves out.
     """
 
-    def value(self, counts: Array) -> Array:
-        return ratio(counts[..., 0], counts[..., 2])
+    def of(self, right: Array, predicted: Array, true: Array) -> Array:
+        return ratio(right, true)

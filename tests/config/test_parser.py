@@ -73,6 +73,8 @@ def test_sources_shared_tensors_and_frozen_nodes_are_said_in_the_node():
         ("{regularizer: {type: l3}}", "regularizer.type: unknown regularizer 'l3'"),
         ("{heads: {tag: {type: mse, target: 3}}}", "heads.tag.target: 3 is not a string"),
         ("{dataset/seed: x}", "dataset.seed: 'x' is not an integer"),
+        ("{loss/reduction: sum}", "loss.reduction: the loss is auto, which has no options (got 'sum'); name it: loss="),
+        ("{heads: {tag: {type: auto, delta: 3}}}", "heads.tag.delta: the loss is auto, which has no options (got 3)"),
     ],
 )
 def test_a_fault_is_named_with_its_key_its_value_and_the_nearest_choice(changes, expected):

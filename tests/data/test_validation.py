@@ -333,7 +333,7 @@ def test_a_plugin_without_a_method_of_its_kind_is_named():
         ("{metrics: exact_match}", "metrics.exact_match: ExactMatch needs targets of kind label, but 'y' is real"),
         (
             "{dataset: wine, metrics: [{type: loss}]}",
-            "metrics.loss.loss: MeanSquaredError needs .* 'y' is label; losses for it: crf, cross_entropy, softmax",
+            "metrics.loss.loss: MeanSquaredError needs .* 'y' is label; losses for it: crf, cross_entropy, focal, softmax",
         ),
         (
             "{dataset: xor, metrics: [{type: loss}]}",

@@ -133,6 +133,16 @@ def test_penalties_and_clipping_are_in_the_update_and_not_in_the_errors():
     assert "penalty = " in told.split("AFTER")[1]
 
 
+@pytest.mark.parametrize("option", ["smoothing=0.1", "class_weights=[1,3]"])
+def test_a_changed_cross_entropy_is_not_written_as_log_p(option):
+    words = [*XOR, "loss=softmax_cross_entropy", "study.batch_size=2"]
+    plain, changed = text(*words), text(*words, f"loss.{option}")
+    for line in ("-log ", ": p - t, times the weight of each example"):
+        assert line in plain
+        assert line not in changed
+    assert ("the mean of these" in changed) == ("smoothing" in option)
+
+
 TAGGED = f"dataset=conll dataset.path={discover().get('dataset', 'conll').examples()[0][0].path} dataset.letters=3"
 MODELS = {
     "mlp2": "dataset=xor model=mlp2 model.hidden=2 model.hidden2=2",

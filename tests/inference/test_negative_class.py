@@ -78,7 +78,7 @@ def test_steps_of_sequences_and_replicas_are_counted_apart():
 def test_a_class_that_does_not_exist_is_rejected():
     with pytest.raises(ValueError, match=r"negative: there are 3 classes \(got 3\); allowed: 0 ... 2"):
         F1(3).count(one_hot([0], 3), np.array([0]), CTX)
-    with pytest.raises(ConfigError, match=r"metrics.f1.negative: 'y' has 10 classes \(got 10\); allowed: 0 ... 9"):
+    with pytest.raises(ConfigError, match=r"metrics.f1.negative: there are 10 classes \(got 10\); allowed: 0 ... 9"):
         prepared("model=mlp metrics=[{type:f1,negative:10}]")
     with pytest.raises(ConfigError, match=r"metrics.f1.negative: -1"):
         prepared("model=mlp metrics=[{type:f1,negative:-1}]")

@@ -8,12 +8,18 @@ from spirals import get, learner, trained
 
 from framework.config.options import EarlyStopping
 from framework.core.errors import CheckpointError
+from framework.inference.evaluation import HeadMetric
 from framework.tracking import checkpoint as checkpoints
 
 STACKS = {
     "one, adam": [learner("adam", checkpoint_every=1)],
     "three, nag": [learner("nag", lr, checkpoint_every=1) for lr in (0.01, 0.02, 0.03)],
-    "accumulated": [learner("momentum", accumulate=2, batch_size=8, checkpoint_every=1)],
+    "accumulated, with rows of a metric": [
+        replace(
+            learner("momentum", accumulate=2, batch_size=8, checkpoint_every=1),
+            measures={"roc_auc": HeadMetric(get("metric", "roc_auc")(), "loss")},
+        )
+    ],
     "some stop, one diverges, under probes": [
         replace(
             learner("sgd", lr, early_stopping=EarlyStopping(patience=1), epochs=12, checkpoint_every=1, probe_every=3),

@@ -54,7 +54,7 @@ class CompiledPass(ABC):
         timed: whether the code measures its kernels.
 
     Attributes:
-        counts: metric -> how many numbers it counts, and their type.
+        counts: metric -> the shape of its counts without replicas, and their type.
         workspace: bytes that a call needs.
         handed: fields that are not rows of the split: each call is given them for every batch.
         carried: node -> shape of the state that goes from batch to batch, without replicas.
@@ -82,11 +82,12 @@ class CompiledPass(ABC):
         outputs = {**self.traced(state, tally, row), "row": row}
         self.draws, self.shapes = state.draws, {name: a.shape for name, a in state.feed.fields.items()}
         self.dtypes = {name: a.dtype for name, a in state.feed.fields.items()}
-        self.counts = {name: (int(a.shape[-1]), a.dtype) for name, a in tally.counts.items()}
+        counts = tally.counts
+        self.counts = {name: (tuple(a.shape[1:]), a.dtype) for name, a in counts.items()}
         self.carried = {name: a.shape[1:] for name, a in state.carry.items()}
         self.counters = {name: a.code for name, a in state.state.items() if isinstance(a, Scalar)}
         self.slots = {name: CTYPES[str(a.dtype)] for name, a in state.state.items() if hasattr(a, "view")}
-        outputs |= {c_name("c", name): a for name, a in tally.counts.items()}
+        outputs |= {c_name("c", name): a for name, a in counts.items()}
         emitter = Emitter({name: as_output(name, a) for name, a in outputs.items()}, machine(), timed)
         self.schedule = emitter.schedule
         if (many := emitter.operations) > OPERATIONS:
@@ -94,7 +95,7 @@ class CompiledPass(ABC):
         self.fields_at = aligned(emitter.workspace.size)
         self.draws_at = self.fields_at + sum(aligned(self._bytes(name)) for name in self.arrays)
         self.workspace = self.draws_at + sum(aligned(4 * draw.size) for draw in self.draws if draw.is_uniform)
-        self.text = self._source(emitter, tally.counts)
+        self.text = self._source(emitter, counts)
         self.is_shared = bool(emitter.parts.parts)
 
     number = "first + step"  # of a batch, in C
@@ -186,7 +187,7 @@ class CompiledPass(ABC):
 
     def counted(self, replicas: int, steps: int) -> dict[str, np.ndarray]:
         """Room for the counts of every metric."""
-        return {name: np.empty((replicas, steps, k), dtype) for name, (k, dtype) in self.counts.items()}
+        return {name: np.empty((replicas, steps, *shape), dtype) for name, (shape, dtype) in self.counts.items()}
 
     def _bytes(self, name: str) -> int:
         return 0 if name in self.handed else prod(self.shapes[name]) * self.arrays[name].dtype.itemsize
@@ -216,7 +217,7 @@ class CompiledPass(ABC):
         lines += [f"const double {c_name('n', name)} = numbers[{i}];" for i, name in enumerate(self.counters)]
         for name, a in counts.items():
             ctype = CTYPES[str(a.dtype)]
-            lines.append(f"{ctype} *{c_name('c', name)} = {c_name('all_c', name)} + step * {a.shape[-1]};")
+            lines.append(f"{ctype} *{c_name('c', name)} = {c_name('all_c', name)} + step * {prod(a.shape[1:])};")
         lines += self._fields()
         lines += [emitter.code(), *(f"numbers[{i}] = {code};" for i, code in enumerate(self.counters.values()))]
         loop = ["for (int64_t step = 0; step < steps; step++) {", *lines, "}"]

@@ -19,7 +19,7 @@ from framework.core.log import log
 from framework.core.random import Key
 from framework.core.threads import blas_threads
 from framework.data.loader import DataLoader
-from framework.inference.evaluation import MetricAccumulator
+from framework.inference.evaluation import MetricAccumulator, over_batches
 from framework.training.compiled.build import NoCompilerError
 from framework.training.compiled.memory import allocated
 from framework.training.compiled.parameter_groups import check_groups_compile
@@ -170,8 +170,7 @@ class CompiledTrainer(Trainer):
         for i, name in enumerate(step.counters):
             s.state[name] = type(s.state[name])(counters[0, i])
         for name, found in counts.items():
-            total = found.sum(1, dtype=found.dtype)
-            self.tally.counts[name] = self.tally.counts[name] + total if name in self.tally.counts else total
+            self.tally.add_counts(name, over_batches(self.tally.measures[name].metric, found), np)
 
     def _given(
         self, step: CompiledStep, numbers: Sequence[int], rows: np.ndarray, starts: np.ndarray
@@ -196,7 +195,9 @@ class CompiledTrainer(Trainer):
             return super().evaluated(learner, w, keys, feed)
         found = [self._evaluate(evaluation, learner, w, feed, rows) for evaluation, rows in parts]
         tally = MetricAccumulator(learner.measures)
-        tally.counts = {name: sum(counts[name] for _, counts in found) for name in learner.measures}
+        for name, measure in learner.measures.items():
+            for _, counts in found:
+                tally.add_counts(name, over_batches(measure.metric, counts[name]), np)
         ctx = Context(self.stack.xp, (len(keys),), tuple(keys), step=self.step)
         return {"loss": sum(loss for loss, _ in found), **tally.values(ctx)}
 
@@ -232,14 +233,14 @@ class CompiledTrainer(Trainer):
     def _evaluate(
         self, step: CompiledEvaluation, learner: Learner, w: Array, feed: DataLoader, rows: np.ndarray
     ) -> tuple[Array, dict[str, Array]]:
-        """The loss (R,) of batches of one size, and the counts of the metrics."""
+        """The loss (R,) of batches of one size, and the counts of the metrics, batch by batch."""
         replicas, count = len(w), len(rows)
         shared = [rows[None].astype(np.int64), np.zeros((1, count), np.int64), np.zeros((1, count))]
         shared += [step.options_of(learner, replicas), np.zeros((1, 0)), np.zeros((1, 0), np.uint64)]
         shared += [np.ascontiguousarray(w), *step.fields_of(feed)]
         out, counts = np.empty((replicas, count, 1), self.stack.dtype), step.counted(replicas, count)
         self._run(step, count, self.step, replicas, [*shared, out, *counts.values()])
-        return out[..., 0].sum(1), {name: found.sum(1) for name, found in counts.items()}
+        return out[..., 0].sum(1), counts
 
     def _options(self, step: CompiledStep) -> np.ndarray:
         """The options in which the replicas that are left differ."""

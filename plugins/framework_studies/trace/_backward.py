@@ -11,7 +11,7 @@ from framework import Head
 from framework_studies.trace._board import Step
 from framework_studies.trace._forward import is_simple, mixes, step_of
 from framework_studies.trace._pen import Pen
-from framework_studies.trace._scene import Scene, is_a
+from framework_studies.trace._scene import Scene, is_a, is_cross_entropy
 
 
 def backward_steps(scene: Scene, pen: Pen, heads: Any) -> Iterator[Step]:
@@ -27,7 +27,7 @@ def backward_steps(scene: Scene, pen: Pen, heads: Any) -> Iterator[Step]:
 def _of(heads: Any, source: str) -> str:
     """The simple form of cross-entropy's gradient."""
     head: Head = next(h for h in heads.values() if source in h.sources)
-    return ": p - t, times the weight of each example" if is_a(head.loss, "loss", "softmax_cross_entropy") else ""
+    return ": p - t, times the weight of each example" if is_cross_entropy(head.loss) else ""
 
 
 def reached(scene: Scene, name: str) -> bool:

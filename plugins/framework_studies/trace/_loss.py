@@ -8,7 +8,7 @@ from typing import Any
 from framework import Context, Head
 from framework_studies.trace._board import Step
 from framework_studies.trace._pen import Pen
-from framework_studies.trace._scene import Scene, called, formula, is_a
+from framework_studies.trace._scene import Scene, called, formula, is_a, is_cross_entropy
 
 
 def loss_steps(scene: Scene, pen: Pen, heads: Mapping[str, Head], loss: float) -> Iterator[Step]:
@@ -28,7 +28,8 @@ def loss_steps(scene: Scene, pen: Pen, heads: Mapping[str, Head], loss: float) -
             "sum": "their sum",
             "sum_over_time": "their sum over time, the mean over examples",
         }
-        reduction = f" = {of[how]}" if how in of and len(lines) > 1 and head.mask not in scene.seen.ctx.batch else ""
+        equal = head.mask not in scene.seen.ctx.batch and getattr(head.loss, "class_weights", None) is None
+        reduction = f" = {of[how]}" if how in of and len(lines) > 1 and equal else ""
         title = f"{who} = {called(head.loss, 'loss')}({', '.join(head.sources)}){weight}: {formula(head.loss)}"
         yield Step(title, [*lines, f"{who}{reduction} = {pen.number(value)}"])
     if len(heads) > 1:
@@ -55,7 +56,7 @@ def by_example(scene: Scene, pen: Pen, head: Head) -> Iterator[str]:
 
 def expression(scene: Scene, pen: Pen, loss: Any, y: Any, t: Any, field: str | None) -> str:
     """The loss of one example as a formula with numbers, up to the result."""
-    if is_a(loss, "loss", "softmax_cross_entropy") and t.ndim == 0:
+    if is_cross_entropy(loss) and t.ndim == 0:
         return f"target {scene.symbol(t, field)}: -log {pen.number(y[int(t)])} = "
     squared = next((name for name in ("mse", "half_squared_error") if is_a(loss, "loss", name)), None)
     if squared and y.shape == t.shape:

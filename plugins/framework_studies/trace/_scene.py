@@ -84,6 +84,12 @@ def is_a(component: Any, kind: str, name: str) -> bool:
     return type(component) is discover().entries[kind][name].component if name in discover().names(kind) else False
 
 
+def is_cross_entropy(loss: Any) -> bool:
+    """Whether a loss is -log p of the class, softmax included: without smoothing and weights of classes."""
+    changed = getattr(loss, "smoothing", 0) or getattr(loss, "class_weights", None) is not None
+    return is_a(loss, "loss", "softmax_cross_entropy") and not changed
+
+
 def called(component: Any, kind: str) -> str:
     """The name under which a component is registered, or that of its class."""
     entries = discover().entries[kind]

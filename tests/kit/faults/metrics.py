@@ -396,3 +396,42 @@ class CountsInTrainingOnly(Labels):
 
     def count(self, y, t, ctx, mask=None):
         return super().count(y, t, ctx, mask) * float(ctx.train)
+
+
+class Ordered(Labels):
+    """The fraction of right labels, from a row for each example."""
+
+    rows: ClassVar = True
+
+    def count(self, y, t, ctx, mask=None):
+        right = self.right(y, t)
+        rows = ctx.xp.stack([right * 1.0, self.weight(right, ctx, mask)], -1).astype(y.dtype)
+        return rows.reshape(*ctx.replicas, -1, 2)
+
+    def value(self, counts):
+        return (counts[..., 0] * counts[..., 1]).sum(-1) / counts[..., 1].sum(-1)
+
+
+@fault("counts")
+class LaterRowsCountLess(Ordered):
+    """The value depends on the order of the rows."""
+
+    def value(self, counts):
+        weight = counts[..., 1] / np.arange(1, 1 + counts.shape[-2])
+        return (counts[..., 0] * weight).sum(-1) / weight.sum(-1)
+
+
+@fault("mask")
+class RowsOfPaddingCount(Ordered):
+    """The value is divided by the number of rows."""
+
+    def value(self, counts):
+        return (counts[..., 0] * counts[..., 1]).mean(-1)
+
+
+@fault("counts")
+class SumsItsRows(Ordered):
+    """The rows are summed already."""
+
+    def count(self, y, t, ctx, mask=None):
+        return super().count(y, t, ctx, mask).sum(-2)
