@@ -311,7 +311,7 @@ def _measures(settings: Settings, heads: Mapping[str, Head], data: Data) -> dict
         if head.target and data.fields[head.target].kind == "label":
             found["accuracy"] = discover().get("metric", "accuracy")()
         elif head.target in scaled and _outputs(head, data) == 1:  # the loss is not in its unit
-            found["mae"] = discover().get("metric", "loss")(discover().get("loss", "mae")())
+            found["mae"] = discover().get("metric", "mae")()
         elif hasattr(head.loss, "margin") and len(head.sources) == 2:
             pairs = discover().get("metric", "pairwise_accuracy")
             found = {"pairwise_accuracy": pairs(), "margin_kept": pairs(head.loss.margin)}

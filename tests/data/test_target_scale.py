@@ -76,12 +76,13 @@ def test_a_loss_that_needs_the_unit_keeps_it(houses):
 
 @pytest.mark.parametrize("tier", ["array", "compiled"])
 def test_metrics_of_a_stack_are_in_the_unit(houses, tier):
-    words = [*houses, *QUICK, "metrics={mae:{type:loss,loss:mae}}", f"tier={tier}", "dtype=float64"]
+    words = [*houses, *QUICK, "metrics=[mae,r2]", f"tier={tier}", "dtype=float64"]
     made = [prepare(compose([*words, f"dataset.seed={seed}"])) for seed in (1, 2)]
     both = train([each.learner for each in made], [each.data for each in made], [0, 1], tier=tier, dtype="float64")
     alone = train([made[1].learner], [made[1].data], [1], tier=tier, dtype="float64")[0]
     assert both[1].metrics["val/mae"] == pytest.approx(alone.metrics["val/mae"], rel=1e-9)
     assert alone.metrics["val/mae"] > 1000
+    assert both[1].metrics["val/r2"] == pytest.approx(alone.metrics["val/r2"], rel=1e-9)
 
 
 def test_every_column_of_a_target_has_its_width():
