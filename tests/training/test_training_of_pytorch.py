@@ -26,6 +26,9 @@ from framework_optimizers.nadam import Nadam
 from framework_optimizers.radam import Radam
 from framework_optimizers.rmsprop import Rmsprop
 from framework_optimizers.sgd import Sgd
+from framework_schedules.one_cycle import OneCycle
+from framework_schedules.polynomial import Polynomial
+from framework_schedules.warm_restarts import WarmRestarts
 
 KNOWN = json.loads(Path(__file__).with_name("pytorch_training.json").read_text())
 CTX = Context()
@@ -142,3 +145,35 @@ def test_plain_optimizers_keep_no_state_of_their_new_options():
     assert [*Rmsprop().init(w)] == ["G"]
     assert [*Adam().init(w)] == ["m", "v", "t"]
     assert [*Sgd().init(w)] == []
+
+
+SCHEDULES = {
+    "warm_restarts 10 2": WarmRestarts(final=0.1),
+    "warm_restarts 7 1": WarmRestarts(growth=1),
+    "one_cycle": OneCycle(),
+    "one_cycle linear": OneCycle(0.2, start=0.1, final=0.001, shape="linear"),
+    "polynomial 0.9": Polynomial(),
+    "polynomial 2": Polynomial(power=2.0),
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_factors_of_schedules_are_those_of_pytorch(name):
+    known = KNOWN["schedules"][name]
+    found = [SCHEDULES[name](step, known["total"]) for step in range(len(known["factors"]))]
+    assert found == pytest.approx(known["factors"], abs=1e-14)
+
+
+def test_every_restart_is_at_its_step():
+    """Cycles of 100 / 7, 200 / 7 and 400 / 7 steps: the factor rises at the first step of each, and nowhere else."""
+    found = np.diff([WarmRestarts()(step, 100) for step in range(103)])
+    assert np.flatnonzero(found > 0).tolist() == [14, 42]
+    assert WarmRestarts(final=0.2)(100, 100) == WarmRestarts(final=0.2)(500, 100) == 0.2
+    assert [WarmRestarts(growth=1)(step, 3) for step in range(4)] == [1, 1, 1, 0]
+
+
+def test_one_cycle_ends_and_rises_in_few_steps_too():
+    assert [OneCycle(final=0.5)(step, 1) for step in range(3)] == [1, 0.5, 0.5]
+    assert OneCycle(rise=0)(0, 10) == 1
+    momentum = [0.85 * OneCycle(start=0.95 / 0.85, final=0.95 / 0.85)(step, 20) for step in (0, 5, 19)]
+    assert momentum == pytest.approx([0.95, 0.85, 0.95])
