@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from framework import Array, Context, Initializer, Params, Shape, T, option, registered
+from framework_layers._bias import HELP, drawn_bias
 from framework_layers._im2col import col2im, im2col, images, padded, planes, sum_of_rows
 
 
@@ -17,7 +18,7 @@ class Conv2d:
     db = sum over rows of dy,  dX = dy W^T. Overlapping windows are summed in dx.
 
     Shapes: x (..., N, C, H, W), W (..., C k k, filters), b (..., 1, filters), y (..., N, filters, Ho, Wo),
-    Ho = (H + 2 padding - k) // s + 1, Wo likewise; k = size, s = stride. Fans: in C k k, out filters k k. b starts at 0.
+    Ho = (H + 2 padding - k) // s + 1, Wo likewise; k = size, s = stride. Fans: in C k k, out filters k k.
     """
 
     per_example: ClassVar[bool] = True
@@ -27,6 +28,7 @@ class Conv2d:
     padding: int | Literal["same"] = option(0, least=0, help="zeros around the image; same: as many as keep its size")
     bias: bool = option(True, help="whether to add b")
     initializer: Initializer = registered("initializer", "he_normal", help="initial values of W")
+    bias_initializer: Initializer = registered("initializer", "zeros", inherit=False, help=HELP)
 
     def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:
         if len(in_shape) != 3:
@@ -38,9 +40,9 @@ class Conv2d:
         if min(out) < 1:
             raise ValueError(f"a kernel of {self.size} does not fit into {H} x {W}")
         k2 = self.size**2
-        p = {"W": self.initializer(rng, (C * k2, self.filters), (C * k2, self.filters * k2))}
-        if self.bias:
-            p["b"] = np.zeros((1, self.filters))
+        fans = (C * k2, self.filters * k2)
+        p = {"W": self.initializer(rng, (C * k2, self.filters), fans)}
+        p |= drawn_bias(self.bias, self.bias_initializer, rng, self.filters, fans)
         return p, (self.filters, *out)
 
     def forward(self, p: Params, x: Array, ctx: Context) -> tuple[Array, Any]:
