@@ -36,7 +36,7 @@ class FigureOptions:
     """The figure and the table of a sweep."""
 
     y: tuple[str, ...] | str | None = option(
-        None, help="one or more metrics, a panel for each; null: the metric of early stopping"
+        None, help="one or more metrics, a panel for each, with * of all that match; null: the metric of early stopping"
     )
     x: str = option(
         "step",

@@ -41,6 +41,7 @@ class Layer(Protocol):
         reverse: True if the output of a step depends on later steps.
         reads_target: True if training reads the target of earlier steps, from the field that its option `gold` names.
         loss: the name of the loss for `loss: auto`. That loss also reads what the layer reads.
+        whole_sequences: True if a step reads others, and no state is carried: a sequence cannot be cut into chunks.
         shortens: True if an output has fewer steps than the input, so that no target of every step fits it.
         notes: lines that a run reports, such as what was read from a file.
         examples(): returns (layer, in_shape) pairs for the conformance kit.
@@ -75,6 +76,8 @@ class Cell(Protocol):
         parts: the names of the equal parts of the state, ("h", "c").
         inputs(F): returns K (F, gates units) of zeros and ones. The layer then uses W K instead of W.
         draws: True if a step draws random numbers.
+        fed_back: how many columns of the state, from the first, the next step reads through the recurrent tensors only.
+            Without it there is no recurrent_dropout.
     """
 
     units: int
@@ -145,6 +148,7 @@ class Loss(Protocol):
         columns(K): the number of columns of each node that it reads, for K outputs of the first; by default all are equal.
         outputs: "probability" if y are probabilities, "raw" if the loss computes them.
         soft_labels: True if t may also be probabilities of classes (..., [T,] N, K), which augmentations such as mixup make.
+        own_unit: True if t must keep its unit, such as the targets of a logarithm; `dataset.scale` then leaves it unscaled.
         whole_sequences: True if its steps depend on each other, so that a sequence cannot be cut into chunks.
         example_weights(t, ctx, mask): the weights of the examples (..., [T,] N) by whose sum the mean divides, where those
             are not the mask, as with weights of classes; None: it divides by their number.
@@ -211,6 +215,8 @@ class Dataset(Protocol):
     """Loads or generates data; `rng` comes from `dataset.seed`, never from `seed`.
 
     Optional:
+        shared_defaults: its defaults of the keys that every data set has, scale and scale_targets: {"scale": "auto"} where
+            `Data.scale` decides.
         load(rng, fold): fold is a `framework.Fold` or None. A data set that computes something from its training rows, such
             as categories, divides them by `fold.divide` before. The examples of others are divided after `load`.
     """

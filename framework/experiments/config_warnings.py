@@ -26,9 +26,11 @@ def config_warnings(learner: Learner) -> list[str]:
 
 
 def _probes(learner: Learner) -> list[str]:
-    if any(hasattr(node.layer, "terms") for node in learner.network.nodes.values()):
-        return []
-    blind = [name for name, probe in learner.probes.items() if getattr(probe, "sequences", False)]
+    """A line on each probe of sequences that finds no layer with what it reads: by default the gradients by time step."""
+    layers = [node.layer for node in learner.network.nodes.values()]
+    probes = {name: probe for name, probe in learner.probes.items() if getattr(probe, "sequences", False)}
+    read = {name: getattr(probe, "reads", "terms") for name, probe in probes.items()}
+    blind = [name for name, member in read.items() if not any(hasattr(layer, member) for layer in layers)]
     return [f"probes.{name}: it measures recurrent layers, but the network has none" for name in blind]
 
 

@@ -97,7 +97,8 @@ def feeding_node(network: Network) -> str:
         raise ValueError("no layer reads its own tags; use a tag_decoder with feedback: tag (model.feedback=tag)")
     for name, node in stepwise(network, found[0]).items():
         layer: Any = node.layer
-        if getattr(layer, "reverse", False) or getattr(layer, "output", "all") != "all":
+        whole = getattr(layer, "reverse", False) or getattr(layer, "whole_sequences", False)
+        if whole or getattr(layer, "output", "all") != "all":
             raise ValueError(
                 f"the layer '{name}' reads all steps of '{found[0]}', so the tags cannot be chosen step by step"
             )

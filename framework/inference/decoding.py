@@ -116,6 +116,8 @@ def decoder_of(network: Network, fields: Mapping[str, Field], target: str | None
     for name, node in steps.items():
         if getattr(node.layer, "reverse", False):
             raise ValueError(f"the layer '{name}' of the decoder reads in reverse, but later steps are not known yet")
+        if getattr(node.layer, "whole_sequences", False):
+            raise ValueError(f"the layer '{name}' of the decoder reads whole sequences; it must run step by step")
         whole = [s for s in node.sources if s not in steps and s != found[0] and known[s][:1] == (None,)]
         if whole:
             raise ValueError(f"the layer '{name}' of the decoder reads all of '{whole[0]}'; it must run step by step")

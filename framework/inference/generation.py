@@ -33,6 +33,9 @@ def symbols(model: Model) -> list[str]:
     backwards = [name for name, node in model.network.nodes.items() if getattr(node.layer, "reverse", False)]
     if backwards:
         raise ValueError(f"its layer '{backwards[0]}' reads in reverse, but later steps are not known yet")
+    whole = [name for name, node in model.network.nodes.items() if getattr(node.layer, "whole_sequences", False)]
+    if whole:
+        raise ValueError(f"its layer '{whole[0]}' reads whole sequences, and carries no state from step to step")
     return vocabulary_of(model, target.size)
 
 

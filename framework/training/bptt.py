@@ -71,6 +71,8 @@ def _check_layers(key: str, nodes: Mapping[str, Any]) -> None:
     for name, node in nodes.items():
         if getattr(node.layer, "reverse", False):
             raise ValueError(f"{key}: the layer '{name}' reads sequences in reverse, but later chunks are not known yet")
+        if getattr(node.layer, "whole_sequences", False):
+            raise ValueError(f"{key}: the layer '{name}' reads whole sequences, and carries no state from chunk to chunk")
         if hasattr(node.layer, "carry") and len(node.sources) > 1:
             raise ValueError(f"{key}: the layer '{name}' gets its initial state from '{node.sources[1]}', not from a chunk")
 

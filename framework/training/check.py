@@ -117,6 +117,11 @@ def check_sequences(learner: Learner, data: Data) -> None:
         check_carry(learner.network.nodes, data, size, options.accumulate)
     if options.bptt.lag is not None:
         check_time_axis("trainer.bptt.lag", data)
+        whole = [n for n, node in learner.network.nodes.items() if getattr(node.layer, "whole_sequences", False)]
+        if whole:
+            raise ValueError(
+                f"trainer.bptt.lag: the gradient of the layer '{whole[0]}', which reads whole sequences, has no lag"
+            )
     if options.bptt.chunk is not None:
         targets = [head.target for head in learner.heads.values() if head.target]
         check_truncation(targets, learner.network.nodes, data)

@@ -40,6 +40,11 @@ class IndRnn:
         h, cache = self.activation.forward(a + s * p["u"], ctx)
         return h, (s, cache)
 
+    @property
+    def fed_back(self) -> int:
+        """The columns of h, which reach the next step through u only."""
+        return self.units
+
     def out(self, s: Array) -> Array:
         return s
 

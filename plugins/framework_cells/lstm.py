@@ -55,6 +55,11 @@ class Lstm:
         """dy/dz of all gates."""
         return slopes(y, 3 * self.units)
 
+    @property
+    def fed_back(self) -> int:
+        """The columns of h, which reach the next step through U only."""
+        return self.units
+
     def out(self, s: Array) -> Array:
         return s[..., : self.units]
 

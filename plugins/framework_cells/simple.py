@@ -36,6 +36,11 @@ class Simple:
         h, cache = self.activation.forward(a + s @ p["U"], ctx)
         return h, (s, cache)
 
+    @property
+    def fed_back(self) -> int:
+        """The columns of h, which reach the next step through U only."""
+        return self.units
+
     def out(self, s: Array) -> Array:
         return s
 

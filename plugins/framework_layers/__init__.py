@@ -16,11 +16,17 @@ from framework_layers.embedding import Embedding
 from framework_layers.flatten import Flatten
 from framework_layers.global_pool import GlobalPool
 from framework_layers.gradient_scale import GradientScale
+from framework_layers.group_norm import GroupNorm
 from framework_layers.layer_norm import LayerNorm
 from framework_layers.max_over_time import MaxOverTime
 from framework_layers.max_pool import MaxPool
+from framework_layers.mean_over_time import MeanOverTime
+from framework_layers.multiply import Multiply
 from framework_layers.one_hot import OneHot
+from framework_layers.positions import Positions
 from framework_layers.recurrent import Recurrent
+from framework_layers.rms_norm import RmsNorm
+from framework_layers.self_attention import SelfAttention
 from framework_layers.sum_pool import SumPool
 from framework_layers.tag_decoder import TagDecoder
 from framework_layers.transitions import Transitions
@@ -42,11 +48,17 @@ def register_layers(register: Register) -> None:
     register("flatten", Flatten)
     register("global_pool", GlobalPool)
     register("gradient_scale", GradientScale)
+    register("group_norm", GroupNorm)
     register("layer_norm", LayerNorm)
     register("max_over_time", MaxOverTime)
     register("max_pool", MaxPool)
+    register("mean_over_time", MeanOverTime)
+    register("multiply", Multiply)
     register("one_hot", OneHot)
+    register("positions", Positions)
     register("recurrent", Recurrent)
+    register("rms_norm", RmsNorm)
+    register("self_attention", SelfAttention)
     register("sum_pool", SumPool)
     register("tag_decoder", TagDecoder)
     register("transitions", Transitions)

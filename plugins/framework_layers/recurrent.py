@@ -25,6 +25,8 @@ from framework import (
 )
 from framework_layers._rows import rows, unfolded
 
+INPUTS, STATE = 1 << 20, (1 << 20) + 1  # which draw: others than those of a cell
+
 
 @dataclass(frozen=True)
 class Recurrent:
@@ -39,6 +41,10 @@ class Recurrent:
     with output: last (..., N, units), with output: state the whole final state (..., N, S). mask (..., T, N): where it
     is 0 a step does not change the state. Padding on either side, and an empty sequence, have no effect.
 
+    dropout and recurrent_dropout are the probabilities to drop an input x_t, and a unit of h_{t-1} before it meets the
+    recurrent tensors: in training one mask for all steps of a sequence, m / (1 - probability) (Gal & Ghahramani 2016); the
+    memory of a cell, such as c, is not dropped. A chunk of truncated backpropagation is another draw.
+
     Every gate's part of W is drawn separately, with fans (F, units). b starts at 0, or as the cell declares.
     """
 
@@ -48,6 +54,16 @@ class Recurrent:
     mask: str = option("mask", help="the batch field of 0 and 1 for the steps, if there is one")
     initializer: Initializer = registered("initializer", "xavier_uniform", help="initial values of W")
     bias: bool = option(True, help="whether to add b; without it, a cell's initial values of b are not used")
+    dropout: float | Array = option(
+        0.0, least=0, below=1, stackable=True, help="probability to drop an input, for all steps of a sequence"
+    )
+    recurrent_dropout: float | Array = option(
+        0.0,
+        least=0,
+        below=1,
+        stackable=True,
+        help="probability to drop a unit that is fed back, likewise",
+    )
 
     @property
     def buffers(self) -> tuple[str, ...]:
@@ -68,6 +84,11 @@ class Recurrent:
             )
         if given not in (None, (cell.state,)):
             raise ValueError(f"the first state has shape {given}, and this cell's is ({cell.state},)")
+        if _drops(self.recurrent_dropout) and not hasattr(cell, "fed_back"):
+            raise ValueError(
+                "recurrent_dropout: not for this cell, whose next state is also a sum with the state itself; "
+                f"use a cell such as simple, indrnn or lstm (got {self.recurrent_dropout})"
+            )
         W = np.concatenate([self.initializer(rng, (shape[-1], cell.units)) for _ in range(cell.gates)], -1)
         p = {"W": W, "b": np.zeros((1, cell.gates * cell.units)), **cell.init(rng)}
         if hasattr(cell, "inputs"):
@@ -81,6 +102,8 @@ class Recurrent:
         pair = isinstance(x, tuple)
         x, s = x if pair else (x, ctx.initial())
         x = ctx.xp.ascontiguousarray(x)  # a batch is time-major only by its strides, and its rows are used twice
+        m = _mask(self.dropout, x[..., 0, :, :], INPUTS, ctx)
+        x = x if m is None else x * m[..., None, :, :]
         a = product(rows(x), _linked(p["W"], p))
         if self.bias:
             a += p["b"]
@@ -88,16 +111,17 @@ class Recurrent:
         if s is None:
             s = ctx.xp.zeros((*a.shape[:-3], a.shape[-2], self.cell.state), a.dtype)
         s = ctx.xp.broadcast_to(s, (*a.shape[:-3], *s.shape[-2:]))
-        kept = self._kept(x, ctx)
+        kept, drop = self._kept(x, ctx), self._dropped(s, ctx)
 
         def step(t: int, s: Array) -> tuple[Array, Any]:
-            new, cache = self.cell.step(p, a[..., t, :, :], s, _at(ctx, self.cell, t))
+            read = s if drop is None else s * drop
+            new, cache = self.cell.step(p, a[..., t, :, :], read, _at(ctx, self.cell, t))
             s = new if kept is None else ctx.xp.where(kept[..., t, :, :], s, new)
             return s, (s, cache)
 
         with self._products(a.shape[-2]):
             final, steps = scan(ctx.xp, a.shape[-3], step, s, self.reverse)
-        cache = Trace(x, kept, steps.part(1), steps.part(0), final, pair)
+        cache = Trace(x, kept, steps.part(1), steps.part(0), final, pair, m, drop)
         return self._output(cache), cache
 
     def backward(self, p: Params, cache: Any, dy: Array, ctx: Context, need_dx: bool = True) -> tuple[Any, Params]:
@@ -110,6 +134,7 @@ class Recurrent:
         if not need_dx:
             return None, grads
         dx = unfolded(das @ T(_linked(p["W"], p)), da)
+        dx = dx if cache.inputs is None else dx * cache.inputs[..., None, :, :]
         return ((dx, ds) if cache.pair else dx), grads
 
     def terms(self, p: Params, cache: Any, dy: Array, ctx: Context) -> Params:
@@ -196,11 +221,21 @@ class Recurrent:
     def _back(self, p: Params, cache: Any, t: int, ds: Array, ctx: Context) -> tuple[Array, Array]:
         """da_t and the gradient of the state before; a skipped step passes it on unchanged."""
         ctx = _at(ctx, self.cell, t)
-        if cache.kept is None:
+        kept, drop = cache.kept, cache.drop
+        if kept is None and drop is None:
             return self.cell.back(p, cache.caches[t], ds, ctx)
-        through = ctx.xp.where(cache.kept[..., t, :, :], ctx.xp.zeros_like(ds), ds)
+        through = ds if kept is None else ctx.xp.where(kept[..., t, :, :], ctx.xp.zeros_like(ds), ds)
         da, before = self.cell.back(p, cache.caches[t], through, ctx)
-        return da, before + (ds - through)
+        before = before if drop is None else before * drop
+        return da, before if kept is None else before + (ds - through)
+
+    def _dropped(self, s: Array, ctx: Context) -> Array | None:
+        """What the state is multiplied with before a step reads it, (..., N, S): 1 for the memory of a cell."""
+        n = getattr(self.cell, "fed_back", 0)
+        m = _mask(self.recurrent_dropout, s[..., :n], STATE, ctx)
+        if m is None:
+            return None
+        return ctx.xp.concatenate((ctx.xp.broadcast_to(m, (*s.shape[:-1], n)), ctx.xp.ones_like(s[..., n:])), -1)
 
     def _kept(self, x: Array, ctx: Context) -> Array | None:
         """True where a step does not change the state, (..., T, N, 1)."""
@@ -228,13 +263,13 @@ class Recurrent:
         pair = ((None, 4), (3,))
         masked = cells.get("cell", "masked_lstm")(2, connections="80-40-c0-00-40-80")
         layers = [Recurrent(simple), Recurrent(lstm, "last"), Recurrent(lstm, "state", reverse=True, bias=False)]
-        layers += [Recurrent(masked)]
+        layers += [Recurrent(masked), Recurrent(lstm, dropout=0.3, recurrent_dropout=0.4)]
         return [*((layer, (None, 4)) for layer in layers), (Recurrent(simple, reverse=True), pair)]
 
 
 class Trace(NamedTuple):
     """The cache of a forward pass: the input, where steps are skipped, the cell's caches and the states after each step, by
-    time, the final state, and whether an initial state was given."""
+    time, the final state, whether an initial state was given, and what inputs and states were multiplied with."""
 
     x: Array
     kept: Array | None
@@ -242,6 +277,8 @@ class Trace(NamedTuple):
     states: Any
     final: Array
     pair: bool
+    inputs: Array | None
+    drop: Array | None
 
 
 class Stacked:
@@ -265,6 +302,19 @@ class Stacked:
 def _linked(W: Array, p: Params) -> Array:
     """W K where the cell leaves out connections from inputs, W elsewhere; likewise for dW."""
     return W * p["K"] if "K" in p else W
+
+
+def _drops(rate: Any) -> bool:
+    """Whether a rate may differ from 0: a stack has one for each replica."""
+    return not (isinstance(rate, int | float) and rate == 0)
+
+
+def _mask(rate: float | Array, like: Array, draw: int, ctx: Context) -> Array | None:
+    """m / (1 - rate), in the shape of `like`; None outside training, and for a rate of 0."""
+    if not ctx.train or not _drops(rate):
+        return None
+    keep = 1 - ctx.per(rate, like)
+    return ((ctx.uniform(like, draw) < keep) / keep).astype(like.dtype)
 
 
 def _at(ctx: Context, cell: Cell, t: int) -> Context:

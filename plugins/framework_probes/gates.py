@@ -20,6 +20,7 @@ class Gates:
     """
 
     sequences: ClassVar[bool] = True
+    reads: ClassVar[str] = "cell"  # the member of the layers that it measures
     margin: float = option(0.1, above=0, below=0.5, help="distance from 0 or 1 that counts as nearly")
     nodes: tuple[str, ...] | None = option(None, help="recurrent layers; null: those with gates")
 

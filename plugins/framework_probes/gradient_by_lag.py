@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from framework import Array, TrainingStep, option
 
-SHARED = ("W", "b")  # the tensors that read the input; the others are the cell's recurrent tensors
+OWN = ("W", "b", "Wq", "Wo")  # the tensors that a step uses for itself; through the others it reads other steps
 
 
 @dataclass(frozen=True)
@@ -15,14 +15,17 @@ class GradientByLag:
     separated by lag. state_by_lag/<layer>[k] = |dE_T / ds_{T-k}|, and state_by_lag_direct/<layer>[k] the same along the
     cell's memory only, as if no output were fed back (in an LSTM the product of the forget gates).
 
+    In self_attention step T reads all steps at once: gradient_by_lag is the part of dE_T / d(Wk, Wv) from the key and the
+    value of step T - k, and there is no state. Wq and Wo are used in step T only, and left out, as W and b are.
+
     Shapes: each (..., T), norms over tensors, or over N and the state, of the batch's loss. Where the output has no time
     axis, its single loss replaces E_T. If it has one, sequences padded on the right have no loss at T and do
-    not count. Layers that run backwards in time are left out. A network whose gradient vanishes at lag k cannot learn from
+    not count. Layers that read later steps are left out. A network whose gradient vanishes at lag k cannot learn from
     inputs k steps back (Bengio, Simard & Frasconi 1994).
     """
 
     sequences: ClassVar[bool] = True
-    nodes: tuple[str, ...] | None = option(None, help="recurrent layers; null: all")
+    nodes: tuple[str, ...] | None = option(None, help="recurrent and self_attention layers; null: all")
     states: bool = option(True, help="whether to measure the gradients of the states too")
 
     def __call__(self, seen: TrainingStep) -> dict[str, Array]:
@@ -32,18 +35,18 @@ class GradientByLag:
         for name in names:
             layer = seen.network.nodes[name].layer
             if not _walks(layer):
-                raise ValueError(f"probe gradient_by_lag: layer '{name}' does not run forwards in time")
+                raise ValueError(f"probe gradient_by_lag: layer '{name}' has no gradient by lag, or reads later steps")
             given = (seen.p[seen.network.nodes[name].share or name], seen.caches[name], dvalues[name], seen.ctx.at(name))
-            terms = [a for tensor, a in layer.terms(*given).items() if tensor not in SHARED]
+            terms = [a for tensor, a in layer.terms(*given).items() if tensor not in OWN]
             found[f"gradient_by_lag/{name}"] = _norms(terms, seen)
-            if self.states:
+            if self.states and hasattr(layer, "flow"):
                 found[f"state_by_lag/{name}"] = _norms([layer.flow(*given)], seen)
                 found[f"state_by_lag_direct/{name}"] = _norms([layer.flow(*given, direct=True)], seen)
         return found
 
 
 def _walks(layer: Any) -> bool:
-    return hasattr(layer, "terms") and hasattr(layer, "flow") and not layer.reverse
+    return hasattr(layer, "terms") and not layer.reverse
 
 
 def _of_the_last_step(seen: TrainingStep) -> Any:

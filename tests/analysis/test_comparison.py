@@ -100,6 +100,16 @@ def test_a_metric_is_drawn_against_another_of_the_same_steps(tmp_path, monkeypat
     assert (ax.get_xlabel(), ax.get_xscale()) == ("rate", "log")
 
 
+def test_a_pattern_draws_what_each_job_calls_its_layer(tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda self, *_, **__: figures.append(self))
+    lags = np.array([[0, 3.0], [1, 2.0]])
+    found = [RecordedJob("0", {"model": name}, "finished", {f"by_lag/{name}": lags}) for name in ("rnn", "attention")]
+    draw(found, FigureOptions(), ["by_lag/*"], tmp_path / "f.png")
+    (ax,) = figures[0].axes
+    assert [line.get_label() for line in ax.lines] == ["rnn", "attention"]
+
+
 def test_a_curve_of_a_seed_that_ends_in_inf_draws_without_complaint():
     steps, mean, std = SeedGroup({}, (job([1.0, np.inf], "diverged"), job([3.0, 2.0]))).curve("train/loss")
     assert (steps == [1, 2]).all()

@@ -127,7 +127,7 @@ def test_the_columns_of_an_option_are_readable():
     assert units == ("integer or auto", "required", ">= 1")
     assert bias == ("boolean", "true", "")
     assert initializer == ("initializer", "the group initializer, otherwise he_normal", "")
-    assert of_bias == ("initializer", "zeros", "")
+    assert of_bias == ("initializer", "Zeros()", "")
     assert options_of(discover().get("dataset", "csv"))[1][1] == "string or list of strings"
 
 

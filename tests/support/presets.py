@@ -12,6 +12,7 @@ TAGS = Path(__file__).with_name("tags.txt")
 EXPERIMENTS = {path.stem: [f"experiment={path.stem}"] for path in sorted((CONF / "experiment").glob("*.yaml"))}
 MODELS = {path.stem: [f"model={path.stem}"] for path in sorted((CONF / "model").glob("*.yaml"))}
 DATA = {  # of models that do not read the digits
+    "attention": ["dataset=hello"],
     "birnn": ["dataset=tagging"],
     "caption": ["dataset=captions"],
     "crf": ["dataset=tagging"],

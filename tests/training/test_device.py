@@ -51,7 +51,7 @@ def test_replicas_leave_the_stack_on_a_device():
 
 
 MODELS = sorted(path.stem for path in (conf_dir() / "model").glob("*.yaml"))
-FITTING = dict.fromkeys(("rnn", "lstm", "lstm2", "gru", "indrnn"), "weather") | {"masked_lstm": "lagged_inputs"}
+FITTING = dict.fromkeys(("attention", "rnn", "lstm", "lstm2", "gru", "indrnn"), "weather") | {"masked_lstm": "lagged_inputs"}
 FITTING |= {"tagger": f"conll dataset.path={TAGS}"} | dict.fromkeys(("birnn", "crf", "tag_decoder"), "tagging")
 FITTING |= {
     "seq2seq": "reverse",

@@ -94,7 +94,7 @@ def _fill(ax: Any, part: Panel, what: FigureOptions, keys: Sequence[str], drawn:
         look = {"color": colour, "ls": style.STYLES[(m or i // 7) % 4], "lw": style.LINE}
         name = f"{metric}  {name}" if len(part.metrics) > 1 else name
         if what.x == "step":
-            seen += _curve(ax, groups[0], metric, name, look)
+            seen += _curves(ax, groups[0], metric, name, look)
         elif any(what.x in job.series for group in groups for job in group.jobs):
             seen += _against(ax, groups[0], metric, what.x, name, look)
         elif what.x == "layer":
@@ -105,6 +105,16 @@ def _fill(ax: Any, part: Panel, what: FigureOptions, keys: Sequence[str], drawn:
         if goal is not None and what.x != "layer":
             ax.axhline(goal, color=style.FAINT, ls=":", lw=style.LINE / 2, zorder=0)
     _scale(ax, what, seen)
+
+
+def _curves(ax: Any, group: SeedGroup, pattern: str, name: str, look: Mapping[str, Any]) -> list[np.ndarray]:
+    """A curve of every metric that matches: jobs may name their layers differently."""
+    seen: list[np.ndarray] = []
+    matching = metrics(group.jobs, pattern)
+    for k, metric in enumerate(matching):
+        own = look if len(matching) == 1 else {**look, "ls": style.STYLES[k % 4]}
+        seen += _curve(ax, group, metric, name if len(matching) == 1 else f"{metric}  {name}", own)
+    return seen
 
 
 def _curve(ax: Any, group: SeedGroup, metric: str, name: str, look: Mapping[str, Any]) -> list[np.ndarray]:

@@ -58,7 +58,8 @@ def certain_steps(learner: Learner, plan: TrainingPlan) -> float:
 
 def loop_steps(learner: Learner, data: Data) -> int:
     """Time steps that a recurrent layer goes through one by one; 1 without such a layer."""
-    if not any(hasattr(node.layer, "cell") or hasattr(node.layer, "carry") for node in learner.network.nodes.values()):
+    nodes, trained = learner.network.nodes.items(), {name for name, _ in learner.network.tensor_shapes}
+    if not any(hasattr(node.layer, "cell") or (hasattr(node.layer, "carry") and name in trained) for name, node in nodes):
         return 1
     return _longest(learner, data)
 
