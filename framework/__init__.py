@@ -19,6 +19,7 @@ from framework.core.threads import blas_in_loop
 from framework.core.types import Params, Shape
 from framework.core.version import __version__ as __version__
 from framework.data.dataset import Data, Encoding, Field, map_array, open_arrays, read_file, read_lines, split_at_random
+from framework.data.folds import Fold
 from framework.data.vocabulary import ids_of
 from framework.hooks import hookimpl
 from framework.nn.heads import Head
@@ -100,6 +101,7 @@ __all__ = [
     "Experiment",
     "Field",
     "Findings",
+    "Fold",
     "Head",
     "Initializer",
     "Learner",

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import check_random_state
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from framework.config.composition import compose
 from framework.config.messages import reworded
@@ -29,7 +30,9 @@ from framework.experiments.config_warnings import config_warnings
 from framework.experiments.experiment import Experiment, prepare
 from framework.inference.model import Model
 
+OWN = ("validation_fraction", "random_state", "class_weight")  # parameters that are no overrides
 AXES = {2: "NF", 3: "NTF", 4: "NCHW"}  # of X, by its dimensions
+Weights = Callable[[np.ndarray], np.ndarray]
 ELSEWHERE = {
     "dataset": "the data are given to `fit`; only dataset__scale and dataset__seed are options",
     "dataset.type": "the data are given to `fit`",
@@ -77,9 +80,8 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         Raises:
             ConfigError: an option is wrong.
         """
-        options = {name.replace("__", "."): value for name, value in self.get_params().items()}
-        del options["validation_fraction"]
-        random = options.pop("random_state")
+        options = {name.replace("__", "."): value for name, value in self.get_params().items() if name not in OWN}
+        random = self.random_state
         seed = random if isinstance(random, int | np.integer) else check_random_state(random).randint(2**31)
         for key in options:
             group = key.partition(".")[0]
@@ -91,22 +93,30 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         with reworded():
             return replace(compose([*words]) if "plugins" in options else composed(words), seed=int(seed))
 
-    def _fit(self, X: np.ndarray, y: np.ndarray, target: Field) -> None:
+    def _fit(self, X: np.ndarray, y: np.ndarray, target: Field, weights: Weights | None = None) -> None:
         """Train a network.
+
+        Args:
+            weights: those of the examples, given all of them and those for training.
 
         Raises:
             ConfigError: the options are wrong, or do not fit the data.
             RunFailed: the training diverged.
         """
-        settings = self._settings()
+        settings = replace(self._settings(), dataset_scale_targets=True)
         if X.ndim not in AXES:
             raise ConfigError(f"X: {X.ndim} dimensions are not supported; use (n, F), (n, T, F) or (n, C, H, W)")
         X, y = (np.array(a) if is_mapped(a) else a for a in (X, y))  # joblib maps large arrays into files
-        splits: Mapping[str, Any] = {"train": {"x": X, "y": y}}
+        rows: Mapping[str, Any] = {"train": {"row": np.arange(len(X))}}
         if self._held_out(len(X)):
             rng = generator(settings.dataset_seed, "dataset")
-            splits = split_at_random(splits["train"], rng, self.validation_fraction, 0)
-        experiment = prepare(settings, Data(splits, {"x": Field(AXES[X.ndim]), "y": target}, name="arrays"))
+            rows = split_at_random(rows["train"], rng, self.validation_fraction, 0)
+        arrays, fields = {"x": X, "y": y}, {"x": Field(AXES[X.ndim]), "y": target}
+        if weights is not None:
+            arrays["mask"], fields["mask"] = weights(rows["train"]["row"]), Field("N", "mask")
+        whole = len(rows) == 1
+        splits = {s: {name: a if whole else a[part["row"]] for name, a in arrays.items()} for s, part in rows.items()}
+        experiment = prepare(settings, Data(splits, fields, name="arrays"))
         for doubt in config_warnings(experiment.learner):
             warnings.warn(doubt, UserWarning, stacklevel=3)
         outcome = experiment.train([experiment.learner], keys=[settings.seed])[0]
@@ -138,18 +148,36 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]
     """A network that predicts classes; labels may be anything that `numpy.unique` sorts.
 
+    Args:
+        class_weight: class -> weight, or balanced: n / (K n_k) for the n_k of n training examples in class k of K. It
+            multiplies `sample_weight`.
+
     Attributes:
         classes_: class labels, in the order of the columns of `predict_proba`.
     """
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Train a new network on X (n, F), (n, T, F) or (n, C, H, W) and labels y (n,)."""
+    def __init__(
+        self, *, validation_fraction: float = 0.0, random_state: Any = None, class_weight: Any = None, **options: Any
+    ) -> None:
+        super().__init__(validation_fraction=validation_fraction, random_state=random_state, **options)
+        self.class_weight = class_weight
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train a new network on X (n, F), (n, T, F) or (n, C, H, W) and labels y (n,), with weights (n,)."""
         X, y = validate_data(self, X, y, allow_nd=True)
         check_classification_targets(y)
         self.classes_, ids = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"y holds one class, {self.classes_.tolist()[0]!r}; a classifier needs at least two")
-        self._fit(X, ids, Field("N", "label", len(self.classes_)))
+        given = _weights(X, sample_weight)
+
+        def weights(train: np.ndarray) -> np.ndarray:
+            own = np.ones(len(ids))
+            own[train] = compute_sample_weight(self.class_weight, y[train])
+            return own if given is None else own * given
+
+        weighted = given is not None or self.class_weight is not None
+        self._fit(X, ids, Field("N", "label", len(self.classes_)), weights if weighted else None)
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -166,11 +194,12 @@ class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]
 class Regressor(RegressorMixin, Estimator):  # type: ignore[misc]
     """A network that predicts numbers, one or several for each example."""
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Train a new network on X (n, F), (n, T, F) or (n, C, H, W) and targets y (n,) or (n, K)."""
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train a new network on X (n, F), (n, T, F) or (n, C, H, W) and targets y (n,) or (n, K), with weights (n,)."""
         X, y = validate_data(self, X, y, allow_nd=True, multi_output=True, y_numeric=True)
         self._flat = y.ndim == 1
-        self._fit(X, y.reshape(len(y), -1), Field("NF"))
+        given = _weights(X, sample_weight)
+        self._fit(X, y.reshape(len(y), -1), Field("NF"), None if given is None else lambda _: given)
         return self
 
     def predict(self, X: Any) -> np.ndarray:
@@ -182,6 +211,20 @@ class Regressor(RegressorMixin, Estimator):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def _weights(X: np.ndarray, given: Any) -> np.ndarray | None:
+    """The weights of the examples (n,); None if all are equal.
+
+    Raises:
+        ValueError: they are not numbers of 0 or more, one for each example.
+    """
+    if given is None:
+        return None
+    weights: np.ndarray = _check_sample_weight(given, X, dtype=float, ensure_non_negative=True)
+    if not weights.any():
+        raise ValueError("sample_weight: every weight is 0")
+    return weights
 
 
 @functools.lru_cache(maxsize=64)

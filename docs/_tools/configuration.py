@@ -52,7 +52,20 @@ The value `null` means: not set. A default of another key is written `${key}`.
 SHARED = {
     "Data": (
         ("dataset.seed", "integer", "0", "", "draws the split, and the examples of generated data"),
-        ("dataset.scale", "choice", "none", "none, standard, minmax", "scaling of features, fitted on the training split"),
+        (
+            "dataset.scale",
+            "choice",
+            "none",
+            "none, standard, minmax, auto",
+            "scaling of features, fitted on the training split; auto, the default of csv and npz: what suits the data",
+        ),
+        (
+            "dataset.scale_targets",
+            "boolean",
+            "false",
+            "",
+            "whether real targets are scaled too; the default of csv and npz is true",
+        ),
     ),
     "Optimizer": (
         (

@@ -74,7 +74,8 @@ class ValidatingConfigLoader(ConfigLoaderImpl):
     def load_configuration(self, config_name: Any, overrides: Any, run_mode: Any, *args: Any, **kwargs: Any) -> Any:
         self.variables: set[str] = set()
         absent = self._absent(overrides)
-        given = [absent.get(word, word) for word in overrides]
+        first = _first_models(overrides) if run_mode == RunMode.MULTIRUN else {}
+        given = [absent.get(word, first.get(word, word)) for word in overrides]
         with named_index(overrides):
             cfg = super().load_configuration(config_name, given, run_mode, *args, **kwargs)
         check_targets(cfg)
@@ -85,6 +86,9 @@ class ValidatingConfigLoader(ConfigLoaderImpl):
         if run_mode == RunMode.MULTIRUN or cfg.hydra.mode == RunMode.MULTIRUN:
             check_interpolations(cfg, overrides)
         _take_out(cfg, absent)
+        if first:
+            named = {model: word for word, model in first.items()}
+            cfg.hydra.overrides.task = [named.get(word, word) for word in cfg.hydra.overrides.task]
         _drop_params(cfg, overrides)
         warn_of_hidden(cfg.hydra.runtime.config_sources)
         if "COMP_LINE" in os.environ:  # shell completion: nothing will run, and it must be fast
@@ -188,6 +192,14 @@ def _name_metrics(cfg: Any, key: str) -> None:
     with open_dict(cfg):
         cfg.metrics = named
     OmegaConf.set_struct(cfg.metrics, False)
+
+
+def _first_models(overrides: Sequence[str]) -> dict[str, str]:
+    """`model=rnn,lstm` -> `model=rnn`: the shared part of a sweep takes the first model, so that it has the keys which
+    `model.output=last` sets. Every job is composed with its own."""
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    swept = [o for o in parsed if o.get_key_element() == "model" and o.is_discrete_sweep()]
+    return {str(o.input_line): f"model={next(iter(o.sweep_string_iterator()))}" for o in swept}
 
 
 def _take_out(cfg: Any, absent: Mapping[str, str]) -> None:

@@ -10,7 +10,7 @@ from framework.config.options import FigureOptions, GroupOption, ParameterGroup,
 from framework.config.schema import INHERITED, KEYS, Auto, HeadSettings, Settings
 from framework.core.errors import ConfigError, did_you_mean
 from framework.core.validation import Validator
-from framework.data.scaling import ScaleMethod
+from framework.data.scaling import ScaleOption
 from framework.nn.network import Node
 from framework.registry.registry import SEVERAL_GROUPS, Registry
 from framework.tracking.options import Tracking
@@ -35,7 +35,8 @@ def parse_config(tree: Mapping[str, Any], registry: Registry) -> Settings:
     dataset = dict(_mapping(j, tree.get("dataset"), "dataset"))
     values = {
         "dataset_seed": j.value(int, dataset.pop("seed", 0), "dataset.seed"),
-        "dataset_scale": j.value(ScaleMethod, dataset.pop("scale", "none"), "dataset.scale"),
+        "dataset_scale": j.value(ScaleOption, dataset.pop("scale", "none"), "dataset.scale"),
+        "dataset_scale_targets": j.value(bool, dataset.pop("scale_targets", False), "dataset.scale_targets"),
         "dataset": j.component("dataset", dataset, "dataset"),
         "nodes": _nodes(j, _mapping(j, tree.get("model"), "model")),
         "init_from": j.value(str | None, (tree.get("model") or {}).get("init_from"), "model.init_from"),

@@ -33,9 +33,10 @@ def base() -> Any:
 
 def preset(group: str, name: str) -> dict[str, Any]:
     """A component's name with its plain defaults; nested under its name for a group of several."""
-    spec = declared(discover().get(KINDS_OF[group], name))
+    component = discover().get(KINDS_OF[group], name)
+    spec = declared(component)
     plain = {key: f.default for key, (_, f) in spec.items() if isinstance(f.default, int | float | str | None)}
-    chosen = {"type": name, **plain}
+    chosen = {"type": name, **plain, **getattr(component, "shared_defaults", {})}
     return {name: chosen} if group in SEVERAL_GROUPS else chosen
 
 

@@ -20,7 +20,7 @@ from framework.core.protocols import (
     Schedule,
     Study,
 )
-from framework.data.scaling import ScaleMethod
+from framework.data.scaling import ScaleOption
 from framework.nn.network import Node
 from framework.registry.registry import SEVERAL_GROUPS
 from framework.tracking.options import Tracking
@@ -58,7 +58,8 @@ class Settings:
 
     dataset: Dataset
     dataset_seed: int
-    dataset_scale: ScaleMethod
+    dataset_scale: ScaleOption
+    dataset_scale_targets: bool
     nodes: Mapping[str, Node]
     init_from: str | None
     heads: Mapping[str, HeadSettings]

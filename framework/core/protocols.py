@@ -148,6 +148,7 @@ class Loss(Protocol):
         columns(K): the number of columns of each node that it reads, for K outputs of the first; by default all are equal.
         outputs: "probability" if y are probabilities, "raw" if the loss computes them.
         soft_labels: True if t may also be probabilities of classes (..., [T,] N, K), which augmentations such as mixup make.
+        own_unit: True if t must keep its unit, such as the targets of a logarithm; `dataset.scale` then leaves it unscaled.
         whole_sequences: True if its steps depend on each other, so that a sequence cannot be cut into chunks.
         example_weights(t, ctx, mask): the weights of the examples (..., [T,] N) by whose sum the mean divides, where those
             are not the mask, as with weights of classes; None: it divides by their number.
@@ -214,6 +215,8 @@ class Dataset(Protocol):
     """Loads or generates data; `rng` comes from `dataset.seed`, never from `seed`.
 
     Optional:
+        shared_defaults: its defaults of the keys that every data set has, scale and scale_targets: {"scale": "auto"} where
+            `Data.scale` decides.
         load(rng, fold): fold is a `framework.Fold` or None. A data set that computes something from its training rows, such
             as categories, divides them by `fold.divide` before. The examples of others are divided after `load`.
     """

@@ -18,6 +18,7 @@ from framework.core.types import Shape
 
 Kind = Literal["real", "id", "label", "mask"]
 Split = Literal["train", "val", "test"]
+ScaleMethod = Literal["none", "standard", "minmax"]
 Layout = Literal["batch_major", "time_major"]  # of sequences in a file: (n, T, F) or (T, n, F)
 LONGEST_LINE = 1 << 20  # bytes
 AXES = ("N", "NF", "NCHW", "NT", "NTF", "NTL")
@@ -113,6 +114,7 @@ class Field:
             several may hold at once), or a mask (weights).
         size: number of ids or classes; 0 for real fields and masks.
         names: the words of the ids, or the names of the classes, in order, if they have any.
+        features: the names of the features of a real field with the axis F, in order, if they have any.
     """
 
     PADDING: ClassVar[str] = "<pad>"  # the name of the id after the end of a sentence ...
@@ -122,6 +124,7 @@ class Field:
     kind: Kind = "real"
     size: int = 0
     names: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.axes not in AXES:
@@ -134,6 +137,8 @@ class Field:
             )
         if self.names and len(self.names) != self.size:
             raise ValueError(f"names: {len(self.names)} names (got size {self.size}); one for each id or class, or none")
+        if self.features and (self.kind != "real" or not self.axes.endswith("F")):
+            raise ValueError(f"features: only real fields with an axis F have them (got {self.kind} {self.axes})")
 
     def shape(self, a: np.ndarray) -> Shape:
         """The field's shape without N, as layers see it; the length of a sequence is None. So the shape of ids has no
@@ -193,6 +198,7 @@ class Data:
         stateful: whether every row of a split continues the row before it; states are then carried from batch to batch.
         forecast: the fields that hold the target of a step at later steps: the input if its next value is the target, or
             the input of a decoder. A layer that reads one of them from its end would read the answer, and is rejected.
+        scale: the scale that `dataset.scale=auto` means for these data.
         scaled_with: target -> the field of the same quantity, whose scale it uses; other targets keep their unit.
         notes: how the data set read its files, one line each; shown once per run or sweep.
         rows: split -> the number of each example in its source, from 0, where that is known; -1: an example of another
@@ -208,6 +214,7 @@ class Data:
     encoding: Encoding | None = None
     stateful: bool = False
     forecast: tuple[str, ...] = ()
+    scale: ScaleMethod = "none"
     scaled_with: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     rows: Mapping[str, np.ndarray] = field(default_factory=dict)

@@ -59,5 +59,5 @@ def _out_of_range(columns: np.ndarray, dtype: Any) -> tuple[int, str] | None:
 
 def _named(data: Data, name: str, k: int) -> str:
     """A feature, named by its column in the file if known."""
-    columns = getattr(data.encoding, "columns", {}).get(name, ())
+    columns = data.fields[name].features
     return f"dataset: column '{columns[k]}'" if columns else f"dataset: '{name}', feature {k}"

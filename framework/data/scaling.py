@@ -10,12 +10,19 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from framework.core.errors import DataError, did_you_mean
-from framework.data.dataset import Data, is_mapped
+from framework.data.dataset import Data, ScaleMethod, is_mapped
 
-ScaleMethod = Literal["none", "standard", "minmax"]
+ScaleOption = Literal["auto", "none", "standard", "minmax"]  # auto: what the data set suggests
 
 # The axes over which a feature is averaged: all but F, or all but C; a field without either is one feature.
 MEASURED = {"N": (0,), "NT": (0, 1), "NF": (0,), "NTF": (0, 1), "NCHW": (0, 2, 3)}
+
+
+SHOWN = 3  # columns of a target in a line
+AUTO = {
+    how: f"features are scaled: (x - {shift}) / {width} of the training split; dataset.scale=none reads them unchanged"
+    for how, shift, width in (("standard", "mean", "deviation"), ("minmax", "min", "(max - min)"))
+}
 
 
 @dataclass(frozen=True)
@@ -73,15 +80,16 @@ def fit(data: Data, how: str, fields: Collection[str]) -> Scale:
     """The scale of a data set's training split.
 
     Args:
-        how: none, standard or minmax.
+        how: none, standard, minmax, or auto: that of the data set.
         fields: the fields to scale, without targets; ids, labels and masks among them are skipped.
 
     Raises:
         ValueError: unknown scale or field.
         DataError: a field is on disk.
     """
-    if how not in get_args(ScaleMethod):
-        raise ValueError(f"dataset.scale: unknown scale '{how}'{did_you_mean(how, get_args(ScaleMethod))}")
+    if how not in get_args(ScaleOption):
+        raise ValueError(f"dataset.scale: unknown scale '{how}'{did_you_mean(how, get_args(ScaleOption))}")
+    how = data.scale if how == "auto" else how
     for name in fields:
         if name not in data.fields:
             raise ValueError(f"unknown field '{name}'{did_you_mean(name, data.fields)}")
@@ -122,27 +130,57 @@ def _shape(a: np.ndarray, axes: str) -> tuple[int, ...]:
     return (a.shape[1], 1, 1) if axes == "NCHW" else (a.shape[-1],) if axes.endswith("F") else ()
 
 
-def scaled(data: Data, scale: Scale) -> Data:
-    """All splits of a data set, scaled. A known true function then reads the scaled x."""
+def scaled(data: Data, scale: Scale, auto: bool = False, targets: Collection[str] = ()) -> Data:
+    """All splits of a data set, scaled. A known true function then maps the scaled x to the scaled y.
+
+    Args:
+        targets: the fields of which a line says how their losses are read.
+        auto: whether the data set chose the scale; a line then says so.
+    """
     splits = {name: scale.apply(arrays) for name, arrays in data.splits.items()}
-    f = data.f if data.f is None or "x" not in scale.shift else functools.partial(_of_scaled, data.f, scale)
-    lines = tuple(_line(scale, name) for name in data.scaled_with if name in scale.shift)
-    return replace(data, splits=splits, f=f, notes=(*data.notes, *lines))
+    f = data.f if data.f is None or not scale.shift else functools.partial(_of_scaled, data.f, scale)
+    sigma, width = data.sigma, scale.width.get("y")
+    if sigma is not None and width is not None:
+        sigma = sigma / float(width.mean())  # one deviation for all columns, which a data set with sigma has
+    lines = [AUTO[scale.how]] if auto and scale.shift.keys() - {*targets} else []
+    lines += [_line(scale, name, data) for name in targets if name in scale.shift]
+    return replace(data, splits=splits, f=f, sigma=sigma, notes=(*data.notes, *lines))
 
 
-def _line(scale: Scale, target: str) -> str:
-    shift, width = ([f"{value:.6g}" for value in np.ravel(a[target])[:3]] for a in (scale.shift, scale.width))
+def _line(scale: Scale, target: str, data: Data) -> str:
+    """How the loss of a scaled target is read."""
+    names = list(data.fields[target].features) or [target]
+    shift, width = (np.ravel(a[target]) for a in (scale.shift, scale.width))
+    names = names if len(names) == len(shift) else [f"{target}[{k}]" for k in range(len(shift))]
+    scaled = [
+        f"({name} {'+' if a < 0 else '-'} {abs(a):.{6 if abs(a) < 1e5 * b else 12}g}) / {b:.6g}"
+        for name, a, b in zip(names, shift, width, strict=True)
+    ]
+    shown = ", ".join(scaled if len(scaled) <= SHOWN else [*scaled[:SHOWN], "..."])
+    listed = ", ".join(f"'{name}'" for name in names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+    how = ", with the scale of its features" if target in data.scaled_with else ""
     return (
-        f"target '{target}' has the scale of its features: losses and metrics are of ({target} - {', '.join(shift)}) / "
-        f"{', '.join(width)}, predictions are in its own unit"
+        f"target{'s' if len(names) > 1 else ''} {listed} {'are' if len(names) > 1 else 'is'} scaled{how}: train/loss and "
+        f"val/loss are of {shown}; metrics and predictions are in {'their own units' if len(names) > 1 else 'its own unit'}"
     )
 
 
+def in_own_unit(data: Data, scale: Scale, targets: Collection[str]) -> tuple[Data, Scale]:
+    """Scaled data with some fields in their own unit again, and the scale of these fields only."""
+    names = [name for name in targets if name in scale.shift]
+    splits = {
+        split: {name: scale.undo(name, a) if name in names else a for name, a in arrays.items()}
+        for split, arrays in data.splits.items()
+    }
+    shift, width = ({name: a[name] for name in names} for a in (scale.shift, scale.width))
+    return (replace(data, splits=splits) if names else data), Scale(scale.how, shift, width)
+
+
 def _of_scaled(f: Callable[[np.ndarray], np.ndarray], scale: Scale, x: np.ndarray) -> np.ndarray:
-    """f at a scaled x."""
-    return f(scale.undo("x", x))
+    """The scaled f at a scaled x."""
+    return scale.apply({"y": f(scale.undo("x", x))})["y"]
 
 
 AS_SCALED = Scale("none", {}, {})  # of data that have been scaled already
 
-__all__ = ["AS_SCALED", "Scale", "ScaleMethod", "fit", "scaled"]
+__all__ = ["AS_SCALED", "Scale", "ScaleMethod", "ScaleOption", "fit", "scaled"]

@@ -6,7 +6,7 @@ Padding follows one rule: an entry that every mask of its field leaves out is no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -94,6 +94,10 @@ def _check_axes(name: str, field: Field, a: np.ndarray, where: str) -> None:
         raise DataError(f"{where}'{name}' has shape {a.shape}, but its axes are {field.axes}")
     if a.dtype.kind not in "biuf":
         raise DataError(f"{where}'{name}' has type {a.dtype}; a field of kind {field.kind} must hold numbers")
+    if field.features and len(field.features) != a.shape[-1]:
+        raise DataError(
+            f"{where}'{name}' has shape {a.shape}, but {len(field.features)} features: {shown_names(field.features)}"
+        )
     if field.kind in ("id", "label") and not _in_columns(field) and field.size < 1:
         raise DataError(f"{where}'{name}' is of kind {field.kind}; its Field needs the number of values (size)")
 
@@ -139,7 +143,8 @@ def _usable(name: str, field: Field, a: np.ndarray, masks: Arrays, where: str) -
             at = np.unravel_index(int(seen.argmax()), a.shape)
             step = f", step {at[1]}" if field.time_major else ""
             value = f"the {field.kind} {a[at]}" if field.kind in ("id", "label") else a[at]
-            raise DataError(f"{where}'{name}' holds {value} in row {at[0]}{step} (counted from 0); {_rule(field)}")
+            of = f", feature '{field.features[at[-1]]}'" if field.features else ""
+            raise DataError(f"{where}'{name}' holds {value} in row {at[0]}{step} (counted from 0){of}; {_rule(field)}")
         a = np.where(good, a, 0)
     return a.astype(np.int64) if field.kind in ("id", "label") and a.dtype.kind == "f" else a
 
@@ -155,6 +160,11 @@ def _allowed(field: Field, a: np.ndarray) -> np.ndarray:
     else:
         good = (a >= 0) & (a < field.size) & (a == np.floor(a))
     return np.asarray(good)
+
+
+def shown_names(names: Sequence[str], most: int = 8) -> str:
+    """A list of names, without the middle ones if it is long."""
+    return ", ".join(names if len(names) <= most else [*names[: most - 2], "...", names[-1]])
 
 
 def _in_columns(field: Field) -> bool:
@@ -187,11 +197,11 @@ def far_from_scale(data: Data, targets: set[str]) -> str:
     none.
 
     Args:
-        targets: the fields that losses compare with, which `dataset.scale` does not change.
+        targets: the fields that losses compare with, which `dataset.scale_targets` scales too.
     """
     real = {name: a for name, a in data.splits["train"].items() if data.fields[name].kind == "real"}
     largest = {name: float(np.abs(a).max()) for name, a in real.items()}
-    how = {name: "divide the target by a constant" if name in targets else "dataset.scale=standard" for name in real}
+    how = {name: f"dataset.scale=standard{' dataset.scale_targets=true' if name in targets else ''}" for name in real}
     large = [name for name, value in largest.items() if value > LARGE]
     hints = "; ".join(f"'{name}' has values up to {largest[name]:.3g}: scale your data, {how[name]}" for name in large)
     return hints and f" ({hints})"

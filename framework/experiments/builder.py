@@ -73,6 +73,16 @@ def assemble(settings: Settings, data: Data) -> Learner:
     return learner
 
 
+def scaled_targets(settings: Settings, heads: Mapping[str, Head], data: Data) -> list[str]:
+    """The real targets that are scaled: all but images, and those whose loss needs their own unit."""
+    how = data.scale if settings.dataset_scale == "auto" else settings.dataset_scale
+    if how == "none" or not settings.dataset_scale_targets:
+        return []
+    kept = {head.target for head in heads.values() if getattr(head.loss, "own_unit", False)}
+    real = [name for name, f in data.fields.items() if f.kind == "real" and f.axes != "NCHW" and name not in kept]
+    return [name for name in real if any(head.target == name for head in heads.values())]
+
+
 def _head(name: str, head: HeadSettings, nodes: Mapping[str, Node], data: Data) -> Head:
     source = head.source or list(nodes)[-1]
     sources = (source,) if isinstance(source, str) else source
@@ -295,10 +305,13 @@ def _measures(settings: Settings, heads: Mapping[str, Head], data: Data) -> dict
     if settings.metrics != "auto":
         return {name: _measure(name, metric, head, heads, data) for name, (metric, head) in settings.metrics.items()}
     out: dict[str, HeadMetric] = {}
+    scaled = scaled_targets(settings, heads, data)
     for name, head in heads.items():
         found: dict[str, Any] = {}
         if head.target and data.fields[head.target].kind == "label":
             found["accuracy"] = discover().get("metric", "accuracy")()
+        elif head.target in scaled and _outputs(head, data) == 1:  # the loss is not in its unit
+            found["mae"] = discover().get("metric", "mae")()
         elif hasattr(head.loss, "margin") and len(head.sources) == 2:
             pairs = discover().get("metric", "pairwise_accuracy")
             found = {"pairwise_accuracy": pairs(), "margin_kept": pairs(head.loss.margin)}

@@ -60,6 +60,8 @@ def draw_data(settings: Settings, key: Key) -> Data:
     named, dataset, rng = settings.tree["dataset"], settings.dataset, generator(key, "dataset")
     fold = None if settings.folds is None else Fold(int(settings.fold or 0), settings.folds, settings.dataset_seed)
     itself = fold is not None and accepts_argument(dataset, "load", "fold")
+    if fold is not None and not itself and getattr(dataset, "split", None) == "time":
+        raise DataError("folds: dataset.split=time does not go with folds, which would train on what comes later")
     data = dataset.load(rng, fold=fold) if itself else dataset.load(rng)  # type: ignore[call-arg]
     if not isinstance(data, Data):
         got = f"{type(dataset).__name__}.load returned {type(data).__name__}"
@@ -89,10 +91,13 @@ def check_dataset_size(dataset: Dataset) -> None:
         )
 
 
-def scaled_data(settings: Settings, data: Data, fields: Collection[str], keep: bool = True) -> tuple[Data, Scale]:
+def scaled_data(
+    settings: Settings, data: Data, fields: Collection[str], keep: bool = True, targets: Collection[str] = ()
+) -> tuple[Data, Scale]:
     """A data set with some fields scaled as `dataset.scale` says, and that scale.
 
     Args:
+        targets: the fields that losses compare with.
         keep: cache the result for later jobs with the same settings.
 
     Raises:
@@ -101,10 +106,11 @@ def scaled_data(settings: Settings, data: Data, fields: Collection[str], keep: b
 
     def scale() -> tuple[tuple[Data, Scale], int]:
         found = scaling.fit(data, settings.dataset_scale, fields)
-        scaled = scaling.scaled(data, found)
-        return (scaled, found), 0 if settings.dataset_scale == "none" else size(scaled)
+        scaled = scaling.scaled(data, found, settings.dataset_scale == "auto", sorted(targets))
+        return (scaled, found), size(scaled) if found.shift else 0
 
-    return scale()[0] if not keep else _scaled.get((*_key(settings), settings.dataset_scale, *sorted(fields)), scale)
+    key = (*_key(settings), settings.dataset_scale, *sorted(fields), "targets", *sorted(targets))
+    return _scaled.get(key, scale) if keep else scale()[0]
 
 
 def _key(settings: Settings) -> tuple[Hashable, ...]:

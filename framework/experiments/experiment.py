@@ -17,11 +17,12 @@ from framework.core.random import Key
 from framework.core.types import Params
 from framework.data.dataset import Data
 from framework.data.loader import DataLoader
-from framework.data.scaling import Scale, scaled
+from framework.data.scaling import Scale, in_own_unit, scaled
 from framework.data.validation import checked
-from framework.experiments.builder import assemble
+from framework.experiments.builder import assemble, scaled_targets
 from framework.experiments.datasets import draw_data, load_data, scaled_data
 from framework.experiments.loading import load
+from framework.inference.evaluation import in_units
 from framework.nn.arena import Arena
 from framework.nn.heads import Head, total_loss
 from framework.nn.training_step import TrainingStep
@@ -66,6 +67,12 @@ class Experiment:
         nodes = self.learner.network.nodes.items()
         of_layers = [f"model.layers.{name}: {note}" for name, node in nodes for note in getattr(node.layer, "notes", ())]
         return (*(f"dataset: {note}" for note in self.data.notes), *of_layers)
+
+    @property
+    def measured(self) -> tuple[Data, Scale]:
+        """The data set with targets in their own unit, as figures show them, and the scale for a model that reads it."""
+        targets = {head.target for head in self.learner.heads.values() if head.target}
+        return in_own_unit(self.data, self.scale, targets)
 
     @property
     def how(self) -> dict[str, Any]:
@@ -156,8 +163,10 @@ def prepare(settings: Settings, given: Data | None = None) -> Experiment:
     learner = _assembled(settings, data)
     if settings.init_from is not None:
         learner = replace(learner, initial=initial_weights(learner, settings))
-    targets = {head.target for head in learner.heads.values()}
-    data, scale = scaled_data(settings, data, [name for name in data.fields if name not in targets], keep=given is None)
+    targets = {head.target for head in learner.heads.values() if head.target}
+    chosen = [*(name for name in data.fields if name not in targets), *scaled_targets(settings, learner.heads, data)]
+    data, scale = scaled_data(settings, data, chosen, given is None, targets)
+    learner = replace(learner, measures=in_units(learner.measures, learner.heads, scale))
     plan = TrainingPlan.of(settings.trainer, data, getattr(settings.study, "steps", None))
     experiment = Experiment(settings, xp, data, scale, learner, plan.steps, plan.validations, epoch=plan.updates_per_epoch)
     check = getattr(settings.study, "check", None)

@@ -27,7 +27,8 @@ def rows(model: Model, y: np.ndarray) -> Iterator[list[str]]:
         yield from ([f"{value:.6g}" for value in row] for row in y)
         return
     if target is None or target.kind != "label" or y.shape[-1] != target.size:
-        yield [f"y{i}" for i in range(y.shape[-1])] if y.shape[-1] > 1 else ["y"]
+        known = target.features if target is not None and len(target.features) == y.shape[-1] else ()
+        yield list(map(spreadsheet_safe, known)) or ([f"y{i}" for i in range(y.shape[-1])] if y.shape[-1] > 1 else ["y"])
         yield from ([f"{value:.6g}" for value in row] for row in y)
         return
     names = model.about.names_of(model.head.target)

@@ -18,7 +18,6 @@ from framework.core.errors import ConfigError, DataError, RunFailed
 from framework.core.signals import deferred
 from framework.core.study import Findings
 from framework.core.writing import write_text
-from framework.data.scaling import AS_SCALED
 from framework.experiments import artifacts, provenance
 from framework.experiments.experiment import Experiment, prepare
 from framework.experiments.predictions import write_held_out
@@ -370,7 +369,7 @@ def _log_artifacts(record: RunRecord, experiment: Experiment, outcome: TrainingR
         write_held_out(place.folder, experiment, outcome.weights)
     if "sweep" not in place.tags:
         tracked = record.tracked if isinstance(record.tracked, MlflowRun) else None
-        data = experiment.data
-        trained = model.Model.of(experiment.learner, outcome.weights, data, AS_SCALED)
+        data, scale = experiment.measured
+        trained = model.Model.of(experiment.learner, outcome.weights, data, scale)
         note, own = place.command or place.name, experiment.settings.figures
         artifacts.log_artifacts(place.folder, tracked, trained, data, outcome.metrics, note, own)

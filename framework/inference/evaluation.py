@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,8 @@ from framework.core.protocols import Metric
 from framework.core.signatures import accepts_argument
 from framework.core.types import Params
 from framework.data.loader import BatchSampler, DataLoader
+from framework.data.scaling import Scale
+from framework.inference.units import Unit, unit_of
 from framework.nn.heads import Head, part_weights, total_loss
 from framework.nn.microbatch import MicrobatchedNetwork
 from framework.nn.network import Network, Values, slice_carry
@@ -25,10 +27,11 @@ STREAM = 10  # for stateful sequences: at least this many windows per stream, si
 
 @dataclass(frozen=True)
 class HeadMetric:
-    """A metric, and the head whose predictions it reads."""
+    """A metric, the head whose predictions it reads, and the unit of the target if that is scaled."""
 
     metric: Metric
     head: str
+    unit: Unit | None = None
 
     def count(self, heads: Mapping[str, Head], values: Values, ctx: Context) -> Array:
         """The metric's counts on these outputs (..., k)."""
@@ -38,7 +41,17 @@ class HeadMetric:
         t = ctx.batch[head.target] if head.target else None
         if head.target in ctx.soft and not getattr(self.metric, "soft_labels", False):
             t = _most_likely(t)
+        if self.unit is not None:
+            y, t = self.unit(y, ctx), self.unit(t, ctx)
         return self.metric.count(y, t, ctx, ctx.batch.get(head.mask) if head.mask else None)
+
+
+def in_units(measures: Mapping[str, HeadMetric], heads: Mapping[str, Head], scale: Scale) -> dict[str, HeadMetric]:
+    """Metrics that read targets and predictions in the unit of the data. A metric of raw outputs keeps the scaled ones if
+    they hold more than predictions, such as variances."""
+    units = {name: unit_of(head, scale) for name, head in heads.items()}
+    kept = [m for m in measures.values() if getattr(m.metric, "raw", False) and hasattr(heads[m.head].loss, "width")]
+    return {name: m if m in kept else replace(m, unit=units[m.head]) for name, m in measures.items()}
 
 
 def _most_likely(t: Any) -> Array:

@@ -19,9 +19,9 @@ from framework.core.writing import replaced, write_text
 from framework.data.dataset import Data, Field, Layout
 from framework.data.loader import DataLoader
 from framework.data.scaling import Scale
-from framework.data.validation import checked_arrays
+from framework.data.validation import checked_arrays, shown_names
 from framework.inference.beam import best_tags, reads_tags
-from framework.inference.evaluation import HeadMetric, MetricAccumulator, evaluate
+from framework.inference.evaluation import HeadMetric, MetricAccumulator, evaluate, in_units
 from framework.nn.arena import Arena
 from framework.nn.heads import Head
 from framework.nn.network import Network, Values
@@ -51,7 +51,7 @@ class Model:
         measures: name -> metric of a head.
         weights: node -> tensor -> array, one replica.
         about: the training data's fields, class names and file encoding, without examples.
-        scale: the feature scaling; it is applied to all inputs.
+        scale: the scaling of features and targets; it is applied to all inputs, and undone in predictions.
     """
 
     network: Network
@@ -64,7 +64,7 @@ class Model:
     @classmethod
     def of(cls, trained: Trained, weights: Mapping[str, Params], about: Data, scale: Scale) -> Model:
         """A model of what was trained, such as a `Learner`."""
-        return cls(trained.network, trained.heads, trained.measures, weights, about, scale)
+        return cls(trained.network, trained.heads, in_units(trained.measures, trained.heads, scale), weights, about, scale)
 
     def passes(self, fields: Mapping[str, np.ndarray]) -> Iterator[tuple[Values, Mapping[str, Any], Context]]:
         """Values and caches of all nodes for fields (n, ...) in the layout of the data set, and the context of the pass: all
@@ -102,8 +102,13 @@ class Model:
                 known = ", ".join(
                     ["n", *("T" if axis == "T" else str(k) for axis, k in zip(axes[1:], shape[1:], strict=True))]
                 )
-                raise DataError(f"'{name}' has shape {a.shape}; the training split has ({known})")
+                raise DataError(f"'{name}' has shape {a.shape}; the training split has ({known}){self._features(name)}")
         return checked_arrays(self.about.fields, arrays)
+
+    def _features(self, name: str) -> str:
+        """The names of a field's features, for the end of an error message."""
+        features = self.about.fields[name].features
+        return f": {shown_names(features)}" if features else ""
 
     def _fits(self, name: str, a: np.ndarray, trained: tuple[int, ...]) -> bool:
         """Whether a field has the axes and features of the training split; other image sizes fit if no tensor of the network
@@ -273,14 +278,15 @@ def read_about(folder: Path) -> tuple[Data, Scale]:
     """
     content = read_json(folder / ABOUT)
     fields = {
-        name: Field(f["axes"], f["kind"], f["size"], tuple(f.get("names", ()))) for name, f in content["fields"].items()
+        name: Field(f["axes"], f["kind"], f["size"], tuple(f.get("names", ())), tuple(f.get("features", ())))
+        for name, f in content["fields"].items()
     }
     empty = {name: np.zeros((0, *f["shape"])) for name, f in content["fields"].items()}
     encoded = content["encoding"]
     encoding = discover().get("dataset", encoded["type"]).encoding_from_json(encoded) if encoded else None
     more = {"names": content["names"], "encoding": encoding, "stateful": content.get("stateful", False)}
-    about = Data(dict.fromkeys(content["splits"], empty), fields, **more)
-    return about, Scale.from_json(content["scale"])
+    scale = Scale.from_json(content["scale"])
+    return Data(dict.fromkeys(content["splits"], empty), fields, scale=scale.how, **more), scale
 
 
 def read_weights(folder: Path, arena: Arena) -> dict[str, Params]:

@@ -19,7 +19,7 @@ RESERVED: dict[str, tuple[str, ...]] = dict.fromkeys(KINDS.values(), ("type",)) 
     "layer": ("type", "from", "share", "frozen", "after", "initial"),
     "loss": ("type", "from", "target", "mask", "weight"),
     "optimizer": ("type", "groups"),
-    "dataset": ("type", "seed", "scale"),
+    "dataset": ("type", "seed", "scale", "scale_targets"),
     "metric": ("type", "head"),
 }
 

@@ -15,7 +15,6 @@ from framework.analysis.comparison import RecordedJob, SeedGroup, spread
 from framework.config.schema import Settings
 from framework.core.errors import ConfigError
 from framework.core.reading import read_text
-from framework.data.scaling import AS_SCALED
 from framework.experiments import artifacts
 from framework.experiments.experiment import prepare
 from framework.experiments.loading import load, settings_of_run
@@ -121,6 +120,6 @@ def _log_best(folder: Path, settings: Settings, store: MlflowStore) -> None:
     metrics = {name: float(value) for name, value in state.get("metrics", {}).items()}
     known = store.find(state.get("key", "")) or state.get("mlflow_run_id")
     tracked = MlflowRun(store.client, known, store.allowance) if known else None  # the run stays ended
-    trained = replace(load(folder), scale=AS_SCALED)
-    note, data = state.get("command") or folder.name, prepare(settings).data
+    data, scale = prepare(settings).measured
+    trained, note = replace(load(folder), scale=scale), state.get("command") or folder.name
     artifacts.log_artifacts(folder, tracked, trained, data, metrics, note, settings.figures)

@@ -12,6 +12,7 @@ from framework import DataError
 from framework_datasets._table import DECIMAL_COMMA, Table, near, number, shown, with_point
 
 REPAIR = "correct it, or leave out the row or the column"
+AS_CATEGORIES = "dataset.categories reads the column as categories"
 # Words that often mean a missing value.
 ABSENT = {"?", "-", "--", ".", "na", "n/a", "#n/a", "nan", "nil", "none", "null", "missing", "unknown"}
 # Text that a reader would call a number.
@@ -21,6 +22,7 @@ LIKE_NUMBERS = {
     "dates or times": re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([T ]\d{1,2}:\d{2}\S*)?|\d{1,2}:\d{2}(:\d{2})?"),
     "separators of thousands": re.compile(r"[+-]?\d{1,3}([', ]\d{3})+(\.\d+)?"),
 }
+ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?")
 LEADING_ZERO = re.compile(r"[+-]?0\d+(\.\d*)?")
 
 
@@ -43,7 +45,7 @@ def numbers(table: Table, name: str) -> np.ndarray | None:
     if all_text or 2 * len(odd) <= len(words):
         raise _fault(table, name, odd[0])
     row = int(np.argmax(np.isfinite(values)))
-    raise table.fault(row, name, f"'{shown(words[row])}' is a number in a column of text; {REPAIR}")
+    raise table.fault(row, name, f"'{shown(words[row])}' is a number in a column of text; {REPAIR}; {AS_CATEGORIES}")
 
 
 def real(table: Table, name: str) -> np.ndarray:
@@ -57,6 +59,27 @@ def real(table: Table, name: str) -> np.ndarray:
     if odd.size:
         raise _fault(table, name, int(odd[0]))
     return values
+
+
+def moments(table: Table, name: str) -> np.ndarray:
+    """A column that orders rows, (n,): numbers, or dates and times as 2024-01-31 or 2024-01-31T12:30.
+
+    Raises:
+        DataError: a value is neither.
+    """
+    words = table.columns[name]
+    values = _parsed(table, name)
+    if np.isfinite(values).all():
+        return values
+    dated = not np.isfinite(values).any()
+    for row, word in enumerate(words):
+        if not (ISO.fullmatch(word) if dated else np.isfinite(values[row])):
+            what = f"'{shown(word)}' is no number and no date such as 2024-01-31" if word else "the cell is empty"
+            raise table.fault(row, name, f"{what}; dataset.order needs one in every row")
+    try:
+        return np.array(words, "datetime64[us]")
+    except ValueError as error:
+        raise DataError(f"{table.path}: column '{shown(name)}': {error}") from error
 
 
 def like_numbers(words: Sequence[str]) -> str | None:
@@ -90,14 +113,14 @@ def _floats(words: Sequence[str]) -> np.ndarray:
     return np.array([math.nan if value is None else value for value in found])
 
 
-def one_hot(table: Table, name: str, categories: Sequence[str], unseen: str) -> np.ndarray:
+def one_hot(table: Table, name: str, words: Sequence[str], categories: Sequence[str], unseen: str) -> np.ndarray:
     """(n, K) float64 of 0 and 1: column k is 1 where the word is category k.
 
     Raises:
         DataError: a word is not a category; `unseen` ends the message.
     """
     out = np.zeros((len(table), len(categories)))
-    out[np.arange(len(table)), _indices(table, name, table.columns[name], "category", categories, unseen)] = 1
+    out[np.arange(len(table)), _indices(table, name, words, "category", categories, unseen)] = 1
     return out
 
 

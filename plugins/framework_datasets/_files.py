@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import codecs
 import difflib
 import functools
 import os
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from framework import DataError, read_file
+from framework import DataError, did_you_mean, read_file
 
 
 def existing(path: str | Path) -> Path:
@@ -54,23 +55,58 @@ def unreadable(path: str | Path, error: OSError) -> DataError:
     return DataError(f"{path}: cannot be read ({error.strerror or error})")
 
 
-def text_of(path: str | Path) -> str:
-    """The content of a UTF-8 text, without a byte order mark.
+def text_of(path: str | Path, encoding: str | None = None) -> str:
+    """The content of a text, without a byte order mark; with one, UTF-16 is detected.
+
+    Args:
+        encoding: None: UTF-8, and no option changes it.
 
     Raises:
         DataError: it cannot be read, or is not such a text; the message names the line.
     """
     try:
-        text = read_file(existing(path)).decode("utf-8-sig")
+        content = read_file(existing(path))
     except OSError as error:
         raise unreadable(path, error) from error
-    except UnicodeDecodeError as error:
-        line = len(re.findall(rb"\r\n|\r|\n", error.object[: error.start])) + 1
-        byte = error.object[error.start]
-        raise DataError(f"{path}: line {line}: this is not UTF-8 text (byte {byte:#04x}); save the file as UTF-8") from error
+    name, chosen = _codec(path, encoding or "utf-8"), encoding is not None
+    if name == "utf-8":
+        name = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    try:
+        text = content.decode(name)
+    except UnicodeError as error:
+        start = getattr(error, "start", 0)
+        line = len(re.findall(rb"\r\n|\r|\n", content[:start])) + 1
+        way = f"set dataset.encoding={_likely(content)}, or save the file as UTF-8" if chosen else "save the file as UTF-8"
+        kind = "UTF-8" if name == "utf-8-sig" else name
+        raise DataError(f"{path}: line {line}: this is not {kind} text (byte {content[start]:#04x}); {way}") from error
     if "\0" in text:
-        raise DataError(f"{path}: it holds zero bytes, so it is not UTF-8 text; save the file as UTF-8")
+        way = f"set dataset.encoding={_likely(content)}, or save the file as UTF-8" if chosen else "save the file as UTF-8"
+        raise DataError(f"{path}: it holds zero bytes, so it is not UTF-8 text; {way}")
     return text
+
+
+def _codec(path: str | Path, encoding: str) -> str:
+    """The name of an encoding of text.
+
+    Raises:
+        DataError: there is none of that name.
+    """
+    try:
+        found = codecs.lookup(encoding)
+        "".encode(found.name)  # raises for codecs of bytes, such as hex
+    except LookupError as error:
+        known = ("utf-8", "latin-1", "cp1252", "utf-16", "utf-16-le", "utf-16-be", "cp1250", "mac-roman")
+        raise DataError(f"{path}: dataset.encoding: unknown encoding '{encoding}'{did_you_mean(encoding, known)}") from error
+    return found.name
+
+
+def _likely(content: bytes) -> str:
+    """The likely encoding of a text that is not UTF-8: zeros at every other byte are UTF-16, the bytes 0x80 ... 0x9f are
+    letters and quotation marks in cp1252 only."""
+    zeros = content[:4096].count(0)
+    if zeros * 4 > len(content[:4096]):
+        return "utf-16-le" if content[1:4096:2].count(0) > content[0:4096:2].count(0) else "utf-16-be"
+    return "cp1252" if re.search(rb"[\x80-\x9f]", content) else "latin-1"
 
 
 def _near(at: Path) -> str:

@@ -30,11 +30,13 @@ def without(table: Table, names: Sequence[str], what: str) -> tuple[Table, tuple
     return table.take(rows), (f"{left_out} of {len(table)} rows left out: {what} is missing ({_counted(counts)})",)
 
 
-def fit_fills(table: Table, names: Sequence[str], train: np.ndarray, how: Fill) -> tuple[dict[str, str], tuple[str, ...]]:
+def fit_fills(
+    table: Table, names: Sequence[str], train: np.ndarray, how: Fill, categories: Sequence[str] = ()
+) -> tuple[dict[str, str], tuple[str, ...]]:
     """column -> the word that replaces a missing value, and a line with the number of missing values.
 
     A column of numbers gets the mean or median of the training rows, a column of words its most frequent word there. All
-    columns have one, for new files.
+    columns have one, for new files. Numbers of `categories` count as words.
 
     Raises:
         DataError: a column has no value in the training rows.
@@ -46,7 +48,7 @@ def fit_fills(table: Table, names: Sequence[str], train: np.ndarray, how: Fill) 
             raise DataError(f"{table.path}: column '{shown(name)}' has no value in the training split; leave it out")
         values = [number(word) for word in words]
         numeric = [value for value in values if value is not None and np.isfinite(value)]
-        if len(numeric) == len(values):
+        if len(numeric) == len(values) and name not in categories:
             fills[name] = repr(float(np.mean(numeric) if how == "mean" else np.median(numeric)))
         else:
             fills[name] = min(Counter(words).items(), key=lambda pair: (-pair[1], pair[0]))[0]

@@ -36,6 +36,7 @@ class Format:
         delimiter: one character, or comma, semicolon, tab, bar, auto.
         decimal: the decimal sign.
         header: whether the first line names the columns; otherwise their names, or False: c0, c1, ...
+        encoding: of the text; None: UTF-8, without an option that changes it.
         missing: the words that mean a missing value, besides empty cells; None: no cell may be empty.
     """
 
@@ -43,12 +44,15 @@ class Format:
     decimal: Decimal = "point"
     header: bool | tuple[str, ...] = True
     missing: tuple[str, ...] | None = None
+    encoding: str | None = None
 
     @classmethod
-    def of(cls, delimiter: str, decimal: Decimal, header: Header, missing: Missing = None) -> Format:
+    def of(
+        cls, delimiter: str, decimal: Decimal, header: Header, missing: Missing = None, encoding: str | None = None
+    ) -> Format:
         """The format from the options of a data set."""
         words = None if missing is None else tuple("null" if word is None else str(word) for word in missing)
-        return cls(delimiter, decimal, header if isinstance(header, bool) else tuple(header), words)
+        return cls(delimiter, decimal, header if isinstance(header, bool) else tuple(header), words, encoding)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -63,6 +67,7 @@ class Format:
             values.get("decimal", "point"),
             header if isinstance(header, bool) else tuple(header),
             None if missing is None else tuple(missing),
+            values.get("encoding"),
         )
 
 
@@ -140,13 +145,13 @@ def shown(word: str, most: int = 50) -> str:
 
 
 def read_table(path: str | Path, how: Format = Format()) -> Table:
-    """A text in UTF-8. Read a UTF-8 table. Spaces around words are dropped; empty lines, and a first line `sep=;`, are not
+    """Read a table. Spaces around words are dropped; empty lines, and a first line `sep=;`, are not
     rows. A first column without a name that counts the rows, as pandas writes, is left out.
 
     Raises:
         DataError: the file cannot be read, has no header, or a row of a different length.
     """
-    text = text_of(path)
+    text = text_of(path, how.encoding)
     separator = SEPARATOR.match(text)
     delimiter = how.delimiter
     if separator:
@@ -157,6 +162,8 @@ def read_table(path: str | Path, how: Format = Format()) -> Table:
         raise DataError(f"{path}: the file is empty")
     body, at = (rows[1:], lines[1:]) if how.header is True else (rows, lines)
     index = how.header is True and len(rows[0]) > 1 and _is_index(rows[0][0], [row[0] for row in body])
+    if how.header is True and len(rows[0]) == 1:
+        _check_one_column(f"{path}: line {lines[0]}", rows[0][0], rows[1:])
     names = _names(f"{path}: line {lines[0]}", how.header, rows[0][index:])
     _check_lengths(path, rows, lines)
     if not body:
@@ -248,6 +255,21 @@ def _rows(path: str | Path, text: str, delimiter: str) -> tuple[list[list[str]],
     return rows, lines
 
 
+def _check_one_column(place: str, name: str, rows: Sequence[Sequence[str]]) -> None:
+    """Check that a header with one column does not hold another delimiter.
+
+    Raises:
+        DataError: it does; the message suggests the delimiter and, for numbers with a comma, the decimal sign.
+    """
+    other = next((d for d in DELIMITERS if d in name), None)
+    if other is not None:
+        cells = ",".join(rows[0]).split(other) if rows else []  # a decimal comma has split the row
+        comma = " dataset.decimal=comma" if any(DECIMAL_COMMA.fullmatch(cell.strip()) for cell in cells) else ""
+        raise DataError(
+            f"{place} is one column, '{shown(name)}'; did you mean dataset.delimiter={DELIMITERS[other]}{comma}?"
+        )
+
+
 def _check_header(place: str, names: list[str]) -> None:
     if all(number(name) is not None for name in names):
         raise DataError(
@@ -255,11 +277,6 @@ def _check_header(place: str, names: list[str]) -> None:
             f"use dataset.header=false, which names them {'c0' if len(names) == 1 else f'c0 ... c{len(names) - 1}'}"
         )
     _check_names(place, names)
-    other = [d for d in DELIMITERS if d in names[0]]
-    if len(names) == 1 and other:
-        raise DataError(
-            f"{place} is one column, '{shown(names[0])}'; did you mean dataset.delimiter={DELIMITERS[other[0]]}?"
-        )
 
 
 def _check_names(place: str, names: list[str]) -> None:

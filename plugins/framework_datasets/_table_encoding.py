@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +16,7 @@ from framework import DataError, Field
 from framework_datasets._columns import class_indices, label, like_numbers, numbers, one_hot, real
 from framework_datasets._missing import fill_line, without
 from framework_datasets._table import Format, Table, number, read_table, shown
+from framework_datasets._weights import weights_of
 
 Task = Literal["auto", "classification", "regression"]
 MOST_CLASSES = 20  # integers with more different values than this mean regression, unless `task` is set
@@ -25,16 +27,19 @@ NEW = "was in no row of the training split"
 
 @dataclass(frozen=True)
 class Feature:
-    """A feature column: numbers unchanged (n, 1), or a 0/1 column per category (n, K)."""
+    """A feature column: numbers unchanged (n, 1), or a 0/1 column per category (n, K); `whole` if the categories are
+    numbers, of which 3 and 3.0 are the same."""
 
     name: str
     categories: tuple[str, ...] | None = None
+    whole: bool = False
 
     def encode(self, table: Table, unseen: str) -> np.ndarray:
         """The columns of x for this feature."""
         if self.categories is None:
             return real(table, self.name)[:, None]
-        return one_hot(table, self.name, self.categories, unseen)
+        words = table.columns[self.name]
+        return one_hot(table, self.name, [category(w) for w in words] if self.whole else words, self.categories, unseen)
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ class Target:
         """The declaration of y."""
         if self.several:
             return Field("NF", "label", len(self.names), self.names)
-        return Field("NF") if self.classes is None else Field("N", "label", len(self.classes))
+        return Field("NF", features=self.names) if self.classes is None else Field("N", "label", len(self.classes))
 
 
 @dataclass(frozen=True)
@@ -72,18 +77,20 @@ class TableEncoding:
     Attributes:
         format: the format of a new file.
         fills: column -> replacement for a missing value; empty if rows with missing values are left out.
+        weight: the column with the weights of rows, for losses and metrics; empty if all count the same.
     """
 
     features: tuple[Feature, ...]
     target: Target
     format: Format = field(default_factory=Format)
     fills: Mapping[str, str] = field(default_factory=dict)
+    weight: str = ""
 
     @property
-    def columns(self) -> dict[str, list[str]]:
-        """field -> the column of the file for each of its features."""
-        x = [f.name for f in self.features for _ in f.categories or ("",)]
-        return {"x": x, "y": list(self.target.names)}
+    def fields(self) -> dict[str, Field]:
+        """The declarations of x and y, with the names of the features: weight, kind=dog."""
+        named = [f.name if c is None else f"{f.name}={c}" for f in self.features for c in f.categories or (None,)]
+        return {"x": Field("NF", features=tuple(named)), "y": self.target.field}
 
     def encode(self, table: Table, with_target: bool, unseen: str) -> dict[str, np.ndarray]:
         """x (n, F), and y (n,) or (n, k) if `with_target`.
@@ -92,7 +99,11 @@ class TableEncoding:
             DataError: a value is missing or cannot be encoded.
         """
         fields = {"x": np.concatenate([feature.encode(table, unseen) for feature in self.features], 1)}
-        return fields | {"y": self.target.encode(table, unseen)} if with_target else fields
+        if not with_target:
+            return fields
+        weighted = self.weight and self.weight in table.columns
+        mask = {"mask": weights_of(table, self.weight)} if weighted else {}
+        return fields | {"y": self.target.encode(table, unseen)} | mask
 
     def read(self, path: str | Path, with_target: bool) -> dict[str, np.ndarray]:
         """The rows of a new file, in its order.
@@ -103,8 +114,13 @@ class TableEncoding:
         return self.encode(self._complete(path, with_target)[0], with_target, NEW)
 
     def notes(self, path: str | Path, with_target: bool) -> tuple[str, ...]:
-        """Notes on missing values in a file that `read` reads, one line each."""
-        return self._complete(path, with_target)[1] if self.format.missing is not None else ()
+        """Notes on missing values and weights in a file that `read` reads, one line each."""
+        if self.format.missing is None and not (with_target and self.weight):
+            return ()
+        table, notes = self._complete(path, with_target)
+        if with_target and self.weight and self.weight not in table.columns:
+            notes = (*notes, f"there is no column '{shown(self.weight)}', so that all rows have the same weight")
+        return notes
 
     def _complete(self, path: str | Path, with_target: bool) -> tuple[Table, tuple[str, ...]]:
         """A new file's rows without missing values. A row is left out only with a missing target: a prediction has a row
@@ -140,36 +156,50 @@ class TableEncoding:
         def names(words: Sequence[str] | None) -> tuple[str, ...] | None:
             return None if words is None else tuple(words)
 
-        features = tuple(Feature(f["name"], names(f["categories"])) for f in values["features"])
+        features = tuple(Feature(f["name"], names(f["categories"]), f.get("whole", False)) for f in values["features"])
         given = values["target"]
         target = Target(tuple(given["names"]), names(given["classes"]), given.get("several", False))
-        return cls(features, target, Format.from_json(values), values.get("fills", {}))
+        return cls(
+            features,
+            target,
+            Format.from_json({"encoding": "utf-8", **values}),
+            values.get("fills", {}),
+            values.get("weight", ""),
+        )
 
 
-def fit_features(table: Table, names: Sequence[str], train: np.ndarray, dropped: Sequence[str]) -> tuple[Feature, ...]:
+def fit_features(
+    table: Table, names: Sequence[str], train: np.ndarray, dropped: Sequence[str], categories: Sequence[str] = ()
+) -> tuple[Feature, ...]:
     """The encoding of the features.
 
     Args:
         train: the rows of the training split.
         dropped: the columns that are left out already, for the message.
+        categories: the columns whose numbers are categories.
 
     Raises:
         DataError: a column mixes numbers and text, is constant on the training split, or has too many categories.
     """
-    features, constant = [], []
+    features, constant, texts = [], [], []
     for name in names:
-        values = numbers(table, name)
-        seen = np.unique(values[train]) if values is not None else sorted(set(_words(table, name, train)))
+        whole = name in categories
+        values = None if whole else numbers(table, name)
+        words = [category(word) for word in table.columns[name]] if whole else table.columns[name]
+        seen = np.unique(values[train]) if values is not None else in_their_order({words[row] for row in train})
         if len(seen) == 1:
             constant.append(name)
-        if values is None and (len(seen) > MOST_CATEGORIES or not set(table.columns[name]) <= set(seen)):
+        if values is None and not whole and (len(seen) > MOST_CATEGORIES or not set(words) <= set(seen)):
             _check_like_numbers(table, name, dropped)
-        if values is None and len(seen) > MOST_CATEGORIES:
-            raise DataError(
-                f"{table.path}: column '{name}' has {len(seen)} different words; one-hot columns need at most "
-                f"{MOST_CATEGORIES}, leave it out: {_dropping([*dropped, name])}"
-            )
-        features.append(Feature(name, None if values is not None else tuple(seen)))
+            texts += [name] if len(seen) > MOST_CATEGORIES or _is_text(words) else []
+        features.append(Feature(name, None if values is not None else tuple(seen), whole))
+    if texts:
+        many = len(set(table.columns[texts[0]]))
+        more = f", and so {'has' if len(texts) == 2 else 'have'} {', '.join(map(shown, texts[1:]))}" if texts[1:] else ""
+        raise DataError(
+            f"{table.path}: column '{shown(texts[0])}' has {many} different texts in {len(table)} rows{more}; 0/1 columns "
+            f"are for categories that occur again (at most {MOST_CATEGORIES}); leave it out: {_dropping([*dropped, *texts])}"
+        )
     if constant:
         word = table.columns[constant[0]][train[0]]
         raise DataError(
@@ -177,6 +207,12 @@ def fit_features(table: Table, names: Sequence[str], train: np.ndarray, dropped:
             f"from line {table.lines[train.min()]} on; leave it out: {_dropping([*dropped, *constant])}"
         )
     return tuple(features)
+
+
+def _is_text(words: Sequence[str]) -> bool:
+    """Whether most of the different words of a column occur once."""
+    counts = Counter(words)
+    return 2 * sum(count == 1 for count in counts.values()) > len(counts)
 
 
 def _check_like_numbers(table: Table, name: str, dropped: Sequence[str]) -> None:
@@ -253,14 +289,36 @@ def check_labels_at_once(table: Table, names: Sequence[str]) -> None:
                 raise table.fault(row, name, f"{text}; dataset.task=regression reads numbers")
 
 
-def rare_values(table: Table, targets: Sequence[str], features: Sequence[str], task: Task) -> list[np.ndarray]:
+def category(word: str) -> str:
+    """The name of a category: 3 and 3.0 are the same."""
+    return re.sub(r"^([+-]?\d+)\.0*$", r"\1", word)
+
+
+def in_their_order(words: Collection[str]) -> list[str]:
+    """Categories in the order of their numbers, if all are numbers, otherwise of the alphabet."""
+    values = {word: number(word) for word in words}
+    return sorted(words) if None in values.values() else sorted(words, key=lambda word: (values[word], word))
+
+
+def rare_values(
+    table: Table, targets: Sequence[str], features: Sequence[str], task: Task, categories: Sequence[str] = ()
+) -> list[np.ndarray]:
     """The labels (n,) and categories (n,) of a table, as numbers; each must be in the training split."""
-    found = [table.columns[name] for name in features if numbers(table, name) is None]
-    if len(targets) == 1 and task != "regression":
-        own = numbers(table, targets[0])
-        if own is None or are_labels(table, targets[0], own, task):
-            found.append(tuple(map(label, table.columns[targets[0]])))
-    return [np.unique(np.array(words), return_inverse=True)[1] for words in found]
+    found = [list(map(category, table.columns[name])) for name in categories]
+    found += [list(table.columns[name]) for name in features if name not in categories and numbers(table, name) is None]
+    known = class_labels(table, targets, task)
+    return [*(np.unique(np.array(words), return_inverse=True)[1] for words in found), *([known[1]] if known else [])]
+
+
+def class_labels(table: Table, targets: Sequence[str], task: Task) -> tuple[list[str], np.ndarray] | None:
+    """The classes of a table, and (n,) the class of each row; None if it has no classes."""
+    if len(targets) > 1 or task == "regression":
+        return None
+    own = numbers(table, targets[0])
+    if own is not None and not are_labels(table, targets[0], own, task):
+        return None
+    names, index = np.unique(np.array(list(map(label, table.columns[targets[0]]))), return_inverse=True)
+    return names.tolist(), index
 
 
 def are_labels(table: Table, name: str, values: np.ndarray, task: Task) -> bool:

@@ -56,8 +56,15 @@ def feature_words(table: Table, features: Sequence[Feature]) -> str:
         odd += [f"'{shown(feature.name)}'{zeros}"] if zeros else []
         example = shown(table.columns[feature.name][0])
         odd += [f"'{shown(feature.name)}' is words, not numbers ({kind}: {example})"] if kind else []
+        if feature.categories is None and _only_counts(real(table, feature.name)):
+            odd.append(f"'{shown(feature.name)}' only counts the rows")
     chosen = "dataset.features and dataset.drop select others"
     return "; ".join([f"features: {' and '.join(text)}", *odd, chosen])
+
+
+def _only_counts(values: np.ndarray) -> bool:
+    """Whether numbers count the rows, from 0 or 1 on."""
+    return len(values) > 2 and values[0] in (0, 1) and bool((np.diff(values) == 1).all())
 
 
 def _zeros(table: Table, name: str) -> str:

@@ -20,6 +20,7 @@ class KlDivergence:
     """
 
     targets: ClassVar[tuple[str, ...]] = ("real",)
+    own_unit: ClassVar[bool] = True
     outputs: ClassVar[str] = "raw"
     reduction: Reduction = option("mean", help="reduction over examples: mean, sum, or sum over time only")
 

@@ -16,6 +16,7 @@ class MeanSquaredLogError:
     """
 
     targets: ClassVar[tuple[str, ...]] = ("real",)
+    own_unit: ClassVar[bool] = True
     reduction: Reduction = option("mean", help="reduction over examples: mean, sum, or sum over time only")
 
     def __call__(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> tuple[Array, Array]:

@@ -114,6 +114,13 @@ def test_a_job_that_fails_does_not_stop_the_others(place, capsys):
     assert "failed: job 0" in capsys.readouterr().err
 
 
+def test_swept_models_have_options_that_the_default_model_lacks(place):
+    words = ["dataset=adding", "dataset.length=3", "trainer.steps=1", "tracking=none", "model.output=last"]
+    assert len(sweep("model=rnn,gru", *words)) == 2
+    with pytest.raises(ConfigError, match=r"model=mlp.*model\.output: not used by any layer"):
+        sweep("model=rnn,mlp", *words)
+
+
 def test_jobs_run_one_after_another_where_that_is_asked_for(place):
     words = [*QUICK, "seed=1,2", "hydra/launcher=basic"]
     jobs = sweep(*words)

@@ -12,6 +12,7 @@ from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from framework import discover, generator
@@ -24,13 +25,18 @@ QUICK = {"model": "linear", "optimizer__lr": 0.05, "random_state": 0}
 EXPECTED = {
     "check_no_attributes_set_in_init": "an option is a parameter that the signature does not name: every key of every "
     "component can be one",
+    "check_sample_weight_equivalence_on_dense_data": "batches are drawn by example: one of weight 2 is in one batch, one "
+    "that is given twice in two",
 }
 # Each trains a dozen networks, and says nothing of the interface that a quicker one does not say.
 SLOW = {"check_classifiers_classes", "check_classifier_data_not_an_array", "check_regressor_data_not_an_array"}
 
 
 @parametrize_with_checks(
-    [Classifier(**QUICK, trainer__epochs=10), Regressor(**QUICK, trainer__epochs=20)],
+    [
+        Classifier(**{**QUICK, "optimizer__lr": 0.2}, dataset__scale="standard", trainer__epochs=15),
+        Regressor(**QUICK, trainer__epochs=20),
+    ],
     expected_failed_checks=lambda _: EXPECTED,
 )
 def test_scikit_learn_accepts_it(estimator, check):
@@ -170,3 +176,31 @@ def test_a_value_means_itself_as_an_override(value):
 def test_the_core_does_without_scikit_learn():
     code = "import framework, sys; framework.run, framework.sweep; print('sklearn' in sys.modules, 'hydra' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False False\n"
+
+
+# Weights.
+
+
+def test_an_example_without_weight_teaches_nothing(iris):
+    x, y = iris
+    options = {**QUICK, "trainer__batch_size": "all", "trainer__epochs": 5, "dtype": "float64"}
+    alone = Classifier(**options).fit(x[:120], y[:120])
+    x[120:] *= 9
+    weighted = Classifier(**options).fit(x, y, sample_weight=np.arange(150) < 120)
+    assert weighted.predict_proba(x) == pytest.approx(alone.predict_proba(x), rel=1e-9)
+
+
+@pytest.mark.parametrize("class_weight", ["balanced", {"setosa": 0.5, "versicolor": 2, "virginica": 1}])
+def test_weights_of_classes_are_those_of_scikit_learn(iris, class_weight):
+    x, y = iris[0][:120], iris[1][:120]
+    options = {**QUICK, "trainer__epochs": 3, "dtype": "float64"}
+    made = clone(Classifier(**options, class_weight=class_weight)).fit(x, y)
+    same = Classifier(**options).fit(x, y, sample_weight=compute_sample_weight(class_weight, y))
+    assert made.predict_proba(x) == pytest.approx(same.predict_proba(x), rel=1e-9)
+
+
+def test_weights_that_cannot_be_used_are_errors(iris):
+    faults = ((-np.ones(150), "Negative"), (np.zeros(150), "non-zero|every weight is 0"), (np.ones(3), "shape"))
+    for weights, message in faults:
+        with pytest.raises(ValueError, match=message):
+            Classifier(**QUICK).fit(*iris, sample_weight=weights)

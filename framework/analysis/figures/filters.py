@@ -15,6 +15,7 @@ from framework.core.reading import read_json
 from framework.inference.model import ABOUT, WEIGHTS
 
 FILTERS = 32  # filters shown
+LONGEST = 20  # characters of a feature's name
 FEATURES = 64  # features shown, of data that are not images
 
 
@@ -65,9 +66,12 @@ def _features(folder: Path) -> Any:
         return None
     if not name.endswith("/W") or len(W) != field["shape"][-1] or min(W.shape) < 2:
         return None
-    fig, (ax,) = style.panels(height=min(6.0, 1.4 + 0.2 * max(8, len(W))))
+    names = [name if len(name) <= LONGEST else f"{name[:LONGEST]}..." for name in field.get("features", ())]
+    names = names or [str(i) for i in range(len(W))]
+    left = max(style.LEFT, style.room_for(names) + 0.4)
+    fig, (ax,) = style.panels(height=min(6.0, 1.4 + 0.2 * max(8, len(W))), left=left)
     _map(fig, ax, W, "auto")
-    style.names(ax.yaxis, [str(i) for i in range(len(W))])
+    style.names(ax.yaxis, names)
     ax.set_title(f"weights of {name.removesuffix('/W')}", fontsize=style.TITLE)
     ax.set_xlabel("unit", fontsize=style.TEXT)
     ax.set_ylabel("feature", fontsize=style.TEXT)

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from framework.config.composition import compose
+from framework.data.validation import shown_names
 from framework.experiments.experiment import prepare
+
+FEATURES = 40  # names shown of each field
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print nodes, output shapes, parameters and bytes."""
+    """Print nodes, output shapes, parameters and bytes, and the names of features."""
     from rich.console import Console
     from rich.table import Table
 
@@ -31,6 +34,9 @@ def main(arguments: Sequence[str]) -> int:
     console.print(table, markup=False, highlight=False)
     size = arena.P * np.dtype(settings.dtype).itemsize
     console.print(f"\n{arena.P:,} parameters, {size / 1024:,.1f} KiB as {settings.dtype}", highlight=False)
+    for name, field in experiment.data.fields.items():
+        if field.features:
+            console.print(f"{name}: {shown_names(field.features, FEATURES)}", markup=False, highlight=False, soft_wrap=True)
     if arena.size > arena.P:
         console.print(f"{arena.size - arena.P:,} more in buffers and frozen nodes", highlight=False)
     return 0

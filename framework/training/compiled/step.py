@@ -77,7 +77,8 @@ class CompiledPass(ABC):
         state = TracedState(
             s, learner, self.options, TracedFeed(feed, kind.n, kind.times, self.layouts(s)), self.changing(s)
         )
-        tally, row = MetricAccumulator(measures), state.xp.zeros((1, columns), s.w.dtype)
+        own = {name: state.learner.measures[name] for name in measures}
+        tally, row = MetricAccumulator(own), state.xp.zeros((1, columns), s.w.dtype)
         outputs = {**self.traced(state, tally, row), "row": row}
         self.draws, self.shapes = state.draws, {name: a.shape for name, a in state.feed.fields.items()}
         self.dtypes = {name: a.dtype for name, a in state.feed.fields.items()}
