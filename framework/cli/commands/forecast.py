@@ -103,8 +103,8 @@ def series_of(folder: Path, encoding: Any, file: str | None, trust: bool) -> tup
         own = str(getattr(settings_of_run(folder, trust=trust).dataset, "path", ""))
         if not Path(own).is_file():
             raise ConfigError(
-                f"{folder}: its series is read from '{own}', which is not there; run the command in the folder of the run's "
-                "command, or name a file: stackprop forecast RUN FILE"
+                f"{folder}: its series is read from '{own}', which does not exist any more; name another file: "
+                "stackprop forecast RUN FILE"
             )
         history, rest = encoding.history(own)
         later = rest if later is None else later
