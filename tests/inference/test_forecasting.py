@@ -68,7 +68,9 @@ def test_windows_are_read_as_in_a_loop_with_predict(place, words, horizon):
 
 
 @pytest.mark.parametrize("horizon", [1, 3])
-@pytest.mark.parametrize("words", [["model=lstm"], ["model=gru"], ["model=rnn", "dataset.stateful=true", "trainer.batch_size=2"]])
+@pytest.mark.parametrize(
+    "words", [["model=lstm"], ["model=gru"], ["model=rnn", "dataset.stateful=true", "trainer.batch_size=2"]]
+)
 def test_states_carry_as_in_a_longer_sequence(place, words, horizon):
     model = untrained(*words, f"dataset.horizon={horizon}")
     values = series(model) if model.about.stateful else series(model)[-6 - horizon + 1 :]
@@ -112,7 +114,7 @@ def test_other_networks_are_refused(place):
 def test_a_forecast_that_grows_without_end_is_an_error(place):
     model = untrained(*DENSE)
     weights = {node: {name: a * 1e60 for name, a in tensors.items()} for node, tensors in model.weights.items()}
-    with pytest.raises(ConfigError, match="no longer a finite number at step [345]: the network's own predictions grow"):
+    with pytest.raises(ConfigError, match=r"no longer a finite number at step [345]: the network's own predictions grow"):
         forecast(replace(model, weights=weights), np.ones(9), 9)
 
 
