@@ -11,6 +11,7 @@ from framework.testing.batches import check_axes, check_evaluation, check_over_b
 from framework.testing.chance import check_linear
 from framework.testing.stacks import context, stacked
 from framework.testing.subjects import Differentiable
+from framework.testing.ties import check_ties
 
 FAR = 1000.0
 
@@ -44,4 +45,5 @@ ACTIVATION: Mapping[str, Callable[[Any, Differentiable], None]] = {
     "axes": check_axes,
     "evaluation": check_evaluation,
     "over_batch": check_over_batch,
+    "ties": check_ties,
 }

@@ -140,17 +140,20 @@ def check_reverse(layer: Any, about: Differentiable) -> None:
 
     Cannot see: layers whose output has another number of steps.
     """
-    several = about.in_shape is not None and bool(about.in_shape) and isinstance(about.in_shape[0], tuple)
-    if getattr(layer, "reverse", False) or several or not about.in_shape or about.in_shape[0] is not None:
+    shape = about.in_shape or ()
+    shapes = shape if shape and isinstance(shape[0], tuple) else (shape,)
+    if getattr(layer, "reverse", False):
         return
     part, _, _, inputs = stacked(layer, about, (3,))
     ctx = context((3,), train=False)
-    other = about.draw(layer, np.random.default_rng(11))["x0"]
-    changed = inputs["x0"].copy()
-    changed[:, -1] = other[-1]
-    y, moved = (about.forward(part, inputs | {"x0": x}, ctx)[0] for x in (inputs["x0"], changed))
-    if y.ndim > 3 and y.shape[1] == about.sizes.steps:
-        equal(moved[:, :-1], y[:, :-1], "although only the last step changed, the output of earlier ones (see `reverse`)")
+    y, others = about.forward(part, inputs, ctx)[0], about.draw(layer, np.random.default_rng(11))
+    for name in [f"x{i}" for i, each in enumerate(shapes) if each and each[0] is None]:
+        changed = inputs[name].copy()
+        changed[:, -1] = others[name][-1]
+        moved = about.forward(part, inputs | {name: changed}, ctx)[0]
+        if y.ndim > 3 and y.shape[1] == about.sizes.steps:
+            what = f"although only the last step of '{name}' changed, the output of earlier ones (see `reverse`)"
+            equal(moved[:, :-1], y[:, :-1], what)
 
 
 def check_widths(layer: Any, about: Differentiable) -> None:

@@ -18,6 +18,7 @@ from framework.testing.members import offered
 from framework.testing.purity import untouched
 from framework.testing.stacks import LEADS, alone, context, equal, stacked
 from framework.testing.subjects import STEPS, Differentiable, N, core_axes, tensors, weighed
+from framework.testing.ties import check_ties
 
 PADDING_TOLERANCE = 1e-12
 LENGTHS = (STEPS, 1, 0, STEPS - 1, 2)  # of the sequences of a masked batch
@@ -305,6 +306,7 @@ LAYER: Mapping[str, Callable[[Any, Differentiable], None]] = {
     "over_batch": check_over_batch,
     "reverse": check_reverse,
     "widths": check_widths,
+    "ties": check_ties,
 }
 # Optional members of a layer: checked if present.
 OFFERED: Mapping[str, Callable[[Any, Differentiable], None]] = {

@@ -109,22 +109,29 @@ def check_monotone(schedule: Any) -> None:
 
 
 def check_direction(schedule: Any) -> None:
-    """A schedule with an option `monitor` that treats rising and falling losses differently treats a metric of which larger
-    values are better in another way.
+    """`validated` changes the state, and with it the factor, unless it has none of its own. A schedule with an option
+    `monitor` that treats rising and falling losses differently treats scores, of which larger is better, in another way.
 
     Cannot see: a schedule that does not react to 30 validations.
     """
-    if not isinstance(getattr(schedule, "monitor", None), str):
-        return
+    monitor = getattr(schedule, "monitor", None)
+    name = monitor if isinstance(monitor, str) else "val/loss"
 
     def factors(values: np.ndarray, lower: bool) -> list[float]:
         state, found = _state(schedule, ()), []
         for value in values:
-            schedule.validated(state, {schedule.monitor: np.asarray(value)}, {schedule.monitor: lower})
+            schedule.validated(state, {name: np.asarray(value)}, {name: lower})
             found.append(float(_asked(schedule, state)(5, 10)))
         return found
 
     rising = np.linspace(0.1, 0.9, 30)
+    before = float(_asked(schedule, _state(schedule, ()))(5, 10))
+    every = [factors(values, True) for values in (rising, rising[::-1], np.full(30, 0.5))]
+    assert not _state(schedule, ()) or any(factor != before for found in every for factor in found), (
+        "30 validations change no factor: `validated` must change the arrays of the state in place, or put new ones into it"
+    )
+    if not isinstance(monitor, str):
+        return
     of_loss, of_score = ([factors(values, lower) for values in (rising, rising[::-1])] for lower in (True, False))
     ignored = of_loss[0] != of_loss[1] and of_loss == of_score
     assert not ignored, "lower_is_better is ignored: falling accuracies have the factors of falling losses"

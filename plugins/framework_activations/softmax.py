@@ -43,7 +43,12 @@ class Softmax:
         if self.normalize == "minmax":
             least, most = x.min(-1, keepdims=True), x.max(-1, keepdims=True)
             at_least, at_most = (dz * (z - 1)).sum(-1, keepdims=True), (dz * z).sum(-1, keepdims=True)
-            return (dz + (x == least) * at_least - (x == most) * at_most) / (most - least)
+            low, high = ((x == end).astype(dz.dtype) for end in (least, most))
+            at_least, at_most = (
+                at_least / low.sum(-1, keepdims=True),
+                at_most / high.sum(-1, keepdims=True),
+            )  # equal x share it
+            return (dz + low * at_least - high * at_most) / (most - least)
         return dz  # a shift of all x does not change y
 
     def _normalized(self, x: Array, ctx: Context) -> Array:

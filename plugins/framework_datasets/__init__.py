@@ -3,15 +3,18 @@
 from framework import hookimpl
 from framework.hooks import Register
 from framework_datasets.adding import Adding
+from framework_datasets.breast_cancer import BreastCancer
 from framework_datasets.captions import Captions
 from framework_datasets.conll import Conll
 from framework_datasets.copy import Copy
 from framework_datasets.csv import Csv
+from framework_datasets.diabetes import Diabetes
 from framework_datasets.digits import Digits
 from framework_datasets.entities import Entities
 from framework_datasets.entity_windows import EntityWindows
 from framework_datasets.given import Given
 from framework_datasets.hello import Hello
+from framework_datasets.iris import Iris
 from framework_datasets.lagged_inputs import LaggedInputs
 from framework_datasets.latch import Latch
 from framework_datasets.linear import Linear
@@ -36,15 +39,18 @@ from framework_datasets.xor import Xor
 @hookimpl
 def register_datasets(register: Register) -> None:
     register("adding", Adding)
+    register("breast_cancer", BreastCancer)
     register("captions", Captions)
     register("conll", Conll)
     register("copy", Copy)
     register("csv", Csv)
+    register("diabetes", Diabetes)
     register("digits", Digits)
     register("entities", Entities)
     register("entity_windows", EntityWindows)
     register("given", Given)
     register("hello", Hello)
+    register("iris", Iris)
     register("lagged_inputs", LaggedInputs)
     register("latch", Latch)
     register("linear", Linear)

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 
 from framework import Data, Field, option, split_at_random
+from framework_datasets._from_sklearn import numbers
 
 
 @dataclass(frozen=True)
@@ -29,12 +28,5 @@ class Digits:
 
 def scans() -> tuple[np.ndarray, np.ndarray]:
     """Pixels (1797, 64) from 0 to 16, and digits (1797,)."""
-    found = find_spec("sklearn")
-    path = Path(str(found.origin)).parent / "datasets" / "data" / "digits.csv.gz" if found else None
-    if path and path.exists():  # importing scikit-learn only to read this file takes a second
-        table = np.loadtxt(path, delimiter=",")
-        return table[:, :-1], table[:, -1].astype(int)
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    return bunch.data, bunch.target
+    table = numbers("digits.csv.gz")
+    return table[:, :-1], table[:, -1].astype(int)

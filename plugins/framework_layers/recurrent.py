@@ -54,15 +54,11 @@ class Recurrent:
     mask: str = option("mask", help="the batch field of 0 and 1 for the steps, if there is one")
     initializer: Initializer = registered("initializer", "xavier_uniform", help="initial values of W")
     bias: bool = option(True, help="whether to add b; without it, a cell's initial values of b are not used")
-    dropout: float | Array = option(
-        0.0, least=0, below=1, stackable=True, help="probability to drop an input, for all steps of a sequence"
+    dropout: float | Array | None = option(
+        None, least=0, below=1, stackable=True, help="probability to drop an input, for all steps of a sequence; null: 0"
     )
-    recurrent_dropout: float | Array = option(
-        0.0,
-        least=0,
-        below=1,
-        stackable=True,
-        help="probability to drop a unit that is fed back, likewise",
+    recurrent_dropout: float | Array | None = option(
+        None, least=0, below=1, stackable=True, help="probability to drop a unit that is fed back, likewise; null: 0"
     )
 
     @property
@@ -306,10 +302,10 @@ def _linked(W: Array, p: Params) -> Array:
 
 def _drops(rate: Any) -> bool:
     """Whether a rate may differ from 0: a stack has one for each replica."""
-    return not (isinstance(rate, int | float) and rate == 0)
+    return rate is not None and not (isinstance(rate, int | float) and rate == 0)
 
 
-def _mask(rate: float | Array, like: Array, draw: int, ctx: Context) -> Array | None:
+def _mask(rate: Any, like: Array, draw: int, ctx: Context) -> Array | None:
     """m / (1 - rate), in the shape of `like`; None outside training, and for a rate of 0."""
     if not ctx.train or not _drops(rate):
         return None
