@@ -93,7 +93,7 @@ class SeriesEncoding:
         later ones, and the end is None.
 
         Raises:
-            DataError: the file cannot be read.
+            DataError: the file cannot be read, or steps are missing between the end and the later values.
         """
         table = read_table(path, self.format)
         if self.column not in table.columns and self.features:
@@ -103,8 +103,8 @@ class SeriesEncoding:
         later = self._later(table.take(range(known, len(table))))
         if not known:
             return None, later
-        if self.time is not None:
-            parts_of(table, self.time, self.gaps)
+        if self.time is not None and parts_of(table, self.time, self.gaps)[-1][0] >= known:
+            raise DataError(f"{path}: steps are missing after the last value of '{self.column}'; a forecast begins there")
         values, parts = self._values(table.take(range(known)))
         return values[parts[-1][0] :], later
 

@@ -141,6 +141,18 @@ def test_no_window_crosses_a_gap(table):
         load(time="hour", gaps="split", stateful=True)
 
 
+def test_later_values_after_a_gap_are_refused(table):
+    known = [f"{i},{i},1" for i in range(30)]
+    table(known, "hour,v,w")
+    encoding = load(time="hour", gaps="split", features=["w"]).encoding
+    table([*known, "30,,2", "31,,3"], "hour,v,w")
+    history, later = encoding.history("t.csv")
+    assert (len(history), later.tolist()) == (30, [[2.0], [3.0]])
+    table([*known, "35,,2", "36,,3"], "hour,v,w")
+    with pytest.raises(DataError, match="steps are missing after the last value of 'v'; a forecast begins there"):
+        encoding.history("t.csv")
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
