@@ -98,6 +98,9 @@ class TrainerOptions:
     clip_norm: float | Array | None = option(
         None, above=0, stackable=True, help="maximum norm of the whole gradient of a replica; null: no clipping"
     )
+    clip_value: float | Array | None = option(
+        None, above=0, stackable=True, help="maximum of the absolute value of each derivative; null: no clipping"
+    )
     shuffle: bool = option(True, help="shuffles the examples in every epoch; stateful data keep their order")
     validate_every: int = option(1, least=1, help="epochs between validations")
     train_metrics: bool = option(True, help="measures the metrics on the training batches too")

@@ -67,6 +67,7 @@ def check(learner: Learner, data: Data) -> None:
         if learner.options.keeps_best or stopping != EarlyStopping():
             check_monitor(learner, "val" in data.splits)
         check_layers(learner, data)
+        check_clipping(learner)
         check_groups(learner)
         if len(next(iter(data.splits["train"].values()))):  # a trained network is restored without its examples
             total = TrainingPlan.of(learner.options, data).steps
@@ -150,6 +151,19 @@ def check_monitor(learner: Learner, has_validation: bool) -> None:
     measured = measured_metrics(learner, has_validation)
     if monitor not in measured:
         raise ValueError(f"trainer.early_stopping.monitor: '{monitor}' is not measured{did_you_mean(monitor, measured)}")
+
+
+def check_clipping(learner: Learner) -> None:
+    """Check that the gradient is clipped in one way.
+
+    Raises:
+        ConfigError: its norm and its values would be clipped.
+    """
+    norm, value = learner.options.clip_norm, learner.options.clip_value
+    if norm is not None and value is not None:
+        raise ConfigError(
+            f"trainer.clip_value: cannot be combined with trainer.clip_norm (got {value} and {norm}); set one to null"
+        )
 
 
 def measured_metrics(learner: Learner, has_validation: bool) -> list[str]:

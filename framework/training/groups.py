@@ -31,6 +31,9 @@ def check_groups(learner: Learner) -> None:
             if option.name not in allowed:
                 who = f"optimizer.groups[{i}].{option.name}: not an option of {type(learner.optimizer).__name__} for groups"
                 raise ConfigError(f"{who}{did_you_mean(option.name, allowed)}")
+            if getattr(learner.optimizer, option.name) is None:
+                who = f"optimizer.groups[{i}].{option.name}: the other tensors have none (optimizer.{option.name} is null)"
+                raise ConfigError(f"{who}; set optimizer.{option.name} to a number, such as 0")
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from framework.config.options import TrainerOptions
 from framework.core.arrays import Array
 from framework.core.context import Context
 from framework.core.protocols import Regularizer
@@ -185,8 +186,7 @@ def train_step(
     if learner.regularizers:
         row[:, 1] = 0 if penalty is None else penalty
     row[:, -norms.shape[-1] :] = norms
-    if learner.options.clip_norm is not None:
-        clip(s.g, norms[..., :1], learner.options.clip_norm, ctx)
+    clip(s.g, norms[..., :1], learner.options, ctx)
 
     lr = rate(optimizer, s.schedules.factor(step, total), s.g, ctx)
     s.update(optimizer, s.trained, s.g, s.state, lr, ctx)
@@ -263,7 +263,13 @@ def add_penalties(
     return total
 
 
-def clip(g: Array, norm: Array, largest: float | Array, ctx: Context) -> None:
-    """g <- g min(1, largest / |g|) in place, each replica by its own norm (..., 1)."""
-    largest = ctx.per(largest, g)
-    g *= ctx.xp.where(norm > largest, largest / norm, ctx.xp.ones_like(norm))
+def clip(g: Array, norm: Array, options: TrainerOptions, ctx: Context) -> None:
+    """g <- g min(1, clip_norm / |g|), each replica by its own norm (..., 1), or g <- max(-clip_value, min(clip_value, g));
+    in place."""
+    if options.clip_norm is not None:
+        largest = ctx.per(options.clip_norm, g)
+        g *= ctx.xp.where(norm > largest, largest / norm, ctx.xp.ones_like(norm))
+    if options.clip_value is not None:
+        largest = ctx.per(options.clip_value, g)
+        ctx.xp.minimum(g, largest, out=g)
+        ctx.xp.maximum(g, -largest, out=g)

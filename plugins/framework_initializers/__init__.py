@@ -9,6 +9,7 @@ from framework_initializers.lecun_normal import LecunNormal
 from framework_initializers.lecun_uniform import LecunUniform
 from framework_initializers.normal import Normal
 from framework_initializers.orthogonal import Orthogonal
+from framework_initializers.truncated_normal import TruncatedNormal
 from framework_initializers.uniform import Uniform
 from framework_initializers.xavier_normal import XavierNormal
 from framework_initializers.xavier_uniform import XavierUniform
@@ -24,6 +25,7 @@ def register_initializers(register: Register) -> None:
     register("lecun_uniform", LecunUniform)
     register("normal", Normal)
     register("orthogonal", Orthogonal)
+    register("truncated_normal", TruncatedNormal)
     register("uniform", Uniform)
     register("xavier_normal", XavierNormal)
     register("xavier_uniform", XavierUniform)

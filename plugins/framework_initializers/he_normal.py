@@ -5,15 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from framework import Shape, option
-from framework_initializers._fans import Reading, deviation, fans_of
+from framework_initializers._fans import MODE, Mode, Reading, deviation, fan
 
 
 @dataclass(frozen=True)
 class HeNormal:
-    """W ~ N(0, std^2), std = gain sqrt(2 / n_in) (He et al. 2015).
+    """W ~ N(0, std^2), std = gain sqrt(2 / n) (He et al. 2015).
 
-    Shapes: W (i, o); n_in = i, unless the layer gives other fans, as a convolution does. For relu, which keeps half of the
-    variance.
+    Shapes: W (i, o); n is the fan in, i, unless the layer gives other fans, as a convolution does, or `mode` names another.
+    For relu, which keeps half of the variance.
 
     The lecture notes print this root as the variance, which is far too large; `reading: literal` draws with that variance,
     to show the effect of the error.
@@ -21,7 +21,8 @@ class HeNormal:
 
     gain: float = option(1.0, above=0, stackable=True, help="factor on the standard deviation")
     reading: Reading = option("std", help="what the printed root is: the standard deviation, or (literal) the variance")
+    mode: Mode = option("fan_in", help=MODE)
 
     def __call__(self, rng: np.random.Generator, shape: Shape, fans: tuple[int, int] | None = None) -> np.ndarray:
-        n_in, _ = fans_of(shape, fans)
-        return self.gain * deviation((2 / n_in) ** 0.5, self.reading) * rng.standard_normal(shape)
+        n = fan(shape, fans, self.mode)
+        return self.gain * deviation((2 / n) ** 0.5, self.reading) * rng.standard_normal(shape)

@@ -12,8 +12,8 @@ from framework_initializers._fans import Reading, deviation, fans_of
 class XavierNormal:
     """W ~ N(0, std^2), std = gain sqrt(2 / (n_in + n_out)) (Glorot & Bengio 2010).
 
-    Shapes: W (i, o); n_in = i and n_out = o, unless the layer gives other fans, as a convolution does. For sigmoid and tanh:
-    a compromise between keeping the variance forward and backward.
+    Shapes: W (i, o); n_in = i and n_out = o, unless the layer gives other fans, as a convolution does. It is
+    lecun_normal with mode fan_avg. For sigmoid and tanh: a compromise between keeping the variance forward and backward.
 
     The lecture notes print this root as the variance, which is far too large; `reading: literal` draws with that variance,
     to show the effect of the error.

@@ -12,7 +12,8 @@ from framework_initializers._fans import fans_of
 class XavierUniform:
     """W ~ U(-a, a), a = gain sqrt(6 / (n_in + n_out)): the variance of xavier_normal, a^2 / 3 (Glorot & Bengio 2010).
 
-    Shapes: W (i, o); n_in = i and n_out = o, unless the layer gives other fans, as a convolution does.
+    Shapes: W (i, o); n_in = i and n_out = o, unless the layer gives other fans, as a convolution does. It is
+    lecun_uniform with mode fan_avg.
     """
 
     gain: float = option(1.0, above=0, stackable=True, help="factor on the bound a")

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import numpy as np
 
 from framework import Array, Context, Initializer, Params, Shape, T, option, product, registered, row_sums
+from framework_layers._bias import HELP, drawn_bias
 from framework_layers._sequences import along_time, as_before, steps_that_count
 
 
@@ -23,7 +24,7 @@ class Conv1d:
     Shapes: x (..., T, N, F), W (..., size F, filters), whose first F rows are W_0, b (..., 1, filters),
     y (..., T', N, filters), mask (..., T, N). Where the mask is 0 a step counts as zero, so that padding does not change
     the steps before it. Letters: x (..., T, N, L, F), y (..., T, N, L', filters), mask (..., T, N, L): a window of
-    letters inside each word. Fans: in size F, out size filters. b starts at 0. Collobert et al. (2011).
+    letters inside each word. Fans: in size F, out size filters. Collobert et al. (2011).
     """
 
     filters: int = option(least=1, help="outputs")
@@ -36,6 +37,7 @@ class Conv1d:
     initializer: Initializer = registered("initializer", "xavier_uniform", help="initial values of W")
     stride: int = option(1, least=1, help="distance between windows; above 1, padding is valid or causal, mask is null")
     dilation: int = option(1, least=1, help="distance between the steps of a window")
+    bias_initializer: Initializer = registered("initializer", "zeros", inherit=False, help=HELP)
 
     @property
     def reverse(self) -> bool:
@@ -66,9 +68,9 @@ class Conv1d:
             length = self._steps(length)
             if length < 1:
                 raise ValueError(f"a window of {self._reach + 1} does not fit into {in_shape[-2]} steps")
-        p = {"W": self.initializer(rng, (self.size * F, self.filters), (self.size * F, self.size * self.filters))}
-        if self.bias:
-            p["b"] = np.zeros((1, self.filters))
+        fans = (self.size * F, self.size * self.filters)
+        p = {"W": self.initializer(rng, (self.size * F, self.filters), fans)}
+        p |= drawn_bias(self.bias, self.bias_initializer, rng, self.filters, fans)
         return p, (*in_shape[:-2], length, self.filters)
 
     def forward(self, p: Params, x: Array, ctx: Context) -> tuple[Array, Any]:

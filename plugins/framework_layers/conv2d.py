@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from framework import Array, Context, Initializer, Params, Shape, T, option, registered
+from framework_layers._bias import HELP, drawn_bias
 from framework_layers._im2col import by_group, col2im, im2col, images, padded, planes, sum_of_rows, together
 from framework_layers._windows import Pair, Windows, windows
 
@@ -21,7 +22,7 @@ class Conv2d:
     Ho = (H + 2 padding - d (k - 1) - 1) // s + 1, Wo likewise; k = size, s = stride, d = dilation, each a number or
     [rows, columns]. With groups the channels and the filters are cut into as many equal parts, and a part of the filters
     reads its part of the channels; with C groups every channel has filters of its own. Definitions, and the side of the odd
-    zero of padding: same (below, right): PyTorch's. Fans: in C k k / groups, out filters k k / groups. b starts at 0.
+    zero of padding: same (below, right): PyTorch's. Fans: in C k k / groups, out filters k k / groups.
     """
 
     per_example: ClassVar[bool] = True
@@ -35,6 +36,7 @@ class Conv2d:
     initializer: Initializer = registered("initializer", "he_normal", help="initial values of W")
     dilation: int | Pair = option(1, least=1, help="distance between the pixels of a window, one number or [rows, columns]")
     groups: int = option(1, least=1, help="equal parts of the channels and of the filters, each of which reads one part")
+    bias_initializer: Initializer = registered("initializer", "zeros", inherit=False, help=HELP)
 
     def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:
         if len(in_shape) != 3:
@@ -47,8 +49,7 @@ class Conv2d:
             raise ValueError(f"groups: {self.groups} must divide the {C} channels and the {self.filters} filters")
         fan_in, fan_out = (n * at.area // self.groups for n in (C, self.filters))
         p = {"W": self.initializer(rng, (fan_in, self.filters), (fan_in, fan_out))}
-        if self.bias:
-            p["b"] = np.zeros((1, self.filters))
+        p |= drawn_bias(self.bias, self.bias_initializer, rng, self.filters, (fan_in, fan_out))
         return p, (self.filters, *at.out)
 
     def forward(self, p: Params, x: Array, ctx: Context) -> tuple[Array, Any]:

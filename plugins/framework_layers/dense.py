@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from framework import Array, Context, Initializer, Params, Shape, T, option, product, registered, row_sums
+from framework_layers._bias import HELP, drawn_bias
 
 
 @dataclass(frozen=True)
@@ -15,21 +16,22 @@ class Dense:
     dW = x^T dy,  db = sum over rows of dy,  dx = dy W^T.
 
     Shapes: x (..., [T,] N, F), W (..., F, units), b (..., 1, units), y (..., [T,] N, units). With time, the T N rows are
-    one product. b starts at 0. The non-linearity is a separate node.
+    one product. The non-linearity is a separate node.
     """
 
     units: int | Literal["auto"] = option(least=1, help="outputs; auto: as many as the target needs")
     bias: bool = option(True, help="whether to add b")
     initializer: Initializer = registered("initializer", "he_normal", help="initial values of W")
+    bias_initializer: Initializer = registered("initializer", "zeros", inherit=False, help=HELP)
 
     def init(self, rng: np.random.Generator, in_shape: Shape) -> tuple[Params, Shape]:
         if self.units == "auto":
             raise ValueError("units: auto is only possible for the last layer before a loss; give a number")
         if len(in_shape) not in (1, 2):
             raise ValueError(f"dense needs (F,) or (T, F) (got {in_shape}); put a flatten layer before it")
-        p = {"W": self.initializer(rng, (in_shape[-1], self.units))}
-        if self.bias:
-            p["b"] = np.zeros((1, self.units))
+        fans = (in_shape[-1], self.units)
+        p = {"W": self.initializer(rng, fans)}
+        p |= drawn_bias(self.bias, self.bias_initializer, rng, self.units, fans)
         return p, (*in_shape[:-1], self.units)
 
     def forward(self, p: Params, x: Array, ctx: Context) -> tuple[Array, Array]:

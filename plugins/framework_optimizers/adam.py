@@ -12,11 +12,11 @@ class Adam:
     with m^ = m / (1 - beta1^t),  v^ = v / (1 - beta2^t)  (Kingma & Ba 2015).
 
     Shapes: w, g, m, v (..., P); m and v start at 0, t counts the steps from 1. The position of epsilon is an option:
-        `inside`
-    the root, as in the lecture notes; `outside`, m^ / (sqrt(v^) + eps), as in the paper's algorithm 1 and PyTorch; `hat`,
-    the paper's epsilon-hat and Keras, w <- w - lr sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + eps). They differ if
-    gradients are smaller than sqrt(eps). Without `correct`, m^ = m and v^ = v: with gradients of equal size the first step
-    is (1 - beta1) / sqrt(1 - beta2) times as long, 3.16 times at the defaults. Defaults: the paper's.
+    `inside` the root, as in the lecture notes; `outside`, m^ / (sqrt(v^) + eps), as in the paper's algorithm 1 and PyTorch;
+    `hat`, the paper's epsilon-hat and Keras, w <- w - lr sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + eps). They differ
+    if gradients are smaller than sqrt(eps). Without `correct`, m^ = m and v^ = v: with gradients of equal size the first
+    step is (1 - beta1) / sqrt(1 - beta2) times as long, 3.16 times at the defaults. With `amsgrad`, the largest v so far
+    takes the place of v, so that the rate of a weight does not grow again (Reddi et al. 2018). Defaults: the paper's.
     """
 
     elementwise: ClassVar[bool] = True
@@ -27,9 +27,11 @@ class Adam:
     eps: float | Array = option(1e-8, least=0, stackable=True, help="keeps the quotient finite")
     epsilon: Literal["inside", "outside", "hat"] = option("inside", help="place of eps")
     correct: bool = option(True, help="whether the bias of m and v towards 0 is corrected")
+    amsgrad: bool = option(False, help="whether to divide by the largest v so far")
 
     def init(self, w: Array) -> dict[str, Any]:
-        return {"m": w * 0, "v": w * 0, "t": 0}
+        largest = {"largest": w * 0} if self.amsgrad else {}
+        return {"m": w * 0, "v": w * 0, "t": 0, **largest}
 
     def update(self, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
         m, v = state["m"], state["v"]
@@ -42,6 +44,8 @@ class Adam:
         square = g * g
         square *= ctx.per(1 - self.beta2, w)
         v += square
+        if self.amsgrad:
+            v = ctx.xp.maximum(state["largest"], v, out=state["largest"])
         if self.epsilon == "inside":
             root = ctx.xp.add(v, ctx.per(eps, w), out=square)
             ctx.xp.sqrt(root, out=root)

@@ -11,9 +11,9 @@ class Momentum:
     """M <- alpha M - lr g;  w <- w + M  (Polyak 1964, in the form of the lecture notes).
 
     Shapes: w, g, M (..., P); M starts at 0. The learning rate is inside M: after a change of lr, old steps keep the rate
-        with which they
-    were made. `form: torch` is M <- alpha M - g;  w <- w + lr M, where the whole sum gets the current rate. At a
-    constant lr both are the same. Default alpha: the usual one.
+    with which they were made. `form: torch` is M <- alpha M - g;  w <- w + lr M, where the whole sum gets the current rate.
+    At a constant lr both are the same, and equal to PyTorch's SGD with momentum. For its nesterov=True see nag. Default
+    alpha: the usual one.
     """
 
     elementwise: ClassVar[bool] = True

@@ -48,6 +48,7 @@ def one_step(experiment: Any, examples: int | None, loss_only: bool = False) -> 
     options = lone(experiment.learner.options, steps=1, batch_size="all", accumulate=1, shuffle=False, probe_every=1)
     learner = replace(experiment.learner, probes={"seen": eye}, options=options)
     if loss_only:
-        learner = replace(learner, regularizers=(), options=replace(options, clip_norm=None), schedules={})
+        unclipped = replace(options, clip_norm=None, clip_value=None)
+        learner = replace(learner, regularizers=(), options=unclipped, schedules={})
     experiment.train([learner], [first_examples(experiment, examples)], [experiment.settings.seed], [curves])
     return eye.seen, curves

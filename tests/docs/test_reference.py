@@ -123,10 +123,11 @@ def test_the_columns_of_an_option_are_readable():
         "",
         "the schedule that follows",
     )
-    units, bias, initializer = (row[1:4] for row in options_of(discover().get("layer", "dense")))
+    units, bias, initializer, of_bias = (row[1:4] for row in options_of(discover().get("layer", "dense")))
     assert units == ("integer or auto", "required", ">= 1")
     assert bias == ("boolean", "true", "")
     assert initializer == ("initializer", "the group initializer, otherwise he_normal", "")
+    assert of_bias == ("initializer", "Zeros()", "")
     assert options_of(discover().get("dataset", "csv"))[1][1] == "string or list of strings"
 
 

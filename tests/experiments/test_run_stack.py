@@ -265,6 +265,8 @@ def test_slices_are_even_and_keep_all_threads_busy(members, most, at_once, width
         (["initializer.gain=1"], ["initializer.gain=2"], True),
         (["trainer.clip_norm=1"], ["trainer.clip_norm=2"], True),
         (["trainer.clip_norm=1"], ["trainer.clip_norm=null"], False),
+        (["trainer.clip_value=1"], ["trainer.clip_value=2"], True),
+        (["optimizer=rmsprop"], ["optimizer=rmsprop", "optimizer.alpha=0.5"], False),
         (["model.hidden=4"], ["model.hidden=5"], False),
         (["optimizer=sgd"], ["optimizer=nag"], False),
         (["dataset.seed=1"], ["dataset.seed=2"], True),

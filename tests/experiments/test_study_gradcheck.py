@@ -29,6 +29,7 @@ def checked(words):
 RIGHT = {
     "mlp": XOR,
     "penalty, clipped": XOR + "activation=tanh regularizer=l2 regularizer.strength=0.1 trainer.clip_norm=0.01",
+    "clipped values": XOR + "activation=tanh trainer.clip_value=0.01",
     "l1": XOR + "regularizer=l1 regularizer.strength=0.1",
     "dropout": XOR + "model.layers.drop={type:dropout,after:act}",
     "batch_norm": XOR + "model.layers.norm={type:batch_norm,after:hidden}",

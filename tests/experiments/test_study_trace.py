@@ -128,6 +128,7 @@ def test_penalties_and_clipping_are_in_the_update_and_not_in_the_errors():
     told = text(*XOR, "optimizer=sgd", "regularizer=l2", "trainer.clip_norm=0.1")
     plain = text(*XOR, "optimizer=sgd")
     assert "longer ones are clipped to 0.1; the optimizer gets:" in told
+    assert "; its values are clipped to 0.01; the" in text(*XOR, "optimizer=sgd", "trainer.clip_value=0.01")
     backward = [told.split("BACKWARD")[1].split("the update")[0] for told in (told, plain)]
     assert backward[0] == backward[1]
     assert "penalty = " in told.split("AFTER")[1]

@@ -45,6 +45,12 @@ def test_a_rate_of_nearly_nothing_freezes_the_tensors_of_a_group():
         assert all(np.abs(found[node]["W"] - start[node]["W"]).max() > 1e-4 for node in found)
 
 
+def test_a_group_cannot_set_what_the_other_tensors_lack():
+    with pytest.raises(ConfigError, match=r"groups\[0\].alpha: the other tensors have none \(optimizer.alpha is null\)"):
+        lone(member(Rmsprop(), group("*.b", alpha=0.9)), DATA)
+    lone(member(Rmsprop(alpha=0.0), group("*.b", alpha=0.9)), DATA)
+
+
 def test_biases_without_decay_are_those_of_the_formula():
     """With g = 0 adamw only decays: w (1 - lr decay) at each step."""
     made = replace(member(Adamw(0.1, decay=0.5), group("*.b", decay=0.0), group("out.*", lr=0.01), steps=3))

@@ -7,6 +7,7 @@ import pytest
 from networks import Fixed, Record, backpropagate, distance, learner, lone, mlp, points, regression
 
 from framework import Head, Network
+from framework.core.errors import ConfigError
 from framework.data.loader import BatchSampler
 from framework.training.trainer import train
 from framework_layers.dense import Dense
@@ -178,6 +179,26 @@ def test_clipping_a_gradient_of_zero_changes_nothing():
     outcome = lone(learner(network, steps=3, clip_norm=1.0), points([[1.0], [2.0]], [[0.0], [0.0]]))
     assert outcome.status == "finished"
     assert outcome.weights["out"]["W"] == 0
+
+
+@pytest.mark.usefixtures("compiled_quickly")
+@pytest.mark.parametrize("tier", ["array", "compiled"])
+def test_clipped_values_lie_between_the_bounds_of_a_replica(tier):
+    bounds = (0.05, 0.2, 1e9)
+    members = [learner(mlp(4, 2), Sgd(1.0), batch_size="all", steps=1, clip_value=c) for c in bounds]
+    outcomes = train(members, [DATA], [0, 0, 0], dtype=np.float64, tier=tier)
+    p = members[0].network.init(0)[0]
+    for node, tensors in p.items():
+        for t, a in tensors.items():
+            plain = outcomes[2].weights[node][t] - a  # the bound 1e9 clips nothing
+            for bound, outcome in zip(bounds, outcomes, strict=True):
+                assert outcome.weights[node][t] - a == pytest.approx(np.clip(plain, -bound, bound), abs=1e-12)
+    assert np.abs(outcomes[2].weights["out"]["W"] - p["out"]["W"]).max() > 0.2
+
+
+def test_clipping_by_norm_and_by_value_exclude_each_other():
+    with pytest.raises(ConfigError, match=r"trainer.clip_value: cannot be combined with trainer.clip_norm \(got 0.5 and 1"):
+        lone(learner(mlp(4, 2), clip_norm=1.0, clip_value=0.5), DATA)
 
 
 def diverging(**options):

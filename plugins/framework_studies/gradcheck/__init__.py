@@ -86,7 +86,7 @@ class Gradcheck:
     def __call__(self, experiment: Any) -> Findings:
         experiment = exact(experiment)
         learner = experiment.learner
-        unclipped = replace(learner.options, clip_norm=None)
+        unclipped = replace(learner.options, clip_norm=None, clip_value=None)
         nudged = replace(learner, options=unclipped, schedules={}, initial=self.nudged(experiment))
         seen, curves = one_step(replace(experiment, learner=nudged), self.batch_size)
         if not np.isfinite(curves.column("train/loss")[0]):

@@ -77,7 +77,7 @@ class Trace:
         experiment, pen = exact(experiment), Pen(self.digits)
         learner = experiment.learner
         seen, curves = one_step(experiment, self.batch_size)
-        plain = learner.options.clip_norm is None and not learner.regularizers
+        plain = not (clipping(learner.options) or learner.regularizers)
         loss_only = seen if plain else one_step(experiment, self.batch_size, loss_only=True)[0]
         data = experiment.data
         scene = Scene(loss_only, data.names, {name: field.names for name, field in data.fields.items()})
@@ -130,8 +130,7 @@ def update_step(scene: Scene, pen: Pen, learner: Any, curves: Any) -> Step:
     def lines() -> Iterator[str]:
         if curves is not None:
             norm = pen.number(curves.column("grad_norm/total")[0])
-            clip = learner.options.clip_norm
-            clipped = "" if clip is None else f"; longer ones are clipped to {pen.number(clip)}"
+            clipped = "".join(f"; {what} {pen.number(most)}" for what, most in clipping(learner.options).items())
             yield f"the gradient with its penalties has norm {norm}{clipped}; the optimizer gets:"
             for node, tensors in seen.g.items():
                 for t, g in tensors.items():
@@ -144,6 +143,12 @@ def update_step(scene: Scene, pen: Pen, learner: Any, curves: Any) -> Step:
                     yield from pen.grid("  changed by", new[node][t] - old[node][t])
 
     return Step(f"the update by {name}, lr = {pen.number(rate)}: {formula(optimizer)}", list(lines()))
+
+
+def clipping(options: Any) -> dict[str, float]:
+    """What is clipped, in a sentence, and to which number."""
+    found = {"longer ones are clipped to": options.clip_norm, "its values are clipped to": options.clip_value}
+    return {what: most for what, most in found.items() if most is not None}
 
 
 def _factor(schedule: Any) -> float:
