@@ -164,6 +164,8 @@ class Encoding(Protocol):
         notes(path, with_target): lines about a file that was read.
         sentence(words): field -> array of one sentence, without its target; DataError for a word that it cannot encode.
             Predictions of a file then have no rows for padding.
+        history(path): the known end of a series (n, F), whose first columns are the targets, or None; and the later values
+            of its other columns (m, ...). horizon: the number of steps from an input to its target, by default 1.
         labelled(path, labels): the text of a file with a label for every step; labels (n, T) are classes.
         spans(tags): (start, stop) of the entities in the tags of a sentence, and marked(words, pairs): the fields of one
             sentence, a row for each pair of such spans, which is marked. A head with one class for a sentence then answers
@@ -199,7 +201,9 @@ class Data:
         forecast: the fields that hold the target of a step at later steps: the input if its next value is the target, or
             the input of a decoder. A layer that reads one of them from its end would read the answer, and is rejected.
         scale: the scale that `dataset.scale=auto` means for these data.
-        scaled_with: target -> the field of the same quantity, whose scale it uses; other targets keep their unit.
+        scaled_with: target -> the field whose first features are the same quantities, and whose scale it uses.
+        baselines: name -> split -> target -> naive predictions (n, ...) in the unit of the target, such as the last value of
+            a series. A run reports their losses beside its own.
         notes: how the data set read its files, one line each; shown once per run or sweep.
         rows: split -> the number of each example in its source, from 0, where that is known; -1: an example of another
             fold (`framework.Fold`).
@@ -216,6 +220,7 @@ class Data:
     forecast: tuple[str, ...] = ()
     scale: ScaleMethod = "none"
     scaled_with: Mapping[str, str] = field(default_factory=dict)
+    baselines: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     rows: Mapping[str, np.ndarray] = field(default_factory=dict)
 

@@ -98,9 +98,15 @@ def fit(data: Data, how: str, fields: Collection[str]) -> Scale:
         if is_mapped(data.splits["train"][name]):
             raise DataError(f"dataset.scale: '{name}' stays on disk and would be copied to memory; scale the file itself")
     found = {name: _measured(*_counted(name, data), how) for name in scaled_fields}
-    found |= {name: found[other] for name, other in data.scaled_with.items() if other in found}
+    found |= {name: _first(found[other], name, data) for name, other in data.scaled_with.items() if other in found}
     shift, width = ({name: pair[i] for name, pair in found.items()} for i in (0, 1))
     return Scale(how, shift, width)  # type: ignore[arg-type]
+
+
+def _first(pair: tuple[np.ndarray, np.ndarray], target: str, data: Data) -> tuple[np.ndarray, np.ndarray]:
+    """The scale of the first features of a field, as many as a target has."""
+    count = data.splits["train"][target].shape[-1]
+    return (pair[0][:count], pair[1][:count]) if data.fields[target].axes.endswith("F") else pair
 
 
 def _counted(name: str, data: Data) -> tuple[np.ndarray, str]:
@@ -144,7 +150,10 @@ def scaled(data: Data, scale: Scale, auto: bool = False, targets: Collection[str
         sigma = sigma / float(width.mean())  # one deviation for all columns, which a data set with sigma has
     lines = [AUTO[scale.how]] if auto and scale.shift.keys() - {*targets} else []
     lines += [_line(scale, name, data) for name in targets if name in scale.shift]
-    return replace(data, splits=splits, f=f, sigma=sigma, notes=(*data.notes, *lines))
+    baselines = {
+        name: {split: scale.apply(fields) for split, fields in found.items()} for name, found in data.baselines.items()
+    }
+    return replace(data, splits=splits, f=f, sigma=sigma, baselines=baselines, notes=(*data.notes, *lines))
 
 
 def _line(scale: Scale, target: str, data: Data) -> str:

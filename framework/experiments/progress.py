@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from framework.core.callback import Callback
+from framework.inference.baselines import baseline_line
 
 LINES = 20  # about the maximum number of progress lines without a terminal
 
@@ -72,6 +73,8 @@ def report(result: Any, tracked: bool, brief: bool = False) -> None:
     notes = "; ".join(filter(None, (result.reason, result.outcome.kept_text)))
     reason = f" ({notes})" if notes else ""
     print(f"{result.status}{reason} in {result.seconds:.1f} s{': ' if shown else ''}{format_metrics(shown)}", flush=True)
+    if (naive := baseline_line(result.metrics)) and not brief:
+        print(naive)
     if result.findings is not None and not brief:
         print(f"\n{result.findings.summary}\n")
     if not brief:

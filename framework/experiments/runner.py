@@ -23,6 +23,7 @@ from framework.experiments.experiment import Experiment, prepare
 from framework.experiments.predictions import write_held_out
 from framework.experiments.study import FirstMemberCallback, record_findings
 from framework.inference import model
+from framework.inference.baselines import baseline_metrics
 from framework.tracking.mlflow import PATIENCE, MlflowRun
 from framework.tracking.mlflow_process import MlflowWriterPool
 from framework.tracking.run_dir import RunLocation, remember
@@ -289,6 +290,11 @@ class RecordingCallback(Callback):
     def _finished(self, member: int, outcome: TrainingResult) -> JobResult:
         record, experiment = self.records[member], self.experiments[member]
         reason = f"{outcome.reason} at step {outcome.step}" if outcome.status == "diverged" else outcome.reason
+        if experiment.settings.study is None and experiment.data.baselines and outcome.status != "diverged":
+            learner = experiment.learner
+            naive = baseline_metrics(experiment.data, learner.heads, learner.measures)
+            outcome.metrics.update(naive)
+            record.recorder.on_metrics(member, outcome.step, naive)
         _log_artifacts(record, experiment, outcome)
         kept: dict[str, Any] = {"weights": outcome.kept, "epoch": outcome.kept_epoch, "step": outcome.kept_step}
         kept |= {"epochs": outcome.epoch, "steps": outcome.step, "note": outcome.kept_text}

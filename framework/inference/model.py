@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
@@ -66,14 +67,20 @@ class Model:
         """A model of what was trained, such as a `Learner`."""
         return cls(trained.network, trained.heads, in_units(trained.measures, trained.heads, scale), weights, about, scale)
 
-    def passes(self, fields: Mapping[str, np.ndarray]) -> Iterator[tuple[Values, Mapping[str, Any], Context]]:
+    def passes(
+        self, fields: Mapping[str, np.ndarray], carry: Mapping[str, Any] = MappingProxyType({})
+    ) -> Iterator[tuple[Values, Mapping[str, Any], Context]]:
         """Values and caches of all nodes for fields (n, ...) in the layout of the data set, and the context of the pass: all
         rows at once; for stateful sequences row by row, with carried states.
+
+        Args:
+            carry: node -> the state in which the first rows begin.
 
         Raises:
             DataError: the fields differ from those of the training split.
         """
-        network, ctx, scaled = self.network, Context(train=False), self.scale.apply(self._check_fields(fields))
+        network, ctx = self.network, Context(train=False, carry=carry)
+        scaled = self.scale.apply(self._check_fields(fields))
         rows = [slice(i, i + 1) for i in range(len(next(iter(scaled.values()))))] if self.about.stateful else [slice(None)]
         for part in rows:
             ctx = ctx.but(batch={name: self._oriented(name, np.asarray(a)[part]) for name, a in scaled.items()})
@@ -264,6 +271,7 @@ def save(folder: Path, weights: Mapping[str, Params], data: Data, scale: Scale) 
     about: dict[str, Any] = {"fields": fields, "splits": list(data.splits), "names": list(data.names)}
     about |= {
         "stateful": data.stateful,
+        "forecast": list(data.forecast),
         "scale": scale.to_json(),
         "encoding": data.encoding.to_json() if data.encoding else None,
     }
@@ -285,6 +293,7 @@ def read_about(folder: Path) -> tuple[Data, Scale]:
     encoded = content["encoding"]
     encoding = discover().get("dataset", encoded["type"]).encoding_from_json(encoded) if encoded else None
     more = {"names": content["names"], "encoding": encoding, "stateful": content.get("stateful", False)}
+    more["forecast"] = tuple(content.get("forecast", ()))
     scale = Scale.from_json(content["scale"])
     return Data(dict.fromkeys(content["splits"], empty), fields, scale=scale.how, **more), scale
 

@@ -109,7 +109,7 @@ def check_monotone(schedule: Any) -> None:
 
 
 def check_direction(schedule: Any) -> None:
-    """`validated` changes the state, and with it the factor, unless it has none of its own. A schedule with an option
+    """`validated` changes the state, and with it the factor, if it has one. A schedule with an option
     `monitor` that treats rising and falling losses differently treats scores, of which larger is better, in another way.
 
     Cannot see: a schedule that does not react to 30 validations.

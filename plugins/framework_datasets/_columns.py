@@ -61,8 +61,11 @@ def real(table: Table, name: str) -> np.ndarray:
     return values
 
 
-def moments(table: Table, name: str) -> np.ndarray:
+def moments(table: Table, name: str, role: str = "dataset.order") -> np.ndarray:
     """A column that orders rows, (n,): numbers, or dates and times as 2024-01-31 or 2024-01-31T12:30.
+
+    Args:
+        role: the option that names the column, for the message.
 
     Raises:
         DataError: a value is neither.
@@ -75,7 +78,7 @@ def moments(table: Table, name: str) -> np.ndarray:
     for row, word in enumerate(words):
         if not (ISO.fullmatch(word) if dated else np.isfinite(values[row])):
             what = f"'{shown(word)}' is no number and no date such as 2024-01-31" if word else "the cell is empty"
-            raise table.fault(row, name, f"{what}; dataset.order needs one in every row")
+            raise table.fault(row, name, f"{what}; {role} needs one in every row")
     try:
         return np.array(words, "datetime64[us]")
     except ValueError as error:

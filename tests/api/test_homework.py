@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import framework
+from framework.cli.commands import forecast
 
 pytestmark = pytest.mark.slow
 QUICK = ("tracking=none", "device=cpu")
@@ -56,6 +57,21 @@ def test_the_width_is_chosen_by_five_folds(place):
     assert table[0].startswith("| hidden | folds | val/loss | val/accuracy |")
     rows = (swept.folder / "out_of_fold.csv").read_text().splitlines()
     assert len(rows) == 1 + 455
+
+
+def test_a_temperature_is_forecast_20_steps_ahead(place, capsys):
+    t = np.arange(300)
+    degrees = 10 + 9 * np.sin(2 * np.pi * t / 30) + np.random.default_rng(5).normal(0, 0.5, 300)
+    written("weather.csv", ["hour", "temperature"], [(i, f"{value:.2f}") for i, value in enumerate(degrees)])
+    words = ["dataset=series", "dataset.path=weather.csv", "dataset.column=temperature", "model=lstm", "optimizer.lr=0.02"]
+    run = framework.run(*words, "trainer.epochs=15", *QUICK)
+    assert forecast.main(["last", "--steps", "20"]) == 0
+    _, *rows = csv.reader(capsys.readouterr().out.splitlines())
+    assert [int(row[0]) for row in rows] == list(range(1, 21))
+    true = 10 + 9 * np.sin(2 * np.pi * np.arange(300, 320) / 30)
+    error = np.abs(np.array([float(row[1]) for row in rows]) - true).mean()
+    assert error < 4  # the last value repeated is 6 off
+    assert (run.folder / "figures" / "forecast.png").exists()
 
 
 def titanic(n=300):

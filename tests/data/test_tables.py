@@ -348,7 +348,7 @@ def test_a_scaled_series_learns_in_its_own_unit(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     words = ["dataset=series", "dataset.path=s.csv", "dataset.column=level", "dataset.length=6", "dataset.scale=standard"]
     found = run(*words, "model=lstm", "model.hidden=8", "trainer.epochs=20", "optimizer.lr=0.02", "tracking=none")
-    assert "val/loss are of (y - " in capsys.readouterr().err
+    assert "val/loss are of (level - " in capsys.readouterr().err
     data = Series("s.csv", "level", length=6).load(rng()).splits["val"]
     predicted, width = found.model.predict(data["x"]), found.model.scale.width["y"]
     assert predicted.shape == data["y"].shape

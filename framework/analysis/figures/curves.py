@@ -11,9 +11,17 @@ from framework.analysis.figures.run_view import RunView
 
 
 def loss(run: RunView) -> Any:
-    """Training and validation loss; None if neither was recorded."""
-    losses = {name: a for name, a in run.series.items() if name.endswith("/loss") and not name.startswith("test/")}
-    return _lines(losses, "loss", run.clock)
+    """Training and validation loss, and those of naive forecasts on the validation split as level lines; None if neither was
+    recorded."""
+    losses = {name: a for name, a in run.series.items() if name in ("train/loss", "val/loss")}
+    naive = {name: a for name, a in run.series.items() if name.startswith("baseline/") and name.endswith("/val/loss")}
+    ends = [a[[0, -1], 0] for a in losses.values()]
+    level = {
+        name.split("/")[1].replace("_", " "): np.stack([ends[0], np.full(2, a[-1, 1])], -1)
+        for name, a in naive.items()
+        if ends
+    }
+    return _lines(losses | level, "loss", run.clock)
 
 
 def norms(run: RunView) -> Any:
