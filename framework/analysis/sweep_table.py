@@ -40,12 +40,15 @@ OTHER_AXES = ("step", "epoch", "layer")  # what the x axis may be, besides a swe
 SHOWN = 31  # maximum lines of a table on the screen, with header; the file has all
 
 
-def compare(sweep: Path, changes: dict[str, Any], to: Path | None = None) -> tuple[list[SeedGroup], dict[str, str]]:
+def compare(
+    sweep: Path, changes: dict[str, Any], to: Path | None = None, file: Path | None = None
+) -> tuple[list[SeedGroup], dict[str, str]]:
     """Print the table of a sweep; write it to `table.md` and the figure to `comparison.png`.
 
     Args:
         changes: what to show, instead of the sweep's key `figure`.
-        to: the folder for both, or a file for the figure alone; None: the folder of the sweep.
+        to: the folder for both; None: that of the sweep.
+        file: a file for the figure alone.
 
     Returns:
         The rows of the table, and its metrics.
@@ -53,7 +56,7 @@ def compare(sweep: Path, changes: dict[str, Any], to: Path | None = None) -> tup
     Raises:
         ConfigError: a metric was not recorded, a key was not swept, or the folder cannot be created.
     """
-    file = figure_file(to) if to is not None and to.suffix else None
+    file = figure_file(file) if file else None
     to = sweep if to is None or file else output_folder(to)
     jobs = read_jobs(sweep)
     if not jobs:

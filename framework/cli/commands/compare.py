@@ -23,7 +23,9 @@ def main(arguments: Sequence[str]) -> int:
     given = dict(word.split("=", 1) for word in arguments if "=" in word)
     to = given.pop("to", None)
     sweep, changes = find_sweep(words[0] if words else "last"), options(given)
-    compare(sweep, changes, Path(to).expanduser() if to else folder_of(sweep, given))
+    place = Path(to).expanduser() if to else folder_of(sweep, given)
+    is_file = bool(to and place.suffix and not place.is_dir())
+    compare(sweep, changes, None if is_file else place, place if is_file else None)
     return 0
 
 
