@@ -5,6 +5,7 @@ import pytest
 
 from framework import Data, DataError, Field
 from framework.data.folds import BORROWED, Fold, folded
+from framework_datasets.sentences import Sentences
 
 
 def divided(n, count, **about):
@@ -68,3 +69,11 @@ def test_a_data_set_is_divided_and_keeps_its_test_rows():
 def test_sequences_that_continue_one_another_have_no_folds():
     with pytest.raises(DataError, match="continue one another"):
         folded(table(stateful=True), Fold(0, 5, seed=0))
+
+
+def test_a_line_reports_the_vocabulary_of_folds(tmp_path):
+    (tmp_path / "a.csv").write_text("text,label\n" + "a good film,p\na bad film,n\n" * 10)
+    data = folded(Sentences(str(tmp_path / "a.csv")).load(np.random.default_rng(0)), Fold(0, 3, seed=0))
+    assert data.notes[-1] == (
+        "folds divide the 16 examples of train and val again; the vocabulary stays that of the data set's own training split"
+    )
