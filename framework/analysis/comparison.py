@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from framework.analysis.epochs import in_epochs
 from framework.core.direction import is_known, lower_is_better
 from framework.core.errors import DataError
 from framework.core.log import log
@@ -32,6 +33,7 @@ class RecordedJob:
         kept: metric -> value at the saved weights, if the job has ended.
         kept_step: the training step of these weights.
         lower: metric -> whether less of it is better.
+        folder: its folder.
     """
 
     name: str
@@ -41,6 +43,7 @@ class RecordedJob:
     kept: Mapping[str, float] = field(default_factory=dict)
     lower: Mapping[str, bool] = field(default_factory=dict)
     kept_step: float = np.inf
+    folder: Path = Path()
 
     def value(self, metric: str, at: str) -> float:
         """A value of a metric's series; NaN if the job diverged, except for the first one."""
@@ -154,7 +157,17 @@ def _job(folder: Path) -> RecordedJob:
     kept = {name: float(value) for name, value in state.get("metrics", {}).items()}
     found: Series = LazySeries(path) if path.exists() else {}
     step = (state.get("kept") or {}).get("step", np.inf)
-    return RecordedJob(folder.name, overrides, state.get("status", "?"), found, kept, state.get("lower_is_better", {}), step)
+    lower = state.get("lower_is_better", {})
+    return RecordedJob(folder.name, overrides, state.get("status", "?"), found, kept, lower, step, folder)
+
+
+def over_epochs(jobs: Sequence[RecordedJob]) -> list[RecordedJob]:
+    """The jobs with series over epochs, each by the length of its own.
+
+    Raises:
+        ConfigError: a job does not record how many steps an epoch has.
+    """
+    return [replace(job, series=in_epochs(job.series, job.folder)) for job in jobs]
 
 
 def swept(jobs: Sequence[RecordedJob]) -> list[str]:

@@ -120,9 +120,7 @@ def write(folder: Path, effects: Mapping[str, Effect], metric: str) -> None:
 
 def figure(effects: Mapping[str, Effect], metric: str) -> Any:
     """Two bars for each key: total effect, and main effect."""
-    from matplotlib.figure import Figure  # without pyplot: no window system, no global state
-
-    fig = Figure(figsize=(style.WIDTH, 1.4 + 0.4 * len(effects)), layout="constrained")
+    fig = style.sheet(style.WIDTH, 1.4 + 0.4 * len(effects))
     ax, place = fig.subplots(), np.arange(len(effects))
     ax.barh(place - 0.2, [found.total for found in effects.values()], 0.38, color=style.COLOURS[0], label="total effect")
     ax.barh(place + 0.2, [found.main for found in effects.values()], 0.38, color=style.COLOURS[5], label="main effect")

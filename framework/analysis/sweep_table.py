@@ -26,6 +26,7 @@ from framework.analysis.comparison import (
 )
 from framework.analysis.figures import stacked
 from framework.analysis.figures.sweep import draw
+from framework.analysis.style import FORMATS
 from framework.config.options import FigureOptions
 from framework.core.errors import ConfigError, did_you_mean
 from framework.core.log import log
@@ -35,15 +36,19 @@ from framework.core.writing import write_text
 from framework.registry.discovery import discover
 from framework.tracking.run_dir import read_sweep, tree_of_run, update_sweep
 
+OTHER_AXES = ("step", "epoch", "layer")  # what the x axis may be, besides a swept key or a metric
 SHOWN = 31  # maximum lines of a table on the screen, with header; the file has all
 
 
-def compare(sweep: Path, changes: dict[str, Any], to: Path | None = None) -> tuple[list[SeedGroup], dict[str, str]]:
+def compare(
+    sweep: Path, changes: dict[str, Any], to: Path | None = None, file: Path | None = None
+) -> tuple[list[SeedGroup], dict[str, str]]:
     """Print the table of a sweep; write it to `table.md` and the figure to `comparison.png`.
 
     Args:
         changes: what to show, instead of the sweep's key `figure`.
         to: the folder for both; None: that of the sweep.
+        file: a file for the figure alone.
 
     Returns:
         The rows of the table, and its metrics.
@@ -51,7 +56,8 @@ def compare(sweep: Path, changes: dict[str, Any], to: Path | None = None) -> tup
     Raises:
         ConfigError: a metric was not recorded, a key was not swept, or the folder cannot be created.
     """
-    to = sweep if to is None else output_folder(to)
+    file = figure_file(file) if file else None
+    to = sweep if to is None or file else output_folder(to)
     jobs = read_jobs(sweep)
     if not jobs:
         raise ConfigError(f"{sweep}: no job was started")
@@ -64,11 +70,14 @@ def compare(sweep: Path, changes: dict[str, Any], to: Path | None = None) -> tup
     groups = ranked(every, metric, shown.get(metric, "kept"))
     table = list(rows(groups, shown, what.reach))
     show([*table[:SHOWN], *([["..."] + [""] * (len(table[0]) - 1)] if len(table) > SHOWN else [])])
+    drawn = stacked.draw if what.stack else draw
+    if file:
+        print(f"figure: {drawn(jobs, what, y, file)}")
+        return groups, shown
     if len(table) > SHOWN:
         print(f"{len(table) - SHOWN} more rows in {to / 'table.md'}")
     lines = [f"| {' | '.join(row)} |" for row in (table[0], ["---"] * len(table[0]), *table[1:])]
     write_text(to / "table.md", "\n".join(lines) + "\n", lasting=False)
-    drawn = stacked.draw if what.stack else draw
     print(f"figure: {drawn(jobs, what, y, to / 'comparison.png')}")
     if effects := importance.importance(groups, metric, shown.get(metric, "kept")) if metric else {}:
         importance.write(to, effects, metric)
@@ -96,6 +105,19 @@ def tree_of_first(sweep: Path, jobs: Sequence[RecordedJob]) -> dict[str, Any]:
         except ConfigError as error:
             log.warning(f"{error}")
     return {}
+
+
+def figure_file(path: Path) -> Path:
+    """The file of a figure; its folder is created if missing.
+
+    Raises:
+        ConfigError: its name does not end in a format of figures.
+    """
+    suffix = path.suffix.lower().lstrip(".")
+    if suffix not in FORMATS:
+        raise ConfigError(f"to: '{path}' is not a name of a figure{did_you_mean(suffix, FORMATS)}")
+    output_folder(path.parent)
+    return path
 
 
 def output_folder(folder: Path) -> Path:
@@ -155,11 +177,11 @@ def settings(options: dict[str, Any]) -> FigureOptions:
 
 
 def table_metrics(what: FigureOptions, jobs: Sequence[RecordedJob]) -> list[str]:
-    """The metrics to show: as configured, otherwise validation loss and accuracy if recorded."""
+    """The metrics to show: as configured, otherwise the validation loss, and accuracy and mae if recorded."""
     known = metrics(jobs, "*")
     if what.y is None:
         loss = "val/loss" if "val/loss" in known else "train/loss"
-        return [loss, *(name for name in ("val/accuracy",) if name in known)]
+        return [loss, *(name for name in ("val/accuracy", "val/mae") if name in known)]
     return matching_names("y", what.y, jobs)
 
 
@@ -167,7 +189,7 @@ def reductions(what: FigureOptions, y: Sequence[str], jobs: Sequence[RecordedJob
     """Metric of the table -> the value to show: as in the figure, otherwise that of the saved weights."""
     matching_names("reach", list(what.reach or ()), jobs)
     patterns = y if what.table is None else matching_names("table", what.table, jobs)
-    drawn = {name for pattern in y for name in metrics(jobs, pattern)} if what.x != "step" else set()
+    drawn = set() if what.along_training else {name for pattern in y for name in metrics(jobs, pattern)}
     names = dict.fromkeys(name for pattern in patterns for name in metrics(jobs, pattern))
     return {name: what.at if name in drawn else "kept" for name in names}
 
@@ -193,10 +215,9 @@ def check_swept(what: FigureOptions, jobs: Sequence[RecordedJob]) -> None:
     """
     for name, key in (("x", what.x), ("panels", what.panels)):
         against = name == "x" and not what.stack and str(key) in metrics(jobs, "*")
-        if key not in (None, "step", "layer", *swept(jobs)) and not against:
-            raise ConfigError(
-                f"figure.{name}: '{key}' is not swept{did_you_mean(str(key), ['step', 'layer', *swept(jobs)])}"
-            )
+        known = [*(OTHER_AXES if name == "x" else ()), *swept(jobs)]
+        if key not in (None, *known) and not against:
+            raise ConfigError(f"figure.{name}: '{key}' is not swept{did_you_mean(str(key), known)}")
 
 
 def show(table: Sequence[Sequence[str]]) -> None:

@@ -31,8 +31,23 @@ class EarlyStopping:
     goal: float | None = option(None, help="the value of monitor at which training ends; null: none")
 
 
+CLOCKS = {"step": "training step", "epoch": "epoch"}  # the axes along training, and their names
+
+
 @dataclass(frozen=True)
-class FigureOptions:
+class Appearance:
+    """Size, labels and style of a figure."""
+
+    width: float | None = option(None, above=0, most=100, help="width in inches; null: chosen by the figure")
+    height: float | None = option(None, above=0, most=100, help="height in inches; null: chosen by the figure")
+    title: str | None = option(None, help="title; null: that of the figure, '': none")
+    xlabel: str | None = option(None, help="label of the x axis, in all panels that have that of the first; null: its name")
+    ylabel: str | None = option(None, help="label of the y axis of the first panel; null: its name")
+    style: str | None = option(None, help="a style file of matplotlib (.mplstyle) for colours, fonts and lines; null: ours")
+
+
+@dataclass(frozen=True)
+class FigureOptions(Appearance):
     """The figure and the table of a sweep."""
 
     y: tuple[str, ...] | str | None = option(
@@ -40,8 +55,8 @@ class FigureOptions:
     )
     x: str = option(
         "step",
-        help="step: curves over steps; a swept key: one value per run over that key; swept: the first swept key; layer: one "
-        "value over the * of y; a metric: curves over the value of that metric at the same step",
+        help="step: curves over steps; epoch: over epochs; a swept key: one value per run over that key; swept: the first "
+        "swept key; layer: one value over the * of y; a metric: curves over the value of that metric at the same step",
     )
     at: Literal["kept", "last", "first", "best", "mean", "fluctuation"] = option(
         "kept",
@@ -56,6 +71,16 @@ class FigureOptions:
     reach: Mapping[str, float] | None = option(
         None, help="metric -> goal: a dotted line in its panel, and in the table the first step that reaches it"
     )
+
+    @property
+    def along_training(self) -> bool:
+        """Whether curves over training are drawn."""
+        return self.x in CLOCKS
+
+    @property
+    def clock(self) -> str:
+        """The name of the axis along training."""
+        return CLOCKS.get(self.x, CLOCKS["step"])
 
 
 @dataclass(frozen=True)

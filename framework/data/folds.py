@@ -90,17 +90,7 @@ def folded(data: Data, fold: Fold) -> Data:
     divided, own = fold.divide(parts, labels)
     splits = {split: {name: a[rows] for name, a in joined.items()} for split, rows in divided.items()}
     kept = {split: fields for split, fields in data.splits.items() if split not in splits}
-    found = {"val": np.where(own, divided["val"], BORROWED)}
-    return replace(data, splits={**splits, **kept}, rows=found, notes=(*data.notes, *_lines(data, parts)))
-
-
-def _lines(data: Data, parts: Mapping[str, np.ndarray]) -> list[str]:
-    """What a data set that described its own splits is to add."""
-    if not data.notes or len(parts) < 2:
-        return []
-    words = data.encoding is not None and any(field.kind == "id" for field in data.fields.values())
-    line = f"folds divide the {sum(map(len, parts.values()))} examples of train and val again"
-    return [line + ("; the vocabulary stays that of the data set's own training split" if words else "")]
+    return replace(data, splits={**splits, **kept}, rows={"val": np.where(own, divided["val"], BORROWED)})
 
 
 __all__ = ["BORROWED", "Fold", "folded"]

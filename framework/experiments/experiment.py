@@ -42,6 +42,7 @@ class Experiment:
         xp: the array module.
         data, scale: the scaled data set, and its scale.
         steps, validations: their numbers in a training that does not stop early.
+        epoch: the steps of an epoch.
         callbacks: further callbacks for the trainings of a study.
     """
 
@@ -53,6 +54,7 @@ class Experiment:
     steps: int
     validations: int
     callbacks: tuple[Callback, ...] = ()
+    epoch: int = 0
 
     @property
     def directions(self) -> dict[str, bool]:
@@ -166,7 +168,7 @@ def prepare(settings: Settings, given: Data | None = None) -> Experiment:
     data, scale = scaled_data(settings, data, chosen, given is None, targets)
     learner = replace(learner, measures=in_units(learner.measures, learner.heads, scale))
     plan = TrainingPlan.of(settings.trainer, data, getattr(settings.study, "steps", None))
-    experiment = Experiment(settings, xp, data, scale, learner, plan.steps, plan.validations)
+    experiment = Experiment(settings, xp, data, scale, learner, plan.steps, plan.validations, epoch=plan.updates_per_epoch)
     check = getattr(settings.study, "check", None)
     if check:
         try:

@@ -218,7 +218,7 @@ def start_records(
 def record_of(experiment: Experiment, place: RunLocation, resume: bool = False, **how: Any) -> RunRecord:
     """The record of one run."""
     remember(place.runs, place.folder.parent if "sweep" in place.tags else place.folder)
-    counts = experiment.steps, experiment.validations
+    counts, how = (experiment.steps, experiment.validations), {"epoch": experiment.epoch, **how}
     return RunRecord(experiment.settings, place, *counts, experiment.directions, provenance.save_sources, resume, **how)
 
 

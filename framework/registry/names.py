@@ -6,12 +6,12 @@ import re
 
 TAKEN = {  # kind -> names of stackprop's own that are not registered
     "command": (
-        *("check", "compare", "describe", "doctor", "evaluate", "forecast", "generate", "kernel", "new-plugin", "plugins"),
-        *("predict", "report", "resume", "summary", "ui"),
+        *("check", "compare", "describe", "doctor", "evaluate", "figure", "forecast", "generate", "kernel", "new-plugin"),
+        *("plugins", "predict", "report", "resume", "summary", "ui"),
     ),
     "figure": (
         *("loss", "gradient_norms", "gradient_flow", "gradient_by_lag", "activations", "confusion", "filters"),
-        "feature_maps",
+        *("feature_maps", "learning", "predicted", "residuals", "comparison", "importance", "parallel"),
     ),
 }
 WORDS = ("null", "true", "false", "yes", "no", "on", "off", "nan", "inf")  # YAML or Hydra reads a value instead

@@ -9,6 +9,7 @@ from pathlib import Path
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
+from framework.analysis.stylesheet import read_style
 from framework.config.composition import settings_of
 from framework.config.messages import format_error
 from framework.core.errors import ConfigError, DataError
@@ -60,6 +61,9 @@ def compose_jobs(composer: JobComposer, overrides: Sequence[Sequence[str]], firs
     if bad:
         raise ConfigError(error_list(bad, len(overrides)))
     check_folders(jobs)
+    for name in dict.fromkeys(job.experiment.settings.figure.style for job in jobs):
+        if name is not None:
+            read_style(name)  # a wrong file is reported before the sweep, not after it
     return jobs
 
 

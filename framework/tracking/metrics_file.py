@@ -3,6 +3,7 @@ order: they are read as columns, in chunks, which takes a tenth of the time and 
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -58,6 +59,12 @@ class LazySeries(Mapping[str, np.ndarray]):
 
     def __len__(self) -> int:
         return len(list(iter(self)))
+
+    @functools.cached_property
+    def rows(self) -> set[str]:
+        """The names of rows, such as a gradient by lag, whose steps are positions and no training steps."""
+        found = {name for line in self.others for name, value in line.items() if isinstance(value, list)}
+        return found | {started(name) for name in found}
 
     def pieces(self) -> Iterator[tuple[list[str], np.ndarray]]:
         """Chunks of the lines of training steps: names, and (K, 1 + names) of step and values."""

@@ -241,7 +241,7 @@ class RunLocation:
 STATE = {  # the types of the entries of `run.json` that are read
     str: ("status", "reason", "name", "command", "runs", "state", "config_hash", "key"),
     dict: ("tags", "metrics", "lower_is_better"),
-    int: ("steps", "validations"),
+    int: ("steps", "validations", "steps_per_epoch"),
 }
 
 

@@ -64,6 +64,7 @@ class RunRecord:
         resume: resume the run in that folder from its checkpoint.
         claimed: the lock of this process, if several runs start together.
         feeder: the processes that write to MLflow, if any.
+        epoch: the steps of an epoch; 0: unknown.
 
     Attributes:
         ended: whether the end of the run is recorded.
@@ -85,6 +86,7 @@ class RunRecord:
         resume: bool = False,
         claimed: RunLock | None = None,
         feeder: MlflowWriterPool | None = None,
+        epoch: int = 0,
     ) -> None:
         self.settings, self.place, self.keep, self.feeder, self.ended = settings, place, keep, feeder, False
         self.complained = False
@@ -97,6 +99,7 @@ class RunRecord:
         if settings.tracking.uri and not resume:
             trust_store(settings.tracking.uri, masked(settings.tracking.uri))
         self.state = {**self._state(resume), "steps": steps, "validations": validations}
+        self.state |= {"steps_per_epoch": epoch} if epoch else {}
         self.state["lower_is_better"] = dict(directions)
         self.tracked: MlflowRun | RemoteMlflowRun | None = None
         try:

@@ -51,12 +51,12 @@ class Conll:
     digits: bool = option(False, help="whether every digit counts as 0")
     letters: int | None = option(20, least=1, help="L, letters of a word, the rest is cut off; null: no letters")
 
-    def load(self, rng: np.random.Generator) -> Data:
+    def load(self, rng: np.random.Generator, fold: Any = None) -> Data:
         files = self._files()
         first = next(iter(files.values()))
         scheme = detected(s.tags for s in first[1]) or "none" if self.scheme == "auto" else self.scheme
         files = {part: (path, converted(path, found, scheme, self.target_scheme)) for part, (path, found) in files.items()}
-        at, moved = self._split(files, rng)
+        at, moved = self._split(files, rng, fold)
         parts = {split: (files[part][0], [files[part][1][i] for i in rows]) for split, (part, rows) in at.items()}
         others = [s for split, (_, found) in parts.items() if split != "train" and self.vocabulary == "all" for s in found]
         encoding = self._fitted(parts["train"][1], others, scheme)
@@ -77,18 +77,25 @@ class Conll:
     def _layout(self) -> Layout:
         return Layout(self.word_column, self.tag_column, self.comment)
 
-    def _split(self, files: Parts, rng: np.random.Generator) -> tuple[dict[str, tuple[str, np.ndarray]], dict[str, int]]:
+    def _split(
+        self, files: Parts, rng: np.random.Generator, fold: Any = None
+    ) -> tuple[dict[str, tuple[str, np.ndarray]], dict[str, int]]:
         """split -> the part of the files, and its sentences; split -> the number of sentences that moved to the training
         split, where their tag was missing."""
+        if fold is not None and self.val_path:
+            raise DataError("folds: dataset.val_path names the sentences that validate; choose one of the two")
         whole = {part: (part, np.arange(len(found))) for part, (_, found) in files.items() if part != "all"}
-        if whole and ("val" in files or not self.val):
+        if whole and ("val" in files or not (self.val or fold)):
             return whole, {}
         drawn = next(iter(files))
         path, found = files[drawn]
-        if not (self.val or self.test):
+        if not (self.val or self.test or fold):
             return {"train": (drawn, np.arange(len(found)))}, {}
         shares = share_out(path, len(found), rng, self.val, 0 if whole else self.test, "sentence")
-        shares, moved = keep_rare(shares, [_numbered(found)])
+        if fold is not None:  # before the vocabulary, which is that of the training sentences
+            shares, moved = fold.divide(shares)[0], {}
+        else:
+            shares, moved = keep_rare(shares, [_numbered(found)])
         return whole | {split: (drawn, rows) for split, rows in shares.items()}, moved
 
     def _fitted(self, train: Sequence[Sentence], others: Sequence[Sentence], scheme: Schemes) -> ConllEncoding:

@@ -43,10 +43,12 @@ class EntityWindows:
     val: float = option(0.1, least=0, below=1, help="fraction of the file's sentences for validation")
     test: float = option(0.1, least=0, below=1, help="fraction of the file's sentences for the test")
 
-    def load(self, rng: np.random.Generator) -> Data:
+    def load(self, rng: np.random.Generator, fold: Any = None) -> Data:
         if self.width % 2 == 0:
             raise ValueError(f"width: a window has a word in its centre (got {self.width}); use an odd number")
-        words, tagged = (WORDS, self._grammar(rng)) if self.path is None else self._file(self.path, rng)
+        words, tagged = (WORDS, self._grammar(rng)) if self.path is None else self._file(self.path, rng, fold)
+        if fold is not None and self.path is None:
+            raise DataError("folds: the sentences of the grammar are drawn, so draw others with dataset.seed=0,1,2")
         encoding = EntityWindowsEncoding(words, self.width)
         splits, counted = {}, []
         for split, found in tagged:
@@ -65,10 +67,13 @@ class EntityWindows:
             if n:
                 yield split, [(s.words, s.tags) for s in (drawn(rng, self.noise) for _ in range(n))]
 
-    def _file(self, path: str, rng: np.random.Generator) -> tuple[tuple[str, ...], Iterable[tuple[str, list[Tagged]]]]:
+    def _file(
+        self, path: str, rng: np.random.Generator, fold: Any
+    ) -> tuple[tuple[str, ...], Iterable[tuple[str, list[Tagged]]]]:
         """The words of a file that are known; split, and its sentences."""
         found = [(s.words, s.tags) for s in sentences(path, Layout())]
         rows = share_out(path, len(found), rng, self.val, self.test, "sentence")
+        rows = rows if fold is None else fold.divide(rows)[0]
         tagged: dict[str, list[Tagged]] = {split: [found[i] for i in at] for split, at in rows.items()}
         return fit_vocabulary([word for words, _ in tagged["train"] for word in words], self.min_count), tagged.items()
 

@@ -40,7 +40,7 @@ class Sentences:
     val: float = option(0.2, least=0, below=1, help="fraction for validation")
     test: float = option(0.2, least=0, below=1, help="fraction for the test")
 
-    def load(self, rng: np.random.Generator) -> Data:
+    def load(self, rng: np.random.Generator, fold: Any = None) -> Data:
         how = Format.of(self.delimiter, "point", self.header)
         table = read_table(self.path, how)
         for role, name in (("text", self.text), ("label", self.label)):
@@ -49,7 +49,11 @@ class Sentences:
             raise DataError(f"{self.path}: column '{self.text}' is dataset.text and dataset.label; choose another")
         parts = share_out(self.path, len(table), rng, self.val, self.test, "sentence")
         labels = np.array([label(word) for word in table.columns[self.label]])
-        parts, moved = keep_rare(parts, [labels])
+        rows = {}
+        if fold is not None:  # before the vocabulary, which is that of the training sentences
+            parts, own = fold.divide(parts, np.unique(labels, return_inverse=True)[1])
+            rows = {"val": np.where(own, parts["val"], -1)}
+        parts, moved = (parts, {}) if rows else keep_rare(parts, [labels])
         classes = tuple(str(name) for name in np.unique(labels))
         if len(classes) < 2:
             raise DataError(f"{self.path}: every label is '{classes[0]}'; a classifier needs at least two")
@@ -61,7 +65,7 @@ class Sentences:
         whole = encoding.encode(table, True)
         splits = {split: {name: a[rows] for name, a in whole.items()} for split, rows in parts.items()}
         lines = (self._note(table, encoding, words), *moved_line(moved, "label", "sentence"))
-        return Data(splits, encoding.fields, names=classes, encoding=encoding, notes=lines)
+        return Data(splits, encoding.fields, names=classes, encoding=encoding, notes=lines, rows=rows)
 
     def _read(self, text: str) -> list[str]:
         """The words of a sentence that are read."""

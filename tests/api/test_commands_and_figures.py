@@ -6,7 +6,8 @@ import pytest
 
 import framework
 from framework import option
-from framework.analysis.figures import FIGURES
+from framework.analysis.figures import FIGURES, MORE
+from framework.analysis.sweep_figures import KINDS
 from framework.cli.command_line import execute
 from framework.cli.commands import VERBS
 from framework.core.errors import RegistrationError
@@ -86,7 +87,7 @@ def test_a_plugin_brings_a_figure(place, capsys):
 
 def test_names_of_ours_are_taken():
     assert set(TAKEN["command"]) == set(VERBS)
-    assert set(TAKEN["figure"]) == set(FIGURES)
+    assert set(TAKEN["figure"]) == {*FIGURES, *MORE, *KINDS}
 
     @dataclass(frozen=True)
     class Mine:

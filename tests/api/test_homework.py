@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import framework
-from framework.cli.commands import forecast
+from framework.cli.commands import figure, forecast
 
 pytestmark = pytest.mark.slow
 QUICK = ("tracking=none", "device=cpu")
@@ -72,6 +72,13 @@ def test_a_temperature_is_forecast_20_steps_ahead(place, capsys):
     error = np.abs(np.array([float(row[1]) for row in rows]) - true).mean()
     assert error < 4  # the last value repeated is 6 off
     assert (run.folder / "figures" / "forecast.png").exists()
+
+
+def test_the_vanishing_gradient_becomes_a_pdf(place):
+    words = ["experiment=vanishing_gradient", "dataset.length=8", "dataset.n=40", "dataset.n_val=20", "dataset.n_test=0"]
+    framework.sweep(*words, "seed=0", "trainer.epochs=1", *QUICK)
+    assert figure.main(["last", "gradient_by_lag", "to=vanishing.pdf"]) == 0
+    assert (place / "vanishing.pdf").read_bytes().startswith(b"%PDF")
 
 
 def titanic(n=300):

@@ -5,6 +5,8 @@ import pytest
 
 from framework import Data, DataError, Field
 from framework.data.folds import BORROWED, Fold, folded
+from framework_datasets.conll import Conll
+from framework_datasets.entity_windows import EntityWindows
 from framework_datasets.sentences import Sentences
 
 
@@ -71,9 +73,31 @@ def test_sequences_that_continue_one_another_have_no_folds():
         folded(table(stateful=True), Fold(0, 5, seed=0))
 
 
-def test_a_line_reports_the_vocabulary_of_folds(tmp_path):
-    (tmp_path / "a.csv").write_text("text,label\n" + "a good film,p\na bad film,n\n" * 10)
-    data = folded(Sentences(str(tmp_path / "a.csv")).load(np.random.default_rng(0)), Fold(0, 3, seed=0))
-    assert data.notes[-1] == (
-        "folds divide the 16 examples of train and val again; the vocabulary stays that of the data set's own training split"
-    )
+def test_the_vocabulary_of_a_fold_is_that_of_its_training_sentences(tmp_path):
+    path = tmp_path / "reviews.csv"
+    path.write_text("text,label\n" + "".join(f"word{i} word{i},{'no' if i % 2 else 'yes'}\n" for i in range(20)))
+    for k in range(4):
+        data = Sentences(str(path)).load(np.random.default_rng(0), fold=Fold(k, 4, seed=0))
+        unknown = data.encoding.words.index(Field.UNKNOWN)
+        mask = data.splits["val"]["mask"] > 0
+        assert (data.splits["val"]["x"][mask] == unknown).all()
+        assert (data.splits["train"]["x"] != unknown).all()
+
+
+def tagged(tmp_path):
+    path = tmp_path / "tags.txt"
+    path.write_text("".join(f"we{i} O\nmet{i} O\nAda{i} B-PER\n\n" for i in range(20)))
+    return str(path)
+
+
+def test_folds_of_tagged_sentences_are_of_sentences(tmp_path):
+    data = Conll(tagged(tmp_path), test=0.0, min_count=1).load(np.random.default_rng(0), fold=Fold(0, 4, seed=0))
+    assert [len(data.splits[split]["x"]) for split in ("train", "val")] == [15, 5]
+    windows = EntityWindows(path=tagged(tmp_path), test=0.0, min_count=1)
+    pairs = windows.load(np.random.default_rng(0), fold=Fold(0, 4, seed=0)).splits
+    assert [len(pairs[split]["x"]) for split in ("train", "val")] == [15, 5]
+
+
+def test_folds_and_sentences_that_validate_are_a_contradiction(tmp_path):
+    with pytest.raises(DataError, match=r"folds: dataset\.val_path names the sentences that validate"):
+        Conll(tagged(tmp_path), val_path=tagged(tmp_path)).load(np.random.default_rng(0), fold=Fold(0, 4, seed=0))

@@ -7,7 +7,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from framework.analysis.figures import activations, confusion, curves, feature_maps, filters, gradient_by_lag, gradient_flow
+from framework.analysis.figures import (
+    activations,
+    confusion,
+    curves,
+    feature_maps,
+    filters,
+    gradient_by_lag,
+    gradient_flow,
+    learning,
+    predicted,
+)
+from framework.analysis.figures.options import AlongTraining, ConfusionOptions, LearningOptions, NoOptions, SplitOptions
 from framework.analysis.figures.run_view import RunView
 from framework.analysis.style import save
 from framework.core.log import log
@@ -28,6 +39,35 @@ FIGURES: dict[str, tuple[Callable[[RunView], Any], str]] = {
     "filters": (filters.draw, "The weights of the first layer: negative ones blue, positive ones red."),
     "feature_maps": (feature_maps.draw, "A few images, and what the first convolution makes of them."),
 }
+
+# The same for figures that only `stackprop figure` draws.
+MORE: dict[str, tuple[Callable[..., Any], str]] = {
+    "learning": (learning.of_run, "Learning curves: training and validation against the epoch."),
+    "predicted": (predicted.predicted, "Predictions of a regression against true values, with R² and RMSE."),
+    "residuals": (predicted.residuals, "Residuals of a regression against the prediction, and their histogram."),
+}
+OPTIONS: dict[str, type] = {
+    **dict.fromkeys(("loss", "gradient_norms", "gradient_flow", "gradient_by_lag", "activations"), AlongTraining),
+    "learning": LearningOptions,
+    "confusion": ConfusionOptions,
+    **dict.fromkeys(("predicted", "residuals"), SplitOptions),
+}
+OF_MODEL = ("confusion", "feature_maps", "predicted", "residuals")  # these need the network and the data
+
+
+def figure(kind: str, run: RunView, options: Any) -> Any:
+    """A figure of a run; None where there is nothing to draw.
+
+    Args:
+        options: as declared by `options_of`.
+    """
+    function: Callable[..., Any] = {**FIGURES, **MORE}[kind][0]
+    return function(run) if options_of(kind) in (NoOptions, AlongTraining) else function(run, options)
+
+
+def options_of(kind: str) -> type:
+    """The class that declares the options of a figure."""
+    return OPTIONS.get(kind, NoOptions)
 
 
 def draw(run: RunView, more: Mapping[str, Figure] = MappingProxyType({})) -> list[Path]:
@@ -53,4 +93,4 @@ def _drawn(figure: Callable[[RunView], Any], run: RunView, path: Path) -> Path |
         return None
 
 
-__all__ = ["FIGURES", "RunView", "draw"]
+__all__ = ["FIGURES", "MORE", "OF_MODEL", "RunView", "draw", "figure", "options_of"]

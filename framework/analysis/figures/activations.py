@@ -24,7 +24,7 @@ def draw(run: RunView) -> Any:
     below = 0.7 * style.room_for([node for nodes in found.values() for node in nodes]) - 0.2 if deep else 0.0
     fig, axes = style.panels(len(found), height=style.HEIGHT + below, bottom=style.BOTTOM + below)
     for ax, (what, nodes) in zip(axes, found.items(), strict=True):
-        _panel(ax, what, nodes)
+        _panel(ax, what, nodes, run)
     return fig
 
 
@@ -35,9 +35,9 @@ def activations(found: Series) -> dict[str, Series]:
     return {what: nodes for what, nodes in panels.items() if nodes}
 
 
-def _panel(ax: Any, what: str, nodes: Series) -> None:
+def _panel(ax: Any, what: str, nodes: Series, run: RunView) -> None:
     if len(nodes) >= DEPTH:
-        _by_depth(ax, nodes)
+        _by_depth(ax, nodes, run)
     else:
         for number, (node, a) in enumerate(nodes.items()):
             style.line(ax, a, number, node)
@@ -49,12 +49,12 @@ def _panel(ax: Any, what: str, nodes: Series) -> None:
         ax.set_yscale("log")
     else:
         ax.set_ylim(bottom=0)
-    style.finish(ax, KINDS[what], "" if len(nodes) >= DEPTH else "training step")
+    style.finish(ax, KINDS[what], "" if len(nodes) >= DEPTH else run.clock)
 
 
-def _by_depth(ax: Any, nodes: Series) -> None:
+def _by_depth(ax: Any, nodes: Series, run: RunView) -> None:
     for colour, at in zip(style.COLOURS, (0, -1), strict=False):
-        steps = {int(a[at, 0]) for a in nodes.values()}
-        look = {"color": colour, "lw": style.LINE, "ms": style.MARKER, "label": f"step {min(steps)}"}
+        places = {float(a[at, 0]) for a in nodes.values()}
+        look = {"color": colour, "lw": style.LINE, "ms": style.MARKER, "label": run.named(min(places))}
         ax.plot(range(len(nodes)), [a[at, 1] for a in nodes.values()], "o-", **look)
     style.names(ax.xaxis, list(nodes), rotation=45)

@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from framework.analysis import style
+from framework.analysis.figures.options import ConfusionOptions
+from framework.analysis.figures.outputs import EXAMPLES, held_out, outputs
 from framework.analysis.figures.run_view import RunView
 from framework.data.dataset import Data
 from framework.inference.model import Model
 
 CLASSES = 30  # more would not be readable
 NUMBERED = 12  # up to this many classes, the cells show their counts
-EXAMPLES = 2000  # maximum number evaluated: a figure must not take as long as an epoch
-AT_ONCE = 250
 
 
 class Confusion(NamedTuple):
@@ -31,7 +31,7 @@ class Confusion(NamedTuple):
     title: str
 
 
-def draw(run: RunView) -> Any:
+def draw(run: RunView, options: ConfusionOptions | None = None) -> Any:
     """Rows are the true classes, columns the predictions; darker cells hold a larger fraction of their row. None without
     classification, or without a test and a validation split."""
     found = confusion(run.model, run.data) if run.model and run.data else None
@@ -46,7 +46,8 @@ def draw(run: RunView) -> Any:
     ax.imshow(np.sqrt(shares), cmap=style.SHARES, vmin=0, vmax=1)  # the root makes rare mistakes visible
     for i, j in np.argwhere(counts > 0) if K <= NUMBERED else []:
         colour = "white" if shares[i, j] > 0.3 else "black"
-        ax.text(j, i, f"{counts[i, j]:.4g}", ha="center", va="center", fontsize=style.SMALL, color=colour)
+        text = f"{shares[i, j]:.2f}" if options and options.normalize else f"{counts[i, j]:.4g}"
+        ax.text(j, i, text, ha="center", va="center", fontsize=style.SMALL, color=colour)
     style.names(ax.xaxis, names, rotation=90 if long else 0)
     style.names(ax.yaxis, names)
     ax.set_title(f"{title}: {counts.trace() / counts.sum():.1%} right", fontsize=style.TITLE)
@@ -57,24 +58,17 @@ def draw(run: RunView) -> Any:
 
 def confusion(model: Model, data: Data) -> Confusion | None:
     """Counts on the test split, otherwise the validation split; None without classification."""
-    split, target = next((s for s in ("test", "val") if s in data.splits), None), str(model.head.target)
+    split, target = held_out(data), str(model.head.target)
     about = data.fields.get(target)
     if split is None or about is None or about.kind != "label" or about.axes not in ("N", "NT"):
         return None
-    fields = {name: a[:EXAMPLES] for name, a in data.splits[split].items()}
-    n, whole = len(fields[target]), len(data.splits[split][target])
-    step = n if data.stateful else AT_ONCE
-    parts = [model.predict({k: a[i : i + step] for k, a in fields.items()}) for i in range(0, n, step)]
-    y, t = np.concatenate(parts), fields[target].astype(int)
-    K = max(about.size, 2)
+    y, t, weights, title = outputs(model, data, split, EXAMPLES)
+    t, K = t.astype(int), max(about.size, 2)
     if y.shape[:-1] != t.shape or y.shape[-1] not in (1, K) or K > CLASSES:
         return None
     said = (y[..., 0] > 0.5).astype(int) if y.shape[-1] == 1 else y.argmax(-1)
-    mask = fields.get(str(model.head.mask))
-    weights = np.ones(t.shape) if mask is None else np.asarray(mask, float)
     counts = np.zeros((K, K))
     np.add.at(counts, (t, said), weights)
     if not counts.sum():
         return None
-    title = f"{split} split" if n == whole else f"{n} of {whole} of the {split} split"
     return Confusion(counts, data.names_of(target), title)

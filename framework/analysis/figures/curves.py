@@ -21,15 +21,15 @@ def loss(run: RunView) -> Any:
         for name, a in naive.items()
         if ends
     }
-    return _lines(losses | level, "loss")
+    return _lines(losses | level, "loss", run.clock)
 
 
 def norms(run: RunView) -> Any:
     """The gradient norm of every layer, and the total norm."""
-    return _lines(run.under("grad_norm/"), "gradient norm")
+    return _lines(run.under("grad_norm/"), "gradient norm", run.clock)
 
 
-def _lines(found: dict[str, np.ndarray], title: str) -> Any:
+def _lines(found: dict[str, np.ndarray], title: str, clock: str) -> Any:
     if not found:
         return None
     fig, (ax,) = style.panels()
@@ -37,5 +37,5 @@ def _lines(found: dict[str, np.ndarray], title: str) -> Any:
         style.line(ax, a, number, name)
     if all((a[np.isfinite(a[:, 1]), 1] > 0).all() for a in found.values()):
         ax.set_yscale("log")
-    style.finish(ax, title)
+    style.finish(ax, title, clock, y=title)
     return fig

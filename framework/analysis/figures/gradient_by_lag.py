@@ -37,14 +37,15 @@ def draw(run: RunView) -> Any:
     for colour, (layer, (steps, values)) in zip(style.COLOURS, found.items(), strict=False):
         look = {"color": colour, "lw": style.LINE, "marker": "o", "ms": style.MARKER}
         for at, dashes in ((0, "--"), (-1, "-")):
-            ax.plot(above_rounding(values)[at], dashes, label=f"{layer}, step {steps[at]}", **look)
+            ax.plot(above_rounding(values)[at], dashes, label=f"{layer}, {run.named(run.at(steps)[at])}", **look)
     ax.set_yscale("log")
-    style.finish(ax, "gradient by lag", "lag (steps back from the last loss)")
+    style.finish(ax, "gradient by lag", "lag (steps back from the last loss)", y="gradient norm")
     layer, (steps, values) = next(iter(found.items()))
     logs = style.logs(above_rounding(values)).T[::-1]
-    style.heat(fig, heat, logs, (-0.5, len(steps) - 0.5, -0.5, len(logs) - 0.5), f"{layer}: log10, along training")
+    edges = (-0.5, len(steps) - 0.5, -0.5, len(logs) - 0.5)
+    style.heat(fig, heat, logs, edges, f"{layer}: log10, along training", run.clock)
     ticks = np.linspace(0, len(steps) - 1, min(5, len(steps))).round().astype(int)
-    heat.set_xticks(ticks, steps[ticks])
+    heat.set_xticks(ticks, [f"{place:.4g}" if run.epochs else str(place) for place in run.at(steps[ticks])])
     heat.set_ylabel("lag", fontsize=style.TEXT)
     for axis in (ax.xaxis, heat.yaxis):
         axis.get_major_locator().set_params(integer=True)

@@ -21,7 +21,8 @@ def draw(run: RunView) -> Any:
     steps = next(iter(norms.values()))[:, 0]
     values = np.stack([means(a[:, 1], COLUMNS) for a in norms.values()])
     fig, (ax,) = style.panels(left=style.room_for(list(norms)), height=min(6.0, 1.6 + 0.35 * max(4, len(norms))))
-    edges = (steps[0] - 0.5, steps[-1] + 0.5, len(norms) - 0.5, -0.5)
-    style.heat(fig, ax, style.logs(values), edges, "gradient flow: log10 of the norm")
+    half = float(run.at(np.array(0.5)))
+    edges = (steps[0] - half, steps[-1] + half, len(norms) - 0.5, -0.5)
+    style.heat(fig, ax, style.logs(values), edges, "gradient flow: gradient norm (log10)", run.clock)
     style.names(ax.yaxis, list(norms))
     return fig

@@ -44,7 +44,6 @@ def draw(ax: Any, groups: Sequence[SeedGroup], metric: str, names: Sequence[str]
             seen.append(curve[1])
     if lost:
         ax.plot([], [], " ", label=f"{lost} diverged, not shown")
-    ax.set_xlabel("training step")
     return seen
 
 

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from framework.analysis.epochs import in_epochs, steps_per_epoch
+from framework.config.options import CLOCKS
 from framework.data.dataset import Data
+from framework.data.scaling import AS_SCALED, Scale
 from framework.inference.model import Model
 from framework.tracking.metrics_file import LazySeries
 
@@ -22,16 +25,34 @@ class RunView:
         folder: the folder of the run.
         model: its trained model, if it finished.
         data: its training data, scaled as for the network.
+        scale: that scale, to draw values in their own unit.
+        epochs: draw over epochs instead of training steps.
     """
 
     folder: Path
     model: Model | None = None
     data: Data | None = None
+    scale: Scale = AS_SCALED
+    epochs: bool = False
 
     @cached_property
     def series(self) -> Mapping[str, np.ndarray]:
-        """Metric -> (K, 2) of step and value."""
-        return self.recorded or {}
+        """Metric -> (K, 2) of step and value; with `epochs`, of epoch and value."""
+        found: Mapping[str, np.ndarray] = self.recorded or {}
+        return in_epochs(found, self.folder) if self.epochs and found else found
+
+    @property
+    def clock(self) -> str:
+        """The name of the axis along training."""
+        return CLOCKS["epoch" if self.epochs else "step"]
+
+    def at(self, steps: np.ndarray) -> np.ndarray:
+        """Training steps on that axis."""
+        return steps / (steps_per_epoch(self.folder, self.recorded or {}) or np.nan) if self.epochs else steps
+
+    def named(self, place: float) -> str:
+        """`step 100`, or `epoch 2.5`: a place on that axis."""
+        return f"epoch {place:.4g}" if self.epochs else f"step {place:.0f}"
 
     @cached_property
     def recorded(self) -> LazySeries | None:

@@ -18,13 +18,11 @@ PANELS, WORDS = 5, 12  # maximum number of keys shown; maximum number of differe
 
 def draw(trials: Sequence[Trial], losses: Sequence[float | None], metric: str, sign: int, path: Path) -> None:
     """Write the figure: metric against trial with the best so far as a line; then against each key, later trials darker."""
-    from matplotlib.figure import Figure  # without pyplot: no window system, no global state
-
     values = np.array([np.nan if loss is None else loss for loss in losses])
     if not np.isfinite(values).any():
         return
     keys = [key for key in trials[0] if _shows([trial[key] for trial in trials])][:PANELS]
-    fig = Figure(figsize=(1.0 + 3.2 * (1 + len(keys)), 3.4), layout="constrained")
+    fig = style.sheet(1.0 + 3.2 * (1 + len(keys)), 3.4)
     axes = fig.subplots(1, 1 + len(keys), squeeze=False, sharey=True)[0]
     best = sign * np.fmin.accumulate(np.where(np.isfinite(values), sign * values, np.inf))
     axes[0].plot(values, "o", ms=style.MARKER, color=style.COLOURS[0])

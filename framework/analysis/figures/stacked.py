@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from framework.analysis import style
-from framework.analysis.comparison import RecordedJob, SeedGroup, format_value, grouped
+from framework.analysis.comparison import RecordedJob, SeedGroup, format_value, grouped, over_epochs
 from framework.config.options import FigureOptions
 
 SERIES_LIMIT = 6  # panels
@@ -18,22 +18,25 @@ SERIES_LIMIT = 6  # panels
 def draw(jobs: Sequence[RecordedJob], what: FigureOptions, y: Sequence[str], path: Path) -> Path:
     """Write the figure: bars for the values of a swept key, areas along training; a panel for each combination of the other
     swept keys, means over seeds."""
-    from matplotlib.figure import Figure  # without pyplot: no window system, no global state
+    style.write(lambda: figure(over_epochs(jobs) if what.x == "epoch" else jobs, what, y), what, path)
+    return path
 
+
+def figure(jobs: Sequence[RecordedJob], what: FigureOptions, y: Sequence[str]) -> Any:
+    """The figure; the series of the jobs are over what `what.x` says."""
     parts = panels(jobs, what.x)
-    fig = Figure(figsize=(1.6 + 4.2 * len(parts), 3.8), layout="constrained")
+    fig = style.sheet(1.6 + 4.2 * len(parts), 3.8)
     axes = fig.subplots(1, len(parts), squeeze=False, sharey=True)[0]
     for ax, (title, groups) in zip(axes, parts.items(), strict=True):
-        if what.x == "step":
-            along_training(ax, groups[0], what.stack or (), y)
+        if what.along_training:
+            along_training(ax, groups[0], what.stack or (), y, what.clock)
         else:
             by_key(ax, groups, what.stack or (), y, what)
         style.finish(ax, title, ax.get_xlabel(), legend=False)
     axes[0].set_ylabel(", ".join(y))
     handles, labels = axes[0].get_legend_handles_labels()
     fig.legend(handles[::-1], labels[::-1], loc="outside right center", frameon=False, fontsize=style.SMALL)
-    style.save(fig, path)
-    return path
+    return fig
 
 
 def panels(jobs: Sequence[RecordedJob], x: str) -> dict[str, list[SeedGroup]]:
@@ -61,7 +64,7 @@ def by_key(ax: Any, groups: Sequence[SeedGroup], stack: Sequence[str], y: Sequen
     ax.set_xlabel(what.x)
 
 
-def along_training(ax: Any, group: SeedGroup, stack: Sequence[str], y: Sequence[str]) -> None:
+def along_training(ax: Any, group: SeedGroup, stack: Sequence[str], y: Sequence[str], clock: str) -> None:
     """Areas."""
     curves = [group.curve(metric) for metric in stack]
     found = [curve for curve in curves if curve is not None]
@@ -73,7 +76,7 @@ def along_training(ax: Any, group: SeedGroup, stack: Sequence[str], y: Sequence[
             dot = {"marker": "o", "ms": style.MARKER} if len(curve[0]) == 1 else {}
             ax.plot(curve[0], curve[1], color="black", lw=style.LINE, label=last(metric), **dot)
             ax.set_ylim(0, 1.3 * float(np.quantile(curve[1], 0.9)))
-    ax.set_xlabel("training step")
+    ax.set_xlabel(clock)
 
 
 def mean(group: SeedGroup, metric: str, at: str) -> float:

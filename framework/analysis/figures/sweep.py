@@ -10,7 +10,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from framework.analysis import style
-from framework.analysis.comparison import RecordedJob, SeedGroup, format_value, grouped, metrics, shortened, spread
+from framework.analysis.comparison import (
+    RecordedJob,
+    SeedGroup,
+    format_value,
+    grouped,
+    metrics,
+    over_epochs,
+    shortened,
+    spread,
+)
 from framework.analysis.figures import many
 from framework.config.options import FigureOptions
 
@@ -30,26 +39,32 @@ class Panel(NamedTuple):
 
 def draw(jobs: Sequence[RecordedJob], what: FigureOptions, y: Sequence[str], path: Path) -> Path:
     """Write the figure."""
-    from matplotlib.figure import Figure  # without pyplot: no window system, no global state
+    style.write(lambda: figure(over_epochs(jobs) if what.x == "epoch" else jobs, what, y), what, path)
+    return path
 
+
+def figure(jobs: Sequence[RecordedJob], what: FigureOptions, y: Sequence[str]) -> Any:
+    """The figure; the series of the jobs are over what `what.x` says."""
     every = grouped(jobs, [what.x, what.panels])
     parts = panels(every, what, y)
-    fig = Figure(figsize=(1.2 + 4.2 * len(parts), 3.8), layout="constrained")
+    fig = style.sheet(1.2 + 4.2 * len(parts), 3.8)
     axes = fig.subplots(1, len(parts), squeeze=False, sharey=len({tuple(part.metrics) for part in parts}) == 1)[0]
     keys = [key for key in every[0].keys if key not in (what.x, what.panels)]
-    crowded = what.x == "step" and len(every) > LEGEND and not any("_by_lag" in metric for metric in y)
+    crowded = what.along_training and len(every) > LEGEND and not any("_by_lag" in metric for metric in y)
     for ax, part in zip(axes, parts, strict=True):
         if crowded:
             _summarize(ax, part, what, keys, y[0])
         else:
             _fill(ax, part, what, keys, every)
         style.finish(ax, part.title, ax.get_xlabel(), legend=False)
+    quantities = {quantity(metric) for part in parts for metric in part.metrics}
+    if len(quantities) == 1:
+        axes[0].set_ylabel(quantities.pop(), fontsize=style.TEXT)
     handles = {label: line for ax in axes for line, label in zip(*ax.get_legend_handles_labels(), strict=True)}
     if len(handles) <= 2 * LEGEND and (len(handles) > 1 or any(handles)):
         named = map(shortened, handles)
         fig.legend(handles.values(), named, loc="outside right center", frameon=False, fontsize=style.SMALL)
-    style.save(fig, path)
-    return path
+    return fig
 
 
 def panels(groups: Sequence[SeedGroup], what: FigureOptions, y: Sequence[str]) -> list[Panel]:
@@ -63,6 +78,14 @@ def panels(groups: Sequence[SeedGroup], what: FigureOptions, y: Sequence[str]) -
         for title, shown in titles.items()
         for value in values
     ]
+
+
+def quantity(metric: str) -> str:
+    """What the y axis of a metric shows: `loss`, `gradient norm`."""
+    kind, _, rest = metric.partition("/")
+    if kind in ("grad_norm", "gradient_by_lag", "gradient_by_lag_start"):
+        return "gradient norm"
+    return rest if kind in ("train", "val", "test") else metric
 
 
 def label(group: SeedGroup, keys: Sequence[str]) -> str:
@@ -80,6 +103,7 @@ def _summarize(ax: Any, part: Panel, what: FigureOptions, keys: Sequence[str], f
     names = [f"{title}: {label(group, keys)}" for title, group in titles]
     lost = len(part.groups) - len(kept)
     _scale(ax, what, [a for metric in part.metrics for a in many.draw(ax, kept, metric, names, lost)])
+    ax.set_xlabel(what.clock)
 
 
 def _fill(ax: Any, part: Panel, what: FigureOptions, keys: Sequence[str], drawn: Sequence[SeedGroup]) -> None:
@@ -90,11 +114,11 @@ def _fill(ax: Any, part: Panel, what: FigureOptions, keys: Sequence[str], drawn:
     seen: list[np.ndarray] = []
     for (m, metric), (name, groups) in itertools.product(enumerate(part.metrics), lines.items()):
         i = every.index(name)
-        colour = style.COLOURS[(i if len(every) > 1 else m) % 7]
-        look = {"color": colour, "ls": style.STYLES[(m or i // 7) % 4], "lw": style.LINE}
+        colour = style.COLOURS[(i if len(every) > 1 else m) % len(style.COLOURS)]
+        look = {"color": colour, "ls": style.STYLES[(m or i // len(style.COLOURS)) % 4], "lw": style.LINE}
         name = f"{metric}  {name}" if len(part.metrics) > 1 else name
-        if what.x == "step":
-            seen += _curves(ax, groups[0], metric, name, look)
+        if what.along_training:
+            seen += _curves(ax, groups[0], metric, what.clock, name, look)
         elif any(what.x in job.series for group in groups for job in group.jobs):
             seen += _against(ax, groups[0], metric, what.x, name, look)
         elif what.x == "layer":
@@ -107,13 +131,14 @@ def _fill(ax: Any, part: Panel, what: FigureOptions, keys: Sequence[str], drawn:
     _scale(ax, what, seen)
 
 
-def _curves(ax: Any, group: SeedGroup, pattern: str, name: str, look: Mapping[str, Any]) -> list[np.ndarray]:
+def _curves(ax: Any, group: SeedGroup, pattern: str, clock: str, name: str, look: Mapping[str, Any]) -> list[np.ndarray]:
     """A curve of every metric that matches: jobs may name their layers differently."""
     seen: list[np.ndarray] = []
     matching = metrics(group.jobs, pattern)
     for k, metric in enumerate(matching):
         own = look if len(matching) == 1 else {**look, "ls": style.STYLES[k % 4]}
         seen += _curve(ax, group, metric, name if len(matching) == 1 else f"{metric}  {name}", own)
+        ax.set_xlabel(next((name for part, name in STEPS_OF.items() if part in metric), clock))
     return seen
 
 
@@ -131,7 +156,6 @@ def _curve(ax: Any, group: SeedGroup, metric: str, name: str, look: Mapping[str,
     elif len(group.jobs) > 1:
         below = shown**2 / (shown + std) if by_lag else mean - std  # symmetric on a logarithmic axis
         ax.fill_between(step, below, shown + std, color=look["color"], alpha=style.BAND, lw=0)
-    ax.set_xlabel(next((name for part, name in STEPS_OF.items() if part in metric), "training step"))
     return [mean]
 
 

@@ -1,4 +1,4 @@
-"""`stackprop compare [SWEEP] [y=METRIC] [x=KEY] ... [to=FOLDER]`: table and figure of a sweep, averaged over seeds."""
+"""`stackprop compare [SWEEP] [y=METRIC] [x=KEY] ... [to=FOLDER|FILE.pdf]`: table and figure of a sweep, over seeds."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from framework.analysis.sweep_table import compare
+from framework.cli.commands.naming import options
 from framework.core.errors import ConfigError
-from framework.core.reading import parse_yaml
 from framework.core.writing import check_no_link
 from framework.tracking.run_dir import find_sweep
 
@@ -22,8 +22,10 @@ def main(arguments: Sequence[str]) -> int:
         raise ConfigError(f"compare: one sweep at a time (got {' '.join(words)})")
     given = dict(word.split("=", 1) for word in arguments if "=" in word)
     to = given.pop("to", None)
-    sweep, changes = find_sweep(words[0] if words else "last"), {key: parse_yaml(value, key) for key, value in given.items()}
-    compare(sweep, changes, Path(to).expanduser() if to else folder_of(sweep, given))
+    sweep, changes = find_sweep(words[0] if words else "last"), options(given)
+    place = Path(to).expanduser() if to else folder_of(sweep, given)
+    is_file = bool(to and place.suffix and not place.is_dir())
+    compare(sweep, changes, None if is_file else place, place if is_file else None)
     return 0
 
 

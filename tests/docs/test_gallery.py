@@ -1,0 +1,43 @@
+"""The gallery: every picture has its command, and every command draws."""
+
+import re
+from pathlib import Path
+
+import pytest
+from shell import stackprop
+
+from docs._tools.gallery import PAGE, PICTURES, sections
+from framework.analysis.figures import FIGURES, MORE
+from framework.analysis.sweep_figures import KINDS
+from framework.config.options import Appearance
+from framework.core.options import declared
+
+ROOT = Path(__file__).resolve().parents[2]
+BLOCKS = list(sections(PAGE.read_text()))
+GUIDE = (ROOT / "docs" / "guides" / "figures-and-ui.md").read_text()
+
+
+def test_the_gallery_shows_every_kind_of_figure():
+    figures = [words for block in BLOCKS for words in block if words[0] == "figure"]
+    assert {words[2] for words in figures} == {*FIGURES, *MORE, *KINDS}
+    made = {word[3:] for words in figures for word in words if word.startswith("to=") and word.endswith(".png")}
+    shown = set(re.findall(r"\(\.\./images/gallery/(\S+)\)", PAGE.read_text()))
+    assert made == shown == {path.name for path in PICTURES.iterdir()}
+    assert all(path.stat().st_size < 60_000 for path in PICTURES.iterdir())
+
+
+def test_the_guide_names_every_figure_and_option():
+    for name in {*FIGURES, *MORE, *KINDS}:
+        assert re.search(rf"^\| `{name}(\.png)?` ", GUIDE, re.M), name
+    for name in declared(Appearance):
+        assert re.search(rf"^\| .*`{name}`.* \|", GUIDE, re.M), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: " ".join(block[0]))
+def test_the_commands_of_the_gallery_run(block, tmp_path):
+    for words in block:
+        more = [] if words[0] == "figure" else ["trainer.steps=20", "tracking=none"]
+        more += ["seed=0"] if words[0].startswith("experiment=") else []
+        done = stackprop(tmp_path, *words, *more, UNRENDERED="1")
+        assert done.returncode == 0, done.stderr
