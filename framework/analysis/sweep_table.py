@@ -177,11 +177,11 @@ def settings(options: dict[str, Any]) -> FigureOptions:
 
 
 def table_metrics(what: FigureOptions, jobs: Sequence[RecordedJob]) -> list[str]:
-    """The metrics to show: as configured, otherwise validation loss and accuracy if recorded."""
+    """The metrics to show: as configured, otherwise the validation loss, and accuracy and mae if recorded."""
     known = metrics(jobs, "*")
     if what.y is None:
         loss = "val/loss" if "val/loss" in known else "train/loss"
-        return [loss, *(name for name in ("val/accuracy",) if name in known)]
+        return [loss, *(name for name in ("val/accuracy", "val/mae") if name in known)]
     return matching_names("y", what.y, jobs)
 
 

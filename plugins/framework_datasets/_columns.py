@@ -48,8 +48,11 @@ def numbers(table: Table, name: str) -> np.ndarray | None:
     raise table.fault(row, name, f"'{shown(words[row])}' is a number in a column of text; {REPAIR}; {AS_CATEGORIES}")
 
 
-def real(table: Table, name: str) -> np.ndarray:
+def real(table: Table, name: str, fill: bool = True) -> np.ndarray:
     """A column of real numbers, (n,) in float64.
+
+    Args:
+        fill: whether the data set has the options missing and fill, for the message.
 
     Raises:
         DataError: text, an empty cell, NaN or inf.
@@ -57,7 +60,7 @@ def real(table: Table, name: str) -> np.ndarray:
     values = _parsed(table, name)
     odd = np.flatnonzero(~np.isfinite(values))
     if odd.size:
-        raise _fault(table, name, int(odd[0]))
+        raise _fault(table, name, int(odd[0]), fill)
     return values
 
 
@@ -155,12 +158,12 @@ def label(word: str) -> str:
     return str(int(value)) if value is not None and value.is_integer() else word
 
 
-def _fault(table: Table, name: str, row: int) -> DataError:
+def _fault(table: Table, name: str, row: int, fill: bool = True) -> DataError:
     """Why a word is not a number."""
     word = table.columns[name][row]
+    hint = f"; {_filling(word)}" if fill and word.lower() in {"", *ABSENT} else ""
     if not word:
-        return table.fault(row, name, f"the cell is empty; {REPAIR}; {_filling('')}")
-    hint = f"; {_filling(word)}" if word.lower() in ABSENT else ""
+        return table.fault(row, name, f"the cell is empty; {REPAIR}{hint}")
     if number(word) is not None:
         return table.fault(row, name, f"'{shown(word)}' is not a finite number; {REPAIR}{hint}")
     how = REPAIR

@@ -63,7 +63,7 @@ class SeriesEncoding:
     def _values(self, table: Table, role: str = MODEL, others: str = MODEL) -> tuple[np.ndarray, list[Part]]:
         for name in self.columns:
             table.require(name, role if name == self.column else others)
-        values = np.stack([real(table, name) for name in self.columns], -1)
+        values = np.stack([real(table, name, fill=False) for name in self.columns], -1)
         return values, [(0, len(table))] if self.time is None else parts_of(table, self.time, self.gaps)
 
     def read(self, path: str | Path, with_target: bool) -> dict[str, np.ndarray]:
@@ -111,7 +111,7 @@ class SeriesEncoding:
     def _later(self, table: Table) -> np.ndarray:
         for name in self.features:
             table.require(name, "a feature of the model")
-        columns = [real(table, name) for name in self.features]
+        columns = [real(table, name, fill=False) for name in self.features]
         return np.stack(columns, -1) if columns else np.zeros((len(table), 0))
 
     def to_json(self) -> dict[str, Any]:

@@ -48,11 +48,15 @@ class Windows:
         to = self.to(starts)
         known = to - self.horizon
         if period is not None:
-            first = np.zeros(len(values), int)
-            for begin, end in parts:
-                first[begin:end] = begin
-            known = np.where(to - period >= first[to], to - period, known)
+            known = np.where(self.repeats(starts, parts, period), to - period, known)
         return values[known][..., :1]
+
+    def repeats(self, starts: np.ndarray, parts: Sequence[Part], period: int) -> np.ndarray:
+        """Whether the part of a target has a row one period before it, (n, length) or (n,)."""
+        first = np.zeros(parts[-1][1], int)
+        for begin, end in parts:
+            first[begin:end] = begin
+        return self.to(starts) - period >= first[self.to(starts)]
 
 
 def splits_of(n: int, val: float, test: float) -> dict[str, Part]:

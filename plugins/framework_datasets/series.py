@@ -10,7 +10,7 @@ from framework import Data, DataError, Field, option
 from framework_datasets._files import sample
 from framework_datasets._series_encoding import SeriesEncoding
 from framework_datasets._series_time import Gaps
-from framework_datasets._series_windows import Part, Targets, inside, splits_of
+from framework_datasets._series_windows import Part, Targets, Windows, inside, splits_of
 from framework_datasets._table import Decimal, Format, Header
 from framework_datasets._windows import check_gaps
 
@@ -66,7 +66,8 @@ class Series:
         axes = "NTF" if self.targets == "all" else "NF"
         fields = {"x": Field("NTF", features=encoding.columns), "y": Field(axes, features=(self.column,))}
         more: dict[str, Any] = {"stateful": self.stateful, "forecast": ("x",), "scaled_with": {"y": "x"}}
-        more |= {"scale": "standard", "baselines": baselines, "notes": self._notes(parts)}
+        more |= {"scale": "standard", "baselines": baselines}
+        more["notes"] = (*self._notes(parts), *self._period_notes(cut, later, parts))
         return Data(splits, fields, encoding=encoding, **more)
 
     def _check(self) -> None:
@@ -113,6 +114,23 @@ class Series:
             return ()
         short = f"; {len(parts) - fit} of {len(parts)} parts are too short for a window" if fit < len(parts) else ""
         return (f"{self.path}: the series has {gaps} gap{'s' if gaps > 1 else ''}, which no window crosses{short}",)
+
+    def _period_notes(self, cut: Windows, later: Mapping[str, np.ndarray], parts: list[Part]) -> tuple[str, ...]:
+        """A line on the targets whose naive forecast is not one period old.
+
+        Raises:
+            DataError: those are all.
+        """
+        if self.period is None or not later:
+            return ()
+        old = np.concatenate([cut.repeats(s, parts, self.period).ravel() for s in later.values()])
+        if not old.any():
+            raise DataError(
+                f"{self.path}: dataset.period: no target of {' and '.join(later)} has a row {self.period} steps before it; "
+                f"use a shorter period (the series has {parts[-1][1]} rows)"
+            )
+        about = f"{(~old).sum()} of {len(old)} targets of {' and '.join(later)} have no row {self.period} steps before them"
+        return () if old.all() else (f"{self.path}: {about}; their forecast 'period ago' is the last value",)
 
     @classmethod
     def encoding_from_json(cls, values: Mapping[str, Any]) -> SeriesEncoding:

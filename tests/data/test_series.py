@@ -175,7 +175,7 @@ def test_months_are_equal_steps(table):
 
 def test_a_missing_value_is_named_with_its_line(table):
     table(["1,1", "2,", "3,1"], "v,w")
-    with pytest.raises(DataError, match="line 3, column 'w': the cell is empty"):
+    with pytest.raises(DataError, match=r"line 3, column 'w': the cell is empty; correct it, or leave out .* the column$"):
         load(features=["w"])
     with pytest.raises(DataError, match=r"dataset.features: 'v' is there twice"):
         load(features=["v"])
@@ -195,6 +195,13 @@ def test_naive_forecasts_are_the_last_and_the_seasonal_value(counted, options):
         assert np.array_equal(data.baselines["period_ago"][split]["y"], y - 5)
     with pytest.raises(DataError, match=r"dataset.period: 2 is not allowed; at least dataset.horizon=3"):
         load(period=2, horizon=3)
+
+
+def test_a_period_without_earlier_rows_is_reported(counted):
+    with pytest.raises(DataError, match=r"no target of val and test has a row 50 steps before it; use a shorter period"):
+        load(period=50)
+    assert "targets of val and test have no row 36 steps before them" in load(period=36).notes[-1]
+    assert not load(period=5).notes
 
 
 def test_a_season_before_a_gap_is_not_used(table):

@@ -6,9 +6,11 @@ import yaml
 from user_files import rng
 
 from framework import Context, Data, Field, run
+from framework.cli.commands.predict import main
 from framework.config.composition import compose
 from framework.data import scaling
 from framework.experiments.experiment import prepare
+from framework.experiments.predictions import number
 from framework.inference.units import Column, Unit
 from framework.sklearn import Regressor
 from framework.training.trainer import train
@@ -118,3 +120,26 @@ def test_an_estimator_scales_its_target_back():
     y = 1e5 + 300 * x[:, 0]
     made = Regressor(dataset__scale="standard", model__hidden=8, trainer__epochs=60, optimizer__lr=0.02, random_state=0)
     assert made.fit(x, y).score(x, y) > 0.9
+
+
+def test_predictions_have_enough_digits_for_their_width(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    x = np.linspace(-1, 1, 40)
+    rows = "".join(f"{a:.3f},{1e6 + 10 * a:.2f}\n" for a in x)
+    (tmp_path / "far.csv").write_text("x,y\n" + rows)
+    found = run("dataset=csv", "dataset.path=far.csv", "dataset.target=y", "folds=4", "fold=1", *QUICK)
+    held = [line.split(",") for line in (found.folder / "held_out.csv").read_text().splitlines()[1:]]
+    assert {target for _, target, _ in held} <= {f"{float(line.split(',')[1]):.10g}" for line in rows.splitlines()}
+    capsys.readouterr()
+    main([str(found.folder), "far.csv"])
+    printed = np.array(capsys.readouterr().out.split()[1:], float)
+    exact = found.model.predict(found.model.about.encoding.read("far.csv", with_target=False)["x"])
+    assert printed == pytest.approx(exact[:, 0], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("value", "width", "shown"),
+    [(1.5, 1e3, "1.5"), (0.1234567, 1.0, "0.123457"), (1234567.8, 1e3, "1234567.8"), (-1e6 - 0.25, 0.5, "-1000000.25")],
+)
+def test_a_number_is_resolved_to_its_width(value, width, shown):
+    assert number(value, width) == shown

@@ -51,7 +51,8 @@ def test_settings_are_averaged_over_folds_and_seeds(runs):
 
 
 def test_a_regression_is_predicted_in_the_unit_of_its_target(runs):
-    swept = framework.sweep("folds=2", "dataset=sine", "dataset.n=20", "trainer.epochs=2", "tracking=none")
+    swept = framework.sweep("folds=2", "dataset=sine", "dataset.n=20", "trainer.epochs=2", "tracking=none", "metrics=[mae]")
+    assert "| val/loss | val/mae |" in (swept.folder / "table.md").read_text()
     rows = rows_of(swept.folder / "out_of_fold.csv")
     assert list(rows[0]) == ["fold", "row", "target", "y"]
 

@@ -19,6 +19,7 @@ from framework.core.errors import ConfigError, DataError
 from framework.core.writing import inside, replaced_text
 from framework.experiments.artifacts import spreadsheet_safe
 from framework.experiments.loading import TRUST, load, settings_of_run
+from framework.experiments.predictions import UNSCALED, number
 from framework.inference.forecasting import forecast
 from framework.inference.model import Model
 from framework.tracking.run_dir import SWEEP, best_run, find_run, find_sweep, runs_dir
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
     history, future = series_of(folders[0], encoding, options.file, options.trust)
     found = np.stack([_continued(models[i], folders[i], history, options.steps, future)[:, 0] for i in range(len(models))])
     with _opened(options.to) as file:
-        csv.writer(file, lineterminator="\n").writerows(rows(encoding.column, found))
+        csv.writer(file, lineterminator="\n").writerows(rows(encoding.column, found, width_of(models[0])))
     path = sweep / "forecast.png" if sweep else inside(folders[0], "figures") / "forecast.png"
     style.save(figure.draw(history[:, 0], found, encoding.column), path)
     print(f"stackprop: figure: {path}", file=sys.stderr)
@@ -113,9 +114,14 @@ def series_of(folder: Path, encoding: Any, file: str | None, trust: bool) -> tup
     return history, np.asarray(later)
 
 
-def rows(column: str, forecasts: np.ndarray) -> Iterator[list[str]]:
+def width_of(model: Model) -> float:
+    """The width of the predicted column, which decides how many digits a forecast has."""
+    return float(np.ravel(model.scale.width.get(str(model.head.target), UNSCALED))[0])
+
+
+def rows(column: str, forecasts: np.ndarray, width: float) -> Iterator[list[str]]:
     """A header, and a row per step of forecasts (seeds, steps)."""
     several = len(forecasts) > 1
     yield ["step", spreadsheet_safe(column), *(["std"] if several else [])]
     for step, (mean, std) in enumerate(zip(forecasts.mean(0), forecasts.std(0), strict=True), 1):
-        yield [str(step), f"{mean:.6g}", *([f"{std:.3g}"] if several else [])]
+        yield [str(step), number(float(mean), width), *([f"{std:.3g}"] if several else [])]
