@@ -157,7 +157,10 @@ def summary(found: Mapping[str, Mapping[int, np.ndarray]], draws: int, lost: int
     """The text of `study.md`."""
     sizes = sorted({m for of in found.values() for m in of})
     lines = [[str(m), *(spread(of.get(m)) for of in found.values())] for m in sizes]
-    text = [f"{draws} training sets of each size, mean ± standard deviation.", "", markdown(["examples", *found], lines), ""]
+    sets = (
+        "One training set of each size." if draws == 1 else f"{draws} training sets of each size, mean ± standard deviation."
+    )
+    text = [sets, "", markdown(["examples", *found], lines), ""]
     if lost:
         text.append(f"{lost} networks diverged; they are left out.")
     return "\n".join([*text, verdict(found["val/loss"])] if len(found.get("val/loss", {})) > 1 else text)
