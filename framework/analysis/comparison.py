@@ -93,6 +93,11 @@ class SeedGroup:
         able = [job for job in self.jobs if metric in job.series or job.status == "diverged"]
         return np.array([job.value(metric, at) if metric in job.series else np.nan for job in able])
 
+    def mean(self, metric: str, at: str) -> float:
+        """The mean over the jobs; NaN if none has the metric, or one diverged."""
+        values = self.values(metric, at)
+        return float(values.mean()) if len(values) else float("nan")
+
     def lower_is_better(self, metric: str) -> bool:
         """Whether less of a metric is better, as recorded by its jobs."""
         return self.jobs[0].lower_is_better(metric)

@@ -41,7 +41,7 @@ def importance(groups: Sequence[SeedGroup], metric: str, at: str) -> dict[str, E
     Hoos, Leyton-Brown (ICML 2014).
     """
     keys = list(groups[0].keys) if groups else []
-    means = np.array([_mean(group, metric, at) for group in groups])
+    means = np.array([group.mean(metric, at) for group in groups])
     sign = 1 if groups and groups[0].lower_is_better(metric) else -1
     r = _ranks(np.where(np.isfinite(means), sign * means, np.inf))
     if len(keys) < 2 or len(groups) < LEAST or not r.std():
@@ -64,28 +64,23 @@ def effect(table: np.ndarray, axis: int) -> Effect:
     return Effect(float(table.mean(others).var() / variance), float(table.var(axis).mean() / variance))
 
 
-def _mean(group: SeedGroup, metric: str, at: str) -> float:
-    values = group.values(metric, at)
-    return float(values.mean()) if len(values) else float("nan")
-
-
 def _ranks(a: np.ndarray) -> np.ndarray:
     """1 for the smallest; equal values share the mean of their ranks."""
     _, which, counts = np.unique(a, return_inverse=True, return_counts=True)
     return (np.cumsum(counts) - (counts - 1) / 2)[which]
 
 
-def _are_numbers(words: Sequence[str]) -> bool:
-    return all(isinstance(number, float) for number in places(words))
+def _are_numbers(values: Sequence[str]) -> bool:
+    return all(isinstance(number, float) for number in places(values))
 
 
-def _codes(words: Sequence[str], whole: bool) -> np.ndarray:
-    """The number of each word among the values of its key, in order; of a search, numbers are put into bins."""
-    numbers = np.array(places(words)) if _are_numbers(words) else np.array(words)
+def _codes(values: Sequence[str], whole: bool) -> np.ndarray:
+    """The number of each value among the values of its key, in order; of a search, numbers are put into bins."""
+    numbers = np.array(places(values)) if _are_numbers(values) else np.array(values)
     found = np.unique(numbers, return_inverse=True)[1]
-    if whole or found.max() < BINS or not _are_numbers(words):
+    if whole or found.max() < BINS or not _are_numbers(values):
         return found
-    return np.unique(((_ranks(numbers) - 0.5) * BINS / len(words)).astype(int), return_inverse=True)[1]
+    return np.unique(((_ranks(numbers) - 0.5) * BINS / len(values)).astype(int), return_inverse=True)[1]
 
 
 def _tried(codes: np.ndarray, r: np.ndarray, sizes: np.ndarray) -> np.ndarray:
@@ -95,7 +90,7 @@ def _tried(codes: np.ndarray, r: np.ndarray, sizes: np.ndarray) -> np.ndarray:
 
 
 def _predicted(codes: np.ndarray, ordered: Sequence[bool], r: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """The ranks of all combinations, by a random forest; words are one column for each value."""
+    """The ranks of all combinations, by a random forest; names are one column for each value."""
     from sklearn.ensemble import RandomForestRegressor
 
     def features(rows: np.ndarray) -> np.ndarray:

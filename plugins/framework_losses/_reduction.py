@@ -46,6 +46,17 @@ def axes(a: Array, ctx: Context) -> tuple[int, ...]:
     return tuple(range(len(ctx.replicas) - a.ndim, 0))
 
 
+def target_columns(y: Array, t: Array) -> Array:
+    """Targets (..., [T,] N) or (..., [T,] N, F) as numbers in the axes of y.
+
+    Raises:
+        ValueError: y and t differ in their last two axes.
+    """
+    t = t[..., None] if t.ndim < y.ndim else t
+    same_axes(y, t)
+    return t.astype(y.dtype, copy=False)
+
+
 def same_axes(y: Array, t: Array) -> None:
     """Reject shapes that broadcasting would silently turn into N x N differences.
 

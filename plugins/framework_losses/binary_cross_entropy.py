@@ -7,7 +7,7 @@ import numpy as np
 
 from framework import Array, Context, option
 from framework_losses._class_weights import check_number, checked
-from framework_losses._reduction import Reduction, columns, same_axes, weighted_sum, weights
+from framework_losses._reduction import Reduction, columns, target_columns, weighted_sum, weights
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,7 @@ class BinaryCrossEntropy:
 
     def __call__(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> tuple[Array, Array]:
         xp = ctx.xp
-        if t.ndim < y.ndim:
-            t = t[..., None]
-        same_axes(y, t)
-        t = t.astype(y.dtype)
+        t = target_columns(y, t)
         positive, both = self._weighted(t, ctx)
         size, wrong = xp.abs(y), xp.where(y > 0, 1 - t, positive)  # max(y, 0) - y t = |y| wrong, also where |y| is infinite
         log, s = xp.log1p(xp.exp(-size)), self.predict(y, ctx)

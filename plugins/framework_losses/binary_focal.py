@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from framework import Array, Context, option
-from framework_losses._reduction import Reduction, columns, same_axes, weighted_sum, weights
+from framework_losses._reduction import Reduction, columns, target_columns, weighted_sum, weights
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,7 @@ class BinaryFocal:
 
     def __call__(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> tuple[Array, Array]:
         xp = ctx.xp
-        if t.ndim < y.ndim:
-            t = t[..., None]
-        same_axes(y, t)
-        t = t.astype(y.dtype)
+        t = target_columns(y, t)
         sign, alpha, gamma = 2 * t - 1, ctx.per(self.alpha, y), ctx.per(self.gamma, y)
         z = sign * y
         small = xp.exp(-xp.abs(z))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from framework import Array, Context, option
-from framework_losses._reduction import Reduction, columns, same_axes, weighted_sum, weights
+from framework_losses._reduction import Reduction, columns, target_columns, weighted_sum, weights
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,7 @@ class MeanSquaredError:
         return ("columns", "binary") if self.low else ("real", "columns", "binary")
 
     def __call__(self, y: Array, t: Array, ctx: Context, mask: Array | None = None) -> tuple[Array, Array]:
-        if t.ndim < y.ndim:
-            t = t[..., None]
-        same_axes(y, t)
-        t = t.astype(y.dtype, copy=False)
+        t = target_columns(y, t)
         d = y - (self.low + (1 - self.low) * t if self.low else t)
         losses = (d * d).mean(-1)
         w = weights(y.shape[:-1], ctx, mask, self.reduction)

@@ -18,9 +18,9 @@ GUIDE = (ROOT / "docs" / "guides" / "figures-and-ui.md").read_text()
 
 
 def test_the_gallery_shows_every_kind_of_figure():
-    figures = [words for block in BLOCKS for words in block if words[0] == "figure"]
-    assert {words[2] for words in figures} == {*FIGURES, *MORE, *KINDS}
-    made = {word[3:] for words in figures for word in words if word.startswith("to=") and word.endswith(".png")}
+    figures = [command for block in BLOCKS for command in block if command[0] == "figure"]
+    assert {command[2] for command in figures} == {*FIGURES, *MORE, *KINDS}
+    made = {each[3:] for command in figures for each in command if each.startswith("to=") and each.endswith(".png")}
     shown = set(re.findall(r"\(\.\./images/gallery/(\S+)\)", PAGE.read_text()))
     assert made == shown == {path.name for path in PICTURES.iterdir()}
     assert all(path.stat().st_size < 60_000 for path in PICTURES.iterdir())

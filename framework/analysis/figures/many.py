@@ -17,8 +17,7 @@ POINTS = 100  # per line
 def ordered(groups: Sequence[SeedGroup], metric: str, at: str) -> list[SeedGroup]:
     """The settings by the value of a metric, the best first, without those that diverged."""
     sign = 1 if groups[0].lower_is_better(metric) else -1
-    values = [group.values(metric, at) for group in groups]
-    scores = np.array([sign * each.mean() if len(each) else np.nan for each in values])
+    scores = np.array([sign * group.mean(metric, at) for group in groups])
     return [groups[i] for i in np.argsort(scores, kind="stable") if np.isfinite(scores[i])]
 
 

@@ -35,7 +35,8 @@ class Axis(NamedTuple):
 def draw(groups: Sequence[SeedGroup], metric: str) -> Any:
     """A line for each setting, averaged over seeds, from its values to the metric; its colour is the metric, the best ones
     are on top. Settings without a value, such as diverged ones, are grey and end at the last key."""
-    means = np.array([_mean(group, metric) for group in groups])
+    means = np.array([group.mean(metric, "kept") for group in groups])
+    means = np.where(np.isfinite(means), means, np.nan)
     keys = list(groups[0].keys) if groups else []
     if not keys or not np.isfinite(means).any():
         return None
@@ -56,21 +57,16 @@ def draw(groups: Sequence[SeedGroup], metric: str) -> Any:
     return fig
 
 
-def _mean(group: SeedGroup, metric: str) -> float:
-    values = group.values(metric, "kept")
-    return float(values.mean()) if len(values) and np.isfinite(values).all() else float("nan")
-
-
-def axis_of(key: str, words: Sequence[str]) -> Axis:
-    """The axis of a key: numbers by value, other words at equal distances."""
-    found = places(words)
+def axis_of(key: str, values: Sequence[str]) -> Axis:
+    """The axis of a key: numbers by size, names at equal distances."""
+    found = places(values)
     if all(isinstance(place, float) for place in found):
-        values = np.array(found)
-        return numbers_axis(key, values, bool(values.min() > 0 and values.max() / values.min() >= LOG))
-    known = list(dict.fromkeys(words))
-    at = {word: (i + 0.5) / len(known) for i, word in enumerate(known)}
-    texts = {at[word]: shortened(format_value(word)) or "-" for word in known}
-    return Axis(key, np.array([at[word] for word in words]), texts, False)
+        numbers = np.array(found)
+        return numbers_axis(key, numbers, bool(numbers.min() > 0 and numbers.max() / numbers.min() >= LOG))
+    known = list(dict.fromkeys(values))
+    at = {name: (i + 0.5) / len(known) for i, name in enumerate(known)}
+    texts = {at[name]: shortened(format_value(name)) or "-" for name in known}
+    return Axis(key, np.array([at[name] for name in values]), texts, False)
 
 
 def numbers_axis(name: str, values: np.ndarray, log: bool) -> Axis:

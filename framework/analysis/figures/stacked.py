@@ -54,12 +54,12 @@ def by_key(ax: Any, groups: Sequence[SeedGroup], stack: Sequence[str], y: Sequen
     """A bar for each value of the key."""
     place, floor = np.arange(len(groups)), np.zeros(len(groups))
     for colour, metric in zip(shades(stack), stack, strict=True):
-        height = np.array([mean(group, metric, what.at) for group in groups])
+        height = np.array([group.mean(metric, what.at) for group in groups])
         ax.bar(place, height, 0.7, bottom=floor, color=colour, label=last(metric))
         floor = floor + np.nan_to_num(height)
     look = {"color": "black", "lw": style.LINE, "marker": "o", "ms": style.MARKER}
     for metric in y:
-        ax.plot(place, [mean(group, metric, what.at) for group in groups], label=last(metric), **look)
+        ax.plot(place, [group.mean(metric, what.at) for group in groups], label=last(metric), **look)
     ax.set_xticks(place, [format_value(group.keys[what.x]) for group in groups])
     ax.set_xlabel(what.x)
 
@@ -77,12 +77,6 @@ def along_training(ax: Any, group: SeedGroup, stack: Sequence[str], y: Sequence[
             ax.plot(curve[0], curve[1], color="black", lw=style.LINE, label=last(metric), **dot)
             ax.set_ylim(0, 1.3 * float(np.quantile(curve[1], 0.9)))
     ax.set_xlabel(clock)
-
-
-def mean(group: SeedGroup, metric: str, at: str) -> float:
-    """The mean over seeds; NaN if no job has the metric."""
-    values = group.values(metric, at)
-    return float(values.mean()) if len(values) else float("nan")
 
 
 def shades(stack: Sequence[str]) -> list[str]:

@@ -30,16 +30,16 @@ Prepared = tuple[Appearance, Callable[[], Any]]  # size, labels and style of a f
 
 def main(arguments: Sequence[str]) -> int:
     """Draw the figure into a file, by default in the folder of the run; without KIND, list what can be drawn."""
-    words = [word for word in arguments if "=" not in word and word != "--trust"]
-    given = dict(word.split("=", 1) for word in arguments if "=" in word)
-    if not 1 <= len(words) <= 2 or any(word.startswith("-") for word in words):
-        raise ConfigError(f"figure: a run and a kind of figure are needed (got {' '.join(words) or 'nothing'}); {USAGE}")
-    subject, to = Subject(find(words[0]), "--trust" in arguments), given.pop("to", None)
-    if len(words) == 1:
+    named = [each for each in arguments if "=" not in each and each != "--trust"]  # RUN and KIND
+    given = dict(each.split("=", 1) for each in arguments if "=" in each)
+    if not 1 <= len(named) <= 2 or any(each.startswith("-") for each in named):
+        raise ConfigError(f"figure: a run and a kind of figure are needed (got {' '.join(named) or 'nothing'}); {USAGE}")
+    subject, to = Subject(find(named[0]), "--trust" in arguments), given.pop("to", None)
+    if len(named) == 1:
         if given or to:
             raise ConfigError(f"figure: which one?{did_you_mean('', subject.known)}; {USAGE}")
         return show(subject)
-    kind = words[1]
+    kind = named[1]
     if kind not in subject.known:
         raise ConfigError(f"figure: unknown figure '{kind}'{did_you_mean(kind, subject.known)}")
     file = None if to is None else figure_file(Path(to).expanduser())
