@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     pass
 
 
+WITH_PLUGINS = ("rerun", "summary")  # verbs that read the key `plugins` themselves
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """The entry point of the command."""
     show()
@@ -134,7 +137,7 @@ def compose_and_run(arguments: Sequence[str]) -> int:
         load_plugins_of(resuming, by_user=False)  # plugins that a resumed sweep has recorded
     words = resuming or words
     sys.argv = [sys.argv[0], *words]
-    failed: list[Exception] = []
+    failed, stopped = list[Exception](), False
 
     def job(cfg: Any) -> float | None:
         try:
@@ -150,11 +153,16 @@ def compose_and_run(arguments: Sequence[str]) -> int:
         install(None if shows or "COMP_LINE" in os.environ else session.check, runs=not shows)
         try:
             hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
+        except KeyboardInterrupt:
+            stopped = True
+            raise
         finally:
             try:
                 with ignore_further_signals():
                     for sweep in dict.fromkeys(session.sweeps):
                         compare(sweep)
+                        if stopped:
+                            print(f"go on:     {sys.argv[0]} sweep.resume={sweep.name}", flush=True)
             finally:
                 with deferred():  # the state of the store is still to be recorded
                     session.close()
@@ -178,7 +186,7 @@ def tool(name: str, arguments: Sequence[str]) -> int:
         from framework.config.composition import PLUGIN_KEYS, load_plugins_of
 
         load_plugins_of(arguments)
-        arguments = [word for word in arguments if name == "summary" or word.partition("=")[0] not in PLUGIN_KEYS]
+        arguments = [word for word in arguments if name in WITH_PLUGINS or word.partition("=")[0] not in PLUGIN_KEYS]
     module = importlib.import_module(f"framework.cli.commands.{name.replace('-', '_')}")
     return int(module.main(arguments))
 

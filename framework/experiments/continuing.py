@@ -84,9 +84,9 @@ def resumption(word: str, overrides: Sequence[str] = (), trust: bool = False) ->
     state = read_state(folder)
     check_no_links(folder)
     check_changes(folder, overrides)
+    check_checkpoint(folder, state)
     if is_finished(folder) and not overrides:
         raise ConfigError(f"{folder}: the run has ended ({state['status']}); to train longer: {LONGER.format(folder)}")
-    check_checkpoint(folder, state)
     tracking = tracking_of_run(folder)
     if tracking.type == "mlflow" and not trust and not knows_store(tracking.uri):
         raise ConfigError(f"{folder}: {STRANGE.format(masked(str(tracking.uri)))}")
@@ -109,7 +109,8 @@ def check_checkpoint(folder: Path, state: Mapping[str, Any]) -> None:
             raise ConfigError(f"{folder}: a study has no checkpoints; run it again: stackprop rerun {folder}")
         job = "a job of a sweep has none at its end without trainer.checkpoint_at_end=true; " if _is_job(state) else ""
         why = "trainer.checkpoint_every=N writes one every N steps"
-        raise ConfigError(f"{folder}: it has no checkpoint; {job}{why}; from the start: stackprop rerun {folder}")
+        ended = f"the run has ended ({state['status']}) and" if is_finished(folder) else "it"
+        raise ConfigError(f"{folder}: {ended} has no checkpoint; {job}{why}; from the start: stackprop rerun {folder}")
     if not {"name", "tags"} <= state.keys():
         raise ConfigError(f"{folder}/run.json: not a valid record; resuming needs it")
 

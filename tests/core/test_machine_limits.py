@@ -284,7 +284,7 @@ def test_a_second_signal_changes_no_end(ask, tmp_path, monkeypatch):
     monkeypatch.setattr(RunRecord, "end", slow)
     status, _, told = ask(*ALONE, "trainer.steps=40", "trainer.read_every=10")
     state = read_state(the_run(tmp_path))
-    reason = "stopped by SIGTERM in epoch 2 of 4, at step 20 of 40"
+    reason = "stopped by SIGTERM in epoch 10 of 20, at step 20 of 40"
     assert (status, state["status"], state["reason"]) == (143, "killed", reason)
     assert told == f"{FIRST.format('SIGTERM')}stackprop: stopped by SIGTERM\n"
 

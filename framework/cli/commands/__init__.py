@@ -14,7 +14,8 @@ VERBS: dict[str, str] = {
     "plugins": "components, presets and the plugins that provide them; load errors",
     "predict": "predictions of a recorded run for a file, as CSV: stackprop predict last data.csv",
     "report": "a run or a sweep as one HTML file, readable offline: stackprop report last",
-    "resume": "resume a run from its last checkpoint: stackprop resume last",
+    "rerun": "a recorded run again, with changes: stackprop rerun last seed=1",
+    "resume": "go on with a run, to its end or for longer: stackprop resume last [trainer.epochs=+20]",
     "summary": "nodes, shapes, parameters and bytes of a network: stackprop summary model=mlp2",
     "ui": "open the tracking UI on this machine: stackprop ui [--port 5000]",
 }
