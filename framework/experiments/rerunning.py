@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from framework.experiments.continuing import recorded_overrides
 from framework.experiments.loading import store_address
 from framework.experiments.provenance import registry_of, sources_of
 from framework.experiments.sync import STRANGE
+from framework.registry.discovery import discover
 from framework.tracking.run_dir import SWEEP, find_run, read_state, read_sweep, runs_dir, tree_of_run
 
 WRONG = (HydraException, OmegaConfBaseException, ConfigError, DataError)
@@ -67,15 +69,17 @@ def rerun_of(word: str, changes: Sequence[str] = (), trust: bool = False, severa
     recorded = [each for each in recorded_overrides(folder, read_state(folder)) if not _is_ours(each)]
     tree = restored(written, f"{folder}/config.yaml", hint=store_address(folder))
     registry_of(folder, tree, trust)  # a file that is not trusted is an error
-    if files := [str(path) for path in sources_of(folder, tree).values()]:
-        recorded.append(f"plugins={_text(files)}")
+    files = sources_of(folder, tree)
+    for path, source in files.items():
+        if path != str(source):  # the run's copy takes the place of a file that has changed
+            discover().forget_file(Path(path))
+    if files:
+        recorded.append(f"plugins={_text([str(path) for path in files.values()])}")
     with trusting(trust):
         now = _composed(folder, recorded)
         if now.tracking.type == "mlflow" and not knows_store(now.tracking.uri):
             raise ConfigError(f"{folder}: {STRANGE.format(masked(str(now.tracking.uri)))}")
-        pins = dict(differences(written, now.record))
-        if pins:
-            _check_same(folder, written, _composed(folder, with_pins(recorded, pins)).record)
+        pins = pins_of(folder, recorded, written, now)
         pins = {key: pin for key, pin in pins.items() if not any(_concerns(change, key) for change in changes)}
         kept = [each for each in with_pins(recorded, pins) if key_of(each) not in {key_of(change) for change in changes}]
         left_out = dict(unusable(kept, changes))
@@ -83,6 +87,21 @@ def rerun_of(word: str, changes: Sequence[str] = (), trust: bool = False, severa
     words = [each for each in kept if each not in left_out]
     one = () if several or any(key_of(change) == "folds" for change in changes) else ("hydra.mode=RUN",)
     return Rerun((*words, *changes, *one), notes)
+
+
+def pins_of(folder: Path, words: Sequence[str], written: Mapping[str, Any], now: Settings) -> dict[str, Pin]:
+    """The pins with which overrides give the recorded configuration: first variables of the model, which set its layers.
+
+    Raises:
+        ConfigError: they do not give it.
+    """
+    pins = {key: pin for key, pin in differences(written, now.record) if re.fullmatch(r"model\.\w+", key)}
+    if pins:
+        now = _composed(folder, with_pins(words, pins))
+    if rest := dict(differences(written, now.record)):
+        pins |= rest
+        _check_same(folder, written, _composed(folder, with_pins(words, pins)).record)
+    return pins
 
 
 def check_is_run(word: str) -> None:
@@ -149,7 +168,7 @@ def differences(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator
             continue
         parts = key.split(".")
         above = next(".".join(parts[:i]) for i in range(1, len(parts) + 1) if not _has(recorded, parts[:i]))
-        if above not in gone and not (above == key and _is_default(now, parts, value)):
+        if above not in gone and not (above == key and _is_default(recorded, now, parts, value)):
             gone.add(above)
             yield above, Pin(f"~{above}", f"{above} was not set, is now {_text(value)}; it is left out")
 
@@ -163,10 +182,12 @@ def _leaves(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]
             yield here, value
 
 
-def _is_default(tree: Mapping[str, Any], parts: Sequence[str], value: Any) -> bool:
-    """Whether a value is the declared default, which an earlier version could not record."""
+def _is_default(before: Mapping[str, Any], tree: Mapping[str, Any], parts: Sequence[str], value: Any) -> bool:
+    """Whether a value is the declared default of the same component, which an earlier version could not record."""
     for part in parts[:-1]:
-        tree = tree[part]
+        before, tree = before[part], tree[part]
+    if before.get("type") != tree.get("type"):
+        return False
     known = own_defaults(tree.get("type")) | (vars(TrainerOptions()) if parts[0] == "trainer" else {})
     return value is None or (parts[-1] in known and bool(known[parts[-1]] == value))
 
