@@ -161,7 +161,7 @@ def _longer(
     check_goes_on(folder, experiment, before.trainer, earlier[0])
     place = _new_place(folder, state, changes)
     done = int(earlier[0][1]["step"])
-    first = f"goes on from step {done} of {folder} to step {experiment.steps}, as a new run in {place.folder}"
+    first = f"continues from step {done} of {folder} to step {experiment.steps}, as a new run in {place.folder}"
     notes = (first, *schedule_notes(experiment, _steps(experiment, before.trainer), done))
     return Resumption(experiment, place, registry, notes, earlier, folder / "metrics.jsonl")
 

@@ -105,7 +105,7 @@ def test_a_schedule_over_the_whole_training_is_reported(runs):
         ("nothing", [], "unknown run 'nothing'"),
     ],
 )
-def test_what_cannot_go_on_is_told_with_what_can(runs, run, overrides, expected):
+def test_what_cannot_go_on_is_reported_with_what_can(runs, run, overrides, expected):
     with pytest.raises(ConfigError) as error:
         resumption(run, overrides)
     assert expected in str(error.value)
@@ -185,7 +185,7 @@ def test_a_stopped_run_goes_on_for_longer_as_a_new_one(ask, tmp_path, unrendered
         signal_at(patch, 7, signal.SIGTERM)
         ask(*SHORT, "trainer.epochs=3", "hydra.run.dir=runs/a")
     ended, _, errors = ask("resume", "a", "trainer.epochs=+2")
-    assert (ended, "goes on from step 7 of runs/a to step 15, as a new run in runs/" in errors) == (0, True)
+    assert (ended, "continues from step 7 of runs/a to step 15, as a new run in runs/" in errors) == (0, True)
     assert read_state(tmp_path / "runs/a")["status"] == "killed"
     ask(*SHORT, "trainer.epochs=5", "hydra.run.dir=runs/b")
     (new,) = (tmp_path / "runs").glob("2*")

@@ -64,7 +64,7 @@ def test_changes_replace_overrides_of_the_run(runs, run, changes, expected):
     assert rerun_of(run, changes).words == tuple(expected)
 
 
-def test_what_a_new_choice_lacks_is_left_out_and_told(runs):
+def test_what_a_new_choice_lacks_is_left_out_and_reported(runs):
     (note,) = rerun_of("nag", ["optimizer=adam"]).notes
     assert note.startswith("optimizer.alpha=0.5 of the run is left out: optimizer.alpha: optimizer 'adam' has no such")
     found = rerun_of("adam", ["model=mlp2", "optimizer=sgd"])
@@ -75,7 +75,7 @@ def test_changes_are_swept(runs):
     assert rerun_of("adam", ["seed=1,2"], several=True).words == (*SHORT, "model.hidden=4", "optimizer.lr=0.02", "seed=1,2")
 
 
-def test_a_changed_default_is_told_and_the_recorded_value_used(runs, tmp_path):
+def test_a_changed_default_is_reported_and_the_recorded_value_used(runs, tmp_path):
     folder = changed(runs, tmp_path, ("eps: 1.0e-08", "eps: 1.0e-06"), ("shuffle: true", "shuffle: false"))
     found = rerun_of(folder)
     assert found.notes == (
