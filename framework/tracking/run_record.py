@@ -162,17 +162,17 @@ class RunRecord:
         except CheckpointError as error:
             raise ConfigError(str(error)) from error
 
-    def save(self, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> None:
+    def save(self, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any], lasting: bool = True) -> None:
         """Write a checkpoint: first the metrics up to this step, then the state."""
         content = {"training": plain, "metrics_bytes": self.recorder.sync()}
         if self.tracked:
             self.tracked.send()
-        checkpoints.save(self.place.folder / CHECKPOINT, arrays, content)
+        checkpoints.save(self.place.folder / CHECKPOINT, arrays, content, lasting)
 
     def save_end(self, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> None:
         """Write the checkpoint of the end. A run is complete without it, so an error is reported, not raised."""
         try:
-            self.save(arrays, plain)
+            self.save(arrays, plain, lasting=False)  # the run has ended: no step is lost with it
         except OSError as error:
             hint = "the run cannot be trained longer; trainer.checkpoint_at_end=false writes none"
             log.error(f"{self.place.folder / CHECKPOINT}: {error.strerror}; {hint}")
