@@ -65,7 +65,11 @@ class Resumption:
             if self.earlier is None:
                 return run(self.experiment, self.place, callbacks, resume=True)
             self.place.folder.mkdir(parents=True)
-            copy_start(self.metrics, self.place.folder / self.metrics.name, self.earlier[1])
+            try:
+                copy_start(self.metrics, self.place.folder / self.metrics.name, self.earlier[1])
+            except BaseException:
+                self.place.folder.rmdir()
+                raise
             return run(self.experiment, self.place, callbacks, earlier=self.earlier)
 
 

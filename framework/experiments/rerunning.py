@@ -77,7 +77,8 @@ def rerun_of(word: str, changes: Sequence[str] = (), trust: bool = False, severa
         recorded.append(f"plugins={_text([str(path) for path in files.values()])}")
     with trusting(trust):
         now = _composed(folder, recorded)
-        if now.tracking.type == "mlflow" and not knows_store(now.tracking.uri):
+        elsewhere = any(key_of(change) in ("tracking", "tracking.uri") for change in changes)
+        if now.tracking.type == "mlflow" and not elsewhere and not knows_store(now.tracking.uri):
             raise ConfigError(f"{folder}: {STRANGE.format(masked(str(now.tracking.uri)))}")
         pins = pins_of(folder, recorded, written, now)
         pins = {key: pin for key, pin in pins.items() if not any(_concerns(change, key) for change in changes)}

@@ -235,7 +235,9 @@ def read_checkpoint(folder: Path) -> tuple[Snapshot, int]:
         CheckpointError: it is missing, damaged, or not a checkpoint of a run.
     """
     arrays, plain = checkpoints.load(folder / CHECKPOINT)
-    if not isinstance(plain.get("training"), dict) or not isinstance(plain.get("metrics_bytes"), int):
+    training, size = plain.get("training"), plain.get("metrics_bytes")
+    sound = isinstance(training, dict) and isinstance(training.get("step"), int) and isinstance(size, int)
+    if not sound or any(arrays.get(name, np.zeros(0)).size == 0 for name in ("w", "best.stale", "best.value")):
         raise CheckpointError(f"{folder / CHECKPOINT}: not a checkpoint of a run")
     return (arrays, plain["training"]), plain["metrics_bytes"]
 

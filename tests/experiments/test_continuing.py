@@ -12,6 +12,7 @@ import framework
 from framework.core.errors import ConfigError
 from framework.experiments.continuing import resumption
 from framework.experiments.runner import RecordingCallback
+from framework.tracking import checkpoint as checkpoints
 from framework.tracking.run_dir import read_state
 
 SHORT = ("dataset=spirals", "dataset.n=40", "model.hidden=4", "tracking=none", "trainer.read_every=1", "tier=array")
@@ -123,6 +124,11 @@ def test_a_changed_configuration_does_not_go_on(runs, tmp_path):
     with pytest.raises(ConfigError, match="has changed since the run started"):
         resumption(str(folder), ["trainer.epochs=+1"])
     (folder / "config.yaml").write_text(config)
+    checkpoints.save(tmp_path / "empty.npz", {}, {"training": {"step": 1}, "metrics_bytes": 1})
+    shutil.copy(tmp_path / "empty.npz", folder / "checkpoint.npz")
+    with pytest.raises(ConfigError, match="not a checkpoint of a run"):
+        resumption(str(folder), ["trainer.epochs=+1"])
+    shutil.copy(runs / "plain" / "checkpoint.npz", folder)
     (folder / "metrics.jsonl").write_bytes(b"")
     with pytest.raises(ConfigError, match="it is shorter than when the checkpoint was written"):
         resumption(str(folder), ["trainer.epochs=+1"]).run()

@@ -159,6 +159,7 @@ def test_the_record_of_a_stranger_sets_no_flag_and_sends_nothing(runs, tmp_path)
     (tmp_path / "runs/old/run.json").write_text(json.dumps({**state, "command": sends}))
     with pytest.raises(ConfigError, match="names a store to which you have not sent runs before"):
         rerun_of(folder)
+    assert "tracking=none" in rerun_of(folder, ["tracking=none"]).words
     (tmp_path / "runs/old/run.json").write_text(json.dumps({**state, "command": words}))
     assert not any(strange in word for word in rerun_of(folder).words for strange in ("config-dir", "evil", "last", "dir=x"))
     (tmp_path / "runs/old/run.json").write_text(json.dumps({**state, "command": "rm -rf '"}))
