@@ -5,16 +5,14 @@ from dataclasses import replace
 import numpy as np
 import presets
 import pytest
+from untrained import untrained
 
 from framework import Context, discover
-from framework.config.composition import compose
 from framework.core.errors import ConfigError
-from framework.experiments.experiment import prepare
 from framework.inference.export.graph import Graph
 from framework.inference.export.module import RecordingModule
 from framework.inference.export.onnx import Writer, read_fields, to_onnx
 from framework.inference.export.recorded import RecordedArray, Storage, graphs
-from framework.inference.model import Model
 from framework.testing.subjects import of_activation, of_layer
 
 onnx = pytest.importorskip("onnx")
@@ -67,14 +65,6 @@ def test_an_activation_exported_gives_the_same_numbers(activation, shape):
     compared(of_activation(shape), activation)
 
 
-def untrained(*words):
-    """The network of a configuration with its initial weights, and its experiment."""
-    experiment = prepare(compose(list(words)))
-    tensors, _ = experiment.learner.network.init(0)
-    weights = {node: {t: np.asarray(a, np.float32) for t, a in p.items()} for node, p in tensors.items() if p}
-    return Model.of(experiment.learner, weights, experiment.data, experiment.scale), experiment
-
-
 def predictions(model, made, fields):
     """(here, in onnxruntime) of every head."""
     session = runtime.InferenceSession(made.content)
@@ -121,5 +111,5 @@ def test_the_file_names_the_weights_by_node_and_tensor():
 
 def test_states_that_go_on_from_batch_to_batch_are_refused():
     model, _ = untrained(*presets.PRESETS["lstm"])
-    with pytest.raises(ConfigError, match="onnx: .* carry a state"):
+    with pytest.raises(ConfigError, match=r"onnx: .* carry a state"):
         to_onnx(replace(model, about=replace(model.about, stateful=True)))

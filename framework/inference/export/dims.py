@@ -31,9 +31,7 @@ class Dims:
             axis = self.letter(a, b)
             if isinstance(axis, str) and axis not in self.axes:
                 self.axes[axis] = f"size_{axis}"
-                self.nodes.append(
-                    self.helper.make_node("Shape", [name], [self.axes[axis]], start=place, end=place + 1)
-                )
+                self.nodes.append(self.helper.make_node("Shape", [name], [self.axes[axis]], start=place, end=place + 1))
 
     def depends(self, one: float, other: float) -> tuple[str, int, int] | None:
         """How a whole number depends on the data: (axes, factor, term), it is factor * their sizes + term; None: not at all.

@@ -206,8 +206,7 @@ class Writer:
             return self._constant(name, a)
         if node.op == INTS:
             columns = [
-                self.dims.vector(a, b)
-                for a, b in zip(node.attributes["values"], other.attributes["values"], strict=True)
+                self.dims.vector(a, b) for a, b in zip(node.attributes["values"], other.attributes["values"], strict=True)
             ]
             if all(isinstance(column, int) for column in columns):
                 return self._constant(name, np.array(columns, np.int64))

@@ -237,7 +237,13 @@ class RecordedArray:
         return RecordedArray(Storage(self.name), (), self.shape, self.dtype)
 
     def sum(self, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> RecordedArray:
-        a = self.astype(dtype or np.int64) if self.dtype == BOOL else self if dtype is None else self.astype(dtype, copy=False)
+        a = (
+            self.astype(dtype or np.int64)
+            if self.dtype == BOOL
+            else self
+            if dtype is None
+            else self.astype(dtype, copy=False)
+        )
         return reduced("ReduceSum", a, axis, keepdims)
 
     def mean(self, axis: Any = None, keepdims: bool = False) -> RecordedArray:
@@ -360,7 +366,9 @@ def gathered(a: RecordedArray, parts: list[Any]) -> RecordedArray:
     """a[i, j, ...], rows chosen by arrays of numbers; further axes stay whole."""
     ids = [lift(np.asarray(part) if isinstance(part, list) else part) for part in parts if part is not Ellipsis]
     if parts[0] is Ellipsis or any(i.dtype.kind != "i" for i in ids):
-        return RecordedArray(Storage(graphs[-1].unsupported("an index of truth values, or after `...`")), (), a.shape, a.dtype)
+        return RecordedArray(
+            Storage(graphs[-1].unsupported("an index of truth values, or after `...`")), (), a.shape, a.dtype
+        )
     shape = np.broadcast_shapes(*(i.shape for i in ids))
     if len(ids) == 1:
         return made("Gather", [a.name, ids[0].name], (*shape, *a.shape[1:]), a.dtype, axis=0)
@@ -372,7 +380,9 @@ def gathered(a: RecordedArray, parts: list[Any]) -> RecordedArray:
 def broadcast(a: Any, shape: Sequence[int]) -> RecordedArray:
     """An array repeated along new axes and axes of length 1."""
     found = lift(a)
-    return found if found.shape == tuple(shape) else made("Expand", [found.name, graphs[-1].ints(*shape)], shape, found.dtype)
+    return (
+        found if found.shape == tuple(shape) else made("Expand", [found.name, graphs[-1].ints(*shape)], shape, found.dtype)
+    )
 
 
 def write(a: RecordedArray, value: Any) -> RecordedArray:
