@@ -10,7 +10,6 @@ import numpy as np
 from framework.inference.export.graph import Graph, GraphNode
 from framework.inference.export.recorded import (
     INT,
-    LoopIndex,
     RecordedArray,
     Storage,
     broadcast,
@@ -22,6 +21,7 @@ from framework.inference.export.recorded import (
     reduced,
     write,
 )
+from framework.inference.export.views import LoopIndex
 
 NAMES = {"absolute": "abs", "negative": "neg", "logical_not": "not", "subtract": "sub", "multiply": "mul", "divide": "div"}
 NAMES |= {"maximum": "max", "minimum": "min", "power": "pow", "less": "lt", "greater": "gt", "equal": "eq"}
