@@ -7,7 +7,7 @@ import re
 TAKEN = {  # kind -> names of stackprop's own that are not registered
     "command": (
         *("check", "compare", "describe", "doctor", "evaluate", "figure", "forecast", "generate", "kernel", "new-plugin"),
-        *("plugins", "predict", "report", "resume", "summary", "ui"),
+        *("plugins", "predict", "report", "resume", "save", "summary", "ui"),
     ),
     "figure": (
         *("loss", "gradient_norms", "gradient_flow", "gradient_by_lag", "activations", "confusion", "filters"),

@@ -15,6 +15,7 @@ VERBS: dict[str, str] = {
     "predict": "predictions of a recorded run for a file, as CSV: stackprop predict last data.csv",
     "report": "a run or a sweep as one HTML file, readable offline: stackprop report last",
     "resume": "resume a run from its last checkpoint: stackprop resume last",
+    "save": "an experiment of your own from the overrides of a command: stackprop save wide model.hidden=512",
     "summary": "nodes, shapes, parameters and bytes of a network: stackprop summary model=mlp2",
     "ui": "open the tracking UI on this machine: stackprop ui [--port 5000]",
 }
