@@ -11,9 +11,10 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from framework.cli.commands import VERBS
+from framework.cli.help import FLAGS
 from framework.core import home
 from framework.core.log import show
 from framework.core.pipes import ignore_broken_pipe
@@ -22,8 +23,7 @@ from framework.core.signals import SignalInterrupt, deferred, ignore, ignore_fur
 from framework.core.trust import trusting
 from framework.sweeps.app import _of_many, compare, task
 
-if TYPE_CHECKING:
-    pass
+VERB = r"[^\W\d][\w-]*"  # a bare word
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -36,21 +36,28 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def execute(arguments: list[str]) -> int:
     """Run the command; returns its exit status."""
-    if "--help" in arguments or "-h" in arguments:
-        from framework.cli.help import text
-
-        print(text())
-        return 0
+    if not {*FLAGS}.isdisjoint(arguments):
+        return guarded(lambda: show_help(arguments))
     if "COMP_LINE" in os.environ and any(a.startswith("-sc") for a in arguments):
         offered = completions()
         if offered:
             print(offered, end=" ")
     if arguments and arguments[0] in VERBS:
         return guarded(lambda: tool(arguments[0], arguments[1:]))
-    if arguments and re.fullmatch(r"[^\W\d][\w-]*", arguments[0]):
+    if arguments and re.fullmatch(VERB, arguments[0]):
         return guarded(lambda: command(arguments[0], arguments[1:]))
     with trusting("--trust" in arguments):
         return guarded(lambda: compose_and_run([word for word in arguments if word != "--trust"]))
+
+
+def show_help(arguments: Sequence[str]) -> int:
+    """Print the help of the command, or of the verb that is its first word."""
+    from framework.cli.help import of_verb, text
+    from framework.config.composition import load_plugins_of
+
+    load_plugins_of([word for word in arguments if "=" in word and not word.startswith("-")])
+    print(of_verb(arguments[0]) if re.fullmatch(VERB, arguments[0]) else text())
+    return 0
 
 
 def guarded(work: Callable[[], int]) -> int:
@@ -187,6 +194,7 @@ def command(name: str, arguments: Sequence[str]) -> int:
     """Run the verb of a plugin; `key=value` sets its options."""
     from framework.config.arguments import assigned
     from framework.config.composition import PLUGIN_KEYS, load_plugins_of
+    from framework.config.suggestions import elsewhere
     from framework.core.errors import ConfigError, did_you_mean
     from framework.core.validation import Validator
     from framework.registry.discovery import discover
@@ -194,7 +202,7 @@ def command(name: str, arguments: Sequence[str]) -> int:
     load_plugins_of(arguments)
     registry = discover()
     if name not in registry.names("command"):
-        hint = did_you_mean(name, [*VERBS, *registry.names("command")])
+        hint = elsewhere(name) or did_you_mean(name, [*VERBS, *registry.names("command")])
         reasons = registry.reasons("command", name)
         raise ConfigError("\n".join([f"unknown verb '{name}'{hint}; overrides are key=value", *reasons]))
     options, others = assigned(word for word in arguments if word.partition("=")[0] not in PLUGIN_KEYS)

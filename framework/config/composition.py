@@ -32,6 +32,7 @@ from framework.config.own_experiments import GROUP, MARK, ExperimentSource, sour
 from framework.config.parser import parse_config
 from framework.config.presets import KINDS_OF, BoundedSource, RegistrySource
 from framework.config.schema import Settings
+from framework.config.suggestions import elsewhere
 from framework.core.errors import ConfigError, RegistrationError, did_you_mean
 from framework.core.secrets import recorded
 from framework.registry.discovery import discover, load_files
@@ -132,7 +133,8 @@ class ValidatingConfigLoader(ConfigLoaderImpl):
             if value is not None or group not in OPTIONAL:
                 text = word.partition("=")[2]
                 names = self.repository.get_group_options(group)
-                raise ConfigError(f"{group}: unknown choice '{text}'{did_you_mean(text, names)}")
+                hint = elsewhere(text, group) or did_you_mean(text, names)
+                raise ConfigError(f"{group}: unknown choice '{text}'{hint}")
             absent[word] = f"~{group}"
         return absent
 

@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from framework.config.arguments import CALL, quoting
 from framework.config.own_experiments import GROUP
 from framework.config.presets import KINDS_OF, choices
+from framework.config.suggestions import elsewhere, longer
 from framework.core.errors import ConfigError, did_you_mean
 from framework.registry.discovery import discover
 
@@ -31,7 +32,8 @@ def format_error(error: BaseException) -> str:
         options = error.options or choices().get(group)  # Hydra lists none for a list of choices: probes=[dead,sad]
         if options is not None:
             reasons = discover().reasons(KINDS_OF.get(group, group), name)
-            return "\n".join([f"{group}: unknown choice '{name}'{did_you_mean(name, options)}", *reasons])
+            hint = elsewhere(name, group) or did_you_mean(name, options)
+            return "\n".join([f"{group}: unknown choice '{name}'{hint}", *reasons])
     interval = re.search(r"override '(.+?)=.*' .*while evaluating '(interval\(.*?\))'", " ".join(str(error).split()))
     if interval:
         return f"{interval[1]}: {interval[2]} is not an interval; give its two ends: interval(1e-4,1)"
@@ -47,6 +49,8 @@ def format_error(error: BaseException) -> str:
     cause = error.__cause__ or error
     if isinstance(cause, OmegaConfBaseException) and cause.full_key:
         parent = cause.parent_node
+        if "." not in cause.full_key and (hint := longer(cause.full_key)):
+            return f"{cause.full_key}: unknown key{hint}"
         names = [str(k) for k in parent if k not in ("hydra", cause.key)] if hasattr(parent, "__iter__") else []
         return f"{cause.full_key}: {str(cause.msg).splitlines()[0]}{did_you_mean(str(cause.key), names)}"
     return " ".join(str(error).split())

@@ -3,7 +3,7 @@
 VERBS: dict[str, str] = {
     "check": "the conformance kit on a component: stackprop check dense",
     "compare": "table and figure of a sweep: stackprop compare last y=val/accuracy x=optimizer.lr",
-    "describe": "options, ranges, defaults and formula of a component: stackprop describe adam",
+    "describe": "what a component, group, preset, experiment or key is: stackprop describe adam",
     "doctor": "store, devices, versions; ends interrupted runs, sends missing data to the store",
     "evaluate": "a recorded run on its test split, or on a file: stackprop evaluate last [data.csv]",
     "figure": "a figure of a run or a sweep as PNG, PDF or SVG: stackprop figure last loss to=loss.pdf",
