@@ -38,7 +38,10 @@ def execute(arguments: list[str]) -> int:
     """Run the command; returns its exit status."""
     if not {*FLAGS}.isdisjoint(arguments):
         return guarded(lambda: show_help(arguments))
-    if "COMP_LINE" in os.environ and any(a.startswith("-sc") for a in arguments):
+    if "COMP_LINE" in os.environ and any(a.startswith("query=") for a in arguments):
+        if (found := offered_words()) is not None:
+            print("\n".join(found) if "query=fish" in arguments else " ".join(found))
+            return 0
         offered = completions()
         if offered:
             print(offered, end=" ")
@@ -108,6 +111,18 @@ def _elsewhere(error: OSError) -> str:
         return ""
     within = Path(os.fsdecode(error.filename)).absolute().is_relative_to(runs_dir().absolute())
     return "; this is the folder of runs; STACKPROP_RUNS=FOLDER selects another one" if within else ""
+
+
+def offered_words() -> list[str] | None:
+    """What may follow on a TAB press; None if Hydra has to be asked, which takes longer."""
+    from framework.cli.completion import offers
+
+    line = os.environ["COMP_LINE"]
+    point = os.environ.get("COMP_POINT", "")
+    try:
+        return offers(line[: int(point)] if point.isdecimal() else line)
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def completions() -> str:
