@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from framework.cli.commands import VERBS
+from framework.config.experiment_files import own_experiments
 from framework.core.reading import read_mapping
 from framework.core.trust import state_dir
 from framework.core.version import __version__
@@ -78,7 +79,10 @@ def collected() -> dict[str, Any]:
     from framework.core.options import declared
     from framework.registry.discovery import discover
 
-    registry, groups = discover(), choices()
+    registry, own = discover(), {*own_experiments()}  # of this folder only: they are added later
+    groups = {
+        group: [name for name in names if group != "experiment" or name not in own] for group, names in choices().items()
+    }
     options: dict[str, dict[str, dict[str, list[str]]]] = {}
     for group, names in groups.items():
         entries = registry.entries.get(KINDS_OF.get(group, ""), {})
@@ -89,7 +93,7 @@ def collected() -> dict[str, Any]:
         "chosen": _chosen(),
         "options": options,
         "keys": {key.name: _allowed(key.allowed) for key in all_keys() if "<" not in key.name},
-        "names": known_names(),
+        "names": [name for name in known_names() if name not in own],
         "commands": registry.names("command"),
     }
 
@@ -105,7 +109,8 @@ def _state() -> list[Any]:
 
 def _arguments(verb: str, before: Sequence[str]) -> Iterable[str]:
     if verb in OF_NAMES:
-        return index()["names"] if len(before) == 1 else ()
+        own = own_experiments() if verb == "describe" else ()
+        return [*index()["names"], *own] if len(before) == 1 else ()
     return run_names() if verb not in OF_NOTHING and len(before) == 1 else ()
 
 
@@ -132,8 +137,6 @@ def _values(names: Mapping[str, Any], typed: Sequence[str], word: str) -> list[s
     if key in names["groups"]:
         choices = names["groups"][key]
         if key == "experiment":
-            from framework.config.experiment_files import own_experiments
-
             choices = sorted({*choices, *own_experiments()})
     else:
         group, _, option = key.partition(".")

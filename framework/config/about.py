@@ -118,7 +118,10 @@ def _line_of(group: str, kind: str, name: str) -> str:
     if entry is not None:
         return first_line(entry.component)
     file = preset_file(group, name)
-    return _comment(file).partition("\n")[0] if file else ""
+    try:
+        return _comment(file).partition("\n")[0] if file else ""
+    except (OSError, ValueError):  # reported when it is used
+        return ""
 
 
 def preset_file(group: str, name: str) -> Path | None:

@@ -80,7 +80,12 @@ def test_own_experiments_are_offered_at_once(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments" / "wide.yaml").touch()
-    assert completion.offers("stackprop experiment=wi") == ["experiment=wide"]
+    for _ in range(2):
+        assert completion.offers("stackprop experiment=wi") == ["experiment=wide"]
+        assert completion.offers("stackprop describe wid") == ["wide"]
+        (completion.state_dir() / completion.FILE).unlink(missing_ok=True)  # names are collected in this folder
+    monkeypatch.chdir("/")
+    assert completion.offers("stackprop experiment=wi") == []
 
 
 def test_names_are_collected_again_after_a_change(monkeypatch):
