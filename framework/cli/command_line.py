@@ -200,7 +200,7 @@ def tool(name: str, arguments: Sequence[str]) -> int:
         from framework.config.composition import PLUGIN_KEYS, load_plugins_of
 
         load_plugins_of(arguments)
-        arguments = [word for word in arguments if name == "summary" or word.partition("=")[0] not in PLUGIN_KEYS]
+        arguments = [word for word in arguments if name in ("save", "summary") or word.partition("=")[0] not in PLUGIN_KEYS]
     module = importlib.import_module(f"framework.cli.commands.{name.replace('-', '_')}")
     return int(module.main(arguments))
 

@@ -29,6 +29,7 @@ from framework.config.presets import choices, shown
 from framework.config.schema import Settings
 from framework.core.errors import ConfigError, DataError
 from framework.core.secrets import masked, withheld
+from framework.core.trust import knows_store
 from framework.core.writing import check_no_link, write_text
 from framework.registry.discovery import discover
 from framework.registry.names import name_error
@@ -106,12 +107,13 @@ def recorded_overrides(word: str, changes: Sequence[str] = ()) -> list[str]:
     """
     for folder in (Path(word), runs_dir() / word):
         if (folder / SWEEP).is_file():
-            words = [str(each) for each in read_sweep(find_sweep(word)).get("command", [])]
+            words = [str(each) for each in read_sweep(find_sweep(word)).get("command", []) if not _names_strange_store(each)]
             load_plugins_of([each for each in words if each not in FLAGS], by_user=False)
             return [*words, *changes]
     folder = find_run(word, runs_dir())
     recorded = f"{GROUP}={folder / 'config.yaml'}"
     words = [each for each in _command_of(folder) if not each.lstrip("+~").startswith("hydra")]
+    words = [each for each in words if not _names_strange_store(each)]
     load_plugins_of(words, by_user=False)
     wanted = config_hash(compose([recorded]).tree)
     return [*(words if _hash_of(words) == wanted else [recorded]), *changes]
@@ -131,6 +133,9 @@ def parsed(words: Sequence[str], sweeps: bool) -> Command:
         key, word = str(override.key_or_group), str(override.input_line)
         if key == "debug":
             raise ConfigError(f"{word}: this cannot be saved; give it with the experiment: stackprop experiment=NAME {word}")
+        command.fixed = [other for other in command.fixed if other.lstrip("+").partition("=")[0] != key]  # the last counts
+        command.swept.pop(key, None)
+        command.firsts.pop(key, None)
         if not override.is_sweep_override():
             command.fixed.append(word)
             continue
@@ -280,6 +285,12 @@ def _command_of(folder: Path) -> list[str]:
         return shlex.split(str(read_state(folder).get("command", "")))[1:]
     except ValueError:
         return []
+
+
+def _names_strange_store(word: str) -> bool:
+    """Whether a recorded override names a store to which this user has not sent runs: a file does not keep it."""
+    key, _, value = word.lstrip("+").partition("=")
+    return key == "tracking.uri" and "${" not in value and not knows_store(value.strip("'\""))
 
 
 def _is_file(override: Override) -> bool:

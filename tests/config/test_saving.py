@@ -140,3 +140,31 @@ def test_a_record_of_a_stranger_runs_no_plugin(tmp_path):
     state.write_text(state.read_text().replace("stackprop dataset", f"stackprop plugins=[{tmp_path}/evil.py] dataset"))
     with pytest.raises(ConfigError, match="which you have not run here"):
         recorded_overrides(str(made.folder))
+
+
+def test_a_store_of_a_stranger_is_not_saved():
+    made = run(*QUICK)
+    state = made.folder / "run.json"
+    state.write_text(state.read_text().replace("tracking=none", "tracking=mlflow tracking.uri=http://example.org"))
+    assert not any("example.org" in word for word in recorded_overrides(str(made.folder)))
+
+
+def test_a_plugin_is_saved_with_its_path(ask, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from dataclasses import dataclass\nfrom framework import hookimpl\n"
+        "@dataclass(frozen=True)\nclass Same:\n    '''y = x.'''\n"
+        "    def forward(self, x, ctx):\n        return x, None\n"
+        "    def backward(self, dy, cache, ctx):\n        return dy\n"
+        "@hookimpl\ndef register_activations(register):\n    register('same', Same)\n"
+    )
+    status, _, errors = ask("save", "wide", "plugins=[mine.py]", "activation=same", "dataset=xor")
+    assert status == 0, errors
+    assert yaml.safe_load(Path("experiments/wide.yaml").read_text())["plugins"] == [str(tmp_path / "mine.py")]
+
+
+def test_the_last_of_two_values_is_saved():
+    assert saved("seed=1", "optimizer=nag", "seed=2", "optimizer=sgd") == {
+        "defaults": [{"override /optimizer": "sgd"}],
+        "seed": 2,
+    }
+    assert saved("seed=1", "-m", "seed=2,3", force=True)["hydra"]["sweeper"]["params"] == {"seed": "2,3"}
