@@ -6,8 +6,8 @@ import re
 
 TAKEN = {  # kind -> names of stackprop's own that are not registered
     "command": (
-        *("check", "compare", "describe", "doctor", "evaluate", "figure", "forecast", "generate", "kernel", "new-plugin"),
-        *("plugins", "predict", "report", "resume", "summary", "ui"),
+        *("check", "compare", "describe", "doctor", "evaluate", "export", "figure", "forecast", "generate", "kernel"),
+        *("new-plugin", "plugins", "predict", "report", "resume", "save", "summary", "ui"),
     ),
     "figure": (
         *("loss", "gradient_norms", "gradient_flow", "gradient_by_lag", "activations", "confusion", "filters"),

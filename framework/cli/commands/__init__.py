@@ -3,7 +3,7 @@
 VERBS: dict[str, str] = {
     "check": "the conformance kit on a component: stackprop check dense",
     "compare": "table and figure of a sweep: stackprop compare last y=val/accuracy x=optimizer.lr",
-    "describe": "options, ranges, defaults and formula of a component: stackprop describe adam",
+    "describe": "what a component, group, preset, experiment or key is: stackprop describe adam",
     "doctor": "store, devices, versions; ends interrupted runs, sends missing data to the store",
     "evaluate": "a recorded run on its test split, or on a file: stackprop evaluate last [data.csv]",
     "export": "metrics as CSV or Parquet, a network as ONNX or PyTorch module: stackprop export last to=net.onnx",
@@ -17,6 +17,7 @@ VERBS: dict[str, str] = {
     "report": "a run or a sweep as one HTML file, readable offline: stackprop report last",
     "rerun": "a recorded run again, with changes: stackprop rerun last seed=1",
     "resume": "go on with a run, to its end or for longer: stackprop resume last [trainer.epochs=+20]",
+    "save": "an experiment of your own from the overrides of a command: stackprop save wide model.hidden=512",
     "summary": "nodes, shapes, parameters and bytes of a network: stackprop summary model=mlp2",
     "ui": "open the tracking UI on this machine: stackprop ui [--port 5000]",
 }
