@@ -10,8 +10,10 @@ from typing import Any
 from framework.config.composition import compose
 from framework.core.options import declared
 from framework.registry.discovery import discover
+from framework.tracking.naming import KEYS as ABOUT
 
-LEFT_OUT = ("tracking", "figure", "plugins")  # where a run is recorded, and what is shown of it, do not change the training
+# Where a run is recorded, its name, and what is shown of it do not change the training.
+LEFT_OUT = ("tracking", "figure", "plugins", *ABOUT)
 
 
 def differences(tree: Mapping[str, Any]) -> list[tuple[str, str, str]]:

@@ -123,6 +123,8 @@ def write_manifest(folder: Path, jobs: Sequence[Job]) -> dict[int, float | None]
     if not read_sweep(folder) and any("hydra.launcher." in word for word in command):
         trust(_of_command(command), folder)
     own = {"launch": launch, "launched": time.time(), "jobs": {**known, **content}}
+    about = jobs[0].experiment.settings.about.entry
+    own = ({"about": about} if about and not read_sweep(folder) else {}) | own  # `stackprop tag` may have changed it
     write_json(folder / SWEEP, {"command": command, "key": new_key(), **read_sweep(folder), **own})
     return {job.number: value_of(job.place.folder) for job in jobs if is_done(job.place.folder, hashes[job.number])}
 

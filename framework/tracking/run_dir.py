@@ -12,6 +12,7 @@ from framework.core.errors import ConfigError, did_you_mean
 from framework.core.log import log
 from framework.core.reading import read_mapping, read_text, read_yaml
 from framework.core.writing import appending, check_no_link, write_json
+from framework.tracking.naming import About
 
 SWEEP = "sweep.json"  # the jobs of a sweep, and its results
 ELSEWHERE = ".elsewhere"  # in the folder of runs: lists folders of runs and sweeps outside it, one per line
@@ -229,6 +230,8 @@ class RunLocation:
         name: the name of the run in the UI.
         tags: names the sweep it belongs to.
         command: the command that repeats it.
+        about: what the user says about it.
+        choices: group -> the chosen preset or component: `model` -> `mlp`.
     """
 
     folder: Path
@@ -236,11 +239,13 @@ class RunLocation:
     name: str
     tags: Mapping[str, str] = field(default_factory=dict)
     command: str = ""
+    about: About = field(default_factory=About)
+    choices: Mapping[str, str] = field(default_factory=dict)
 
 
 STATE = {  # the types of the entries of `run.json` that are read
     str: ("status", "reason", "name", "command", "runs", "state", "config_hash", "key"),
-    dict: ("tags", "metrics", "lower_is_better"),
+    dict: ("tags", "metrics", "lower_is_better", "about", "choices"),
     int: ("steps", "validations", "steps_per_epoch"),
 }
 

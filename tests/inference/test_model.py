@@ -52,7 +52,7 @@ def test_mlflow_loads_the_model_without_pickle(place, folder, data):
 
     mlflow.set_tracking_uri(f"sqlite:///{place}/runs/mlflow.db")
     run_id = json.loads((folder / "run.json").read_text())["mlflow_run_id"]
-    model = mlflow.pyfunc.load_model(f"runs:/{run_id}/model")
+    model = mlflow.pyfunc.load_model(f"runs:/{run_id}/mlp-digits")
     x = data.splits["val"]["x"]
     assert np.array_equal(model.predict(x), framework.load(str(folder))(x))
     assert not list((place / "runs" / "artifacts").rglob("*.pkl"))

@@ -1,0 +1,106 @@
+"""The name, the tags and the notes that a user gives to a run or a sweep, and short names for what varies in a sweep."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from framework.core.secrets import masked
+
+KEYS = ("name", "tags", "notes")  # top-level keys of a configuration that change nothing that is trained
+LONGEST = {"name": 100, "tags": 500, "notes": 5000}  # characters
+RESERVED = ("last", "best")
+ID = re.compile(r"[0-9a-f]{32}")  # of MLflow
+OWN_TAGS = ("sweep", "kind")  # tags in the store that have a meaning already
+
+
+@dataclass(frozen=True)
+class About:
+    """What a user says about a run or a sweep.
+
+    Attributes:
+        name: need not be unique.
+        tags: key -> text.
+    """
+
+    name: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    notes: str = ""
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        """The entry `about` of `run.json` and `sweep.json`: what was given."""
+        found = {"name": self.name, "tags": dict(self.tags), "notes": self.notes}
+        return {key: value for key, value in found.items() if value}
+
+
+def about_of(content: Mapping[str, Any]) -> About:
+    """What the content of a `run.json` or a `sweep.json` holds; values of another type count as missing."""
+    entry = content.get("about")
+    entry = entry if isinstance(entry, dict) else {}
+    name, tags, notes = (entry.get(key) for key in KEYS)
+    tags = {key: text for key, text in tags.items() if isinstance(text, str)} if isinstance(tags, dict) else {}
+    return About(name if isinstance(name, str) else "", tags, notes if isinstance(notes, str) else "")
+
+
+def fault_of_name(name: Any) -> str:
+    """What is wrong with a name; empty if nothing is."""
+    if not isinstance(name, str):
+        return f"a name is a text (got {name!r})"
+    if "," in name:
+        return f"a name is not swept: all jobs of a sweep share it (got {name!r}); jobs are named by what varies"
+    wrong = dict.fromkeys(letter for letter in name if not (letter.isalnum() or letter in "-_. "))
+    if wrong:
+        signs = " ".join(map(repr, wrong))
+        return f"{signs} not allowed in a name (got {name!r}); allowed: letters, digits, - _ . and blanks"
+    if not name.strip(" .") or name != name.strip():
+        return f"a name begins and ends with a letter or another sign, not with a blank (got {name!r})"
+    if len(name) > LONGEST["name"]:
+        return f"a name has at most {LONGEST['name']} characters (got {len(name)})"
+    if name in RESERVED:
+        return f"'{name}' has a meaning: the {'newest run' if name == 'last' else 'best job of the last sweep'}"
+    return f"it looks like the id of an MLflow run (got {name!r})" if ID.fullmatch(name) else ""
+
+
+def fault_of_tag(key: Any, value: Any) -> str:
+    """What is wrong with a tag; empty if nothing is."""
+    if not isinstance(key, str) or not re.fullmatch(r"[^\W_][\w-]*", key):
+        return "the key of a tag has letters, digits, - and _, and begins with a letter or a digit"
+    if key in OWN_TAGS:
+        return f"'{key}' is a tag that stackprop sets; choose another key"
+    if isinstance(value, Mapping | list) or value is None:
+        return f"the value of a tag is a text or a number (got {value!r})"
+    return f"a tag has at most {LONGEST['tags']} characters (got {len(text)})" if len(text := str(value)) > 500 else ""
+
+
+def fault_of_notes(notes: Any) -> str:
+    """What is wrong with notes; empty if nothing is."""
+    if isinstance(notes, Mapping | list):
+        return f"notes are a text (got {notes!r})"
+    long = len(str(notes)) > LONGEST["notes"]
+    return (
+        f"notes have at most {LONGEST['notes']} characters (got {len(str(notes))}); save a longer text in a file"
+        if long
+        else ""
+    )
+
+
+def text_of_tag(value: Any) -> str:
+    """The text of a tag's value, without passwords of addresses: `true` for True."""
+    return masked(str(value).lower() if isinstance(value, bool) else str(value))
+
+
+def short_keys(keys: Collection[str]) -> dict[str, str]:
+    """Key -> its last part, or as many parts as are needed to distinguish it: `optimizer.lr` is `lr`, unless `schedule.lr`
+    is among the keys."""
+    return {key: _shortest(key, [other for other in keys if other != key]) for key in keys}
+
+
+def _shortest(key: str, others: Iterable[str]) -> str:
+    parts, taken = key.split("."), [other.split(".") for other in others]
+    for count in range(1, len(parts)):
+        if not any(other[-count:] == parts[-count:] for other in taken):
+            return ".".join(parts[-count:])
+    return key
