@@ -28,7 +28,7 @@ from framework.registry.registry import conf_dir
 from framework.sweeps.app import at_command, compare, run_one, task
 from framework.sweeps.manifest import resumed
 from framework.sweeps.session import SweepSession, start_session
-from framework.tracking.run_dir import find_run, find_sweep, runs_dir
+from framework.tracking.run_dir import find_any, find_run, runs_dir
 
 OURS = ("hydra/hydra_logging=none",)  # logging belongs to the application
 
@@ -95,19 +95,14 @@ def sweep(*overrides: str, verbose: bool = False, callbacks: Sequence[Callback] 
 
 
 def result(run: str) -> RunResult | SweepResult:
-    """A recorded run or sweep: by its folder, its name under `runs/`, `last` for the newest run, or `best` for the best job
-    of the last sweep.
+    """A recorded run or sweep: by its name (the newest of several), its folder, `last` for the newest run, or `best` for the
+    best job of the last sweep; `SWEEP/3` is a job.
 
     Raises:
         ConfigError: it is unknown.
     """
-    try:
-        return RunResult(find_run(run, runs_dir()).resolve())
-    except ConfigError as no_run:
-        try:
-            return SweepResult(find_sweep(run).resolve())
-        except ConfigError:
-            raise no_run from None
+    folder = find_run(run, runs_dir()) if run == "last" else find_any(run)
+    return RunResult(folder.resolve()) if (folder / "run.json").exists() else SweepResult(folder.resolve())
 
 
 def _keyed(overrides: Sequence[str]) -> dict[str, str]:

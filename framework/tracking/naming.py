@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
+from framework.core.errors import ConfigError
+from framework.core.log import log
+from framework.core.reading import read_bytes
 from framework.core.secrets import masked
 
 KEYS = ("name", "tags", "notes")  # top-level keys of a configuration that change nothing that is trained
@@ -104,3 +109,51 @@ def _shortest(key: str, others: Iterable[str]) -> str:
         if not any(other[-count:] == parts[-count:] for other in taken):
             return ".".join(parts[-count:])
     return key
+
+
+class Kind(NamedTuple):
+    """Runs, or sweeps: their record `file` in a folder, what reads it, and its entries for an id and for when it started."""
+
+    plural: str
+    file: str
+    read: Callable[[Path], Mapping[str, Any]]
+    id: str
+    started: str
+
+
+def newest_named(word: str, folders: Sequence[Path], kind: Kind) -> Path | None:
+    """The newest of the runs or sweeps with that name, otherwise the one with that id, or whose id begins so; several names
+    are reported in one line.
+
+    Raises:
+        ConfigError: several ids begin so.
+    """
+    named, begins = list[tuple[float, Path]](), dict[Path, str]()
+    is_start = re.fullmatch(r"[0-9a-f]{6,32}", word) is not None
+    for folder, state in _mentioning(word, folders, kind):
+        found = str(state.get(kind.id) or "")
+        if found == word:
+            return folder
+        single = state.get("name") if "sweep" not in state.get("tags", {}) else ""
+        if word in (about_of(state).name, single):
+            named.append((float(state.get(kind.started) or 0), folder))
+        elif is_start and found.startswith(word):
+            begins[folder] = found
+    if len(begins) > 1 and not named:
+        shown = ", ".join(sorted(begins.values())[:5])
+        raise ConfigError(f"{word}: the ids of {len(begins)} {kind.plural} begin so ({shown}); give more of it")
+    if len(named) > 1:
+        log.warning(f"{len(named)} {kind.plural} are named '{word}'; this is the newest: {max(named)[1]}")
+    return max(named)[1] if named else next(iter(begins), None)
+
+
+def _mentioning(word: str, folders: Iterable[Path], kind: Kind) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """The records whose text contains a word; only these are parsed, since there may be thousands."""
+    needle = json.dumps(word)[1:-1].encode()
+    for folder in folders:
+        try:
+            text = read_bytes(folder / kind.file)
+        except (OSError, ValueError):
+            continue
+        if needle in text and (state := kind.read(folder)):
+            yield folder, state
