@@ -19,6 +19,7 @@ import numpy as np
 from framework.analysis import figures
 from framework.core.log import log
 from framework.core.protocols import Figure
+from framework.core.spreadsheet import spreadsheet_safe
 from framework.core.writing import replaced_text, write_text
 from framework.data.dataset import Data
 from framework.inference import model
@@ -33,7 +34,6 @@ from framework.tracking.recorder import LAYERS_SHOWN
 from framework.tracking.run_dir import read_state
 
 TABLE_ROWS = 500
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 MODEL_FILES = (model.WEIGHTS, model.ABOUT, "config.yaml", ORIGINS)
 
 
@@ -106,18 +106,6 @@ def norms_table(folder: Path) -> Path | None:
         rows.writerow(["step", *(spreadsheet_safe(name.removeprefix("grad_norm/")) for name in names)])
         rows.writerows([int(step), *values] for step, *values in table[:: -(-len(table) // TABLE_ROWS)].tolist())
     return path
-
-
-def spreadsheet_safe(cell: str) -> str:
-    """A cell of a CSV file, protected from formula injection: an apostrophe comes before text that a spreadsheet would read
-    as a formula (`=...`, `+...`, `-...`, `@...`, or after a tab or a line break). Numbers stay unchanged."""
-    if not cell.startswith(FORMULA):
-        return cell
-    try:
-        float(cell)
-    except ValueError:
-        return f"'{cell}"
-    return cell
 
 
 def page(note: str, metrics: Mapping[str, float], notes: str = "") -> str:

@@ -9,11 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from framework.tracking.naming import KEYS as ABOUT
-from framework.tracking.naming import About, short_keys
+from framework.tracking.naming import About, key_of, run_name
 from framework.tracking.run_dir import RunLocation, read_sweep
-
-HIDDEN = ("plugins", "disable_plugins", "tracking")  # not in the name of a run
-PLAIN = ("seed", "folds", "fold", "device", "dtype", "tier", "metrics")  # keys without a dot that choose no component
 
 
 def place_of(
@@ -47,24 +44,9 @@ def place_of(
     return RunLocation(*place, tags, command, about, chosen)
 
 
-def key_of(override: str) -> str:
-    """The key that an override sets."""
-    return override.lstrip("+~").partition("=")[0]
-
-
 def recorded_keys(sweep: Path) -> set[str]:
     """The keys in which the recorded jobs of a sweep differ."""
     jobs = [job.get("overrides") for job in read_sweep(sweep).get("jobs", {}).values() if isinstance(job, dict)]
     given = [{key_of(word): word for word in words if isinstance(word, str)} for words in jobs if isinstance(words, list)]
     keys = {key for job in given for key in job}
     return {key for key in keys if len({job.get(key) for job in given}) > 1}
-
-
-def run_name(overrides: Sequence[str]) -> str:
-    """A short name for a legend: `optimizer=adam optimizer.lr=0.1 seed=2` is `adam lr=0.1 seed=2`. A key keeps as many of
-    its parts as are needed to distinguish it."""
-    given = [override.lstrip("+~").partition("=")[::2] for override in overrides]
-    given = [(key, value) for key, value in given if key.partition(".")[0] not in HIDDEN]
-    short = short_keys({key for key, _ in given if "." in key or key in PLAIN})
-    words = [f"{short[key]}={value}" if key in short or not value else value for key, value in given]
-    return " ".join(words)[:250]

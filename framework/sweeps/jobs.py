@@ -17,8 +17,9 @@ from framework.data.precision import indistinct
 from framework.experiments.config_warnings import config_warnings
 from framework.experiments.experiment import Experiment, prepare
 from framework.sweeps.composer import ComposedJob, JobComposer
-from framework.sweeps.job_dir import key_of, place_of
+from framework.sweeps.job_dir import place_of
 from framework.tracking.naming import KEYS as ABOUT
+from framework.tracking.naming import key_of
 from framework.tracking.run_dir import RunLocation
 from framework.training.bptt import chunk_warnings
 

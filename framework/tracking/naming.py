@@ -18,6 +18,8 @@ KEYS = ("name", "tags", "notes")  # top-level keys of a configuration that chang
 LONGEST = {"name": 100, "tags": 500, "notes": 5000}  # characters
 RESERVED = ("last", "best")
 ID = re.compile(r"[0-9a-f]{32}")  # of MLflow
+HIDDEN = ("plugins", "disable_plugins", "tracking")  # keys that are not in the name of a run
+PLAIN = ("seed", "folds", "fold", "device", "dtype", "tier", "metrics")  # keys without a dot that choose no component
 OWN_TAGS = ("sweep", "kind")  # tags in the store that have a meaning already
 
 
@@ -111,6 +113,28 @@ def _shortest(key: str, others: Iterable[str]) -> str:
     return key
 
 
+def format_value(value: Any) -> str:
+    """A value in the form of an override."""
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    return f"[{', '.join(map(format_value, value))}]" if isinstance(value, list | tuple) else str(value)
+
+
+def key_of(override: str) -> str:
+    """The key that an override sets."""
+    return override.lstrip("+~").partition("=")[0]
+
+
+def run_name(overrides: Sequence[str]) -> str:
+    """A short name for a legend: `optimizer=adam optimizer.lr=0.1 seed=2` is `adam lr=0.1 seed=2`. A key keeps as many of
+    its parts as are needed to distinguish it."""
+    given = [override.lstrip("+~").partition("=")[::2] for override in overrides]
+    given = [(key, value) for key, value in given if key.partition(".")[0] not in HIDDEN]
+    short = short_keys({key for key, _ in given if "." in key or key in PLAIN})
+    words = [f"{short[key]}={value}" if key in short or not value else value for key, value in given]
+    return " ".join(words)[:250]
+
+
 class Kind(NamedTuple):
     """Runs, or sweeps: their record `file` in a folder, what reads it, and its entries for an id and for when it started."""
 
@@ -136,7 +160,8 @@ def newest_named(word: str, folders: Sequence[Path], kind: Kind) -> Path | None:
             return folder
         single = state.get("name") if "sweep" not in state.get("tags", {}) else ""
         if word in (about_of(state).name, single):
-            named.append((float(state.get(kind.started) or 0), folder))
+            began = state.get(kind.started)
+            named.append((float(began) if isinstance(began, int | float) else 0.0, folder))
         elif is_start and found.startswith(word):
             begins[folder] = found
     if len(begins) > 1 and not named:

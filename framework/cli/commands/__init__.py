@@ -10,6 +10,7 @@ VERBS: dict[str, str] = {
     "forecast": "continue a series with a trained network, as CSV and a figure: stackprop forecast last --steps 20",
     "generate": "continue a prompt with a trained network: stackprop generate last --prompt 'to be'",
     "kernel": "the compiled training step as formulas, with its costs: stackprop kernel model=mlp --time",
+    "list": "recorded runs and sweeps, filtered and sorted: stackprop list status=finished --sort val/loss",
     "new-plugin": "a distribution for your own components, with tests: stackprop new-plugin bent --kind layer",
     "plugins": "components, presets and the plugins that provide them; load errors",
     "predict": "predictions of a recorded run for a file, as CSV: stackprop predict last data.csv",

@@ -16,8 +16,8 @@ from framework.analysis import style
 from framework.analysis.comparison import grouped, read_jobs
 from framework.analysis.figures import forecast as figure
 from framework.core.errors import ConfigError, DataError
+from framework.core.spreadsheet import spreadsheet_safe
 from framework.core.writing import inside, replaced_text
-from framework.experiments.artifacts import spreadsheet_safe
 from framework.experiments.loading import TRUST, load, settings_of_run
 from framework.experiments.predictions import UNSCALED, number
 from framework.inference.forecasting import forecast
