@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,6 +50,21 @@ def about_of(content: Mapping[str, Any]) -> About:
     name, tags, notes = (entry.get(key) for key in KEYS)
     tags = {key: text for key, text in tags.items() if isinstance(text, str)} if isinstance(tags, dict) else {}
     return About(name if isinstance(name, str) else "", tags, notes if isinstance(notes, str) else "")
+
+
+def changed(about: About, changes: Mapping[str, str | None]) -> About:
+    """What the user says now.
+
+    Args:
+        changes: `name`, `notes` or `tags.KEY` -> the new value; None removes it.
+    """
+    tags = dict(about.tags)
+    for key, value in changes.items():
+        if key.startswith("tags."):
+            tags.pop(key.removeprefix("tags."), None)
+            tags |= {key.removeprefix("tags."): value} if value is not None else {}
+    texts = {key: changes[key] or "" for key in ("name", "notes") if key in changes}
+    return replace(about, tags=tags, **texts)
 
 
 def fault_of_name(name: Any) -> str:

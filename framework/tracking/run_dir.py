@@ -12,7 +12,7 @@ from typing import Any
 from framework.core.errors import ConfigError, did_you_mean
 from framework.core.log import log
 from framework.core.reading import read_mapping, read_text, read_yaml
-from framework.core.writing import appending, check_no_link, write_json
+from framework.core.writing import appending, check_no_link, write_json, write_text
 from framework.tracking.naming import About, Kind, about_of, newest_named
 
 SWEEP = "sweep.json"  # the jobs of a sweep, and its results
@@ -235,6 +235,15 @@ def store_dir(folder: Path) -> Path:
 def is_finished(folder: Path) -> bool:
     """Whether a run has finished."""
     return read_state(folder).get("status") in ("finished", "stopped_early", "diverged")
+
+
+def forget(runs: Path, folder: Path) -> None:
+    """Remove a folder that is deleted from those that `remember` recorded."""
+    runs = runs.resolve()
+    known = elsewhere(runs)
+    kept = [other for other in known if other != folder.resolve()]
+    if len(kept) < len(known):
+        write_text(runs / ELSEWHERE, "".join(f"{os.path.relpath(other, runs)}\n" for other in kept))
 
 
 def check_unused(folder: Path) -> None:

@@ -26,7 +26,7 @@ from framework.core.version import __version__
 from framework.core.writing import overwrite, write_json, write_text
 from framework.tracking import checkpoint as checkpoints
 from framework.tracking.locks import RunLock, lock_runs
-from framework.tracking.mlflow import KEY, MlflowRun, MlflowStore, flattened, get_store, new_key, warn_of_store
+from framework.tracking.mlflow import KEY, NOTE, MlflowRun, MlflowStore, flattened, get_store, new_key, warn_of_store
 from framework.tracking.mlflow_process import MlflowWriterPool, RemoteMlflowRun
 from framework.tracking.naming import KEYS as ABOUT
 from framework.tracking.naming import about_of
@@ -190,6 +190,8 @@ class RunRecord:
         """
         with contextlib.suppress(OSError):  # the warning was printed
             self.recorder.sync()
+        if (about := read_state(self.place.folder).get("about")) is not None:
+            self.state["about"] = about  # `stackprop tag` may have changed it meanwhile
         last = {name: value if math.isfinite(value) else str(value) for name, value in metrics.items()}
         self.state |= {"status": status, "reason": reason, "ended": time.time(), "metrics": last, "state": state}
         self.state |= {"kept": dict(kept)} if kept else {}
@@ -254,7 +256,9 @@ def begin_tracked(
         _give_key(store, place, state)
     params, tags = dict(flattened(tree)), tags_of(place, state)
     known = None if fresh else store.find(state["key"])
-    return store.reopen(known, params, tags) if known else store.begin(place.name, params, tags)
+    if not known:
+        return store.begin(place.name, params, tags)
+    return store.reopen(known, params, {key: text for key, text in tags.items() if key != NOTE})
 
 
 def _give_key(store: MlflowStore, place: RunLocation, state: dict[str, Any]) -> None:
@@ -290,7 +294,7 @@ def tags_of(place: RunLocation, state: Mapping[str, Any]) -> dict[str, str]:
         **place.tags,
     }
     if notes := about_of(state).notes:
-        tags["mlflow.note.content"] = notes
+        tags[NOTE] = notes
     commit = git_commit()
     if commit:
         tags |= {"stackprop.git_commit": commit, "mlflow.source.git.commit": commit}

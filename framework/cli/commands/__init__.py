@@ -3,6 +3,7 @@
 VERBS: dict[str, str] = {
     "check": "the conformance kit on a component: stackprop check dense",
     "compare": "table and figure of a sweep: stackprop compare last y=val/accuracy x=optimizer.lr",
+    "delete": "runs or sweeps, with their data in MLflow: stackprop delete wide, stackprop delete status=failed",
     "describe": "options, ranges, defaults and formula of a component: stackprop describe adam",
     "doctor": "store, devices, versions; ends interrupted runs, sends missing data to the store",
     "evaluate": "a recorded run on its test split, or on a file: stackprop evaluate last [data.csv]",
@@ -17,5 +18,6 @@ VERBS: dict[str, str] = {
     "report": "a run or a sweep as one HTML file, readable offline: stackprop report last",
     "resume": "resume a run from its last checkpoint: stackprop resume last",
     "summary": "nodes, shapes, parameters and bytes of a network: stackprop summary model=mlp2",
+    "tag": "name, notes and tags of recorded runs: stackprop tag last name=wide paper=fig3",
     "ui": "open the tracking UI on this machine: stackprop ui [--port 5000]",
 }

@@ -76,17 +76,18 @@ def show(rows: Sequence[Row], key: str | None) -> None:
     metrics = main_metrics(rows, key)
     others = [key] if key and key not in (*metrics, "name", "status") else []
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("name", overflow="fold", ratio=None)
+    table.add_column("name", no_wrap=True)
     table.add_column("started", no_wrap=True)
-    table.add_column("status")
-    table.add_column("what", overflow="ellipsis", no_wrap=True)
+    table.add_column("status", no_wrap=True)
+    table.add_column("what", overflow="ellipsis")
     for name in (*others, *metrics):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         best = best_of(row, key if key in metrics else None)
         values = [f"{best.metrics[name]:.4g}" if name in best.metrics else "" for name in metrics]
         texts = [row.name, when(row.started), row.status, row.what, *(text(row, each) for each in others), *values]
-        table.add_row(*map(Text, texts))
+        cells = [Text(each, no_wrap=True, overflow="ellipsis") for each in texts]
+        table.add_row(*cells)
     console.print(table)
 
 
