@@ -14,6 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 
+from framework.analysis.listing import SweepRow, selected
 from framework.api.results import RunResult, SweepResult
 from framework.config.arguments import readable, with_folds
 from framework.config.composition import COMPOSING, install, load_plugins_of
@@ -105,6 +106,25 @@ def result(run: str) -> RunResult | SweepResult:
     return RunResult(folder.resolve()) if (folder / "run.json").exists() else SweepResult(folder.resolve())
 
 
+def runs(*filters: str, sort: str = "started", all: bool = False) -> list[RunResult | SweepResult]:
+    """Recorded runs and sweeps, as `stackprop list` finds them: the newest first.
+
+    Args:
+        filters: "status=finished", "model=mlp", "optimizer.lr<0.05", "val/loss<0.3", "name=wide*", "tags.paper=fig3",
+            "sweep=last"; all must hold.
+        sort: a key; for a metric, the best first.
+        all: each job of a sweep on its own, instead of the sweep.
+
+    Raises:
+        ConfigError: a filter cannot be read, or no run has that key.
+    """
+    rows = selected(filters, sort=sort, unfolded=all)
+    return [
+        SweepResult(row.folder.resolve()) if isinstance(row, SweepRow) else RunResult(row.folder.resolve(), row.overrides)
+        for row in rows
+    ]
+
+
 def _keyed(overrides: Sequence[str]) -> dict[str, str]:
     return dict(word.lstrip("+~").partition("=")[::2] for word in overrides)
 
@@ -134,4 +154,4 @@ def _hydra(
         HydraConfig.instance().cfg = before
 
 
-__all__ = ["result", "run", "sweep"]
+__all__ = ["result", "run", "runs", "sweep"]

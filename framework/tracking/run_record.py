@@ -141,6 +141,7 @@ class RunRecord:
             "runs": os.path.relpath(self.place.runs.resolve(), self.place.folder.resolve()),
         }
         state |= {"store": masked(uri)} if (uri := self.settings.tracking.uri) else {}
+        state |= {"commit": commit} if (commit := git_commit()) else {}
         return {**state, "config_hash": config_hash(self.settings.tree), "version": __version__, "pid": os.getpid()}
 
     def _tracked(self, feeder: MlflowWriterPool | None, fresh: bool) -> MlflowRun | RemoteMlflowRun | None:

@@ -19,7 +19,7 @@ from framework.core.reading import parse_yaml, read_text
 from framework.tracking.locks import claimed
 from framework.tracking.mlflow import flattened
 from framework.tracking.naming import KEYS as ABOUT
-from framework.tracking.naming import About, about_of, key_of, run_name
+from framework.tracking.naming import About, about_of, key_of, run_name, short_keys
 from framework.tracking.run_dir import SWEEP, all_runs, read_state, read_sweep, runs_dir
 
 FIELDS = ("status", "name", "sweep", "notes", "id", "folder", "started", "seconds", "reason", "version", "tier")
@@ -185,9 +185,10 @@ class SweepRow:
     @property
     def what(self) -> str:
         """The swept values, and what else differs from the defaults."""
-        varied = [f"{key}={_span(values)}" for key, values in self.swept.items()]
+        short = short_keys(self.swept)
+        varied = " ".join(f"{short[key]}={_span(values)}" for key, values in self.swept.items())
         rest = [word for word in self.every[0].words if key_of(word) not in self.swept]
-        return f"{run_name(varied)}  {run_name(rest)}".strip() if self.swept else run_name(rest)
+        return f"{varied}  {run_name(rest)}".strip()
 
     def best(self, metric: str | None = None) -> RunRow:
         """The best of the matching jobs by a metric; by default the one that the sweep records."""

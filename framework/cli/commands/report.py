@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from framework.analysis.report import write
 from framework.analysis.sweep_table import compare
@@ -14,8 +15,13 @@ def main(arguments: Sequence[str]) -> int:
     """Write `report.html` into its folder, and print where."""
     parser = argparse.ArgumentParser("stackprop report", description=__doc__)
     parser.add_argument("what", nargs="?", default="last", help="a run or a sweep: folder, name, MLflow id; or: last, best")
-    folder = find_any(parser.parse_args(arguments).what)
+    print(f"report: {written(parser.parse_args(arguments).what)}")
+    return 0
+
+
+def written(word: str) -> Path:
+    """Write the report of a run or a sweep; returns its path."""
+    folder = find_any(word)
     if not (folder / "run.json").is_file() and not (folder / "table.md").is_file():
         compare(folder, {"x": "step", "y": None, "panels": None})  # a killed sweep has no table yet
-    print(f"report: {write(folder)}")
-    return 0
+    return write(folder)
