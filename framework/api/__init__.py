@@ -118,7 +118,7 @@ def runs(*filters: str, sort: str = "started", all: bool = False) -> list[RunRes
     Raises:
         ConfigError: a filter cannot be read, or no run has that key.
     """
-    rows = selected(filters, sort=sort, unfolded=all)
+    rows = selected(filters, sort=sort, unfolded=all or None)
     return [
         SweepResult(row.folder.resolve()) if isinstance(row, SweepRow) else RunResult(row.folder.resolve(), row.overrides)
         for row in rows

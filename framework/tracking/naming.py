@@ -19,7 +19,16 @@ LONGEST = {"name": 100, "tags": 500, "notes": 5000}  # characters
 RESERVED = ("last", "best")
 ID = re.compile(r"[0-9a-f]{32}")  # of MLflow
 HIDDEN = ("plugins", "disable_plugins", "tracking")  # keys that are not in the name of a run
-PLAIN = ("seed", "folds", "fold", "device", "dtype", "tier", "metrics")  # keys without a dot that choose no component
+PLAIN = (
+    "seed",
+    "folds",
+    "fold",
+    "device",
+    "dtype",
+    "threads",
+    "tier",
+    "metrics",
+)  # keys without a dot that choose no component
 OWN_TAGS = ("sweep", "kind")  # tags in the store that have a meaning already
 
 
@@ -167,7 +176,7 @@ def newest_named(word: str, folders: Sequence[Path], kind: Kind) -> Path | None:
     Raises:
         ConfigError: several ids begin so.
     """
-    named, begins = list[tuple[float, Path]](), dict[Path, str]()
+    named, begins = dict[Path, tuple[float, Path]](), dict[Path, str]()  # the real folder: there may be links to it
     is_start = re.fullmatch(r"[0-9a-f]{6,32}", word) is not None
     for folder, state in _mentioning(word, folders, kind):
         found = str(state.get(kind.id) or "")
@@ -176,15 +185,15 @@ def newest_named(word: str, folders: Sequence[Path], kind: Kind) -> Path | None:
         single = state.get("name") if "sweep" not in state.get("tags", {}) else ""
         if word in (about_of(state).name, single):
             began = state.get(kind.started)
-            named.append((float(began) if isinstance(began, int | float) else 0.0, folder))
+            named.setdefault(folder.resolve(), (float(began) if isinstance(began, int | float) else 0.0, folder))
         elif is_start and found.startswith(word):
             begins[folder] = found
     if len(begins) > 1 and not named:
         shown = ", ".join(sorted(begins.values())[:5])
         raise ConfigError(f"{word}: the ids of {len(begins)} {kind.plural} begin so ({shown}); give more of it")
     if len(named) > 1:
-        log.warning(f"{len(named)} {kind.plural} are named '{word}'; this is the newest: {max(named)[1]}")
-    return max(named)[1] if named else next(iter(begins), None)
+        log.warning(f"{len(named)} {kind.plural} are named '{word}'; this is the newest: {max(named.values())[1]}")
+    return max(named.values())[1] if named else next(iter(begins), None)
 
 
 def _mentioning(word: str, folders: Iterable[Path], kind: Kind) -> Iterator[tuple[Path, Mapping[str, Any]]]:

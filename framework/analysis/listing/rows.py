@@ -222,14 +222,14 @@ def listed(runs: Path | None = None) -> list[RunRow]:
 
 
 def selected(
-    filters: Sequence[str] = (), runs: Path | None = None, sort: str = "started", unfolded: bool = False
+    filters: Sequence[str] = (), runs: Path | None = None, sort: str = "started", unfolded: bool | None = None
 ) -> list[Row]:
     """The rows that match all filters.
 
     Args:
         filters: `status=finished`, `optimizer.lr<0.05`, `name=wide*`, `tags.paper=fig3`, `sweep=last` ...
         sort: a key; the newest first, a metric the best first, others in ascending order; rows without it last.
-        unfolded: a row for each job, not one for each sweep.
+        unfolded: a row for each job, not one for each sweep; None: if a filter names the sweep.
 
     Raises:
         ConfigError: a filter cannot be read, or no run has that key.
@@ -241,7 +241,7 @@ def selected(
     for test in tests:
         check_known(test.key, every)
     found = [run for run in every if all(test.holds(run) for test in tests)]
-    unfolded = unfolded or any(test.key == "sweep" for test in tests)
+    unfolded = any(test.key == "sweep" for test in tests) if unfolded is None else unfolded
     check_known(sort, every)
     return in_order(list[Row](found) if unfolded else folded(found, every), sort)
 
@@ -276,8 +276,9 @@ def folded(found: Iterable[RunRow], every: Iterable[RunRow]) -> list[Row]:
 
 def in_order(rows: list[Row], key: str) -> list[Row]:
     """The rows in the order of a key."""
+    rows = sorted(rows, key=lambda row: row.started, reverse=True)  # equal ones too
     if key == "started":
-        return sorted(rows, key=lambda row: row.started, reverse=True)
+        return rows
     if any(key in run.metrics for row in rows for run in row.runs):
         sign = next(1 if run.lower_is_better(key) else -1 for row in rows for run in row.runs if key in run.metrics)
         return sorted(rows, key=lambda row: _last_if_nan(sign * best_of(row, key).metrics.get(key, math.nan)))

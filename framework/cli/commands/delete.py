@@ -85,7 +85,7 @@ def chosen(words: Sequence[str], runs: Path) -> list[Path]:
     """
     filters = [word for word in words if is_filter(word) and not any(path.exists() for path in (Path(word), runs / word))]
     folders = [find_any(word) for word in words if word not in filters]
-    for row in selected(filters, runs) if filters else ():
+    for row in selected(filters, runs, unfolded=False) if filters else ():
         whole = isinstance(row, SweepRow) and len(row.runs) == len(row.every)
         folders += [row.folder] if whole else [run.folder for run in row.runs]
     return outermost(folders)

@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     if given.limit is not None and given.limit < 0:
         raise ConfigError(f"--limit: {given.limit} must be at least 0; 0 shows all")
     key, plain = given.best or given.sort or "started", given.json or given.csv
-    rows = selected(given.filters, sort=key, unfolded=bool(given.all or given.best))
+    rows = selected(given.filters, sort=key, unfolded=given.all or bool(given.best) or None)
     limit = given.limit if given.limit is not None else 0 if plain else SHOWN
     shown = rows[:limit] if limit else rows
     if given.json:
