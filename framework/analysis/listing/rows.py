@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from framework.core.direction import lower_is_better
-from framework.core.errors import ConfigError, did_you_mean
 from framework.core.reading import parse_yaml, read_text
 from framework.tracking.locks import claimed
 from framework.tracking.mlflow import flattened
@@ -219,45 +218,6 @@ def listed(runs: Path | None = None) -> list[RunRow]:
         gone = state.get("status") == "running" and busy is not None and folder.resolve() not in busy
         rows.append(RunRow(folder, state, sweep, groups[above], gone))
     return rows
-
-
-def selected(
-    filters: Sequence[str] = (), runs: Path | None = None, sort: str = "started", unfolded: bool | None = None
-) -> list[Row]:
-    """The rows that match all filters.
-
-    Args:
-        filters: `status=finished`, `optimizer.lr<0.05`, `name=wide*`, `tags.paper=fig3`, `sweep=last` ...
-        sort: a key; the newest first, a metric the best first, others in ascending order; rows without it last.
-        unfolded: a row for each job, not one for each sweep; None: if a filter names the sweep.
-
-    Raises:
-        ConfigError: a filter cannot be read, or no run has that key.
-    """
-    from framework.analysis.listing.filters import parsed
-
-    every = listed(runs)
-    tests = [parsed(word) for word in filters]
-    for test in tests:
-        check_known(test.key, every)
-    found = [run for run in every if all(test.holds(run) for test in tests)]
-    unfolded = any(test.key == "sweep" for test in tests) if unfolded is None else unfolded
-    check_known(sort, every)
-    return in_order(list[Row](found) if unfolded else folded(found, every), sort)
-
-
-def check_known(key: str, rows: Sequence[RunRow]) -> None:
-    """Check that some run has a value for a key.
-
-    Raises:
-        ConfigError: none has; the message offers close names.
-    """
-    if key in FIELDS or not rows or any(row.value(key) is not MISSING for row in rows):
-        return
-    if any(key in row.state.get("lower_is_better", {}) for row in rows):
-        return  # a metric that no run has reached yet
-    newest = sorted(rows, key=lambda row: row.started)[-20:]
-    raise ConfigError(f"{key}: no run has it{did_you_mean(key, dict.fromkeys(k for row in newest for k in row.keys))}")
 
 
 def folded(found: Iterable[RunRow], every: Iterable[RunRow]) -> list[Row]:
