@@ -238,9 +238,3 @@ def finish_all(runs: Path) -> Iterator[str]:
         if (folder / MARK).exists():
             done = deleter.finish(folder)
             yield f"left      {folder}: {done.left}" if done.left else f"deleted   {folder}: its deletion was interrupted"
-
-
-def outermost(folders: Iterable[Path]) -> list[Path]:
-    """The folders, each once, without jobs of a sweep that is among them."""
-    given = {folder.resolve(): folder for folder in folders}
-    return [folder for own, folder in given.items() if own.parent not in given]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from framework.core.errors import ConfigError
+from framework.core.reading import read_bytes
 from framework.core.trust import knows_store
 from framework.core.writing import write_json
 from framework.experiments.loading import tracking_of_run
@@ -126,6 +127,14 @@ def send(folder: Path, kind: Kind) -> bool:
     return True
 
 
+def _may_wait(folder: Path) -> bool:
+    """Whether the text of a record may hold a change that waits, before it is parsed."""
+    try:
+        return SENT.encode() in read_bytes(folder / RUNS.file)
+    except (OSError, ValueError):
+        return False
+
+
 def store_of(folder: Path, kind: Kind) -> Path:
     """The folder of runs of a run or a sweep."""
     return store_dir(folder if kind is RUNS else _first_job(folder))
@@ -140,7 +149,7 @@ def _first_job(sweep: Path) -> Path:
 
 def send_all(runs: Path) -> Iterator[str]:
     """Send every change that a store does not have yet; yields a line for each."""
-    waiting = [(folder, RUNS) for folder in all_runs(runs) if SENT in read_state(folder)]
+    waiting = [(folder, RUNS) for folder in all_runs(runs) if _may_wait(folder) and SENT in read_state(folder)]
     waiting += [(sweep, SWEEPS) for sweep in all_sweeps(runs) if SENT in read_sweep(sweep)]
     for folder, kind in waiting:
         why = _tried(folder, kind)

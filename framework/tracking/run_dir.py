@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from framework.tracking.naming import About, Kind, about_of, newest_named
 SWEEP = "sweep.json"  # the jobs of a sweep, and its results
 ELSEWHERE = ".elsewhere"  # in the folder of runs: lists folders of runs and sweeps outside it, one per line
 NAMES = ("last", "best")
-NEWEST = 20  # folders that the message about an unknown name offers
+NEWEST = 40  # folders that the message about an unknown name offers
 
 
 def runs_dir() -> Path:
@@ -118,8 +118,7 @@ def find_run(word: str, runs: Path) -> Path:
         return job
     if newest_named(word, all_sweeps(runs), SWEEPS):
         raise ConfigError(f"{word}: this is a sweep; use {word}/best for its best job")
-    names = [about_of(read_state(folder)).name for folder in folders[-NEWEST:]]
-    raise _missing("run", word, runs, [*(os.path.relpath(folder, runs) for folder in folders), *filter(None, names)])
+    raise _missing("run", word, runs, _names(runs, folders))
 
 
 def _job(sweep: str, name: str) -> Path | None:
@@ -155,10 +154,8 @@ def find_any(word: str) -> Path:
             return find_sweep(word)
         if any((folder := path).is_dir() for path in (Path(word), runs / word)):
             raise ConfigError(f"{folder}: neither a run nor a sweep; it contains no run.json") from no_run
-        names = [os.path.relpath(path, runs) for path in all_runs(runs)] + [path.name for path in all_sweeps(runs)]
-        raise ConfigError(
-            f"unknown run or sweep '{word}' in {runs}{did_you_mean(word, [*names[-2 * NEWEST :], *NAMES])}"
-        ) from no_run
+        names = _names(runs, list(all_runs(runs))) + _names(runs, all_sweeps(runs))
+        raise ConfigError(f"unknown run or sweep '{word}' in {runs}{did_you_mean(word, [*names, *NAMES])}") from no_run
     same = newest_named(word, all_sweeps(runs), SWEEPS)  # a run and a sweep may have one name
     return same if same and _launched(same) > float(read_state(found).get("started", 0)) else found
 
@@ -190,9 +187,16 @@ def best_run(sweep: Path) -> Path:
     return sweep / str(best["job"])
 
 
+def _names(runs: Path, folders: Sequence[Path]) -> list[str]:
+    """The names that a message offers: of the newest folders, and those that were given."""
+    newest = folders[-NEWEST:]
+    given = [about_of(read_state(folder) or read_sweep(folder)).name for folder in newest]
+    return [*(os.path.relpath(folder, runs) for folder in newest), *dict.fromkeys(filter(None, given))]
+
+
 def _missing(what: str, word: str, runs: Path, known: Sequence[str]) -> ConfigError:
     names = NAMES if what == "run" else NAMES[:1]
-    offered = did_you_mean(word, [*known[-2 * NEWEST :], *names]) if known else f"; there are no {what}s yet"
+    offered = did_you_mean(word, [*known, *names]) if known else f"; there are no {what}s yet"
     return ConfigError(f"unknown {what} '{word}' in {runs}{offered}")
 
 
@@ -217,7 +221,7 @@ def find_sweep(word: str) -> Path:
     for folder in (Path(word), runs / word):
         if (folder / "multirun.yaml").is_file():
             raise ConfigError(f"{folder}: no job was started before the sweep was stopped; run its command again")
-    raise _missing("sweep", word, runs, [path.name for path in known])
+    raise _missing("sweep", word, runs, _names(runs, known))
 
 
 def store_dir(folder: Path) -> Path:
@@ -244,6 +248,12 @@ def forget(runs: Path, folder: Path) -> None:
     kept = [other for other in known if other != folder.resolve()]
     if len(kept) < len(known):
         write_text(runs / ELSEWHERE, "".join(f"{os.path.relpath(other, runs)}\n" for other in kept))
+
+
+def outermost(folders: Iterable[Path]) -> list[Path]:
+    """The folders, each once, without jobs of a sweep that is among them."""
+    given = {folder.resolve(): folder for folder in folders}
+    return [folder for own, folder in given.items() if own.parent not in given]
 
 
 def check_unused(folder: Path) -> None:

@@ -22,6 +22,7 @@ from framework.tracking.naming import About, about_of, key_of, run_name, short_k
 from framework.tracking.run_dir import SWEEP, all_runs, read_state, read_sweep, runs_dir
 
 FIELDS = ("status", "name", "sweep", "notes", "id", "folder", "started", "seconds", "reason", "version", "tier")
+SPAN = 24  # characters of the values of a swept key
 FEW = 4  # values of a swept key that are shown in full
 MISSING = object()
 
@@ -286,7 +287,8 @@ def _span(values: Sequence[str]) -> str:
     whole = [int(value) for value in values if re.fullmatch(r"\d{1,9}", value)]
     if len(whole) == len(values) > 2 and sorted(whole) == list(range(min(whole), max(whole) + 1)):
         return f"{min(whole)}-{max(whole)}"
-    return ",".join(values) if len(values) <= FEW else f"{values[0]}...{values[-1]} ({len(values)})"
+    text = ",".join(values)
+    return text if len(values) <= FEW and len(text) <= SPAN else f"{values[0]}...{values[-1]} ({len(values)})"
 
 
 def _relative(folder: Path) -> str:

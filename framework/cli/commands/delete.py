@@ -15,10 +15,10 @@ from framework.analysis.listing import SweepRow, selected
 from framework.analysis.listing.filters import is_filter
 from framework.core.errors import ConfigError
 from framework.core.memory import format_bytes
-from framework.experiments.deletion import Deleter, Deletion, check_deletable, erase_alone, outermost, size
+from framework.experiments.deletion import Deleter, Deletion, check_deletable, erase_alone, size
 from framework.experiments.sync import close_lost_runs
 from framework.tracking.naming import ID
-from framework.tracking.run_dir import find_any, runs_dir
+from framework.tracking.run_dir import find_any, outermost, runs_dir
 
 SHOWN = 20  # folders that are printed before a question
 
