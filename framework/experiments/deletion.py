@@ -31,6 +31,7 @@ from framework.tracking.run_dir import (
     all_sweeps,
     elsewhere,
     forget,
+    jobs_of,
     read_state,
     read_sweep,
     store_dir,
@@ -89,7 +90,7 @@ def check_deletable(folders: Sequence[Path], runs: Path) -> None:
         inside = next((path for path in here if path.is_relative_to(folder.resolve())), None)
         if inside is not None:
             raise ConfigError(f"{folder}: {inside} lies in it; it is not deleted")
-        for run in [*(path.parent for path in folder.glob("*/run.json") if is_sweep), *([] if is_sweep else [folder])]:
+        for run in jobs_of(folder) if is_sweep else [folder]:
             if read_state(run).get("status") == "running" or run.resolve() in busy:
                 raise ConfigError(f"{run}: still running; nothing was deleted (if its process was killed: stackprop doctor)")
 
@@ -100,7 +101,7 @@ def size(folder: Path) -> Deletion:
 
 
 def _count(folder: Path) -> int:
-    return sum(1 for _ in folder.glob("*/run.json")) if not (folder / "run.json").exists() else 1
+    return len(jobs_of(folder)) if not (folder / "run.json").exists() else 1
 
 
 class Deleter:
@@ -143,7 +144,7 @@ class Deleter:
         """Finish the deletion of a marked folder: first in the store, then its files."""
         state, jobs = read_mapping(folder / MARK), list[Path]()
         if "status" not in state:  # a sweep
-            jobs = [path.parent for path in (*folder.glob("*/run.json"), *folder.glob("attempts/*/run.json"))]
+            jobs = [*jobs_of(folder), *jobs_of(folder / "attempts")]
         ends = [self._erased(job, read_state(job), job / "run.json") for job in jobs]
         ends.append(self._erased(jobs[0] if jobs else folder, state, folder / (SWEEP if jobs else "run.json")))
         freed, left = sum(size for size, _ in ends), next((why for _, why in ends if why), "")

@@ -23,7 +23,7 @@ from framework.tracking.naming import (
     run_name,
     text_of_tag,
 )
-from framework.tracking.run_dir import RUNS, SWEEPS, all_runs, all_sweeps, read_state, read_sweep, store_dir
+from framework.tracking.run_dir import RUNS, SWEEPS, all_runs, all_sweeps, jobs_of, read_state, read_sweep, store_dir
 
 SENT = "about_sent"  # in a record: what the store has, if the last change did not reach it
 
@@ -66,7 +66,7 @@ def change(folder: Path, changes: Mapping[str, str | None]) -> list[str]:
     folders = [(folder, kind)]
     if kind is SWEEPS:
         own = {key: value for key, value in changes.items() if key != "name"}
-        jobs = [path.parent for path in sorted(folder.glob("*/run.json")) if read_state(path.parent)] if own else []
+        jobs = [job for job in jobs_of(folder) if read_state(job)] if own else []
         for job in jobs:
             _record(job, RUNS, own)
         folders += [(job, RUNS) for job in jobs]
@@ -141,7 +141,7 @@ def store_of(folder: Path, kind: Kind) -> Path:
 
 
 def _first_job(sweep: Path) -> Path:
-    found = next((path.parent for path in sorted(sweep.glob("*/run.json"))), None)
+    found = next(iter(jobs_of(sweep)), None)
     if found is None:
         raise ConfigError(f"{sweep}: it has no job any more")
     return found

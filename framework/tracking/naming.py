@@ -53,12 +53,20 @@ class About:
 
 
 def about_of(content: Mapping[str, Any]) -> About:
-    """What the content of a `run.json` or a `sweep.json` holds; values of another type count as missing."""
+    """What the content of a `run.json` or a `sweep.json` holds; what is not allowed counts as missing, since the file may
+    come from an untrusted source."""
     entry = content.get("about")
     entry = entry if isinstance(entry, dict) else {}
     name, tags, notes = (entry.get(key) for key in KEYS)
-    tags = {key: text for key, text in tags.items() if isinstance(text, str)} if isinstance(tags, dict) else {}
-    return About(name if isinstance(name, str) else "", tags, notes if isinstance(notes, str) else "")
+    given = tags.items() if isinstance(tags, dict) else ()
+    allowed = {key: printable(text) for key, text in given if isinstance(text, str) and not fault_of_tag(key, text)}
+    notes = notes if isinstance(notes, str) and not fault_of_notes(notes) else ""
+    return About("" if fault_of_name(name) else str(name), allowed, printable(notes))
+
+
+def printable(text: str) -> str:
+    """A text without control characters, which would change the terminal; line breaks stay."""
+    return text if text.isprintable() else "".join(sign for sign in text if sign.isprintable() or sign == "\n")
 
 
 def changed(about: About, changes: Mapping[str, str | None]) -> About:

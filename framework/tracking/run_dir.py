@@ -250,6 +250,12 @@ def forget(runs: Path, folder: Path) -> None:
         write_text(runs / ELSEWHERE, "".join(f"{os.path.relpath(other, runs)}\n" for other in kept))
 
 
+def jobs_of(sweep: Path) -> list[Path]:
+    """The folders of the started jobs of a sweep, in order. Links are left out: they may lead to other runs."""
+    found = [path for path in sweep.glob("*/run.json") if not path.is_symlink() and not path.parent.is_symlink()]
+    return sorted((path.parent for path in found), key=lambda job: (len(job.name), job.name))
+
+
 def outermost(folders: Iterable[Path]) -> list[Path]:
     """The folders, each once, without jobs of a sweep that is among them."""
     given = {folder.resolve(): folder for folder in folders}

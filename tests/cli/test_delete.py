@@ -104,6 +104,14 @@ def test_links_in_a_folder_are_removed_not_followed(ask, runs, tmp_path):
     assert (tmp_path / "precious" / "thesis.tex").exists()
 
 
+def test_a_job_that_is_a_link_is_no_job_of_the_sweep(ask, runs):
+    (runs / "s" / "2").symlink_to(runs / "a")
+    assert ask("tag", "many", "x=1")[0] == 0
+    assert "tags" not in json.loads((runs / "a" / "run.json").read_text())["about"]
+    assert ask("delete", "many", "--yes")[0] == 0
+    assert left(runs) == ["a", "b"]
+
+
 def test_other_files_in_a_folder_of_the_user_stay(ask, tmp_path):
     (tmp_path / "runs").mkdir()
     run(tmp_path / "mine")

@@ -123,6 +123,14 @@ def test_a_running_record_without_a_process_is_lost(ask, tmp_path):
     assert json.loads(ask("list", "status=lost", "--json")[1])[0]["name"] == "a"
 
 
+def test_nothing_recorded_reaches_the_terminal_as_a_command(ask, tmp_path):
+    run(
+        tmp_path / "runs" / "a", "'model=\x1b[2J'", status="\x1b]0;x\x07", about={"notes": "\x1b[31m", "tags": {"a": "\x1b"}}
+    )
+    for words in (("list",), ("tag", "a"), ("diff", "a", "a"), ("list", "--csv")):
+        assert "\x1b" not in "".join(ask(*words)[1:]), words
+
+
 def test_a_strange_record_is_listed_and_stops_nothing(ask, runs):
     run(runs / "broken")
     (runs / "broken" / "run.json").write_text("[]")

@@ -137,7 +137,9 @@ def test_a_run_and_a_sweep_may_share_a_name(ask, tmp_path):
         assert find_any("a").name == expected
 
 
-@pytest.mark.parametrize("entry", [3, {"name": 4, "tags": {"a": 1}}, {"tags": [], "notes": {}}, {"name": None}])
+@pytest.mark.parametrize(
+    "entry", [3, {"name": 4, "tags": {"a": 1}}, {"tags": [], "notes": {}}, {"name": "a/b\x1b[2J", "tags": {"sweep": "x"}}]
+)
 def test_labels_of_a_strange_record_count_as_missing(entry):
     assert about_of({"about": entry}) == About()
 

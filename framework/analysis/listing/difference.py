@@ -12,7 +12,7 @@ from framework.tracking.mlflow import flattened
 from framework.tracking.naming import KEYS as ABOUT
 from framework.tracking.naming import format_value
 from framework.tracking.origins import label, read
-from framework.tracking.run_dir import SWEEP, read_state, read_sweep, tree_of_run
+from framework.tracking.run_dir import SWEEP, jobs_of, read_state, read_sweep, tree_of_run
 
 Sections = dict[str, dict[str, list[str]]]  # part -> key -> a value for each run
 NONE = "-"
@@ -32,8 +32,7 @@ def row_of(folder: Path) -> RunRow | SweepRow:
         group = read_sweep(above) if (above / SWEEP).is_file() else {}
         return RunRow(folder, read_state(folder), above if group else None, group)
     group = read_sweep(folder)
-    jobs = [path.parent for path in sorted(folder.glob("*/run.json"), key=lambda path: (len(path.parent.name), path))]
-    runs = [RunRow(job, read_state(job), folder, group) for job in jobs]
+    runs = [RunRow(job, read_state(job), folder, group) for job in jobs_of(folder)]
     if not runs:
         raise ConfigError(f"{folder}: a sweep without any job")
     return folded(runs, runs)[0]

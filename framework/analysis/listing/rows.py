@@ -97,7 +97,8 @@ class RunRow:
     def lower_is_better(self, metric: str) -> bool:
         """Whether less of a metric is better, as recorded."""
         goal = self.group.get("objective") or {}
-        searched = {goal["metric"]: bool(goal["lower_is_better"])} if {"metric", "lower_is_better"} <= goal.keys() else {}
+        known = isinstance(goal.get("metric"), str) and isinstance(goal.get("lower_is_better"), bool)
+        searched = {goal["metric"]: goal["lower_is_better"]} if known else {}
         return lower_is_better(metric, {**self.state.get("lower_is_better", {}), **searched})
 
     def value(self, key: str) -> Any:

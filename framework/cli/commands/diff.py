@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from framework.analysis.listing.difference import Sections, differing, is_equal, row_of
 from framework.core.errors import ConfigError
+from framework.tracking.naming import printable
 from framework.tracking.run_dir import find_any
 
 WIDTH = 140  # characters of a line that is not for a terminal
@@ -45,5 +46,5 @@ def show(found: Sections, names: Sequence[str]) -> None:
         for name in (title, *names):
             shown.add_column(Text(name))
         for key, values in table.items():
-            shown.add_row(*map(Text, (key, *values)))
+            shown.add_row(*(Text(printable(cell)) for cell in (key, *values)))
         console.print(shown, "")

@@ -19,6 +19,7 @@ from framework.analysis.listing import SweepRow, selected
 from framework.analysis.listing.rows import Row, best_of, main_metrics, when
 from framework.core.errors import ConfigError
 from framework.core.spreadsheet import spreadsheet_safe
+from framework.tracking.naming import printable
 from framework.tracking.run_dir import all_runs, runs_dir
 
 SHOWN = 20  # rows on the screen
@@ -86,7 +87,7 @@ def show(rows: Sequence[Row], key: str | None) -> None:
         best = best_of(row, key if key in metrics else None)
         values = [f"{best.metrics[name]:.4g}" if name in best.metrics else "" for name in metrics]
         texts = [row.name, when(row.started), row.status, row.what, *(text(row, each) for each in others), *values]
-        cells = [Text(each, no_wrap=True, overflow="ellipsis") for each in texts]
+        cells = [Text(printable(each), no_wrap=True, overflow="ellipsis") for each in texts]
         table.add_row(*cells)
     console.print(table)
 
@@ -130,5 +131,7 @@ def write_csv(records: Sequence[dict[str, Any]]) -> None:
         flat.append(line)
     columns = list(dict.fromkeys(key for line in flat for key in line))
     rows = csv.writer(sys.stdout, lineterminator="\n")
-    rows.writerow(map(spreadsheet_safe, columns))
-    rows.writerows([spreadsheet_safe("" if line.get(c) is None else str(line[c])) for c in columns] for line in flat)
+    rows.writerow(spreadsheet_safe(printable(column)) for column in columns)
+    rows.writerows(
+        [spreadsheet_safe("" if line.get(c) is None else printable(str(line[c]))) for c in columns] for line in flat
+    )
