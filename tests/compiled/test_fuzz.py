@@ -6,8 +6,8 @@ import pytest
 from framework.training.compiled import build
 
 CASES = [(first, 100, "-O0", None) for first in range(0, 200, 100)]
-MANY = [(first, 100, "-O0", None) for first in range(1000, 2000, 100)]
-MANY += [(first, 50, "-O3", None) for first in range(3000, 3150, 50)]  # with every optimisation
+MANY = [(first, 100, "-O0", None) for first in range(1000, 1500, 100)]
+MANY += [(first, 50, "-O3", None) for first in range(3000, 3100, 50)]  # with every optimisation
 MANY += [(first, 50, "-O0", 80) for first in range(4000, 4100, 50)]  # long ones
 CASES += [pytest.param(*case, marks=pytest.mark.slow) for case in MANY]
 
