@@ -116,7 +116,8 @@ def send(folder: Path, kind: Kind) -> bool:
         return False
     before = about_of({"about": state[SENT]})
     tracking, runs = tracking_of_run(folder if kind is RUNS else _first_job(folder)), store_of(folder, kind)
-    if tracking.type == "mlflow" and state.get("key"):
+    there = tracking.uri is not None or (runs / "mlflow.db").exists()  # a store that does not exist yet gets all later
+    if tracking.type == "mlflow" and there and state.get("key"):
         if not knows_store(tracking.uri):
             raise ConfigError(f"{folder}: its record names a store to which you have not sent runs; only its folder changed")
         store, after = get_store(tracking, runs), about_of(state)

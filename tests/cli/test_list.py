@@ -12,7 +12,7 @@ from recorded import run, sweep
 def runs(tmp_path):
     """Three runs and a sweep."""
     runs = tmp_path / "runs"
-    run(runs / "a", "optimizer.lr=0.1", metrics={"val/loss": 0.5, "val/accuracy": 0.7}, started=1e9)
+    run(runs / "a", "optimizer.lr=0.1", "trainer.shuffle=False", metrics={"val/loss": 0.5, "val/accuracy": 0.7}, started=1e9)
     named = {"name": "wide", "tags": {"paper": "fig3"}, "notes": "n"}
     run(runs / "b", lr=0.01, metrics={"val/loss": 0.3, "val/accuracy": 0.6}, started=1.1e9, about=named)
     run(
@@ -54,6 +54,7 @@ def names(ask, runs):
         (["sweep=many"], ["many/0", "many/1", "many/2"]),
         (["sweep=last", "status=failed"], ["many/2"]),
         (["started>2003-01-01", "started<2007-01-01"], ["wide"]),
+        (["trainer.shuffle=false"], ["a"]),
         (["seconds=2", "status=diverged"], ["c"]),
         (["--sort", "val/loss"], ["many", "wide", "a", "c"]),
         (["--sort", "val/accuracy"], ["a", "wide", "many", "c"]),

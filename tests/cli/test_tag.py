@@ -47,6 +47,7 @@ def test_a_wrong_change_changes_nothing(ask, tmp_path, words, message):
 def test_a_change_waits_for_a_store_that_is_down(ask, tmp_path, monkeypatch):
     folder = run(tmp_path / "runs" / "a", key="ab", about={"tags": {"x": "1"}})
     (folder / "config.yaml").write_text("tracking:\n  type: mlflow\n")
+    (tmp_path / "runs" / "mlflow.db").touch()
     sent = []
 
     def down(*_):

@@ -16,6 +16,7 @@ from framework.tracking.naming import about_of, format_value
 from framework.tracking.run_dir import find_sweep
 
 ORDER: dict[str, Callable[[Any, Any], bool]] = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+WORDS = ("true", "false", "null")
 FORM = re.compile(r"([\w./-]+?)(!=|<=|>=|=|<|>)(.*)", re.DOTALL)
 
 
@@ -89,4 +90,7 @@ class Filter:
         number, wanted = as_number(value), as_number(self.text)
         if number is not None and wanted is not None:
             return number == wanted
-        return fnmatch.fnmatchcase(format_value(value), self.text)
+        text = format_value(value)
+        if text.lower() in WORDS:  # True in a command, true in a configuration
+            return fnmatch.fnmatchcase(text.lower(), self.text.lower())
+        return fnmatch.fnmatchcase(text, self.text)
