@@ -99,6 +99,11 @@ def test_the_table_says_what_varies_and_shows_the_best_job(ask, runs):
     assert [line.split()[0] for line in lines[2:]] == ["c", "wide", "a"]
 
 
+def test_a_job_shows_first_what_varies(ask, tmp_path):
+    run(tmp_path / "runs" / "s" / "0", "model=mlp", "optimizer.lr=0.1", "seed=1", name="lr=0.1", tags={"sweep": "s"})
+    assert ask("list", "--all")[1].splitlines()[1].split()[-3:] == ["lr=0.1", "mlp", "seed=1"]
+
+
 def test_a_long_list_is_cut_and_says_so(ask, runs):
     out = ask("list", "--limit", "1")[1]
     assert out.splitlines()[-1] == "3 more; --limit 0 shows all"

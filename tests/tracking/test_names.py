@@ -60,6 +60,10 @@ def test_a_sweep_has_the_name_and_its_jobs_say_what_varies(ask):
     assert find_any("wide") == find_any("last") == find_sweep("wide")
     with pytest.raises(ConfigError, match="wide: this is a sweep; use wide/best"):
         find_run("wide", runs_dir())
+    ask("tag", "wide", "~paper", "later=1")
+    ask("delete", "wide/2", "--yes")
+    assert ask("-m", "sweep.resume=wide")[0] == 0
+    assert about_of(read_state(find_run("wide/2", runs_dir()))).tags == {"later": "1"}
 
 
 @pytest.mark.parametrize(

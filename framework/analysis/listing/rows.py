@@ -81,8 +81,11 @@ class RunRow:
 
     @property
     def what(self) -> str:
-        """What differs from the defaults, in short."""
-        return run_name(self.words)
+        """What differs from the defaults, in short; of a job first what varies in its sweep, which is its name."""
+        text, name = run_name(self.words), str(self.state.get("name", ""))
+        if self.sweep is None or name == text:
+            return text
+        return f"{name}  {' '.join(part for part in text.split() if part not in name.split())}".strip()
 
     @property
     def metrics(self) -> dict[str, float]:
