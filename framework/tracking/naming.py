@@ -94,8 +94,8 @@ def fault_of_name(name: Any) -> str:
     if wrong:
         signs = " ".join(map(repr, wrong))
         return f"{signs} not allowed in a name (got {name!r}); allowed: letters, digits, - _ . and blanks"
-    if not name.strip(" .") or name != name.strip():
-        return f"a name begins and ends with a letter or another sign, not with a blank (got {name!r})"
+    if not name or not (name[0].isalnum() or name[0] == "_") or name != name.strip():
+        return f"a name begins with a letter, a digit or _, and does not end with a blank (got {name!r})"
     if len(name) > LONGEST["name"]:
         return f"a name has at most {LONGEST['name']} characters (got {len(name)})"
     if name in RESERVED:
