@@ -6,7 +6,20 @@ import re
 
 TAKEN = {  # kind -> names of stackprop's own that are not registered
     "command": (
-        *("check", "compare", "describe", "doctor", "evaluate", "figure", "forecast", "generate", "kernel", "new-plugin"),
+        *(
+            "check",
+            "compare",
+            "delete",
+            "describe",
+            "diff",
+            "doctor",
+            "evaluate",
+            "figure",
+            "forecast",
+            "generate",
+            "kernel",
+        ),
+        *("list", "new-plugin", "open", "tag"),
         *("plugins", "predict", "report", "resume", "summary", "ui"),
     ),
     "figure": (
