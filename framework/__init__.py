@@ -85,6 +85,14 @@ def result(run: str) -> RunResult | SweepResult:
     return notebook.result(run)
 
 
+def runs(*filters: str, sort: str = "started", all: bool = False) -> list[RunResult | SweepResult]:
+    """Recorded runs and sweeps, as `stackprop list` finds them: `runs("status=finished", "val/loss<0.3")`; see
+    `framework.api`."""
+    from framework import api as notebook
+
+    return notebook.runs(*filters, sort=sort, all=all)
+
+
 LAZY = {
     "ConfigError": "framework.core.errors",
     "Experiment": "framework.experiments.experiment",
@@ -159,6 +167,7 @@ __all__ = [
     "resume",
     "row_sums",
     "run",
+    "runs",
     "scan",
     "split_at_random",
     "stack",

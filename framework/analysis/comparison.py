@@ -138,11 +138,11 @@ def read_jobs(sweep: Path) -> list[RecordedJob]:
     goal = read_mapping(sweep / "sweep.json").get("objective")
     known = isinstance(goal, dict) and {"metric", "lower_is_better"} <= goal.keys()
     searched = {goal["metric"]: goal["lower_is_better"]} if goal and known else {}  # overrides the metric's declaration
-    found = [job for folder in folders if (job := _readable(folder))]
+    found = [job for folder in folders if (job := read_job(folder))]
     return [replace(job, lower=searched | dict(job.lower) | searched) for job in found]
 
 
-def _readable(folder: Path) -> RecordedJob | None:
+def read_job(folder: Path) -> RecordedJob | None:
     """A job; None, with a warning, if its record is not valid."""
     try:
         return _job(folder)

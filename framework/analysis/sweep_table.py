@@ -41,7 +41,11 @@ SHOWN = 31  # maximum lines of a table on the screen, with header; the file has 
 
 
 def compare(
-    sweep: Path, changes: dict[str, Any], to: Path | None = None, file: Path | None = None
+    sweep: Path,
+    changes: dict[str, Any],
+    to: Path | None = None,
+    file: Path | None = None,
+    jobs: Sequence[RecordedJob] | None = None,
 ) -> tuple[list[SeedGroup], dict[str, str]]:
     """Print the table of a sweep; write it to `table.md` and the figure to `comparison.png`.
 
@@ -49,6 +53,7 @@ def compare(
         changes: what to show, instead of the sweep's key `figure`.
         to: the folder for both; None: that of the sweep.
         file: a file for the figure alone.
+        jobs: runs to compare instead of the jobs of the sweep.
 
     Returns:
         The rows of the table, and its metrics.
@@ -58,7 +63,7 @@ def compare(
     """
     file = figure_file(file) if file else None
     to = sweep if to is None or file else output_folder(to)
-    jobs = read_jobs(sweep)
+    jobs = read_jobs(sweep) if jobs is None else jobs
     if not jobs:
         raise ConfigError(f"{sweep}: no job was started")
     what = figure_options(sweep, jobs, changes)
@@ -101,7 +106,7 @@ def tree_of_first(sweep: Path, jobs: Sequence[RecordedJob]) -> dict[str, Any]:
     one."""
     for job in jobs:
         try:
-            return tree_of_run(sweep / job.name)
+            return tree_of_run(job.folder)
         except ConfigError as error:
             log.warning(f"{error}")
     return {}

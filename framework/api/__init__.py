@@ -15,6 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 
+from framework.analysis.listing import SweepRow, selected
 from framework.api.results import RunResult, SweepResult
 from framework.config.arguments import readable, with_folds
 from framework.config.composition import COMPOSING, install, load_plugins_of
@@ -33,7 +34,7 @@ from framework.registry.registry import conf_dir
 from framework.sweeps.app import at_command, compare, run_one, task
 from framework.sweeps.manifest import resumed
 from framework.sweeps.session import SweepSession, start_session
-from framework.tracking.run_dir import find_run, find_sweep, runs_dir
+from framework.tracking.run_dir import find_any, find_run, runs_dir
 
 OURS = ("hydra/hydra_logging=none",)  # logging belongs to the application
 
@@ -154,19 +155,33 @@ def sweep(*overrides: str, verbose: bool = False, callbacks: Sequence[Callback] 
 
 
 def result(run: str) -> RunResult | SweepResult:
-    """A recorded run or sweep: by its folder, its name under `runs/`, `last` for the newest run, or `best` for the best job
-    of the last sweep.
+    """A recorded run or sweep: by its name (the newest of several), its folder, `last` for the newest run, or `best` for the
+    best job of the last sweep; `SWEEP/3` is a job.
 
     Raises:
         ConfigError: it is unknown.
     """
-    try:
-        return RunResult(find_run(run, runs_dir()).resolve())
-    except ConfigError as no_run:
-        try:
-            return SweepResult(find_sweep(run).resolve())
-        except ConfigError:
-            raise no_run from None
+    folder = find_run(run, runs_dir()) if run == "last" else find_any(run)
+    return RunResult(folder.resolve()) if (folder / "run.json").exists() else SweepResult(folder.resolve())
+
+
+def runs(*filters: str, sort: str = "started", all: bool = False) -> list[RunResult | SweepResult]:
+    """Recorded runs and sweeps, as `stackprop list` finds them: the newest first.
+
+    Args:
+        filters: "status=finished", "model=mlp", "optimizer.lr<0.05", "val/loss<0.3", "name=wide*", "tags.paper=fig3",
+            "sweep=last"; all must hold.
+        sort: a key; for a metric, the best first.
+        all: each job of a sweep on its own, instead of the sweep.
+
+    Raises:
+        ConfigError: a filter cannot be read, or no run has that key.
+    """
+    rows = selected(filters, sort=sort, unfolded=all or None)
+    return [
+        SweepResult(row.folder.resolve()) if isinstance(row, SweepRow) else RunResult(row.folder.resolve(), row.overrides)
+        for row in rows
+    ]
 
 
 def _keyed(overrides: Sequence[str]) -> dict[str, str]:
@@ -198,4 +213,4 @@ def _hydra(
         HydraConfig.instance().cfg = before
 
 
-__all__ = ["rerun", "result", "resume", "run", "sweep"]
+__all__ = ["rerun", "result", "resume", "run", "runs", "sweep"]

@@ -22,7 +22,8 @@ from framework.experiments.loading import load, settings_of_run
 from framework.experiments.study import read_findings
 from framework.inference.model import Model
 from framework.tracking.metrics_file import LazySeries
-from framework.tracking.run_dir import best_run, read_state
+from framework.tracking.naming import about_of
+from framework.tracking.run_dir import best_run, read_state, read_sweep
 
 
 class Series(NamedTuple):
@@ -79,6 +80,21 @@ class RunResult:
         return str(self._state.get("reason", ""))
 
     @property
+    def name(self) -> str:
+        """The name that was given to it, or the one that says what differs from the defaults."""
+        return str(self._state.get("name", self.folder.name))
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags that were given to it."""
+        return dict(about_of(self._state).tags)
+
+    @property
+    def notes(self) -> str:
+        """What was noted about it."""
+        return about_of(self._state).notes
+
+    @property
     def last(self) -> dict[str, float]:
         """All metrics at the saved weights, test/... included."""
         return {name: float(value) for name, value in self._state.get("metrics", {}).items()}
@@ -133,7 +149,7 @@ class RunResult:
     @property
     def _title(self) -> str:
         notes = "; ".join(filter(None, (self.reason, (self._state.get("kept") or {}).get("note"))))
-        return f"{self._state.get('name', self.folder.name)}, {self.status}" + (f" ({notes})" if notes else "")
+        return f"{self.name}, {self.status}" + (f" ({notes})" if notes else "")
 
     @property
     def _shown(self) -> dict[str, float]:
@@ -163,6 +179,21 @@ class SweepResult(Sequence[RunResult]):
 
     def __len__(self) -> int:
         return len(self.jobs)
+
+    @property
+    def name(self) -> str:
+        """The name that was given to it, or the one of its folder."""
+        return about_of(read_sweep(self.folder)).name or self.folder.name
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags that were given to it."""
+        return dict(about_of(read_sweep(self.folder)).tags)
+
+    @property
+    def notes(self) -> str:
+        """What was noted about it."""
+        return about_of(read_sweep(self.folder)).notes
 
     @property
     def best(self) -> RunResult:

@@ -24,6 +24,8 @@ from framework.registry.installed import versions
 SHOWING = ("-c", "-i", "--hydra-help")  # flags of `ordered` that show something without running
 # Functions of Hydra's grammar.
 CALL = re.compile(r"(range|interval|choice|glob|tag|sort|shuffle|int|float|bool|str|json_str|extend_list)\(")
+TEXTS = ("name=", "notes=")  # keys whose value is a text, whatever it looks like: 007, 1e3, `try 2, wider`
+NOT_TEXTS = ("null", "true", "false", "nan", "inf")  # words that are values of another type
 MODES = ("run", "multirun", "shell_completion")
 
 
@@ -67,7 +69,7 @@ def readable(words: Sequence[str]) -> list[str]:
             raise ConfigError(f"an override must be a string (got {word!r}); for example 'optimizer.lr=0.1'")
         if deepest(word) > DEEPEST:
             raise ConfigError(f"{word[:40]}...: brackets are nested more than {DEEPEST} deep")
-    return [_quoted(word) for word in words]
+    return [_as_text(word) if word.startswith(TEXTS) else _quoted(word) for word in words]
 
 
 def with_folds(words: Sequence[str]) -> list[str]:
@@ -122,6 +124,16 @@ def _quoted(word: str) -> str:
         return word
     quoted = f"{key}='{value}'"
     return quoted if _is_readable(quoted) else word
+
+
+def _as_text(word: str) -> str:
+    """An override whose value is a text: in quotes, unless it has some, is null, or refers to another value."""
+    key, _, value = word.partition("=")
+    plain = re.fullmatch(r"[A-Za-z][\w.-]*", value, re.ASCII) and value.lower() not in NOT_TEXTS
+    if plain or value in ("", "null") or "${" in value or (value[:1] in "'\"" and _is_readable(word)):
+        return word
+    escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)  # of Hydra's grammar: backslashes count before a quote only
+    return f"{key}='{escaped}{chr(92) * (len(value) - len(value.rstrip(chr(92))))}'"
 
 
 def quoting(word: str) -> str:

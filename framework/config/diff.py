@@ -10,8 +10,11 @@ from typing import Any
 from framework.config.composition import compose
 from framework.core.options import declared
 from framework.registry.discovery import discover
+from framework.tracking.naming import KEYS as ABOUT
+from framework.tracking.naming import format_value as format_value
 
-LEFT_OUT = ("tracking", "figure", "plugins")  # where a run is recorded, and what is shown of it, do not change the training
+# Where a run is recorded, its name, and what is shown of it do not change the training.
+LEFT_OUT = ("tracking", "figure", "plugins", *ABOUT)
 
 
 def differences(tree: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -48,10 +51,3 @@ def own_defaults(name: Any) -> dict[str, Any]:
 
 def _is_plain(field: Field[Any]) -> bool:
     return field.default is not MISSING and not callable(field.default)
-
-
-def format_value(value: Any) -> str:
-    """A value in the form of an override."""
-    if value is None or isinstance(value, bool):
-        return "null" if value is None else str(value).lower()
-    return f"[{', '.join(map(format_value, value))}]" if isinstance(value, list | tuple) else str(value)

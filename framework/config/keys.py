@@ -89,7 +89,7 @@ class Key(NamedTuple):
 
 def general() -> Iterator[Key]:
     """The keys of `conf/config.yaml` that are neither a group nor a section."""
-    hints = typing.get_type_hints(Settings)
+    hints = {**typing.get_type_hints(Settings), "name": str | None, "tags": Mapping[str, str], "notes": str | None}
     for _, name, value, text in entries(conf_dir() / "config.yaml"):
         if name in hints and name not in SECTIONS:
             kind, allowed = type_of(hints[name])

@@ -9,10 +9,12 @@ from typing import Any, Literal
 from framework.config.options import FigureOptions, GroupOption, ParameterGroup, Tier, TrainerOptions
 from framework.config.schema import INHERITED, KEYS, Auto, HeadSettings, Settings
 from framework.core.errors import ConfigError, did_you_mean
+from framework.core.secrets import masked
 from framework.core.validation import Validator
 from framework.data.scaling import ScaleOption
 from framework.nn.network import Node
 from framework.registry.registry import SEVERAL_GROUPS, Registry
+from framework.tracking.naming import About, fault_of_name, fault_of_notes, fault_of_tag, text_of_tag
 from framework.tracking.options import Tracking
 
 
@@ -62,10 +64,25 @@ def parse_config(tree: Mapping[str, Any], registry: Registry) -> Settings:
         "tier": j.value(Tier, tree.get("tier", "auto"), "tier"),
         "plugins": j.value(tuple[str, ...], tree.get("plugins") or [], "plugins"),
         "disable_plugins": j.value(tuple[str, ...], tree.get("disable_plugins") or [], "disable_plugins"),
+        "about": _about(j, tree.get("name"), tree.get("tags"), tree.get("notes")),
     }
     if j.errors:
         raise ConfigError("\n".join(j.errors))
     return Settings(**values, tree=tree)
+
+
+def _about(j: Validator, name: Any, tags: Any, notes: Any) -> About:
+    """The name, the tags and the notes of the run."""
+    tags = _mapping(j, tags or {}, "tags")
+    faults = {"name": fault_of_name(name) if name is not None else "", "notes": fault_of_notes(notes)}
+    faults |= {f"tags.{key}": fault_of_tag(key, value) for key, value in tags.items() if value is not None}
+    for path, fault in faults.items():
+        if fault:
+            j.add_error(path, fault)
+    if any(faults.values()):
+        return About()
+    texts = {str(key): text_of_tag(value) for key, value in tags.items() if value is not None}
+    return About(name or "", texts, masked(str(notes)) if notes is not None else "")
 
 
 def _folds(j: Validator, folds: Any, fold: Any) -> dict[str, int | None]:

@@ -28,7 +28,7 @@ HEADER = 512  # characters in which `# @package` stands
 def base() -> Any:
     """The node that all others are merged into. Keys may be added where it is open; validation rejects unknown ones
     later."""
-    open_nodes = (*KINDS_OF, "trainer", "tracking", "heads", "figure", "schedules")
+    open_nodes = (*KINDS_OF, "trainer", "tracking", "heads", "figure", "schedules", "tags")
     closed = {"model": {"init_from": None, "layers": {}}, "metrics": "auto"}
     node = OmegaConf.create(closed | {key: {} for key in open_nodes})
     for part in (node.model.layers, *(node[key] for key in open_nodes)):

@@ -23,6 +23,8 @@ from framework.core.protocols import (
 from framework.data.scaling import ScaleOption
 from framework.nn.network import Node
 from framework.registry.registry import SEVERAL_GROUPS
+from framework.tracking.naming import KEYS as ABOUT
+from framework.tracking.naming import About
 from framework.tracking.options import Tracking
 
 Auto = Literal["auto"]
@@ -38,6 +40,7 @@ INHERITED = ("activation", "initializer", "loss")  # groups that give components
 KEYS = (
     *(*COMPONENT_GROUPS, *SEVERAL_GROUPS, "model", "heads", "metrics", "trainer", "tracking", "figure", "schedules"),
     *("seed", "folds", "fold", "device", "dtype", "threads", "tier", "plugins", "disable_plugins"),
+    *ABOUT,
 )
 
 
@@ -86,6 +89,7 @@ class Settings:
     tier: Tier
     plugins: tuple[str, ...]
     disable_plugins: tuple[str, ...]
+    about: About
     tree: Mapping[str, Any]
     written: Mapping[str, Any] = field(default_factory=dict)  # the recorded form, if it differs
 

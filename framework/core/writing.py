@@ -119,6 +119,16 @@ def inside(folder: Path, name: str) -> Path:
     return path
 
 
+def size_of(folder: Path) -> int:
+    """The bytes of the files in a folder; links are not followed."""
+    total = 0
+    for at, _, files in os.walk(folder):
+        for name in files:
+            with contextlib.suppress(OSError):  # removed meanwhile
+                total += os.lstat(os.path.join(at, name)).st_size
+    return total
+
+
 def check_no_links(folder: Path) -> None:
     """Check that a folder contains no link.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 import shutil
 import tempfile
 import warnings
@@ -18,6 +19,7 @@ import numpy as np
 from framework.analysis import figures
 from framework.core.log import log
 from framework.core.protocols import Figure
+from framework.core.spreadsheet import spreadsheet_safe
 from framework.core.writing import replaced_text, write_text
 from framework.data.dataset import Data
 from framework.inference import model
@@ -25,12 +27,13 @@ from framework.inference.samples import sample
 from framework.tracking.allowance import SlowServerError
 from framework.tracking.metrics_file import LazySeries
 from framework.tracking.mlflow import MlflowRun
+from framework.tracking.naming import about_of
 from framework.tracking.origins import COPIES
 from framework.tracking.origins import FILE as ORIGINS
 from framework.tracking.recorder import LAYERS_SHOWN
+from framework.tracking.run_dir import read_state
 
 TABLE_ROWS = 500
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 MODEL_FILES = (model.WEIGHTS, model.ABOUT, "config.yaml", ORIGINS)
 
 
@@ -64,7 +67,9 @@ def log_artifacts(
         tracked.artifact(table)
     _try("the data set's description", lambda: describe_data(tracked, data))
     _try("the model", lambda: log_model(tracked, folder, data))
-    tracked.tag("mlflow.note.content", page(note, metrics))
+    serve = f"\nServe it: `mlflow models serve -m runs:/{tracked.run_id}/{model_name(folder)} --env-manager local`\n"
+    text = page(note, metrics, about_of(read_state(folder)).notes)
+    tracked.tag("mlflow.note.content", text + (serve if trained else ""))
 
 
 def _try(what: str, action: Callable[[], Any]) -> Any:
@@ -103,22 +108,10 @@ def norms_table(folder: Path) -> Path | None:
     return path
 
 
-def spreadsheet_safe(cell: str) -> str:
-    """A cell of a CSV file, protected from formula injection: an apostrophe comes before text that a spreadsheet would read
-    as a formula (`=...`, `+...`, `-...`, `@...`, or after a tab or a line break). Numbers stay unchanged."""
-    if not cell.startswith(FORMULA):
-        return cell
-    try:
-        float(cell)
-    except ValueError:
-        return f"'{cell}"
-    return cell
-
-
-def page(note: str, metrics: Mapping[str, float]) -> str:
-    """Markdown for the run's page: its command, and its metrics."""
+def page(note: str, metrics: Mapping[str, float], notes: str = "") -> str:
+    """Markdown for the run's page: what the user notes about it, its command, and its metrics."""
     rows = "\n".join(f"| {name} | {value:.5g} |" for name, value in metrics.items())
-    return f"    {note}\n\n| metric | value |\n|---|---|\n{rows}\n"
+    return f"{notes}{chr(10) * 2 if notes else ''}    {note}\n\n| metric | value |\n|---|---|\n{rows}\n"
 
 
 def describe_data(tracked: MlflowRun, data: Data) -> None:
@@ -150,7 +143,7 @@ def log_model(tracked: MlflowRun, folder: Path, data: Data) -> None:
 
     client, ask = tracked.client, tracked.ask
     experiment = ask(client.get_run, tracked.run_id).info.experiment_id
-    logged = ask(client.create_logged_model, experiment, name="model", source_run_id=tracked.run_id)
+    logged = ask(client.create_logged_model, experiment, name=model_name(folder), source_run_id=tracked.run_id)
     with tempfile.TemporaryDirectory() as temporary:
         files, to = Path(temporary) / "run", Path(temporary) / "model"
         files.mkdir()
@@ -170,6 +163,14 @@ def log_model(tracked: MlflowRun, folder: Path, data: Data) -> None:
         ask(client.log_model_artifacts, logged.model_id, str(to))
     ask(client.finalize_logged_model, logged.model_id, LoggedModelStatus.READY)
     ask(client.log_outputs, tracked.run_id, [LoggedModelOutput(logged.model_id, step=0)])
+
+
+def model_name(folder: Path) -> str:
+    """What the model of a run is called in the store: the name of the run, or what it is: `mlp-digits`."""
+    state = read_state(folder)
+    chosen = [state.get("choices", {}).get(group, "") for group in ("model", "dataset")]
+    name = about_of(state).name or "-".join(str(each) for each in chosen if each)
+    return re.sub(r"[^\w-]+", "_", name).strip("_") or "model"
 
 
 def signature(data: Data) -> Any:

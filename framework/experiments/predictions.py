@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from framework.core.spreadsheet import spreadsheet_safe
 from framework.core.types import Params
 from framework.core.writing import replaced_text
 from framework.data.dataset import Data
 from framework.data.scaling import AS_SCALED, Scale
-from framework.experiments.artifacts import spreadsheet_safe
 from framework.experiments.experiment import Experiment
 from framework.inference.model import Model
 from framework.tracking.run_dir import HELD_OUT

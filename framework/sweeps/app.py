@@ -82,7 +82,8 @@ def done_before(cfg: Any) -> list[float | None]:
     from framework.tracking.run_record import config_hash
 
     hydra, settings = HydraConfig.get(), settings_of(cfg)
-    place = place_of(hydra.runtime.output_dir, overrides_of(hydra), hydra.sweep.dir)
+    where = (hydra.runtime.output_dir, overrides_of(hydra), hydra.sweep.dir)
+    place = place_of(*where, about=settings.about, choices=hydra.runtime.choices)
     use_gpu(hydra.job.num)
     if is_done(place.folder, config_hash(settings.tree)):
         send_unsent([place.folder], place.runs)
@@ -106,7 +107,8 @@ def run_one(cfg: Any) -> JobResult:
     from framework.training.bptt import chunk_warnings
 
     experiment, of_many, hydra = session().experiment(settings_of(cfg)), _of_many(), HydraConfig.get()
-    place = place_of(hydra.runtime.output_dir, overrides_of(hydra), hydra.sweep.dir if of_many else None)
+    where = (hydra.runtime.output_dir, overrides_of(hydra), hydra.sweep.dir if of_many else None)
+    place = place_of(*where, about=experiment.settings.about, choices=hydra.runtime.choices)
     for folder in close_lost_runs(place.runs):
         print(f"stackprop: {folder} was interrupted; resume with `stackprop resume {folder}`", file=sys.stderr)
     for note in experiment.notes:

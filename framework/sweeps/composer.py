@@ -67,12 +67,15 @@ class JobComposer:
 
     Attributes:
         sweep: the folder of the sweep.
+        fixed: the keys that the command sets to one value for all jobs.
     """
 
     def __init__(self, loader: Any, master: Any) -> None:
         self.loader, self.master = loader, master
         self.sweep, self.dirname = str(master.hydra.sweep.dir), master.hydra.job.config.override_dirname
         parser = OverridesParser.create(config_loader=loader)
+        given = parser.parse_overrides(list(map(str, master.hydra.overrides.task)))
+        self.fixed = {override.key_or_group for override in given if not override.is_sweep_override()}
         self.parse = functools.cache(lambda text: parser.parse_override(text))
         self.is_group = functools.cache(loader.repository.group_exists)
         self.bases: dict[tuple[str, ...], tuple[Any, Any, set[str]]] = {}

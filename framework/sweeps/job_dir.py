@@ -4,34 +4,49 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from framework.tracking.run_dir import RunLocation
+from framework.tracking.naming import KEYS as ABOUT
+from framework.tracking.naming import About, key_of, run_name
+from framework.tracking.run_dir import RunLocation, read_sweep
 
 
-def place_of(folder: str, overrides: Sequence[str], sweep: str | None = None) -> RunLocation:
+def place_of(
+    folder: str,
+    overrides: Sequence[str],
+    sweep: str | None = None,
+    swept: Collection[str] | None = None,
+    about: About | None = None,
+    choices: Mapping[str, str] | None = None,
+) -> RunLocation:
     """The location of a job.
 
     Args:
         folder: the folder of the job, from Hydra.
         overrides: of the job.
         sweep: the folder of its sweep, if it belongs to one.
+        swept: the keys that vary in the sweep; None: those of its record.
+        about: what the user says about the run, or about the whole sweep.
+        choices: group -> the chosen preset or component.
     """
-    tags = {"sweep": Path(sweep).name, "sweep.overrides": ",".join(overrides)} if sweep else {}
+    about, overrides = about or About(), [word for word in overrides if key_of(word).partition(".")[0] not in ABOUT]
     command = " ".join(map(shlex.quote, ["stackprop", *overrides]))
-    return RunLocation(
-        Path(folder), Path(os.environ["STACKPROP_RUNS"]), run_name(overrides) or Path(folder).name, tags, command
-    )
+    if sweep:
+        swept = recorded_keys(Path(sweep)) if swept is None else swept
+        name = run_name([word for word in overrides if key_of(word) in swept]) or run_name(overrides)
+        tags, about = {"sweep": Path(sweep).name, "sweep.overrides": ",".join(overrides)}, replace(about, name="")
+    else:
+        name, tags = about.name or run_name(overrides), {}
+    place = Path(folder), Path(os.environ["STACKPROP_RUNS"]), name or Path(folder).name
+    chosen = {key: str(name) for key, name in (choices or {}).items() if name is not None and "/" not in key}
+    return RunLocation(*place, tags, command, about, chosen)
 
 
-def run_name(overrides: Sequence[str]) -> str:
-    """A short name for a legend: `optimizer=adam optimizer.lr=0.1 seed=2` is `adam lr=0.1 seed=2`."""
-    words = []
-    for override in overrides:
-        key, _, value = override.lstrip("+~").partition("=")
-        if key in ("plugins", "disable_plugins") or key.startswith("tracking"):
-            continue
-        is_choice = "." not in key and key not in ("seed", "folds", "fold", "device", "dtype", "tier", "metrics")
-        words.append(value if is_choice and value else f"{key.rsplit('.', 1)[-1]}={value}")
-    return " ".join(words)[:250]
+def recorded_keys(sweep: Path) -> set[str]:
+    """The keys in which the recorded jobs of a sweep differ."""
+    jobs = [job.get("overrides") for job in read_sweep(sweep).get("jobs", {}).values() if isinstance(job, dict)]
+    given = [{key_of(word): word for word in words if isinstance(word, str)} for words in jobs if isinstance(words, list)]
+    keys = {key for job in given for key in job}
+    return {key for key in keys if len({job.get(key) for job in given}) > 1}

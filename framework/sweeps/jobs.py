@@ -18,6 +18,8 @@ from framework.experiments.config_warnings import config_warnings
 from framework.experiments.experiment import Experiment, prepare
 from framework.sweeps.composer import ComposedJob, JobComposer
 from framework.sweeps.job_dir import place_of
+from framework.tracking.naming import KEYS as ABOUT
+from framework.tracking.naming import key_of
 from framework.tracking.run_dir import RunLocation
 from framework.training.bptt import chunk_warnings
 
@@ -61,6 +63,7 @@ def compose_jobs(composer: JobComposer, overrides: Sequence[Sequence[str]], firs
     if bad:
         raise ConfigError(error_list(bad, len(overrides)))
     check_folders(jobs)
+    check_about(jobs)
     for name in dict.fromkeys(job.experiment.settings.figure.style for job in jobs):
         if name is not None:
             read_style(name)  # a wrong file is reported before the sweep, not after it
@@ -80,6 +83,20 @@ def check_different(jobs: Sequence[Job]) -> None:
         if other is not job:
             both = " and ".join(f"{same.number} ({' '.join(same.overrides)})" for same in (other, job))
             raise ConfigError(f"jobs {both} are identical, since a value is given twice; no job was started")
+
+
+def check_about(jobs: Sequence[Job]) -> None:
+    """Check that name, tags and notes are those of the whole sweep.
+
+    Raises:
+        ConfigError: two jobs differ in them.
+    """
+    first = jobs[0].experiment.settings.about
+    for about in (job.experiment.settings.about for job in jobs):
+        for key in ABOUT:
+            one, other = getattr(first, key), getattr(about, key)
+            if one != other:
+                raise ConfigError(f"{key}: not swept; all jobs of a sweep share it (got {one!r} and {other!r})")
 
 
 def check_folders(jobs: Sequence[Job]) -> None:
@@ -107,7 +124,10 @@ def job_of(composer: JobComposer, overrides: Sequence[str], number: int) -> Job:
     composed = composer.job(overrides, number)
     experiment = prepare(settings_of(composed.cfg))
     own = [word for word in overrides if not word.lstrip("+~").startswith("hydra.")]
-    return Job(number, tuple(overrides), composed, experiment, place_of(composed.folder, own, composer.sweep))
+    swept = {key_of(word) for word in own} - composer.fixed
+    choices = composed.hydra.get("runtime", {}).get("choices")
+    place = place_of(composed.folder, own, composer.sweep, swept, experiment.settings.about, choices)
+    return Job(number, tuple(overrides), composed, experiment, place)
 
 
 def notes_of(jobs: Sequence[Job]) -> list[str]:

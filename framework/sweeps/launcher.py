@@ -25,7 +25,7 @@ from framework.sweeps.executors.processes import run_in_workers
 from framework.sweeps.executors.task import JobEnd, end_of, values
 from framework.sweeps.grouping import check_tiers, stacks
 from framework.sweeps.jobs import Job, check_different, compose_jobs, notes_of, warnings_of
-from framework.sweeps.manifest import prepare_folder, write_manifest
+from framework.sweeps.manifest import prepare_folder, with_labels, write_manifest
 from framework.sweeps.progress import Progress
 from framework.sweeps.session import POOLED, session
 from framework.tracking.run_dir import read_state, read_sweep
@@ -92,6 +92,7 @@ def launch(context: Any, config: Any, overrides: Sequence[Sequence[str]], first:
             check_different(jobs)
         check_tiers(jobs)
         cluster = how.cluster() if how.cluster else None
+    jobs = with_labels(sweep, jobs)
     done = start_sweep(sweep, jobs)
     todo = [job for job in jobs if job.number not in done]
     found: dict[int, Any] = {**done, **_run(todo, len(done), how, cluster)}

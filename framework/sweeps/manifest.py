@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from framework.experiments.sync import STRANGE
 from framework.sweeps.jobs import Job
 from framework.sweeps.session import session
 from framework.tracking.mlflow import get_store, new_key
+from framework.tracking.naming import about_of
 from framework.tracking.options import Tracking
 from framework.tracking.run_dir import SWEEP, RunLocation, find_sweep, is_finished, read_state, read_sweep, remember
 from framework.tracking.run_record import Dumper, config_hash
@@ -123,8 +125,18 @@ def write_manifest(folder: Path, jobs: Sequence[Job]) -> dict[int, float | None]
     if not read_sweep(folder) and any("hydra.launcher." in word for word in command):
         trust(_of_command(command), folder)
     own = {"launch": launch, "launched": time.time(), "jobs": {**known, **content}}
+    about = jobs[0].experiment.settings.about.entry
+    own = ({"about": about} if about and not read_sweep(folder) else {}) | own  # `stackprop tag` may have changed it
     write_json(folder / SWEEP, {"command": command, "key": new_key(), **read_sweep(folder), **own})
     return {job.number: value_of(job.place.folder) for job in jobs if is_done(job.place.folder, hashes[job.number])}
+
+
+def with_labels(folder: Path, jobs: Sequence[Job]) -> list[Job]:
+    """The jobs with the tags and notes that a resumed sweep has now."""
+    if not (known := read_sweep(folder)):
+        return list(jobs)
+    about = replace(about_of(known), name="")
+    return [replace(job, place=replace(job.place, about=about)) for job in jobs]
 
 
 def check_folders_of_before(known: Mapping[str, Any], jobs: Sequence[Job]) -> None:

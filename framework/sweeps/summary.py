@@ -19,6 +19,7 @@ from framework.experiments import artifacts
 from framework.experiments.experiment import prepare
 from framework.experiments.loading import load, settings_of_run
 from framework.tracking.mlflow import KEY, MlflowRun, MlflowStore, get_store, new_key
+from framework.tracking.naming import about_of
 from framework.tracking.run_dir import SWEEP, read_state, read_sweep, tree_of_run, update_sweep
 
 NOTE = 7900  # characters, of 8000 that a tag holds
@@ -90,22 +91,25 @@ def _summary_run(store: MlflowStore, sweep: Path, groups: Sequence[SeedGroup], c
         update_sweep(sweep, content := {**content, "key": new_key()})
     known = store.find(content["key"]) or content.get("summary")
     params = {f"row.{i}": " ".join(f"{k}={v}" for k, v in group.keys.items()) for i, group in enumerate(groups[:GROUPS])}
+    about = about_of(content)
     tags = {"kind": "sweep", "sweep": sweep.name, "stackprop.folder": str(sweep.resolve()), KEY: content["key"]}
+    tags = {**about.tags, **tags}
     with suppress(Exception):  # it may not be in the store any more
         if known:
             return store.reopen(known, params, tags)
-    return store.begin(sweep.name, params, tags)
+    return store.begin(about.name or sweep.name, params, tags)
 
 
-def _note(sweep: Path, content: Mapping[str, object]) -> str:
-    """The page of the run: the command of the sweep, and its table."""
+def _note(sweep: Path, content: Mapping[str, Any]) -> str:
+    """The page of the run: what the user notes about the sweep, its command, and its table."""
     command = " ".join(["stackprop", *map(str, json.loads(json.dumps(content.get("command", []))))])
     table = read_text(sweep / "table.md") if (sweep / "table.md").exists() else ""
     lines = table.splitlines(keepends=True)
-    while sum(map(len, lines)) > NOTE - len(command):
+    notes = f"{text}\n\n" if (text := about_of(content).notes) else ""
+    while lines and sum(map(len, lines)) > NOTE - len(command) - len(notes):
         lines = lines[: len(lines) * 3 // 4]
     more = f"\n{table.count(chr(10)) - len(lines)} more rows in table.md\n" if "".join(lines) != table else ""
-    return f"    {command}\n\n{''.join(lines)}{more}"
+    return f"{notes}    {command}\n\n{''.join(lines)}{more}"
 
 
 def _counted(jobs: Sequence[RecordedJob]) -> str:

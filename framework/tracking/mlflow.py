@@ -32,6 +32,7 @@ PATIENCE = 2.0  # maximum seconds that points wait for more points
 PARAMS = 100  # params, MLflow's limit for a call
 PAGE = 1000  # runs per page of a search
 PARAM_LENGTH = 6000  # characters, MLflow's limit for a value
+NOTE = "mlflow.note.content"  # the tag that the UI shows as the page of a run
 KEY = "stackprop.key"  # the tag that identifies a run: random, created for one record, and written into it first
 SERVERS = ("http://", "https://", "databricks")  # prefixes of a server's URI; any other is a file or a database
 

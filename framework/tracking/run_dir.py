@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ from typing import Any
 from framework.core.errors import ConfigError, did_you_mean
 from framework.core.log import log
 from framework.core.reading import read_mapping, read_text, read_yaml
-from framework.core.writing import appending, check_no_link, write_json
+from framework.core.writing import appending, check_no_link, write_json, write_text
+from framework.tracking.naming import About, Kind, about_of, newest_named
 
 SWEEP = "sweep.json"  # the jobs of a sweep, and its results
 ELSEWHERE = ".elsewhere"  # in the folder of runs: lists folders of runs and sweeps outside it, one per line
 NAMES = ("last", "best")
+NEWEST = 40  # folders that the message about an unknown name offers
 
 
 def runs_dir() -> Path:
@@ -86,11 +89,12 @@ def update_sweep(folder: Path, changes: Mapping[str, Any]) -> None:
 
 
 def find_run(word: str, runs: Path) -> Path:
-    """A run's folder from its path, its name under `runs/`, the id of its MLflow run, `last`, or `best`: the best job of the
-    last sweep; `SWEEP/best` is that of another sweep.
+    """A run's folder from its path, its folder's name under `runs/`, its own name (the newest of several), the id of its
+    MLflow run or the beginning of that id, `last`, or `best`: the best job of the last sweep. `SWEEP/best` is that of
+    another sweep, `SWEEP/3` a job.
 
     Raises:
-        ConfigError: unknown run; the message suggests close names.
+        ConfigError: unknown run, or several; the message suggests close names.
     """
     check_name(word)
     for folder in (Path(word), runs / word):
@@ -108,10 +112,52 @@ def find_run(word: str, runs: Path) -> Path:
     folders = list(all_runs(runs))
     if word == "last" and folders:
         return newest(folders)
-    for folder in folders:
-        if read_state(folder).get("mlflow_run_id") == word:
+    if found := newest_named(word, folders, RUNS):
+        return found
+    if sweep and (job := _job(sweep, name)):
+        return job
+    if newest_named(word, all_sweeps(runs), SWEEPS):
+        raise ConfigError(f"{word}: this is a sweep; use {word}/best for its best job")
+    raise _missing("run", word, runs, _names(runs, folders))
+
+
+def _job(sweep: str, name: str) -> Path | None:
+    """A job of a sweep that is given by its name."""
+    try:
+        folder = find_sweep(sweep) / name
+    except ConfigError:
+        return None
+    return folder if (folder / "run.json").is_file() else None
+
+
+def find_any(word: str) -> Path:
+    """The folder of a run or of a sweep; `last` is the last one started, a sweep as a whole; `best` is the best job of the
+    last sweep.
+
+    Raises:
+        ConfigError: unknown run or sweep, or several.
+    """
+    check_name(word)
+    runs = runs_dir()
+    if word == "last" and (known := list(all_runs(runs))):
+        last = newest(known)
+        return last.parent if "sweep" in read_state(last).get("tags", {}) else last
+    for folder in (Path(word), runs / word):
+        if (folder / SWEEP).is_file() and not (folder / "run.json").exists():
             return folder
-    raise _missing("run", word, runs, [os.path.relpath(folder, runs) for folder in folders])
+    try:
+        found = find_run(word, runs)
+    except ConfigError as no_run:
+        if "begin so" in str(no_run):
+            raise
+        with suppress(ConfigError):
+            return find_sweep(word)
+        if any((folder := path).is_dir() for path in (Path(word), runs / word)):
+            raise ConfigError(f"{folder}: neither a run nor a sweep; it contains no run.json") from no_run
+        names = _names(runs, list(all_runs(runs))) + _names(runs, all_sweeps(runs))
+        raise ConfigError(f"unknown run or sweep '{word}' in {runs}{did_you_mean(word, [*names, *NAMES])}") from no_run
+    same = newest_named(word, all_sweeps(runs), SWEEPS)  # a run and a sweep may have one name
+    return same if same and _launched(same) > float(read_state(found).get("started", 0)) else found
 
 
 def check_name(word: Any) -> None:
@@ -141,14 +187,22 @@ def best_run(sweep: Path) -> Path:
     return sweep / str(best["job"])
 
 
+def _names(runs: Path, folders: Sequence[Path]) -> list[str]:
+    """The names that a message offers: of the newest folders, and those that were given."""
+    newest = folders[-NEWEST:]
+    given = [about_of(read_state(folder) or read_sweep(folder)).name for folder in newest]
+    return [*(os.path.relpath(folder, runs) for folder in newest), *dict.fromkeys(filter(None, given))]
+
+
 def _missing(what: str, word: str, runs: Path, known: Sequence[str]) -> ConfigError:
     names = NAMES if what == "run" else NAMES[:1]
-    offered = did_you_mean(word, [*known[-20:], *names]) if known else f"; there are no {what}s yet"
+    offered = did_you_mean(word, [*known, *names]) if known else f"; there are no {what}s yet"
     return ConfigError(f"unknown {what} '{word}' in {runs}{offered}")
 
 
 def find_sweep(word: str) -> Path:
-    """A sweep's folder from its path, its name under `runs/`, or `last`.
+    """A sweep's folder from its path, its folder's name under `runs/`, its own name (the newest of several), the id of its
+    summary in the store, or `last`.
 
     Raises:
         ConfigError: unknown sweep.
@@ -162,10 +216,12 @@ def find_sweep(word: str) -> Path:
     for folder in reversed(known):
         if word in ("last", folder.name):
             return folder
+    if found := newest_named(word, known, SWEEPS):
+        return found
     for folder in (Path(word), runs / word):
         if (folder / "multirun.yaml").is_file():
             raise ConfigError(f"{folder}: no job was started before the sweep was stopped; run its command again")
-    raise _missing("sweep", word, runs, [path.name for path in known])
+    raise _missing("sweep", word, runs, _names(runs, known))
 
 
 def store_dir(folder: Path) -> Path:
@@ -183,6 +239,27 @@ def store_dir(folder: Path) -> Path:
 def is_finished(folder: Path) -> bool:
     """Whether a run has finished."""
     return read_state(folder).get("status") in ("finished", "stopped_early", "diverged")
+
+
+def forget(runs: Path, folder: Path) -> None:
+    """Remove a folder that is deleted from those that `remember` recorded."""
+    runs = runs.resolve()
+    known = elsewhere(runs)
+    kept = [other for other in known if other != folder.resolve()]
+    if len(kept) < len(known):
+        write_text(runs / ELSEWHERE, "".join(f"{os.path.relpath(other, runs)}\n" for other in kept))
+
+
+def jobs_of(sweep: Path) -> list[Path]:
+    """The folders of the started jobs of a sweep, in order. Links are left out: they may lead to other runs."""
+    found = [path for path in sweep.glob("*/run.json") if not path.is_symlink() and not path.parent.is_symlink()]
+    return sorted((path.parent for path in found), key=lambda job: (len(job.name), job.name))
+
+
+def outermost(folders: Iterable[Path]) -> list[Path]:
+    """The folders, each once, without jobs of a sweep that is among them."""
+    given = {folder.resolve(): folder for folder in folders}
+    return [folder for own, folder in given.items() if own.parent not in given]
 
 
 def check_unused(folder: Path) -> None:
@@ -207,6 +284,7 @@ __all__ = [
     "all_sweeps",
     "best_run",
     "check_unused",
+    "find_any",
     "find_run",
     "find_sweep",
     "is_finished",
@@ -229,6 +307,8 @@ class RunLocation:
         name: the name of the run in the UI.
         tags: names the sweep it belongs to.
         command: the command that repeats it.
+        about: what the user says about it.
+        choices: group -> the chosen preset or component: `model` -> `mlp`.
     """
 
     folder: Path
@@ -236,11 +316,13 @@ class RunLocation:
     name: str
     tags: Mapping[str, str] = field(default_factory=dict)
     command: str = ""
+    about: About = field(default_factory=About)
+    choices: Mapping[str, str] = field(default_factory=dict)
 
 
 STATE = {  # the types of the entries of `run.json` that are read
     str: ("status", "reason", "name", "command", "runs", "state", "config_hash", "key"),
-    dict: ("tags", "metrics", "lower_is_better"),
+    dict: ("tags", "metrics", "lower_is_better", "about", "choices"),
     int: ("steps", "validations", "steps_per_epoch"),
 }
 
@@ -279,5 +361,7 @@ def tree_of_run(folder: Path) -> dict[str, Any]:
     return tree
 
 
+RUNS = Kind("runs", "run.json", read_state, "mlflow_run_id", "started")
+SWEEPS = Kind("sweeps", SWEEP, read_sweep, "summary", "launched")
 SUMMARY = "study.md"
 HELD_OUT = "held_out.csv"  # predictions of a fold, for the examples that did not train

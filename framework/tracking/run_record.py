@@ -26,8 +26,10 @@ from framework.core.version import __version__
 from framework.core.writing import overwrite, write_json, write_text
 from framework.tracking import checkpoint as checkpoints
 from framework.tracking.locks import RunLock, lock_runs
-from framework.tracking.mlflow import KEY, MlflowRun, MlflowStore, flattened, get_store, new_key, warn_of_store
+from framework.tracking.mlflow import KEY, NOTE, MlflowRun, MlflowStore, flattened, get_store, new_key, warn_of_store
 from framework.tracking.mlflow_process import MlflowWriterPool, RemoteMlflowRun
+from framework.tracking.naming import KEYS as ABOUT
+from framework.tracking.naming import about_of
 from framework.tracking.options import Tracking
 from framework.tracking.origins import FILE as ORIGINS
 from framework.tracking.origins import tags as plugin_tags
@@ -129,20 +131,23 @@ class RunRecord:
         if resume:
             known = {key: value for key, value in read_state(self.place.folder).items() if key not in OF_AN_END}
             return {**known, "status": "running", "resumed": time.time()}
-        text = yaml.dump(dict(self.settings.record), Dumper=Dumper, sort_keys=False, allow_unicode=True)
+        text = yaml.dump(without_labels(self.settings.record), Dumper=Dumper, sort_keys=False, allow_unicode=True)
         write_text(self.place.folder / "config.yaml", text)
         self.keep(self.settings, self.place.folder)
         state: dict[str, Any] = {"status": "running", "key": new_key(), "mlflow_run_id": None, "started": time.time()}
         state |= {"name": self.place.name, "tags": dict(self.place.tags)}
+        state |= {"about": about} if (about := self.place.about.entry) else {}
+        state |= {"choices": dict(self.place.choices)} if self.place.choices else {}
         state |= {
             "command": self.place.command,
             "runs": os.path.relpath(self.place.runs.resolve(), self.place.folder.resolve()),
         }
         state |= {"store": masked(uri)} if (uri := self.settings.tracking.uri) else {}
+        state |= {"commit": commit} if (commit := git_commit()) else {}
         return {**state, "config_hash": config_hash(self.settings.tree), "version": __version__, "pid": os.getpid()}
 
     def _tracked(self, feeder: MlflowWriterPool | None, fresh: bool) -> MlflowRun | RemoteMlflowRun | None:
-        written, tracking = self.settings.record, self.settings.tracking
+        written, tracking = without_labels(self.settings.record), self.settings.tracking
         if feeder:
             params, tags = dict(flattened(written)), tags_of(self.place, self.state)
             return feeder.begin(tracking, self.place.runs, self.place.name, params, tags)
@@ -195,6 +200,8 @@ class RunRecord:
         """
         with contextlib.suppress(OSError):  # the warning was printed
             self.recorder.sync()
+        if (about := read_state(self.place.folder).get("about")) is not None:
+            self.state["about"] = about  # `stackprop tag` may have changed it meanwhile
         last = {name: value if math.isfinite(value) else str(value) for name, value in metrics.items()}
         self.state |= {"status": status, "reason": reason, "ended": time.time(), "metrics": last, "state": state}
         self.state |= {"kept": dict(kept)} if kept else {}
@@ -273,7 +280,9 @@ def begin_tracked(
         _give_key(store, place, state)
     params, tags = dict(flattened(tree)), tags_of(place, state)
     known = None if fresh else store.find(state["key"])
-    return store.reopen(known, params, tags) if known else store.begin(place.name, params, tags)
+    if not known:
+        return store.begin(place.name, params, tags)
+    return store.reopen(known, params, {key: text for key, text in tags.items() if key != NOTE})
 
 
 def _give_key(store: MlflowStore, place: RunLocation, state: dict[str, Any]) -> None:
@@ -305,16 +314,24 @@ def tags_of(place: RunLocation, state: Mapping[str, Any]) -> dict[str, str]:
         "stackprop.status": "running",
         "stackprop.folder": os.path.abspath(place.folder),
         **plugin_tags(place.folder),
+        **about_of(state).tags,
         **place.tags,
     }
+    if notes := about_of(state).notes:
+        tags[NOTE] = notes
     commit = git_commit()
     if commit:
         tags |= {"stackprop.git_commit": commit, "mlflow.source.git.commit": commit}
     return tags
 
 
-UNHASHED = ("tracking", "callbacks", "figures", "disable_plugins")  # keys that do not change what is trained
+UNHASHED = ("tracking", "callbacks", "figures", "disable_plugins", *ABOUT)  # keys that do not change what is trained
 LATER = ("folds", "fold")  # keys that older records lack, where they mean null
+
+
+def without_labels(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration without the name, the tags and the notes of the run, which `run.json` holds: they may change later."""
+    return {key: value for key, value in tree.items() if key not in ABOUT}
 
 
 def config_hash(tree: Mapping[str, Any]) -> str:

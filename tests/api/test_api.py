@@ -74,7 +74,7 @@ def test_the_record_is_that_of_the_shell(ran, place):
     assert {".hydra", "config.yaml", "metrics.jsonl", "model.npz"} <= {path.name for path in ran.folder.iterdir()}
     assert result("last").folder.parent in (ran.folder.parent, *place.glob("runs/sweep-*"))
     assert result(ran.folder.name).last == ran.last
-    with pytest.raises(ConfigError, match="unknown run 'nobody'"):
+    with pytest.raises(ConfigError, match="unknown run or sweep 'nobody'"):
         result("nobody")
 
 

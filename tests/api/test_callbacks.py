@@ -49,7 +49,7 @@ def test_a_callback_of_a_run_hears_all_of_it():
 def test_a_callback_of_a_sweep_hears_every_job_of_a_stack():
     diary = Diary()
     framework.sweep(*QUICK, "seed=0,1,2", callbacks=[diary])
-    assert diary.lines[0] == ("start", *(f"hidden=4 xor epochs=2 seed={s}" for s in range(3)))
+    assert diary.lines[0] == ("start", *(f"seed={s}" for s in range(3)))
     assert [line for line in diary.lines if line[0] == "end"] == [("end", m, "finished") for m in range(3)]
 
 

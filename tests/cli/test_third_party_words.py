@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from framework.experiments.artifacts import spreadsheet_safe
+from framework.core.spreadsheet import spreadsheet_safe
 
 
 @pytest.mark.parametrize("word", ["=1+1", "+cmd|'/C calc'!A0", "-2+3", "@sum(a1)", "\t=1", "\r=1", "\n=1", "-"])

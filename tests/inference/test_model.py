@@ -12,12 +12,13 @@ import framework
 from framework import discover, generator
 
 WORDS = ["trainer.epochs=3", "model.hidden=16"]
+LABELS = ["tags.paper=fig3", "notes=first try, it works"]
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     place = tmp_path_factory.mktemp("model")
-    done = stackprop(place, *WORDS)
+    done = stackprop(place, *WORDS, *LABELS)
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr
     return place
@@ -52,13 +53,17 @@ def test_mlflow_loads_the_model_without_pickle(place, folder, data):
 
     mlflow.set_tracking_uri(f"sqlite:///{place}/runs/mlflow.db")
     run_id = json.loads((folder / "run.json").read_text())["mlflow_run_id"]
-    model = mlflow.pyfunc.load_model(f"runs:/{run_id}/model")
+    model = mlflow.pyfunc.load_model(f"runs:/{run_id}/mlp-digits")
     x = data.splits["val"]["x"]
     assert np.array_equal(model.predict(x), framework.load(str(folder))(x))
     assert not list((place / "runs" / "artifacts").rglob("*.pkl"))
     assert model.metadata.signature.inputs.inputs[0].shape == (-1, 1, 8, 8)
     page = mlflow.MlflowClient().get_run(run_id)
-    assert "stackprop trainer.epochs=3 model.hidden=16" in page.data.tags["mlflow.note.content"]
+    note = page.data.tags["mlflow.note.content"]
+    assert note.startswith("first try, it works\n\n    stackprop trainer.epochs=3 model.hidden=16\n")
+    assert f"mlflow models serve -m runs:/{run_id}/mlp-digits " in note
+    assert page.data.tags["paper"] == "fig3"
+    assert not {"tags.paper", "notes", "name"} & page.data.params.keys()
     assert page.inputs.dataset_inputs[0].dataset.name == "digits"
 
 

@@ -1,32 +1,52 @@
-"""`stackprop compare [SWEEP] [y=METRIC] [x=KEY] ... [to=FOLDER|FILE.pdf]`: table and figure of a sweep, over seeds."""
+"""`stackprop compare [SWEEP | RUN RUN ...] [y=METRIC] [x=KEY] ... [to=FOLDER|FILE.pdf]`: table and figure, over seeds."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from framework.analysis.comparison import RecordedJob, read_job, read_jobs
 from framework.analysis.sweep_table import compare
 from framework.cli.commands.naming import options
 from framework.core.errors import ConfigError
 from framework.core.writing import check_no_link
-from framework.tracking.run_dir import find_sweep
+from framework.tracking.naming import about_of
+from framework.tracking.run_dir import find_any, find_sweep, outermost, read_state, runs_dir
 
 NAMED = 100  # maximum characters of a folder's name
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Redraw the comparison of a sweep, or draw another one into a separate folder."""
+    """Redraw the comparison of a sweep, or draw another one into a separate folder; or compare several runs."""
     words = [word for word in arguments if "=" not in word]
-    if len(words) > 1:
-        raise ConfigError(f"compare: one sweep at a time (got {' '.join(words)})")
     given = dict(word.split("=", 1) for word in arguments if "=" in word)
     to = given.pop("to", None)
-    sweep, changes = find_sweep(words[0] if words else "last"), options(given)
-    place = Path(to).expanduser() if to else folder_of(sweep, given)
+    jobs = several(words) if len(words) > 1 else None
+    sweep, changes = runs_dir() if jobs else find_sweep(words[0] if words else "last"), options(given)
+    place = Path(to).expanduser() if to else folder_of(sweep, {"of": "+".join(words), **given} if jobs else given)
     is_file = bool(to and place.suffix and not place.is_dir())
-    compare(sweep, changes, None if is_file else place, place if is_file else None)
+    compare(sweep, changes, None if is_file else place, place if is_file else None, jobs)
     return 0
+
+
+def several(words: Sequence[str]) -> list[RecordedJob]:
+    """The runs that words name; of a sweep, all its jobs.
+
+    Raises:
+        ConfigError: one is unknown, or not readable.
+    """
+    found = list[RecordedJob]()
+    for folder in outermost(map(find_any, words)):
+        if not (folder / "run.json").exists():
+            found += [replace(job, name=f"{folder.name}/{job.name}") for job in read_jobs(folder)]
+            continue
+        job = read_job(folder)
+        if job is None:
+            raise ConfigError(f"{folder}: its record cannot be read")
+        found.append(replace(job, name=about_of(read_state(folder)).name or job.name))
+    return found
 
 
 def folder_of(sweep: Path, changes: Mapping[str, str]) -> Path:

@@ -15,6 +15,9 @@ from pathlib import Path
 from framework.core.arrays import DeviceError, gpu_module
 from framework.core.memory import format_bytes
 from framework.core.trust import trusting
+from framework.experiments.deletion import finish_all
+from framework.experiments.labels import send_all
+from framework.experiments.strays import strays
 from framework.experiments.sync import Stores, close_lost_runs, close_unlocked, repair, sync_to_mlflow
 from framework.registry.discovery import discover
 from framework.tracking.run_dir import all_runs, runs_dir
@@ -75,6 +78,8 @@ def _compiler() -> str:
 def _store(runs: Path) -> int:
     for folder in [*close_lost_runs(runs), *close_unlocked(runs)]:
         print(f"ended     {folder}: its process was killed; resume with stackprop resume {folder}")
+    for line in finish_all(runs):
+        print(line)
     stores = Stores(runs)
     sent, unsent = sync_to_mlflow(runs, stores=stores)
     for folder in sent:
@@ -83,7 +88,7 @@ def _store(runs: Path) -> int:
         print(f"unsent    {folder}: {why}", file=sys.stderr)
     if sent:
         stores.known.clear()  # their content has changed
-    for line in repair(runs, stores):
+    for line in (*repair(runs, stores), *send_all(runs), *strays(runs, stores)):
         print(line)
     if not unsent:
         print("store     has every run")

@@ -12,7 +12,6 @@ from framework.analysis.figures.options import validated
 from framework.analysis.figures.run_view import RunView
 from framework.analysis.sweep_table import figure_file
 from framework.cli.commands.naming import options
-from framework.cli.commands.report import find
 from framework.config.options import Appearance
 from framework.core.errors import ConfigError, DataError, did_you_mean
 from framework.core.writing import inside
@@ -21,7 +20,7 @@ from framework.experiments.datasets import load_data
 from framework.experiments.loading import load, settings_of_run
 from framework.inference.model import WEIGHTS
 from framework.registry.discovery import discover
-from framework.tracking.run_dir import best_run
+from framework.tracking.run_dir import best_run, find_any
 
 USAGE = "stackprop figure RUN KIND [to=FILE.pdf] [key=value ...]"
 OF_RUNS = {name: about for name, (_, about) in {**figures.FIGURES, **figures.MORE}.items()}
@@ -34,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
     given = dict(each.split("=", 1) for each in arguments if "=" in each)
     if not 1 <= len(named) <= 2 or any(each.startswith("-") for each in named):
         raise ConfigError(f"figure: a run and a kind of figure are needed (got {' '.join(named) or 'nothing'}); {USAGE}")
-    subject, to = Subject(find(named[0]), "--trust" in arguments), given.pop("to", None)
+    subject, to = Subject(find_any(named[0]), "--trust" in arguments), given.pop("to", None)
     if len(named) == 1:
         if given or to:
             raise ConfigError(f"figure: which one?{did_you_mean('', subject.known)}; {USAGE}")

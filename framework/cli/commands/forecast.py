@@ -16,13 +16,13 @@ from framework.analysis import style
 from framework.analysis.comparison import grouped, read_jobs
 from framework.analysis.figures import forecast as figure
 from framework.core.errors import ConfigError, DataError
+from framework.core.spreadsheet import spreadsheet_safe
 from framework.core.writing import inside, replaced_text
-from framework.experiments.artifacts import spreadsheet_safe
 from framework.experiments.loading import TRUST, load, settings_of_run
 from framework.experiments.predictions import UNSCALED, number
 from framework.inference.forecasting import forecast
 from framework.inference.model import Model
-from framework.tracking.run_dir import SWEEP, best_run, find_run, find_sweep, runs_dir
+from framework.tracking.run_dir import best_run, find_any
 
 STEPS = 20
 
@@ -76,16 +76,11 @@ def runs_of(word: str) -> tuple[list[Path], Path | None]:
     Raises:
         ConfigError: unknown run, or a sweep without a best job.
     """
-    runs = runs_dir()
-    if any((folder / SWEEP).is_file() for folder in (Path(word), runs / word)):
-        place = find_sweep(word)
-    elif word.rpartition("/")[2] == "best":
-        place = find_run(word, runs).parent
-    else:
-        folder = find_run(word, runs)
-        if word != "last" or not (folder.parent / SWEEP).is_file():
-            return [folder], None
-        place = folder.parent
+    place = find_any(word)
+    if word.rpartition("/")[2] == "best":
+        place = place.parent
+    elif (place / "run.json").exists():
+        return [place], None
     best = best_run(place).name
     group = next(group for group in grouped(read_jobs(place)) if best in [job.name for job in group.jobs])
     return [place / job.name for job in group.jobs], place

@@ -23,13 +23,13 @@ from framework.core.options import option
 from framework.core.writing import write_text
 from framework.experiments.experiment import Experiment
 from framework.sweeps.composer import composer_of
-from framework.sweeps.job_dir import run_name
 from framework.sweeps.jobs import compose_jobs, job_of
 from framework.sweeps.launcher import start_sweep
 from framework.sweeps.search import history as archive
 from framework.sweeps.search.history import CompletedTrial
 from framework.sweeps.search.space import Searcher, Space, Trial
 from framework.sweeps.session import session
+from framework.tracking.naming import run_name
 from framework.tracking.run_dir import read_state, update_sweep
 
 NAMED = 60  # maximum characters of the best trial's name while a search runs
