@@ -97,10 +97,11 @@ def student(freedom: float) -> float:
 def agree(page: Estimate, now: Estimate) -> bool:
     """Whether two estimates are equal within three standard errors of their difference, and at least one unit of the last
     digit that the page shows. With few seeds, Student's t distribution widens that. The numbers of seeds without a value
-    are compared as fractions in the same way."""
+    are compared as fractions in the same way; of several seeds, one with a value has no standard error, so that only the
+    fractions are compared."""
     if not same_fraction(page, now):
         return False
-    if page.mean is None or now.mean is None:
+    if page.mean is None or now.mean is None or (now.have == 1 and (now.seeds or 1) > 1):
         return True
     return abs(page.mean - now.mean) <= max(1.001 * page.unit, widest_difference(page, now))
 

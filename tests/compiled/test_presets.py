@@ -26,10 +26,8 @@ SUPPORT = Path(__file__).resolve().parents[1] / "support"
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(presets.PRESETS))
 def test_a_preset_gives_the_same_numbers_in_both_tiers(name):
-    one, other = (
-        presets.trained(name, tier, FEWER.get(name, STEPS if name in presets.MODELS else OF_EXPERIMENTS))
-        for tier in ("array", "compiled")
-    )
+    steps = FEWER.get(name, STEPS if name in presets.MODELS else OF_EXPERIMENTS)
+    one, other = (presets.trained(name, tier, steps) for tier in ("array", "compiled"))
     for a, b in zip(one, other, strict=True):
         assert (a.status, a.step) == (b.status, b.step)
         for node, tensors in a.weights.items():

@@ -119,6 +119,11 @@ def test_all_seeds_diverged_differs_from_none():
     assert agree(page("diverged"), measured(np.full(3, np.nan)))
     assert not agree(page("diverged"), measured(np.ones(3)))
     assert not agree(page("0.5"), measured(np.full(3, np.nan)))
+
+
+def test_one_seed_of_several_has_no_standard_error():
+    assert agree(page("900 (1 of 3)"), measured(np.array([800.0, np.nan, np.nan])))
+    assert not agree(page("900 (1 of 3)"), measured(np.full(60, np.nan)))
     assert agree(page("0.5 ± 0.1 (8 of 10)"), measured(np.r_[np.full(7, 0.5), np.full(3, np.nan)]))
     assert not agree(page("0.5 ± 0.1"), measured(np.r_[np.full(2, 0.5), np.full(8, np.nan)]))
 

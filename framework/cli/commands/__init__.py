@@ -8,6 +8,7 @@ VERBS: dict[str, str] = {
     "diff": "what differs between runs, or sweeps: stackprop diff last best",
     "doctor": "store, devices, versions; ends interrupted runs, sends missing data to the store",
     "evaluate": "a recorded run on its test split, or on a file: stackprop evaluate last [data.csv]",
+    "export": "metrics as CSV or Parquet, a network as ONNX or PyTorch module: stackprop export last to=net.onnx",
     "figure": "a figure of a run or a sweep as PNG, PDF or SVG: stackprop figure last loss to=loss.pdf",
     "forecast": "continue a series with a trained network, as CSV and a figure: stackprop forecast last --steps 20",
     "generate": "continue a prompt with a trained network: stackprop generate last --prompt 'to be'",
