@@ -51,6 +51,25 @@ def run(*overrides: str, verbose: bool = False, callbacks: Sequence[Callback] = 
     return notebook.run(*overrides, verbose=verbose, callbacks=callbacks)
 
 
+def rerun(
+    run: str, *overrides: str, trust: bool = False, verbose: bool = False, callbacks: Sequence[Callback] = ()
+) -> RunResult:
+    """Run a recorded run again, with changes: `rerun("last", "seed=1")`; see `framework.api`."""
+    from framework import api as notebook
+
+    return notebook.rerun(run, *overrides, trust=trust, verbose=verbose, callbacks=callbacks)
+
+
+def resume(
+    run: str, *overrides: str, trust: bool = False, verbose: bool = False, callbacks: Sequence[Callback] = ()
+) -> RunResult:
+    """Go on with a run from its last checkpoint, or for longer: `resume("last", "trainer.epochs=+20")`; see
+    `framework.api`."""
+    from framework import api as notebook
+
+    return notebook.resume(run, *overrides, trust=trust, verbose=verbose, callbacks=callbacks)
+
+
 def sweep(*overrides: str, verbose: bool = False, callbacks: Sequence[Callback] = ()) -> SweepResult:
     """Run `stackprop -m [overrides]` and return the results of its jobs: `sweep("optimizer.lr=0.1,0.01", "seed=range(4)")`;
     see `framework.api`."""
@@ -143,7 +162,9 @@ __all__ = [
     "read_file",
     "read_lines",
     "registered",
+    "rerun",
     "result",
+    "resume",
     "row_sums",
     "run",
     "runs",

@@ -38,7 +38,7 @@ INDEX = f"""\
 
 [Configuration](configuration.md) lists every key, [Python API](api.md) every public name. The other pages list the
 built-in components. Each has its formula, its options and a command that uses it. `stackprop describe NAME` prints the
-same, also for third-party components.
+same, also for third-party components, groups, presets, experiments and keys.
 
 - Axes in a shape: `...` replicas, N examples, F features, T time steps, C channels, H height, W width. P is the number of
   all parameters of a network. Axes in brackets, `[T,]`, may be absent.

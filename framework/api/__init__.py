@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,12 @@ from framework.config.messages import reworded
 from framework.core import home
 from framework.core.callback import Callback
 from framework.core.errors import ConfigError, RunFailed
-from framework.core.log import show
+from framework.core.log import log, show
 from framework.core.secrets import withheld
+from framework.core.trust import trusting
+from framework.experiments.continuing import resumption
+from framework.experiments.progress import ProgressBar, report
+from framework.experiments.rerunning import rerun_of
 from framework.experiments.runner import JobResult
 from framework.registry.registry import conf_dir
 from framework.sweeps.app import at_command, compare, run_one, task
@@ -68,6 +73,60 @@ def run(*overrides: str, verbose: bool = False, callbacks: Sequence[Callback] = 
     if isinstance(ended[0], RunFailed):
         raise ended[0]
     return RunResult(ended[0].folder, _keyed(overrides), ended[0].findings)
+
+
+def rerun(
+    recorded: str, *overrides: str, trust: bool = False, verbose: bool = False, callbacks: Sequence[Callback] = ()
+) -> RunResult:
+    """Run a recorded run again, with changes: `stackprop rerun RUN [overrides]`.
+
+    Args:
+        recorded: its folder, its name under `runs/`, the id of its MLflow run, `last` or `best`.
+        overrides: they replace those of the run.
+        trust: run the single files that it names even if you have not run them here before.
+        verbose: print what the shell prints.
+        callbacks: called while the run trains.
+
+    Raises:
+        ConfigError: it cannot be repeated here; nothing was started.
+        RunFailed: the run failed.
+    """
+    show()
+    with COMPOSING, reworded():
+        found = rerun_of(str(recorded), overrides, trust)
+    for note in found.notes:
+        log.info(note)
+    with trusting(trust):
+        ended = run(*found.words, verbose=verbose, callbacks=callbacks)
+    return replace(ended, overrides={key: value for key, value in ended.overrides.items() if key != "hydra.mode"})
+
+
+def resume(
+    recorded: str, *overrides: str, trust: bool = False, verbose: bool = False, callbacks: Sequence[Callback] = ()
+) -> RunResult:
+    """Go on with a run from its last checkpoint: `stackprop resume RUN [trainer.epochs=+20]`. An interrupted run goes on in
+    its folder; a longer one is a new run.
+
+    Args:
+        recorded: its folder, its name under `runs/`, the id of its MLflow run, `last` or `best`.
+        overrides: a new length, patience or goal.
+        trust: run the single files that it names even if you have not run them here before.
+        verbose: print what the shell prints.
+        callbacks: called while the run trains.
+
+    Raises:
+        ConfigError: it cannot go on; nothing was started.
+        RunFailed: the run failed.
+    """
+    show()
+    found = resumption(str(recorded), overrides, trust)
+    for note in found.notes:
+        log.info(note)
+    display = [ProgressBar(found.experiment.steps)] if verbose else []
+    ended = found.run([*display, *callbacks])
+    if verbose:
+        report(ended, found.experiment.settings.tracking.type == "mlflow")
+    return RunResult(ended.folder.resolve(), _keyed(overrides))
 
 
 def sweep(*overrides: str, verbose: bool = False, callbacks: Sequence[Callback] = ()) -> SweepResult:
@@ -154,4 +213,4 @@ def _hydra(
         HydraConfig.instance().cfg = before
 
 
-__all__ = ["result", "run", "runs", "sweep"]
+__all__ = ["rerun", "result", "resume", "run", "runs", "sweep"]

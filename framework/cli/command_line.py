@@ -11,9 +11,10 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from framework.cli.commands import VERBS
+from framework.cli.help import FLAGS
 from framework.core import home
 from framework.core.log import show
 from framework.core.pipes import ignore_broken_pipe
@@ -22,8 +23,8 @@ from framework.core.signals import SignalInterrupt, deferred, ignore, ignore_fur
 from framework.core.trust import trusting
 from framework.sweeps.app import _of_many, compare, task
 
-if TYPE_CHECKING:
-    pass
+VERB = r"[^\W\d][\w-]*"  # a bare word
+WITH_PLUGINS = ("rerun", "save", "summary")  # verbs that read the key `plugins` themselves
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -36,21 +37,31 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def execute(arguments: list[str]) -> int:
     """Run the command; returns its exit status."""
-    if "--help" in arguments or "-h" in arguments:
-        from framework.cli.help import text
-
-        print(text())
-        return 0
-    if "COMP_LINE" in os.environ and any(a.startswith("-sc") for a in arguments):
+    if not {*FLAGS}.isdisjoint(arguments):
+        return guarded(lambda: show_help(arguments))
+    if "COMP_LINE" in os.environ and any(a.startswith("query=") for a in arguments):
+        if (found := offered_words()) is not None:
+            print("\n".join(found) if "query=fish" in arguments else " ".join(found))
+            return 0
         offered = completions()
         if offered:
             print(offered, end=" ")
     if arguments and arguments[0] in VERBS:
         return guarded(lambda: tool(arguments[0], arguments[1:]))
-    if arguments and re.fullmatch(r"[^\W\d][\w-]*", arguments[0]):
+    if arguments and re.fullmatch(VERB, arguments[0]):
         return guarded(lambda: command(arguments[0], arguments[1:]))
     with trusting("--trust" in arguments):
         return guarded(lambda: compose_and_run([word for word in arguments if word != "--trust"]))
+
+
+def show_help(arguments: Sequence[str]) -> int:
+    """Print the help of the command, or of the verb that is its first word."""
+    from framework.cli.help import of_verb, text
+    from framework.config.composition import load_plugins_of
+
+    load_plugins_of([word for word in arguments if "=" in word and not word.startswith("-")])
+    print(of_verb(arguments[0]) if re.fullmatch(VERB, arguments[0]) else text())
+    return 0
 
 
 def guarded(work: Callable[[], int]) -> int:
@@ -103,6 +114,18 @@ def _elsewhere(error: OSError) -> str:
     return "; this is the folder of runs; STACKPROP_RUNS=FOLDER selects another one" if within else ""
 
 
+def offered_words() -> list[str] | None:
+    """What may follow on a TAB press; None if Hydra has to be asked, which takes longer."""
+    from framework.cli.completion import offers
+
+    line = os.environ["COMP_LINE"]
+    point = os.environ.get("COMP_POINT", "")
+    try:
+        return offers(line[: int(point)] if point.isdecimal() else line)
+    except (OSError, ValueError, KeyError):
+        return None
+
+
 def completions() -> str:
     """The verbs that may follow on a TAB press, where Hydra would offer keys only."""
     line = os.environ.get("COMP_LINE", "")
@@ -134,7 +157,7 @@ def compose_and_run(arguments: Sequence[str]) -> int:
         load_plugins_of(resuming, by_user=False)  # plugins that a resumed sweep has recorded
     words = resuming or words
     sys.argv = [sys.argv[0], *words]
-    failed: list[Exception] = []
+    failed, stopped = list[Exception](), False
 
     def job(cfg: Any) -> float | None:
         try:
@@ -150,11 +173,16 @@ def compose_and_run(arguments: Sequence[str]) -> int:
         install(None if shows or "COMP_LINE" in os.environ else session.check, runs=not shows)
         try:
             hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
+        except KeyboardInterrupt:
+            stopped = True
+            raise
         finally:
             try:
                 with ignore_further_signals():
                     for sweep in dict.fromkeys(session.sweeps):
                         compare(sweep)
+                        if stopped:
+                            print(f"go on:     {sys.argv[0]} sweep.resume={sweep.name}", flush=True)
             finally:
                 with deferred():  # the state of the store is still to be recorded
                     session.close()
@@ -178,7 +206,7 @@ def tool(name: str, arguments: Sequence[str]) -> int:
         from framework.config.composition import PLUGIN_KEYS, load_plugins_of
 
         load_plugins_of(arguments)
-        arguments = [word for word in arguments if name == "summary" or word.partition("=")[0] not in PLUGIN_KEYS]
+        arguments = [word for word in arguments if name in WITH_PLUGINS or word.partition("=")[0] not in PLUGIN_KEYS]
     module = importlib.import_module(f"framework.cli.commands.{name.replace('-', '_')}")
     return int(module.main(arguments))
 
@@ -187,6 +215,7 @@ def command(name: str, arguments: Sequence[str]) -> int:
     """Run the verb of a plugin; `key=value` sets its options."""
     from framework.config.arguments import assigned
     from framework.config.composition import PLUGIN_KEYS, load_plugins_of
+    from framework.config.suggestions import elsewhere
     from framework.core.errors import ConfigError, did_you_mean
     from framework.core.validation import Validator
     from framework.registry.discovery import discover
@@ -194,7 +223,7 @@ def command(name: str, arguments: Sequence[str]) -> int:
     load_plugins_of(arguments)
     registry = discover()
     if name not in registry.names("command"):
-        hint = did_you_mean(name, [*VERBS, *registry.names("command")])
+        hint = elsewhere(name) or did_you_mean(name, [*VERBS, *registry.names("command")])
         reasons = registry.reasons("command", name)
         raise ConfigError("\n".join([f"unknown verb '{name}'{hint}; overrides are key=value", *reasons]))
     options, others = assigned(word for word in arguments if word.partition("=")[0] not in PLUGIN_KEYS)

@@ -15,6 +15,7 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
+from framework.config.recorded_tree import check_not_recorded
 from framework.core.errors import ConfigError
 from framework.core.reading import DEEPEST
 from framework.core.version import __version__
@@ -46,6 +47,9 @@ def ordered(words: Sequence[str]) -> list[str]:
     _check_pairs(given)
     if given.config_path and "://" not in given.config_path:
         given.config_path = os.path.abspath(given.config_path)  # Hydra: relative to the file of `main`
+    for flag, folder in (("--config-path", given.config_path), ("--config-dir", given.config_dir)):
+        if folder and "://" not in folder:
+            check_not_recorded(os.path.relpath(folder), given.config_name or "config", flag)
     flags: list[str] = []
     for action in parser._actions:
         value = getattr(given, action.dest, None)

@@ -10,7 +10,7 @@ import contextlib
 import os
 import re
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,16 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import RunMode
 from omegaconf import OmegaConf, open_dict
 
-from framework.config.allowed import calls, check_interpolations, check_packages, check_targets, leaves, withhold
+from framework.config.allowed import check_interpolations, check_packages, check_targets, withhold
 from framework.config.arguments import readable
+from framework.config.hidden import warn_of_hidden
+from framework.config.overrides import check_overrides, used_variables
+from framework.config.own_experiments import GROUP, MARK, ExperimentSource, sources, without_chosen
 from framework.config.parser import parse_config
 from framework.config.presets import KINDS_OF, BoundedSource, RegistrySource
 from framework.config.schema import Settings
+from framework.config.suggestions import elsewhere
 from framework.core.errors import ConfigError, RegistrationError, did_you_mean
-from framework.core.log import log
 from framework.core.secrets import recorded
 from framework.registry.discovery import discover, load_files
 from framework.registry.installed import disable
@@ -43,7 +46,6 @@ COMPOSING = threading.RLock()  # Hydra has one state for the whole process
 CHECKS: list[Callable[[Settings], None]] = []  # further checks of the settings before a run starts
 PLUGIN_KEYS = ("plugins", "disable_plugins")  # keys that take effect before the composition, in every command
 APPLY = ConfigLoaderImpl._apply_overrides_to_config
-HIDDEN: set[str] = set()  # presets that are ignored, each reported once
 
 
 class StackpropSearchPath(SearchPathPlugin):
@@ -60,7 +62,14 @@ class ValidatingConfigLoader(ConfigLoaderImpl):
     runs = True  # whether the configuration will run; otherwise no file with components is loaded
 
     def __init__(self, config_search_path: Any) -> None:
-        check_packages(element.path for element in config_search_path.get_path() if element.provider == "main")
+        path = config_search_path.get_path()
+        check_packages(element.path for element in path if element.provider == "main")
+        folders = [element.path for element in path if element.provider == "command-line" and element.path]
+        schema = path.pop() if path and path[-1].provider == "schema" else None  # stays last, as Hydra demands
+        for source in sources(folders):
+            config_search_path.append("experiments", source)
+        if schema is not None:
+            path.append(schema)
         super().__init__(config_search_path)
 
     def unvalidated(self, master: Any, choices: list[str]) -> Any:
@@ -73,6 +82,7 @@ class ValidatingConfigLoader(ConfigLoaderImpl):
 
     def load_configuration(self, config_name: Any, overrides: Any, run_mode: Any, *args: Any, **kwargs: Any) -> Any:
         self.variables: set[str] = set()
+        self.keys = {word.lstrip("+~").partition("=")[0] for word in overrides}
         absent = self._absent(overrides)
         first = _first_models(overrides) if run_mode == RunMode.MULTIRUN else {}
         given = [absent.get(word, first.get(word, word)) for word in overrides]
@@ -90,7 +100,7 @@ class ValidatingConfigLoader(ConfigLoaderImpl):
             named = {model: word for word, model in first.items()}
             cfg.hydra.overrides.task = [named.get(word, word) for word in cfg.hydra.overrides.task]
         _drop_params(cfg, overrides)
-        warn_of_hidden(cfg.hydra.runtime.config_sources)
+        warn_of_hidden(cfg.hydra.runtime)
         if "COMP_LINE" in os.environ:  # shell completion: nothing will run, and it must be fast
             return cfg
         if self.validates:
@@ -123,16 +133,29 @@ class ValidatingConfigLoader(ConfigLoaderImpl):
             if value is not None or group not in OPTIONAL:
                 text = word.partition("=")[2]
                 names = self.repository.get_group_options(group)
-                raise ConfigError(f"{group}: unknown choice '{text}'{did_you_mean(text, names)}")
+                hint = elsewhere(text, group) or did_you_mean(text, names)
+                raise ConfigError(f"{group}: unknown choice '{text}'{hint}")
             absent[word] = f"~{group}"
         return absent
 
     def _load_single_config(self, default: Any, repo: Any) -> Any:
         """Remember which variables of the model presets use; a value may replace `${model.hidden}` later."""
         found = super()._load_single_config(default, repo)
+        if MARK in found.header:
+            found.config = without_chosen(found.config, str(found.header[MARK]), self.keys)
+            self.variables |= {str(name) for name in OmegaConf.select(found.config, "model") or ()}
         if OmegaConf.is_dict(found.config):
-            self.variables |= _used_variables(OmegaConf.to_container(found.config, resolve=False))
+            self.variables |= used_variables(OmegaConf.to_container(found.config, resolve=False))
         return found
+
+    def _compose_config_from_defaults_list(self, defaults: Any, repo: Any) -> Any:
+        """A recorded configuration replaces all groups that the command does not choose, instead of changing them."""
+        groups = {default.config_path: (default.config_path or "").rpartition("/")[0] for default in defaults}
+        for experiment in [repo.load_config(path) for path, group in groups.items() if group.split("/")[0] == GROUP]:
+            if MARK in experiment.header:
+                replaced = set(experiment.config) - self.keys - {"hydra"}
+                defaults = [default for default in defaults if groups[default.config_path] not in replaced]
+        return super()._compose_config_from_defaults_list(defaults, repo)
 
     def _process_config_searchpath(self, config_name: Any, parsed_overrides: Any, repo: Any) -> None:
         """The further folders of presets; reading a package would import it."""
@@ -233,20 +256,6 @@ def _unloaded(cfg: Any) -> bool:
     return any(Path(str(path)).expanduser().resolve() not in discover().files for path in paths)
 
 
-def warn_of_hidden(sources: Any) -> None:
-    """Warn of presets in a user's folder (--config-dir, hydra.searchpath) that are ignored because their names are taken."""
-    folders = [Path(s.path) for s in sources if s.schema == "file" and s.provider not in ("hydra", "main")]
-    for folder in folders if "COMP_LINE" not in os.environ else ():
-        shipped = {path.relative_to(conf_dir()).with_suffix("").as_posix() for path in conf_dir().rglob("*.yaml")}
-        components = {f"{group}/{name}" for group, kind in KINDS_OF.items() for name in discover().names(kind)}
-        for name in sorted(shipped | components | {"base", *discover().presets}):
-            why = discover().conflict(name) if "/" in name else "stackprop has a preset of that name"
-            line = f"{folder / name}.yaml is ignored: {why}; rename it"
-            if line not in HIDDEN and (folder / f"{name}.yaml").is_file() and folder.resolve() != conf_dir():
-                log.warning(line)
-                HIDDEN.add(line)
-
-
 def _drop_params(cfg: Any, overrides: Sequence[str]) -> None:
     """Remove sweep values of a preset for keys that the command sets: Hydra would run every job once for each of them."""
     params = cfg.hydra.sweeper.get("params")
@@ -332,6 +341,11 @@ def compose(overrides: list[str]) -> Settings:
     Raises:
         ConfigError: with one line for every error.
     """
+    return settings_of(composed(overrides))
+
+
+def composed(overrides: Sequence[str]) -> Any:
+    """The configuration of `stackprop [overrides]` with Hydra's own part, as `compose`."""
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
 
@@ -339,47 +353,12 @@ def compose(overrides: list[str]) -> Settings:
     overrides = readable(overrides)
     load_plugins_of(overrides)
     with COMPOSING, initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        return settings_of(hydra_compose("config", overrides, return_hydra_config=True))
+        return hydra_compose("config", overrides, return_hydra_config=True)
 
 
 def task_part(cfg: Any) -> Any:
     """The configuration without Hydra's own part."""
     return OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"]) if "hydra" in cfg else cfg
-
-
-def check_overrides(task: Any, variables: Collection[str], overrides: Sequence[str]) -> None:
-    """Check that overrides set what is used.
-
-    Args:
-        variables: of the model that some preset uses.
-        overrides: of the command.
-
-    Raises:
-        ConfigError: the configuration would call a Python object by name, or sets what nothing uses.
-    """
-    tree = OmegaConf.to_container(task, resolve=False)
-    errors = [*calls(tree), *_unused_variables(tree, variables, overrides)]
-    if errors:
-        raise ConfigError("\n".join(errors))
-
-
-def _used_variables(tree: Any) -> set[str]:
-    words = [value for _, _, value in leaves(tree) if isinstance(value, str)]
-    return {name for word in words for name in re.findall(r"\$\{model\.(\w+)\}", word)}
-
-
-def _unused_variables(tree: Any, variables: Collection[str], overrides: Sequence[str]) -> list[str]:
-    """The errors for variables of the model that no layer refers to: a misspelt one would change nothing, nor would one in
-    the command whose reference an override has replaced."""
-    names = [name for name in tree.get("model") or {} if name not in ("layers", "init_from")]
-    used, typed = _used_variables(tree), {word.lstrip("+").partition("=")[0] for word in overrides}
-    near = [name for name in names if name in used]
-    return [
-        f"model.{name}: not used by any layer"
-        + ("; an override replaces it" if name in variables else did_you_mean(str(name), near))
-        for name in names
-        if name not in used and (name not in variables or f"model.{name}" in typed)
-    ]
 
 
 def install(check: Callable[[Settings], None] | None = None, runs: bool = True) -> None:
@@ -395,4 +374,5 @@ def install(check: Callable[[Settings], None] | None = None, runs: bool = True) 
     setattr(ConfigLoaderImpl, "_apply_overrides_to_config", staticmethod(_apply_overrides))  # noqa: B010
     Plugins.instance().register(RegistrySource)
     SourcesRegistry.instance().types[BoundedSource.scheme()] = BoundedSource
+    SourcesRegistry.instance().types[ExperimentSource.scheme()] = ExperimentSource
     Plugins.instance().register(StackpropSearchPath)

@@ -137,6 +137,11 @@ class TrainerOptions:
         "fail", help="fail: a value that is not finite makes the run fail; record: the run ends as diverged"
     )
     checkpoint_every: int | None = option(None, least=1, help="steps between checkpoints; null: no checkpoints")
+    checkpoint_at_end: bool | None = option(
+        None,
+        help="keeps the last state, from which stackprop resume trains longer; null: yes, but for a job of a sweep only "
+        "with checkpoint_every",
+    )
     early_stopping: EarlyStopping = option(EarlyStopping)
     keep: Literal["best", "last"] | None = option(
         None,

@@ -5,19 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 from omegaconf import OmegaConf
+from omegaconf._utils import get_yaml_loader
+from omegaconf.errors import OmegaConfBaseException
 
+from framework.config.experiment_files import own_experiments
 from framework.config.schema import COMPONENT_GROUPS
 from framework.core.errors import ConfigError
 from framework.core.options import declared
-from framework.core.reading import UnreadableError, check_yaml
+from framework.core.reading import check_yaml, read_text
 from framework.registry.discovery import discover
 from framework.registry.registry import SEVERAL_GROUPS, conf_dir
 
 KINDS_OF = {**{group: group for group in COMPONENT_GROUPS}, **SEVERAL_GROUPS}  # group -> kind of what it chooses from
+HEADER = 512  # characters in which `# @package` stands
 
 
 def base() -> Any:
@@ -44,24 +49,55 @@ def choices() -> dict[str, list[str]]:
     """group -> the choices: presets and registered components."""
     found: dict[str, set[str]] = {group: set(discover().names(kind)) for group, kind in KINDS_OF.items()}
     shipped = [path.relative_to(conf_dir()).with_suffix("").as_posix() for path in conf_dir().glob("*/*.yaml")]
-    for name in (*shipped, *discover().presets):
-        group, _, own = name.rpartition("/")
-        found.setdefault(group, set()).add(own)
+    of_user = [f"experiment/{name}" for name in own_experiments()]
+    for each in (*shipped, *of_user, *discover().presets):
+        group, _, name = each.rpartition("/")
+        found.setdefault(group, set()).add(name)
     return {group: sorted(found[group]) for group in sorted(found)}
+
+
+def shown(file: Path) -> str:
+    """A file in messages: relative to the folder of the command, if it lies there."""
+    here = Path.cwd()
+    return str(file.relative_to(here)) if file.is_relative_to(here) else str(file)
 
 
 class BoundedSource(FileConfigSource):
     """Presets in files from an untrusted source: a file that expands to too many values is rejected before it is built."""
 
     def load_config(self, config_path: str) -> ConfigResult:
-        path = Path(self.path, self._normalize_file_name(config_path)).resolve()
+        path = Path(self.path, self._normalize_file_name(config_path))
+        if not path.exists():
+            raise ConfigLoadError(f"Config not found : {path}")  # Hydra lists the choices
+        return self.load(path)
+
+    def load(self, file: Path) -> ConfigResult:
+        """The configuration in a file.
+
+        Raises:
+            ConfigError: it is not a mapping in YAML; the message names the file and the line.
+        """
         try:
-            check_yaml(path)
-        except FileNotFoundError:  # Hydra lists the choices
-            pass
-        except UnreadableError as error:
-            raise ConfigError(str(error)) from error
-        return super().load_config(config_path)
+            check_yaml(file)
+            text = read_text(file)
+            content = yaml.load(text, get_yaml_loader())
+            found = OmegaConf.create({} if content is None else content)
+            header = self._get_header_dict(text[:HEADER])
+        except yaml.MarkedYAMLError as error:
+            line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+            raise ConfigError(f"{shown(file)}: {line}{error.problem or error.context}") from error
+        except (yaml.YAMLError, OmegaConfBaseException) as error:
+            raise ConfigError(f"{shown(file)}: {' '.join(str(error).split())}") from error
+        except OSError as error:
+            raise ConfigError(f"{shown(file)}: cannot be read ({error.strerror})") from error
+        except ValueError as error:
+            told = str(error)
+            raise ConfigError(told if str(file) in told else f"{shown(file)}: {told}") from error
+        if not OmegaConf.is_dict(found):
+            raise ConfigError(f"{shown(file)}: this is not a mapping of keys to values")
+        if "defaults" in found and not OmegaConf.is_list(found._get_node("defaults")):
+            raise ConfigError(f"{shown(file)}: defaults: this is not a list; write `- override /optimizer: adam` below it")
+        return ConfigResult(config=found, path=f"{self.scheme()}://{self.path}", provider=self.provider, header=header)
 
 
 class RegistrySource(ConfigSource):

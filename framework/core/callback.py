@@ -12,7 +12,7 @@ import numpy as np
 
 from framework.core.types import Params
 
-Status = Literal["finished", "stopped_early", "diverged"]
+Status = Literal["finished", "stopped_early", "diverged", "killed"]
 
 
 Snapshot = tuple[Mapping[str, np.ndarray], Mapping[str, Any]]  # arrays, and plain values that JSON can hold
@@ -73,7 +73,7 @@ class TrainingResult:
     """The result of the training of one member.
 
     Attributes:
-        status: finished, stopped_early or diverged; `reason` gives the details.
+        status: finished, stopped_early, diverged or killed (by a signal); `reason` gives the details.
         step, epoch: of the last update, and the epochs started.
         best_epoch, best: of the best validation, and the monitored value there.
         weights: node -> tensor -> host array.
@@ -85,7 +85,7 @@ class TrainingResult:
     """
 
     member: int
-    status: Literal["finished", "stopped_early", "diverged"]
+    status: Status
     reason: str
     step: int
     epoch: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import signal
 import sys
 import threading
@@ -17,13 +18,62 @@ ALL = ("SIGINT", *OF_CLUSTERS)
 TOGETHER = 1.0  # seconds in which further signals count as one: a terminal, a launcher and a scheduler may each send one
 
 
+CTRL_C = "Ctrl-C"  # the name of SIGINT in messages
+FIRST = "\nstackprop: {} stops the training and saves it; a second one ends it at once\n"
+
+
 class SignalInterrupt(KeyboardInterrupt):
     """A stop signal, by its name."""
 
     @property
     def status(self) -> int:
         """The exit status that names the signal."""
-        return 128 + signal.Signals[str(self)]
+        return 128 + signal.Signals["SIGINT" if str(self) == CTRL_C else str(self)]
+
+
+class StoppedRun(SignalInterrupt):
+    """A stop signal ended a run early, which is recorded.
+
+    Attributes:
+        result: of the run.
+    """
+
+    def __init__(self, name: str, result: Any) -> None:
+        super().__init__(name)
+        self.result = result
+
+
+class StopRequest:
+    """In this block the first stop signal is noted, so that a training can save what it has; a second one is raised."""
+
+    def __init__(self) -> None:
+        self.name, self.number = "", 0  # of the signal; empty: none came
+        self.came = -math.inf
+        self.before: dict[int, Any] = {}
+
+    def __enter__(self) -> StopRequest:
+        numbers = _numbers(("SIGINT", *STOPS))
+        self.before = {number: handler for number in numbers if callable(handler := signal.getsignal(number))}
+        for number in self.before:
+            signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: Any) -> None:
+        if not self.name:
+            self.came, self.number = time.monotonic(), number
+            self.name = CTRL_C if number == signal.SIGINT else signal.Signals(number).name
+            with contextlib.suppress(OSError):
+                os.write(2, FIRST.format(self.name).encode())  # `print` may be at work when a signal comes
+        elif time.monotonic() - self.came > TOGETHER:
+            self.before[number](number, frame)
+
+    def pass_on(self) -> None:
+        """Raise the noted signal after all."""
+        self.before[self.number](self.number, None)
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from typing import Any
 from framework.config.parser import parse_config
 from framework.config.schema import Settings
 from framework.core.errors import ConfigError
+from framework.core.log import log
 from framework.core.reading import parse_yaml, read_text
 from framework.core.secrets import HIDDEN, masked, restored
 from framework.core.validation import Validator
@@ -37,7 +38,7 @@ def tracking_of_run(folder: Path) -> Tracking:
     recorded = _tracking(folder)
     text = json.dumps(recorded, default=str)
     if "${" in text or HIDDEN in text:
-        resolved = restored({"tracking": recorded}, f"{folder}/config.yaml", hint=_store(folder))
+        resolved = restored({"tracking": recorded}, f"{folder}/config.yaml", hint=store_address(folder))
         text = json.dumps(resolved["tracking"], default=str)
     return _validated_tracking(text)
 
@@ -79,7 +80,7 @@ def settings_of_run(folder: Path, trust: bool = False) -> Settings:
         ConfigError: `config.yaml` is missing or no longer valid, or a file it names is not trusted.
     """
     written = tree_of_run(folder)
-    tree = restored(written, f"{folder}/config.yaml", hint=_store(folder))
+    tree = restored(written, f"{folder}/config.yaml", hint=store_address(folder))
     with scope(registry_of(folder, tree, trust)):
         return replace(parse_config(tree, discover()), written={} if tree == written else written)
 
@@ -97,13 +98,15 @@ def load(run: str | Path, trust: bool = False) -> Model:
     """
     check_name(run)
     folder = Path(run) if (Path(run) / "model.npz").is_file() else find_run(str(run), runs_dir())
+    if (state := read_state(folder)).get("status") == "killed" and "kept" in state:
+        log.error(f"{folder}: the run was {state.get('reason')}")
     tree = tree_of_run(folder)
     tree = restored({key: tree[key] for key in tree if key != "tracking"}, f"{folder}/config.yaml")  # a model needs no store
     with scope(registry_of(folder, tree, trust)):
         return _model(folder, parse_config(tree, discover()))
 
 
-def _store(folder: Path) -> str:
+def store_address(folder: Path) -> str:
     """The recorded address of the run's store, without its password."""
     return masked(str(read_state(folder).get("store") or ""))
 

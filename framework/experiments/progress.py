@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,7 +26,8 @@ class ProgressBar(Callback):
 
     def __init__(self, steps: int, brief: bool = False) -> None:
         self.total, self.brief = steps, brief
-        self.loss, self.printed = float("nan"), 0
+        self.loss: dict[str, float] = {}  # empty before the first step
+        self.printed = 0
         self.bar: Any = None
         if not brief and sys.stderr.isatty():
             self._start_bar()
@@ -41,7 +44,7 @@ class ProgressBar(Callback):
     def on_steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
         """Move the bar."""
         if member == 0 and len(rows):
-            self.loss = float(rows[:, 0].mean())
+            self.loss = {"train/loss": float(rows[:, 0].mean())}
             if self.bar:
                 self.bar.update(self.task, completed=first + len(rows) - 1)
 
@@ -49,7 +52,7 @@ class ProgressBar(Callback):
         """Show the latest metrics."""
         if member != 0 or self.brief or any(name.startswith("test/") for name in values):
             return
-        text = format_metrics({"train/loss": self.loss, **values})
+        text = format_metrics({**self.loss, **values})
         if self.bar:
             self.bar.update(self.task, description=text)
         elif step * LINES >= self.printed * self.total or step == self.total:
@@ -79,6 +82,8 @@ def report(result: Any, tracked: bool, brief: bool = False) -> None:
         print(f"\n{result.findings.summary}\n")
     if not brief:
         print(f"written to {result.folder}")
+    if result.status == "killed":
+        print(f"go on:     {sys.argv[0]} resume {shlex.quote(os.path.relpath(result.folder))}")
     if tracked and not brief:
         print(f"curves:    {sys.argv[0]} ui")
 

@@ -82,9 +82,7 @@ def registry_of(folder: Path, tree: Mapping[str, Any], trust: bool = False) -> R
     Raises:
         ConfigError: a file is missing or wrong, or this user has not run it here before.
     """
-    recorded, plugins, disabled = read(folder), tree.get("plugins"), tree.get("disable_plugins")
-    named = [path for path in plugins if isinstance(path, str)] if isinstance(plugins, list) else []
-    paths = dict.fromkeys([*(str(Path(path).expanduser().resolve()) for path in named), *recorded["files"]])
+    recorded, disabled, paths = read(folder), tree.get("disable_plugins"), sources_of(folder, tree)
     off = [name for name in disabled if isinstance(name, str)] if isinstance(disabled, list) else []
     registry = without(frozenset(off)) if off else everything()
     if paths or registry.files:
@@ -92,12 +90,20 @@ def registry_of(folder: Path, tree: Mapping[str, Any], trust: bool = False) -> R
         for file in [file for file in registry.files if str(file) not in paths]:
             registry.forget_file(file)
     try:
-        for path in paths:
-            load_code(Code(path, _source(folder, Path(path), recorded["files"].get(path, {}))), registry, by_user=trust)
+        for path, source in paths.items():
+            load_code(Code(path, source), registry, by_user=trust)
     except RegistrationError as error:
         raise ConfigError("\n".join(f"{folder}: plugins: {line}" for line in str(error).splitlines())) from error
     _compare(folder, recorded["components"], registry)
     return registry
+
+
+def sources_of(folder: Path, tree: Mapping[str, Any]) -> dict[str, Path]:
+    """The single files of a recorded run -> the file to read for each: the original, or the run's copy."""
+    recorded, plugins = read(folder)["files"], tree.get("plugins")
+    named = [path for path in plugins if isinstance(path, str)] if isinstance(plugins, list) else []
+    paths = dict.fromkeys([*(str(Path(path).expanduser().resolve()) for path in named), *recorded])
+    return {path: _source(folder, Path(path), recorded.get(path, {})) for path in paths}
 
 
 def _source(folder: Path, file: Path, about: Mapping[str, Any]) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from framework.core.callback import Callback, StartedRun, TrainingResult
-from framework.core.errors import ConfigError, DataError, RunFailed
-from framework.core.signals import deferred
+from framework.core.callback import Callback, Snapshot, StartedRun, TrainingResult
+from framework.core.errors import ConfigError, RunFailed
+from framework.core.signals import StoppedRun, StopRequest, deferred
 from framework.core.study import Findings
-from framework.core.writing import write_text
 from framework.experiments import artifacts, provenance
 from framework.experiments.experiment import Experiment, prepare
+from framework.experiments.failures import MISTAKES, failure_of, reason_of, write_traceback
 from framework.experiments.predictions import write_held_out
 from framework.experiments.study import FirstMemberCallback, record_findings
 from framework.inference import model
@@ -39,7 +38,7 @@ class JobResult:
     """The result of a run.
 
     Attributes:
-        status: finished, stopped_early or diverged; `reason` gives the details.
+        status: finished, stopped_early, diverged or killed; `reason` gives the details.
         metrics: the last value of every metric, test/... included.
         outcome: the training's outcome, weights included; without weights after a study.
         folder: the folder of the run.
@@ -55,7 +54,6 @@ class JobResult:
     findings: Findings | None = None
 
 
-MISTAKES = (ConfigError, DataError)  # errors of the user: a message without a traceback
 SHARE_OF_TIME = 0.2  # seconds between two transfers of a run to the store, for each run of its stack
 
 
@@ -78,13 +76,21 @@ def informed(
             callback.on_finish()
 
 
-def run(experiment: Experiment, place: RunLocation, callbacks: Sequence[Callback] = (), resume: bool = False) -> JobResult:
-    """Train and record one network.
+def run(
+    experiment: Experiment,
+    place: RunLocation,
+    callbacks: Sequence[Callback] = (),
+    resume: bool = False,
+    earlier: tuple[Snapshot, int] | None = None,
+) -> JobResult:
+    """Train and record one network. A stop signal ends it early, recorded with what it has.
 
     Args:
         resume: continue from the checkpoint in that folder.
+        earlier: continue from the state of another run, whose metrics, so many bytes, are in that folder.
 
     Raises:
+        StoppedRun: a signal came; the run is recorded.
         ConfigError: the run in that folder cannot be resumed.
         RunFailed: the training diverged and `trainer.on_divergence` is fail, or an error occurred; the record holds the
             reason.
@@ -94,8 +100,8 @@ def run(experiment: Experiment, place: RunLocation, callbacks: Sequence[Callback
         if resume:
             raise ConfigError(f"{place.folder}: a study has no checkpoints; run it again")
         return _raised(run_study(experiment, place, callbacks))
-    recorded = RecordingCallback([experiment], [record_of(experiment, place, resume)])
-    record = recorded.records[0]
+    recorded = RecordingCallback([experiment], [record_of(experiment, place, resume, earlier=earlier)])
+    record, stop = recorded.records[0], StopRequest() if resume or "sweep" not in place.tags else None
 
     def alone() -> list[TrainingResult]:
         with informed(callbacks, [experiment], [place]) as others:
@@ -107,9 +113,22 @@ def run(experiment: Experiment, place: RunLocation, callbacks: Sequence[Callback
                 callbacks=[recorded, *others],
                 save=record.save,
                 resume=record.snapshot,
+                save_end=record.save_end if keeps_end(experiment, place) else None,
+                stop=stop,
             )
 
-    return _raised(recorded.run(alone)[0])
+    result = _raised(recorded.run(alone)[0])
+    if stop is not None and stop.name:
+        raise StoppedRun(stop.name, result)
+    return result
+
+
+def keeps_end(experiment: Experiment, place: RunLocation) -> bool:
+    """Whether a run writes a checkpoint at its end. It takes more room than the weights: hundreds of jobs do not need it."""
+    options = experiment.settings.trainer
+    if options.checkpoint_at_end is None:
+        return options.checkpoint_every is not None or "sweep" not in place.tags
+    return options.checkpoint_at_end
 
 
 def _raised(result: JobResult | RunFailed) -> JobResult:
@@ -184,6 +203,7 @@ def run_stack(
                 **first.how,
                 callbacks=[recorded, *others],
                 save=recorded.save,
+                save_end=recorded.save_end if keeps_end(first, places[0]) else None,
             )
 
     return recorded.run(together)
@@ -250,6 +270,10 @@ class RecordingCallback(Callback):
         """Write a checkpoint of a member."""
         self.records[member].save(arrays, plain)
 
+    def save_end(self, member: int, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> None:
+        """Write the checkpoint of a member's end."""
+        self.records[member].save_end(arrays, plain)
+
     def on_end(self, outcome: TrainingResult) -> None:
         """Record a diverged member as failed at once; the others are still to be measured."""
         record, member = self.records[outcome.member], outcome.member
@@ -299,7 +323,8 @@ class RecordingCallback(Callback):
         kept: dict[str, Any] = {"weights": outcome.kept, "epoch": outcome.kept_epoch, "step": outcome.kept_step}
         kept |= {"epochs": outcome.epoch, "steps": outcome.step, "note": outcome.kept_text}
         note = None if experiment.settings.study is not None else kept
-        record.end(outcome.status, reason, "FINISHED", outcome.metrics, settle=False, kept=note)
+        state = "KILLED" if outcome.status == "killed" else "FINISHED"
+        record.end(outcome.status, reason, state, outcome.metrics, settle=False, kept=note)
         seconds = time.perf_counter() - self.started
         return JobResult(outcome.status, reason, outcome.metrics, seconds, outcome, record.place.folder)
 
@@ -312,7 +337,7 @@ class RecordingCallback(Callback):
         return [self.failed[i] for i in range(len(self.records))]
 
     def _fail(self, member: int, error: Exception) -> None:
-        path = None if isinstance(error, MISTAKES) else _traceback(self.records[member])
+        path = None if isinstance(error, MISTAKES) else write_traceback(self.records[member])
         self.failed[member] = failure_of(error, f" (traceback in {path})" if path else "")
 
     def broken_off(self, error: BaseException) -> None:
@@ -334,34 +359,6 @@ class RecordingCallback(Callback):
                 record.settle()
             else:
                 record.feeder.settlements.append(record.settle)
-
-
-def failure_of(error: Exception, more: str = "") -> RunFailed:
-    """A failure caused by an exception."""
-    failure = RunFailed(f"{reason_of(error)}{more}")
-    failure.__cause__ = error
-    return failure
-
-
-def reason_of(error: BaseException) -> str:
-    """The error message of an exception."""
-    if isinstance(error, MISTAKES):
-        return str(error)
-    if isinstance(error, OSError) and error.strerror:
-        return f"{f'{error.filename}: ' if error.filename else ''}{error.strerror}"
-    return f"{type(error).__name__}: {error}"
-
-
-def _traceback(record: RunRecord) -> Path | None:
-    """Write the current exception to a file; None if that is not possible."""
-    path = record.place.folder / "traceback.txt"
-    try:
-        write_text(path, traceback.format_exc())
-    except OSError:
-        return None
-    if record.tracked:
-        record.tracked.artifact(path)
-    return path
 
 
 def _log_artifacts(record: RunRecord, experiment: Experiment, outcome: TrainingResult) -> None:

@@ -39,6 +39,7 @@ def compare(sweep: Path) -> None:
 
 def task(cfg: Any) -> float | None:
     """Run one job and print its end; returns the value that a sweeper minimizes."""
+    from framework.core.signals import StoppedRun
     from framework.experiments.progress import report
 
     show()
@@ -46,7 +47,11 @@ def task(cfg: Any) -> float | None:
     with at_command():
         if _of_many() and (known := done_before(cfg)):
             return known[0]
-        result = run_one(cfg)
+        try:
+            result = run_one(cfg)
+        except StoppedRun as stop:
+            report(stop.result, tracked=cfg.tracking.type == "mlflow")
+            raise
         report(result, tracked=cfg.tracking.type == "mlflow", brief=_of_many())
     return result.metrics.get("val/loss")
 

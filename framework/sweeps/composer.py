@@ -21,7 +21,8 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from framework.config.composition import check_overrides, named_index, task_part
+from framework.config.composition import named_index, task_part
+from framework.config.overrides import check_overrides
 from framework.core.errors import ConfigError
 from framework.sweeps.session import session
 

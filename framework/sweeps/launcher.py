@@ -15,7 +15,8 @@ import numpy as np
 from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, setup_globals
 
 from framework.core.errors import ConfigError
-from framework.experiments.runner import reason_of, run_stack
+from framework.experiments.failures import reason_of
+from framework.experiments.runner import run_stack
 from framework.experiments.sync import close_lost_runs, sync_to_mlflow
 from framework.sweeps.composer import composer_of
 from framework.sweeps.executors.cluster import Cluster

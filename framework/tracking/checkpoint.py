@@ -19,18 +19,19 @@ from framework.core.writing import replaced
 FORMAT = "stackprop checkpoint 1"
 
 
-def save(path: Path, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> None:
+def save(path: Path, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any], lasting: bool = True) -> None:
     """Write a checkpoint; the previous one stays until this one is completely on the disk.
 
     Args:
         arrays: name -> array, no objects.
         plain: values that JSON can hold.
+        lasting: wait until it is on the disk.
 
     Raises:
         OSError: it cannot be written.
     """
     text = json.dumps({"format": FORMAT, "sha256": _checksum(arrays, plain), "plain": plain})
-    with replaced(path) as file:
+    with replaced(path, lasting) as file:
         np.savez(file, allow_pickle=False, about=np.frombuffer(text.encode(), np.uint8), **arrays)
 
 

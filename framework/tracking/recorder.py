@@ -129,7 +129,7 @@ class MetricsRecorder(Callback):
             self.per_step.last = None
         left_out = [(name, *thinned.last) for name, thinned in self.measures.items() if thinned.last is not None]
         self._send([(name, value, step, _now()) for name, step, value in left_out])
-        if outcome is not None and outcome.kept_step != outcome.step:
+        if outcome is not None and outcome.kept_step != outcome.step and outcome.status != "killed":
             self.restored(outcome.step, outcome.metrics)
         for metric, (first, latest) in self.rows.items():  # the index in the row is the step: a curve over lags
             for name, row in ((started(metric), first), (metric, latest)):

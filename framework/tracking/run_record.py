@@ -38,6 +38,7 @@ from framework.tracking.run_dir import RunLocation
 from framework.tracking.run_dir import read_state as read_state
 
 Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # ten times as fast, if the C library is available
+CHECKPOINT = "checkpoint.npz"
 OF_AN_END = ("reason", "ended", "state", "metrics", "kept", "tracked")  # entries of `run.json` for a run that has ended
 
 
@@ -67,6 +68,7 @@ class RunRecord:
         claimed: the lock of this process, if several runs start together.
         feeder: the processes that write to MLflow, if any.
         epoch: the steps of an epoch; 0: unknown.
+        earlier: the state of another run to go on from, and the size of its metrics, which are in the folder already.
 
     Attributes:
         ended: whether the end of the run is recorded.
@@ -89,15 +91,15 @@ class RunRecord:
         claimed: RunLock | None = None,
         feeder: MlflowWriterPool | None = None,
         epoch: int = 0,
+        earlier: tuple[Snapshot, int] | None = None,
     ) -> None:
         self.settings, self.place, self.keep, self.feeder, self.ended = settings, place, keep, feeder, False
         self.complained = False
         place.folder.mkdir(parents=True, exist_ok=True)
         self.claimed = claimed or claimed_by_us([place])
-        self.snapshot: Snapshot | None = None
-        upto: int | None = None
-        if resume:
-            self.snapshot, upto = self._checkpoint()
+        before = self._checkpoint() if resume else earlier
+        self.snapshot: Snapshot | None = before and before[0]
+        upto = before and before[1]
         if settings.tracking.uri and not resume:
             trust_store(settings.tracking.uri, masked(settings.tracking.uri))
         self.state = {**self._state(resume), "steps": steps, "validations": validations}
@@ -161,17 +163,24 @@ class RunRecord:
                 f"{self.place.folder}/config.yaml: it, or a value from the environment, has changed since the run started"
             )
         try:
-            arrays, plain = checkpoints.load(self.place.folder / "checkpoint.npz")
+            return read_checkpoint(self.place.folder)
         except CheckpointError as error:
             raise ConfigError(str(error)) from error
-        return (arrays, plain["training"]), plain["metrics_bytes"]
 
-    def save(self, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> None:
+    def save(self, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any], lasting: bool = True) -> None:
         """Write a checkpoint: first the metrics up to this step, then the state."""
         content = {"training": plain, "metrics_bytes": self.recorder.sync()}
         if self.tracked:
             self.tracked.send()
-        checkpoints.save(self.place.folder / "checkpoint.npz", arrays, content)
+        checkpoints.save(self.place.folder / CHECKPOINT, arrays, content, lasting)
+
+    def save_end(self, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> None:
+        """Write the checkpoint of the end. A run is complete without it, so an error is reported, not raised."""
+        try:
+            self.save(arrays, plain, lasting=False)  # the run has ended: no step is lost with it
+        except OSError as error:
+            hint = "the run cannot be trained longer; trainer.checkpoint_at_end=false writes none"
+            log.error(f"{self.place.folder / CHECKPOINT}: {error.strerror}; {hint}")
 
     def end(
         self,
@@ -224,6 +233,20 @@ class RunRecord:
                 self.complained = True
                 return False
         return True
+
+
+def read_checkpoint(folder: Path) -> tuple[Snapshot, int]:
+    """The state in the checkpoint of a run, and how many bytes its metrics had then.
+
+    Raises:
+        CheckpointError: it is missing, damaged, or not a checkpoint of a run.
+    """
+    arrays, plain = checkpoints.load(folder / CHECKPOINT)
+    training, size = plain.get("training"), plain.get("metrics_bytes")
+    sound = isinstance(training, dict) and isinstance(training.get("step"), int) and isinstance(size, int)
+    if not sound or any(arrays.get(name, np.zeros(0)).size == 0 for name in ("w", "best.stale", "best.value")):
+        raise CheckpointError(f"{folder / CHECKPOINT}: not a checkpoint of a run")
+    return (arrays, plain["training"]), plain["metrics_bytes"]
 
 
 def series_points(tracking: Tracking, keeps_best: bool) -> int:
@@ -314,6 +337,8 @@ def without_labels(tree: Mapping[str, Any]) -> dict[str, Any]:
 def config_hash(tree: Mapping[str, Any]) -> str:
     """A hash that is equal for two runs if and only if they train the same thing, wherever they are tracked."""
     hashed = {key: value for key, value in tree.items() if key not in UNHASHED and not (key in LATER and value is None)}
+    if isinstance(trainer := hashed.get("trainer"), Mapping):
+        hashed["trainer"] = {key: value for key, value in trainer.items() if key != "checkpoint_at_end"}
     return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:16]
 
 

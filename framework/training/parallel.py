@@ -45,6 +45,7 @@ def train_sliced(
     tier: Tier = "auto",
     callbacks: Sequence[Callback] = (),
     save: SaveMember | None = None,
+    save_end: SaveMember | None = None,
 ) -> list[TrainingResult]:
     """Train a stack in slices; see `train`.
 
@@ -52,12 +53,12 @@ def train_sliced(
         threads: how many slices may run at once; None: as many as BLAS uses.
         callbacks: are called from several threads, for different members.
         save: receives a member and its snapshot.
+        save_end: receives a member and the snapshot at its end.
     """
     if takes_compiled(tier, learners, data):  # without slices: each replica trains alone, in its core's cache
-        keep = None if save is None else _saver(save, 0)
         how: dict[str, Any] = {"xp": xp, "dtype": dtype, "threads": threads, "tier": "compiled"}
         try:
-            return train(learners, data, keys, **how, callbacks=callbacks, save=keep)
+            return train(learners, data, keys, **how, callbacks=callbacks, **_savers(save, save_end, 0))
         except TierError as error:
             if tier == "compiled":
                 raise
@@ -70,9 +71,8 @@ def train_sliced(
         own = data if len(data) == 1 else data[members]
         watch = [OffsetCallback(callback, members.start, stop) for callback in callbacks]
         how: dict[str, Any] = {"xp": xp, "dtype": dtype, "threads": 1 if len(cut) > 1 else threads}
-        keep = None if save is None else _saver(save, members.start)
-        how["tier"] = "array" if tier == "auto" else tier
-        found = train(learners[members], own, keys[members], **how, callbacks=watch, save=keep)
+        how |= {"tier": "array" if tier == "auto" else tier, **_savers(save, save_end, members.start)}
+        found = train(learners[members], own, keys[members], **how, callbacks=watch)
         return [replace(outcome, member=members.start + outcome.member) for outcome in found]
 
     if len(cut) == 1 or at_once == 1:
@@ -131,6 +131,11 @@ class OffsetCallback(Callback):
     def on_end(self, outcome: TrainingResult) -> None:
         """Pass it on."""
         self.callback.on_end(replace(outcome, member=self.first + outcome.member))
+
+
+def _savers(save: SaveMember | None, save_end: SaveMember | None, first: int) -> dict[str, Any]:
+    """The functions that receive the snapshots of a slice."""
+    return {name: _saver(own, first) for name, own in (("save", save), ("save_end", save_end)) if own is not None}
 
 
 def _saver(save: SaveMember, first: int) -> Callable[[Mapping[str, np.ndarray], Mapping[str, Any]], None]:

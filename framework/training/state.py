@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import math
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -27,6 +28,8 @@ from framework.training.plan import TrainingPlan
 from framework.training.probes import ProbeReadings, ProbeRunner
 from framework.training.step import Batch, TrainState, train_step
 
+QUICK = 5.0  # seconds that the validation of a stopped training may take
+
 
 class Trainer:
     """The state of a training: the stack, the step, values not yet read from the device, and finished members.
@@ -36,6 +39,7 @@ class Trainer:
         epoch, done: the current epoch, from 1, and the updates done in it.
         outcomes: of the members that have ended.
         losses, loss_steps: the training losses (R,) since the last validation, summed, and their number.
+        save_end: receives the state with which a longer training goes on.
         tier: how steps run.
     """
 
@@ -62,6 +66,9 @@ class Trainer:
         self.outcomes: dict[int, TrainingResult] = {}
         self.latest: dict[int, dict[str, float]] = {int(member): {} for member in stack.members}
         self.at_best: dict[int, dict[str, float]] = {int(member): {} for member in stack.members}
+        self.save_end: Save | None = None
+        self.validated_at, self.validation_seconds = 0, math.nan  # the last validation
+        self.clock = (time.perf_counter(), 0)  # when the first step of this process began, and its number
 
     def batches(self) -> Iterator[Batch]:
         """The remaining batches of this epoch, sequences chunk by chunk."""
@@ -142,9 +149,13 @@ class Trainer:
         """Whether an epoch ends with a reading."""
         return True
 
-    def validate(self) -> None:
-        """Validate, keep the best weights, and drop replicas that have exhausted their patience."""
-        s, learner = self.stack, self.stack.learner
+    def validate(self, ends: bool = True) -> None:
+        """Validate, keep the best weights, and drop replicas that have exhausted their patience.
+
+        Args:
+            ends: whether early stopping may end replicas.
+        """
+        s, learner, began = self.stack, self.stack.learner, time.perf_counter()
         if not s.members.size:
             return
         values = {f"train/{name}": value for name, value in self.tally.values(s.context(self.step)).items()}
@@ -157,7 +168,8 @@ class Trainer:
         host["train/loss"] = self.losses / max(1, self.loss_steps)
         s.schedules.validated(host, directions(learner))
         self.losses, self.loss_steps = np.zeros(s.members.size), 0
-        self._keep_best(host)
+        self.validated_at, self.validation_seconds = self.step, time.perf_counter() - began
+        self._keep_best(host, ends and self.step < self.total)
 
     def evaluated(self, learner: Learner, w: Array, keys: Sequence[Key], feed: DataLoader) -> Mapping[str, Array]:
         """`loss` and every metric (R,) of a split.
@@ -170,7 +182,7 @@ class Trainer:
         ctx = Context(s.xp, (len(keys),), tuple(keys), step=self.step)
         return evaluate(network, learner.heads, learner.measures, s.arena.views(w), feed, ctx)
 
-    def _keep_best(self, values: Mapping[str, np.ndarray]) -> None:
+    def _keep_best(self, values: Mapping[str, np.ndarray], ends: bool) -> None:
         monitor = self.options.early_stopping.monitor
         if monitor not in values:
             return  # no early stopping: nothing is monitored
@@ -181,12 +193,46 @@ class Trainer:
             self.best_w[on_device] = self.stack.w[on_device]
         for member in self.stack.members[improved].tolist():
             self.at_best[member] = dict(self.latest[member])
-        patience = self.options.early_stopping.patience
-        if reached.any() and self.step < self.total:
-            self.leave(reached, "stopped_early", f"{monitor} has reached {self.options.early_stopping.goal:g}")
+        if ends:
+            self._end_early(reached)
+
+    def _end_early(self, reached: np.ndarray) -> None:
+        """End the replicas (R,) that have reached the goal, and those that have exhausted their patience."""
+        stopping = self.options.early_stopping
+        if reached.any():
+            self.leave(reached, "stopped_early", f"{stopping.monitor} has reached {stopping.goal:g}")
         exhausted = self.best.exhausted()
-        if exhausted.any() and self.step < self.total:
-            self.leave(exhausted, "stopped_early", f"{monitor} has not improved in {patience} validations")
+        if exhausted.any():
+            reason = f"{stopping.monitor} has not improved in {stopping.patience} validations"
+            self.leave(exhausted, "stopped_early", reason)
+
+    def end_restored(self) -> None:
+        """End the replicas whose restored state is that of an early stop."""
+        self.batches()
+        if self.step < self.total:
+            self._end_early(self.best.reached(self.best.value))
+
+    def stop(self, by: str) -> None:
+        """End all replicas before their time: save their state, then measure their weights if that is quick."""
+        self.read()
+        if not self.stack.members.size:
+            return
+        save = self.save_end or self.save
+        if save:
+            save(*self.snapshot())
+        if self.validated_at != self.step and self._validation_time() < QUICK:
+            self.validate(ends=False)
+        epochs, epoch = (math.ceil(step / self.plan.updates_per_epoch) for step in (self.total, self.step))
+        reason = f"stopped by {by} in epoch {epoch} of {epochs}, at step {self.step} of {self.total}"
+        self.leave(np.ones(self.stack.members.size, bool), "killed", reason)
+
+    def _validation_time(self) -> float:
+        """Seconds that a validation takes: as the last one, or at most the time of as many training examples."""
+        if "val" not in self.stack.feeds or not math.isnan(self.validation_seconds):
+            return 0.0 if "val" not in self.stack.feeds else self.validation_seconds
+        began, first = self.clock
+        per_step = (time.perf_counter() - began) / max(1, self.step - first)
+        return float(per_step * self.stack.feeds["val"].n / self.plan.update_size)
 
     def measured(self, member: int, values: Mapping[str, float]) -> None:
         """Pass on metrics, and remember the latest."""
@@ -197,13 +243,17 @@ class Trainer:
     def leave(self, who: np.ndarray, status: Status, reason: str, steps: np.ndarray | None = None) -> None:
         """End the replicas `who` (R,) and drop them from the stack."""
         s = self.stack
-        w = to_host(s.w if self.best_w is None else self.best_w)
+        if status == "stopped_early" and self.save_end:
+            self.save_end(*self.snapshot(who))
+        # A training that is stopped before its first validation has no best weights.
+        last = self.best_w is None or (status == "killed" and not self.best.epoch.any())
+        w = to_host(s.w if last else self.best_w)
         for r in np.flatnonzero(who):
             member, step = int(s.members[r]), self.step if steps is None else int(steps[r])
             epoch = math.ceil(step / self.plan.updates_per_epoch)
             outcome = TrainingResult(member, status, reason, step, epoch, s.arena.views(w[r].copy()), tier=self.tier)
             outcome.best_epoch, outcome.best = int(self.best.epoch[r]), float(self.best.value[r])
-            self._report_kept(outcome)
+            self._report_kept(outcome, last)
             self.outcomes[member] = outcome
             for callback in self.callbacks:
                 callback.on_end(outcome)
@@ -219,11 +269,11 @@ class Trainer:
         if self.best_w is not None:
             self.best_w = self.best_w[s.xp.asarray(keep)]
 
-    def _report_kept(self, outcome: TrainingResult) -> None:
-        """Report the metrics of the weights that are kept."""
-        if self.best_w is not None:
+    def _report_kept(self, outcome: TrainingResult, last: bool) -> None:
+        """Report the metrics of the weights that are kept: the last ones, or the best."""
+        if not last:
             outcome.kept, outcome.kept_epoch = "best", outcome.best_epoch
-            outcome.kept_step = min(outcome.best_epoch * self.plan.updates_per_epoch, self.total)
+            outcome.kept_step = min(outcome.best_epoch * self.plan.updates_per_epoch, self.step)
             outcome.metrics = dict(self.at_best[outcome.member])
             return
         outcome.kept_epoch, outcome.kept_step = outcome.epoch, outcome.step
@@ -231,8 +281,12 @@ class Trainer:
         if outcome.status == "diverged":  # these metrics belong to earlier weights
             outcome.metrics = dict.fromkeys(outcome.metrics, math.nan)
 
-    def snapshot(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Everything that another process needs to continue exactly: arrays, and plain values."""
+    def snapshot(self, who: np.ndarray | None = None) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Everything that another process needs to continue exactly: arrays, and plain values.
+
+        Args:
+            who: of these replicas (R,) only, whose epoch and its validation are over; None: of all, within the epoch.
+        """
         s, best = self.stack, self.best
         arrays = {
             "w": s.w,
@@ -255,7 +309,11 @@ class Trainer:
         plain = {"tier": self.tier, "step": self.step, "epoch": self.epoch, "done": self.done, "ended": ended}
         plain |= {"latest": self.latest, "at_best": self.at_best, "loss_steps": self.loss_steps}
         plain["state"] = {name: a for name, a in s.state.items() if not hasattr(a, "ndim")}
-        return {name: np.array(to_host(a)) for name, a in arrays.items()}, copy.deepcopy(plain)
+        host = {name: np.array(to_host(a)) for name, a in arrays.items()}
+        if who is not None:
+            plain |= {"epoch": self.epoch + 1, "done": 0}
+            host = {name: a[who] if len(a) == len(who) > 1 else a for name, a in host.items()}
+        return host, copy.deepcopy(plain)
 
     def restore(self, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> None:
         """Restore a snapshot."""

@@ -5,6 +5,7 @@ A replica that has stopped, early or because its values are not finite, leaves t
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from framework.core.callback import Callback, Save, Snapshot, TrainingResult
 from framework.core.errors import TierError
 from framework.core.log import log
 from framework.core.random import Key
+from framework.core.signals import StopRequest
 from framework.core.threads import blas_limited
 from framework.data.dataset import Data
 from framework.data.loader import DataLoader
@@ -46,6 +48,8 @@ def train(
     callbacks: Sequence[Callback] = (),
     save: Save | None = None,
     resume: Snapshot | None = None,
+    save_end: Save | None = None,
+    stop: StopRequest | None = None,
 ) -> list[TrainingResult]:
     """Train a stack of networks.
 
@@ -59,6 +63,8 @@ def train(
         callbacks: objects that receive losses, metrics and results.
         save: receives a snapshot every `checkpoint_every` steps.
         resume: such a snapshot, to continue from; `auto` then keeps its tier.
+        save_end: receives a snapshot at the end, from which a longer training can continue.
+        stop: ends the training after the step, or the block of compiled steps, in which a signal comes.
 
     Returns:
         One result per member, in order.
@@ -74,26 +80,48 @@ def train(
     data = checked_data(learners, data, tier)
     stack = TrainState(learners, data, keys, xp, dtype, threads)
     run = _trainer(stack, callbacks, save, tier, takes_compiled(tier, learners, data, resume))
-    options, everything = run.options, run.stack.learner
+    everything = run.stack.learner
     if resume is not None:
         run.restore(*resume)
+        run.end_restored()
+    run.save_end = save_end
     with (
         blas_limited(run.stack.blas_threads(run.plan.update_size)),
         np.errstate(all="ignore"),
     ):  # `read` detects and reports non-finite values
-        while run.stack.members.size:
-            for batch in run.batches():
-                if run.step >= run.total or not run.stack.members.size:
-                    break
-                run.update(batch)
-            if run.step >= run.total or (run.validates and run.epoch % options.validate_every == 0):
-                run.read()
-                run.validate()
-            if run.step >= run.total:
-                run.leave(np.ones(run.stack.members.size, bool), "finished", "")
-            run.epoch, run.done = run.epoch + 1, 0
+        with stop or contextlib.nullcontext():
+            _take_steps(run, stop or StopRequest())
         _test(run, everything, data, keys)
     return [run.outcomes[member] for member in range(len(keys))]
+
+
+def _take_steps(run: Trainer, stop: StopRequest) -> None:
+    """Train until every member has ended, or a signal came."""
+    run.clock = (time.perf_counter(), run.step)
+    while run.stack.members.size:
+        for batch in run.batches():
+            if run.step >= run.total or not run.stack.members.size or stop.name:
+                break
+            run.update(batch)
+        if stop.name and run.step < run.total and run.done < run.plan.updates_per_epoch:
+            if not run.step:
+                stop.pass_on()
+            return run.stop(stop.name)
+        _end_epoch(run)
+        run.epoch, run.done = run.epoch + 1, 0
+    return None
+
+
+def _end_epoch(run: Trainer) -> None:
+    """Validate where it is time to, and end the members after the last step."""
+    is_last = run.step >= run.total
+    if is_last or (run.validates and run.epoch % run.options.validate_every == 0):
+        run.read()
+        if is_last and run.save_end and run.stack.members.size:
+            run.save_end(*run.snapshot())  # before a validation that a longer training may not have here
+        run.validate()
+    if is_last:
+        run.leave(np.ones(run.stack.members.size, bool), "finished", "")
 
 
 def takes_compiled(tier: Tier, learners: Sequence[Learner], data: Sequence[Data], resume: Snapshot | None = None) -> bool:
@@ -141,10 +169,10 @@ def _trainer(stack: TrainState, callbacks: Sequence[Callback], save: Save | None
 
 def _test(run: Trainer, learner: Learner, data: Sequence[Data], keys: Sequence[Key]) -> None:
     """Measure the test split once, at the weights that training ended with."""
-    if "test" not in data[0].splits:
+    outcomes = [run.outcomes[member] for member in range(len(keys))]
+    if "test" not in data[0].splits or any(outcome.status == "killed" for outcome in outcomes):
         return
     s = run.stack
-    outcomes = [run.outcomes[member] for member in range(len(keys))]
     w: Array = s.xp.asarray(s.arena.fill([outcome.weights for outcome in outcomes], s.dtype))
     values = run.evaluated(learner, w, keys, DataLoader(data, "test", s.xp, s.dtype))
     host = {f"test/{name}": to_host(value) for name, value in values.items()}

@@ -149,10 +149,11 @@ def test_a_figure_of_what_nobody_recorded_is_reported(ask):
 
 
 def test_a_finished_run_names_what_trains_it_for_longer(ask):
-    assert ask(*QUICK, "trainer.checkpoint_every=1", "hydra.run.dir=runs/a")[0] == 0
-    for words in (["runs/a"], ["runs/a", "trainer.epochs=6"]):
-        status, _, told = ask("resume", *words)
-        assert (status, "model.init_from=runs/a" in told, "the optimizer's state" in told) == (2, True, True)
+    assert ask(*QUICK, "hydra.run.dir=runs/a")[0] == 0
+    status, _, errors = ask("resume", "runs/a")
+    assert (status, "stackprop resume runs/a trainer.epochs=+20" in errors) == (2, True)
+    status, out, errors = ask("resume", "runs/a", "trainer.epochs=+1")
+    assert (status, "continues from step" in errors, "finished" in out) == (0, True, True)
 
 
 def test_help_and_version_are_ours_and_hydras(ask):

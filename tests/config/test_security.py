@@ -104,6 +104,20 @@ def test_no_code_runs_for_a_preset(ask, stranger, name):
     assert not (stranger / "runs").exists()
 
 
+@pytest.mark.parametrize("name", PRESETS)
+def test_no_code_runs_for_an_own_experiment(ask, stranger, name):
+    preset(stranger, PRESETS[name], "experiments/evil.yaml")
+    for words in ([], ["-m", "seed=0,1"]):
+        status, _, errors = ask(*QUICK, "experiment=evil", *words)
+        assert (status, "Traceback" in errors) == (2, False), errors
+
+
+def test_a_plugin_of_an_experiment_is_not_run(ask, stranger):
+    preset(stranger, {"plugins": ["evil.py"]}, "experiments/evil.yaml")
+    status, _, errors = ask(*QUICK, "experiment=evil")
+    assert (status, "which you have not run here" in errors) == (2, True)
+
+
 @pytest.mark.parametrize("word", WORDS)
 def test_no_code_runs_for_a_word_of_the_command(ask, stranger, word):
     for words in ([], ["-m"], ["--info", "defaults"], ["--hydra-help"]):

@@ -17,7 +17,7 @@ import pytest
 from framework.analysis.report import write
 from framework.core import home, writing
 from framework.core.pipes import ignore_broken_pipe
-from framework.core.signals import SignalInterrupt, deferred, raise_on_signals
+from framework.core.signals import FIRST, SignalInterrupt, deferred, raise_on_signals
 from framework.experiments.loading import tracking_of_run
 from framework.experiments.sync import sync_to_mlflow
 from framework.sweeps.session import SweepSession
@@ -284,8 +284,9 @@ def test_a_second_signal_changes_no_end(ask, tmp_path, monkeypatch):
     monkeypatch.setattr(RunRecord, "end", slow)
     status, _, told = ask(*ALONE, "trainer.steps=40", "trainer.read_every=10")
     state = read_state(the_run(tmp_path))
-    assert (status, state["status"], state["reason"]) == (143, "killed", "stopped by SIGTERM")
-    assert told == "stackprop: stopped by SIGTERM\n"
+    reason = "stopped by SIGTERM in epoch 10 of 20, at step 20 of 40"
+    assert (status, state["status"], state["reason"]) == (143, "killed", reason)
+    assert told == f"{FIRST.format('SIGTERM')}stackprop: stopped by SIGTERM\n"
 
 
 # ---- a server that does not answer

@@ -69,6 +69,19 @@ def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
     assert len(names["jobs"]) == 8
 
 
+@pytest.mark.slow
+def test_the_session_of_a_page_runs(tmp_path):
+    text = (ROOT / "docs/guides/going-on.md").read_text()
+    for command in re.search(r"```console\n(.*?)```", text, re.S)[1].strip().splitlines():
+        words = shlex.split(command.removeprefix("$ stackprop"), comments=True)
+        more = [] if words[0] == "resume" else ["tracking=none"]
+        done = stackprop(tmp_path, *words, *more, UNRENDERED="1")
+        assert done.returncode == 0, done.stderr
+    block = re.search(r"```python\n(.*?)```", text, re.S)[1]
+    assert "framework.resume(" in block
+    assert len(list(tmp_path.glob("runs/2*"))) == 4
+
+
 @pytest.mark.parametrize("page", ["README.md", "docs/guides/sweeps.md", "docs/guides/hyperparameter-search.md"])
 def test_the_messages_of_a_page_are_those_of_the_command(page, tmp_path):
     text = (ROOT / page).read_text()

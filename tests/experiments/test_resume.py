@@ -94,7 +94,7 @@ def test_a_tracking_server_that_is_down_costs_no_result(tmp_path):
 
 def test_what_cannot_be_resumed_is_told(place, whole):
     for words, expected in (
-        (["resume", whole.name], "the run has ended (finished); it cannot be resumed"),
+        (["resume", whole.name], "the run has ended (finished); to train longer: stackprop resume"),
         (["resume", "nowhere"], "unknown run 'nowhere' in runs"),
     ):
         done = stackprop(place, *words)

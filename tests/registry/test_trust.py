@@ -68,6 +68,8 @@ WAYS = {
     "load": lambda folder: framework.load(str(folder)),
     "result": lambda folder: framework.result(str(folder)).model,
     "init_from": lambda folder: framework.run(*SMALL, f"model.init_from={folder}"),
+    "rerun": lambda folder: framework.rerun(str(folder)),
+    "resume": lambda folder: framework.resume(str(folder), "trainer.epochs=+1"),
 }
 
 

@@ -11,7 +11,8 @@ from framework.config.parser import parse_config
 from framework.core.callback import Callback
 from framework.core.errors import RunFailed
 from framework.experiments.experiment import prepare
-from framework.experiments.runner import JobResult, reason_of, run_stack
+from framework.experiments.failures import reason_of
+from framework.experiments.runner import JobResult, run_stack
 from framework.registry.discovery import discover
 from framework.sweeps.jobs import Job
 from framework.sweeps.manifest import prepare_folder
