@@ -6,34 +6,9 @@ import re
 
 TAKEN = {  # kind -> names of stackprop's own that are not registered
     "command": (
-        *(
-            "check",
-            "compare",
-            "delete",
-            "describe",
-            "diff",
-            "doctor",
-            "evaluate",
-            "export",
-            "figure",
-            "forecast",
-            "generate",
-        ),
-        *(
-            "kernel",
-            "list",
-            "new-plugin",
-            "open",
-            "plugins",
-            "predict",
-            "report",
-            "rerun",
-            "resume",
-            "save",
-            "summary",
-            "tag",
-        ),
-        *("summary", "tag", "ui"),
+        *("check", "compare", "delete", "describe", "diff", "doctor", "evaluate", "export", "figure", "forecast"),
+        *("generate", "kernel", "list", "new-plugin", "open", "plugins", "predict", "report", "rerun", "resume", "save"),
+        *("summary", "tag", "ui", "watch"),
     ),
     "figure": (
         *("loss", "gradient_norms", "gradient_flow", "gradient_by_lag", "activations", "confusion", "filters"),

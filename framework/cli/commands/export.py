@@ -12,13 +12,13 @@ import numpy as np
 from framework.analysis.comparison import read_jobs
 from framework.analysis.metrics_table import metrics_table, write_table
 from framework.analysis.sweep_table import output_folder
+from framework.cli.commands.report import find
 from framework.core.errors import ConfigError, did_you_mean
 from framework.core.writing import replaced, write_bytes, write_text
 from framework.experiments.loading import TRUST, load
 from framework.inference.export.onnx import to_onnx
 from framework.inference.export.torch import to_torch
 from framework.tracking.run_dir import best_run, read_state, runs_dir
-from framework.tracking.run_dir import find_any as find
 
 FORMATS = {
     ".csv": "the metrics, a row for each step",
