@@ -12,13 +12,12 @@ import numpy as np
 from framework.analysis.comparison import read_jobs
 from framework.analysis.metrics_table import metrics_table, write_table
 from framework.analysis.sweep_table import output_folder
-from framework.cli.commands.report import find
 from framework.core.errors import ConfigError, did_you_mean
 from framework.core.writing import replaced, write_bytes, write_text
 from framework.experiments.loading import TRUST, load
 from framework.inference.export.onnx import to_onnx
 from framework.inference.export.torch import to_torch
-from framework.tracking.run_dir import best_run, read_state, runs_dir
+from framework.tracking.run_dir import best_run, find_any, read_state, runs_dir
 
 FORMATS = {
     ".csv": "the metrics, a row for each step",
@@ -43,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     path = Path(files[-1]).expanduser()
     if path.suffix not in FORMATS:
         raise ConfigError(f"to: '{path}' is not a name of an export{did_you_mean(path.suffix, list(FORMATS))}")
-    folders = [find(word) for word in given.runs]
+    folders = [find_any(word) for word in given.runs]
     output_folder(path.parent)
     if path.suffix in (".csv", ".parquet"):
         return _metrics(folders, path, given.long)
