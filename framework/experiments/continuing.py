@@ -179,7 +179,8 @@ def _new_place(folder: Path, state: Mapping[str, Any], changes: Mapping[str, Any
     command = shlex.join(["stackprop", *words, *(f"{key}={text}" for key, text in texts.items())])
     runs = runs_dir()
     new = runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-    return RunLocation(new, runs, " ".join([*parts, *short])[:250], {"continued": folder.resolve().name}, command)
+    tags, choices = {"continued": folder.resolve().name}, dict(state.get("choices", {}))
+    return RunLocation(new, runs, " ".join([*parts, *short])[:250], tags, command, choices=choices)
 
 
 def recorded_overrides(folder: Path, state: Mapping[str, Any]) -> list[str]:

@@ -29,7 +29,7 @@ PLAIN = (
     "tier",
     "metrics",
 )  # keys without a dot that choose no component
-OWN_TAGS = ("sweep", "kind")  # tags in the store that have a meaning already
+OWN_TAGS = ("sweep", "kind", "continued")  # tags in the store that have a meaning already
 
 
 @dataclass(frozen=True)
