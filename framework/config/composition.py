@@ -38,6 +38,7 @@ from framework.core.secrets import recorded
 from framework.registry.discovery import discover, load_files
 from framework.registry.installed import disable
 from framework.registry.registry import conf_dir as conf_dir
+from framework.tracking.naming import key_of
 from framework.tracking.run_dir import check_unused
 
 # Groups that may be null.
@@ -82,7 +83,7 @@ class ValidatingConfigLoader(ConfigLoaderImpl):
 
     def load_configuration(self, config_name: Any, overrides: Any, run_mode: Any, *args: Any, **kwargs: Any) -> Any:
         self.variables: set[str] = set()
-        self.keys = {word.lstrip("+~").partition("=")[0] for word in overrides}
+        self.keys = set(map(key_of, overrides))
         absent = self._absent(overrides)
         first = _first_models(overrides) if run_mode == RunMode.MULTIRUN else {}
         given = [absent.get(word, first.get(word, word)) for word in overrides]
@@ -181,7 +182,7 @@ def named_index(overrides: Sequence[str]) -> Iterator[None]:
         found = re.match(r"invalid literal for int\(\) with base 10: '(.*)'", str(error))
         if found is None:
             raise
-        keys = [word.lstrip("+~").partition("=")[0] for word in overrides]
+        keys = list(map(key_of, overrides))
         key = next((key for key in keys if f".{found[1]}" in key), found[1])
         hint = "; disable_plugins=[NAME] leaves a plugin out" if key == "plugins.disable" else ""
         raise ConfigError(f"{key}: '{found[1]}' is not an index, but the value is a list{hint}") from error
@@ -260,7 +261,7 @@ def _drop_params(cfg: Any, overrides: Sequence[str]) -> None:
     """Remove sweep values of a preset for keys that the command sets: Hydra would run every job once for each of them."""
     params = cfg.hydra.sweeper.get("params")
     for override in overrides:
-        key = override.lstrip("+~").partition("=")[0]
+        key = key_of(override)
         if params and key in params:
             with open_dict(params):
                 del params[key]

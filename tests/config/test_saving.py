@@ -97,8 +97,11 @@ def test_a_run_whose_command_means_less_now_is_saved_whole():
 
 
 def test_a_recorded_sweep_is_saved():
-    folder = sweep(*QUICK, "seed=0,1").folder
-    assert saved(*recorded_overrides(str(folder)))["hydra"]["sweeper"]["params"] == {"seed": "0,1"}
+    folder = sweep(*QUICK, "seed=0,1", "name=two seeds").folder
+    for word in (str(folder), "two seeds", "last"):
+        found = saved(*recorded_overrides(word), force=True)
+        assert found["hydra"]["sweeper"]["params"] == {"seed": "0,1"}
+        assert "name" not in found
 
 
 def test_a_file_is_not_replaced_by_accident():
