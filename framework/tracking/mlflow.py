@@ -321,6 +321,7 @@ def quiet_mlflow() -> Any:
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # each attempt to reach a server that is down
     return mlflow
 
 

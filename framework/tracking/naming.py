@@ -145,6 +145,11 @@ def text_of_tag(value: Any) -> str:
     return masked(str(value).lower() if isinstance(value, bool) else str(value))
 
 
+def distinct(names: Sequence[str], folders: Sequence[Path]) -> list[str]:
+    """The names of runs, with the folder where several have one name."""
+    return [n if names.count(n) == 1 else f"{n} ({folder.name})" for n, folder in zip(names, folders, strict=True)]
+
+
 def short_keys(keys: Collection[str]) -> dict[str, str]:
     """Key -> its last part, or as many parts as are needed to distinguish it: `optimizer.lr` is `lr`, unless `schedule.lr`
     is among the keys."""

@@ -208,9 +208,8 @@ def _names(runs: Path, folders: Sequence[Path]) -> list[str]:
 
 def _missing(what: str, word: str, runs: Path, known: Sequence[str]) -> ConfigError:
     names = NAMES[:1] if what == "sweep" else NAMES
-    offered = (
-        did_you_mean(word, [*known, *names]) if known else f"; there are no {'sweeps' if what == 'sweep' else 'runs'} yet"
-    )
+    none = f"; there are no {'sweeps' if what == 'sweep' else 'runs'} yet"
+    offered = did_you_mean(word, [*known, *names]) if known else none
     return ConfigError(f"unknown {what} '{word}' in {runs}{offered}")
 
 

@@ -45,7 +45,7 @@ def state(tmp_path_factory):
         ("stackprop save x --fr", []),
         ("stackprop list sta", ["status="]),
         ("stackprop delete mod", ["model="]),
-        ("stackprop resume last trainer.e", ["trainer.early_stopping.patience=+", "trainer.epochs=+"]),
+        ("stackprop resume last trainer.e", ["trainer.epochs=+", "trainer.early_stopping.patience=+"]),
     ],
 )
 def test_a_tab_press_offers_what_may_follow(line, some):

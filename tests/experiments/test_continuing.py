@@ -72,7 +72,7 @@ def test_a_longer_run_gets_a_name_of_its_own(runs):
     assert [run.folder for run in framework.runs("continued=plain", "name=longer")] == [found.folder]
     with pytest.raises(ConfigError, match=r"name: without a new length .*; stackprop tag runs/plain 'name=my own'"):
         resumption("plain", ["name=my own"])
-    with pytest.raises(ConfigError, match="tags.sweep: 'sweep' is a tag that stackprop sets"):
+    with pytest.raises(ConfigError, match=r"tags.sweep: 'sweep' is a tag that stackprop sets"):
         resumption("plain", ["trainer.epochs=+1", "tags.sweep=x"])
 
 

@@ -135,7 +135,7 @@ def test_a_sweep_is_a_sweep_by_its_name_too(runs, tmp_path):
     (folder / "sweep.json").write_text(json.dumps(content | {"about": {"name": "my rates"}, "launched": 1.0}))
     with pytest.raises(ConfigError, match=r"a sweep; its command is stackprop -m .* stackprop rerun 'my rates/0'"):
         rerun_of("my rates")
-    with pytest.raises(ConfigError, match="a sweep; stackprop 'sweep.resume=my rates' runs the jobs that are missing"):
+    with pytest.raises(ConfigError, match=r"a sweep; stackprop 'sweep.resume=my rates' runs the jobs that are missing"):
         resumption("my rates")
     shutil.rmtree(folder)
 

@@ -124,10 +124,8 @@ class RunRow:
         if key == "seconds":
             return self.state["ended"] - self.started if isinstance(self.state.get("ended"), int | float) else MISSING
         others = {"notes": self.about.notes, "id": self.state.get("mlflow_run_id"), "folder": str(self.folder)}
-        others |= {
-            "sweep": self.sweep.name if self.sweep else None,
-            "continued": self.state.get("tags", {}).get("continued"),
-        }
+        others["sweep"] = self.sweep.name if self.sweep else None
+        others["continued"] = self.state.get("tags", {}).get("continued")
         found = others.get(key, self.state.get(key))
         return MISSING if found in (None, "") else found
 
