@@ -6,6 +6,7 @@ passed on to that client, and so are these calls if the store has other tables t
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import sqlite3
@@ -49,9 +50,10 @@ LATEST = (
 
 def is_known(database: Path) -> bool:
     """Whether the tables of a store are those that this file writes."""
-    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+    if not database.is_file():
+        return False
+    with contextlib.closing(sqlite3.connect(database, timeout=WAIT)) as connection:
         found = {table: [row[1] for row in connection.execute(f"PRAGMA table_info({table})")] for table in TABLES}
-    connection.close()
     return all(sorted(found[table]) == sorted(columns.split()) for table, columns in TABLES.items())
 
 
