@@ -7,6 +7,7 @@ Presets are YAML files under `conf/`; every other choice of a group is a registe
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import threading
@@ -28,7 +29,7 @@ from framework.config.allowed import check_interpolations, check_packages, check
 from framework.config.arguments import readable
 from framework.config.hidden import warn_of_hidden
 from framework.config.overrides import check_overrides, used_variables
-from framework.config.own_experiments import GROUP, MARK, ExperimentSource, sources, without_chosen
+from framework.config.own_experiments import GROUP, MARK, ExperimentSource, loading, sources, without_chosen
 from framework.config.parser import parse_config
 from framework.config.presets import KINDS_OF, BoundedSource, RegistrySource
 from framework.config.schema import Settings
@@ -87,7 +88,8 @@ class ValidatingConfigLoader(ConfigLoaderImpl):
         absent = self._absent(overrides)
         first = _first_models(overrides) if run_mode == RunMode.MULTIRUN else {}
         given = [absent.get(word, first.get(word, word)) for word in overrides]
-        with named_index(overrides):
+        load = functools.partial(load_plugins, by_user=False) if self.runs and "COMP_LINE" not in os.environ else None
+        with named_index(overrides), loading(load):
             cfg = super().load_configuration(config_name, given, run_mode, *args, **kwargs)
         check_targets(cfg)
         if config_name is None:  # Hydra's help: there is no experiment

@@ -30,7 +30,7 @@ def test_several_runs_are_measured_and_compared(ask, tmp_path):
     assert "unknown sweep 'rate' in runs; did you mean 'rates'" in ask("compare", "rate")[2]
 
 
-def test_runs_of_one_name_are_told_apart_by_folder():
+def test_runs_of_one_name_are_distinct_by_folder():
     assert distinct(["wide", "deep", "wide"], [Path("a/1"), Path("a/2"), Path("a/3")]) == ["wide (1)", "deep", "wide (3)"]
 
 
