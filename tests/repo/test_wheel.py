@@ -67,5 +67,6 @@ def test_it_holds_no_tests_and_no_runs(installed):
     assert {p.name for p in installed.iterdir() if not p.name.endswith(".dist-info")} == {
         "framework",
         "hydra_plugins",
+        "stackprop",
         *(p.name for p in (ROOT / "plugins").glob("framework_*")),
     }
