@@ -272,11 +272,24 @@ def settings_of(cfg: Any) -> Settings:
     Raises:
         ConfigError: with one line for every error.
     """
-    tree: Any = OmegaConf.to_container(task_part(cfg), resolve=True)
+    task = task_part(cfg)
+    tree, plain = (OmegaConf.to_container(task, resolve=resolve) for resolve in (True, False))
+    return settings_of_trees(tree, plain)  # type: ignore[arg-type]
+
+
+def settings_of_trees(tree: dict[str, Any], plain: dict[str, Any]) -> Settings:
+    """The validated settings of a configuration.
+
+    Args:
+        tree: the configuration; plain: the same with its interpolations.
+
+    Raises:
+        ConfigError: with one line for every error.
+    """
     disable_plugins(tree.get("disable_plugins"))
     load_plugins(tree.get("plugins"), by_user=False)
     settings, absolute = parse_config(tree, discover()), with_absolute_paths(tree)
-    written = recorded(OmegaConf.to_container(task_part(cfg), resolve=False), absolute)
+    written = recorded(plain, absolute)
     return replace(settings, tree=absolute, written={} if written == absolute else written)
 
 

@@ -10,7 +10,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from framework.analysis.stylesheet import read_style
-from framework.config.composition import settings_of
+from framework.config.composition import settings_of_trees
 from framework.config.messages import format_error
 from framework.core.errors import ConfigError, DataError
 from framework.data.precision import indistinct
@@ -122,7 +122,7 @@ def job_of(composer: JobComposer, overrides: Sequence[str], number: int) -> Job:
         HydraException, OmegaConfBaseException, ConfigError, DataError: it cannot run.
     """
     composed = composer.job(overrides, number)
-    experiment = prepare(settings_of(composed.cfg))
+    experiment = prepare(settings_of_trees(composed.resolved, composed.task))
     own = [word for word in overrides if not word.lstrip("+~").startswith("hydra.")]
     swept = {key_of(word) for word in own} - composer.fixed
     choices = composed.hydra.get("runtime", {}).get("choices")

@@ -184,7 +184,6 @@ def job_return(job: Job, value: Any) -> JobReturn:
     failed = isinstance(value, Exception)
     return JobReturn(
         overrides=filter_overrides(job.overrides),
-        cfg=job.composed.cfg,
         hydra_cfg=job.composed.hydra,  # type: ignore[arg-type]
         working_dir=os.getcwd(),
         task_name="stackprop",
