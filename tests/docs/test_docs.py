@@ -63,6 +63,7 @@ def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
         if "@dataclass" not in block:
             exec(block, names)
     assert len(names["jobs"]) == 8
+    assert names.get("value", 0) < 0.5  # of the loop that the reader writes
 
 
 @pytest.mark.slow
