@@ -66,7 +66,7 @@ def test_the_commands_work_from_top_to_bottom(tmp_path):
     (tmp_path / "new.csv").write_text("area,rooms\n70,2\n90,3\n")
     start, afterwards = PAGE.split("A mistake is reported before anything runs:")
     afterwards = afterwards.split("Afterwards:")[1].split("## A layer is this")[0]
-    given = [*commands(start), *commands(afterwards)]
+    given, printed = [*commands(start), *commands(afterwards)], {}
     for words in given:
         if words == ["ui"]:
             shows_the_ui(tmp_path)
@@ -74,7 +74,8 @@ def test_the_commands_work_from_top_to_bottom(tmp_path):
         done = stackprop(tmp_path, *shortened(words), UNRENDERED="1")
         assert done.returncode == 0, (words, done.stderr)
         assert "Traceback" not in done.stderr
+        printed[words[0] if words else ""] = done.stdout
     assert len(given) > 25
     assert (tmp_path / "loss.pdf").is_file()
     assert (newest(tmp_path, "runs/sweep-*") / "comparison.png").is_file()
-    assert len(done.stdout.splitlines()) == 3  # a header, and a prediction for each row
+    assert len(printed["predict"].splitlines()) == 3  # a header, and a prediction for each row

@@ -71,7 +71,7 @@ def test_type_checkers_read_its_types(installed):
 
 
 def test_it_holds_no_tests_and_no_runs(installed):
-    assert {p.name for p in installed.iterdir() if not p.name.endswith(".dist-info")} == {
+    assert {p.name for p in installed.iterdir() if not p.name.startswith(".") and p.suffix != ".dist-info"} == {
         "bin",
         "framework",
         "hydra_plugins",
