@@ -123,7 +123,7 @@ def resume(
     found = resumption(str(recorded), overrides, trust)
     for note in found.notes:
         log.info(note)
-    display = [ProgressBar(found.experiment.steps)] if verbose else []
+    display = [ProgressBar(found.experiment.steps, found.experiment.epoch)] if verbose else []
     ended = found.run([*display, *callbacks])
     if verbose:
         report(ended, found.experiment.settings.tracking.type == "mlflow")

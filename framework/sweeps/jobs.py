@@ -79,7 +79,7 @@ def check_different(jobs: Sequence[Job]) -> None:
     seen: dict[str, Job] = {}
     for job in jobs:
         # Compared after validation: 1 and 1.0 are the same seed.
-        other = seen.setdefault(repr(replace(job.experiment.settings, tree={}, written={})), job)
+        other = seen.setdefault(repr(vars(replace(job.experiment.settings, tree={}, written={}))), job)
         if other is not job:
             both = " and ".join(f"{same.number} ({' '.join(same.overrides)})" for same in (other, job))
             raise ConfigError(f"jobs {both} are identical, since a value is given twice; no job was started")

@@ -14,7 +14,7 @@ import time
 import urllib.request
 
 import pytest
-from shell import COMMAND, QUICK, interruptible, newest, stackprop
+from shell import COMMAND, QUICK, free_port, interruptible, newest, stackprop
 
 from framework.cli.commands.ui import check_port, distinguishing_params
 from framework.core.errors import ConfigError
@@ -50,12 +50,6 @@ def proxy():
     with Proxy() as found:
         yield found
         found.shutdown()
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 @pytest.fixture(scope="module")

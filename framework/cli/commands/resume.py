@@ -24,7 +24,7 @@ def main(arguments: Sequence[str]) -> int:
     found = resumption(given.run, given.overrides, given.trust)
     for note in found.notes:
         print(f"stackprop: {note}", file=sys.stderr)
-    display = ProgressBar(found.experiment.steps)
+    display = ProgressBar(found.experiment.steps, found.experiment.epoch)
     tracked = found.experiment.settings.tracking.type == "mlflow"
     try:
         result = found.run([display])

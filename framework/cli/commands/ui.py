@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
@@ -25,6 +26,7 @@ from framework.tracking.options import Tracking
 from framework.tracking.run_dir import runs_dir
 
 HOST = "127.0.0.1"
+LAST = 20  # lines of the log of a server that failed
 PATIENCE = 120  # seconds to wait for the server
 JOBS = 1000  # maximum jobs of a sweep that are read to find their differences
 
@@ -44,16 +46,21 @@ def main(arguments: Sequence[str]) -> int:
     # A separate process group: the server starts workers, which must end with it.
     # Not as an argument: other users can read the arguments of a command.
     environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": tracking_uri(tracking, runs)}
-    server = subprocess.Popen(command, start_new_session=True, env=environment)
-    if has_screen() and not options.no_browser:
-        first = list(found.values())[min(1, len(found) - 1)]
-        threading.Thread(target=open_when_ready, args=(host, first), daemon=True).start()
-    try:
-        return server.wait()
-    except KeyboardInterrupt:
-        return 0
-    finally:
-        _stop(server)
+    opened = list(found.values())[min(1, len(found) - 1)] if has_screen() and not options.no_browser else None
+    with tempfile.TemporaryFile() as log:  # what the server writes is shown only if it fails
+        server = subprocess.Popen(command, start_new_session=True, env=environment, stdout=log, stderr=log)
+        threading.Thread(target=announce, args=(host, opened), daemon=True).start()
+        try:
+            server.wait()
+        except KeyboardInterrupt:
+            return 0
+        finally:
+            _stop(server)
+        log.seek(0)
+        last = log.read().decode(errors="replace").splitlines()[-LAST:]
+    failed = f"stackprop: MLflow's server ended with exit status {server.returncode}; its last lines:"
+    print(failed, *last, sep="\n", file=sys.stderr)
+    return 1
 
 
 def of_environment() -> Tracking:
@@ -146,12 +153,14 @@ def has_screen() -> bool:
     return sys.stdout.isatty() and windows
 
 
-def open_when_ready(host: str, address: str) -> None:
-    """Open a page once the server responds."""
+def announce(host: str, address: str | None) -> None:
+    """Print a line once the server responds, and open a page."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         with contextlib.suppress(OSError), urllib.request.urlopen(f"{host}/health", timeout=5):
-            webbrowser.open(address)
+            print("ready; Ctrl-C ends it", flush=True)
+            if address:
+                webbrowser.open(address)
             return
         time.sleep(0.3)
 
