@@ -82,7 +82,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "report": ("stackprop report last", "stackprop report best"),
     "resume": ("stackprop resume last", "stackprop resume last --trust"),
     "summary": ("stackprop summary model=mlp2", "stackprop summary experiment=vanishing_gradient"),
-    "ui": ("stackprop ui", "stackprop ui --port 5001 --no-browser"),
 }
 
 

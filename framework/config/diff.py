@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field
 from typing import Any
 
-from framework.config.composition import compose
+from framework.config.composition import composed_aside
 from framework.core.options import declared
 from framework.registry.discovery import discover
 from framework.tracking.naming import KEYS as ABOUT
@@ -27,7 +27,7 @@ def differences(tree: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 @functools.cache
 def defaults() -> Mapping[str, Any]:
     """The configuration of the bare command."""
-    return compose([]).tree
+    return composed_aside([]).tree
 
 
 def _walk(tree: Mapping[str, Any], usual: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any, str]]:
