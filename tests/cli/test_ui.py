@@ -65,9 +65,9 @@ def free_port():
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A sweep of two learning rates and two seeds, and two runs with the metrics of a study of bias and variance."""
+    """A sweep of five learning rates and four seeds, and two runs with the metrics of a study of bias and variance."""
     place = tmp_path_factory.mktemp("ui")
-    assert stackprop(place, "-m", *QUICK, "optimizer.lr=0.1,0.01", "seed=0,1").returncode == 0
+    assert stackprop(place, "-m", *QUICK, "optimizer.lr=0.1,0.03,0.01,0.003,0.001", "seed=range(4)").returncode == 0
     store, tags = (
         MlflowStore(Tracking(), place / "runs"),
         {"sweep": newest(place, "runs/sweep-*").name, "sweep.overrides": ""},
@@ -154,20 +154,20 @@ def test_the_links_lead_to_the_last_sweep_on_this_machine(place, links):
 @slow
 def test_the_charts_of_several_runs_stand_side_by_side(links, browser):
     browser.get(links["charts"])
-    gradients = dict.fromkeys(("grad_norm/hidden", "grad_norm/out", "grad_norm/total"), (4, 0))
+    gradients = dict.fromkeys(("grad_norm/hidden", "grad_norm/out", "grad_norm/total"), (20, 0))
     assert drawn(browser, {**gradients, **{f"bias_variance/{part}": (2, 0) for part in PARTS}})
     text = re.sub("<[^>]*>", "", browser.page_source)
-    for shown in ("6 matching runs", "hidden=4 epochs=2 lr=0.01 seed=1", "study hidden=8"):
+    for shown in ("22 matching runs", "lr=0.01 seed=1", "study hidden=8"):
         assert shown in text, shown
     assert "mean/val" not in text  # the run that sums up has other steps
     browser.execute_script("[...document.querySelectorAll('*')].forEach(e => e.scrollTop = 1e6)")
-    assert drawn(browser, {"train/loss": (4, 0), "val/loss": (4, 0)})
+    assert drawn(browser, {"train/loss": (20, 0), "val/loss": (20, 0)})
 
 
 @slow
 def test_seeds_are_averaged_by_one_link(links, browser):
     browser.get(links["seeds averaged"])
-    assert drawn(browser, {"grad_norm/hidden": (2, 2)})  # for each learning rate
+    assert drawn(browser, {"val/loss": (5, 5), "grad_norm/hidden": (5, 5)})  # for each learning rate
     text = re.sub("<[^>]*>", "", browser.page_source)
     assert "Group: lr=0.1" in text
     assert text.index("val/loss") < text.index("grad_norm/hidden")
