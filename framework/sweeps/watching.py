@@ -78,11 +78,13 @@ class JobView:
         end = text.rfind(b"\n") + 1
         begin = text.find(b"\n") + 1 if start > max(self.offset, 0) else 0  # the first line is not complete
         self.offset = start + end
-        lines = text[begin:end].splitlines()
-        wanted = [line for line in lines if f'"{metric}": '.encode() in line] if metric.encode() in text else []
-        for line in parsed([line.decode(errors="replace") for line in [*wanted[-POINTS:], *lines[-1:]]]):
+        mark = f'"{metric}": '.encode()
+        lines = [line for line in text[begin:end].splitlines() if mark in line][-POINTS:] if mark in text else []
+        last = text[text.rfind(b"\n", begin, max(end - 1, 0)) + 1 : end].strip()
+        for line in parsed([line.decode(errors="replace") for line in [*lines, last] if line]):
             self.step = max(self.step, line["step"])
-        self.points += [line[metric] for line in parsed([line.decode(errors="replace") for line in wanted[-POINTS:]])]
+        found = parsed([line.decode(errors="replace") for line in lines])
+        self.points += [float(line[metric]) for line in found]
         del self.points[:-POINTS]
 
     def value(self, metric: str) -> float:

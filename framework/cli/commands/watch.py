@@ -12,7 +12,7 @@ from typing import Any
 from framework.sweeps.watching import Frame, Running, Watcher
 from framework.tracking.run_dir import find_any
 
-EVERY = 2.0  # seconds between two frames
+EVERY, SHARE = 2.0, 0.015  # seconds between two frames; the share of a core that they may take
 SETTINGS, STACKS = 5, 8  # lines
 BARS = "▁▂▃▄▅▆▇█"
 WIDTH = 24  # characters of a curve
@@ -39,13 +39,15 @@ def live(watcher: Watcher) -> None:
     """Show frames until the sweep has ended, or Ctrl-C."""
     from rich.live import Live
 
-    frame = watcher.frame()
+    frame, took = watcher.frame(), 0.0
     try:
         with Live(shown(frame), auto_refresh=False) as view:
             while not frame.ended:
-                time.sleep(EVERY)
+                time.sleep(max(EVERY, took / SHARE))
+                before = time.process_time()
                 frame = watcher.frame()
                 view.update(shown(frame), refresh=True)
+                took = time.process_time() - before
     except KeyboardInterrupt:
         return
 
