@@ -110,6 +110,7 @@ def browser(tmp_path_factory):
     options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('profile')}")
     options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(paths[1]))
+    driver.set_script_timeout(120)  # twenty jobs take long to draw on a busy machine
     yield driver
     driver.quit()
 
@@ -175,6 +176,7 @@ def test_seeds_are_averaged_by_one_link(links, browser):
 
 @slow
 def test_the_table_has_what_was_swept(links, browser):
+    browser.get("about:blank")
     browser.get(links["table"])
     until(lambda: "optimizer.lr" in browser.page_source)
     heads = [each.text for each in browser.find_elements("css selector", ".ag-header-cell-text, [role=columnheader]")]
