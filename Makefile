@@ -3,6 +3,7 @@
 # make slow   the tests that take longer: every command of the docs, kills, other launchers
 # make docs   write docs/reference/ from the docstrings, run the notebooks
 # make site   the docs as a web site in site/; show it with: python -m http.server -d site
+# make wheel  dist/*.whl, for `pip install` elsewhere
 # make claims run the experiments of docs/lecture-notes/claims and compare; ONLY=dead_relu for one, WITH=dtype=float64
 # make bench  speed, compared with PyTorch and JAX
 # make mutants  plant 200 faults, one at a time, and count how many the tests notice (an hour or two)
@@ -14,7 +15,7 @@ INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecod
 # Training steps are compiled by the system's C compiler. The extra `fast` brings one where there is none.
 FAST := $(if $(shell which $(firstword $(CC)) gcc clang 2>/dev/null),,fast)
 
-.PHONY: run test slow docs claims site bench mutants clean
+.PHONY: run test slow docs claims site wheel bench mutants clean
 
 run: .venv/.run
 	$(BIN)/stackprop
@@ -38,6 +39,10 @@ claims: .venv/.run
 
 site: .venv/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# By uv, which isolates the build; TO is another folder.
+wheel: $(BIN)/uv
+	$(BIN)/uv build --quiet --wheel --out-dir $(or $(TO),dist) .
 
 bench: .venv/.bench
 	$(BIN)/python -m benchmarks

@@ -31,13 +31,21 @@ from framework.registry.discovery import discover, registered
 Seen, nearest, take = TrainingStep, did_you_mean, keep_replicas
 
 if TYPE_CHECKING:
+    from framework.analysis import style
+    from framework.analysis.figures import RunView
     from framework.api.results import RunResult, SweepResult
+    from framework.config.options import TrainerOptions
+    from framework.core.errors import ConfigError, RunFailed
+    from framework.experiments.experiment import Experiment
+    from framework.inference.model import Model
+    from framework.training.learner import Learner
+    from framework.training.trainer import train
 
 
 # Hydra, YAML and all code for configurations is imported only when one of these is called.
 
 
-def load(run: str, trust: bool = False) -> Any:
+def load(run: str, trust: bool = False) -> Model:
     """The trained network of a recorded run: `load("last").predict(x)`; see `framework.experiments.loading.load`."""
     from framework.experiments.loading import load as restored
 
@@ -97,8 +105,11 @@ LAZY = {
     "ConfigError": "framework.core.errors",
     "Experiment": "framework.experiments.experiment",
     "Learner": "framework.training.learner",
+    "Model": "framework.inference.model",
     "RunFailed": "framework.core.errors",
+    "RunResult": "framework.api.results",
     "RunView": "framework.analysis.figures",
+    "SweepResult": "framework.api.results",
     "TrainerOptions": "framework.config.options",
     "style": "framework.analysis",
     "train": "framework.training.trainer",
@@ -133,14 +144,17 @@ __all__ = [
     "Initializer",
     "Learner",
     "Loss",
+    "Model",
     "Network",
     "Node",
     "Params",
     "RunFailed",
+    "RunResult",
     "RunView",
     "Schedule",
     "Seen",
     "Shape",
+    "SweepResult",
     "T",
     "TrainerOptions",
     "TrainingResult",

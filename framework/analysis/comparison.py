@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 import itertools
-import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from framework.core.log import log
 from framework.core.reading import read_mapping
 from framework.core.repeats import REPEATS, name_of_repeats
 from framework.tracking.metrics_file import LazySeries
+from framework.tracking.naming import keyed, recorded_overrides
 from framework.tracking.run_dir import read_state
 
 WIDEST = 40  # maximum characters of a value in a table
@@ -153,17 +153,14 @@ def read_job(folder: Path) -> RecordedJob | None:
 
 def _job(folder: Path) -> RecordedJob:
     state = read_state(folder)
-    try:
-        words = shlex.split(state["command"])[1:]
-    except (KeyError, ValueError) as error:
-        raise DataError(f"{folder / 'run.json'}: cannot be read") from error
-    overrides = dict(word.lstrip("+~").partition("=")[::2] for word in words)
+    if (words := recorded_overrides(state)) is None:
+        raise DataError(f"{folder / 'run.json'}: cannot be read")
     path = folder / "metrics.jsonl"
     kept = {name: float(value) for name, value in state.get("metrics", {}).items()}
     found: Series = LazySeries(path) if path.exists() else {}
     step = (state.get("kept") or {}).get("step", np.inf)
     lower = state.get("lower_is_better", {})
-    return RecordedJob(folder.name, overrides, state.get("status", "?"), found, kept, lower, step, folder)
+    return RecordedJob(folder.name, keyed(words), state.get("status", "?"), found, kept, lower, step, folder)
 
 
 def over_epochs(jobs: Sequence[RecordedJob]) -> list[RecordedJob]:

@@ -34,6 +34,7 @@ from framework.registry.registry import conf_dir
 from framework.sweeps.app import at_command, compare, run_one, task
 from framework.sweeps.manifest import resumed
 from framework.sweeps.session import SweepSession, start_session
+from framework.tracking.naming import keyed
 from framework.tracking.run_dir import find_any, find_run, runs_dir
 
 OURS = ("hydra/hydra_logging=none",)  # logging belongs to the application
@@ -72,7 +73,7 @@ def run(*overrides: str, verbose: bool = False, callbacks: Sequence[Callback] = 
         hydra.run("config", job, words, with_log_configuration=False)
     if isinstance(ended[0], RunFailed):
         raise ended[0]
-    return RunResult(ended[0].folder, _keyed(overrides), ended[0].findings)
+    return RunResult(ended[0].folder, keyed(overrides), ended[0].findings)
 
 
 def rerun(
@@ -109,7 +110,7 @@ def resume(
 
     Args:
         recorded: its folder, its name under `runs/`, the id of its MLflow run, `last` or `best`.
-        overrides: a new length, patience or goal.
+        overrides: a new length, patience or goal; with it, name, notes and `tags.KEY` of the longer run.
         trust: run the single files that it names even if you have not run them here before.
         verbose: print what the shell prints.
         callbacks: called while the run trains.
@@ -122,11 +123,11 @@ def resume(
     found = resumption(str(recorded), overrides, trust)
     for note in found.notes:
         log.info(note)
-    display = [ProgressBar(found.experiment.steps)] if verbose else []
+    display = [ProgressBar(found.experiment.steps, found.experiment.epoch)] if verbose else []
     ended = found.run([*display, *callbacks])
     if verbose:
         report(ended, found.experiment.settings.tracking.type == "mlflow")
-    return RunResult(ended.folder.resolve(), _keyed(overrides))
+    return RunResult(ended.folder.resolve(), keyed(overrides))
 
 
 def sweep(*overrides: str, verbose: bool = False, callbacks: Sequence[Callback] = ()) -> SweepResult:
@@ -182,10 +183,6 @@ def runs(*filters: str, sort: str = "started", all: bool = False) -> list[RunRes
         SweepResult(row.folder.resolve()) if isinstance(row, SweepRow) else RunResult(row.folder.resolve(), row.overrides)
         for row in rows
     ]
-
-
-def _keyed(overrides: Sequence[str]) -> dict[str, str]:
-    return dict(word.lstrip("+~").partition("=")[::2] for word in overrides)
 
 
 @contextlib.contextmanager

@@ -9,11 +9,12 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 
 from framework.analysis.comparison import read_jobs, swept
+from framework.analysis.metrics_table import metrics_table
 from framework.core.errors import ConfigError, did_you_mean
 from framework.core.reading import read_bytes, read_text
 from framework.core.study import Findings
@@ -24,6 +25,9 @@ from framework.inference.model import Model
 from framework.tracking.metrics_file import LazySeries
 from framework.tracking.naming import about_of
 from framework.tracking.run_dir import best_run, read_state, read_sweep
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 class Series(NamedTuple):
@@ -105,6 +109,16 @@ class RunResult:
         path = self.folder / "metrics.jsonl"
         return Metrics(LazySeries(path) if path.exists() else {})
 
+    def to_pandas(self) -> DataFrame:
+        """The metrics along training as a pandas.DataFrame: a column for each metric, a row for each training step; NaN
+        where a metric was not measured. Rows of a probe, such as a gradient by lag, have no steps and are left out.
+
+        Raises:
+            ConfigError: pandas is not installed, or the run has recorded no metrics.
+        """
+        columns, _ = metrics_table({self.name: self.folder})
+        return _pandas().DataFrame(columns).set_index("step")
+
     @property
     def figures(self) -> list[Path]:
         """The PNG files of the run; a job of a sweep has none."""
@@ -174,8 +188,21 @@ class SweepResult(Sequence[RunResult]):
         keys = swept(jobs)
         self.jobs = [RunResult(folder / job.name, {k: job.overrides[k] for k in keys if k in job.overrides}) for job in jobs]
 
-    def __getitem__(self, i: Any) -> Any:
+    @overload
+    def __getitem__(self, i: int) -> RunResult: ...
+    @overload
+    def __getitem__(self, i: slice) -> list[RunResult]: ...
+    def __getitem__(self, i: int | slice) -> RunResult | list[RunResult]:
+        """A job, or several of them as a list."""
         return self.jobs[i]
+
+    def to_pandas(self) -> DataFrame:
+        """`table` as a pandas.DataFrame: a row for each job.
+
+        Raises:
+            ConfigError: pandas is not installed.
+        """
+        return _pandas().DataFrame(self.table)
 
     def __len__(self) -> int:
         return len(self.jobs)
@@ -228,6 +255,14 @@ class SweepResult(Sequence[RunResult]):
         lines = self._table_text().splitlines()
         rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if not line.startswith("| ---")]
         return f"{_table(rows)}{''.join(map(_picture, self.figures))}"
+
+
+def _pandas() -> Any:
+    try:
+        import pandas
+    except ImportError as error:
+        raise ConfigError("to_pandas: pandas is not installed; pip install pandas") from error
+    return pandas
 
 
 def _plain(word: str) -> Any:

@@ -16,7 +16,7 @@ from typing import Any
 from framework.cli.commands import VERBS
 from framework.cli.help import FLAGS
 from framework.core import home
-from framework.core.log import show
+from framework.core.log import quiet_others, quiet_variables, show
 from framework.core.pipes import ignore_broken_pipe
 from framework.core.process import environment
 from framework.core.signals import SignalInterrupt, deferred, ignore, ignore_further_signals, raise_on_signals
@@ -30,7 +30,12 @@ WITH_PLUGINS = ("rerun", "save", "summary")  # verbs that read the key `plugins`
 def main(argv: Sequence[str] | None = None) -> None:
     """The entry point of the command."""
     show()
-    with environment(home.variables()), raise_on_signals(for_good=argv is None), ignore_broken_pipe() as spoken:
+    quiet_others()
+    with (
+        environment(home.variables() | quiet_variables()),
+        raise_on_signals(for_good=argv is None),
+        ignore_broken_pipe() as spoken,
+    ):
         status = execute(list(sys.argv[1:] if argv is None else argv))
     sys.exit(status or int(spoken.failed))
 
@@ -180,9 +185,7 @@ def compose_and_run(arguments: Sequence[str]) -> int:
             try:
                 with ignore_further_signals():
                     for sweep in dict.fromkeys(session.sweeps):
-                        compare(sweep)
-                        if stopped:
-                            print(f"go on:     {sys.argv[0]} sweep.resume={sweep.name}", flush=True)
+                        compare(sweep, stopped)
             finally:
                 with deferred():  # the state of the store is still to be recorded
                     session.close()

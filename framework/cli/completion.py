@@ -22,7 +22,8 @@ from framework.core.trust import state_dir
 from framework.core.version import __version__
 from framework.core.writing import write_json
 from framework.registry.registry import conf_dir
-from framework.tracking.run_dir import NAMES, SWEEP, runs_dir
+from framework.tracking.naming import about_of
+from framework.tracking.run_dir import NAMES, SWEEP, read_state, read_sweep, runs_dir
 
 FILE = "completion.json"
 LASTS = 86_400  # seconds
@@ -31,6 +32,8 @@ OF_NAMES = ("check", "describe")  # verbs whose argument is a name of a componen
 OF_OVERRIDES = ("kernel", "save", "summary")
 OF_NOTHING = ("doctor", "new-plugin", "plugins")  # all other verbs take a run
 THEN_OVERRIDES = ("rerun",)  # verbs of a run that also take overrides
+FILTERS = ("status=", "name=", "sweep=", "continued=", "tags.", "model=", "dataset=", "optimizer=")  # of list and delete
+LENGTHS = ("trainer.epochs=+", "trainer.steps=+", "trainer.early_stopping.patience=+", "name=", "tags.")  # of resume
 KNOWN = ("-m", "--multirun")  # flags that do not change what may follow
 
 
@@ -45,9 +48,11 @@ def offers(line: str) -> list[str] | None:
     verb = before[0] if before and before[0] in VERBS else ""
     if verb and verb not in OF_OVERRIDES and not (verb in THEN_OVERRIDES and len(before) > 1):
         return [word for word in _arguments(verb, before) if word.startswith(last)]
+    if before[-1:] == ["--from"]:
+        return [word for word in run_names() if word.startswith(last)]
     typed = [word for word in before[bool(verb) :] if word not in KNOWN]
     if last.startswith(("-", "+", "~")) or any(word.startswith(("-", "plugins=", "hydra")) for word in typed):
-        return None
+        return [] if verb else None  # Hydra knows no verbs
     names = index()
     found = _values(names, typed, last) if "=" in last else _keys(names, typed, last)
     if found is None:
@@ -111,23 +116,31 @@ def _arguments(verb: str, before: Sequence[str]) -> Iterable[str]:
     if verb in OF_NAMES:
         own = own_experiments() if verb == "describe" else ()
         return [*index()["names"], *own] if len(before) == 1 else ()
+    if verb == "list":
+        return FILTERS
+    if verb == "resume" and len(before) > 1:
+        return LENGTHS
+    if verb == "delete" and len(before) == 1:
+        return [*run_names(), *FILTERS]
     return run_names() if verb not in OF_NOTHING and len(before) == 1 else ()
 
 
 def run_names() -> list[str]:
-    """`last`, `best`, and the newest runs and sweeps. A folder is looked into only if it is shown."""
+    """`last`, `best`, and the newest runs and sweeps, by the names given to them and by folder. A folder is looked into only
+    if it is shown. A shell would split a name with blanks."""
     runs = runs_dir()
     try:
         names = [entry.name for entry in os.scandir(runs) if not entry.name.startswith(".")]
     except OSError:
         names = []
-    found: list[str] = []
+    found, given = list[str](), list[str]()
     for name in sorted(names, key=lambda name: name.removeprefix("sweep-"), reverse=True):  # each begins with its time
         if len(found) == SHOWN:
             break
         if any((runs / name / file).is_file() for file in ("run.json", SWEEP)):
             found.append(name)
-    return [*NAMES, *found]
+            given.append(about_of(read_state(runs / name) or read_sweep(runs / name)).name)
+    return [*NAMES, *dict.fromkeys(name for name in given if name and " " not in name), *found]
 
 
 def _values(names: Mapping[str, Any], typed: Sequence[str], word: str) -> list[str] | None:

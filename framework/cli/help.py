@@ -46,12 +46,13 @@ stackprop describe NAME shows the options of a choice, stackprop --cfg job print
 Experiments of your own: experiments/wide.yaml is experiment=wide; stackprop save wide key=value ... writes one.
 --trust runs plugins that a preset or a recorded run names although you have not run them here (docs/extending/plugins.md).
 Completion: eval "$(stackprop -sc install=bash)"   (also zsh, fish)"""
-RUN = ("RUN", "a run or a sweep: its folder, its name under runs/, or: last, best")
+RUN = ("RUN", "a run or a sweep: its name, its folder, its MLflow id, or: last, best")
 SET = ("key=value", "an override, as for a training")
 # The arguments of verbs that parse `key=value` themselves: argparse has no help for these.
 ARGUMENTS: dict[str, tuple[tuple[str, str], ...]] = {
     "compare": (
-        ("SWEEP", "a sweep: its folder, its name under runs/, or last"),
+        ("SWEEP", "a sweep: its name, its folder, or last"),
+        ("RUN RUN ...", "runs and the jobs of sweeps together"),
         ("y=METRIC", "the metric of figure and table; y=[a,b]: several"),
         ("x=KEY", "a swept key, epoch, step, or a metric"),
         ("key=value", "every other option of the figure: stackprop describe figure"),
@@ -70,18 +71,40 @@ ARGUMENTS: dict[str, tuple[tuple[str, str], ...]] = {
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "check": ("stackprop check dense", "stackprop check optimizer/adam"),
     "compare": ("stackprop compare last", "stackprop compare last y=val/loss x=epoch log=true"),
+    "delete": ("stackprop delete wide --dry-run", "stackprop delete status=failed"),
+    "diff": ("stackprop diff last best", "stackprop diff wide narrow --json"),
     "doctor": ("stackprop doctor", "stackprop doctor --clear"),
     "evaluate": ("stackprop evaluate last", "stackprop evaluate best"),
+    "export": (
+        "stackprop export last to=metrics.csv",
+        "stackprop export last to=net.onnx",
+        "stackprop export wide best to=both.parquet",
+    ),
     "figure": ("stackprop figure last", "stackprop figure last loss to=loss.pdf"),
     "forecast": ("stackprop forecast last --steps 20", "stackprop forecast last --steps 20 --to later.csv"),
     "generate": ("stackprop generate last --prompt 'to be'", "stackprop generate last --prompt 'to be' --greedy"),
     "kernel": ("stackprop kernel model=mlp", "stackprop kernel model=mlp --c"),
+    "list": (
+        "stackprop list status=finished --sort val/loss",
+        "stackprop list 'optimizer.lr<0.05' 'name=wide*'",
+        "stackprop list sweep=last --best val/loss --limit 3",
+    ),
     "new-plugin": ("stackprop new-plugin bent", "stackprop new-plugin bent --kind layer --kind loss"),
     "plugins": ("stackprop plugins", "stackprop plugins plugins=[my_layer.py]"),
     "predict": ("stackprop predict last data.csv", "stackprop predict last --text 'we flew to Paris'"),
     "report": ("stackprop report last", "stackprop report best"),
-    "resume": ("stackprop resume last", "stackprop resume last --trust"),
+    "rerun": (
+        "stackprop rerun last seed=1",
+        "stackprop rerun wide optimizer=nag name=nag",
+        "stackprop rerun last seed=1,2,3 -m",
+    ),
+    "resume": (
+        "stackprop resume last",
+        "stackprop resume last trainer.epochs=+20",
+        "stackprop resume wide trainer.epochs=+20 name=longer",
+    ),
     "summary": ("stackprop summary model=mlp2", "stackprop summary experiment=vanishing_gradient"),
+    "tag": ("stackprop tag last name=wide paper=fig3", "stackprop tag wide ~paper notes='too slow'"),
 }
 
 

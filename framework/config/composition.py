@@ -7,6 +7,7 @@ Presets are YAML files under `conf/`; every other choice of a group is a registe
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import threading
@@ -28,7 +29,7 @@ from framework.config.allowed import check_interpolations, check_packages, check
 from framework.config.arguments import readable
 from framework.config.hidden import warn_of_hidden
 from framework.config.overrides import check_overrides, used_variables
-from framework.config.own_experiments import GROUP, MARK, ExperimentSource, sources, without_chosen
+from framework.config.own_experiments import GROUP, MARK, ExperimentSource, loading, sources, without_chosen
 from framework.config.parser import parse_config
 from framework.config.presets import KINDS_OF, BoundedSource, RegistrySource
 from framework.config.schema import Settings
@@ -38,6 +39,7 @@ from framework.core.secrets import recorded
 from framework.registry.discovery import discover, load_files
 from framework.registry.installed import disable
 from framework.registry.registry import conf_dir as conf_dir
+from framework.tracking.naming import key_of
 from framework.tracking.run_dir import check_unused
 
 # Groups that may be null.
@@ -82,11 +84,12 @@ class ValidatingConfigLoader(ConfigLoaderImpl):
 
     def load_configuration(self, config_name: Any, overrides: Any, run_mode: Any, *args: Any, **kwargs: Any) -> Any:
         self.variables: set[str] = set()
-        self.keys = {word.lstrip("+~").partition("=")[0] for word in overrides}
+        self.keys = set(map(key_of, overrides))
         absent = self._absent(overrides)
         first = _first_models(overrides) if run_mode == RunMode.MULTIRUN else {}
         given = [absent.get(word, first.get(word, word)) for word in overrides]
-        with named_index(overrides):
+        load = functools.partial(load_plugins, by_user=False) if self.runs and "COMP_LINE" not in os.environ else None
+        with named_index(overrides), loading(load):
             cfg = super().load_configuration(config_name, given, run_mode, *args, **kwargs)
         check_targets(cfg)
         if config_name is None:  # Hydra's help: there is no experiment
@@ -181,7 +184,7 @@ def named_index(overrides: Sequence[str]) -> Iterator[None]:
         found = re.match(r"invalid literal for int\(\) with base 10: '(.*)'", str(error))
         if found is None:
             raise
-        keys = [word.lstrip("+~").partition("=")[0] for word in overrides]
+        keys = list(map(key_of, overrides))
         key = next((key for key in keys if f".{found[1]}" in key), found[1])
         hint = "; disable_plugins=[NAME] leaves a plugin out" if key == "plugins.disable" else ""
         raise ConfigError(f"{key}: '{found[1]}' is not an index, but the value is a list{hint}") from error
@@ -260,7 +263,7 @@ def _drop_params(cfg: Any, overrides: Sequence[str]) -> None:
     """Remove sweep values of a preset for keys that the command sets: Hydra would run every job once for each of them."""
     params = cfg.hydra.sweeper.get("params")
     for override in overrides:
-        key = override.lstrip("+~").partition("=")[0]
+        key = key_of(override)
         if params and key in params:
             with open_dict(params):
                 del params[key]
@@ -272,11 +275,24 @@ def settings_of(cfg: Any) -> Settings:
     Raises:
         ConfigError: with one line for every error.
     """
-    tree: Any = OmegaConf.to_container(task_part(cfg), resolve=True)
+    task = task_part(cfg)
+    tree, plain = (OmegaConf.to_container(task, resolve=resolve) for resolve in (True, False))
+    return settings_of_trees(tree, plain)  # type: ignore[arg-type]
+
+
+def settings_of_trees(tree: dict[str, Any], plain: dict[str, Any]) -> Settings:
+    """The validated settings of a configuration.
+
+    Args:
+        tree: the configuration; plain: the same with its interpolations.
+
+    Raises:
+        ConfigError: with one line for every error.
+    """
     disable_plugins(tree.get("disable_plugins"))
     load_plugins(tree.get("plugins"), by_user=False)
     settings, absolute = parse_config(tree, discover()), with_absolute_paths(tree)
-    written = recorded(OmegaConf.to_container(task_part(cfg), resolve=False), absolute)
+    written = recorded(plain, absolute)
     return replace(settings, tree=absolute, written={} if written == absolute else written)
 
 

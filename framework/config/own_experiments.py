@@ -6,7 +6,9 @@ are data: the allow-list of `config/allowed.py` holds for them as for every pres
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import contextlib
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,19 @@ from framework.core.secrets import HIDDEN, URI, masked
 from framework.core.trust import knows_store
 
 GROUP = "experiment"
+LOAD: ContextVar[Callable[[Any], None] | None] = ContextVar("load", default=None)
 MARK = "recorded"  # in the header of a recorded configuration
 STRANGE = "names a store to which you have not sent runs before ({}); use tracking.uri=ADDRESS, tracking=none or --trust"
+
+
+@contextlib.contextmanager
+def loading(load: Callable[[Any], None] | None) -> Iterator[None]:
+    """What loads the plugins that an experiment names, as soon as it is read; None where a configuration is only shown."""
+    token = LOAD.set(load)
+    try:
+        yield
+    finally:
+        LOAD.reset(token)
 
 
 class ExperimentSource(BoundedSource):
@@ -46,7 +59,10 @@ class ExperimentSource(BoundedSource):
         found.header["package"] = found.header.get("package") or "_global_"
         if is_recorded(tree):
             found.header[MARK] = str(file)
-        elif isinstance(tree.get("defaults"), ListConfig):
+            return found
+        if isinstance(tree.get("plugins"), ListConfig) and (load := LOAD.get()):
+            load(list(tree.plugins))  # its choices may be components of these files
+        if isinstance(tree.get("defaults"), ListConfig):
             tree.defaults = [_override(entry) for entry in tree.defaults]
         return found
 

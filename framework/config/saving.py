@@ -33,7 +33,10 @@ from framework.core.trust import knows_store
 from framework.core.writing import check_no_link, write_text
 from framework.registry.discovery import discover
 from framework.registry.names import name_error
-from framework.tracking.run_dir import SWEEP, find_run, find_sweep, read_state, read_sweep, runs_dir
+from framework.tracking.naming import KEYS as ABOUT
+from framework.tracking.naming import key_of
+from framework.tracking.naming import recorded_overrides as overrides_of
+from framework.tracking.run_dir import find_any, read_state, read_sweep
 from framework.tracking.run_record import Dumper, config_hash
 
 FLAGS = ("-m", "--multirun")
@@ -105,16 +108,15 @@ def recorded_overrides(word: str, changes: Sequence[str] = ()) -> list[str]:
     Raises:
         ConfigError: unknown run, or its code is not trusted.
     """
-    for folder in (Path(word), runs_dir() / word):
-        if (folder / SWEEP).is_file():
-            words = [str(each) for each in read_sweep(find_sweep(word)).get("command", []) if not _names_strange_store(each)]
-            load_plugins_of([each for each in words if each not in FLAGS], by_user=False)
-            return [*words, *changes]
-    folder = find_run(word, runs_dir())
+    folder = find_any(word)
+    is_sweep = not (folder / "run.json").exists()
+    words = read_sweep(folder).get("command", []) if is_sweep else overrides_of(read_state(folder)) or []
+    words = [each for each in words if not _names_strange_store(each) and key_of(each).partition(".")[0] not in ABOUT]
+    load_plugins_of([each for each in words if each not in FLAGS], by_user=False)
+    if is_sweep:
+        return [*words, *changes]
+    words = [each for each in words if not each.lstrip("+~").startswith("hydra")]
     recorded = f"{GROUP}={folder / 'config.yaml'}"
-    words = [each for each in _command_of(folder) if not each.lstrip("+~").startswith("hydra")]
-    words = [each for each in words if not _names_strange_store(each)]
-    load_plugins_of(words, by_user=False)
     wanted = config_hash(compose([recorded]).tree)
     return [*(words if _hash_of(words) == wanted else [recorded]), *changes]
 
@@ -277,14 +279,6 @@ def _hash_of(words: Sequence[str]) -> str:
         return config_hash(compose(list(words)).tree)
     except (ConfigError, DataError, HydraException, OmegaConfBaseException):
         return ""
-
-
-def _command_of(folder: Path) -> list[str]:
-    """The overrides of a run, as recorded."""
-    try:
-        return shlex.split(str(read_state(folder).get("command", "")))[1:]
-    except ValueError:
-        return []
 
 
 def _names_strange_store(word: str) -> bool:

@@ -21,6 +21,7 @@ from framework.core.protocols import (
     Study,
 )
 from framework.data.scaling import ScaleOption
+from framework.data.validation import shown_names
 from framework.nn.network import Node
 from framework.registry.registry import SEVERAL_GROUPS
 from framework.tracking.naming import KEYS as ABOUT
@@ -92,6 +93,11 @@ class Settings:
     about: About
     tree: Mapping[str, Any]
     written: Mapping[str, Any] = field(default_factory=dict)  # the recorded form, if it differs
+
+    def __repr__(self) -> str:
+        components = {"dataset": self.dataset, "optimizer": self.optimizer, "schedule": self.schedule, "study": self.study}
+        lines = [f"{key}: {value}" for key, value in components.items() if value is not None]
+        return "\n  ".join([f"Settings: nodes {shown_names(list(self.nodes))}", *lines, f"seed: {self.seed}"])
 
     @property
     def record(self) -> Mapping[str, Any]:

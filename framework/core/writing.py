@@ -12,9 +12,13 @@ import io
 import json
 import os
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from pathlib import Path
 from typing import IO, Any
 
+AT_ONCE = 16  # files that are written to the disk at once
+_later: ContextVar[dict[Path, None] | None] = ContextVar("files that are not on the disk yet", default=None)
 NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -41,7 +45,7 @@ def replaced(path: Path, lasting: bool = True) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             if lasting:
-                os.fsync(file.fileno())
+                to_disk(file.fileno(), path)
         beside.replace(path)
     except BaseException as error:
         with contextlib.suppress(OSError):
@@ -49,6 +53,41 @@ def replaced(path: Path, lasting: bool = True) -> Iterator[IO[bytes]]:
         if isinstance(error, OSError) and not isinstance(error, LinkError):
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
+
+
+def to_disk(descriptor: int, path: Path) -> None:
+    """Wait until a file is on the disk; inside `lasting_together`, later."""
+    later = _later.get()
+    if later is None:
+        os.fsync(descriptor)
+    else:
+        later[path] = None
+
+
+@contextlib.contextmanager
+def lasting_together() -> Iterator[None]:
+    """Wait for the disk once, at the end, for all files that are written inside: many small files then take as long as one.
+    A power failure before that may lose the newest of them."""
+    if _later.get() is not None:
+        yield
+        return
+    files: dict[Path, None] = {}
+    token = _later.set(files)
+    try:
+        yield
+    finally:
+        _later.reset(token)
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(_flushed, files))
+
+
+def _flushed(path: Path) -> None:
+    with contextlib.suppress(OSError):  # it was moved or removed since
+        descriptor = os.open(path, os.O_RDONLY | NO_LINK)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def write_bytes(path: Path, content: bytes, lasting: bool = True) -> None:

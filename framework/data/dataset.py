@@ -140,6 +140,16 @@ class Field:
         if self.features and (self.kind != "real" or not self.axes.endswith("F")):
             raise ValueError(f"features: only real fields with an axis F have them (got {self.kind} {self.axes})")
 
+    def __str__(self) -> str:
+        """`label N, 3 classes: cat, dog, fox`."""
+        what = {"label": "classes", "id": "ids"}.get(self.kind, "")
+        names = self.names or self.features
+        shown = ", ".join(names if len(names) <= 8 else [*names[:6], "...", names[-1]])
+        return f"{self.kind} {self.axes}{f', {self.size} {what}' if self.size else ''}{f': {shown}' if shown else ''}"
+
+    def __repr__(self) -> str:
+        return f"Field({self})"
+
     def shape(self, a: np.ndarray) -> Shape:
         """The field's shape without N, as layers see it; the length of a sequence is None. So the shape of ids has no
         numbers: (), (None,), or (None, None) with letters."""
@@ -223,6 +233,17 @@ class Data:
     baselines: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     rows: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{split} {len(next(iter(fields.values()), ()))}" for split, fields in self.splits.items())
+        title = f"Data{f' {self.name}' if self.name else ''}: {sizes}"
+        return "\n".join([title, *(f"  {line}" for line in self.described())])
+
+    def described(self) -> list[str]:
+        """`x: (1, 8, 8), real NCHW`, a line for each field, with its shape without N."""
+        train = self.splits.get("train", {})
+        shapes = {name: np.shape(train[name])[1:] for name in self.fields if name in train}
+        return [f"{name}: {f'{shapes[name]}, ' if shapes.get(name) else ''}{f}" for name, f in self.fields.items()]
 
     def shapes(self) -> dict[str, Shape]:
         """field -> shape without N."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from framework.config.arguments import assigned
 from framework.config.options import TrainerOptions
 from framework.config.parser import parse_config
 from framework.config.schema import Settings
@@ -24,19 +25,31 @@ from framework.core.signatures import has_method
 from framework.core.trust import knows_store
 from framework.core.writing import check_no_links, replaced
 from framework.experiments.experiment import Experiment, prepare
+from framework.experiments.labels import checked
 from framework.experiments.loading import store_address, tracking_of_run
 from framework.experiments.provenance import registry_of
 from framework.experiments.runner import JobResult, run
 from framework.experiments.sync import STRANGE
 from framework.registry.discovery import discover, scope
 from framework.registry.registry import Registry
-from framework.tracking.run_dir import RunLocation, find_run, is_finished, read_state, runs_dir, store_dir, tree_of_run
+from framework.tracking.naming import About, changed, not_copied, recorded_overrides, text_of_tag
+from framework.tracking.run_dir import (
+    RunLocation,
+    SweepGivenError,
+    find_run,
+    is_finished,
+    read_state,
+    runs_dir,
+    store_dir,
+    tree_of_run,
+)
 from framework.tracking.run_record import CHECKPOINT, config_hash, read_checkpoint
 from framework.training.plan import TrainingPlan
 from framework.training.schedules import LR, stackable_options
 
 EPOCHS, STEPS = "trainer.epochs", "trainer.steps"
 PATIENCE, GOAL = "trainer.early_stopping.patience", "trainer.early_stopping.goal"
+ABOUT = ("name=", "notes=", "tags=", "tags.")  # what the user says about the longer run
 LONGER = f"stackprop resume {{}} {EPOCHS}=+20"
 
 
@@ -78,17 +91,27 @@ def resumption(word: str, overrides: Sequence[str] = (), trust: bool = False) ->
 
     Args:
         word: a folder, a name, an id, last or best.
-        overrides: a new length, patience or goal: `trainer.epochs=+20`.
+        overrides: a new length, patience or goal: `trainer.epochs=+20`; with it, name, notes and `tags.KEY`.
         trust: run the single files it names even if this user has not run them here before.
 
     Raises:
         ConfigError: it cannot go on; the message gives the reason, and what is possible instead.
     """
-    folder = find_run(word, runs_dir())
+    try:
+        folder = find_run(word, runs_dir())
+    except SweepGivenError as error:
+        whole, job = shlex.join(["stackprop", f"sweep.resume={word}"]), shlex.join(["stackprop", "resume", f"{word}/0"])
+        raise ConfigError(f"{word}: this is a sweep; {whole} runs the jobs that are missing; for one job: {job}") from error
     state = read_state(folder)
     check_no_links(folder)
+    about = labels_of([word for word in overrides if word.startswith(ABOUT)])
+    overrides = [word for word in overrides if not word.startswith(ABOUT)]
     check_changes(folder, overrides)
+    labels = changed(About(), checked(about))
     check_checkpoint(folder, state)
+    if about and not overrides:
+        command = shlex.join(["stackprop", "tag", str(folder), *(f"{key}={value}" for key, value in about.items())])
+        raise ConfigError(f"{', '.join(about)}: without a new length the run goes on as it is; {command}")
     if is_finished(folder) and not overrides:
         raise ConfigError(f"{folder}: the run has ended ({state['status']}); to train longer: {LONGER.format(folder)}")
     tracking = tracking_of_run(folder)
@@ -97,7 +120,28 @@ def resumption(word: str, overrides: Sequence[str] = (), trust: bool = False) ->
     written = tree_of_run(folder)
     registry = registry_of(folder, _restored(folder, written), trust)
     with scope(registry):
-        return _longer(folder, state, written, overrides, registry) if overrides else _same(folder, state, written, registry)
+        if not overrides:
+            return _same(folder, state, written, registry)
+        longer = _longer(folder, state, written, overrides, registry)
+    notes = (*longer.notes, *not_copied(state, labels.entry))
+    name = labels.name or longer.place.name
+    return replace(longer, place=replace(longer.place, name=name, about=labels), notes=notes)
+
+
+def labels_of(words: Sequence[str]) -> dict[str, str | None]:
+    """`name`, `notes`, `tags.KEY` -> text, from overrides; `tags={a: b}` too.
+
+    Raises:
+        ConfigError: tags that are no mapping.
+    """
+    found = dict[str, str | None]()
+    for word in words:
+        key, _, text = word.partition("=")
+        tags = assigned([word])[0]["tags"] if key == "tags" else None
+        if key == "tags" and not isinstance(tags, Mapping):
+            raise ConfigError(f"tags: not a mapping (got {text}); tags.KEY=VALUE sets one")
+        found |= {f"tags.{tag}": text_of_tag(value) for tag, value in tags.items()} if tags else {key: text}
+    return found
 
 
 def check_checkpoint(folder: Path, state: Mapping[str, Any]) -> None:
@@ -133,7 +177,7 @@ def check_changes(folder: Path, overrides: Sequence[str]) -> None:
     other = [word for word in overrides if word.partition("=")[0] not in allowed or "=" not in word]
     if other:
         raise ConfigError(
-            f"{' '.join(other)}: a run goes on unchanged, except for {', '.join(allowed)}; "
+            f"{' '.join(other)}: a run goes on unchanged, except for {', '.join(allowed)}, name, notes, tags.KEY; "
             f"for another configuration: stackprop rerun {folder} {shlex.join(other)}"
         )
     keys = [word.partition("=")[0] for word in overrides]
@@ -175,7 +219,7 @@ def _new_place(folder: Path, state: Mapping[str, Any], changes: Mapping[str, Any
     texts = {key: "null" if value is None else str(value) for key, value in changes.items()}
     short = [f"{key.rpartition('.')[2]}={text}" for key, text in texts.items()]
     parts = [part for part in str(state["name"]).split() if part.partition("=")[0] + "=" not in " ".join(short)]
-    words = [word for word in recorded_overrides(folder, state) if word.partition("=")[0] not in changes]
+    words = [word for word in overrides_of(folder, state) if word.partition("=")[0] not in changes]
     command = shlex.join(["stackprop", *words, *(f"{key}={text}" for key, text in texts.items())])
     runs = runs_dir()
     new = runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
@@ -183,19 +227,15 @@ def _new_place(folder: Path, state: Mapping[str, Any], changes: Mapping[str, Any
     return RunLocation(new, runs, " ".join([*parts, *short])[:250], tags, command, choices=choices)
 
 
-def recorded_overrides(folder: Path, state: Mapping[str, Any]) -> list[str]:
+def overrides_of(folder: Path, state: Mapping[str, Any]) -> list[str]:
     """The overrides of the command that a run records.
 
     Raises:
         ConfigError: it records none.
     """
-    try:
-        command = shlex.split(str(state.get("command", "")))
-    except ValueError:
-        command = []
-    if command[:1] != ["stackprop"]:
+    if (found := recorded_overrides(state)) is None:
         raise ConfigError(f"{folder}/run.json: it has no command; the run was not started by stackprop")
-    return command[1:]
+    return found
 
 
 def _settings(folder: Path, written: Mapping[str, Any]) -> Settings:

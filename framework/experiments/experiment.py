@@ -56,6 +56,12 @@ class Experiment:
     callbacks: tuple[Callback, ...] = ()
     epoch: int = 0
 
+    def __repr__(self) -> str:
+        settings, name = self.settings, self.data.name or type(self.settings.dataset).__name__
+        epoch = f", {self.epoch} in an epoch" if self.epoch else ""
+        about = f"{self.steps} steps{epoch}; seed {settings.seed}, {settings.dtype}"
+        return f"Experiment on {name}: {about}\n{self.learner!r}"
+
     @property
     def directions(self) -> dict[str, bool]:
         """Metric -> whether less of it is better."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from framework.tracking.naming import (
     fault_of_name,
     fault_of_notes,
     fault_of_tag,
+    recorded_overrides,
     run_name,
     text_of_tag,
 )
@@ -90,7 +90,7 @@ def _record(folder: Path, kind: Kind, changes: Mapping[str, str | None]) -> None
     before, after = about_of(state), changed(about_of(state), changes)
     state |= {SENT: state.get(SENT, before.entry), "about": after.entry}
     if kind is RUNS and "name" in changes:
-        state["name"] = after.name or run_name(shlex.split(str(state.get("command", "")))[1:]) or folder.resolve().name
+        state["name"] = after.name or run_name(recorded_overrides(state) or []) or folder.resolve().name
     write_json(folder / kind.file, state)
 
 

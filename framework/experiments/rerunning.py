@@ -23,16 +23,20 @@ from framework.config.schema import Settings
 from framework.core.errors import ConfigError, DataError
 from framework.core.secrets import masked, restored
 from framework.core.trust import knows_store, trusting
-from framework.experiments.continuing import recorded_overrides
+from framework.experiments.continuing import overrides_of
 from framework.experiments.loading import store_address
 from framework.experiments.provenance import registry_of, sources_of
 from framework.experiments.sync import STRANGE
 from framework.registry.discovery import discover
-from framework.tracking.run_dir import SWEEP, find_run, read_state, read_sweep, runs_dir, tree_of_run
+from framework.tracking.mlflow import flattened
+from framework.tracking.naming import KEYS as ABOUT
+from framework.tracking.naming import key_of, not_copied
+from framework.tracking.run_dir import SweepGivenError, find_run, read_state, read_sweep, runs_dir, tree_of_run
 
 WRONG = (HydraException, OmegaConfBaseException, ConfigError, DataError)
 MISSING = object()
 MOVED = ("dataset.path", "plugins")  # recorded as absolute paths, but perhaps given as relative ones
+UNTRAINED = ("tracking", *ABOUT)  # keys that are not restored: where a run is recorded, and what the user says about it
 ANYWHERE = ("experiment", "debug")  # presets that may set any key
 
 
@@ -62,11 +66,10 @@ def rerun_of(word: str, changes: Sequence[str] = (), trust: bool = False, severa
     Raises:
         ConfigError: it is a sweep, or its configuration cannot be composed here.
     """
-    check_is_run(word)
-    folder = find_run(word, runs_dir())
-    written = tree_of_run(folder)
+    folder = one_run(word)
+    state, written = read_state(folder), tree_of_run(folder)
     changes = readable(changes)
-    recorded = [each for each in recorded_overrides(folder, read_state(folder)) if not _is_ours(each)]
+    recorded = [each for each in overrides_of(folder, state) if not _is_ours(each)]
     tree = restored(written, f"{folder}/config.yaml", hint=store_address(folder))
     registry_of(folder, tree, trust)  # a file that is not trusted is an error
     files = sources_of(folder, tree)
@@ -84,7 +87,8 @@ def rerun_of(word: str, changes: Sequence[str] = (), trust: bool = False, severa
         pins = {key: pin for key, pin in pins.items() if not any(_concerns(change, key) for change in changes)}
         kept = [each for each in with_pins(recorded, pins) if key_of(each) not in {key_of(change) for change in changes}]
         left_out = dict(unusable(kept, changes))
-    notes = (*(pin.note for pin in pins.values() if pin.note), *left_out.values())
+    own = {*now.about.entry, *(key_of(change).partition(".")[0] for change in changes)}
+    notes = (*(pin.note for pin in pins.values() if pin.note), *left_out.values(), *not_copied(state, own))
     words = [each for each in kept if each not in left_out]
     one = () if several or any(key_of(change) == "folds" for change in changes) else ("hydra.mode=RUN",)
     return Rerun((*words, *changes, *one), notes)
@@ -105,27 +109,26 @@ def pins_of(folder: Path, words: Sequence[str], written: Mapping[str, Any], now:
     return pins
 
 
-def check_is_run(word: str) -> None:
-    """Check that a word does not name a whole sweep.
+def one_run(word: str) -> Path:
+    """The folder of a run.
 
     Raises:
-        ConfigError: it does; the message has the command of the sweep.
+        ConfigError: it is unknown, or a sweep; then the message has the command of the sweep.
     """
-    for folder in (Path(word), runs_dir() / word):
-        if (folder / SWEEP).is_file() and not (folder / "run.json").exists():
-            command = shlex.join(["stackprop", *map(str, read_sweep(folder).get("command", []))])
-            raise ConfigError(f"{word}: this is a sweep; its command is {command}; for one job: stackprop rerun {word}/0")
+    try:
+        return find_run(word, runs_dir())
+    except SweepGivenError as error:
+        command = shlex.join(["stackprop", *read_sweep(error.folder).get("command", [])])
+        job = shlex.quote(f"{word}/0")
+        raise ConfigError(
+            f"{word}: this is a sweep; its command is {command}; for one job: stackprop rerun {job}"
+        ) from error
 
 
 def _is_ours(word: str) -> bool:
     """Whether a recorded word is replaced, or is none of an experiment."""
     key = key_of(word)
     return word.startswith("-") or key.split(".")[0].split("/")[0] in ("hydra", "sweep", "plugins")
-
-
-def key_of(word: str) -> str:
-    """The key of an override."""
-    return word.lstrip("+~").partition("=")[0].partition("@")[0]
 
 
 def _concerns(change: str, key: str) -> bool:
@@ -157,30 +160,21 @@ class Pin:
 
 def differences(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, Pin]]:
     """Key -> the override that restores the recorded value, wherever two configurations differ."""
-    before, after = dict(_leaves(recorded)), dict(_leaves(now))
+    before, after = dict(flattened(recorded)), dict(flattened(now))
     for key, value in before.items():
-        if after.get(key, MISSING) != value and not key.startswith("tracking.") and key != "plugins":
+        if after.get(key, MISSING) != value and key.partition(".")[0] not in (*UNTRAINED, "plugins"):
             text = "not set" if key not in after else _text(after[key])
             note = "" if key in MOVED else f"{key} was {_text(value)}, is now {text}; the recorded value is used"
             yield key, Pin(f"++{key}={_text(value)}", note)
     gone = set[str]()
     for key, value in after.items():
-        if key in before or key.startswith("tracking."):
-            continue
         parts = key.split(".")
+        if key in before or parts[0] in UNTRAINED:
+            continue
         above = next(".".join(parts[:i]) for i in range(1, len(parts) + 1) if not _has(recorded, parts[:i]))
         if above not in gone and not (above == key and _is_default(recorded, now, parts, value)):
             gone.add(above)
             yield above, Pin(f"~{above}", f"{above} was not set, is now {_text(value)}; it is left out")
-
-
-def _leaves(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in tree.items():
-        here = f"{path}.{key}" if path else str(key)
-        if isinstance(value, Mapping) and value:
-            yield from _leaves(value, here)
-        elif value != {}:
-            yield here, value
 
 
 def _is_default(before: Mapping[str, Any], tree: Mapping[str, Any], parts: Sequence[str], value: Any) -> bool:

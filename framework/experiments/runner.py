@@ -16,6 +16,7 @@ from framework.core.callback import Callback, Snapshot, StartedRun, TrainingResu
 from framework.core.errors import ConfigError, RunFailed
 from framework.core.signals import StoppedRun, StopRequest, deferred
 from framework.core.study import Findings
+from framework.core.writing import lasting_together
 from framework.experiments import artifacts, provenance
 from framework.experiments.experiment import Experiment, prepare
 from framework.experiments.failures import MISTAKES, failure_of, reason_of, write_traceback
@@ -222,8 +223,9 @@ def start_records(
     """The records of runs that start together, with a common lock."""
     claimed, records = claimed_by_us(places), list[RunRecord]()
     try:
-        for experiment, place in zip(experiments, places, strict=True):
-            records.append(record_of(experiment, place, claimed=claimed, feeder=feeder))
+        with lasting_together():
+            for experiment, place in zip(experiments, places, strict=True):
+                records.append(record_of(experiment, place, claimed=claimed, feeder=feeder))
     except BaseException as error:
         with deferred():
             RecordingCallback(experiments, records).broken_off(error)
@@ -297,7 +299,8 @@ class RecordingCallback(Callback):
             with deferred():
                 return self._broken(error)
         with deferred():
-            results = [self.failed.get(i) or self._closed(i, outcome) for i, outcome in enumerate(outcomes)]
+            with lasting_together():
+                results = [self.failed.get(i) or self._closed(i, outcome) for i, outcome in enumerate(outcomes)]
             self._settle()
         return results
 

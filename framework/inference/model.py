@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -23,6 +24,7 @@ from framework.data.scaling import Scale
 from framework.data.validation import checked_arrays, shown_names
 from framework.inference.beam import best_tags, reads_tags
 from framework.inference.evaluation import HeadMetric, MetricAccumulator, evaluate, in_units
+from framework.nn import table
 from framework.nn.arena import Arena
 from framework.nn.heads import Head
 from framework.nn.network import Network, Values
@@ -61,6 +63,23 @@ class Model:
     weights: Mapping[str, Params]
     about: Data
     scale: Scale
+
+    def __repr__(self) -> str:
+        return "\n".join([*table.text(self._rows), *self._facts])
+
+    def _repr_html_(self) -> str:
+        return f"{table.table(self._rows)}<pre>{html.escape(chr(10).join(self._facts))}</pre>"
+
+    @property
+    def _rows(self) -> list[tuple[str, ...]]:
+        return table.rows(self.network.nodes, table.of_weights(self.weights), vars(self.network).get("shapes", {}))
+
+    @property
+    def _facts(self) -> list[str]:
+        """The number of parameters, the heads and the fields, one line each."""
+        count = sum(a.size for tensors in self.weights.values() for a in tensors.values())
+        heads = [f"head {name}: {head}" for name, head in self.heads.items()]
+        return [f"{count:,} parameters, {self._dtype}", *heads, *(f"field {line}" for line in self.about.described())]
 
     @classmethod
     def of(cls, trained: Trained, weights: Mapping[str, Params], about: Data, scale: Scale) -> Model:
@@ -142,8 +161,8 @@ class Model:
 
     @property
     def _dtype(self) -> np.dtype[Any]:
-        dtype: np.dtype[Any] = next(iter(next(iter(self.weights.values())).values())).dtype
-        return dtype
+        arrays = (a for tensors in self.weights.values() for a in tensors.values())
+        return np.dtype(next((a.dtype for a in arrays), np.float32))
 
     def predict(
         self,

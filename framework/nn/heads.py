@@ -31,6 +31,11 @@ class Head:
     mask: str | None = "mask"
     weight: float | Array = option(1.0, stackable=True)
 
+    def __str__(self) -> str:
+        """`SoftmaxCrossEntropy of out, target y`."""
+        target = f", target {self.target}" if self.target else ""
+        return f"{type(self.loss).__name__} of {', '.join(self.sources)}{target}"
+
     @property
     def sources(self) -> tuple[str, ...]:
         """The nodes that the loss reads."""

@@ -21,6 +21,7 @@ from framework.core.inspection import check_components
 from framework.core.protocols import Activation, Layer
 from framework.core.random import Key, generator
 from framework.core.types import Params, Shape
+from framework.nn import table
 from framework.nn.arena import Arena, TensorName
 
 LARGE = 10_000  # an option of at least this value may be why memory runs out
@@ -95,6 +96,15 @@ class Network:
         nodes = _linked(self.nodes, self.fields)
         check_components("layer", {f"model.layers.{name}": node.layer for name, node in nodes.items()})
         object.__setattr__(self, "nodes", nodes)
+
+    def __repr__(self) -> str:
+        known: dict[TensorName, tuple[int, ...]] = vars(self).get("tensor_shapes", {})  # to find them, it would draw tensors
+        tensors: dict[str, dict[str, tuple[int, ...]]] = {}
+        for (node, t), shape in known.items():
+            tensors.setdefault(node, {})[t] = shape
+        reads = ", ".join(f"{name} {shape}" for name, shape in self.fields.items())
+        lines = table.rows(self.nodes, tensors, vars(self).get("shapes", {}))
+        return "\n".join([f"Network of {len(self.nodes)} nodes; fields: {reads}", *table.text(lines)])
 
     def init(self, key: Key) -> Drawn:
         """The initial tensors of one replica, each node from its own stream, and the output shape of every node."""

@@ -5,19 +5,25 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from framework.core.log import show
 from framework.core.pipes import replace_unencodable
+from framework.core.terminal import next_line
 
 if TYPE_CHECKING:
+    from framework.analysis.comparison import RecordedJob
     from framework.experiments.runner import JobResult
 
 
-def compare(sweep: Path) -> None:
-    """Write table and figure of a sweep, even if some jobs failed."""
+def compare(sweep: Path, stopped: bool = False) -> None:
+    """Write table and figure of a sweep, even if some jobs failed, and print what to do next.
+
+    Args:
+        stopped: by a signal, so that jobs are left to run.
+    """
     from framework.analysis.sweep_table import compare
     from framework.core.errors import ConfigError
     from framework.sweeps.session import session
@@ -33,8 +39,31 @@ def compare(sweep: Path) -> None:
         if (writers := session().writers) is not None:
             writers.settle()
         session().call(record, sweep, runs_dir(), *found)
+        following = next_commands([job for group in found[0] for job in group.jobs])
     except Exception as error:  # the runs are recorded; an error in the figure must not make them fail
         print(f"stackprop: the figure of {sweep} could not be drawn: {error}", file=sys.stderr)
+        following = ["report last"]
+    print(next_line([f"sweep.resume={sweep.name}"] if stopped else following), flush=True)
+
+
+def next_commands(jobs: Sequence[RecordedJob]) -> list[str]:
+    """The commands that a reader may want after a sweep: a figure against a swept number, the report, the UI."""
+    from framework.analysis.comparison import swept
+    from framework.core.repeats import REPEATS
+    from framework.tracking.run_dir import tree_of_run
+
+    numbers = [key for key in swept(jobs) if key not in REPEATS and is_number(jobs[0].overrides.get(key, ""))]
+    tracked = tree_of_run(jobs[0].folder).get("tracking", {}).get("type") == "mlflow"
+    return [f"compare last x={numbers[0]}" if numbers else "report last", *(["ui"] if tracked else [])]
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def task(cfg: Any) -> float | None:
@@ -120,7 +149,8 @@ def run_one(cfg: Any) -> JobResult:
         + indistinct(data, settings.dtype)
     ):
         print(f"stackprop: warning: {doubt}", file=sys.stderr)
-    display = ProgressBar(experiment.steps, brief=of_many)
+    epoch = experiment.epoch if settings.study is None else 0
+    display = ProgressBar(experiment.steps, epoch, brief=of_many)
     try:
         return run(experiment, place, [display, *session().callbacks])
     finally:

@@ -1,7 +1,8 @@
 """Composes configurations fast: a full composition takes 50 ms, and a sweep has hundreds of jobs.
 
 Only a choice of groups changes how a configuration is composed. Each such choice is composed once, in full; the values of a
-job are then set on a copy. `JobComposer` uses private names of Hydra 1.3, as does `config/composition.py`.
+job are then set on a copy. Of jobs that set the same keys, the first two are made like this; if plain trees give the second
+one as well, further jobs are plain trees. `JobComposer` uses private names of Hydra 1.3, as does `config/composition.py`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import copy
 import functools
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -24,29 +24,10 @@ from omegaconf.errors import OmegaConfBaseException
 from framework.config.composition import named_index, task_part
 from framework.config.overrides import check_overrides
 from framework.core.errors import ConfigError
+from framework.sweeps.plain_jobs import ComposedJob, PlainJobs, folder_words, is_plain, own_overrides
 from framework.sweeps.session import session
 
-
-@dataclass(frozen=True)
-class ComposedJob:
-    """One job's configuration.
-
-    Attributes:
-        cfg: configuration of the task.
-        hydra: Hydra's part as plain values.
-        overrides: as Hydra records them.
-        folder: the folder of the job.
-    """
-
-    cfg: Any
-    hydra: dict[str, Any]
-    overrides: tuple[str, ...]
-    folder: str
-
-    @property
-    def task(self) -> dict[str, Any]:
-        """The unresolved configuration of the task, as plain values."""
-        return OmegaConf.to_container(self.cfg, resolve=False, enum_to_str=True)  # type: ignore[return-value]
+__all__ = ["ComposedJob", "JobComposer", "composer_of"]
 
 
 def composer_of(loader: Any, master: Any) -> JobComposer:
@@ -79,6 +60,9 @@ class JobComposer:
         self.parse = functools.cache(lambda text: parser.parse_override(text))
         self.is_group = functools.cache(loader.repository.group_exists)
         self.bases: dict[tuple[str, ...], tuple[Any, Any, set[str]]] = {}
+        self.makers: dict[
+            tuple[Any, ...], PlainJobs | None
+        ] = {}  # choices and keys -> what makes plain jobs, if they can be
 
     def job(self, overrides: Sequence[str], number: int) -> ComposedJob:
         """The configuration of a job, equal to a full composition with these overrides.
@@ -90,19 +74,43 @@ class JobComposer:
         parsed = [self.parse(text) for text in overrides]
         choices = [override for override in parsed if self._chooses(override)]
         values = [override for override in parsed if override not in choices]
+        same = (*(str(override.input_line) for override in choices), *((v.key_or_group, v.type) for v in values))
+        maker = self.makers.get(same)
+        plain = maker.job(parsed, values, number, self.dirname) if maker and all(map(is_plain, values)) else None
+        if maker and plain and maker.checked:
+            return plain
+        made = self._composed(overrides, parsed, choices, values, number)
+        if same not in self.makers:
+            self.makers[same] = PlainJobs.of(made, values)
+        elif maker and plain:
+            maker.checked = plain == made
+            if not maker.checked:
+                self.makers[same] = None
+        return made
+
+    def _composed(
+        self,
+        overrides: Sequence[str],
+        parsed: Sequence[Override],
+        choices: Sequence[Override],
+        values: Sequence[Override],
+        number: int,
+    ) -> ComposedJob:
+        """The configuration of a job by Hydra and OmegaConf."""
         whole, task, variables = self._base(tuple(str(override.input_line) for override in choices))
         task = copy.deepcopy(task)
         HydraConfig.instance().cfg = whole  # the meaning of ${hydra:...} for this job
         try:
             with named_index(overrides):
-                ConfigLoaderImpl._apply_overrides_to_config(values, task)
+                ConfigLoaderImpl._apply_overrides_to_config(list(values), task)
         except OmegaConfBaseException as error:
             raise ConfigCompositionException(str(error)) from error
         folder = self._place(whole, task, parsed, number)
         if values:
             check_overrides(task, variables, [*self.master.hydra.overrides.task, *overrides])
         hydra: Any = OmegaConf.to_container(whole.hydra, resolve=False, enum_to_str=True)
-        return ComposedJob(task, hydra, tuple(hydra["overrides"]["task"]), folder)
+        plain, resolved = (OmegaConf.to_container(task, resolve=resolve, enum_to_str=True) for resolve in (False, True))
+        return ComposedJob(plain, resolved, hydra, tuple(hydra["overrides"]["task"]), folder)  # type: ignore[arg-type]
 
     def _chooses(self, override: Override) -> bool:
         """Whether an override changes the composition: a choice of a group, or an option of Hydra."""
@@ -122,15 +130,13 @@ class JobComposer:
         Raises:
             ConfigError: it is not in the sweep's folder.
         """
-        hydra, dirname = whole.hydra, self.dirname
-        own = [override for override in overrides if not override.key_or_group.startswith("hydra.")]
-        words = [str(override.input_line) for override in own if override.key_or_group not in dirname.exclude_keys]
+        hydra, own = whole.hydra, own_overrides(overrides)
         with read_write(hydra), open_dict(hydra):
             hydra.overrides.task = [override.input_line for override in own]
             job = hydra.job
             job.num = number
             job.id = str(number)
-            job.override_dirname = dirname.item_sep.join(sorted(word.replace("=", dirname.kv_sep, 1) for word in words))
+            job.override_dirname = folder_words(own, self.dirname)
             name = self._subdir(whole, task)
             folder = os.path.abspath(os.path.join(self.sweep, name))
             if name in ("", ".", "attempts") or os.path.basename(name) != name:

@@ -10,7 +10,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from framework.analysis.stylesheet import read_style
-from framework.config.composition import settings_of
+from framework.config.composition import settings_of_trees
 from framework.config.messages import format_error
 from framework.core.errors import ConfigError, DataError
 from framework.data.precision import indistinct
@@ -79,7 +79,7 @@ def check_different(jobs: Sequence[Job]) -> None:
     seen: dict[str, Job] = {}
     for job in jobs:
         # Compared after validation: 1 and 1.0 are the same seed.
-        other = seen.setdefault(repr(replace(job.experiment.settings, tree={}, written={})), job)
+        other = seen.setdefault(repr(vars(replace(job.experiment.settings, tree={}, written={}))), job)
         if other is not job:
             both = " and ".join(f"{same.number} ({' '.join(same.overrides)})" for same in (other, job))
             raise ConfigError(f"jobs {both} are identical, since a value is given twice; no job was started")
@@ -122,7 +122,7 @@ def job_of(composer: JobComposer, overrides: Sequence[str], number: int) -> Job:
         HydraException, OmegaConfBaseException, ConfigError, DataError: it cannot run.
     """
     composed = composer.job(overrides, number)
-    experiment = prepare(settings_of(composed.cfg))
+    experiment = prepare(settings_of_trees(composed.resolved, composed.task))
     own = [word for word in overrides if not word.lstrip("+~").startswith("hydra.")]
     swept = {key_of(word) for word in own} - composer.fixed
     choices = composed.hydra.get("runtime", {}).get("choices")

@@ -85,7 +85,9 @@ def launch(context: Any, config: Any, overrides: Sequence[Sequence[str]], first:
     sweep = Path(config.hydra.sweep.dir)
     alone = how.n_jobs == 1 and how.cluster is None
     if config.tracking.get("type") == "mlflow" and len(overrides) >= POOLED and alone:
-        session().start_writers(len(overrides))  # before the jobs are composed, since it takes two seconds
+        session().start_writers(
+            len(overrides), not config.tracking.get("uri")
+        )  # before the jobs are composed, since it takes two seconds
     with remove_if_not_started(sweep):
         jobs = compose_jobs(composer_of(context.config_loader, config), overrides, first)
         if is_grid(config):
@@ -184,7 +186,6 @@ def job_return(job: Job, value: Any) -> JobReturn:
     failed = isinstance(value, Exception)
     return JobReturn(
         overrides=filter_overrides(job.overrides),
-        cfg=job.composed.cfg,
         hydra_cfg=job.composed.hydra,  # type: ignore[arg-type]
         working_dir=os.getcwd(),
         task_name="stackprop",

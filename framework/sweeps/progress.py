@@ -12,6 +12,7 @@ import numpy as np
 
 from framework.core.callback import Callback, TrainingResult
 from framework.core.direction import lower_is_better
+from framework.core.terminal import GAP, WIDTH, shortened, times
 from framework.sweeps.jobs import Job
 
 # Without a terminal: the maximum number of progress lines, and the minimum seconds between them.
@@ -40,10 +41,11 @@ class Progress:
 
     def _start_bar(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
 
-        columns = (TextColumn("{task.fields[jobs]}"), BarColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+        clock = (TimeElapsedColumn(), TimeRemainingColumn())
+        columns = (TextColumn("{task.fields[jobs]}"), BarColumn(20), *clock, TextColumn("{task.description}"))
         self.bar = Bar(*columns, console=Console(stderr=True), transient=True)
         self.task = self.bar.add_task("", total=self.total, jobs=self._jobs())
         self.bar.start()
@@ -104,7 +106,8 @@ class Progress:
         elif time.monotonic() >= self.due:
             now = time.monotonic()
             left = (now - self.started) * (self.total - at) / max(at, 1)
-            print("  ".join(filter(None, (self._jobs(), best, f"{left:.0f} s left"))), flush=True)
+            line = GAP.join(filter(None, (self._jobs(), times(now - self.started, left), best)))
+            print(shortened(line, WIDTH), flush=True)
             self.due = now + max(PATIENCE, (left + now - self.started) / LINES)
 
 

@@ -17,7 +17,8 @@ from framework.core.process import environment
 from framework.experiments.experiment import Experiment, prepare
 from framework.tracking.mlflow_process import MlflowWriterPool
 
-POOLED = 8  # jobs from which a process that writes to MLflow repays its start; eight times as many, and a second one does
+POOLED = 8  # jobs from which a process that writes to MLflow repays its start
+SECOND = 64  # jobs from which a second one does, for a store that is not the local one
 
 
 @dataclass
@@ -61,12 +62,16 @@ class SweepSession:
                 print(f"stackprop: {line}", file=sys.stderr)
                 self.warnings.add((sweep, line))
 
-    def start_writers(self, jobs: int) -> None:
-        """Start the processes that write to MLflow, unless they run."""
+    def start_writers(self, jobs: int, local: bool = True) -> None:
+        """Start the processes that write to MLflow, unless they run.
+
+        Args:
+            local: whether they write to the local store, where one is fast enough.
+        """
         if self.writers is not None:
             return
         try:
-            self.writers = MlflowWriterPool(2 if jobs >= 8 * POOLED and (os.cpu_count() or 1) > 1 else 1)
+            self.writers = MlflowWriterPool(2 if jobs >= SECOND and not local and (os.cpu_count() or 1) > 1 else 1)
         except (OSError, ImportError) as error:  # no room in /dev/shm, or none to write to
             print(f"stackprop: the training itself writes to MLflow, which takes longer ({error})", file=sys.stderr)
 

@@ -26,6 +26,7 @@ from framework.core.writing import check_no_link
 from framework.tracking.allowance import SlowServerError, TimeBudget
 from framework.tracking.options import Tracking
 from framework.tracking.relocation import artifact_folder, relocate
+from framework.tracking.sqlite_client import SqliteClient, is_known
 
 BATCH = 1000  # points, MLflow's limit for a call
 PATIENCE = 2.0  # maximum seconds that points wait for more points
@@ -93,8 +94,10 @@ class MlflowStore:
                 _create(runs / "mlflow.db")
             elif tracking.uri is None:
                 relocate(runs / "mlflow.db", runs)
-            self.client = mlflow.MlflowClient(tracking_uri(tracking, runs))
+            self.client: Any = mlflow.MlflowClient(tracking_uri(tracking, runs))
             self.database = None if tracking.uri else runs / "mlflow.db"
+            if self.database and is_known(self.database):
+                self.client = SqliteClient(self.client, self.database)
             self.experiment_id = self._experiment(tracking, runs)
 
     def _experiment(self, tracking: Tracking, runs: Path) -> str:
@@ -321,6 +324,7 @@ def quiet_mlflow() -> Any:
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # each attempt to reach a server that is down
     return mlflow
 
 

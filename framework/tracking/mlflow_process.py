@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from framework.core.log import show
+from framework.core.log import quiet_others, show
 from framework.core.pipes import ignore_broken_pipe
 from framework.core.process import without_main
 from framework.core.signals import ignore
@@ -232,6 +232,7 @@ def serve(requests: Any, replies: Any) -> None:
     training process, which then decides how its runs end."""
     ignore()
     show()
+    quiet_others()
     desk, parent = WriterServer(), multiprocessing.parent_process()
     with contextlib.suppress(Exception):
         import mlflow.store.tracking.sqlalchemy_store  # noqa: F401  # while the sweep is still composed

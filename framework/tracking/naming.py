@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -69,6 +70,19 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(sign for sign in text if sign.isprintable() or sign == "\n")
 
 
+def not_copied(state: Mapping[str, Any], keys: Collection[str]) -> list[str]:
+    """A line for the user where a new run does not get the name, the tags and the notes of the run it comes from.
+
+    Args:
+        state: the content of that run's `run.json`.
+        keys: those of `KEYS` that the new run has of its own.
+    """
+    about = about_of(state)
+    texts = {"name": f"name '{about.name}'", "tags": f"tags ({', '.join(about.tags)})", "notes": "notes"}
+    left = [texts[key] for key in about.entry if key not in keys]
+    return [f"not copied from the earlier run: {', '.join(left)}; name=... and tags.KEY=... set new ones"] if left else []
+
+
 def changed(about: About, changes: Mapping[str, str | None]) -> About:
     """What the user says now.
 
@@ -131,6 +145,11 @@ def text_of_tag(value: Any) -> str:
     return masked(str(value).lower() if isinstance(value, bool) else str(value))
 
 
+def distinct(names: Sequence[str], folders: Sequence[Path]) -> list[str]:
+    """The names of runs, with the folder where several have one name."""
+    return [n if names.count(n) == 1 else f"{n} ({folder.name})" for n, folder in zip(names, folders, strict=True)]
+
+
 def short_keys(keys: Collection[str]) -> dict[str, str]:
     """Key -> its last part, or as many parts as are needed to distinguish it: `optimizer.lr` is `lr`, unless `schedule.lr`
     is among the keys."""
@@ -154,7 +173,21 @@ def format_value(value: Any) -> str:
 
 def key_of(override: str) -> str:
     """The key that an override sets."""
-    return override.lstrip("+~").partition("=")[0]
+    return override.lstrip("+~").partition("=")[0].partition("@")[0]
+
+
+def keyed(overrides: Iterable[str]) -> dict[str, str]:
+    """Key -> value of overrides, both as typed."""
+    return dict(override.lstrip("+~").partition("=")[::2] for override in overrides)
+
+
+def recorded_overrides(state: Mapping[str, Any]) -> list[str] | None:
+    """The overrides of the command that a `run.json` records; None if it records none."""
+    try:
+        command = shlex.split(str(state.get("command", "")))
+    except ValueError:
+        return None
+    return command[1:] if command[:1] == ["stackprop"] else None
 
 
 def run_name(overrides: Sequence[str]) -> str:

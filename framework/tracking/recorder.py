@@ -19,7 +19,7 @@ import numpy as np
 
 from framework.core.callback import MEASURED, Callback
 from framework.core.log import log
-from framework.core.writing import NO_LINK, appending
+from framework.core.writing import NO_LINK, appending, to_disk
 from framework.tracking.metrics_file import LazySeries, _digits, _word, lines, started
 
 FLUSH_BYTES = 1 << 16
@@ -214,7 +214,7 @@ class MetricsRecorder(Callback):
                 log.error(f"{self.path}: {error.strerror}; metrics are buffered in memory until there is space")
             self.complained = True
 
-    def _append(self, to_disk: bool = False) -> int:
+    def _append(self, lasting: bool = False) -> int:
         """Write buffered lines; returns the size of the file."""
         # The file is not created again: its old content would be missing.
         file = os.open(self.path, os.O_WRONLY | os.O_APPEND | NO_LINK)
@@ -222,8 +222,8 @@ class MetricsRecorder(Callback):
             while self.pending:
                 # Not a file object: its buffer would hide how much was written on a full disk.
                 del self.pending[: os.write(file, self.pending)]
-            if to_disk:
-                os.fsync(file)
+            if lasting:
+                to_disk(file, self.path)
             return os.fstat(file).st_size
         finally:
             os.close(file)
@@ -235,7 +235,7 @@ class MetricsRecorder(Callback):
             OSError: there is no space.
         """
         try:
-            return self._append(to_disk=True)
+            return self._append(lasting=True)
         except OSError as error:
             count = self.pending.count(b"\n")
             raise OSError(error.errno, f"{error.strerror}; {count} lines could not be written", str(self.path)) from error

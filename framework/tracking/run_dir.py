@@ -88,14 +88,36 @@ def update_sweep(folder: Path, changes: Mapping[str, Any]) -> None:
         write_json(folder / SWEEP, {**known, **changes})
 
 
+class SweepGivenError(ConfigError):
+    """A sweep where one run is needed.
+
+    Attributes:
+        folder: of the sweep.
+    """
+
+    def __init__(self, word: str, folder: Path) -> None:
+        super().__init__(f"{word}: this is a sweep; use {word}/best for its best job")
+        self.folder = folder
+
+
 def find_run(word: str, runs: Path) -> Path:
     """A run's folder from its path, its folder's name under `runs/`, its own name (the newest of several), the id of its
     MLflow run or the beginning of that id, `last`, or `best`: the best job of the last sweep. `SWEEP/best` is that of
     another sweep, `SWEEP/3` a job.
 
     Raises:
+        SweepGivenError: it is a sweep.
         ConfigError: unknown run, or several; the message suggests close names.
     """
+    if found := _run(word, runs):
+        return found
+    if sweep := newest_named(word, all_sweeps(runs), SWEEPS):
+        raise SweepGivenError(word, sweep)
+    raise _missing("run", word, runs, _names(runs, list(all_runs(runs))))
+
+
+def _run(word: str, runs: Path) -> Path | None:
+    """A run's folder; None if no run is named so."""
     check_name(word)
     for folder in (Path(word), runs / word):
         if (folder / "run.json").exists():
@@ -103,7 +125,7 @@ def find_run(word: str, runs: Path) -> Path:
                 log.warning(f"{folder / 'run.json'} cannot be read; the status of the run is unknown")
             return folder
         if (folder / SWEEP).is_file():
-            raise ConfigError(f"{word}: this is a sweep; use {word}/best for its best job")
+            raise SweepGivenError(word, folder)
     sweep, _, name = word.rpartition("/")
     if name == "best":
         if not sweep and not all_sweeps(runs):
@@ -112,13 +134,7 @@ def find_run(word: str, runs: Path) -> Path:
     folders = list(all_runs(runs))
     if word == "last" and folders:
         return newest(folders)
-    if found := newest_named(word, folders, RUNS):
-        return found
-    if sweep and (job := _job(sweep, name)):
-        return job
-    if newest_named(word, all_sweeps(runs), SWEEPS):
-        raise ConfigError(f"{word}: this is a sweep; use {word}/best for its best job")
-    raise _missing("run", word, runs, _names(runs, folders))
+    return newest_named(word, folders, RUNS) or (_job(sweep, name) if sweep else None)
 
 
 def _job(sweep: str, name: str) -> Path | None:
@@ -145,17 +161,13 @@ def find_any(word: str) -> Path:
     for folder in (Path(word), runs / word):
         if (folder / SWEEP).is_file() and not (folder / "run.json").exists():
             return folder
-    try:
-        found = find_run(word, runs)
-    except ConfigError as no_run:
-        if "begin so" in str(no_run):
-            raise
+    if not (found := _run(word, runs)):
         with suppress(ConfigError):
             return find_sweep(word)
         if any((folder := path).is_dir() for path in (Path(word), runs / word)):
-            raise ConfigError(f"{folder}: neither a run nor a sweep; it contains no run.json") from no_run
+            raise ConfigError(f"{folder}: neither a run nor a sweep; it contains no run.json")
         names = _names(runs, list(all_runs(runs))) + _names(runs, all_sweeps(runs))
-        raise ConfigError(f"unknown run or sweep '{word}' in {runs}{did_you_mean(word, [*names, *NAMES])}") from no_run
+        raise _missing("run or sweep", word, runs, names)
     same = newest_named(word, all_sweeps(runs), SWEEPS)  # a run and a sweep may have one name
     return same if same and _launched(same) > float(read_state(found).get("started", 0)) else found
 
@@ -195,8 +207,9 @@ def _names(runs: Path, folders: Sequence[Path]) -> list[str]:
 
 
 def _missing(what: str, word: str, runs: Path, known: Sequence[str]) -> ConfigError:
-    names = NAMES if what == "run" else NAMES[:1]
-    offered = did_you_mean(word, [*known, *names]) if known else f"; there are no {what}s yet"
+    names = NAMES[:1] if what == "sweep" else NAMES
+    none = f"; there are no {'sweeps' if what == 'sweep' else 'runs'} yet"
+    offered = did_you_mean(word, [*known, *names]) if known else none
     return ConfigError(f"unknown {what} '{word}' in {runs}{offered}")
 
 

@@ -10,6 +10,7 @@ from framework.config.options import ParameterGroup, TrainerOptions
 from framework.core.direction import SPLITS, declared
 from framework.core.protocols import Augmentation, Optimizer, Probe, Regularizer, Schedule
 from framework.core.types import Params
+from framework.data.validation import shown_names
 from framework.inference.evaluation import HeadMetric
 from framework.nn.heads import Head
 from framework.nn.network import Network
@@ -36,6 +37,12 @@ class Learner:
     probes: Mapping[str, Probe] = field(default_factory=dict)
     schedules: Mapping[str, Schedule] = field(default_factory=dict)
     groups: tuple[ParameterGroup, ...] = ()
+
+    def __repr__(self) -> str:
+        heads = "; ".join(f"{name}: {head}" for name, head in self.heads.items())
+        parts = {"optimizer": self.optimizer, "schedule": self.schedule, "regularizers": self.regularizers or None}
+        more = [f"{key}: {value}" for key, value in parts.items() if value is not None]
+        return f"Learner: nodes {shown_names(list(self.network.nodes))}\n  {heads}\n  " + "\n  ".join(more)
 
 
 def directions(learner: Learner, study: Any = None) -> dict[str, bool]:

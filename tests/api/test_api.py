@@ -5,6 +5,7 @@ import logging
 import multiprocessing.spawn
 import os
 import signal
+import sys
 import threading
 
 import numpy as np
@@ -55,6 +56,28 @@ def test_a_run_is_its_trained_network(ran):
     assert (ran(x) == ran.model.predict(x)).all()
     assert (ran(x) == framework.load(str(ran.folder)).predict(x)).all()
     assert ran.networks == [ran.model]
+
+
+def test_a_run_is_a_table_of_pandas(ran):
+    table = ran.to_pandas()
+    assert table.index.name == "step"
+    assert table.index.tolist() == list(range(1, 10))
+    assert table["val/loss"].dropna().tolist() == ran.metrics["val/loss"].values.tolist()
+    assert table["grad_norm/hidden"].notna().all()
+    assert table["epoch"].iloc[-1] == 3
+
+
+def test_a_sweep_is_a_table_of_pandas(swept):
+    table = swept.to_pandas()
+    assert len(table) == 4
+    assert table["optimizer.lr"].tolist() == [0.01, 0.01, 0.1, 0.1]
+    assert table["val/loss"].tolist() == [job.last["val/loss"] for job in swept]
+
+
+def test_without_pandas_the_error_says_so(swept, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ConfigError, match="pandas is not installed"):
+        swept.to_pandas()
 
 
 def test_a_run_shows_itself(ran, capsys):

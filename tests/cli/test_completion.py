@@ -42,6 +42,10 @@ def state(tmp_path_factory):
         ("stackprop describe vanishing_g", ["vanishing_gradient"]),
         ("stackprop experiment=vanishing_g", ["experiment=vanishing_gradient"]),
         ("stackprop doctor ", []),
+        ("stackprop save x --fr", []),
+        ("stackprop list sta", ["status="]),
+        ("stackprop delete mod", ["model="]),
+        ("stackprop resume last trainer.e", ["trainer.epochs=+", "trainer.early_stopping.patience=+"]),
     ],
 )
 def test_a_tab_press_offers_what_may_follow(line, some):
@@ -65,14 +69,17 @@ def test_runs_are_offered_newest_first(tmp_path, monkeypatch):
     }.items():
         (tmp_path / name).mkdir()
         if file:
-            (tmp_path / name / file).touch()
+            (tmp_path / name / file).write_text(json.dumps({"status": "finished", "about": {"name": "two words"}}))
     assert completion.offers("stackprop evaluate ") == ["last", "best", "20260103-1", "sweep-20260102-1", "20260101-1"]
     assert completion.offers("stackprop evaluate 202601") == ["20260103-1", "20260101-1"]
     assert completion.offers("stackprop evaluate last ") == []
+    (tmp_path / "sweep-20260102-1" / "sweep.json").write_text(json.dumps({"about": {"name": "rates"}}))
+    assert completion.offers("stackprop diff ra") == completion.offers("stackprop save x --from ra") == ["rates"]
+    assert completion.offers("stackprop diff tw") == []  # a shell would split it
 
 
 def test_every_verb_of_runs_offers_them():
-    plain = {*completion.OF_NAMES, *completion.OF_OVERRIDES, *completion.OF_NOTHING}
+    plain = {"list", *completion.OF_NAMES, *completion.OF_OVERRIDES, *completion.OF_NOTHING}
     assert all("last" in completion.offers(f"stackprop {verb} ") for verb in VERBS if verb not in plain)
 
 

@@ -100,7 +100,7 @@ def test_a_module_of_pytorch_predicts_the_same(words, tmp_path):
     ("words", "said"),
     [
         (["one", "to=x.txt"], "to: 'x.txt' is not a name of an export (there are: .csv, .onnx, .parquet, .py)"),
-        (["one"], "export: a run and a file are needed; stackprop export RUN to=FILE.csv|.parquet|.onnx|.py"),
+        (["one"], "export: a run and a file are needed; stackprop export RUN [RUN ...] to=FILE.csv|.parquet|.onnx|.py"),
         (["one", "two", "to=x.onnx"], "export: several runs: only for metrics, to=FILE.csv or .parquet"),
         (["one", "to=a-b.py"], "to: 'a-b.py' is not a name of a Python module; letters, digits and _"),
     ],

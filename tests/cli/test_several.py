@@ -2,8 +2,11 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from framework.tracking.naming import distinct
 
 pytestmark = pytest.mark.usefixtures("unrendered")
 
@@ -23,6 +26,12 @@ def test_several_runs_are_measured_and_compared(ask, tmp_path):
     assert table.splitlines()[0].startswith("| lr | seeds | val/loss ")
     assert {line.split()[1] for line in table.splitlines()[2:]} == {"0.1", "0.2"}
     assert ask("compare", "rates")[0] == 0
+    assert "rates/0: this is one run; with what? stackprop compare rates/0 RUN" in ask("compare", "rates/0")[2]
+    assert "unknown sweep 'rate' in runs; did you mean 'rates'" in ask("compare", "rate")[2]
+
+
+def test_runs_of_one_name_are_distinct_by_folder():
+    assert distinct(["wide", "deep", "wide"], [Path("a/1"), Path("a/2"), Path("a/3")]) == ["wide (1)", "deep", "wide (3)"]
 
 
 def test_the_verbs_on_records_start_fast():

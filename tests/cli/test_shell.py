@@ -26,7 +26,7 @@ def test_a_run_trains_records_and_says_where_to_look(place):
     assert done.returncode == 0, done.stderr
     assert "val/accuracy" in done.stdout
     folder = newest(place)
-    assert f"written to {folder}" in done.stdout
+    assert f"written to {folder.relative_to(place)}" in done.stdout
     assert "stackprop ui" in done.stdout
     state = json.loads((folder / "run.json").read_text())
     assert state["status"] == "finished"

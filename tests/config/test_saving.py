@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from plugin_file import doubling
 
 from framework import run, sweep
 from framework.config.composition import compose, composed
 from framework.config.saving import recorded_overrides, save_experiment
 from framework.core.errors import ConfigError
+from framework.registry.discovery import discover
 from framework.tracking.run_dir import read_state
 from framework.tracking.run_record import config_hash
 
@@ -97,8 +99,11 @@ def test_a_run_whose_command_means_less_now_is_saved_whole():
 
 
 def test_a_recorded_sweep_is_saved():
-    folder = sweep(*QUICK, "seed=0,1").folder
-    assert saved(*recorded_overrides(str(folder)))["hydra"]["sweeper"]["params"] == {"seed": "0,1"}
+    folder = sweep(*QUICK, "seed=0,1", "name=two seeds").folder
+    for word in (str(folder), "two seeds", "last"):
+        found = saved(*recorded_overrides(word), force=True)
+        assert found["hydra"]["sweeper"]["params"] == {"seed": "0,1"}
+        assert "name" not in found
 
 
 def test_a_file_is_not_replaced_by_accident():
@@ -168,3 +173,13 @@ def test_the_last_of_two_values_is_saved():
         "seed": 2,
     }
     assert saved("seed=1", "-m", "seed=2,3", force=True)["hydra"]["sweeper"]["params"] == {"seed": "2,3"}
+
+
+def test_a_saved_choice_of_a_plugin_runs_in_a_new_process(ask, tmp_path):
+    (tmp_path / "mine.py").write_text(doubling("bent_twice"))
+    status, _, errors = ask("save", "wide", "plugins=[mine.py]", "activation=bent_twice", *QUICK)
+    assert status == 0, errors
+    assert "override /activation: bent_twice" in Path("experiments/wide.yaml").read_text()
+    discover().forget_file(tmp_path / "mine.py")
+    assert "bent_twice" not in discover().names("activation")
+    assert compose(["experiment=wide"]).tree["activation"] == {"type": "bent_twice"}

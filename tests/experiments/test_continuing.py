@@ -65,6 +65,17 @@ def test_a_longer_run_can_go_on_again(runs):
     assert read_state(found.folder)["command"].count("trainer.epochs") == 1
 
 
+def test_a_longer_run_gets_a_name_of_its_own(runs):
+    found = framework.resume("plain", "trainer.epochs=+1", "name=longer", "tags={paper: fig4}", "tags.a=b", "notes=on")
+    assert (found.name, found.tags, found.notes) == ("longer", {"paper": "fig4", "a": "b"}, "on")
+    assert framework.result("longer").folder == found.folder
+    assert [run.folder for run in framework.runs("continued=plain", "name=longer")] == [found.folder]
+    with pytest.raises(ConfigError, match=r"name: without a new length .*; stackprop tag runs/plain 'name=my own'"):
+        resumption("plain", ["name=my own"])
+    with pytest.raises(ConfigError, match=r"tags.sweep: 'sweep' is a tag that stackprop sets"):
+        resumption("plain", ["trainer.epochs=+1", "tags.sweep=x"])
+
+
 def test_more_patience_lets_a_run_go_on(runs):
     found = framework.resume("early", "trainer.early_stopping.patience=+3")
     whole = start(

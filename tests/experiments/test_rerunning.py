@@ -8,6 +8,7 @@ from plugin_file import doubling
 
 import framework
 from framework.core.errors import ConfigError
+from framework.experiments.continuing import resumption
 from framework.experiments.rerunning import rerun_of
 from framework.registry.discovery import discover
 
@@ -126,6 +127,35 @@ def test_an_option_that_is_gone_is_an_error(runs, tmp_path):
 def test_a_whole_sweep_is_repeated_by_its_command(runs):
     with pytest.raises(ConfigError, match=r"its command is stackprop .*seed=1,2 .*; for one job: stackprop rerun"):
         rerun_of("sweep")
+
+
+def test_a_sweep_is_a_sweep_by_its_name_too(runs, tmp_path):
+    folder = shutil.copytree(runs / "sweep", runs / "other")
+    content = json.loads((folder / "sweep.json").read_text())
+    (folder / "sweep.json").write_text(json.dumps(content | {"about": {"name": "my rates"}, "launched": 1.0}))
+    with pytest.raises(ConfigError, match=r"a sweep; its command is stackprop -m .* stackprop rerun 'my rates/0'"):
+        rerun_of("my rates")
+    with pytest.raises(ConfigError, match=r"a sweep; stackprop 'sweep.resume=my rates' runs the jobs that are missing"):
+        resumption("my rates")
+    shutil.rmtree(folder)
+
+
+def test_what_is_said_about_a_run_is_not_copied(runs, tmp_path):
+    folder = shutil.copytree(runs / "adam", tmp_path / "named")
+    about = {"name": "wide", "tags": {"paper": "fig3"}, "notes": "x"}
+    (folder / "run.json").write_text(json.dumps(json.loads((folder / "run.json").read_text()) | {"about": about}))
+    line = "not copied from the earlier run: {}; name=... and tags.KEY=... set new ones"
+    assert rerun_of(str(folder)).notes == (line.format("name 'wide', tags (paper), notes"),)
+    assert rerun_of(str(folder), ["name=new", "+tags.paper=fig4"]).notes == (line.format("notes"),)
+
+
+def test_a_name_that_an_experiment_gives_is_no_difference(runs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments/mine.yaml").write_text("name: mine\ntags: {a: b}\nnotes: hello\n")
+    framework.run(*SHORT, "experiment=mine")
+    found = rerun_of("mine")
+    assert (found.notes, found.words) == ((), (*SHORT, "experiment=mine", ONE))
 
 
 def test_a_run_from_another_folder_finds_its_file(runs, tmp_path, monkeypatch):

@@ -98,7 +98,7 @@ def test_predict_writes_a_row_per_example(place, folder, data):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["predict", "last", "missing.npz"], "missing.npz: not a valid .npz or .npy file"),
+        (["predict", "last", "missing.npz"], "missing.npz: cannot be read (No such file or directory)"),
         (["predict", "last", "wrong.npz"], "wrong.npz: 'x' is missing; the network needs x"),
         (["predict", "last", "shape.npy"], "shape.npy: 'x' has shape (3, 64), not (n, 1, 8, 8)"),
         (["evaluate", "nothing"], "unknown run 'nothing' in runs"),

@@ -124,6 +124,6 @@ def test_every_public_thing_says_what_it_is():
 
 def test_the_top_level_holds_nothing_else():
     allowed = {"pyproject.toml", "README.md", "Makefile", "CHANGELOG.md", "mkdocs.yml"}
-    allowed |= {"framework", "plugins", "conf", "tests", "runs", "benchmarks", "docs", "uv.lock"}
+    allowed |= {"framework", "stackprop", "plugins", "conf", "tests", "runs", "benchmarks", "docs", "uv.lock"}
     tracked = subprocess.run(["git", "ls-files"], capture_output=True, text=True, cwd=ROOT, check=False).stdout.split("\n")
     assert {name.split("/")[0] for name in tracked if name and not name.startswith(".")} <= allowed

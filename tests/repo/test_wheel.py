@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -15,12 +14,12 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """A folder with the unpacked wheel, before everything else on the path."""
+    """A folder with the installed wheel, before everything else on the path."""
     to = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--disable-pip-version-check"]
-    subprocess.run([*command, "--wheel-dir", to, ROOT], check=True)
-    with zipfile.ZipFile(next(to.glob("*.whl"))) as wheel:
-        wheel.extractall(to / "site")
+    subprocess.run(["make", "--silent", "wheel", f"TO={to}", f"BIN={Path(sys.executable).parent}"], check=True, cwd=ROOT)
+    (wheel,) = to.glob("*.whl")
+    command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--no-deps", "--target", to / "site", wheel]
+    subprocess.run(command, check=True)
     return to / "site"
 
 
@@ -37,6 +36,14 @@ def test_it_trains_with_its_own_files_in_another_folder(installed, tmp_path):
     done = python(installed, tmp_path, "-m", "framework.cli.command_line", "model=mlp2", "debug=fast")
     assert done.returncode == 0, done.stderr
     assert "val/accuracy" in done.stdout
+
+
+def test_it_has_the_command_and_both_names(installed, tmp_path):
+    done = python(installed, tmp_path, installed / "bin" / "stackprop", "describe", "tanh")
+    assert (done.returncode, done.stderr) == (0, "")
+    code = "import stackprop.sklearn as s, framework, stackprop; print(stackprop is framework, s.__file__)"
+    done = python(installed, tmp_path, "-c", code)
+    assert done.stdout.strip() == f"True {installed / 'framework' / 'sklearn.py'}"
 
 
 def test_presets_and_completion_come_with_it(installed, tmp_path):
@@ -64,8 +71,10 @@ def test_type_checkers_read_its_types(installed):
 
 
 def test_it_holds_no_tests_and_no_runs(installed):
-    assert {p.name for p in installed.iterdir() if not p.name.endswith(".dist-info")} == {
+    assert {p.name for p in installed.iterdir() if not p.name.startswith(".") and p.suffix != ".dist-info"} == {
+        "bin",
         "framework",
         "hydra_plugins",
+        "stackprop",
         *(p.name for p in (ROOT / "plugins").glob("framework_*")),
     }

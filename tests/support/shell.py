@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -54,6 +55,12 @@ def server():
 def interruptible():
     """In the child: Ctrl-C works, even where the tests themselves run in the background, which ignores it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
 
 
 def newest(place, pattern="runs/2*"):

@@ -16,7 +16,7 @@ import yaml
 from omegaconf import OmegaConf
 from shell import COMMAND, QUICK, newest, stackprop, until
 
-from framework.config.composition import load_plugins_of, settings_of, task_part
+from framework.config.composition import load_plugins_of, settings_of, settings_of_trees, task_part
 from framework.core.errors import ConfigError
 from framework.sweeps.composer import JobComposer
 from framework.sweeps.executors import processes as workers
@@ -59,14 +59,51 @@ def test_values_put_on_a_copy_give_what_a_full_composition_gives(loader):
         full = loader[0].load_sweep_config(loader[1], words)
         assert fast.task == OmegaConf.to_container(task_part(full), resolve=False), words
         assert fast.hydra["overrides"] == OmegaConf.to_container(full.hydra.overrides), words
-        assert settings_of(fast.cfg) == settings_of(full)
+        assert settings_of_trees(fast.resolved, fast.task) == settings_of(full)
     assert len(composer.bases) < len(JOBS)
 
 
 def test_a_job_does_not_see_the_values_of_the_one_before(loader):
     composer = JobComposer(*loader)
     composer.job(["optimizer.lr=5"], 0)
-    assert composer.job(["seed=1"], 1).cfg.optimizer.lr == composer.job(["seed=2"], 2).cfg.optimizer.lr != 5
+    rates = [composer.job([f"seed={i}"], i).task["optimizer"]["lr"] for i in range(1, 5)]
+    assert set(rates) == {rates[0]} != {5}
+
+
+ALIKE = [  # jobs that set the same keys, given by the values of each
+    ("optimizer.lr=0.1 seed=1", "optimizer.lr=0.2 seed=1", "optimizer.lr=0.3 seed=2", "optimizer.lr=1 seed=2"),
+    ("model.hidden=3", "model.hidden=4", "model.hidden=5"),
+    (
+        "model=lstm dataset=hello model.hidden=3",
+        "model=lstm dataset=hello model.hidden=4",
+        "model=lstm dataset=hello model.hidden=9",
+    ),
+    ("trainer.early_stopping.patience=null", "trainer.early_stopping.patience=2", "trainer.early_stopping.patience=3"),
+    ("activation=tanh dtype=float64", "activation=tanh dtype=float32", "activation=tanh dtype=float64"),
+]
+
+
+@pytest.mark.parametrize("jobs", ALIKE, ids=lambda jobs: jobs[0])
+def test_jobs_alike_are_made_without_hydra(loader, jobs, monkeypatch):
+    composer = JobComposer(*loader)
+    for number, words in enumerate(jobs[:2]):
+        composer.job(words.split(), number)
+    monkeypatch.setattr(composer, "_composed", None)
+    for number, words in enumerate(jobs[2:], 2):
+        fast, full = composer.job(words.split(), number), loader[0].load_sweep_config(loader[1], words.split())
+        assert fast.task == OmegaConf.to_container(task_part(full), resolve=False)
+        assert fast.resolved == OmegaConf.to_container(task_part(full), resolve=True)
+        assert fast.hydra["overrides"] == OmegaConf.to_container(full.hydra.overrides)
+        assert (fast.hydra["job"]["num"], fast.folder) == (number, fast.hydra["runtime"]["output_dir"])
+
+
+@pytest.mark.parametrize("words", ["optimizer.lr=${seed}", "~model.layers.act", "optimizer={lr:0.3}"])
+def test_a_job_that_changes_more_than_values_is_composed(loader, words):
+    composer = JobComposer(*loader)
+    for number in range(3):
+        composer.job([words, "seed=1"], number)
+    assert composer.makers
+    assert not any(maker and maker.checked for maker in composer.makers.values())
 
 
 @pytest.mark.parametrize(

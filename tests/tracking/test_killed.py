@@ -20,6 +20,7 @@ from framework.tracking.metrics_file import read_lines
 from framework.tracking.mlflow import KEY, MlflowStore
 from framework.tracking.options import Tracking
 from framework.tracking.run_dir import RunLocation, all_records, read_state
+from framework.tracking.sqlite_client import SqliteClient
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the child is a fork")
 
@@ -84,7 +85,7 @@ def lethal(write):
     from mlflow import MlflowClient
 
     counted = itertools.count()
-    for owner, names in ((Path, FILES), (MlflowClient, STORE), (os, ("write",))):
+    for owner, names in ((Path, FILES), (MlflowClient, STORE), (SqliteClient, ("_write",)), (os, ("write",))):
         for name in names:
             setattr(owner, name, counting(getattr(owner, name), counted, write))
 

@@ -116,6 +116,16 @@ def test_of_several_runs_with_a_name_the_newest_is_used(ask, tmp_path, capfd):
     assert "3 runs are named 'wide'; this is the newest: runs/0" in capfd.readouterr().err
 
 
+def test_several_sweeps_of_a_name_are_reported_once(ask, tmp_path, capfd):
+    for number in range(2):
+        folder = tmp_path / "runs" / f"sweep-{number}"
+        folder.mkdir(parents=True)
+        content = {"command": ["-m"], "about": {"name": "rates"}, "launched": float(number)}
+        (folder / "sweep.json").write_text(json.dumps(content))
+    assert find_any("rates").name == "sweep-1"
+    assert capfd.readouterr().err.count("2 sweeps are named 'rates'") == 1
+
+
 def test_the_beginning_of_an_id_finds_a_run(ask, tmp_path):
     for number in "12":
         record(tmp_path / "runs" / f"r{number}", mlflow_run_id=f"abcdef{number}" + "0" * 25)
@@ -131,6 +141,11 @@ def test_an_unknown_name_offers_the_names_there_are(ask, tmp_path):
     record(tmp_path / "runs" / "r", about={"name": "wider"})
     with pytest.raises(ConfigError, match="unknown run 'widr' in runs; did you mean 'wider'"):
         find_run("widr", runs_dir())
+
+
+def test_last_is_not_suggested_for_itself(ask, tmp_path):
+    with pytest.raises(ConfigError, match=r"unknown run or sweep 'last' in runs; there are no runs yet$"):
+        find_any("last")
 
 
 def test_a_run_and_a_sweep_may_share_a_name(ask, tmp_path):

@@ -10,7 +10,7 @@ from framework.analysis.listing.rows import RunRow, SweepRow, folded
 from framework.core.errors import ConfigError
 from framework.tracking.mlflow import flattened
 from framework.tracking.naming import KEYS as ABOUT
-from framework.tracking.naming import format_value
+from framework.tracking.naming import format_value, keyed
 from framework.tracking.origins import label, read
 from framework.tracking.run_dir import SWEEP, jobs_of, read_state, read_sweep, tree_of_run
 
@@ -81,8 +81,7 @@ def about_run(row: RunRow) -> dict[str, dict[str, str]]:
 
 def about_sweep(row: SweepRow) -> dict[str, dict[str, str]]:
     """Part -> key -> value of a sweep."""
-    words = [word for word in row.group.get("command") or [] if "=" in word]
-    given = dict(word.lstrip("+~").partition("=")[::2] for word in words)
+    given = keyed(word for word in row.group.get("command") or [] if "=" in word)
     best = row.best()
     return {
         "command": {key: value for key, value in given.items() if key.partition(".")[0] not in UNTOLD},

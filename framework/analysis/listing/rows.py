@@ -6,7 +6,6 @@ import functools
 import math
 import os
 import re
-import shlex
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,10 +17,10 @@ from framework.core.reading import parse_yaml, read_text
 from framework.tracking.locks import claimed
 from framework.tracking.mlflow import flattened
 from framework.tracking.naming import KEYS as ABOUT
-from framework.tracking.naming import About, about_of, key_of, run_name, short_keys
+from framework.tracking.naming import About, about_of, key_of, keyed, recorded_overrides, run_name, short_keys
 from framework.tracking.run_dir import SWEEP, all_runs, read_state, read_sweep, runs_dir
 
-FIELDS = ("status", "name", "sweep", "notes", "id", "folder", "started", "seconds", "reason", "version", "tier")
+FIELDS = ("status", "name", "sweep", "continued", "notes", "id", "folder", "started", "seconds", "reason", "version", "tier")
 SPAN = 24  # characters of the values of a swept key
 FEW = 4  # values of a swept key that are shown in full
 MISSING = object()
@@ -69,15 +68,12 @@ class RunRow:
     @functools.cached_property
     def words(self) -> list[str]:
         """The overrides of its command."""
-        try:
-            return shlex.split(str(self.state.get("command", "")))[1:]
-        except ValueError:
-            return []
+        return recorded_overrides(self.state) or []
 
     @functools.cached_property
     def overrides(self) -> dict[str, str]:
         """Key -> value of its command, both as typed."""
-        return {key_of(word): word.partition("=")[2] for word in self.words if "=" in word}
+        return keyed(word for word in self.words if "=" in word)
 
     @property
     def what(self) -> str:
@@ -129,6 +125,7 @@ class RunRow:
             return self.state["ended"] - self.started if isinstance(self.state.get("ended"), int | float) else MISSING
         others = {"notes": self.about.notes, "id": self.state.get("mlflow_run_id"), "folder": str(self.folder)}
         others["sweep"] = self.sweep.name if self.sweep else None
+        others["continued"] = self.state.get("tags", {}).get("continued")
         found = others.get(key, self.state.get(key))
         return MISSING if found in (None, "") else found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,8 @@ from framework.analysis.sweep_table import compare
 from framework.cli.commands.naming import options
 from framework.core.errors import ConfigError
 from framework.core.writing import check_no_link
-from framework.tracking.naming import about_of
-from framework.tracking.run_dir import find_any, find_sweep, outermost, read_state, runs_dir
+from framework.tracking.naming import about_of, distinct
+from framework.tracking.run_dir import find_any, find_run, find_sweep, outermost, read_state, runs_dir
 
 NAMED = 100  # maximum characters of a folder's name
 
@@ -24,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
     given = dict(word.split("=", 1) for word in arguments if "=" in word)
     to = given.pop("to", None)
     jobs = several(words) if len(words) > 1 else None
-    sweep, changes = runs_dir() if jobs else find_sweep(words[0] if words else "last"), options(given)
+    sweep, changes = runs_dir() if jobs else one_sweep(words[0] if words else "last"), options(given)
     place = Path(to).expanduser() if to else folder_of(sweep, {"of": "+".join(words), **given} if jobs else given)
     is_file = bool(to and place.suffix and not place.is_dir())
     compare(sweep, changes, None if is_file else place, place if is_file else None, jobs)
@@ -46,7 +47,30 @@ def several(words: Sequence[str]) -> list[RecordedJob]:
         if job is None:
             raise ConfigError(f"{folder}: its record cannot be read")
         found.append(replace(job, name=about_of(read_state(folder)).name or job.name))
-    return found
+    names = distinct([job.name for job in found], [job.folder for job in found])
+    return [replace(job, name=name, overrides=_trained(job)) for job, name in zip(found, names, strict=True)]
+
+
+def _trained(job: RecordedJob) -> dict[str, str]:
+    """The overrides of a run, without those that say where it is recorded: they make no group of their own."""
+    return {key: value for key, value in job.overrides.items() if key.partition(".")[0] != "tracking"}
+
+
+def one_sweep(word: str) -> Path:
+    """The folder of a sweep.
+
+    Raises:
+        ConfigError: it is unknown, or one run.
+    """
+    try:
+        return find_sweep(word)
+    except ConfigError as error:
+        unknown = error
+    try:
+        find_run(word, runs_dir())
+    except ConfigError:
+        raise unknown from None
+    raise ConfigError(f"{word}: this is one run; with what? stackprop compare {shlex.quote(word)} RUN")
 
 
 def folder_of(sweep: Path, changes: Mapping[str, str]) -> Path:

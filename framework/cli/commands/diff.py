@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from framework.analysis.listing.difference import Sections, differing, is_equal, row_of
 from framework.core.errors import ConfigError
-from framework.tracking.naming import printable
+from framework.tracking.naming import distinct, printable
 from framework.tracking.run_dir import find_any
 
 WIDTH = 140  # characters of a line that is not for a terminal
@@ -19,7 +19,7 @@ def main(arguments: Sequence[str]) -> int:
     """Print a table for each part, with a column for each run; equal values are left out."""
     parser = argparse.ArgumentParser("stackprop diff", description=__doc__)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="two or more runs, or sweeps: name, folder, id; last, best")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="the same as JSON")
     given = parser.parse_args(arguments)
     if len(given.runs) < 2:
         raise ConfigError(f"diff: two or more runs are needed (got {' '.join(given.runs)}); stackprop diff last best")
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     if given.json:
         print(json.dumps({"runs": [str(row.folder) for row in rows], **found}, indent=2))
     else:
-        show(found, [row.name for row in rows])
+        show(found, distinct([row.name for row in rows], [row.folder for row in rows]))
     return 0
 
 

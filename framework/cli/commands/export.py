@@ -25,18 +25,19 @@ FORMATS = {
     ".onnx": "the trained network, with its scaling: raw features in, predictions out",
     ".py": "the trained network as a module of PyTorch, its weights beside it in a .npz file",
 }
-USAGE = f"stackprop export RUN to=FILE{'|'.join(FORMATS)}"
+USAGE = f"stackprop export RUN [RUN ...] to=FILE{'|'.join(FORMATS)}"
 
 
 def main(arguments: Sequence[str]) -> int:
     """Write the file that `to` names; its ending selects what is written."""
-    parser = argparse.ArgumentParser("stackprop export", description=__doc__)
+    about = f"{__doc__} {'; '.join(f'{ending}: {what}' for ending, what in FORMATS.items())}."
+    parser = argparse.ArgumentParser("stackprop export", usage=f"{USAGE} [--long] [--trust]", description=about)
     parser.add_argument("runs", nargs="*", metavar="RUN", help="runs or sweeps: folder, name, MLflow id; or: last, best")
     parser.add_argument("--long", action="store_true", help="a table with a row for each value: run, metric, step, value")
     parser.add_argument("--trust", action="store_true", help=TRUST)
     words = [word for word in arguments if not word.startswith("to=")]
     files = [word.partition("=")[2] for word in arguments if word.startswith("to=")]
-    given = parser.parse_args(words)
+    given = parser.parse_intermixed_args(words)
     if not given.runs or not files:
         raise ConfigError(f"export: a run and a file are needed; {USAGE}")
     path = Path(files[-1]).expanduser()

@@ -111,6 +111,7 @@ def record(row: Row) -> dict[str, Any]:
         "folder": str(row.folder),
         "id": None if sweep else best.state.get("mlflow_run_id"),
         "sweep": str(best.sweep) if best.sweep and not sweep else None,
+        "continued": best.state.get("tags", {}).get("continued") if not sweep else None,
         "jobs": len(row.runs) if sweep else None,
         "best": best.folder.name if sweep else None,
         "seconds": round(seconds, 3) if isinstance(seconds, float) and not sweep else None,

@@ -32,7 +32,9 @@ def read_fields(model: Model, path: str, with_target: bool) -> dict[str, np.ndar
             fields = {name: np.asarray(there[name]) for name in needed if name in there}
     except DataError:
         raise
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: not a valid .npz or .npy file ({error})") from error
     missing = [name for name in needed if name not in fields]
     if missing:

@@ -17,13 +17,14 @@ def main(arguments: Sequence[str]) -> int:
     trainer.epochs=+20, trainer.epochs=60, trainer.steps=+500, trainer.early_stopping.patience=+10."""
     parser = argparse.ArgumentParser("stackprop resume", description=f"{__doc__}\n\n{main.__doc__}")
     parser.add_argument("run", help="a run's folder, name or MLflow id, or: last, best")
-    parser.add_argument("overrides", nargs="*", metavar="trainer.epochs=+N", help="a new length, patience or goal")
+    about = "a new length, patience or goal; name=..., tags.KEY=... for the longer run"
+    parser.add_argument("overrides", nargs="*", metavar="trainer.epochs=+N", help=about)
     parser.add_argument("--trust", action="store_true", help=TRUST)
     given = parser.parse_args(arguments)
     found = resumption(given.run, given.overrides, given.trust)
     for note in found.notes:
         print(f"stackprop: {note}", file=sys.stderr)
-    display = ProgressBar(found.experiment.steps)
+    display = ProgressBar(found.experiment.steps, found.experiment.epoch)
     tracked = found.experiment.settings.tracking.type == "mlflow"
     try:
         result = found.run([display])

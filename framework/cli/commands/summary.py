@@ -9,6 +9,7 @@ import numpy as np
 from framework.config.composition import compose
 from framework.data.validation import shown_names
 from framework.experiments.experiment import prepare
+from framework.nn.table import HEADER, of_weights, rows
 
 FEATURES = 40  # names shown of each field
 
@@ -22,14 +23,9 @@ def main(arguments: Sequence[str]) -> int:
     network, settings = experiment.learner.network, experiment.settings
     tensors, shapes = network.init(settings.seed)
     arena = network.arena(tensors)
-    table = Table("node", "layer", "reads", "output", "parameters", box=None, pad_edge=False)
-    for name, node in network.nodes.items():
-        reads = node.source if isinstance(node.source, str) else ", ".join(node.source or ())
-        own = " + ".join(f"{t} {'x'.join(map(str, a.shape))}" for t, a in tensors.get(name, {}).items())
-        count = sum(a.size for a in tensors.get(name, {}).values())
-        shared = f"those of {node.share}" if node.share else ""
-        about = f"{count:,}  ({own})" if count else shared
-        table.add_row(name, type(node.layer).__name__, reads, str(shapes[name]), about + (" frozen" if node.frozen else ""))
+    table = Table(*HEADER, box=None, pad_edge=False)
+    for row in rows(network.nodes, of_weights(tensors), shapes):
+        table.add_row(*row)
     console = Console()
     console.print(table, markup=False, highlight=False)
     size = arena.P * np.dtype(settings.dtype).itemsize

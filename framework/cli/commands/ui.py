@@ -88,8 +88,8 @@ def serve(place: Place, port: int, found: dict[str, str], remarks: Sequence[str]
         remarks: printed with how to stop it.
         opens: open the first address, on a machine with a screen.
 
-    Raises:
-        ConfigError: the server ended by itself.
+    Returns:
+        The exit status: 1 if the server ended by itself.
     """
     place_of_log = _log_file(place.runs)
     command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"]
@@ -114,9 +114,8 @@ def serve(place: Place, port: int, found: dict[str, str], remarks: Sequence[str]
     finally:
         _stop(server)
     lines = read_text(place_of_log, errors="replace").splitlines()[-LINES:]
-    raise ConfigError(
-        "\n".join([f"ui: the server ended (exit status {server.returncode}); {place_of_log} ends with:", *lines])
-    )
+    log.error("\n".join([f"ui: the server ended (exit status {server.returncode}); {place_of_log} ends with:", *lines]))
+    return 1
 
 
 def _log_file(runs: Path) -> Path:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from framework.core.arrays import use_gpu
 from framework.core.errors import ConfigError
-from framework.core.log import show
+from framework.core.log import quiet_others, show
 from framework.core.signals import OF_CLUSTERS, raise_on_signals
 from framework.sweeps.executors.task import JobEnd, StackTask, train
 
@@ -62,6 +62,7 @@ def task_options(parameters: Mapping[str, Any]) -> dict[str, Any]:
 def run_task(task: StackTask, number: int) -> list[JobEnd]:
     """Run a task of a cluster. GPUs are assigned by its number."""
     show()
+    quiet_others()
     use_gpu(number)
     try:
         with raise_on_signals(OF_CLUSTERS):

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from framework.core.arrays import use_gpu
 from framework.core.callback import Callback, TrainingResult
-from framework.core.log import show
+from framework.core.log import quiet_others, show
 from framework.core.process import without_main
 from framework.core.signals import OF_CLUSTERS, deferred, raise_on_signals
 from framework.experiments.sync import close_lost_runs
@@ -110,6 +110,7 @@ def exit_reason(code: int | None) -> str:
 def work(pipe: Connection, slot: int, threads: int) -> None:
     """The main loop of a worker: trains stacks until there are no more, or the sweep has ended."""
     show()
+    quiet_others()
     threadpool_limits(threads)
     use_gpu(slot)
     with contextlib.suppress(EOFError, KeyboardInterrupt), raise_on_signals(OF_CLUSTERS):

@@ -1,0 +1,5 @@
+"""Runs the command as `python -m stackprop`."""
+
+from framework.cli import main
+
+main()

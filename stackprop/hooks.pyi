@@ -1,0 +1,1 @@
+from framework.hooks import *

@@ -1,0 +1,81 @@
+"""The commands of the README, from the first to the last in one folder, as a reader types them."""
+
+import re
+import shlex
+import signal
+import subprocess
+from itertools import takewhile
+from pathlib import Path
+
+import pytest
+from shell import COMMAND, free_port, interruptible, newest, stackprop
+
+PAGE = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+VERBS = (
+    "list",
+    "compare",
+    "figure",
+    "report",
+    "save",
+    "describe",
+    "summary",
+    "tag",
+    "evaluate",
+    "diff",
+    "delete",
+    "predict",
+)
+HOUSES = "area,rooms,price\n" + "".join(f"{40 + 3 * i},{1 + i % 4},{100 + 7 * i + 20 * (i % 4)}\n" for i in range(40))
+
+
+def commands(text):
+    """The commands of a text, without their comments."""
+    for line in text.splitlines():
+        if match := re.match(r"(?:    |\$ )stackprop(?: (.*))?$", line):
+            yield shlex.split(match[1] or "", comments=True)
+
+
+def shortened(words):
+    """The same command, with few training steps where it trains."""
+    if words and words[0] == "delete":
+        return [*words, "--yes"]  # on a terminal it asks
+    if words and (words[0] in (*VERBS, "doctor", "rerun") or "sweep.resume=last" in words):
+        return words
+    if words and words[0] == "resume":
+        return [*words[:-1], "trainer.epochs=+1"]
+    by_steps = any(word.startswith(("study=", "trainer.steps=")) for word in words)
+    searching = ["hydra.sweeper.n_trials=12"] if any(word.startswith("hydra/sweeper=") for word in words) else []
+    return [*words, "trainer.steps=20" if by_steps else "trainer.epochs=1", *searching]
+
+
+def shows_the_ui(place):
+    """`stackprop ui` prints a link to the sweep, answers, and ends with Ctrl-C."""
+    command = [*COMMAND, "ui", "--port", str(free_port())]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, cwd=place, stdout=pipe, stderr=pipe, text=True, preexec_fn=interruptible)
+    links = list(takewhile(lambda line: not line.startswith("Ctrl-C"), process.stdout))
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, "")
+    assert ["viewStateShareKey=sweep-" in link for link in links] == [True]
+
+
+@pytest.mark.slow
+def test_the_commands_work_from_top_to_bottom(tmp_path):
+    (tmp_path / "houses.csv").write_text(HOUSES)
+    (tmp_path / "new.csv").write_text("area,rooms\n70,2\n90,3\n")
+    start, afterwards = PAGE.split("A mistake is reported before anything runs:")
+    afterwards = afterwards.split("Afterwards:")[1].split("## A layer is this")[0]
+    given, printed = [*commands(start), *commands(afterwards)], {}
+    for words in given:
+        if words == ["ui"]:
+            shows_the_ui(tmp_path)
+            continue
+        done = stackprop(tmp_path, *shortened(words), UNRENDERED="1")
+        assert done.returncode == 0, (words, done.stderr)
+        assert "Traceback" not in done.stderr
+        printed[words[0] if words else ""] = done.stdout
+    assert len(given) > 25
+    assert (tmp_path / "loss.pdf").is_file()
+    assert (newest(tmp_path, "runs/sweep-*") / "comparison.png").is_file()
+    assert len(printed["predict"].splitlines()) == 3  # a header, and a prediction for each row
