@@ -24,6 +24,7 @@ VERBS = (
     "diff",
     "delete",
     "predict",
+    "watch",
 )
 HOUSES = "area,rooms,price\n" + "".join(f"{40 + 3 * i},{1 + i % 4},{100 + 7 * i + 20 * (i % 4)}\n" for i in range(40))
 
