@@ -372,19 +372,6 @@ def composed(overrides: Sequence[str]) -> Any:
         return hydra_compose("config", overrides, return_hydra_config=True)
 
 
-def composed_aside(overrides: list[str]) -> Settings:
-    """As `compose`, also while Hydra runs a command, whose state is left as it is."""
-    from hydra.core.global_hydra import GlobalHydra
-
-    with COMPOSING:
-        state, checks, runs = GlobalHydra.instance(), list(CHECKS), ValidatingConfigLoader.runs
-        before, state.hydra = state.hydra, None
-        try:
-            return compose(overrides)
-        finally:
-            state.hydra, CHECKS[:], ValidatingConfigLoader.runs = before, checks, runs
-
-
 def task_part(cfg: Any) -> Any:
     """The configuration without Hydra's own part."""
     return OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"]) if "hydra" in cfg else cfg
