@@ -30,7 +30,7 @@ LASTS = 86_400  # seconds
 SHOWN = 50  # names of runs, the newest ones
 OF_NAMES = ("check", "describe")  # verbs whose argument is a name of a component, ...
 OF_OVERRIDES = ("kernel", "save", "summary")
-OF_NOTHING = ("doctor", "new-plugin", "plugins", "ui")  # all other verbs take a run
+OF_NOTHING = ("doctor", "new-plugin", "plugins")  # all other verbs take a run
 THEN_OVERRIDES = ("rerun",)  # verbs of a run that also take overrides
 FILTERS = ("status=", "name=", "sweep=", "continued=", "tags.", "model=", "dataset=", "optimizer=")  # of list and delete
 LENGTHS = ("trainer.epochs=+", "trainer.steps=+", "trainer.early_stopping.patience=+", "name=", "tags.")  # of resume

@@ -105,7 +105,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "summary": ("stackprop summary model=mlp2", "stackprop summary experiment=vanishing_gradient"),
     "tag": ("stackprop tag last name=wide paper=fig3", "stackprop tag wide ~paper notes='too slow'"),
-    "ui": ("stackprop ui", "stackprop ui --port 5001 --no-browser"),
 }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field
 from typing import Any
 
-from framework.config.composition import compose
+from framework.config.composition import CHECKS, COMPOSING, ValidatingConfigLoader, compose
 from framework.core.options import declared
 from framework.registry.discovery import discover
 from framework.tracking.naming import KEYS as ABOUT
@@ -26,8 +26,16 @@ def differences(tree: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 @functools.cache
 def defaults() -> Mapping[str, Any]:
-    """The configuration of the bare command."""
-    return compose([]).tree
+    """The configuration of the bare command, also while Hydra runs another one, whose state is left as it is."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    with COMPOSING:
+        state, checks, runs = GlobalHydra.instance(), list(CHECKS), ValidatingConfigLoader.runs
+        before, state.hydra = state.hydra, None
+        try:
+            return compose([]).tree
+        finally:
+            state.hydra, CHECKS[:], ValidatingConfigLoader.runs = before, checks, runs
 
 
 def _walk(tree: Mapping[str, Any], usual: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any, str]]:

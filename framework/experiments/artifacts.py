@@ -22,6 +22,7 @@ from framework.core.protocols import Figure
 from framework.core.spreadsheet import spreadsheet_safe
 from framework.core.writing import replaced_text, write_text
 from framework.data.dataset import Data
+from framework.experiments import pages
 from framework.inference import model
 from framework.inference.samples import sample
 from framework.tracking.allowance import SlowServerError
@@ -45,6 +46,7 @@ def log_artifacts(
     metrics: Mapping[str, float],
     note: str,
     own: Mapping[str, Figure] = MappingProxyType({}),
+    ended: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Draw figures and log everything to the tracking store; a failure is a warning and does not affect the rest.
 
@@ -53,6 +55,7 @@ def log_artifacts(
         data: the data set, scaled.
         note: the command that repeats the run.
         own: figures of plugins, by name.
+        ended: entries of `run.json` that are not written yet.
     """
     drawn = _try("figures", lambda: figures.draw(figures.RunView(folder, trained, data), own)) or []
     text = _try("the generated samples", lambda: write_sample(folder, trained, data)) if trained else None
@@ -67,9 +70,12 @@ def log_artifacts(
         tracked.artifact(table)
     _try("the data set's description", lambda: describe_data(tracked, data))
     _try("the model", lambda: log_model(tracked, folder, data))
-    serve = f"\nServe it: `mlflow models serve -m runs:/{tracked.run_id}/{model_name(folder)} --env-manager local`\n"
-    text = page(note, metrics, about_of(read_state(folder)).notes)
-    tracked.tag("mlflow.note.content", text + (serve if trained else ""))
+    serve = f"mlflow models serve -m runs:/{tracked.run_id}/{model_name(folder)} --env-manager local"
+    command = f"{note}\n    {serve}" if trained else note
+    paths = [f"figures/{path.name}" for path in drawn]
+    page = _try("its page", lambda: pages.of_run(folder, metrics, command, tracked.run_id, paths, ended))
+    if page is not None:
+        tracked.tag("mlflow.note.content", page)
 
 
 def _try(what: str, action: Callable[[], Any]) -> Any:
@@ -106,12 +112,6 @@ def norms_table(folder: Path) -> Path | None:
         rows.writerow(["step", *(spreadsheet_safe(name.removeprefix("grad_norm/")) for name in names)])
         rows.writerows([int(step), *values] for step, *values in table[:: -(-len(table) // TABLE_ROWS)].tolist())
     return path
-
-
-def page(note: str, metrics: Mapping[str, float], notes: str = "") -> str:
-    """Markdown for the run's page: what the user notes about it, its command, and its metrics."""
-    rows = "\n".join(f"| {name} | {value:.5g} |" for name, value in metrics.items())
-    return f"{notes}{chr(10) * 2 if notes else ''}    {note}\n\n| metric | value |\n|---|---|\n{rows}\n"
 
 
 def describe_data(tracked: MlflowRun, data: Data) -> None:

@@ -322,10 +322,11 @@ class RecordingCallback(Callback):
             naive = baseline_metrics(experiment.data, learner.heads, learner.measures)
             outcome.metrics.update(naive)
             record.recorder.on_metrics(member, outcome.step, naive)
-        _log_artifacts(record, experiment, outcome)
         kept: dict[str, Any] = {"weights": outcome.kept, "epoch": outcome.kept_epoch, "step": outcome.kept_step}
         kept |= {"epochs": outcome.epoch, "steps": outcome.step, "note": outcome.kept_text}
         note = None if experiment.settings.study is not None else kept
+        ended = {"status": outcome.status, "reason": reason, "kept": kept}
+        _log_artifacts(record, experiment, outcome, ended)
         state = "KILLED" if outcome.status == "killed" else "FINISHED"
         record.end(outcome.status, reason, state, outcome.metrics, settle=False, kept=note)
         seconds = time.perf_counter() - self.started
@@ -364,7 +365,7 @@ class RecordingCallback(Callback):
                 record.feeder.settlements.append(record.settle)
 
 
-def _log_artifacts(record: RunRecord, experiment: Experiment, outcome: TrainingResult) -> None:
+def _log_artifacts(record: RunRecord, experiment: Experiment, outcome: TrainingResult, ended: Mapping[str, Any]) -> None:
     """Log model, figures and note for a single run, only the model for a job of a sweep."""
     place = record.place
     record.recorder.sync()
@@ -378,4 +379,4 @@ def _log_artifacts(record: RunRecord, experiment: Experiment, outcome: TrainingR
         data, scale = experiment.measured
         trained = model.Model.of(experiment.learner, outcome.weights, data, scale)
         note, own = place.command or place.name, experiment.settings.figures
-        artifacts.log_artifacts(place.folder, tracked, trained, data, outcome.metrics, note, own)
+        artifacts.log_artifacts(place.folder, tracked, trained, data, outcome.metrics, note, own, ended)

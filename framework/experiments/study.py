@@ -13,6 +13,7 @@ from framework.core.callback import Callback
 from framework.core.reading import read_text
 from framework.core.study import Findings
 from framework.core.writing import inside, replaced, write_text
+from framework.tracking.edits import METRICS, notes_section
 from framework.tracking.run_dir import SUMMARY
 from framework.tracking.run_record import RunRecord
 
@@ -31,7 +32,9 @@ def record_findings(record: RunRecord, found: Findings) -> None:
         if tracked:
             tracked.artifact(path, "figures" if path.suffix == ".png" else None)
     if tracked:
-        tracked.tag("mlflow.note.content", note(f"    {record.place.command or record.place.name}\n\n{found.summary}\n"))
+        notes = notes_section(record.place.about.notes)
+        text = f"    {record.place.command or record.place.name}\n\n{notes}{METRICS}\n\n{found.summary}\n"
+        tracked.tag("mlflow.note.content", note(text))
 
 
 def note(text: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from framework.core.repeats import REPEATS
 from framework.tracking.naming import KEYS as ABOUT
 from framework.tracking.naming import About, key_of, run_name
 from framework.tracking.run_dir import RunLocation, read_sweep
@@ -37,6 +38,8 @@ def place_of(
         swept = recorded_keys(Path(sweep)) if swept is None else swept
         name = run_name([word for word in overrides if key_of(word) in swept]) or run_name(overrides)
         tags, about = {"sweep": Path(sweep).name, "sweep.overrides": ",".join(overrides)}, replace(about, name="")
+        group = run_name([word for word in overrides if key_of(word) in swept and key_of(word) not in REPEATS])
+        tags |= {"sweep.group": group} if group and group != name else {}
     else:
         name, tags = about.name or run_name(overrides), {}
     place = Path(folder), Path(os.environ["STACKPROP_RUNS"]), name or Path(folder).name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -11,18 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from framework.analysis import importance
-from framework.analysis.comparison import RecordedJob, SeedGroup, spread
+from framework.analysis.comparison import RecordedJob, SeedGroup, spread, swept
 from framework.config.schema import Settings
 from framework.core.errors import ConfigError
 from framework.core.reading import read_text
-from framework.experiments import artifacts
+from framework.core.repeats import name_of_repeats
+from framework.experiments import artifacts, pages
 from framework.experiments.experiment import prepare
 from framework.experiments.loading import load, settings_of_run
+from framework.tracking.edits import LONGEST, METRICS, notes_section
 from framework.tracking.mlflow import KEY, MlflowRun, MlflowStore, get_store, new_key
 from framework.tracking.naming import about_of
 from framework.tracking.run_dir import SWEEP, read_state, read_sweep, tree_of_run, update_sweep
 
-NOTE = 7900  # characters, of 8000 that a tag holds
+COMPARISON, ROOM = "comparison.png", 60  # ROOM: characters for the line about rows that do not fit
 GROUPS = 100  # maximum rows of the table that become params
 
 
@@ -46,16 +47,11 @@ def record(sweep: Path, runs: Path, groups: Sequence[SeedGroup], shown: Mapping[
     run = _summary_run(store, sweep, groups, content)
     for name, points in series(groups, shown).items():
         run.points([(name, value, place, 0) for place, value in enumerate(points) if math.isfinite(value)])
-    for path in (
-        sweep / "comparison.png",
-        sweep / "search.png",
-        sweep / importance.FIGURE,
-        sweep / "table.md",
-        sweep / SWEEP,
-    ):
+    drawn = [name for name in (COMPARISON, "search.png", importance.FIGURE) if (sweep / name).exists()]
+    for path in (*(sweep / name for name in drawn), sweep / "table.md", sweep / SWEEP):
         if path.exists():
             run.artifact(path)
-    run.tag("mlflow.note.content", _note(sweep, content))
+    run.tag("mlflow.note.content", page(sweep, content, groups, pages.pictures(run.run_id, drawn)))
     run.tag("stackprop.status", _counted(jobs))
     if best:
         run.tag("sweep.best", str(read_state(sweep / best).get("mlflow_run_id")))
@@ -100,16 +96,30 @@ def _summary_run(store: MlflowStore, sweep: Path, groups: Sequence[SeedGroup], c
     return store.begin(about.name or sweep.name, params, tags)
 
 
-def _note(sweep: Path, content: Mapping[str, Any]) -> str:
-    """The page of the run: what the user notes about the sweep, its command, and its table."""
-    command = " ".join(["stackprop", *map(str, json.loads(json.dumps(content.get("command", []))))])
+def page(sweep: Path, content: Mapping[str, Any], groups: Sequence[SeedGroup], figures: str) -> str:
+    """The page of the run: result, command, notes, table, and figures."""
+    command = " ".join(["stackprop", *map(str, content.get("command", []))])
     table = read_text(sweep / "table.md") if (sweep / "table.md").exists() else ""
     lines = table.splitlines(keepends=True)
-    notes = f"{text}\n\n" if (text := about_of(content).notes) else ""
-    while lines and sum(map(len, lines)) > NOTE - len(command) - len(notes):
+    parts = [_result(content, groups), f"    {command}\n\n", notes_section(about_of(content).notes), f"{METRICS}\n\n"]
+    while lines and sum(map(len, lines)) > LONGEST - len("".join(parts)) - len(figures) - ROOM:
         lines = lines[: len(lines) * 3 // 4]
     more = f"\n{table.count(chr(10)) - len(lines)} more rows in table.md\n" if "".join(lines) != table else ""
-    return f"{notes}    {command}\n\n{''.join(lines)}{more}"
+    return pages.fitted([*parts, f"{''.join(lines)}{more}\n", figures])
+
+
+def _result(content: Mapping[str, Any], groups: Sequence[SeedGroup]) -> str:
+    """How many jobs ended how, and the best setting with its spread."""
+    jobs, best = [job for group in groups for job in group.jobs], content.get("best") or {}
+    text = f"{pages.counted(len(jobs), 'job')}: {_counted(jobs)}."
+    group = next((group for group in groups if any(job.name == best.get("job") for job in group.jobs)), None)
+    if group is None:
+        return f"**{text} There is no best setting: none has finished with a value in every job.**\n\n"
+    named = " ".join(f"{key}={value}" for key, value in group.keys.items()) or "all jobs"
+    many, kind = len(group.jobs), name_of_repeats(swept(group.jobs))
+    over = f" ± {best['std']:.2g} over {many} {kind}; the best of them is job {best['job']}" if many > 1 else ""
+    value = best["mean"] if many > 1 else best["value"]
+    return f"**{text} Best: {named}: {best['metric']} {value:.4g}{over}.**\n\n"
 
 
 def _counted(jobs: Sequence[RecordedJob]) -> str:

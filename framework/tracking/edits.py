@@ -12,10 +12,11 @@ from framework.tracking.mlflow import KEY, NOTE, MlflowStore, artifact_repositor
 from framework.tracking.naming import About
 
 LONGEST = 7900  # characters of a page, of 8000 that a tag holds
+METRICS = "### Metrics"  # the heading of a page that follows the notes
 
 
 def relabel(store: MlflowStore, run_id: str, old: About, new: About, shown: str) -> None:
-    """Change the name, the tags and the notes of a run. The page begins with the notes, and the rest of it stays.
+    """Change the name, the tags and the notes of a run. The rest of its page stays.
 
     Args:
         shown: the name in the UI.
@@ -26,15 +27,29 @@ def relabel(store: MlflowStore, run_id: str, old: About, new: About, shown: str)
     from mlflow.entities import RunTag
 
     run = store.client.get_run(run_id)
-    page = str(run.data.tags.get(NOTE, ""))
-    rest = page.removeprefix(old.notes).lstrip("\n") if old.notes else page
-    tags = {**new.tags, NOTE: "\n\n".join(filter(None, (new.notes, rest)))[:LONGEST]}
+    page = with_notes(str(run.data.tags.get(NOTE, "")), old.notes, new.notes)
+    tags = {**new.tags, NOTE: page[:LONGEST]}
     store.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
     for key in old.tags.keys() - new.tags.keys():
         if key in run.data.tags:
             store.client.delete_tag(run_id, key)
     if run.info.run_name != shown:
         store.client.update_run(run_id, name=shown)
+
+
+def notes_section(notes: str) -> str:
+    """The part of a page that holds the notes; empty without notes."""
+    return f"### Notes\n\n{notes}\n\n" if notes else ""
+
+
+def with_notes(page: str, old: str, new: str) -> str:
+    """A page with other notes. The page of a run that has not finished is the notes alone."""
+    if old and notes_section(old) in page:
+        return page.replace(notes_section(old), notes_section(new), 1)
+    if not old and f"{METRICS}\n" in page:
+        return page.replace(f"{METRICS}\n", f"{notes_section(new)}{METRICS}\n", 1)
+    rest = page.removeprefix(old).lstrip("\n") if old else page
+    return "\n\n".join(filter(None, (new, rest)))
 
 
 def ids_of(store: MlflowStore, key: str) -> list[str]:

@@ -137,13 +137,16 @@ def test_a_network_of_symbols_leaves_a_page_of_text(tmp_path):
 def test_figures_and_text_are_kept_with_the_run(tmp_path, monkeypatch):
     subject = recorded(tmp_path / "run", "dataset=hello", "model=rnn", "trainer.steps=2")
     kept, tags = [], {}
-    tracked = SimpleNamespace(lost=False, artifact=lambda path, to=None: kept.append((to, path.name)), tag=tags.__setitem__)
+    tracked = SimpleNamespace(lost=False, run_id="id", tag=tags.__setitem__)
+    tracked.artifact = lambda path, to=None: kept.append((to, path.name))
     monkeypatch.setattr(artifacts, "describe_data", lambda *_: None)
     monkeypatch.setattr(artifacts, "log_model", lambda *_: None)
     artifacts.log_artifacts(subject.folder, tracked, subject.model, subject.data, {"val/loss": 1.0}, "stackprop")
     pictures = ["loss.png", "gradient_norms.png", "gradient_flow.png", "confusion.png"]
     assert kept == [*(("figures", name) for name in pictures), (None, "generated.txt")]
-    assert "| val/loss | 1 |" in tags["mlflow.note.content"]
+    note = tags["mlflow.note.content"]
+    assert "| val/loss | 1 |" in note
+    assert "![confusion](get-artifact?path=figures%2Fconfusion.png&run_uuid=id)" in note
 
 
 def test_an_encoder_and_decoder_leave_answers_beside_what_is_right():

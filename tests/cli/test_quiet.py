@@ -78,13 +78,13 @@ def test_a_command_prints_no_warnings_of_others(place, words):
 
 
 @pytest.mark.slow
-def test_the_ui_prints_its_links_and_no_log(place):
+def test_the_ui_prints_its_link_and_no_log(place):
     pipe, env = subprocess.PIPE, _environment() | {"PYTHONWARNINGS": "default"}
     command = [*COMMAND, "ui", "--port", str(free_port()), "--no-browser"]
     process = subprocess.Popen(command, cwd=place, stdout=pipe, stderr=pipe, text=True, env=env, preexec_fn=interruptible)
-    lines = list(itertools.takewhile(lambda line: not line.startswith("ready"), process.stdout))
+    lines = list(itertools.takewhile(lambda line: not line.startswith("Ctrl-C"), process.stdout))
     process.send_signal(signal.SIGINT)
     rest, errors = process.communicate(timeout=60)
     assert (process.returncode, rest, errors) == (0, "", "")
-    assert all(re.match(r"[a-z, ]+.*: http://127\.0\.0\.1:", line) for line in lines)
+    assert all(re.match(r"http://127\.0\.0\.1:", line) for line in lines)
     assert lines

@@ -4,6 +4,7 @@ import pytest
 from recorded import run, sweep
 
 from framework.experiments import labels
+from framework.tracking.edits import METRICS, notes_section, with_notes
 from framework.tracking.naming import About, about_of
 from framework.tracking.run_dir import read_state, read_sweep
 
@@ -66,6 +67,15 @@ def test_a_change_waits_for_a_store_that_is_down(ask, tmp_path, monkeypatch):
     assert list(labels.send_all(tmp_path / "runs")) == [f"sent      the name, tags and notes of {folder}"]
     assert sent == [("id", About("", {"x": "1"}), About("", {"x": "3"}))]  # from what the store has
     assert list(labels.send_all(tmp_path / "runs")) == []
+
+
+def test_the_notes_of_a_page_change_and_the_rest_stays():
+    page = f"done\n\n{notes_section('old')}{METRICS}\n\n| a |"
+    assert with_notes(page, "old", "new") == page.replace("old", "new")
+    assert with_notes(page, "old", "") == f"done\n\n{METRICS}\n\n| a |"
+    assert with_notes(f"done\n\n{METRICS}\n\n| a |", "", "old") == page
+    assert with_notes("old", "old", "new") == "new"  # of a run that has not finished
+    assert with_notes("old\n\nof an earlier version", "old", "new") == "new\n\nof an earlier version"
 
 
 def test_a_running_run_keeps_what_is_tagged_meanwhile(ask, tmp_path, monkeypatch):

@@ -12,12 +12,17 @@ import subprocess
 import threading
 import time
 import urllib.request
+from pathlib import Path
 
 import pytest
 from shell import COMMAND, QUICK, free_port, interruptible, newest, stackprop
 
-from framework.cli.commands.ui import check_port, distinguishing_params
+from framework.cli.command_line import main
+from framework.cli.commands import ui
+from framework.cli.commands.ui import check_port
 from framework.core.errors import ConfigError
+from framework.core.trust import trust_store
+from framework.experiments import charts
 from framework.tracking.mlflow import MlflowStore
 from framework.tracking.options import Tracking
 
@@ -54,9 +59,9 @@ def proxy():
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A sweep of two learning rates and two seeds, and two runs with the metrics of a study of bias and variance."""
+    """A sweep of five learning rates and four seeds, and two runs with the metrics of a study of bias and variance."""
     place = tmp_path_factory.mktemp("ui")
-    assert stackprop(place, "-m", *QUICK, "optimizer.lr=0.1,0.01", "seed=0,1").returncode == 0
+    assert stackprop(place, "-m", *QUICK, "optimizer.lr=0.1,0.03,0.01,0.003,0.001", "seed=range(4)").returncode == 0
     store, tags = (
         MlflowStore(Tracking(), place / "runs"),
         {"sweep": newest(place, "runs/sweep-*").name, "sweep.overrides": ""},
@@ -71,21 +76,13 @@ def place(tmp_path_factory):
 @pytest.fixture(scope="module")
 def links(place, proxy):
     """What -> address, while the server runs; whatever it asks for elsewhere goes to the proxy."""
-    words, pipe, no = [*COMMAND, "ui", "--port", str(free_port())], subprocess.PIPE, subprocess.DEVNULL
+    words, pipe, no = [*COMMAND, "ui", "--links", "--port", str(free_port())], subprocess.PIPE, subprocess.DEVNULL
     env = os.environ | dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), proxy.address)
     env |= dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost")
     process = subprocess.Popen(words, cwd=place, stdout=pipe, stderr=no, text=True, preexec_fn=interruptible, env=env)
-    told = (re.match(r"([a-z, ]+).*: (http.*)", process.stdout.readline()) for _ in range(4))
-    found = {m[1].strip(): m[2] for m in told}
-    deadline = time.monotonic() + 120
-    while True:
-        try:
-            urllib.request.urlopen(found["all runs"].split("#")[0], timeout=5).read()
-            break
-        except OSError:
-            assert time.monotonic() < deadline
-            time.sleep(0.3)
-    yield found
+    lines = [process.stdout.readline() for _ in range(6)]
+    assert lines[-1].startswith("Ctrl-C stops the UI; log: runs/ui.log")
+    yield dict(re.match(r"([a-z ]+): (http.*)", line).groups() for line in lines[:-1])
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)
 
@@ -107,6 +104,7 @@ def browser(tmp_path_factory):
     options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('profile')}")
     options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(paths[1]))
+    driver.set_script_timeout(120)  # twenty jobs take long to draw on a busy machine
     yield driver
     driver.quit()
 
@@ -141,38 +139,53 @@ def drawn(browser, wanted):
 
 @slow
 def test_the_links_lead_to_the_last_sweep_on_this_machine(place, links):
-    assert list(links) == ["all runs", "last sweep", "the same, seeds averaged", "its table and figure"]
+    assert list(links) == ["seeds averaged", "charts", "table", "page", "all runs"]
     assert all(address.startswith("http://127.0.0.1:") for address in links.values())
-    assert newest(place, "runs/sweep-*").name in links["last sweep"]
-    assert "compareRunsMode=CHART" in links["last sweep"]
+    assert newest(place, "runs/sweep-*").name in links["charts"]
+    assert "compareRunsMode=CHART" in links["charts"]
+    assert "Started server process" in (place / "runs" / "ui.log").read_text()
 
 
 @slow
 def test_the_charts_of_several_runs_stand_side_by_side(links, browser):
-    browser.get(links["last sweep"])
-    gradients = dict.fromkeys(("grad_norm/hidden", "grad_norm/out", "grad_norm/total"), (4, 0))
+    browser.get(links["charts"])
+    gradients = dict.fromkeys(("grad_norm/hidden", "grad_norm/out", "grad_norm/total"), (20, 0))
     assert drawn(browser, {**gradients, **{f"bias_variance/{part}": (2, 0) for part in PARTS}})
     text = re.sub("<[^>]*>", "", browser.page_source)
-    for shown in ("6 matching runs", "hidden=4 epochs=2 lr=0.01 seed=1", "study hidden=8"):
+    for shown in ("22 matching runs", "lr=0.01 seed=1", "study hidden=8"):
         assert shown in text, shown
     assert "mean/val" not in text  # the run that sums up has other steps
     browser.execute_script("[...document.querySelectorAll('*')].forEach(e => e.scrollTop = 1e6)")
-    assert drawn(browser, {"train/loss": (4, 0), "val/loss": (4, 0)})
+    assert drawn(browser, {"train/loss": (20, 0), "val/loss": (20, 0)})
 
 
 @slow
 def test_seeds_are_averaged_by_one_link(links, browser):
-    browser.get(links["the same, seeds averaged"])
-    assert drawn(browser, {"grad_norm/hidden": (2, 2)})  # for each learning rate
-    assert "Group: " in browser.page_source
+    browser.get(links["seeds averaged"])
+    assert drawn(browser, {"val/loss": (5, 5), "grad_norm/hidden": (5, 5)})  # for each learning rate
+    text = re.sub("<[^>]*>", "", browser.page_source)
+    assert "Group: lr=0.1" in text
+    assert text.index("val/loss") < text.index("grad_norm/hidden")
+
+
+@slow
+def test_the_table_has_what_was_swept(links, browser):
+    browser.get("about:blank")
+    browser.get(links["table"])
+    until(lambda: "optimizer.lr" in browser.page_source)
+    heads = [each.text for each in browser.find_elements("css selector", ".ag-header-cell-text, [role=columnheader]")]
+    assert {"optimizer.lr", "seed", "val/loss", "train/loss"} <= set(heads)
+    assert "batch_size" not in " ".join(heads)
 
 
 @slow
 def test_the_note_of_a_run_is_a_page(links, browser):
-    browser.get(links["its table and figure"])
+    browser.get(links["page"])
     text = until(lambda: browser.page_source if "stackprop -m" in browser.page_source else None)
     assert re.search(r"<td[^>]*>0\.01</td>", text)  # Markdown as a table, not as text
     assert "| lr |" not in text
+    sizes = "return [...document.images].filter(i => /get-artifact/.test(i.src)).map(i => i.naturalWidth)"
+    assert min(until(lambda: browser.execute_script(sizes))) > 100
 
 
 @slow
@@ -211,17 +224,89 @@ def test_no_request_leaves_the_machine(links, browser, proxy):
 
 
 @pytest.mark.parametrize(
-    ("rows", "keys"),
+    ("rows", "keys", "averaged"),
     [
-        ([("0.1", "2", 0), ("0.1", "2", 1), ("0.2", "2", 0)], ["lr"]),
-        ([("0.1", "2", 0), ("0.1", "2", 1), ("0.2", "4", 0)], ["lr"]),  # units follow from lr
-        ([("0.1", "2", 0), ("0.1", "4", 0), ("0.2", "2", 0), ("0.2", "2", 1)], ["lr", "units"]),
-        ([("0.1", "2", 0), ("0.2", "2", 0)], []),  # nothing to average
-        ([("0.1", "2", 0), ("0.1", "2", 1)], []),  # one group: no key tells it from another
+        (["lr=1 seed=0", "lr=1 seed=1", "lr=2 seed=0"], ["lr", "seed"], True),
+        (["seed=0 lr=1 units=2", "seed=1 lr=1 units=4"], ["units", "seed"], False),  # one job of each
+        (["lr=1", "lr=2"], ["lr"], False),  # nothing to average
+        (["lr=1 seed=0", "lr=1 seed=1"], ["seed"], False),  # one setting
+        ([f"lr={i % 2} seed={i}" for i in range(101)], ["lr", "seed"], False),  # the UI would average a part of them
     ],
 )
-def test_what_tells_jobs_apart_beside_the_seed(rows, keys):
-    assert distinguishing_params([{"lr": lr, "units": units, "seed": seed} for lr, units, seed in rows]) == keys
+def test_what_varies_in_a_sweep_is_shown(rows, keys, averaged):
+    jobs = [{word.partition("=")[0]: word for word in row.split()} for row in rows]
+    assert charts.varying(jobs) == keys
+    assert charts.is_averaged(jobs) == averaged
+
+
+@pytest.fixture
+def recorded(tmp_path, monkeypatch):
+    """Writes the record of a run of a store: by default the newest one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+    def write(name="a", **tracking):
+        folder = tmp_path / "runs" / name
+        folder.mkdir(parents=True)
+        (folder / "run.json").write_text(json.dumps({"status": "finished", "started": 1.0, "key": "ab"}))
+        (folder / "config.yaml").write_text(f"tracking: {json.dumps({'type': 'mlflow', **tracking})}\n")
+        return folder
+
+    return write
+
+
+def test_the_store_is_that_of_the_last_run(recorded):
+    recorded(uri="sqlite:///other.db", experiment="mine")
+    trust_store("sqlite:///other.db", "")
+    place = charts.place_of()
+    assert (place.tracking.uri, place.tracking.experiment, place.folder) == ("sqlite:///other.db", "mine", Path("runs/a"))
+    assert charts.place_of(uri="sqlite:///third.db").tracking == Tracking(uri="sqlite:///third.db", experiment="mine")
+
+
+def test_a_store_of_others_is_not_opened(recorded):
+    recorded(uri="sqlite:////home/ann:pw@host/x.db")
+    assert charts.place_of().tracking.uri is None
+    assert "to which you have not sent runs before" in charts.place_of().remark
+    with pytest.raises(ConfigError, match="to which you have not sent runs"):
+        charts.place_of("a")
+
+
+def test_a_run_without_a_store_has_no_page(recorded):
+    recorded(type="none")
+    assert "recorded in its folder only" in charts.place_of().remark
+    with pytest.raises(ConfigError, match="stackprop report"):
+        charts.place_of("a")
+
+
+def test_a_server_has_its_own_ui(recorded, capsys):
+    recorded()
+    assert ui.main(["--uri", "https://ann:secret@host.invalid/"]) == 0
+    out = capsys.readouterr().out
+    assert "own UI: https://ann:***@host.invalid/" in out
+
+
+def test_a_damaged_store_is_named(recorded, tmp_path, capsys):
+    recorded()
+    (tmp_path / "broken.db").write_text("no database")
+    with pytest.raises(SystemExit) as ended:
+        main(["ui", "--uri", f"sqlite:///{tmp_path}/broken.db"])
+    assert ended.value.code == 2
+    assert "broken.db cannot be opened (" in capsys.readouterr().err
+
+
+def test_a_server_that_dies_leaves_its_last_lines(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(ui.sys, "executable", "/bin/ls")
+    monkeypatch.setattr(ui.log, "propagate", True)
+    assert ui.serve(charts.Place(Tracking(), tmp_path), free_port(), {"page": "http://x"}, (), False) == 1
+    assert re.search(r"the server ended \(exit status [12]\); .*ui\.log ends with:\n.*ls: ", caplog.text)
+
+
+def test_the_next_free_port_is_taken():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert port < ui.free_port(port) < port + 20
 
 
 def test_a_port_that_is_taken_is_told():

@@ -24,6 +24,7 @@ VERBS = (
     "diff",
     "delete",
     "predict",
+    "watch",
 )
 HOUSES = "area,rooms,price\n" + "".join(f"{40 + 3 * i},{1 + i % 4},{100 + 7 * i + 20 * (i % 4)}\n" for i in range(40))
 
@@ -49,15 +50,15 @@ def shortened(words):
 
 
 def shows_the_ui(place):
-    """`stackprop ui` prints links, answers, and ends with Ctrl-C."""
+    """`stackprop ui` prints a link to the sweep, answers, and ends with Ctrl-C."""
     command = [*COMMAND, "ui", "--port", str(free_port())]
     pipe = subprocess.PIPE
     process = subprocess.Popen(command, cwd=place, stdout=pipe, stderr=pipe, text=True, preexec_fn=interruptible)
-    links = list(takewhile(lambda line: not line.startswith("ready"), process.stdout))
+    links = list(takewhile(lambda line: not line.startswith("Ctrl-C"), process.stdout))
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, "")
-    assert any(line.startswith("last sweep") for line in links)
+    assert ["viewStateShareKey=sweep-" in link for link in links] == [True]
 
 
 @pytest.mark.slow

@@ -60,7 +60,10 @@ def test_mlflow_loads_the_model_without_pickle(place, folder, data):
     assert model.metadata.signature.inputs.inputs[0].shape == (-1, 1, 8, 8)
     page = mlflow.MlflowClient().get_run(run_id)
     note = page.data.tags["mlflow.note.content"]
-    assert note.startswith("first try, it works\n\n    stackprop trainer.epochs=3 model.hidden=16\n")
+    parts = ("**Finished after 3 epochs (204 steps). Saved weights: last, epoch 3 (step 204): val/loss ",)
+    parts += ("    stackprop trainer.epochs=3 model.hidden=16\n", "- `trainer.epochs=3` (default 40)")
+    parts += ("### Notes\n\nfirst try, it works\n\n", "| val/loss |", "![loss](get-artifact?path=figures%2Floss.png&")
+    assert [note.index(part) for part in parts] == sorted(note.index(part) for part in parts)
     assert f"mlflow models serve -m runs:/{run_id}/mlp-digits " in note
     assert page.data.tags["paper"] == "fig3"
     assert not {"tags.paper", "notes", "name"} & page.data.params.keys()

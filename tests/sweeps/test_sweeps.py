@@ -248,7 +248,9 @@ def test_each_job_is_a_run_of_its_own_and_the_sweep_has_one_that_sums_up(place, 
     finished = [read_state(swept[1] / str(n))["metrics"]["val/loss"] for n in (1, 4, 7, 10)]
     assert summary[0].data.metrics["mean/val/loss"] == pytest.approx(sum(finished) / 4)  # the best row's
     assert {"mean/val/loss", "std/val/loss", "mean/val/accuracy"} <= summary[0].data.metrics.keys()
-    assert "| lr |" in summary[0].data.tags["mlflow.note.content"]
+    note = summary[0].data.tags["mlflow.note.content"]
+    assert note.startswith("**12 jobs: 8 finished, 4 diverged. Best: ")
+    assert note.index("    stackprop -m ") < note.index("| lr |") < note.index("![comparison](get-artifact?")
     assert {f.path for f in store.client.list_artifacts(summary[0].info.run_id)} >= {"comparison.png", "table.md"}
 
 

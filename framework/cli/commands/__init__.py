@@ -24,5 +24,6 @@ VERBS: dict[str, str] = {
     "save": "an experiment of your own from the overrides of a command: stackprop save wide model.hidden=512",
     "summary": "nodes, shapes, parameters and bytes of a network: stackprop summary model=mlp2",
     "tag": "name, notes and tags of recorded runs: stackprop tag last name=wide paper=fig3",
-    "ui": "open the tracking UI on this machine: stackprop ui [--port 5000]",
+    "ui": "the tracking UI on this machine, at the charts of the last sweep or run: stackprop ui [RUN]",
+    "watch": "what a running sweep or run does, from another terminal: stackprop watch [--once]",
 }
