@@ -173,11 +173,20 @@ def signal_at(monkeypatch, step, number):
     monkeypatch.setattr(RecordingCallback, "on_steps", steps)
 
 
+@pytest.fixture
+def heard():
+    """Signals that are not ignored, as they are where pytest runs in the background."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number, *_ in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 SIGNALS = [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM"), (signal.SIGHUP, 129, "SIGHUP")]
 
 
 @pytest.mark.parametrize(("number", "status", "name"), SIGNALS)
-def test_a_signal_saves_a_run_that_then_goes_on(ask, tmp_path, unrendered, number, status, name):
+def test_a_signal_saves_a_run_that_then_goes_on(ask, tmp_path, unrendered, heard, number, status, name):
     words = (*SHORT, "trainer.epochs=4", "hydra.run.dir=runs/a")
     with pytest.MonkeyPatch.context() as patch:
         signal_at(patch, 7, number)
