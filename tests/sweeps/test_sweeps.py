@@ -169,7 +169,7 @@ def test_progress_tells_jobs_done_the_best_so_far_and_the_time_left(loader, monk
     watch.on_steps(1, 1, (), np.zeros((3, 0)))
     progress.finished(jobs[:1])
     shown = capsys.readouterr().out.splitlines()
-    assert re.fullmatch(r"2/5 jobs  best val/loss 0\.5 \(.*seed=1\)  \d+ s left", shown[0])
+    assert re.fullmatch(r"2/5 jobs  \d+ s, \d+ s left  best val/loss 0\.5 \(.*seed=1\)", shown[0])
     assert "3/5 jobs" in (shown[-1] if len(shown) > 1 else progress._jobs())
 
 
