@@ -50,11 +50,13 @@ def main(arguments: Sequence[str]) -> int:
     deleter = Deleter(runs)
     done = [deleter.delete(folder) for folder in folders]
     for each in done:
-        print(
-            f"deleted {each.folder}" + (f": {each.left}" if each.left else ""), file=sys.stderr if each.left else sys.stdout
-        )
-    print(f"{total(done)} deleted, {format_bytes(sum(each.freed for each in done))} freed")
-    return int(any(each.left for each in done))
+        if each.left:
+            print(f"left {each.folder}: {each.left}", file=sys.stderr)
+        else:
+            print(f"deleted {each.folder}")
+    gone = [each for each in done if not each.left]
+    print(f"{total(gone)} deleted, {format_bytes(sum(each.freed for each in done))} freed")
+    return int(len(gone) < len(done))
 
 
 def without_folder(word: str) -> str:
