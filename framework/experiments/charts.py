@@ -128,10 +128,13 @@ def _id_of(store: MlflowStore, folder: Path) -> str | None:
 def _of_sweep(store: MlflowStore, sweep: Path, here: str) -> dict[str, str]:
     """The charts and the table of the jobs of a sweep."""
     name, query, page = sweep.name, query_of(sweep.name), "workflowType=machine_learning"
-    newest = store.client.search_runs([store.experiment_id], query, order_by=["attributes.start_time DESC"], max_results=1)
+    newest = store.client.search_runs(
+        [store.experiment_id], query, order_by=["attributes.start_time DESC"], max_results=PAGE
+    )
     if not newest:
         return {}
-    data, jobs = newest[0].data, overrides_of(sweep)
+    data = max((job.data for job in newest), key=lambda data: (GROUP in data.tags, len(data.metrics)))  # one may have failed
+    jobs = overrides_of(sweep)
     metrics = [metric for metric in LOSSES if metric in data.metrics]
     keys = [key for each in varying(jobs) for key in (each, f"{each}.type") if key in data.params]
     columns = [*(f"params.`{key}`" for key in keys), *(f"metrics.`{metric}`" for metric in metrics)]

@@ -55,7 +55,8 @@ class JobComposer:
         self.loader, self.master = loader, master
         self.sweep, self.dirname = str(master.hydra.sweep.dir), master.hydra.job.config.override_dirname
         parser = OverridesParser.create(config_loader=loader)
-        given = parser.parse_overrides(list(map(str, master.hydra.overrides.task)))
+        words: Any = OmegaConf.to_container(master.hydra.overrides.task, resolve=False)  # a reference may hold a password
+        given = parser.parse_overrides(words)
         self.fixed = {override.key_or_group for override in given if not override.is_sweep_override()}
         self.parse = functools.cache(lambda text: parser.parse_override(text))
         self.is_group = functools.cache(loader.repository.group_exists)

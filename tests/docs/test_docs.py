@@ -15,7 +15,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NOT_RUNS = ("stackprop ui", "stackprop describe", "stackprop summary", "stackprop compare", "stackprop -m sweep.resume")
 NOT_RUNS += ("stackprop report", "stackprop evaluate best", "stackprop figure")  # figures: tests/docs/test_gallery.py
 NOT_RUNS += ("stackprop list",)  # tests/docs/test_runs_guide.py
-NOT_RUNS += ("stackprop export",)  # tests/cli/test_export.py
+NOT_RUNS += ("stackprop export", "stackprop watch")  # tests/cli/test_export.py, test_watch.py
 NOT_RUNS += ("stackprop experiment=",)  # whole sweeps: tests/docs/test_experiments.py
 QUICK = ["trainer.steps=2", "tracking=none"]
 
