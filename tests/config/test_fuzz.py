@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from framework.api import _hydra
 from framework.cli import command_line as cli
-from framework.config.composition import settings_of
+from framework.config.composition import settings_of_trees
 from framework.config.options import TrainerOptions
 from framework.config.presets import KINDS_OF, choices
 from framework.core.options import declared
@@ -146,7 +146,8 @@ def answered(composer, words):
     small = [] if any(word.startswith("dataset=") for word in words) else ["dataset=sine"]
 
     def job():
-        experiment = prepare(settings_of(composer.job([*small, *words, *files, *QUICK], 0).cfg))
+        made = composer.job([*small, *words, *files, *QUICK], 0)
+        experiment = prepare(settings_of_trees(made.resolved, made.task))
         if experiment.settings.study is not None:
             shutil.rmtree("run", ignore_errors=True)
             run(experiment, place_of("run", words))
