@@ -207,6 +207,8 @@ def _name_metrics(cfg: Any, key: str) -> None:
     held: Any = OmegaConf.to_container(cfg, resolve=False)
     found = held.get("metrics")
     name = key.split(".")[1]
+    if isinstance(found, bool | int | float):
+        raise ConfigError(f"metrics: not a name of a metric (got {found!r}); auto, a name, or a list of names")
     if isinstance(found, str):
         found = [found]
     if isinstance(found, list):
