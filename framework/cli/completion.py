@@ -144,7 +144,7 @@ def run_names() -> list[str]:
 
 
 def _values(names: Mapping[str, Any], typed: Sequence[str], word: str) -> list[str] | None:
-    """`optimizer=adam`, and the last of several, `optimizer=sgd,adam`; None for a value that is no name."""
+    """`optimizer=adam`, and the last of several, `optimizer=sgd,adam`; None if the value is not a name."""
     key, _, value = word.partition("=")
     head = value[: max(value.rfind(sign) for sign in ",[") + 1]
     if key in names["groups"]:

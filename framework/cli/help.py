@@ -125,7 +125,7 @@ def of_verb(name: str) -> str:
     """The help of one verb: usage, what it does, its arguments, examples.
 
     Raises:
-        ConfigError: there is no such verb.
+        ConfigError: the verb is unknown.
     """
     if name not in VERBS:
         return of_command(name)

@@ -92,7 +92,7 @@ def _components(word: str) -> Iterator[About]:
 
 
 def _groups(word: str) -> Iterator[About]:
-    """A group, a kind of component that is no group, or a section, with its choices and the keys that its choices share."""
+    """A group, a kind of component without a group, or a section, with its choices and the keys that its choices share."""
     kinds, entries = KINDS_OF.get(word), discover().entries
     kind = kinds or (word if word in entries and word not in SECTIONS else "")
     names = dict.fromkeys([*choices().get(word, ()), *entries.get(kind, ())])

@@ -91,8 +91,8 @@ class BoundedSource(FileConfigSource):
         except OSError as error:
             raise ConfigError(f"{shown(file)}: cannot be read ({error.strerror})") from error
         except ValueError as error:
-            told = str(error)
-            raise ConfigError(told if str(file) in told else f"{shown(file)}: {told}") from error
+            text = str(error)
+            raise ConfigError(text if str(file) in text else f"{shown(file)}: {text}") from error
         if not OmegaConf.is_dict(found):
             raise ConfigError(f"{shown(file)}: this is not a mapping of keys to values")
         if "defaults" in found and not OmegaConf.is_list(found._get_node("defaults")):

@@ -20,7 +20,7 @@ def elsewhere(name: str, group: str = "") -> str:
     """The other groups that have a choice of that name: `; 'cosine' is a schedule: schedule=cosine`; empty if none has.
 
     Args:
-        group: the group where it is no choice.
+        group: the group that does not have it.
     """
     found = [line for other, line in _places(name) if other != group]
     return "; " + ", ".join(found[:MOST]) if found else ""

@@ -18,7 +18,7 @@ from framework.experiments.labels import kind_of, store_of
 from framework.experiments.loading import tracking_of_run
 from framework.tracking.edits import ids_of
 from framework.tracking.mlflow import MlflowStore
-from framework.tracking.naming import key_of
+from framework.tracking.naming import job_overrides, varying
 from framework.tracking.options import Tracking
 from framework.tracking.run_dir import RUNS, find_any, jobs_of, read_state, read_sweep, runs_dir
 
@@ -99,7 +99,7 @@ def _tracking_of(folder: Path) -> Tracking:
 
 def drawn(folder: Path | None) -> str:
     """What the charts show of a sweep that is too large for all its curves; empty if they show everything."""
-    count = len(overrides_of(folder)) if folder is not None and kind_of(folder) is not RUNS else 0
+    count = len(job_overrides(read_sweep(folder))) if folder is not None and kind_of(folder) is not RUNS else 0
     return f"the best 20 of {count} jobs are drawn; means over seeds: stackprop compare {folder}" if count > LINES else ""
 
 
@@ -134,7 +134,7 @@ def _of_sweep(store: MlflowStore, sweep: Path, here: str) -> dict[str, str]:
     if not newest:
         return {}
     data = max((job.data for job in newest), key=lambda data: (GROUP in data.tags, len(data.metrics)))  # one may have failed
-    jobs = overrides_of(sweep)
+    jobs = job_overrides(read_sweep(sweep))
     metrics = [metric for metric in LOSSES if metric in data.metrics]
     keys = [key for each in varying(jobs) for key in (each, f"{each}.type") if key in data.params]
     columns = [*(f"params.`{key}`" for key in keys), *(f"metrics.`{metric}`" for metric in metrics)]
@@ -155,18 +155,6 @@ def _of_sweep(store: MlflowStore, sweep: Path, here: str) -> dict[str, str]:
 def query_of(sweep: str) -> str:
     """The search for the jobs of a sweep, without its summary run, whose curves have other steps."""
     return f"tags.sweep = '{sweep}' AND tags.`sweep.overrides` LIKE '%'"
-
-
-def overrides_of(sweep: Path) -> list[dict[str, str]]:
-    """Key -> override of every recorded job of a sweep."""
-    jobs = [job.get("overrides") for job in read_sweep(sweep).get("jobs", {}).values() if isinstance(job, dict)]
-    return [{key_of(word): word for word in words if isinstance(word, str)} for words in jobs if isinstance(words, list)]
-
-
-def varying(jobs: Sequence[Mapping[str, str]]) -> list[str]:
-    """The keys in which jobs differ, seeds and folds last."""
-    keys = dict.fromkeys(key for job in jobs for key in job)
-    return sorted((key for key in keys if len({job.get(key) for job in jobs}) > 1), key=lambda key: key in REPEATS)
 
 
 def is_averaged(jobs: Sequence[Mapping[str, str]]) -> bool:

@@ -132,7 +132,7 @@ def labels_of(words: Sequence[str]) -> dict[str, str | None]:
     """`name`, `notes`, `tags.KEY` -> text, from overrides; `tags={a: b}` too.
 
     Raises:
-        ConfigError: tags that are no mapping.
+        ConfigError: the tags are not a mapping.
     """
     found = dict[str, str | None]()
     for word in words:

@@ -1,6 +1,6 @@
 """Deletes runs and sweeps: folder, checkpoint, and the run in the tracking store with its artifacts and its model.
 
-First a record is renamed to `deleted.json`: from then on it is no run any more. Then the store is changed, and at last the
+First a record is renamed to `deleted.json`: it does not count as a run any more. Then the store is changed, and at last the
 folder removed. A deletion that is interrupted, or whose store is down, is finished by `stackprop doctor`.
 """
 

@@ -59,7 +59,7 @@ def change(folder: Path, changes: Mapping[str, str | None]) -> list[str]:
         Why the store does not have the change yet, a line for each reason; `stackprop doctor` sends it.
 
     Raises:
-        ConfigError: there is no valid record.
+        ConfigError: the record is missing or not valid.
     """
     kind = kind_of(folder)
     _record(folder, kind, changes)

@@ -225,7 +225,7 @@ def _check_same(folder: Path, recorded: Mapping[str, Any], now: Mapping[str, Any
 
 
 def unusable(words: Sequence[str], changes: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """The overrides of a group that a change chooses anew and whose choice lacks them, each with a note."""
+    """The overrides of a group with a new choice that does not have them, each with a note."""
     parsed = OverridesParser.create().parse_overrides(list(changes))
     plain = [str(each.input_line) for each in parsed if not each.is_sweep_override()]
     chosen = [key_of(word) for word in plain if key_of(word) in choices()]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from framework.core.repeats import REPEATS
 from framework.tracking.naming import KEYS as ABOUT
-from framework.tracking.naming import About, key_of, run_name
+from framework.tracking.naming import About, job_overrides, key_of, run_name, varying
 from framework.tracking.run_dir import RunLocation, read_sweep
 
 
@@ -35,7 +35,7 @@ def place_of(
     about, overrides = about or About(), [word for word in overrides if key_of(word).partition(".")[0] not in ABOUT]
     command = " ".join(map(shlex.quote, ["stackprop", *overrides]))
     if sweep:
-        swept = recorded_keys(Path(sweep)) if swept is None else swept
+        swept = varying(job_overrides(read_sweep(Path(sweep)))) if swept is None else swept
         name = run_name([word for word in overrides if key_of(word) in swept]) or run_name(overrides)
         tags, about = {"sweep": Path(sweep).name, "sweep.overrides": ",".join(overrides)}, replace(about, name="")
         group = run_name([word for word in overrides if key_of(word) in swept and key_of(word) not in REPEATS])
@@ -45,11 +45,3 @@ def place_of(
     place = Path(folder), Path(os.environ["STACKPROP_RUNS"]), name or Path(folder).name
     chosen = {key: str(name) for key, name in (choices or {}).items() if name is not None and "/" not in key}
     return RunLocation(*place, tags, command, about, chosen)
-
-
-def recorded_keys(sweep: Path) -> set[str]:
-    """The keys in which the recorded jobs of a sweep differ."""
-    jobs = [job.get("overrides") for job in read_sweep(sweep).get("jobs", {}).values() if isinstance(job, dict)]
-    given = [{key_of(word): word for word in words if isinstance(word, str)} for words in jobs if isinstance(words, list)]
-    keys = {key for job in given for key in job}
-    return {key for key in keys if len({job.get(key) for job in given}) > 1}

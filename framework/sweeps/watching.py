@@ -20,7 +20,7 @@ from framework.core.direction import lower_is_better
 from framework.core.reading import open_regular
 from framework.core.repeats import REPEATS
 from framework.tracking.metrics_file import parsed
-from framework.tracking.naming import about_of, key_of, printable, run_name
+from framework.tracking.naming import about_of, key_of, printable, run_name, varying
 from framework.tracking.run_dir import SWEEP, read_state, read_sweep
 
 METRIC = "val/loss"
@@ -205,8 +205,7 @@ class Watcher:
         for number, job in jobs.items():
             words = [word for word in job.get("overrides") or [] if isinstance(word, str)]
             given[number] = {key_of(word): word for word in words if key_of(word) not in REPEATS}
-        keys = {key for words in given.values() for key in words}
-        keys = {key for key in keys if len({words.get(key) for words in given.values()}) > 1}
+        keys = varying(list(given.values()))
         for number, job in jobs.items():
             name = str(job.get("folder", number))
             if name not in self.jobs and Path(name).name == name:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from framework.core.errors import ConfigError
 from framework.core.log import log
 from framework.core.reading import read_bytes
+from framework.core.repeats import REPEATS
 from framework.core.secrets import masked
 
 KEYS = ("name", "tags", "notes")  # top-level keys of a configuration that change nothing that is trained
@@ -247,3 +248,19 @@ def _mentioning(word: str, folders: Iterable[Path], kind: Kind) -> Iterator[tupl
             continue
         if needle in text and (state := kind.read(folder)):
             yield folder, state
+
+
+def job_overrides(sweep: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Key -> override of every recorded job of a sweep.
+
+    Args:
+        sweep: the content of its `sweep.json`.
+    """
+    jobs = [job.get("overrides") for job in sweep.get("jobs", {}).values() if isinstance(job, dict)]
+    return [{key_of(word): word for word in words if isinstance(word, str)} for words in jobs if isinstance(words, list)]
+
+
+def varying(jobs: Sequence[Mapping[str, str]]) -> list[str]:
+    """The keys in which jobs differ, seeds and folds last."""
+    keys = dict.fromkeys(key for job in jobs for key in job)
+    return sorted((key for key in keys if len({job.get(key) for job in jobs}) > 1), key=lambda key: key in REPEATS)

@@ -19,7 +19,7 @@ def runs(tmp_path):
     return runs
 
 
-def test_only_what_differs_is_told_part_by_part(ask, runs):
+def test_only_what_differs_is_shown_part_by_part(ask, runs):
     found = json.loads(ask("diff", "first", "b", "--json")[1])
     assert found == {
         "runs": ["runs/a", "runs/b"],

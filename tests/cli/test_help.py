@@ -16,7 +16,7 @@ RUNNING = ("-m", "save", "summary", "kernel")  # their examples hold overrides
 
 
 @pytest.fixture
-def told(capsys):
+def output(capsys):
     """What a command prints, and its errors."""
 
     def answer(*words):
@@ -27,21 +27,21 @@ def told(capsys):
     return answer
 
 
-def test_the_first_hour_comes_before_everything_else(told):
-    text = told("--help")
+def test_the_first_hour_comes_before_everything_else(output):
+    text = output("--help")
     places = [text.index(command) for command, _ in helps.FIRST]
     assert places == sorted(places)
     assert max(places) < text.index("Tools:") < text.index("    check ") < text.index("Groups and their choices")
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_verb_explains_itself_with_examples(told, verb):
-    text = told(verb, "--help")
+def test_a_verb_explains_itself_with_examples(output, verb):
+    text = output(verb, "--help")
     assert text.startswith(f"usage: stackprop {verb}")
     shown = re.findall(r"^  (stackprop .*)$", text.partition("examples:")[2], re.M)
     assert shown == list(helps.examples(verb))
     assert all(shlex.split(command)[1] == verb for command in shown)
-    assert told(verb, "-h") == text
+    assert output(verb, "-h") == text
 
 
 def commands():
@@ -62,7 +62,7 @@ def test_every_example_of_describe_describes(command):
     assert meanings(shlex.split(command)[2])
 
 
-def test_a_verb_of_a_plugin_has_its_options(told, tmp_path):
+def test_a_verb_of_a_plugin_has_its_options(output, tmp_path):
     file = tmp_path / "greet.py"
     file.write_text(
         "from dataclasses import dataclass\nfrom framework import hookimpl, option\n"
@@ -71,13 +71,13 @@ def test_a_verb_of_a_plugin_has_its_options(told, tmp_path):
         "    def __call__(self, arguments):\n        return 0\n"
         "@hookimpl\ndef register_commands(register):\n    register('greet', Greet)\n"
     )
-    text = told("greet", f"plugins=[{file}]", "--help")
+    text = output("greet", f"plugins=[{file}]", "--help")
     assert "usage: stackprop greet [key=value ...]\n\nSay hello." in text
     assert "times=VALUE  how often (integer, >= 1; 1)" in text
 
 
-def test_an_unknown_verb_has_no_help(told):
-    assert "unknown verb 'compar'; did you mean 'compare'?" in told("compar", "--help")
+def test_an_unknown_verb_has_no_help(output):
+    assert "unknown verb 'compar'; did you mean 'compare'?" in output("compar", "--help")
 
 
 @pytest.mark.parametrize(
@@ -101,8 +101,8 @@ def test_an_unknown_verb_has_no_help(told):
         ("mae", ["loss 'mae'", "metric 'mae'"]),
     ],
 )
-def test_describe_knows_every_kind_of_name(told, name, shown):
-    text = told("describe", name)
+def test_describe_knows_every_kind_of_name(output, name, shown):
+    text = output("describe", name)
     assert [part for part in shown if part not in text] == []
 
 
@@ -110,21 +110,21 @@ def test_describe_knows_its_own_names():
     assert all(map(meanings, known_names()[::40]))
 
 
-def test_an_unreadable_experiment_does_not_hide_the_others(told, tmp_path, monkeypatch):
+def test_an_unreadable_experiment_does_not_hide_the_others(output, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments" / "odd.yaml").write_bytes(b"\xff\xfe")
-    text = told("describe", "experiment")
+    text = output("describe", "experiment")
     assert "odd" in text
     assert "vanishing_gradient" in text
-    assert "experiments/odd.yaml: this is not UTF-8 text" in told("describe", "odd")
+    assert "experiments/odd.yaml: this is not UTF-8 text" in output("describe", "odd")
 
 
-def test_an_own_experiment_is_described(told, tmp_path, monkeypatch):
+def test_an_own_experiment_is_described(output, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments" / "wide.yaml").write_text("# Wide.\nmodel: {hidden: 512}\n")
-    text = told("describe", "wide")
+    text = output("describe", "wide")
     assert "experiment 'wide'\n\nWide.\n\nIt sets (experiments/wide.yaml):" in text
     assert "Run it: stackprop experiment=wide" in text
 
@@ -147,8 +147,8 @@ def test_an_own_experiment_is_described(told, tmp_path, monkeypatch):
         ("experiment=vanishing", "did you mean 'vanishing_gradient'?"),
     ],
 )
-def test_a_misplaced_name_is_found_elsewhere(told, word, hint):
-    assert hint in told(word, "--cfg", "job")
+def test_a_misplaced_name_is_found_elsewhere(output, word, hint):
+    assert hint in output(word, "--cfg", "job")
 
 
 def test_an_unknown_name_has_the_closest():

@@ -79,7 +79,7 @@ def test_an_experiment_builds_on_another():
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("seed: 1\nmodel: {hidden: 3\nseed: 2\n", "experiments/wide.yaml: line 3: "),
         ("seed: 1\nseed: 2\n", "experiments/wide.yaml: line 2: found duplicate key seed"),
@@ -91,10 +91,10 @@ def test_an_experiment_builds_on_another():
         ("seed: !!python/object/apply:os.system [ls]\n", "experiments/wide.yaml: line 1: "),
     ],
 )
-def test_a_wrong_file_is_named_with_its_line(ask, text, told):
+def test_a_wrong_file_is_named_with_its_line(ask, text, message):
     write(text)
     status, _, errors = ask("experiment=wide")
-    assert (status, told in errors, "Traceback" in errors) == (2, True, False), errors
+    assert (status, message in errors, "Traceback" in errors) == (2, True, False), errors
 
 
 def test_a_shipped_name_is_kept_and_a_line_says_so(ask):

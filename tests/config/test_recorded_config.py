@@ -52,8 +52,8 @@ def test_a_copy_of_it_is_an_experiment(file):
 
 
 def test_a_variable_that_is_resolved_names_the_command(file):
-    told = rf"model.hidden: not used by any layer.*`stackprop rerun {file.parent} model.hidden=64`"
-    with pytest.raises(ConfigError, match=told):
+    message = rf"model.hidden: not used by any layer.*`stackprop rerun {file.parent} model.hidden=64`"
+    with pytest.raises(ConfigError, match=message):
         tree(f"experiment={file}", "model.hidden=64")
     assert (
         tree(f"experiment={file.parent}/.hydra/config.yaml", "model.hidden=64")["model"]["layers"]["hidden"]["units"] == 64
@@ -61,7 +61,7 @@ def test_a_variable_that_is_resolved_names_the_command(file):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["--config-dir", "{run}", "--config-name", "config"], "--config-dir: {run}/config.yaml is the recorded"),
         (["--config-dir", "{run}"], "type `stackprop experiment={run}/config.yaml`"),
@@ -72,11 +72,11 @@ def test_a_variable_that_is_resolved_names_the_command(file):
         (["experiment={run}/confg.yaml"], "experiment: {run}/confg.yaml: this file does not exist"),
     ],
 )
-def test_every_other_way_says_what_to_type(ask, folder, monkeypatch, words, told):
+def test_every_other_way_says_what_to_type(ask, folder, monkeypatch, words, message):
     monkeypatch.chdir(folder.parents[1])
     place = str(folder.relative_to(folder.parents[1]))
     status, _, errors = ask(*(word.format(run=place) for word in words))
-    assert (status, told.format(run=place) in errors, "Traceback" in errors) == (2, True, False), errors
+    assert (status, message.format(run=place) in errors, "Traceback" in errors) == (2, True, False), errors
 
 
 def with_store(file, uri):

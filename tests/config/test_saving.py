@@ -114,7 +114,7 @@ def test_a_file_is_not_replaced_by_accident():
 
 
 @pytest.mark.parametrize(
-    ("name", "words", "told"),
+    ("name", "words", "message"),
     [
         ("ridge", [], "ridge: stackprop has a preset of that name"),
         ("null", [], "null: not a valid name"),
@@ -132,8 +132,8 @@ def test_a_file_is_not_replaced_by_accident():
         ),
     ],
 )
-def test_what_cannot_be_saved_is_refused(name, words, told):
-    with pytest.raises(ConfigError, match=told):
+def test_what_cannot_be_saved_is_refused(name, words, message):
+    with pytest.raises(ConfigError, match=message):
         save_experiment(name, ["dataset=xor", *words])
     assert not list(Path().rglob("*.yaml"))
 

@@ -80,8 +80,10 @@ class Dims:
     def number(self, name: str, one: float, other: float, dtype: int) -> Any:
         """The node of a number that depends on the data, or is 1 divided by such a number."""
         inverse = one != int(one)
-        a, b = (round(1 / v, 6) if inverse else v for v in (one, other))
-        size = self._made("Squeeze", str(self.vector(int(a) if a == int(a) else a, int(b) if b == int(b) else b)))  # type: ignore[arg-type]
+        sizes = [round(1 / v, 6) if inverse else v for v in (one, other)]
+        if any(size != int(size) for size in sizes):
+            raise ExportError("a number depends on the number of examples or steps in a way that cannot be expressed")
+        size = self._made("Squeeze", str(self.vector(*map(int, sizes))))
         cast = f"{name}_size" if inverse else name
         node = self.helper.make_node("Cast", [size], [cast], to=dtype)
         if not inverse:

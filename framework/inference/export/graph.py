@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-INTS, NUMBER, UNSUPPORTED = "Ints", "Number", "Unsupported"  # not operators of ONNX; `model` replaces the first two
+INTS, NUMBER, UNSUPPORTED = "Ints", "Number", "Unsupported"  # not operators of ONNX; `onnx.Writer` replaces the first two
 
 
 @dataclass
