@@ -25,6 +25,7 @@ from framework.core.trust import trust_store
 from framework.core.version import __version__
 from framework.core.writing import overwrite, write_json, write_text
 from framework.tracking import checkpoint as checkpoints
+from framework.tracking.allowance import StoreDownError
 from framework.tracking.locks import RunLock, lock_runs
 from framework.tracking.mlflow import KEY, NOTE, MlflowRun, MlflowStore, flattened, get_store, new_key, warn_of_store
 from framework.tracking.mlflow_process import MlflowWriterPool, RemoteMlflowRun
@@ -154,6 +155,8 @@ class RunRecord:
             return feeder.begin(tracking, self.place.runs, self.place.name, params, tags)
         try:
             return begin_tracked(get_store(tracking, self.place.runs), self.place, written, self.state, fresh)
+        except StoreDownError:  # reported already
+            return None
         except Exception as error:  # an error of the store must not stop the training
             warn_of_store(error)
             return None
