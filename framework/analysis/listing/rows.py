@@ -7,6 +7,7 @@ import math
 import os
 import re
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -255,7 +256,7 @@ def best_of(row: Row, metric: str | None = None) -> RunRow:
 def main_metrics(rows: Sequence[Row], first: str | None = None, most: int = 2) -> list[str]:
     """The metrics that most rows have: losses before others, of the validation split if there is one."""
     names = [name for row in rows for name in best_of(row).metrics if not name.startswith(("grad_norm/", "baseline/"))]
-    counts = {name: names.count(name) for name in dict.fromkeys(names)}
+    counts = Counter(names)
     split = next((s for s in ("val/", "test/", "train/", "") if any(name.startswith(s) for name in counts)), "")
     able = sorted((name for name in counts if name.startswith(split)), key=lambda n: (not n.endswith("/loss"), -counts[n]))
     metric = first if first in counts or any(first in run.metrics for row in rows for run in row.runs) else None
