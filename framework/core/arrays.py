@@ -5,37 +5,21 @@ Components receive the array module as `ctx.xp` and never import it themselves, 
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import importlib
+import functools
 import sys
-from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
 
+from framework.core.cuda import BrokenGpuError, gpu_module
+from framework.core.cuda import DeviceError as DeviceError
+from framework.core.cuda import use_gpu as use_gpu
+from framework.core.log import log
+
 Array = Any  # a numpy.ndarray or a cupy.ndarray
 Device = Literal["auto", "cpu", "gpu"]
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
-
-
-class DeviceError(RuntimeError):
-    """The device that was requested cannot be used here."""
-
-
-def gpu_module() -> ModuleType:
-    """CuPy, if it is installed and sees a device.
-
-    Raises:
-        DeviceError: with the reason why no GPU can be used.
-    """
-    try:
-        cupy = importlib.import_module("cupy")
-    except ImportError as error:
-        raise DeviceError("CuPy is not installed; pip install 'stackprop[gpu]'") from error
-    if not cupy.cuda.is_available():
-        raise DeviceError("CuPy is installed but sees no CUDA device")
-    return cupy
 
 
 def array_module(device: Device = "auto") -> Any:
@@ -48,17 +32,18 @@ def array_module(device: Device = "auto") -> Any:
         return np
     try:
         return gpu_module()
-    except DeviceError:
+    except DeviceError as error:
         if device == "gpu":
             raise
+        if isinstance(error, BrokenGpuError):
+            _report(f"device: the CPU is used: {error}")
         return np
 
 
-def use_gpu(number: int) -> None:
-    """Let this process use GPU `number`, modulo the number of GPUs; without a GPU, do nothing."""
-    with contextlib.suppress(DeviceError):
-        cupy = gpu_module()
-        cupy.cuda.Device(number % cupy.cuda.runtime.getDeviceCount()).use()
+@functools.cache
+def _report(line: str) -> None:
+    """Print a line once in this process."""
+    log.info(line)
 
 
 def keep_memory() -> None:
