@@ -45,7 +45,8 @@ class Callback:
     """
 
     def on_start(self, runs: Sequence[StartedRun]) -> None:
-        """Training starts; one run for each member. Not called by `framework.train`, which records no runs."""
+        """Training starts; one run for each member. Not called by `framework.train`, which records no runs. Where a stack of
+        a sweep has failed, it is called again for each part that is trained again: `member` counts in these runs then."""
 
     def on_steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
         """Values of consecutive training steps, counted from 1: rows (K, len(columns)), row 0 is step `first`."""

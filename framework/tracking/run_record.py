@@ -178,6 +178,15 @@ class RunRecord:
             self.tracked.send()
         checkpoints.save(self.place.folder / CHECKPOINT, arrays, content, lasting)
 
+    def restart(self) -> None:
+        """Empty the record of a training that starts again from its first step; its run in the store goes on.
+
+        Raises:
+            OSError: a file cannot be emptied.
+        """
+        (self.place.folder / CHECKPOINT).unlink(missing_ok=True)  # it counts on metrics that are removed next
+        self.recorder.restart()
+
     def save_end(self, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> None:
         """Write the checkpoint of the end. A run is complete without it, so an error is reported, not raised."""
         try:

@@ -124,11 +124,21 @@ def _end_epoch(run: Trainer) -> None:
         run.leave(np.ones(run.stack.members.size, bool), "finished", "")
 
 
-def takes_compiled(tier: Tier, learners: Sequence[Learner], data: Sequence[Data], resume: Snapshot | None = None) -> bool:
-    """Whether to try the compiled tier."""
+def takes_compiled(
+    tier: Tier,
+    learners: Sequence[Learner],
+    data: Sequence[Data],
+    resume: Snapshot | None = None,
+    replicas: int | None = None,
+) -> bool:
+    """Whether to try the compiled tier.
+
+    Args:
+        replicas: of the whole stack, if these are a part of it.
+    """
     if tier == "auto" and resume is not None:
         return resume[1].get("tier") == "compiled"
-    return tier == "compiled" or (tier == "auto" and is_worth_compiling(learners[0], data[0], len(learners)))
+    return tier == "compiled" or (tier == "auto" and is_worth_compiling(learners[0], data[0], replicas or len(learners)))
 
 
 def check_tier(learners: Sequence[Learner], data: Sequence[Data], *, xp: Any, dtype: Any, threads: int | None) -> None:
