@@ -12,7 +12,7 @@ import numpy as np
 
 from framework.core.types import Params
 
-Status = Literal["finished", "stopped_early", "diverged", "killed"]
+Status = Literal["finished", "stopped_early", "pruned", "diverged", "killed"]
 
 
 Snapshot = tuple[Mapping[str, np.ndarray], Mapping[str, Any]]  # arrays, and plain values that JSON can hold
@@ -74,7 +74,8 @@ class TrainingResult:
     """The result of the training of one member.
 
     Attributes:
-        status: finished, stopped_early, diverged or killed (by a signal); `reason` gives the details.
+        status: finished, stopped_early, pruned (by `trainer.prune`), diverged or killed (by a signal); `reason` gives the
+            details.
         step, epoch: of the last update, and the epochs started.
         best_epoch, best: of the best validation, and the monitored value there.
         weights: node -> tensor -> host array.

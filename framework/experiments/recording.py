@@ -31,7 +31,7 @@ class JobResult:
     """The result of a run.
 
     Attributes:
-        status: finished, stopped_early, diverged or killed; `reason` gives the details.
+        status: finished, stopped_early, pruned, diverged or killed; `reason` gives the details.
         metrics: the last value of every metric, test/... included.
         outcome: the training's outcome, weights included; without weights after a study.
         folder: the folder of the run.

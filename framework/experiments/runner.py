@@ -15,6 +15,7 @@ from framework.core.writing import lasting_together
 from framework.experiments import provenance
 from framework.experiments.experiment import Experiment, prepare
 from framework.experiments.failures import MISTAKES, failure_of
+from framework.experiments.pruning import rungs_of
 from framework.experiments.recording import JobResult, RecordingCallback
 from framework.experiments.stack_parts import StackParts
 from framework.experiments.study import FirstMemberCallback, record_findings
@@ -89,6 +90,7 @@ def run(
                 resume=record.snapshot,
                 save_end=record.save_end if keeps_end(experiment, place) else None,
                 stop=stop,
+                rungs=rungs_of([experiment], [place]),
             )
 
     result = _raised(recorded.run(alone)[0])
@@ -192,6 +194,7 @@ def _train_part(
         save=lambda member, *state: recorded.save(members[member], *state),
         save_end=(lambda member, *state: recorded.save_end(members[member], *state)) if keeps_end else None,
         replicas=len(whole),
+        rungs=rungs_of(own, [recorded.records[member].place for member in members]),
     )
     return [replace(outcome, member=members[outcome.member]) for outcome in outcomes]
 

@@ -131,8 +131,10 @@ class StackCallback(Callback):
         self.progress.measured(self.jobs[member], values)
 
     def on_end(self, outcome: TrainingResult) -> None:
-        """Report a failure at once."""
+        """Report a failure at once. A pruned job has no steps to do."""
         job = self.jobs[outcome.member]
+        if outcome.status == "pruned":
+            self.progress.at(job, job.experiment.steps)
         if outcome.status == "diverged" and job.experiment.settings.trainer.on_divergence == "fail":
             self.progress.say(failure(job, f"diverged: {outcome.reason} at step {outcome.step}"))
 

@@ -14,14 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from framework.config.options import Tier
+from framework.config.options import Prune, Tier
 from framework.core.callback import Callback, TrainingResult
+from framework.core.direction import lower_is_better
 from framework.core.errors import TierError
 from framework.core.random import Key
 from framework.core.threads import blas_limited, blas_threads
 from framework.data.dataset import Data
-from framework.training.learner import Learner
+from framework.training.learner import Learner, directions
 from framework.training.memory import footprint
+from framework.training.pruning import Meeting, Rungs, SliceRungs
 from framework.training.trainer import fall_back, takes_compiled, train
 
 CACHE = 8 << 20  # bytes that a step of one slice may use; measured: the time per step is flat around it
@@ -47,6 +49,7 @@ def train_sliced(
     save: SaveMember | None = None,
     save_end: SaveMember | None = None,
     replicas: int | None = None,
+    rungs: Rungs | None = None,
 ) -> list[TrainingResult]:
     """Train a stack in slices; see `train`.
 
@@ -56,13 +59,14 @@ def train_sliced(
         save: receives a member and its snapshot.
         save_end: receives a member and the snapshot at its end.
         replicas: of the stack of which these are a part, and whose tier they have.
+        rungs: see `train`.
     """
     if takes_compiled(
         tier, learners, data, replicas=replicas
     ):  # without slices: each replica trains alone, in its core's cache
         how: dict[str, Any] = {"xp": xp, "dtype": dtype, "threads": threads, "tier": "compiled"}
         try:
-            return train(learners, data, keys, **how, callbacks=callbacks, **_savers(save, save_end, 0))
+            return train(learners, data, keys, **how, callbacks=callbacks, rungs=rungs, **_savers(save, save_end, 0))
         except TierError as error:
             if tier == "compiled":
                 raise
@@ -70,6 +74,10 @@ def train_sliced(
     at_once = (threads or blas_threads()) if xp is np else 1
     cut = slices(len(learners), width(learners[0], data, dtype) if xp is np else len(learners), at_once)
     stop = threading.Event()
+    prune = learners[0].options.prune if len(cut) > 1 else Prune()
+    if prune.at and rungs is None:
+        rungs = Rungs(prune, lower_is_better(prune.metric, directions(learners[0])))
+    meeting = Meeting(len(cut), at_once, stop, Stopped)
 
     def part(members: slice) -> list[TrainingResult]:
         own = data if len(data) == 1 else data[members]
@@ -77,12 +85,15 @@ def train_sliced(
         watch = [MemberCallback(callback, own_members, stop) for callback in callbacks]
         how: dict[str, Any] = {"xp": xp, "dtype": dtype, "threads": 1 if len(cut) > 1 else threads}
         how |= {"tier": "array" if tier == "auto" else tier, **_savers(save, save_end, members.start)}
-        found = train(learners[members], own, keys[members], **how, callbacks=watch)
+        how["rungs"] = SliceRungs(rungs, members.start, meeting) if rungs and len(cut) > 1 else rungs
+        with meeting.turns:
+            found = train(learners[members], own, keys[members], **how, callbacks=watch)
         return [replace(outcome, member=members.start + outcome.member) for outcome in found]
 
-    if len(cut) == 1 or at_once == 1:
+    if len(cut) == 1 or (at_once == 1 and not prune.at):
         return [outcome for members in cut for outcome in part(members)]
-    with blas_limited(1), ThreadPoolExecutor(at_once) as pool:
+    # At a rung every slice waits for the others, so that each has a thread.
+    with blas_limited(1), ThreadPoolExecutor(len(cut) if prune.at else at_once) as pool:
         running = [pool.submit(part, members) for members in cut]
         try:
             ended, _ = wait(running, return_when=FIRST_EXCEPTION)

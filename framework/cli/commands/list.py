@@ -108,6 +108,7 @@ def record(row: Row) -> dict[str, Any]:
         "name": row.name,
         "started": started,
         "status": row.status,
+        "reason": (best.state.get("reason") or None) if not sweep else None,
         "folder": str(row.folder),
         "id": None if sweep else best.state.get("mlflow_run_id"),
         "sweep": str(best.sweep) if best.sweep and not sweep else None,
