@@ -135,6 +135,7 @@ def run_one(cfg: Any) -> JobResult:
     from framework.sweeps.job_dir import place_of
     from framework.sweeps.session import session
     from framework.training.bptt import chunk_warnings
+    from framework.training.pruning import pruning_warnings
 
     experiment, of_many, hydra = session().experiment(settings_of(cfg)), _of_many(), HydraConfig.get()
     where = (hydra.runtime.output_dir, overrides_of(hydra), hydra.sweep.dir if of_many else None)
@@ -147,6 +148,7 @@ def run_one(cfg: Any) -> JobResult:
     for doubt in (
         config_warnings(experiment.learner)
         + chunk_warnings(data, settings.trainer.bptt.chunk)
+        + ([] if of_many else pruning_warnings(settings.trainer.prune, 0))
         + indistinct(data, settings.dtype)
     ):
         print(f"stackprop: warning: {doubt}", file=sys.stderr)

@@ -100,7 +100,7 @@ def record(sweep: Path, runs: Path, groups: Sequence[SeedGroup], shown: Mapping[
     run.tag("stackprop.status", _counted(jobs))
     if best:
         run.tag("sweep.best", str(read_state(sweep / best).get("mlflow_run_id")))
-    run.end("FINISHED" if all(job.status in ("finished", "stopped_early") for job in jobs) else "FAILED")
+    run.end("FINISHED" if all(job.status in ("finished", "stopped_early", "pruned") for job in jobs) else "FAILED")
     if best and content.get("best_logged") != best and settings.study is None:  # a study has logged its own files
         _log_best(sweep / best, settings, store)
     update_sweep(sweep, {"summary": run.run_id, "best_logged": best, "tracked": True})

@@ -31,7 +31,8 @@ PLAIN = (
     "tier",
     "metrics",
 )  # keys without a dot that choose no component
-OWN_TAGS = ("sweep", "kind", "continued")  # tags in the store that have a meaning already
+ORIGINS = ("continued", "rerun")  # tags that name the run which a longer one, or a repeated one, comes from
+OWN_TAGS = ("sweep", "kind", *ORIGINS)  # tags in the store that have a meaning already
 
 
 @dataclass(frozen=True)

@@ -178,6 +178,15 @@ class RunRecord:
             self.tracked.send()
         checkpoints.save(self.place.folder / CHECKPOINT, arrays, content, lasting)
 
+    def restart(self) -> None:
+        """Empty the record of a training that starts again from its first step; its run in the store goes on.
+
+        Raises:
+            OSError: a file cannot be emptied.
+        """
+        (self.place.folder / CHECKPOINT).unlink(missing_ok=True)  # it counts on metrics that are removed next
+        self.recorder.restart()
+
     def save_end(self, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> None:
         """Write the checkpoint of the end. A run is complete without it, so an error is reported, not raised."""
         try:
@@ -342,8 +351,15 @@ def config_hash(tree: Mapping[str, Any]) -> str:
     """A hash that is equal for two runs if and only if they train the same thing, wherever they are tracked."""
     hashed = {key: value for key, value in tree.items() if key not in UNHASHED and not (key in LATER and value is None)}
     if isinstance(trainer := hashed.get("trainer"), Mapping):
-        hashed["trainer"] = {key: value for key, value in trainer.items() if key != "checkpoint_at_end"}
+        hashed["trainer"] = {
+            key: value for key, value in trainer.items() if key != "checkpoint_at_end" and not _idle(key, value)
+        }
     return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _idle(key: str, value: Any) -> bool:
+    """Whether a key of `trainer` that older records lack has no effect."""
+    return key == "prune" and not (isinstance(value, Mapping) and value.get("at"))
 
 
 @functools.cache

@@ -18,10 +18,10 @@ from framework.core.reading import parse_yaml, read_text
 from framework.tracking.locks import claimed
 from framework.tracking.mlflow import flattened
 from framework.tracking.naming import KEYS as ABOUT
-from framework.tracking.naming import About, about_of, key_of, keyed, recorded_overrides, run_name, short_keys
+from framework.tracking.naming import ORIGINS, About, about_of, key_of, keyed, recorded_overrides, run_name, short_keys
 from framework.tracking.run_dir import SWEEP, all_runs, read_state, read_sweep, runs_dir
 
-FIELDS = ("status", "name", "sweep", "continued", "notes", "id", "folder", "started", "seconds", "reason", "version", "tier")
+FIELDS = ("status", "name", "sweep", *ORIGINS, "notes", "id", "folder", "started", "seconds", "reason", "version", "tier")
 SPAN = 24  # characters of the values of a swept key
 FEW = 4  # values of a swept key that are shown in full
 MISSING = object()
@@ -126,7 +126,7 @@ class RunRow:
             return self.state["ended"] - self.started if isinstance(self.state.get("ended"), int | float) else MISSING
         others = {"notes": self.about.notes, "id": self.state.get("mlflow_run_id"), "folder": str(self.folder)}
         others["sweep"] = self.sweep.name if self.sweep else None
-        others["continued"] = self.state.get("tags", {}).get("continued")
+        others |= {origin: self.state.get("tags", {}).get(origin) for origin in ORIGINS}
         found = others.get(key, self.state.get(key))
         return MISSING if found in (None, "") else found
 
