@@ -93,7 +93,7 @@ class Double:
 
     def get_default_memory_pool(self) -> Any:
         """The pool of memory."""
-        return SimpleNamespace(free_bytes=lambda: self.pooled)
+        return SimpleNamespace(free_bytes=lambda: self.pooled, free_all_blocks=lambda: None)
 
     def launch(self, kind: str, number: int = 1) -> None:
         """Count kernels."""

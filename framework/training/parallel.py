@@ -21,6 +21,7 @@ from framework.core.errors import TierError
 from framework.core.random import Key
 from framework.core.threads import blas_limited, blas_threads
 from framework.data.dataset import Data
+from framework.training.device import chosen_device
 from framework.training.learner import Learner, directions
 from framework.training.memory import footprint
 from framework.training.pruning import Meeting, Rungs, SliceRungs
@@ -50,6 +51,7 @@ def train_sliced(
     save_end: SaveMember | None = None,
     replicas: int | None = None,
     rungs: Rungs | None = None,
+    choose_device: bool = False,
 ) -> list[TrainingResult]:
     """Train a stack in slices; see `train`.
 
@@ -58,9 +60,10 @@ def train_sliced(
         callbacks: are called from several threads, for different members.
         save: receives a member and its snapshot.
         save_end: receives a member and the snapshot at its end.
-        replicas: of the stack of which these are a part, and whose tier they have.
-        rungs: see `train`.
+        replicas: of the stack of which these are a part, and whose tier and device they have.
+        rungs, choose_device: see `train`.
     """
+    xp = chosen_device(xp, learners, data, replicas or len(learners), threads) if choose_device else xp
     if takes_compiled(
         tier, learners, data, replicas=replicas
     ):  # without slices: each replica trains alone, in its core's cache

@@ -1,5 +1,6 @@
 """One code path for CPU and GPU: trained on a stand-in that is as strict as CuPy, and on a GPU where there is one."""
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,12 +13,16 @@ from framework.config.composition import compose
 from framework.config.options import EarlyStopping
 from framework.core.arrays import DeviceError
 from framework.core.cuda import gpu_module
+from framework.core.errors import ConfigError
 from framework.core.stacking import to_device
 from framework.experiments.experiment import prepare
 from framework.registry.registry import conf_dir
 from framework.testing.cupy_limits import ABSENT, MISSING
 from framework.testing.double import Double, HostDeviceMixError
+from framework.training import device
+from framework.training.device import is_worth_a_gpu
 from framework.training.memory import Footprint, free_memory, widest
+from framework.training.parallel import train_sliced
 from framework.training.trainer import train
 
 
@@ -188,6 +193,70 @@ def test_a_step_brings_nothing_to_the_host():
 def test_a_step_takes_only_row_numbers_and_random_draws_to_the_device():
     few, many = transfers(20), transfers(60)
     assert many[1] - few[1] <= 40 * 3  # rows for x and for y, one mask of dropout
+
+
+# ---- device=auto
+
+
+WIDE = ["dataset=digits", "model.hidden=512", "trainer.batch_size=256", "trainer.steps=100000", "tracking=none"]
+
+
+def prepared(monkeypatch, xp, *words):
+    monkeypatch.setattr("framework.experiments.experiment.array_module", lambda device: np if device == "cpu" else xp)
+    return prepare(compose([*WIDE, *words]))
+
+
+@pytest.mark.parametrize(
+    ("words", "replicas", "expected"),
+    [
+        ([], 1, True),
+        (["trainer.steps=100"], 1, False),  # its start takes longer
+        (["model.hidden=8", "trainer.batch_size=16"], 1, False),  # its launches take longer
+        (["model.hidden=8", "trainer.batch_size=16"], 512, True),  # and do not depend on the width of the stack
+        (["model=lstm", "dataset=weather", "model.hidden=8"], 1, False),
+        (["model=lstm", "dataset=weather", "model.hidden=8"], 512, True),
+        (["trainer.early_stopping.patience=1"], 1, False),  # few steps are certain
+    ],
+)
+def test_auto_takes_a_gpu_where_it_saves_time(words, replicas, expected):
+    e = prepare(compose([*WIDE, "device=cpu", *words]))
+    assert is_worth_a_gpu(e.learner, e.data, replicas, threads=1) is expected
+
+
+def test_more_cores_leave_less_to_a_gpu():
+    e = prepare(compose([*WIDE, "device=cpu"]))
+    assert [is_worth_a_gpu(e.learner, e.data, 1, threads) for threads in (1, 64)] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("words", "trained_on_gpu"),
+    [(["trainer.steps=2"], False), (["trainer.steps=2", "device=gpu"], True), (["trainer.steps=2", "device=cpu"], False)],
+)
+def test_a_small_run_takes_the_gpu_only_on_request(words, trained_on_gpu, monkeypatch, caplog):
+    device._report.cache_clear()
+    xp = Double()
+    experiment = prepared(monkeypatch, xp, "model.hidden=2", *words)
+    with caplog.at_level(logging.INFO, "stackprop"):
+        for _ in range(2):
+            experiment.train([experiment.learner])
+            train([experiment.learner], [experiment.data], [0], **experiment.how)
+    assert (xp.launches.total() > 0) is trained_on_gpu
+    told = [record.getMessage() for record in caplog.records if record.getMessage().startswith("device")]
+    assert len(told) == ("device=cpu" not in words and not trained_on_gpu)
+
+
+def test_parts_of_a_stack_train_on_the_device_of_the_whole(monkeypatch):
+    seen = []
+    monkeypatch.setattr(device, "is_worth_a_gpu", lambda learner, data, replicas, threads: seen.append(replicas) or False)
+    e = prepared(monkeypatch, Double(), "model.hidden=2", "trainer.steps=1")
+    train_sliced([e.learner] * 2, [e.data], [0, 1], **e.how, replicas=40)
+    assert seen == [40]
+
+
+def test_auto_compiles_for_the_cpu_beside_a_gpu(monkeypatch):
+    assert prepared(monkeypatch, Double(), "tier=compiled").xp is np
+    with pytest.raises(ConfigError, match="steps are compiled for the CPU"):
+        prepared(monkeypatch, Double(), "tier=compiled", "device=gpu")
 
 
 @pytest.mark.gpu
