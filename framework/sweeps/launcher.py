@@ -177,7 +177,8 @@ def _run_one(group: Sequence[Job], progress: Progress) -> dict[int, Any]:
     except OSError as error:
         return values(group, [JobEnd({}, reason_of(error))] * len(group), progress)
     callbacks = [progress.callback(group), *session().callbacks]
-    found = run_stack([j.experiment for j in group], [j.place for j in group], callbacks, session().writers)
+    how = {"rungs": session().rungs} if session().rungs else {}
+    found = run_stack([j.experiment for j in group], [j.place for j in group], callbacks, session().writers, **how)
     return values(group, [end_of(result) for result in found], progress)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from framework.config.options import Prune, Tier
+from framework.config.options import Tier
 from framework.core.callback import Callback, TrainingResult
 from framework.core.direction import lower_is_better
 from framework.core.errors import TierError
@@ -74,8 +74,8 @@ def train_sliced(
     at_once = (threads or blas_threads()) if xp is np else 1
     cut = slices(len(learners), width(learners[0], data, dtype) if xp is np else len(learners), at_once)
     stop = threading.Event()
-    prune = learners[0].options.prune if len(cut) > 1 else Prune()
-    if prune.at and rungs is None:
+    prune = learners[0].options.prune
+    if len(cut) > 1 and prune.at and rungs is None:
         rungs = Rungs(prune, lower_is_better(prune.metric, directions(learners[0])))
     meeting = Meeting(len(cut), at_once, stop, Stopped)
 
@@ -90,10 +90,10 @@ def train_sliced(
             found = train(learners[members], own, keys[members], **how, callbacks=watch)
         return [replace(outcome, member=members.start + outcome.member) for outcome in found]
 
-    if len(cut) == 1 or (at_once == 1 and not prune.at):
+    if len(cut) == 1 or (at_once == 1 and rungs is None):
         return [outcome for members in cut for outcome in part(members)]
     # At a rung every slice waits for the others, so that each has a thread.
-    with blas_limited(1), ThreadPoolExecutor(len(cut) if prune.at else at_once) as pool:
+    with blas_limited(1), ThreadPoolExecutor(len(cut) if rungs else at_once) as pool:
         running = [pool.submit(part, members) for members in cut]
         try:
             ended, _ = wait(running, return_when=FIRST_EXCEPTION)

@@ -178,8 +178,8 @@ class Trainer:
         self.losses, self.loss_steps = np.zeros(s.members.size), 0
         self.validated_at, self.validation_seconds = self.step, time.perf_counter() - began
         ends = ends and self.step < self.total
-        if self.rungs is not None and self.options.prune.metric in host:
-            self.at_rung |= zip(s.members.tolist(), map(float, host[self.options.prune.metric]), strict=True)
+        if self.rungs is not None and (ranks_by := self.rungs.options.metric) in host:
+            self.at_rung |= zip(s.members.tolist(), map(float, host[ranks_by]), strict=True)
         self._keep_best(host, ends)
         if ends and self.rungs is not None and self.epoch in self.rungs.options.at:
             self._prune(self.rungs)
