@@ -14,7 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from framework.config.options import Prune
+from framework.core.direction import lower_is_better
 from framework.core.errors import did_you_mean
+from framework.training.learner import Learner, directions
 
 Entry = tuple[str, float]  # the setting of a job, and its value at a rung
 
@@ -107,6 +109,12 @@ class Rungs:
         if values:
             self.report(epoch, values)
             self.standings(epoch)
+
+
+def rungs_of(learner: Learner) -> Rungs | None:
+    """The rungs of a stack of such learners, whose members are compared with one another; None without pruning."""
+    options = learner.options.prune
+    return Rungs(options, lower_is_better(options.metric, directions(learner))) if options.at else None
 
 
 class Meeting:
