@@ -27,7 +27,7 @@ def compare(sweep: Path, stopped: bool = False) -> None:
     from framework.analysis.sweep_table import compare
     from framework.core.errors import ConfigError
     from framework.sweeps.session import session
-    from framework.sweeps.summary import record
+    from framework.sweeps.summary import send
     from framework.tracking.run_dir import runs_dir
 
     try:
@@ -38,7 +38,8 @@ def compare(sweep: Path, stopped: bool = False) -> None:
             found = compare(sweep, {"x": "step", "y": None, "panels": None})
         if (writers := session().writers) is not None:
             writers.settle()
-        session().call(record, sweep, runs_dir(), *found)
+        if unsent := session().call(send, sweep, runs_dir(), *found):
+            print(f"stackprop: {sweep}: {unsent}; `stackprop doctor` sends the rest", file=sys.stderr)
         following = next_commands([job for group in found[0] for job in group.jobs])
     except Exception as error:  # the runs are recorded; an error in the figure must not make them fail
         print(f"stackprop: the figure of {sweep} could not be drawn: {error}", file=sys.stderr)

@@ -25,6 +25,7 @@ from framework.core.trust import trust_store
 from framework.core.version import __version__
 from framework.core.writing import overwrite, write_json, write_text
 from framework.tracking import checkpoint as checkpoints
+from framework.tracking.allowance import StoreDownError
 from framework.tracking.locks import RunLock, lock_runs
 from framework.tracking.mlflow import KEY, NOTE, MlflowRun, MlflowStore, flattened, get_store, new_key, warn_of_store
 from framework.tracking.mlflow_process import MlflowWriterPool, RemoteMlflowRun
@@ -33,6 +34,7 @@ from framework.tracking.naming import about_of
 from framework.tracking.options import Tracking
 from framework.tracking.origins import FILE as ORIGINS
 from framework.tracking.origins import tags as plugin_tags
+from framework.tracking.owner import this_process
 from framework.tracking.recorder import MetricsRecorder
 from framework.tracking.run_dir import RunLocation
 from framework.tracking.run_dir import read_state as read_state
@@ -130,7 +132,7 @@ class RunRecord:
         """The content of `run.json`."""
         if resume:
             known = {key: value for key, value in read_state(self.place.folder).items() if key not in OF_AN_END}
-            return {**known, "status": "running", "resumed": time.time()}
+            return {**known, "status": "running", "resumed": time.time(), "process": this_process()}
         text = yaml.dump(without_labels(self.settings.record), Dumper=Dumper, sort_keys=False, allow_unicode=True)
         write_text(self.place.folder / "config.yaml", text)
         self.keep(self.settings, self.place.folder)
@@ -144,7 +146,7 @@ class RunRecord:
         }
         state |= {"store": masked(uri)} if (uri := self.settings.tracking.uri) else {}
         state |= {"commit": commit} if (commit := git_commit()) else {}
-        return {**state, "config_hash": config_hash(self.settings.tree), "version": __version__, "pid": os.getpid()}
+        return {**state, "config_hash": config_hash(self.settings.tree), "version": __version__, "process": this_process()}
 
     def _tracked(self, feeder: MlflowWriterPool | None, fresh: bool) -> MlflowRun | RemoteMlflowRun | None:
         written, tracking = without_labels(self.settings.record), self.settings.tracking
@@ -153,6 +155,8 @@ class RunRecord:
             return feeder.begin(tracking, self.place.runs, self.place.name, params, tags)
         try:
             return begin_tracked(get_store(tracking, self.place.runs), self.place, written, self.state, fresh)
+        except StoreDownError:  # reported already
+            return None
         except Exception as error:  # an error of the store must not stop the training
             warn_of_store(error)
             return None
