@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -24,6 +24,7 @@ from framework.tracking.mlflow_process import MlflowWriterPool
 from framework.tracking.run_dir import RunLocation, remember
 from framework.tracking.run_record import RunRecord, claimed_by_us
 from framework.training.parallel import MemberCallback, train_sliced
+from framework.training.pruning import Rungs
 from framework.training.trainer import train
 
 __all__ = ["Experiment", "JobResult", "RunFailed", "RunLocation", "prepare", "run", "run_stack"]
@@ -148,6 +149,7 @@ def run_stack(
     places: Sequence[RunLocation],
     callbacks: Sequence[Callback] = (),
     feeder: MlflowWriterPool | None = None,
+    rungs: Callable[[Sequence[Experiment], Sequence[RunLocation]], Rungs | None] = rungs_of,
 ) -> list[JobResult | RunFailed]:
     """Train networks that can share a stack in one pass, and record each as a separate run. Where an exception ends the
     training, its parts are trained again, so that only the jobs that fail alone have failed.
@@ -155,6 +157,7 @@ def run_stack(
     Args:
         callbacks: are called from several threads; `member` is the index in the runs of the latest `on_start`.
         feeder: the processes that write to MLflow; None: this one.
+        rungs: says which jobs are pruned.
 
     Returns:
         The result of each, in order; a failure is returned, not raised.
@@ -173,13 +176,13 @@ def run_stack(
     def train_part(members: Sequence[int]) -> list[TrainingResult]:
         own, runs = [experiments[member] for member in members], [places[member] for member in members]
         with informed(callbacks, own, runs) as others:
-            return _train_part(recorded, members, others, keeps_end(first, places[0]))
+            return _train_part(recorded, members, others, keeps_end(first, places[0]), rungs(own, runs))
 
     return StackParts(recorded, train_part, first.xp).run()
 
 
 def _train_part(
-    recorded: RecordingCallback, members: Sequence[int], others: Sequence[Callback], keeps_end: bool
+    recorded: RecordingCallback, members: Sequence[int], others: Sequence[Callback], keeps_end: bool, rungs: Rungs | None
 ) -> list[TrainingResult]:
     """Train some members of a stack, in the tier of the whole."""
     whole = recorded.experiments
@@ -194,7 +197,7 @@ def _train_part(
         save=lambda member, *state: recorded.save(members[member], *state),
         save_end=(lambda member, *state: recorded.save_end(members[member], *state)) if keeps_end else None,
         replicas=len(whole),
-        rungs=rungs_of(own, [recorded.records[member].place for member in members]),
+        rungs=rungs,
     )
     return [replace(outcome, member=members[outcome.member]) for outcome in outcomes]
 

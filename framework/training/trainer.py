@@ -98,8 +98,6 @@ def train(
     ):  # `read` detects and reports non-finite values
         with stop or contextlib.nullcontext():
             _take_steps(run, stop or StopRequest())
-        if not (stop and stop.name):
-            run.end_rungs()
         _test(run, everything, data, keys)
     return [run.outcomes[member] for member in range(len(keys))]
 
@@ -118,7 +116,7 @@ def _take_steps(run: Trainer, stop: StopRequest) -> None:
             return run.stop(stop.name)
         _end_epoch(run)
         run.epoch, run.done = run.epoch + 1, 0
-    return None
+    return run.end_rungs()
 
 
 def _end_epoch(run: Trainer) -> None:
