@@ -63,8 +63,7 @@ def train_sliced(
         rungs, choose_device: see `train`.
     """
     xp = chosen_device(xp, learners, data, replicas or len(learners), threads) if choose_device else xp
-    if takes_compiled(tier, learners, data, replicas=replicas):
-        # Without slices: each replica trains alone, in its core's cache.
+    if takes_compiled(tier, learners, data, replicas=replicas):  # without slices: each trains alone, in its core's cache
         how: dict[str, Any] = {"xp": xp, "dtype": dtype, "threads": threads, "tier": "compiled"}
         try:
             return train(learners, data, keys, **how, callbacks=callbacks, rungs=rungs, **_savers(save, save_end, 0))

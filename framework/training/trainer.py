@@ -92,10 +92,8 @@ def train(
         run.restore(*resume)
         run.end_restored()
     run.save_end, run.rungs = save_end, rungs or run.rungs
-    with (
-        blas_limited(run.stack.blas_threads(run.plan.update_size)),
-        np.errstate(all="ignore"),
-    ):  # `read` detects and reports non-finite values
+    # Without warnings: `read` detects and reports non-finite values.
+    with blas_limited(run.stack.blas_threads(run.plan.update_size)), np.errstate(all="ignore"):
         with stop or contextlib.nullcontext():
             _take_steps(run, stop or StopRequest())
         _test(run, everything, data, keys)
