@@ -79,7 +79,7 @@ class StackParts:
         """Find the members that made a training fail, and train the others."""
         left = self._left(members)
         if len(left) <= 1 or failure.is_of_all:
-            self._fail(left, failure)
+            self._fail(left, failure, "; a smaller stack would not help" if len(left) > 1 else "")
             return
         if self.attempts == 1:
             _announce(failure, len(left))

@@ -91,6 +91,8 @@ def optuna(sweep: Sweep) -> None:
     except ImportError as error:
         raise ConfigError("hydra/sweeper: optuna is not installed; pip install 'stackprop[optuna]'") from error
     pruner = None
+    if options.pruner is None and options.warmup:
+        raise ConfigError(f"hydra.sweeper.warmup: no effect without hydra.sweeper.pruner (got {options.warmup})")
     if options.pruner is not None:
         check_pruner(sweep, goal, options.pruner)
         pruner = TrialPruner(options.pruner, goal.metric, len(parted(sweep.overrides).repeats), options.warmup)

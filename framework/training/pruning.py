@@ -212,7 +212,7 @@ def pruning_warnings(options: Prune, groups: int) -> list[str]:
         groups: of jobs that are compared, with one setting each; 0: a run alone.
     """
     if not options.at:
-        return []
+        return [] if options == Prune() else ["trainer.prune: no effect without the epochs trainer.prune.at"]
     why = "all jobs have one setting, of which they are repetitions" if groups else "a run alone has no other jobs"
     if groups > 1:
         why = f"all settings differ in data set or loss, so that their {options.metric} cannot be compared"

@@ -373,6 +373,7 @@ class Trainer:
         self.block = self.block[: len(s.members)]
         self.best_w = None if self.best_w is None else on_device(arrays["best_w"])
         self.step, self.epoch, self.done = plain["step"], plain["epoch"], plain["done"]
+        self.last_rung = self.epoch - 1
         self.latest = {int(member): dict(values) for member, values in plain["latest"].items()}
         self.at_best = {int(member): dict(values) for member, values in plain["at_best"].items()}
         self.tally = MetricAccumulator(s.learner.measures if self.options.train_metrics else {})
