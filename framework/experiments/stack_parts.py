@@ -43,6 +43,8 @@ class StackParts:
             failure = self._attempt(members)
             if failure is not None:
                 self._isolate(members, failure)
+                if not self.found and not failure.is_of_memory:
+                    log.info(f"none of the {len(members)} jobs failed when they were trained in parts")
         except KeyboardInterrupt as stop:
             with deferred():
                 self.recorded.broken_off(stop)
@@ -67,7 +69,7 @@ class StackParts:
             with deferred():
                 self.results |= zip(todo, self.recorded.closed(todo, outcomes), strict=True)
             return None
-        if len(todo) > 1:
+        if len(self.recorded.records) > 1:
             failure.release()
         if failure.is_of_memory:
             gc.collect()

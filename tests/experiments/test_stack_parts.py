@@ -164,6 +164,14 @@ def test_a_stack_without_room_is_halved_until_it_has_some(monkeypatch):
     assert "hydra.launcher.max_stack=5" in said[0]
 
 
+def test_a_failure_that_does_not_come_again_costs_no_job(monkeypatch):
+    said = heard(monkeypatch)
+    tried, results, _ = parted(4, lambda members: len(members) == 4)
+    assert [len(members) for members in tried] == [4, 2, 2]
+    assert all(isinstance(result, JobResult) for result in results)
+    assert said[-1] == "none of the 4 jobs failed when they were trained in parts"
+
+
 def test_what_cannot_be_compiled_is_not_tried_in_parts(tmp_path, monkeypatch):
     tried = fails(monkeypatch, lambda _: True, TierError("tier: 'compiled' cannot be used here"))
     results = run_stack(jobs(4), places(tmp_path, 4))
