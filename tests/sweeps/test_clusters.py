@@ -3,8 +3,11 @@
 import importlib.util
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -23,8 +26,10 @@ from framework.cli import command_line as cli
 from framework.core.errors import ConfigError, RunFailed
 from framework.sweeps import manifest
 from framework.sweeps.composer import JobComposer
-from framework.sweeps.executors.cluster import TaskLostError, check_installed, run_task, task_options
-from framework.sweeps.executors.cluster_run import run_in_cluster, tail
+from framework.sweeps.executors import cluster, cluster_run
+from framework.sweeps.executors.cluster import Cluster, TaskLostError, check_installed, run_task, task_options
+from framework.sweeps.executors.cluster_run import ClusterRun, tail
+from framework.sweeps.executors.task import task_of
 from framework.sweeps.grouping import stacks
 from framework.sweeps.jobs import compose_jobs
 from framework.sweeps.launcher import LaunchOptions
@@ -35,7 +40,7 @@ from framework.tracking.run_dir import read_state
 WORDS = [*QUICK, "tracking=none"]
 
 
-class Here:
+class Here(Cluster):
     """A cluster that trains in this process; it loses the tasks of some numbers."""
 
     def __init__(self, losing=()):
@@ -50,11 +55,13 @@ class Here:
             raise TaskLostError("its task was ended (a power cut)")
         return handle[1]
 
-    def cancel(self, handle):
-        pass
-
     def close(self):
         self.closed = True
+
+
+def collect(engine, groups, n_jobs=None):
+    """The results of stacks on a cluster."""
+    return ClusterRun(engine, groups, n_jobs, Progress([job for group in groups for job in group])).collect()
 
 
 @pytest.fixture
@@ -68,14 +75,15 @@ def jobs(loader, tmp_path, monkeypatch):
     own = [["seed=0"], ["seed=1"], ["optimizer.lr=1e30"], ["seed=2"], ["model.hidden=5"], ["model.hidden=5", "seed=1"]]
     found = compose_jobs(composer, [[*WORDS, *rates, *words] for words in own], 0)
     manifest.write_manifest(tmp_path / "sweep-1", found)
+    monkeypatch.setattr(cluster_run, "POLL", 0.001)
     return found
 
 
 def test_a_task_is_a_stack_and_every_job_a_run(jobs, capsys):
-    cluster, groups = Here(), stacks(jobs, 2)
-    values = run_in_cluster(cluster, groups, 1, Progress(jobs))
-    assert [len(task.members) for task in cluster.tasks] == [2, 2, 2]
-    assert cluster.closed
+    here, groups = Here(), stacks(jobs, 2)
+    values = collect(here, groups, 1)
+    assert [len(task.members) for task in here.tasks] == [2, 2, 2]
+    assert here.closed
     assert {number for number, value in values.items() if isinstance(value, RunFailed)} == {2}
     assert capsys.readouterr().err.count("failed: job 2 ") == 1
     assert values[0] == read_state(jobs[0].place.folder)["metrics"]["val/loss"]
@@ -83,19 +91,64 @@ def test_a_task_is_a_stack_and_every_job_a_run(jobs, capsys):
 
 
 def test_a_task_that_is_lost_costs_its_jobs_and_not_the_sweep(jobs, capsys):
-    values = run_in_cluster(Here(losing=[0]), stacks(jobs, 2), None, Progress(jobs))
+    values = collect(Here(losing=[0]), stacks(jobs, 2))
     assert {number for number, value in values.items() if "power cut" in str(value)} == {0, 1}
     assert capsys.readouterr().err.count("its task was ended (a power cut)") == 2
     assert isinstance(values[4], float)
 
 
+class Away(Here):
+    """A cluster whose machine has another disk: it sees a copy of the sweep's record, and writes its runs there."""
+
+    def __init__(self, disk):
+        super().__init__()
+        self.disk = disk
+
+    def submit(self, task, number):
+        there = self.disk / task.members[0][-1].folder.parent.name
+        there.mkdir(parents=True, exist_ok=True)
+        shutil.copy(task.members[0][-1].folder.parent / "sweep.json", there)
+        moved = [
+            (*trees, replace(place, folder=there / place.folder.name, runs=self.disk)) for *trees, place in task.members
+        ]
+        return super().submit(replace(task, members=tuple(moved)), number)
+
+
+def test_a_result_counts_only_with_its_record_on_this_disk(jobs, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(cluster_run, "SEEN", 0.01)
+    values = collect(Away(tmp_path / "other"), stacks(jobs[:2], 1))
+    assert all(isinstance(value, RunFailed) for value in values.values())
+    path, here = jobs[0].place.folder / "run.json", socket.gethostname()
+    assert f"its record is not on {here} ({path}); put the folder of runs on a disk that every machine sees" in str(
+        values[0]
+    )
+    assert "then run: stackprop -m sweep.resume=sweep-1" in capsys.readouterr().err
+
+
+def test_a_record_that_a_network_disk_shows_late_is_waited_for(jobs, tmp_path):
+    run = ClusterRun(Away(tmp_path / "other"), [jobs[:1]], None, Progress(jobs[:1]))
+    run.submit()
+    run.look(run.running[0])
+    assert run.running
+    shutil.copytree(tmp_path / "other" / "sweep-1" / "0", jobs[0].place.folder, dirs_exist_ok=True)
+    assert isinstance(run.collect()[0], float)
+
+
+def test_a_machine_that_does_not_see_the_sweep_trains_nothing(jobs, tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "SEEN", 0.01)
+    place = replace(jobs[0].place, folder=tmp_path / "sweep-9" / "0")
+    (end,) = run_task(replace(task_of(jobs[:1]), members=(({}, {}, place),)), 0)
+    assert end.reason.startswith(f"{end.host} does not see the folder of the sweep, {tmp_path / 'sweep-9'}; put the folder")
+    assert not (tmp_path / "sweep-9").exists()
+
+
 def test_a_task_that_waited_until_the_sweep_was_launched_again_does_nothing(jobs, tmp_path):
-    cluster = Here()
-    run_in_cluster(cluster, [jobs[:1]], None, Progress(jobs[:1]))
+    here = Here()
+    collect(here, [jobs[:1]])
     before = (jobs[0].place.folder / "run.json").read_bytes()
     with start_session(["-m"], {}):
         manifest.write_manifest(tmp_path / "sweep-1", jobs)
-    (end,) = run_task(cluster.tasks[0], 0)
+    (end,) = run_task(here.tasks[0], 0)
     assert end.reason == "the sweep was launched again before this job started"
     assert (jobs[0].place.folder / "run.json").read_bytes() == before
 

@@ -14,6 +14,7 @@ from framework.experiments.experiment import prepare
 from framework.experiments.failures import reason_of
 from framework.experiments.runner import JobResult, run_stack
 from framework.registry.discovery import discover
+from framework.sweeps.executors.submitted import read_tasks
 from framework.sweeps.jobs import Job
 from framework.sweeps.manifest import prepare_folder
 from framework.sweeps.progress import Progress, failure
@@ -28,10 +29,12 @@ class StackTask:
     Attributes:
         members: for each: configuration, its recorded form, and location.
         launch: of the sweep; a task does nothing if the sweep was launched again while it waited.
+        token: of a task that a later launch can wait for, instead of submitting its jobs again.
     """
 
     members: tuple[tuple[Mapping[str, Any], Mapping[str, Any], RunLocation], ...]
     launch: str
+    token: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,26 +45,29 @@ class JobEnd:
         metrics: the last value of every metric.
         reason: of a failure; empty otherwise.
         reported: whether the failure was printed already.
+        host: the machine that trained it; empty: this one.
     """
 
     metrics: Mapping[str, float]
     reason: str = ""
     reported: bool = False
+    host: str = ""
 
 
-def task_of(group: Sequence[Job]) -> StackTask:
+def task_of(group: Sequence[Job], token: str = "") -> StackTask:
     """The task of training these jobs; their folders are prepared."""
     for job in group:
         prepare_folder(job)
     places = [replace(job.place, runs=job.place.runs.resolve()) for job in group]
     trees = [(dict(job.experiment.settings.tree), dict(job.experiment.settings.written)) for job in group]
-    return StackTask(tuple((*trees, place) for trees, place in zip(trees, places, strict=True)), session().launch_id)
+    members = tuple((*each, place) for each, place in zip(trees, places, strict=True))
+    return StackTask(members, session().launch_id, token)
 
 
 def train(task: StackTask, callbacks: Sequence[Callback] = ()) -> list[JobEnd]:
     """Train a stack in this process."""
-    launch = read_sweep(task.members[0][-1].folder.parent).get("launch", task.launch)
-    if launch != task.launch:
+    sweep = task.members[0][-1].folder.parent
+    if read_sweep(sweep).get("launch", task.launch) != task.launch and task.token not in read_tasks(sweep):
         return [JobEnd({}, "the sweep was launched again before this job started")] * len(task.members)
     experiments = []
     try:

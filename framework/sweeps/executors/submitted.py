@@ -1,0 +1,58 @@
+"""The tasks of a sweep that a cluster has, in `tasks.json`: a later launch waits for them and submits nothing twice."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from framework.core.reading import read_mapping
+from framework.core.writing import write_json
+
+FILE = "tasks.json"
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A task that was submitted.
+
+    Attributes:
+        id: by which the engine knows it.
+        jobs: the numbers of its jobs, in their order.
+    """
+
+    id: str
+    jobs: tuple[int, ...]
+
+
+def read_tasks(sweep: Path) -> dict[str, Submitted]:
+    """Token -> task; what is not valid is left out."""
+    found = {}
+    for token, entry in read_mapping(sweep / FILE).items():
+        if not isinstance(entry, dict):
+            continue
+        job, numbers = entry.get("id"), entry.get("jobs")
+        if isinstance(job, str) and isinstance(numbers, list) and all(isinstance(number, int) for number in numbers):
+            found[token] = Submitted(job, tuple(numbers))
+    return found
+
+
+def add_task(sweep: Path, token: str, task: Submitted) -> None:
+    """Record a task."""
+    _write(sweep, {**read_tasks(sweep), token: task})
+
+
+def keep_tasks(sweep: Path, tokens: Collection[str]) -> None:
+    """Forget all other tasks: one of an earlier launch that still waits then does nothing when it starts."""
+    known = read_tasks(sweep)
+    if left := set(known) - set(tokens):
+        _write(sweep, {token: task for token, task in known.items() if token not in left})
+
+
+def numbers_of(tasks: Iterable[Submitted]) -> set[int]:
+    """The numbers of their jobs."""
+    return {number for task in tasks for number in task.jobs}
+
+
+def _write(sweep: Path, tasks: Mapping[str, Submitted]) -> None:
+    write_json(sweep / FILE, {token: asdict(task) for token, task in tasks.items()})
