@@ -63,6 +63,8 @@ class LaunchOptions:
                 raise ConfigError(f"hydra.launcher.{name}: {value!r} is not an integer of at least 1")
         if not isinstance(self.wait, bool):
             raise ConfigError(f"hydra.launcher.wait: {self.wait!r} is neither true nor false")
+        if not self.wait and not self.elsewhere:
+            raise ConfigError("hydra.launcher.wait: processes of this machine end with the command; false needs SLURM")
 
     def max_replicas(self, jobs: Sequence[Job]) -> int | None:
         """The largest width of a stack with which every machine, or every GPU, gets a stack."""

@@ -64,13 +64,10 @@ class SubmititLauncher(StackedLauncher):
 
     def cluster(self) -> Callable[[], Any]:
         """A function that opens submitit."""
-        from framework.core.errors import ConfigError
         from framework.sweeps.executors.cluster import check_installed
         from framework.sweeps.executors.submitit_engine import Submitit
 
         check_installed("submitit")
-        if self.wait is False and not self.elsewhere:
-            raise ConfigError("hydra.launcher.wait: processes of this machine end with the command; false needs SLURM")
         return lambda: Submitit(Path(self.config.hydra.sweep.dir) / ".submitit", self.engine, self.parameters)
 
 
@@ -127,12 +124,10 @@ class SearchSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Run all trials."""
-        from framework.core.arrays import trained_elsewhere
         from framework.sweeps import sweepers
 
         words = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
-        with trained_elsewhere(getattr(self.launcher, "elsewhere", False)):
-            getattr(sweepers, self.name)(sweepers.Sweep(self.context, self.config, self.launcher, self.given, words))
+        sweepers.run(self.name, sweepers.Sweep(self.context, self.config, self.launcher, self.given, words))
 
 
 class AntColonySweeper(SearchSweeper):
