@@ -335,7 +335,7 @@ class RunLocation:
 
 STATE = {  # the types of the entries of `run.json` that are read
     str: ("status", "reason", "name", "command", "runs", "state", "config_hash", "key"),
-    dict: ("tags", "metrics", "lower_is_better", "about", "choices"),
+    dict: ("tags", "metrics", "lower_is_better", "about", "choices", "process"),
     int: ("steps", "validations", "steps_per_epoch"),
 }
 

@@ -33,6 +33,7 @@ from framework.tracking.naming import about_of
 from framework.tracking.options import Tracking
 from framework.tracking.origins import FILE as ORIGINS
 from framework.tracking.origins import tags as plugin_tags
+from framework.tracking.owner import this_process
 from framework.tracking.recorder import MetricsRecorder
 from framework.tracking.run_dir import RunLocation
 from framework.tracking.run_dir import read_state as read_state
@@ -130,7 +131,7 @@ class RunRecord:
         """The content of `run.json`."""
         if resume:
             known = {key: value for key, value in read_state(self.place.folder).items() if key not in OF_AN_END}
-            return {**known, "status": "running", "resumed": time.time()}
+            return {**known, "status": "running", "resumed": time.time(), "process": this_process()}
         text = yaml.dump(without_labels(self.settings.record), Dumper=Dumper, sort_keys=False, allow_unicode=True)
         write_text(self.place.folder / "config.yaml", text)
         self.keep(self.settings, self.place.folder)
@@ -144,7 +145,7 @@ class RunRecord:
         }
         state |= {"store": masked(uri)} if (uri := self.settings.tracking.uri) else {}
         state |= {"commit": commit} if (commit := git_commit()) else {}
-        return {**state, "config_hash": config_hash(self.settings.tree), "version": __version__, "pid": os.getpid()}
+        return {**state, "config_hash": config_hash(self.settings.tree), "version": __version__, "process": this_process()}
 
     def _tracked(self, feeder: MlflowWriterPool | None, fresh: bool) -> MlflowRun | RemoteMlflowRun | None:
         written, tracking = without_labels(self.settings.record), self.settings.tracking
