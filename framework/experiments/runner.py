@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,8 @@ from framework.inference.baselines import baseline_metrics
 from framework.tracking.mlflow import PATIENCE, MlflowRun
 from framework.tracking.mlflow_process import MlflowWriterPool
 from framework.tracking.run_dir import RunLocation, remember
-from framework.tracking.run_record import RunRecord, claimed_by_us
-from framework.training.parallel import train_sliced
+from framework.tracking.run_record import CHECKPOINT, RunRecord, claimed_by_us
+from framework.training.continued import train_on
 from framework.training.trainer import train
 
 __all__ = ["Experiment", "JobResult", "RunFailed", "RunLocation", "prepare", "run", "run_stack"]
@@ -173,12 +173,16 @@ def run_stack(
     places: Sequence[RunLocation],
     callbacks: Sequence[Callback] = (),
     feeder: MlflowWriterPool | None = None,
+    resume: Collection[int] = (),
+    stop: StopRequest | None = None,
 ) -> list[JobResult | RunFailed]:
     """Train networks that can share a stack in one pass, and record each as a separate run.
 
     Args:
         callbacks: are called from several threads; `member` is the index in the list.
         feeder: the processes that write to MLflow; None: this one.
+        resume: the members that continue from the checkpoints in their folders.
+        stop: a shared request. When a signal comes, every member writes a checkpoint, and the signal is raised.
 
     Returns:
         The result of each, in order; a failure is returned, not raised.
@@ -190,24 +194,38 @@ def run_stack(
     if first.settings.study is not None:
         return [_run_study(e, place, callbacks, feeder) for e, place in zip(experiments, places, strict=True)]
     try:
-        recorded = RecordingCallback(experiments, start_records(experiments, places, feeder))
+        recorded = RecordingCallback(experiments, start_records(experiments, places, feeder, resume))
     except OSError as error:  # runs that cannot start have failed; the sweep continues
         return [failure_of(error) for _ in experiments]
     shared = all(experiment.data is first.data for experiment in experiments)
 
     def together() -> list[TrainingResult]:
-        with informed(callbacks, experiments, places) as others:
-            return train_sliced(
+        with informed(callbacks, experiments, places) as others, stop or nullcontext():
+            return train_on(
                 [experiment.learner for experiment in experiments],
                 [first.data] if shared else [experiment.data for experiment in experiments],
                 [experiment.settings.seed for experiment in experiments],
+                [record.snapshot for record in recorded.records],
                 **first.how,
                 callbacks=[recorded, *others],
                 save=recorded.save,
-                save_end=recorded.save_end if keeps_end(first, places[0]) else None,
+                # A member that ends before the others would be lost with them.
+                save_end=recorded.save_end if keeps_end(first, places[0]) or (stop and len(experiments) > 1) else None,
+                stop=stop,
             )
 
-    return recorded.run(together)
+    results = recorded.run(together)
+    if (stop or resume) and not keeps_end(first, places[0]):
+        _remove_checkpoints(results)
+    return results
+
+
+def _remove_checkpoints(results: Sequence[JobResult | RunFailed]) -> None:
+    """Remove the checkpoints of runs that have ended and are not to keep them."""
+    for result in results:
+        if isinstance(result, JobResult):
+            with suppress(OSError):
+                (result.folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 def _run_study(experiment: Experiment, place: RunLocation, *how: Any) -> JobResult | RunFailed:
@@ -218,14 +236,17 @@ def _run_study(experiment: Experiment, place: RunLocation, *how: Any) -> JobResu
 
 
 def start_records(
-    experiments: Sequence[Experiment], places: Sequence[RunLocation], feeder: MlflowWriterPool | None = None
+    experiments: Sequence[Experiment],
+    places: Sequence[RunLocation],
+    feeder: MlflowWriterPool | None = None,
+    resume: Collection[int] = (),
 ) -> list[RunRecord]:
     """The records of runs that start together, with a common lock."""
     claimed, records = claimed_by_us(places), list[RunRecord]()
     try:
         with lasting_together():
-            for experiment, place in zip(experiments, places, strict=True):
-                records.append(record_of(experiment, place, claimed=claimed, feeder=feeder))
+            for i, (experiment, place) in enumerate(zip(experiments, places, strict=True)):
+                records.append(record_of(experiment, place, i in resume, claimed=claimed, feeder=feeder))
     except BaseException as error:
         with deferred():
             RecordingCallback(experiments, records).broken_off(error)

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from framework.config.options import Tier
-from framework.core.callback import Callback, TrainingResult
+from framework.core.callback import Callback, Snapshot, TrainingResult
 from framework.core.errors import TierError
 from framework.core.random import Key
+from framework.core.signals import StopRequest
 from framework.core.threads import blas_limited, blas_threads
 from framework.data.dataset import Data
 from framework.training.learner import Learner
@@ -46,6 +47,8 @@ def train_sliced(
     callbacks: Sequence[Callback] = (),
     save: SaveMember | None = None,
     save_end: SaveMember | None = None,
+    resume: Sequence[Snapshot] = (),
+    halt: StopRequest | None = None,
 ) -> list[TrainingResult]:
     """Train a stack in slices; see `train`.
 
@@ -54,9 +57,12 @@ def train_sliced(
         callbacks: are called from several threads, for different members.
         save: receives a member and its snapshot.
         save_end: receives a member and the snapshot at its end.
+        resume: the snapshots of all members, of the same step; none: from their start.
+        halt: ends the slices that train, and starts no further one: their members then have no outcome.
     """
-    if takes_compiled(tier, learners, data):  # without slices: each replica trains alone, in its core's cache
-        how: dict[str, Any] = {"xp": xp, "dtype": dtype, "threads": threads, "tier": "compiled"}
+    if takes_compiled(tier, learners, data, resume[0] if resume else None):  # each replica trains alone, in its core's cache
+        how: dict[str, Any] = {"xp": xp, "dtype": dtype, "threads": threads, "tier": "compiled", "stop": halt}
+        how |= {"resume": merged(resume)} if resume else {}
         try:
             return train(learners, data, keys, **how, callbacks=callbacks, **_savers(save, save_end, 0))
         except TierError as error:
@@ -68,10 +74,14 @@ def train_sliced(
     stop = threading.Event()
 
     def part(members: slice) -> list[TrainingResult]:
+        if halt is not None and halt.name:
+            return []
         own = data if len(data) == 1 else data[members]
-        watch = [OffsetCallback(callback, members.start, stop) for callback in callbacks]
+        own_members = range(members.start, members.stop)
+        watch = [MemberCallback(callback, own_members, stop) for callback in callbacks]
         how: dict[str, Any] = {"xp": xp, "dtype": dtype, "threads": 1 if len(cut) > 1 else threads}
         how |= {"tier": "array" if tier == "auto" else tier, **_savers(save, save_end, members.start)}
+        how |= {"stop": halt, "resume": merged(resume[members]) if resume else None}
         found = train(learners[members], own, keys[members], **how, callbacks=watch)
         return [replace(outcome, member=members.start + outcome.member) for outcome in found]
 
@@ -103,34 +113,38 @@ def slices(members: int, widest: int, at_once: int) -> list[slice]:
     return [slice(a, b) for a, b in itertools.pairwise(edges)]
 
 
-class OffsetCallback(Callback):
-    """Passes calls of a slice that starts at member `first` to the callback of the whole; raises Stopped where training is
-    to end."""
+class MemberCallback(Callback):
+    """Passes calls of a part of a stack to the callback of the whole; raises Stopped where training is to end.
 
-    def __init__(self, callback: Callback, first: int, stop: threading.Event) -> None:
-        self.callback, self.first, self.stop = callback, first, stop
+    Args:
+        members: of the whole, in the order of the part.
+        stop: set where training is to end.
+    """
+
+    def __init__(self, callback: Callback, members: Sequence[int], stop: threading.Event | None = None) -> None:
+        self.callback, self.members, self.stop = callback, members, stop
 
     def on_steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
         """Pass it on, unless training is to end."""
-        if self.stop.is_set():
+        if self.stop is not None and self.stop.is_set():
             raise Stopped
-        self.callback.on_steps(self.first + member, first, columns, rows)
+        self.callback.on_steps(self.members[member], first, columns, rows)
 
     def on_probe(self, member: int, steps: np.ndarray, columns: Sequence[str], rows: np.ndarray) -> None:
         """Pass it on."""
-        self.callback.on_probe(self.first + member, steps, columns, rows)
+        self.callback.on_probe(self.members[member], steps, columns, rows)
 
     def on_probe_row(self, member: int, step: int, metric: str, row: np.ndarray) -> None:
         """Pass it on."""
-        self.callback.on_probe_row(self.first + member, step, metric, row)
+        self.callback.on_probe_row(self.members[member], step, metric, row)
 
     def on_metrics(self, member: int, step: int, values: Mapping[str, float]) -> None:
         """Pass it on."""
-        self.callback.on_metrics(self.first + member, step, values)
+        self.callback.on_metrics(self.members[member], step, values)
 
     def on_end(self, outcome: TrainingResult) -> None:
         """Pass it on."""
-        self.callback.on_end(replace(outcome, member=self.first + outcome.member))
+        self.callback.on_end(replace(outcome, member=self.members[outcome.member]))
 
 
 def _savers(save: SaveMember | None, save_end: SaveMember | None, first: int) -> dict[str, Any]:
@@ -150,3 +164,18 @@ def _saver(save: SaveMember, first: int) -> Callable[[Mapping[str, np.ndarray], 
             save(first + member, alone, state)
 
     return save_members
+
+
+def merged(snapshots: Sequence[Snapshot]) -> Snapshot:
+    """The snapshot of a stack from those of its members."""
+    arrays = {name: np.concatenate([own[name] for own, _ in snapshots]) for name in snapshots[0][0]}
+    arrays["members"] = np.arange(len(snapshots))
+    plain = dict(snapshots[0][1])
+    for key in ("latest", "at_best"):
+        plain[key] = {i: _only(own[key]) for i, (_, own) in enumerate(snapshots)}
+    return arrays, plain
+
+
+def _only(values: Mapping[Any, Any]) -> Any:
+    """The value of the one member of a separate training."""
+    return next(iter(values.values()), {})

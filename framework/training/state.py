@@ -212,15 +212,19 @@ class Trainer:
         if self.step < self.total:
             self._end_early(self.best.reached(self.best.value))
 
-    def stop(self, by: str) -> None:
-        """End all replicas before their time: save their state, then measure their weights if that is quick."""
+    def stop(self, by: str, measure: bool = True) -> None:
+        """End all replicas before their time: save their state, then measure their weights if that is quick.
+
+        Args:
+            measure: False where the training goes on soon, from the saved state.
+        """
         self.read()
         if not self.stack.members.size:
             return
         save = self.save_end or self.save
         if save:
             save(*self.snapshot())
-        if self.validated_at != self.step and self._validation_time() < QUICK:
+        if measure and self.validated_at != self.step and self._validation_time() < QUICK:
             self.validate(ends=False)
         epochs, epoch = (math.ceil(step / self.plan.updates_per_epoch) for step in (self.total, self.step))
         reason = f"stopped by {by} in epoch {epoch} of {epochs}, at step {self.step} of {self.total}"

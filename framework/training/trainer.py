@@ -89,7 +89,7 @@ def train(
         blas_limited(run.stack.blas_threads(run.plan.update_size)),
         np.errstate(all="ignore"),
     ):  # `read` detects and reports non-finite values
-        with stop or contextlib.nullcontext():
+        with contextlib.nullcontext() if stop is None or stop.shared else stop:
             _take_steps(run, stop or StopRequest())
         _test(run, everything, data, keys)
     return [run.outcomes[member] for member in range(len(keys))]
@@ -104,9 +104,9 @@ def _take_steps(run: Trainer, stop: StopRequest) -> None:
                 break
             run.update(batch)
         if stop.name and run.step < run.total and run.done < run.plan.updates_per_epoch:
-            if not run.step:
+            if not run.step and not stop.shared:
                 stop.pass_on()
-            return run.stop(stop.name)
+            return run.stop(stop.name, measure=not stop.shared)
         _end_epoch(run)
         run.epoch, run.done = run.epoch + 1, 0
     return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import socket
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,10 +20,15 @@ from threadpoolctl import threadpool_limits
 from framework.core.arrays import take_gpu
 from framework.core.errors import ConfigError
 from framework.core.log import quiet_others, show
-from framework.core.signals import OF_CLUSTERS, raise_on_signals
+from framework.core.signals import OF_CLUSTERS, STOPS, StopRequest, raise_on_signals
+from framework.experiments.sync import close_lost_runs
+from framework.sweeps.executors.going_on import saved_steps
+from framework.sweeps.executors.slurm import is_cancelled, requeue
 from framework.sweeps.executors.task import JobEnd, StackTask, train
 from framework.tracking.run_dir import SWEEP
 
+OF_TIME = ("SIGUSR1", "SIGUSR2")  # sent before the end of the time, or before another job takes the place
+LOCAL_REQUEUE = 144  # the exit status with which submitit starts a process again
 SEEN = 10.0  # seconds that a network disk may take until a machine sees what another one has written
 SHARED = "put the folder of runs on a disk that every machine sees (STACKPROP_RUNS=FOLDER)"
 
@@ -119,12 +125,43 @@ def run_task(task: StackTask, number: int, threads: int | None = None, gpus: str
     if threads is not None:
         threadpool_limits(threads)
     take_gpu(number)
-    try:
-        with raise_on_signals(OF_CLUSTERS):
-            ends = [JobEnd({}, reason)] * len(task.members) if (reason := unseen(task)) else train(task)
-    except KeyboardInterrupt as stop:
-        ends = [JobEnd({}, f"stopped by {str(stop) or 'Ctrl-C'}")] * len(task.members)
+    ends = [JobEnd({}, reason)] * len(task.members) if (reason := unseen(task)) else stoppable(task)
     return [replace(end, reported=False, host=socket.gethostname()) for end in ends]  # nothing was reported there
+
+
+def stoppable(task: StackTask) -> list[JobEnd]:
+    """Train a stack. Where an engine stops it and starts it again, it then continues from its checkpoints.
+
+    Raises:
+        SystemExit: it is to be started again, so it has no result yet.
+    """
+    folders, engine = [place.folder for *_, place in task.members], os.environ.get("SUBMITIT_EXECUTOR", "")
+    close_lost_runs(task.members[0][-1].runs, folders if restarts() else ())
+    before = saved_steps(folders)
+    with raise_on_signals(OF_CLUSTERS):
+        try:
+            # Ctrl-C, as `Cluster.cancel` sends it, has no time to save.
+            return train(task, stop=StopRequest(OF_CLUSTERS, shared=True) if engine else None)
+        except KeyboardInterrupt as stop:
+            name = str(stop) or "Ctrl-C"
+    reason = f"stopped by {name}"
+    if name not in (*OF_TIME, *STOPS) or not engine:
+        return [JobEnd({}, reason)] * len(folders)
+    if name in OF_TIME and saved_steps(folders) <= before:
+        reason += ": its time ended before the first checkpoint, so it is not started again"
+    elif engine == "local" and name in OF_TIME:
+        sys.exit(LOCAL_REQUEUE)
+    elif engine == "slurm":
+        job = os.environ["SLURM_JOB_ID"]
+        if is_cancelled(job) or not (refused := requeue(job)):
+            sys.exit(1)
+        reason += f", and not started again ({refused})"
+    return [JobEnd({}, reason)] * len(folders)
+
+
+def restarts() -> bool:
+    """Whether an engine has started this task before: its earlier process is dead."""
+    return os.environ.get("SLURM_RESTART_COUNT", "0") != "0" or "SUBMITIT_LOCAL_JOB_ID" in os.environ
 
 
 def unseen(task: StackTask) -> str:

@@ -143,7 +143,7 @@ class ClusterRun:
         try:
             return self.cluster.ends(task.handle)
         except TaskLostError as lost:
-            close_lost_runs(task.group[0].place.runs)
+            close_lost_runs(task.group[0].place.runs, [job.place.folder for job in task.group])
             return [JobEnd({}, str(lost))] * len(task.group)
 
     def stop(self) -> None:

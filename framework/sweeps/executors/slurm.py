@@ -127,6 +127,14 @@ def check(script: str) -> None:
             raise ValueError(reason)
 
 
+def is_cancelled(job: str) -> bool:
+    """Whether a job that received a signal was cancelled; it may also have to make room for another one."""
+    try:
+        return states([job]).get(job, ("CANCELLED", ""))[0] == "CANCELLED"
+    except (OSError, subprocess.SubprocessError):
+        return False
+
+
 def requeue(job: str) -> str:
     """Let SLURM start a job again; returns the reason if it does not."""
     try:

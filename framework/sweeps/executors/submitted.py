@@ -45,8 +45,11 @@ def add_task(sweep: Path, token: str, task: Submitted) -> None:
 def keep_tasks(sweep: Path, tokens: Collection[str]) -> None:
     """Forget all other tasks: one of an earlier launch that still waits then does nothing when it starts."""
     known = read_tasks(sweep)
-    if left := set(known) - set(tokens):
-        _write(sweep, {token: task for token, task in known.items() if token not in left})
+    kept = {token: task for token, task in known.items() if token in tokens}
+    if known and not kept:
+        (sweep / FILE).unlink(missing_ok=True)
+    elif len(kept) < len(known):
+        _write(sweep, kept)
 
 
 def numbers_of(tasks: Iterable[Submitted]) -> set[int]:
