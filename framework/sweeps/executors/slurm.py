@@ -56,7 +56,7 @@ class Queue:
     def news(self) -> list[str]:
         """Lines about jobs that cannot start, and about a SLURM that does not answer; each once."""
         lines = [
-            f"stackprop: SLURM job {job} cannot start ({reason}); scontrol show job {job}"
+            f"stackprop: SLURM job {job} cannot start ({reason.strip('()')}); scontrol show job {job}"
             for job, (state, reason) in self.known.items()
             if state not in ENDED and reason.strip("()") in STUCK
         ]
