@@ -61,7 +61,10 @@ class Submitit(Cluster):
             threads = max(self.cores, cores() // (self.at_once or 1))
             return self.executor.submit(run_task, task, number, threads, os.environ.get("CUDA_VISIBLE_DEVICES", ""))
         try:
-            return self.executor.submit(run_task, task, number)
+            handle = self.executor.submit(run_task, task, number)
+            for link in self.executor.folder.glob(".submission_file_*.sh"):
+                link.unlink(missing_ok=True)  # to the script; a folder with links cannot be resumed
+            return handle
         except (FailedJobError, FailedSubmissionError) as error:
             reason, later = slurm.refusal(str(error))
             if later:
