@@ -107,11 +107,17 @@ def launch(context: Any, config: Any, overrides: Sequence[Sequence[str]], first:
         check_tiers(jobs)
         cluster = how.cluster() if how.cluster else None
         earlier = tasks_of_before(sweep, jobs, cluster)
-    jobs = with_labels(sweep, jobs)
+    jobs, is_new = with_labels(sweep, jobs), not read_sweep(sweep)
     done = start_sweep(sweep, jobs, earlier)
     queued = numbers_of(earlier)
     todo = [job for job in jobs if job.number not in done and job.number not in queued]
-    found: dict[int, Any] = {**done, **_run(todo, jobs, done, earlier, how, cluster)}
+    try:
+        found: dict[int, Any] = {**done, **_run(todo, jobs, done, earlier, how, cluster)}
+    except ConfigError:  # the engine refuses all tasks
+        if is_new:
+            session().sweeps.remove(sweep)
+            shutil.rmtree(sweep, ignore_errors=True)
+        raise
     return [job_return(job, found.get(job.number)) for job in jobs]
 
 
@@ -225,7 +231,10 @@ def hand_over(run: ClusterRun) -> dict[int, Any]:
     if run.running:
         sweep = session().sweeps.pop()
         print(f"{len(run.running)} tasks of {sweep.name} wait or train; stackprop watch {sweep.name}")
-        print(f"next: stackprop -m sweep.resume={sweep.name}  (runs what is missing; at the end, the table)", flush=True)
+        print(
+            f"next: stackprop resume {sweep.name}  (submits what is missing; when all jobs have ended, the table)",
+            flush=True,
+        )
     return found
 
 

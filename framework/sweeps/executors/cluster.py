@@ -37,6 +37,10 @@ class TaskLostError(RuntimeError):
     """A task was lost without results; the message gives the reason."""
 
 
+class RefusedError(RuntimeError):
+    """The engine does not take a task with these parameters; the message gives the reason."""
+
+
 class NotNowError(RuntimeError):
     """The engine takes no further task at the moment; the message gives the reason."""
 
@@ -58,7 +62,8 @@ class Cluster:
 
         Raises:
             NotNowError: a limit; a later attempt may succeed.
-            Exception: the task was refused.
+            RefusedError: the parameters are wrong.
+            Exception: any other error of the engine.
         """
         raise NotImplementedError
 

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from framework.core.errors import ConfigError
 from framework.core.reading import open_regular
 from framework.experiments.failures import reason_of
 from framework.experiments.sync import close_lost_runs
-from framework.sweeps.executors.cluster import SEEN, SHARED, Cluster, NotNowError, TaskLostError
+from framework.sweeps.executors.cluster import SEEN, SHARED, Cluster, NotNowError, RefusedError, TaskLostError
 from framework.sweeps.executors.submitted import Submitted, add_task, keep_tasks
 from framework.sweeps.executors.task import JobEnd, task_of, values
 from framework.sweeps.jobs import Job
@@ -69,6 +70,7 @@ class ClusterRun:
         if (most := n_jobs or cluster.at_once) is not None:
             cluster.at_once = max(1, min(most, len(self.waiting)))
         self.most, self.refused, self.due = most, "", 0.0
+        self.submitted = len(self.running)
 
     def collect(self) -> dict[int, Any]:
         """Run all tasks. Number -> the validation loss, or the exception that ended the job."""
@@ -110,9 +112,15 @@ class ClusterRun:
                     self.progress.say(f"stackprop: {error}; {len(self.waiting)} stacks wait for it")
                 self.refused, self.due = str(error), time.monotonic() + RETRY
                 return
+            except RefusedError as error:
+                if not self.submitted:  # all stacks have the same parameters
+                    raise ConfigError(f"hydra.launcher.parameters: {error}; no job was started") from error
+                self.failed(self.waiting.pop(0), str(error))
+                continue
             except Exception as error:  # an engine may raise anything; the other stacks are tried
                 self.failed(self.waiting.pop(0), reason_of(error))
                 continue
+            self.submitted += 1
             self.running.append(RunningTask(handle, self.waiting.pop(0), slot))
             if job := self.cluster.id_of(handle):
                 add_task(group[0].place.folder.parent, task.token, Submitted(job, tuple(each.number for each in group)))

@@ -16,9 +16,10 @@ ENDED = (
 # Reasons with which a job waits until somebody changes something.
 STUCK = (
     *("BadConstraints", "DependencyNeverSatisfied", "InvalidAccount", "InvalidQOS", "JobHeldAdmin", "JobHeldUser"),
-    *("JobHoldMaxRequeue", "PartitionNodeLimit", "PartitionTimeLimit", "launch failed requeued held"),
+    *("JobHoldMaxRequeue", "PartitionConfig", "PartitionNodeLimit", "PartitionTimeLimit", "launch failed requeued held"),
     *("AssocMaxWallDurationPerJobLimit", "QOSMaxWallDurationPerJobLimit"),
 )
+FINAL = re.compile(r"invalid|unrecognized|not permitted|unknown|denied|too large|must be", re.I)
 LIMIT = re.compile(r"\w*Submit\w*Limit\w*")  # QOSMaxSubmitJobPerUserLimit, AssocMaxSubmitJobLimit ...
 TEMPORARY = re.compile(
     r"timed out|unable to contact|temporarily unable|temporarily unavailable|connection (refused|reset)|endpoint", re.I
@@ -123,7 +124,7 @@ def check(script: str) -> None:
         raise ValueError(f"sbatch: {_fault(error)}") from error
     if done.returncode:
         reason, later = refusal(done.stderr)
-        if not later:
+        if not later and FINAL.search(reason):  # otherwise the machines may be down or reserved, and the job can wait
             raise ValueError(reason)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from framework.core.errors import ConfigError
 from framework.sweeps.executors import slurm
-from framework.sweeps.executors.cluster import Cluster, NotNowError, TaskLostError, run_task, task_options
+from framework.sweeps.executors.cluster import Cluster, NotNowError, RefusedError, TaskLostError, run_task, task_options
 from framework.sweeps.executors.task import JobEnd, StackTask
 
 GONE = 30.0  # seconds until a task that SLURM has ended counts as lost: its result may be on the way, or it is requeued
@@ -69,7 +69,7 @@ class Submitit(Cluster):
             reason, later = slurm.refusal(str(error))
             if later:
                 raise NotNowError(f"SLURM takes no further job now ({reason})") from error
-            raise RuntimeError(f"SLURM refuses the job: {reason}") from error
+            raise RefusedError(f"SLURM refuses the job: {reason}") from error
 
     def ends(self, handle: Any) -> list[JobEnd] | None:
         """The saved results of the job."""

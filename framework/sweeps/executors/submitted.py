@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from framework.core.reading import read_mapping
 from framework.core.writing import write_json
-
-FILE = "tasks.json"
+from framework.tracking.run_dir import TASKS, all_sweeps, read_sweep
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Submitted:
 def read_tasks(sweep: Path) -> dict[str, Submitted]:
     """Token -> task; what is not valid is left out."""
     found = {}
-    for token, entry in read_mapping(sweep / FILE).items():
+    for token, entry in read_mapping(sweep / TASKS).items():
         if not isinstance(entry, dict):
             continue
         job, numbers = entry.get("id"), entry.get("jobs")
@@ -47,7 +46,7 @@ def keep_tasks(sweep: Path, tokens: Collection[str]) -> None:
     known = read_tasks(sweep)
     kept = {token: task for token, task in known.items() if token in tokens}
     if known and not kept:
-        (sweep / FILE).unlink(missing_ok=True)
+        (sweep / TASKS).unlink(missing_ok=True)
     elif len(kept) < len(known):
         _write(sweep, kept)
 
@@ -57,5 +56,16 @@ def numbers_of(tasks: Iterable[Submitted]) -> set[int]:
     return {number for task in tasks for number in task.jobs}
 
 
+def not_started(runs: Path) -> Iterator[str]:
+    """A line for every sweep with jobs that were submitted and have not started."""
+    for sweep in all_sweeps(runs):
+        tasks = read_tasks(sweep).values()
+        numbers, jobs = set(map(str, numbers_of(tasks))), read_sweep(sweep).get("jobs", {})
+        folders = {str(job.get("folder")) for n, job in jobs.items() if n in numbers and isinstance(job, dict)}
+        if left := sum(not (sweep / Path(name).name / "run.json").is_file() for name in folders):
+            named = ", ".join(task.id for task in tasks)
+            yield f"{sweep}: {left} submitted job{'s have' if left > 1 else ' has'} not started (cluster task {named})"
+
+
 def _write(sweep: Path, tasks: Mapping[str, Submitted]) -> None:
-    write_json(sweep / FILE, {token: asdict(task) for token, task in tasks.items()})
+    write_json(sweep / TASKS, {token: asdict(task) for token, task in tasks.items()})
