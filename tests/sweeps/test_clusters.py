@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from clusters import Here, collect
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from shell import (
@@ -25,58 +26,17 @@ from shell import (
 from framework.cli import command_line as cli
 from framework.core.errors import ConfigError, RunFailed
 from framework.sweeps import manifest
-from framework.sweeps.composer import JobComposer
 from framework.sweeps.executors import cluster, cluster_run
-from framework.sweeps.executors.cluster import Cluster, TaskLostError, check_installed, run_task, task_options
+from framework.sweeps.executors.cluster import check_installed, run_task, task_options
 from framework.sweeps.executors.cluster_run import ClusterRun, tail
 from framework.sweeps.executors.task import task_of
 from framework.sweeps.grouping import stacks
-from framework.sweeps.jobs import compose_jobs
 from framework.sweeps.launcher import LaunchOptions
 from framework.sweeps.progress import Progress
 from framework.sweeps.session import start_session
 from framework.tracking.run_dir import read_state
 
 WORDS = [*QUICK, "tracking=none"]
-
-
-class Here(Cluster):
-    """A cluster that trains in this process; it loses the tasks of some numbers."""
-
-    def __init__(self, losing=()):
-        self.losing, self.tasks, self.closed = losing, [], False
-
-    def submit(self, task, number):
-        self.tasks.append(task)
-        return (number, [] if number in self.losing else run_task(task, number))
-
-    def ends(self, handle):
-        if handle[0] in self.losing:
-            raise TaskLostError("its task was ended (a power cut)")
-        return handle[1]
-
-    def close(self):
-        self.closed = True
-
-
-def collect(engine, groups, n_jobs=None):
-    """The results of stacks on a cluster."""
-    return ClusterRun(engine, groups, n_jobs, Progress([job for group in groups for job in group])).collect()
-
-
-@pytest.fixture
-def jobs(loader, tmp_path, monkeypatch):
-    """Six jobs of a sweep, one of which diverges; two of them have another number of units."""
-    monkeypatch.setenv("STACKPROP_ID", "first")
-    monkeypatch.setenv("STACKPROP_RUNS", str(tmp_path))
-    composer = JobComposer(*loader)
-    composer.sweep = str(tmp_path / "sweep-1")
-    rates = ["optimizer=sgd", "activation=linear", "loss=softmax_cross_entropy", "optimizer.lr=0.1"]
-    own = [["seed=0"], ["seed=1"], ["optimizer.lr=1e30"], ["seed=2"], ["model.hidden=5"], ["model.hidden=5", "seed=1"]]
-    found = compose_jobs(composer, [[*WORDS, *rates, *words] for words in own], 0)
-    manifest.write_manifest(tmp_path / "sweep-1", found)
-    monkeypatch.setattr(cluster_run, "POLL", 0.001)
-    return found
 
 
 def test_a_task_is_a_stack_and_every_job_a_run(jobs, capsys):

@@ -158,7 +158,7 @@ def stoppable(task: StackTask) -> list[JobEnd]:
         sys.exit(LOCAL_REQUEUE)
     elif engine == "slurm":
         job = os.environ["SLURM_JOB_ID"]
-        if is_cancelled(job) or not (refused := requeue(job)):
+        if (name in STOPS and is_cancelled(job)) or not (refused := requeue(job)):
             sys.exit(1)
         reason += f", and not started again ({refused})"
     return [JobEnd({}, reason)] * len(folders)
