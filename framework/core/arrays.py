@@ -85,7 +85,7 @@ def take_gpu(number: int) -> None:
         order = [(number + i) % count for i in range(count)]
         if not _taken:
             # By its address on the bus: CUDA_VISIBLE_DEVICES may number the same GPUs differently in each process.
-            free = (i for i in order if _take(cuda.runtime.deviceGetPCIBusId(i)))
+            free = (i for i in order if count == 1 or _take(cuda.runtime.deviceGetPCIBusId(i)))
             cuda.Device(next(free, order[0])).use()
 
 

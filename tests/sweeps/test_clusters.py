@@ -1,5 +1,6 @@
 """Stacks that train elsewhere: as tasks of a cluster, and job by job under the launchers of others."""
 
+import copy
 import importlib.util
 import json
 import os
@@ -13,6 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from clusters import Here, collect
+from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from shell import (
@@ -24,13 +26,18 @@ from shell import (
 )
 
 from framework.cli import command_line as cli
+from framework.config.presets import BoundedSource
+from framework.core.arrays import trained_elsewhere
 from framework.core.errors import ConfigError, RunFailed
 from framework.sweeps import manifest
+from framework.sweeps.composer import JobComposer
 from framework.sweeps.executors import cluster, cluster_run
 from framework.sweeps.executors.cluster import check_installed, run_task, task_options
 from framework.sweeps.executors.cluster_run import ClusterRun, tail
+from framework.sweeps.executors.ray_engine import Ray, reason_of
 from framework.sweeps.executors.task import task_of
 from framework.sweeps.grouping import stacks
+from framework.sweeps.jobs import compose_jobs
 from framework.sweeps.launcher import LaunchOptions
 from framework.sweeps.progress import Progress
 from framework.sweeps.session import start_session
@@ -148,6 +155,41 @@ def test_a_number_of_the_launcher_that_is_none_is_told(how):
         how.check()
 
 
+def test_jobs_of_different_devices_share_no_stack(loader, tmp_path, monkeypatch):
+    monkeypatch.setenv("STACKPROP_RUNS", str(tmp_path))
+    composer = JobComposer(*loader)
+    composer.sweep = str(tmp_path / "sweep-1")
+    with trained_elsewhere():
+        found = compose_jobs(composer, [[*WORDS, f"device={name}"] for name in ("gpu", "cpu", "auto")], 0)
+    assert [len(group) for group in stacks(found)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"wait": "x"}, "'x' is neither true nor false"), ({"wait": False}, "false needs SLURM")],
+)
+def test_not_waiting_needs_tasks_that_outlive_the_command(options, message):
+    with pytest.raises(ConfigError, match=rf"hydra\.launcher\.wait: .*{message}"):
+        LaunchOptions(n_jobs=None, cluster=Here, **options).check()
+
+
+def test_the_reason_of_a_task_of_ray_is_that_of_its_exception():
+    error = RuntimeError("a long story")
+    assert reason_of(error) == "RuntimeError: a long story"
+    error.cause = ValueError("the disk of node 7 is full\nmore")
+    assert reason_of(error) == "ValueError: the disk of node 7 is full"
+
+
+def test_what_a_cluster_of_ray_lacks_is_reported_once():
+    ray = Ray.__new__(Ray)
+    nodes = [{"Alive": True, "Resources": {"CPU": 4.0}}, {"Alive": False, "Resources": {"GPU": 8.0}}]
+    ray.ray, ray.needs, ray.looked = SimpleNamespace(nodes=lambda: nodes), {"num_cpus": 2, "num_gpus": 1}, False
+    assert ray.news() == ["stackprop: waiting for 1 GPU; the largest machine of the cluster has 0"]
+    assert ray.news() == []
+    nodes[1]["Alive"], ray.needs, ray.looked = True, {}, False
+    assert "Ray hides the cluster's 8 GPUs from the tasks" in ray.news()[0]
+
+
 def test_an_extra_that_is_not_there_is_named():
     with pytest.raises(ConfigError, match=r"no_engine is not installed; pip install 'stackprop\[no_engine\]'"):
         check_installed("no_engine")
@@ -218,11 +260,39 @@ def test_a_killed_task_costs_its_jobs_and_resume_repeats_them(engine, tmp_path):
     assert len(list(newest(tmp_path, "runs/sweep-*").glob("*/model.npz"))) == 6
 
 
+def test_a_copy_of_hydras_state_has_hydras_own_sources(jobs):
+    types = SourcesRegistry.instance().types
+    assert types["file"] is BoundedSource
+    assert copy.deepcopy(types)["file"].__name__ == "FileConfigSource"  # a process of joblib registers it again
+
+
+PLUGIN = '''
+from dataclasses import dataclass
+from framework import hookimpl
+
+@dataclass(frozen=True)
+class Twice:
+    """y = 2 x."""
+
+    def forward(self, x, ctx):
+        return 2 * x, None
+
+    def backward(self, cache, dy, ctx):
+        return 2 * dy
+
+@hookimpl
+def register_activations(register):
+    register("twice", Twice)
+'''
+
+
 @pytest.mark.slow
 def test_joblib_trains_job_by_job_in_processes(tmp_path):
     if importlib.util.find_spec("hydra_plugins.hydra_joblib_launcher") is None:
         pytest.skip("the extra joblib is not installed")
-    done = stackprop(tmp_path, "-m", *WORDS, "seed=0,1,2", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+    (tmp_path / "mine.py").write_text(PLUGIN)
+    words = ["plugins=[mine.py]", "activation=twice", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    done = stackprop(tmp_path, "-m", *WORDS, "seed=0,1,2", *words)
     assert done.returncode == 0, done.stderr
     states = [json.loads(path.read_text()) for path in tmp_path.glob("runs/sweep-*/*/run.json")]
     assert [state["status"] for state in states] == ["finished"] * 3
