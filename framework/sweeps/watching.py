@@ -25,7 +25,7 @@ from framework.tracking.owner import is_alive, machine
 from framework.tracking.run_dir import SWEEP, read_state, read_sweep
 
 METRIC = "val/loss"
-DONE, FAILED = ("finished", "stopped_early"), ("failed", "diverged", "killed", "lost")
+DONE, FAILED = ("finished", "stopped_early", "pruned"), ("failed", "diverged", "killed", "lost")
 LARGEST = 1 << 20  # bytes that are read of a file at a time: of a file that has grown more, the end
 POINTS = 60  # validations that are kept of a job
 SILENT = 60.0  # seconds without a new line after which a run without a process counts as lost

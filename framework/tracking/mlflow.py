@@ -23,7 +23,7 @@ from framework.core import home
 from framework.core.log import log
 from framework.core.secrets import masked
 from framework.core.writing import check_no_link
-from framework.tracking.allowance import SlowServerError, TimeBudget
+from framework.tracking.allowance import SlowServerError, TimeBudget, is_outage
 from framework.tracking.options import Tracking
 from framework.tracking.relocation import artifact_folder, relocate
 from framework.tracking.sqlite_client import SqliteClient, is_known
@@ -83,7 +83,7 @@ class MlflowStore:
     """
 
     def __init__(self, tracking: Tracking, runs: Path, allowance: TimeBudget | None = None) -> None:
-        self.allowance = allowance or TimeBudget(is_served(tracking))
+        self.allowance = allowance or TimeBudget(is_served(tracking), remote=bool(tracking.uri))
         mlflow = quiet_mlflow()
         self.runs = runs = runs.resolve()
         runs.mkdir(parents=True, exist_ok=True)
@@ -212,7 +212,7 @@ def get_store(tracking: Tracking, runs: Path) -> MlflowStore:
     local = runs.resolve() / "mlflow.db"
     if key not in _opened or (not tracking.uri and not local.exists()):
         quiet_mlflow()  # its import time does not count as a delay by the server
-        allowance = _allowances.setdefault(key, TimeBudget(is_served(tracking)))
+        allowance = _allowances.setdefault(key, TimeBudget(is_served(tracking), remote=bool(tracking.uri)))
         _opened[key] = allowance.call(MlflowStore, tracking, runs, allowance)
     return _opened[key]
 
@@ -290,10 +290,10 @@ class MlflowRun:
             raise
 
     def _lose(self, error: Exception) -> None:
-        self.lost, slow = True, isinstance(error, SlowServerError)
-        if not (slow and self.allowance.complained):  # once for many runs
+        self.lost, outage = True, is_outage(error)
+        if not (outage and self.allowance.complained):  # once for many runs
             warn_of_store(error)
-        self.allowance.complained |= slow
+        self.allowance.complained |= outage
 
     def _try(self, action: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         if self.lost:

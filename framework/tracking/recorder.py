@@ -76,18 +76,32 @@ class MetricsRecorder(Callback):
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.path, self.sink = folder / "metrics.jsonl", sink
-        self.per_step = Downsampler(steps, max_points)
-        self.measures: dict[str, Downsampler] = {}
-        self.validations, self.max_points = validations, max_points
+        self.steps, self.validations, self.max_points = steps, validations, max_points
         self.looks = steps // probe_every + 2  # the first and last step are always sampled
-        self.probed_names = 0
-        self.rows: dict[str, tuple[list[float], list[float]]] = {}  # metric -> first and latest row
         self.columns: tuple[str, ...] = ()
-        self.pending, self.complained = bytearray(), False
+        self.complained = False
+        self.latest, self.had = dict[str, int](), dict[str, int]()  # name -> step of its latest point in the sink, ...
+        self._begin()
         os.close(appending(self.path))  # closed again: a sweep of 300 jobs would need 300 files at once
         if upto is not None:
             os.truncate(self.path, upto)
             self.feed(LazySeries(self.path))
+
+    def _begin(self) -> None:
+        self.per_step = Downsampler(self.steps, self.max_points)
+        self.measures: dict[str, Downsampler] = {}
+        self.probed_names, self.pending = 0, bytearray()
+        self.rows: dict[str, tuple[list[float], list[float]]] = {}  # metric -> first and latest row
+
+    def restart(self) -> None:
+        """Remove all lines: the training starts again. The sink keeps the points that it has, and gets the later ones.
+
+        Raises:
+            OSError: the file cannot be emptied.
+        """
+        self._begin()
+        self.had = dict(self.latest)
+        os.truncate(self.path, 0)
 
     def on_steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
         """Append a line per training step."""
@@ -198,6 +212,9 @@ class MetricsRecorder(Callback):
         if self.sink is not None:
             if points:
                 self.flush()
+            if self.had:  # ... and before the training was started again
+                points = [point for point in points if point[2] > self.had.get(point[0], -1)]
+            self.latest |= {name: step for name, _, step, _ in points}
             self.sink.points(points)
 
     def _write(self, text: str) -> None:

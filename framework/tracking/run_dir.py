@@ -260,7 +260,7 @@ def store_dir(folder: Path) -> Path:
 
 def is_finished(folder: Path) -> bool:
     """Whether a run has finished."""
-    return read_state(folder).get("status") in ("finished", "stopped_early", "diverged")
+    return read_state(folder).get("status") in ("finished", "stopped_early", "pruned", "diverged")
 
 
 def forget(runs: Path, folder: Path) -> None:

@@ -25,6 +25,7 @@ from framework.core.trust import trust_store
 from framework.core.version import __version__
 from framework.core.writing import overwrite, write_json, write_text
 from framework.tracking import checkpoint as checkpoints
+from framework.tracking.allowance import StoreDownError
 from framework.tracking.locks import RunLock, lock_runs
 from framework.tracking.mlflow import KEY, NOTE, MlflowRun, MlflowStore, flattened, get_store, new_key, warn_of_store
 from framework.tracking.mlflow_process import MlflowWriterPool, RemoteMlflowRun
@@ -154,6 +155,8 @@ class RunRecord:
             return feeder.begin(tracking, self.place.runs, self.place.name, params, tags)
         try:
             return begin_tracked(get_store(tracking, self.place.runs), self.place, written, self.state, fresh)
+        except StoreDownError:  # reported already
+            return None
         except Exception as error:  # an error of the store must not stop the training
             warn_of_store(error)
             return None
@@ -174,6 +177,16 @@ class RunRecord:
         if self.tracked:
             self.tracked.send()
         checkpoints.save(self.place.folder / CHECKPOINT, arrays, content, lasting)
+
+    def restart(self) -> None:
+        """Empty the record of a training that starts again from its first step; its run in the store goes on.
+
+        Raises:
+            OSError: a file cannot be emptied.
+        """
+        self.snapshot = None
+        (self.place.folder / CHECKPOINT).unlink(missing_ok=True)  # it counts on metrics that are removed next
+        self.recorder.restart()
 
     def save_end(self, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> None:
         """Write the checkpoint of the end. A run is complete without it, so an error is reported, not raised."""
@@ -339,8 +352,15 @@ def config_hash(tree: Mapping[str, Any]) -> str:
     """A hash that is equal for two runs if and only if they train the same thing, wherever they are tracked."""
     hashed = {key: value for key, value in tree.items() if key not in UNHASHED and not (key in LATER and value is None)}
     if isinstance(trainer := hashed.get("trainer"), Mapping):
-        hashed["trainer"] = {key: value for key, value in trainer.items() if key != "checkpoint_at_end"}
+        hashed["trainer"] = {
+            key: value for key, value in trainer.items() if key != "checkpoint_at_end" and not _idle(key, value)
+        }
     return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _idle(key: str, value: Any) -> bool:
+    """Whether a key of `trainer` that older records lack has no effect."""
+    return key == "prune" and not (isinstance(value, Mapping) and value.get("at"))
 
 
 @functools.cache

@@ -6,7 +6,7 @@ Members whose checkpoints are of the same step train together, as they did befor
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,8 @@ from framework.core.random import Key
 from framework.core.signals import StopRequest
 from framework.data.dataset import Data
 from framework.training.learner import Learner
-from framework.training.parallel import MemberCallback, SaveMember, train_sliced
-
-OWN = ("latest", "at_best", "ended")  # plain values of a member; the others are those of its stack
+from framework.training.parallel import OWN, MemberCallback, SaveMember, train_sliced
+from framework.training.pruning import Rungs
 
 
 def train_on(
@@ -31,6 +30,8 @@ def train_on(
     save: SaveMember | None = None,
     save_end: SaveMember | None = None,
     stop: StopRequest | None = None,
+    replicas: int | None = None,
+    rungs: Callable[[Sequence[int]], Rungs | None] = lambda _: None,
     **how: Any,
 ) -> list[TrainingResult]:
     """Train a stack; see `train_sliced`.
@@ -38,6 +39,8 @@ def train_on(
     Args:
         snapshots: the state of each member to continue from; None: from its start.
         stop: ends the training, with a checkpoint of every member, when a signal comes.
+        replicas: see `train_sliced`.
+        rungs: of some of the members, for `train`.
 
     Raises:
         SignalInterrupt: a signal came before all members had ended.
@@ -57,6 +60,8 @@ def train_on(
             save_end=None if save_end is None else _of_members(save_end, members),
             resume=parts,
             halt=stop,
+            replicas=replicas or len(learners),
+            rungs=rungs(members),
         )
         found |= {members[outcome.member]: outcome for outcome in outcomes}
     if stop is not None and stop.name and (len(found) < len(learners) or any(o.status == "killed" for o in found.values())):
@@ -77,8 +82,10 @@ def alike(snapshots: Sequence[Snapshot | None]) -> list[list[int]]:
 def _of_stack(snapshot: Snapshot) -> str:
     """What the members of a stack have in common: the place in the training, and which arrays there are."""
     arrays, plain = snapshot
-    shared = {key: value for key, value in plain.items() if key not in OWN}
-    return json.dumps([shared, sorted((name, a.shape[1:], a.dtype.str) for name, a in arrays.items())], sort_keys=True)
+    shared = {key: value for key, value in plain.items() if key not in {*OWN, "ended"}}
+    return json.dumps(
+        [shared, "left" in plain, sorted((name, a.shape[1:], a.dtype.str) for name, a in arrays.items())], sort_keys=True
+    )
 
 
 def _of_members(save: SaveMember, members: Sequence[int]) -> SaveMember:

@@ -14,20 +14,23 @@ from typing import Any
 
 import numpy as np
 
-from framework.config.options import Tier
+from framework.config.options import Prune, Tier
 from framework.core.callback import Callback, Snapshot, TrainingResult
+from framework.core.direction import lower_is_better
 from framework.core.errors import TierError
 from framework.core.random import Key
 from framework.core.signals import StopRequest
 from framework.core.threads import blas_limited, blas_threads
 from framework.data.dataset import Data
-from framework.training.learner import Learner
+from framework.training.learner import Learner, directions
 from framework.training.memory import footprint
+from framework.training.pruning import Meeting, Rungs, SliceRungs
 from framework.training.trainer import fall_back, takes_compiled, train
 
 CACHE = 8 << 20  # bytes that a step of one slice may use; measured: the time per step is flat around it
 NARROWEST = 8  # replicas: in narrower slices the overhead of NumPy calls shows again
 
+OWN = {"latest", "at_best", "left"}  # plain values of a snapshot that each member has for itself
 SaveMember = Callable[[int, Mapping[str, np.ndarray], Mapping[str, Any]], None]
 
 
@@ -47,6 +50,8 @@ def train_sliced(
     callbacks: Sequence[Callback] = (),
     save: SaveMember | None = None,
     save_end: SaveMember | None = None,
+    replicas: int | None = None,
+    rungs: Rungs | None = None,
     resume: Sequence[Snapshot] = (),
     halt: StopRequest | None = None,
 ) -> list[TrainingResult]:
@@ -57,14 +62,17 @@ def train_sliced(
         callbacks: are called from several threads, for different members.
         save: receives a member and its snapshot.
         save_end: receives a member and the snapshot at its end.
+        replicas: of the stack of which these are a part, and whose tier they have.
+        rungs: see `train`.
         resume: the snapshots of all members, of the same step; none: from their start.
         halt: ends the slices that train, and starts no further one: their members then have no outcome.
     """
-    if takes_compiled(tier, learners, data, resume[0] if resume else None):  # each replica trains alone, in its core's cache
+    # Without slices in the compiled tier: each replica trains alone, in its core's cache.
+    if takes_compiled(tier, learners, data, resume[0] if resume else None, replicas):
         how: dict[str, Any] = {"xp": xp, "dtype": dtype, "threads": threads, "tier": "compiled", "stop": halt}
         how |= {"resume": merged(resume)} if resume else {}
         try:
-            return train(learners, data, keys, **how, callbacks=callbacks, **_savers(save, save_end, 0))
+            return train(learners, data, keys, **how, callbacks=callbacks, rungs=rungs, **_savers(save, save_end, 0))
         except TierError as error:
             if tier == "compiled":
                 raise
@@ -72,25 +80,39 @@ def train_sliced(
     at_once = (threads or blas_threads()) if xp is np else 1
     cut = slices(len(learners), width(learners[0], data, dtype) if xp is np else len(learners), at_once)
     stop = threading.Event()
+    prune = learners[0].options.prune if len(cut) > 1 else Prune()
+    if prune.at and rungs is None:
+        rungs = Rungs(prune, lower_is_better(prune.metric, directions(learners[0])))
+    meeting = Meeting(len(cut), at_once, stop, Stopped, halt)
 
     def part(members: slice) -> list[TrainingResult]:
-        if halt is not None and halt.name:
-            return []
         own = data if len(data) == 1 else data[members]
         own_members = range(members.start, members.stop)
         watch = [MemberCallback(callback, own_members, stop) for callback in callbacks]
         how: dict[str, Any] = {"xp": xp, "dtype": dtype, "threads": 1 if len(cut) > 1 else threads}
         how |= {"tier": "array" if tier == "auto" else tier, **_savers(save, save_end, members.start)}
+        how["rungs"] = SliceRungs(rungs, members.start, meeting) if rungs and len(cut) > 1 else rungs
         how |= {"stop": halt, "resume": merged(resume[members]) if resume else None}
-        found = train(learners[members], own, keys[members], **how, callbacks=watch)
+        with meeting.turns:
+            if halt is not None and halt.name:
+                return []
+            try:
+                found = train(learners[members], own, keys[members], **how, callbacks=watch)
+            except Stopped:
+                if stop.is_set():
+                    raise
+                return []  # it waited at a rung, with a checkpoint
         return [replace(outcome, member=members.start + outcome.member) for outcome in found]
 
-    if len(cut) == 1 or at_once == 1:
+    if len(cut) == 1 or (at_once == 1 and not prune.at):
         return [outcome for members in cut for outcome in part(members)]
-    with blas_limited(1), ThreadPoolExecutor(at_once) as pool:
+    # At a rung every slice waits for the others, so that each has a thread.
+    with blas_limited(1), ThreadPoolExecutor(len(cut) if prune.at else at_once) as pool:
         running = [pool.submit(part, members) for members in cut]
         try:
-            wait(running, return_when=FIRST_EXCEPTION)
+            ended, _ = wait(running, return_when=FIRST_EXCEPTION)
+            for found in ended:
+                found.result()  # the error, before the others have ended
             return [outcome for found in running for outcome in found.result()]
         except BaseException:
             stop.set()
@@ -159,7 +181,8 @@ def _saver(save: SaveMember, first: int) -> Callable[[Mapping[str, np.ndarray], 
         for r, member in enumerate(arrays["members"].tolist()):
             alone = {name: a[r : r + 1] if len(a) > 1 else a for name, a in arrays.items() if not name.startswith("ended.")}
             alone["members"] = np.zeros(1, int)
-            own = {"latest": {0: plain["latest"][member]}, "at_best": {0: plain["at_best"][member]}}
+            own = {key: {0: plain[key][member]} for key in ("latest", "at_best")}
+            own |= {"left": {0: plain["left"][member]}} if "left" in plain else {}
             state = {**plain, **own, "ended": {}}
             save(first + member, alone, state)
 
@@ -171,7 +194,7 @@ def merged(snapshots: Sequence[Snapshot]) -> Snapshot:
     arrays = {name: np.concatenate([own[name] for own, _ in snapshots]) for name in snapshots[0][0]}
     arrays["members"] = np.arange(len(snapshots))
     plain = dict(snapshots[0][1])
-    for key in ("latest", "at_best"):
+    for key in plain.keys() & OWN:
         plain[key] = {i: _only(own[key]) for i, (_, own) in enumerate(snapshots)}
     return arrays, plain
 

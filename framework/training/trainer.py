@@ -28,6 +28,7 @@ from framework.training.compiled import build
 from framework.training.compiled.choice import is_worth_compiling
 from framework.training.compiled.trainer import CompiledTrainer
 from framework.training.learner import Learner
+from framework.training.pruning import Rungs
 from framework.training.state import Trainer
 from framework.training.step import TrainState
 
@@ -50,6 +51,7 @@ def train(
     resume: Snapshot | None = None,
     save_end: Save | None = None,
     stop: StopRequest | None = None,
+    rungs: Rungs | None = None,
 ) -> list[TrainingResult]:
     """Train a stack of networks.
 
@@ -65,6 +67,7 @@ def train(
         resume: such a snapshot, to continue from; `auto` then keeps its tier.
         save_end: receives a snapshot at the end, from which a longer training can continue.
         stop: ends the training after the step, or the block of compiled steps, in which a signal comes.
+        rungs: decide with `trainer.prune` which members are pruned; by default they are compared with one another.
 
     Returns:
         One result per member, in order.
@@ -83,14 +86,17 @@ def train(
     everything = run.stack.learner
     if resume is not None:
         run.restore(*resume)
-        run.end_restored()
-    run.save_end = save_end
+        left = resume[1].get("left", {}) if stop is not None and stop.shared else {}
+        run.end_restored({int(member): reason for member, reason in left.items()})
+    run.save_end, run.rungs = save_end, rungs or run.rungs
     with (
         blas_limited(run.stack.blas_threads(run.plan.update_size)),
         np.errstate(all="ignore"),
     ):  # `read` detects and reports non-finite values
         with contextlib.nullcontext() if stop is None or stop.shared else stop:
             _take_steps(run, stop or StopRequest())
+        if not (stop and stop.name):
+            run.end_rungs()
         _test(run, everything, data, keys)
     return [run.outcomes[member] for member in range(len(keys))]
 
@@ -107,28 +113,44 @@ def _take_steps(run: Trainer, stop: StopRequest) -> None:
             if not run.step and not stop.shared:
                 stop.pass_on()
             return run.stop(stop.name, measure=not stop.shared)
-        _end_epoch(run)
+        _end_epoch(run, stop.shared)
         run.epoch, run.done = run.epoch + 1, 0
     return None
 
 
-def _end_epoch(run: Trainer) -> None:
-    """Validate where it is time to, and end the members after the last step."""
+def _end_epoch(run: Trainer, saves: bool = False) -> None:
+    """Validate where it is time to, and end the members after the last step.
+
+    Args:
+        saves: before a rung.
+    """
     is_last = run.step >= run.total
     if is_last or (run.validates and run.epoch % run.options.validate_every == 0):
         run.read()
         if is_last and run.save_end and run.stack.members.size:
             run.save_end(*run.snapshot())  # before a validation that a longer training may not have here
+        if saves:
+            run.save_at_rung()
         run.validate()
     if is_last:
         run.leave(np.ones(run.stack.members.size, bool), "finished", "")
 
 
-def takes_compiled(tier: Tier, learners: Sequence[Learner], data: Sequence[Data], resume: Snapshot | None = None) -> bool:
-    """Whether to try the compiled tier."""
+def takes_compiled(
+    tier: Tier,
+    learners: Sequence[Learner],
+    data: Sequence[Data],
+    resume: Snapshot | None = None,
+    replicas: int | None = None,
+) -> bool:
+    """Whether to try the compiled tier.
+
+    Args:
+        replicas: of the whole stack, if these are a part of it.
+    """
     if tier == "auto" and resume is not None:
         return resume[1].get("tier") == "compiled"
-    return tier == "compiled" or (tier == "auto" and is_worth_compiling(learners[0], data[0], len(learners)))
+    return tier == "compiled" or (tier == "auto" and is_worth_compiling(learners[0], data[0], replicas or len(learners)))
 
 
 def check_tier(learners: Sequence[Learner], data: Sequence[Data], *, xp: Any, dtype: Any, threads: int | None) -> None:
