@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from spirals import DATA, Heard, learner
 
-from framework.config.options import EarlyStopping
+from framework.config.options import EarlyStopping, Prune
 from framework.core.callback import Callback
 from framework.core.signals import SignalInterrupt, StopRequest
 from framework.training import parallel
@@ -31,7 +31,8 @@ class StopsAt(Callback):
             self.stop.name = "SIGUSR2"
 
 
-PATIENT = EarlyStopping(patience=2)
+PATIENT, PRUNE = EarlyStopping(patience=2), Prune(at=(2, 4))
+RATES = [0.003 * (i % 7 + 1) for i in range(1, 20)]
 STACKS = {
     "one slice": ([learner("adam", lr, read_every=1) for lr in (0.01, 0.02, 0.03)], {"tier": "array"}),
     "the best weights; some have stopped": (
@@ -47,6 +48,10 @@ STACKS = {
         {"tier": "array", "threads": 2},
     ),
     "compiled": ([learner(read_every=1)] * 3, {"tier": "compiled", "dtype": "float32", "threads": None}),
+    "pruned in one slice": (
+        [learner("adam", lr, prune=PRUNE, epochs=6, read_every=1) for lr in RATES[:4]],
+        {"tier": "array"},
+    ),
     "a member diverges": ([learner("sgd", lr, read_every=1) for lr in (0.01, 1e30, 0.02)], {"tier": "array"}),
 }
 
@@ -84,3 +89,13 @@ def test_a_stopped_stack_that_goes_on_gives_the_same_bits(members, how, step, mo
         for node, tensors in one.weights.items():
             for name, a in tensors.items():
                 assert np.array_equal(a, other.weights[node][name], equal_nan=True)
+
+
+def test_slices_that_wait_at_a_rung_stop_with_a_checkpoint(monkeypatch):
+    monkeypatch.setattr(parallel, "width", lambda *_: 8)
+    members = [learner("adam", lr, prune=PRUNE, epochs=6, read_every=1) for lr in RATES]
+    stop, how = Stop(shared=True), {"tier": "array", "threads": 1}
+    _, _, saved = trained(members, [None] * 19, how, stop, [StopsAt(stop, 18, 5)])
+    assert [saved[member][1]["step"] for member in range(19)] == [6] * 13 + [5] * 6  # two slices wait for the last one
+    again, _, _ = trained(members, [saved[member] for member in range(19)], how, Stop(shared=True))
+    assert {outcome.status for outcome in again} == {"finished", "pruned"}
