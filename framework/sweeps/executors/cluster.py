@@ -28,6 +28,7 @@ from framework.sweeps.executors.task import JobEnd, StackTask, train
 from framework.tracking.run_dir import SWEEP
 
 OF_TIME = ("SIGUSR1", "SIGUSR2")  # sent before the end of the time, or before another job takes the place
+ALL = "all"  # GPUs
 LOCAL_REQUEUE = 144  # the exit status with which submitit starts a process again
 SEEN = 10.0  # seconds that a network disk may take until a machine sees what another one has written
 SHARED = "put the folder of runs on a disk that every machine sees (STACKPROP_RUNS=FOLDER)"
@@ -119,11 +120,11 @@ def run_task(task: StackTask, number: int, threads: int | None = None, gpus: str
     Args:
         number: selects its GPU, if several are visible and free.
         threads: that it may use; None: as many as the engine gives it.
-        gpus: CUDA_VISIBLE_DEVICES, for an engine that hides them.
+        gpus: CUDA_VISIBLE_DEVICES, or `ALL`, for an engine that hides them.
     """
     if gpus is not None:  # before CUDA is used
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus
-        if not gpus:
+        if gpus == ALL:
             del os.environ["CUDA_VISIBLE_DEVICES"]
     show()
     quiet_others()

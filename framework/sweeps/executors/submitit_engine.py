@@ -12,7 +12,7 @@ from typing import Any
 
 from framework.core.errors import ConfigError
 from framework.sweeps.executors import slurm
-from framework.sweeps.executors.cluster import Cluster, NotNowError, RefusedError, TaskLostError, run_task, task_options
+from framework.sweeps.executors.cluster import ALL, Cluster, NotNowError, RefusedError, TaskLostError, run_task, task_options
 from framework.sweeps.executors.task import JobEnd, StackTask
 
 GONE = 30.0  # seconds until a task that SLURM has ended counts as lost: its result may be on the way, or it is requeued
@@ -59,7 +59,7 @@ class Submitit(Cluster):
 
         if not self.on_slurm:  # submitit hides the GPUs of the machine; each task takes a free one
             threads = max(self.cores, cores() // (self.at_once or 1))
-            return self.executor.submit(run_task, task, number, threads, os.environ.get("CUDA_VISIBLE_DEVICES", ""))
+            return self.executor.submit(run_task, task, number, threads, os.environ.get("CUDA_VISIBLE_DEVICES", ALL))
         try:
             handle = self.executor.submit(run_task, task, number)
             for link in self.executor.folder.glob(".submission_file_*.sh"):
