@@ -60,10 +60,8 @@ def train_sliced(
     Args:
         threads: how many slices may run at once; None: as many as BLAS uses.
         callbacks: are called from several threads, for different members.
-        save: receives a member and its snapshot.
-        save_end: receives a member and the snapshot at its end.
+        save, save_end: receive a member and its snapshot.
         replicas: of the stack of which these are a part, and whose tier they have.
-        rungs: see `train`.
         resume: the snapshots of all members, of the same step; none: from their start.
         halt: ends the slices that train, and starts no further one: their members then have no outcome.
     """
@@ -87,27 +85,38 @@ def train_sliced(
 
     def part(members: slice) -> list[TrainingResult]:
         own = data if len(data) == 1 else data[members]
-        own_members = range(members.start, members.stop)
-        watch = [MemberCallback(callback, own_members, stop) for callback in callbacks]
-        how: dict[str, Any] = {"xp": xp, "dtype": dtype, "threads": 1 if len(cut) > 1 else threads}
+        watch = [MemberCallback(callback, range(members.start, members.stop), stop) for callback in callbacks]
+        how: dict[str, Any] = {"xp": xp, "dtype": dtype, "threads": 1 if len(cut) > 1 else threads, "stop": halt}
         how |= {"tier": "array" if tier == "auto" else tier, **_savers(save, save_end, members.start)}
         how["rungs"] = SliceRungs(rungs, members.start, meeting) if rungs and len(cut) > 1 else rungs
-        how |= {"stop": halt, "resume": merged(resume[members]) if resume else None}
+        how["resume"] = merged(resume[members]) if resume else None
         with meeting.turns:
-            if halt is not None and halt.name:
-                return []
-            try:
-                found = train(learners[members], own, keys[members], **how, callbacks=watch)
-            except Stopped:
-                if stop.is_set():
-                    raise
-                return []  # it waited at a rung, with a checkpoint
+            found = _unless_halted(stop, learners[members], own, keys[members], **how, callbacks=watch)
         return [replace(outcome, member=members.start + outcome.member) for outcome in found]
 
     if len(cut) == 1 or (at_once == 1 and not prune.at):
         return [outcome for members in cut for outcome in part(members)]
     # At a rung every slice waits for the others, so that each has a thread.
-    with blas_limited(1), ThreadPoolExecutor(len(cut) if prune.at else at_once) as pool:
+    return _on_threads(part, cut, len(cut) if prune.at else at_once, stop)
+
+
+def _unless_halted(ended: threading.Event, *stack: Any, stop: StopRequest | None, **how: Any) -> list[TrainingResult]:
+    """Train a slice. Where a signal has come before it starts, or while it waits at a rung, it has no outcome."""
+    if stop is not None and stop.name:
+        return []
+    try:
+        return train(*stack, stop=stop, **how)
+    except Stopped:
+        if ended.is_set():
+            raise
+        return []
+
+
+def _on_threads(
+    part: Callable[[slice], list[TrainingResult]], cut: Sequence[slice], threads: int, stop: threading.Event
+) -> list[TrainingResult]:
+    """Train slices side by side; an error in one of them ends the others."""
+    with blas_limited(1), ThreadPoolExecutor(threads) as pool:
         running = [pool.submit(part, members) for members in cut]
         try:
             ended, _ = wait(running, return_when=FIRST_EXCEPTION)

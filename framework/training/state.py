@@ -219,11 +219,6 @@ class Trainer:
             reason = f"{stopping.monitor} has not improved in {stopping.patience} validations"
             self.leave(exhausted, "stopped_early", reason)
 
-    def save_at_rung(self) -> None:
-        """Save the state before the validation of a rung, where a slice may wait for others and be stopped."""
-        if self.rungs is not None and self.epoch in self.rungs.options.at and self.save and self.stack.members.size:
-            self.save(*self.snapshot())
-
     def _prune(self, rungs: Rungs) -> None:
         """End the replicas that are not among the best at this rung."""
         rungs.report(self.epoch, self._rung_values())
@@ -247,24 +242,17 @@ class Trainer:
                 if epoch > self.last_rung:
                     self.rungs.finish(epoch, self._rung_values())
 
-    def end_restored(self, left: Mapping[int, str]) -> None:
-        """End the replicas whose restored state is that of an early stop.
-
-        Args:
-            left: the reasons for which they were pruned; empty if they were not.
-        """
+    def end_restored(self, left: Mapping[Any, str]) -> None:
+        """End the replicas whose restored state is that of an early stop, and those that `left`, pruned, for a reason."""
         self.batches()
         if left:
-            self.leave(np.ones(self.stack.members.size, bool), "pruned", left)
+            everyone = np.ones(self.stack.members.size, bool)
+            self.leave(everyone, "pruned", {int(member): reason for member, reason in left.items()})
         elif self.step < self.total:
             self._end_early(self.best.reached(self.best.value))
 
     def stop(self, by: str, measure: bool = True) -> None:
-        """End all replicas before their time: save their state, then measure their weights if that is quick.
-
-        Args:
-            measure: False where the training goes on soon, from the saved state.
-        """
+        """End all replicas before their time: save their state, then `measure` their weights if that is quick."""
         self.read()
         if not self.stack.members.size:
             return

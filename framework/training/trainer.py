@@ -86,13 +86,10 @@ def train(
     everything = run.stack.learner
     if resume is not None:
         run.restore(*resume)
-        left = resume[1].get("left", {}) if stop is not None and stop.shared else {}
-        run.end_restored({int(member): reason for member, reason in left.items()})
+        run.end_restored(resume[1].get("left", {}) if stop is not None and stop.shared else {})
     run.save_end, run.rungs = save_end, rungs or run.rungs
-    with (
-        blas_limited(run.stack.blas_threads(run.plan.update_size)),
-        np.errstate(all="ignore"),
-    ):  # `read` detects and reports non-finite values
+    # `read` detects and reports non-finite values.
+    with blas_limited(run.stack.blas_threads(run.plan.update_size)), np.errstate(all="ignore"):
         with contextlib.nullcontext() if stop is None or stop.shared else stop:
             _take_steps(run, stop or StopRequest())
         if not (stop and stop.name):
@@ -129,8 +126,8 @@ def _end_epoch(run: Trainer, saves: bool = False) -> None:
         run.read()
         if is_last and run.save_end and run.stack.members.size:
             run.save_end(*run.snapshot())  # before a validation that a longer training may not have here
-        if saves:
-            run.save_at_rung()
+        if saves and run.rungs and run.epoch in run.rungs.options.at and run.save and run.stack.members.size:
+            run.save(*run.snapshot())  # a slice may wait for others there, and be stopped
         run.validate()
     if is_last:
         run.leave(np.ones(run.stack.members.size, bool), "finished", "")
