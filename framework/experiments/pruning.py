@@ -26,7 +26,7 @@ from framework.core.writing import check_no_link, write_json
 from framework.experiments.experiment import Experiment
 from framework.tracking.run_dir import RunLocation
 from framework.tracking.run_record import config_hash
-from framework.training.pruning import Entry, Rungs
+from framework.training.pruning import Entry, Rungs, Standing, pruning_warnings, ranked
 
 FILE, REMEDY = "rungs.json", "without this file, jobs are compared with later ones only"
 
@@ -41,25 +41,35 @@ class SweepRungs(Rungs):
     def __init__(self, experiments: Sequence[Experiment], places: Sequence[RunLocation]) -> None:
         first, options = experiments[0], experiments[0].settings.trainer.prune
         lower = lower_is_better(options.metric, first.directions)
-        super().__init__(options, lower, [setting_of(each.settings.tree) for each in experiments])
+        super().__init__(options, lower)
+        self.settings = [setting_of(each.settings.tree) for each in experiments]
         self.sweep, self.names = places[0].folder.parent, [place.folder.name for place in places]
         self.compared = [comparable(each.settings.tree, options.metric) for each in experiments]
 
-    def job(self, member: int) -> str:
-        """The folder of a member."""
-        return self.names[member]
-
-    def entries(self, epoch: int) -> dict[str, Entry]:
-        """The jobs at a rung, those of other stacks among them; the members of this one are added to the file."""
-        own = super().entries(epoch)
+    def standings(self, epoch: int) -> Mapping[int, Standing]:
+        """The places of the members among the jobs at a rung, those of other stacks included; the file gets the members."""
+        if epoch in self.found:
+            return self.found[epoch]
+        own = {m: [self.settings[m], v if math.isfinite(v) else None] for m, v in self.values[epoch].items()}
         check_no_link(self.sweep / f".{FILE}.lock")  # locking a file empties it
         with FileLock(self.sweep / f".{FILE}.lock"):
             content = read_rungs(self.sweep)
-            at = content.setdefault(self.compared[0], {}).setdefault(str(epoch), {})
-            at |= {job: [setting, value if math.isfinite(value) else None] for job, (setting, value) in own.items()}
+            for member, entry in own.items():
+                content.setdefault(self.compared[member], {}).setdefault(str(epoch), {})[self.names[member]] = entry
             write_json(self.sweep / FILE, content)
-        found = {job: (setting, math.nan if value is None else float(value)) for job, (setting, value) in at.items()}
-        return dict(sorted({**found, **own}.items(), key=lambda item: (len(item[0]), item[0])))
+        found: dict[int, Standing] = {}
+        for comparison in dict.fromkeys(self.compared[member] for member in own):
+            jobs = content[comparison][str(epoch)]
+            places = ranked(in_order(jobs), self.options.keep, self.lower_is_better)
+            found |= {m: places[self.names[m]] for m in own if self.compared[m] == comparison}
+        self.found[epoch] = found
+        return found
+
+
+def in_order(jobs: Mapping[str, Any]) -> dict[str, Entry]:
+    """The jobs of a rung by their numbers, not in the order in which they came."""
+    found = {job: (str(setting), math.nan if value is None else float(value)) for job, (setting, value) in jobs.items()}
+    return dict(sorted(found.items(), key=lambda item: (len(item[0]), item[0])))
 
 
 def rungs_of(experiments: Sequence[Experiment], places: Sequence[RunLocation]) -> Rungs | None:
@@ -67,6 +77,19 @@ def rungs_of(experiments: Sequence[Experiment], places: Sequence[RunLocation]) -
     if not experiments[0].settings.trainer.prune.at or "sweep" not in places[0].tags:
         return None
     return SweepRungs(experiments, places)
+
+
+def sweep_warnings(experiments: Sequence[Experiment]) -> list[str]:
+    """What a sweep says about pruning that has no effect, or compares its jobs in several groups."""
+    pruned = [each.settings for each in experiments if each.settings.trainer.prune.at]
+    groups: dict[str, set[str]] = {}
+    for each in pruned:
+        groups.setdefault(comparable(each.tree, each.trainer.prune.metric), set()).add(setting_of(each.tree))
+    if not pruned or max(map(len, groups.values())) == 1:
+        return pruning_warnings(experiments[0].settings.trainer.prune, len(groups)) if pruned else []
+    if len(groups) == 1:
+        return []
+    return [f"trainer.prune: jobs are compared in {len(groups)} groups, which differ in data set, loss or trainer.prune"]
 
 
 def read_rungs(sweep: Path) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import Any
@@ -152,6 +152,7 @@ def run_stack(
     feeder: MlflowWriterPool | None = None,
     resume: Collection[int] = (),
     stop: StopRequest | None = None,
+    rungs: Callable[[Sequence[Experiment], Sequence[RunLocation]], Rungs | None] = rungs_of,
 ) -> list[JobResult | RunFailed]:
     """Train networks that can share a stack in one pass, and record each as a separate run. Where an exception ends the
     training, its parts are trained again, so that only the jobs that fail alone have failed.
@@ -161,6 +162,7 @@ def run_stack(
         feeder: the processes that write to MLflow; None: this one.
         resume: the members that continue from the checkpoints in their folders.
         stop: a shared request. When a signal comes, every member writes a checkpoint, and the signal is raised.
+        rungs: says which jobs are pruned.
 
     Returns:
         The result of each, in order; a failure is returned, not raised.
@@ -179,7 +181,10 @@ def run_stack(
     def train_part(members: Sequence[int]) -> list[TrainingResult]:
         own, runs = [experiments[member] for member in members], [places[member] for member in members]
         with informed(callbacks, own, runs) as others, stop or nullcontext():
-            return _train_part(recorded, members, others, keeps_end(first, places[0]), stop)
+            return _train_part(recorded, members, others, keeps_end(first, places[0]), pruning, stop)
+
+    def pruning(members: Sequence[int]) -> Rungs | None:
+        return rungs([experiments[member] for member in members], [places[member] for member in members])
 
     results = StackParts(recorded, train_part, first.xp).run()
     if (stop or resume) and not keeps_end(first, places[0]):
@@ -200,17 +205,13 @@ def _train_part(
     members: Sequence[int],
     others: Sequence[Callback],
     keeps_end: bool,
+    rungs: Callable[[Sequence[int]], Rungs | None],
     stop: StopRequest | None,
 ) -> list[TrainingResult]:
     """Train some members of a stack, in the tier of the whole."""
     whole = recorded.experiments
-    keeps_end = keeps_end or (
-        stop is not None and len(members) > 1
-    )  # a member that ends first would be lost with the others
-
-    def rungs(some: Sequence[int]) -> Rungs | None:
-        return rungs_of([own[i] for i in some], [recorded.records[members[i]].place for i in some])
-
+    # A member that ends before the others would be lost with them.
+    keeps_end = keeps_end or (stop is not None and len(members) > 1)
     own = [whole[member] for member in members]
     shared = all(experiment.data is own[0].data for experiment in own)
     outcomes = train_on(
@@ -223,7 +224,7 @@ def _train_part(
         save=lambda member, *state: recorded.save(members[member], *state),
         save_end=(lambda member, *state: recorded.save_end(members[member], *state)) if keeps_end else None,
         replicas=len(whole),
-        rungs=rungs,
+        rungs=lambda some: rungs([members[i] for i in some]),
         stop=stop,
     )
     return [replace(outcome, member=members[outcome.member]) for outcome in outcomes]

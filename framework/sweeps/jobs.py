@@ -16,14 +16,12 @@ from framework.core.errors import ConfigError, DataError
 from framework.data.precision import indistinct
 from framework.experiments.config_warnings import config_warnings
 from framework.experiments.experiment import Experiment, prepare
-from framework.experiments.pruning import setting_of
 from framework.sweeps.composer import ComposedJob, JobComposer
 from framework.sweeps.job_dir import place_of
 from framework.tracking.naming import KEYS as ABOUT
 from framework.tracking.naming import key_of
 from framework.tracking.run_dir import RunLocation
 from framework.training.bptt import chunk_warnings
-from framework.training.pruning import pruning_warnings
 
 SHOWN = 5  # invalid jobs whose errors are shown in full
 
@@ -144,8 +142,6 @@ def warnings_of(jobs: Sequence[Job]) -> list[str]:
         experiment = job.experiment
         found |= dict.fromkeys(config_warnings(experiment.learner))
         found |= dict.fromkeys(chunk_warnings(experiment.data, experiment.settings.trainer.bptt.chunk))
-    settings = {setting_of(job.experiment.settings.tree) for job in jobs if job.experiment.settings.trainer.prune.at}
-    found |= dict.fromkeys(pruning_warnings(jobs[0].experiment.settings.trainer.prune, len(settings)))
     for experiment in {(id(j.experiment.data), j.experiment.settings.dtype): j.experiment for j in jobs}.values():
         found |= dict.fromkeys(indistinct(experiment.data, experiment.settings.dtype))
     return list(found)

@@ -17,6 +17,7 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrid
 from framework.core.arrays import trained_elsewhere
 from framework.core.errors import ConfigError
 from framework.experiments.failures import reason_of
+from framework.experiments.pruning import sweep_warnings
 from framework.experiments.runner import run_stack
 from framework.experiments.sync import close_lost_runs, sync_to_mlflow
 from framework.sweeps.composer import composer_of
@@ -108,7 +109,7 @@ def launch(context: Any, config: Any, overrides: Sequence[Sequence[str]], first:
         cluster = how.cluster() if how.cluster else None
         earlier = tasks_of_before(sweep, jobs, cluster)
     jobs, is_new = with_labels(sweep, jobs), not read_sweep(sweep)
-    done = start_sweep(sweep, jobs, earlier)
+    done = start_sweep(sweep, jobs, earlier, is_grid(config))
     queued = numbers_of(earlier)
     todo = [job for job in jobs if job.number not in done and job.number not in queued]
     try:
@@ -147,7 +148,7 @@ def start_for_other_launcher(context: Any, config: Any, overrides: Sequence[Sequ
         check_different(jobs)
         check_tiers(jobs)
     tasks_of_before(sweep, jobs, None)
-    start_sweep(sweep, jobs)
+    start_sweep(sweep, jobs, grid=True)
 
 
 def is_grid(config: Any) -> bool:
@@ -166,18 +167,22 @@ def remove_if_not_started(sweep: Path) -> Iterator[None]:
         raise
 
 
-def start_sweep(sweep: Path, jobs: Sequence[Job], queued: Collection[Submitted] = ()) -> dict[int, float | None]:
+def start_sweep(
+    sweep: Path, jobs: Sequence[Job], queued: Collection[Submitted] = (), grid: bool = False
+) -> dict[int, float | None]:
     """Record the jobs and print warnings before the first one runs; returns number -> value of jobs that finished before.
 
     Args:
         queued: the tasks of an earlier launch that still wait or train.
+        grid: whether these are all jobs of the sweep.
     """
     session().sweeps.append(sweep)
     for folder in close_lost_runs(jobs[0].place.runs):
         print(f"stackprop: {folder} was interrupted", file=sys.stderr)
     done = write_manifest(sweep, jobs, numbers_of(queued))
     send_unsent([job.place.folder for job in jobs if job.number in done], jobs[0].place.runs)
-    lines = [*notes_of(jobs), *(f"warning: {doubt}" for doubt in warnings_of(jobs))]
+    doubts = [*warnings_of(jobs), *(sweep_warnings([job.experiment for job in jobs]) if grid else [])]
+    lines = [*notes_of(jobs), *(f"warning: {doubt}" for doubt in doubts)]
     session().warn(sweep, lines)
     return done
 
@@ -246,7 +251,8 @@ def _run_one(group: Sequence[Job], progress: Progress) -> dict[int, Any]:
     except OSError as error:
         return values(group, [JobEnd({}, reason_of(error))] * len(group), progress)
     callbacks = [progress.callback(group), *session().callbacks]
-    found = run_stack([j.experiment for j in group], [j.place for j in group], callbacks, session().writers)
+    how = {"rungs": session().rungs} if session().rungs else {}
+    found = run_stack([j.experiment for j in group], [j.place for j in group], callbacks, session().writers, **how)
     return values(group, [end_of(result) for result in found], progress)
 
 

@@ -14,17 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from framework.config.options import Prune, Tier
+from framework.config.options import Tier
 from framework.core.callback import Callback, Snapshot, TrainingResult
-from framework.core.direction import lower_is_better
 from framework.core.errors import TierError
 from framework.core.random import Key
 from framework.core.signals import StopRequest
 from framework.core.threads import blas_limited, blas_threads
 from framework.data.dataset import Data
-from framework.training.learner import Learner, directions
+from framework.training.learner import Learner
 from framework.training.memory import footprint
-from framework.training.pruning import Meeting, Rungs, SliceRungs
+from framework.training.pruning import Meeting, Rungs, SliceRungs, rungs_of
 from framework.training.trainer import fall_back, takes_compiled, train
 
 CACHE = 8 << 20  # bytes that a step of one slice may use; measured: the time per step is flat around it
@@ -78,9 +77,8 @@ def train_sliced(
     at_once = (threads or blas_threads()) if xp is np else 1
     cut = slices(len(learners), width(learners[0], data, dtype) if xp is np else len(learners), at_once)
     stop = threading.Event()
-    prune = learners[0].options.prune if len(cut) > 1 else Prune()
-    if prune.at and rungs is None:
-        rungs = Rungs(prune, lower_is_better(prune.metric, directions(learners[0])))
+    if len(cut) > 1 and rungs is None:
+        rungs = rungs_of(learners[0])
     meeting = Meeting(len(cut), at_once, stop, Stopped, halt)
 
     def part(members: slice) -> list[TrainingResult]:
@@ -94,10 +92,10 @@ def train_sliced(
             found = _unless_halted(stop, learners[members], own, keys[members], **how, callbacks=watch)
         return [replace(outcome, member=members.start + outcome.member) for outcome in found]
 
-    if len(cut) == 1 or (at_once == 1 and not prune.at):
+    if len(cut) == 1 or (at_once == 1 and rungs is None):
         return [outcome for members in cut for outcome in part(members)]
-    # At a rung every slice waits for the others, so that each has a thread.
-    return _on_threads(part, cut, len(cut) if prune.at else at_once, stop)
+    with blas_limited(1):  # at a rung every slice waits for the others, so that each has a thread
+        return _on_threads(part, cut, len(cut) if rungs else at_once, stop)
 
 
 def _unless_halted(ended: threading.Event, *stack: Any, stop: StopRequest | None, **how: Any) -> list[TrainingResult]:
@@ -115,8 +113,8 @@ def _unless_halted(ended: threading.Event, *stack: Any, stop: StopRequest | None
 def _on_threads(
     part: Callable[[slice], list[TrainingResult]], cut: Sequence[slice], threads: int, stop: threading.Event
 ) -> list[TrainingResult]:
-    """Train slices side by side; an error in one of them ends the others."""
-    with blas_limited(1), ThreadPoolExecutor(threads) as pool:
+    """The results of all slices; the error of one ends the others."""
+    with ThreadPoolExecutor(threads) as pool:
         running = [pool.submit(part, members) for members in cut]
         try:
             ended, _ = wait(running, return_when=FIRST_EXCEPTION)

@@ -14,8 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from framework.config.options import Prune
+from framework.core.direction import lower_is_better
 from framework.core.errors import did_you_mean
 from framework.core.signals import StopRequest
+from framework.training.learner import Learner, directions
 
 Entry = tuple[str, float]  # the setting of a job, and its value at a rung
 
@@ -75,22 +77,12 @@ class Rungs:
     Args:
         options: the rungs.
         lower_is_better: of the metric.
-        settings: of each member, equal where members only repeat a setting; None: each has its own.
     """
 
-    def __init__(self, options: Prune, lower_is_better: bool, settings: Sequence[str] | None = None) -> None:
-        self.options, self.lower_is_better, self.settings = options, lower_is_better, settings
+    def __init__(self, options: Prune, lower_is_better: bool) -> None:
+        self.options, self.lower_is_better = options, lower_is_better
         self.values: dict[int, dict[int, float]] = {}  # epoch -> member -> value
         self.found: dict[int, Mapping[int, Standing]] = {}
-
-    def entries(self, epoch: int) -> dict[str, Entry]:
-        """All jobs that are compared at a rung, in the order of their names."""
-        values = sorted(self.values[epoch].items())
-        return {self.job(m): (self.settings[m] if self.settings else str(m), value) for m, value in values}
-
-    def job(self, member: int) -> str:
-        """The name of a member."""
-        return str(member)
 
     def report(self, epoch: int, values: Mapping[int, float]) -> None:
         """Receive the values of members that have not been pruned before."""
@@ -99,8 +91,9 @@ class Rungs:
     def standings(self, epoch: int) -> Mapping[int, Standing]:
         """The places of the members, once all of them have reported."""
         if epoch not in self.found:
-            places = ranked(self.entries(epoch), self.options.keep, self.lower_is_better)
-            self.found[epoch] = {member: places[self.job(member)] for member in self.values[epoch]}
+            entries = {str(member): (str(member), value) for member, value in sorted(self.values[epoch].items())}
+            places = ranked(entries, self.options.keep, self.lower_is_better)
+            self.found[epoch] = {member: places[str(member)] for member in self.values[epoch]}
         return self.found[epoch]
 
     def finish(self, epoch: int, values: Mapping[int, float]) -> None:
@@ -108,6 +101,12 @@ class Rungs:
         if values:
             self.report(epoch, values)
             self.standings(epoch)
+
+
+def rungs_of(learner: Learner) -> Rungs | None:
+    """The rungs of a stack of such learners, whose members are compared with one another; None without pruning."""
+    options = learner.options.prune
+    return Rungs(options, lower_is_better(options.metric, directions(learner))) if options.at else None
 
 
 class Meeting:
@@ -220,13 +219,15 @@ def check_pruning(options: Prune, measured: Sequence[str], epochs: int, validate
         raise ValueError(f"trainer.prune.metric: '{options.metric}' is not measured{did_you_mean(options.metric, measured)}")
 
 
-def pruning_warnings(options: Prune, settings: int) -> list[str]:
+def pruning_warnings(options: Prune, groups: int) -> list[str]:
     """A warning about rungs that have no effect.
 
     Args:
-        settings: that are compared.
+        groups: of jobs that are compared, with one setting each; 0: a run alone.
     """
-    if not options.at or settings > 1:
+    if not options.at:
         return []
-    why = "all jobs have one setting, of which they are repetitions" if settings else "a run alone has no other jobs"
+    why = "all jobs have one setting, of which they are repetitions" if groups else "a run alone has no other jobs"
+    if groups > 1:
+        why = f"all settings differ in data set or loss, so that their {options.metric} cannot be compared"
     return [f"trainer.prune.at: no effect (got {list(options.at)}); {why}"]

@@ -26,7 +26,7 @@ from framework.training.early_stopping import BestTracker
 from framework.training.learner import Learner, directions
 from framework.training.plan import TrainingPlan
 from framework.training.probes import ProbeReadings, ProbeRunner
-from framework.training.pruning import Rungs
+from framework.training.pruning import Rungs, rungs_of
 from framework.training.step import Batch, TrainState, train_step
 
 QUICK = 5.0  # seconds that the validation of a stopped training may take
@@ -61,22 +61,19 @@ class Trainer:
         self.watch = ProbeRunner(stack.xp, self.options.probe_every if stack.learner.probes else 0, self.total)
         self.previous: PreviousStep | None = None  # of the next step that probes see, if one of them reads it
         self.keeps_previous = any(getattr(probe, "previous", False) for probe in stack.learner.probes.values())
-        self.best = BestTracker(self.options.early_stopping, stack.members.size, self._lower())
+        monitor = self.options.early_stopping.monitor
+        lower = lower_is_better(monitor, directions(stack.learner))
+        self.best = BestTracker(self.options.early_stopping, stack.members.size, lower)
         self.best_w = stack.w.copy() if self.options.keeps_best else None
         self.losses, self.loss_steps = np.zeros(stack.members.size), 0
         self.outcomes: dict[int, TrainingResult] = {}
         self.latest: dict[int, dict[str, float]] = {int(member): {} for member in stack.members}
         self.at_best: dict[int, dict[str, float]] = {int(member): {} for member in stack.members}
         self.save_end: Save | None = None
-        self.rungs: Rungs | None = Rungs(self.options.prune, self._lower("prune")) if self.options.prune.at else None
+        self.rungs: Rungs | None = rungs_of(stack.learner)
         self.at_rung, self.last_rung = dict[int, float](), 0
         self.validated_at, self.validation_seconds = 0, math.nan  # the last validation
         self.clock = (time.perf_counter(), 0)  # when the first step of this process began, and its number
-
-    def _lower(self, of: str = "stopping") -> bool:
-        """Whether less is better of the metric of early stopping, or of pruning."""
-        metric = self.options.prune.metric if of == "prune" else self.options.early_stopping.monitor
-        return lower_is_better(metric, directions(self.stack.learner))
 
     def batches(self) -> Iterator[Batch]:
         """The remaining batches of this epoch, sequences chunk by chunk."""
@@ -178,8 +175,8 @@ class Trainer:
         self.losses, self.loss_steps = np.zeros(s.members.size), 0
         self.validated_at, self.validation_seconds = self.step, time.perf_counter() - began
         ends = ends and self.step < self.total
-        if self.rungs is not None and self.options.prune.metric in host:
-            self.at_rung |= zip(s.members.tolist(), map(float, host[self.options.prune.metric]), strict=True)
+        if self.rungs is not None and (ranks_by := self.rungs.options.metric) in host:
+            self.at_rung |= zip(s.members.tolist(), map(float, host[ranks_by]), strict=True)
         self._keep_best(host, ends)
         if ends and self.rungs is not None and self.epoch in self.rungs.options.at:
             self._prune(self.rungs)

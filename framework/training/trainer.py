@@ -92,8 +92,6 @@ def train(
     with blas_limited(run.stack.blas_threads(run.plan.update_size)), np.errstate(all="ignore"):
         with contextlib.nullcontext() if stop is None or stop.shared else stop:
             _take_steps(run, stop or StopRequest())
-        if not (stop and stop.name):
-            run.end_rungs()
         _test(run, everything, data, keys)
     return [run.outcomes[member] for member in range(len(keys))]
 
@@ -112,7 +110,7 @@ def _take_steps(run: Trainer, stop: StopRequest) -> None:
             return run.stop(stop.name, measure=not stop.shared)
         _end_epoch(run, stop.shared)
         run.epoch, run.done = run.epoch + 1, 0
-    return None
+    return run.end_rungs()
 
 
 def _end_epoch(run: Trainer, saves: bool = False) -> None:

@@ -8,11 +8,12 @@ from shell import stackprop
 from framework.config.composition import compose
 from framework.core.errors import DataError
 from framework.experiments.experiment import prepare
-from framework.experiments.pruning import SweepRungs, comparable, read_rungs, setting_of
+from framework.experiments.pruning import SweepRungs, comparable, read_rungs, setting_of, sweep_warnings
 from framework.experiments.runner import run, run_stack
 from framework.sweeps.manifest import is_done
 from framework.tracking.run_dir import RunLocation, read_state
 from framework.tracking.run_record import config_hash
+from framework.training.state import Trainer
 
 pytestmark = pytest.mark.usefixtures("unrendered")
 
@@ -95,6 +96,44 @@ def test_only_values_that_can_be_compared_are(words, metric, same):
     assert (comparable(one, metric) == comparable(other, metric)) is same
 
 
+def test_jobs_of_a_stack_with_other_data_are_ranked_separately(tmp_path):
+    found = jobs(0.1, 0.2, words=["dataset.noise=0.1"]) + jobs(0.1, 0.2, words=["dataset.noise=0.3"])
+    rungs = SweepRungs(found, [place(tmp_path, str(i)) for i in range(4)])
+    rungs.report(2, {0: 1.0, 1: 2.0, 2: 4.0, 3: 3.0})
+    assert [(each.rank, each.of) for each in rungs.standings(2).values()] == [(1, 2), (2, 2), (2, 2), (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        ([["optimizer.lr=0.1"], ["optimizer.lr=0.2"]], None),
+        ([["seed=0"], ["seed=1"]], "no effect (got [2]); all jobs have one setting"),
+        ([["dataset.n=60"], ["dataset.n=80"]], "no effect (got [2]); all settings differ in data set or loss"),
+        ([["dataset.n=60"], ["dataset.n=80"], ["optimizer.lr=0.2"]], "jobs are compared in 2 groups"),
+        ([["trainer.prune.at=[]"], ["trainer.prune.at=[]", "seed=1"]], None),
+    ],
+)
+def test_a_sweep_says_what_is_not_compared(own, said):
+    found = sweep_warnings([prepare(compose([*WORDS, *words])) for words in own])
+    assert [said in line for line in found] == ([True] if said else [])
+
+
+def test_a_failed_stack_is_pruned_as_if_nothing_had_failed(whole, tmp_path, monkeypatch):
+    validate = Trainer.validate
+
+    def validated(self, ends=True):
+        if self.epoch == 3 and len(self.stack.members) > 1:  # the two that were kept
+            raise ValueError("a bad job")
+        validate(self, ends)
+
+    monkeypatch.setattr(Trainer, "validate", validated)
+    run_stack(jobs(*RATES), [place(tmp_path, str(i)) for i in range(4)])
+    assert ends(tmp_path) == ends(whole)
+    assert [read_state(tmp_path / str(i))["reason"] for i in range(4)] == [
+        read_state(whole / str(i))["reason"] for i in range(4)
+    ]
+
+
 @pytest.mark.parametrize(
     "text", ['{"a": 1}', '{"a": {"2": {"0": [1]}}}', '{"a": {"2": {"0": ["s", "x"]}}}', "[", '{"a": {"2": []}}']
 )
@@ -109,7 +148,7 @@ def test_the_order_of_the_stacks_does_not_matter_for_equal_values(tmp_path):
     for name in ("10", "9"):  # 9 comes first, although it came last
         rungs = SweepRungs(found[:1], [place(tmp_path, name)])
         rungs.report(2, {0: 1.0})
-        assert list(rungs.entries(2)) == (["10"] if name == "10" else ["9", "10"])
+        assert rungs.standings(2)[0].rank == 1
 
 
 def test_pruning_that_is_not_used_changes_no_hash():
