@@ -42,8 +42,7 @@ from framework.registry.registry import conf_dir as conf_dir
 from framework.tracking.naming import key_of
 from framework.tracking.run_dir import check_unused
 
-# Groups that may be null.
-OPTIONAL = ("regularizer", "augmentation", "probes", "callbacks", "figures", "study", "experiment", "debug")
+OPTIONAL = ("regularizer", "augmentation", "probes", "callbacks", "figures", "study", "experiment", "debug")  # or null
 COMPOSING = threading.RLock()  # Hydra has one state for the whole process
 CHECKS: list[Callable[[Settings], None]] = []  # further checks of the settings before a run starts
 PLUGIN_KEYS = ("plugins", "disable_plugins")  # keys that take effect before the composition, in every command
@@ -83,7 +82,7 @@ class ValidatingConfigLoader(ConfigLoaderImpl):
             self.validates = True
 
     def load_sweep_config(self, master_config: Any, sweep_overrides: list[str]) -> Any:
-        install_sources()  # in the process of another launcher, with the files that the overrides need
+        install_sources()  # in the process of another launcher, which also lacks the files of plugins
         if self.runs:
             load_plugins_of(sweep_overrides, by_user=False)
         return super().load_sweep_config(master_config, sweep_overrides)
@@ -392,8 +391,7 @@ def install(check: Callable[[Settings], None] | None = None, runs: bool = True) 
         check: a further check of the settings before a run, or the first job of a sweep, starts.
         runs: whether the configuration will run; without, no file with components is loaded.
     """
-    ValidatingConfigLoader.runs = runs
-    CHECKS[:] = [check] if check else []
+    ValidatingConfigLoader.runs, CHECKS[:] = runs, [check] if check else []
     vars(hydra_internal)["ConfigLoaderImpl"] = ValidatingConfigLoader
     setattr(hydra_internal.Hydra, "get_mode", mode_of)  # noqa: B010
     setattr(ConfigLoaderImpl, "_apply_overrides_to_config", staticmethod(_apply_overrides))  # noqa: B010
