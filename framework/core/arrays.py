@@ -8,11 +8,17 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import importlib
+import re
 import sys
+from collections.abc import Iterator
+from contextvars import ContextVar
 from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
+from filelock import FileLock, Timeout
+
+from framework.core.home import temporary
 
 Array = Any  # a numpy.ndarray or a cupy.ndarray
 Device = Literal["auto", "cpu", "gpu"]
@@ -49,16 +55,52 @@ def array_module(device: Device = "auto") -> Any:
     try:
         return gpu_module()
     except DeviceError:
-        if device == "gpu":
+        if device == "gpu" and not _elsewhere.get():
             raise
         return np
 
 
-def use_gpu(number: int) -> None:
-    """Let this process use GPU `number`, modulo the number of GPUs; without a GPU, do nothing."""
+_elsewhere: ContextVar[bool] = ContextVar("elsewhere", default=False)
+
+
+@contextlib.contextmanager
+def trained_elsewhere(active: bool = True) -> Iterator[None]:
+    """In this block networks are built for other machines: a GPU that is missing here is no error."""
+    token = _elsewhere.set(active or _elsewhere.get())
+    try:
+        yield
+    finally:
+        _elsewhere.reset(token)
+
+
+def take_gpu(number: int) -> None:
+    """Let this process use a GPU that no other one has taken, until it ends; without a GPU, do nothing.
+
+    Args:
+        number: the first one to try; if all are taken, this one, modulo their number.
+    """
     with contextlib.suppress(DeviceError):
-        cupy = gpu_module()
-        cupy.cuda.Device(number % cupy.cuda.runtime.getDeviceCount()).use()
+        cuda = gpu_module().cuda
+        count = cuda.runtime.getDeviceCount()
+        order = [(number + i) % count for i in range(count)]
+        if not _taken:
+            # By its address on the bus: CUDA_VISIBLE_DEVICES may number the same GPUs differently in each process.
+            free = (i for i in order if count == 1 or _take(cuda.runtime.deviceGetPCIBusId(i)))
+            cuda.Device(next(free, order[0])).use()
+
+
+def _take(gpu: str) -> bool:
+    """Take a GPU of this machine for this process; False if another process of this user has it."""
+    lock = FileLock(temporary() / f"gpu-{re.sub(r'[^0-9A-Za-z]', '-', gpu)}.lock", thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except (OSError, Timeout):
+        return False
+    _taken.append(lock)
+    return True
+
+
+_taken: list[FileLock] = []  # the GPU of this process
 
 
 def keep_memory() -> None:

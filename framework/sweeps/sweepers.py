@@ -8,6 +8,7 @@ from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from framework.core.arrays import trained_elsewhere
 from framework.core.errors import ConfigError, did_you_mean
 from framework.core.options import declared, option
 from framework.core.validation import Validator
@@ -71,6 +72,13 @@ class Sweep:
     def trials(self, goal: Objective, parts: Parts) -> SearchRunner:
         """The runner for the trials of this sweep."""
         return SearchRunner(self.context, self.config, self.launcher, goal, parts.fixed, parts.repeats)
+
+
+def run(name: str, sweep: Sweep) -> None:
+    """Run the search of that name."""
+    search: Callable[[Sweep], None] = globals()[name]
+    with trained_elsewhere(getattr(sweep.launcher, "elsewhere", False)):
+        search(sweep)
 
 
 def ant_colony(sweep: Sweep) -> None:

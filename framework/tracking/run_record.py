@@ -184,6 +184,7 @@ class RunRecord:
         Raises:
             OSError: a file cannot be emptied.
         """
+        self.snapshot = None
         (self.place.folder / CHECKPOINT).unlink(missing_ok=True)  # it counts on metrics that are removed next
         self.recorder.restart()
 

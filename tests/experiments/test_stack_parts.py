@@ -10,7 +10,7 @@ from shell import stackprop
 
 from framework.config.composition import compose
 from framework.core.errors import RunFailed, TierError
-from framework.experiments import runner, stack_parts
+from framework.experiments import stack_parts
 from framework.experiments.experiment import prepare
 from framework.experiments.recording import JobResult, RecordingCallback
 from framework.experiments.runner import run, run_stack
@@ -19,6 +19,7 @@ from framework.sweeps.executors.task import JobEnd, values
 from framework.tracking.metrics_file import read_lines
 from framework.tracking.recorder import MetricsRecorder
 from framework.tracking.run_dir import RunLocation, read_state
+from framework.training import continued
 from framework.training.state import Trainer
 
 pytestmark = pytest.mark.usefixtures("unrendered")
@@ -37,7 +38,7 @@ def places(folder, count):
 
 def fails(monkeypatch, wrong, error=None, epoch=2):
     """A training fails where one of its seeds is wrong; returns the seeds of every training that starts."""
-    tried, validate, train = [], Trainer.validate, runner.train_sliced
+    tried, validate, train = [], Trainer.validate, continued.train_sliced
 
     def counted(learners, data, keys, **how):
         tried.append(list(keys))
@@ -48,7 +49,7 @@ def fails(monkeypatch, wrong, error=None, epoch=2):
             raise error or ValueError("a bad job")
         validate(self, ends)
 
-    monkeypatch.setattr(runner, "train_sliced", counted)
+    monkeypatch.setattr(continued, "train_sliced", counted)
     monkeypatch.setattr(Trainer, "validate", validated)
     return tried
 
