@@ -1,13 +1,15 @@
 """The tracking store: one MLflow run per training, through the low-level client.
 
-MLflow is imported when a run starts, never before: it takes a second. Its queue and its fluent API are not used: one
-`log_batch` of a thousand points takes as long as fifty single calls.
+MLflow is imported when a store needs it, never before: it takes two seconds. A local store hardly ever does: see
+`sqlite_client`. MLflow's queue and its fluent API are not used: one `log_batch` of a thousand points takes as long as fifty
+single calls.
 """
 
 from __future__ import annotations
 
 import contextlib
 import getpass
+import importlib
 import logging
 import os
 import secrets
@@ -23,7 +25,9 @@ from framework.core import home
 from framework.core.log import log
 from framework.core.secrets import masked
 from framework.core.writing import check_no_link
+from framework.tracking import empty_store
 from framework.tracking.allowance import SlowServerError, TimeBudget
+from framework.tracking.local_artifacts import LocalArtifacts, is_local
 from framework.tracking.options import Tracking
 from framework.tracking.relocation import artifact_folder, relocate
 from framework.tracking.sqlite_client import SqliteClient, is_known
@@ -84,7 +88,6 @@ class MlflowStore:
 
     def __init__(self, tracking: Tracking, runs: Path, allowance: TimeBudget | None = None) -> None:
         self.allowance = allowance or TimeBudget(is_served(tracking))
-        mlflow = quiet_mlflow()
         self.runs = runs = runs.resolve()
         runs.mkdir(parents=True, exist_ok=True)
         check_no_link(runs / ".mlflow.lock")  # locking a file empties it
@@ -94,10 +97,8 @@ class MlflowStore:
                 _create(runs / "mlflow.db")
             elif tracking.uri is None:
                 relocate(runs / "mlflow.db", runs)
-            self.client: Any = mlflow.MlflowClient(tracking_uri(tracking, runs))
             self.database = None if tracking.uri else runs / "mlflow.db"
-            if self.database and is_known(self.database):
-                self.client = SqliteClient(self.client, self.database)
+            self.client = _client(tracking, runs, self.database)
             self.experiment_id = self._experiment(tracking, runs)
 
     def _experiment(self, tracking: Tracking, runs: Path) -> str:
@@ -125,9 +126,11 @@ class MlflowStore:
 
     def _send_params(self, run: Any, params: Mapping[str, Any]) -> None:
         """Send the params that the run does not have yet."""
-        from mlflow.entities import Param
-
-        entries = [Param(key, str(value)[:PARAM_LENGTH]) for key, value in params.items() if key not in run.data.params]
+        entries = [
+            entities_of(self.client).Param(key, str(value)[:PARAM_LENGTH])
+            for key, value in params.items()
+            if key not in run.data.params
+        ]
         for at in range(0, len(entries), PARAMS):
             self.client.log_batch(run.info.run_id, params=entries[at : at + PARAMS])
 
@@ -158,9 +161,14 @@ class MlflowStore:
 
     def find(self, key: str) -> str | None:
         """The id of the run of a record; of several (`stackprop doctor` finds these), the one with most points."""
-        found = self.search(f"tags.`{KEY}` = '{key}'")
-        ids = [str(run.info.run_id) for run in found]
+        ids = self.ids_of(key)
         return ids[0] if len(ids) == 1 else max(ids, key=self.points_of, default=None)
+
+    def ids_of(self, key: str) -> list[str]:
+        """The ids of the runs of a record."""
+        if isinstance(self.client, SqliteClient):
+            return self.client.ids_with_tag(self.experiment_id, KEY, key)
+        return [str(run.info.run_id) for run in self.search(f"tags.`{KEY}` = '{key}'")] if key.isalnum() else []
 
     def find_keyless(self, run_id: str | None, folder: Path) -> Any:
         """The run of a record made before keys existed: by its id, otherwise by its folder; or None."""
@@ -185,11 +193,9 @@ class MlflowStore:
         return reopened
 
     def _reopen(self, run_id: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> MlflowRun:
-        from mlflow.entities import RunTag
-
-        run = self.client.get_run(run_id)
+        run, own = self.client.get_run(run_id), entities_of(self.client)
         self.client.update_run(run_id, status="RUNNING")
-        self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+        self.client.log_batch(run_id, tags=[own.RunTag(key, value) for key, value in tags.items()])
         self._send_params(run, params)
         tracked = MlflowRun(self.client, run_id, self.allowance)
         for name in run.data.metrics:
@@ -208,10 +214,11 @@ _allowances: dict[tuple[str, str], TimeBudget] = {}
 
 def get_store(tracking: Tracking, runs: Path) -> MlflowStore:
     """The store, opened once for all jobs of a sweep."""
-    key = (tracking_uri(tracking, runs), tracking.experiment)
     local = runs.resolve() / "mlflow.db"
+    key = (tracking.uri or str(local), tracking.experiment)
     if key not in _opened or (not tracking.uri and not local.exists()):
-        quiet_mlflow()  # its import time does not count as a delay by the server
+        if tracking.uri:
+            quiet_mlflow()  # its import time does not count as a delay by the server
         allowance = _allowances.setdefault(key, TimeBudget(is_served(tracking)))
         _opened[key] = allowance.call(MlflowStore, tracking, runs, allowance)
     return _opened[key]
@@ -240,19 +247,18 @@ class MlflowRun:
 
     def send(self, tags: Mapping[str, str] | None = None) -> None:
         """Send all waiting points, and tags with the last of them."""
-        from mlflow.entities import Metric, RunTag
-
         if self.lost:
             return
+        own = entities_of(self.client)
         waiting, self.waiting = self.waiting, []
         self.sent = time.monotonic()
         batches = [waiting[at : at + BATCH] for at in range(0, len(waiting), BATCH)] or [[]]
-        pending = [RunTag(key, value) for key, value in (tags or {}).items()]
+        pending = [own.RunTag(key, value) for key, value in (tags or {}).items()]
         for batch in batches:
-            metrics = [Metric(name, value, when, step) for name, value, step, when in batch]
+            metrics = [own.Metric(name, value, when, step) for name, value, step, when in batch]
             if metrics or pending:
-                own = pending if batch is batches[-1] else []
-                self._try(self.client.log_batch, self.run_id, metrics=metrics, tags=own)
+                last = pending if batch is batches[-1] else []
+                self._try(self.client.log_batch, self.run_id, metrics=metrics, tags=last)
 
     def artifact(self, path: Path, folder: str | None = None) -> None:
         """Save a file with the run; a link is not sent, since it may lead to any file of the user's."""
@@ -328,22 +334,47 @@ def quiet_mlflow() -> Any:
     return mlflow
 
 
+def _client(tracking: Tracking, runs: Path, database: Path | None) -> Any:
+    """The client of a store; for a local one whose tables are known, one without MLflow."""
+
+    def of_mlflow() -> Any:
+        return quiet_mlflow().MlflowClient(tracking_uri(tracking, runs))
+
+    if database is None or not is_known(database):
+        return of_mlflow()
+    client, empty = SqliteClient(of_mlflow, database), empty_store.template(_make)
+    if empty is None or empty_store.revision(empty) != empty_store.revision(database):
+        client.client = of_mlflow()  # refuses tables of another version
+    return client
+
+
+def entities_of(client: Any) -> Any:
+    """The classes that a client takes: `Metric`, `Param`, `RunTag` ..."""
+    return client.entities if isinstance(client, SqliteClient) else importlib.import_module("mlflow.entities")
+
+
 def _create(path: Path) -> None:
     """Create a new store and rename it once it is complete: a process killed meanwhile leaves no incomplete one."""
-    from mlflow import MlflowClient
-
     beside = path.with_name(".mlflow-new.db")
     for left in path.parent.glob(".mlflow-new.db*"):
         left.unlink()
-    MlflowClient(sqlite_uri(beside)).search_experiments(max_results=1)
+    if not empty_store.copied(beside, _make):
+        _make(beside)
     # Write-ahead: readers and a writer at once. The mode is saved in the file.
     with contextlib.closing(sqlite3.connect(beside)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
     beside.replace(path)
 
 
+def _make(path: Path) -> None:
+    """Let MLflow make an empty store."""
+    quiet_mlflow().MlflowClient(sqlite_uri(path)).search_experiments(max_results=1)
+
+
 def artifact_repository(uri: str) -> Any:
     """The artifact repository of a run. The client would read the whole run for each file, only to get it."""
+    if is_local(uri):
+        return LocalArtifacts(uri)
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     return get_artifact_repository(uri)

@@ -1,0 +1,84 @@
+"""The database of a local store: queries, transactions, and MLflow's client for all else."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+WAIT = 60.0  # seconds for another process that writes
+
+
+def has_tables(database: Path, tables: Mapping[str, str]) -> bool:
+    """Whether a store has tables of exactly these columns."""
+    with contextlib.closing(sqlite3.connect(database, timeout=WAIT)) as connection:
+        found = {table: [row[1] for row in connection.execute(f"PRAGMA table_info({table})")] for table in tables}
+    return all(sorted(found[table]) == sorted(columns.split()) for table, columns in tables.items())
+
+
+class SqliteBase:
+    """A local store.
+
+    Args:
+        make: makes MLflow's client, once it is needed.
+        database: the file of the store.
+    """
+
+    def __init__(self, make: Callable[[], Any], database: Path) -> None:
+        self.make, self.database = make, database
+        self._lock, self._open = threading.RLock(), dict[int, sqlite3.Connection]()
+
+    @functools.cached_property
+    def client(self) -> Any:
+        """MLflow's client."""
+        return self.make()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.client, name)
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        """An open connection of this process; a fork must not use that of its parent."""
+        if os.getpid() not in self._open:
+            opened = sqlite3.connect(self.database, timeout=WAIT, check_same_thread=False, isolation_level=None)
+            opened.execute("PRAGMA synchronous=NORMAL")  # with write-ahead: nothing is corrupted by a power failure
+            self._open = {os.getpid(): opened}
+        return self._open[os.getpid()]
+
+    def read(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """The rows that a query finds."""
+        with self._lock:
+            return self._connection.execute(query, values).fetchall()
+
+    def write(self, run_id: str, statements: Iterable[tuple[str, Sequence[Sequence[Any]]]]) -> bool:
+        """Run statements as one transaction, unless the run does not exist or was deleted; returns whether they ran.
+
+        Args:
+            run_id: of the run; empty for what belongs to none.
+        """
+        with self._lock:
+            connection = self._connection
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                query = "SELECT 1 FROM runs WHERE run_uuid = ? AND lifecycle_stage = 'active'"
+                active = run_id == "" or connection.execute(query, (run_id,)).fetchone() is not None
+                for statement, rows in statements if active else ():
+                    connection.executemany(statement, rows)
+                connection.execute("COMMIT")
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+        return active
+
+
+def now() -> int:
+    """Milliseconds since 1970."""
+    return int(time.time() * 1000)
