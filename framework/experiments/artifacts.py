@@ -27,7 +27,8 @@ from framework.inference import model
 from framework.inference.samples import sample
 from framework.tracking.allowance import SlowServerError
 from framework.tracking.metrics_file import LazySeries
-from framework.tracking.mlflow import MlflowRun, entities_of
+from framework.tracking.mlflow import MlflowRun
+from framework.tracking.mlflow_client import entities_of
 from framework.tracking.naming import about_of
 from framework.tracking.origins import COPIES
 from framework.tracking.origins import FILE as ORIGINS

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from framework.core.writing import size_of
-from framework.tracking.mlflow import NOTE, MlflowStore, artifact_repository, entities_of
+from framework.tracking.mlflow import NOTE, MlflowStore
+from framework.tracking.mlflow_client import artifact_repository, entities_of
 from framework.tracking.naming import About
 
 LONGEST = 7900  # characters of a page, of 8000 that a tag holds

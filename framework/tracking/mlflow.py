@@ -1,16 +1,13 @@
 """The tracking store: one MLflow run per training, through the low-level client.
 
-MLflow is imported when a store needs it, never before: it takes two seconds. A local store hardly ever does: see
-`sqlite_client`. MLflow's queue and its fluent API are not used: one `log_batch` of a thousand points takes as long as fifty
-single calls.
+A local store hardly ever needs MLflow itself: see `sqlite_client`. MLflow's queue and its fluent API are not used: one
+`log_batch` of a thousand points takes as long as fifty single calls.
 """
 
 from __future__ import annotations
 
 import contextlib
 import getpass
-import importlib
-import logging
 import os
 import secrets
 import sqlite3
@@ -21,16 +18,15 @@ from typing import Any, NamedTuple
 
 from filelock import FileLock
 
-from framework.core import home
 from framework.core.log import log
 from framework.core.secrets import masked
 from framework.core.writing import check_no_link
-from framework.tracking import empty_store
+from framework.tracking import mlflow_client
 from framework.tracking.allowance import SlowServerError, TimeBudget
-from framework.tracking.local_artifacts import LocalArtifacts, is_local
+from framework.tracking.mlflow_client import artifact_repository, entities_of, is_served, quiet_mlflow, together
 from framework.tracking.options import Tracking
 from framework.tracking.relocation import artifact_folder, relocate
-from framework.tracking.sqlite_client import SqliteClient, is_known
+from framework.tracking.sqlite_client import SqliteClient
 
 BATCH = 1000  # points, MLflow's limit for a call
 PATIENCE = 2.0  # maximum seconds that points wait for more points
@@ -39,33 +35,11 @@ PAGE = 1000  # runs per page of a search
 PARAM_LENGTH = 6000  # characters, MLflow's limit for a value
 NOTE = "mlflow.note.content"  # the tag that the UI shows as the page of a run
 KEY = "stackprop.key"  # the tag that identifies a run: random, created for one record, and written into it first
-SERVERS = ("http://", "https://", "databricks")  # prefixes of a server's URI; any other is a file or a database
-
-
-def tracking_uri(tracking: Tracking, runs: Path) -> str:
-    """The URI of the store: as configured, or the SQLite file in the folder of runs."""
-    return tracking.uri or sqlite_uri(runs.resolve() / "mlflow.db")
-
-
-def sqlite_uri(database: Path) -> str:
-    """The address of a SQLite file, with all characters of its path escaped."""
-    from sqlalchemy import URL, make_url
-
-    plain = f"sqlite:///{database}"
-    if make_url(plain).database == str(database):
-        return plain
-    # With the driver's name, otherwise MLflow also creates a folder of the quoted name.
-    return URL.create("sqlite+pysqlite", database=str(database)).render_as_string()
 
 
 def new_key() -> str:
     """A new key, for a record without one."""
     return secrets.token_hex(16)
-
-
-def is_served(tracking: Tracking) -> bool:
-    """Whether the store is on a server, which decides where artifacts are saved."""
-    return (tracking.uri or "").startswith(SERVERS)
 
 
 class RunListing(NamedTuple):
@@ -94,11 +68,11 @@ class MlflowStore:
         # Two processes that create one store at once would run conflicting migrations.
         with contextlib.nullcontext() if is_served(tracking) else FileLock(runs / ".mlflow.lock"):
             if not tracking.uri and not (runs / "mlflow.db").exists():
-                _create(runs / "mlflow.db")
+                mlflow_client.create(runs / "mlflow.db")
             elif tracking.uri is None:
                 relocate(runs / "mlflow.db", runs)
             self.database = None if tracking.uri else runs / "mlflow.db"
-            self.client = _client(tracking, runs, self.database)
+            self.client = mlflow_client.client_of(tracking, runs, self.database)
             self.experiment_id = self._experiment(tracking, runs)
 
     def _experiment(self, tracking: Tracking, runs: Path) -> str:
@@ -117,8 +91,9 @@ class MlflowStore:
 
     def _begin(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> MlflowRun:
         own = {"mlflow.user": user(), "mlflow.source.name": "stackprop", "mlflow.source.type": "LOCAL"}
-        run = self.client.create_run(self.experiment_id, run_name=name, tags={**own, **tags})
-        self._send_params(run, params)
+        with together(self.client):
+            run = self.client.create_run(self.experiment_id, run_name=name, tags={**own, **tags})
+            self._send_params(run, params)
         tracked = MlflowRun(self.client, str(run.info.run_id), self.allowance)
         if not run.info.artifact_uri.startswith("mlflow-artifacts:"):
             tracked.files = artifact_repository(run.info.artifact_uri)
@@ -277,8 +252,12 @@ class MlflowRun:
 
     def end(self, state: str, tags: Mapping[str, str] | None = None) -> None:
         """Send waiting points and tags, and end the run: FINISHED, FAILED or KILLED."""
-        self.send(tags)
-        self._try(self.client.set_terminated, self.run_id, state)
+        try:
+            with together(self.client):
+                self.send(tags)
+                self._try(self.client.set_terminated, self.run_id, state)
+        except Exception as error:
+            self._lose(error)
 
     def ask(self, action: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """The result of a client call.
@@ -315,69 +294,6 @@ def warn_of_store(error: Exception) -> None:
     text = masked(" ".join(str(error).split()))[:200]
     log.error(f"the tracking store cannot be used ({type(error).__name__}: {text})")
     log.error("the run's folder has all data; `stackprop doctor` sends them later")
-
-
-def quiet_mlflow() -> Any:
-    """MLflow, without its telemetry and its log lines about database migrations."""
-    os.environ.update(home.variables())
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    # A server that is down is detected in seconds, not minutes.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # it appears wherever tqdm is installed
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines for each run of a server
-    import mlflow
-
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("urllib3").setLevel(logging.ERROR)  # each attempt to reach a server that is down
-    return mlflow
-
-
-def _client(tracking: Tracking, runs: Path, database: Path | None) -> Any:
-    """The client of a store; for a local one whose tables are known, one without MLflow."""
-
-    def of_mlflow() -> Any:
-        return quiet_mlflow().MlflowClient(tracking_uri(tracking, runs))
-
-    if database is None or not is_known(database):
-        return of_mlflow()
-    client, empty = SqliteClient(of_mlflow, database), empty_store.template(_make)
-    if empty is None or empty_store.revision(empty) != empty_store.revision(database):
-        client.client = of_mlflow()  # refuses tables of another version
-    return client
-
-
-def entities_of(client: Any) -> Any:
-    """The classes that a client takes: `Metric`, `Param`, `RunTag` ..."""
-    return client.entities if isinstance(client, SqliteClient) else importlib.import_module("mlflow.entities")
-
-
-def _create(path: Path) -> None:
-    """Create a new store and rename it once it is complete: a process killed meanwhile leaves no incomplete one."""
-    beside = path.with_name(".mlflow-new.db")
-    for left in path.parent.glob(".mlflow-new.db*"):
-        left.unlink()
-    if not empty_store.copied(beside, _make):
-        _make(beside)
-    # Write-ahead: readers and a writer at once. The mode is saved in the file.
-    with contextlib.closing(sqlite3.connect(beside)) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
-    beside.replace(path)
-
-
-def _make(path: Path) -> None:
-    """Let MLflow make an empty store."""
-    quiet_mlflow().MlflowClient(sqlite_uri(path)).search_experiments(max_results=1)
-
-
-def artifact_repository(uri: str) -> Any:
-    """The artifact repository of a run. The client would read the whole run for each file, only to get it."""
-    if is_local(uri):
-        return LocalArtifacts(uri)
-    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
-    return get_artifact_repository(uri)
 
 
 def user() -> str:

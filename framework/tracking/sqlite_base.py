@@ -8,7 +8,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,19 +64,29 @@ class SqliteBase:
         Args:
             run_id: of the run; empty for what belongs to none.
         """
+        query = "SELECT 1 FROM runs WHERE run_uuid = ? AND lifecycle_stage = 'active'"
+        with self.together():
+            active = run_id == "" or self._connection.execute(query, (run_id,)).fetchone() is not None
+            for statement, rows in statements if active else ():
+                self._connection.executemany(statement, rows)
+        return active
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """What is written in this block is one transaction."""
         with self._lock:
             connection = self._connection
+            if connection.in_transaction:
+                yield
+                return
             connection.execute("BEGIN IMMEDIATE")
             try:
-                query = "SELECT 1 FROM runs WHERE run_uuid = ? AND lifecycle_stage = 'active'"
-                active = run_id == "" or connection.execute(query, (run_id,)).fetchone() is not None
-                for statement, rows in statements if active else ():
-                    connection.executemany(statement, rows)
+                yield
                 connection.execute("COMMIT")
             except BaseException:
-                connection.execute("ROLLBACK")
+                if connection.in_transaction:  # SQLite has not rolled it back itself
+                    connection.execute("ROLLBACK")
                 raise
-        return active
 
 
 def now() -> int:
