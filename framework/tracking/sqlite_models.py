@@ -130,7 +130,9 @@ class SqliteModels(SqliteBase):
 
     def log_inputs(self, run_id: str, datasets: Sequence[DatasetInput]) -> None:
         """The data sets of a run; see `MlflowClient.log_inputs`."""
-        rows = [(uuid.uuid4().hex, *each.dataset, run_id) for each in datasets]
+        found = [each.dataset for each in datasets]
+        about = [(d.name, d.digest, d.source_type, d.source, d.schema, d.profile) for d in found]
+        rows = [(uuid.uuid4().hex, *each, run_id) for each in about]
         if not (self.has_models and self.write(run_id, [(DATASET, rows)])):
             self.client.log_inputs(run_id, of_mlflow(datasets))
             return
