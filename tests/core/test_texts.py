@@ -1,11 +1,13 @@
-"""Plain trees as YAML: what PyYAML writes."""
+"""Plain trees as YAML and JSON: what the libraries write."""
 
+import json
 import random
 
 import pytest
 import yaml
 
 from framework.core import yaml_text as module
+from framework.core.writing import json_text
 from framework.core.yaml_text import yaml_text
 
 NUMBERS = (None, True, False, 0, 1, -7, 1.0, 1e-05, -0.0, float("inf"))
@@ -44,3 +46,18 @@ def test_few_parts_are_remembered(monkeypatch):
     for i in range(100):
         assert yaml_text({"a": i}) == f"a: {i}\n"
     assert len(module._parts) <= 10
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_json_with_a_line_for_each_entry_says_the_same(seed):
+    rng = random.Random(seed)
+    top = {f"key {i}": tree(rng, 4) for i in range(rng.randrange(6))}
+    assert repr(json.loads(json_text(top))) == repr(json.loads(json.dumps(top)))
+    assert json_text(top).count("\n") >= 1 + len(top)
+
+
+def test_json_has_a_line_for_each_entry():
+    assert json_text({"a": 1, "b": {"c": [1, {"d": None}], "é": 0.5}}) == (
+        '{\n  "a": 1,\n  "b": {\n    "c": [1, {"d": null}],\n    "\\u00e9": 0.5\n  }\n}\n'
+    )
+    assert json.loads(json_text({"a": {1: "x"}})) == {"a": {"1": "x"}}
