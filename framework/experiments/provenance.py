@@ -52,13 +52,14 @@ def sources_used(value: Any, registry: Registry) -> Iterator[tuple[str, Entry]]:
     found, todo = dict[str, Entry](), [value]
     while todo:
         one = todo.pop()
-        if type(one) in known:
-            name, entry = known[type(one)]
+        kind: Any = type(one)
+        if kind in known:
+            name, entry = known[kind]
             found.setdefault(name, entry)
         if isinstance(one, Mapping):
             parts = list(one.values())
         else:
-            parts = list(one) if isinstance(one, tuple) else [getattr(one, field) for field in _fields(type(one))]
+            parts = list(one) if isinstance(one, tuple) else [getattr(one, field) for field in _fields(kind)]
         todo += reversed(parts)
     yield from found.items()
 
