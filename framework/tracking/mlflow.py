@@ -213,6 +213,7 @@ class MlflowRun:
         self.lost = False
         self.waiting: list[tuple[str, float, int, int]] = []
         self.sent = time.monotonic()
+        self.before_sending: Callable[[], None] = lambda: None
 
     def points(self, points: Sequence[tuple[str, float, int, int]]) -> None:
         """Add points; they are sent once there are enough for a batch, or after a time limit."""
@@ -225,6 +226,8 @@ class MlflowRun:
         if self.lost:
             return
         own = entities_of(self.client)
+        if self.waiting:
+            self.before_sending()
         waiting, self.waiting = self.waiting, []
         self.sent = time.monotonic()
         batches = [waiting[at : at + BATCH] for at in range(0, len(waiting), BATCH)] or [[]]

@@ -188,6 +188,7 @@ class RemoteMlflowRun:
         self.patience, self.sent = PATIENCE, time.monotonic()
         self.waiting: list[Point] = []
         self.ending: int | None = None
+        self.before_sending: Callable[[], None] = lambda: None
 
     @property
     def run_id(self) -> str | None:
@@ -208,6 +209,7 @@ class RemoteMlflowRun:
 
     def send(self, tags: Mapping[str, str] | None = None) -> None:
         """Send all waiting points."""
+        self.before_sending()
         waiting, self.waiting = self.waiting, []
         self.sent = time.monotonic()
         self.lane.ask("points", self.number, waiting, dict(tags or {}))
@@ -222,6 +224,7 @@ class RemoteMlflowRun:
 
     def end(self, state: str, tags: Mapping[str, str] | None = None) -> None:
         """Send waiting points and tags, and end the run; `lost` waits for the result."""
+        self.before_sending()
         waiting, self.waiting = self.waiting, []
         self.ending = self.lane.ask("end", self.number, waiting, state, dict(tags or {}))
 

@@ -11,7 +11,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,7 +28,13 @@ PROBED_SHOWN = 120  # and so do more names from probes
 
 
 class MetricSink(Protocol):
-    """A receiver of downsampled series: (name, value, step, milliseconds since 1970)."""
+    """A receiver of downsampled series: (name, value, step, milliseconds since 1970).
+
+    Attributes:
+        before_sending: is called before points leave this process.
+    """
+
+    before_sending: Callable[[], None]
 
     def points(self, points: Sequence[tuple[str, float, int, int]]) -> None: ...
 
@@ -83,7 +89,10 @@ class MetricsRecorder(Callback):
         self.probed_names = 0
         self.rows: dict[str, tuple[list[float], list[float]]] = {}  # metric -> first and latest row
         self.columns: tuple[str, ...] = ()
+        self.shown: list[int] = []  # the columns that the sink gets
         self.pending, self.complained = bytearray(), False
+        if sink is not None:
+            sink.before_sending = self.flush  # so that the folder never holds less than the store
         os.close(appending(self.path))  # closed again: a sweep of 300 jobs would need 300 files at once
         if upto is not None:
             os.truncate(self.path, upto)
@@ -125,7 +134,8 @@ class MetricsRecorder(Callback):
         if self.sink is None:
             return
         if self.per_step.last is not None:
-            self._send_row(*self.per_step.last, _now())
+            step, row = self.per_step.last
+            self._send_rows([step], row[None], _now())
             self.per_step.last = None
         left_out = [(name, *thinned.last) for name, thinned in self.measures.items() if thinned.last is not None]
         self._send([(name, value, step, _now()) for name, step, value in left_out])
@@ -157,12 +167,15 @@ class MetricsRecorder(Callback):
     def _feed_steps(self, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
         if self.sink is None:
             return
-        self.columns = tuple(columns)
+        if self.columns != (columns := tuple(columns)):
+            self.columns = columns
+            norms = [c for c in columns if c.startswith("grad_norm/")][LAYERS_SHOWN + 1 :]
+            self.shown = [i for i, c in enumerate(columns) if c not in norms]
         now, start = _now(), (-self.per_step.seen) % self.per_step.stride
         self.per_step.seen += len(rows)
         kept = range(start, len(rows), self.per_step.stride)
-        for i in kept:
-            self._send_row(first + i, rows[i], now)
+        if kept:
+            self._send_rows([first + i for i in kept], rows[start :: self.per_step.stride], now)
         whole = bool(kept) and kept[-1] == len(rows) - 1
         self.per_step.last = None if whole else (first + len(rows) - 1, rows[-1])
 
@@ -186,18 +199,15 @@ class MetricsRecorder(Callback):
         self.measures[name] = Downsampler(self.looks if is_probed else self.validations, self.max_points)
         return self.measures[name]
 
-    def _send_row(self, step: int, row: np.ndarray, now: int) -> None:
+    def _send_rows(self, steps: Sequence[int], rows: np.ndarray, now: int) -> None:
         # As in the file, so that a store that is restored from it gets the same values.
-        digits = _digits(row)
-        named = [(c, float(digits % v)) for c, v in zip(self.columns, row.tolist(), strict=True)]
-        shown = [c for c in self.columns if c.startswith("grad_norm/")][: LAYERS_SHOWN + 1]
-        self._send([(c, v, step, now) for c, v in named if c in shown or not c.startswith("grad_norm/")])
+        rows, names = rows[:, self.shown], [self.columns[i] for i in self.shown]
+        texts = (f"{_digits(rows)} " * rows.size % tuple(rows.ravel().tolist())).split()
+        values = map(float, texts)
+        self._send([(name, next(values), step, now) for step in steps for name in names])
 
     def _send(self, points: Sequence[tuple[str, float, int, int]]) -> None:
-        """Send to the sink; the folder has them first, so that it never holds less."""
         if self.sink is not None:
-            if points:
-                self.flush()
             self.sink.points(points)
 
     def _write(self, text: str) -> None:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 WAIT = 60.0  # seconds for another process that writes
+MOST = 960  # values of a statement; SQLite before 3.32 takes 999
+VALUES = re.compile(r"VALUES (\([?, ]+\))")
 
 
 def has_tables(database: Path, tables: Mapping[str, str]) -> bool:
@@ -20,6 +24,18 @@ def has_tables(database: Path, tables: Mapping[str, str]) -> bool:
     with contextlib.closing(sqlite3.connect(database, timeout=WAIT)) as connection:
         found = {table: [row[1] for row in connection.execute(f"PRAGMA table_info({table})")] for table in tables}
     return all(sorted(found[table]) == sorted(columns.split()) for table, columns in tables.items())
+
+
+def at_once(statement: str, rows: Sequence[Sequence[Any]]) -> Iterator[tuple[str, Sequence[Sequence[Any]]]]:
+    """The same rows with many in a statement, which takes two thirds of the time of a statement for each."""
+    values = VALUES.search(statement)
+    if values is None or len(rows) < 2:
+        yield statement, rows
+        return
+    most = MOST // len(rows[0])
+    for at in range(0, len(rows), most):
+        part = rows[at : at + most]
+        yield statement.replace(values[1], ", ".join([values[1]] * len(part))), [list(chain.from_iterable(part))]
 
 
 class SqliteBase:
@@ -68,7 +84,8 @@ class SqliteBase:
         with self.together():
             active = run_id == "" or self._connection.execute(query, (run_id,)).fetchone() is not None
             for statement, rows in statements if active else ():
-                self._connection.executemany(statement, rows)
+                for each, values in at_once(statement, rows):
+                    self._connection.executemany(each, values)
         return active
 
     @contextlib.contextmanager

@@ -11,8 +11,7 @@ from __future__ import annotations
 import math
 import re
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
 from types import SimpleNamespace
@@ -45,8 +44,7 @@ TAG = (
     "ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value"
 )
 PARAM = "INSERT OR IGNORE INTO params (key, value, run_uuid) VALUES (?, ?, ?)"
-METRIC = "INSERT OR IGNORE INTO metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES "
-POINTS = 160  # rows of one statement: two thirds of the time of a statement each; old SQLite takes 999 values
+METRIC = "INSERT OR IGNORE INTO metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES (?, ?, ?, ?, ?, ?)"
 AGE = itemgetter(4, 2, 1)  # what MLflow sorts by to find the latest point: step, time, value
 LATEST = (
     "INSERT INTO latest_metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES (?, ?, ?, ?, ?, ?) "
@@ -95,7 +93,7 @@ class SqliteClient(SqliteModels):
         for point in sorted(points, key=AGE, reverse=True):
             latest.setdefault(point[0], point)
         statements = [
-            *_at_once(points),
+            (METRIC, points),
             (LATEST, list(latest.values())),
             (PARAM, [(param.key, param.value, run_id) for param in params]),
             (TAG, [(tag.key, tag.value, run_id) for tag in tags]),
@@ -140,10 +138,3 @@ def _point(metric: Any, run_id: str) -> tuple[Any, ...]:
     if not math.isfinite(value):
         value = 0.0 if math.isnan(value) else math.copysign(LARGEST, value)
     return metric.key, value, metric.timestamp, run_id, metric.step, math.isnan(metric.value)
-
-
-def _at_once(points: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, Sequence[Sequence[Any]]]]:
-    """The statements that insert points, many at once."""
-    for at in range(0, len(points), POINTS):
-        part = points[at : at + POINTS]
-        yield METRIC + ", ".join(["(?, ?, ?, ?, ?, ?)"] * len(part)), [list(chain.from_iterable(part))]
