@@ -101,11 +101,8 @@ class MlflowStore:
 
     def _send_params(self, run: Any, params: Mapping[str, Any]) -> None:
         """Send the params that the run does not have yet."""
-        entries = [
-            entities_of(self.client).Param(key, str(value)[:PARAM_LENGTH])
-            for key, value in params.items()
-            if key not in run.data.params
-        ]
+        new, own = [key for key in params if key not in run.data.params], entities_of(self.client)
+        entries = [own.Param(key, str(params[key])[:PARAM_LENGTH]) for key in new]
         for at in range(0, len(entries), PARAMS):
             self.client.log_batch(run.info.run_id, params=entries[at : at + PARAMS])
 

@@ -53,7 +53,7 @@ def client_of(tracking: Tracking, runs: Path, database: Path | None) -> Any:
         return of_mlflow()
     client, empty = SqliteClient(of_mlflow, database), empty_store.template(_make)
     if empty is None or empty_store.revision(empty) != empty_store.revision(database):
-        client.client = of_mlflow()  # refuses tables of another version
+        client.made = of_mlflow()  # refuses tables of another version
     return client
 
 

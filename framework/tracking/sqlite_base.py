@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import re
 import sqlite3
@@ -47,13 +46,18 @@ class SqliteBase:
     """
 
     def __init__(self, make: Callable[[], Any], database: Path) -> None:
-        self.make, self.database = make, database
+        self.make, self.database, self.made = make, database, None
         self._lock, self._open = threading.RLock(), dict[int, sqlite3.Connection]()
 
-    @functools.cached_property
+    @property
     def client(self) -> Any:
-        """MLflow's client."""
-        return self.make()
+        """MLflow's client. It has its own connection, for which what was written here before must be complete."""
+        with self._lock:
+            if self._connection.in_transaction:
+                self._connection.execute("COMMIT")
+            if self.made is None:
+                self.made = self.make()
+        return self.made
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -99,7 +103,8 @@ class SqliteBase:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
-                connection.execute("COMMIT")
+                if connection.in_transaction:
+                    connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:  # SQLite has not rolled it back itself
                     connection.execute("ROLLBACK")

@@ -190,6 +190,17 @@ def test_a_name_that_mlflow_rejects_is_rejected(store, metric):
         store.client.log_batch(run_id, metrics=[metric])
 
 
+def test_what_is_not_plain_is_written_by_mlflow(store):
+    long = "x" * 9000
+    run = store.begin("r", {"a:b": 1, "c": 2}, {"long": long, "a": "1"})
+    run.points([("odd:name", 0.5, 0, 1), ("val/loss", 0.25, 0, 1)])
+    run.end("FINISHED", {"b": long})
+    found = store.client.client.get_run(run.run_id)
+    assert not run.lost
+    assert (found.data.params, found.data.metrics) == ({"a:b": "1", "c": "2"}, {"odd:name": 0.5, "val/loss": 0.25})
+    assert (len(found.data.tags["long"]), len(found.data.tags["b"]), found.info.status) == (9000, 8000, "FINISHED")
+
+
 def test_a_deleted_run_takes_nothing_more(store):
     run_id = recorded(store.client, store.experiment_id)
     store.client.delete_run(run_id)
