@@ -64,15 +64,7 @@ def compare(
     file = figure_file(file) if file else None
     to = sweep if to is None or file else output_folder(to)
     jobs = read_jobs(sweep) if jobs is None else jobs
-    if not jobs:
-        raise ConfigError(f"{sweep}: no job was started")
-    what = figure_options(sweep, jobs, changes)
-    y = table_metrics(what, jobs)
-    check_swept(what, jobs)
-    shown = reductions(what, y, jobs)
-    every = grouped(jobs, [what.x, what.panels])
-    metric = sort_metric(sweep, every, shown)
-    groups = ranked(every, metric, shown.get(metric, "kept"))
+    what, y, groups, shown, metric = tabled(sweep, changes, jobs)
     table = list(rows(groups, shown, what.reach))
     show([*table[:SHOWN], *([["..."] + [""] * (len(table[0]) - 1)] if len(table) > SHOWN else [])])
     drawn = stacked.draw if what.stack else draw
@@ -90,6 +82,26 @@ def compare(
     if to == sweep:
         note_best(sweep, groups, metric)
     return groups, shown
+
+
+def tabled(
+    sweep: Path, changes: Mapping[str, Any], jobs: Sequence[RecordedJob]
+) -> tuple[FigureOptions, list[str], list[SeedGroup], dict[str, str], str]:
+    """What the figure shows, its metrics, the rows of the table in their order, metric -> value of the table, and the
+    metric of the order.
+
+    Raises:
+        ConfigError: there is no job, a metric was not recorded, or a key was not swept.
+    """
+    if not jobs:
+        raise ConfigError(f"{sweep}: no job was started")
+    what = figure_options(sweep, jobs, changes)
+    y = table_metrics(what, jobs)
+    check_swept(what, jobs)
+    shown = reductions(what, y, jobs)
+    every = grouped(jobs, [what.x, what.panels])
+    metric = sort_metric(sweep, every, shown)
+    return what, y, ranked(every, metric, shown.get(metric, "kept")), shown, metric
 
 
 def figure_options(sweep: Path, jobs: Sequence[RecordedJob], changes: Mapping[str, Any]) -> FigureOptions:

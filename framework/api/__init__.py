@@ -24,6 +24,7 @@ from framework.core import home
 from framework.core.callback import Callback
 from framework.core.errors import ConfigError, RunFailed
 from framework.core.log import log, show
+from framework.core.process import environment
 from framework.core.secrets import withheld
 from framework.core.trust import trusting
 from framework.experiments.continuing import resumption
@@ -32,6 +33,7 @@ from framework.experiments.rerunning import rerun_of
 from framework.experiments.runner import JobResult
 from framework.registry.registry import conf_dir
 from framework.sweeps.app import at_command, compare, run_one, task
+from framework.sweeps.job_dir import RERUN_OF
 from framework.sweeps.manifest import resumed
 from framework.sweeps.session import SweepSession, start_session
 from framework.tracking.naming import keyed
@@ -97,7 +99,7 @@ def rerun(
         found = rerun_of(str(recorded), overrides, trust)
     for note in found.notes:
         log.info(note)
-    with trusting(trust):
+    with trusting(trust), environment({RERUN_OF: found.run}):
         ended = run(*found.words, verbose=verbose, callbacks=callbacks)
     return replace(ended, overrides={key: value for key, value in ended.overrides.items() if key != "hydra.mode"})
 

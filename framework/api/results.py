@@ -75,7 +75,7 @@ class RunResult:
 
     @property
     def status(self) -> str:
-        """finished, stopped_early, diverged, failed, killed, lost or running."""
+        """finished, stopped_early, pruned, diverged, failed, killed, lost or running."""
         return str(self._state.get("status", "?"))
 
     @property

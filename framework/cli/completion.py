@@ -32,7 +32,10 @@ OF_NAMES = ("check", "describe")  # verbs whose argument is a name of a componen
 OF_OVERRIDES = ("kernel", "save", "summary")
 OF_NOTHING = ("doctor", "new-plugin", "plugins")  # all other verbs take a run
 THEN_OVERRIDES = ("rerun",)  # verbs of a run that also take overrides
-FILTERS = ("status=", "name=", "sweep=", "continued=", "tags.", "model=", "dataset=", "optimizer=")  # of list and delete
+FILTERS = (  # of list and delete
+    *("status=", "name=", "sweep=", "continued=", "rerun=", "tags."),
+    *("model=", "dataset=", "optimizer="),
+)
 LENGTHS = ("trainer.epochs=+", "trainer.steps=+", "trainer.early_stopping.patience=+", "name=", "tags.")  # of resume
 KNOWN = ("-m", "--multirun")  # flags that do not change what may follow
 

@@ -28,6 +28,7 @@ from omegaconf import OmegaConf, open_dict
 from framework.config.allowed import check_interpolations, check_packages, check_targets, withhold
 from framework.config.arguments import readable
 from framework.config.hidden import warn_of_hidden
+from framework.config.mode import mode_of
 from framework.config.overrides import check_overrides, used_variables
 from framework.config.own_experiments import GROUP, MARK, ExperimentSource, loading, sources, without_chosen
 from framework.config.parser import parse_config
@@ -389,6 +390,7 @@ def install(check: Callable[[Settings], None] | None = None, runs: bool = True) 
     ValidatingConfigLoader.runs = runs
     CHECKS[:] = [check] if check else []
     vars(hydra_internal)["ConfigLoaderImpl"] = ValidatingConfigLoader
+    setattr(hydra_internal.Hydra, "get_mode", mode_of)  # noqa: B010
     setattr(ConfigLoaderImpl, "_apply_overrides_to_config", staticmethod(_apply_overrides))  # noqa: B010
     Plugins.instance().register(RegistrySource)
     SourcesRegistry.instance().types[BoundedSource.scheme()] = BoundedSource

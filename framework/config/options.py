@@ -31,6 +31,19 @@ class EarlyStopping:
     goal: float | None = option(None, help="the value of monitor at which training ends; null: none")
 
 
+@dataclass(frozen=True)
+class Prune:
+    """Successive halving of the jobs of a sweep: after the epochs `at`, those that are not among the best by `metric` end.
+
+    With 64 jobs, at [5, 10] and keep 0.5, 32 jobs train after epoch 5, and 16 after epoch 10. Jobs that differ only in seed
+    or fold are kept or ended together, by their mean.
+    """
+
+    metric: str = option("val/loss", help="the metric that ranks the jobs, which declares whether lower is better")
+    at: tuple[int, ...] = option((), help="the epochs after which jobs are ranked; []: never")
+    keep: float = option(0.5, above=0, below=1, help="the part of the jobs that continues, rounded down, but at least one")
+
+
 CLOCKS = {"step": "training step", "epoch": "epoch"}  # the axes along training, and their names
 
 
@@ -148,6 +161,7 @@ class TrainerOptions:
         help="the saved weights: those of the best validation, or of the last step; null: best with a patience of early "
         "stopping, last without it",
     )
+    prune: Prune = option(Prune, help="ends the worst jobs of a sweep early")
     bptt: Bptt = option(Bptt, help="truncated backpropagation through time")
 
     @property

@@ -12,7 +12,7 @@ import numpy as np
 
 from framework.core.types import Params
 
-Status = Literal["finished", "stopped_early", "diverged", "killed"]
+Status = Literal["finished", "stopped_early", "pruned", "diverged", "killed"]
 
 
 Snapshot = tuple[Mapping[str, np.ndarray], Mapping[str, Any]]  # arrays, and plain values that JSON can hold
@@ -45,7 +45,8 @@ class Callback:
     """
 
     def on_start(self, runs: Sequence[StartedRun]) -> None:
-        """Training starts; one run for each member. Not called by `framework.train`, which records no runs."""
+        """Training starts; one run for each member. Not called by `framework.train`, which records no runs. Where a stack of
+        a sweep has failed, it is called again for each part that is trained again: `member` counts in these runs then."""
 
     def on_steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
         """Values of consecutive training steps, counted from 1: rows (K, len(columns)), row 0 is step `first`."""
@@ -73,7 +74,8 @@ class TrainingResult:
     """The result of the training of one member.
 
     Attributes:
-        status: finished, stopped_early, diverged or killed (by a signal); `reason` gives the details.
+        status: finished, stopped_early, pruned (by `trainer.prune`), diverged or killed (by a signal); `reason` gives the
+            details.
         step, epoch: of the last update, and the epochs started.
         best_epoch, best: of the best validation, and the monitored value there.
         weights: node -> tensor -> host array.

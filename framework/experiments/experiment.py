@@ -175,6 +175,9 @@ def prepare(settings: Settings, given: Data | None = None) -> Experiment:
     learner = replace(learner, measures=in_units(learner.measures, learner.heads, scale))
     plan = TrainingPlan.of(settings.trainer, data, getattr(settings.study, "steps", None))
     experiment = Experiment(settings, xp, data, scale, learner, plan.steps, plan.validations, epoch=plan.updates_per_epoch)
+    if settings.study is not None and settings.trainer.prune.at:
+        at = list(settings.trainer.prune.at)
+        raise ConfigError(f"trainer.prune.at: a study trains all its networks to the end (got {at}); use []")
     check = getattr(settings.study, "check", None)
     if check:
         try:

@@ -18,7 +18,13 @@ from framework.tracking.naming import about_of
 from framework.tracking.run_dir import read_state, tree_of_run
 
 ROWS = 20  # differences that are listed
-ENDS = {"finished": "Finished", "stopped_early": "Stopped early", "diverged": "Diverged", "killed": "Killed"}
+ENDS = {
+    "finished": "Finished",
+    "stopped_early": "Stopped early",
+    "pruned": "Pruned",
+    "diverged": "Diverged",
+    "killed": "Killed",
+}
 
 
 def of_run(

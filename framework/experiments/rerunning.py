@@ -45,10 +45,12 @@ class Rerun:
     """The command that repeats a run.
 
     Attributes:
+        run: the name of its folder.
         words: its overrides.
         notes: for the user, one line each.
     """
 
+    run: str
     words: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -91,7 +93,7 @@ def rerun_of(word: str, changes: Sequence[str] = (), trust: bool = False, severa
     notes = (*(pin.note for pin in pins.values() if pin.note), *left_out.values(), *not_copied(state, own))
     words = [each for each in kept if each not in left_out]
     one = () if several or any(key_of(change) == "folds" for change in changes) else ("hydra.mode=RUN",)
-    return Rerun((*words, *changes, *one), notes)
+    return Rerun(folder.resolve().name, (*words, *changes, *one), notes)
 
 
 def pins_of(folder: Path, words: Sequence[str], written: Mapping[str, Any], now: Settings) -> dict[str, Pin]:

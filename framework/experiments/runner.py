@@ -2,57 +2,32 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
-
-import numpy as np
 
 from framework.core.callback import Callback, Snapshot, StartedRun, TrainingResult
 from framework.core.errors import ConfigError, RunFailed
 from framework.core.signals import StoppedRun, StopRequest, deferred
 from framework.core.study import Findings
 from framework.core.writing import lasting_together
-from framework.experiments import artifacts, provenance
+from framework.experiments import provenance
 from framework.experiments.experiment import Experiment, prepare
-from framework.experiments.failures import MISTAKES, failure_of, reason_of, write_traceback
-from framework.experiments.predictions import write_held_out
+from framework.experiments.failures import MISTAKES, failure_of
+from framework.experiments.pruning import rungs_of
+from framework.experiments.recording import JobResult, RecordingCallback
+from framework.experiments.stack_parts import StackParts
 from framework.experiments.study import FirstMemberCallback, record_findings
-from framework.inference import model
-from framework.inference.baselines import baseline_metrics
-from framework.tracking.mlflow import PATIENCE, MlflowRun
+from framework.tracking.mlflow import PATIENCE
 from framework.tracking.mlflow_process import MlflowWriterPool
 from framework.tracking.run_dir import RunLocation, remember
 from framework.tracking.run_record import RunRecord, claimed_by_us
-from framework.training.parallel import train_sliced
+from framework.training.parallel import MemberCallback, train_sliced
+from framework.training.pruning import Rungs
 from framework.training.trainer import train
 
 __all__ = ["Experiment", "JobResult", "RunFailed", "RunLocation", "prepare", "run", "run_stack"]
-
-
-@dataclass(frozen=True)
-class JobResult:
-    """The result of a run.
-
-    Attributes:
-        status: finished, stopped_early, diverged or killed; `reason` gives the details.
-        metrics: the last value of every metric, test/... included.
-        outcome: the training's outcome, weights included; without weights after a study.
-        folder: the folder of the run.
-        findings: of a study.
-    """
-
-    status: str
-    reason: str
-    metrics: dict[str, float]
-    seconds: float
-    outcome: TrainingResult
-    folder: Path
-    findings: Findings | None = None
 
 
 SHARE_OF_TIME = 0.2  # seconds between two transfers of a run to the store, for each run of its stack
@@ -116,6 +91,7 @@ def run(
                 resume=record.snapshot,
                 save_end=record.save_end if keeps_end(experiment, place) else None,
                 stop=stop,
+                rungs=rungs_of([experiment], [place]),
             )
 
     result = _raised(recorded.run(alone)[0])
@@ -173,12 +149,15 @@ def run_stack(
     places: Sequence[RunLocation],
     callbacks: Sequence[Callback] = (),
     feeder: MlflowWriterPool | None = None,
+    rungs: Callable[[Sequence[Experiment], Sequence[RunLocation]], Rungs | None] = rungs_of,
 ) -> list[JobResult | RunFailed]:
-    """Train networks that can share a stack in one pass, and record each as a separate run.
+    """Train networks that can share a stack in one pass, and record each as a separate run. Where an exception ends the
+    training, its parts are trained again, so that only the jobs that fail alone have failed.
 
     Args:
-        callbacks: are called from several threads; `member` is the index in the list.
+        callbacks: are called from several threads; `member` is the index in the runs of the latest `on_start`.
         feeder: the processes that write to MLflow; None: this one.
+        rungs: says which jobs are pruned.
 
     Returns:
         The result of each, in order; a failure is returned, not raised.
@@ -193,21 +172,34 @@ def run_stack(
         recorded = RecordingCallback(experiments, start_records(experiments, places, feeder))
     except OSError as error:  # runs that cannot start have failed; the sweep continues
         return [failure_of(error) for _ in experiments]
-    shared = all(experiment.data is first.data for experiment in experiments)
 
-    def together() -> list[TrainingResult]:
-        with informed(callbacks, experiments, places) as others:
-            return train_sliced(
-                [experiment.learner for experiment in experiments],
-                [first.data] if shared else [experiment.data for experiment in experiments],
-                [experiment.settings.seed for experiment in experiments],
-                **first.how,
-                callbacks=[recorded, *others],
-                save=recorded.save,
-                save_end=recorded.save_end if keeps_end(first, places[0]) else None,
-            )
+    def train_part(members: Sequence[int]) -> list[TrainingResult]:
+        own, runs = [experiments[member] for member in members], [places[member] for member in members]
+        with informed(callbacks, own, runs) as others:
+            return _train_part(recorded, members, others, keeps_end(first, places[0]), rungs(own, runs))
 
-    return recorded.run(together)
+    return StackParts(recorded, train_part, first.xp).run()
+
+
+def _train_part(
+    recorded: RecordingCallback, members: Sequence[int], others: Sequence[Callback], keeps_end: bool, rungs: Rungs | None
+) -> list[TrainingResult]:
+    """Train some members of a stack, in the tier of the whole."""
+    whole = recorded.experiments
+    own = [whole[member] for member in members]
+    shared = all(experiment.data is own[0].data for experiment in own)
+    outcomes = train_sliced(
+        [experiment.learner for experiment in own],
+        [own[0].data] if shared else [experiment.data for experiment in own],
+        [experiment.settings.seed for experiment in own],
+        **own[0].how,
+        callbacks=[MemberCallback(recorded, members), *others],
+        save=lambda member, *state: recorded.save(members[member], *state),
+        save_end=(lambda member, *state: recorded.save_end(members[member], *state)) if keeps_end else None,
+        replicas=len(whole),
+        rungs=rungs,
+    )
+    return [replace(outcome, member=members[outcome.member]) for outcome in outcomes]
 
 
 def _run_study(experiment: Experiment, place: RunLocation, *how: Any) -> JobResult | RunFailed:
@@ -242,141 +234,3 @@ def record_of(experiment: Experiment, place: RunLocation, resume: bool = False, 
     remember(place.runs, place.folder.parent if "sweep" in place.tags else place.folder)
     counts, how = (experiment.steps, experiment.validations), {"epoch": experiment.epoch, **how}
     return RunRecord(experiment.settings, place, *counts, experiment.directions, provenance.save_sources, resume, **how)
-
-
-class RecordingCallback(Callback):
-    """Trainings and their records: passes every callback to the record of its member, and ends it."""
-
-    def __init__(self, experiments: Sequence[Experiment], records: Sequence[RunRecord]) -> None:
-        self.experiments, self.records = experiments, records
-        self.failed: dict[int, RunFailed] = {}
-        self.started = time.perf_counter()
-
-    def on_steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
-        """Pass the rows to the member's record."""
-        self.records[member].recorder.on_steps(member, first, columns, rows)
-
-    def on_probe(self, member: int, steps: np.ndarray, columns: Sequence[str], rows: np.ndarray) -> None:
-        """Pass the probe values to the member's record."""
-        self.records[member].recorder.on_probe(member, steps, columns, rows)
-
-    def on_probe_row(self, member: int, step: int, metric: str, row: np.ndarray) -> None:
-        """Pass the row to the member's record."""
-        self.records[member].recorder.on_probe_row(member, step, metric, row)
-
-    def on_metrics(self, member: int, step: int, values: Mapping[str, float]) -> None:
-        """Pass the metrics to the member's record."""
-        self.records[member].recorder.on_metrics(member, step, values)
-
-    def save(self, member: int, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> None:
-        """Write a checkpoint of a member."""
-        self.records[member].save(arrays, plain)
-
-    def save_end(self, member: int, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> None:
-        """Write the checkpoint of a member's end."""
-        self.records[member].save_end(arrays, plain)
-
-    def on_end(self, outcome: TrainingResult) -> None:
-        """Record a diverged member as failed at once; the others are still to be measured."""
-        record, member = self.records[outcome.member], outcome.member
-        record.state["tier"] = outcome.tier
-        fails = outcome.status == "diverged" and self.experiments[member].settings.trainer.on_divergence == "fail"
-        record.recorder.on_end(None if fails else outcome)
-        if fails:
-            reason = f"{outcome.reason} at step {outcome.step}"
-            record.end("diverged", reason, "FAILED", dict.fromkeys(outcome.metrics, math.nan), settle=False)
-            self.failed[member] = RunFailed(f"diverged: {reason} (with trainer.on_divergence=record this is a result)")
-
-    def run(self, training: Callable[[], list[TrainingResult]]) -> list[JobResult | RunFailed]:
-        """Train, and record the end of every run, whatever happens."""
-        try:
-            outcomes = training()
-        except KeyboardInterrupt as stop:
-            with deferred():
-                self.broken_off(stop)
-            raise
-        except Exception as error:
-            with deferred():
-                return self._broken(error)
-        with deferred():
-            with lasting_together():
-                results = [self.failed.get(i) or self._closed(i, outcome) for i, outcome in enumerate(outcomes)]
-            self._settle()
-        return results
-
-    def _closed(self, member: int, outcome: TrainingResult) -> JobResult | RunFailed:
-        """End a run; if its files cannot be written it has failed, and the others of its stack continue."""
-        try:
-            return self._finished(member, outcome)
-        except Exception as error:
-            self._fail(member, error)
-            if not self.records[member].ended:
-                self.records[member].end("failed", reason_of(error), "FAILED", {}, settle=False)
-            return self.failed[member]
-
-    def _finished(self, member: int, outcome: TrainingResult) -> JobResult:
-        record, experiment = self.records[member], self.experiments[member]
-        reason = f"{outcome.reason} at step {outcome.step}" if outcome.status == "diverged" else outcome.reason
-        if experiment.settings.study is None and experiment.data.baselines and outcome.status != "diverged":
-            learner = experiment.learner
-            naive = baseline_metrics(experiment.data, learner.heads, learner.measures)
-            outcome.metrics.update(naive)
-            record.recorder.on_metrics(member, outcome.step, naive)
-        kept: dict[str, Any] = {"weights": outcome.kept, "epoch": outcome.kept_epoch, "step": outcome.kept_step}
-        kept |= {"epochs": outcome.epoch, "steps": outcome.step, "note": outcome.kept_text}
-        note = None if experiment.settings.study is not None else kept
-        ended = {"status": outcome.status, "reason": reason, "kept": kept}
-        _log_artifacts(record, experiment, outcome, ended)
-        state = "KILLED" if outcome.status == "killed" else "FINISHED"
-        record.end(outcome.status, reason, state, outcome.metrics, settle=False, kept=note)
-        seconds = time.perf_counter() - self.started
-        return JobResult(outcome.status, reason, outcome.metrics, seconds, outcome, record.place.folder)
-
-    def _broken(self, error: Exception) -> list[JobResult | RunFailed]:
-        """Record all remaining runs as failed; an error of the user needs no traceback."""
-        for i in range(len(self.records)):
-            if i not in self.failed:
-                self._fail(i, error)
-        self.broken_off(error)
-        return [self.failed[i] for i in range(len(self.records))]
-
-    def _fail(self, member: int, error: Exception) -> None:
-        path = None if isinstance(error, MISTAKES) else write_traceback(self.records[member])
-        self.failed[member] = failure_of(error, f" (traceback in {path})" if path else "")
-
-    def broken_off(self, error: BaseException) -> None:
-        """End all running records as killed or failed."""
-        if isinstance(error, KeyboardInterrupt):
-            self._end_all("killed", f"stopped by {str(error) or 'Ctrl-C'}", "KILLED")
-        else:
-            self._end_all("failed", reason_of(error), "FAILED")
-
-    def _end_all(self, status: str, reason: str, state: str) -> None:
-        for record in self.records:
-            if not record.ended:
-                record.end(status, reason, state, {}, settle=False)
-        self._settle()
-
-    def _settle(self) -> None:
-        for record in self.records:
-            if record.feeder is None:
-                record.settle()
-            else:
-                record.feeder.settlements.append(record.settle)
-
-
-def _log_artifacts(record: RunRecord, experiment: Experiment, outcome: TrainingResult, ended: Mapping[str, Any]) -> None:
-    """Log model, figures and note for a single run, only the model for a job of a sweep."""
-    place = record.place
-    record.recorder.sync()
-    if experiment.settings.study is not None:
-        return
-    model.save(place.folder, outcome.weights, experiment.data, experiment.scale)
-    if experiment.settings.folds is not None:
-        write_held_out(place.folder, experiment, outcome.weights)
-    if "sweep" not in place.tags:
-        tracked = record.tracked if isinstance(record.tracked, MlflowRun) else None
-        data, scale = experiment.measured
-        trained = model.Model.of(experiment.learner, outcome.weights, data, scale)
-        note, own = place.command or place.name, experiment.settings.figures
-        artifacts.log_artifacts(place.folder, tracked, trained, data, outcome.metrics, note, own, ended)

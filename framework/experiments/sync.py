@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from framework.tracking.allowance import patiently
 from framework.tracking.locks import claimed, close_orphans, lost_state
 from framework.tracking.mlflow import MlflowStore, RunListing, get_store
 from framework.tracking.options import Tracking
+from framework.tracking.owner import is_alive, this_process
 from framework.tracking.recorder import MetricsRecorder
 from framework.tracking.run_dir import RunLocation, all_records, is_finished, read_state, tree_of_run
 from framework.tracking.run_record import begin_tracked, send_end, series_points
@@ -33,8 +35,12 @@ def store_key(tracking: Tracking) -> StoreKey:
     return tracking.uri, tracking.experiment
 
 
-def close_lost_runs(runs: Path) -> list[Path]:
-    """End the runs whose process was killed, here and in the store."""
+def close_lost_runs(runs: Path, dead: Collection[Path] = ()) -> list[Path]:
+    """End the runs whose process was killed, here and in the store.
+
+    Args:
+        dead: folders of runs whose process is known to have ended, on another machine for example.
+    """
     down = set[StoreKey]()
 
     def end(folder: Path, state: dict[str, Any]) -> None:
@@ -49,23 +55,32 @@ def close_lost_runs(runs: Path) -> list[Path]:
             except Exception:
                 down.add(store_key(tracking))  # so that a hundred runs do not wait for it
 
-    return close_orphans(runs, end)
+    return close_orphans(runs, end, dead)
 
 
 def close_unlocked(runs: Path) -> list[Path]:
     """End the runs that are recorded as running but not locked by any process: their locks were lost, with a full disk or a
-    power failure. `sync_to_mlflow` sends them.
-
+    power failure. Their process is dead, or is of another machine and has written nothing for two minutes.
 
     Raises:
         OSError: a run belongs to another user.
     """
     said = [f for f in all_records(runs) if _may_run(f) and read_state(f).get("status") == "running"]
     alive = claimed(runs)  # read after the states: a run that ends meanwhile records it before it releases its lock
-    said = [f for f in said if alive is not None and f.resolve() not in alive and read_state(f).get("status") == "running"]
-    for folder in said:
-        write_json(folder / "run.json", {**lost_state(read_state(folder)), "tracked": False})
-    return said
+    said = [f for f in said if alive is not None and f.resolve() not in alive]
+    lost = [f for f in said if (state := read_state(f)).get("status") == "running" and not _goes_on(f, state)]
+    for folder in lost:
+        write_json(folder / "run.json", {**lost_state(read_state(folder)), "tracked": False})  # `sync_to_mlflow` sends it
+    return lost
+
+
+def _goes_on(folder: Path, state: Mapping[str, Any]) -> bool:
+    """Whether the process of a record without a marker may still run it; this one does not."""
+    files = [folder / name for name in ("run.json", "metrics.jsonl", "checkpoint.npz")]
+    written = max(file.stat().st_mtime for file in files if file.exists())
+    process = state.get("process")
+    ours = process == this_process()
+    return isinstance(process, dict) and not ours and is_alive(process, time.time() - written)
 
 
 def _may_run(folder: Path) -> bool:

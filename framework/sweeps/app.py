@@ -27,7 +27,7 @@ def compare(sweep: Path, stopped: bool = False) -> None:
     from framework.analysis.sweep_table import compare
     from framework.core.errors import ConfigError
     from framework.sweeps.session import session
-    from framework.sweeps.summary import record
+    from framework.sweeps.summary import send
     from framework.tracking.run_dir import runs_dir
 
     try:
@@ -38,7 +38,8 @@ def compare(sweep: Path, stopped: bool = False) -> None:
             found = compare(sweep, {"x": "step", "y": None, "panels": None})
         if (writers := session().writers) is not None:
             writers.settle()
-        session().call(record, sweep, runs_dir(), *found)
+        if unsent := session().call(send, sweep, runs_dir(), *found):
+            print(f"stackprop: {sweep}: {unsent}; `stackprop doctor` sends the rest", file=sys.stderr)
         following = next_commands([job for group in found[0] for job in group.jobs])
     except Exception as error:  # the runs are recorded; an error in the figure must not make them fail
         print(f"stackprop: the figure of {sweep} could not be drawn: {error}", file=sys.stderr)
@@ -134,6 +135,7 @@ def run_one(cfg: Any) -> JobResult:
     from framework.sweeps.job_dir import place_of
     from framework.sweeps.session import session
     from framework.training.bptt import chunk_warnings
+    from framework.training.pruning import pruning_warnings
 
     experiment, of_many, hydra = session().experiment(settings_of(cfg)), _of_many(), HydraConfig.get()
     where = (hydra.runtime.output_dir, overrides_of(hydra), hydra.sweep.dir if of_many else None)
@@ -146,6 +148,7 @@ def run_one(cfg: Any) -> JobResult:
     for doubt in (
         config_warnings(experiment.learner)
         + chunk_warnings(data, settings.trainer.bptt.chunk)
+        + ([] if of_many else pruning_warnings(settings.trainer.prune, 0))
         + indistinct(data, settings.dtype)
     ):
         print(f"stackprop: warning: {doubt}", file=sys.stderr)

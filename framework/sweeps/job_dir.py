@@ -13,6 +13,8 @@ from framework.tracking.naming import KEYS as ABOUT
 from framework.tracking.naming import About, job_overrides, key_of, run_name, varying
 from framework.tracking.run_dir import RunLocation, read_sweep
 
+RERUN_OF = "STACKPROP_RERUN_OF"  # the variable with the run that this command repeats; jobs in other processes inherit it
+
 
 def place_of(
     folder: str,
@@ -42,6 +44,7 @@ def place_of(
         tags |= {"sweep.group": group} if group and group != name else {}
     else:
         name, tags = about.name or run_name(overrides), {}
+    tags |= {"rerun": run} if (run := os.environ.get(RERUN_OF)) else {}
     place = Path(folder), Path(os.environ["STACKPROP_RUNS"]), name or Path(folder).name
     chosen = {key: str(name) for key, name in (choices or {}).items() if name is not None and "/" not in key}
     return RunLocation(*place, tags, command, about, chosen)

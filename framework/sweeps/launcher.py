@@ -16,6 +16,7 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrid
 
 from framework.core.errors import ConfigError
 from framework.experiments.failures import reason_of
+from framework.experiments.pruning import sweep_warnings
 from framework.experiments.runner import run_stack
 from framework.experiments.sync import close_lost_runs, sync_to_mlflow
 from framework.sweeps.composer import composer_of
@@ -95,7 +96,7 @@ def launch(context: Any, config: Any, overrides: Sequence[Sequence[str]], first:
         check_tiers(jobs)
         cluster = how.cluster() if how.cluster else None
     jobs = with_labels(sweep, jobs)
-    done = start_sweep(sweep, jobs)
+    done = start_sweep(sweep, jobs, grid=is_grid(config))
     todo = [job for job in jobs if job.number not in done]
     found: dict[int, Any] = {**done, **_run(todo, len(done), how, cluster)}
     return [job_return(job, found[job.number]) for job in jobs]
@@ -113,7 +114,7 @@ def start_for_other_launcher(context: Any, config: Any, overrides: Sequence[Sequ
         jobs = compose_jobs(composer_of(context.config_loader, config), overrides, first)
         check_different(jobs)
         check_tiers(jobs)
-    start_sweep(sweep, jobs)
+    start_sweep(sweep, jobs, grid=True)
 
 
 def is_grid(config: Any) -> bool:
@@ -132,14 +133,19 @@ def remove_if_not_started(sweep: Path) -> Iterator[None]:
         raise
 
 
-def start_sweep(sweep: Path, jobs: Sequence[Job]) -> dict[int, float | None]:
-    """Record the jobs and print warnings before the first one runs; returns number -> value of jobs that finished before."""
+def start_sweep(sweep: Path, jobs: Sequence[Job], grid: bool = False) -> dict[int, float | None]:
+    """Record the jobs and print warnings before the first one runs; returns number -> value of jobs that finished before.
+
+    Args:
+        grid: whether these are all jobs of the sweep.
+    """
     session().sweeps.append(sweep)
     for folder in close_lost_runs(jobs[0].place.runs):
         print(f"stackprop: {folder} was interrupted", file=sys.stderr)
     done = write_manifest(sweep, jobs)
     send_unsent([job.place.folder for job in jobs if job.number in done], jobs[0].place.runs)
-    lines = [*notes_of(jobs), *(f"warning: {doubt}" for doubt in warnings_of(jobs))]
+    doubts = [*warnings_of(jobs), *(sweep_warnings([job.experiment for job in jobs]) if grid else [])]
+    lines = [*notes_of(jobs), *(f"warning: {doubt}" for doubt in doubts)]
     session().warn(sweep, lines)
     return done
 
@@ -177,7 +183,8 @@ def _run_one(group: Sequence[Job], progress: Progress) -> dict[int, Any]:
     except OSError as error:
         return values(group, [JobEnd({}, reason_of(error))] * len(group), progress)
     callbacks = [progress.callback(group), *session().callbacks]
-    found = run_stack([j.experiment for j in group], [j.place for j in group], callbacks, session().writers)
+    how = {"rungs": session().rungs} if session().rungs else {}
+    found = run_stack([j.experiment for j in group], [j.place for j in group], callbacks, session().writers, **how)
     return values(group, [end_of(result) for result in found], progress)
 
 

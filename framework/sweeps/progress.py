@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from framework.core.callback import Callback, TrainingResult
+from framework.core.callback import Callback, StartedRun, TrainingResult
 from framework.core.direction import lower_is_better
 from framework.core.terminal import GAP, WIDTH, shortened, times
 from framework.sweeps.jobs import Job
@@ -116,6 +116,11 @@ class StackCallback(Callback):
 
     def __init__(self, progress: Progress, jobs: Sequence[Job]) -> None:
         self.progress, self.jobs = progress, jobs
+        self.by_folder = {job.place.folder: job for job in jobs}
+
+    def on_start(self, runs: Sequence[StartedRun]) -> None:
+        """Follow these runs: all of the stack, or a part that is trained again."""
+        self.jobs = [self.by_folder[run.folder] for run in runs]
 
     def on_steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
         """Update the step."""
@@ -126,8 +131,10 @@ class StackCallback(Callback):
         self.progress.measured(self.jobs[member], values)
 
     def on_end(self, outcome: TrainingResult) -> None:
-        """Report a failure at once."""
+        """Report a failure at once. A pruned job has no steps to do."""
         job = self.jobs[outcome.member]
+        if outcome.status == "pruned":
+            self.progress.at(job, job.experiment.steps)
         if outcome.status == "diverged" and job.experiment.settings.trainer.on_divergence == "fail":
             self.progress.say(failure(job, f"diverged: {outcome.reason} at step {outcome.step}"))
 

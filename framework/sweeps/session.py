@@ -33,6 +33,7 @@ class SweepSession:
         warnings: printed warnings as (sweep, line), so that no batch repeats them.
         writers: write to MLflow beside the training; None: the training itself writes.
         composer: of the latest sweep, for its further batches.
+        rungs: of a search that prunes its trials.
     """
 
     command: list[str] = field(default_factory=list)
@@ -42,6 +43,7 @@ class SweepSession:
     warnings: set[tuple[Path, str]] = field(default_factory=set)
     writers: MlflowWriterPool | None = None
     composer: Any = None
+    rungs: Any = None
     _checked: Experiment | None = None
 
     def check(self, settings: Settings) -> None:

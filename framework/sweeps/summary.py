@@ -3,28 +3,72 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from framework.analysis import importance
-from framework.analysis.comparison import RecordedJob, SeedGroup, spread, swept
+from framework.analysis.comparison import RecordedJob, SeedGroup, read_jobs, spread, swept
+from framework.analysis.sweep_table import tabled
 from framework.config.schema import Settings
 from framework.core.errors import ConfigError
 from framework.core.reading import read_text
 from framework.core.repeats import name_of_repeats
+from framework.core.secrets import masked
+from framework.core.trust import knows_store
 from framework.experiments import artifacts, pages
 from framework.experiments.experiment import prepare
-from framework.experiments.loading import load, settings_of_run
+from framework.experiments.loading import load, settings_of_run, tracking_of_run
+from framework.experiments.sync import sync_to_mlflow
+from framework.tracking.allowance import patiently
 from framework.tracking.edits import LONGEST, METRICS, notes_section
 from framework.tracking.mlflow import KEY, MlflowRun, MlflowStore, get_store, new_key
 from framework.tracking.naming import about_of
-from framework.tracking.run_dir import SWEEP, read_state, read_sweep, tree_of_run, update_sweep
+from framework.tracking.run_dir import SWEEP, all_sweeps, read_state, read_sweep, tree_of_run, update_sweep
 
 COMPARISON, ROOM = "comparison.png", 60  # ROOM: characters for the line about rows that do not fit
 GROUPS = 100  # maximum rows of the table that become params
+
+
+def send(sweep: Path, runs: Path, groups: Sequence[SeedGroup], shown: Mapping[str, str]) -> str:
+    """Send what the store lacks of the jobs, and then the summary; returns why that was not possible, or nothing.
+
+    The store may have been down in between: then it is asked once more for all jobs, not once for each.
+    """
+    jobs = [job.folder for group in groups for job in group.jobs]
+    unsent = [folder for folder in jobs if read_state(folder).get("tracked") is False]
+    try:
+        if tracking_of_run(jobs[0]).type != "mlflow":
+            return ""
+        _, refused = sync_to_mlflow(runs, unsent) if unsent else ([], [])
+        if refused:
+            update_sweep(sweep, {"tracked": False})
+            return f"{len(refused)} of {len(jobs)} jobs are not in the tracking store ({refused[0][1]})"
+        record(sweep, runs, groups, shown)
+    except Exception as error:  # a store may raise anything
+        update_sweep(sweep, {"tracked": False})
+        text = masked(" ".join(str(error).split()))[:200]
+        return f"its summary is not in the tracking store ({type(error).__name__}: {text})"
+    return ""
+
+
+def send_later(runs: Path) -> Iterator[tuple[Path, str]]:
+    """Send the summaries of sweeps whose store was down: each sweep, and why it could not be sent, or nothing."""
+    for sweep in all_sweeps(runs):
+        if read_sweep(sweep).get("tracked") is not False:
+            continue
+        try:
+            jobs = read_jobs(sweep)
+            if not jobs or not knows_store(tracking_of_run(jobs[0].folder).uri):
+                continue  # a line for each of its runs says so
+            _, _, groups, shown, _ = tabled(sweep, {}, jobs)
+            with patiently():
+                record(sweep, runs, groups, shown)
+            yield sweep, ""
+        except Exception as error:  # a store may raise anything; the others continue
+            yield sweep, masked(" ".join(f"{type(error).__name__}: {error}".split()))[:300]
 
 
 def record(sweep: Path, runs: Path, groups: Sequence[SeedGroup], shown: Mapping[str, str]) -> None:
@@ -43,6 +87,7 @@ def record(sweep: Path, runs: Path, groups: Sequence[SeedGroup], shown: Mapping[
     settings = settings_of_run(sweep / (best or _readable(sweep, jobs)))
     if settings.tracking.type != "mlflow":
         return
+    update_sweep(sweep, {"tracked": False})  # until the store has all of it
     store = get_store(settings.tracking, runs)
     run = _summary_run(store, sweep, groups, content)
     for name, points in series(groups, shown).items():
@@ -55,10 +100,10 @@ def record(sweep: Path, runs: Path, groups: Sequence[SeedGroup], shown: Mapping[
     run.tag("stackprop.status", _counted(jobs))
     if best:
         run.tag("sweep.best", str(read_state(sweep / best).get("mlflow_run_id")))
-    run.end("FINISHED" if all(job.status in ("finished", "stopped_early") for job in jobs) else "FAILED")
+    run.end("FINISHED" if all(job.status in ("finished", "stopped_early", "pruned") for job in jobs) else "FAILED")
     if best and content.get("best_logged") != best and settings.study is None:  # a study has logged its own files
         _log_best(sweep / best, settings, store)
-    update_sweep(sweep, {"summary": run.run_id, "best_logged": best})
+    update_sweep(sweep, {"summary": run.run_id, "best_logged": best, "tracked": True})
 
 
 def _readable(sweep: Path, jobs: Sequence[RecordedJob]) -> str:

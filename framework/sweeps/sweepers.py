@@ -17,6 +17,7 @@ from framework.sweeps.search.ant_colony import AntColony, ColonyOptions
 from framework.sweeps.search.cell_ants import CellAnts, CellOptions
 from framework.sweeps.search.optuna import OptunaSearcher, Sampler
 from framework.sweeps.search.overrides import Parts, parted
+from framework.sweeps.search.pruners import Pruner, TrialPruner
 from framework.sweeps.search.runner import Objective, SearchRunner
 from framework.sweeps.search.space import Searcher, Space
 
@@ -27,6 +28,10 @@ class OptunaOptions:
 
     n_jobs: int = option(8, least=1, help="trials of an iteration")
     sampler: Sampler = option("tpe", help="tpe, random")
+    pruner: Pruner | None = option(
+        None, help="ends trials that are worse than earlier ones: median, successive_halving, hyperband; null: none"
+    )
+    warmup: int = option(0, least=0, help="epochs that every trial trains before the pruner may end it")
 
 
 @dataclass(frozen=True)
@@ -85,10 +90,32 @@ def optuna(sweep: Sweep) -> None:
         import optuna as _  # noqa: F401
     except ImportError as error:
         raise ConfigError("hydra/sweeper: optuna is not installed; pip install 'stackprop[optuna]'") from error
-    searched(sweep, goal, options.n_jobs, lambda space: OptunaSearcher(space, options.sampler, goal.seed))
+    pruner = None
+    if options.pruner is not None:
+        check_pruner(sweep, goal, options.pruner)
+        pruner = TrialPruner(options.pruner, goal.metric, len(parted(sweep.overrides).repeats), options.warmup)
+    searched(sweep, goal, options.n_jobs, lambda space: OptunaSearcher(space, options.sampler, goal.seed, pruner), pruner)
 
 
-def searched(sweep: Sweep, goal: Objective, count: int, make: Callable[[Space], Searcher]) -> None:
+def check_pruner(sweep: Sweep, goal: Objective, pruner: str) -> None:
+    """Check that a pruner gets the values of the trials while they train.
+
+    Raises:
+        ConfigError: they train elsewhere, or the metric is not one of validations.
+    """
+    launcher = sweep.launcher
+    if not getattr(launcher, "validates", False) or launcher.n_jobs != 1 or launcher.cluster() is not None:
+        raise ConfigError(
+            f"hydra.sweeper.pruner: trials must train in this process (got {pruner}); use hydra/launcher=stacked with "
+            "hydra.launcher.n_jobs=1, or trainer.prune.at, which compares jobs anywhere"
+        )
+    if not goal.metric.startswith("val/"):
+        raise ConfigError(f"hydra.sweeper.pruner: needs a metric of validations, val/... (got {goal.metric})")
+
+
+def searched(
+    sweep: Sweep, goal: Objective, count: int, make: Callable[[Space], Searcher], pruner: TrialPruner | None = None
+) -> None:
     """Search all keys with several values."""
     parts = parted(sweep.overrides)
     if not parts.space:
@@ -97,7 +124,11 @@ def searched(sweep: Sweep, goal: Objective, count: int, make: Callable[[Space], 
             "'optimizer.lr=tag(log,interval(1e-4,1))'"
         )
     trials = sweep.trials(goal, parts)
-    trials.check_space(parts.space)
+    first = trials.check_space(parts.space)
+    if pruner is not None and (first.settings.trainer.prune.at or first.settings.study is not None):
+        other = "a study" if first.settings.study is not None else "trainer.prune.at"
+        raise ConfigError(f"hydra.sweeper.pruner: cannot be combined with {other} (got {pruner.name}); no trial was started")
+    trials.pruner = pruner
     trials.run(make(parts.space), count)
 
 

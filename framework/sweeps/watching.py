@@ -21,10 +21,11 @@ from framework.core.reading import open_regular
 from framework.core.repeats import REPEATS
 from framework.tracking.metrics_file import parsed
 from framework.tracking.naming import about_of, key_of, printable, run_name, varying
+from framework.tracking.owner import is_alive, machine
 from framework.tracking.run_dir import SWEEP, read_state, read_sweep
 
 METRIC = "val/loss"
-DONE, FAILED = ("finished", "stopped_early"), ("failed", "diverged", "killed", "lost")
+DONE, FAILED = ("finished", "stopped_early", "pruned"), ("failed", "diverged", "killed", "lost")
 LARGEST = 1 << 20  # bytes that are read of a file at a time: of a file that has grown more, the end
 POINTS = 60  # validations that are kept of a job
 SILENT = 60.0  # seconds without a new line after which a run without a process counts as lost
@@ -63,7 +64,7 @@ class JobView:
         if self.status == "running":
             with contextlib.suppress(OSError, ValueError):
                 self._tail(metric)
-                if time.time() - self.grown > SILENT and not _alive(self.state.get("pid")):
+                if time.time() - self.grown > SILENT and not _may_live(self.state):
                     self.state = {**self.state, "status": "lost"}
 
     def _tail(self, metric: str) -> None:
@@ -94,13 +95,14 @@ class JobView:
         return self.points[-1] if self.points and self.status == "running" else math.nan
 
 
-def _alive(pid: Any) -> bool:
-    """Whether a process of this machine has that id."""
-    try:
-        os.kill(int(pid), 0)
-    except (OSError, TypeError, ValueError, OverflowError):
-        return False
-    return True
+def process_of(state: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The process of a run; an older record has its number only."""
+    return state.get("process") or {"machine": machine(), "pid": state.get("pid")}
+
+
+def _may_live(state: Mapping[str, Any]) -> bool:
+    """Whether the process of a run lives, as far as this machine knows."""
+    return is_alive(process_of(state), silence=0.0)
 
 
 @dataclass(frozen=True)
@@ -215,8 +217,8 @@ class Watcher:
 
     def _goes_on(self) -> bool:
         """Whether the process of the sweep is alive, as far as this machine knows."""
-        pids = {job.state.get("pid") for job in self.jobs.values()} - {None}
-        return not pids or any(map(_alive, pids))
+        processes = {str(process_of(job.state)): job.state for job in self.jobs.values() if job.state}
+        return not processes or any(map(_may_live, processes.values()))
 
     def _more_come(self) -> bool:
         """Whether a search may start more jobs: its process is alive, and has not recorded a result yet."""
@@ -243,7 +245,7 @@ class Watcher:
         stacks: dict[Any, list[JobView]] = {}
         for job in self.jobs.values():
             if job.status == "running":
-                stacks.setdefault(job.state.get("pid"), []).append(job)
+                stacks.setdefault(str(process_of(job.state)), []).append(job)
         return [self._stack(jobs) for jobs in stacks.values()]
 
     def _stack(self, jobs: Sequence[JobView]) -> Running:

@@ -22,7 +22,7 @@ from framework.core.log import log
 from framework.core.secrets import masked
 from framework.core.writing import check_no_link
 from framework.tracking import mlflow_client
-from framework.tracking.allowance import SlowServerError, TimeBudget
+from framework.tracking.allowance import SlowServerError, TimeBudget, is_outage
 from framework.tracking.mlflow_client import artifact_repository, entities_of, is_served, quiet_mlflow, together
 from framework.tracking.options import Tracking
 from framework.tracking.relocation import artifact_folder, relocate
@@ -61,7 +61,7 @@ class MlflowStore:
     """
 
     def __init__(self, tracking: Tracking, runs: Path, allowance: TimeBudget | None = None) -> None:
-        self.allowance = allowance or TimeBudget(is_served(tracking))
+        self.allowance = allowance or TimeBudget(is_served(tracking), remote=bool(tracking.uri))
         self.runs = runs = runs.resolve()
         runs.mkdir(parents=True, exist_ok=True)
         check_no_link(runs / ".mlflow.lock")  # locking a file empties it
@@ -191,7 +191,7 @@ def get_store(tracking: Tracking, runs: Path) -> MlflowStore:
     if key not in _opened or (not tracking.uri and not local.exists()):
         if tracking.uri:
             quiet_mlflow()  # its import time does not count as a delay by the server
-        allowance = _allowances.setdefault(key, TimeBudget(is_served(tracking)))
+        allowance = _allowances.setdefault(key, TimeBudget(is_served(tracking), remote=bool(tracking.uri)))
         _opened[key] = allowance.call(MlflowStore, tracking, runs, allowance)
     return _opened[key]
 
@@ -275,10 +275,10 @@ class MlflowRun:
             raise
 
     def _lose(self, error: Exception) -> None:
-        self.lost, slow = True, isinstance(error, SlowServerError)
-        if not (slow and self.allowance.complained):  # once for many runs
+        self.lost, outage = True, is_outage(error)
+        if not (outage and self.allowance.complained):  # once for many runs
             warn_of_store(error)
-        self.allowance.complained |= slow
+        self.allowance.complained |= outage
 
     def _try(self, action: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         if self.lost:

@@ -29,7 +29,6 @@ from framework.tracking.mlflow import BATCH, PATIENCE, MlflowRun, get_store, war
 from framework.tracking.options import Tracking
 
 Point = tuple[str, float, int, int]
-PAUSE = 60.0  # seconds without a new attempt after a store was not reachable: an attempt takes ten
 WRITERS = 16  # threads that record the ends of runs
 HEARTBEAT = 1.0  # seconds between checks whether the other process is alive
 
@@ -234,19 +233,16 @@ class WriterServer:
 
     def __init__(self) -> None:
         self.runs: dict[int, MlflowRun] = {}
-        self.complained, self.down_until = False, dict[str | None, float]()
+        self.complained = False
 
     def begin(self, number: int, tracking: Tracking, runs: Path, name: str, params: Any, tags: Any) -> str | None:
         """The id of a new run, or None."""
-        if time.monotonic() < self.down_until.get(tracking.uri, 0):
-            return None
         try:
             self.runs[number] = get_store(tracking, runs).begin(name, params, tags)
         except Exception as error:  # an error of the store must not stop the training
             if not self.complained:
                 warn_of_store(error)
             self.complained = True
-            self.down_until[tracking.uri] = time.monotonic() + PAUSE
             return None
         return self.runs[number].run_id
 

@@ -22,7 +22,7 @@ from framework.core.log import log
 from framework.core.writing import NO_LINK, appending, to_disk
 from framework.tracking.metrics_file import LazySeries, _digits, _word, lines, started
 
-FLUSH_BYTES = 1 << 16
+FLUSH_BYTES, FLUSH_SECONDS = 1 << 16, 1.0  # lines that wait longer, or are more, are written
 LAYERS_SHOWN = 20  # norms of further layers are only in the run folder: a thousand metric names freeze a tracking UI
 PROBED_SHOWN = 120  # and so do more names from probes
 
@@ -82,21 +82,35 @@ class MetricsRecorder(Callback):
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.path, self.sink = folder / "metrics.jsonl", sink
-        self.per_step = Downsampler(steps, max_points)
-        self.measures: dict[str, Downsampler] = {}
-        self.validations, self.max_points = validations, max_points
+        self.steps, self.validations, self.max_points = steps, validations, max_points
         self.looks = steps // probe_every + 2  # the first and last step are always sampled
-        self.probed_names = 0
-        self.rows: dict[str, tuple[list[float], list[float]]] = {}  # metric -> first and latest row
         self.columns: tuple[str, ...] = ()
         self.shown: list[int] = []  # the columns that the sink gets
-        self.pending, self.complained = bytearray(), False
+        self.complained, self.flushed = False, time.monotonic()
+        self.latest, self.had = dict[str, int](), dict[str, int]()  # name -> step of its latest point in the sink, ...
+        self._begin()
         if sink is not None:
             sink.before_sending = self.flush  # so that the folder never holds less than the store
         os.close(appending(self.path))  # closed again: a sweep of 300 jobs would need 300 files at once
         if upto is not None:
             os.truncate(self.path, upto)
             self.feed(LazySeries(self.path))
+
+    def _begin(self) -> None:
+        self.per_step = Downsampler(self.steps, self.max_points)
+        self.measures: dict[str, Downsampler] = {}
+        self.probed_names, self.pending = 0, bytearray()
+        self.rows: dict[str, tuple[list[float], list[float]]] = {}  # metric -> first and latest row
+
+    def restart(self) -> None:
+        """Remove all lines: the training starts again. The sink keeps the points that it has, and gets the later ones.
+
+        Raises:
+            OSError: the file cannot be emptied.
+        """
+        self._begin()
+        self.had = dict(self.latest)
+        os.truncate(self.path, 0)
 
     def on_steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
         """Append a line per training step."""
@@ -208,15 +222,20 @@ class MetricsRecorder(Callback):
 
     def _send(self, points: Sequence[tuple[str, float, int, int]]) -> None:
         if self.sink is not None:
+            if self.had:  # ... and before the training was started again
+                points = [point for point in points if point[2] > self.had.get(point[0], -1)]
+            self.latest |= {name: step for name, _, step, _ in points}
             self.sink.points(points)
 
     def _write(self, text: str) -> None:
         self.pending += text.encode()
-        if len(self.pending) > FLUSH_BYTES and not self.complained:
+        late = len(self.pending) > FLUSH_BYTES or time.monotonic() - self.flushed > FLUSH_SECONDS
+        if late and not self.complained:
             self.flush()
 
     def flush(self) -> None:
         """Write buffered lines; on a full disk keep the rest, and warn once."""
+        self.flushed = time.monotonic()
         try:
             self._append()
         except OSError as error:

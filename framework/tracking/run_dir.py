@@ -251,7 +251,7 @@ def store_dir(folder: Path) -> Path:
 
 def is_finished(folder: Path) -> bool:
     """Whether a run has finished."""
-    return read_state(folder).get("status") in ("finished", "stopped_early", "diverged")
+    return read_state(folder).get("status") in ("finished", "stopped_early", "pruned", "diverged")
 
 
 def forget(runs: Path, folder: Path) -> None:
@@ -335,7 +335,7 @@ class RunLocation:
 
 STATE = {  # the types of the entries of `run.json` that are read
     str: ("status", "reason", "name", "command", "runs", "state", "config_hash", "key"),
-    dict: ("tags", "metrics", "lower_is_better", "about", "choices"),
+    dict: ("tags", "metrics", "lower_is_better", "about", "choices", "process"),
     int: ("steps", "validations", "steps_per_epoch"),
 }
 

@@ -25,6 +25,7 @@ from framework.core.version import __version__
 from framework.core.writing import overwrite, write_json, write_text
 from framework.core.yaml_text import yaml_text
 from framework.tracking import checkpoint as checkpoints
+from framework.tracking.allowance import StoreDownError
 from framework.tracking.locks import RunLock, lock_runs
 from framework.tracking.mlflow import KEY, NOTE, MlflowRun, MlflowStore, flattened, get_store, new_key, warn_of_store
 from framework.tracking.mlflow_process import MlflowWriterPool, RemoteMlflowRun
@@ -33,6 +34,7 @@ from framework.tracking.naming import about_of
 from framework.tracking.options import Tracking
 from framework.tracking.origins import FILE as ORIGINS
 from framework.tracking.origins import tags as plugin_tags
+from framework.tracking.owner import this_process
 from framework.tracking.recorder import MetricsRecorder
 from framework.tracking.run_dir import RunLocation
 from framework.tracking.run_dir import read_state as read_state
@@ -129,7 +131,7 @@ class RunRecord:
         """The content of `run.json`."""
         if resume:
             known = {key: value for key, value in read_state(self.place.folder).items() if key not in OF_AN_END}
-            return {**known, "status": "running", "resumed": time.time()}
+            return {**known, "status": "running", "resumed": time.time(), "process": this_process()}
         write_text(self.place.folder / "config.yaml", yaml_text(without_labels(self.settings.record)))
         self.keep(self.settings, self.place.folder)
         state: dict[str, Any] = {"status": "running", "key": new_key(), "mlflow_run_id": None, "started": time.time()}
@@ -142,7 +144,7 @@ class RunRecord:
         }
         state |= {"store": masked(uri)} if (uri := self.settings.tracking.uri) else {}
         state |= {"commit": commit} if (commit := git_commit()) else {}
-        return {**state, "config_hash": config_hash(self.settings.tree), "version": __version__, "pid": os.getpid()}
+        return {**state, "config_hash": config_hash(self.settings.tree), "version": __version__, "process": this_process()}
 
     def _tracked(self, feeder: MlflowWriterPool | None, fresh: bool) -> MlflowRun | RemoteMlflowRun | None:
         written, tracking = without_labels(self.settings.record), self.settings.tracking
@@ -151,6 +153,8 @@ class RunRecord:
             return feeder.begin(tracking, self.place.runs, self.place.name, params, tags)
         try:
             return begin_tracked(get_store(tracking, self.place.runs), self.place, written, self.state, fresh)
+        except StoreDownError:  # reported already
+            return None
         except Exception as error:  # an error of the store must not stop the training
             warn_of_store(error)
             return None
@@ -171,6 +175,15 @@ class RunRecord:
         if self.tracked:
             self.tracked.send()
         checkpoints.save(self.place.folder / CHECKPOINT, arrays, content, lasting)
+
+    def restart(self) -> None:
+        """Empty the record of a training that starts again from its first step; its run in the store goes on.
+
+        Raises:
+            OSError: a file cannot be emptied.
+        """
+        (self.place.folder / CHECKPOINT).unlink(missing_ok=True)  # it counts on metrics that are removed next
+        self.recorder.restart()
 
     def save_end(self, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> None:
         """Write the checkpoint of the end. A run is complete without it, so an error is reported, not raised."""
@@ -336,8 +349,15 @@ def config_hash(tree: Mapping[str, Any]) -> str:
     """A hash that is equal for two runs if and only if they train the same thing, wherever they are tracked."""
     hashed = {key: value for key, value in tree.items() if key not in UNHASHED and not (key in LATER and value is None)}
     if isinstance(trainer := hashed.get("trainer"), Mapping):
-        hashed["trainer"] = {key: value for key, value in trainer.items() if key != "checkpoint_at_end"}
+        hashed["trainer"] = {
+            key: value for key, value in trainer.items() if key != "checkpoint_at_end" and not _idle(key, value)
+        }
     return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _idle(key: str, value: Any) -> bool:
+    """Whether a key of `trainer` that older records lack has no effect."""
+    return key == "prune" and not (isinstance(value, Mapping) and value.get("at"))
 
 
 @functools.cache

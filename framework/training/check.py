@@ -26,6 +26,7 @@ from framework.training.groups import check_groups
 from framework.training.learner import Learner
 from framework.training.plan import TrainingPlan
 from framework.training.probes import check_nodes
+from framework.training.pruning import check_pruning
 from framework.training.schedules import check_schedules
 from framework.training.targets import check_target_kind
 
@@ -70,8 +71,10 @@ def check(learner: Learner, data: Data) -> None:
         check_clipping(learner)
         check_groups(learner)
         if len(next(iter(data.splits["train"].values()))):  # a trained network is restored without its examples
-            total = TrainingPlan.of(learner.options, data).steps
-            check_schedules(learner, total, measured_metrics(learner, "val" in data.splits))
+            plan, measured = TrainingPlan.of(learner.options, data), measured_metrics(learner, "val" in data.splits)
+            check_schedules(learner, plan.steps, measured)
+            epochs = math.ceil(plan.steps / plan.updates_per_epoch)
+            check_pruning(learner.options.prune, measured, epochs, learner.options.validate_every)
     except ConfigError:
         raise
     except ValueError as error:

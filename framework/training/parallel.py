@@ -22,6 +22,7 @@ from framework.core.threads import blas_limited, blas_threads
 from framework.data.dataset import Data
 from framework.training.learner import Learner
 from framework.training.memory import footprint
+from framework.training.pruning import Meeting, Rungs, SliceRungs, rungs_of
 from framework.training.trainer import fall_back, takes_compiled, train
 
 CACHE = 8 << 20  # bytes that a step of one slice may use; measured: the time per step is flat around it
@@ -46,6 +47,8 @@ def train_sliced(
     callbacks: Sequence[Callback] = (),
     save: SaveMember | None = None,
     save_end: SaveMember | None = None,
+    replicas: int | None = None,
+    rungs: Rungs | None = None,
 ) -> list[TrainingResult]:
     """Train a stack in slices; see `train`.
 
@@ -54,11 +57,14 @@ def train_sliced(
         callbacks: are called from several threads, for different members.
         save: receives a member and its snapshot.
         save_end: receives a member and the snapshot at its end.
+        replicas: of the stack of which these are a part, and whose tier they have.
+        rungs: see `train`.
     """
-    if takes_compiled(tier, learners, data):  # without slices: each replica trains alone, in its core's cache
+    if takes_compiled(tier, learners, data, replicas=replicas):
+        # Without slices: each replica trains alone, in its core's cache.
         how: dict[str, Any] = {"xp": xp, "dtype": dtype, "threads": threads, "tier": "compiled"}
         try:
-            return train(learners, data, keys, **how, callbacks=callbacks, **_savers(save, save_end, 0))
+            return train(learners, data, keys, **how, callbacks=callbacks, rungs=rungs, **_savers(save, save_end, 0))
         except TierError as error:
             if tier == "compiled":
                 raise
@@ -66,21 +72,37 @@ def train_sliced(
     at_once = (threads or blas_threads()) if xp is np else 1
     cut = slices(len(learners), width(learners[0], data, dtype) if xp is np else len(learners), at_once)
     stop = threading.Event()
+    if len(cut) > 1 and rungs is None:
+        rungs = rungs_of(learners[0])
+    meeting = Meeting(len(cut), at_once, stop, Stopped)
 
     def part(members: slice) -> list[TrainingResult]:
         own = data if len(data) == 1 else data[members]
-        watch = [OffsetCallback(callback, members.start, stop) for callback in callbacks]
+        own_members = range(members.start, members.stop)
+        watch = [MemberCallback(callback, own_members, stop) for callback in callbacks]
         how: dict[str, Any] = {"xp": xp, "dtype": dtype, "threads": 1 if len(cut) > 1 else threads}
         how |= {"tier": "array" if tier == "auto" else tier, **_savers(save, save_end, members.start)}
-        found = train(learners[members], own, keys[members], **how, callbacks=watch)
+        how["rungs"] = SliceRungs(rungs, members.start, meeting) if rungs and len(cut) > 1 else rungs
+        with meeting.turns:
+            found = train(learners[members], own, keys[members], **how, callbacks=watch)
         return [replace(outcome, member=members.start + outcome.member) for outcome in found]
 
-    if len(cut) == 1 or at_once == 1:
+    if len(cut) == 1 or (at_once == 1 and rungs is None):
         return [outcome for members in cut for outcome in part(members)]
-    with blas_limited(1), ThreadPoolExecutor(at_once) as pool:
+    with blas_limited(1):  # at a rung every slice waits for the others, so that each has a thread
+        return _on_threads(part, cut, len(cut) if rungs else at_once, stop)
+
+
+def _on_threads(
+    part: Callable[[slice], list[TrainingResult]], cut: Sequence[slice], threads: int, stop: threading.Event
+) -> list[TrainingResult]:
+    """The results of all slices; the error of one ends the others."""
+    with ThreadPoolExecutor(threads) as pool:
         running = [pool.submit(part, members) for members in cut]
         try:
-            wait(running, return_when=FIRST_EXCEPTION)
+            ended, _ = wait(running, return_when=FIRST_EXCEPTION)
+            for found in ended:
+                found.result()  # the error, before the others have ended
             return [outcome for found in running for outcome in found.result()]
         except BaseException:
             stop.set()
@@ -103,34 +125,38 @@ def slices(members: int, widest: int, at_once: int) -> list[slice]:
     return [slice(a, b) for a, b in itertools.pairwise(edges)]
 
 
-class OffsetCallback(Callback):
-    """Passes calls of a slice that starts at member `first` to the callback of the whole; raises Stopped where training is
-    to end."""
+class MemberCallback(Callback):
+    """Passes calls of a part of a stack to the callback of the whole; raises Stopped where training is to end.
 
-    def __init__(self, callback: Callback, first: int, stop: threading.Event) -> None:
-        self.callback, self.first, self.stop = callback, first, stop
+    Args:
+        members: of the whole, in the order of the part.
+        stop: set where training is to end.
+    """
+
+    def __init__(self, callback: Callback, members: Sequence[int], stop: threading.Event | None = None) -> None:
+        self.callback, self.members, self.stop = callback, members, stop
 
     def on_steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
         """Pass it on, unless training is to end."""
-        if self.stop.is_set():
+        if self.stop is not None and self.stop.is_set():
             raise Stopped
-        self.callback.on_steps(self.first + member, first, columns, rows)
+        self.callback.on_steps(self.members[member], first, columns, rows)
 
     def on_probe(self, member: int, steps: np.ndarray, columns: Sequence[str], rows: np.ndarray) -> None:
         """Pass it on."""
-        self.callback.on_probe(self.first + member, steps, columns, rows)
+        self.callback.on_probe(self.members[member], steps, columns, rows)
 
     def on_probe_row(self, member: int, step: int, metric: str, row: np.ndarray) -> None:
         """Pass it on."""
-        self.callback.on_probe_row(self.first + member, step, metric, row)
+        self.callback.on_probe_row(self.members[member], step, metric, row)
 
     def on_metrics(self, member: int, step: int, values: Mapping[str, float]) -> None:
         """Pass it on."""
-        self.callback.on_metrics(self.first + member, step, values)
+        self.callback.on_metrics(self.members[member], step, values)
 
     def on_end(self, outcome: TrainingResult) -> None:
         """Pass it on."""
-        self.callback.on_end(replace(outcome, member=self.first + outcome.member))
+        self.callback.on_end(replace(outcome, member=self.members[outcome.member]))
 
 
 def _savers(save: SaveMember | None, save_end: SaveMember | None, first: int) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from framework.training.early_stopping import BestTracker
 from framework.training.learner import Learner, directions
 from framework.training.plan import TrainingPlan
 from framework.training.probes import ProbeReadings, ProbeRunner
+from framework.training.pruning import Rungs, rungs_of
 from framework.training.step import Batch, TrainState, train_step
 
 QUICK = 5.0  # seconds that the validation of a stopped training may take
@@ -40,6 +41,8 @@ class Trainer:
         outcomes: of the members that have ended.
         losses, loss_steps: the training losses (R,) since the last validation, summed, and their number.
         save_end: receives the state with which a longer training goes on.
+        rungs: decide which members are pruned; None: the option is not used.
+        at_rung: member -> the latest value of the metric of pruning.
         tier: how steps run.
     """
 
@@ -67,6 +70,8 @@ class Trainer:
         self.latest: dict[int, dict[str, float]] = {int(member): {} for member in stack.members}
         self.at_best: dict[int, dict[str, float]] = {int(member): {} for member in stack.members}
         self.save_end: Save | None = None
+        self.rungs: Rungs | None = rungs_of(stack.learner)
+        self.at_rung, self.last_rung = dict[int, float](), 0
         self.validated_at, self.validation_seconds = 0, math.nan  # the last validation
         self.clock = (time.perf_counter(), 0)  # when the first step of this process began, and its number
 
@@ -169,7 +174,12 @@ class Trainer:
         s.schedules.validated(host, directions(learner))
         self.losses, self.loss_steps = np.zeros(s.members.size), 0
         self.validated_at, self.validation_seconds = self.step, time.perf_counter() - began
-        self._keep_best(host, ends and self.step < self.total)
+        ends = ends and self.step < self.total
+        if self.rungs is not None and (ranks_by := self.rungs.options.metric) in host:
+            self.at_rung |= zip(s.members.tolist(), map(float, host[ranks_by]), strict=True)
+        self._keep_best(host, ends)
+        if ends and self.rungs is not None and self.epoch in self.rungs.options.at:
+            self._prune(self.rungs)
 
     def evaluated(self, learner: Learner, w: Array, keys: Sequence[Key], feed: DataLoader) -> Mapping[str, Array]:
         """`loss` and every metric (R,) of a split.
@@ -206,6 +216,29 @@ class Trainer:
             reason = f"{stopping.monitor} has not improved in {stopping.patience} validations"
             self.leave(exhausted, "stopped_early", reason)
 
+    def _prune(self, rungs: Rungs) -> None:
+        """End the replicas that are not among the best at this rung."""
+        rungs.report(self.epoch, self._rung_values())
+        found, members = rungs.standings(self.epoch), self.stack.members.tolist()
+        self.last_rung = self.epoch
+        lost = {m: found[m].reason(rungs.options.metric, self.epoch) for m in members if not found[m].goes_on}
+        if lost:
+            self.leave(np.isin(self.stack.members, list(lost)), "pruned", lost)
+
+    def _rung_values(self) -> dict[int, float]:
+        """The values by which the members are ranked that no rung has ended."""
+        ended = {member: outcome.status for member, outcome in self.outcomes.items()}
+        values = {m: math.nan if ended.get(m) == "diverged" else value for m, value in self.at_rung.items()}
+        values |= {member: math.nan for member in ended if member not in values}
+        return {member: value for member, value in sorted(values.items()) if ended.get(member) != "pruned"}
+
+    def end_rungs(self) -> None:
+        """Report the values of members that ended before the last rungs: jobs of other stacks are compared with them."""
+        if self.rungs is not None:
+            for epoch in self.rungs.options.at:
+                if epoch > self.last_rung:
+                    self.rungs.finish(epoch, self._rung_values())
+
     def end_restored(self) -> None:
         """End the replicas whose restored state is that of an early stop."""
         self.batches()
@@ -240,10 +273,16 @@ class Trainer:
         for callback in self.callbacks:
             callback.on_metrics(member, self.step, values)
 
-    def leave(self, who: np.ndarray, status: Status, reason: str, steps: np.ndarray | None = None) -> None:
-        """End the replicas `who` (R,) and drop them from the stack."""
+    def leave(
+        self, who: np.ndarray, status: Status, reason: str | Mapping[int, str], steps: np.ndarray | None = None
+    ) -> None:
+        """End the replicas `who` (R,) and drop them from the stack.
+
+        Args:
+            reason: of all, or of each member.
+        """
         s = self.stack
-        if status == "stopped_early" and self.save_end:
+        if status in ("stopped_early", "pruned") and self.save_end:
             self.save_end(*self.snapshot(who))
         # A training that is stopped before its first validation has no best weights.
         last = self.best_w is None or (status == "killed" and not self.best.epoch.any())
@@ -251,7 +290,8 @@ class Trainer:
         for r in np.flatnonzero(who):
             member, step = int(s.members[r]), self.step if steps is None else int(steps[r])
             epoch = math.ceil(step / self.plan.updates_per_epoch)
-            outcome = TrainingResult(member, status, reason, step, epoch, s.arena.views(w[r].copy()), tier=self.tier)
+            why = reason if isinstance(reason, str) else reason[member]
+            outcome = TrainingResult(member, status, why, step, epoch, s.arena.views(w[r].copy()), tier=self.tier)
             outcome.best_epoch, outcome.best = int(self.best.epoch[r]), float(self.best.value[r])
             self._report_kept(outcome, last)
             self.outcomes[member] = outcome

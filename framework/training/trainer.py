@@ -28,6 +28,7 @@ from framework.training.compiled import build
 from framework.training.compiled.choice import is_worth_compiling
 from framework.training.compiled.trainer import CompiledTrainer
 from framework.training.learner import Learner
+from framework.training.pruning import Rungs
 from framework.training.state import Trainer
 from framework.training.step import TrainState
 
@@ -50,6 +51,7 @@ def train(
     resume: Snapshot | None = None,
     save_end: Save | None = None,
     stop: StopRequest | None = None,
+    rungs: Rungs | None = None,
 ) -> list[TrainingResult]:
     """Train a stack of networks.
 
@@ -65,6 +67,7 @@ def train(
         resume: such a snapshot, to continue from; `auto` then keeps its tier.
         save_end: receives a snapshot at the end, from which a longer training can continue.
         stop: ends the training after the step, or the block of compiled steps, in which a signal comes.
+        rungs: decide with `trainer.prune` which members are pruned; by default they are compared with one another.
 
     Returns:
         One result per member, in order.
@@ -84,7 +87,7 @@ def train(
     if resume is not None:
         run.restore(*resume)
         run.end_restored()
-    run.save_end = save_end
+    run.save_end, run.rungs = save_end, rungs or run.rungs
     with (
         blas_limited(run.stack.blas_threads(run.plan.update_size)),
         np.errstate(all="ignore"),
@@ -109,7 +112,7 @@ def _take_steps(run: Trainer, stop: StopRequest) -> None:
             return run.stop(stop.name)
         _end_epoch(run)
         run.epoch, run.done = run.epoch + 1, 0
-    return None
+    return run.end_rungs()
 
 
 def _end_epoch(run: Trainer) -> None:
@@ -124,11 +127,21 @@ def _end_epoch(run: Trainer) -> None:
         run.leave(np.ones(run.stack.members.size, bool), "finished", "")
 
 
-def takes_compiled(tier: Tier, learners: Sequence[Learner], data: Sequence[Data], resume: Snapshot | None = None) -> bool:
-    """Whether to try the compiled tier."""
+def takes_compiled(
+    tier: Tier,
+    learners: Sequence[Learner],
+    data: Sequence[Data],
+    resume: Snapshot | None = None,
+    replicas: int | None = None,
+) -> bool:
+    """Whether to try the compiled tier.
+
+    Args:
+        replicas: of the whole stack, if these are a part of it.
+    """
     if tier == "auto" and resume is not None:
         return resume[1].get("tier") == "compiled"
-    return tier == "compiled" or (tier == "auto" and is_worth_compiling(learners[0], data[0], len(learners)))
+    return tier == "compiled" or (tier == "auto" and is_worth_compiling(learners[0], data[0], replicas or len(learners)))
 
 
 def check_tier(learners: Sequence[Learner], data: Sequence[Data], *, xp: Any, dtype: Any, threads: int | None) -> None:

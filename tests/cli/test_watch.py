@@ -10,6 +10,7 @@ from framework.cli.command_line import main
 from framework.cli.commands import watch
 from framework.sweeps import watching
 from framework.sweeps.watching import Watcher
+from framework.tracking.owner import this_process
 
 JOBS = {"0": ("lr=1", "seed=0"), "1": ("lr=1", "seed=1"), "2": ("lr=2", "seed=0"), "3": ("lr=2", "seed=1")}
 
@@ -32,7 +33,8 @@ def job(sweep, number, status="running", steps=(), pid=None, **state):
     """Write the record of a job, and lines of its metrics."""
     folder = sweep / number
     folder.mkdir(exist_ok=True)
-    known = {"status": status, "started": time.time() - 10, "steps": 8, "steps_per_epoch": 4, "pid": pid or os.getpid()}
+    process = {**this_process(), "pid": pid or os.getpid()}
+    known = {"status": status, "started": time.time() - 10, "steps": 8, "steps_per_epoch": 4, "process": process}
     (folder / "run.json").write_text(json.dumps({**known, **state}))
     with open(folder / "metrics.jsonl", "a", encoding="utf-8") as file:
         for step, value in steps:

@@ -46,6 +46,7 @@ def changed(runs, tmp_path, *pairs):
 def test_a_rerun_gives_the_same_numbers(runs):
     found = framework.rerun("adam")
     assert (found.folder / "metrics.jsonl").read_bytes() == (runs / "adam/metrics.jsonl").read_bytes()
+    assert [run.folder.name for run in framework.runs("rerun=adam")] == [found.folder.name]
     assert found.overrides == {"model.hidden": "4", "optimizer.lr": "0.02", **dict(word.split("=") for word in SHORT)}
 
 

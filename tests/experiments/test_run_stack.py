@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from framework.config.composition import compose
+from framework.config.options import TrainerOptions
 from framework.core.errors import RunFailed
 from framework.experiments.experiment import prepare
 from framework.experiments.loading import settings_of_run
@@ -237,7 +238,8 @@ def test_a_stack_is_cut_on_the_cpu_only(xp, widths, monkeypatch):
     cut = []
     monkeypatch.setattr("framework.training.parallel.width", lambda *_: 3)
     monkeypatch.setattr("framework.training.parallel.train", lambda learners, *_, **__: cut.append(len(learners)) or [])
-    train_sliced([None] * 7, [None], [0] * 7, xp=xp, threads=1, tier="array")
+    learner = SimpleNamespace(options=TrainerOptions())
+    train_sliced([learner] * 7, [None], [0] * 7, xp=xp, threads=1, tier="array")
     assert cut == widths
 
 

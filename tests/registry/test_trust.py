@@ -55,6 +55,14 @@ def stranger(recorded, tmp_path, monkeypatch):
     discover().forget_file(recorded[1])
 
 
+def abandoned(runs, folder):
+    """Mark a run as that of a process that has ended."""
+    ours = lock_runs(runs, [folder])
+    ours.lock.release()
+    text = json.loads(ours.marker.read_text())
+    ours.marker.write_text(json.dumps({**text, "process": {**text["process"], "started": 1}}))
+
+
 def forget(monkeypatch, tmp_path):
     """Be another user."""
     monkeypatch.setattr(trust, "_HERE", set())
@@ -212,7 +220,7 @@ def test_a_lost_run_whose_plugin_is_gone_is_ended_at_once(stranger):
     state = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps({**state, "status": "running"}))
     (folder / "config.yaml").write_text("plugins: [/no/where.py]\ntracking: {type: mlflow, uri: 'http://127.0.0.1:9'}\n")
-    lock_runs(folder.parent, [folder]).lock.release()  # its process is gone
+    abandoned(folder.parent, folder)  # its process is gone
     framework.run(*SMALL)
     assert json.loads((folder / "run.json").read_text())["status"] == "lost"
     assert close_lost_runs(folder.parent) == []
@@ -234,7 +242,7 @@ def test_a_record_that_says_nothing_stops_nobody(text, tmp_path):
     folder = tmp_path / "torn"
     folder.mkdir()
     (folder / "run.json").write_text(text)
-    lock_runs(tmp_path, [folder]).lock.release()
+    abandoned(tmp_path, folder)
     assert close_lost_runs(tmp_path) == []
 
 

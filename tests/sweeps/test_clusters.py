@@ -174,7 +174,7 @@ def killed_in_the_middle(place, launcher, **environment):
 
     def at_work():
         states = [json.loads(path.read_text()) for path in place.glob("runs/sweep-*/*/run.json")]
-        return {state["pid"] for state in states if state["status"] == "running"}
+        return {state["process"]["pid"] for state in states if state["status"] == "running"}
 
     until(at_work, process, 180)
     os.kill(min(at_work()), signal.SIGKILL)
@@ -213,4 +213,4 @@ def test_joblib_trains_job_by_job_in_processes(tmp_path):
     assert done.returncode == 0, done.stderr
     states = [json.loads(path.read_text()) for path in tmp_path.glob("runs/sweep-*/*/run.json")]
     assert [state["status"] for state in states] == ["finished"] * 3
-    assert len({state["pid"] for state in states}) > 1
+    assert len({state["process"]["pid"] for state in states}) > 1

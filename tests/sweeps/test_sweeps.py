@@ -344,7 +344,7 @@ def test_a_killed_worker_costs_its_jobs_and_not_the_sweep(tmp_path):
 
     def at_work():
         states = [json.loads(p.read_text()) for p in tmp_path.glob("runs/sweep-*/*/run.json")]
-        return {state["pid"] for state in states if state["status"] == "running"}
+        return {state["process"]["pid"] for state in states if state["status"] == "running"}
 
     until(lambda: len(at_work()) == 2, process)
     os.kill(min(at_work()), signal.SIGKILL)

@@ -133,3 +133,26 @@ def test_norms_of_very_many_layers_become_a_table(tmp_path):
         table = norms_table(tmp_path)
         assert (None if table is None else len(table.read_text().splitlines())) == expected
     assert table.read_text().startswith("step,total,0,1,")
+
+
+def test_a_restarted_record_sends_no_point_twice(tmp_path):
+    """The training starts again from its first step; it is the same one, so its points are the same too."""
+    whole, again = Sink(), Sink()
+    rows = np.linspace(2, 1, 200).reshape(100, 2)
+
+    def train(recorder, upto):
+        for first in range(0, upto, 10):
+            recorder.on_steps(0, first + 1, COLUMNS, rows[first : first + 10])
+            recorder.on_metrics(0, first + 10, {"val/loss": float(first)})
+
+    one = MetricsRecorder(tmp_path / "whole", 100, 10, whole, 20)
+    train(one, 100)
+    one.on_end()
+    two = MetricsRecorder(tmp_path / "again", 100, 10, again, 20)
+    train(two, 60)
+    two.restart()
+    assert read_lines(tmp_path / "again" / "metrics.jsonl") == []
+    train(two, 100)
+    two.on_end()
+    assert again.series == whole.series
+    assert (tmp_path / "again" / "metrics.jsonl").read_text() == (tmp_path / "whole" / "metrics.jsonl").read_text()

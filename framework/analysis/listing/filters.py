@@ -13,7 +13,7 @@ from typing import Any
 
 from framework.analysis.listing.rows import MISSING, RunRow, as_number
 from framework.core.errors import ConfigError
-from framework.tracking.naming import about_of, format_value
+from framework.tracking.naming import ORIGINS, about_of, format_value
 from framework.tracking.run_dir import find_run, find_sweep, runs_dir
 
 ORDER: dict[str, Callable[[Any, Any], bool]] = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
@@ -37,7 +37,7 @@ def parsed(word: str) -> Filter:
         return Filter(key, sign, text, _moment(word, text))
     if key == "sweep" and sign in ("=", "!=") and "*" not in text:
         return Filter(key, sign, find_sweep(text).resolve().as_posix())
-    if key == "continued" and "*" not in text:
+    if key in ORIGINS and "*" not in text:
         with contextlib.suppress(ConfigError):  # it may be deleted
             return Filter(key, sign, find_run(text, runs_dir()).resolve().name)
     return Filter(key, sign, text)

@@ -7,6 +7,7 @@ import math
 import os
 import re
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +18,10 @@ from framework.core.reading import parse_yaml, read_text
 from framework.tracking.locks import claimed
 from framework.tracking.mlflow import flattened
 from framework.tracking.naming import KEYS as ABOUT
-from framework.tracking.naming import About, about_of, key_of, keyed, recorded_overrides, run_name, short_keys
+from framework.tracking.naming import ORIGINS, About, about_of, key_of, keyed, recorded_overrides, run_name, short_keys
 from framework.tracking.run_dir import SWEEP, all_runs, read_state, read_sweep, runs_dir
 
-FIELDS = ("status", "name", "sweep", "continued", "notes", "id", "folder", "started", "seconds", "reason", "version", "tier")
+FIELDS = ("status", "name", "sweep", *ORIGINS, "notes", "id", "folder", "started", "seconds", "reason", "version", "tier")
 SPAN = 24  # characters of the values of a swept key
 FEW = 4  # values of a swept key that are shown in full
 MISSING = object()
@@ -125,7 +126,7 @@ class RunRow:
             return self.state["ended"] - self.started if isinstance(self.state.get("ended"), int | float) else MISSING
         others = {"notes": self.about.notes, "id": self.state.get("mlflow_run_id"), "folder": str(self.folder)}
         others["sweep"] = self.sweep.name if self.sweep else None
-        others["continued"] = self.state.get("tags", {}).get("continued")
+        others |= {origin: self.state.get("tags", {}).get(origin) for origin in ORIGINS}
         found = others.get(key, self.state.get(key))
         return MISSING if found in (None, "") else found
 
@@ -255,7 +256,7 @@ def best_of(row: Row, metric: str | None = None) -> RunRow:
 def main_metrics(rows: Sequence[Row], first: str | None = None, most: int = 2) -> list[str]:
     """The metrics that most rows have: losses before others, of the validation split if there is one."""
     names = [name for row in rows for name in best_of(row).metrics if not name.startswith(("grad_norm/", "baseline/"))]
-    counts = {name: names.count(name) for name in dict.fromkeys(names)}
+    counts = Counter(names)
     split = next((s for s in ("val/", "test/", "train/", "") if any(name.startswith(s) for name in counts)), "")
     able = sorted((name for name in counts if name.startswith(split)), key=lambda n: (not n.endswith("/loss"), -counts[n]))
     metric = first if first in counts or any(first in run.metrics for row in rows for run in row.runs) else None

@@ -22,6 +22,7 @@ MEASURED = ("train/", "val/", "test/")
 ENDS = {
     "finished": "good",
     "stopped_early": "good",
+    "pruned": "good",
     "running": "open",
     "diverged": "bad",
     "failed": "bad",

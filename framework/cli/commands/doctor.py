@@ -20,6 +20,7 @@ from framework.experiments.labels import send_all
 from framework.experiments.strays import strays
 from framework.experiments.sync import Stores, close_lost_runs, close_unlocked, repair, sync_to_mlflow
 from framework.registry.discovery import discover
+from framework.sweeps.summary import send_later
 from framework.tracking.run_dir import all_runs, runs_dir
 from framework.training.compiled import cache
 from framework.training.compiled.build import NoCompilerError, compiler, version
@@ -86,6 +87,9 @@ def _store(runs: Path) -> int:
         print(f"sent      {folder}: now in the store")
     for folder, why in unsent:
         print(f"unsent    {folder}: {why}", file=sys.stderr)
+    for sweep, why in send_later(runs):
+        print(f"unsent    {sweep}: {why}" if why else f"sent      {sweep}: its summary is now in the store")
+        unsent += [(sweep, why)] if why else []
     if sent:
         stores.known.clear()  # their content has changed
     for line in (*repair(runs, stores), *send_all(runs), *strays(runs, stores)):

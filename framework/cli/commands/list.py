@@ -19,7 +19,7 @@ from framework.analysis.listing import SweepRow, selected
 from framework.analysis.listing.rows import Row, best_of, main_metrics, when
 from framework.core.errors import ConfigError
 from framework.core.spreadsheet import spreadsheet_safe
-from framework.tracking.naming import printable
+from framework.tracking.naming import ORIGINS, printable
 from framework.tracking.run_dir import all_runs, runs_dir
 
 SHOWN = 20  # rows on the screen
@@ -108,10 +108,11 @@ def record(row: Row) -> dict[str, Any]:
         "name": row.name,
         "started": started,
         "status": row.status,
+        "reason": (best.state.get("reason") or None) if not sweep else None,
         "folder": str(row.folder),
         "id": None if sweep else best.state.get("mlflow_run_id"),
         "sweep": str(best.sweep) if best.sweep and not sweep else None,
-        "continued": best.state.get("tags", {}).get("continued") if not sweep else None,
+        **{origin: best.state.get("tags", {}).get(origin) if not sweep else None for origin in ORIGINS},
         "jobs": len(row.runs) if sweep else None,
         "best": best.folder.name if sweep else None,
         "seconds": round(seconds, 3) if isinstance(seconds, float) and not sweep else None,

@@ -7,9 +7,11 @@ import sys
 from collections.abc import Sequence
 
 from framework.cli.command_line import compose_and_run
+from framework.core.process import environment
 from framework.core.trust import trusting
 from framework.experiments.loading import TRUST
 from framework.experiments.rerunning import rerun_of
+from framework.sweeps.job_dir import RERUN_OF
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -24,5 +26,5 @@ def main(arguments: Sequence[str]) -> int:
     found = rerun_of(given.run, given.changes, given.trust, given.multirun)
     for note in found.notes:
         print(f"stackprop: {note}", file=sys.stderr)
-    with trusting(given.trust):
+    with trusting(given.trust), environment({RERUN_OF: found.run}):
         return compose_and_run([*(["-m"] if given.multirun else []), *found.words])

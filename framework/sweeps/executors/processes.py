@@ -15,7 +15,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from framework.core.arrays import use_gpu
-from framework.core.callback import Callback, TrainingResult
+from framework.core.callback import Callback, StartedRun, TrainingResult
 from framework.core.log import quiet_others, show
 from framework.core.process import without_main
 from framework.core.signals import OF_CLUSTERS, deferred, raise_on_signals
@@ -130,6 +130,10 @@ class PipeCallback(Callback):
         """Send a message to the process of the sweep."""
         with contextlib.suppress(OSError):
             self.pipe.send(message)
+
+    def on_start(self, runs: Sequence[StartedRun]) -> None:
+        """Send which runs train, without their configurations."""
+        self.send("on_start", [replace(run, config={}) for run in runs])
 
     def on_steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
         """Send the step."""

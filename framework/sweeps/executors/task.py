@@ -20,6 +20,8 @@ from framework.sweeps.progress import Progress, failure
 from framework.sweeps.session import session
 from framework.tracking.run_dir import RunLocation, read_sweep
 
+SINGLY = 4  # jobs that fail in the same way and are listed one by one
+
 
 @dataclass(frozen=True)
 class StackTask:
@@ -84,8 +86,15 @@ def end_of(result: JobResult | RunFailed) -> JobEnd:
 def values(group: Sequence[Job], ends: Sequence[JobEnd], progress: Progress) -> dict[int, Any]:
     """Number -> the validation loss, or the exception that ended the job; new failures are printed."""
     progress.finished(group)
+    reasons: dict[str, list[Job]] = {}
     for job, end in zip(group, ends, strict=True):
         if end.reason and not end.reported:
-            progress.say(failure(job, end.reason))
+            reasons.setdefault(end.reason, []).append(job)
+    for reason, jobs in reasons.items():
+        if len(jobs) <= SINGLY:
+            for job in jobs:
+                progress.say(failure(job, reason))
+        else:
+            progress.say(f"failed: {len(jobs)} jobs, {jobs[0].number} to {jobs[-1].number}: {reason}")
     pairs = zip(group, ends, strict=True)
     return {job.number: RunFailed(end.reason) if end.reason else end.metrics.get("val/loss") for job, end in pairs}

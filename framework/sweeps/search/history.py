@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from framework.core.errors import ConfigError
@@ -24,6 +24,7 @@ class CompletedTrial:
         status: as in their `run.json`.
         failed: whether that is a failure, and not a result.
         value: of the searched metric, the mean over seeds; None: no value, scored as the worst.
+        reported: epoch and value of each validation, for a search with pruned trials.
     """
 
     overrides: Trial
@@ -31,6 +32,12 @@ class CompletedTrial:
     status: str
     failed: bool
     value: float | None
+    reported: list[tuple[int, float]] = field(default_factory=list)
+
+    @property
+    def is_pruned(self) -> bool:
+        """Whether the trial was ended early, since others were better."""
+        return "pruned" in self.status
 
     def loss(self, sign: int) -> float:
         """The value that a search minimizes."""

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from math import inf, isnan
 from typing import Any, Literal
 
+from framework.sweeps.search.history import CompletedTrial
+from framework.sweeps.search.pruners import TrialPruner, made
 from framework.sweeps.search.space import Choice, Dimension, Space, Trial
 
 Sampler = Literal["tpe", "random"]
@@ -19,18 +21,22 @@ class OptunaSearcher:
         sampler: tpe, the tree-structured Parzen estimator (Bergstra et al. 2011), adapted to batches: running trials count
             as bad, so that the trials of a batch differ; or random.
         seed: of all draws.
+        pruner: ends trials early; None: every trial trains to its end.
 
     Raises:
         ImportError: Optuna is not installed.
     """
 
-    def __init__(self, space: Space, sampler: Sampler = "tpe", seed: int = 0) -> None:
+    def __init__(self, space: Space, sampler: Sampler = "tpe", seed: int = 0, pruner: TrialPruner | None = None) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         samplers = optuna.samplers
         chosen: Any = samplers.RandomSampler(seed) if sampler == "random" else tpe(samplers.TPESampler, seed)
-        self.space, self.study = space, optuna.create_study(sampler=chosen)
+        ends = made(pruner.name) if pruner else optuna.pruners.NopPruner()
+        # With its name, from which Hyperband derives the bracket of a trial.
+        study = optuna.create_study(sampler=chosen, pruner=ends, study_name="stackprop")
+        self.space, self.study, self.pruner, self.ended = space, study, pruner, list[CompletedTrial]()
         self.distributions = {key: distribution(part) for key, part in space.items()}
         self.trials: list[Any] = []
 
@@ -39,10 +45,24 @@ class OptunaSearcher:
         self.trials = [self.study.ask(self.distributions) for _ in range(count)]
         return [{key: override_value(part, trial.params[key]) for key, part in self.space.items()} for trial in self.trials]
 
+    def end(self, trials: Sequence[CompletedTrial], sign: int) -> None:
+        """Receive the records of the trials: what Optuna has not got yet of their values at each validation."""
+        self.ended = list(trials)
+        for trial, record in zip(self.trials, trials, strict=True):
+            known = trial.storage.get_trial(trial._trial_id).intermediate_values
+            for epoch, value in record.reported:
+                if epoch not in known:
+                    trial.report(sign * value, epoch)
+
     def tell(self, losses: Sequence[float]) -> None:
-        """Pass the losses to Optuna; a loss that is not finite is the worst."""
-        for trial, loss in zip(self.trials, losses, strict=True):
-            self.study.tell(trial, inf if isnan(loss) else loss)
+        """Pass the losses to Optuna; a loss that is not finite is the worst. A pruned trial has its values so far."""
+        from optuna.trial import TrialState
+
+        for i, (trial, loss) in enumerate(zip(self.trials, losses, strict=True)):
+            if self.ended and self.ended[i].is_pruned and self.ended[i].reported:
+                self.study.tell(trial, state=TrialState.PRUNED)
+            else:
+                self.study.tell(trial, inf if isnan(loss) else loss)
 
 
 def tpe(sampler: Any, seed: int) -> Any:

@@ -27,8 +27,10 @@ from framework.sweeps.jobs import compose_jobs, job_of
 from framework.sweeps.launcher import start_sweep
 from framework.sweeps.search import history as archive
 from framework.sweeps.search.history import CompletedTrial
+from framework.sweeps.search.pruners import TrialPruner
 from framework.sweeps.search.space import Searcher, Space, Trial
 from framework.sweeps.session import session
+from framework.tracking.metrics_file import LazySeries
 from framework.tracking.naming import run_name
 from framework.tracking.run_dir import read_state, update_sweep
 
@@ -69,6 +71,8 @@ class SearchRunner:
         self.fixed, self.repeats = list(fixed), repeats
         self.sweep, self.composer = Path(config.hydra.sweep.dir), composer_of(context.config_loader, config)
         self.iterations: list[list[CompletedTrial]] = []
+        self.pruner: TrialPruner | None = None
+        self.running: list[Any] = []  # Optuna's trials that were proposed last
         self.sign = 1  # if less is better, otherwise -1; known with the first experiment
 
     @property
@@ -78,8 +82,9 @@ class SearchRunner:
 
     @property
     def best(self) -> CompletedTrial | None:
-        """The first trial with the best value."""
+        """The first trial with the best value; of pruned ones only if there are no others."""
         found = [trial for trial in self.tried if trial.value is not None]
+        found = [trial for trial in found if not trial.is_pruned] or found
         return min(found, key=lambda trial: trial.loss(self.sign), default=None)
 
     def words(self, trial: Trial) -> list[str]:
@@ -122,11 +127,12 @@ class SearchRunner:
         self._replay(search)
         while len(self.tried) < self.goal.n_trials:
             proposed = search.ask(min(count, self.goal.n_trials - len(self.tried)))
+            self.running = getattr(search, "trials", [])
             self.iterations.append(self._run(proposed))
             update_sweep(self.sweep, {"objective": {"metric": self.goal.metric, "lower_is_better": self.sign == 1}})
             archive.write(self.sweep, self.iterations)
             self._check_recorded()
-            search.tell([trial.loss(self.sign) for trial in self.iterations[-1]])
+            self._tell(search, self.iterations[-1])
             print(self._progress(), flush=True)
         self._report(search)
 
@@ -144,11 +150,16 @@ class SearchRunner:
                     f"sweep.resume: {self.sweep / archive.FILE} holds trials that this search would not make; its presets "
                     "or options have changed; start a new sweep"
                 )
-            search.tell([trial.loss(self.sign) for trial in iteration])
+            self._tell(search, iteration)
         self.iterations = known
         if known:
             done, of = len(self.tried), max(self.goal.n_trials, len(self.tried))
             print(f"{done} of {of} trials had finished; {of - done} to go", flush=True)
+
+    def _tell(self, search: Searcher, iteration: Sequence[CompletedTrial]) -> None:
+        if hasattr(search, "end"):
+            search.end(iteration, self.sign)
+        search.tell([trial.loss(self.sign) for trial in iteration])
 
     def _run(self, proposed: Sequence[Trial]) -> list[CompletedTrial]:
         """Run trials; those in the archive do not run again."""
@@ -157,6 +168,8 @@ class SearchRunner:
         first = 1 + max((number for trial in self.tried for number in trial.jobs), default=-1)
         able = self._able(new, first)
         if able:
+            if self.pruner:
+                self.pruner.trials, self.pruner.sign = self._folders(able, proposed, first), self.sign
             self._launch([words for trial in able for words in self.jobs(trial)], first)
         for trial in new:
             begin = first + able.index(trial) * len(self.repeats) if trial in able else 0
@@ -176,20 +189,33 @@ class SearchRunner:
                 print(message, file=sys.stderr, flush=True)
         return able
 
+    def _folders(self, able: Sequence[Trial], proposed: Sequence[Trial], first: int) -> dict[str, Any]:
+        """Name of the folder of each job -> Optuna's trial."""
+        owners = [self.running[list(proposed).index(trial)] for trial in able for _ in self.repeats]
+        words = [each for trial in able for each in self.jobs(trial)]
+        places = [Path(self.composer.job(each, number).folder).name for number, each in enumerate(words, first)]
+        return dict(zip(places, owners, strict=True))
+
     def _launch(self, overrides: list[list[str]], first: int) -> None:
         if not getattr(self.launcher, "validates", False):
             start_sweep(self.sweep, compose_jobs(self.composer, overrides, first))
-        self.launcher.launch(overrides, initial_job_idx=first)
+        session().rungs = self.pruner and self.pruner.rungs
+        try:
+            self.launcher.launch(overrides, initial_job_idx=first)
+        finally:
+            session().rungs = None
 
     def _ended(self, trial: Trial, numbers: list[int]) -> CompletedTrial:
         if not numbers:
             return CompletedTrial(trial, [], "refused", False, None)
         places = zip(self.jobs(trial), numbers, strict=True)
-        states = [read_state(Path(self.composer.job(words, number).folder)) for words, number in places]
+        folders = [Path(self.composer.job(words, number).folder) for words, number in places]
+        states = [read_state(folder) for folder in folders]
         mean = sum(value_of(state, self.goal.metric) for state in states) / len(states)
         status = ", ".join(sorted({str(state.get("status", "lost")) for state in states}))
         failed = any(state.get("state") != "FINISHED" for state in states)
-        return CompletedTrial(trial, numbers, status, failed, mean if math.isfinite(mean) else None)
+        reported = reports(folders, states, self.goal.metric) if self.pruner or "pruned" in status else []
+        return CompletedTrial(trial, numbers, status, failed, mean if math.isfinite(mean) else None, reported)
 
     def _check_recorded(self) -> None:
         """Check that the metric was recorded, which is known for a study only after a trial."""
@@ -226,7 +252,22 @@ class SearchRunner:
 
 def value_of(state: Mapping[str, Any], metric: str) -> float:
     """The value of a finished run at its saved weights, or NaN."""
-    return float(state.get("metrics", {}).get(metric, math.nan)) if state.get("status") in ENDED else math.nan
+    ended = state.get("status") in (*ENDED, "pruned")
+    return float(state.get("metrics", {}).get(metric, math.nan)) if ended else math.nan
+
+
+def reports(folders: Sequence[Path], states: Sequence[Mapping[str, Any]], metric: str) -> list[tuple[int, float]]:
+    """Epoch and value of a metric at each validation that all jobs of a trial have, the mean over them."""
+    found: list[dict[int, float]] = []
+    for folder, state in zip(folders, states, strict=True):
+        try:
+            points = LazySeries(folder / "metrics.jsonl")[metric].tolist()
+        except (OSError, KeyError, DataError):
+            return []
+        epoch = max(1, int(state.get("steps_per_epoch", 1)))
+        found.append({math.ceil(step / epoch): value for step, value in points if math.isfinite(value)})
+    common = sorted(set.intersection(*(set(values) for values in found)))
+    return [(epoch, sum(values[epoch] for values in found) / len(found)) for epoch in common]
 
 
 def check_measured(goal: Objective, experiment: Experiment) -> None:

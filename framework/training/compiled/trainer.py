@@ -120,7 +120,7 @@ class CompiledTrainer(Trainer):
     @property
     def validates(self) -> bool:
         """Only where there is anything to measure: more steps can then be taken at once."""
-        on_training = self.options.early_stopping.monitor == "train/loss"
+        on_training = "train/loss" in (self.options.early_stopping.monitor, self.rungs and self.rungs.options.metric)
         on_training = on_training or bool(self.stack.schedules.monitored)
         return "val" in self.stack.feeds or on_training or bool(self.stack.learner.measures and self.options.train_metrics)
 

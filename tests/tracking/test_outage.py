@@ -1,0 +1,108 @@
+"""A tracking store that is lost in the middle of a sweep: it is not asked run by run, and gets everything later."""
+
+import sqlite3
+
+import pytest
+
+from framework.cli.command_line import execute
+from framework.core.trust import trust_store
+from framework.experiments.sync import sync_to_mlflow
+from framework.tracking import allowance
+from framework.tracking.allowance import StoreDownError, TimeBudget, is_outage
+from framework.tracking.run_dir import all_runs, find_sweep, read_state, read_sweep
+
+SWEEP = ["-m", "dataset=xor", "trainer.epochs=3", "seed=range(4)", "hydra.launcher.max_stack=1", "hydra.sweep.dir=runs/s"]
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    """The address of a store that answers the first `store.up` requests, and how often it was asked after them."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("STACKPROP_RUNS", raising=False)
+    monkeypatch.setattr("framework.tracking.mlflow._allowances", {})
+    monkeypatch.setattr("framework.tracking.mlflow._opened", {})
+
+    class Store:
+        uri, up, refused = f"sqlite:///{tmp_path}/elsewhere.db", 10**9, 0
+
+    def call(self, action, *args, **kwargs):
+        Store.up -= 1
+        if Store.up < 0:
+            Store.refused += 1
+            raise ConnectionError("refused")
+        return action(*args, **kwargs)
+
+    monkeypatch.setattr(TimeBudget, "_call", call)
+    trust_store(Store.uri, Store.uri)
+    return Store
+
+
+def recover(store, monkeypatch):
+    store.up = 10**9
+    monkeypatch.setattr("framework.tracking.mlflow._allowances", {})
+    monkeypatch.setattr("framework.tracking.mlflow._opened", {})
+
+
+def names_of(tmp_path):
+    with sqlite3.connect(tmp_path / "elsewhere.db") as connection:
+        rows = connection.execute("SELECT name, status FROM runs WHERE lifecycle_stage = 'active' ORDER BY name")
+        return rows.fetchall()
+
+
+def test_a_store_lost_in_the_middle_is_asked_once_and_sent_later(store, tmp_path, monkeypatch, capsys):
+    store.up = 12  # the first job, and some of the second
+    assert execute([*SWEEP, f"tracking.uri={store.uri}"]) == 0
+    told = capsys.readouterr().err
+    assert store.refused == 1
+    assert told.count("the tracking store cannot be used (ConnectionError: refused)") == 1
+    assert "of 4 jobs are not in the tracking store" in told
+    assert "`stackprop doctor` sends the rest" in told
+    sweep = find_sweep("last")
+    assert read_sweep(sweep)["tracked"] is False
+    assert len(names_of(tmp_path)) < 5
+    recover(store, monkeypatch)
+    assert execute(["doctor"]) == 0
+    told = capsys.readouterr().out
+    assert "its summary is now in the store" in told
+    assert names_of(tmp_path) == [("s", "FINISHED"), *[(f"seed={i}", "FINISHED") for i in range(4)]]
+    assert read_sweep(sweep)["tracked"] is True
+    assert all(read_state(folder)["tracked"] for folder in all_runs(tmp_path / "runs"))
+    assert execute(["doctor"]) == 0
+    assert "its summary" not in capsys.readouterr().out
+
+
+def test_a_store_that_is_back_at_the_end_gets_everything(store, tmp_path, monkeypatch, capsys):
+    store.up = 12
+    monkeypatch.setattr(allowance, "PAUSE", -1.0)  # as if a minute had passed
+    real = TimeBudget._call
+
+    def back(self, action, *args, **kwargs):
+        if store.refused:
+            store.up = 10**9
+        return real(self, action, *args, **kwargs)
+
+    monkeypatch.setattr(TimeBudget, "_call", back)
+    assert execute([*SWEEP, f"tracking.uri={store.uri}"]) == 0
+    assert "doctor` sends the rest" not in capsys.readouterr().err
+    assert len(names_of(tmp_path)) == 5
+
+
+def test_a_store_that_is_down_is_asked_once_for_many_runs(store, tmp_path, monkeypatch):
+    store.up = 0
+    assert execute([*SWEEP, f"tracking.uri={store.uri}"]) == 0
+    assert store.refused == 1
+    sent, unsent = sync_to_mlflow(tmp_path / "runs")
+    assert (sent, len(unsent), store.refused) == ([], 4, 1)
+
+
+def test_only_an_unreachable_store_is_left_alone():
+    class RestException(Exception):  # noqa: N818  # MLflow's name: the server has answered
+        error_code = "INTERNAL_ERROR"
+
+    class OtherError(Exception):
+        error_code = "TEMPORARILY_UNAVAILABLE"
+
+    assert not is_outage(RestException())
+    assert not is_outage(ValueError())
+    for error in (OtherError(), ConnectionRefusedError(), StoreDownError()):
+        assert is_outage(error)
