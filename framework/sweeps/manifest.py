@@ -18,13 +18,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from framework.config.allowed import is_harmless
 from framework.core.errors import ConfigError
 from framework.core.secrets import masked
 from framework.core.trust import is_trusted, knows_store, trust, trusts_all
 from framework.core.writing import check_no_links, inside, write_json, write_text
+from framework.core.yaml_text import yaml_text
 from framework.experiments.sync import STRANGE
 from framework.sweeps.jobs import Job
 from framework.sweeps.session import session
@@ -32,7 +31,7 @@ from framework.tracking.mlflow import get_store, new_key
 from framework.tracking.naming import about_of
 from framework.tracking.options import Tracking
 from framework.tracking.run_dir import SWEEP, RunLocation, find_sweep, is_finished, read_state, read_sweep, remember
-from framework.tracking.run_record import Dumper, config_hash
+from framework.tracking.run_record import config_hash
 
 KEY = "sweep.resume"
 LENGTH = "hydra.sweeper.n_trials="  # of a search, which may be extended without changing its jobs
@@ -213,7 +212,7 @@ def prepare_folder(job: Job) -> None:
         return
     job.place.folder.mkdir(parents=True, exist_ok=True)
     folder = inside(job.place.folder, str(subdir))
-    parts = {"config": job.composed.task, "hydra": {"hydra": job.composed.hydra}, "overrides": list(job.composed.overrides)}
-    for name, tree in parts.items():
-        text = yaml.dump(tree, Dumper=Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False)
+    composed = job.composed
+    texts = {"config": yaml_text(composed.task), "hydra": yaml_text({"hydra": composed.hydra})}
+    for name, text in {**texts, "overrides": yaml_text(composed.overrides)}.items():
         write_text(folder / f"{name}.yaml", text, lasting=False)
