@@ -41,7 +41,7 @@ TARGETS = {  # the only keys that may hold a target, and the targets allowed the
     ),
 }
 # Options of launchers that a file may set. Others (`slurm_setup`, `runtime_env`) can hold commands: a file may not set them.
-LAUNCHER = {"_target_", "max_stack", "n_jobs", "engine", "parameters", "address"}
+LAUNCHER = {"_target_", "max_stack", "n_jobs", "engine", "parameters", "address", "wait"}
 LAUNCHER |= {"timeout_min", "mem_gb", "nodes", "tasks_per_node", "cpus_per_task", "gpus_per_node"}
 LAUNCHER |= {"slurm_partition", "slurm_account", "slurm_qos", "slurm_constraint", "num_cpus", "num_gpus"}
 LAUNCHER |= {"backend", "prefer", "require", "verbose", "timeout", "pre_dispatch", "batch_size"}

@@ -18,7 +18,6 @@ from typing import Any
 
 import hydra._internal.hydra as hydra_internal
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
@@ -30,9 +29,9 @@ from framework.config.arguments import readable
 from framework.config.hidden import warn_of_hidden
 from framework.config.mode import mode_of
 from framework.config.overrides import check_overrides, used_variables
-from framework.config.own_experiments import GROUP, MARK, ExperimentSource, loading, sources, without_chosen
+from framework.config.own_experiments import GROUP, MARK, install_sources, loading, sources, without_chosen
 from framework.config.parser import parse_config
-from framework.config.presets import KINDS_OF, BoundedSource, RegistrySource
+from framework.config.presets import KINDS_OF, RegistrySource
 from framework.config.schema import Settings
 from framework.config.suggestions import elsewhere
 from framework.core.errors import ConfigError, RegistrationError, did_you_mean
@@ -43,8 +42,7 @@ from framework.registry.registry import conf_dir as conf_dir
 from framework.tracking.naming import key_of
 from framework.tracking.run_dir import check_unused
 
-# Groups that may be null.
-OPTIONAL = ("regularizer", "augmentation", "probes", "callbacks", "figures", "study", "experiment", "debug")
+OPTIONAL = ("regularizer", "augmentation", "probes", "callbacks", "figures", "study", "experiment", "debug")  # or null
 COMPOSING = threading.RLock()  # Hydra has one state for the whole process
 CHECKS: list[Callable[[Settings], None]] = []  # further checks of the settings before a run starts
 PLUGIN_KEYS = ("plugins", "disable_plugins")  # keys that take effect before the composition, in every command
@@ -82,6 +80,12 @@ class ValidatingConfigLoader(ConfigLoaderImpl):
             return self.load_sweep_config(master, choices)
         finally:
             self.validates = True
+
+    def load_sweep_config(self, master_config: Any, sweep_overrides: list[str]) -> Any:
+        install_sources()  # in the process of another launcher, which also lacks the files of plugins
+        if self.runs:
+            load_plugins_of(sweep_overrides, by_user=False)
+        return super().load_sweep_config(master_config, sweep_overrides)
 
     def load_configuration(self, config_name: Any, overrides: Any, run_mode: Any, *args: Any, **kwargs: Any) -> Any:
         self.variables: set[str] = set()
@@ -387,12 +391,10 @@ def install(check: Callable[[Settings], None] | None = None, runs: bool = True) 
         check: a further check of the settings before a run, or the first job of a sweep, starts.
         runs: whether the configuration will run; without, no file with components is loaded.
     """
-    ValidatingConfigLoader.runs = runs
-    CHECKS[:] = [check] if check else []
+    ValidatingConfigLoader.runs, CHECKS[:] = runs, [check] if check else []
     vars(hydra_internal)["ConfigLoaderImpl"] = ValidatingConfigLoader
     setattr(hydra_internal.Hydra, "get_mode", mode_of)  # noqa: B010
     setattr(ConfigLoaderImpl, "_apply_overrides_to_config", staticmethod(_apply_overrides))  # noqa: B010
     Plugins.instance().register(RegistrySource)
-    SourcesRegistry.instance().types[BoundedSource.scheme()] = BoundedSource
-    SourcesRegistry.instance().types[ExperimentSource.scheme()] = ExperimentSource
+    install_sources()
     Plugins.instance().register(StackpropSearchPath)

@@ -7,11 +7,12 @@ are data: the allow-list of `config/allowed.py` holds for them as for every pres
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult
 from omegaconf import ListConfig, OmegaConf, open_dict
@@ -129,3 +130,22 @@ def _override(entry: Any) -> Any:
 def _keyed(key: str) -> str:
     group = key.removeprefix("override ").strip().removeprefix("/")
     return f"override /{group}" if group in KEYS or key.startswith("override ") else key
+
+
+def install_sources() -> None:
+    """Make Hydra read files and experiments with our sources."""
+    registry = SourcesRegistry.instance()
+    if not isinstance(registry.types, OwnSources):
+        registry.types = OwnSources(registry.types)
+
+
+class OwnSources(dict[str, Any]):
+    """Hydra's sources by scheme, two of them replaced by ours. A copy has Hydra's: a launcher copies Hydra's state to its
+    processes, where Hydra registers its own again."""
+
+    def __init__(self, types: Mapping[str, Any]) -> None:
+        super().__init__({**types, BoundedSource.scheme(): BoundedSource, ExperimentSource.scheme(): ExperimentSource})
+        self.of_hydra = dict(types)
+
+    def __deepcopy__(self, _: Any) -> dict[str, Any]:
+        return dict(self.of_hydra)

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override, QuotedString
 from hydra.errors import HydraException
@@ -31,13 +30,14 @@ from framework.core.errors import ConfigError, DataError
 from framework.core.secrets import masked, withheld
 from framework.core.trust import knows_store
 from framework.core.writing import check_no_link, write_text
+from framework.core.yaml_text import yaml_text
 from framework.registry.discovery import discover
 from framework.registry.names import name_error
 from framework.tracking.naming import KEYS as ABOUT
 from framework.tracking.naming import key_of
 from framework.tracking.naming import recorded_overrides as overrides_of
 from framework.tracking.run_dir import find_any, read_state, read_sweep
-from framework.tracking.run_record import Dumper, config_hash
+from framework.tracking.run_record import config_hash
 
 FLAGS = ("-m", "--multirun")
 CHECKED = 20  # values of a swept key that are composed before a file is written
@@ -311,7 +311,7 @@ def _file(name: str, force: bool) -> Path:
 def _text(about: str, tree: Mapping[str, Any]) -> str:
     """The file: a comment, then the experiment."""
     first = masked(" ".join(about.split()))
-    body = yaml.dump(dict(tree), Dumper=Dumper, sort_keys=False, allow_unicode=True) if tree else ""
+    body = yaml_text(tree) if tree else ""
     return f"# {first}\n{body}"
 
 

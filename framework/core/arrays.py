@@ -5,9 +5,12 @@ Components receive the array module as `ctx.xp` and never import it themselves, 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import sys
+from collections.abc import Iterator
+from contextvars import ContextVar
 from math import prod
 from typing import Any, Literal
 
@@ -15,7 +18,7 @@ import numpy as np
 
 from framework.core.cuda import BrokenGpuError, gpu_module
 from framework.core.cuda import DeviceError as DeviceError
-from framework.core.cuda import use_gpu as use_gpu
+from framework.core.cuda import take_gpu as take_gpu
 from framework.core.log import log
 
 Array = Any  # a numpy.ndarray or a cupy.ndarray
@@ -34,7 +37,7 @@ def array_module(device: Device = "auto") -> Any:
     try:
         return gpu_module()
     except DeviceError as error:
-        if device == "gpu":
+        if device == "gpu" and not _elsewhere.get():
             raise
         if isinstance(error, BrokenGpuError):
             _report(f"device: the CPU is used: {error}")
@@ -45,6 +48,19 @@ def array_module(device: Device = "auto") -> Any:
 def _report(line: str) -> None:
     """Print a line once in this process."""
     log.info(line)
+
+
+_elsewhere: ContextVar[bool] = ContextVar("elsewhere", default=False)
+
+
+@contextlib.contextmanager
+def trained_elsewhere(active: bool = True) -> Iterator[None]:
+    """In this block networks are built for other machines: a GPU that is missing here is no error."""
+    token = _elsewhere.set(active or _elsewhere.get())
+    try:
+        yield
+    finally:
+        _elsewhere.reset(token)
 
 
 def keep_memory() -> None:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import functools
 import importlib
+import re
 from types import ModuleType
 from typing import Any
+
+from filelock import FileLock, Timeout
+
+from framework.core.home import temporary
 
 DRIVERS = {12: 525, 13: 580}  # CUDA -> the oldest NVIDIA driver for Linux, by NVIDIA's table of compatible versions
 
@@ -31,19 +36,44 @@ def gpu_module() -> ModuleType:
     return found
 
 
-def use_gpu(number: int) -> None:
-    """Let this process use GPU `number`, modulo the number of GPUs, once it uses one. A process that never does imports no
-    CuPy."""
-    _preferred[:] = [number]
+def take_gpu(number: int) -> None:
+    """Let this process use a GPU that no other one has taken, until it ends, once it uses one. A process that never does
+    imports no CuPy.
+
+    Args:
+        number: the first one to try; if all are taken, this one, modulo their number.
+    """
+    _wanted[:] = [number]
 
 
-_preferred: list[int] = []
+_wanted: list[int] = []  # the number of the process
+_chosen: list[int] = []  # its GPU
+_taken: list[FileLock] = []  # the lock on it
 
 
 def _select(cupy: Any) -> None:
-    """Use the preferred GPU in this thread: CUDA remembers the device of each thread."""
-    if _preferred:
-        cupy.cuda.Device(_preferred[0] % cupy.cuda.runtime.getDeviceCount()).use()
+    """Use the GPU of the process in this thread: CUDA remembers the device of each thread."""
+    if not _wanted:
+        return
+    cuda = cupy.cuda
+    if not _chosen:
+        count = cuda.runtime.getDeviceCount()
+        order = [(_wanted[0] + i) % count for i in range(count)]
+        # By its address on the bus: CUDA_VISIBLE_DEVICES may number the same GPUs differently in each process.
+        free = (i for i in order if count == 1 or _take(cuda.runtime.deviceGetPCIBusId(i)))
+        _chosen.append(next(free, order[0]))
+    cuda.Device(_chosen[0]).use()
+
+
+def _take(gpu: str) -> bool:
+    """Take a GPU of this machine for this process; False if another process of this user has it."""
+    lock = FileLock(temporary() / f"gpu-{re.sub(r'[^0-9A-Za-z]', '-', gpu)}.lock", thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except (OSError, Timeout):
+        return False
+    _taken.append(lock)
+    return True
 
 
 @functools.cache

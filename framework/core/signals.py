@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 STOPS = ("SIGTERM", "SIGHUP")  # as Ctrl-C; the second one when the terminal or the connection is closed
-OF_CLUSTERS = (*STOPS, "SIGUSR2")  # sent by SLURM shortly before the time limit
+OF_CLUSTERS = (*STOPS, "SIGUSR1", "SIGUSR2")  # the last two are sent by SLURM shortly before the time limit
 ALL = ("SIGINT", *OF_CLUSTERS)
 TOGETHER = 1.0  # seconds in which further signals count as one: a terminal, a launcher and a scheduler may each send one
 
@@ -44,16 +44,21 @@ class StoppedRun(SignalInterrupt):
 
 
 class StopRequest:
-    """In this block the first stop signal is noted, so that a training can save what it has; a second one is raised."""
+    """In this block the first stop signal is noted, so that a training can save what it has; a second one is raised.
 
-    def __init__(self) -> None:
+    Args:
+        names: of the signals.
+        shared: one request for all parts of a stack; who creates it enters the block, and raises the signal at the end.
+    """
+
+    def __init__(self, names: Sequence[str] = ("SIGINT", *STOPS), shared: bool = False) -> None:
+        self.names, self.shared = names, shared
         self.name, self.number = "", 0  # of the signal; empty: none came
         self.came = -math.inf
         self.before: dict[int, Any] = {}
 
     def __enter__(self) -> StopRequest:
-        numbers = _numbers(("SIGINT", *STOPS))
-        self.before = {number: handler for number in numbers if callable(handler := signal.getsignal(number))}
+        self.before = {number: handler for number in _numbers(self.names) if callable(handler := signal.getsignal(number))}
         for number in self.before:
             signal.signal(number, self._note)
         return self

@@ -8,7 +8,6 @@ import json
 import re
 import shutil
 import tempfile
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -23,11 +22,13 @@ from framework.core.spreadsheet import spreadsheet_safe
 from framework.core.writing import replaced_text, write_text
 from framework.data.dataset import Data
 from framework.experiments import pages
+from framework.experiments.mlflow_model import write_model
 from framework.inference import model
 from framework.inference.samples import sample
 from framework.tracking.allowance import SlowServerError
 from framework.tracking.metrics_file import LazySeries
 from framework.tracking.mlflow import MlflowRun
+from framework.tracking.mlflow_client import entities_of
 from framework.tracking.naming import about_of
 from framework.tracking.origins import COPIES
 from framework.tracking.origins import FILE as ORIGINS
@@ -116,15 +117,13 @@ def norms_table(folder: Path) -> Path | None:
 
 def describe_data(tracked: MlflowRun, data: Data) -> None:
     """Log a description of the training data to MLflow."""
-    from mlflow.entities import Dataset, DatasetInput, InputTag
-
-    digest = hashlib.sha256()
+    own, digest = entities_of(tracked.client), hashlib.sha256()
     for split in data.splits.values():
         for a in split.values():
             digest.update(np.ascontiguousarray(a).tobytes())
     counts = {split: len(next(iter(fields.values()))) for split, fields in data.splits.items()}
     fields = {name: f"{f.axes} {f.kind}" + (f" of {f.size}" if f.size else "") for name, f in data.fields.items()}
-    description = Dataset(
+    description = own.Dataset(
         name=data.name or "data",
         digest=digest.hexdigest()[:16],
         source_type="stackprop",
@@ -132,15 +131,12 @@ def describe_data(tracked: MlflowRun, data: Data) -> None:
         schema=json.dumps(fields),
         profile=json.dumps(counts),
     )
-    inputs = [DatasetInput(description, [InputTag("mlflow.data.context", "training")])]
+    inputs = [own.DatasetInput(description, [own.InputTag("mlflow.data.context", "training")])]
     tracked.ask(tracked.client.log_inputs, tracked.run_id, inputs)
 
 
 def log_model(tracked: MlflowRun, folder: Path, data: Data) -> None:
     """Log the model from code, with a signature and without pickle."""
-    import mlflow
-    from mlflow.entities import LoggedModelOutput, LoggedModelStatus
-
     client, ask = tracked.client, tracked.ask
     experiment = ask(client.get_run, tracked.run_id).info.experiment_id
     logged = ask(client.create_logged_model, experiment, name=model_name(folder), source_run_id=tracked.run_id)
@@ -151,18 +147,10 @@ def log_model(tracked: MlflowRun, folder: Path, data: Data) -> None:
             shutil.copy(folder / name, files)
         if (folder / COPIES).is_dir():
             shutil.copytree(folder / COPIES, files / COPIES)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # MLflow warns of a model without an input example
-            mlflow.pyfunc.save_model(
-                to,
-                python_model=str(Path(__file__).with_name("serving.py")),
-                artifacts={"run": str(files)},
-                signature=signature(data),
-                pip_requirements=["stackprop"],
-            )
+        write_model(to, files, *signature(data))
         ask(client.log_model_artifacts, logged.model_id, str(to))
-    ask(client.finalize_logged_model, logged.model_id, LoggedModelStatus.READY)
-    ask(client.log_outputs, tracked.run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    ask(client.finalize_logged_model, logged.model_id, "READY")
+    ask(client.log_outputs, tracked.run_id, [entities_of(client).LoggedModelOutput(logged.model_id, step=0)])
 
 
 def model_name(folder: Path) -> str:
@@ -173,12 +161,8 @@ def model_name(folder: Path) -> str:
     return re.sub(r"[^\w-]+", "_", name).strip("_") or "model"
 
 
-def signature(data: Data) -> Any:
-    """The first field as a tensor; the number of examples and the length of a sequence are not fixed."""
-    from mlflow.models import ModelSignature
-    from mlflow.types import Schema, TensorSpec
-
+def signature(data: Data) -> tuple[str, tuple[int, ...]]:
+    """Type and shape of the first field; the number of examples and the length of a sequence are not fixed."""
     name = next(iter(data.fields))
     shape = tuple(-1 if size is None else size for size in data.shapes()[name])
-    kind = np.dtype(np.float64 if data.fields[name].kind == "real" else np.int64)
-    return ModelSignature(inputs=Schema([TensorSpec(kind, (-1, *shape))]))
+    return "float64" if data.fields[name].kind == "real" else "int64", (-1, *shape)

@@ -16,7 +16,6 @@ from framework.core.secrets import masked
 from framework.core.trust import knows_store
 from framework.experiments.labels import kind_of, store_of
 from framework.experiments.loading import tracking_of_run
-from framework.tracking.edits import ids_of
 from framework.tracking.mlflow import MlflowStore
 from framework.tracking.naming import job_overrides, varying
 from framework.tracking.options import Tracking
@@ -121,7 +120,7 @@ def _id_of(store: MlflowStore, folder: Path) -> str | None:
     """The run of a record in the store; None if the store does not have it."""
     kind = kind_of(folder)
     state = read_state(folder) if kind is RUNS else read_sweep(folder)
-    found = ids_of(store, str(state.get("key") or ""))
+    found = store.ids_of(str(state.get("key") or ""))
     return found[-1] if found else None
 
 

@@ -21,7 +21,7 @@ from framework.core.reading import read_bytes, read_mapping
 from framework.core.trust import knows_store
 from framework.core.writing import check_no_link, size_of
 from framework.experiments.loading import tracking_of_run
-from framework.tracking.edits import erase, ids_of
+from framework.tracking.edits import erase
 from framework.tracking.locks import claimed
 from framework.tracking.mlflow import MlflowStore, get_store
 from framework.tracking.options import Tracking
@@ -159,7 +159,7 @@ class Deleter:
     def _ids(self, store: MlflowStore, key: str) -> list[str]:
         """The ids of the runs of a record; a local store is read once, since a search takes a tenth of a second."""
         if store.database is None:
-            return ids_of(store, key)
+            return store.ids_of(key)
         if store.database not in self.listed:
             found = self.listed[store.database] = {}
             for run in store.listed():

@@ -10,7 +10,7 @@ from framework.core.reading import read_bytes
 from framework.core.trust import knows_store
 from framework.core.writing import write_json
 from framework.experiments.loading import tracking_of_run
-from framework.tracking.edits import ids_of, relabel
+from framework.tracking.edits import relabel
 from framework.tracking.mlflow import get_store
 from framework.tracking.naming import (
     Kind,
@@ -122,7 +122,7 @@ def send(folder: Path, kind: Kind) -> bool:
             raise ConfigError(f"{folder}: its record names a store to which you have not sent runs; only its folder changed")
         store, after = get_store(tracking, runs), about_of(state)
         shown = str(state.get("name")) if kind is RUNS else after.name or folder.name
-        for run_id in ids_of(store, str(state["key"])):
+        for run_id in store.ids_of(str(state["key"])):
             relabel(store, run_id, before, after, shown)
     write_json(folder / kind.file, {key: value for key, value in kind.read(folder).items() if key != SENT})
     return True

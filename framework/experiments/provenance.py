@@ -7,6 +7,7 @@ the versions of all installed distributions with plugins. `plugins/` holds a cop
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import sys
 from collections.abc import Iterator, Mapping
@@ -48,17 +49,25 @@ def sources_used(value: Any, registry: Registry) -> Iterator[tuple[str, Entry]]:
         entry.component: (f"{kind}/{name}", entry) for kind, all_ in registry.entries.items() for name, entry in all_.items()
     }
 
-    def inside(value: Any) -> Iterator[tuple[str, Entry]]:
-        if type(value) in known:
-            yield known[type(value)]
-        if is_dataclass(value) and not isinstance(value, type):
-            parts = [getattr(value, f.name) for f in fields(value) if f.name != "tree"]
+    found, todo = dict[str, Entry](), [value]
+    while todo:
+        one = todo.pop()
+        kind: Any = type(one)
+        if kind in known:
+            name, entry = known[kind]
+            found.setdefault(name, entry)
+        if isinstance(one, Mapping):
+            parts = list(one.values())
         else:
-            parts = list(value.values()) if isinstance(value, Mapping) else list(value) if isinstance(value, tuple) else []
-        for part in parts:
-            yield from inside(part)
+            parts = list(one) if isinstance(one, tuple) else [getattr(one, field) for field in _fields(kind)]
+        todo += reversed(parts)
+    yield from found.items()
 
-    yield from dict(inside(value)).items()
+
+@functools.cache
+def _fields(kind: Any) -> tuple[str, ...]:
+    """The fields of a dataclass; none of another type."""
+    return tuple(f.name for f in fields(kind) if f.name != "tree") if is_dataclass(kind) else ()
 
 
 def origin(entry: Entry, registry: Registry) -> dict[str, str]:

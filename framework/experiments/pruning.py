@@ -86,7 +86,7 @@ def sweep_warnings(experiments: Sequence[Experiment]) -> list[str]:
     for each in pruned:
         groups.setdefault(comparable(each.tree, each.trainer.prune.metric), set()).add(setting_of(each.tree))
     if not pruned or max(map(len, groups.values())) == 1:
-        return pruning_warnings(experiments[0].settings.trainer.prune, len(groups)) if pruned else []
+        return pruning_warnings(experiments[0].settings.trainer.prune, len(groups))
     if len(groups) == 1:
         return []
     return [f"trainer.prune: jobs are compared in {len(groups)} groups, which differ in data set, loss or trainer.prune"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -22,8 +22,9 @@ from framework.experiments.study import FirstMemberCallback, record_findings
 from framework.tracking.mlflow import PATIENCE
 from framework.tracking.mlflow_process import MlflowWriterPool
 from framework.tracking.run_dir import RunLocation, remember
-from framework.tracking.run_record import RunRecord, claimed_by_us
-from framework.training.parallel import MemberCallback, train_sliced
+from framework.tracking.run_record import CHECKPOINT, RunRecord, claimed_by_us
+from framework.training.continued import train_on
+from framework.training.parallel import MemberCallback
 from framework.training.pruning import Rungs
 from framework.training.trainer import train
 
@@ -149,6 +150,8 @@ def run_stack(
     places: Sequence[RunLocation],
     callbacks: Sequence[Callback] = (),
     feeder: MlflowWriterPool | None = None,
+    resume: Collection[int] = (),
+    stop: StopRequest | None = None,
     rungs: Callable[[Sequence[Experiment], Sequence[RunLocation]], Rungs | None] = rungs_of,
 ) -> list[JobResult | RunFailed]:
     """Train networks that can share a stack in one pass, and record each as a separate run. Where an exception ends the
@@ -157,6 +160,8 @@ def run_stack(
     Args:
         callbacks: are called from several threads; `member` is the index in the runs of the latest `on_start`.
         feeder: the processes that write to MLflow; None: this one.
+        resume: the members that continue from the checkpoints in their folders.
+        stop: a shared request. When a signal comes, every member writes a checkpoint, and the signal is raised.
         rungs: says which jobs are pruned.
 
     Returns:
@@ -169,35 +174,58 @@ def run_stack(
     if first.settings.study is not None:
         return [_run_study(e, place, callbacks, feeder) for e, place in zip(experiments, places, strict=True)]
     try:
-        recorded = RecordingCallback(experiments, start_records(experiments, places, feeder))
+        recorded = RecordingCallback(experiments, start_records(experiments, places, feeder, resume))
     except OSError as error:  # runs that cannot start have failed; the sweep continues
         return [failure_of(error) for _ in experiments]
 
     def train_part(members: Sequence[int]) -> list[TrainingResult]:
         own, runs = [experiments[member] for member in members], [places[member] for member in members]
-        with informed(callbacks, own, runs) as others:
-            return _train_part(recorded, members, others, keeps_end(first, places[0]), rungs(own, runs))
+        with informed(callbacks, own, runs) as others, stop or nullcontext():
+            return _train_part(recorded, members, others, keeps_end(first, places[0]), pruning, stop)
 
-    return StackParts(recorded, train_part, first.xp).run()
+    def pruning(members: Sequence[int]) -> Rungs | None:
+        return rungs([experiments[member] for member in members], [places[member] for member in members])
+
+    results = StackParts(recorded, train_part, first.xp).run()
+    if (stop or resume) and not keeps_end(first, places[0]):
+        _remove_checkpoints(results)
+    return results
+
+
+def _remove_checkpoints(results: Sequence[JobResult | RunFailed]) -> None:
+    """Remove the checkpoints of runs that have ended and are not to keep them."""
+    for result in results:
+        if isinstance(result, JobResult):
+            with suppress(OSError):
+                (result.folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 def _train_part(
-    recorded: RecordingCallback, members: Sequence[int], others: Sequence[Callback], keeps_end: bool, rungs: Rungs | None
+    recorded: RecordingCallback,
+    members: Sequence[int],
+    others: Sequence[Callback],
+    keeps_end: bool,
+    rungs: Callable[[Sequence[int]], Rungs | None],
+    stop: StopRequest | None,
 ) -> list[TrainingResult]:
     """Train some members of a stack, in the tier of the whole."""
     whole = recorded.experiments
+    # A member that ends before the others would be lost with them.
+    keeps_end = keeps_end or (stop is not None and len(members) > 1)
     own = [whole[member] for member in members]
     shared = all(experiment.data is own[0].data for experiment in own)
-    outcomes = train_sliced(
+    outcomes = train_on(
         [experiment.learner for experiment in own],
         [own[0].data] if shared else [experiment.data for experiment in own],
         [experiment.settings.seed for experiment in own],
+        [recorded.records[member].snapshot for member in members],
         **own[0].how,
         callbacks=[MemberCallback(recorded, members), *others],
         save=lambda member, *state: recorded.save(members[member], *state),
         save_end=(lambda member, *state: recorded.save_end(members[member], *state)) if keeps_end else None,
         replicas=len(whole),
-        rungs=rungs,
+        rungs=lambda some: rungs([members[i] for i in some]),
+        stop=stop,
     )
     return [replace(outcome, member=members[outcome.member]) for outcome in outcomes]
 
@@ -210,14 +238,17 @@ def _run_study(experiment: Experiment, place: RunLocation, *how: Any) -> JobResu
 
 
 def start_records(
-    experiments: Sequence[Experiment], places: Sequence[RunLocation], feeder: MlflowWriterPool | None = None
+    experiments: Sequence[Experiment],
+    places: Sequence[RunLocation],
+    feeder: MlflowWriterPool | None = None,
+    resume: Collection[int] = (),
 ) -> list[RunRecord]:
     """The records of runs that start together, with a common lock."""
     claimed, records = claimed_by_us(places), list[RunRecord]()
     try:
         with lasting_together():
-            for experiment, place in zip(experiments, places, strict=True):
-                records.append(record_of(experiment, place, claimed=claimed, feeder=feeder))
+            for i, (experiment, place) in enumerate(zip(experiments, places, strict=True)):
+                records.append(record_of(experiment, place, i in resume, claimed=claimed, feeder=feeder))
     except BaseException as error:
         with deferred():
             RecordingCallback(experiments, records).broken_off(error)

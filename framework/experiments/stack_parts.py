@@ -43,6 +43,8 @@ class StackParts:
             failure = self._attempt(members)
             if failure is not None:
                 self._isolate(members, failure)
+                if not self.found and not failure.is_of_memory:
+                    log.info(f"none of the {len(members)} jobs failed when they were trained in parts")
         except KeyboardInterrupt as stop:
             with deferred():
                 self.recorded.broken_off(stop)
@@ -67,7 +69,7 @@ class StackParts:
             with deferred():
                 self.results |= zip(todo, self.recorded.closed(todo, outcomes), strict=True)
             return None
-        if len(todo) > 1:
+        if len(self.recorded.records) > 1:
             failure.release()
         if failure.is_of_memory:
             gc.collect()
@@ -79,7 +81,7 @@ class StackParts:
         """Find the members that made a training fail, and train the others."""
         left = self._left(members)
         if len(left) <= 1 or failure.is_of_all:
-            self._fail(left, failure)
+            self._fail(left, failure, "; a smaller stack would not help" if len(left) > 1 else "")
             return
         if self.attempts == 1:
             _announce(failure, len(left))

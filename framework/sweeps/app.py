@@ -28,8 +28,11 @@ def compare(sweep: Path, stopped: bool = False) -> None:
     from framework.core.errors import ConfigError
     from framework.sweeps.session import session
     from framework.sweeps.summary import send
-    from framework.tracking.run_dir import runs_dir
+    from framework.tracking.run_dir import jobs_of, runs_dir
 
+    if not jobs_of(sweep):
+        print(next_line([f"sweep.resume={sweep.name}"]), flush=True)
+        return
     try:
         try:
             found = compare(sweep, {})
@@ -105,7 +108,7 @@ def done_before(cfg: Any) -> list[float | None]:
     from hydra.core.hydra_config import HydraConfig
 
     from framework.config.composition import settings_of
-    from framework.core.arrays import use_gpu
+    from framework.core.arrays import take_gpu
     from framework.sweeps.job_dir import place_of
     from framework.sweeps.launcher import send_unsent
     from framework.sweeps.manifest import is_done, set_aside, value_of
@@ -114,7 +117,7 @@ def done_before(cfg: Any) -> list[float | None]:
     hydra, settings = HydraConfig.get(), settings_of(cfg)
     where = (hydra.runtime.output_dir, overrides_of(hydra), hydra.sweep.dir)
     place = place_of(*where, about=settings.about, choices=hydra.runtime.choices)
-    use_gpu(hydra.job.num)
+    take_gpu(hydra.job.num)
     if is_done(place.folder, config_hash(settings.tree)):
         send_unsent([place.folder], place.runs)
         return [value_of(place.folder)]

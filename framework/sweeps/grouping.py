@@ -39,7 +39,8 @@ def fits(one: Job, other: Job) -> bool:
     if a.settings.study is not None or b.settings.study is not None:
         return False  # a study trains a separate stack
     machine = [
-        (e.xp, e.settings.dtype, e.settings.threads, e.settings.tier, e.settings.tree.get("callbacks")) for e in (a, b)
+        (e.xp, e.settings.device, e.settings.dtype, e.settings.threads, e.settings.tier, e.settings.tree.get("callbacks"))
+        for e in (a, b)
     ]
     if machine[0] != machine[1] or (a.data is not b.data and _form(a.data) != _form(b.data)):
         return False

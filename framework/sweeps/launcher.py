@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, setup_globals
 
+from framework.core.arrays import trained_elsewhere
 from framework.core.errors import ConfigError
 from framework.experiments.failures import reason_of
 from framework.experiments.pruning import sweep_warnings
@@ -21,8 +22,9 @@ from framework.experiments.runner import run_stack
 from framework.experiments.sync import close_lost_runs, sync_to_mlflow
 from framework.sweeps.composer import composer_of
 from framework.sweeps.executors.cluster import Cluster
-from framework.sweeps.executors.cluster_run import run_in_cluster
+from framework.sweeps.executors.cluster_run import ClusterRun
 from framework.sweeps.executors.processes import run_in_workers
+from framework.sweeps.executors.submitted import Submitted, keep_tasks, numbers_of, read_tasks
 from framework.sweeps.executors.task import JobEnd, end_of, values
 from framework.sweeps.grouping import check_tiers, stacks
 from framework.sweeps.jobs import Job, check_different, compose_jobs, notes_of, warnings_of
@@ -40,11 +42,15 @@ class LaunchOptions:
         max_stack: maximum replicas of a stack; None: as many as memory allows.
         n_jobs: stacks that run at once, in separate processes; None, on a cluster: as many as it accepts.
         cluster: opens the engine that runs them on other machines.
+        elsewhere: whether these may have other devices than this one.
+        wait: for the results; otherwise the command ends when all stacks are submitted.
     """
 
     max_stack: int | None = None
     n_jobs: int | None = 1
     cluster: Callable[[], Cluster] | None = None
+    elsewhere: bool = False
+    wait: bool = True
 
     def check(self) -> None:
         """Check the options.
@@ -56,6 +62,10 @@ class LaunchOptions:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise ConfigError(f"hydra.launcher.{name}: {value!r} is not an integer of at least 1")
+        if not isinstance(self.wait, bool):
+            raise ConfigError(f"hydra.launcher.wait: {self.wait!r} is neither true nor false")
+        if not self.wait and not self.elsewhere:
+            raise ConfigError("hydra.launcher.wait: processes of this machine end with the command; false needs SLURM")
 
     def max_replicas(self, jobs: Sequence[Job]) -> int | None:
         """The largest width of a stack with which every machine, or every GPU, gets a stack."""
@@ -89,17 +99,40 @@ def launch(context: Any, config: Any, overrides: Sequence[Sequence[str]], first:
         session().start_writers(
             len(overrides), not config.tracking.get("uri")
         )  # before the jobs are composed, since it takes two seconds
-    with remove_if_not_started(sweep):
+    with remove_if_not_started(sweep), trained_elsewhere(how.elsewhere):
         jobs = compose_jobs(composer_of(context.config_loader, config), overrides, first)
         if is_grid(config):
             check_different(jobs)
+        elif not how.wait:
+            raise ConfigError("hydra.launcher.wait: a search needs the results of its trials; false is for grids only")
         check_tiers(jobs)
         cluster = how.cluster() if how.cluster else None
-    jobs = with_labels(sweep, jobs)
-    done = start_sweep(sweep, jobs, grid=is_grid(config))
-    todo = [job for job in jobs if job.number not in done]
-    found: dict[int, Any] = {**done, **_run(todo, len(done), how, cluster)}
-    return [job_return(job, found[job.number]) for job in jobs]
+        earlier = tasks_of_before(sweep, jobs, cluster)
+    jobs, is_new = with_labels(sweep, jobs), not read_sweep(sweep)
+    done = start_sweep(sweep, jobs, earlier, is_grid(config))
+    queued = numbers_of(earlier)
+    todo = [job for job in jobs if job.number not in done and job.number not in queued]
+    try:
+        found: dict[int, Any] = {**done, **_run(todo, jobs, done, earlier, how, cluster)}
+    except ConfigError:  # the engine refuses all tasks
+        if is_new:
+            session().sweeps.remove(sweep)
+            shutil.rmtree(sweep, ignore_errors=True)
+        raise
+    return [job_return(job, found.get(job.number)) for job in jobs]
+
+
+def tasks_of_before(sweep: Path, jobs: Sequence[Job], cluster: Cluster | None) -> dict[Submitted, Any]:
+    """The tasks of an earlier launch that the engine still has, with their handles. The others are forgotten.
+
+    Raises:
+        ConfigError: the engine does not answer.
+    """
+    numbers, known = {job.number for job in jobs}, read_tasks(sweep)
+    handles = cluster.find([task.id for task in known.values()]) if cluster and known else {}
+    kept = {token: task for token, task in known.items() if task.id in handles and numbers.issuperset(task.jobs)}
+    keep_tasks(sweep, kept)
+    return {task: handles[task.id] for task in kept.values()}
 
 
 def start_for_other_launcher(context: Any, config: Any, overrides: Sequence[Sequence[str]], batch: int) -> None:
@@ -114,6 +147,7 @@ def start_for_other_launcher(context: Any, config: Any, overrides: Sequence[Sequ
         jobs = compose_jobs(composer_of(context.config_loader, config), overrides, first)
         check_different(jobs)
         check_tiers(jobs)
+    tasks_of_before(sweep, jobs, None)
     start_sweep(sweep, jobs, grid=True)
 
 
@@ -133,16 +167,19 @@ def remove_if_not_started(sweep: Path) -> Iterator[None]:
         raise
 
 
-def start_sweep(sweep: Path, jobs: Sequence[Job], grid: bool = False) -> dict[int, float | None]:
+def start_sweep(
+    sweep: Path, jobs: Sequence[Job], queued: Collection[Submitted] = (), grid: bool = False
+) -> dict[int, float | None]:
     """Record the jobs and print warnings before the first one runs; returns number -> value of jobs that finished before.
 
     Args:
+        queued: the tasks of an earlier launch that still wait or train.
         grid: whether these are all jobs of the sweep.
     """
     session().sweeps.append(sweep)
     for folder in close_lost_runs(jobs[0].place.runs):
         print(f"stackprop: {folder} was interrupted", file=sys.stderr)
-    done = write_manifest(sweep, jobs)
+    done = write_manifest(sweep, jobs, numbers_of(queued))
     send_unsent([job.place.folder for job in jobs if job.number in done], jobs[0].place.runs)
     doubts = [*warnings_of(jobs), *(sweep_warnings([job.experiment for job in jobs]) if grid else [])]
     lines = [*notes_of(jobs), *(f"warning: {doubt}" for doubt in doubts)]
@@ -158,21 +195,52 @@ def send_unsent(folders: Sequence[Path], runs: Path) -> None:
             session().call(sync_to_mlflow, runs, unsent)
 
 
-def _run(jobs: Sequence[Job], done: int, how: LaunchOptions, cluster: Cluster | None) -> dict[int, Any]:
-    """Number -> the validation loss, or the exception that ended the job."""
-    groups = stacks(jobs, how.max_replicas(jobs)) if jobs else []
+def _run(
+    todo: Sequence[Job],
+    jobs: Sequence[Job],
+    done: Mapping[int, Any],
+    earlier: Mapping[Submitted, Any],
+    how: LaunchOptions,
+    cluster: Cluster | None,
+) -> dict[int, Any]:
+    """Number -> the validation loss, or the exception that ended the job.
+
+    Args:
+        todo: jobs to run, among all `jobs`.
+        done: the jobs that finished before.
+        earlier: tasks that still wait or train, with their handles.
+    """
+    groups = stacks(todo, how.max_replicas(todo)) if todo else []
     if done:
-        print(f"{done} of {done + len(jobs)} jobs had finished; {len(jobs)} to go")
-    print(f"{len(jobs)} jobs in {len(groups)} stack{'s' if len(groups) != 1 else ''}", flush=True)
-    progress = Progress(jobs, done)
+        print(f"{len(done)} of {len(jobs)} jobs had finished; {len(jobs) - len(done)} to go")
+    if earlier:
+        print(f"{len(numbers_of(earlier))} jobs of an earlier launch wait or train in {len(earlier)} tasks of the cluster")
+    print(f"{len(todo)} jobs in {len(groups)} stack{'s' if len(groups) != 1 else ''}", flush=True)
+    progress = Progress([job for job in jobs if job.number not in done], len(done))
     try:
         if cluster:
-            return run_in_cluster(cluster, groups, how.n_jobs, progress)
+            by_number = {job.number: job for job in jobs}
+            known = [(handle, [by_number[number] for number in task.jobs]) for task, handle in earlier.items()]
+            run = ClusterRun(cluster, groups, how.n_jobs, progress, known)
+            return run.collect() if how.wait else hand_over(run)
         if how.n_jobs and how.n_jobs > 1 and len(groups) > 1:
             return run_in_workers(groups, how.n_jobs, progress)
         return {number: value for group in groups for number, value in _run_one(group, progress).items()}
     finally:
         progress.close()
+
+
+def hand_over(run: ClusterRun) -> dict[int, Any]:
+    """Submit the stacks without waiting for them; the command ends without a table while jobs are left."""
+    found = run.hand_over()
+    if run.running:
+        sweep = session().sweeps.pop()
+        print(f"{len(run.running)} tasks of {sweep.name} wait or train; stackprop watch {sweep.name}")
+        print(
+            f"next: stackprop resume {sweep.name}  (submits what is missing; when all jobs have ended, the table)",
+            flush=True,
+        )
+    return found
 
 
 def _run_one(group: Sequence[Job], progress: Progress) -> dict[int, Any]:

@@ -12,19 +12,18 @@ import json
 import math
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from framework.config.allowed import is_harmless
 from framework.core.errors import ConfigError
 from framework.core.secrets import masked
 from framework.core.trust import is_trusted, knows_store, trust, trusts_all
 from framework.core.writing import check_no_links, inside, write_json, write_text
+from framework.core.yaml_text import yaml_text
 from framework.experiments.sync import STRANGE
 from framework.sweeps.jobs import Job
 from framework.sweeps.session import session
@@ -32,7 +31,7 @@ from framework.tracking.mlflow import get_store, new_key
 from framework.tracking.naming import about_of
 from framework.tracking.options import Tracking
 from framework.tracking.run_dir import SWEEP, RunLocation, find_sweep, is_finished, read_state, read_sweep, remember
-from framework.tracking.run_record import Dumper, config_hash
+from framework.tracking.run_record import config_hash
 
 KEY = "sweep.resume"
 LENGTH = "hydra.sweeper.n_trials="  # of a search, which may be extended without changing its jobs
@@ -58,7 +57,7 @@ def resumed(words: Sequence[str]) -> list[str] | None:
     _check_command(folder, [str(word) for word in content["command"]])
     where = [word for word in words if _says_where(word)]
     longer = [word for word in words if word.startswith(LENGTH)]
-    kept = [word for word in content["command"] if not (where and _says_where(word))]
+    kept = [word for word in content["command"] if not _is_replaced(word, where)]
     kept = [word for word in kept if not (longer and word.startswith(LENGTH))]
     given = [word for word in words if word not in (*resuming, *where, *longer, "-m", "--multirun")]
     before = [word for word in kept if word not in ("-m", "--multirun")]
@@ -95,8 +94,17 @@ def _says_where(word: str) -> bool:
     return word.lstrip("+").startswith(("hydra.launcher.", "hydra/launcher="))
 
 
-def write_manifest(folder: Path, jobs: Sequence[Job]) -> dict[int, float | None]:
+def _is_replaced(word: str, where: Sequence[str]) -> bool:
+    """Whether new words for where stacks train replace an earlier one: another launcher all of them, an option its own."""
+    keys = [new.lstrip("+").partition("=")[0] for new in where]
+    return _says_where(word) and ("hydra/launcher" in keys or word.lstrip("+").partition("=")[0] in keys)
+
+
+def write_manifest(folder: Path, jobs: Sequence[Job], queued: Collection[int] = ()) -> dict[int, float | None]:
     """Record the jobs of the sweep.
+
+    Args:
+        queued: the numbers of jobs that a cluster still has from an earlier launch.
 
     Returns:
         Number -> validation loss of the jobs that have already finished.
@@ -111,6 +119,7 @@ def write_manifest(folder: Path, jobs: Sequence[Job]) -> dict[int, float | None]
         shown = ", ".join(map(str, changed[:10]))
         raise ConfigError(f"{KEY}: the configuration of job {shown} has changed since {folder.name} started; sweep again")
     alive = [job.number for job in jobs if read_state(job.place.folder).get("status") == "running"]
+    alive = [number for number in alive if number not in queued]
     if alive:  # interrupted ones have been ended before
         shown = ", ".join(map(str, alive[:10]))
         raise ConfigError(f"{KEY}: job {shown} of {folder.name} is still running in another process")
@@ -203,7 +212,7 @@ def prepare_folder(job: Job) -> None:
         return
     job.place.folder.mkdir(parents=True, exist_ok=True)
     folder = inside(job.place.folder, str(subdir))
-    parts = {"config": job.composed.task, "hydra": {"hydra": job.composed.hydra}, "overrides": list(job.composed.overrides)}
-    for name, tree in parts.items():
-        text = yaml.dump(tree, Dumper=Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False)
+    composed = job.composed
+    texts = {"config": yaml_text(composed.task), "hydra": yaml_text({"hydra": composed.hydra})}
+    for name, text in {**texts, "overrides": yaml_text(composed.overrides)}.items():
         write_text(folder / f"{name}.yaml", text, lasting=False)

@@ -17,7 +17,7 @@ from framework.core.process import environment
 from framework.experiments.experiment import Experiment, prepare
 from framework.tracking.mlflow_process import MlflowWriterPool
 
-POOLED = 8  # jobs from which a process that writes to MLflow repays its start
+POOLED = 8  # jobs from which writing to MLflow beside the training repays its start
 SECOND = 64  # jobs from which a second one does, for a store that is not the local one
 
 
@@ -31,7 +31,7 @@ class SweepSession:
         callbacks: those of the user, for trainings in this process.
         sweeps: the folders of the sweeps that were started.
         warnings: printed warnings as (sweep, line), so that no batch repeats them.
-        writers: the processes that write to MLflow; None: the training process writes.
+        writers: write to MLflow beside the training; None: the training itself writes.
         composer: of the latest sweep, for its further batches.
         rungs: of a search that prunes its trials.
     """
@@ -65,15 +65,15 @@ class SweepSession:
                 self.warnings.add((sweep, line))
 
     def start_writers(self, jobs: int, local: bool = True) -> None:
-        """Start the processes that write to MLflow, unless they run.
+        """Start what writes to MLflow beside the training, unless it runs.
 
         Args:
-            local: whether they write to the local store, where one is fast enough.
+            local: whether the store is the local one.
         """
         if self.writers is not None:
             return
         try:
-            self.writers = MlflowWriterPool(2 if jobs >= SECOND and not local and (os.cpu_count() or 1) > 1 else 1)
+            self.writers = MlflowWriterPool(2 if jobs >= SECOND and not local and (os.cpu_count() or 1) > 1 else 1, local)
         except (OSError, ImportError) as error:  # no room in /dev/shm, or none to write to
             print(f"stackprop: the training itself writes to MLflow, which takes longer ({error})", file=sys.stderr)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from framework.core.arrays import trained_elsewhere
 from framework.core.errors import ConfigError, did_you_mean
 from framework.core.options import declared, option
 from framework.core.validation import Validator
@@ -73,6 +74,13 @@ class Sweep:
         return SearchRunner(self.context, self.config, self.launcher, goal, parts.fixed, parts.repeats)
 
 
+def run(name: str, sweep: Sweep) -> None:
+    """Run the search of that name."""
+    search: Callable[[Sweep], None] = globals()[name]
+    with trained_elsewhere(getattr(sweep.launcher, "elsewhere", False)):
+        search(sweep)
+
+
 def ant_colony(sweep: Sweep) -> None:
     """ACO_R and pheromone."""
     goal, options = sweep.validated(ColonyOptions, "ant_colony")
@@ -91,6 +99,8 @@ def optuna(sweep: Sweep) -> None:
     except ImportError as error:
         raise ConfigError("hydra/sweeper: optuna is not installed; pip install 'stackprop[optuna]'") from error
     pruner = None
+    if options.pruner is None and options.warmup:
+        raise ConfigError(f"hydra.sweeper.warmup: no effect without hydra.sweeper.pruner (got {options.warmup})")
     if options.pruner is not None:
         check_pruner(sweep, goal, options.pruner)
         pruner = TrialPruner(options.pruner, goal.metric, len(parted(sweep.overrides).repeats), options.warmup)

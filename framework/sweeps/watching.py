@@ -71,6 +71,8 @@ class JobView:
         with open(open_regular(self.folder / "metrics.jsonl"), "rb") as file:
             status = os.fstat(file.fileno())
             self.grown = status.st_mtime
+            if status.st_size < self.offset:  # its stack failed, and it trains again from its first step
+                self.offset, self.step, self.points = -1, 0, []
             if status.st_size <= self.offset:
                 return
             start = max(self.offset, status.st_size - LARGEST, 0)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from framework.core.writing import size_of
-from framework.tracking.mlflow import KEY, NOTE, MlflowStore, artifact_repository
+from framework.tracking.mlflow import NOTE, MlflowStore
+from framework.tracking.mlflow_client import artifact_repository, entities_of
 from framework.tracking.naming import About
 
 LONGEST = 7900  # characters of a page, of 8000 that a tag holds
@@ -24,12 +25,10 @@ def relabel(store: MlflowStore, run_id: str, old: About, new: About, shown: str)
     Raises:
         Exception: an error of the store.
     """
-    from mlflow.entities import RunTag
-
-    run = store.client.get_run(run_id)
+    own, run = entities_of(store.client), store.client.get_run(run_id)
     page = with_notes(str(run.data.tags.get(NOTE, "")), old.notes, new.notes)
     tags = {**new.tags, NOTE: page[:LONGEST]}
-    store.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+    store.client.log_batch(run_id, tags=[own.RunTag(key, value) for key, value in tags.items()])
     for key in old.tags.keys() - new.tags.keys():
         if key in run.data.tags:
             store.client.delete_tag(run_id, key)
@@ -50,11 +49,6 @@ def with_notes(page: str, old: str, new: str) -> str:
         return page.replace(f"{METRICS}\n", f"{notes_section(new)}{METRICS}\n", 1)
     rest = page.removeprefix(old).lstrip("\n") if old else page
     return "\n\n".join(filter(None, (new, rest)))
-
-
-def ids_of(store: MlflowStore, key: str) -> list[str]:
-    """The ids of the runs of a record."""
-    return [str(run.info.run_id) for run in store.search(f"tags.`{KEY}` = '{key}'")] if key.isalnum() else []
 
 
 def erase(store: MlflowStore, run_id: str, folder: Path | None = None) -> int:

@@ -1,6 +1,6 @@
 """The tracking store: one MLflow run per training, through the low-level client.
 
-MLflow is imported when a run starts, never before: it takes a second. Its queue and its fluent API are not used: one
+A local store hardly ever needs MLflow itself: see `sqlite_client`. MLflow's queue and its fluent API are not used: one
 `log_batch` of a thousand points takes as long as fifty single calls.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import getpass
-import logging
 import os
 import secrets
 import sqlite3
@@ -19,14 +18,15 @@ from typing import Any, NamedTuple
 
 from filelock import FileLock
 
-from framework.core import home
 from framework.core.log import log
 from framework.core.secrets import masked
 from framework.core.writing import check_no_link
+from framework.tracking import mlflow_client
 from framework.tracking.allowance import SlowServerError, TimeBudget, is_outage
+from framework.tracking.mlflow_client import artifact_repository, entities_of, is_served, quiet_mlflow, together
 from framework.tracking.options import Tracking
 from framework.tracking.relocation import artifact_folder, relocate
-from framework.tracking.sqlite_client import SqliteClient, is_known
+from framework.tracking.sqlite_client import SqliteClient
 
 BATCH = 1000  # points, MLflow's limit for a call
 PATIENCE = 2.0  # maximum seconds that points wait for more points
@@ -35,33 +35,11 @@ PAGE = 1000  # runs per page of a search
 PARAM_LENGTH = 6000  # characters, MLflow's limit for a value
 NOTE = "mlflow.note.content"  # the tag that the UI shows as the page of a run
 KEY = "stackprop.key"  # the tag that identifies a run: random, created for one record, and written into it first
-SERVERS = ("http://", "https://", "databricks")  # prefixes of a server's URI; any other is a file or a database
-
-
-def tracking_uri(tracking: Tracking, runs: Path) -> str:
-    """The URI of the store: as configured, or the SQLite file in the folder of runs."""
-    return tracking.uri or sqlite_uri(runs.resolve() / "mlflow.db")
-
-
-def sqlite_uri(database: Path) -> str:
-    """The address of a SQLite file, with all characters of its path escaped."""
-    from sqlalchemy import URL, make_url
-
-    plain = f"sqlite:///{database}"
-    if make_url(plain).database == str(database):
-        return plain
-    # With the driver's name, otherwise MLflow also creates a folder of the quoted name.
-    return URL.create("sqlite+pysqlite", database=str(database)).render_as_string()
 
 
 def new_key() -> str:
     """A new key, for a record without one."""
     return secrets.token_hex(16)
-
-
-def is_served(tracking: Tracking) -> bool:
-    """Whether the store is on a server, which decides where artifacts are saved."""
-    return (tracking.uri or "").startswith(SERVERS)
 
 
 class RunListing(NamedTuple):
@@ -84,20 +62,17 @@ class MlflowStore:
 
     def __init__(self, tracking: Tracking, runs: Path, allowance: TimeBudget | None = None) -> None:
         self.allowance = allowance or TimeBudget(is_served(tracking), remote=bool(tracking.uri))
-        mlflow = quiet_mlflow()
         self.runs = runs = runs.resolve()
         runs.mkdir(parents=True, exist_ok=True)
         check_no_link(runs / ".mlflow.lock")  # locking a file empties it
         # Two processes that create one store at once would run conflicting migrations.
         with contextlib.nullcontext() if is_served(tracking) else FileLock(runs / ".mlflow.lock"):
             if not tracking.uri and not (runs / "mlflow.db").exists():
-                _create(runs / "mlflow.db")
+                mlflow_client.create(runs / "mlflow.db")
             elif tracking.uri is None:
                 relocate(runs / "mlflow.db", runs)
-            self.client: Any = mlflow.MlflowClient(tracking_uri(tracking, runs))
             self.database = None if tracking.uri else runs / "mlflow.db"
-            if self.database and is_known(self.database):
-                self.client = SqliteClient(self.client, self.database)
+            self.client = mlflow_client.client_of(tracking, runs, self.database)
             self.experiment_id = self._experiment(tracking, runs)
 
     def _experiment(self, tracking: Tracking, runs: Path) -> str:
@@ -116,8 +91,9 @@ class MlflowStore:
 
     def _begin(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> MlflowRun:
         own = {"mlflow.user": user(), "mlflow.source.name": "stackprop", "mlflow.source.type": "LOCAL"}
-        run = self.client.create_run(self.experiment_id, run_name=name, tags={**own, **tags})
-        self._send_params(run, params)
+        with together(self.client):
+            run = self.client.create_run(self.experiment_id, run_name=name, tags={**own, **tags})
+            self._send_params(run, params)
         tracked = MlflowRun(self.client, str(run.info.run_id), self.allowance)
         if not run.info.artifact_uri.startswith("mlflow-artifacts:"):
             tracked.files = artifact_repository(run.info.artifact_uri)
@@ -125,9 +101,8 @@ class MlflowStore:
 
     def _send_params(self, run: Any, params: Mapping[str, Any]) -> None:
         """Send the params that the run does not have yet."""
-        from mlflow.entities import Param
-
-        entries = [Param(key, str(value)[:PARAM_LENGTH]) for key, value in params.items() if key not in run.data.params]
+        new, own = [key for key in params if key not in run.data.params], entities_of(self.client)
+        entries = [own.Param(key, str(params[key])[:PARAM_LENGTH]) for key in new]
         for at in range(0, len(entries), PARAMS):
             self.client.log_batch(run.info.run_id, params=entries[at : at + PARAMS])
 
@@ -158,9 +133,14 @@ class MlflowStore:
 
     def find(self, key: str) -> str | None:
         """The id of the run of a record; of several (`stackprop doctor` finds these), the one with most points."""
-        found = self.search(f"tags.`{KEY}` = '{key}'")
-        ids = [str(run.info.run_id) for run in found]
+        ids = self.ids_of(key)
         return ids[0] if len(ids) == 1 else max(ids, key=self.points_of, default=None)
+
+    def ids_of(self, key: str) -> list[str]:
+        """The ids of the runs of a record."""
+        if isinstance(self.client, SqliteClient):
+            return self.client.ids_with_tag(self.experiment_id, KEY, key)
+        return [str(run.info.run_id) for run in self.search(f"tags.`{KEY}` = '{key}'")] if key.isalnum() else []
 
     def find_keyless(self, run_id: str | None, folder: Path) -> Any:
         """The run of a record made before keys existed: by its id, otherwise by its folder; or None."""
@@ -185,11 +165,9 @@ class MlflowStore:
         return reopened
 
     def _reopen(self, run_id: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> MlflowRun:
-        from mlflow.entities import RunTag
-
-        run = self.client.get_run(run_id)
+        run, own = self.client.get_run(run_id), entities_of(self.client)
         self.client.update_run(run_id, status="RUNNING")
-        self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+        self.client.log_batch(run_id, tags=[own.RunTag(key, value) for key, value in tags.items()])
         self._send_params(run, params)
         tracked = MlflowRun(self.client, run_id, self.allowance)
         for name in run.data.metrics:
@@ -208,10 +186,11 @@ _allowances: dict[tuple[str, str], TimeBudget] = {}
 
 def get_store(tracking: Tracking, runs: Path) -> MlflowStore:
     """The store, opened once for all jobs of a sweep."""
-    key = (tracking_uri(tracking, runs), tracking.experiment)
     local = runs.resolve() / "mlflow.db"
+    key = (tracking.uri or str(local), tracking.experiment)
     if key not in _opened or (not tracking.uri and not local.exists()):
-        quiet_mlflow()  # its import time does not count as a delay by the server
+        if tracking.uri:
+            quiet_mlflow()  # its import time does not count as a delay by the server
         allowance = _allowances.setdefault(key, TimeBudget(is_served(tracking), remote=bool(tracking.uri)))
         _opened[key] = allowance.call(MlflowStore, tracking, runs, allowance)
     return _opened[key]
@@ -231,6 +210,7 @@ class MlflowRun:
         self.lost = False
         self.waiting: list[tuple[str, float, int, int]] = []
         self.sent = time.monotonic()
+        self.before_sending: Callable[[], None] = lambda: None
 
     def points(self, points: Sequence[tuple[str, float, int, int]]) -> None:
         """Add points; they are sent once there are enough for a batch, or after a time limit."""
@@ -240,19 +220,20 @@ class MlflowRun:
 
     def send(self, tags: Mapping[str, str] | None = None) -> None:
         """Send all waiting points, and tags with the last of them."""
-        from mlflow.entities import Metric, RunTag
-
         if self.lost:
             return
+        own = entities_of(self.client)
+        if self.waiting:
+            self.before_sending()
         waiting, self.waiting = self.waiting, []
         self.sent = time.monotonic()
         batches = [waiting[at : at + BATCH] for at in range(0, len(waiting), BATCH)] or [[]]
-        pending = [RunTag(key, value) for key, value in (tags or {}).items()]
+        pending = [own.RunTag(key, value) for key, value in (tags or {}).items()]
         for batch in batches:
-            metrics = [Metric(name, value, when, step) for name, value, step, when in batch]
+            metrics = [own.Metric(name, value, when, step) for name, value, step, when in batch]
             if metrics or pending:
-                own = pending if batch is batches[-1] else []
-                self._try(self.client.log_batch, self.run_id, metrics=metrics, tags=own)
+                last = pending if batch is batches[-1] else []
+                self._try(self.client.log_batch, self.run_id, metrics=metrics, tags=last)
 
     def artifact(self, path: Path, folder: str | None = None) -> None:
         """Save a file with the run; a link is not sent, since it may lead to any file of the user's."""
@@ -271,8 +252,12 @@ class MlflowRun:
 
     def end(self, state: str, tags: Mapping[str, str] | None = None) -> None:
         """Send waiting points and tags, and end the run: FINISHED, FAILED or KILLED."""
-        self.send(tags)
-        self._try(self.client.set_terminated, self.run_id, state)
+        try:
+            with together(self.client):
+                self.send(tags)
+                self._try(self.client.set_terminated, self.run_id, state)
+        except Exception as error:
+            self._lose(error)
 
     def ask(self, action: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """The result of a client call.
@@ -309,44 +294,6 @@ def warn_of_store(error: Exception) -> None:
     text = masked(" ".join(str(error).split()))[:200]
     log.error(f"the tracking store cannot be used ({type(error).__name__}: {text})")
     log.error("the run's folder has all data; `stackprop doctor` sends them later")
-
-
-def quiet_mlflow() -> Any:
-    """MLflow, without its telemetry and its log lines about database migrations."""
-    os.environ.update(home.variables())
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    # A server that is down is detected in seconds, not minutes.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # it appears wherever tqdm is installed
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines for each run of a server
-    import mlflow
-
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("urllib3").setLevel(logging.ERROR)  # each attempt to reach a server that is down
-    return mlflow
-
-
-def _create(path: Path) -> None:
-    """Create a new store and rename it once it is complete: a process killed meanwhile leaves no incomplete one."""
-    from mlflow import MlflowClient
-
-    beside = path.with_name(".mlflow-new.db")
-    for left in path.parent.glob(".mlflow-new.db*"):
-        left.unlink()
-    MlflowClient(sqlite_uri(beside)).search_experiments(max_results=1)
-    # Write-ahead: readers and a writer at once. The mode is saved in the file.
-    with contextlib.closing(sqlite3.connect(beside)) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
-    beside.replace(path)
-
-
-def artifact_repository(uri: str) -> Any:
-    """The artifact repository of a run. The client would read the whole run for each file, only to get it."""
-    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
-    return get_artifact_repository(uri)
 
 
 def user() -> str:

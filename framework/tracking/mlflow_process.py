@@ -1,7 +1,8 @@
-"""Writes to MLflow from separate processes, for many runs at once.
+"""Writes to MLflow beside the training, for many runs at once.
 
 MLflow's client takes 50 ms of Python for a run, and two seconds to import. In separate processes, both delay a sweep
-little. The run folders do not depend on them: if such a process dies, the data are sent later.
+little. A local store needs neither (see `sqlite_client`), so that a thread suffices. The run folders do not depend on them:
+if such a process dies, the data are sent later.
 """
 
 from __future__ import annotations
@@ -78,15 +79,65 @@ class WriterProcess:
         self.process.join()
 
 
+class WriterThread:
+    """The training's side of a writer in its own process."""
+
+    def __init__(self) -> None:
+        self.requests = queue.SimpleQueue[tuple[int, str, Sequence[Any]]]()
+        self.numbers, self.last = itertools.count(1), 0
+        self.known, self.arrived = dict[int, Any]({0: None}), threading.Condition()
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.thread.start()
+
+    def _serve(self) -> None:
+        desk = WriterServer()
+        while True:
+            number, what, args = self.requests.get()
+            if what == "close":
+                return
+            answer = None
+            try:
+                answer = getattr(desk, what)(number, *args)
+            except Exception as error:  # an error of the store must not stop the training
+                warn_of_store(error)
+            with self.arrived:
+                if what in WITH_ANSWER:
+                    self.known[number] = answer
+                self.arrived.notify_all()
+
+    def ask(self, what: str, *args: Any) -> int:
+        """Send a request; returns the number of its reply."""
+        number = next(self.numbers)
+        self.requests.put((number, what, args))
+        if what in WITH_ANSWER:
+            self.last = number
+        return number
+
+    def answer(self, number: int) -> Any:
+        """Wait for a reply."""
+        with self.arrived:
+            self.arrived.wait_for(lambda: number in self.known)
+        return self.known[number]
+
+    def close(self) -> None:
+        """Let it finish its requests, and end it."""
+        self.ask("close")
+        self.thread.join()
+
+
 class MlflowWriterPool:
-    """Processes that write to MLflow.
+    """Writes to MLflow, beside the training.
 
     Args:
-        lanes: number of processes; the runs are distributed over them.
+        lanes: number of writers; the runs are distributed over them.
+        local: whether the store is the local one, which a thread writes; otherwise processes.
     """
 
-    def __init__(self, lanes: int = 1) -> None:
-        self.lanes, self.started = [WriterProcess() for _ in range(lanes)], 0
+    def __init__(self, lanes: int = 1, local: bool = False) -> None:
+        self.lanes: Sequence[WriterProcess | WriterThread] = [
+            WriterThread() if local else WriterProcess() for _ in range(lanes)
+        ]
+        self.started = 0
         self.settlements: list[Callable[[], None]] = []  # called once the store has everything
 
     def begin(
@@ -98,7 +149,7 @@ class MlflowWriterPool:
         return RemoteMlflowRun(lane, lane.ask("begin", tracking, runs, name, dict(params), dict(tags)))
 
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Call a function in a writer process, where MLflow is imported and the store is open.
+        """Call a function where the store is written.
 
         Raises:
             RuntimeError: it raised something.
@@ -118,7 +169,7 @@ class MlflowWriterPool:
             list(pool.map(lambda settle: settle(), waiting))
 
     def close(self) -> None:
-        """Let the processes finish their requests, and end them."""
+        """Let the writers finish their requests, and end them."""
         try:
             self.settle()
         finally:
@@ -127,15 +178,16 @@ class MlflowWriterPool:
 
 
 class RemoteMlflowRun:
-    """A run of the store, as `MlflowRun`, in a writer process."""
+    """A run of the store, as `MlflowRun`, in a writer."""
 
     known: frozenset[tuple[str, int]] = frozenset()
 
-    def __init__(self, lane: WriterProcess, number: int) -> None:
+    def __init__(self, lane: WriterProcess | WriterThread, number: int) -> None:
         self.lane, self.number = lane, number
         self.patience, self.sent = PATIENCE, time.monotonic()
         self.waiting: list[Point] = []
         self.ending: int | None = None
+        self.before_sending: Callable[[], None] = lambda: None
 
     @property
     def run_id(self) -> str | None:
@@ -156,6 +208,7 @@ class RemoteMlflowRun:
 
     def send(self, tags: Mapping[str, str] | None = None) -> None:
         """Send all waiting points."""
+        self.before_sending()
         waiting, self.waiting = self.waiting, []
         self.sent = time.monotonic()
         self.lane.ask("points", self.number, waiting, dict(tags or {}))
@@ -170,12 +223,13 @@ class RemoteMlflowRun:
 
     def end(self, state: str, tags: Mapping[str, str] | None = None) -> None:
         """Send waiting points and tags, and end the run; `lost` waits for the result."""
+        self.before_sending()
         waiting, self.waiting = self.waiting, []
         self.ending = self.lane.ask("end", self.number, waiting, state, dict(tags or {}))
 
 
 class WriterServer:
-    """The requests that a writer process accepts."""
+    """The requests that a writer accepts."""
 
     def __init__(self) -> None:
         self.runs: dict[int, MlflowRun] = {}

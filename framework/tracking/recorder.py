@@ -11,7 +11,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,13 +22,19 @@ from framework.core.log import log
 from framework.core.writing import NO_LINK, appending, to_disk
 from framework.tracking.metrics_file import LazySeries, _digits, _word, lines, started
 
-FLUSH_BYTES = 1 << 16
+FLUSH_BYTES, FLUSH_SECONDS = 1 << 16, 1.0  # lines that wait longer, or are more, are written
 LAYERS_SHOWN = 20  # norms of further layers are only in the run folder: a thousand metric names freeze a tracking UI
 PROBED_SHOWN = 120  # and so do more names from probes
 
 
 class MetricSink(Protocol):
-    """A receiver of downsampled series: (name, value, step, milliseconds since 1970)."""
+    """A receiver of downsampled series: (name, value, step, milliseconds since 1970).
+
+    Attributes:
+        before_sending: is called before points leave this process.
+    """
+
+    before_sending: Callable[[], None]
 
     def points(self, points: Sequence[tuple[str, float, int, int]]) -> None: ...
 
@@ -79,9 +85,12 @@ class MetricsRecorder(Callback):
         self.steps, self.validations, self.max_points = steps, validations, max_points
         self.looks = steps // probe_every + 2  # the first and last step are always sampled
         self.columns: tuple[str, ...] = ()
-        self.complained = False
+        self.shown: list[int] = []  # the columns that the sink gets
+        self.complained, self.flushed = False, time.monotonic()
         self.latest, self.had = dict[str, int](), dict[str, int]()  # name -> step of its latest point in the sink, ...
         self._begin()
+        if sink is not None:
+            sink.before_sending = self.flush  # so that the folder never holds less than the store
         os.close(appending(self.path))  # closed again: a sweep of 300 jobs would need 300 files at once
         if upto is not None:
             os.truncate(self.path, upto)
@@ -139,7 +148,8 @@ class MetricsRecorder(Callback):
         if self.sink is None:
             return
         if self.per_step.last is not None:
-            self._send_row(*self.per_step.last, _now())
+            step, row = self.per_step.last
+            self._send_rows([step], row[None], _now())
             self.per_step.last = None
         left_out = [(name, *thinned.last) for name, thinned in self.measures.items() if thinned.last is not None]
         self._send([(name, value, step, _now()) for name, step, value in left_out])
@@ -171,12 +181,15 @@ class MetricsRecorder(Callback):
     def _feed_steps(self, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
         if self.sink is None:
             return
-        self.columns = tuple(columns)
+        if self.columns != (columns := tuple(columns)):
+            self.columns = columns
+            norms = [c for c in columns if c.startswith("grad_norm/")][LAYERS_SHOWN + 1 :]
+            self.shown = [i for i, c in enumerate(columns) if c not in norms]
         now, start = _now(), (-self.per_step.seen) % self.per_step.stride
         self.per_step.seen += len(rows)
         kept = range(start, len(rows), self.per_step.stride)
-        for i in kept:
-            self._send_row(first + i, rows[i], now)
+        if kept:
+            self._send_rows([first + i for i in kept], rows[start :: self.per_step.stride], now)
         whole = bool(kept) and kept[-1] == len(rows) - 1
         self.per_step.last = None if whole else (first + len(rows) - 1, rows[-1])
 
@@ -200,18 +213,15 @@ class MetricsRecorder(Callback):
         self.measures[name] = Downsampler(self.looks if is_probed else self.validations, self.max_points)
         return self.measures[name]
 
-    def _send_row(self, step: int, row: np.ndarray, now: int) -> None:
+    def _send_rows(self, steps: Sequence[int], rows: np.ndarray, now: int) -> None:
         # As in the file, so that a store that is restored from it gets the same values.
-        digits = _digits(row)
-        named = [(c, float(digits % v)) for c, v in zip(self.columns, row.tolist(), strict=True)]
-        shown = [c for c in self.columns if c.startswith("grad_norm/")][: LAYERS_SHOWN + 1]
-        self._send([(c, v, step, now) for c, v in named if c in shown or not c.startswith("grad_norm/")])
+        rows, names = rows[:, self.shown], [self.columns[i] for i in self.shown]
+        texts = (f"{_digits(rows)} " * rows.size % tuple(rows.ravel().tolist())).split()
+        values = map(float, texts)
+        self._send([(name, next(values), step, now) for step in steps for name in names])
 
     def _send(self, points: Sequence[tuple[str, float, int, int]]) -> None:
-        """Send to the sink; the folder has them first, so that it never holds less."""
         if self.sink is not None:
-            if points:
-                self.flush()
             if self.had:  # ... and before the training was started again
                 points = [point for point in points if point[2] > self.had.get(point[0], -1)]
             self.latest |= {name: step for name, _, step, _ in points}
@@ -219,11 +229,13 @@ class MetricsRecorder(Callback):
 
     def _write(self, text: str) -> None:
         self.pending += text.encode()
-        if len(self.pending) > FLUSH_BYTES and not self.complained:
+        late = len(self.pending) > FLUSH_BYTES or time.monotonic() - self.flushed > FLUSH_SECONDS
+        if late and not self.complained:
             self.flush()
 
     def flush(self) -> None:
         """Write buffered lines; on a full disk keep the rest, and warn once."""
+        self.flushed = time.monotonic()
         try:
             self._append()
         except OSError as error:

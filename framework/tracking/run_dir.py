@@ -16,6 +16,7 @@ from framework.core.writing import appending, check_no_link, write_json, write_t
 from framework.tracking.naming import About, Kind, about_of, newest_named
 
 SWEEP = "sweep.json"  # the jobs of a sweep, and its results
+TASKS = "tasks.json"  # those of its jobs that a cluster has
 ELSEWHERE = ".elsewhere"  # in the folder of runs: lists folders of runs and sweeps outside it, one per line
 NAMES = ("last", "best")
 NEWEST = 40  # folders that the message about an unknown name offers
@@ -157,6 +158,8 @@ def find_any(word: str) -> Path:
     runs = runs_dir()
     if word == "last" and (known := list(all_runs(runs))):
         last = newest(known)
+        if (waiting := _waiting(runs)) and _launched(waiting) > float(read_state(last).get("started", 0)):
+            return waiting
         return last.parent if "sweep" in read_state(last).get("tags", {}) else last
     for folder in (Path(word), runs / word):
         if (folder / SWEEP).is_file() and not (folder / "run.json").exists():
@@ -170,6 +173,12 @@ def find_any(word: str) -> Path:
         raise _missing("run or sweep", word, runs, names)
     same = newest_named(word, all_sweeps(runs), SWEEPS)  # a run and a sweep may have one name
     return same if same and _launched(same) > float(read_state(found).get("started", 0)) else found
+
+
+def _waiting(runs: Path) -> Path | None:
+    """The last sweep, if its jobs wait in a cluster."""
+    last = next(reversed(all_sweeps(runs)), None)
+    return last if last and (last / TASKS).is_file() else None
 
 
 def check_name(word: Any) -> None:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import yaml
 
 from framework.core.callback import Snapshot
 from framework.core.errors import CheckpointError, ConfigError, StillRunning
@@ -24,6 +23,7 @@ from framework.core.secrets import masked
 from framework.core.trust import trust_store
 from framework.core.version import __version__
 from framework.core.writing import overwrite, write_json, write_text
+from framework.core.yaml_text import yaml_text
 from framework.tracking import checkpoint as checkpoints
 from framework.tracking.allowance import StoreDownError
 from framework.tracking.locks import RunLock, lock_runs
@@ -39,7 +39,6 @@ from framework.tracking.recorder import MetricsRecorder
 from framework.tracking.run_dir import RunLocation
 from framework.tracking.run_dir import read_state as read_state
 
-Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # ten times as fast, if the C library is available
 CHECKPOINT = "checkpoint.npz"
 OF_AN_END = ("reason", "ended", "state", "metrics", "kept", "tracked")  # entries of `run.json` for a run that has ended
 
@@ -133,8 +132,7 @@ class RunRecord:
         if resume:
             known = {key: value for key, value in read_state(self.place.folder).items() if key not in OF_AN_END}
             return {**known, "status": "running", "resumed": time.time(), "process": this_process()}
-        text = yaml.dump(without_labels(self.settings.record), Dumper=Dumper, sort_keys=False, allow_unicode=True)
-        write_text(self.place.folder / "config.yaml", text)
+        write_text(self.place.folder / "config.yaml", yaml_text(without_labels(self.settings.record)))
         self.keep(self.settings, self.place.folder)
         state: dict[str, Any] = {"status": "running", "key": new_key(), "mlflow_run_id": None, "started": time.time()}
         state |= {"name": self.place.name, "tags": dict(self.place.tags)}
@@ -184,6 +182,7 @@ class RunRecord:
         Raises:
             OSError: a file cannot be emptied.
         """
+        self.snapshot = None
         (self.place.folder / CHECKPOINT).unlink(missing_ok=True)  # it counts on metrics that are removed next
         self.recorder.restart()
 

@@ -1,26 +1,31 @@
-"""Writes runs into MLflow's own SQLite store with plain SQL: MLflow's client takes a hundred times as long.
+"""Writes runs into MLflow's own SQLite store with plain SQL: MLflow's client takes a hundred times as long, and two seconds
+to import.
 
-The five calls that record a run leave the same rows as MLflow's client (a test compares all tables). Everything else is
-passed on to that client, and so are these calls if the store has other tables than those known here.
+The calls that record a run leave the same rows as MLflow's client (a test compares all tables). Everything else is passed on
+to that client, which is imported then, and so are these calls if the store has other tables than those known here, or if a
+name or a value is not plainly one that MLflow accepts.
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
-import sqlite3
-import threading
-import time
+import re
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from framework.tracking import entities
+from framework.tracking.entities import RunTag, of_mlflow
+from framework.tracking.sqlite_base import has_tables, now
+from framework.tracking.sqlite_models import SqliteModels
+
 NAME = "mlflow.runName"  # the tag that repeats a run's name
 LARGEST = 1.7976931348623157e308  # stands for infinity
-WAIT = 60.0  # seconds for another process that writes
+PLAIN = re.compile(r"[\w\- ][\w.\- ]*(/[\w\- ][\w.\- ]*)*")  # a name that is surely valid
+LONGEST = {"name": 250, "param": 6000, "tag": 8000}  # characters
 TABLES = {  # the columns that are written; with others, or more, MLflow's client is used
     "runs": "run_uuid name source_type source_name entry_point_name user_id status start_time end_time deleted_time "
     "source_version lifecycle_stage artifact_uri experiment_id",
@@ -40,6 +45,7 @@ TAG = (
 )
 PARAM = "INSERT OR IGNORE INTO params (key, value, run_uuid) VALUES (?, ?, ?)"
 METRIC = "INSERT OR IGNORE INTO metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES (?, ?, ?, ?, ?, ?)"
+AGE = itemgetter(4, 2, 1)  # what MLflow sorts by to find the latest point: step, time, value
 LATEST = (
     "INSERT INTO latest_metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES (?, ?, ?, ?, ?, ?) "
     "ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value, timestamp = excluded.timestamp, "
@@ -50,63 +56,31 @@ LATEST = (
 
 def is_known(database: Path) -> bool:
     """Whether the tables of a store are those that this file writes."""
-    if not database.is_file():
-        return False
-    with contextlib.closing(sqlite3.connect(database, timeout=WAIT)) as connection:
-        found = {table: [row[1] for row in connection.execute(f"PRAGMA table_info({table})")] for table in TABLES}
-    return all(sorted(found[table]) == sorted(columns.split()) for table, columns in TABLES.items())
+    return database.is_file() and has_tables(database, TABLES)
 
 
-class SqliteClient:
+class SqliteClient(SqliteModels):
     """MLflow's client of a local store, whose calls that record a run write to its database.
 
     Args:
-        client: MLflow's client.
+        make: makes MLflow's client, once it is needed.
         database: the file of the store.
+
+    Attributes:
+        entities: what the calls take.
     """
 
-    def __init__(self, client: Any, database: Path) -> None:
-        self.client, self.database = client, database
-        self.locations: dict[str, str] = {}  # experiment -> where its artifacts lie
-        self._lock, self._open = threading.RLock(), dict[int, sqlite3.Connection]()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.client, name)
-
-    @property
-    def _connection(self) -> sqlite3.Connection:
-        """An open connection of this process; a fork must not use that of its parent."""
-        if os.getpid() not in self._open:
-            opened = sqlite3.connect(self.database, timeout=WAIT, check_same_thread=False, isolation_level=None)
-            opened.execute("PRAGMA synchronous=NORMAL")  # with write-ahead: nothing is corrupted by a power failure
-            self._open = {os.getpid(): opened}
-        return self._open[os.getpid()]
-
-    def _write(self, run_id: str, statements: Iterable[tuple[str, Sequence[Sequence[Any]]]]) -> bool:
-        """Run statements as one transaction, unless the run does not exist or was deleted; returns whether they ran."""
-        with self._lock:
-            connection = self._connection
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                query = "SELECT 1 FROM runs WHERE run_uuid = ? AND lifecycle_stage = 'active'"
-                active = run_id == "" or connection.execute(query, (run_id,)).fetchone() is not None
-                for statement, rows in statements if active else ():
-                    connection.executemany(statement, rows)
-                connection.execute("COMMIT")
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-        return active
+    entities = entities
 
     def create_run(self, experiment_id: str, run_name: str, tags: Mapping[str, str]) -> Any:
         """A new run; see `MlflowClient.create_run`."""
-        if experiment_id not in self.locations:
-            self.locations[experiment_id] = str(self.client.get_experiment(experiment_id).artifact_location)
+        location, all_tags = self.location(experiment_id), {**tags, NAME: run_name}
+        if location is None or not all(map(_is_plain, all_tags, all_tags.values(), ["tag"] * len(all_tags))):
+            return self.client.create_run(experiment_id, run_name=run_name, tags=tags)
         run_id, user = uuid.uuid4().hex, tags.get("mlflow.user", "unknown")
-        artifacts = f"{self.locations[experiment_id].rstrip('/')}/{run_id}/artifacts"
-        row = (run_id, run_name, user, _now(), artifacts, int(experiment_id))
-        all_tags = {**tags, NAME: run_name}
-        self._write("", [(RUN, [row]), (TAG, [(key, value, run_id) for key, value in all_tags.items()])])
+        artifacts = f"{location}/{run_id}/artifacts"
+        row = (run_id, run_name, user, now(), artifacts, int(experiment_id))
+        self.write("", [(RUN, [row]), (TAG, [(key, value, run_id) for key, value in all_tags.items()])])
         info = SimpleNamespace(run_id=run_id, run_name=run_name, artifact_uri=artifacts, experiment_id=experiment_id)
         return SimpleNamespace(info=info, data=SimpleNamespace(params={}, tags=all_tags, metrics={}))
 
@@ -114,14 +88,10 @@ class SqliteClient:
         self, run_id: str, metrics: Sequence[Any] = (), params: Sequence[Any] = (), tags: Sequence[Any] = ()
     ) -> None:
         """Points, params and tags; see `MlflowClient.log_batch`."""
-        from mlflow.utils import validation
-
-        one_of_each = list({metric.key: metric for metric in metrics}.values())
-        _, params, tags = validation._validate_batch_log_data(one_of_each, params, tags)  # type: ignore[no-untyped-call]
         points = [_point(metric, run_id) for metric in metrics]
         latest: dict[str, tuple[Any, ...]] = {}
-        for point in points:
-            latest[point[0]] = max(latest.get(point[0], point), point, key=_age)
+        for point in sorted(points, key=AGE, reverse=True):
+            latest.setdefault(point[0], point)
         statements = [
             (METRIC, points),
             (LATEST, list(latest.values())),
@@ -129,19 +99,19 @@ class SqliteClient:
             (TAG, [(tag.key, tag.value, run_id) for tag in tags]),
             ("UPDATE runs SET name = ? WHERE run_uuid = ?", [(tag.value, run_id) for tag in tags if tag.key == NAME]),
         ]
-        if not self._write(run_id, statements):
-            self.client.log_batch(run_id, metrics, params, tags)  # raises MLflow's own error
+        named = [*((key, "", "name") for key in latest), *((p.key, p.value, "param") for p in params)]
+        plain = all(_is_plain(*each) for each in [*named, *((tag.key, tag.value, "tag") for tag in tags)])
+        if not plain or not self.write(run_id, statements):  # MLflow's own error, or its own way to write it
+            self.client.log_batch(run_id, of_mlflow(metrics), of_mlflow(params), of_mlflow(tags))
 
     def set_tag(self, run_id: str, key: str, value: str) -> None:
         """A tag; see `MlflowClient.set_tag`."""
-        from mlflow.entities import RunTag
-
         self.log_batch(run_id, tags=[RunTag(key, str(value))])
 
     def set_terminated(self, run_id: str, status: str) -> None:
         """The end of a run; see `MlflowClient.set_terminated`."""
         statement = "UPDATE runs SET status = ?, end_time = ? WHERE run_uuid = ?"
-        if not self._write(run_id, [(statement, [(status, _now(), run_id)])]):
+        if not self.write(run_id, [(statement, [(status, now(), run_id)])]):
             self.client.set_terminated(run_id, status)
 
     def update_run(self, run_id: str, status: str | None = None, name: str | None = None) -> None:
@@ -152,8 +122,14 @@ class SqliteClient:
         if name:
             statements.append(("UPDATE runs SET name = ? WHERE run_uuid = ?", [(name, run_id)]))
             statements.append((TAG, [(NAME, name, run_id)]))
-        if not self._write(run_id, statements):
+        if not self.write(run_id, statements):
             self.client.update_run(run_id, status, name)
+
+
+def _is_plain(name: Any, value: Any, kind: str) -> bool:
+    """Whether MLflow surely accepts a name and a value as they are."""
+    fits = isinstance(name, str) and len(name) <= LONGEST["name"] and PLAIN.fullmatch(name)
+    return bool(fits) and isinstance(value, str) and len(value) <= LONGEST[kind]
 
 
 def _point(metric: Any, run_id: str) -> tuple[Any, ...]:
@@ -162,12 +138,3 @@ def _point(metric: Any, run_id: str) -> tuple[Any, ...]:
     if not math.isfinite(value):
         value = 0.0 if math.isnan(value) else math.copysign(LARGEST, value)
     return metric.key, value, metric.timestamp, run_id, metric.step, math.isnan(metric.value)
-
-
-def _age(point: tuple[Any, ...]) -> tuple[Any, ...]:
-    """What MLflow sorts by to find the latest point: step, time, value."""
-    return point[4], point[2], point[1]
-
-
-def _now() -> int:
-    return int(time.time() * 1000)

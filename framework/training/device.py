@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from framework.core.callback import Snapshot
 from framework.core.log import log
 from framework.core.threads import blas_threads
 from framework.data.dataset import Data
@@ -32,8 +33,18 @@ ON_GPU = 1e12  # multiplications per second; not measured: a tenth of what a dat
 START = 5.0  # seconds; not measured: the context of CUDA, and the first compilation of some dozen kernels
 
 
-def chosen_device(xp: Any, learners: Sequence[Learner], data: Sequence[Data], replicas: int, threads: int | None) -> Any:
-    """The array module for a stack of `replicas`, where `xp` is the one that could be used."""
+def chosen_device(
+    xp: Any,
+    learners: Sequence[Learner],
+    data: Sequence[Data],
+    replicas: int,
+    threads: int | None,
+    resume: Snapshot | None = None,
+) -> Any:
+    """The array module for a stack of `replicas`, where `xp` is the one that could be used. A training that was compiled for
+    the CPU continues there."""
+    if resume is not None and resume[1].get("tier") == "compiled":
+        return np
     if xp is np or is_worth_a_gpu(learners[0], data[0], replicas, threads or blas_threads()):
         return xp
     _report("device: the CPU is used, since the GPU would hardly save time in so small a training; device=gpu uses it")

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from framework.config.options import Tier
-from framework.core.callback import Callback, TrainingResult
+from framework.core.callback import Callback, Snapshot, TrainingResult
 from framework.core.errors import TierError
 from framework.core.random import Key
+from framework.core.signals import StopRequest
 from framework.core.threads import blas_limited, blas_threads
 from framework.data.dataset import Data
 from framework.training.device import chosen_device
@@ -29,6 +30,7 @@ from framework.training.trainer import fall_back, takes_compiled, train
 CACHE = 8 << 20  # bytes that a step of one slice may use; measured: the time per step is flat around it
 NARROWEST = 8  # replicas: in narrower slices the overhead of NumPy calls shows again
 
+OWN = {"latest", "at_best", "left"}  # plain values of a snapshot that each member has for itself
 SaveMember = Callable[[int, Mapping[str, np.ndarray], Mapping[str, Any]], None]
 
 
@@ -50,6 +52,8 @@ def train_sliced(
     save_end: SaveMember | None = None,
     replicas: int | None = None,
     rungs: Rungs | None = None,
+    resume: Sequence[Snapshot] = (),
+    halt: StopRequest | None = None,
     choose_device: bool = False,
 ) -> list[TrainingResult]:
     """Train a stack in slices; see `train`.
@@ -57,16 +61,25 @@ def train_sliced(
     Args:
         threads: how many slices may run at once; None: as many as BLAS uses.
         callbacks: are called from several threads, for different members.
-        save: receives a member and its snapshot.
-        save_end: receives a member and the snapshot at its end.
+        save, save_end: receive a member and its snapshot.
         replicas: of the stack of which these are a part, and whose tier and device they have.
-        rungs, choose_device: see `train`.
+        resume: the snapshots of all members, of the same step; none: from their start.
+        halt: ends the slices that train, and starts no further one: their members then have no outcome.
     """
-    xp = chosen_device(xp, learners, data, replicas or len(learners), threads) if choose_device else xp
-    if takes_compiled(tier, learners, data, replicas=replicas):  # without slices: each trains alone, in its core's cache
-        how: dict[str, Any] = {"xp": xp, "dtype": dtype, "threads": threads, "tier": "compiled"}
+    first, width_of_whole = resume[0] if resume else None, replicas or len(learners)
+    xp = chosen_device(xp, learners, data, width_of_whole, threads, first) if choose_device else xp
+    if takes_compiled(tier, learners, data, first, replicas):  # without slices: each trains alone, in its core's cache
+        how: dict[str, Any] = {
+            "xp": xp,
+            "dtype": dtype,
+            "threads": threads,
+            "tier": "compiled",
+            "stop": halt,
+            "rungs": rungs,
+        }
+        how |= {"resume": merged(resume) if resume else None, **_savers(save, save_end, 0)}
         try:
-            return train(learners, data, keys, **how, callbacks=callbacks, rungs=rungs, **_savers(save, save_end, 0))
+            return train(learners, data, keys, **how, callbacks=callbacks)
         except TierError as error:
             if tier == "compiled":
                 raise
@@ -74,25 +87,36 @@ def train_sliced(
     at_once = (threads or blas_threads()) if xp is np else 1
     cut = slices(len(learners), width(learners[0], data, dtype) if xp is np else len(learners), at_once)
     stop = threading.Event()
-    if len(cut) > 1 and rungs is None:
-        rungs = rungs_of(learners[0])
-    meeting = Meeting(len(cut), at_once, stop, Stopped)
+    rungs = rungs_of(learners[0]) if len(cut) > 1 and rungs is None else rungs
+    meeting = Meeting(len(cut), at_once, stop, Stopped, halt)
 
     def part(members: slice) -> list[TrainingResult]:
         own = data if len(data) == 1 else data[members]
-        own_members = range(members.start, members.stop)
-        watch = [MemberCallback(callback, own_members, stop) for callback in callbacks]
-        how: dict[str, Any] = {"xp": xp, "dtype": dtype, "threads": 1 if len(cut) > 1 else threads}
-        how |= {"tier": "array" if tier == "auto" else tier, **_savers(save, save_end, members.start)}
+        watch = [MemberCallback(callback, range(members.start, members.stop), stop) for callback in callbacks]
+        how: dict[str, Any] = {"xp": xp, "dtype": dtype, "threads": 1 if len(cut) > 1 else threads, "stop": halt}
+        how |= {"resume": merged(resume[members]) if resume else None, **_savers(save, save_end, members.start)}
         how["rungs"] = SliceRungs(rungs, members.start, meeting) if rungs and len(cut) > 1 else rungs
+        how["tier"] = "array" if tier == "auto" else tier
         with meeting.turns:
-            found = train(learners[members], own, keys[members], **how, callbacks=watch)
+            found = _unless_halted(stop, learners[members], own, keys[members], **how, callbacks=watch)
         return [replace(outcome, member=members.start + outcome.member) for outcome in found]
 
     if len(cut) == 1 or (at_once == 1 and rungs is None):
         return [outcome for members in cut for outcome in part(members)]
     with blas_limited(1):  # at a rung every slice waits for the others, so that each has a thread
         return _on_threads(part, cut, len(cut) if rungs else at_once, stop)
+
+
+def _unless_halted(ended: threading.Event, *stack: Any, stop: StopRequest | None, **how: Any) -> list[TrainingResult]:
+    """Train a slice. Where a signal has come before it starts, or while it waits at a rung, it has no outcome."""
+    if stop is not None and stop.name:
+        return []
+    try:
+        return train(*stack, stop=stop, **how)
+    except Stopped:
+        if ended.is_set():
+            raise
+        return []
 
 
 def _on_threads(
@@ -173,8 +197,24 @@ def _saver(save: SaveMember, first: int) -> Callable[[Mapping[str, np.ndarray], 
         for r, member in enumerate(arrays["members"].tolist()):
             alone = {name: a[r : r + 1] if len(a) > 1 else a for name, a in arrays.items() if not name.startswith("ended.")}
             alone["members"] = np.zeros(1, int)
-            own = {"latest": {0: plain["latest"][member]}, "at_best": {0: plain["at_best"][member]}}
+            own = {key: {0: plain[key][member]} for key in ("latest", "at_best")}
+            own |= {"left": {0: plain["left"][member]}} if "left" in plain else {}
             state = {**plain, **own, "ended": {}}
             save(first + member, alone, state)
 
     return save_members
+
+
+def merged(snapshots: Sequence[Snapshot]) -> Snapshot:
+    """The snapshot of a stack from those of its members."""
+    arrays = {name: np.concatenate([own[name] for own, _ in snapshots]) for name in snapshots[0][0]}
+    arrays["members"] = np.arange(len(snapshots))
+    plain = dict(snapshots[0][1])
+    for key in plain.keys() & OWN:
+        plain[key] = {i: _only(own[key]) for i, (_, own) in enumerate(snapshots)}
+    return arrays, plain
+
+
+def _only(values: Mapping[Any, Any]) -> Any:
+    """The value of the one member of a separate training."""
+    return next(iter(values.values()), {})

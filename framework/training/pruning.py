@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from framework.config.options import Prune
 from framework.core.direction import lower_is_better
 from framework.core.errors import did_you_mean
+from framework.core.signals import StopRequest
 from framework.training.learner import Learner, directions
 
 Entry = tuple[str, float]  # the setting of a job, and its value at a rung
@@ -116,10 +117,18 @@ class Meeting:
         at_once: how many of them run at a time.
         stop: set where training is to end.
         stopped: raised then.
+        halt: with a name when a signal has come.
     """
 
-    def __init__(self, slices: int, at_once: int, stop: threading.Event, stopped: type[Exception]) -> None:
-        self.slices, self.stop, self.stopped = slices, stop, stopped
+    def __init__(
+        self,
+        slices: int,
+        at_once: int,
+        stop: threading.Event,
+        stopped: type[Exception],
+        halt: StopRequest | None = None,
+    ) -> None:
+        self.slices, self.stop, self.stopped, self.halt = slices, stop, stopped, halt
         self.turns, self.condition = threading.Semaphore(at_once), threading.Condition()
         self.arrived: dict[int, int] = {}
 
@@ -136,12 +145,17 @@ class Meeting:
         self.turns.release()
         try:
             with self.condition:
-                while self.arrived[epoch] < self.slices and not self.stop.is_set():
+                while self.arrived[epoch] < self.slices and not self.is_over():
                     self.condition.wait(SECONDS)
+                apart = self.arrived[epoch] < self.slices
         finally:
             self.turns.acquire()
-        if self.stop.is_set():
+        if self.stop.is_set() or apart:
             raise self.stopped
+
+    def is_over(self) -> bool:
+        """Whether training is to end."""
+        return self.stop.is_set() or bool(self.halt is not None and self.halt.name)
 
 
 SECONDS = 0.2  # between checks whether training is to end
@@ -212,7 +226,7 @@ def pruning_warnings(options: Prune, groups: int) -> list[str]:
         groups: of jobs that are compared, with one setting each; 0: a run alone.
     """
     if not options.at:
-        return []
+        return [] if options == Prune() else ["trainer.prune: no effect without the epochs trainer.prune.at"]
     why = "all jobs have one setting, of which they are repetitions" if groups else "a run alone has no other jobs"
     if groups > 1:
         why = f"all settings differ in data set or loss, so that their {options.metric} cannot be compared"

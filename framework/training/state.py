@@ -239,21 +239,24 @@ class Trainer:
                 if epoch > self.last_rung:
                     self.rungs.finish(epoch, self._rung_values())
 
-    def end_restored(self) -> None:
-        """End the replicas whose restored state is that of an early stop."""
+    def end_restored(self, left: Mapping[Any, str]) -> None:
+        """End the replicas whose restored state is that of an early stop, and those that `left`, pruned, for a reason."""
         self.batches()
-        if self.step < self.total:
+        if left:
+            everyone = np.ones(self.stack.members.size, bool)
+            self.leave(everyone, "pruned", {int(member): reason for member, reason in left.items()})
+        elif self.step < self.total:
             self._end_early(self.best.reached(self.best.value))
 
-    def stop(self, by: str) -> None:
-        """End all replicas before their time: save their state, then measure their weights if that is quick."""
+    def stop(self, by: str, measure: bool = True) -> None:
+        """End all replicas before their time: save their state, then `measure` their weights if that is quick."""
         self.read()
         if not self.stack.members.size:
             return
         save = self.save_end or self.save
         if save:
             save(*self.snapshot())
-        if self.validated_at != self.step and self._validation_time() < QUICK:
+        if measure and self.validated_at != self.step and self._validation_time() < QUICK:
             self.validate(ends=False)
         epochs, epoch = (math.ceil(step / self.plan.updates_per_epoch) for step in (self.total, self.step))
         reason = f"stopped by {by} in epoch {epoch} of {epochs}, at step {self.step} of {self.total}"
@@ -283,7 +286,8 @@ class Trainer:
         """
         s = self.stack
         if status in ("stopped_early", "pruned") and self.save_end:
-            self.save_end(*self.snapshot(who))
+            arrays, plain = self.snapshot(who)
+            self.save_end(arrays, plain if isinstance(reason, str) else {**plain, "left": dict(reason)})
         # A training that is stopped before its first validation has no best weights.
         last = self.best_w is None or (status == "killed" and not self.best.epoch.any())
         w = to_host(s.w if last else self.best_w)
@@ -373,6 +377,7 @@ class Trainer:
         self.block = self.block[: len(s.members)]
         self.best_w = None if self.best_w is None else on_device(arrays["best_w"])
         self.step, self.epoch, self.done = plain["step"], plain["epoch"], plain["done"]
+        self.last_rung = self.epoch - 1
         self.latest = {int(member): dict(values) for member, values in plain["latest"].items()}
         self.at_best = {int(member): dict(values) for member, values in plain["at_best"].items()}
         self.tally = MetricAccumulator(s.learner.measures if self.options.train_metrics else {})

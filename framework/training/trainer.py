@@ -84,17 +84,17 @@ def train(
     """
     keep_memory()
     data = checked_data(learners, data, tier)
-    xp = chosen_device(xp, learners, data, len(learners), threads) if choose_device else xp
+    xp = chosen_device(xp, learners, data, len(learners), threads, resume) if choose_device else xp
     stack = TrainState(learners, data, keys, xp, dtype, threads)
     run = _trainer(stack, callbacks, save, tier, takes_compiled(tier, learners, data, resume))
     everything = run.stack.learner
     if resume is not None:
         run.restore(*resume)
-        run.end_restored()
+        run.end_restored(resume[1].get("left", {}) if stop is not None and stop.shared else {})
     run.save_end, run.rungs = save_end, rungs or run.rungs
-    # Without warnings: `read` detects and reports non-finite values.
+    # `read` detects and reports non-finite values.
     with blas_limited(run.stack.blas_threads(run.plan.update_size)), np.errstate(all="ignore"):
-        with stop or contextlib.nullcontext():
+        with contextlib.nullcontext() if stop is None or stop.shared else stop:
             _take_steps(run, stop or StopRequest())
         _test(run, everything, data, keys)
     return [run.outcomes[member] for member in range(len(keys))]
@@ -109,21 +109,27 @@ def _take_steps(run: Trainer, stop: StopRequest) -> None:
                 break
             run.update(batch)
         if stop.name and run.step < run.total and run.done < run.plan.updates_per_epoch:
-            if not run.step:
+            if not run.step and not stop.shared:
                 stop.pass_on()
-            return run.stop(stop.name)
-        _end_epoch(run)
+            return run.stop(stop.name, measure=not stop.shared)
+        _end_epoch(run, stop.shared)
         run.epoch, run.done = run.epoch + 1, 0
     return run.end_rungs()
 
 
-def _end_epoch(run: Trainer) -> None:
-    """Validate where it is time to, and end the members after the last step."""
+def _end_epoch(run: Trainer, saves: bool = False) -> None:
+    """Validate where it is time to, and end the members after the last step.
+
+    Args:
+        saves: before a rung.
+    """
     is_last = run.step >= run.total
     if is_last or (run.validates and run.epoch % run.options.validate_every == 0):
         run.read()
         if is_last and run.save_end and run.stack.members.size:
             run.save_end(*run.snapshot())  # before a validation that a longer training may not have here
+        if saves and run.rungs and run.epoch in run.rungs.options.at and run.save and run.stack.members.size:
+            run.save(*run.snapshot())  # a slice may wait for others there, and be stopped
         run.validate()
     if is_last:
         run.leave(np.ones(run.stack.members.size, bool), "finished", "")

@@ -1,5 +1,7 @@
 """`stackprop tag`: name, notes and tags of recorded runs, in their folder and in the store."""
 
+from types import SimpleNamespace
+
 import pytest
 from recorded import run, sweep
 
@@ -61,8 +63,7 @@ def test_a_change_waits_for_a_store_that_is_down(ask, tmp_path, monkeypatch):
         True,
     )
     ask("tag", "a", "x=3")
-    monkeypatch.setattr(labels, "get_store", lambda *_: "store")
-    monkeypatch.setattr(labels, "ids_of", lambda *_: ["id"])
+    monkeypatch.setattr(labels, "get_store", lambda *_: SimpleNamespace(ids_of=lambda key: ["id"]))
     monkeypatch.setattr(labels, "relabel", lambda *found: sent.append(found[1:4]))
     assert list(labels.send_all(tmp_path / "runs")) == [f"sent      the name, tags and notes of {folder}"]
     assert sent == [("id", About("", {"x": "1"}), About("", {"x": "3"}))]  # from what the store has

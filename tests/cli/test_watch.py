@@ -109,6 +109,15 @@ def test_half_a_line_waits_for_its_end(sweep):
     assert watcher.frame().running[0].curve == (0.5, 0.25)
 
 
+def test_a_job_that_trains_again_is_read_from_its_start(sweep):
+    folder = job(sweep, "0", steps=[(4, 0.5), (8, 0.25)])
+    watcher = Watcher(sweep)
+    assert watcher.frame().running[0].curve == (0.5, 0.25)
+    os.truncate(folder / "metrics.jsonl", 0)
+    job(sweep, "0", steps=[(4, 0.75)])
+    assert watcher.frame().running[0].curve == (0.75,)
+
+
 def test_the_jobs_of_a_process_are_one_line(sweep):
     job(sweep, "0", steps=[(4, 0.5)])
     job(sweep, "1", steps=[(4, 0.25)])

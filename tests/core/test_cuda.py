@@ -9,7 +9,7 @@ import pytest
 
 from framework.cli.commands import doctor
 from framework.core import arrays, cuda
-from framework.core.arrays import DeviceError, array_module, use_gpu
+from framework.core.arrays import DeviceError, array_module, take_gpu
 from framework.core.cuda import gpu_module
 from framework.testing.double import Double
 
@@ -45,7 +45,8 @@ def installed(monkeypatch):
 
     def replace(cupy):
         monkeypatch.setitem(sys.modules, "cupy", cupy)
-        monkeypatch.setattr(cuda, "_preferred", [])
+        for name in ("_taken", "_wanted", "_chosen"):
+            monkeypatch.setattr(cuda, name, [])
         cuda._tried.cache_clear()
         return cupy
 
@@ -127,7 +128,7 @@ def test_auto_says_nothing_where_there_is_no_gpu(installed, caplog):
 def test_the_gpu_of_a_process_is_chosen_when_one_is_used(installed):
     xp = installed(Double())
     xp.cuda.runtime.getDeviceCount = lambda: 4
-    use_gpu(6)
+    take_gpu(6)
     array_module("cpu")
     assert xp.cuda.used == []
     gpu_module()
@@ -135,7 +136,7 @@ def test_the_gpu_of_a_process_is_chosen_when_one_is_used(installed):
 
 
 def test_a_process_on_the_cpu_imports_no_cupy():
-    code = "import sys; from framework.core.arrays import *; use_gpu(3); array_module('cpu'); print('cupy' in sys.modules)"
+    code = "import sys; from framework.core.arrays import *; take_gpu(3); array_module('cpu'); print('cupy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

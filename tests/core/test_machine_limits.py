@@ -200,7 +200,7 @@ def test_a_sweep_goes_on_without_shared_memory(monkeypatch, capsys):
 
     monkeypatch.setattr("multiprocessing.synchronize.SemLock.__init__", refuse)
     session = SweepSession()
-    session.start_writers(8)
+    session.start_writers(8, local=False)
     assert session.writers is None
     assert (
         "the training itself writes to MLflow, which takes longer ([Errno 30] Read-only file system)"

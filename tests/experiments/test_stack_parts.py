@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,14 +10,16 @@ from shell import stackprop
 
 from framework.config.composition import compose
 from framework.core.errors import RunFailed, TierError
-from framework.experiments import runner, stack_parts
+from framework.experiments import stack_parts
 from framework.experiments.experiment import prepare
 from framework.experiments.recording import JobResult, RecordingCallback
 from framework.experiments.runner import run, run_stack
 from framework.experiments.stack_parts import StackParts
+from framework.sweeps.executors.task import JobEnd, values
 from framework.tracking.metrics_file import read_lines
 from framework.tracking.recorder import MetricsRecorder
 from framework.tracking.run_dir import RunLocation, read_state
+from framework.training import continued
 from framework.training.state import Trainer
 
 pytestmark = pytest.mark.usefixtures("unrendered")
@@ -35,7 +38,7 @@ def places(folder, count):
 
 def fails(monkeypatch, wrong, error=None, epoch=2):
     """A training fails where one of its seeds is wrong; returns the seeds of every training that starts."""
-    tried, validate, train = [], Trainer.validate, runner.train_sliced
+    tried, validate, train = [], Trainer.validate, continued.train_sliced
 
     def counted(learners, data, keys, **how):
         tried.append(list(keys))
@@ -46,7 +49,7 @@ def fails(monkeypatch, wrong, error=None, epoch=2):
             raise error or ValueError("a bad job")
         validate(self, ends)
 
-    monkeypatch.setattr(runner, "train_sliced", counted)
+    monkeypatch.setattr(continued, "train_sliced", counted)
     monkeypatch.setattr(Trainer, "validate", validated)
     return tried
 
@@ -162,11 +165,19 @@ def test_a_stack_without_room_is_halved_until_it_has_some(monkeypatch):
     assert "hydra.launcher.max_stack=5" in said[0]
 
 
+def test_a_failure_that_does_not_come_again_costs_no_job(monkeypatch):
+    said = heard(monkeypatch)
+    tried, results, _ = parted(4, lambda members: len(members) == 4)
+    assert [len(members) for members in tried] == [4, 2, 2]
+    assert all(isinstance(result, JobResult) for result in results)
+    assert said[-1] == "none of the 4 jobs failed when they were trained in parts"
+
+
 def test_what_cannot_be_compiled_is_not_tried_in_parts(tmp_path, monkeypatch):
     tried = fails(monkeypatch, lambda _: True, TierError("tier: 'compiled' cannot be used here"))
     results = run_stack(jobs(4), places(tmp_path, 4))
     assert len(tried) == 1
-    assert {str(result) for result in results} == {"tier: 'compiled' cannot be used here"}
+    assert {str(result) for result in results} == {"tier: 'compiled' cannot be used here; a smaller stack would not help"}
 
 
 def test_ctrl_c_is_no_failure_and_keeps_what_was_trained(tmp_path, monkeypatch):
@@ -207,6 +218,15 @@ def test_a_job_whose_files_cannot_be_emptied_fails_alone(tmp_path, monkeypatch):
     run_stack(jobs(4), places(tmp_path, 4))
     assert states(tmp_path, 4) == ["finished", "failed", "failed", "finished"]
     assert "Input/output error" in read_state(tmp_path / "1")["reason"]
+
+
+def test_what_many_jobs_fail_with_is_printed_once():
+    said = []
+    progress = SimpleNamespace(finished=lambda _: None, say=said.append)
+    jobs = [SimpleNamespace(number=i, overrides=[f"seed={i}"]) for i in range(7)]
+    found = values(jobs, [JobEnd({}, "boom")] * 5 + [JobEnd({}, "other"), JobEnd({"val/loss": 0.5})], progress)
+    assert said == ["failed: 5 jobs, 0 to 4: boom", "failed: job 5 (seed=5): other"]
+    assert [isinstance(found[i], RunFailed) for i in range(7)] == [True] * 6 + [False]
 
 
 PLUGIN = '''

@@ -1,14 +1,20 @@
 """Stacks that train elsewhere: as tasks of a cluster, and job by job under the launchers of others."""
 
+import copy
 import importlib.util
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from clusters import Here, collect
+from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from shell import (
@@ -20,11 +26,16 @@ from shell import (
 )
 
 from framework.cli import command_line as cli
+from framework.config.presets import BoundedSource
+from framework.core.arrays import trained_elsewhere
 from framework.core.errors import ConfigError, RunFailed
 from framework.sweeps import manifest
 from framework.sweeps.composer import JobComposer
-from framework.sweeps.executors.cluster import TaskLostError, check_installed, run_task, task_options
-from framework.sweeps.executors.cluster_run import run_in_cluster, tail
+from framework.sweeps.executors import cluster, cluster_run
+from framework.sweeps.executors.cluster import check_installed, run_task, task_options
+from framework.sweeps.executors.cluster_run import ClusterRun, tail
+from framework.sweeps.executors.ray_engine import Ray, reason_of
+from framework.sweeps.executors.task import task_of
 from framework.sweeps.grouping import stacks
 from framework.sweeps.jobs import compose_jobs
 from framework.sweeps.launcher import LaunchOptions
@@ -35,47 +46,11 @@ from framework.tracking.run_dir import read_state
 WORDS = [*QUICK, "tracking=none"]
 
 
-class Here:
-    """A cluster that trains in this process; it loses the tasks of some numbers."""
-
-    def __init__(self, losing=()):
-        self.losing, self.tasks, self.closed = losing, [], False
-
-    def submit(self, task, number):
-        self.tasks.append(task)
-        return (number, [] if number in self.losing else run_task(task, number))
-
-    def ends(self, handle):
-        if handle[0] in self.losing:
-            raise TaskLostError("its task was ended (a power cut)")
-        return handle[1]
-
-    def cancel(self, handle):
-        pass
-
-    def close(self):
-        self.closed = True
-
-
-@pytest.fixture
-def jobs(loader, tmp_path, monkeypatch):
-    """Six jobs of a sweep, one of which diverges; two of them have another number of units."""
-    monkeypatch.setenv("STACKPROP_ID", "first")
-    monkeypatch.setenv("STACKPROP_RUNS", str(tmp_path))
-    composer = JobComposer(*loader)
-    composer.sweep = str(tmp_path / "sweep-1")
-    rates = ["optimizer=sgd", "activation=linear", "loss=softmax_cross_entropy", "optimizer.lr=0.1"]
-    own = [["seed=0"], ["seed=1"], ["optimizer.lr=1e30"], ["seed=2"], ["model.hidden=5"], ["model.hidden=5", "seed=1"]]
-    found = compose_jobs(composer, [[*WORDS, *rates, *words] for words in own], 0)
-    manifest.write_manifest(tmp_path / "sweep-1", found)
-    return found
-
-
 def test_a_task_is_a_stack_and_every_job_a_run(jobs, capsys):
-    cluster, groups = Here(), stacks(jobs, 2)
-    values = run_in_cluster(cluster, groups, 1, Progress(jobs))
-    assert [len(task.members) for task in cluster.tasks] == [2, 2, 2]
-    assert cluster.closed
+    here, groups = Here(), stacks(jobs, 2)
+    values = collect(here, groups, 1)
+    assert [len(task.members) for task in here.tasks] == [2, 2, 2]
+    assert here.closed
     assert {number for number, value in values.items() if isinstance(value, RunFailed)} == {2}
     assert capsys.readouterr().err.count("failed: job 2 ") == 1
     assert values[0] == read_state(jobs[0].place.folder)["metrics"]["val/loss"]
@@ -83,19 +58,64 @@ def test_a_task_is_a_stack_and_every_job_a_run(jobs, capsys):
 
 
 def test_a_task_that_is_lost_costs_its_jobs_and_not_the_sweep(jobs, capsys):
-    values = run_in_cluster(Here(losing=[0]), stacks(jobs, 2), None, Progress(jobs))
+    values = collect(Here(losing=[0]), stacks(jobs, 2))
     assert {number for number, value in values.items() if "power cut" in str(value)} == {0, 1}
     assert capsys.readouterr().err.count("its task was ended (a power cut)") == 2
     assert isinstance(values[4], float)
 
 
+class Away(Here):
+    """A cluster whose machine has another disk: it sees a copy of the sweep's record, and writes its runs there."""
+
+    def __init__(self, disk):
+        super().__init__()
+        self.disk = disk
+
+    def submit(self, task, number):
+        there = self.disk / task.members[0][-1].folder.parent.name
+        there.mkdir(parents=True, exist_ok=True)
+        shutil.copy(task.members[0][-1].folder.parent / "sweep.json", there)
+        moved = [
+            (*trees, replace(place, folder=there / place.folder.name, runs=self.disk)) for *trees, place in task.members
+        ]
+        return super().submit(replace(task, members=tuple(moved)), number)
+
+
+def test_a_result_counts_only_with_its_record_on_this_disk(jobs, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(cluster_run, "SEEN", 0.01)
+    values = collect(Away(tmp_path / "other"), stacks(jobs[:2], 1))
+    assert all(isinstance(value, RunFailed) for value in values.values())
+    path, here = jobs[0].place.folder / "run.json", socket.gethostname()
+    assert f"its record is not on {here} ({path}); put the folder of runs on a disk that every machine sees" in str(
+        values[0]
+    )
+    assert "then run: stackprop -m sweep.resume=sweep-1" in capsys.readouterr().err
+
+
+def test_a_record_that_a_network_disk_shows_late_is_waited_for(jobs, tmp_path):
+    run = ClusterRun(Away(tmp_path / "other"), [jobs[:1]], None, Progress(jobs[:1]))
+    run.submit()
+    run.look(run.running[0])
+    assert run.running
+    shutil.copytree(tmp_path / "other" / "sweep-1" / "0", jobs[0].place.folder, dirs_exist_ok=True)
+    assert isinstance(run.collect()[0], float)
+
+
+def test_a_machine_that_does_not_see_the_sweep_trains_nothing(jobs, tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "SEEN", 0.01)
+    place = replace(jobs[0].place, folder=tmp_path / "sweep-9" / "0")
+    (end,) = run_task(replace(task_of(jobs[:1]), members=(({}, {}, place),)), 0)
+    assert end.reason.startswith(f"{end.host} does not see the folder of the sweep, {tmp_path / 'sweep-9'}; put the folder")
+    assert not (tmp_path / "sweep-9").exists()
+
+
 def test_a_task_that_waited_until_the_sweep_was_launched_again_does_nothing(jobs, tmp_path):
-    cluster = Here()
-    run_in_cluster(cluster, [jobs[:1]], None, Progress(jobs[:1]))
+    here = Here()
+    collect(here, [jobs[:1]])
     before = (jobs[0].place.folder / "run.json").read_bytes()
     with start_session(["-m"], {}):
         manifest.write_manifest(tmp_path / "sweep-1", jobs)
-    (end,) = run_task(cluster.tasks[0], 0)
+    (end,) = run_task(here.tasks[0], 0)
     assert end.reason == "the sweep was launched again before this job started"
     assert (jobs[0].place.folder / "run.json").read_bytes() == before
 
@@ -133,6 +153,41 @@ def test_every_machine_and_every_gpu_gets_a_stack(jobs):
 def test_a_number_of_the_launcher_that_is_none_is_told(how):
     with pytest.raises(ConfigError, match=r"hydra\.launcher\.\w+: .* is not an integer of at least 1"):
         how.check()
+
+
+def test_jobs_of_different_devices_share_no_stack(loader, tmp_path, monkeypatch):
+    monkeypatch.setenv("STACKPROP_RUNS", str(tmp_path))
+    composer = JobComposer(*loader)
+    composer.sweep = str(tmp_path / "sweep-1")
+    with trained_elsewhere():
+        found = compose_jobs(composer, [[*WORDS, f"device={name}"] for name in ("gpu", "cpu", "auto")], 0)
+    assert [len(group) for group in stacks(found)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"wait": "x"}, "'x' is neither true nor false"), ({"wait": False}, "false needs SLURM")],
+)
+def test_not_waiting_needs_tasks_that_outlive_the_command(options, message):
+    with pytest.raises(ConfigError, match=rf"hydra\.launcher\.wait: .*{message}"):
+        LaunchOptions(n_jobs=None, cluster=Here, **options).check()
+
+
+def test_the_reason_of_a_task_of_ray_is_that_of_its_exception():
+    error = RuntimeError("a long story")
+    assert reason_of(error) == "RuntimeError: a long story"
+    error.cause = ValueError("the disk of node 7 is full\nmore")
+    assert reason_of(error) == "ValueError: the disk of node 7 is full"
+
+
+def test_what_a_cluster_of_ray_lacks_is_reported_once():
+    ray = Ray.__new__(Ray)
+    nodes = [{"Alive": True, "Resources": {"CPU": 4.0}}, {"Alive": False, "Resources": {"GPU": 8.0}}]
+    ray.ray, ray.needs, ray.looked = SimpleNamespace(nodes=lambda: nodes), {"num_cpus": 2, "num_gpus": 1}, False
+    assert ray.news() == ["stackprop: waiting for 1 GPU; the largest machine of the cluster has 0"]
+    assert ray.news() == []
+    nodes[1]["Alive"], ray.needs, ray.looked = True, {}, False
+    assert "Ray hides the cluster's 8 GPUs from the tasks" in ray.news()[0]
 
 
 def test_an_extra_that_is_not_there_is_named():
@@ -205,11 +260,39 @@ def test_a_killed_task_costs_its_jobs_and_resume_repeats_them(engine, tmp_path):
     assert len(list(newest(tmp_path, "runs/sweep-*").glob("*/model.npz"))) == 6
 
 
+def test_a_copy_of_hydras_state_has_hydras_own_sources(jobs):
+    types = SourcesRegistry.instance().types
+    assert types["file"] is BoundedSource
+    assert copy.deepcopy(types)["file"].__name__ == "FileConfigSource"  # a process of joblib registers it again
+
+
+PLUGIN = '''
+from dataclasses import dataclass
+from framework import hookimpl
+
+@dataclass(frozen=True)
+class Twice:
+    """y = 2 x."""
+
+    def forward(self, x, ctx):
+        return 2 * x, None
+
+    def backward(self, cache, dy, ctx):
+        return 2 * dy
+
+@hookimpl
+def register_activations(register):
+    register("twice", Twice)
+'''
+
+
 @pytest.mark.slow
 def test_joblib_trains_job_by_job_in_processes(tmp_path):
     if importlib.util.find_spec("hydra_plugins.hydra_joblib_launcher") is None:
         pytest.skip("the extra joblib is not installed")
-    done = stackprop(tmp_path, "-m", *WORDS, "seed=0,1,2", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+    (tmp_path / "mine.py").write_text(PLUGIN)
+    words = ["plugins=[mine.py]", "activation=twice", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    done = stackprop(tmp_path, "-m", *WORDS, "seed=0,1,2", *words)
     assert done.returncode == 0, done.stderr
     states = [json.loads(path.read_text()) for path in tmp_path.glob("runs/sweep-*/*/run.json")]
     assert [state["status"] for state in states] == ["finished"] * 3

@@ -144,6 +144,7 @@ def test_a_search_with_a_pruner_continues_exactly_where_it_ended(shell, tmp_path
         (["hydra.sweeper.metric=train/loss"], "needs a metric of validations, val/... (got train/loss)"),
         (["trainer.prune.at=[1]"], "cannot be combined with trainer.prune.at"),
         (["hydra.sweeper.pruner=medain"], "did you mean 'median'"),
+        (["hydra.sweeper.pruner=null", "hydra.sweeper.warmup=2"], "no effect without hydra.sweeper.pruner (got 2)"),
     ],
 )
 def test_a_pruner_that_cannot_work_is_refused(shell, tmp_path, words, message):

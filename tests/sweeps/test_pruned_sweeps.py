@@ -111,6 +111,7 @@ def test_jobs_of_a_stack_with_other_data_are_ranked_separately(tmp_path):
         ([["dataset.n=60"], ["dataset.n=80"]], "no effect (got [2]); all settings differ in data set or loss"),
         ([["dataset.n=60"], ["dataset.n=80"], ["optimizer.lr=0.2"]], "jobs are compared in 2 groups"),
         ([["trainer.prune.at=[]"], ["trainer.prune.at=[]", "seed=1"]], None),
+        ([["trainer.prune.at=[]", "trainer.prune.keep=0.3"]], "no effect without the epochs trainer.prune.at"),
     ],
 )
 def test_a_sweep_says_what_is_not_compared(own, said):

@@ -13,7 +13,8 @@ from framework.experiments.experiment import prepare
 from framework.experiments.runner import run
 from framework.experiments.sync import sync_run
 from framework.tracking.metrics_file import read_lines
-from framework.tracking.mlflow import MlflowStore, flattened, is_served
+from framework.tracking.mlflow import MlflowStore, flattened
+from framework.tracking.mlflow_client import is_served
 from framework.tracking.options import Tracking
 from framework.tracking.run_dir import RunLocation
 

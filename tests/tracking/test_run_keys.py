@@ -13,7 +13,8 @@ from framework.experiments.runner import run
 from framework.experiments.sync import Stores, close_lost_runs, close_unlocked, repair, sync_run, sync_to_mlflow
 from framework.sweeps.manifest import resumed, set_aside
 from framework.tracking.locks import claimed, lock_runs
-from framework.tracking.mlflow import KEY, MlflowStore, tracking_uri
+from framework.tracking.mlflow import KEY, MlflowStore
+from framework.tracking.mlflow_client import tracking_uri
 from framework.tracking.options import Tracking
 from framework.tracking.run_dir import RunLocation, read_state
 

@@ -338,6 +338,12 @@ def test_parts_of_a_stack_train_on_the_device_of_the_whole(monkeypatch):
     assert seen == [40]
 
 
+def test_a_resumed_training_stays_compiled_beside_a_gpu(monkeypatch):
+    monkeypatch.setattr(device, "is_worth_a_gpu", lambda *_: True)
+    found = [device.chosen_device("gpu", [None], [None], 1, 1, ({}, {"tier": tier})) for tier in ("compiled", "array")]
+    assert found == [np, "gpu"]
+
+
 def test_auto_compiles_for_the_cpu_beside_a_gpu(monkeypatch):
     assert prepared(monkeypatch, Double(), "tier=compiled").xp is np
     with pytest.raises(ConfigError, match="steps are compiled for the CPU"):

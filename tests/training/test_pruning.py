@@ -115,6 +115,17 @@ def test_the_training_loss_ranks_without_a_validation_split(experiment):
         assert [(o.status, o.epoch) for o in outcomes] == [("pruned", 1)] * 2 + [("pruned", 3), ("finished", 6)]
 
 
+def test_a_continued_training_reports_its_later_rungs_only(experiment):
+    found, states = learners(experiment, [0.01], prune=Prune(at=(2, 4)), checkpoint_every=1), []
+    data = [experiment.data]
+    whole = train(found, data, [0], dtype="float64", tier="array", save=lambda *state: states.append(state))
+    middle = next(state for state in states if state[1]["epoch"] == 3)
+    rungs = Rungs(Prune(at=(2, 4)), True)
+    again = train(found, data, [0], dtype="float64", tier="array", resume=middle, rungs=rungs)
+    assert list(rungs.values) == [4]
+    assert again[0].metrics == whole[0].metrics
+
+
 def test_a_slice_that_ends_early_does_not_hold_up_the_others(experiment):
     goal = replace(experiment.learner.options.early_stopping, goal=100.0)  # every replica has reached it at once
     found = learners(experiment, prune=Prune(at=(2, 4)), early_stopping=goal)

@@ -20,6 +20,7 @@ from framework.experiments.labels import send_all
 from framework.experiments.strays import strays
 from framework.experiments.sync import Stores, close_lost_runs, close_unlocked, repair, sync_to_mlflow
 from framework.registry.discovery import discover
+from framework.sweeps.executors.submitted import not_started
 from framework.sweeps.summary import send_later
 from framework.tracking.run_dir import all_runs, runs_dir
 from framework.training.compiled import cache
@@ -92,6 +93,8 @@ def _compiler() -> str:
 def _store(runs: Path) -> int:
     for folder in [*close_lost_runs(runs), *close_unlocked(runs)]:
         print(f"ended     {folder}: its process was killed; resume with stackprop resume {folder}")
+    for line in not_started(runs):
+        print(f"waiting   {line}")
     for line in finish_all(runs):
         print(line)
     stores = Stores(runs)

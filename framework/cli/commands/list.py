@@ -19,6 +19,7 @@ from framework.analysis.listing import SweepRow, selected
 from framework.analysis.listing.rows import Row, best_of, main_metrics, when
 from framework.core.errors import ConfigError
 from framework.core.spreadsheet import spreadsheet_safe
+from framework.sweeps.executors.submitted import not_started
 from framework.tracking.naming import ORIGINS, printable
 from framework.tracking.run_dir import all_runs, runs_dir
 
@@ -56,6 +57,9 @@ def main(arguments: Sequence[str]) -> int:
         show(shown, None if key == "started" else key)
         if len(shown) < len(rows):
             print(f"{len(rows) - len(shown)} more; --limit 0 shows all")
+    if not (given.json or given.csv or given.filters):
+        for line in not_started(runs_dir()):
+            print(line)
     return 0
 
 

@@ -22,7 +22,8 @@ from framework.core.reading import read_text
 from framework.core.secrets import masked
 from framework.core.writing import appending
 from framework.experiments.charts import Place, drawn, links, place_of
-from framework.tracking.mlflow import MlflowStore, is_served, tracking_uri
+from framework.tracking.mlflow import MlflowStore
+from framework.tracking.mlflow_client import is_served, tracking_uri
 
 HOST, PORT = "127.0.0.1", 5000
 TRIED = 100  # ports

@@ -1,34 +1,72 @@
-"""Engines that run stacks on other machines, each an extra: submitit (SLURM, or local processes) and Ray.
+"""An engine that runs stacks on other machines, and what a task of it does there.
 
-A task of an engine is a whole stack. An engine does not know jobs: it runs `train` somewhere and returns its
-result.
+A task of an engine is a whole stack. An engine does not know jobs: it runs `run_task` somewhere and returns its result.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Mapping
+import socket
+import sys
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from framework.core.arrays import use_gpu
+from threadpoolctl import threadpool_limits
+
+from framework.core.arrays import take_gpu
 from framework.core.errors import ConfigError
 from framework.core.log import quiet_others, show
-from framework.core.signals import OF_CLUSTERS, raise_on_signals
+from framework.core.signals import OF_CLUSTERS, STOPS, StopRequest, raise_on_signals
+from framework.experiments.sync import close_lost_runs
+from framework.sweeps.executors.going_on import saved_steps
+from framework.sweeps.executors.slurm import is_cancelled, requeue
 from framework.sweeps.executors.task import JobEnd, StackTask, train
+from framework.tracking.run_dir import SWEEP
+
+OF_TIME = ("SIGUSR1", "SIGUSR2")  # sent before the end of the time, or before another job takes the place
+ALL = "all"  # GPUs
+LOCAL_REQUEUE = 144  # the exit status with which submitit starts a process again
+SEEN = 10.0  # seconds that a network disk may take until a machine sees what another one has written
+SHARED = "put the folder of runs on a disk that every machine sees (STACKPROP_RUNS=FOLDER)"
 
 
 class TaskLostError(RuntimeError):
     """A task was lost without results; the message gives the reason."""
 
 
-class Cluster(Protocol):
-    """Submits stacks and collects their results."""
+class RefusedError(RuntimeError):
+    """The engine does not take a task with these parameters; the message gives the reason."""
+
+
+class NotNowError(RuntimeError):
+    """The engine takes no further task at the moment; the message gives the reason."""
+
+
+class Cluster:
+    """Submits stacks and collects their results.
+
+    Attributes:
+        at_once: the tasks that run at once, if the user gives no number; None: the engine decides.
+    """
+
+    at_once: int | None = None
 
     def submit(self, task: StackTask, number: int) -> Any:
-        """Submit a task; returns a handle for it."""
+        """Submit a task; returns a handle for it.
+
+        Args:
+            number: the lowest one that no task has which waits or runs.
+
+        Raises:
+            NotNowError: a limit; a later attempt may succeed.
+            RefusedError: the parameters are wrong.
+            Exception: any other error of the engine.
+        """
+        raise NotImplementedError
 
     def ends(self, handle: Any) -> list[JobEnd] | None:
         """The results of its jobs; None while it waits or trains.
@@ -36,12 +74,29 @@ class Cluster(Protocol):
         Raises:
             TaskLostError: the task was lost.
         """
+        raise NotImplementedError
 
     def cancel(self, handle: Any) -> None:
         """Stop a task: its jobs end as killed, or never start."""
 
     def close(self) -> None:
         """Release the engine."""
+
+    def id_of(self, handle: Any) -> str:
+        """The name by which another process finds the task; empty if it ends with this process."""
+        return ""
+
+    def find(self, ids: Sequence[str]) -> Mapping[str, Any]:
+        """Id -> handle of those tasks that still wait or run.
+
+        Raises:
+            ConfigError: the engine does not answer.
+        """
+        return {}
+
+    def news(self) -> list[str]:
+        """Lines for the user since the last call: what the engine waits for."""
+        return []
 
 
 def check_installed(engine: str) -> None:
@@ -59,101 +114,67 @@ def task_options(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in parameters.items() if value is not None}
 
 
-def run_task(task: StackTask, number: int) -> list[JobEnd]:
-    """Run a task of a cluster. GPUs are assigned by its number."""
+def run_task(task: StackTask, number: int, threads: int | None = None, gpus: str | None = None) -> list[JobEnd]:
+    """Run a task of a cluster.
+
+    Args:
+        number: selects its GPU, if several are visible and free.
+        threads: that it may use; None: as many as the engine gives it.
+        gpus: CUDA_VISIBLE_DEVICES, or `ALL`, for an engine that hides them.
+    """
+    if gpus is not None:  # before CUDA is used
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus
+        if gpus == ALL:
+            del os.environ["CUDA_VISIBLE_DEVICES"]
     show()
     quiet_others()
-    use_gpu(number)
-    try:
-        with raise_on_signals(OF_CLUSTERS):
-            return [replace(end, reported=False) for end in train(task)]  # nothing was reported there
-    except KeyboardInterrupt as stop:
-        return [JobEnd({}, f"stopped by {str(stop) or 'Ctrl-C'}")] * len(task.members)
+    if threads is not None:
+        threadpool_limits(threads)
+    take_gpu(number)
+    ends = [JobEnd({}, reason)] * len(task.members) if (reason := unseen(task)) else stoppable(task)
+    return [replace(end, reported=False, host=socket.gethostname()) for end in ends]  # nothing was reported there
 
 
-class Submitit:
-    """Submitit as an engine.
-
-    Args:
-        folder: for its scripts and logs; every machine must have access.
-        cluster: slurm, local; None: slurm if available.
-        parameters: of submitit, for example `timeout_min` or `slurm_partition`.
+def stoppable(task: StackTask) -> list[JobEnd]:
+    """Train a stack. Where an engine stops it and starts it again, it then continues from its checkpoints.
 
     Raises:
-        ConfigError: a parameter is not valid.
+        SystemExit: it is to be started again, so it has no result yet.
     """
-
-    def __init__(self, folder: Path, cluster: str | None, parameters: Mapping[str, Any]) -> None:
-        import submitit
-
-        self.folder = folder
+    folders, engine = [place.folder for *_, place in task.members], os.environ.get("SUBMITIT_EXECUTOR", "")
+    close_lost_runs(task.members[0][-1].runs, folders if restarts() else ())
+    before = saved_steps(folders)
+    with raise_on_signals(OF_CLUSTERS):
         try:
-            self.executor = submitit.AutoExecutor(folder, cluster)
-            self.executor.update_parameters(**{"name": "stackprop", **task_options(parameters)})
-        except (AssertionError, NameError, RuntimeError, ValueError) as error:
-            raise ConfigError(f"hydra.launcher: {str(error).splitlines()[0]}") from error
-
-    def submit(self, task: StackTask, number: int) -> Any:
-        """Submit a job to the cluster."""
-        return self.executor.submit(run_task, task, number)
-
-    def ends(self, handle: Any) -> list[JobEnd] | None:
-        """The saved results of the job."""
-        if not handle.done():
-            return None
-        error = handle.exception()
-        if error is not None:
-            raise TaskLostError(f"its task {handle.job_id} was ended (see {handle.paths.stderr})") from error
-        return list(handle.result())
-
-    def cancel(self, handle: Any) -> None:
-        """Cancel the job, or interrupt its process."""
-        handle.cancel(check=False)
-
-    def close(self) -> None:
-        """Nothing to release."""
+            # Ctrl-C, as `Cluster.cancel` sends it, has no time to save.
+            return train(task, stop=StopRequest(OF_CLUSTERS, shared=True) if engine else None)
+        except KeyboardInterrupt as stop:
+            name = str(stop) or "Ctrl-C"
+    reason = f"stopped by {name}"
+    if name not in (*OF_TIME, *STOPS) or not engine:
+        return [JobEnd({}, reason)] * len(folders)
+    if name in OF_TIME and saved_steps(folders) <= before:
+        reason += ": its time ended before the first checkpoint, so it is not started again"
+    elif engine == "local" and name in OF_TIME:
+        sys.exit(LOCAL_REQUEUE)
+    elif engine == "slurm":
+        job = os.environ["SLURM_JOB_ID"]
+        if (name in STOPS and is_cancelled(job)) or not (refused := requeue(job)):
+            sys.exit(1)
+        reason += f", and not started again ({refused})"
+    return [JobEnd({}, reason)] * len(folders)
 
 
-class Ray:
-    """Ray as an engine.
+def restarts() -> bool:
+    """Whether an engine has started this task before: its earlier process is dead."""
+    return os.environ.get("SLURM_RESTART_COUNT", "0") != "0" or "SUBMITIT_LOCAL_JOB_ID" in os.environ
 
-    Args:
-        address: of a cluster; None: a local one, for the duration of the sweep.
-        parameters: requirements of a task, for example `num_cpus` or `num_gpus`.
 
-    Raises:
-        ConfigError: the cluster does not exist, or a parameter is not valid.
-    """
-
-    def __init__(self, address: str | None, parameters: Mapping[str, Any]) -> None:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry
-        import ray
-
-        self.ray = ray
-        try:
-            # A killed task is not restarted; `sweep.resume` can do so once the reason is known.
-            self.remote = ray.remote(run_task).options(max_retries=0, **task_options(parameters))
-            ray.init(address, include_dashboard=False if address is None else None, log_to_driver=False)
-        except (ConnectionError, TypeError, ValueError) as error:
-            raise ConfigError(f"hydra.launcher: {str(error).splitlines()[0]}") from error
-
-    def submit(self, task: StackTask, number: int) -> Any:
-        """Submit a task to the cluster."""
-        return self.remote.remote(task, number)
-
-    def ends(self, handle: Any) -> list[JobEnd] | None:
-        """The result of the task."""
-        if not self.ray.wait([handle], timeout=0)[0]:
-            return None
-        try:
-            return list(self.ray.get(handle))
-        except self.ray.exceptions.RayError as error:
-            raise TaskLostError(f"its task was ended ({type(error).__name__})") from error
-
-    def cancel(self, handle: Any) -> None:
-        """Interrupt the task."""
-        self.ray.cancel(handle)
-
-    def close(self) -> None:
-        """Leave the cluster; a local one ends."""
-        self.ray.shutdown()
+def unseen(task: StackTask) -> str:
+    """Why the results of a task would be lost on this machine: it does not see the folder of the sweep. Empty if it does."""
+    sweep, until = Path(task.members[0][-1].folder).parent, time.monotonic() + SEEN
+    while not (sweep / SWEEP).is_file():
+        if time.monotonic() > until:
+            return f"{socket.gethostname()} does not see the folder of the sweep, {sweep}; {SHARED}"
+        time.sleep(0.5)
+    return ""

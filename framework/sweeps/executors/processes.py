@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from framework.core.arrays import use_gpu
+from framework.core.arrays import take_gpu
 from framework.core.callback import Callback, StartedRun, TrainingResult
 from framework.core.log import quiet_others, show
 from framework.core.process import without_main
@@ -112,7 +112,7 @@ def work(pipe: Connection, slot: int, threads: int) -> None:
     show()
     quiet_others()
     threadpool_limits(threads)
-    use_gpu(slot)
+    take_gpu(slot)
     with contextlib.suppress(EOFError, KeyboardInterrupt), raise_on_signals(OF_CLUSTERS):
         while True:
             callback = PipeCallback(pipe)

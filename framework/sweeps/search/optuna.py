@@ -49,7 +49,7 @@ class OptunaSearcher:
         """Receive the records of the trials: what Optuna has not got yet of their values at each validation."""
         self.ended = list(trials)
         for trial, record in zip(self.trials, trials, strict=True):
-            known = trial.storage.get_trial(trial._trial_id).intermediate_values
+            known = self.study.get_trials(deepcopy=False)[trial.number].intermediate_values
             for epoch, value in record.reported:
                 if epoch not in known:
                     trial.report(sign * value, epoch)

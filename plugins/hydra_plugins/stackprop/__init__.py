@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ class StackedLauncher(Launcher):
     """
 
     validates = True  # all jobs of a batch, before the first one starts
+    elsewhere = False  # whether the machines that train may have other devices than this one
+    wait: Any = True  # for the results
 
     def __init__(self, max_stack: int | None = None, n_jobs: int | None = 1) -> None:
         self.max_stack, self.n_jobs = max_stack, n_jobs
@@ -33,7 +36,7 @@ class StackedLauncher(Launcher):
         """Run all jobs of a batch."""
         from framework.sweeps.launcher import LaunchOptions, launch
 
-        how = LaunchOptions(self.max_stack, self.n_jobs, self.cluster())
+        how = LaunchOptions(self.max_stack, self.n_jobs, self.cluster(), self.elsewhere, self.wait)
         return launch(self.context, self.config, job_overrides, initial_job_idx, how)
 
     def cluster(self) -> Callable[[], Any] | None:
@@ -48,16 +51,21 @@ class SubmititLauncher(StackedLauncher):
         max_stack: maximum replicas of one stack; null: as many as memory allows.
         n_jobs: stacks that run at once; null: as many as the cluster accepts.
         engine: slurm, local; null: slurm if available.
+        wait: for the results; false, with SLURM: submit and end.
         parameters: options of submitit.
     """
 
-    def __init__(self, max_stack: int | None, n_jobs: int | None, engine: str | None, parameters: Any) -> None:
+    def __init__(
+        self, max_stack: int | None, n_jobs: int | None, engine: str | None, parameters: Any, wait: Any = True
+    ) -> None:
         super().__init__(max_stack, n_jobs)
-        self.engine, self.parameters = engine, OmegaConf.to_container(parameters)
+        self.engine, self.parameters, self.wait = engine, OmegaConf.to_container(parameters), wait
+        self.elsewhere = engine == "slurm" or (engine is None and shutil.which("srun") is not None)
 
     def cluster(self) -> Callable[[], Any]:
         """A function that opens submitit."""
-        from framework.sweeps.executors.cluster import Submitit, check_installed
+        from framework.sweeps.executors.cluster import check_installed
+        from framework.sweeps.executors.submitit_engine import Submitit
 
         check_installed("submitit")
         return lambda: Submitit(Path(self.config.hydra.sweep.dir) / ".submitit", self.engine, self.parameters)
@@ -75,10 +83,12 @@ class RayLauncher(StackedLauncher):
     def __init__(self, max_stack: int | None, n_jobs: int | None, address: str | None, parameters: Any) -> None:
         super().__init__(max_stack, n_jobs)
         self.address, self.parameters = address, OmegaConf.to_container(parameters)
+        self.elsewhere = address is not None
 
     def cluster(self) -> Callable[[], Any]:
         """A function that opens Ray."""
-        from framework.sweeps.executors.cluster import Ray, check_installed
+        from framework.sweeps.executors.cluster import check_installed
+        from framework.sweeps.executors.ray_engine import Ray
 
         check_installed("ray")
         return lambda: Ray(self.address, self.parameters)
@@ -117,7 +127,7 @@ class SearchSweeper(Sweeper):
         from framework.sweeps import sweepers
 
         words = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
-        getattr(sweepers, self.name)(sweepers.Sweep(self.context, self.config, self.launcher, self.given, words))
+        sweepers.run(self.name, sweepers.Sweep(self.context, self.config, self.launcher, self.given, words))
 
 
 class AntColonySweeper(SearchSweeper):
