@@ -7,41 +7,23 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import importlib
-import re
+import functools
 import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
-from types import ModuleType
+from math import prod
 from typing import Any, Literal
 
 import numpy as np
-from filelock import FileLock, Timeout
 
-from framework.core.home import temporary
+from framework.core.cuda import BrokenGpuError, gpu_module
+from framework.core.cuda import DeviceError as DeviceError
+from framework.core.cuda import take_gpu as take_gpu
+from framework.core.log import log
 
 Array = Any  # a numpy.ndarray or a cupy.ndarray
 Device = Literal["auto", "cpu", "gpu"]
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
-
-
-class DeviceError(RuntimeError):
-    """The device that was requested cannot be used here."""
-
-
-def gpu_module() -> ModuleType:
-    """CuPy, if it is installed and sees a device.
-
-    Raises:
-        DeviceError: with the reason why no GPU can be used.
-    """
-    try:
-        cupy = importlib.import_module("cupy")
-    except ImportError as error:
-        raise DeviceError("CuPy is not installed; pip install 'stackprop[gpu]'") from error
-    if not cupy.cuda.is_available():
-        raise DeviceError("CuPy is installed but sees no CUDA device")
-    return cupy
 
 
 def array_module(device: Device = "auto") -> Any:
@@ -54,10 +36,18 @@ def array_module(device: Device = "auto") -> Any:
         return np
     try:
         return gpu_module()
-    except DeviceError:
+    except DeviceError as error:
         if device == "gpu" and not _elsewhere.get():
             raise
+        if isinstance(error, BrokenGpuError):
+            _report(f"device: the CPU is used: {error}")
         return np
+
+
+@functools.cache
+def _report(line: str) -> None:
+    """Print a line once in this process."""
+    log.info(line)
 
 
 _elsewhere: ContextVar[bool] = ContextVar("elsewhere", default=False)
@@ -71,36 +61,6 @@ def trained_elsewhere(active: bool = True) -> Iterator[None]:
         yield
     finally:
         _elsewhere.reset(token)
-
-
-def take_gpu(number: int) -> None:
-    """Let this process use a GPU that no other one has taken, until it ends; without a GPU, do nothing.
-
-    Args:
-        number: the first one to try; if all are taken, this one, modulo their number.
-    """
-    with contextlib.suppress(DeviceError):
-        cuda = gpu_module().cuda
-        count = cuda.runtime.getDeviceCount()
-        order = [(number + i) % count for i in range(count)]
-        if not _taken:
-            # By its address on the bus: CUDA_VISIBLE_DEVICES may number the same GPUs differently in each process.
-            free = (i for i in order if count == 1 or _take(cuda.runtime.deviceGetPCIBusId(i)))
-            cuda.Device(next(free, order[0])).use()
-
-
-def _take(gpu: str) -> bool:
-    """Take a GPU of this machine for this process; False if another process of this user has it."""
-    lock = FileLock(temporary() / f"gpu-{re.sub(r'[^0-9A-Za-z]', '-', gpu)}.lock", thread_local=False)
-    try:
-        lock.acquire(timeout=0)
-    except (OSError, Timeout):
-        return False
-    _taken.append(lock)
-    return True
-
-
-_taken: list[FileLock] = []  # the GPU of this process
 
 
 def keep_memory() -> None:
@@ -124,12 +84,26 @@ def T(a: Array) -> Array:
     return a.swapaxes(-1, -2)
 
 
+def launches_kernels(xp: Any) -> bool:
+    """Whether each operation is a launch on a GPU, which takes longer than the arithmetic of a small one."""
+    return xp is not np and hasattr(xp, "cuda")
+
+
 def product(a: Array, b: Array) -> Array:
     """a @ b, (..., n, k) and (..., k, m): the same values. With k = 1 each is a single product, and broadcasting is three
     times as fast as BLAS."""
-    return a * b if b.shape[-2] == 1 else a @ b
+    if b.shape[-2] == 1:
+        return a * b
+    if type(a) is not np.ndarray and hasattr(a, "get") and a.ndim > 2 and prod(a.shape[:-2]) == prod(b.shape[:-2]) == 1:
+        # CuPy copies transposed operands, but not those with two axes.
+        found = a[(0,) * (a.ndim - 2)] @ b[(0,) * (b.ndim - 2)]
+        return found.reshape(*(1,) * (max(a.ndim, b.ndim) - 2), *found.shape)
+    return a @ b
 
 
 def row_sums(a: Array, xp: Any) -> Array:
-    """The sum over rows, (..., n, m) -> (..., 1, m), as a product with ones: two to eight times as fast as `sum`."""
+    """The sum over rows, (..., n, m) -> (..., 1, m). On the CPU it is a product with ones, two to eight times as fast as
+    `sum`."""
+    if launches_kernels(xp):
+        return a.sum(-2, keepdims=True)
     return xp.ones((1, a.shape[-2]), a.dtype) @ a

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from framework.core.arrays import Array
+from framework.core.arrays import Array, to_host
 
 
 class CannotStackError(ValueError):
@@ -63,7 +63,7 @@ def _field(f: Any, values: list[Any], path: str) -> Any:
 
 def keep_replicas(tree: Any, keep: Array) -> Any:
     """Select replicas (indices or booleans of the first axis) of an array, a component, or a mapping or tuple of
-    them. An axis of length 1 is shared by all replicas and stays."""
+    them. An axis of length 1 is shared by all replicas and stays. Strings stay on the host; `keep` may be on a device."""
     if is_dataclass(tree) and not isinstance(tree, type):
         return replace(tree, **{f.name: _kept(f, getattr(tree, f.name), keep) for f in fields(tree) if f.init})
     if isinstance(tree, Mapping):
@@ -71,7 +71,7 @@ def keep_replicas(tree: Any, keep: Array) -> Any:
     if isinstance(tree, tuple):
         return tuple(keep_replicas(value, keep) for value in tree)
     if hasattr(tree, "ndim") and tree.ndim and tree.shape[0] > 1:
-        return tree[keep]
+        return tree[to_host(keep) if isinstance(tree, np.ndarray) else keep]
     return tree
 
 

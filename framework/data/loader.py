@@ -38,6 +38,7 @@ class DataLoader:
                 )
             self.arrays[name] = xp.asarray(each[0][None] if len(each) == 1 else np.stack(each), dtype=held)
         self.n = next(iter(self.arrays.values())).shape[1]
+        self._order: tuple[Any, Any] = (None, None)  # of an epoch, on the host and on the device
 
     @property
     def longest(self) -> int:
@@ -55,8 +56,18 @@ class DataLoader:
             rows: a slice of the split for everyone, or the indices (1 or R, N) of each replica.
         """
         if not isinstance(rows, slice):
-            rows = self.xp.asarray(rows)
+            rows = self._on_device(rows)
         return {name: self._oriented(name, self._rows(a, rows)) for name, a in self.arrays.items()}
+
+    def _on_device(self, rows: np.ndarray) -> Array:
+        """The indices on the device. Batches are columns of the order of an epoch, which is brought there once."""
+        order = rows.base
+        if self.xp is np or order is None or order.ndim != 2 or rows.strides != order.strides or len(rows) != len(order):
+            return self.xp.asarray(rows)
+        if self._order[0] is not order:
+            self._order = order, self.xp.asarray(order)
+        start = (rows.ctypes.data - order.ctypes.data) // order.itemsize
+        return self._order[1][:, start : start + rows.shape[1]]
 
     def _rows(self, a: Array, rows: Array | slice) -> Array:
         if isinstance(rows, slice):

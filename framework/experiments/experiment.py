@@ -85,7 +85,8 @@ class Experiment:
         """The arguments that all trainings of a stack share."""
         settings = self.settings
         threads = None if settings.threads == "auto" else settings.threads
-        return {"xp": self.xp, "dtype": settings.dtype, "threads": threads, "tier": settings.tier}
+        chosen = {"choose_device": True} if settings.device == "auto" and self.xp is not np else {}
+        return {"xp": self.xp, "dtype": settings.dtype, "threads": threads, "tier": settings.tier, **chosen}
 
     def train(
         self,
@@ -157,7 +158,8 @@ def prepare(settings: Settings, given: Data | None = None) -> Experiment:
         DataError: the data are not what their fields declare.
     """
     try:
-        xp = array_module(settings.device)
+        on_cpu = settings.device == "auto" and settings.tier == "compiled"  # C for the CPU
+        xp = np if on_cpu else array_module(settings.device)
     except DeviceError as error:
         raise ConfigError(f"device: {settings.device!r} cannot be used here: {error}") from error
     if settings.tier == "compiled":

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from framework.core.arrays import Array
+from framework.core.arrays import Array, launches_kernels
 from framework.core.types import Params, Tensor
 
 TensorName = tuple[str, str]  # (node, tensor)
@@ -85,6 +85,8 @@ class Arena:
         A square overflows in float32 from 2e19 on. On the host the gradient is then scaled by its largest value first; on a
         device, where that test would wait for results, squares are computed in float64.
         """
+        if launches_kernels(xp):
+            return self._norms_on_gpu(g, xp)
         if xp is not np:
             return xp.sqrt(self._squares(g.astype(np.float64), xp)).astype(g.dtype)
         squares = self._squares(g, xp)
@@ -93,6 +95,15 @@ class Arena:
             largest[~(largest < np.inf) | (largest == 0)] = 1
             return np.sqrt(self._squares(g / largest, xp)) * largest
         return np.sqrt(squares, out=squares)
+
+    def _norms_on_gpu(self, g: Array, xp: Any) -> Array:
+        """The same with a launch for each layer: a product would need copies of a stack's slices."""
+        squares = xp.multiply(g, g, dtype=np.float64)
+        sums = xp.empty((1 + len(self._spans), *g.shape[:-1]), np.float64)  # each row is contiguous
+        for i, (start, stop) in enumerate(self._spans, 1):
+            squares[..., start:stop].sum(-1, out=sums[i])
+        sums[1:].sum(0, out=sums[0])
+        return xp.moveaxis(xp.sqrt(sums, out=sums).astype(g.dtype), 0, -1)
 
     def _squares(self, g: Array, xp: Any) -> Array:
         squares = xp.empty((*g.shape[:-1], 1 + len(self._spans)), g.dtype)

@@ -109,7 +109,7 @@ def widest(found: Footprint, xp: Any) -> int:
 
 
 def free_memory(xp: Any) -> int:
-    """Free memory of the device or of this machine, in bytes."""
+    """Free memory of the device or of this machine, in bytes. CuPy keeps the memory of freed arrays in a pool."""
     if xp is not np:
-        return int(xp.cuda.Device().mem_info[0])
+        return int(xp.cuda.Device().mem_info[0]) + int(xp.get_default_memory_pool().free_bytes())
     return free_bytes()

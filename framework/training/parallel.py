@@ -21,6 +21,7 @@ from framework.core.random import Key
 from framework.core.signals import StopRequest
 from framework.core.threads import blas_limited, blas_threads
 from framework.data.dataset import Data
+from framework.training.device import chosen_device
 from framework.training.learner import Learner
 from framework.training.memory import footprint
 from framework.training.pruning import Meeting, Rungs, SliceRungs, rungs_of
@@ -53,6 +54,7 @@ def train_sliced(
     rungs: Rungs | None = None,
     resume: Sequence[Snapshot] = (),
     halt: StopRequest | None = None,
+    choose_device: bool = False,
 ) -> list[TrainingResult]:
     """Train a stack in slices; see `train`.
 
@@ -60,16 +62,24 @@ def train_sliced(
         threads: how many slices may run at once; None: as many as BLAS uses.
         callbacks: are called from several threads, for different members.
         save, save_end: receive a member and its snapshot.
-        replicas: of the stack of which these are a part, and whose tier they have.
+        replicas: of the stack of which these are a part, and whose tier and device they have.
         resume: the snapshots of all members, of the same step; none: from their start.
         halt: ends the slices that train, and starts no further one: their members then have no outcome.
     """
-    # Without slices in the compiled tier: each replica trains alone, in its core's cache.
-    if takes_compiled(tier, learners, data, resume[0] if resume else None, replicas):
-        how: dict[str, Any] = {"xp": xp, "dtype": dtype, "threads": threads, "tier": "compiled", "stop": halt}
-        how |= {"resume": merged(resume)} if resume else {}
+    first, width_of_whole = resume[0] if resume else None, replicas or len(learners)
+    xp = chosen_device(xp, learners, data, width_of_whole, threads, first) if choose_device else xp
+    if takes_compiled(tier, learners, data, first, replicas):  # without slices: each trains alone, in its core's cache
+        how: dict[str, Any] = {
+            "xp": xp,
+            "dtype": dtype,
+            "threads": threads,
+            "tier": "compiled",
+            "stop": halt,
+            "rungs": rungs,
+        }
+        how |= {"resume": merged(resume) if resume else None, **_savers(save, save_end, 0)}
         try:
-            return train(learners, data, keys, **how, callbacks=callbacks, rungs=rungs, **_savers(save, save_end, 0))
+            return train(learners, data, keys, **how, callbacks=callbacks)
         except TierError as error:
             if tier == "compiled":
                 raise
@@ -77,17 +87,16 @@ def train_sliced(
     at_once = (threads or blas_threads()) if xp is np else 1
     cut = slices(len(learners), width(learners[0], data, dtype) if xp is np else len(learners), at_once)
     stop = threading.Event()
-    if len(cut) > 1 and rungs is None:
-        rungs = rungs_of(learners[0])
+    rungs = rungs_of(learners[0]) if len(cut) > 1 and rungs is None else rungs
     meeting = Meeting(len(cut), at_once, stop, Stopped, halt)
 
     def part(members: slice) -> list[TrainingResult]:
         own = data if len(data) == 1 else data[members]
         watch = [MemberCallback(callback, range(members.start, members.stop), stop) for callback in callbacks]
         how: dict[str, Any] = {"xp": xp, "dtype": dtype, "threads": 1 if len(cut) > 1 else threads, "stop": halt}
-        how |= {"tier": "array" if tier == "auto" else tier, **_savers(save, save_end, members.start)}
+        how |= {"resume": merged(resume[members]) if resume else None, **_savers(save, save_end, members.start)}
         how["rungs"] = SliceRungs(rungs, members.start, meeting) if rungs and len(cut) > 1 else rungs
-        how["resume"] = merged(resume[members]) if resume else None
+        how["tier"] = "array" if tier == "auto" else tier
         with meeting.turns:
             found = _unless_halted(stop, learners[members], own, keys[members], **how, callbacks=watch)
         return [replace(outcome, member=members.start + outcome.member) for outcome in found]

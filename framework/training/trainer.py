@@ -27,6 +27,7 @@ from framework.training.check import checked_data
 from framework.training.compiled import build
 from framework.training.compiled.choice import is_worth_compiling
 from framework.training.compiled.trainer import CompiledTrainer
+from framework.training.device import chosen_device
 from framework.training.learner import Learner
 from framework.training.pruning import Rungs
 from framework.training.state import Trainer
@@ -52,6 +53,7 @@ def train(
     save_end: Save | None = None,
     stop: StopRequest | None = None,
     rungs: Rungs | None = None,
+    choose_device: bool = False,
 ) -> list[TrainingResult]:
     """Train a stack of networks.
 
@@ -68,6 +70,7 @@ def train(
         save_end: receives a snapshot at the end, from which a longer training can continue.
         stop: ends the training after the step, or the block of compiled steps, in which a signal comes.
         rungs: decide with `trainer.prune` which members are pruned; by default they are compared with one another.
+        choose_device: train on the CPU where `xp`, a GPU, would hardly save time.
 
     Returns:
         One result per member, in order.
@@ -81,6 +84,7 @@ def train(
     """
     keep_memory()
     data = checked_data(learners, data, tier)
+    xp = chosen_device(xp, learners, data, len(learners), threads, resume) if choose_device else xp
     stack = TrainState(learners, data, keys, xp, dtype, threads)
     run = _trainer(stack, callbacks, save, tier, takes_compiled(tier, learners, data, resume))
     everything = run.stack.learner

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from framework.core.arrays import DeviceError, gpu_module
+from framework.core.cuda import DeviceError, gpu_module
 from framework.core.memory import format_bytes
 from framework.core.trust import trusting
 from framework.experiments.deletion import finish_all
@@ -26,7 +26,17 @@ from framework.tracking.run_dir import all_runs, runs_dir
 from framework.training.compiled import cache
 from framework.training.compiled.build import NoCompilerError, compiler, version
 
-PACKAGES = ("numpy", "hydra-core", "omegaconf", "mlflow", "pluggy", "scikit-learn", "ziglang", "cupy-cuda12x")
+PACKAGES = (
+    "numpy",
+    "hydra-core",
+    "omegaconf",
+    "mlflow",
+    "pluggy",
+    "scikit-learn",
+    "ziglang",
+    "cupy-cuda12x",
+    "cupy-cuda13x",
+)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -66,8 +76,11 @@ def _gpu() -> str:
         cupy = gpu_module()
     except DeviceError as error:
         return f"none: {error}"
-    names = [cupy.cuda.runtime.getDeviceProperties(i)["name"].decode() for i in range(cupy.cuda.runtime.getDeviceCount())]
-    return ", ".join(names)
+    run, found = cupy.cuda.runtime, []
+    for number in range(run.getDeviceCount()):
+        properties = run.getDeviceProperties(number)
+        found.append(f"{properties['name'].decode()} ({format_bytes(properties['totalGlobalMem'])})")
+    return ", ".join(found)
 
 
 def _compiler() -> str:
