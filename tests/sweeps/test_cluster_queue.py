@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
 
 import pytest
 from clusters import Here, collect
+from shell import QUICK, stackprop
 
 from framework.core.errors import ConfigError, RunFailed
 from framework.experiments.runner import RecordingCallback
@@ -190,3 +192,28 @@ def test_a_later_launch_continues_from_the_checkpoints(jobs, interrupted, monkey
     assert isinstance(value, float)
     assert json.loads((jobs[0].place.folder / "run.json").read_text())["resumed"]
     assert not (tmp_path / "sweep-1" / "attempts").exists()
+
+
+@pytest.mark.slow
+def test_resume_of_a_sweep_runs_its_missing_jobs(tmp_path):
+    assert stackprop(tmp_path, "-m", *QUICK, "tracking=none", "seed=0,1", "hydra.sweep.dir=runs/s").returncode == 0
+    shutil.rmtree(tmp_path / "runs" / "s" / "1")
+    done = stackprop(tmp_path, "resume", "last")
+    assert done.returncode == 0, done.stderr
+    assert "1 of 2 jobs had finished; 1 to go" in done.stdout
+    assert (tmp_path / "runs" / "s" / "1" / "model.npz").exists()
+
+
+@pytest.mark.slow
+def test_a_sweep_that_waits_in_a_queue_is_the_last_one(tmp_path):
+    assert stackprop(tmp_path, *QUICK, "tracking=none").returncode == 0
+    sweep = tmp_path / "runs" / "waiting"
+    sweep.mkdir()
+    (sweep / "sweep.json").write_text(
+        '{"command": [], "launched": 9e9, "jobs": {"0": {"folder": "0"}, "1": {"folder": "1"}}}'
+    )
+    (sweep / "tasks.json").write_text('{"token": {"id": "7", "jobs": [0, 1]}}')
+    assert stackprop(tmp_path, "watch", "last", "--once").stdout.startswith("waiting: 0 done  2 left")
+    line = "runs/waiting: 2 submitted jobs have not started (cluster task 7)"
+    assert line in stackprop(tmp_path, "list").stdout
+    assert f"waiting   {line}" in stackprop(tmp_path, "doctor").stdout
