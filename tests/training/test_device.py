@@ -126,7 +126,16 @@ def test_replicas_leave_the_stack_on_a_device():
 
 
 def test_replicas_leave_whose_options_are_strings():
-    words = ["model=masked_lstm", "dataset=lagged_inputs", "dataset.features=3", "model.hidden=2", "optimizer=sgd"]
+    words = [
+        "model=masked_lstm",
+        "dataset=lagged_inputs",
+        "dataset.features=3",
+        "dataset.n=8",
+        "dataset.n_val=8",
+        "dataset.length=3",
+        "model.hidden=2",
+        "optimizer=sgd",
+    ]
     words += ["trainer.epochs=3", "trainer.on_divergence=record", "tracking=none"]
     cells = (("80", 0.1), ("c0", 1e200), ("40", 0.01))
     how = [(f"model.layers.rnn.cell.connections={'-'.join([rows] * 5)}", f"optimizer.lr={lr}", *words) for rows, lr in cells]
@@ -194,8 +203,8 @@ def test_a_step_brings_nothing_to_the_host():
 
 
 def test_a_step_takes_only_random_draws_to_the_device():
-    few, many = transfers(24), transfers(96)
-    assert many[1] - few[1] == 72 + 72 // 3  # one mask of dropout a step, and the order of an epoch of three
+    few, many = transfers(24), transfers(48)
+    assert many[1] - few[1] == 24 + 24 // 3  # one mask of dropout a step, and the order of an epoch of three
 
 
 def network(kind):
@@ -222,13 +231,13 @@ def network(kind):
 def of_a_step(kind, replicas):
     """Launches, transfers of pointers, and what makes the host wait, in one step."""
     (net, head, data), found = network(kind), []
-    for steps in (2, 4):
+    for steps in (1, 2):
         xp, options = Double(), TrainerOptions(steps=steps, batch_size=8, train_metrics=False, validate_every=99)
         adam, constant = discover().get("optimizer", "adam")(), discover().get("schedule", "constant")()
         member = Learner(net, {"loss": head}, adam, constant, options)
         train([member] * replicas, [data], list(range(replicas)), xp=xp, tier="array")
         found.append(np.array([xp.launches.total(), xp.pointers, xp.to_host]))
-    return ((found[1] - found[0]) / 2).tolist()
+    return (found[1] - found[0]).tolist()
 
 
 @pytest.mark.parametrize(
