@@ -4,6 +4,7 @@ import atexit
 import logging
 import os
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -64,6 +65,7 @@ def ask(tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(sys, "argv", sys.argv)
     before, root = dict(os.environ), logging.getLogger()
     level, handlers = root.level, list(root.handlers)
+    noticed = {number: signal.getsignal(number) for number in (signal.SIGUSR1, signal.SIGUSR2)}
 
     def answer(*words):
         os.environ.pop("STACKPROP_RUNS", None)
@@ -72,6 +74,8 @@ def ask(tmp_path, monkeypatch, capfd):
             status = 0
         except SystemExit as end:
             status = end.code or 0
+        for number, handler in noticed.items():
+            signal.signal(number, handler)  # a command that was stopped ignores all further signals
         root.setLevel(level)
         root.handlers[:] = handlers  # `--info` and Hydra's logging add theirs
         return status, *capfd.readouterr()
