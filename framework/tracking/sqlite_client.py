@@ -89,9 +89,9 @@ class SqliteClient(SqliteModels):
     ) -> None:
         """Points, params and tags; see `MlflowClient.log_batch`."""
         points = [_point(metric, run_id) for metric in metrics]
-        latest: dict[str, tuple[Any, ...]] = {}
-        for point in sorted(points, key=AGE, reverse=True):
-            latest.setdefault(point[0], point)
+        latest = {point[0]: point for point in points}  # in the order of the points, in which the UI shows its charts
+        for point in sorted(points, key=AGE):
+            latest[point[0]] = point
         statements = [
             (METRIC, points),
             (LATEST, list(latest.values())),

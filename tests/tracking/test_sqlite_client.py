@@ -227,3 +227,11 @@ def test_a_fork_opens_the_database_again(store):
     assert os.waitpid(child, 0)[1] == 0
     store.client.set_tag(run_id, "of", "the parent")
     assert {"from", "of"} <= store.client.get_run(run_id).data.tags.keys()
+
+
+def test_metrics_are_listed_in_the_order_of_their_points(store):
+    run_id = store.client.create_run(store.experiment_id, run_name="order", tags={}).info.run_id
+    names = ["train/loss", "grad_norm/total", "accuracy", "val/loss"]
+    for step in (1, 2):
+        store.client.log_batch(run_id, [Metric(name, -i, step, step) for i, name in enumerate(names)])
+    assert list(store.client.get_run(run_id).data.metrics) == names
