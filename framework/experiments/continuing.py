@@ -38,6 +38,7 @@ from framework.tracking.run_dir import (
     SweepGivenError,
     find_run,
     is_finished,
+    origin_of,
     read_state,
     runs_dir,
     store_dir,
@@ -223,7 +224,7 @@ def _new_place(folder: Path, state: Mapping[str, Any], changes: Mapping[str, Any
     command = shlex.join(["stackprop", *words, *(f"{key}={text}" for key, text in texts.items())])
     runs = runs_dir()
     new = runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-    tags, choices = {"continued": folder.resolve().name}, dict(state.get("choices", {}))
+    tags, choices = {"continued": origin_of(folder)}, dict(state.get("choices", {}))
     return RunLocation(new, runs, " ".join([*parts, *short])[:250], tags, command, choices=choices)
 
 

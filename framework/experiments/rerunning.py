@@ -31,7 +31,7 @@ from framework.registry.discovery import discover
 from framework.tracking.mlflow import flattened
 from framework.tracking.naming import KEYS as ABOUT
 from framework.tracking.naming import key_of, not_copied
-from framework.tracking.run_dir import SweepGivenError, find_run, read_state, read_sweep, runs_dir, tree_of_run
+from framework.tracking.run_dir import SweepGivenError, find_run, origin_of, read_state, read_sweep, runs_dir, tree_of_run
 
 WRONG = (HydraException, OmegaConfBaseException, ConfigError, DataError)
 MISSING = object()
@@ -93,7 +93,7 @@ def rerun_of(word: str, changes: Sequence[str] = (), trust: bool = False, severa
     notes = (*(pin.note for pin in pins.values() if pin.note), *left_out.values(), *not_copied(state, own))
     words = [each for each in kept if each not in left_out]
     one = () if several or any(key_of(change) == "folds" for change in changes) else ("hydra.mode=RUN",)
-    return Rerun(folder.resolve().name, (*words, *changes, *one), notes)
+    return Rerun(origin_of(folder), (*words, *changes, *one), notes)
 
 
 def pins_of(folder: Path, words: Sequence[str], written: Mapping[str, Any], now: Settings) -> dict[str, Pin]:

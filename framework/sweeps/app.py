@@ -132,6 +132,7 @@ def run_one(cfg: Any) -> JobResult:
     from framework.config.composition import settings_of
     from framework.data.precision import indistinct
     from framework.experiments.config_warnings import config_warnings
+    from framework.experiments.lost import remedies
     from framework.experiments.progress import ProgressBar
     from framework.experiments.runner import run
     from framework.experiments.sync import close_lost_runs
@@ -143,8 +144,8 @@ def run_one(cfg: Any) -> JobResult:
     experiment, of_many, hydra = session().experiment(settings_of(cfg)), _of_many(), HydraConfig.get()
     where = (hydra.runtime.output_dir, overrides_of(hydra), hydra.sweep.dir if of_many else None)
     place = place_of(*where, about=experiment.settings.about, choices=hydra.runtime.choices)
-    for folder in close_lost_runs(place.runs):
-        print(f"stackprop: {folder} was interrupted; resume with `stackprop resume {folder}`", file=sys.stderr)
+    for line in remedies(close_lost_runs(place.runs)):
+        print(f"stackprop: {line}", file=sys.stderr)
     for note in experiment.notes:
         print(f"stackprop: {note}", file=sys.stderr)
     data, settings = experiment.data, experiment.settings

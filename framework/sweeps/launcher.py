@@ -17,6 +17,7 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrid
 from framework.core.arrays import trained_elsewhere
 from framework.core.errors import ConfigError
 from framework.experiments.failures import reason_of
+from framework.experiments.lost import remedies
 from framework.experiments.pruning import sweep_warnings
 from framework.experiments.runner import run_stack
 from framework.experiments.sync import close_lost_runs, sync_to_mlflow
@@ -177,8 +178,9 @@ def start_sweep(
         grid: whether these are all jobs of the sweep.
     """
     session().sweeps.append(sweep)
-    for folder in close_lost_runs(jobs[0].place.runs):
-        print(f"stackprop: {folder} was interrupted", file=sys.stderr)
+    others = [folder for folder in close_lost_runs(jobs[0].place.runs) if folder.parent != sweep.resolve()]
+    for line in remedies(others):
+        print(f"stackprop: {line}", file=sys.stderr)
     done = write_manifest(sweep, jobs, numbers_of(queued))
     send_unsent([job.place.folder for job in jobs if job.number in done], jobs[0].place.runs)
     doubts = [*warnings_of(jobs), *(sweep_warnings([job.experiment for job in jobs]) if grid else [])]

@@ -21,7 +21,7 @@ from framework.core.trust import knows_store
 from framework.experiments import artifacts, pages
 from framework.experiments.experiment import prepare
 from framework.experiments.loading import load, settings_of_run, tracking_of_run
-from framework.experiments.sync import sync_to_mlflow
+from framework.experiments.sync import Stores, sync_to_mlflow
 from framework.tracking.allowance import patiently
 from framework.tracking.edits import LONGEST, METRICS, notes_section
 from framework.tracking.mlflow import KEY, MlflowRun, MlflowStore, get_store, new_key
@@ -54,15 +54,21 @@ def send(sweep: Path, runs: Path, groups: Sequence[SeedGroup], shown: Mapping[st
     return ""
 
 
-def send_later(runs: Path) -> Iterator[tuple[Path, str]]:
-    """Send the summaries of sweeps whose store was down: each sweep, and why it could not be sent, or nothing."""
+def send_later(runs: Path, stores: Stores) -> Iterator[tuple[Path, str]]:
+    """Send the summaries that the stores lack: each sweep, and why it could not be sent, or nothing."""
     for sweep in all_sweeps(runs):
-        if read_sweep(sweep).get("tracked") is not False:
-            continue
+        content = read_sweep(sweep)
+        if content.get("tracked") is None and not content.get("summary"):
+            continue  # it has not ended yet, or is not in a store
         try:
             jobs = read_jobs(sweep)
-            if not jobs or not knows_store(tracking_of_run(jobs[0].folder).uri):
+            tracking = tracking_of_run(jobs[0].folder) if jobs else None
+            if tracking is None or tracking.type != "mlflow" or not knows_store(tracking.uri):
                 continue  # a line for each of its runs says so
+            if content.get("summary") not in stores.of(tracking).by_id:
+                update_sweep(sweep, {"best_logged": None})
+            elif content.get("tracked") is not False:
+                continue
             _, _, groups, shown, _ = tabled(sweep, {}, jobs)
             with patiently():
                 record(sweep, runs, groups, shown)

@@ -28,7 +28,7 @@ METRIC = "val/loss"
 DONE, FAILED = ("finished", "stopped_early", "pruned"), ("failed", "diverged", "killed", "lost")
 LARGEST = 1 << 20  # bytes that are read of a file at a time: of a file that has grown more, the end
 POINTS = 60  # validations that are kept of a job
-SILENT = 60.0  # seconds without a new line after which a run without a process counts as lost
+SILENT = 60.0  # seconds without a new line after which a run of an older version without a process counts as lost
 
 
 @dataclass
@@ -64,8 +64,10 @@ class JobView:
         if self.status == "running":
             with contextlib.suppress(OSError, ValueError):
                 self._tail(metric)
-                if time.time() - self.grown > SILENT and not _may_live(self.state):
-                    self.state = {**self.state, "status": "lost"}
+            sure = bool(self.state.get("process")) or time.time() - self.grown > SILENT
+            if sure and not _may_live(self.state):
+                self.state = read_state(self.folder) or self.state  # it may just have ended
+                self.state = {**self.state, "status": "lost"} if self.status == "running" else self.state
 
     def _tail(self, metric: str) -> None:
         with open(open_regular(self.folder / "metrics.jsonl"), "rb") as file:

@@ -28,11 +28,16 @@ def copied(to: Path, make: Callable[[Path], None]) -> bool:
     if source is None:
         return False
     shutil.copyfile(source, to)
-    with contextlib.closing(sqlite3.connect(to)) as connection, connection:
-        # As MLflow fills in the row of its own experiment, for the working directory.
-        made = "artifact_location = ?, creation_time = ?, last_update_time = ?"
-        row = (str(Path.cwd() / "mlruns" / "0"), now(), now())
-        connection.execute(f"UPDATE experiments SET {made} WHERE experiment_id = 0", row)
+    try:
+        with contextlib.closing(sqlite3.connect(to)) as connection, connection:
+            # As MLflow fills in the row of its own experiment, for the working directory.
+            made = "artifact_location = ?, creation_time = ?, last_update_time = ?"
+            row = (str(Path.cwd() / "mlruns" / "0"), now(), now())
+            connection.execute(f"UPDATE experiments SET {made} WHERE experiment_id = 0", row)
+    except sqlite3.DatabaseError:  # it was damaged, by a full disk or a power failure
+        source.unlink(missing_ok=True)
+        to.unlink(missing_ok=True)
+        return False
     return True
 
 

@@ -161,6 +161,17 @@ def claimed(runs: Path) -> set[Path] | None:
     return {folder for marker in markers for folder in _named(marker)}
 
 
+def living(runs: Path) -> set[Path] | None:
+    """As `claimed`, without the runs whose process has ended; nothing is changed."""
+    known = claimed(runs)
+    for marker in (runs / ".running").glob("*.json") if known else ():
+        with contextlib.suppress(OSError):  # it has just been removed
+            process, silence = read_mapping(marker).get("process"), time.time() - marker.stat().st_mtime
+            if known and isinstance(process, dict) and not is_alive(process, silence):
+                known -= set(_named(marker))
+    return known
+
+
 def close_orphans(runs: Path, end: Callable[[Path, dict[str, Any]], None], dead: Collection[Path] = ()) -> list[Path]:
     """End every run whose process was killed. One that cannot be ended, of another user for example, is left unchanged.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
+import re
 import secrets
 import sqlite3
 import time
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple
 
 from filelock import FileLock
 
+from framework.core.errors import ConfigError
 from framework.core.log import log
 from framework.core.secrets import masked
 from framework.core.writing import check_no_link
@@ -25,7 +27,7 @@ from framework.tracking import mlflow_client
 from framework.tracking.allowance import SlowServerError, TimeBudget, is_outage
 from framework.tracking.mlflow_client import artifact_repository, entities_of, is_served, quiet_mlflow, together
 from framework.tracking.options import Tracking
-from framework.tracking.relocation import artifact_folder, relocate
+from framework.tracking.relocation import artifact_folder, is_missing, relocate
 from framework.tracking.sqlite_client import SqliteClient
 
 BATCH = 1000  # points, MLflow's limit for a call
@@ -67,7 +69,7 @@ class MlflowStore:
         check_no_link(runs / ".mlflow.lock")  # locking a file empties it
         # Two processes that create one store at once would run conflicting migrations.
         with contextlib.nullcontext() if is_served(tracking) else FileLock(runs / ".mlflow.lock"):
-            if not tracking.uri and not (runs / "mlflow.db").exists():
+            if not tracking.uri and is_missing(runs / "mlflow.db"):
                 mlflow_client.create(runs / "mlflow.db")
             elif tracking.uri is None:
                 relocate(runs / "mlflow.db", runs)
@@ -292,7 +294,9 @@ class MlflowRun:
 def warn_of_store(error: Exception) -> None:
     """Warn that the store cannot be used, and name the remedy."""
     text = masked(" ".join(str(error).split()))[:200]
-    log.error(f"the tracking store cannot be used ({type(error).__name__}: {text})")
+    kind = "" if isinstance(error, ConfigError) else f"{type(error).__name__}: "
+    server = re.match(r"API request to (https?://[^/ ]+)\S* failed with exception", text)
+    log.error(f"the tracking store cannot be used ({f'{server[1]} cannot be reached' if server else kind + text})")
     log.error("the run's folder has all data; `stackprop doctor` sends them later")
 
 

@@ -10,6 +10,8 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
+from framework.core.errors import ConfigError
+
 # Where MLflow's tables hold addresses of artifacts, and where our tag holds the folder of a run.
 ADDRESSES = (
     ("experiments", "artifact_location"),
@@ -24,6 +26,28 @@ def artifact_folder(experiment: str) -> str:
     """The folder of an experiment's artifacts below `artifacts/`: its name, quoted if it would lead elsewhere."""
     leads_out = Path(experiment).is_absolute() or ".." in Path(experiment).parts
     return quote(experiment, safe="").replace(".", "%2E") if leads_out else experiment
+
+
+def is_missing(database: Path) -> bool:
+    """Whether there is no store yet: no file, or an empty one.
+
+    Raises:
+        ConfigError: the file is something else.
+    """
+    if not database.exists() or (database.is_file() and not database.stat().st_size):
+        return True
+    remedy = "move it away and run `stackprop doctor`, or set tracking.uri"
+    try:
+        with contextlib.closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=30)) as connection:
+            if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'experiments'").fetchone():
+                return False
+    except sqlite3.OperationalError as error:
+        if database.is_dir():
+            raise ConfigError(f"{database}: this is a folder, not a store; {remedy}") from error
+        return False  # locked, or not readable: whoever opens it says so
+    except sqlite3.DatabaseError as error:
+        raise ConfigError(f"{database}: not a database; {remedy}") from error
+    raise ConfigError(f"{database}: a database without MLflow's tables; {remedy}")
 
 
 def relocate(database: Path, runs: Path) -> None:

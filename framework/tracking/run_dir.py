@@ -181,6 +181,12 @@ def _waiting(runs: Path) -> Path | None:
     return last if last and (last / TASKS).is_file() else None
 
 
+def origin_of(folder: Path) -> str:
+    """How a tag names the run that another one comes from: its folder; of a job, with that of its sweep."""
+    folder = folder.resolve()
+    return f"{folder.parent.name}/{folder.name}" if (folder.parent / SWEEP).is_file() else folder.name
+
+
 def check_name(word: Any) -> None:
     """Check that a value can name a run or a sweep.
 

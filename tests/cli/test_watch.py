@@ -10,7 +10,7 @@ from framework.cli.command_line import main
 from framework.cli.commands import watch
 from framework.sweeps import watching
 from framework.sweeps.watching import Watcher
-from framework.tracking.owner import this_process
+from framework.tracking.owner import start_of, this_process
 
 JOBS = {"0": ("lr=1", "seed=0"), "1": ("lr=1", "seed=1"), "2": ("lr=2", "seed=0"), "3": ("lr=2", "seed=1")}
 
@@ -33,7 +33,7 @@ def job(sweep, number, status="running", steps=(), pid=None, **state):
     """Write the record of a job, and lines of its metrics."""
     folder = sweep / number
     folder.mkdir(exist_ok=True)
-    process = {**this_process(), "pid": pid or os.getpid()}
+    process = {**this_process(), "pid": pid or os.getpid(), "started": start_of(pid or os.getpid())}
     known = {"status": status, "started": time.time() - 10, "steps": 8, "steps_per_epoch": 4, "process": process}
     (folder / "run.json").write_text(json.dumps({**known, **state}))
     with open(folder / "metrics.jsonl", "a", encoding="utf-8") as file:
@@ -129,11 +129,16 @@ def test_the_jobs_of_a_process_are_one_line(sweep):
 
 
 def test_a_sweep_whose_process_was_killed_has_ended(sweep):
-    folder = job(sweep, "0", steps=[(4, 0.5)], pid=2**22 + 1)
-    assert not Watcher(sweep).frame().ended  # it may run on another machine
-    os.utime(folder / "metrics.jsonl", (1, 1))
+    job(sweep, "0", steps=[(4, 0.5)], process={**this_process(), "machine": "another"})
+    assert not Watcher(sweep).frame().ended
+    folder = job(sweep, "0", pid=2**22 + 1)
     frame = Watcher(sweep).frame()
     assert (frame.counts["failed"], frame.counts["left"], frame.ended) == (1, 3, True)
+    state = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**state, "process": {}, "pid": 2**22 + 1}))  # of an older version
+    assert not Watcher(sweep).frame().ended
+    os.utime(folder / "metrics.jsonl", (1, 1))
+    assert Watcher(sweep).frame().ended
 
 
 def test_damaged_records_do_not_stop_it(sweep):

@@ -418,7 +418,7 @@ def test_a_store_is_asked_once_for_all_runs(tmp_path, monkeypatch):
         writing.write_json(tmp_path / str(i) / "run.json", state)
     asked, listed = [], mlflow_store.MlflowStore.listed
     monkeypatch.setattr(mlflow_store.MlflowStore, "listed", lambda self: asked.append(self) or listed(self))
-    monkeypatch.setattr(mlflow_store, "_create", None)  # it is there
+    monkeypatch.setattr(mlflow_store.mlflow_client, "create", None)  # it is there
     assert sync_to_mlflow(tmp_path) == ([], [])
     assert len(asked) == 1
 

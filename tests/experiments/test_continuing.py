@@ -152,7 +152,7 @@ def test_jobs_of_a_sweep_keep_their_last_state_where_asked(runs):
     whole = start("trainer.epochs=3", "seed=2", to="runs/whole-job")
     one, other = (json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1]) for folder in (found.folder, whole))
     assert one == pytest.approx(other, rel=1e-5)  # a stack sums in another order
-    assert read_state(found.folder)["tags"] == {"continued": "1"}
+    assert read_state(found.folder)["tags"] == {"continued": "kept/1"}
 
 
 def test_no_checkpoint_is_left_where_none_is_wanted(runs):

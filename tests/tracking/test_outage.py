@@ -71,6 +71,15 @@ def test_a_store_lost_in_the_middle_is_asked_once_and_sent_later(store, tmp_path
     assert "its summary" not in capsys.readouterr().out
 
 
+def test_a_summary_that_the_store_has_lost_is_sent_again(store, tmp_path, monkeypatch, capsys):
+    assert execute([*SWEEP, f"tracking.uri={store.uri}"]) == 0
+    with sqlite3.connect(tmp_path / "elsewhere.db") as connection:
+        connection.execute("UPDATE experiments SET name = 'other' WHERE name = 'stackprop'")
+    recover(store, monkeypatch)
+    assert execute(["doctor"]) == 0
+    assert "its summary is now in the store" in capsys.readouterr().out
+
+
 def test_a_store_that_is_back_at_the_end_gets_everything(store, tmp_path, monkeypatch, capsys):
     store.up = 12
     monkeypatch.setattr(allowance, "PAUSE", -1.0)  # as if a minute had passed

@@ -3,6 +3,7 @@
 import math
 import os
 import re
+import shutil
 import sqlite3
 
 import pytest
@@ -10,6 +11,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
+from framework.core.errors import ConfigError
 from framework.tracking import empty_store, mlflow_client
 from framework.tracking.mlflow import MlflowStore
 from framework.tracking.options import Tracking
@@ -149,11 +151,43 @@ def test_a_new_store_is_the_one_mlflow_makes(tmp_path, monkeypatch):
 
 
 def dump(database):
-    """The statements that make a database, without times."""
+    """The words of the statements that make a database, without times; MLflow's migrations order constraints by chance."""
     connection = sqlite3.connect(database)
     lines = [re.sub(r"\b1[0-9]{12}\b", "TIME", line) for line in connection.iterdump()]
     connection.close()
-    return lines
+    return [sorted(re.split(r"[\s,()]+", line)) for line in lines]
+
+
+@pytest.mark.parametrize("size", [0, 40_000])
+def test_a_damaged_template_is_made_again(tmp_path, monkeypatch, size):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    whole = tmp_path / "whole.db"
+    mlflow_client.create(whole)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
+    template = empty_store.template(lambda path: shutil.copyfile(whole, path))
+    template.write_bytes(template.read_bytes()[:size])
+    assert not empty_store.copied(tmp_path / "new.db", None)
+    assert not template.exists()
+    assert not (tmp_path / "new.db").exists()
+
+
+def test_an_empty_file_becomes_a_store(tmp_path):
+    (tmp_path / "mlflow.db").touch()
+    assert MlflowStore(Tracking(), tmp_path).begin("a", {}, {}).run_id
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: path.mkdir(), r"mlflow\.db: this is a folder, not a store; move it away"),
+        (lambda path: path.write_bytes(b"x" * 5000), r"mlflow\.db: not a database; move it away"),
+        (lambda path: sqlite3.connect(path).execute("CREATE TABLE a (b)").connection.commit(), "without MLflow's tables"),
+    ],
+)
+def test_what_is_no_store_is_named(tmp_path, make, message):
+    make(tmp_path / "mlflow.db")
+    with pytest.raises(ConfigError, match=message):
+        MlflowStore(Tracking(), tmp_path)
 
 
 def test_without_a_cache_folder_mlflow_makes_each_store(tmp_path, monkeypatch):

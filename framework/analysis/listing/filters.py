@@ -14,7 +14,7 @@ from typing import Any
 from framework.analysis.listing.rows import MISSING, RunRow, as_number
 from framework.core.errors import ConfigError
 from framework.tracking.naming import ORIGINS, about_of, format_value
-from framework.tracking.run_dir import find_run, find_sweep, runs_dir
+from framework.tracking.run_dir import find_run, find_sweep, origin_of, runs_dir
 
 ORDER: dict[str, Callable[[Any, Any], bool]] = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 WORDS = ("true", "false", "null")
@@ -39,7 +39,7 @@ def parsed(word: str) -> Filter:
         return Filter(key, sign, find_sweep(text).resolve().as_posix())
     if key in ORIGINS and "*" not in text:
         with contextlib.suppress(ConfigError):  # it may be deleted
-            return Filter(key, sign, find_run(text, runs_dir()).resolve().name)
+            return Filter(key, sign, origin_of(find_run(text, runs_dir())))
     return Filter(key, sign, text)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from framework.core.direction import lower_is_better
 from framework.core.reading import parse_yaml, read_text
-from framework.tracking.locks import claimed
+from framework.tracking.locks import living
 from framework.tracking.mlflow import flattened
 from framework.tracking.naming import KEYS as ABOUT
 from framework.tracking.naming import ORIGINS, About, about_of, key_of, keyed, recorded_overrides, run_name, short_keys
@@ -212,7 +212,7 @@ Row = RunRow | SweepRow
 def listed(runs: Path | None = None) -> list[RunRow]:
     """All recorded runs, jobs of sweeps included."""
     runs, groups = runs_dir() if runs is None else runs, dict[Path, Mapping[str, Any]]()
-    busy, rows = claimed(runs), []
+    busy, rows = living(runs), []
     for folder in all_runs(runs):
         state, above = read_state(folder), folder.parent
         if above not in groups:

@@ -17,6 +17,7 @@ from framework.core.memory import format_bytes
 from framework.core.trust import trusting
 from framework.experiments.deletion import finish_all
 from framework.experiments.labels import send_all
+from framework.experiments.lost import remedies
 from framework.experiments.strays import strays
 from framework.experiments.sync import Stores, close_lost_runs, close_unlocked, repair, sync_to_mlflow
 from framework.registry.discovery import discover
@@ -91,8 +92,8 @@ def _compiler() -> str:
 
 
 def _store(runs: Path) -> int:
-    for folder in [*close_lost_runs(runs), *close_unlocked(runs)]:
-        print(f"ended     {folder}: its process was killed; resume with stackprop resume {folder}")
+    for line in remedies([*close_lost_runs(runs), *close_unlocked(runs)]):
+        print(f"ended     {line}")
     for line in not_started(runs):
         print(f"waiting   {line}")
     for line in finish_all(runs):
@@ -103,7 +104,7 @@ def _store(runs: Path) -> int:
         print(f"sent      {folder}: now in the store")
     for folder, why in unsent:
         print(f"unsent    {folder}: {why}", file=sys.stderr)
-    for sweep, why in send_later(runs):
+    for sweep, why in send_later(runs, stores):
         print(f"unsent    {sweep}: {why}" if why else f"sent      {sweep}: its summary is now in the store")
         unsent += [(sweep, why)] if why else []
     if sent:
