@@ -50,7 +50,7 @@ REQUESTS = {
     "loss=3": "loss: unknown choice '3' (there are: auto",
     "activation=[relu,1]": "activation: unknown choice '[relu,1]'; did you mean 'relu'?",
     "hydra=3": "hydra: unknown choice '3'",
-    "hydra/launcher=3": "hydra/launcher: unknown choice '3' (there are: basic, ray, stacked, submitit)",
+    "hydra/launcher=3": "hydra/launcher: unknown choice '3' (there are: basic, joblib, ray, stacked, submitit)",
     "-m loss=mse,true dataset=xor": "job 1 (loss=True dataset=xor): loss: unknown choice 'True' (there are: auto",
     "-m --cfg job seed=0,1": "-m and --cfg cannot be combined",
     "--cfg job --info": "--cfg and --info cannot be combined",
