@@ -1,1 +1,16 @@
-"""Recording of runs: the folder, the metrics, the run in MLflow."""
+"""Recording of runs: the folder, the metrics, the run in MLflow.
+
+run_record.py        a run's record, from start to end
+run_dir.py           finds the folders of runs and sweeps, and reads their records
+naming.py            names, tags and notes
+metrics_file.py      metrics.jsonl; recorder.py writes it, and thins it for the store
+checkpoint.py        the state of a training
+locks.py             which process has a run; owner.py tells whether it is alive
+mlflow.py            the store; mlflow_client.py opens it, mlflow_process.py writes beside the training
+sqlite_client.py     the local store without MLflow: runs; sqlite_models.py models and data sets, sqlite_base.py the database
+entities.py          what its calls take; local_artifacts.py its files, empty_store.py the copy that a new one starts from
+allowance.py         how long a store may delay a training
+edits.py             changes to recorded runs; relocation.py after a move of the project
+origins.py           the sources of a run's components
+options.py           the options of tracking
+"""

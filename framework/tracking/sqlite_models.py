@@ -143,9 +143,7 @@ class SqliteModels(SqliteBase):
             if not self.read("SELECT 1 FROM inputs WHERE source_id = ? AND destination_id = ?", known, run_id):
                 tags = [(own, tag.key, tag.value) for tag in each.tags]
                 row = (own, "DATASET", known, "RUN", run_id, 0)
-                self.write(
-                    run_id, [(INPUT, [row]), ("INSERT INTO input_tags (input_uuid, name, value) VALUES (?, ?, ?)", tags)]
-                )
+                self.write(run_id, [(INPUT, [row]), (INPUT_TAG, tags)])
 
     def create_logged_model(self, experiment_id: str, name: str, source_run_id: str) -> Any:
         """A new model; see `MlflowClient.create_logged_model`."""

@@ -212,7 +212,7 @@ def check_pruning(options: Prune, measured: Sequence[str], epochs: int, validate
     if at != sorted(set(at)) or at[0] < 1:
         raise ValueError(f"trainer.prune.at: epochs from 1 on, in increasing order (got {at})")
     if at[-1] >= epochs:
-        raise ValueError(f"trainer.prune.at: {at[-1]} is not before the last epoch, {epochs}; nothing is left to save there")
+        raise ValueError(f"trainer.prune.at: {at[-1]} is not before the last epoch, {epochs}: pruning there saves nothing")
     if missed := [epoch for epoch in at if epoch % validate_every]:
         raise ValueError(f"trainer.prune.at: no validation after epoch {missed[0]}; trainer.validate_every={validate_every}")
     if options.metric not in measured:

@@ -258,11 +258,11 @@ def test_a_plugin_that_fails_for_one_job_of_a_sweep(where, tmp_path):
     (tmp_path / "fussy.py").write_text(PLUGIN)
     words = ["plugins=[fussy.py]", "+model.layers.fussy={type:fussy,after:hidden}", "model.layers.fussy.bad=range(0,8)"]
     done = stackprop(tmp_path, "-m", *WORDS, *words, *where)
-    told = done.stderr
+    printed = done.stderr
     width = 4 if where else 8
-    assert done.returncode == 1, told
-    assert "Traceback" not in told
-    (line,) = [line for line in told.splitlines() if line.startswith("failed: job")]
+    assert done.returncode == 1, printed
+    assert "Traceback" not in printed
+    (line,) = [line for line in printed.splitlines() if line.startswith("failed: job")]
     assert line.startswith("failed: job 1 (")
     assert line.endswith(f"; the other {width - 1} jobs of its stack were trained again")
     (sweep,) = tmp_path.glob("runs/sweep-*")

@@ -1,5 +1,6 @@
 """What tests of sweeps share."""
 
+import functools
 import os
 
 import pytest
@@ -27,6 +28,12 @@ def loader():
             hydra.config_loader,
             hydra.compose_config("config", [], run_mode=RunMode.MULTIRUN, with_log_configuration=False),
         )
+
+
+@pytest.fixture
+def shell(ask):
+    """Run a sweep in this process, leaving nothing of it behind: its exit status, output and errors."""
+    return functools.partial(ask, "-m")
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from clusters import Here, collect
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
+from plugin_file import doubling
 from shell import (
     COMMAND,
     QUICK,
@@ -266,31 +267,11 @@ def test_a_copy_of_hydras_state_has_hydras_own_sources(jobs):
     assert copy.deepcopy(types)["file"].__name__ == "FileConfigSource"  # a process of joblib registers it again
 
 
-PLUGIN = '''
-from dataclasses import dataclass
-from framework import hookimpl
-
-@dataclass(frozen=True)
-class Twice:
-    """y = 2 x."""
-
-    def forward(self, x, ctx):
-        return 2 * x, None
-
-    def backward(self, cache, dy, ctx):
-        return 2 * dy
-
-@hookimpl
-def register_activations(register):
-    register("twice", Twice)
-'''
-
-
 @pytest.mark.slow
 def test_joblib_trains_job_by_job_in_processes(tmp_path):
     if importlib.util.find_spec("hydra_plugins.hydra_joblib_launcher") is None:
         pytest.skip("the extra joblib is not installed")
-    (tmp_path / "mine.py").write_text(PLUGIN)
+    (tmp_path / "mine.py").write_text(doubling("twice"))
     words = ["plugins=[mine.py]", "activation=twice", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
     done = stackprop(tmp_path, "-m", *WORDS, "seed=0,1,2", *words)
     assert done.returncode == 0, done.stderr

@@ -1,12 +1,9 @@
 """Searches whose trials may end early, by a pruner of Optuna or by `trainer.prune`."""
 
 import json
-import os
-import sys
 
 import pytest
 
-from framework.cli.command_line import main
 from framework.config.options import Prune
 from framework.sweeps.search import history as archive
 from framework.sweeps.search.history import CompletedTrial
@@ -95,24 +92,6 @@ def test_a_pruned_trial_is_marked_in_the_study():
     states = [trial.state.name for trial in search.study.trials[5:]]
     assert states == ["PRUNED", "COMPLETE", "COMPLETE"]
     assert search.study.trials[5].value == 5.0  # that of its last epoch
-
-
-@pytest.fixture
-def shell(tmp_path, monkeypatch, capfd):
-    """Run a search in this process: its exit status, and what it says."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", sys.argv)
-    before = dict(os.environ)
-
-    def run(*words):
-        os.environ.pop("STACKPROP_RUNS", None)
-        with pytest.raises(SystemExit) as end:
-            main(["-m", *words])
-        return end.value.code, *capfd.readouterr()
-
-    yield run
-    os.environ.clear()
-    os.environ.update(before)
 
 
 def test_a_search_with_a_pruner_continues_exactly_where_it_ended(shell, tmp_path):

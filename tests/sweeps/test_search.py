@@ -1,14 +1,12 @@
 """Searches from the shell: what may be asked, what is kept, how a search goes on."""
 
 import json
-import os
 import shutil
 import sys
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from framework.cli.command_line import main
 from framework.config.composition import compose
 from framework.core.errors import ConfigError
 from framework.experiments.experiment import prepare
@@ -77,24 +75,6 @@ def test_a_search_follows_the_direction_that_a_metric_declares():
     experiment = prepare(compose(words))
     assert [Objective(metric=f"val/{m}").sign(experiment) for m in ("loss", "accuracy", "nll")] == [1, -1, 1]
     assert Objective(direction="maximize").sign(experiment) == -1
-
-
-@pytest.fixture
-def shell(tmp_path, monkeypatch, capfd):
-    """Run a command in this process, leaving nothing of it behind: its exit status, and what it says."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", sys.argv)
-    before = dict(os.environ)
-
-    def run(*words):
-        os.environ.pop("STACKPROP_RUNS", None)
-        with pytest.raises(SystemExit) as end:
-            main(["-m", *words])
-        return end.value.code, *capfd.readouterr()
-
-    yield run
-    os.environ.clear()
-    os.environ.update(before)
 
 
 def sweep_of(place):

@@ -52,18 +52,18 @@ def names_of(tmp_path):
 def test_a_store_lost_in_the_middle_is_asked_once_and_sent_later(store, tmp_path, monkeypatch, capsys):
     store.up = 12  # the first job, and some of the second
     assert execute([*SWEEP, f"tracking.uri={store.uri}"]) == 0
-    told = capsys.readouterr().err
+    printed = capsys.readouterr().err
     assert store.refused == 1
-    assert told.count("the tracking store cannot be used (ConnectionError: refused)") == 1
-    assert "of 4 jobs are not in the tracking store" in told
-    assert "`stackprop doctor` sends the rest" in told
+    assert printed.count("the tracking store cannot be used (ConnectionError: refused)") == 1
+    assert "of 4 jobs are not in the tracking store" in printed
+    assert "`stackprop doctor` sends the rest" in printed
     sweep = find_sweep("last")
     assert read_sweep(sweep)["tracked"] is False
     assert len(names_of(tmp_path)) < 5
     recover(store, monkeypatch)
     assert execute(["doctor"]) == 0
-    told = capsys.readouterr().out
-    assert "its summary is now in the store" in told
+    printed = capsys.readouterr().out
+    assert "its summary is now in the store" in printed
     assert names_of(tmp_path) == [("s", "FINISHED"), *[(f"seed={i}", "FINISHED") for i in range(4)]]
     assert read_sweep(sweep)["tracked"] is True
     assert all(read_state(folder)["tracked"] for folder in all_runs(tmp_path / "runs"))

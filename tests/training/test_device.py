@@ -335,8 +335,8 @@ def test_a_small_run_takes_the_gpu_only_on_request(words, trained_on_gpu, monkey
             experiment.train([experiment.learner])
             train([experiment.learner], [experiment.data], [0], **experiment.how)
     assert (xp.launches.total() > 0) is trained_on_gpu
-    told = [record.getMessage() for record in caplog.records if record.getMessage().startswith("device")]
-    assert len(told) == ("device=cpu" not in words and not trained_on_gpu)
+    lines = [record.getMessage() for record in caplog.records if record.getMessage().startswith("device")]
+    assert len(lines) == ("device=cpu" not in words and not trained_on_gpu)
 
 
 def test_parts_of_a_stack_train_on_the_device_of_the_whole(monkeypatch):

@@ -22,7 +22,7 @@ from framework.core.errors import ConfigError
 from framework.core.log import quiet_others, show
 from framework.core.signals import OF_CLUSTERS, STOPS, StopRequest, raise_on_signals
 from framework.experiments.sync import close_lost_runs
-from framework.sweeps.executors.going_on import saved_steps
+from framework.sweeps.executors.restart import saved_steps
 from framework.sweeps.executors.slurm import is_cancelled, requeue
 from framework.sweeps.executors.task import JobEnd, StackTask, train
 from framework.tracking.run_dir import SWEEP

@@ -16,7 +16,7 @@ from framework.experiments.experiment import prepare
 from framework.experiments.failures import reason_of
 from framework.experiments.runner import JobResult
 from framework.registry.discovery import discover
-from framework.sweeps.executors.going_on import continues, run_members
+from framework.sweeps.executors.restart import continues, run_members
 from framework.sweeps.executors.submitted import read_tasks
 from framework.sweeps.jobs import Job
 from framework.sweeps.manifest import prepare_folder
