@@ -13,7 +13,6 @@ from framework.config.composition import compose
 from framework.config.options import EarlyStopping, TrainerOptions
 from framework.core.arrays import DeviceError
 from framework.core.cuda import gpu_module
-from framework.core.errors import ConfigError
 from framework.core.stacking import to_device
 from framework.data.loader import BatchSampler, DataLoader
 from framework.experiments.experiment import prepare
@@ -349,14 +348,15 @@ def test_parts_of_a_stack_train_on_the_device_of_the_whole(monkeypatch):
 
 def test_a_resumed_training_stays_compiled_beside_a_gpu(monkeypatch):
     monkeypatch.setattr(device, "is_worth_a_gpu", lambda *_: True)
-    found = [device.chosen_device("gpu", [None], [None], 1, 1, ({}, {"tier": tier})) for tier in ("compiled", "array")]
-    assert found == [np, "gpu"]
+    tiers = ("compiled", "array", "cuda")
+    found = [device.chosen_device("gpu", [None], [None], 1, 1, ({}, {"tier": tier})) for tier in tiers]
+    assert found == [np, "gpu", "gpu"]
 
 
 def test_auto_compiles_for_the_cpu_beside_a_gpu(monkeypatch):
     assert prepared(monkeypatch, Double(), "tier=compiled").xp is np
-    with pytest.raises(ConfigError, match="steps are compiled for the CPU"):
-        prepared(monkeypatch, Double(), "tier=compiled", "device=gpu")
+    xp = Double()
+    assert prepared(monkeypatch, xp, "tier=compiled", "device=gpu").xp is xp  # and CUDA C on request
 
 
 @pytest.mark.gpu
