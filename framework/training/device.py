@@ -63,12 +63,14 @@ def is_worth_a_gpu(learner: Learner, data: Data, replicas: int, threads: int) ->
     return certain_steps(learner, plan) * saved > START
 
 
-def is_worth_cuda(learner: Learner, data: Data) -> bool:
-    """Whether steps on a GPU that are compiled save more launches than compiling takes time."""
+def is_worth_cuda(learner: Learner, data: Data, replicas: int) -> bool:
+    """Whether compiled steps on a GPU save more launches than compiling and slower products take time: those of cuBLAS, in
+    the array tier, are assumed to take half as long."""
     plan = TrainingPlan.of(learner.options, data)
     sizes = {plan.update_size, plan.n % plan.update_size or plan.update_size}
     libraries = len(sizes) + 0.5 * (len(data.splits) - 1)
-    saved = LAUNCH * FUSED * _launches(learner, loop_steps(learner, data))
+    products = replicas * multiplications(learner, data, plan.update_size) / ON_GPU
+    saved = LAUNCH * FUSED * _launches(learner, loop_steps(learner, data)) - products
     return certain_steps(learner, plan) * saved > libraries * COMPILING
 
 

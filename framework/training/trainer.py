@@ -156,7 +156,7 @@ def takes_compiled(
     if tier != "auto":
         return tier == "compiled"
     if xp is not np:
-        return is_worth_cuda(learners[0], data[0])
+        return is_worth_cuda(learners[0], data[0], replicas or len(learners))
     return is_worth_compiling(learners[0], data[0], replicas or len(learners))
 
 

@@ -7,6 +7,7 @@ import importlib.util
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -259,8 +260,19 @@ def test_units_wait_only_for_what_they_need():
 
 
 def test_auto_compiles_where_enough_launches_are_saved():
-    assert not is_worth_cuda(learner(mlp(5, 2), steps=1000), DATA)
-    assert is_worth_cuda(learner(mlp(5, 2), steps=100_000), DATA)
+    assert not is_worth_cuda(learner(mlp(5, 2), steps=1000), DATA, 1)
+    assert is_worth_cuda(learner(mlp(5, 2), steps=100_000), DATA, 1)
+    assert not is_worth_cuda(learner(mlp(4000, 4000, 2), batch_size=20, steps=100_000), DATA, 1)  # cuBLAS is faster
+
+
+def test_small_networks_take_whole_steps_and_large_ones_turns():
+    found = {}
+    for width in (8, 3000):
+        member = learner(mlp(width, width, 2), batch_size=20, steps=2)
+        stack = TrainState([member], [DATA], [0], Unlaunched(), np.float32)
+        (step,) = CudaTrainer(stack, []).steps.values()
+        found[width] = not step.plan
+    assert found == {8: True, 3000: False}
 
 
 def test_a_source_names_nothing_that_differs_from_run_to_run(monkeypatch):
@@ -270,6 +282,18 @@ def test_a_source_names_nothing_that_differs_from_run_to_run(monkeypatch):
         train([learner(mlp(4, 2), steps=2)], [regression(20)], [0], xp=Double(), tier="compiled")
     assert texts[: len(texts) // 2] == texts[len(texts) // 2 :]
     assert not re.search(r"0x[0-9a-f]{9,}(?!ull)", texts[0], re.I)
+
+
+class Unlaunched(Double):
+    """A device whose modules are not compiled."""
+
+    def __init__(self):
+        super().__init__()
+        self.texts = []
+
+    def RawModule(self, code, options=()):
+        self.texts.append(code)
+        return SimpleNamespace(get_function=lambda name: None)
 
 
 def nvrtc():
@@ -305,20 +329,14 @@ def compiled_for(library, text, architecture):
 @pytest.mark.parametrize("whole", [True, False], ids=["steps", "turns"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_compiler_of_a_gpu_accepts_the_source(kind, whole, monkeypatch):
-    library, texts = nvrtc(), []
+    library = nvrtc()
     if library is None:
         pytest.skip("NVRTC is not installed (pip install nvidia-cuda-nvrtc-cu12)")
     choose(monkeypatch, whole)
     monkeypatch.setattr(cupy_limits, "THREADS", 256)
-    monkeypatch.setattr(Double, "RawModule", lambda self, code, options=(): texts.append(code) or Unlaunched())
     members, data = KINDS[kind]()
-    CudaTrainer(TrainState(members, [data], range(len(members)), Double(), np.float32), [])
+    xp = Unlaunched()
+    texts = xp.texts
+    CudaTrainer(TrainState(members, [data], range(len(members)), xp, np.float32), [])
     architectures = ("sm_75", "sm_90")
     assert [compiled_for(library, text, each) for text in texts[:1] for each in architectures] == [""] * len(architectures)
-
-
-class Unlaunched:
-    """A module of kernels that nobody calls."""
-
-    def get_function(self, name):
-        return None
