@@ -16,7 +16,6 @@ from framework.config.schema import Settings
 from framework.core.errors import ConfigError
 from framework.core.reading import read_text
 from framework.core.repeats import name_of_repeats
-from framework.core.secrets import masked
 from framework.core.trust import knows_store
 from framework.experiments import artifacts, pages
 from framework.experiments.experiment import prepare
@@ -27,6 +26,7 @@ from framework.tracking.edits import LONGEST, METRICS, notes_section
 from framework.tracking.mlflow import KEY, MlflowRun, MlflowStore, get_store, new_key
 from framework.tracking.naming import about_of
 from framework.tracking.run_dir import SWEEP, all_sweeps, read_state, read_sweep, tree_of_run, update_sweep
+from framework.tracking.store_errors import store_fault
 
 COMPARISON, ROOM = "comparison.png", 60  # ROOM: characters for the line about rows that do not fit
 GROUPS = 100  # maximum rows of the table that become params
@@ -49,8 +49,7 @@ def send(sweep: Path, runs: Path, groups: Sequence[SeedGroup], shown: Mapping[st
         record(sweep, runs, groups, shown)
     except Exception as error:  # a store may raise anything
         update_sweep(sweep, {"tracked": False})
-        text = masked(" ".join(str(error).split()))[:200]
-        return f"its summary is not in the tracking store ({type(error).__name__}: {text})"
+        return f"its summary is not in the tracking store ({store_fault(error)})"
     return ""
 
 
@@ -74,7 +73,7 @@ def send_later(runs: Path, stores: Stores) -> Iterator[tuple[Path, str]]:
                 record(sweep, runs, groups, shown)
             yield sweep, ""
         except Exception as error:  # a store may raise anything; the others continue
-            yield sweep, masked(" ".join(f"{type(error).__name__}: {error}".split()))[:300]
+            yield sweep, store_fault(error)
 
 
 def record(sweep: Path, runs: Path, groups: Sequence[SeedGroup], shown: Mapping[str, str]) -> None:
