@@ -39,4 +39,6 @@ def store_fault(error: Exception) -> str:
         if found := re.search(pattern, text):
             package = f"pip install {PACKAGES.get(found[1], found[1])}" if found.groups() else ""
             return message.format(*found.groups(), package=package)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{f'{error.filename}: ' if error.filename else ''}{error.strerror}"
     return text if isinstance(error, ConfigError) else f"{type(error).__name__}: {text}"[:LONGEST]

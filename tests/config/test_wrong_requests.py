@@ -27,7 +27,7 @@ REQUESTS = {
     "optimizer.lr=fast": "optimizer.lr: 'fast' is not a number",
     "optimizer.beta1=1": "optimizer.beta1: 1.0 must be below 1",
     "optimizer.epsilon=insid": "optimizer.epsilon: 'insid' is not allowed; did you mean 'inside'?",
-    "trainer.prune=[2]": "trainer.prune: this is a group of keys (got a list); write trainer.prune.KEY=VALUE (there are: at, ",
+    "trainer.prune=[2]": "trainer.prune: this is a group of keys (got a list); write trainer.prune.KEY=VALUE (",
     "hydra.sweeper.pruner=median": "hydra.sweeper.pruner: unknown key; hydra/sweeper=optuna has it (there are: ",
     "hydra.job.foo=1": "hydra.job.foo: unknown key (there are: chdir, ",
     "model.hiden=3": "model.hiden: unknown key; did you mean 'hidden'?",

@@ -74,4 +74,5 @@ def test_a_folder_and_a_missing_driver_say_what_helps(tmp_path):
     assert store_fault(refused.value).startswith("MLflow records in a database, not in a folder any more")
     missing = ModuleNotFoundError("No module named 'psycopg2'")
     assert store_fault(missing) == "this database needs a Python package: pip install psycopg2-binary"
+    assert store_fault(PermissionError(13, "Permission denied", "runs/mlflow.db")) == "runs/mlflow.db: Permission denied"
     assert store_fault(ValueError("no http://ann:secret@host\nat all")) == "ValueError: no http://ann:***@host at all"
