@@ -375,13 +375,16 @@ def test_auto_compiles_for_the_cpu_beside_a_gpu(monkeypatch):
 
 
 @pytest.mark.gpu
-def test_a_stack_trains_on_a_gpu_as_on_the_host():
+@pytest.mark.parametrize("way", ["array", "steps", "turns"])
+def test_a_stack_trains_on_a_gpu_as_on_the_host(way, monkeypatch):
+    monkeypatch.setattr(passes, "takes_whole_steps", lambda *_: way == "steps")
     try:
         xp = gpu_module()
     except DeviceError as error:
         pytest.skip(str(error))
     members = [learner("adam", lr) for lr in (0.01, 0.02)]
-    on_gpu, on_host = (train(members, [DATA], [0, 1], xp=m, dtype=np.float64) for m in (xp, np))
+    tier = "array" if way == "array" else "compiled"
+    on_gpu, on_host = (train(members, [DATA], [0, 1], xp=m, dtype=np.float64, tier=tier) for m in (xp, np))
     for one, other in zip(on_gpu, on_host, strict=True):
         assert one.metrics == pytest.approx(other.metrics, abs=1e-9)
 
