@@ -198,6 +198,12 @@ class RemoteMlflowRun:
         return None if found is None else str(found)
 
     @property
+    def known_id(self) -> str | None:
+        """As `run_id`, without waiting for it: None as long as it is not known."""
+        found = self.lane.known.get(self.number)
+        return None if found is None else str(found)
+
+    @property
     def lost(self) -> bool:
         """Whether some data did not reach the store."""
         return self.ending is not None and not self.lane.answer(self.ending)
