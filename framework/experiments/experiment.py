@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from framework.inference.evaluation import in_units
 from framework.nn.arena import Arena
 from framework.nn.heads import Head, total_loss
 from framework.nn.training_step import TrainingStep
+from framework.training.check import check
 from framework.training.learner import Learner, directions
 from framework.training.parallel import train_sliced
 from framework.training.plan import TrainingPlan
@@ -188,6 +189,38 @@ def prepare(settings: Settings, given: Data | None = None) -> Experiment:
         except ValueError as error:
             raise ConfigError(str(error)) from error
     return experiment
+
+
+def prepared(settings: Settings, known: dict[Any, Experiment]) -> Experiment:
+    """As `prepare`, for one of many jobs: those that differ in seed and optimizer only share data and network.
+
+    Args:
+        known: the experiments of earlier jobs.
+
+    Raises:
+        ConfigError, DataError: as `prepare`.
+    """
+    key = tuple(_identity(getattr(settings, f.name)) for f in fields(settings) if f.name not in OF_A_JOB)
+    like = known.get(key)
+    if like is None or settings.study is not None:
+        known[key] = prepare(settings)
+        return known[key]
+    learner = like.learner
+    if settings.optimizer is not like.settings.optimizer:
+        learner = replace(learner, optimizer=settings.optimizer)
+        try:
+            check(learner, like.data)
+        except ConfigError:
+            return prepare(settings)  # raises it with what the data set says
+    return replace(like, settings=settings, learner=learner)
+
+
+OF_A_JOB = ("seed", "optimizer", "about", "tree", "written")
+
+
+def _identity(value: Any) -> Any:
+    """What is equal for one object, and for equal plain values."""
+    return (type(value), value) if isinstance(value, int | float | str | None) else id(value) if value else ()
 
 
 def _assembled(settings: Settings, data: Data) -> Learner:

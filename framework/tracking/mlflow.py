@@ -257,7 +257,8 @@ class MlflowRun:
                 self.send(tags)
                 self._try(self.client.set_terminated, self.run_id, state)
         except Exception as error:
-            self._lose(error)
+            if not self.lost:
+                self._lose(error)
 
     def ask(self, action: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """The result of a client call.
