@@ -287,18 +287,19 @@ def settings_of(cfg: Any) -> Settings:
     return settings_of_trees(tree, plain)  # type: ignore[arg-type]
 
 
-def settings_of_trees(tree: dict[str, Any], plain: dict[str, Any]) -> Settings:
+def settings_of_trees(tree: dict[str, Any], plain: dict[str, Any], known: dict[bytes, Any] | None = None) -> Settings:
     """The validated settings of a configuration.
 
     Args:
         tree: the configuration; plain: the same with its interpolations.
+        known: parts of earlier configurations with the same plugins, for `parse_config`.
 
     Raises:
         ConfigError: with one line for every error.
     """
     disable_plugins(tree.get("disable_plugins"))
     load_plugins(tree.get("plugins"), by_user=False)
-    settings, absolute = parse_config(tree, discover()), with_absolute_paths(tree)
+    settings, absolute = parse_config(tree, discover(), known), with_absolute_paths(tree)
     written = recorded(plain, absolute)
     return replace(settings, tree=absolute, written={} if written == absolute else written)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import marshal
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -14,15 +15,18 @@ from framework.core.validation import Validator
 from framework.data.scaling import ScaleOption
 from framework.nn.network import Node
 from framework.registry.registry import SEVERAL_GROUPS, Registry
+from framework.tracking.addresses import fault_of_address
+from framework.tracking.naming import KEYS as ABOUT
 from framework.tracking.naming import About, fault_of_name, fault_of_notes, fault_of_tag, text_of_tag
 from framework.tracking.options import Tracking
 
 
-def parse_config(tree: Mapping[str, Any], registry: Registry) -> Settings:
+def parse_config(tree: Mapping[str, Any], registry: Registry, known: dict[bytes, Any] | None = None) -> Settings:
     """Components and options from a configuration.
 
     Args:
         tree: the configuration, resolved, as plain mappings and lists.
+        known: parts of earlier configurations with the same plugins; equal parts share their components.
 
     Raises:
         ConfigError: with one line for every error.
@@ -31,44 +35,82 @@ def parse_config(tree: Mapping[str, Any], registry: Registry) -> Settings:
     for key in tree:
         if key not in KEYS:
             j.add_error(key, f"unknown key{did_you_mean(key, KEYS)}")
-    for group in INHERITED[:2]:  # validated even if no layer uses them
-        if tree.get(group):
-            j.component(group, tree[group], group)
+    values: dict[str, Any] = {}
+    for name, (parse, keys) in PARTS.items():
+        values |= _part(j, name, parse, {key: tree[key] for key in keys if key in tree}, known)
+    if j.errors:
+        raise ConfigError("\n".join(j.errors))
+    return Settings(**values, tree=tree)
+
+
+def _part(
+    j: Validator, name: str, parse: Callable[[Validator, Any], Mapping[str, Any]], tree: Any, known: dict[bytes, Any] | None
+) -> Mapping[str, Any]:
+    """The values of a part of a configuration; the ones known for an equal part, if there are any."""
+    if known is None or name in OWN:
+        return parse(j, tree)
+    try:
+        key = marshal.dumps([name, tree, j.groups], 2)  # the same bytes for the same values of the same types only
+    except ValueError:  # a date, for example
+        return parse(j, tree)
+    if key not in known:
+        found = parse(j, tree)
+        if j.errors:
+            return found
+        known[key] = found
+    values: Mapping[str, Any] = known[key]
+    return values
+
+
+def _inherited(j: Validator, tree: Mapping[str, Any]) -> dict[str, Any]:
+    for group, value in tree.items():  # validated even if no layer uses them
+        if value:
+            j.component(group, value, group)
+    return {}
+
+
+def _dataset(j: Validator, tree: Mapping[str, Any]) -> dict[str, Any]:
     dataset = dict(_mapping(j, tree.get("dataset"), "dataset"))
-    values = {
+    return {
         "dataset_seed": j.value(int, dataset.pop("seed", 0), "dataset.seed"),
         "dataset_scale": j.value(ScaleOption, dataset.pop("scale", "none"), "dataset.scale"),
         "dataset_scale_targets": j.value(bool, dataset.pop("scale_targets", False), "dataset.scale_targets"),
         "dataset": j.component("dataset", dataset, "dataset"),
-        "nodes": _nodes(j, _mapping(j, tree.get("model"), "model")),
-        "init_from": j.value(str | None, (tree.get("model") or {}).get("init_from"), "model.init_from"),
-        "heads": _heads(j, tree),
-        "metrics": _metrics(j, tree.get("metrics", "auto")),
-        **_optimizer(j, tree.get("optimizer")),
+    }
+
+
+def _model(j: Validator, tree: Mapping[str, Any]) -> dict[str, Any]:
+    nodes = _nodes(j, _mapping(j, tree.get("model"), "model"))
+    return {"nodes": nodes, "init_from": j.value(str | None, (tree.get("model") or {}).get("init_from"), "model.init_from")}
+
+
+def _training(j: Validator, tree: Mapping[str, Any]) -> dict[str, Any]:
+    return {
         "schedule": j.component("schedule", tree.get("schedule") or "constant", "schedule"),
         "schedules": _schedules(j, tree.get("schedules") or {}, tree.get("regularizer")),
         "regularizers": _regularizers(j, tree.get("regularizer")),
         "augmentations": _several(j, tree.get("augmentation"), "augmentation"),
         "probes": _several(j, tree.get("probes"), "probes"),
-        "callbacks": _several(j, tree.get("callbacks"), "callbacks"),
-        "figures": _several(j, tree.get("figures"), "figures"),
-        "study": j.component("study", tree["study"], "study") if tree.get("study") else None,
+    }
+
+
+def _recording(j: Validator, tree: Mapping[str, Any]) -> dict[str, Any]:
+    return {
         "trainer": j.value(TrainerOptions, tree.get("trainer") or {}, "trainer"),
-        "tracking": j.value(Tracking, tree.get("tracking") or {}, "tracking"),
+        "tracking": _tracking(j, tree.get("tracking") or {}),
         "figure": j.value(FigureOptions, tree.get("figure") or {}, "figure"),
-        "seed": j.value(int, tree.get("seed", 0), "seed"),
-        **_folds(j, tree.get("folds"), tree.get("fold")),
+    }
+
+
+def _machine(j: Validator, tree: Mapping[str, Any]) -> dict[str, Any]:
+    return {
         "device": j.value(Literal["auto", "cpu", "gpu"], tree.get("device", "auto"), "device"),
         "dtype": j.value(Literal["float32", "float64"], tree.get("dtype", "float32"), "dtype"),
         "threads": _threads(j, tree.get("threads", "auto")),
         "tier": j.value(Tier, tree.get("tier", "auto"), "tier"),
         "plugins": j.value(tuple[str, ...], tree.get("plugins") or [], "plugins"),
         "disable_plugins": j.value(tuple[str, ...], tree.get("disable_plugins") or [], "disable_plugins"),
-        "about": _about(j, tree.get("name"), tree.get("tags"), tree.get("notes")),
     }
-    if j.errors:
-        raise ConfigError("\n".join(j.errors))
-    return Settings(**values, tree=tree)
 
 
 def _about(j: Validator, name: Any, tags: Any, notes: Any) -> About:
@@ -99,6 +141,12 @@ def _folds(j: Validator, folds: Any, fold: Any) -> dict[str, int | None]:
     elif folds is not None and not 0 <= fold < folds:
         j.add_error("fold", f"{fold} does not exist; with folds={folds} allowed: 0 ... {folds - 1}")
     return found
+
+
+def _tracking(j: Validator, value: Any) -> Any:
+    tracking = j.value(Tracking, value, "tracking")
+    fault = fault_of_address(tracking.uri) if isinstance(tracking, Tracking) and tracking.type != "none" else ""
+    return j.add_error("tracking.uri", fault) if fault else tracking
 
 
 def _threads(j: Validator, value: Any) -> Any:
@@ -242,8 +290,9 @@ def _regularizers(j: Validator, value: Any) -> tuple[Any, ...]:
     return (j.component("regularizer", value, "regularizer"),)
 
 
-def _optimizer(j: Validator, value: Any) -> dict[str, Any]:
+def _optimizer(j: Validator, tree: Mapping[str, Any]) -> dict[str, Any]:
     """The optimizer and its parameter groups."""
+    value = tree.get("optimizer")
     given = dict(value) if isinstance(value, Mapping) else value
     groups = given.pop("groups", None) if isinstance(given, dict) else None
     optimizer, path = j.component("optimizer", given, "optimizer"), "optimizer.groups"
@@ -287,8 +336,32 @@ def _numbered(path: str, regularizer: Any) -> str:
     return f"regularizer.{option}" if len(regularizer) == 1 else f"regularizer.{list(regularizer).index(name)}.{option}"
 
 
+def _study(j: Validator, value: Any) -> Any:
+    return j.component("study", value, "study") if value else None
+
+
 def _several(j: Validator, value: Any, group: str) -> dict[str, Any]:
     """name -> component, in order; null removes one."""
     given = {str(name): {} for name in value} if isinstance(value, list) else _mapping(j, value or {}, group)
     chosen = {name: {"type": name, **_mapping(j, v, f"{group}.{name}")} for name, v in given.items() if v is not None}
     return {name: j.component(SEVERAL_GROUPS[group], v, f"{group}.{name}") for name, v in chosen.items()}
+
+
+OWN = ("callbacks", "figures", "study", "seed", "folds", "about")  # parts that each job parses: they may have a state
+PARTS: Mapping[str, tuple[Callable[[Validator, Mapping[str, Any]], Mapping[str, Any]], Collection[str]]] = {
+    "inherited": (_inherited, INHERITED[:2]),
+    "dataset": (_dataset, ["dataset"]),
+    "model": (_model, ["model"]),
+    "heads": (lambda j, tree: {"heads": _heads(j, tree)}, ["heads", "loss"]),
+    "metrics": (lambda j, tree: {"metrics": _metrics(j, tree.get("metrics", "auto"))}, ["metrics"]),
+    "optimizer": (_optimizer, ["optimizer"]),
+    "training": (_training, ["schedule", "schedules", "regularizer", "augmentation", "probes"]),
+    "callbacks": (lambda j, tree: {"callbacks": _several(j, tree.get("callbacks"), "callbacks")}, ["callbacks"]),
+    "figures": (lambda j, tree: {"figures": _several(j, tree.get("figures"), "figures")}, ["figures"]),
+    "study": (lambda j, tree: {"study": _study(j, tree.get("study"))}, ["study"]),
+    "recording": (_recording, ["trainer", "tracking", "figure"]),
+    "seed": (lambda j, tree: {"seed": j.value(int, tree.get("seed", 0), "seed")}, ["seed"]),
+    "folds": (lambda j, tree: _folds(j, tree.get("folds"), tree.get("fold")), ["folds", "fold"]),
+    "machine": (_machine, ["device", "dtype", "threads", "tier", "plugins", "disable_plugins"]),
+    "about": (lambda j, tree: {"about": _about(j, tree.get("name"), tree.get("tags"), tree.get("notes"))}, ABOUT),
+}

@@ -171,3 +171,12 @@ def _check_events(events: Iterator[Any], name: str) -> None:
             open_nodes[-1][1] += size
         if size > MOST or (open_nodes and open_nodes[-1][1] > MOST):
             raise UnreadableError(f"{name}: it expands to more than {MOST:,} values")
+
+
+def stamp(path: Path) -> tuple[int, int] | None:
+    """What changes when another process replaces a file; None if there is none."""
+    try:
+        found = os.stat(path, follow_symlinks=False)
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns

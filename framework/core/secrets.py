@@ -6,6 +6,7 @@ password. The record holds `${oc.env:NAME}`, which means the same wherever that 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ QUERY = re.compile(
     r"([?&;][\w.-]*(?:password|passwd|pwd|token|secret|api_?key|access_?key|sig|signature))=[^&;#\s'\"]+", re.I
 )
 ENV = re.compile(r"\$\{oc\.env:\s*(\w+)\s*(?:,\s*([^{}]*?)\s*)?\}")  # nothing nested
+SUSPECT = re.compile(r"\$\{|://|[?&;]")  # in references, and in what is masked
 NODE = re.compile(r"\$\{([\w.]+)\}")
 RESOLVERS = {"oc.env", "oc.decode", "oc.create"}  # of OmegaConf; allowed in a recorded reference
 
@@ -55,6 +57,8 @@ def recorded(raw: Any, value: Any, root: Any = None) -> Any:
     """
     root = raw if root is None else root
     if isinstance(value, Mapping):
+        if raw is root and isinstance(raw, Mapping):
+            return {k: v if _is_plain(raw.get(k), v) else recorded(raw.get(k), v, root) for k, v in value.items()}
         return {k: recorded(raw.get(k) if isinstance(raw, Mapping) else None, v, root) for k, v in value.items()}
     reference = _reference(raw, root) if isinstance(raw, str) else ""
     if reference:
@@ -63,6 +67,11 @@ def recorded(raw: Any, value: Any, root: Any = None) -> Any:
         parts = raw if isinstance(raw, list) and len(raw) == len(value) else [None] * len(value)
         return [recorded(part, v, root) for part, v in zip(parts, value, strict=True)]
     return masked(value) if isinstance(value, str) else value
+
+
+def _is_plain(raw: Any, value: Any) -> bool:
+    """Whether surely nothing came from the environment, and nothing is masked; most parts are such, in each of many jobs."""
+    return not SUSPECT.search(json.dumps([raw, value], default=str))
 
 
 def _reference(raw: str, root: Any) -> str:

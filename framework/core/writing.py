@@ -20,6 +20,7 @@ from typing import IO, Any
 AT_ONCE = 16  # files that are written to the disk at once
 _later: ContextVar[dict[Path, None] | None] = ContextVar("files that are not on the disk yet", default=None)
 NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | NO_LINK
 
 
 class LinkError(OSError):
@@ -37,15 +38,26 @@ def replaced(path: Path, lasting: bool = True) -> Iterator[IO[bytes]]:
     Args:
         lasting: wait until it is on the disk, so that a power failure leaves the old or the new content.
     """
+    with _beside(path, lasting) as descriptor, open(descriptor, "w+b", closefd=False) as file:
+        yield file
+
+
+@contextlib.contextmanager
+def _beside(path: Path, lasting: bool) -> Iterator[int]:
+    """The descriptor of a new file, which replaces `path` at the end of this block."""
     beside = path.with_name(f"{path.name}.part")
-    with contextlib.suppress(FileNotFoundError):
-        beside.unlink()  # left by a process that was killed, or a link
     try:
-        with open(os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | NO_LINK, 0o666), "w+b") as file:
-            yield file
-            file.flush()
+        try:
+            descriptor = os.open(beside, NEW, 0o666)
+        except FileExistsError:  # left by a process that was killed, or a link
+            beside.unlink()
+            descriptor = os.open(beside, NEW, 0o666)
+        try:
+            yield descriptor
             if lasting:
-                to_disk(file.fileno(), path)
+                to_disk(descriptor, path)
+        finally:
+            os.close(descriptor)
         beside.replace(path)
     except BaseException as error:
         with contextlib.suppress(OSError):
@@ -92,8 +104,38 @@ def _flushed(path: Path) -> None:
 
 def write_bytes(path: Path, content: bytes, lasting: bool = True) -> None:
     """Replace a file; see `replaced`."""
-    with replaced(path, lasting) as file:
-        file.write(content)
+    with _beside(path, lasting) as descriptor:
+        write_all(descriptor, content)
+
+
+def write_all(descriptor: int, content: bytes) -> None:
+    """Write bytes; a single call may write a part of them."""
+    left = memoryview(content)
+    while left:
+        left = left[os.write(descriptor, left) :]
+
+
+def amend(path: Path, before: str, after: str) -> bool:
+    """Change the last line of a JSON file in place, if the file has the content `before`; returns whether it now has the
+    content `after`, which must not be longer. Whoever reads it sees one of them, even if this process is killed. It is not
+    waited for the disk."""
+    old, new = before.encode(), after.encode()
+    start = old.rfind(b"\n", 0, -3)
+    if old[:start] != new[:start] or len(new) > len(old):
+        return False
+    try:
+        descriptor = os.open(path, os.O_RDWR | NO_LINK)
+        try:
+            if os.read(descriptor, len(old) + 1) != old:
+                return False
+            os.lseek(descriptor, start, os.SEEK_SET)
+            os.write(descriptor, new[start:].ljust(len(old) - start, b"\n"))  # line ends at its end are valid JSON
+            os.ftruncate(descriptor, len(new))
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return False
+    return True
 
 
 def write_text(path: Path, content: str, lasting: bool = True) -> None:
@@ -112,12 +154,19 @@ def json_text(content: Mapping[str, Any]) -> str:
     lines = []
     for key, value in content.items():
         if type(value) is dict and value and all(type(name) is str for name in value):
-            inner = ",\n".join(f"    {json.dumps(name)}: {json.dumps(each)}" for name, each in value.items())
+            inner = ",\n".join(f"    {_quoted(name)}: {_json(each)}" for name, each in value.items())
             text = f"{{\n{inner}\n  }}"
         else:
-            text = json.dumps(value)
-        lines.append(f"  {json.dumps(key)}: {text}")
+            text = _json(value)
+        lines.append(f"  {_json(key)}: {text}")
     return "{\n" + ",\n".join(lines) + "\n}\n" if lines else "{}\n"
+
+
+_quoted = json.encoder.encode_basestring_ascii  # what `json.dumps` does with a text, in a fifth of the time
+
+
+def _json(value: Any) -> str:
+    return str(_quoted(value)) if type(value) is str else json.dumps(value)
 
 
 def overwrite(path: Path, content: Mapping[str, Any]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from framework.inference.evaluation import in_units
 from framework.nn.arena import Arena
 from framework.nn.heads import Head, total_loss
 from framework.nn.training_step import TrainingStep
+from framework.training.check import check
 from framework.training.learner import Learner, directions
 from framework.training.parallel import train_sliced
 from framework.training.plan import TrainingPlan
@@ -72,7 +73,8 @@ class Experiment:
         """How files were read, one line each: those of the data set and of the layers."""
         nodes = self.learner.network.nodes.items()
         of_layers = [f"model.layers.{name}: {note}" for name, node in nodes for note in getattr(node.layer, "notes", ())]
-        return (*(f"dataset: {note}" for note in self.data.notes), *of_layers)
+        of_scale = _other_scale(self.settings.init_from, self.scale) if self.settings.init_from else []
+        return (*(f"dataset: {note}" for note in self.data.notes), *of_layers, *of_scale)
 
     @property
     def measured(self) -> tuple[Data, Scale]:
@@ -189,6 +191,38 @@ def prepare(settings: Settings, given: Data | None = None) -> Experiment:
     return experiment
 
 
+def prepared(settings: Settings, known: dict[Any, Experiment]) -> Experiment:
+    """As `prepare`, for one of many jobs: those that differ in seed and optimizer only share data and network.
+
+    Args:
+        known: the experiments of earlier jobs.
+
+    Raises:
+        ConfigError, DataError: as `prepare`.
+    """
+    key = tuple(_identity(getattr(settings, f.name)) for f in fields(settings) if f.name not in OF_A_JOB)
+    like = known.get(key)
+    if like is None or settings.study is not None:
+        known[key] = prepare(settings)
+        return known[key]
+    learner = like.learner
+    if settings.optimizer is not like.settings.optimizer:
+        learner = replace(learner, optimizer=settings.optimizer)
+        try:
+            check(learner, like.data)
+        except ConfigError:
+            return prepare(settings)  # raises it with what the data set says
+    return replace(like, settings=settings, learner=learner)
+
+
+OF_A_JOB = ("seed", "optimizer", "about", "tree", "written")
+
+
+def _identity(value: Any) -> Any:
+    """What is equal for one object, and for equal plain values."""
+    return (type(value), value) if isinstance(value, int | float | str | None) else id(value) if value else ()
+
+
 def _assembled(settings: Settings, data: Data) -> Learner:
     """The learner for settings and data.
 
@@ -199,6 +233,16 @@ def _assembled(settings: Settings, data: Data) -> Learner:
         return assemble(settings, data)
     except ConfigError as error:
         raise ConfigError("\n".join([str(error), *(f"dataset: {note}" for note in data.notes)])) from error
+
+
+def _other_scale(run_of: str, scale: Scale) -> list[str]:
+    """A line on inputs that are scaled here and were not in the run whose weights are taken over, or otherwise."""
+    before = load(run_of).scale
+    now, then = scale.how if scale.shift else "none", before.how if before.shift else "none"
+    if now == then:
+        return []
+    remedy = f"dataset.scale={then} reads them as that run did"
+    return [f"model.init_from: {run_of} learned with dataset.scale={then}, this run has dataset.scale={now}; {remedy}"]
 
 
 def initial_weights(learner: Learner, settings: Settings) -> dict[str, Params]:

@@ -286,6 +286,17 @@ def save(folder: Path, weights: Mapping[str, Params], data: Data, scale: Scale) 
     flat = {f"{node}/{name}": a for node, tensors in weights.items() for name, a in tensors.items()}
     with replaced(folder / WEIGHTS) as file:
         np.savez(file, allow_pickle=False, **flat)
+    write_text(folder / ABOUT, _about(data, scale))
+
+
+_ABOUT: list[tuple[Data, Scale, str]] = []  # the latest one: the jobs of a sweep share their data
+
+
+def _about(data: Data, scale: Scale) -> str:
+    """The description of the data, as JSON."""
+    for known, of_known, text in _ABOUT:
+        if known is data and of_known is scale:
+            return text
     fields = {name: {**asdict(f), "shape": data.splits["train"][name].shape[1:]} for name, f in data.fields.items()}
     about: dict[str, Any] = {"fields": fields, "splits": list(data.splits), "names": list(data.names)}
     about |= {
@@ -294,7 +305,9 @@ def save(folder: Path, weights: Mapping[str, Params], data: Data, scale: Scale) 
         "scale": scale.to_json(),
         "encoding": data.encoding.to_json() if data.encoding else None,
     }
-    write_text(folder / ABOUT, json.dumps(about, indent=1) + "\n")
+    text = json.dumps(about, indent=1) + "\n"
+    _ABOUT[:] = [(data, scale, text)]
+    return text
 
 
 def read_about(folder: Path) -> tuple[Data, Scale]:

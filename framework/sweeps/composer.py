@@ -11,6 +11,7 @@ import copy
 import functools
 import os
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -24,6 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 from framework.config.composition import named_index, task_part
 from framework.config.overrides import check_overrides
 from framework.core.errors import ConfigError
+from framework.experiments.experiment import Experiment
 from framework.sweeps.plain_jobs import ComposedJob, PlainJobs, folder_words, is_plain, own_overrides
 from framework.sweeps.session import session
 
@@ -49,11 +51,13 @@ class JobComposer:
     Attributes:
         sweep: the folder of the sweep.
         fixed: the keys that the command sets to one value for all jobs.
+        known: plugins -> the parts of configurations and the experiments that jobs share.
     """
 
     def __init__(self, loader: Any, master: Any) -> None:
         self.loader, self.master = loader, master
-        self.sweep, self.dirname = str(master.hydra.sweep.dir), master.hydra.job.config.override_dirname
+        self.sweep = str(master.hydra.sweep.dir)
+        self.dirname = SimpleNamespace(**OmegaConf.to_container(master.hydra.job.config.override_dirname))  # type: ignore[arg-type]
         parser = OverridesParser.create(config_loader=loader)
         words: Any = OmegaConf.to_container(master.hydra.overrides.task, resolve=False)  # a reference may hold a password
         given = parser.parse_overrides(words)
@@ -64,6 +68,7 @@ class JobComposer:
         self.makers: dict[
             tuple[Any, ...], PlainJobs | None
         ] = {}  # choices and keys -> what makes plain jobs, if they can be
+        self.known: dict[str, tuple[dict[bytes, Any], dict[Any, Experiment]]] = {}
 
     def job(self, overrides: Sequence[str], number: int) -> ComposedJob:
         """The configuration of a job, equal to a full composition with these overrides.

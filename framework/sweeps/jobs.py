@@ -10,12 +10,12 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from framework.analysis.stylesheet import read_style
-from framework.config.composition import settings_of_trees
+from framework.config.composition import PLUGIN_KEYS, settings_of_trees
 from framework.config.messages import format_error
 from framework.core.errors import ConfigError, DataError
 from framework.data.precision import indistinct
 from framework.experiments.config_warnings import config_warnings
-from framework.experiments.experiment import Experiment, prepare
+from framework.experiments.experiment import Experiment, prepared
 from framework.sweeps.composer import ComposedJob, JobComposer
 from framework.sweeps.job_dir import place_of
 from framework.tracking.naming import KEYS as ABOUT
@@ -122,7 +122,9 @@ def job_of(composer: JobComposer, overrides: Sequence[str], number: int) -> Job:
         HydraException, OmegaConfBaseException, ConfigError, DataError: it cannot run.
     """
     composed = composer.job(overrides, number)
-    experiment = prepare(settings_of_trees(composed.resolved, composed.task))
+    plugins = repr([composed.resolved.get(key) for key in PLUGIN_KEYS])
+    parsed, experiments = composer.known.setdefault(plugins, ({}, {}))
+    experiment = prepared(settings_of_trees(composed.resolved, composed.task, parsed), experiments)
     own = [word for word in overrides if not word.lstrip("+~").startswith("hydra.")]
     swept = {key_of(word) for word in own} - composer.fixed
     choices = composed.hydra.get("runtime", {}).get("choices")

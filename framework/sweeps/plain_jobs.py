@@ -73,12 +73,12 @@ class PlainJobs:
             dirname: Hydra's options for the name of a folder.
         """
         first = self.first
-        task, resolved = copied(first.task), copied(first.resolved)
+        task, resolved = first.task, first.resolved
         for override in values:
             key, value = override.key_or_group, override.value()
-            _put(task, tuple(key.split(".")), value)
+            task = with_value(task, tuple(key.split(".")), value)
             for path in self.copies[key]:
-                _put(resolved, path, value)
+                resolved = with_value(resolved, path, value)
         own = own_overrides(overrides)
         lines = [str(override.input_line) for override in own]
         folder = os.path.join(os.path.dirname(first.folder), str(number))
@@ -132,13 +132,6 @@ def leaves(tree: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
             yield from leaves(value, (*path, str(key)))
 
 
-def copied(tree: Any) -> Any:
-    """A copy of mappings and lists."""
-    if isinstance(tree, dict):
-        return {key: copied(value) if isinstance(value, dict | list) else value for key, value in tree.items()}
-    return [copied(value) for value in tree] if isinstance(tree, list) else tree
-
-
 def _is_value(tree: Any, path: Path) -> bool:
     """Whether a path leads to a number, a text, a truth value or null that is not an interpolation."""
     for part in path:
@@ -148,7 +141,11 @@ def _is_value(tree: Any, path: Path) -> bool:
     return not isinstance(tree, dict | list) and not (isinstance(tree, str) and "${" in tree)
 
 
-def _put(tree: dict[str, Any], path: Path, value: Any) -> None:
-    for part in path[:-1]:
-        tree = tree[part]
-    tree[path[-1]] = value
+def with_value(tree: Any, path: Path, value: Any) -> Any:
+    """A tree with another value at a path; it shares all that is not above that place."""
+    if not path:
+        return value
+    if isinstance(tree, list):
+        at = int(path[0])
+        return [*tree[:at], with_value(tree[at], path[1:], value), *tree[at + 1 :]]
+    return {**tree, path[0]: with_value(tree[path[0]], path[1:], value)}

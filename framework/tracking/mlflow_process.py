@@ -26,10 +26,12 @@ from framework.core.pipes import ignore_broken_pipe
 from framework.core.process import without_main
 from framework.core.signals import ignore
 from framework.tracking.mlflow import BATCH, PATIENCE, MlflowRun, get_store, warn_of_store
+from framework.tracking.mlflow_client import together
 from framework.tracking.options import Tracking
 
 Point = tuple[str, float, int, int]
 WRITERS = 16  # threads that record the ends of runs
+TOGETHER = 500  # requests that are one transaction of a local store
 HEARTBEAT = 1.0  # seconds between checks whether the other process is alive
 
 
@@ -90,19 +92,19 @@ class WriterThread:
         self.thread.start()
 
     def _serve(self) -> None:
-        desk = WriterServer()
-        while True:
-            number, what, args = self.requests.get()
-            if what == "close":
-                return
-            answer = None
-            try:
-                answer = getattr(desk, what)(number, *args)
-            except Exception as error:  # an error of the store must not stop the training
-                warn_of_store(error)
+        desk, what = WriterServer(), ""
+        while what != "close":
+            requests = [self.requests.get()]
+            with contextlib.suppress(queue.Empty):
+                while len(requests) < TOGETHER and requests[-1][1] not in ALONE:
+                    requests.append(self.requests.get_nowait())
+            what = requests[-1][1]
+            alone = [requests.pop()] if what in ALONE else []
+            answers = desk.recorded(requests)
+            for number, _, args in alone if what == "call" else ():
+                answers[number] = desk.call(number, *args)
             with self.arrived:
-                if what in WITH_ANSWER:
-                    self.known[number] = answer
+                self.known |= answers
                 self.arrived.notify_all()
 
     def ask(self, what: str, *args: Any) -> int:
@@ -196,6 +198,12 @@ class RemoteMlflowRun:
         return None if found is None else str(found)
 
     @property
+    def known_id(self) -> str | None:
+        """As `run_id`, without waiting for it: None as long as it is not known."""
+        found = self.lane.known.get(self.number)
+        return None if found is None else str(found)
+
+    @property
     def lost(self) -> bool:
         """Whether some data did not reach the store."""
         return self.ending is not None and not self.lane.answer(self.ending)
@@ -233,7 +241,36 @@ class WriterServer:
 
     def __init__(self) -> None:
         self.runs: dict[int, MlflowRun] = {}
-        self.complained = False
+        self.complained, self.client = False, None
+
+    def recorded(self, requests: Sequence[tuple[int, str, Sequence[Any]]]) -> dict[int, Any]:
+        """Number -> answer of requests, which are one transaction of a local store. If that fails, the store has nothing of
+        it, and lacks these runs."""
+        found: dict[int, Any] = {}
+        try:
+            with together(self._client(requests)):
+                for number, what, args in requests:
+                    found[number] = self._answer(number, what, args)
+        except Exception as error:
+            warn_of_store(error)
+            for number, what, args in requests:
+                self.runs.pop(number if what == "begin" else args[0], None)
+            return {number: None for number, what, _ in requests if what in WITH_ANSWER}
+        return {number: found[number] for number, what, _ in requests if what in WITH_ANSWER}
+
+    def _client(self, requests: Sequence[tuple[int, str, Sequence[Any]]]) -> Any:
+        """The client of the store; None before it is open."""
+        for tracking, runs in [args[:2] for _, what, args in requests if what == "begin"][:1]:
+            with contextlib.suppress(Exception):  # each run that cannot begin reports it
+                self.client = get_store(tracking, runs).client
+        return self.client
+
+    def _answer(self, number: int, what: str, args: Sequence[Any]) -> Any:
+        try:
+            return getattr(self, what)(number, *args)
+        except Exception as error:  # an error of the store must not stop the training
+            warn_of_store(error)
+            return None
 
     def begin(self, number: int, tracking: Tracking, runs: Path, name: str, params: Any, tags: Any) -> str | None:
         """The id of a new run, or None."""
@@ -275,6 +312,7 @@ class WriterServer:
 
 
 WITH_ANSWER = ("begin", "end", "call")
+ALONE = ("call", "close")  # requests that are no part of a transaction
 
 
 def serve(requests: Any, replies: Any) -> None:

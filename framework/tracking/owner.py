@@ -32,7 +32,12 @@ def machine() -> str:
 
 def this_process() -> dict[str, Any]:
     """This process, as a marker names it."""
-    return {"host": platform.node(), "machine": machine(), "pid": os.getpid(), "started": start_of(os.getpid())}
+    return {"host": platform.node(), "machine": machine(), "pid": os.getpid(), "started": _start_of_this(os.getpid())}
+
+
+@functools.cache
+def _start_of_this(pid: int) -> int | None:
+    return start_of(pid)
 
 
 def start_of(pid: int) -> int | None:

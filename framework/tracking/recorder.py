@@ -139,7 +139,6 @@ class MetricsRecorder(Callback):
     def on_metrics(self, member: int, step: int, values: Mapping[str, float]) -> None:
         """Append a line of metrics."""
         self._write(json.dumps({"step": step, **{k: _word(v) for k, v in values.items()}}) + "\n")
-        self.flush()
         self._feed_measured(step, values)
 
     def on_end(self, outcome: Any = None) -> None:

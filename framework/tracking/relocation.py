@@ -6,6 +6,8 @@ MLflow saves absolute paths. Without an update, a renamed or copied project woul
 from __future__ import annotations
 
 import contextlib
+import functools
+import os
 import sqlite3
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
@@ -82,3 +84,15 @@ def _change(connection: sqlite3.Connection, table: str, column: str, old: str, n
     """Replace the prefix of addresses in the folder `old`."""
     query = f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE {only}substr({column}, 1, ?) = ?"
     connection.execute(query, (new, len(old) + 1, len(old) + 1, f"{old}/"))
+
+
+def relative_to(runs: Path, folder: Path) -> str:
+    """The path from a run's folder to that of all runs."""
+    if folder.is_symlink():
+        return os.path.relpath(runs.resolve(), folder.resolve())
+    return os.path.normpath(os.path.join("..", _between(runs.absolute(), folder.parent.absolute())))
+
+
+@functools.lru_cache(100)
+def _between(runs: Path, parent: Path) -> str:
+    return os.path.relpath(runs.resolve(), parent.resolve())

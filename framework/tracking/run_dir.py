@@ -67,6 +67,8 @@ def elsewhere(runs: Path) -> list[Path]:
 def remember(runs: Path, folder: Path) -> None:
     """Record a run's or a sweep's folder outside the folder of runs, so that `last` finds it. The path is relative: a
     project that is moved as a whole keeps it."""
+    if os.path.abspath(runs) == os.path.dirname(os.path.abspath(folder)):  # as nearly always
+        return
     runs, folder = runs.resolve(), folder.resolve()
     if runs in (folder, folder.parent) or folder in elsewhere(runs):
         return

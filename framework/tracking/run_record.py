@@ -19,10 +19,11 @@ import numpy as np
 from framework.core.callback import Snapshot
 from framework.core.errors import CheckpointError, ConfigError, StillRunning
 from framework.core.log import log
+from framework.core.reading import stamp
 from framework.core.secrets import masked
 from framework.core.trust import trust_store
 from framework.core.version import __version__
-from framework.core.writing import overwrite, write_json, write_text
+from framework.core.writing import amend, json_text, overwrite, write_json, write_text
 from framework.core.yaml_text import yaml_text
 from framework.tracking import checkpoint as checkpoints
 from framework.tracking.allowance import StoreDownError
@@ -36,10 +37,15 @@ from framework.tracking.origins import FILE as ORIGINS
 from framework.tracking.origins import tags as plugin_tags
 from framework.tracking.owner import this_process
 from framework.tracking.recorder import MetricsRecorder
+from framework.tracking.relocation import relative_to
 from framework.tracking.run_dir import RunLocation
 from framework.tracking.run_dir import read_state as read_state
 
 CHECKPOINT = "checkpoint.npz"
+UNSETTLED, SETTLED = (
+    '"tracked": false\n}\n',
+    '"tracked": true\n}\n',
+)  # the end of `run.json` before and after the store has all
 OF_AN_END = ("reason", "ended", "state", "metrics", "kept", "tracked")  # entries of `run.json` for a run that has ended
 
 
@@ -95,7 +101,7 @@ class RunRecord:
         earlier: tuple[Snapshot, int] | None = None,
     ) -> None:
         self.settings, self.place, self.keep, self.feeder, self.ended = settings, place, keep, feeder, False
-        self.complained = False
+        self.complained, self.unsettled, self.plugins = False, "", dict[str, str]()
         place.folder.mkdir(parents=True, exist_ok=True)
         self.claimed = claimed or claimed_by_us([place])
         before = self._checkpoint() if resume else earlier
@@ -126,6 +132,7 @@ class RunRecord:
         if self.tracked and not self.feeder:  # runs of a feeder start while the networks train
             self.state["mlflow_run_id"] = self.tracked.run_id
             write_json(path, self.state)
+        self.stamp = stamp(self.place.folder / "run.json")
 
     def _state(self, resume: bool) -> dict[str, Any]:
         """The content of `run.json`."""
@@ -140,7 +147,7 @@ class RunRecord:
         state |= {"choices": dict(self.place.choices)} if self.place.choices else {}
         state |= {
             "command": self.place.command,
-            "runs": os.path.relpath(self.place.runs.resolve(), self.place.folder.resolve()),
+            "runs": relative_to(self.place.runs, self.place.folder),
         }
         state |= {"store": masked(uri)} if (uri := self.settings.tracking.uri) else {}
         state |= {"commit": commit} if (commit := git_commit()) else {}
@@ -148,8 +155,9 @@ class RunRecord:
 
     def _tracked(self, feeder: MlflowWriterPool | None, fresh: bool) -> MlflowRun | RemoteMlflowRun | None:
         written, tracking = without_labels(self.settings.record), self.settings.tracking
+        self.plugins = plugin_tags(self.place.folder)
         if feeder:
-            params, tags = dict(flattened(written)), tags_of(self.place, self.state)
+            params, tags = dict(flattened(written)), tags_of(self.place, self.state, self.plugins)
             return feeder.begin(tracking, self.place.runs, self.place.name, params, tags)
         try:
             return begin_tracked(get_store(tracking, self.place.runs), self.place, written, self.state, fresh)
@@ -212,14 +220,20 @@ class RunRecord:
         """
         with contextlib.suppress(OSError):  # the warning was printed
             self.recorder.sync()
-        if (about := read_state(self.place.folder).get("about")) is not None:
-            self.state["about"] = about  # `stackprop tag` may have changed it meanwhile
+        if (
+            stamp(self.place.folder / "run.json") != self.stamp
+            and (about := read_state(self.place.folder).get("about")) is not None
+        ):
+            self.state["about"] = about  # `stackprop tag` has changed it meanwhile
         last = {name: value if math.isfinite(value) else str(value) for name, value in metrics.items()}
         self.state |= {"status": status, "reason": reason, "ended": time.time(), "metrics": last, "state": state}
         self.state |= {"kept": dict(kept)} if kept else {}
-        self._write({**self.state, "tracked": False})  # `doctor` sends it later
+        if isinstance(self.tracked, RemoteMlflowRun):
+            self.state["mlflow_run_id"] = self.tracked.known_id
+        unsettled = {**self.state, "tracked": False}  # `doctor` sends it later
+        self.unsettled = json_text(unsettled) if self._write(unsettled) else ""
         if self.tracked:
-            send_end(self.tracked, self.place.folder, self.state)
+            send_end(self.tracked, self.place.folder, self.state, bool(self.plugins))
         self.ended = True
         if settle:
             self.settle()
@@ -227,8 +241,11 @@ class RunRecord:
     def settle(self) -> None:
         """Record that the store has everything, and release the run."""
         self.state["tracked"] = self.tracked is not None and not self.tracked.lost
-        self.state["mlflow_run_id"] = (self.tracked and self.tracked.run_id) or self.state["mlflow_run_id"]
-        if self._write(self.state):
+        known = self.state["mlflow_run_id"]
+        self.state["mlflow_run_id"] = (self.tracked and self.tracked.run_id) or known
+        settled = self.unsettled.removesuffix(UNSETTLED) + SETTLED if self.state["tracked"] else self.unsettled
+        amended = known == self.state["mlflow_run_id"] and amend(self.place.folder / "run.json", self.unsettled, settled)
+        if amended or self._write(self.state):
             with contextlib.suppress(OSError):  # a lock that cannot be removed ends with this process
                 self.claimed.release(self.place.folder)
 
@@ -307,25 +324,35 @@ def _give_key(store: MlflowStore, place: RunLocation, state: dict[str, Any]) -> 
     write_json(place.folder / "run.json", state)
 
 
-def send_end(tracked: MlflowRun | RemoteMlflowRun, folder: Path, state: Mapping[str, Any]) -> None:
-    """Send the recorded end of a run, and its files, to the store."""
+def send_end(
+    tracked: MlflowRun | RemoteMlflowRun, folder: Path, state: Mapping[str, Any], has_plugins: bool | None = None
+) -> None:
+    """Send the recorded end of a run, and its files, to the store.
+
+    Args:
+        has_plugins: whether it uses third-party components; None: as `plugins.json` says.
+    """
     tracked.artifact(folder / "config.yaml")
-    if plugin_tags(folder):
+    if plugin_tags(folder) if has_plugins is None else has_plugins:
         tracked.artifact(folder / ORIGINS)
     reason, note = state.get("reason"), (state.get("kept") or {}).get("note")
     tags = {"stackprop.status": f"{state['status']}: {reason}" if reason else state["status"]}
     tracked.end(state.get("state", "FAILED"), tags | ({"stackprop.kept": note} if note else {}))
 
 
-def tags_of(place: RunLocation, state: Mapping[str, Any]) -> dict[str, str]:
-    """The tags of a run; `state` is its `run.json`."""
+def tags_of(place: RunLocation, state: Mapping[str, Any], plugins: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The tags of a run; `state` is its `run.json`.
+
+    Args:
+        plugins: those of its third-party components; None: as `plugins.json` says.
+    """
     tags = {
         KEY: str(state["key"]),
         "stackprop.config_hash": str(state.get("config_hash", "")),
         "stackprop.version": __version__,
         "stackprop.status": "running",
         "stackprop.folder": os.path.abspath(place.folder),
-        **plugin_tags(place.folder),
+        **(plugin_tags(place.folder) if plugins is None else plugins),
         **about_of(state).tags,
         **place.tags,
     }

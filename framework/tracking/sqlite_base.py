@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 WAIT = 60.0  # seconds for another process that writes
+CACHE = 32768  # kilobytes of pages in memory: the indexes of a transaction of many runs are written once
 MOST = 960  # values of a statement; SQLite before 3.32 takes 999
 VALUES = re.compile(r"VALUES (\([?, ]+\))")
 
@@ -46,7 +47,7 @@ class SqliteBase:
     """
 
     def __init__(self, make: Callable[[], Any], database: Path) -> None:
-        self.make, self.database, self.made = make, database, None
+        self.make, self.database, self.made, self._failed = make, database, None, False
         self._lock, self._open = threading.RLock(), dict[int, sqlite3.Connection]()
 
     @property
@@ -70,6 +71,7 @@ class SqliteBase:
         if os.getpid() not in self._open:
             opened = sqlite3.connect(self.database, timeout=WAIT, check_same_thread=False, isolation_level=None)
             opened.execute("PRAGMA synchronous=NORMAL")  # with write-ahead: nothing is corrupted by a power failure
+            opened.execute(f"PRAGMA cache_size={-CACHE}")
             self._open = {os.getpid(): opened}
         return self._open[os.getpid()]
 
@@ -94,21 +96,38 @@ class SqliteBase:
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
-        """What is written in this block is one transaction."""
+        """What is written in this block is one transaction.
+
+        Raises:
+            sqlite3.Error: nothing was written, even if the block itself has handled an error of the database.
+        """
         with self._lock:
             connection = self._connection
             if connection.in_transaction:
-                yield
+                with self._noted():
+                    yield
                 return
             connection.execute("BEGIN IMMEDIATE")
+            self._failed = False
             try:
                 yield
+                if self._failed:
+                    raise sqlite3.OperationalError("some rows of a transaction could not be written")
                 if connection.in_transaction:
                     connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:  # SQLite has not rolled it back itself
                     connection.execute("ROLLBACK")
                 raise
+
+    @contextlib.contextmanager
+    def _noted(self) -> Iterator[None]:
+        """Note an error of the database: it may have rolled back all of the transaction."""
+        try:
+            yield
+        except sqlite3.Error:
+            self._failed = True
+            raise
 
 
 def now() -> int:

@@ -8,6 +8,7 @@ name or a value is not plainly one that MLflow accepts.
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 import uuid
@@ -128,8 +129,12 @@ class SqliteClient(SqliteModels):
 
 def _is_plain(name: Any, value: Any, kind: str) -> bool:
     """Whether MLflow surely accepts a name and a value as they are."""
-    fits = isinstance(name, str) and len(name) <= LONGEST["name"] and PLAIN.fullmatch(name)
-    return bool(fits) and isinstance(value, str) and len(value) <= LONGEST[kind]
+    return isinstance(name, str) and _is_name(name) and isinstance(value, str) and len(value) <= LONGEST[kind]
+
+
+@functools.lru_cache(1000)
+def _is_name(name: str) -> bool:
+    return len(name) <= LONGEST["name"] and PLAIN.fullmatch(name) is not None
 
 
 def _point(metric: Any, run_id: str) -> tuple[Any, ...]:

@@ -115,6 +115,7 @@ def test_a_full_disk_loses_no_line_and_is_told_once(tmp_path, monkeypatch, capsy
         return write(file, data)
 
     monkeypatch.setattr("framework.tracking.recorder.os.write", full)
+    monkeypatch.setattr("framework.tracking.recorder.FLUSH_SECONDS", 0.0)
     for step in range(1, 11):
         recorder.on_steps(0, step, COLUMNS, np.full((1, 2), float(step)))
         recorder.on_metrics(0, step, {"val/loss": 1.0})
