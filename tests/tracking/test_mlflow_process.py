@@ -117,7 +117,7 @@ def test_a_feeder_whose_last_wait_is_interrupted_is_closed_all_the_same():
         raise KeyboardInterrupt
 
     feeder = MlflowWriterPool()
-    feeder.settlements.append(interrupted)
+    feeder.settlements.append((interrupted, None))
     with pytest.raises(KeyboardInterrupt):
         feeder.close()
     assert not feeder.lanes[0].process.is_alive()
