@@ -40,14 +40,21 @@ def stores_are_copies(tmp_path_factory):
     copy_stores(tmp_path_factory.mktemp("store"))
 
 
+@pytest.fixture(autouse=True, scope="session")
+def presets_are_composed_once():
+    from composing import compose_once
+
+    compose_once()
+
+
 @pytest.fixture
 def compiled_quickly(monkeypatch, tmp_path_factory):
-    """Compiled steps lie in a folder of their own. Without most optimisations one is compiled in a fraction of the time; the
+    """Compiled steps lie in a folder of their own. Without optimisations one is compiled in a fraction of the time; the
     arithmetic is the same."""
     from framework.training.compiled import build
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
-    monkeypatch.setattr(build, "FLAGS", ("-O1", *build.FLAGS[1:]))
+    monkeypatch.setattr(build, "FLAGS", ("-O0", *build.FLAGS[1:]))
 
 
 @pytest.fixture

@@ -308,7 +308,7 @@ def selections(path: str, names: list[str]) -> Iterator[list[str]]:
     if "c" in names:
         kind, stem = Path(path).parent.name.removeprefix("framework_"), Path(path).stem
         shared = not (ROOT / "docs" / "reference" / f"{kind}.md").read_text().count(f"## {stem}\n")
-        yield ["tests/kit/test_conformance.py", "-k", kind[:4] if shared else f"/{stem}-"]
+        yield ["tests/kit/test_conformance.py", "-k", kind[:4] if shared else f"/{stem}]"]
     page = "tests/docs/test_reference.py::test_the_pages_are_those_that_the_docstrings_give"
     yield [page if name == "r" else file_of(name) for name in names if name != "c"]
 

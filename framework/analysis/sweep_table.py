@@ -105,9 +105,15 @@ def tabled(
 
 
 def figure_options(sweep: Path, jobs: Sequence[RecordedJob], changes: Mapping[str, Any]) -> FigureOptions:
-    """The options of the figure and the table of a sweep: those of its study, of its key `figure`, and changes."""
+    """The options of the figure and the table of a sweep: those of its study, of its key `figure`, and changes. Metrics that
+    the user has named are in the table."""
     config = tree_of_first(sweep, jobs)
     what = settings({**of_study(config), **(config.get("figure") or {}), **changes})
+    own = config.get("metrics")
+    if what.y is None and what.table is None and isinstance(own, Mapping | list):
+        named = [f"val/{name}" for name in own if isinstance(name, str)]
+        table = [*table_metrics(what, jobs), *(name for name in named if metrics(jobs, name))]
+        what = replace(what, table=tuple(dict.fromkeys(table)))
     if what.x == "swept":
         return replace(what, x=next((key for key in swept(jobs) if key not in REPEATS), "step"))
     return what

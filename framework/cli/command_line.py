@@ -76,7 +76,7 @@ def guarded(work: Callable[[], int]) -> int:
     from yaml import YAMLError
 
     from framework.config.messages import format_error
-    from framework.core.errors import ConfigError, DataError, RunFailed
+    from framework.core.errors import ConfigError, DataError, JobsFailed, RunFailed
     from framework.core.reading import UnreadableError
 
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
@@ -105,7 +105,8 @@ def guarded(work: Callable[[], int]) -> int:
     except RunFailed as error:
         if wants_traceback:
             raise
-        print(f"stackprop: the run failed: {error}", file=sys.stderr)
+        kind = "" if isinstance(error, JobsFailed) else "the run failed: "
+        print(f"stackprop: {kind}{error}", file=sys.stderr)
         return 1
 
 

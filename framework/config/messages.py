@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from framework.config.arguments import CALL, quoting
 from framework.config.own_experiments import GROUP
 from framework.config.presets import KINDS_OF, choices
-from framework.config.suggestions import elsewhere, longer
+from framework.config.suggestions import elsewhere, longer, of_hydra
 from framework.core.errors import ConfigError, did_you_mean
 from framework.registry.discovery import discover
 
@@ -52,8 +52,19 @@ def format_error(error: BaseException) -> str:
         if "." not in cause.full_key and (hint := longer(cause.full_key)):
             return f"{cause.full_key}: unknown key{hint}"
         names = [str(k) for k in parent if k not in ("hydra", cause.key)] if hasattr(parent, "__iter__") else []
-        return f"{cause.full_key}: {str(cause.msg).splitlines()[0]}{did_you_mean(str(cause.key), names)}"
+        return f"{cause.full_key}: {_what(cause)}{did_you_mean(str(cause.key), names)}"
     return " ".join(str(error).split())
+
+
+def _what(error: OmegaConfBaseException) -> str:
+    """What OmegaConf found wrong with a key."""
+    text, key = str(error.msg).splitlines()[0], str(error.full_key)
+    if re.match(r"Key '.*' (is not in struct|not in '\w+')", text):
+        return f"unknown key{of_hydra(key)}"
+    if found := re.match(r"Cannot merge DictConfig with (\w+)", text):
+        kind = {"ListConfig": "a list"}.get(found[1], "a value")
+        return f"this is a group of keys (got {kind}); write {key}.KEY=VALUE"
+    return text
 
 
 def _no_file(name: str) -> str:

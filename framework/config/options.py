@@ -80,7 +80,9 @@ class FigureOptions(Appearance):
     together: bool = option(False, help="draws all metrics of y in one panel")
     stack: tuple[str, ...] | None = option(None, help="metrics to draw as a stack, whose sum is y")
     log: bool | None = option(None, help="logarithmic y axis; null: only where the values span more than a factor of 30")
-    table: tuple[str, ...] | str | None = option(None, help="the metrics of the table; null: the metrics of the figure")
+    table: tuple[str, ...] | str | None = option(
+        None, help="the metrics of the table; null: those of the figure, and those that `metrics` names"
+    )
     reach: Mapping[str, float] | None = option(
         None, help="metric -> goal: a dotted line in its panel, and in the table the first step that reaches it"
     )

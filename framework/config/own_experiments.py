@@ -64,7 +64,7 @@ class ExperimentSource(BoundedSource):
         if isinstance(tree.get("plugins"), ListConfig) and (load := LOAD.get()):
             load(list(tree.plugins))  # its choices may be components of these files
         if isinstance(tree.get("defaults"), ListConfig):
-            tree.defaults = [_override(entry) for entry in tree.defaults]
+            tree.defaults = [_override(entry, str(file)) for entry in tree.defaults]
         return found
 
     def file_of(self, config_path: str) -> Path | None:
@@ -120,11 +120,19 @@ def without_chosen(tree: Any, file: str, keys: Collection[str]) -> Any:
     return kept
 
 
-def _override(entry: Any) -> Any:
-    """An entry of `defaults:` as Hydra needs it: `optimizer: adam` in an experiment is `override /optimizer: adam`."""
+def _override(entry: Any, file: str) -> Any:
+    """An entry of `defaults:` as Hydra needs it: `optimizer: adam` in an experiment is `override /optimizer: adam`.
+
+    Raises:
+        ConfigError: it chooses a launcher or a sweeper, which Hydra would ignore in silence.
+    """
     if not OmegaConf.is_dict(entry):
         return entry
-    return {_keyed(str(key)): value for key, value in entry.items()}
+    keyed = {_keyed(str(key)): value for key, value in entry.items()}
+    for key, value in keyed.items():
+        if (group := key.removeprefix("override /")) in ("hydra/launcher", "hydra/sweeper"):
+            raise ConfigError(f"{file}: defaults: {group} has no effect in a file; give it in the command: {group}={value}")
+    return keyed
 
 
 def _keyed(key: str) -> str:

@@ -15,6 +15,7 @@ from framework.core.validation import Validator
 from framework.data.scaling import ScaleOption
 from framework.nn.network import Node
 from framework.registry.registry import SEVERAL_GROUPS, Registry
+from framework.tracking.addresses import fault_of_address
 from framework.tracking.naming import KEYS as ABOUT
 from framework.tracking.naming import About, fault_of_name, fault_of_notes, fault_of_tag, text_of_tag
 from framework.tracking.options import Tracking
@@ -96,7 +97,7 @@ def _training(j: Validator, tree: Mapping[str, Any]) -> dict[str, Any]:
 def _recording(j: Validator, tree: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "trainer": j.value(TrainerOptions, tree.get("trainer") or {}, "trainer"),
-        "tracking": j.value(Tracking, tree.get("tracking") or {}, "tracking"),
+        "tracking": _tracking(j, tree.get("tracking") or {}),
         "figure": j.value(FigureOptions, tree.get("figure") or {}, "figure"),
     }
 
@@ -140,6 +141,12 @@ def _folds(j: Validator, folds: Any, fold: Any) -> dict[str, int | None]:
     elif folds is not None and not 0 <= fold < folds:
         j.add_error("fold", f"{fold} does not exist; with folds={folds} allowed: 0 ... {folds - 1}")
     return found
+
+
+def _tracking(j: Validator, value: Any) -> Any:
+    tracking = j.value(Tracking, value, "tracking")
+    fault = fault_of_address(tracking.uri) if isinstance(tracking, Tracking) and tracking.type != "none" else ""
+    return j.add_error("tracking.uri", fault) if fault else tracking
 
 
 def _threads(j: Validator, value: Any) -> Any:

@@ -32,6 +32,17 @@ def longer(key: str) -> str:
     return f"; did you mean {' or '.join(found)}?" if found else elsewhere(key)
 
 
+def of_hydra(key: str) -> str:
+    """The choices that have a key of Hydra's: `; hydra/sweeper=optuna has it`; empty if none has, or it is not Hydra's."""
+    section, _, name = key.rpartition(".")
+    if not section.startswith("hydra."):
+        return ""
+    group = section.replace(".", "/")
+    files = sorted((conf_dir() / group).glob("*.yaml"))
+    found = [f"{group}={file.stem}" for file in files if name in (yaml.safe_load(read_text(file)) or {})]
+    return f"; {' and '.join(found)} {'have' if len(found) > 1 else 'has'} it" if found else ""
+
+
 def _places(name: str) -> Iterator[tuple[str, str]]:
     for kind, known in discover().entries.items():
         if name not in known:

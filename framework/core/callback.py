@@ -98,7 +98,7 @@ class TrainingResult:
     kept: Literal["best", "last"] = "last"
     kept_epoch: int = 0
     kept_step: int = 0
-    tier: Literal["array", "compiled"] = "array"
+    tier: Literal["array", "compiled", "cuda"] = "array"
 
     @property
     def kept_text(self) -> str:

@@ -14,6 +14,10 @@ class RunFailed(RuntimeError):  # noqa: N818
     """A run did not reach its end; the message says why, its folder has the details."""
 
 
+class JobsFailed(RunFailed):
+    """Jobs of a sweep did not reach their end; each failure was printed when it happened."""
+
+
 class DataError(ValueError):
     """A file of data cannot be used; the message names the file, the position in it, and the remedy."""
 

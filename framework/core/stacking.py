@@ -76,13 +76,15 @@ def keep_replicas(tree: Any, keep: Array) -> Any:
 
 
 def to_device(tree: Any, xp: Any) -> Any:
-    """A component with its per-replica options on the device."""
+    """A component with its per-replica options on the device; for NumPy, on the host."""
     if is_dataclass(tree) and not isinstance(tree, type):
         return replace(tree, **{f.name: to_device(getattr(tree, f.name), xp) for f in fields(tree) if f.init})
     if isinstance(tree, Mapping):
         return {key: to_device(value, xp) for key, value in tree.items()}
     if isinstance(tree, tuple):
         return tuple(to_device(value, xp) for value in tree)
+    if xp is np:
+        return to_host(tree) if hasattr(tree, "ndim") else tree
     return xp.asarray(tree) if isinstance(tree, np.ndarray) and tree.dtype.kind in "biuf" else tree
 
 

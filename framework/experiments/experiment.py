@@ -73,7 +73,8 @@ class Experiment:
         """How files were read, one line each: those of the data set and of the layers."""
         nodes = self.learner.network.nodes.items()
         of_layers = [f"model.layers.{name}: {note}" for name, node in nodes for note in getattr(node.layer, "notes", ())]
-        return (*(f"dataset: {note}" for note in self.data.notes), *of_layers)
+        of_scale = _other_scale(self.settings.init_from, self.scale) if self.settings.init_from else []
+        return (*(f"dataset: {note}" for note in self.data.notes), *of_layers, *of_scale)
 
     @property
     def measured(self) -> tuple[Data, Scale]:
@@ -214,7 +215,7 @@ def prepared(settings: Settings, known: dict[Any, Experiment]) -> Experiment:
     return replace(like, settings=settings, learner=learner)
 
 
-OF_A_JOB = ("seed", "optimizer", "groups", "about", "tree", "written")
+OF_A_JOB = ("seed", "optimizer", "about", "tree", "written")
 
 
 def _identity(value: Any) -> Any:
@@ -232,6 +233,16 @@ def _assembled(settings: Settings, data: Data) -> Learner:
         return assemble(settings, data)
     except ConfigError as error:
         raise ConfigError("\n".join([str(error), *(f"dataset: {note}" for note in data.notes)])) from error
+
+
+def _other_scale(run_of: str, scale: Scale) -> list[str]:
+    """A line on inputs that are scaled here and were not in the run whose weights are taken over, or otherwise."""
+    before = load(run_of).scale
+    now, then = scale.how if scale.shift else "none", before.how if before.shift else "none"
+    if now == then:
+        return []
+    remedy = f"dataset.scale={then} reads them as that run did"
+    return [f"model.init_from: {run_of} learned with dataset.scale={then}, this run has dataset.scale={now}; {remedy}"]
 
 
 def initial_weights(learner: Learner, settings: Settings) -> dict[str, Params]:

@@ -23,6 +23,7 @@ from framework.tracking.owner import is_alive, this_process
 from framework.tracking.recorder import MetricsRecorder
 from framework.tracking.run_dir import RunLocation, all_records, is_finished, read_state, tree_of_run
 from framework.tracking.run_record import begin_tracked, send_end, series_points
+from framework.tracking.store_errors import store_fault
 
 StoreKey = tuple[str | None, str]
 NEEDED = ("name", "tags", "steps", "validations")  # of `run.json`, to send a run
@@ -183,8 +184,7 @@ def _sync(runs: Path, folders: Iterable[Path] | None, stores: Stores) -> tuple[l
                 sync_run(folder, runs)
                 sent.append(folder)
         except Exception as error:  # a store may raise anything; the others continue
-            why = str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
-            unsent.append((folder, masked(" ".join(why.split()))[:300]))
+            unsent.append((folder, store_fault(error)))
     return sent, unsent
 
 

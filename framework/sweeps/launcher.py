@@ -15,9 +15,10 @@ import numpy as np
 from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, setup_globals
 
 from framework.core.arrays import trained_elsewhere
-from framework.core.errors import ConfigError
+from framework.core.errors import ConfigError, JobsFailed
 from framework.experiments.failures import reason_of
 from framework.experiments.lost import remedies
+from framework.experiments.pages import counted
 from framework.experiments.pruning import sweep_warnings
 from framework.experiments.runner import run_stack
 from framework.experiments.sync import close_lost_runs, sync_to_mlflow
@@ -120,7 +121,7 @@ def launch(context: Any, config: Any, overrides: Sequence[Sequence[str]], first:
             session().sweeps.remove(sweep)
             shutil.rmtree(sweep, ignore_errors=True)
         raise
-    return [job_return(job, found.get(job.number)) for job in jobs]
+    return returned(jobs, found)
 
 
 def tasks_of_before(sweep: Path, jobs: Sequence[Job], cluster: Cluster | None) -> dict[Submitted, Any]:
@@ -217,7 +218,8 @@ def _run(
         print(f"{len(done)} of {len(jobs)} jobs had finished; {len(jobs) - len(done)} to go")
     if earlier:
         print(f"{len(numbers_of(earlier))} jobs of an earlier launch wait or train in {len(earlier)} tasks of the cluster")
-    print(f"{len(todo)} jobs in {len(groups)} stack{'s' if len(groups) != 1 else ''}", flush=True)
+    if todo or earlier or not done:
+        print(f"{counted(len(todo), 'job')} in {counted(len(groups), 'stack')}", flush=True)
     progress = Progress([job for job in jobs if job.number not in done], len(done))
     try:
         if cluster:
@@ -258,14 +260,32 @@ def _run_one(group: Sequence[Job], progress: Progress) -> dict[int, Any]:
     return values(group, [end_of(result) for result in found], progress)
 
 
-def job_return(job: Job, value: Any) -> JobReturn:
-    """The result of a job for Hydra."""
+class LaunchedJob(JobReturn):
+    """The result of a job for Hydra; its own class prints all overrides of a job that failed, which is reported already."""
+
+    @property  # type: ignore[misc]  # Hydra's has a setter
+    def return_value(self) -> Any:
+        """The value; of a failed job, the exception is raised."""
+        if self.status == JobStatus.FAILED:
+            raise self._return_value
+        return self._return_value
+
+
+def returned(jobs: Sequence[Job], found: Mapping[int, Any]) -> list[JobReturn]:
+    """The results of the jobs for Hydra."""
+    bad = [value for job in jobs if isinstance(value := found.get(job.number), Exception)]
+    failure = JobsFailed(f"{len(bad)} of {counted(len(jobs), 'job')} failed")
+    failure.__cause__ = bad[0] if bad else None
+    return [_returned(job, found.get(job.number), failure) for job in jobs]
+
+
+def _returned(job: Job, value: Any, failure: JobsFailed) -> JobReturn:
     failed = isinstance(value, Exception)
-    return JobReturn(
+    return LaunchedJob(
         overrides=filter_overrides(job.overrides),
         hydra_cfg=job.composed.hydra,  # type: ignore[arg-type]
         working_dir=os.getcwd(),
         task_name="stackprop",
         status=JobStatus.FAILED if failed else JobStatus.COMPLETED,
-        _return_value=value,
+        _return_value=failure if failed else value,
     )

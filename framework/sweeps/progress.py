@@ -141,4 +141,4 @@ class StackCallback(Callback):
 
 def failure(job: Job, reason: str) -> str:
     """The line that reports a failed job."""
-    return f"failed: job {job.number} ({' '.join(job.overrides)}): {reason}"
+    return f"failed: job {job.number} ({' '.join(job.overrides)}): {'; '.join(reason.splitlines())}"

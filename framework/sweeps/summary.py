@@ -5,28 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from framework.analysis import importance
 from framework.analysis.comparison import RecordedJob, SeedGroup, read_jobs, spread, swept
 from framework.analysis.sweep_table import tabled
-from framework.config.schema import Settings
 from framework.core.errors import ConfigError
 from framework.core.reading import read_text
 from framework.core.repeats import name_of_repeats
-from framework.core.secrets import masked
 from framework.core.trust import knows_store
-from framework.experiments import artifacts, pages
-from framework.experiments.experiment import prepare
-from framework.experiments.loading import load, settings_of_run, tracking_of_run
+from framework.experiments import pages
+from framework.experiments.loading import settings_of_run, tracking_of_run
+from framework.experiments.resending import log_again
 from framework.experiments.sync import Stores, sync_to_mlflow
 from framework.tracking.allowance import patiently
 from framework.tracking.edits import LONGEST, METRICS, notes_section
 from framework.tracking.mlflow import KEY, MlflowRun, MlflowStore, get_store, new_key
 from framework.tracking.naming import about_of
 from framework.tracking.run_dir import SWEEP, all_sweeps, read_state, read_sweep, tree_of_run, update_sweep
+from framework.tracking.store_errors import store_fault
 
 COMPARISON, ROOM = "comparison.png", 60  # ROOM: characters for the line about rows that do not fit
 GROUPS = 100  # maximum rows of the table that become params
@@ -49,8 +47,7 @@ def send(sweep: Path, runs: Path, groups: Sequence[SeedGroup], shown: Mapping[st
         record(sweep, runs, groups, shown)
     except Exception as error:  # a store may raise anything
         update_sweep(sweep, {"tracked": False})
-        text = masked(" ".join(str(error).split()))[:200]
-        return f"its summary is not in the tracking store ({type(error).__name__}: {text})"
+        return f"its summary is not in the tracking store ({store_fault(error)})"
     return ""
 
 
@@ -74,7 +71,7 @@ def send_later(runs: Path, stores: Stores) -> Iterator[tuple[Path, str]]:
                 record(sweep, runs, groups, shown)
             yield sweep, ""
         except Exception as error:  # a store may raise anything; the others continue
-            yield sweep, masked(" ".join(f"{type(error).__name__}: {error}".split()))[:300]
+            yield sweep, store_fault(error)
 
 
 def record(sweep: Path, runs: Path, groups: Sequence[SeedGroup], shown: Mapping[str, str]) -> None:
@@ -108,7 +105,7 @@ def record(sweep: Path, runs: Path, groups: Sequence[SeedGroup], shown: Mapping[
         run.tag("sweep.best", str(read_state(sweep / best).get("mlflow_run_id")))
     run.end("FINISHED" if all(job.status in ("finished", "stopped_early", "pruned") for job in jobs) else "FAILED")
     if best and content.get("best_logged") != best and settings.study is None:  # a study has logged its own files
-        _log_best(sweep / best, settings, store)
+        log_again(sweep / best, settings, store)
     update_sweep(sweep, {"summary": run.run_id, "best_logged": best, "tracked": True})
 
 
@@ -177,14 +174,3 @@ def _counted(jobs: Sequence[RecordedJob]) -> str:
     """`30 finished, 2 diverged`."""
     statuses = [job.status for job in jobs]
     return ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses))
-
-
-def _log_best(folder: Path, settings: Settings, store: MlflowStore) -> None:
-    """Log figures and model of the best job, as for a single run."""
-    state = read_state(folder)
-    metrics = {name: float(value) for name, value in state.get("metrics", {}).items()}
-    known = store.find(state.get("key", "")) or state.get("mlflow_run_id")
-    tracked = MlflowRun(store.client, known, store.allowance) if known else None  # the run stays ended
-    data, scale = prepare(settings).measured
-    trained, note = replace(load(folder), scale=scale), state.get("command") or folder.name
-    artifacts.log_artifacts(folder, tracked, trained, data, metrics, note, settings.figures)

@@ -141,7 +141,7 @@ class Frame:
     """What is shown at one moment.
 
     Attributes:
-        counts: done, running, failed, left.
+        counts: done, running, failed, lost (its process was killed), left.
         settings: the best ones, the best first.
     """
 
@@ -183,7 +183,7 @@ class Watcher:
         return Frame(
             printable(f"{self.folder.name}  {title}" if title and title != self.folder.name else self.folder.name),
             metric,
-            {kind: counts[kind] for kind in ("done", "running", "failed", "left")},
+            {kind: counts[kind] for kind in ("done", "running", "failed", "lost", "left")},
             self._settings(metric, goal),
             self._running(),
             not counts["running"] and (not counts["left"] or not self._goes_on()) and not self._more_come(),
@@ -194,7 +194,7 @@ class Watcher:
 
     @staticmethod
     def _kind(job: JobView) -> str:
-        if job.status in ("running", "left"):
+        if job.status in ("running", "lost", "left"):
             return job.status
         return "done" if job.status in DONE else "failed"
 

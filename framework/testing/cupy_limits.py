@@ -20,6 +20,7 @@ REFUSED = {"random": "draw with ctx.uniform", "vectorize": "write it with arrays
 # Functions whose result has a shape that only the numbers tell: the host waits for the device.
 WAITING = {"argwhere", "compress", "extract", "flatnonzero", "nonzero", "unique", "setdiff1d", "union1d", "intersect1d"}
 WAITING |= {"allclose", "array_equal", "trim_zeros", "unique_all", "unique_counts", "unique_inverse", "unique_values"}
+THREADS = 4  # of a block: more would only take turns on a processor
 UFUNCS_AT = {"add", "subtract", "maximum", "minimum", "bitwise_and", "bitwise_or", "bitwise_xor"}
 UFUNCS_REDUCED = {"add", "multiply", "maximum", "minimum"}
 
@@ -41,4 +42,5 @@ class Cuda:
     def Device(self, number: int = 0) -> Any:
         """A device, whose memory is read, and which a thread uses."""
         use, nothing = functools.partial(self.used.append, number), lambda: None
-        return SimpleNamespace(id=number, mem_info=self.mem_info, use=use, synchronize=nothing)
+        attributes = {"MaxThreadsPerBlock": THREADS}
+        return SimpleNamespace(id=number, mem_info=self.mem_info, use=use, synchronize=nothing, attributes=attributes)

@@ -22,6 +22,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from framework.testing import launches
 from framework.testing.cupy_limits import ABSENT, METHODS, MISSING, REFUSED, UFUNCS_AT, UFUNCS_REDUCED, WAITING, Cuda
+from framework.testing.shim import RawModule
 
 
 class HostDeviceMixError(TypeError):
@@ -94,6 +95,10 @@ class Double:
     def get_default_memory_pool(self) -> Any:
         """The pool of memory."""
         return SimpleNamespace(free_bytes=lambda: self.pooled, free_all_blocks=lambda: None)
+
+    def RawModule(self, code: str, options: Any = ()) -> Any:
+        """The module of a source in CUDA C."""
+        return RawModule(self, code, options)
 
     def launch(self, kind: str, number: int = 1) -> None:
         """Count kernels."""
@@ -262,6 +267,11 @@ class DeviceArray(NDArrayOperatorsMixin):
     def ndim(self) -> int:
         """The number of its axes."""
         return self.held.ndim
+
+    @property
+    def data(self) -> Any:
+        """Its memory."""
+        return SimpleNamespace(ptr=self.held.ctypes.data)
 
     def get(self) -> np.ndarray:
         """A copy on the host."""

@@ -19,7 +19,7 @@ from framework.training.compiled.build import FLAGS, NoCompilerError
 from framework.training.compiled.function import CompiledFunction, together
 from framework.training.compiled.graph import Scalar
 from framework.training.compiled.module import ArrayModule
-from framework.training.compiled.step import refusal
+from framework.training.compiled.passes import refusal
 from framework.training.compiled.traced import Draw, Options, TracedContext
 
 QUICK = ("-O0", *FLAGS[1:])  # the same arithmetic, compiled in a fraction of the time

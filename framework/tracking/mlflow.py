@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
-import re
 import secrets
 import sqlite3
 import time
@@ -19,9 +18,7 @@ from typing import Any, NamedTuple
 
 from filelock import FileLock
 
-from framework.core.errors import ConfigError
 from framework.core.log import log
-from framework.core.secrets import masked
 from framework.core.writing import check_no_link
 from framework.tracking import mlflow_client
 from framework.tracking.allowance import SlowServerError, TimeBudget, is_outage
@@ -29,6 +26,7 @@ from framework.tracking.mlflow_client import artifact_repository, entities_of, i
 from framework.tracking.options import Tracking
 from framework.tracking.relocation import artifact_folder, is_missing, relocate
 from framework.tracking.sqlite_client import SqliteClient
+from framework.tracking.store_errors import store_fault
 
 BATCH = 1000  # points, MLflow's limit for a call
 PATIENCE = 2.0  # maximum seconds that points wait for more points
@@ -294,10 +292,7 @@ class MlflowRun:
 
 def warn_of_store(error: Exception) -> None:
     """Warn that the store cannot be used, and name the remedy."""
-    text = masked(" ".join(str(error).split()))[:200]
-    kind = "" if isinstance(error, ConfigError) else f"{type(error).__name__}: "
-    server = re.match(r"API request to (https?://[^/ ]+)\S* failed with exception", text)
-    log.error(f"the tracking store cannot be used ({f'{server[1]} cannot be reached' if server else kind + text})")
+    log.error(f"the tracking store cannot be used ({store_fault(error)})")
     log.error("the run's folder has all data; `stackprop doctor` sends them later")
 
 

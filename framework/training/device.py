@@ -6,6 +6,8 @@
     C   seconds of a step on the CPU: its arithmetic alone, since the compiled tier has no other costs
     G   seconds of a step on the GPU. Launches do not depend on the width of a stack, so that wide stacks pay most
 
+Where the GPU is used, `tier=auto` compiles steps if `is_worth_cuda`.
+
 LAUNCH, ON_GPU and START were NOT measured on a GPU: they are the usual figures of the literature, on the side of the CPU.
 `device=gpu` and `device=cpu` choose without them.
 """
@@ -30,6 +32,8 @@ PER_CORE = 1e10  # multiplications per second; measured, see PRODUCTS in compile
 LAUNCH = 8e-6  # seconds in Python and in the driver; not measured: NumPy's call takes 1 to 2.6 us, CuPy's 5 to 10
 LAUNCHES = 40  # of a node with tensors, and of a time step of a recurrent layer; tests/training/test_device.py counts them
 ON_GPU = 1e12  # multiplications per second; not measured: a tenth of what a data-centre GPU can do in float32
+FUSED = 0.6  # of the launches, which compiled steps save at least; the substitute for CuPy counts them
+COMPILING = 5.0  # seconds for a step; measured: NVRTC takes 2 to 8 for an MLP, an LSTM and a small CNN
 START = 5.0  # seconds; not measured: the context of CUDA, and the first compilation of some dozen kernels
 
 
@@ -55,9 +59,24 @@ def is_worth_a_gpu(learner: Learner, data: Data, replicas: int, threads: int) ->
     """Whether a GPU saves time for a stack."""
     plan, times = TrainingPlan.of(learner.options, data), loop_steps(learner, data)
     work = replicas * multiplications(learner, data, plan.update_size)
-    nodes = len({node for node, _ in learner.network.tensor_shapes}) + (times if times > 1 else 0)
-    saved = work / (PER_CORE * threads) - (LAUNCH * LAUNCHES * nodes + work / ON_GPU)
+    saved = work / (PER_CORE * threads) - (LAUNCH * _launches(learner, times) + work / ON_GPU)
     return certain_steps(learner, plan) * saved > START
+
+
+def is_worth_cuda(learner: Learner, data: Data, replicas: int) -> bool:
+    """Whether compiled steps on a GPU save more launches than compiling and slower products take time: those of cuBLAS, in
+    the array tier, are assumed to take half as long."""
+    plan = TrainingPlan.of(learner.options, data)
+    sizes = {plan.update_size, plan.n % plan.update_size or plan.update_size}
+    libraries = len(sizes) + 0.5 * (len(data.splits) - 1)
+    products = replicas * multiplications(learner, data, plan.update_size) / ON_GPU
+    saved = LAUNCH * FUSED * _launches(learner, loop_steps(learner, data)) - products
+    return certain_steps(learner, plan) * saved > libraries * COMPILING
+
+
+def _launches(learner: Learner, times: int) -> int:
+    nodes = len({node for node, _ in learner.network.tensor_shapes}) + (times if times > 1 else 0)
+    return LAUNCHES * nodes
 
 
 @functools.cache

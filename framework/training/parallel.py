@@ -68,7 +68,7 @@ def train_sliced(
     """
     first, width_of_whole = resume[0] if resume else None, replicas or len(learners)
     xp = chosen_device(xp, learners, data, width_of_whole, threads, first) if choose_device else xp
-    if takes_compiled(tier, learners, data, first, replicas):  # without slices: each trains alone, in its core's cache
+    if takes_compiled(tier, learners, data, first, replicas, xp):  # without slices: each trains alone, in its core's cache
         how: dict[str, Any] = {"xp": xp, "dtype": dtype, "threads": threads, "tier": "compiled", "stop": halt}
         how |= {"rungs": rungs, "resume": merged(resume) if resume else None, **_savers(save, save_end, 0)}
         try:

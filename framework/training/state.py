@@ -46,7 +46,7 @@ class Trainer:
         tier: how steps run.
     """
 
-    tier: Literal["array", "compiled"] = "array"
+    tier: Literal["array", "compiled", "cuda"] = "array"
 
     def __init__(self, stack: TrainState, callbacks: Sequence[Callback], save: Save | None = None) -> None:
         self.stack, self.callbacks, self.save = stack, callbacks, save

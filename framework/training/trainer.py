@@ -26,8 +26,10 @@ from framework.data.loader import DataLoader
 from framework.training.check import checked_data
 from framework.training.compiled import build
 from framework.training.compiled.choice import is_worth_compiling
+from framework.training.compiled.cuda.trainer import CudaTrainer
+from framework.training.compiled.deferred import DeferredTrainer
 from framework.training.compiled.trainer import CompiledTrainer
-from framework.training.device import chosen_device
+from framework.training.device import chosen_device, is_worth_cuda
 from framework.training.learner import Learner
 from framework.training.pruning import Rungs
 from framework.training.state import Trainer
@@ -86,7 +88,7 @@ def train(
     data = checked_data(learners, data, tier)
     xp = chosen_device(xp, learners, data, len(learners), threads, resume) if choose_device else xp
     stack = TrainState(learners, data, keys, xp, dtype, threads)
-    run = _trainer(stack, callbacks, save, tier, takes_compiled(tier, learners, data, resume))
+    run = _trainer(stack, callbacks, save, tier, takes_compiled(tier, learners, data, resume, xp=xp))
     everything = run.stack.learner
     if resume is not None:
         run.restore(*resume)
@@ -141,15 +143,21 @@ def takes_compiled(
     data: Sequence[Data],
     resume: Snapshot | None = None,
     replicas: int | None = None,
+    xp: Any = np,
 ) -> bool:
     """Whether to try the compiled tier.
 
     Args:
         replicas: of the whole stack, if these are a part of it.
+        xp: the array module: NumPy for C, CuPy for CUDA C.
     """
     if tier == "auto" and resume is not None:
-        return resume[1].get("tier") == "compiled"
-    return tier == "compiled" or (tier == "auto" and is_worth_compiling(learners[0], data[0], replicas or len(learners)))
+        return resume[1].get("tier") in ("compiled", "cuda")
+    if tier != "auto":
+        return tier == "compiled"
+    if xp is not np:
+        return is_worth_cuda(learners[0], data[0], replicas or len(learners))
+    return is_worth_compiling(learners[0], data[0], replicas or len(learners))
 
 
 def check_tier(learners: Sequence[Learner], data: Sequence[Data], *, xp: Any, dtype: Any, threads: int | None) -> None:
@@ -177,14 +185,16 @@ def _trainer(stack: TrainState, callbacks: Sequence[Callback], save: Save | None
         return Trainer(stack, callbacks, save)
     before, started = build.seconds(), time.perf_counter()
     try:
-        made = CompiledTrainer(stack, callbacks, save)
+        kind: type[DeferredTrainer] = CompiledTrainer if stack.xp is np else CudaTrainer
+        made = kind(stack, callbacks, save)
     except TierError as error:
         if tier == "compiled":
             raise TierError(f"{CANNOT}{error}") from error
         fall_back(error)
         return Trainer(stack, callbacks, save)
-    if build.seconds() > before:  # several libraries are compiled side by side
-        log.info(f"tier: the training step was compiled in {time.perf_counter() - started:.1f} s; later runs load it")
+    took = time.perf_counter() - started
+    if build.seconds() > before or (stack.xp is not np and took > 1):  # several libraries are compiled side by side
+        log.info(f"tier: the training step was compiled in {took:.1f} s; later runs load it")
     return made
 
 

@@ -247,3 +247,11 @@ def test_a_tag_of_yaml_in_a_preset_is_refused(ask, tmp_path):
     status, _, err = ask("--config-dir", "p", "experiment=g")
     assert (status, "g.yaml" in err, "line 1" in err) == (2, True, True)
     assert not (tmp_path / "made").exists()
+
+
+def test_metrics_that_the_user_names_are_in_the_table(ask):
+    quick = ["dataset=iris", "trainer.epochs=1", "tracking=none", "seed=1,2"]
+    _, out, _ = ask("-m", *quick, "metrics=[f1,balanced_accuracy]")
+    assert "val/loss         val/f1  val/balanced_accuracy" in out
+    _, out, _ = ask("-m", *quick, "metrics=[f1]", "figure.y=[val/loss]")
+    assert "val/f1" not in out

@@ -47,7 +47,7 @@ def test_without_tracking_no_store_is_made_and_runs_can_lie_elsewhere(tmp_path):
 @pytest.mark.parametrize(  # many more: tests/config/test_wrong_requests.py
     ("words", "expected"),
     [
-        (["model.hiden=3"], "model.hiden: Key 'hiden' is not in struct; did you mean 'hidden'?"),
+        (["model.hiden=3"], "model.hiden: unknown key; did you mean 'hidden'?"),
         (["+hydra.callbacks.x._target_=webbrowser.open"], "hydra.callbacks.x._target_: not allowed"),
     ],
 )

@@ -48,7 +48,7 @@ def test_jobs_are_counted_by_what_became_of_them(sweep):
     job(sweep, "1", "diverged")
     job(sweep, "2", steps=[(2, None)])
     frame = Watcher(sweep).frame()
-    assert frame.counts == {"done": 1, "running": 1, "failed": 1, "left": 1}
+    assert frame.counts == {"done": 1, "running": 1, "failed": 1, "lost": 0, "left": 1}
     assert not frame.ended
 
 
@@ -133,7 +133,7 @@ def test_a_sweep_whose_process_was_killed_has_ended(sweep):
     assert not Watcher(sweep).frame().ended
     folder = job(sweep, "0", pid=2**22 + 1)
     frame = Watcher(sweep).frame()
-    assert (frame.counts["failed"], frame.counts["left"], frame.ended) == (1, 3, True)
+    assert (frame.counts["lost"], frame.counts["left"], frame.ended) == (1, 3, True)
     state = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps({**state, "process": {}, "pid": 2**22 + 1}))  # of an older version
     assert not Watcher(sweep).frame().ended
@@ -150,7 +150,7 @@ def test_damaged_records_do_not_stop_it(sweep):
     job(sweep, "3")
     (sweep / "3" / "metrics.jsonl").unlink()
     os.mkfifo(sweep / "3" / "metrics.jsonl")
-    assert Watcher(sweep).frame().counts == {"done": 0, "running": 3, "failed": 0, "left": 1}
+    assert Watcher(sweep).frame().counts == {"done": 0, "running": 3, "failed": 0, "lost": 0, "left": 1}
 
 
 def test_one_frame_without_a_terminal(sweep, capsys):

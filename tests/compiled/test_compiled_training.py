@@ -11,7 +11,7 @@ from untraceable import Curious
 from framework import Field, Head, Learner, Network, TrainerOptions, discover, generator, option, train
 from framework.core.errors import ConfigError
 from framework.inference.evaluation import HeadMetric
-from framework.training.compiled import build, trainer
+from framework.training.compiled import build, deferred
 from framework.training.compiled.traced import c_name
 from framework.training.parallel import train_sliced
 
@@ -104,7 +104,7 @@ def test_augmented_examples_are_those_of_the_array_tier(data, how):
 
 
 def test_many_augmented_steps_are_given_piece_by_piece(data, monkeypatch):
-    monkeypatch.setattr(trainer, "GIVEN", 3000)
+    monkeypatch.setattr(deferred, "GIVEN", 3000)
     agree([replace(learner(data), augmentations={"jitter": Jitter()})], data)
 
 
@@ -126,7 +126,7 @@ def weighted(data):
 
 @pytest.mark.parametrize("how", [{}, {"accumulate": 2}])
 def test_masks_weigh_parts_and_batches_of_an_evaluation(data, how, monkeypatch):
-    monkeypatch.setattr(trainer, "EXAMPLES", 7)
+    monkeypatch.setattr(deferred, "EXAMPLES", 7)
     agree([learner(data, **how)], weighted(data))
 
 
@@ -215,7 +215,7 @@ def test_a_replica_is_the_same_bits_in_any_stack_on_any_threads(data):
 
 def test_metrics_are_the_same_bits_in_any_stack(data, monkeypatch, caplog):
     caplog.set_level("INFO", "stackprop")
-    monkeypatch.setattr(trainer, "EXAMPLES", 11)
+    monkeypatch.setattr(deferred, "EXAMPLES", 11)
     members = [learner(data, get("optimizer", "adam")(lr=0.01 * (r + 1))) for r in range(3)]
     how = {"dtype": "float32", "tier": "compiled"}
     whole = train(members, [data], range(3), threads=2, **how)

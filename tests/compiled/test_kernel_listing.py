@@ -6,7 +6,7 @@ import pytest
 
 from framework.cli.commands.kernel import main
 from framework.core.errors import ConfigError
-from framework.training.compiled import step
+from framework.training.compiled import passes
 
 SMALL = ["model.hidden=5", "trainer.batch_size=8", "dataset=spirals"]
 
@@ -74,6 +74,6 @@ def test_the_c_is_what_is_compiled(capsys):
 
 
 def test_a_step_that_cannot_be_traced_is_named(monkeypatch):
-    monkeypatch.setattr(step, "OPERATIONS", 10)
+    monkeypatch.setattr(passes, "OPERATIONS", 10)
     with pytest.raises(ConfigError, match=r"kernel: this step cannot be shown: .* operations, and at most 10"):
         main(["dataset=xor", "trainer.steps=1"])

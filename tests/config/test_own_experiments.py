@@ -89,6 +89,10 @@ def test_an_experiment_builds_on_another():
         ("sed: 3\n", "sed: unknown key; did you mean 'seed'?"),
         ("defaults: [{optimizer: sdg}]\n", "optimizer: unknown choice 'sdg'; did you mean 'sgd'?"),
         ("seed: !!python/object/apply:os.system [ls]\n", "experiments/wide.yaml: line 1: "),
+        (
+            "defaults:\n  - override /hydra/launcher: submitit\n",
+            "wide.yaml: defaults: hydra/launcher has no effect in a file; give it in the command: hydra/launcher=submitit",
+        ),
     ],
 )
 def test_a_wrong_file_is_named_with_its_line(ask, text, message):

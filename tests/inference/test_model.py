@@ -10,6 +10,8 @@ from shell import newest, stackprop
 
 import framework
 from framework import discover, generator
+from framework.config.composition import compose
+from framework.experiments.experiment import prepare
 
 WORDS = ["trainer.epochs=3", "model.hidden=16"]
 LABELS = ["tags.paper=fig3", "notes=first try, it works"]
@@ -135,6 +137,14 @@ def test_a_run_begins_where_another_ended_and_frozen_layers_stay(place, folder):
     ended = json.loads((folder / "run.json").read_text())["metrics"]["val/loss"]
     assert first["train/loss"] == pytest.approx(ended, abs=0.4)
     assert "grad_norm/hidden" not in first
+
+
+def test_a_run_that_scales_its_inputs_otherwise_says_so(place, folder, monkeypatch):
+    monkeypatch.chdir(place)
+    monkeypatch.delenv("STACKPROP_RUNS", raising=False)
+    words = [f"model.init_from={folder.name}", "dataset.scale=standard", "trainer.epochs=1", "tracking=none"]
+    said = "learned with dataset.scale=none, this run has dataset.scale=standard; dataset.scale=none reads them as that run"
+    assert said in prepare(compose([*WORDS[1:], *words])).notes[0]
 
 
 def test_a_run_with_other_shapes_cannot_be_begun_from(place, folder):

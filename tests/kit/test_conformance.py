@@ -9,11 +9,23 @@ from framework.testing import all_checks, tiers
 from framework.training.compiled.build import FLAGS
 
 CHECKS = list(all_checks(discover()))
+COMPONENTS = {name: [check for other, check in CHECKS if other == name] for name, _ in CHECKS}
 
 
-@pytest.mark.parametrize("check", [check for _, check in CHECKS], ids=[f"{name}-{check.name}" for name, check in CHECKS])
-def test_conformance(check):
-    check()
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_conformance(name):
+    """All checks of a component in one test: a test of its own for each of five thousand would take half the time."""
+    failures = []
+    for check in COMPONENTS[name]:
+        try:
+            check()
+        except AssertionError as error:
+            error.add_note(f"in the check {check.name}")
+            failures.append(error)
+        except unittest.SkipTest:  # not traced, or no compiler: the slow test below does not allow that
+            continue
+    if failures:
+        raise ExceptionGroup(f"{name}: {', '.join(error.__notes__[0] for error in failures)}", failures)
 
 
 TIERS = [(name, check) for name, check in CHECKS if check.name == "tiers"]

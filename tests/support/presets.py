@@ -42,6 +42,9 @@ SHORTER = {  # sequences: the code is a loop, whose kernels are the same
 }
 EXPERIMENTS = {name: [*words, *SHORTER.get(name, [])] for name, words in EXPERIMENTS.items()}
 PRESETS = {**EXPERIMENTS, **{name: [*words, *DATA.get(name, [])] for name, words in MODELS.items()}, **WAYS}
+# Steps until both tiers are compared: past an epoch or more, and a validation.
+STEPS = {name: 40 if name in MODELS else 20 for name in PRESETS}
+SINGLE = ("mlp", "cnn", "lstm", "crf")  # trained in single precision too
 
 
 @functools.lru_cache(maxsize=2)

@@ -1,22 +1,31 @@
-"""A process of its own: short trainings of presets, compiled with the sanitizers. An error ends it."""
+"""A process of its own: short trainings of presets in both tiers, compiled with the sanitizers.
+
+A read or write beside an array ends it with the report of the sanitizer. Undefined behaviour ends it by SIGILL, as its
+reports double the time of compiling; without `TRAP`, there is a report of that too.
+"""
 
 import os
 import re
 import sys
+import traceback
 from collections import defaultdict
 
 import numpy as np
 import presets
+from compiling import LAYOUTS, products_at_edges
+from composing import compose_once
 
-from framework.training.compiled import build, step, trainer
+from framework.training.compiled import build, function, step, trainer
 
-SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-QUICK = (
-    "-O0",
-    "--param=asan-instrumentation-with-call-threshold=0",
-)  # checks as calls are compiled in two thirds of the time
+TRAP = "-fsanitize-undefined-trap-on-error"
+SANITIZERS = (
+    *("-fsanitize=address,undefined", "-fno-sanitize-recover=all", TRAP),
+    "--param=asan-instrumentation-with-call-threshold=0",  # checks as calls are compiled in two thirds of the time
+)
 FUNCTION = re.compile(r"^static NOINLINE void (\w+)\(.*?^}$", re.M | re.S)
 CALL = re.compile(r"\b((?:kernel|product|part|block_|pack_)\w*)(.*)")
+PRODUCTS = "products"  # beside the presets: products of single precision at the edges of their blocks
+TIERS = ("array", "compiled")
 NUMBERED = re.compile(r"\b(kernel|product|part)\d+\b")  # as they come
 
 
@@ -41,17 +50,40 @@ def only_new(source, seen):
     return FUNCTION.sub(marked, source)
 
 
+def same(one, other):
+    """Both outcomes have the same end, weights and metrics."""
+    assert (one.status, one.step) == (other.status, other.step)
+    assert one.metrics.keys() == other.metrics.keys()
+    for name, value in one.metrics.items():
+        np.testing.assert_allclose(other.metrics[name], value, rtol=1e-9, atol=1e-9, err_msg=name)
+    for node, tensors in one.weights.items():
+        for tensor, w in tensors.items():
+            np.testing.assert_allclose(other.weights[node][tensor], w, rtol=1e-9, atol=1e-9, err_msg=f"{node}.{tensor}")
+
+
 def main(names):
-    """Train each preset for a few steps, and print its name."""
-    del os.environ["LD_PRELOAD"]  # not for the compiler, which would take twice as long
+    """Train each preset for some steps in both tiers, and print the names of those that give the same numbers."""
+    sanitizers = SANITIZERS if os.environ.pop("LD_PRELOAD", "") else ()  # not for the compiler: it would take twice as long
     seen = set()
-    build.FLAGS = (*QUICK, *SANITIZERS, *build.FLAGS[1:])
-    build.LINK = (*SANITIZERS, *build.LINK)
+    compose_once()
+    build.FLAGS = ("-O0", *sanitizers, *build.FLAGS[1:])
+    build.LINK = (*sanitizers, *build.LINK)
     step.load = lambda source: build.load(only_new(source, seen))
-    trainer.allocated = exactly
+    trainer.allocated = function.allocated = exactly
     for name in names:
-        presets.trained(name, "compiled", 2, dtype="float32")
-        print(name, flush=True)
+        if name == PRODUCTS:
+            for layouts in LAYOUTS:
+                products_at_edges(*layouts, "float32")
+            print(name, flush=True)
+            continue
+        try:
+            for outcomes in zip(*(presets.trained(name, tier, presets.STEPS[name]) for tier in TIERS), strict=True):
+                same(*outcomes)
+            if name in presets.SINGLE:
+                presets.trained(name, "compiled", 2, dtype="float32")
+            print(name, flush=True)
+        except AssertionError:
+            print(name, traceback.format_exc(), file=sys.stderr)
 
 
 if __name__ == "__main__":

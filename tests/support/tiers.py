@@ -20,12 +20,15 @@ class Rows(Callback):
             self.values.setdefault(member, []).append(dict(values))
 
 
-def both(members, data, keys=None, dtype="float64", **how):
-    """Outcomes and rows of the array tier and of the compiled one."""
+TIERS = ({"tier": "array"}, {"tier": "compiled"})
+
+
+def both(members, data, keys=None, dtype="float64", ways=TIERS, **how):
+    """Outcomes and rows of the array tier and of the compiled one, or of two other ways to train."""
     found = []
-    for tier in ("array", "compiled"):
+    for way in ways:
         seen = Rows()
-        outcomes = train(members, [data], keys or range(len(members)), dtype=dtype, tier=tier, callbacks=[seen], **how)
+        outcomes = train(members, [data], keys or range(len(members)), dtype=dtype, callbacks=[seen], **way, **how)
         found.append((outcomes, seen))
     return found
 

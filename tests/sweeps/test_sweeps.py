@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import fields
 from types import SimpleNamespace
 
 import numpy as np
@@ -21,7 +22,7 @@ from framework.core.errors import ConfigError
 from framework.sweeps.composer import JobComposer
 from framework.sweeps.executors import processes as workers
 from framework.sweeps.grouping import stacks
-from framework.sweeps.jobs import compose_jobs
+from framework.sweeps.jobs import compose_jobs, job_of
 from framework.sweeps.manifest import resumed
 from framework.sweeps.progress import Progress
 from framework.tracking.metrics_file import read_lines
@@ -354,3 +355,47 @@ def test_a_killed_worker_costs_its_jobs_and_not_the_sweep(tmp_path):
     ends = [json.loads(p.read_text())["status"] for p in tmp_path.glob("runs/sweep-*/*/run.json")]
     assert ends.count("finished") == 4, out
     assert set(ends) == {"finished", "lost"}  # the other of the two may not even have begun its record
+
+
+ONE_KEY_EACH = [
+    "seed=0,1",
+    "optimizer=adam,sgd",
+    "optimizer.lr=0.1,0.2",
+    "optimizer.groups=[{match:'*.b',lr:0.1}],[{match:'*.b',lr:0.2}],[]",
+    "schedule=constant,exponential",
+    "regularizer=null,l2",
+    "initializer.gain=1,2",
+    "model.hidden=4,5",
+    "model.layers.hidden.frozen=false,true",
+    "activation=relu,tanh",
+    "loss=auto,softmax_cross_entropy",
+    "metrics=auto,[f1],{f1:{type:f1,average:macro}}",
+    "probes=[],[dead]",
+    "dataset.val=true,false",
+    "dataset.seed=0,1",
+    "dataset.scale=none,standard",
+    "trainer.epochs=1,2",
+    "trainer.clip_norm=null,1",
+    "dtype=float32,float64",
+    "folds=2 fold=0,1",
+]
+
+
+@pytest.mark.parametrize("swept", ONE_KEY_EACH)
+def test_jobs_that_share_parts_are_as_composed_alone(swept, loader):
+    """Parts of a configuration that several jobs have alike are parsed once: no job may get a part of another one."""
+    *fixed, last = swept.split(" ")
+    key, _, values = last.partition("=")
+    words = [[*fixed, f"{key}={value}"] for value in re.split(r",(?![^\[{]*[\]}])", values)]
+    words = [["dataset=xor", *each] for each in [*words, *words]]
+    composer = JobComposer(*loader)
+    shared = [job_of(composer, each, number).experiment for number, each in enumerate(words)]
+    alone = [job_of(JobComposer(*loader), each, number).experiment for number, each in enumerate(words)]
+    for one, other in zip(shared, alone, strict=True):
+        for each in fields(one.learner):
+            assert getattr(one.learner, each.name) == getattr(other.learner, each.name), each.name
+        assert one.settings == other.settings
+        assert (one.steps, one.validations, one.epoch) == (other.steps, other.validations, other.epoch)
+        assert (one.scale.to_json(), one.data.fields) == (other.scale.to_json(), other.data.fields)
+        assert all(np.array_equal(a, other.data.splits[s][f]) for s, v in one.data.splits.items() for f, a in v.items())
+    assert shared[0].settings.tree != shared[1].settings.tree

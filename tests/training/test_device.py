@@ -13,15 +13,16 @@ from framework.config.composition import compose
 from framework.config.options import EarlyStopping, TrainerOptions
 from framework.core.arrays import DeviceError
 from framework.core.cuda import gpu_module
-from framework.core.errors import ConfigError
 from framework.core.stacking import to_device
 from framework.data.loader import BatchSampler, DataLoader
 from framework.experiments.experiment import prepare
 from framework.nn.arena import Arena
 from framework.registry.registry import conf_dir
+from framework.testing import shim
 from framework.testing.cupy_limits import ABSENT, MISSING
 from framework.testing.double import Double, HostDeviceMixError
 from framework.training import device
+from framework.training.compiled.cuda import passes
 from framework.training.device import is_worth_a_gpu
 from framework.training.learner import Learner
 from framework.training.memory import Footprint, free_memory, widest
@@ -228,14 +229,14 @@ def network(kind):
     return Network(layers, shape), head, data
 
 
-def of_a_step(kind, replicas):
+def of_a_step(kind, replicas, tier="array"):
     """Launches, transfers of pointers, and what makes the host wait, in one step."""
     (net, head, data), found = network(kind), []
     for steps in (1, 2):
         xp, options = Double(), TrainerOptions(steps=steps, batch_size=8, train_metrics=False, validate_every=99)
         adam, constant = discover().get("optimizer", "adam")(), discover().get("schedule", "constant")()
         member = Learner(net, {"loss": head}, adam, constant, options)
-        train([member] * replicas, [data], list(range(replicas)), xp=xp, tier="array")
+        train([member] * replicas, [data], list(range(replicas)), xp=xp, tier=tier)
         found.append(np.array([xp.launches.total(), xp.pointers, xp.to_host]))
     return (found[1] - found[0]).tolist()
 
@@ -249,6 +250,19 @@ def test_a_step_launches_no_more_than_it_did(kind, replicas, most):
     assert launches <= most  # where it is less, write the new number above
     assert pointers <= (6 if kind == "lstm" else 0)
     assert waits == 0
+
+
+LSTM = pytest.param("lstm", 519, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("kind", "most"), [("mlp", 22), ("cnn", 52), LSTM])
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_compiled_step_launches_no_more_than_it_did(kind, most, whole, monkeypatch, compiled_quickly):
+    monkeypatch.setattr(passes, "takes_whole_steps", lambda *_: whole)
+    monkeypatch.setattr(shim, "FLAGS", ("-O0", *shim.FLAGS[1:]))
+    launches, pointers, waits = of_a_step(kind, 2, "compiled")
+    assert launches <= (0 if whole else most)  # of a further step: one launch takes all steps up to a reading
+    assert (pointers, waits) == (0, 0)
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e25])
@@ -349,14 +363,15 @@ def test_parts_of_a_stack_train_on_the_device_of_the_whole(monkeypatch):
 
 def test_a_resumed_training_stays_compiled_beside_a_gpu(monkeypatch):
     monkeypatch.setattr(device, "is_worth_a_gpu", lambda *_: True)
-    found = [device.chosen_device("gpu", [None], [None], 1, 1, ({}, {"tier": tier})) for tier in ("compiled", "array")]
-    assert found == [np, "gpu"]
+    tiers = ("compiled", "array", "cuda")
+    found = [device.chosen_device("gpu", [None], [None], 1, 1, ({}, {"tier": tier})) for tier in tiers]
+    assert found == [np, "gpu", "gpu"]
 
 
 def test_auto_compiles_for_the_cpu_beside_a_gpu(monkeypatch):
     assert prepared(monkeypatch, Double(), "tier=compiled").xp is np
-    with pytest.raises(ConfigError, match="steps are compiled for the CPU"):
-        prepared(monkeypatch, Double(), "tier=compiled", "device=gpu")
+    xp = Double()
+    assert prepared(monkeypatch, xp, "tier=compiled", "device=gpu").xp is xp  # and CUDA C on request
 
 
 @pytest.mark.gpu

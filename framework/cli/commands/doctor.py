@@ -18,6 +18,7 @@ from framework.core.trust import trusting
 from framework.experiments.deletion import finish_all
 from framework.experiments.labels import send_all
 from framework.experiments.lost import remedies
+from framework.experiments.resending import send_artifacts
 from framework.experiments.strays import strays
 from framework.experiments.sync import Stores, close_lost_runs, close_unlocked, repair, sync_to_mlflow
 from framework.registry.discovery import discover
@@ -102,6 +103,8 @@ def _store(runs: Path) -> int:
     sent, unsent = sync_to_mlflow(runs, stores=stores)
     for folder in sent:
         print(f"sent      {folder}: now in the store")
+    for line in send_artifacts(sent, runs):
+        print(f"partly    {line}", file=sys.stderr)
     for folder, why in unsent:
         print(f"unsent    {folder}: {why}", file=sys.stderr)
     for sweep, why in send_later(runs, stores):

@@ -129,6 +129,7 @@ def values(group: Sequence[Job], ends: Sequence[JobEnd], progress: Progress) -> 
             for job in jobs:
                 progress.say(failure(job, reason))
         else:
-            progress.say(f"failed: {len(jobs)} jobs, {jobs[0].number} to {jobs[-1].number}: {reason}")
+            line = "; ".join(reason.splitlines())
+            progress.say(f"failed: {len(jobs)} jobs, {jobs[0].number} to {jobs[-1].number}: {line}")
     pairs = zip(group, ends, strict=True)
     return {job.number: RunFailed(end.reason) if end.reason else end.metrics.get("val/loss") for job, end in pairs}

@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from framework.training.compiled.cost import CACHE, CYCLES, cost
 from framework.training.compiled.functions import PREAMBLE, ctype_of
-from framework.training.compiled.graph import Read, Scalar, Value, literal
+from framework.training.compiled.graph import Read, Value
 from framework.training.compiled.kernels import KernelCode
 from framework.training.compiled.loops import Loop
-from framework.training.compiled.memory import Workspace, aligned
+from framework.training.compiled.memory import Workspace
 from framework.training.compiled.products import Machine, Products, Shape, vector_types
 from framework.training.compiled.row_code import group_code
 from framework.training.compiled.rows import Group, Grouping
@@ -73,7 +71,7 @@ class Emitter(KernelCode):
         self.operands: dict[tuple[Any, ...], Operand] = {}
         self.memory: dict[int, str] = {}
         self.starts: dict[int, int] = {}  # where a value's memory begins
-        self._outputs_in_place()
+        self.outputs_in_place()
         self.body = "\n".join([*self._kernels(), *self._copies()])
 
     def head(self) -> str:
@@ -90,14 +88,6 @@ class Emitter(KernelCode):
 
     # ---- memory
 
-    def _outputs_in_place(self) -> None:
-        """Compute an output where it is wanted, if nothing else decides on its memory."""
-        states = {value.detail["name"] for value in self.schedule.order if value.op == "input"}
-        for name, value in self.schedule.outputs.items():
-            root = self.schedule.root[value.id]
-            if name not in states and not self.schedule.is_given(root) and root.size == value.size:
-                self.memory.setdefault(root.id, name)
-
     def _kernels(self) -> list[str]:
         """The code of every kernel, memory taken before its first and given back after its last use."""
         schedule = self.schedule
@@ -110,11 +100,11 @@ class Emitter(KernelCode):
         lines: list[str] = []
         for i, unit in enumerate(units):
             for root, value in needed[i].items():
-                self._take(root, value)
+                self.take(root, value)
             lines += self._unit(unit)
             for root, value in needed[i].items():
                 if last[root] == i and root not in ends:
-                    self._give(root, value)
+                    self.give(root, value)
         return lines
 
     def _unit(self, unit: Kernel | Group) -> list[str]:
@@ -141,46 +131,6 @@ class Emitter(KernelCode):
         roots = [self.schedule.root[value.id] for value in used]
         return {root.id: root for root in roots}
 
-    def is_stored(self, value: Value, place: Read, kernel: Kernel) -> bool:
-        """Whether anything but this kernel reads a value from memory."""
-        if place.value is not value or value.id in self.schedule.ends or value.op == "loop":
-            return True
-        reads = [read for part, _ in kernel.parts for read in part.reads]
-        here = sum(read.value is value and read.is_whole and read.shape == value.shape for read in reads)
-        return here < len(self.schedule.uses[value.id])
-
-    def _take(self, root: int, value: Value) -> None:
-        if root in self.memory:
-            return
-        if value.op == "constant":
-            self.memory[root] = self._constant(value)
-        elif value.op == "input" and (not self.parent or value.detail["name"] in self.schedule.outputs):
-            self.memory[root] = value.detail["name"]
-        elif self.parent and self.schedule.is_given(value):
-            self.memory[root] = self.parent.pointer(value)
-        else:
-            self.starts[root] = self.workspace.take(_bytes(value))
-            self.memory[root] = f"(({ctype_of(value)} *)({self.ws} + {self.starts[root]}))"
-
-    def _give(self, root: int, value: Value) -> None:
-        if root in self.starts:
-            del self.memory[root]
-            self.workspace.give(self.starts.pop(root), _bytes(value))
-
-    def _constant(self, value: Value) -> str:
-        if value.id in self.constants:
-            return self.constants[value.id][0]
-        name, ctype, data = f"k{len(self.constants)}", ctype_of(value), np.asarray(value.detail["data"])
-        numbers = ", ".join(literal(x, ctype) for x in data.reshape(-1).tolist())
-        self.constants[value.id] = (name, f"static const {ctype} {name}[] = {{{numbers}}};")
-        return name
-
-    def pointer(self, value: Value) -> str:
-        """Where a value lies."""
-        root = self.schedule.root[value.id]
-        self._take(root.id, root)
-        return self.memory[root.id]
-
     def packed(self, b: Read, shape: Shape) -> str:
         """Where an operand lies packed since before this time loop: no step changes it, so that none needs to pack it."""
         if not (self.parent and self.schedule.is_given(b.value) and not b.steps and self.products.packs(shape)):
@@ -188,10 +138,6 @@ class Emitter(KernelCode):
         source = f"{self.pointer(b.value)} + {b.offset}"
         name = f"packed_{self.ws}_{len(self.operands)}"
         return self.operands.setdefault((source, shape.b, shape.k, shape.n), Operand(name, source, shape)).name
-
-    def scalar(self, number: Scalar) -> str:
-        """The name of a number that is known when the step runs."""
-        return self.scalars.setdefault(number.code, f"s{len(self.scalars)}")
 
     def _copies(self) -> list[str]:
         """Outputs that do not lie where they are wanted."""
@@ -242,7 +188,3 @@ class Emitter(KernelCode):
 def _first(value: Value) -> Value:
     """A copy of the state before the first step."""
     return Value("map", value.shape, value.dtype, (value.args[0],), {"fn": "id"})
-
-
-def _bytes(value: Value) -> int:
-    return aligned(value.size * value.dtype.itemsize)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from framework.training.compiled.expressions import Expressions, Names, least_or_largest, placed
 from framework.training.compiled.functions import apply, ctype_of
 from framework.training.compiled.graph import Read, Value, row_major
-from framework.training.compiled.kernels import ROW, KernelCode, Names, least_or_largest, placed
+from framework.training.compiled.kernels import ROW, KernelCode
 from framework.training.compiled.rows import Group
 from framework.training.compiled.schedule import Kernel
 
@@ -22,7 +23,7 @@ class RowNames(Names):
         super().__init__()
         self.local = local
 
-    def item(self, code: KernelCode, read: Read, index: Sequence[str], written: bool = False) -> str:
+    def item(self, code: Expressions, read: Read, index: Sequence[str], written: bool = False) -> str:
         """The number of a read at an index."""
         if read.value.id not in self.local:
             return super().item(code, read, index, written)

@@ -1,105 +1,32 @@
-"""A training step, traced and compiled: the same `train_step` that the array tier runs, with arrays that record."""
+"""A training step as C for the CPU: each replica of a stack takes many steps in one call."""
 
 from __future__ import annotations
 
 import ctypes
-import traceback
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from math import prod
-from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 
-from framework.core.random import Key, philox_key
-from framework.data.augmentation import Layout
-from framework.data.loader import DataLoader
-from framework.inference.evaluation import MetricAccumulator, measure
-from framework.training.compiled.array import TracedArray, new
 from framework.training.compiled.build import load, machine
 from framework.training.compiled.emit import Emitter
 from framework.training.compiled.functions import CTYPES
-from framework.training.compiled.graph import Scalar, UntraceableError
+from framework.training.compiled.graph import Value
 from framework.training.compiled.memory import aligned
+from framework.training.compiled.passes import EvaluationPass, StepPass, TracedPass
 from framework.training.compiled.philox import PHILOX
-from framework.training.compiled.traced import Options, TracedFeed, TracedState, as_output, c_name, without_rate
-from framework.training.learner import Learner
-from framework.training.step import Batch, TrainState, train_step
-
-FRAMEWORK = Path(__file__).resolve().parents[2]
-OPERATIONS = 1500  # of one step: more would take too long to compile
-
-Measures = Mapping[str, Any]
+from framework.training.compiled.traced import c_name
 
 
-class Kind(NamedTuple):
-    """What a step is compiled for: examples of a batch, its time steps (None: all), and whether they continue the previous
-    batch."""
-
-    n: int
-    times: int | None = None
-    goes_on: bool = False
-
-
-class CompiledPass(ABC):
-    """A function of batches of one kind. It takes them one after the other, for one replica.
-
-    Args:
-        s, learner: what is traced.
-        feed: the split that the batches come from.
-        columns: numbers that it gives for each batch.
-        kind: of the batches.
-        timed: whether the code measures its kernels.
+class CompiledPass(TracedPass):
+    """A pass as C, for one replica.
 
     Attributes:
-        counts: metric -> the shape of its counts without replicas, and their type.
-        workspace: bytes that a call needs.
-        handed: fields that are not rows of the split: each call is given them for every batch.
-        carried: node -> shape of the state that goes from batch to batch, without replicas.
+        schedule: of its kernels.
+        text: the C.
+        is_shared: whether threads may share its work.
     """
-
-    def __init__(
-        self,
-        s: TrainState,
-        learner: Learner,
-        feed: DataLoader,
-        columns: int,
-        measures: Measures,
-        kind: Kind,
-        timed: bool = False,
-    ) -> None:
-        self.options, self.columns, self.kind, self.n, self.dtype = Options(), columns, kind, kind.n, s.w.dtype
-        self.arrays = {name: np.ascontiguousarray(a) for name, a in feed.arrays.items()}
-        self.turned = feed.time_major
-        self.handed = tuple(self.layouts(s))
-        state = TracedState(
-            s, learner, self.options, TracedFeed(feed, kind.n, kind.times, self.layouts(s)), self.changing(s)
-        )
-        own = {name: state.learner.measures[name] for name in measures}
-        tally, row = MetricAccumulator(own), state.xp.zeros((1, columns), s.w.dtype)
-        outputs = {**self.traced(state, tally, row), "row": row}
-        self.draws, self.shapes = state.draws, {name: a.shape for name, a in state.feed.fields.items()}
-        self.dtypes = {name: a.dtype for name, a in state.feed.fields.items()}
-        counts = tally.counts
-        self.counts = {name: (tuple(a.shape[1:]), a.dtype) for name, a in counts.items()}
-        self.carried = {name: a.shape[1:] for name, a in state.carry.items()}
-        self.counters = {name: a.code for name, a in state.state.items() if isinstance(a, Scalar)}
-        self.slots = {name: CTYPES[str(a.dtype)] for name, a in state.state.items() if hasattr(a, "view")}
-        outputs |= {c_name("c", name): a for name, a in counts.items()}
-        emitter = Emitter({name: as_output(name, a) for name, a in outputs.items()}, machine(), timed)
-        self.schedule = emitter.schedule
-        if (many := emitter.operations) > OPERATIONS:
-            raise UntraceableError(f"the step has {many:,} operations, and at most {OPERATIONS:,} are compiled")
-        self.fields_at = aligned(emitter.workspace.size)
-        self.draws_at = self.fields_at + sum(aligned(self._bytes(name)) for name in self.arrays)
-        self.workspace = self.draws_at + sum(aligned(4 * draw.size) for draw in self.draws if draw.is_uniform)
-        self.text = self._source(emitter, counts)
-        self.is_shared = bool(emitter.parts.parts)
-
-    number = "first + step"  # of a batch, in C
-    rates = 1  # numbers that a step is given: the learning rate, scheduled options, and a factor for groups
 
     @cached_property
     def library(self) -> ctypes.CDLL:
@@ -112,23 +39,13 @@ class CompiledPass(ABC):
         library.run.restype = library.run_all.restype = None
         return library
 
-    def changing(self, s: TrainState) -> Mapping[str, Any]:
-        """The state, beside the weights, that goes from batch to batch."""
-        return {}
-
-    def layouts(self, s: TrainState) -> Mapping[str, Layout]:
-        """The layout of the fields that augmentations change."""
-        return {}
-
-    @abstractmethod
-    def traced(self, s: TracedState, tally: MetricAccumulator, row: TracedArray) -> dict[str, TracedArray]:
-        """Do with arrays that record what is compiled; returns the outputs by name, beside `row` and the counts."""
-
-    def options_of(self, learner: Learner, replicas: int) -> np.ndarray:
-        """The table of options of these replicas."""
-        options = Options()
-        options.taken_from(without_rate(learner))
-        return options.table(replicas)
+    def emit(self, outputs: Mapping[str, Value], timed: bool) -> None:
+        """Make the C."""
+        emitter = Emitter(outputs, machine(), timed)
+        self.schedule = emitter.schedule
+        self.check_size(emitter.operations)
+        self.place_inputs(emitter.workspace.size)
+        self.text, self.is_shared = self._source(emitter), bool(emitter.parts.parts)
 
     def call(self, steps: int, first: int, arrays: Sequence[np.ndarray], team: np.ndarray | None) -> None:
         """Take steps; `first` is the number of the first of them. The order of the arrays is that of `_source`.
@@ -165,34 +82,7 @@ class CompiledPass(ABC):
         """End the help of all threads."""
         self.library.dismiss(ctypes.c_void_p(team.ctypes.data))
 
-    @property
-    def given(self) -> int:
-        """Bytes of random numbers and fields that one step of one replica is given."""
-        drawn: int = sum(4 * draw.size for draw in self.draws if not draw.is_uniform)
-        handed: int = sum(prod(self.shapes[name]) * self.dtypes[name].itemsize for name in self.handed)
-        return drawn + handed
-
-    def drawn(self, key: Key, steps: Sequence[int]) -> list[np.ndarray]:
-        """The random numbers of one replica for these steps that the code does not draw itself: those of the array tier."""
-        return [np.stack([draw.numbers(key, step) for step in steps]) for draw in self.draws if not draw.is_uniform]
-
-    def keys(self, keys: Sequence[Key]) -> np.ndarray:
-        """The keys of the random streams, (R, draws, 2)."""
-        words = [[philox_key(key, draw.name) for draw in self.draws] for key in keys]
-        return np.array(words, np.uint64).reshape(len(keys), len(self.draws), 2)
-
-    def fields_of(self, feed: DataLoader) -> list[np.ndarray]:
-        """The fields of the split, (1 or R, n, ...) each."""
-        return [np.ascontiguousarray(feed.arrays[name]) for name in self.arrays]
-
-    def counted(self, replicas: int, steps: int) -> dict[str, np.ndarray]:
-        """Room for the counts of every metric."""
-        return {name: np.empty((replicas, steps, *shape), dtype) for name, (shape, dtype) in self.counts.items()}
-
-    def _bytes(self, name: str) -> int:
-        return 0 if name in self.handed else prod(self.shapes[name]) * self.arrays[name].dtype.itemsize
-
-    def _source(self, emitter: Emitter, counts: Mapping[str, Any]) -> str:
+    def _source(self, emitter: Emitter) -> str:
         """The file: a function that takes steps one after the other for one replica."""
         T = CTYPES[str(self.dtype)]
         parts = [
@@ -207,7 +97,10 @@ class CompiledPass(ABC):
             f"{T} *{c_name('h', name)}" for name in self.carried
         ]
         parts += [f"const {CTYPES[str(a.dtype)]} *{c_name('all_x', name)}" for name, a in self.arrays.items()]
-        parts += [f"{T} *out", *(f"{CTYPES[str(a.dtype)]} *{c_name('all_c', name)}" for name, a in counts.items())]
+        parts += [
+            f"{T} *out",
+            *(f"{CTYPES[str(dtype)]} *{c_name('all_c', name)}" for name, (_, dtype) in self.counts.items()),
+        ]
         parts += [f"const float *drawn{i}" for i, draw in enumerate(self.draws) if not draw.is_uniform]
         parts += [f"const {CTYPES[str(self.dtypes[name])]} *{c_name('given', name)}" for name in self.handed]
         parts += ["char *ws", "struct team *team"]
@@ -215,9 +108,8 @@ class CompiledPass(ABC):
         lines += [f"const double *rates = given_rates + step * {self.rates}, lr = rates[0];"]
         lines += [f"const double number = (double)({self.number}); {T} *row = out + step * {self.columns};"]
         lines += [f"const double {c_name('n', name)} = numbers[{i}];" for i, name in enumerate(self.counters)]
-        for name, a in counts.items():
-            ctype = CTYPES[str(a.dtype)]
-            lines.append(f"{ctype} *{c_name('c', name)} = {c_name('all_c', name)} + step * {prod(a.shape[1:])};")
+        for name, (shape, dtype) in self.counts.items():
+            lines.append(f"{CTYPES[str(dtype)]} *{c_name('c', name)} = {c_name('all_c', name)} + step * {prod(shape)};")
         lines += self._fields()
         lines += [emitter.code(), *(f"numbers[{i}] = {code};" for i, code in enumerate(self.counters.values()))]
         loop = ["for (int64_t step = 0; step < steps; step++) {", *lines, "}"]
@@ -248,7 +140,7 @@ class CompiledPass(ABC):
                 yield f"const {ctype} *{field} = {given} + step * {prod(self.shapes[name])};"
                 continue
             yield from self._gathered(name, at)
-            at += aligned(self._bytes(name))
+            at += aligned(self.bytes_of(name))
 
     def _gathered(self, name: str, at: int) -> list[str]:
         """The rows of a batch, copied side by side; sequences turned to (T, N, ...)."""
@@ -266,100 +158,12 @@ class CompiledPass(ABC):
         return [head, f"for (int64_t i = 0; i < {self.n}; i++) for (int64_t t = 0; t < {steps}; t++) {copy}"]
 
 
-class CompiledStep(CompiledPass):
-    """Steps of training."""
-
-    def __init__(
-        self,
-        s: TrainState,
-        columns: int,
-        measures: Measures,
-        kind: Kind,
-        carried: Mapping[str, tuple[int, ...]],
-        timed: bool = False,
-    ) -> None:
-        """carried: node -> shape of the state of the previous batch, for one that continues it."""
-        self.rates = 1 + len(s.schedules.paths) + bool(s.learner.groups)  # the factor of the schedule, for groups
-        self.before = {name: (kind.n, *shape[1:]) for name, shape in carried.items()} if kind.goes_on else {}
-        super().__init__(s, s.learner, s.feeds["train"], columns, measures, kind, timed)
-
-    def changing(self, s: TrainState) -> Mapping[str, Any]:
-        """The optimizer's state."""
-        state: Mapping[str, Any] = s.state
-        return state
-
-    def layouts(self, s: TrainState) -> Mapping[str, Layout]:
-        """Each call is given these fields."""
-        return s.augmenter.changed if s.augmenter else {}
-
-    def traced(self, s: TracedState, tally: MetricAccumulator, row: TracedArray) -> dict[str, TracedArray]:
-        """The step of the array tier."""
-        kind = self.kind
-        s.carry = {
-            name: new("input", (1, *shape), self.dtype, name=c_name("h", name)) for name, shape in self.before.items()
-        }
-        batch = Batch(slice(0, kind.n), None if kind.times is None else slice(0, kind.times), kind.goes_on)
-        train_step(s, batch, 0, 1, tally, row)  # type: ignore[arg-type]
-        slots = {c_name("s", name): a for name, a in s.state.items() if hasattr(a, "view")}
-        _check_slots(s.given, s.state)
-        return {"w": s.w, **slots, **{c_name("h", name): a for name, a in s.carry.items()}}
-
-    def states(self, s: TrainState) -> dict[str, np.ndarray]:
-        """Memory for the state that goes from batch to batch, with that of the previous one."""
-        shapes = {name: (len(s.w), *shape) for name, shape in self.carried.items()}
-        if not self.kind.goes_on:
-            return {name: np.empty(shape, self.dtype) for name, shape in shapes.items()}
-        return {name: np.ascontiguousarray(s.carry[name][:, : self.n]) for name in shapes}
-
-    def augmented(
-        self, s: TrainState, replica: int, steps: Sequence[int], rows: np.ndarray, starts: np.ndarray
-    ) -> list[np.ndarray]:
-        """The augmented fields of one replica for these steps, part by part as in the array tier; rows: (K, N)."""
-        if s.augmenter is None:
-            return []
-        key, options = s.keys[replica], s.learner.options
-        found: dict[str, list[np.ndarray]] = {name: [] for name in self.handed}
-        for step, own, start in zip(steps, rows, starts, strict=True):
-            size = self.n if options.accumulate == 1 or isinstance(options.batch_size, str) else options.batch_size
-            parts = [own[at : at + size] for at in range(0, self.n, size)]
-            made = [s.augmenter.alone(replica, part, key, step, i) for i, part in enumerate(parts)]
-            for name in self.handed:
-                axis, each = int(name in self.turned), [part[name] for part in made]
-                whole = each[0] if len(each) == 1 else np.concatenate(each, axis)
-                found[name].append(whole[start : start + self.kind.times] if axis and self.kind.times else whole)
-        return [np.ascontiguousarray(np.stack(a), self.dtypes[name]) for name, a in found.items()]
+class CompiledStep(CompiledPass, StepPass):
+    """Steps of training, as C."""
 
 
-class CompiledEvaluation(CompiledPass):
-    """Loss and metrics of batches of a split.
-
-    Raises:
-        UntraceableError: it draws random numbers, which go by the batches of the array tier.
-    """
-
-    number = "first"
-
-    def __init__(self, s: TrainState, learner: Learner, feed: DataLoader, n: int) -> None:
-        super().__init__(s, learner, feed, 1, learner.measures, Kind(n))
-
-    def traced(self, s: TracedState, tally: MetricAccumulator, row: TracedArray) -> dict[str, TracedArray]:
-        """The evaluation of the array tier."""
-        share = self.n / s.feed.n
-        ctx = s.context(0).but(train=False, batch=s.feed.batch(slice(0, self.n)))
-        loss, _ = measure(s.network, s.learner.heads, s.p, s.feed.whole(), share, ctx, tally)
-        row[:, 0] = loss
-        if s.draws:
-            raise UntraceableError("its random numbers go by the batches of the array tier")
-        return {}
-
-
-def refusal(error: Exception) -> str:
-    """Why a step cannot be traced, with the place in the component's code."""
-    frames = traceback.extract_tb(error.__traceback__)
-    outside = [f for f in frames if FRAMEWORK not in Path(f.filename).resolve().parents]
-    place = f"{Path(outside[-1].filename).name}, line {outside[-1].lineno}: " if outside else ""
-    what = "" if isinstance(error, UntraceableError) else f"{type(error).__name__}: "
-    return f"{place}{what}{error}"
+class CompiledEvaluation(CompiledPass, EvaluationPass):
+    """Loss and metrics of batches of a split, as C."""
 
 
 def _for_all(arrays: Sequence[str]) -> list[str]:
@@ -374,16 +178,3 @@ def _for_all(arrays: Sequence[str]) -> list[str]:
         f"run(steps, first, {', '.join(own)}, ws, team);",
         "}",
     ]
-
-
-def _check_slots(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-    """
-    Raises:
-        UntraceableError: an update changes what the optimizer's state consists of.
-    """
-    kinds = [
-        {name: (a.shape[1:], str(a.dtype)) if hasattr(a, "dtype") else "number" for name, a in state.items()}
-        for state in (before, after)
-    ]
-    if kinds[0] != kinds[1]:
-        raise UntraceableError(f"the optimizer's state changes from {kinds[0]} to {kinds[1]}")

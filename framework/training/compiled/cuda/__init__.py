@@ -1,0 +1,1 @@
+"""The compiled tier on a GPU: the graph of a traced step as CUDA C."""
