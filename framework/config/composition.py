@@ -300,8 +300,7 @@ def settings_of_trees(tree: dict[str, Any], plain: dict[str, Any], known: dict[b
     disable_plugins(tree.get("disable_plugins"))
     load_plugins(tree.get("plugins"), by_user=False)
     settings, absolute = parse_config(tree, discover(), known), with_absolute_paths(tree)
-    written = recorded(plain, absolute)
-    return replace(settings, tree=absolute, written={} if written == absolute else written)
+    return replace(settings, tree=absolute, written={} if (found := recorded(plain, absolute)) == absolute else found)
 
 
 def load_plugins(paths: Any, by_user: bool = True) -> None:
