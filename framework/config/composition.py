@@ -291,8 +291,7 @@ def settings_of_trees(tree: dict[str, Any], plain: dict[str, Any], known: dict[b
     """The validated settings of a configuration.
 
     Args:
-        tree: the configuration; plain: the same with its interpolations.
-        known: parts of earlier configurations with the same plugins, for `parse_config`.
+        tree: the configuration; plain: the same with its interpolations; known: as for `parse_config`.
 
     Raises:
         ConfigError: with one line for every error.
