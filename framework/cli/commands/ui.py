@@ -102,7 +102,8 @@ def serve(place: Place, port: int, found: dict[str, str], remarks: Sequence[str]
         server = subprocess.Popen(
             command, start_new_session=True, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file
         )
-    print(_dim("starting MLflow's server ..."), flush=True)
+    if sys.stderr.isatty():
+        print("starting MLflow's server ...", file=sys.stderr, flush=True)
     try:
         if await_start(server, f"http://{HOST}:{port}"):
             for what, address in found.items():
