@@ -20,7 +20,7 @@ from framework.data.dataset import Data
 from framework.data.folds import Fold, folded
 from framework.data.scaling import Scale
 from framework.data.validation import checked
-from framework.nn.network import large
+from framework.nn.drawing import large
 
 KEPT = 1 << 29  # bytes of data sets cached for later jobs; the newest one always
 COUNTS = ("n", "n_val", "n_test")  # options of generated data sets for the number of examples
