@@ -64,12 +64,12 @@ def named(component: str) -> Iterator[None]:
     """
     try:
         yield
-    except (ValueError, OSError, MemoryError):  # they have messages for the user
+    except (ValueError, MemoryError):  # they have messages for the user
         raise
     except Exception as error:
-        if not place(error):
+        if not place(error) or (isinstance(error, OSError) and error.strerror):
             raise
-        raise ConfigError(f"{component}: {described(error)}") from error
+        raise ConfigError(f"{component} raises {described(error)}") from error
 
 
 def _lines(error: BaseException) -> list[tuple[str, int]]:

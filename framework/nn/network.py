@@ -242,6 +242,8 @@ class Network:
         source = node.sources[0]
         n = contracts.examples_of(values[source], shapes.get(source), ctx.replicas)
         who, dtype = contracts.called(name, node.layer), contracts.dtype_of(p)
+        if not p.get(node.share or name) and all(values[s].dtype != dtype for s in node.sources):
+            dtype = None  # zeros and ones made from ids, in any dtype
         contracts.check_output(who, result, shapes.get(name), n, ctx.replicas, dtype)
 
     def _check_gradients(
