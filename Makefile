@@ -1,6 +1,7 @@
 # make run    train a network on handwritten digits and record it
 # make test   lint, types, tests
-# make slow   the tests that take longer: every command of the docs, kills, other launchers
+# make slow   the tests that take longer: every command of the docs, kills, other launchers; EFFORT=10 draws more at random
+# make every  all tests in one go, as CI does: they are found once
 # make docs   write docs/reference/ from the docstrings, run the notebooks
 # make site   the docs as a web site in site/; show it with: python -m http.server -d site
 # make wheel  dist/*.whl, for `pip install` elsewhere
@@ -15,19 +16,27 @@ INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecod
 # Training steps are compiled by the system's C compiler. The extra `fast` brings one where there is none.
 FAST := $(if $(shell which $(firstword $(CC)) gcc clang 2>/dev/null),,fast)
 
-.PHONY: run test slow docs claims site wheel bench mutants clean
+# Bytecode of tests and framework is kept, wherever that is switched off: every process would compile them again.
+test slow every: export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: run lint test slow every docs claims site wheel bench mutants clean
 
 run: .venv/.run
 	$(BIN)/stackprop
 
-test: .venv/.test
+lint: .venv/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 slow: .venv/.test
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
+
+every: .venv/.test
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 docs: .venv/.run
 	$(BIN)/python -m docs._tools.reference

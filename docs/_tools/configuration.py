@@ -93,7 +93,8 @@ def models() -> str:
             for key, value in tree.items()
             if not isinstance(value, dict)
         )
-        first = path.read_text().splitlines()[0]
+        lines = (line for line in path.read_text().splitlines() if not line.startswith("# @"))
+        first = next(lines, "")
         rows.append(f"| `{path.stem}` | {keys} | {first[2:] if first.startswith('# ') else ''} |")
     return "| model | its keys, with their defaults | what it is |\n|---|---|---|\n" + "\n".join(rows)
 

@@ -181,6 +181,22 @@ def note_best(sweep: Path, groups: Sequence[SeedGroup], metric: str) -> None:
     print(f"best: {named or 'all jobs'}: {metric} {cell(values)}{which if len(values) > 1 else f' (job {job.name})'}")
     if predicted is not None:
         print(f"its predictions for examples that did not train: {predicted}")
+    if doubt := incomparable([job for each in groups for job in each.jobs], metric):
+        print(doubt)
+
+
+OF_A_LOSS, OF_DATA = ("loss", "heads"), ("dataset", "dataset.path", "dataset.target", "dataset.scale_targets")
+
+
+def incomparable(jobs: Sequence[RecordedJob], metric: str) -> str:
+    """A line where a metric is another quantity from job to job: another loss, or a target in another unit; else nothing."""
+    of_loss = [key for key in swept(jobs) if key.split(".")[0] in OF_A_LOSS and metric.endswith("/loss")]
+    keys = [*of_loss, *(key for key in swept(jobs) if key in OF_DATA)]
+    if not keys:
+        return ""
+    others = [name for name in metrics(jobs, "val/*") if not name.endswith("/loss")] if keys == of_loss else []
+    advice = f"; compare another metric: stackprop compare last y={others[0]}" if others else ""
+    return f"this says little: {metric} is another quantity with another {' and '.join(keys)}{advice}"
 
 
 def of_study(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -55,6 +55,10 @@ def execute(arguments: list[str]) -> int:
         return guarded(lambda: tool(arguments[0], arguments[1:]))
     if arguments and re.fullmatch(VERB, arguments[0]):
         return guarded(lambda: command(arguments[0], arguments[1:]))
+    if late := next((word for word in arguments if word in VERBS), None):
+        return report_error(
+            f"{late}: the verb comes first: stackprop {late} ...; `stackprop {late} --help` says what it takes"
+        )
     with trusting("--trust" in arguments):
         return guarded(lambda: compose_and_run([word for word in arguments if word != "--trust"]))
 

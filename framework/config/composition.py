@@ -291,8 +291,7 @@ def settings_of_trees(tree: dict[str, Any], plain: dict[str, Any], known: dict[b
     """The validated settings of a configuration.
 
     Args:
-        tree: the configuration; plain: the same with its interpolations.
-        known: parts of earlier configurations with the same plugins, for `parse_config`.
+        tree: the configuration; plain: the same with its interpolations; known: as for `parse_config`.
 
     Raises:
         ConfigError: with one line for every error.
@@ -300,8 +299,7 @@ def settings_of_trees(tree: dict[str, Any], plain: dict[str, Any], known: dict[b
     disable_plugins(tree.get("disable_plugins"))
     load_plugins(tree.get("plugins"), by_user=False)
     settings, absolute = parse_config(tree, discover(), known), with_absolute_paths(tree)
-    written = recorded(plain, absolute)
-    return replace(settings, tree=absolute, written={} if written == absolute else written)
+    return replace(settings, tree=absolute, written={} if (found := recorded(plain, absolute)) == absolute else found)
 
 
 def load_plugins(paths: Any, by_user: bool = True) -> None:

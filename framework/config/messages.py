@@ -18,6 +18,8 @@ from framework.config.suggestions import elsewhere, longer, of_hydra
 from framework.core.errors import ConfigError, did_you_mean
 from framework.registry.discovery import discover
 
+DECIMAL = re.compile(r"[+-]?\d+,\d+(e[+-]?\d+)?", re.I)
+
 
 def format_error(error: BaseException) -> str:
     """The error message, with the closest valid choice."""
@@ -34,6 +36,10 @@ def format_error(error: BaseException) -> str:
             reasons = discover().reasons(KINDS_OF.get(group, group), name)
             hint = elsewhere(name, group) or did_you_mean(name, options)
             return "\n".join([f"{group}: unknown choice '{name}'{hint}", *reasons])
+    if several := re.search(r"Ambiguous value for argument '(.+?)'", str(error)):
+        key, _, value = several[1].partition("=")
+        point = f"; a number has a decimal point: {key}={value.replace(',', '.')}" if DECIMAL.fullmatch(value) else ""
+        return f"{several[1]}: several values are a sweep, which needs -m{point}; a list has brackets: {key}=[{value}]"
     interval = re.search(r"override '(.+?)=.*' .*while evaluating '(interval\(.*?\))'", " ".join(str(error).split()))
     if interval:
         return f"{interval[1]}: {interval[2]} is not an interval; give its two ends: interval(1e-4,1)"

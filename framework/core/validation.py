@@ -199,7 +199,8 @@ class Validator:
             )
         if origin in (list, tuple):
             if not isinstance(value, list):
-                return self.add_error(path, f"{value!r} is not a list")
+                hint = f"; write {path}=[{value}]" if isinstance(value, str) else ""
+                return self.add_error(path, f"{value!r} is not a list{hint}")
             kinds = get_args(hint)
             if origin is list or Ellipsis in kinds:
                 kinds = kinds[:1] * len(value)

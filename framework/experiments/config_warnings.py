@@ -11,9 +11,10 @@ from framework.training.learner import Learner
 
 def config_warnings(learner: Learner) -> list[str]:
     """Warnings about a network: a softmax before a loss that applies one, or none before a loss that needs one; a function
-    for hidden layers at the end, or the reverse; a bias without effect; a probe of recurrent layers without any."""
+    for hidden layers at the end, or the reverse; a bias without effect; a probe of recurrent layers without any; options
+    without effect."""
     network = learner.network
-    warnings = _probes(learner)
+    warnings = [*_probes(learner), *_unused(learner)]
     for name, head in learner.heads.items():
         warnings += _probabilities(name, head, network)
         for source in head.sources:
@@ -32,6 +33,18 @@ def _probes(learner: Learner) -> list[str]:
     read = {name: getattr(probe, "reads", "terms") for name, probe in probes.items()}
     blind = [name for name, member in read.items() if not any(hasattr(layer, member) for layer in layers)]
     return [f"probes.{name}: it measures recurrent layers, but the network has none" for name in blind]
+
+
+def _unused(learner: Learner) -> list[str]:
+    """A line on options that others would have to go with."""
+    options, found = learner.options, []
+    if options.early_stopping.min_delta and not options.keeps_best:
+        found.append(
+            "trainer.early_stopping.min_delta: no effect without trainer.early_stopping.patience or trainer.keep=best"
+        )
+    if options.probe_every != type(options)().probe_every and not learner.probes:
+        found.append(f"trainer.probe_every: no effect without probes (got {options.probe_every}); for example probes=[dead]")
+    return found
 
 
 def _probabilities(name: str, head: Head, network: Network) -> list[str]:

@@ -30,9 +30,8 @@ _SAID: set[str] = set()  # each printed once
 
 def save_sources(settings: Settings, folder: Path) -> None:
     """Save the origins of the components of these settings, and a copy of each single file."""
-    registry, components, files = discover(), {}, dict[str, Any]()
-    for name, entry in sources_used(settings, registry):
-        components[name] = {key: value for key, value in origin(entry, registry).items() if value}
+    registry, files = discover(), dict[str, Any]()
+    components = _components(settings, registry)
     named = {Path(path).expanduser().resolve() for path in settings.plugins}
     for file in (named & registry.files.keys()) | {Path(about["file"]) for about in components.values() if "file" in about}:
         sha256 = registry.files[file]
@@ -41,6 +40,23 @@ def save_sources(settings: Settings, folder: Path) -> None:
         files[str(file)] = {"sha256": sha256, "kept": copy.name}
     about = {"components": components, "files": files, "distributions": versions()}
     write_json(folder / FILE, about, lasting=False)
+
+
+_LATEST: list[tuple[Settings, Registry, dict[str, dict[str, str]]]] = []
+OF_A_JOB = ("seed", "about", "tree", "written")  # settings without components
+
+
+def _components(settings: Settings, registry: Registry) -> dict[str, dict[str, str]]:
+    """The origins of all components; those of the latest run, if it has the same ones, as have many jobs of a sweep."""
+    names = [f.name for f in fields(Settings) if f.name not in OF_A_JOB]
+    for known, of_known, found in _LATEST:
+        pairs = [(getattr(known, name), getattr(settings, name)) for name in names]
+        if of_known is registry and all(one is other or not (one or other) for one, other in pairs):
+            return found
+    used = sources_used(settings, registry)
+    found = {name: {key: text for key, text in origin(entry, registry).items() if text} for name, entry in used}
+    _LATEST[:] = [(settings, registry, found)]
+    return found
 
 
 def sources_used(value: Any, registry: Registry) -> Iterator[tuple[str, Entry]]:

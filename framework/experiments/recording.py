@@ -23,6 +23,7 @@ from framework.experiments.predictions import write_held_out
 from framework.inference import model
 from framework.inference.baselines import baseline_metrics
 from framework.tracking.mlflow import MlflowRun
+from framework.tracking.mlflow_process import RemoteMlflowRun
 from framework.tracking.run_record import RunRecord
 
 
@@ -193,7 +194,10 @@ class RecordingCallback(Callback):
             if record.feeder is None:
                 record.settle()
             else:
-                record.feeder.settlements.append(record.settle)
+                tracked = record.tracked if isinstance(record.tracked, RemoteMlflowRun) else None
+                record.feeder.settlements.append((record.settle, tracked))
+        for feeder in {id(record.feeder): record.feeder for record in self.records if record.feeder}.values():
+            feeder.settle_known()  # those of earlier stacks
 
 
 def _log_artifacts(record: RunRecord, experiment: Experiment, outcome: TrainingResult, ended: Mapping[str, Any]) -> None:

@@ -61,10 +61,16 @@ def resumed(words: Sequence[str]) -> list[str] | None:
     kept = [word for word in kept if not (longer and word.startswith(LENGTH))]
     given = [word for word in words if word not in (*resuming, *where, *longer, "-m", "--multirun")]
     before = [word for word in kept if word not in ("-m", "--multirun")]
-    strange = [word for word in given if word not in before] + [w for w in before if given and w not in given]
-    if strange:
+    strange = [word for word in given if word not in before]
+    missing = [word for word in before if given and word not in given]
+    if strange or missing:
+        what = (
+            f"{', '.join(strange)} {'differ' if len(strange) > 1 else 'differs'}"
+            if strange
+            else f"without {' '.join(missing)}"
+        )
         raise ConfigError(
-            f"{KEY}: {folder.name} was started with a different command ({', '.join(strange)} differ); "
+            f"{KEY}: {folder.name} was started with a different command ({what}); give {KEY} alone, or "
             "start a new sweep for a changed configuration"
         )
     return [*kept, *where, *longer, f"hydra.sweep.dir={folder}"]

@@ -3,7 +3,6 @@ order: they are read as columns, in chunks, which takes a tenth of the time and 
 
 from __future__ import annotations
 
-import functools
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,7 +16,7 @@ from framework.core.errors import DataError
 from framework.core.reading import UnreadableError, affordable, open_regular, parse_json, read_text
 
 OF_STEPS = b'"grad_norm/total"'  # is in the lines of training steps, and in no others
-PIECE = 20_000  # lines read at a time
+PIECE = 10_000  # lines read at a time
 NUMBERS = b"0123456789+-.e"
 
 
@@ -27,26 +26,49 @@ class LazySeries(Mapping[str, np.ndarray]):
     The lines of training steps are parsed when one of their names is read.
 
     Attributes:
-        others: all other lines.
+        rows: the names of rows, such as a gradient by lag, whose steps are positions and no training steps.
 
     Raises:
         DataError: a line is not valid; the message names it.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path, self.of_steps, self.whole = path, list[str](), False
-        others: list[bytes] = []
-        with open(open_regular(path), "rb") as file:
-            for line in whole_lines(file):
-                if OF_STEPS not in line:
-                    others.append(line)
-                elif not self.of_steps:
-                    self.of_steps = [name for name in self._parsed([line])[0] if name != "step"]
-        self.others = self._parsed(others)
-        try:
-            self.found = series(self.others)
-        except (TypeError, ValueError) as error:
-            raise DataError(f"{path}: not a valid metrics file") from error
+        self.path, self.of_steps, self.whole, self.rows = path, list[str](), False, set[str]()
+        parts: dict[str, list[np.ndarray]] = {}
+        for lines in self._other_pieces():
+            latest = {name for line in lines for name, value in line.items() if isinstance(value, list)}
+            first = {started(name) for name in latest}
+            self.rows |= latest | first
+            try:
+                found = series(lines)
+            except (TypeError, ValueError) as error:
+                raise DataError(f"{path}: not a valid metrics file") from error
+            for name, points in found.items():
+                if name in latest or (name in first and name not in parts):
+                    parts[name] = [points]
+                elif name not in first:
+                    parts.setdefault(name, []).append(points)
+        self.found = {name: np.concatenate(parts.pop(name)) for name in list(parts)}
+
+    @property
+    def others(self) -> Iterator[dict[str, Any]]:
+        """All lines that are not of training steps."""
+        for lines in self._other_pieces():
+            yield from lines
+
+    def _other_pieces(self) -> Iterator[list[dict[str, Any]]]:
+        """The same, parsed in pieces: a long run has very many."""
+        with open(open_regular(self.path), "rb") as file:
+            lines = self._not_of_steps(file)
+            while piece := list(islice(lines, PIECE)):
+                yield self._parsed(piece)
+
+    def _not_of_steps(self, file: Iterable[bytes]) -> Iterator[bytes]:
+        for line in whole_lines(file):
+            if OF_STEPS not in line:
+                yield line
+            elif not self.of_steps:
+                self.of_steps = [name for name in self._parsed([line])[0] if name != "step"]
 
     def __getitem__(self, name: str) -> np.ndarray:
         if name in self.of_steps and not self.whole:
@@ -59,12 +81,6 @@ class LazySeries(Mapping[str, np.ndarray]):
 
     def __len__(self) -> int:
         return len(list(iter(self)))
-
-    @functools.cached_property
-    def rows(self) -> set[str]:
-        """The names of rows, such as a gradient by lag, whose steps are positions and no training steps."""
-        found = {name for line in self.others for name, value in line.items() if isinstance(value, list)}
-        return found | {started(name) for name in found}
 
     def pieces(self) -> Iterator[tuple[list[str], np.ndarray]]:
         """Chunks of the lines of training steps: names, and (K, 1 + names) of step and values."""
@@ -86,7 +102,7 @@ class LazySeries(Mapping[str, np.ndarray]):
         for names, numbers in self.pieces():
             for i, name in enumerate(names, 1):
                 found.setdefault(name, []).append(numbers[:, [0, i]])
-        return {name: np.concatenate(points) for name, points in found.items()}
+        return {name: np.concatenate(found.pop(name)) for name in list(found)}
 
     def _parsed(self, lines: Sequence[bytes]) -> list[dict[str, Any]]:
         try:

@@ -140,7 +140,7 @@ class MlflowWriterPool:
             WriterThread() if local else WriterProcess() for _ in range(lanes)
         ]
         self.started = 0
-        self.settlements: list[Callable[[], None]] = []  # called once the store has everything
+        self.settlements: list[tuple[Callable[[], None], RemoteMlflowRun | None]] = []
 
     def begin(
         self, tracking: Tracking, runs: Path, name: str, params: Mapping[str, Any], tags: Mapping[str, str]
@@ -167,8 +167,15 @@ class MlflowWriterPool:
         for lane in self.lanes:
             lane.answer(lane.last)
         waiting, self.settlements = self.settlements, []
-        with ThreadPoolExecutor(WRITERS) as pool:  # many small files are written as fast as one
-            list(pool.map(lambda settle: settle(), waiting))
+        _settle_all([settle for settle, _ in waiting])
+
+    def settle_known(self) -> None:
+        """Record this for the runs whose end the store is known to have: a long sweep does not keep all its runs until it
+        ends."""
+        answered = [run is None or run.is_answered for _, run in self.settlements]
+        ready = [settle for (settle, _), is_known in zip(self.settlements, answered, strict=True) if is_known]
+        self.settlements = [each for each, is_known in zip(self.settlements, answered, strict=True) if not is_known]
+        _settle_all(ready)
 
     def close(self) -> None:
         """Let the writers finish their requests, and end them."""
@@ -177,6 +184,11 @@ class MlflowWriterPool:
         finally:
             for lane in self.lanes:
                 lane.close()
+
+
+def _settle_all(settlements: Sequence[Callable[[], None]]) -> None:
+    with ThreadPoolExecutor(WRITERS) as pool:  # many small files are written as fast as one
+        list(pool.map(lambda settle: settle(), settlements))
 
 
 class RemoteMlflowRun:
@@ -202,6 +214,11 @@ class RemoteMlflowRun:
         """As `run_id`, without waiting for it: None as long as it is not known."""
         found = self.lane.known.get(self.number)
         return None if found is None else str(found)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether it is known if the end of the run is in the store."""
+        return self.ending is None or self.ending in self.lane.known
 
     @property
     def lost(self) -> bool:

@@ -33,7 +33,7 @@ LAUNCH = 8e-6  # seconds in Python and in the driver; not measured: NumPy's call
 LAUNCHES = 40  # of a node with tensors, and of a time step of a recurrent layer; tests/training/test_device.py counts them
 ON_GPU = 1e12  # multiplications per second; not measured: a tenth of what a data-centre GPU can do in float32
 FUSED = 0.6  # of the launches, which compiled steps save at least; the substitute for CuPy counts them
-COMPILING = 5.0  # seconds for a step; measured: NVRTC takes 2 to 8 for an MLP, an LSTM and a small CNN
+COMPILING = 5.0  # seconds for a step; measured: NVRTC takes 1 to 2 of one core for an MLP or an LSTM, 2 to 5 for a small CNN
 START = 5.0  # seconds; not measured: the context of CUDA, and the first compilation of some dozen kernels
 
 

@@ -15,6 +15,7 @@ from framework.core.arrays import Array, to_host
 from framework.core.blame import blame
 from framework.core.callback import MEASURED
 from framework.core.errors import ContractError, did_you_mean
+from framework.core.log import log
 from framework.core.protocols import Probe
 from framework.nn.network import Network
 from framework.nn.training_step import TrainingStep
@@ -59,8 +60,10 @@ class ProbeRunner:
         """
         found, replicas = {name: _seen_by(name, probe, seen) for name, probe in probes.items()}, seen.ctx.replicas
         names = tuple(metric for values in found.values() for metric in values)
-        if names != self.names:
+        if names != self.names:  # at the first sample
             check_readings(found, self.names, replicas)
+            for name in [name for name, values in found.items() if not values]:
+                log.warning(f"probes.{name}: there is nothing in this network that it measures (stackprop describe {name})")
             self.names = names
         for values in found.values():
             for metric in [metric for metric, a in values.items() if a.ndim > len(replicas)]:

@@ -96,7 +96,10 @@ def real(path: str, name: str, a: np.ndarray) -> np.ndarray:
         DataError: the array is not numeric, is empty, or holds NaN or inf.
     """
     if a.dtype.kind not in "biuf":
-        raise DataError(f"{path}: array '{name}' holds {a.dtype}, not real numbers")
+        kind, way = f"holds {a.dtype}", ""
+        if a.dtype.kind in "UST":
+            kind, way = "holds text", f"; classes are numbers 0, 1, ...: np.unique({name}, return_inverse=True)[1]"
+        raise DataError(f"{path}: array '{name}' {kind}, not real numbers{way}")
     if not a.size:
         raise DataError(f"{path}: array '{name}' is empty (shape {a.shape})")
     a = a.astype(float)

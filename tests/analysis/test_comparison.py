@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from framework.analysis.comparison import RecordedJob, SeedGroup, best_group, best_job, reduce_series, rows
 from framework.analysis.figures.sweep import draw, panels
+from framework.analysis.sweep_table import incomparable
 from framework.config.options import FigureOptions
 from framework.core.direction import lower_is_better
 
@@ -125,3 +126,16 @@ def test_the_band_is_between_what_seeds_do_and_not_between_batches():
     assert (len(steps), steps[0]) == (10, 5.5)
     assert (mean == 2).all()
     assert (std == 0).all()
+
+
+def test_losses_of_other_losses_and_data_are_not_compared_in_silence():
+    jobs = [job([1.0], **{"loss.gamma": gamma, "optimizer.lr": 0.1}) for gamma in (0, 2)]
+    jobs = [replace(each, series={**each.series, "val/accuracy": each.series["train/loss"]}) for each in jobs]
+    assert "train/loss is another quantity with another loss.gamma; compare another metric: " in incomparable(
+        jobs, "train/loss"
+    )
+    assert incomparable(jobs, "train/loss").endswith("stackprop compare last y=val/accuracy")
+    assert incomparable(jobs, "val/accuracy") == ""
+    assert incomparable([job([1.0], **{"optimizer.lr": lr}) for lr in (1, 2)], "val/loss") == ""
+    data = [job([1.0], dataset=name) for name in ("iris", "wine")]
+    assert incomparable(data, "val/accuracy").endswith("another quantity with another dataset")

@@ -18,6 +18,8 @@ from framework.core.process import without_main
 from framework.experiments.progress import ProgressBar
 from framework.tracking.run_dir import read_state
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 QUICK = ["dataset=spirals", "dataset.n=40", "model.hidden=4", "trainer.epochs=3", "tracking=none"]
 
 

@@ -6,6 +6,8 @@ import framework
 from framework import Callback, ConfigError, RunFailed
 from framework.nn.network import Network
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 QUICK = ("model.hidden=4", "dataset=xor", "trainer.epochs=2", "tracking=none")
 
 

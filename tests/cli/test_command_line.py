@@ -13,6 +13,8 @@ from framework.config.composition import compose
 from framework.tracking.mlflow import MlflowStore
 from framework.tracking.options import Tracking
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 QUICK = ["dataset=xor", "trainer.epochs=1", "tracking=none", "threads=1"]
 COMMAND = str(Path(sys.executable).with_name("stackprop"))
 

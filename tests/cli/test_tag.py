@@ -10,6 +10,8 @@ from framework.tracking.edits import METRICS, notes_section, with_notes
 from framework.tracking.naming import About, about_of
 from framework.tracking.run_dir import read_state, read_sweep
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 
 def test_tags_are_set_changed_and_removed(ask, tmp_path):
     folder = run(tmp_path / "runs" / "a", "optimizer.lr=0.1", about={"tags": {"old": "1", "kept": "2"}})

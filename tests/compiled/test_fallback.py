@@ -23,7 +23,8 @@ BROKEN = '#!/bin/sh\ncase "$*" in *-E*) exec {cc} "$@";; esac\necho "step.c:1:2:
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
     """Every run is long enough, and nothing is known from other tests."""
-    monkeypatch.setattr(trainer, "is_worth_compiling", lambda learner, data, replicas: True)
+    for worth in ("is_worth_compiling", "is_worth_cuda"):
+        monkeypatch.setattr(trainer, worth, lambda learner, data, replicas: True)
     found = (build.compiler, build.machine, trainer._report)
     for function in found:
         function.cache_clear()
@@ -113,10 +114,19 @@ def test_auto_falls_back_for_a_component_that_cannot_be_traced(capsys):
     assert found.tier == "array"
 
 
-def test_auto_falls_back_on_a_device(capsys):
-    (found,) = train([learner(mlp(7, 2), epochs=2)], [DATA], [0], xp=Double(), dtype=np.float64)
-    assert "since steps are compiled for the CPU (device=cpu)" in capsys.readouterr().err
-    assert found.tier == "array"
+def rejecting(self, code, options=()):
+    raise RuntimeError("step.cu(3): error: it is full")
+
+
+@pytest.mark.parametrize("why", ["untraceable.py, line", "the GPU's compiler failed: step.cu(3): error: it is full"])
+def test_auto_falls_back_on_a_device(why, capsys, monkeypatch):
+    monkeypatch.setattr(Double, "RawModule", rejecting)
+    member = learner(mlp(7, 2, activation=Curious() if "untraceable" in why else None), epochs=2)
+    found = [way([member], [DATA], [0], xp=Double(), dtype=np.float64)[0] for way in (train, train_sliced)]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("stackprop: tier: the array tier is used, since ")
+    assert why in line
+    assert [each.tier for each in found] == ["array", "array"]
 
 
 def test_auto_compiles_and_says_how_long_it_took(capsys, monkeypatch, tmp_path):

@@ -73,6 +73,11 @@ def test_the_c_is_what_is_compiled(capsys):
     assert "tick(" not in text
 
 
+def test_the_cuda_c_is_shown_without_a_gpu(capsys):
+    assert main(["--cuda", *SMALL]) == 0
+    assert "KERNEL run(const struct array *table" in capsys.readouterr().out
+
+
 def test_a_step_that_cannot_be_traced_is_named(monkeypatch):
     monkeypatch.setattr(passes, "OPERATIONS", 10)
     with pytest.raises(ConfigError, match=r"kernel: this step cannot be shown: .* operations, and at most 10"):

@@ -4,6 +4,7 @@ import fuzzing
 import numpy as np
 import pytest
 from compiling import same
+from effort import EFFORT
 from tiers import agree
 
 from framework import Data, Field, Head, Network, discover
@@ -83,7 +84,8 @@ def test_what_a_later_row_overwrites_is_read_before():
     same(shifted, x=rng.standard_normal((1, 10, 16)))
 
 
-CASES = [(5000, 50), *(pytest.param(first, 100, marks=pytest.mark.slow) for first in range(5100, 5500, 100))]
+MANY = [(5100 + 100 * i, 100) for i in range(EFFORT)]
+CASES = [(5000, 50), *(pytest.param(*case, marks=pytest.mark.slow) for case in MANY)]
 
 
 @pytest.mark.parametrize(("first", "count"), CASES)

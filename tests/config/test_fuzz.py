@@ -14,6 +14,7 @@ from typing import Literal, get_args, get_origin
 import numpy as np
 import pytest
 import yaml
+from effort import EFFORT
 from hydra.types import RunMode
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
@@ -160,10 +161,10 @@ def answered(composer, words):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", range(4))  # of sixteen hundred
+@pytest.mark.parametrize("part", range(4 * EFFORT))  # of a hundred commands
 def test_odd_configurations_are_run_or_refused(part, composer):
     @seed(part)
-    @settings(max_examples=400 // EACH, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=100 // EACH, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(requests())
     def each(commands):
         for words in commands:

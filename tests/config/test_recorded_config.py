@@ -11,6 +11,8 @@ from framework.core.errors import ConfigError
 from framework.tracking.run_dir import read_state
 from framework.tracking.run_record import config_hash
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 WORDS = ("dataset=xor", "trainer.epochs=1", "optimizer=nag", "model.hidden=6", "regularizer=l2", "tracking=none")
 
 

@@ -14,6 +14,8 @@ from framework.registry.discovery import discover
 from framework.tracking.run_dir import read_state
 from framework.tracking.run_record import config_hash
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 QUICK = ["dataset=xor", "trainer.epochs=1", "tracking=none"]
 
 

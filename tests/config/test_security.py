@@ -94,22 +94,34 @@ def preset(folder, tree, name="conf/experiment/evil.yaml"):
     path.write_text("# @package _global_\n" + yaml.safe_dump(tree, sort_keys=False))
 
 
+def is_of_sweeps(name):
+    """Whether it concerns what a sweep alone makes, its launcher and sweeper."""
+    tree = PRESETS[name]
+    return "defaults" in tree or not {"launcher", "sweeper"}.isdisjoint(tree.get("hydra", ()))
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_no_code_runs_for_a_preset(ask, stranger, name):
     preset(stranger, PRESETS[name])
-    for words in ([], ["-m", "seed=0,1"], ["--cfg", "all"]):
+    for words in ([], ["-m", "seed=0,1"] if is_of_sweeps(name) else ["--cfg", "all"]):
         status, _, told = ask("--config-dir", "conf", "experiment=evil", *QUICK, *words)
         assert (status, "Traceback" in told) == (2, False), (words, told)
         assert "hydra." in told or "not allowed" in told
     assert not (stranger / "runs").exists()
 
 
+@pytest.mark.parametrize("name", ["sampler", "callback", "handler"])
+def test_no_code_runs_for_a_preset_in_any_mode(ask, stranger, name):
+    preset(stranger, PRESETS[name])
+    for words in (["-m", "seed=0,1"], ["--cfg", "all"]):
+        assert ask("--config-dir", "conf", "experiment=evil", *QUICK, *words)[0] == 2
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_no_code_runs_for_an_own_experiment(ask, stranger, name):
     preset(stranger, PRESETS[name], "experiments/evil.yaml")
-    for words in ([], ["-m", "seed=0,1"]):
-        status, _, errors = ask(*QUICK, "experiment=evil", *words)
-        assert (status, "Traceback" in errors) == (2, False), errors
+    status, _, errors = ask(*QUICK, "experiment=evil", *(["-m", "seed=0,1"] if is_of_sweeps(name) else []))
+    assert (status, "Traceback" in errors) == (2, False), errors
 
 
 def test_a_plugin_of_an_experiment_is_not_run(ask, stranger):
@@ -120,12 +132,17 @@ def test_a_plugin_of_an_experiment_is_not_run(ask, stranger):
 
 @pytest.mark.parametrize("word", WORDS)
 def test_no_code_runs_for_a_word_of_the_command(ask, stranger, word):
-    for words in ([], ["-m"], ["--info", "defaults"], ["--hydra-help"]):
+    for words in ([], ["-m"]):
         status, _, told = ask(word, *QUICK, *words)
-        if "--hydra-help" not in words and "--info" not in words:  # these use nothing of it, and may fail or not
-            assert (status, WORDS[word] in told) == (2, True), (words, told)
+        assert (status, WORDS[word] in told) == (2, True), (words, told)
     with pytest.raises(ConfigError, match="not allowed"):
         compose([*QUICK, word])
+
+
+def test_what_shows_a_command_uses_nothing_of_it(ask, stranger):
+    for word in ("+hydra.sweeper.sampler._target_=evil.write", "+hydra.callbacks.x._target_=evil.write"):
+        for words in (["--info", "defaults"], ["--hydra-help"]):
+            assert "Traceback" not in ask(word, *QUICK, *words)[2]  # it may fail or not
 
 
 def test_a_job_of_a_sweep_may_call_no_more_than_a_run(ask, stranger):

@@ -89,6 +89,8 @@ REQUESTS = {
     "+optimizer.x='${nothing}'": "nothing",
     "-m optimizer.lr=0.1,-1": "optimizer.lr: -1.0 must be above 0",
     "-m loss=mse,softmax_cross_entropy": "loss: MeanSquaredError needs targets of kind real",
+    "seed=1,2 dataset=iris": "seed=1,2: several values are a sweep, which needs -m; a number has a decimal point: seed=1.2;",
+    "dataset=iris list": "list: the verb comes first: stackprop list ...",
     "trian": "unknown verb 'trian'",
     "uii": "unknown verb 'uii'; did you mean 'ui'?",
     "compare last": "unknown sweep 'last' in runs; there are no sweeps yet",

@@ -11,9 +11,35 @@ from framework.core.writing import json_text
 from framework.core.yaml_text import yaml_text
 
 NUMBERS = (None, True, False, 0, 1, -7, 1.0, 1e-05, -0.0, float("inf"))
-TEXTS = ("", "a", "1", "1.0", "true", "null", "~", "é: ü", "- x", "${model.hidden}", "a b " * 40, "two\nlines\n", " spaces ")
-LEAVES = (*NUMBERS, *TEXTS, "#no comment", "'quoted'", "2026-11-28", "x: y", "a\u2028b", "\x85")
-KEYS = ("a", "b.c", "1", "true", "long key " * 9, "longer key " * 20, "é", "x", "two\nlines", "? y", "")
+TEXTS = (
+    "",
+    "a",
+    "seed=3",
+    "/a/b,c-1",
+    "08",
+    "-1",
+    "No",
+    "NULL",
+    "y",
+    "=",
+    "n/a",
+    "12",
+    "0",
+    "1",
+    "1.0",
+    "true",
+    "null",
+    "~",
+    "é: ü",
+    "- x",
+    "${model.hidden}",
+    "a b " * 40,
+    "two\nlines\n",
+    " spaces ",
+)
+PLAIN = ("seed=3", "/a/b,c-1", "08", "-1", "No", "NULL", "y", "=", "n/a", "12", "0")
+LEAVES = (*NUMBERS, *TEXTS, *PLAIN, "#no comment", "'quoted'", "2026-11-28", "x: y", "a\u2028b", "\x85")
+KEYS = ("a", "yes", "n", "b.c", "1", "true", "long key " * 9, "longer key " * 20, "é", "x", "two\nlines", "? y", "")
 
 
 def tree(rng, depth):

@@ -11,6 +11,8 @@ from framework.cli.commands import predict, summary
 from framework.data.validation import checked
 from framework.inference.model import read_about
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 
 @pytest.fixture
 def pets(tmp_path, monkeypatch):

@@ -409,7 +409,7 @@ ARRAY_FAULTS = {
     "no x": ({"y": Y}, {}, "unknown array 'x'"),
     "no y_val": ({"x_train": X, "y_train": Y, "x_val": X}, {}, "unknown array 'y_val'"),
     "objects": ({"x": X, "y": np.array([{}] * 20)}, {}, "array 'y' holds Python objects; save an array of numbers"),
-    "words": ({"x": X, "y": np.array(["a", "b"] * 10)}, {}, "array 'y' holds <U1, not real numbers"),
+    "words": ({"x": X, "y": np.array(["a", "b"] * 10)}, {}, "array 'y' holds text, not real numbers; classes are"),
     "complex": ({"x": X * 1j, "y": Y}, {}, "array 'x' holds complex128, not real numbers"),
     "no rows": ({"x": X[:0], "y": Y[:0]}, {}, "array 'y' is empty (shape (0,))"),
     "no features": ({"x": X[:, :0], "y": Y}, {}, "array 'x' is empty (shape (20, 0))"),

@@ -13,6 +13,8 @@ from framework.data.scaling import fit, scaled
 from framework_datasets._rows import keep_rare
 from framework_datasets.series import Series
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 GAPS = "age,deck,y\n20,A,u\n30,,v\n,B,u\n70,A,v\n?,A,u\n60,B,\n"
 
 

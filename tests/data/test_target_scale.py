@@ -17,6 +17,8 @@ from framework.training.trainer import train
 from framework_datasets.csv import Csv
 from framework_datasets.npz import Npz
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 QUICK = ("model.hidden=4", "trainer.epochs=3", "tracking=none", "threads=1")
 
 

@@ -6,6 +6,8 @@ from user_files import again, rng, table
 
 from framework import DataError, run
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 ROWS = "u,w,y\n" + "".join(f"{i},{i % 3},{'ab'[i % 4 == 0]}\n" for i in range(40))
 
 

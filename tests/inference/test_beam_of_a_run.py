@@ -56,6 +56,7 @@ def test_an_inside_follows_its_beginning(trained):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unrendered")
 def test_L3_a_fed_back_tag_makes_more_sentences_right(tmp_path, monkeypatch):
     monkeypatch.setenv("STACKPROP_RUNS", str(tmp_path))
     right = {}

@@ -178,3 +178,20 @@ def test_a_table_with_words_and_scales_is_learned_and_new_rows_are_read_the_same
     refused = stackprop(tmp_path, "predict", "last", "odd.csv")
     assert refused.returncode == 2
     assert "odd.csv: line 2, column 'colour': the category 'green' was in no row" in refused.stderr
+
+
+def test_a_new_file_may_be_written_otherwise(ask, tmp_path):
+    rows = [f"{i}.5,{i % 7}.25,{i % 2}" for i in range(60)]
+    (tmp_path / "point.csv").write_text("\n".join(["a,b,y", *rows]))
+    (tmp_path / "comma.csv").write_text("\n".join(["a;b;y", *(row.replace(",", ";").replace(".", ",") for row in rows)]))
+    quick = ["dataset=csv", "dataset.path=point.csv", "dataset.target=y", "trainer.epochs=1", "tracking=none"]
+    assert ask(*quick)[0] == 0
+    words = ["dataset.delimiter=semicolon", "dataset.decimal=comma"]
+    status, _, advice = ask("predict", "last", "comma.csv")
+    assert (status, f"did you mean {' '.join(words)}?" in advice) == (2, True)
+    assert ask("predict", "last", "comma.csv", *words)[:2] == ask("predict", "last", "point.csv")[:2]
+    values = [ask("evaluate", "last", *given)[1].split()[1] for given in (["comma.csv", *words], ["point.csv"])]
+    assert values[0] == values[1]
+    status, _, error = ask("predict", "last", "comma.csv", "dataset.delimitr=tab")
+    assert (status, "dataset.delimitr: not an option of a new file; did you mean 'delimiter'?" in error) == (2, True)
+    assert "dataset.decimal: 'point,' is not allowed" in ask("evaluate", "last", "comma.csv", "dataset.decimal=point,")[2]

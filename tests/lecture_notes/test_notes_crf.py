@@ -15,6 +15,8 @@ from framework_layers.transitions import Transitions
 from framework_losses.crf import Crf
 from framework_losses.softmax_cross_entropy import SoftmaxCrossEntropy
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 T, N, K = 4, 3, 3
 RNG = np.random.default_rng(0)
 X, GOLD = RNG.standard_normal((T, N, K)) * 2, RNG.integers(0, K, (T, N))

@@ -16,6 +16,8 @@ from framework.experiments import provenance
 from framework.registry import discovery, installed
 from framework.tracking.run_dir import tree_of_run
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 BENT = doubling("bent")
 SMALL = ("dataset=xor", "trainer.epochs=2", "tracking=none")
 TORN = "plugin 'bent' of stackprop-bent could not be loaded: ModuleNotFoundError: No module named 'a_missing_module'"

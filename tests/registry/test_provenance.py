@@ -21,6 +21,8 @@ from framework.tracking import origins
 from framework.tracking.run_dir import RunLocation
 from framework.tracking.run_record import tags_of
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 TIMES = """
 from dataclasses import dataclass
 from framework import hookimpl

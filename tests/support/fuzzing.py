@@ -1,6 +1,8 @@
 """Random array programs: the same code runs with NumPy and with arrays that record; many are compiled in one file."""
 
+import cuda_function
 import numpy as np
+from cuda_function import CudaFunction
 
 from framework import scan
 from framework.training.compiled.function import CompiledFunction, together
@@ -325,10 +327,23 @@ def traced(program):
     return CompiledFunction(lambda given: program.run(ArrayModule(), given), shapes)
 
 
-def check(programs):
-    """Compile the programs in one file; each gives what NumPy gives. Returns the failures: seed -> what is wrong."""
-    functions, failures = [traced(program) for program in programs], {}
-    together(functions)
+def traced_for_gpu(program, whole):
+    """The function of a program in CUDA C, in one launch or in turns."""
+    shapes = {name: (a.shape, a.dtype) for name, a in program.arrays.items()}
+    return CudaFunction(lambda given: program.run(ArrayModule(), given), shapes, whole)
+
+
+def check(programs, whole=None):
+    """Compile the programs in one file; each gives what NumPy gives. Returns the failures: seed -> what is wrong.
+
+    whole: None: in C for the processor, otherwise in CUDA C.
+    """
+    if whole is None:
+        functions, failures = [traced(program) for program in programs], {}
+        together(functions)
+    else:
+        functions, failures = [traced_for_gpu(program, whole) for program in programs], {}
+        cuda_function.together(functions)
     for program, function in zip(programs, functions, strict=True):
         with np.errstate(all="ignore"):
             expected = program.run(np, {name: a.copy() for name, a in program.arrays.items()})

@@ -8,6 +8,8 @@ import pytest
 import framework
 from framework.core.errors import ConfigError
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 WINE = ("dataset=wine", "dataset.scale=standard", "trainer.epochs=4", "tracking=none")
 
 

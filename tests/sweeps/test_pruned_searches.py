@@ -74,6 +74,17 @@ def test_a_trial_ends_by_the_mean_of_its_jobs_and_with_all_of_them():
     assert "(mean of its trial 2.5)" in found[0].reason("val/loss", 1)
 
 
+@pytest.mark.parametrize("name", ["median", "successive_halving", "hyperband"])
+def test_all_jobs_of_a_trial_end_together(name):
+    search, pruner = searching(name, repeats=2)
+    rungs, ended = rungs_of(search, pruner, "0-a", "0-b", "1-a", "1-b", "2-a", "2-b"), set()
+    for epoch in range(1, 10):
+        rungs.report(epoch, {m: float(m // 2) * 100 for m in range(6) if m not in ended})
+        ended |= {m for m, place in rungs.standings(epoch).items() if not place.goes_on}
+    assert ended
+    assert {m ^ 1 for m in ended} == ended
+
+
 @pytest.mark.parametrize("name", ["successive_halving", "hyperband"])
 def test_other_pruners_compare_with_trials_at_the_same_epoch(name):
     search, pruner = searching(name)

@@ -277,7 +277,7 @@ def test_what_has_finished_is_not_run_again(place, swept):
 def test_another_command_is_a_new_sweep(place, swept, monkeypatch):
     monkeypatch.chdir(place)
     assert resumed(["-m", "sweep.resume=last"])[-1].startswith("hydra.sweep.dir=")
-    with pytest.raises(ConfigError, match=r"started with a different command \(seed=9 differ\)"):
+    with pytest.raises(ConfigError, match=r"started with a different command \(seed=9 differs\)"):
         resumed(["-m", "sweep.resume=last", *json.loads((swept[1] / "sweep.json").read_text())["command"], "seed=9"])
     with pytest.raises(ConfigError, match="unknown sweep 'sweep-0'"):
         resumed(["-m", "sweep.resume=sweep-0"])

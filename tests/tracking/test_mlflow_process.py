@@ -4,6 +4,8 @@ import itertools
 import json
 import os
 import signal
+import sqlite3
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,8 +13,9 @@ from framework.config.composition import compose
 from framework.experiments.experiment import prepare
 from framework.experiments.runner import run_stack
 from framework.experiments.sync import sync_to_mlflow
+from framework.tracking import sqlite_base
 from framework.tracking.mlflow import KEY, MlflowStore
-from framework.tracking.mlflow_process import MlflowWriterPool, WriterProcess
+from framework.tracking.mlflow_process import MlflowWriterPool, WriterProcess, WriterServer
 from framework.tracking.options import Tracking
 from framework.tracking.run_dir import RunLocation, all_runs
 
@@ -99,6 +102,38 @@ def test_a_feeder_that_is_gone_does_not_stop_the_training(tmp_path):
     assert feeder.lanes[0].requests._joincancelled  # or this process would never end
 
 
+def test_many_runs_are_one_transaction_and_all_lost_if_it_fails(tmp_path, monkeypatch, capsys):
+    desk, real = WriterServer(), sqlite_base.at_once
+    begin = [(number, "begin", (Tracking(), tmp_path, f"job {number}", {"a": 1}, {KEY: f"k{number}"})) for number in (1, 2)]
+    end = [(number + 2, "end", (number, [("loss", 0.5, 1, 9)], "FINISHED", {})) for number in (1, 2)]
+
+    def full(statement, rows):
+        if "end_time = ?" in statement:
+            raise sqlite3.OperationalError("database or disk is full")
+        return real(statement, rows)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite_base, "at_once", full)
+        assert desk.recorded([*begin, *end]) == {1: None, 2: None, 3: None, 4: None}
+    assert (desk.runs, MlflowStore(Tracking(), tmp_path).listed()) == ({}, [])
+    assert "disk is full" in capsys.readouterr().err
+    found = desk.recorded([*begin, *end])
+    assert (found[3], found[4]) == (True, True)
+    assert [(run.run_id, run.status) for run in MlflowStore(Tracking(), tmp_path).listed()] == [
+        (found[number], "FINISHED") for number in (1, 2)
+    ]
+
+
+def test_runs_of_earlier_stacks_are_settled_while_others_train():
+    feeder, settled = MlflowWriterPool(local=True), []
+    known, unknown = (SimpleNamespace(is_answered=value) for value in (True, False))
+    feeder.settlements += [(lambda: settled.append("known"), known), (lambda: settled.append("unknown"), unknown)]
+    feeder.settle_known()
+    assert settled == ["known"]
+    feeder.close()
+    assert settled == ["known", "unknown"]
+
+
 def test_each_question_keeps_its_own_number_while_other_threads_ask():
     lane, put = object.__new__(WriterProcess), []
 
@@ -117,7 +152,7 @@ def test_a_feeder_whose_last_wait_is_interrupted_is_closed_all_the_same():
         raise KeyboardInterrupt
 
     feeder = MlflowWriterPool()
-    feeder.settlements.append(interrupted)
+    feeder.settlements.append((interrupted, None))
     with pytest.raises(KeyboardInterrupt):
         feeder.close()
     assert not feeder.lanes[0].process.is_alive()

@@ -11,6 +11,8 @@ from framework.tracking import allowance
 from framework.tracking.allowance import StoreDownError, TimeBudget, is_outage
 from framework.tracking.run_dir import all_runs, find_sweep, read_state, read_sweep
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 SWEEP = ["-m", "dataset=xor", "trainer.epochs=3", "seed=range(4)", "hydra.launcher.max_stack=1", "hydra.sweep.dir=runs/s"]
 
 

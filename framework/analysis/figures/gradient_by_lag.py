@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ KIND = "gradient_by_lag/"
 FLOOR = 1e-12  # of the largest value: smaller values are rounding errors
 
 
-def rows(lines: Sequence[Mapping[str, Any]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def rows(lines: Iterable[Mapping[str, Any]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """layer -> steps (K,) and rows (K, L) of a run's gradients by lag, without rows whose length differs from the first."""
     found: dict[str, tuple[list[int], list[list[float]]]] = {}
     for line in lines:
@@ -30,9 +30,9 @@ def rows(lines: Sequence[Mapping[str, Any]]) -> dict[str, tuple[np.ndarray, np.n
 def draw(run: RunView) -> Any:
     """Two panels: the gradient against the lag, at the first and last sample, of every layer; and, for the first layer, at
     all lags along training. None without probe samples."""
-    found = rows(run.recorded.others if run.recorded else ())
-    if not found:
+    if not run.recorded or not run.recorded.rows:
         return None
+    found = rows(run.recorded.others)
     fig, (ax, heat) = style.panels(2, width=8.4)
     for colour, (layer, (steps, values)) in zip(style.COLOURS, found.items(), strict=False):
         look = {"color": colour, "lw": style.LINE, "marker": "o", "ms": style.MARKER}

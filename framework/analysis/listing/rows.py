@@ -170,10 +170,11 @@ class SweepRow:
 
     @property
     def status(self) -> str:
-        """`3 of 4 finished, 1 failed`."""
-        found = [run.status for run in self.runs]
+        """`3 of 4 finished, 1 failed`: of all its jobs, those that do not match included."""
+        found = [run.status for run in self.every]
         counts = [f"{found.count(status)} {status}" for status in sorted(set(found), key=found.count, reverse=True)]
         planned = max(len(self.every), len(self.group.get("jobs") or ()))
+        counts += [f"{planned - len(found)} not started"] if planned > len(found) else []
         whole = f" of {planned}" if found.count(found[0]) < planned or len(counts) > 1 else ""
         return f"{counts[0].partition(' ')[0]}{whole} {', '.join([counts[0].partition(' ')[2], *counts[1:]])}"
 

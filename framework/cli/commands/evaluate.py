@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from framework.cli.commands.reading import read_fields
+from framework.cli.commands.reading import as_written, read_fields, split_words
 from framework.core.errors import ConfigError
 from framework.experiments.datasets import load_data
 from framework.experiments.loading import TRUST, load, settings_of_run
@@ -18,17 +18,23 @@ from framework.tracking.run_dir import find_run, runs_dir
 def main(arguments: Sequence[str]) -> int:
     """Print a line per metric; without a file, for every split of the run's own data."""
     parser = argparse.ArgumentParser("stackprop evaluate", description=__doc__)
-    parser.add_argument("runs", nargs="+", metavar="RUN [FILE]", help="names, folders or ids; a file last")
+    parser.add_argument(
+        "runs",
+        nargs="+",
+        metavar="RUN [FILE]",
+        help="names, folders or ids; a file last, with dataset.decimal=comma and the like if it is written otherwise",
+    )
     parser.add_argument("--beam", type=int, help="of a tag_decoder with feedback: tag: the width of a beam search")
     parser.add_argument("--trust", action="store_true", help=TRUST)
-    options = parser.parse_args(arguments)
+    words, how = split_words(arguments)
+    options = parser.parse_args(words)
     *named, last = options.runs
     file = last if named and is_file(last) else None
     folders = [find_run(word, runs_dir()) for word in (named if file else options.runs)]
     for folder in folders:
         if len(folders) > 1:
             print(f"{folder}:")
-        for name, value in measured(folder, file, options.beam, options.trust):
+        for name, value in measured(folder, file, options.beam, options.trust, how):
             print(f"{name} {value:.6g}")
     return 0
 
@@ -44,9 +50,11 @@ def is_file(word: str) -> bool:
     return False
 
 
-def measured(folder: Path, file: str | None, beam: int | None, trust: bool) -> Iterator[tuple[str, float]]:
+def measured(
+    folder: Path, file: str | None, beam: int | None, trust: bool, how: Sequence[str] = ()
+) -> Iterator[tuple[str, float]]:
     """`test/loss` ... -> its value, on every split of the run's own data or on a file."""
-    model = load(folder, trust=trust)
+    model = as_written(load(folder, trust=trust), how)
     if file:
         splits: Mapping[str, Mapping[str, np.ndarray]] = {file: read_fields(model, file, with_target=True)}
     else:

@@ -1,4 +1,4 @@
-"""`stackprop kernel [overrides]`: the training step that the compiled tier makes, as formulas or as C."""
+"""`stackprop kernel [overrides]`: the training step that the compiled tier makes, as formulas, as C or as CUDA C."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from framework.core.errors import ConfigError, TierError
 from framework.experiments.experiment import Experiment, prepare
 from framework.training.compiled.build import machine
 from framework.training.compiled.cost import Cost, times
+from framework.training.compiled.cuda.choice import Gpu
+from framework.training.compiled.cuda.passes import CudaStep
 from framework.training.compiled.listing import Formulas, Listing, noting_origins
 from framework.training.compiled.step import CompiledStep
 from framework.training.compiled.traced import c_name
@@ -28,13 +30,14 @@ def main(arguments: Sequence[str]) -> int:
     """Print every kernel with its formulas, operations, bytes and time."""
     parser = argparse.ArgumentParser("stackprop kernel", description=__doc__)
     parser.add_argument("--c", action="store_true", help="print the C instead")
+    parser.add_argument("--cuda", action="store_true", help="print the CUDA C for a GPU instead; none needs to be there")
     parser.add_argument("--time", action="store_true", help=f"measure every part, over {STEPS} steps")
     parser.add_argument("overrides", nargs="*", help="key=value, as for a training")
     chosen = parser.parse_args(arguments)
     experiment = prepare(compose(list(chosen.overrides)))
     step, trainer = traced(experiment, timed=chosen.time)
-    if chosen.c:
-        print(step.text, end="")
+    if chosen.c or chosen.cuda:
+        print(step.text if chosen.c else for_gpu(trainer), end="")
         return 0
     seconds = measured(step, trainer) if chosen.time else None
     for line in listing(experiment, step, trainer, seconds):
@@ -56,6 +59,13 @@ def traced(experiment: Experiment, timed: bool = False) -> tuple[CompiledStep, C
     except TierError as error:
         raise ConfigError(f"kernel: this step cannot be shown: {error}") from error
     return next(iter(trainer.steps.values())), trainer
+
+
+def for_gpu(trainer: CompiledTrainer) -> str:
+    """The step of one replica as CUDA C."""
+    stack, kind = trainer.stack, next(iter(trainer.steps))
+    measures = stack.learner.measures if trainer.options.train_metrics else {}
+    return CudaStep(Gpu(np, stack.members.size), stack, len(trainer.columns), measures, kind, {}).text
 
 
 def measured(step: CompiledStep, trainer: CompiledTrainer) -> list[float]:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from framework.cli.commands.reading import read_fields
+from framework.cli.commands.reading import as_written, read_fields, split_words
 from framework.core.errors import ConfigError, DataError
 from framework.experiments.loading import TRUST, load
 from framework.experiments.predictions import rows
@@ -34,6 +34,7 @@ def main(arguments: Sequence[str]) -> int:
     of_words = hasattr(encoding, "labelled")
     if options.labels and not of_words:
         raise ConfigError("--labels: the run was not trained on a file of tagged words (dataset=conll)")
+    model = as_written(model, options.how)
     fields = read_fields(model, options.file, with_target=False)
     y = model.predict(fields, beam=options.beam)
     if options.labels:
@@ -55,13 +56,20 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     """
     parser = argparse.ArgumentParser("stackprop predict", description=__doc__)
     parser.add_argument("run", help="a run's folder, name or MLflow id, or: last, best")
-    parser.add_argument("file", nargs="?", help="a file in the format of the training data; it needs no target")
+    parser.add_argument(
+        "file",
+        nargs="?",
+        help="a file in the format of the training data, but for "
+        "dataset.decimal=comma, dataset.delimiter=... or dataset.encoding=... behind it; it needs no target",
+    )
     parser.add_argument("--text", help="a sentence instead of a file: words, separated by blanks")
     parser.add_argument("--pair", nargs=2, metavar=("FIRST", "SECOND"), help="two entities of the sentence: their relation")
     parser.add_argument("--beam", type=int, help="of a tag_decoder with feedback: tag: the width of a beam search")
     parser.add_argument("--trust", action="store_true", help=TRUST)
     parser.add_argument("--labels", action="store_true", help="of dataset=conll: the file, with the predicted tags")
-    options = parser.parse_args(arguments)
+    words, how = split_words(arguments)
+    options = parser.parse_args(words)
+    options.how = how
     if (options.file is None) == (options.text is None):
         given = "neither" if options.file is None else "both"
         raise ConfigError(f"predict: a file or --text is needed (got {given}); stackprop predict RUN FILE, or --text WORDS")

@@ -2,15 +2,48 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import zipfile
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from framework.core.errors import DataError
+from framework.core.errors import ConfigError, DataError, did_you_mean
 from framework.data.dataset import open_arrays
 from framework.inference.model import Model
+
+WRITTEN = ("delimiter", "decimal", "encoding")  # how a table is written may differ from the training data
+
+
+def split_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The words of a command, without those that say how its file is written; and these."""
+    how = [word for word in words if re.match(r"dataset\.\w+=", word)]
+    return [word for word in words if word not in how], how
+
+
+def as_written(model: Model, how: Sequence[str]) -> Model:
+    """The model, for a file that is written as these words say: `dataset.decimal=comma`.
+
+    Raises:
+        ConfigError: there is no such option, or the model does not read tables.
+    """
+    if not how:
+        return model
+    encoding: Any = model.about.encoding
+    if not hasattr(encoding, "format"):
+        raise ConfigError(f"{how[0]}: the run was not trained on a table (dataset=csv), whose text has such options")
+    given = dict(word.removeprefix("dataset.").split("=", 1) for word in how)
+    for name, value in given.items():
+        if name not in WRITTEN:
+            raise ConfigError(f"dataset.{name}: not an option of a new file{did_you_mean(name, WRITTEN)}")
+        if name == "decimal" and value not in ("point", "comma"):
+            raise ConfigError(f"dataset.decimal: {value!r} is not allowed{did_you_mean(value, ('point', 'comma'))}")
+    written = replace(encoding, format=replace(encoding.format, **given))
+    return replace(model, about=replace(model.about, encoding=written))
 
 
 def read_fields(model: Model, path: str, with_target: bool) -> dict[str, np.ndarray]:

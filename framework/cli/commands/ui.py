@@ -102,6 +102,7 @@ def serve(place: Place, port: int, found: dict[str, str], remarks: Sequence[str]
         server = subprocess.Popen(
             command, start_new_session=True, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file
         )
+    print(_dim("starting MLflow's server ..."), flush=True)
     try:
         if await_start(server, f"http://{HOST}:{port}"):
             for what, address in found.items():

@@ -59,6 +59,7 @@ class TrialPruner:
         self.trials: dict[str, Any] = {}
         self.reported: set[tuple[int, int]] = set()
         self.values: dict[tuple[int, int], dict[str, float]] = {}
+        self.decided: dict[tuple[int, int], bool] = {}
 
     def rungs(self, experiments: Sequence[Experiment], places: Sequence[RunLocation]) -> Rungs:
         """The rungs of jobs that share a stack: every validation but the last."""
@@ -80,8 +81,13 @@ class TrialPruner:
         return sum(values.values()) / len(values) if len(values) == self.repeats else None
 
     def ends(self, job: str, epoch: int, mean: float) -> bool:
-        """Whether the trial of a job ends."""
-        return epoch >= self.warmup and bool(not math.isfinite(mean) or self.trials[job].should_prune())
+        """Whether the trial of a job ends. Optuna is asked once for all jobs of a trial: its answer may change what it
+        answers next."""
+        trial = self.trials[job]
+        if (trial.number, epoch) not in self.decided:
+            ends = epoch >= self.warmup and bool(not math.isfinite(mean) or trial.should_prune())
+            self.decided[trial.number, epoch] = ends
+        return self.decided[trial.number, epoch]
 
 
 class TrialRungs(Rungs):

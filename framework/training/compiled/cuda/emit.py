@@ -75,7 +75,7 @@ class CudaEmitter(CudaKernels):
             raise UntraceableError(f"an array of more than {LARGEST:,} numbers")
         self.outputs_in_place()
         units = [*before, *(unit for kernel in self.schedule.kernels for unit in self._units(kernel)), *self._copies()]
-        self.turns = self._written(in_turns(units))
+        self.turns = self._written(self._without_copies(in_turns(units)))
 
     def head(self) -> str:
         """What stands before the functions."""
@@ -126,8 +126,22 @@ class CudaEmitter(CudaKernels):
             def copy(name: str = name, value: Value = value) -> Code:
                 return self._each_copied(name, value)
 
-            units.append(Unit([read], [everything(name)], copy, {root.id: root}))
+            units.append(Unit([read], [everything(name)], copy, {root.id: root}, copies=(name, root)))
         return units
+
+    def _without_copies(self, turns: Sequence[Sequence[Unit]]) -> list[list[Unit]]:
+        """A new state is computed in the memory of the old one, if all that reads the old one has an earlier turn."""
+        kept = [list(units) for units in turns]
+        for unit in [unit for units in turns for unit in units if unit.copies]:
+            name, root = unit.copies or ("", None)
+            if root is None or root.id in self.memory or self.schedule.is_given(root) or root.op in ("input", "loop"):
+                continue
+            read = [i for i, units in enumerate(kept) for each in units if each.reaches(name, writes=False)]
+            written = [i for i, units in enumerate(kept) for each in units if each.reaches(root.id, writes=True)]
+            if written and max(read, default=-1) < min(written):
+                self.memory[root.id] = name
+                kept = [[each for each in units if each is not unit] for units in kept]
+        return [units for units in kept if units]
 
     def _each_copied(self, name: str, value: Value) -> Code:
         lines = [f"for (int i = at; i < {value.size}; i += every) {name}[i] = {self.pointer(value)}[i];"]

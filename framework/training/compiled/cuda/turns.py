@@ -15,14 +15,18 @@ class Span(NamedTuple):
 
     Attributes:
         memory: the name of an array, or the number of a root.
+        read: which of them, where that is known.
     """
 
     memory: str | int
     first: float
     last: float
+    read: Read | None = None
 
     def meets(self, other: Span) -> bool:
         """Whether both have a number in common."""
+        if self.read is not None and other.read is not None and self.read.is_apart(other.read):
+            return False
         return self.first <= other.last and other.first <= self.last
 
 
@@ -41,6 +45,7 @@ class Unit:
         write: makes the code, once the memory of its turn is taken.
         needs: the roots whose memory it uses.
         loop: makes the turns of a loop.
+        copies: the array that gets a copy of a root.
     """
 
     reads: Sequence[Span]
@@ -48,12 +53,17 @@ class Unit:
     write: Callable[[], Code]
     needs: dict[int, Value] = field(default_factory=dict)
     loop: Callable[[], Any] | None = None
+    copies: tuple[str, Value] | None = None
+
+    def reaches(self, memory: str | int, writes: bool) -> bool:
+        """Whether it writes to a memory, or reads from it."""
+        return any(each.memory == memory for each in (self.writes if writes else self.reads))
 
 
 def span(read: Read, root: Value) -> Span:
     """The place of a read in its memory."""
     first, last = read.span
-    return Span(root.detail["name"] if root.op == "input" else root.id, first, last)
+    return Span(root.detail["name"] if root.op == "input" else root.id, first, last, read)
 
 
 def everything(memory: str | int) -> Span:
