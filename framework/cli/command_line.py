@@ -80,6 +80,7 @@ def guarded(work: Callable[[], int]) -> int:
     from yaml import YAMLError
 
     from framework.config.messages import format_error
+    from framework.core.blame import described
     from framework.core.errors import ConfigError, DataError, JobsFailed, RunFailed
     from framework.core.reading import UnreadableError
 
@@ -112,6 +113,18 @@ def guarded(work: Callable[[], int]) -> int:
         kind = "" if isinstance(error, JobsFailed) else "the run failed: "
         print(f"stackprop: {kind}{error}", file=sys.stderr)
         return 1
+    except Exception as error:
+        if wants_traceback or not (plugin := _plugin_of(error)):
+            raise
+        return report_error(f"{plugin} raises {described(error)}; HYDRA_FULL_ERROR=1 shows the traceback")
+
+
+def _plugin_of(error: Exception) -> str:
+    """The plugin of other people whose code an exception has passed; empty if there is none."""
+    from framework.core.blame import files
+    from framework.registry.discovery import discover
+
+    return next((plugin for file in reversed(files(error)) if (plugin := discover().plugin_of(Path(file)))), "")
 
 
 def _elsewhere(error: OSError) -> str:

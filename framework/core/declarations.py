@@ -13,6 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import numpy as np
 
+from framework.core.blame import described
 from framework.core.inspection import NO_COMPONENT, Inspector
 from framework.core.options import declared
 from framework.core.validation import PROTOCOLS, RULES
@@ -63,6 +64,15 @@ def _of_option(name: str, hint: Any, f: Any) -> Iterator[str]:
 
 def _of_default(name: str, hint: Any, f: Any) -> Iterator[str]:
     value = f.default
+    if f.default_factory is not MISSING:
+        try:
+            value = f.default_factory()
+        except Exception as error:
+            yield f"option '{name}': its default is a function, which is called without arguments: {described(error)}"
+            return
+    if callable(value) and not is_dataclass(value):
+        yield f"option '{name}': its default is a function, which no configuration can give; use Literal[...] of names"
+        return
     if value is MISSING or is_dataclass(value) or (isinstance(value, float) and math.isinf(value)):
         return
     judge = Inspector(NO_COMPONENT, {})

@@ -48,6 +48,10 @@ class ConfigError(ValueError):
     """The request is invalid; the message has one line for each error."""
 
 
+class ContractError(ConfigError):
+    """A component does not return what its kind must return."""
+
+
 class TierError(ConfigError):
     """The requested tier cannot be used here."""
 

@@ -6,6 +6,7 @@ All errors of a tree are collected; each names the full key, the value, what is 
 from __future__ import annotations
 
 import functools
+import inspect
 import math
 import operator
 import types
@@ -14,6 +15,7 @@ from dataclasses import MISSING, is_dataclass
 from typing import Any, Literal, Protocol, Union, get_args, get_origin
 
 from framework.core import protocols as components
+from framework.core.blame import described
 from framework.core.errors import did_you_mean
 from framework.core.options import declared
 
@@ -46,6 +48,40 @@ def missing_methods(kind: str, component: Any) -> list[str]:
     cls = component if isinstance(component, type) else type(component)
     own = {name for base in cls.__mro__ for name in vars(base)}  # getattr would also find members of the metaclass
     return [n for n in _methods(kind) if n not in own and (n == "__call__" or not callable(getattr(component, n, None)))]
+
+
+def signature_errors(kind: str, component: Any) -> list[str]:
+    """The methods of its protocol that a component lacks or that do not take the arguments they are called with, a line for
+    each."""
+    name = type(component).__name__
+    calls = {n: _arguments(kind, n) for n in _methods(kind)}
+    missing = [f"{name} has no method '{n}', which every {kind} needs: {n}({', '.join(calls[n])})"
+               for n in missing_methods(kind, component)]  # fmt: skip
+    if missing:
+        return missing
+    optional = {"metric": "ctx", "dataset": "fold", "schedule": "state", "augmentation": "fields"}.get(kind)
+    found = []
+    for n, arguments in calls.items():
+        try:
+            given = inspect.signature(getattr(component, n))
+        except (TypeError, ValueError):  # of a builtin
+            continue
+        if not (_takes(given, arguments) or (optional and _takes(given, (*arguments, optional)))):
+            found.append(f"{n} is called as {n}({', '.join(arguments)}), but {name} takes {given}")
+    return found
+
+
+def _arguments(kind: str, method: str) -> tuple[str, ...]:
+    """The arguments of a method of a protocol."""
+    return tuple(inspect.signature(vars(getattr(components, kind.capitalize()))[method]).parameters)[1:]
+
+
+def _takes(signature: inspect.Signature, arguments: tuple[str, ...]) -> bool:
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        return False
+    return True
 
 
 class Names(Protocol):
@@ -93,7 +129,9 @@ class Validator:
         missing = missing_methods(kind, cls)
         if missing:
             return self.add_error(f"{path}.type", f"{cls.__name__} has no method '{missing[0]}', which every {kind} needs")
-        return self.fill(cls, options, path, f"{kind} '{name}'")
+        made = self.fill(cls, options, path, f"{kind} '{name}'")
+        wrong = [] if made is INVALID else signature_errors(kind, made)
+        return self.add_error(f"{path}.type", wrong[0]) if wrong else made
 
     def fill(self, cls: Any, given: Mapping[str, Any], path: str, who: str) -> Any:
         """A dataclass from its options."""
@@ -108,6 +146,8 @@ class Validator:
             return cls(**{key: value for key, value in values.items() if value is not MISSING})
         except ValueError as error:  # options that contradict each other
             return self.add_error(path, str(error))
+        except Exception as error:  # __post_init__ is the code of a component
+            return self.add_error(path, f"{who.removeprefix(f'{path} ')} raises {described(error)}")
 
     def _field(self, key: str, hint: Any, f: Any, given: Mapping[str, Any], path: str, who: str) -> Any:
         """The value of one option; MISSING selects the dataclass's default."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from framework.config.schema import Settings
+from framework.core import blame
 from framework.core.errors import ConfigError, DataError
 from framework.core.memory import format_bytes, free_bytes, limited
 from framework.core.protocols import Dataset
@@ -20,7 +21,7 @@ from framework.data.dataset import Data
 from framework.data.folds import Fold, folded
 from framework.data.scaling import Scale
 from framework.data.validation import checked
-from framework.nn.network import large
+from framework.nn.drawing import large
 
 KEPT = 1 << 29  # bytes of data sets cached for later jobs; the newest one always
 COUNTS = ("n", "n_val", "n_test")  # options of generated data sets for the number of examples
@@ -48,7 +49,7 @@ def load_data(settings: Settings) -> Data:
         except (MemoryError, OverflowError) as error:
             raise ConfigError(f"dataset{large(settings.dataset)}: not enough memory ({error})") from error
         except ValueError as error:
-            raise ConfigError(f"dataset: {error}") from error
+            raise ConfigError(f"{'' if str(error).startswith('dataset') else 'dataset: '}{error}") from error
         data = checked(data)
         return data, size(data)
 
@@ -62,7 +63,8 @@ def draw_data(settings: Settings, key: Key) -> Data:
     itself = fold is not None and accepts_argument(dataset, "load", "fold")
     if fold is not None and not itself and getattr(dataset, "split", None) == "time":
         raise DataError("folds: dataset.split=time does not go with folds, which would train on what comes later")
-    data = dataset.load(rng, fold=fold) if itself else dataset.load(rng)  # type: ignore[call-arg]
+    with blame.named(f"dataset '{named if isinstance(named, str) else named['type']}'"):
+        data = dataset.load(rng, fold=fold) if itself else dataset.load(rng)  # type: ignore[call-arg]
     if not isinstance(data, Data):
         got = f"{type(dataset).__name__}.load returned {type(data).__name__}"
         raise ConfigError(f"dataset: {got}; it must return framework.Data(splits, fields)")

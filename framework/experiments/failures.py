@@ -6,6 +6,7 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
+from framework.core.blame import described
 from framework.core.errors import ConfigError, DataError, RunFailed, TierError
 from framework.core.stacking import CannotStackError
 from framework.core.writing import write_text
@@ -76,6 +77,8 @@ def reason_of(error: BaseException) -> str:
         return str(error)
     if isinstance(error, OSError) and error.strerror:
         return f"{f'{error.filename}: ' if error.filename else ''}{error.strerror}"
+    if hasattr(error, "component"):
+        return described(error)
     return f"{type(error).__name__}: {error}"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from framework.core.arrays import Array
+from framework.core.blame import blame
 from framework.core.context import Context
 from framework.core.protocols import Metric
 from framework.core.signatures import accepts_argument
@@ -16,6 +17,7 @@ from framework.core.types import Params
 from framework.data.loader import BatchSampler, DataLoader
 from framework.data.scaling import Scale
 from framework.inference.units import Unit, unit_of
+from framework.nn.contracts import check_counts, check_value
 from framework.nn.heads import Head, part_weights, total_loss
 from framework.nn.microbatch import MicrobatchedNetwork
 from framework.nn.network import Network, Values, slice_carry
@@ -87,6 +89,11 @@ def parts_of(metric: Any, counts: Array, ctx: Context) -> Mapping[str, Array]:
     return found
 
 
+def _called(name: str, metric: Any) -> str:
+    """How messages call a metric: `metrics.top (TopK)`."""
+    return f"metrics.{name} ({type(metric).__name__})"
+
+
 class MetricAccumulator:
     """Counts of several metrics over batches, on the device: summed, or rows that are concatenated when they are read."""
 
@@ -106,7 +113,15 @@ class MetricAccumulator:
     def add(self, heads: Mapping[str, Head], values: Values, ctx: Context) -> None:
         """Add the counts of a batch."""
         for name, measure in self.measures.items():
-            self.add_counts(name, measure.count(heads, values, ctx), ctx.xp)
+            metric = measure.metric
+            try:
+                counts = measure.count(heads, values, ctx)
+                if name not in self.found:
+                    check_counts(_called(name, metric), counts, ctx.replicas, keeps_rows(metric))
+            except Exception as error:
+                blame(error, f"{_called(name, metric)}: count")
+                raise
+            self.add_counts(name, counts, ctx.xp)
 
     def add_counts(self, name: str, counts: Array, xp: Any) -> None:
         """Add counts of one metric."""
@@ -121,7 +136,12 @@ class MetricAccumulator:
         found: dict[str, Array] = {}
         for name, counts in self.counts.items():
             metric: Any = self.measures[name].metric
-            found[name] = value_of(metric, counts, ctx)
+            try:
+                found[name] = value_of(metric, counts, ctx)
+                check_value(_called(name, metric), found[name], ctx.replicas)
+            except Exception as error:
+                blame(error, f"{_called(name, metric)}: value")
+                raise
             if parts and hasattr(metric, "parts"):
                 found |= {f"{name}/{part}": value for part, value in parts_of(metric, counts, ctx).items()}
         return found

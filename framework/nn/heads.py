@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from framework.core.arrays import Array
+from framework.core.blame import blame
 from framework.core.context import Context
 from framework.core.options import option
 from framework.core.protocols import Loss
 from framework.core.signatures import has_method
+from framework.nn.contracts import check_loss
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def total_loss(
     total: Any = None
     dvalues: dict[str, Array] = {}
     for name, head in heads.items():
-        value, dy = head.loss_and_gradient(values, ctx)
+        value, dy = _checked(name, head, values, ctx)
         factor = head.weight if shares is None else head.weight * shares[name]
         weighted = not (isinstance(factor, float | int) and factor == 1)
         if weighted:
@@ -103,6 +105,24 @@ def total_loss(
                 d = ctx.per(factor, d) * d
             dvalues[source] = dvalues[source] + d if source in dvalues else d
     return total, dvalues
+
+
+def _checked(name: str, head: Head, values: Mapping[str, Array], ctx: Context) -> tuple[Array, Any]:
+    """The loss and its gradient, whose shapes are checked at the first batch."""
+    try:
+        result = head.loss_and_gradient(values, ctx)
+        if "is_checked" not in vars(head):
+            check_loss(_called(name, head), result, head.output(values), ctx.replicas)
+            vars(head)["is_checked"] = True
+    except Exception as error:
+        blame(error, _called(name, head))
+        raise
+    return result
+
+
+def _called(name: str, head: Head) -> str:
+    """How messages call a loss: `loss (Mse)`, or `heads.price (Mse)`."""
+    return f"{name if name == 'loss' else f'heads.{name}'} ({type(head.loss).__name__})"
 
 
 def part_weights(

@@ -47,6 +47,8 @@ class MicrobatchedNetwork:
         self.fields = {s for node in self.front.nodes.values() for s in node.sources} & set(network.fields)
         fields = {**network.fields, **{name: shapes[name] for name in front}}
         self.rest = Network(rest, fields) if rest else None
+        for part in (self.front, *([self.rest] if self.rest else [])):
+            part.know({**network.fields, **shapes})
         self.numbers = sum(prod(shapes[name]) for name in front)  # per example and replica
         self.pool = ThreadPoolExecutor(threads)
 

@@ -5,26 +5,22 @@ A node reads the previous node unless it names its sources; the first node reads
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import weakref
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from framework.core.arrays import Array
+from framework.core.blame import blame
 from framework.core.context import Context
-from framework.core.errors import did_you_mean
 from framework.core.inspection import check_components
 from framework.core.protocols import Activation, Layer
 from framework.core.random import Key, generator
 from framework.core.types import Params, Shape
-from framework.nn import table
+from framework.nn import contracts, table
 from framework.nn.arena import Arena, TensorName
-
-LARGE = 10_000  # an option of at least this value may be why memory runs out
+from framework.nn.drawing import given_values, named
 
 Values = dict[str, Array]
 NO_PARAMS: Params = {}
@@ -74,6 +70,7 @@ class BackwardPlan(NamedTuple):
 
     steps: list[BackwardStep]
     unreached: list[str]
+    checked: list[bool]  # empty until a pass has been checked
 
 
 @dataclass(frozen=True)
@@ -137,9 +134,11 @@ class Network:
         for name, node in self.nodes.items():
             sources = node.sources
             in_shape = shapes[sources[0]] if isinstance(node.source, str) else tuple(shapes[s] for s in sources)
-            with _named(name, node.layer, in_shape):
-                p, shapes[name] = node.layer.init(generator(key, f"init/{name}"), in_shape)
-                p = {**p, **{t: _given(t, rows, p) for t, rows in node.initial.items()}}
+            with named(name, node.layer, in_shape):
+                drawn = node.layer.init(generator(key, f"init/{name}"), in_shape)
+                contracts.check_drawn(drawn)
+                p, shapes[name] = drawn
+                p = {**p, **{t: given_values(t, rows, p) for t, rows in node.initial.items()}}
             if node.share is None:
                 tensors[name] = p
             elif {t: a.shape for t, a in tensors[node.share].items()} != {t: a.shape for t, a in p.items()}:
@@ -170,12 +169,22 @@ class Network:
         """Outputs and caches by node. Nodes in `given` are not run."""
         values: Values = {**ctx.batch, **(given or {})}
         caches: dict[str, Any] = {}
-        for name, node in self.nodes.items():
-            if given and name in given:
-                continue
-            source = node.source
-            x = values[source] if isinstance(source, str) else tuple(values[s] for s in node.sources)
-            values[name], caches[name] = node.layer.forward(p.get(node.share or name, NO_PARAMS), x, ctx.at(name))
+        is_first = ctx.train and not self._checked
+        try:
+            for name, node in self.nodes.items():
+                if given and name in given:
+                    continue
+                source = node.source
+                x = values[source] if isinstance(source, str) else tuple(values[s] for s in node.sources)
+                result = node.layer.forward(p.get(node.share or name, NO_PARAMS), x, ctx.at(name))
+                if is_first:
+                    self._check_output(name, result, values, p, ctx)
+                values[name], caches[name] = result
+        except Exception as error:
+            blame(error, f"{contracts.called(name, node.layer)}: forward")
+            raise
+        if is_first:
+            self._checked.append(True)
         return values, caches
 
     def backward(
@@ -195,18 +204,58 @@ class Network:
             fields: batch fields whose gradients are also returned.
         """
         dvalues, plan = dict(dvalues), self._plan(tuple(dvalues), tuple(g), fields)
-        for name, layer, owner, first, sources, single, wanted, need_dx in plan.steps:
-            dx, grads = layer.backward(p.get(owner, NO_PARAMS), caches[name], dvalues[name], ctx.at(name), need_dx)
-            if owner in g:
-                _write(grads, g[owner], first)
-            if need_dx:
-                for source, want, d in zip(sources, wanted, (dx,) if single else dx, strict=True):  # type: ignore[arg-type]
-                    if want:
-                        dvalues[source] = dvalues[source] + d if source in dvalues else d
+        is_first = not plan.checked
+        try:
+            for step in plan.steps:
+                name, layer, owner, first, sources, single, wanted, need_dx = step
+                result = layer.backward(p.get(owner, NO_PARAMS), caches[name], dvalues[name], ctx.at(name), need_dx)
+                if is_first:
+                    self._check_gradients(step, result, dvalues[name], p, g, ctx)
+                dx, grads = result
+                if owner in g:
+                    _write(grads, g[owner], first)
+                if need_dx:
+                    for source, want, d in zip(sources, wanted, (dx,) if single else dx, strict=True):  # type: ignore[arg-type]
+                        if want:
+                            dvalues[source] = dvalues[source] + d if source in dvalues else d
+        except Exception as error:
+            blame(error, f"{contracts.called(name, layer)}: backward")
+            raise
+        if is_first:
+            plan.checked.append(True)
         for owner in plan.unreached:
             for dW in g[owner].values():
                 dW[...] = 0
         return dvalues
+
+    def know(self, shapes: Mapping[str, Shape]) -> None:
+        """Take over the shapes of an equal network, so that they need not be found again."""
+        vars(self).setdefault("shapes", {name: shapes[name] for name in (*self.fields, *self.nodes)})
+
+    @functools.cached_property
+    def _checked(self) -> list[bool]:
+        """Empty until a forward pass of a training has been checked."""
+        return []
+
+    def _check_output(self, name: str, result: Any, values: Values, p: Mapping[str, Params], ctx: Context) -> None:
+        shapes, node = vars(self).get("shapes", {}), self.nodes[name]
+        source = node.sources[0]
+        n = contracts.examples_of(values[source], shapes.get(source), ctx.replicas)
+        who, dtype = contracts.called(name, node.layer), contracts.dtype_of(p)
+        if not p.get(node.share or name) and all(values[s].dtype != dtype for s in node.sources):
+            dtype = None  # zeros and ones made from ids, in any dtype
+        contracts.check_output(who, result, shapes.get(name), n, ctx.replicas, dtype)
+
+    def _check_gradients(
+        self, step: BackwardStep, result: Any, dy: Array, p: Mapping[str, Params], g: Mapping[str, Params], ctx: Context
+    ) -> None:
+        who, shapes = contracts.called(step.name, step.layer), vars(self).get("shapes", {})
+        contracts.check_gradients(who, result, p.get(step.owner, NO_PARAMS), g.get(step.owner), step.need_dx)
+        if step.need_dx:
+            n = contracts.examples_of(dy, shapes.get(step.name), ctx.replicas)
+            of = {"n": n, "replicas": ctx.replicas, "dtype": contracts.dtype_of(p)}
+            dx = (result[0],) if step.single else result[0]
+            contracts.check_dx(who, dx, step.sources, shapes, step.wanted, **of)
 
     @functools.cached_property
     def _plans(self) -> dict[tuple[tuple[str, ...], ...], BackwardPlan]:
@@ -275,35 +324,6 @@ def _linked(nodes: Mapping[str, Node | Layer], fields: Mapping[str, Shape]) -> d
     return linked
 
 
-def large(component: Any) -> str:
-    """The largest integer among the options of a component, `.units (3000000000)`, if it may be why memory runs out."""
-    whole = {f.name: getattr(component, f.name) for f in fields(component)} if is_dataclass(component) else {}
-    numbers = {name: value for name, value in whole.items() if isinstance(value, int) and value >= LARGE}
-    name = max(numbers, key=lambda name: numbers[name], default="")
-    return f".{name} ({numbers[name]})" if name else ""
-
-
-def _given(tensor: str, rows: Any, drawn: Params) -> Array:
-    """Initial values as given; a tensor with one row may be a plain list.
-
-    Raises:
-        ValueError: there is no such tensor, or it has another shape.
-    """
-    if tensor not in drawn:
-        raise ValueError(f"initial: there is no tensor '{tensor}'{did_you_mean(tensor, drawn)}")
-    wanted = drawn[tensor].shape
-    try:
-        given = np.array(rows, np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"initial.{tensor}: {rows!r} are not rows of numbers of equal length") from None
-    if given.shape not in (wanted, wanted[1:] if wanted[0] == 1 else None):
-        raise ValueError(
-            f"initial.{tensor}: {' x '.join(map(str, given.shape)) or 'one'} numbers given, but the tensor is "
-            f"{' x '.join(map(str, wanted))}, one row for each input"
-        )
-    return given.reshape(wanted)
-
-
 def _write(grads: Params, into: Params, first: bool) -> None:
     """Assign gradients to the arena's views, or add them; frozen tensors have no view."""
     for t, dW in grads.items():
@@ -330,35 +350,9 @@ def _backward_plan(
             single, first = isinstance(node.source, str), owner not in written
             written.add(owner)
             steps.append(BackwardStep(name, node.layer, owner, first, sources, single, wanted, any(wanted)))
-    return BackwardPlan(steps, [owner for owner in trained if owner not in written])
+    return BackwardPlan(steps, [owner for owner in trained if owner not in written], [])
 
 
 def slice_carry(carry: Mapping[str, Array], n: int, ctx: Context) -> dict[str, Array]:
     """The states (..., N, any core axes) of the first n streams: in the last batch, some streams have ended."""
     return {name: s[(slice(None),) * len(ctx.replicas) + (slice(n),)] for name, s in carry.items()}
-
-
-@contextlib.contextmanager
-def _named(name: str, layer: Any, in_shape: Any) -> Iterator[None]:
-    """Say of which layer it is if its tensors cannot be made.
-
-    Raises:
-        ValueError: they cannot.
-    """
-    try:
-        yield
-    except ValueError as error:
-        why = large(layer) if "Maximum allowed" in str(error) else ""  # of NumPy: too large to index
-        raise ValueError(f"model.layers.{name}{why}: {error}") from error
-    except (TypeError, IndexError) as error:
-        if not _of_ids(in_shape):
-            raise
-        what = f"{type(layer).__name__} cannot read ids (shape {in_shape})"
-        raise ValueError(f"model.layers.{name}: {what}; an embedding or one_hot before it makes features") from error
-    except (MemoryError, OverflowError) as error:
-        raise ValueError(f"model.layers.{name}{large(layer)}: its tensors take too much memory ({error})") from error
-
-
-def _of_ids(shape: Any) -> bool:
-    """Whether a shape has no features: (), (None,), or with letters (None, None)."""
-    return isinstance(shape, tuple) and all(n is None for n in shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from dataclasses import fields, is_dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -162,6 +163,20 @@ class Registry:
             return "stackprop has a preset of that name"
         preset = self.presets.get(name)
         return f"'{preset.provider}' has a preset of that name" if preset else ""
+
+    def plugin_of(self, file: Path) -> str:
+        """The plugin, other than those of stackprop, to which a file of code belongs: `plugin 'bent'`; empty if none."""
+        for known in self.entries.values():
+            for entry in known.values():
+                source = self.sources.get(entry.provider, Source())
+                module = sys.modules.get(str(entry.component.__module__).partition(".")[0])
+                own = getattr(module, "__file__", None) or source.file
+                is_own = str(file) in (own, source.file) or (
+                    Path(own).name == "__init__.py" and file.is_relative_to(Path(own).parent)
+                )
+                if is_own and normalized(source.distribution) != GROUP:
+                    return f"plugin '{entry.provider}'"
+        return ""
 
     def names(self, kind: str) -> list[str]:
         """All names of a kind, sorted."""

@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from framework.core.types import Shape
+from framework.core.validation import signature_errors
 from framework.testing import (
     activations,
     augmentations,
@@ -72,6 +73,7 @@ BOUNDS: Mapping[str, bool | None] = dict.fromkeys(  # kinds whose options are al
     ("optimizer", "augmentation", "probe", "callback", "figure", "initializer", "schedule", "metric")
 )
 GRADIENTS = ("layer", "activation", "cell", "loss", "regularizer")  # kinds whose options are also tried at another number
+SIGNED = ("callback", "study", "command", "figure")  # kinds with a check of their own of what they are called with
 KINDS = tuple(TABLES)  # kinds of component that the kit checks
 
 
@@ -106,6 +108,8 @@ def conformance(
     """
     if kind not in TABLES:
         raise ValueError(f"unknown kind '{kind}'; the kit checks {', '.join(KINDS)}")
+    if kind not in SIGNED and (wrong := signature_errors(kind, component)):  # every other check would fail in the same way
+        return [Check("declaration", functools.partial(_fail, "; ".join(wrong)))]
     always, offered = TABLES[kind]
     if kind == "augmentation" and getattr(component, "whole_batch", False):
         always = WHOLE_BATCH
@@ -123,6 +127,10 @@ def conformance(
     # Each check has an instance of its own, so that what one of them leaves on it is not there before the next.
     checks = {name: functools.partial(check, _again(component), *about) for name, check in chosen.items()}
     return [Check(n, functools.partial(_must_fail, n, c, expected[n]) if n in expected else c) for n, c in checks.items()]
+
+
+def _fail(why: str) -> None:
+    raise AssertionError(why)
 
 
 def _numbers(kind: str, component: Any) -> Iterator[tuple[str, Any]]:

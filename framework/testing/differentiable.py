@@ -189,17 +189,17 @@ def _pure(part: Any, about: Differentiable, inputs: Inputs, train: bool) -> None
 
 
 def check_dtype(component: Any, about: Differentiable) -> None:
-    """float32 stays float32; only the output of a layer that reads nothing but ids may be ids.
+    """float32 stays float32, and float64 stays float64; only a layer that reads nothing but ids chooses.
 
     Cannot see: whether the numbers are right (see `precision`).
     """
     part, _, _, inputs = stacked(component, about, (3,))
     ids = all(a.dtype.kind in "iu" for a in inputs.values())
-    inputs = {name: a.astype(np.float32) if a.dtype == np.float64 else a for name, a in inputs.items()}
-    for train in MODES:
-        for name, a in everything(part, about, inputs, context((3,), train)).items():
-            allowed = a.dtype == np.float32 or (ids and a.dtype.kind in "iu")
-            assert allowed, f"{name} of float32 inputs is {a.dtype}{_in(train)}"
+    for dtype, train in product((np.float32, np.float64), MODES):
+        given = {name: a.astype(dtype) if a.dtype == np.float64 else a for name, a in inputs.items()}
+        for name, a in everything(part, about, given, context((3,), train)).items():
+            allowed = a.dtype == dtype or (ids and a.dtype.kind in "iuf")
+            assert allowed, f"{name} of {np.dtype(dtype)} inputs is {a.dtype}{_in(train)}"
 
 
 def check_state(component: Any, about: Differentiable) -> None:

@@ -17,7 +17,8 @@ from framework.core.memory import format_bytes, free_bytes
 from framework.core.types import Params, Shape
 from framework.data.dataset import Data
 from framework.inference.evaluation import EVALUATION_BATCH, EVALUATION_STEPS
-from framework.nn.network import Node, large
+from framework.nn.drawing import large
+from framework.nn.network import Node
 from framework.training.learner import Learner
 
 SLOTS = 4  # arrays as large as the parameters that a step uses: weights, gradient, two of the optimizer

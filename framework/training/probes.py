@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from framework.core.arrays import Array, to_host
+from framework.core.blame import blame
 from framework.core.callback import MEASURED
-from framework.core.errors import did_you_mean
+from framework.core.errors import ContractError, did_you_mean
 from framework.core.log import log
 from framework.core.protocols import Probe
 from framework.nn.network import Network
@@ -57,7 +58,7 @@ class ProbeRunner:
         Raises:
             ValueError: a probe returns what cannot be recorded.
         """
-        found, replicas = {name: dict(probe(seen)) for name, probe in probes.items()}, seen.ctx.replicas
+        found, replicas = {name: _seen_by(name, probe, seen) for name, probe in probes.items()}, seen.ctx.replicas
         names = tuple(metric for values in found.values() for metric in values)
         if names != self.names:  # at the first sample
             check_readings(found, self.names, replicas)
@@ -87,6 +88,27 @@ class ProbeRunner:
         looks = ProbeReadings(np.array(self.steps), self.columns, values, rows)
         self.steps, self.kept, self.rows = [], [], []
         return looks
+
+
+def _seen_by(name: str, probe: Probe, seen: TrainingStep) -> dict[str, Array]:
+    """What a probe returns.
+
+    Raises:
+        ContractError: no mapping of arrays.
+    """
+    who = f"probes.{name} ({type(probe).__name__})"
+    try:
+        found = probe(seen)
+    except Exception as error:
+        blame(error, who)
+        raise
+    if not isinstance(found, Mapping):
+        raise ContractError(f"{who}: it returns {type(found).__name__}, not {{metric: array}}")
+    for metric, a in found.items():
+        if not hasattr(a, "shape"):
+            what = f"one number, or a row of them, per replica {seen.ctx.replicas}"
+            raise ContractError(f"{who}: '{metric}' is a {type(a).__name__}, not an array with {what}")
+    return dict(found)
 
 
 def check_readings(

@@ -98,6 +98,7 @@ class TrainState:
         Args:
             watched: whether every node's output is needed.
         """
+        learner.network.know(self.shapes)
         if self.xp is not np:
             return learner.network
         read = {name for head in learner.heads.values() for name in head.sources}

@@ -4,11 +4,12 @@ import sys
 from dataclasses import dataclass, make_dataclass
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from framework import hookimpl
+from framework import hookimpl, option
 from framework.core.errors import RegistrationError, UnknownComponentError, did_you_mean
 from framework.hooks import KINDS
 from framework.registry.discovery import registered, registry_of, without
@@ -228,9 +229,11 @@ def test_a_reserved_option_name_is_refused():
         (set, None, "no configuration can give a set; use tuple[T, ...]"),
         (np.ndarray, None, "no configuration can give a ndarray; use tuple[float, ...], or a float with stackable=True"),
         (int, "3", "its default '3' is not a int"),
+        (Any, option(lambda x: x), "its default is a function, which is called without arguments: TypeError: "),
+        (Any, option(lambda: len), "its default is a function, which no configuration can give; use Literal"),
         ("Unknown", 1, "cannot be resolved at runtime: name 'Unknown' is not defined"),
     ],
-    ids=["dict", "path", "set", "array", "wrong default", "unknown name"],
+    ids=["dict", "path", "set", "array", "wrong default", "function", "made function", "unknown name"],
 )
 def test_an_option_that_nobody_can_set_is_refused(hint, default, told):
     cls = make_dataclass("Mine", [("extra", hint, default)], frozen=True)

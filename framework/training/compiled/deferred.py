@@ -13,7 +13,7 @@ import numpy as np
 from framework.core.arrays import Array
 from framework.core.callback import Callback, Save
 from framework.core.context import Context
-from framework.core.errors import TierError
+from framework.core.errors import ContractError, TierError
 from framework.core.log import log
 from framework.core.random import Key
 from framework.data.loader import DataLoader
@@ -119,6 +119,8 @@ class DeferredTrainer(Trainer):
                     self.steps[kind] = self.step_of(kind, measures, carried)
             except NoCompilerError as error:  # the compiler says what the processor offers
                 raise TierError(str(error)) from error
+            except ContractError:  # wrong in every tier
+                raise
             except Exception as error:  # code that knows arrays of NumPy only may fail in any way
                 raise TierError(f"the step cannot be traced: {refusal(error)}") from error
         return self.steps[kind]

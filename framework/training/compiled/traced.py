@@ -156,6 +156,7 @@ class TracedState:
         self.runs = runs(self.learner.groups, s.arena.tensors) if self.learner.groups else []
         self.factor = Scalar(f"rates[{1 + len(s.schedules.paths)}]")
         self.network = self.watched = self.training.network
+        self.network.know(s.shapes)
         self.feed = feed
         self.feeds = {"train": self.feed}
         self.soft = s.soft

@@ -132,6 +132,34 @@ class UpcastGradient(Dense):
         return dx, g | {"b": g["b"].astype(np.float64)}
 
 
+@fault("dtype", (4,), units=3)
+class Float32Output(Dense):
+    """y is float32, also in a run in float64."""
+
+    def forward(self, p, x, ctx):
+        y, cache = super().forward(p, x, ctx)
+        return y.astype(np.float32), cache
+
+
+@fault("declaration", (4,))
+class WithoutBackward:
+    """There is no backward."""
+
+    def init(self, rng, in_shape):
+        return {}, in_shape
+
+    def forward(self, p, x, ctx):
+        return x, None
+
+
+@fault("declaration", (4,), units=3)
+class WithoutNeedDx(Dense):
+    """backward does not take need_dx."""
+
+    def backward(self, p, cache, dy, ctx):
+        return super().backward(p, cache, dy, ctx)
+
+
 @fault("precision", (4,))
 class CancellingNorm(LayerNorm):
     """var = E[x^2] - E[x]^2 cancels in float32."""

@@ -1,0 +1,86 @@
+"""Errors that the code of a component raises, as messages that name the component and its line."""
+
+from __future__ import annotations
+
+import sysconfig
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+from framework.core.errors import ConfigError
+
+FRAMEWORK = str(Path(__file__).resolve().parents[1])
+STANDARD = sysconfig.get_path("stdlib")
+PACKAGES = tuple({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
+LIBRARIES = (
+    "numpy",
+    "cupy",
+    "scipy",
+    "pandas",
+    "sklearn",
+    "hydra",
+    "omegaconf",
+    "mlflow",
+    "matplotlib",
+    "_pytest",
+    "pluggy",
+)
+
+
+def blame(error: BaseException, component: str) -> None:
+    """Note which component an exception passes through; the innermost one stays. An error of the request names it itself."""
+    if not (hasattr(error, "component") or isinstance(error, ConfigError)):
+        error.component = component  # type: ignore[attr-defined]
+        error.add_note(f"in {component}")
+
+
+def place(error: BaseException) -> str:
+    """The last line of a component's code that an exception has passed, `my.py, line 12`; empty if there is none."""
+    return next((f"{Path(file).name}, line {line}" for file, line in reversed(_lines(error)) if _is_component(file)), "")
+
+
+def files(error: BaseException) -> list[str]:
+    """The files of components' code that an exception has passed."""
+    return [file for file, _ in _lines(error) if _is_component(file)]
+
+
+def described(error: BaseException) -> str:
+    """An exception in one line: its component if noted, its type, its text and its place."""
+    who, text, where = getattr(error, "component", ""), " ".join(str(error).split()), place(error)
+    return f"{f'{who}: ' if who else ''}{type(error).__name__}{f': {text}' if text else ''}{f' ({where})' if where else ''}"
+
+
+@contextmanager
+def named(component: str) -> Iterator[None]:
+    """Report an exception of a component's code as an error of the request.
+
+    Args:
+        component: what it is called, `dataset 'mine'`.
+
+    Raises:
+        ConfigError: the code raised what is neither an error of the request nor one of the system.
+    """
+    try:
+        yield
+    except (ValueError, MemoryError):  # they have messages for the user
+        raise
+    except Exception as error:
+        if not place(error) or (isinstance(error, OSError) and error.strerror):
+            raise
+        raise ConfigError(f"{component} raises {described(error)}") from error
+
+
+def _lines(error: BaseException) -> list[tuple[str, int]]:
+    trace: TracebackType | None = error.__traceback__
+    return [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(trace)]
+
+
+def _is_component(file: str) -> bool:
+    if file.startswith(("<frozen", FRAMEWORK)):
+        return False
+    package = next((file[len(folder) + 1 :] for folder in PACKAGES if file.startswith(folder)), None)
+    if package is not None:
+        return not package.startswith(LIBRARIES)
+    return not file.startswith(STANDARD)
