@@ -165,6 +165,7 @@ def compose_and_run(arguments: Sequence[str]) -> int:
 
     from framework.config.arguments import SHOWING, ordered, readable, with_folds
     from framework.config.composition import install, load_plugins_of
+    from framework.config.own_experiments import with_hydra_groups
     from framework.core.secrets import withheld
     from framework.registry.registry import conf_dir
     from framework.sweeps.manifest import resumed
@@ -173,7 +174,7 @@ def compose_and_run(arguments: Sequence[str]) -> int:
     words, hidden = withheld(readable(ordered(arguments)))
     shows = not set(SHOWING).isdisjoint(words)
     if not shows:
-        words = with_folds(words)
+        words = with_hydra_groups(with_folds(words))
         load_plugins_of(words)
     resuming = resumed(words)
     if resuming and not shows:

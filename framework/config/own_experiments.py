@@ -7,11 +7,12 @@ are data: the allow-list of `config/allowed.py` holds for them as for every pres
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult
@@ -22,11 +23,15 @@ from framework.config.presets import BoundedSource
 from framework.config.recorded_tree import is_recorded
 from framework.config.schema import KEYS
 from framework.core.errors import ConfigError
+from framework.core.reading import read_text
 from framework.core.secrets import HIDDEN, URI, masked
 from framework.core.trust import knows_store
+from framework.registry.registry import conf_dir
 
 GROUP = "experiment"
 LOAD: ContextVar[Callable[[Any], None] | None] = ContextVar("load", default=None)
+OF_HYDRA = ("hydra/launcher", "hydra/sweeper")  # groups of Hydra that an experiment may choose
+DEEPEST = 8  # experiments that build on another
 MARK = "recorded"  # in the header of a recorded configuration
 STRANGE = "names a store to which you have not sent runs before ({}); use tracking.uri=ADDRESS, tracking=none or --trust"
 
@@ -64,7 +69,7 @@ class ExperimentSource(BoundedSource):
         if isinstance(tree.get("plugins"), ListConfig) and (load := LOAD.get()):
             load(list(tree.plugins))  # its choices may be components of these files
         if isinstance(tree.get("defaults"), ListConfig):
-            tree.defaults = [_override(entry, str(file)) for entry in tree.defaults]
+            tree.defaults = [_override(entry) for entry in tree.defaults]
         return found
 
     def file_of(self, config_path: str) -> Path | None:
@@ -120,24 +125,47 @@ def without_chosen(tree: Any, file: str, keys: Collection[str]) -> Any:
     return kept
 
 
-def _override(entry: Any, file: str) -> Any:
-    """An entry of `defaults:` as Hydra needs it: `optimizer: adam` in an experiment is `override /optimizer: adam`.
-
-    Raises:
-        ConfigError: it chooses a launcher or a sweeper, which Hydra would ignore in silence.
-    """
+def _override(entry: Any) -> Any:
+    """An entry of `defaults:` as Hydra needs it: `optimizer: adam` in an experiment is `override /optimizer: adam`."""
     if not OmegaConf.is_dict(entry):
         return entry
-    keyed = {_keyed(str(key)): value for key, value in entry.items()}
-    for key, value in keyed.items():
-        if (group := key.removeprefix("override /")) in ("hydra/launcher", "hydra/sweeper"):
-            raise ConfigError(f"{file}: defaults: {group} has no effect in a file; give it in the command: {group}={value}")
-    return keyed
+    return {_keyed(str(key)): value for key, value in entry.items()}
 
 
 def _keyed(key: str) -> str:
     group = key.removeprefix("override ").strip().removeprefix("/")
     return f"override /{group}" if group in KEYS or key.startswith("override ") else key
+
+
+def with_hydra_groups(words: Sequence[str]) -> list[str]:
+    """The words of a command, and the launcher and the sweeper that its experiment's file chooses: Hydra would take those of
+    `config.yaml`, which come first."""
+    names = [word.partition("=")[2] for word in words if word.lstrip("+").startswith(f"{GROUP}=")]
+    given = {word.lstrip("+").partition("=")[0] for word in words}
+    found = _hydra_groups(names[-1]) if names else {}
+    return [*words, *(f"{group}={choice}" for group, choice in found.items() if group not in given)]
+
+
+def _hydra_groups(name: str, deep: int = 0) -> dict[str, str]:
+    """The groups of Hydra that an experiment of the user, or one that it builds on, chooses."""
+    is_path = name.endswith(".yaml")
+    places = [Path(name).expanduser()] if is_path else [folder / f"{name}.yaml" for folder in experiments_dirs()]
+    file = next((place for place in places if place.is_file()), None)
+    if file is None or deep > DEEPEST or (not is_path and (conf_dir() / GROUP / f"{name}.yaml").is_file()):
+        return {}
+    try:
+        tree = yaml.safe_load(read_text(file))
+    except (OSError, ValueError, yaml.YAMLError):  # Hydra reports it
+        return {}
+    entries = tree.get("defaults") if isinstance(tree, dict) else None
+    found: dict[str, str] = {}
+    for entry in entries if isinstance(entries, list) else []:
+        if isinstance(entry, str):
+            found |= _hydra_groups(entry, deep + 1)
+        elif isinstance(entry, dict):
+            groups = {str(key).removeprefix("override ").strip().removeprefix("/"): value for key, value in entry.items()}
+            found |= {group: value for group, value in groups.items() if group in OF_HYDRA and isinstance(value, str)}
+    return found
 
 
 def install_sources() -> None:

@@ -23,7 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from framework.config.arguments import readable, with_folds
 from framework.config.composition import OPTIONAL, compose, composed, load_plugins_of, task_part, with_absolute_paths
 from framework.config.experiment_files import experiments_dirs
-from framework.config.own_experiments import GROUP
+from framework.config.own_experiments import GROUP, OF_HYDRA
 from framework.config.presets import choices, shown
 from framework.config.schema import Settings
 from framework.core.errors import ConfigError, DataError
@@ -41,7 +41,6 @@ from framework.tracking.run_record import config_hash
 
 FLAGS = ("-m", "--multirun")
 CHECKED = 20  # values of a swept key that are composed before a file is written
-HYDRA = ("hydra/launcher", "hydra/sweeper")  # groups of Hydra that an experiment may choose
 
 
 @dataclass
@@ -180,7 +179,7 @@ def _chooses(override: Override) -> bool:
     key = str(override.key_or_group)
     if override.is_delete():
         return key in OPTIONAL
-    return (key in {*choices(), *HYDRA} or "/" in key) and not isinstance(override.value(), dict)
+    return (key in {*choices(), *OF_HYDRA} or "/" in key) and not isinstance(override.value(), dict)
 
 
 def _choice(key: str, value: Any) -> list[Any]:

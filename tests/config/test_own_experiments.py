@@ -7,6 +7,7 @@ import yaml
 
 from framework import sweep
 from framework.config.composition import compose
+from framework.config.own_experiments import with_hydra_groups
 from framework.core.errors import ConfigError
 
 WIDE = "# Wide.\ndefaults:\n  - override /dataset: xor\nmodel: {hidden: 512}\ntrainer: {epochs: 1}\ntracking: {type: none}\n"
@@ -89,16 +90,23 @@ def test_an_experiment_builds_on_another():
         ("sed: 3\n", "sed: unknown key; did you mean 'seed'?"),
         ("defaults: [{optimizer: sdg}]\n", "optimizer: unknown choice 'sdg'; did you mean 'sgd'?"),
         ("seed: !!python/object/apply:os.system [ls]\n", "experiments/wide.yaml: line 1: "),
-        (
-            "defaults:\n  - override /hydra/launcher: submitit\n",
-            "wide.yaml: defaults: hydra/launcher has no effect in a file; give it in the command: hydra/launcher=submitit",
-        ),
     ],
 )
 def test_a_wrong_file_is_named_with_its_line(ask, text, message):
     write(text)
     status, _, errors = ask("experiment=wide")
     assert (status, message in errors, "Traceback" in errors) == (2, True, False), errors
+
+
+def test_a_file_may_choose_the_sweeper_and_the_launcher(ask):
+    quick = ["dataset=xor", "trainer.epochs=1", "tracking=none", "hydra.sweeper.n_trials=12"]
+    words = ["-m", *quick, "hydra/sweeper=ant_colony", "optimizer.lr=interval(0.01,0.1)"]
+    assert ask("save", "search", *words)[0] == 0
+    status, out, errors = ask("experiment=search")
+    assert (status, "best of 12 trials" in out) == (0, True), errors
+    write("defaults:\n  - search\n  - override hydra/launcher: basic\n", "more")
+    assert "hydra/sweeper=ant_colony" in with_hydra_groups(["experiment=more"])
+    assert with_hydra_groups(["experiment=more", "hydra/sweeper=grid"])[2:] == ["hydra/launcher=basic"]
 
 
 def test_a_shipped_name_is_kept_and_a_line_says_so(ask):
