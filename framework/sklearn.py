@@ -35,11 +35,16 @@ AXES = {2: "NF", 3: "NTF", 4: "NCHW"}  # of X, by its dimensions
 Weights = Callable[[np.ndarray], np.ndarray]
 ELSEWHERE = {
     "dataset": "the data are given to `fit`; only dataset__scale and dataset__seed are options",
-    "dataset.type": "the data are given to `fit`",
+    "dataset.val": "the data are given to `fit`; use validation_fraction",
     "seed": "use the estimator's random_state",
     "study": "a study is not an estimator; use framework.run",
-    "tracking": "an estimator records nothing; use framework.run",
+    **dict.fromkeys(("fold", "folds"), "use scikit-learn's cross_validate, which splits the data"),
+    **dict.fromkeys(
+        ("tracking", "probes", "figure", "figures", "name", "tags", "notes"),
+        "an estimator records nothing; use framework.run",
+    ),
 }
+OF_DATA = ("dataset.scale", "dataset.seed")  # options of the data set that arrays have too
 
 
 class Estimator(BaseEstimator):  # type: ignore[misc]
@@ -85,9 +90,8 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         seed = random if isinstance(random, int | np.integer) else check_random_state(random).randint(2**31)
         for key in options:
             group = key.partition(".")[0]
-            known = key if group == "dataset" else group  # a data set keeps options, scale among them
-            if known in ELSEWHERE:
-                raise ConfigError(f"{key}: {ELSEWHERE[known]}")
+            if group in ELSEWHERE and key not in OF_DATA:
+                raise ConfigError(f"{key}: {ELSEWHERE.get(key, ELSEWHERE[group])}")
         words = tuple(f"{key}={word(value)}" for key, value in options.items())
         # The components of a plugin file may have changed.
         with reworded():
