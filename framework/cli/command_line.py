@@ -55,12 +55,17 @@ def execute(arguments: list[str]) -> int:
         return guarded(lambda: tool(arguments[0], arguments[1:]))
     if arguments and re.fullmatch(VERB, arguments[0]):
         return guarded(lambda: command(arguments[0], arguments[1:]))
-    if late := next((word for word in arguments if word in VERBS), None):
-        return report_error(
-            f"{late}: the verb comes first: stackprop {late} ...; `stackprop {late} --help` says what it takes"
-        )
+    if late := late_verb(arguments):
+        return report_error(f"{late}: the verb comes first: stackprop {late} ...; see `stackprop {late} --help`")
     with trusting("--trust" in arguments):
         return guarded(lambda: compose_and_run([word for word in arguments if word != "--trust"]))
+
+
+def late_verb(arguments: Sequence[str]) -> str:
+    """A verb that follows other arguments; empty if there is none. `--info plugins` is the value of a flag."""
+    pairs = zip(["", *arguments], arguments, strict=False)
+    free = (word for before, word in pairs if not before.startswith("-") or before in ("-m", "--multirun", "--trust"))
+    return next((word for word in free if word in VERBS), "")
 
 
 def show_help(arguments: Sequence[str]) -> int:

@@ -76,7 +76,7 @@ def check_gradients(who: str, result: Any, tensors: Params, into: Params | None,
     for tensor in grads:
         if tensor not in tensors:
             raise ContractError(
-                f"{who}: backward returns a gradient of '{tensor}', which is no tensor of it{did_you_mean(tensor, tensors)}"
+                f"{who}: backward returns a gradient of '{tensor}', which it does not have{did_you_mean(tensor, tensors)}"
             )
     for tensor, view in (into or {}).items():
         if tensor not in grads:

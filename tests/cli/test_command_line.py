@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from framework.cli.command_line import late_verb
 from framework.config.composition import compose
 from framework.tracking.mlflow import MlflowStore
 from framework.tracking.options import Tracking
@@ -257,3 +258,9 @@ def test_metrics_that_the_user_names_are_in_the_table(ask):
     assert "val/loss         val/f1  val/balanced_accuracy" in out
     _, out, _ = ask("-m", *quick, "metrics=[f1]", "figure.y=[val/loss]")
     assert "val/f1" not in out
+
+
+def test_the_value_of_a_flag_is_not_a_verb_that_comes_late():
+    assert late_verb(["--info", "plugins"]) == ""
+    assert late_verb(["dataset=iris", "list"]) == "list"
+    assert [late_verb([flag, "list"]) for flag in ("-m", "--multirun", "--trust")] == ["list"] * 3

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import networks
 import numpy as np
 import pytest
-from tiers import agree, both
+from tiers import Noisy, agree, both
 from untraceable import Curious
 
 from framework import Field, Head, Learner, Network, TrainerOptions, discover, generator, option, train
@@ -272,17 +272,6 @@ def test_a_resumed_training_is_the_same_to_the_bit(data):
     for a, b in zip(whole, again, strict=True):
         assert all((b.weights[n][t] == w).all() for n, tensors in a.weights.items() for t, w in tensors.items())
         assert a.metrics == b.metrics
-
-
-@dataclass(frozen=True)
-class Noisy:
-    """An activation that draws even where nothing trains."""
-
-    def forward(self, x, ctx):
-        return x + ctx.normal(x) * 0.1, None
-
-    def backward(self, cache, dy, ctx):
-        return dy
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from networks import learner, mlp, regression
-from tiers import agree, both
+from tiers import Noisy, agree, both
 from untraceable import Curious
 
 from framework import Data, Field, Head, Network, discover, train
@@ -112,17 +112,6 @@ def test_sequences_go_on_in_chunks(monkeypatch):
 def test_float32_agrees_to_its_own_precision(monkeypatch):
     choose(monkeypatch, True)
     on_gpu(*stack(), dtype="float32", tolerance=2e-5)
-
-
-@dataclass(frozen=True)
-class Noisy:
-    """An activation that draws even where nothing trains."""
-
-    def forward(self, x, ctx):
-        return x + ctx.normal(x) * 0.1, None
-
-    def backward(self, cache, dy, ctx):
-        return dy
 
 
 @dataclass(frozen=True)

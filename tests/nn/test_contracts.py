@@ -81,7 +81,7 @@ def passes(first, second=None):
         ("no gradients", r"backward returns no gradient of 'W' \(none at all\)"),
         ("scalar b", r"a gradient of 'b' with shape \(\), not \(1, 2\)"),
         ("number b", r"a gradient of 'b' with a float, not \(1, 2\)"),
-        ("another c", r"a gradient of 'c', which is no tensor of it"),
+        ("another c", r"a gradient of 'c', which it does not have"),
         ("dx only", r"backward returns an array of shape \(4, 2\), not \(dx, gradients by tensor\)"),
         ("None", r"backward returns \(an array of shape \(4, 2\), None\)"),
         ("no dx", r"backward returns None as dx with need_dx = True"),

@@ -1,5 +1,7 @@
 """The same training in the array tier and in the compiled one."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
@@ -18,6 +20,17 @@ class Rows(Callback):
     def on_metrics(self, member, step, values):
         if values:
             self.values.setdefault(member, []).append(dict(values))
+
+
+@dataclass(frozen=True)
+class Noisy:
+    """An activation that draws even where nothing trains."""
+
+    def forward(self, x, ctx):
+        return x + ctx.normal(x) * 0.1, None
+
+    def backward(self, cache, dy, ctx):
+        return dy
 
 
 TIERS = ({"tier": "array"}, {"tier": "compiled"})
