@@ -7,6 +7,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import Any
 
+from framework.core.blame import blamed
 from framework.core.callback import Callback, Snapshot, StartedRun, TrainingResult
 from framework.core.errors import ConfigError, RunFailed
 from framework.core.signals import StoppedRun, StopRequest, deferred
@@ -39,18 +40,20 @@ def informed(
     callbacks: Sequence[Callback], experiments: Sequence[Experiment], places: Sequence[RunLocation]
 ) -> Iterator[list[Callback]]:
     """The callbacks of these runs, the configuration's own among them, between `on_start` and `on_finish`."""
-    everyone = [*callbacks, *experiments[0].settings.callbacks.values()]
+    own, study = experiments[0].settings.callbacks, experiments[0].settings.study
+    everyone = [*callbacks, *own.values()]
     pairs = zip(experiments, places, strict=True)
-    runs = [StartedRun(place.name, place.folder, own.settings.record, own.steps) for own, place in pairs]
+    runs = [StartedRun(place.name, place.folder, each.settings.record, each.steps) for each, place in pairs]
     started: list[Callback] = []
-    try:
-        for callback in everyone:
-            callback.on_start(runs)
-            started.append(callback)
-        yield everyone
-    finally:
-        for callback in started:
-            callback.on_finish()
+    with blamed([("study", study), *((f"callbacks.{name}", each) for name, each in own.items())]):
+        try:
+            for callback in everyone:
+                callback.on_start(runs)
+                started.append(callback)
+            yield everyone
+        finally:
+            for callback in started:
+                callback.on_finish()
 
 
 def run(
