@@ -96,8 +96,7 @@ def train(
             run.restore(*resume)
             run.end_restored(resume[1].get("left", {}) if stop is not None and stop.shared else {})
         run.save_end, run.rungs = save_end, rungs or run.rungs
-        # `read` detects and reports non-finite values.
-        with blas_limited(run.stack.blas_threads(run.plan.update_size)), np.errstate(all="ignore"):
+        with blas_limited(run.stack.blas_threads(run.plan.update_size)), np.errstate(all="ignore"):  # `read` finds nan
             with contextlib.nullcontext() if stop is None or stop.shared else stop:
                 _take_steps(run, stop or StopRequest())
             _test(run, everything, data, keys)
