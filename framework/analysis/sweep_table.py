@@ -18,6 +18,7 @@ from framework.analysis.comparison import (
     grouped,
     has_best,
     metrics,
+    none_started,
     ranked,
     read_jobs,
     rows,
@@ -94,7 +95,7 @@ def tabled(
         ConfigError: there is no job, a metric was not recorded, or a key was not swept.
     """
     if not jobs:
-        raise ConfigError(f"{sweep}: no job was started")
+        raise none_started(sweep)
     what = figure_options(sweep, jobs, changes)
     y = table_metrics(what, jobs)
     check_swept(what, jobs)

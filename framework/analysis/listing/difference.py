@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from framework.analysis.comparison import none_started
 from framework.analysis.listing.rows import RunRow, SweepRow, folded
 from framework.core.errors import ConfigError
 from framework.tracking.mlflow import flattened
@@ -34,7 +35,7 @@ def row_of(folder: Path) -> RunRow | SweepRow:
     group = read_sweep(folder)
     runs = [RunRow(job, read_state(job), folder, group) for job in jobs_of(folder)]
     if not runs:
-        raise ConfigError(f"{folder}: a sweep without any job")
+        raise none_started(folder)
     return folded(runs, runs)[0]
 
 
