@@ -15,9 +15,11 @@ from framework.experiments.runner import run_stack
 from framework.experiments.sync import sync_to_mlflow
 from framework.tracking import sqlite_base
 from framework.tracking.mlflow import KEY, MlflowStore
-from framework.tracking.mlflow_process import MlflowWriterPool, WriterProcess, WriterServer
 from framework.tracking.options import Tracking
 from framework.tracking.run_dir import RunLocation, all_runs
+from framework.tracking.writer_lanes import WriterProcess
+from framework.tracking.writer_server import WriterServer
+from framework.tracking.writers import MlflowWriterPool
 
 pytestmark = pytest.mark.usefixtures("unrendered")
 
