@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import secrets
 import sys
@@ -77,6 +78,8 @@ class SweepSession:
             lanes = 2 if jobs >= SECOND and not local and (os.cpu_count() or 1) > 1 else 1
             if forks := local and can_fork():
                 import matplotlib.figure  # noqa: F401  # both processes will draw
+
+                gc.freeze()  # what they share is not written, and so not copied, by their garbage collectors
             self.writers = MlflowWriterPool(lanes, local, forks)
             self.submit(defaults)  # for the page of the best job, while this process composes the jobs
         except (OSError, ImportError) as error:  # no room in /dev/shm, or none to write to

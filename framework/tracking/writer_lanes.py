@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import gc
 import itertools
 import multiprocessing
 import os
@@ -39,8 +38,6 @@ class WriterProcess:
         self.requests: Any = context.Queue()  # its `put` never blocks
         self.requests.cancel_join_thread()  # otherwise our exit would wait for requests that a killed process did not read
         self.replies, sends = context.Pipe(duplex=False)
-        if local:
-            gc.freeze()  # what both processes share is not written, and so not copied, by their garbage collectors
         self.process: Any = context.Process(target=serve, args=(self.requests, sends, local), daemon=True)  # type: ignore[attr-defined]
         with without_main():
             self.process.start()

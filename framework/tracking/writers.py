@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from framework.core.writing import lasting_together
 from framework.tracking.mlflow import BATCH, PATIENCE
 from framework.tracking.options import Tracking
 from framework.tracking.writer_lanes import WriterProcess, WriterThread
 from framework.tracking.writer_server import Point
-
-WRITERS = 16  # threads that record the ends of runs
 
 
 class MlflowWriterPool:
@@ -88,8 +86,9 @@ class MlflowWriterPool:
 
 
 def _settle_all(settlements: Sequence[Callable[[], None]]) -> None:
-    with ThreadPoolExecutor(WRITERS) as pool:  # many small files are written as fast as one
-        list(pool.map(lambda settle: settle(), settlements))
+    with lasting_together():
+        for settle in settlements:
+            settle()
 
 
 class RemoteMlflowRun:
