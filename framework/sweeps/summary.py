@@ -11,6 +11,7 @@ from typing import Any
 from framework.analysis import importance
 from framework.analysis.comparison import RecordedJob, SeedGroup, read_jobs, spread, swept
 from framework.analysis.sweep_table import tabled
+from framework.config.schema import Settings
 from framework.core.errors import ConfigError
 from framework.core.reading import read_text
 from framework.core.repeats import name_of_repeats
@@ -104,9 +105,24 @@ def record(sweep: Path, runs: Path, groups: Sequence[SeedGroup], shown: Mapping[
     if best:
         run.tag("sweep.best", str(read_state(sweep / best).get("mlflow_run_id")))
     run.end("FINISHED" if all(job.status in ("finished", "stopped_early", "pruned") for job in jobs) else "FAILED")
+    _log_best(sweep, content, settings, store)
+    update_sweep(sweep, {"summary": run.run_id, "tracked": not run.lost})
+
+
+def log_best(sweep: Path, runs: Path) -> None:
+    """Log figures and model of the best job, while the figure of the sweep is drawn. If that fails, `record` does it."""
+    content = read_sweep(sweep)
+    folder = sweep / content["best"]["job"]
+    settings = settings_of_run(folder)
+    if settings.tracking.type == "mlflow" and (store := get_store(settings.tracking, runs)).find(read_state(folder)["key"]):
+        _log_best(sweep, content, settings, store)
+
+
+def _log_best(sweep: Path, content: Mapping[str, Any], settings: Settings, store: MlflowStore) -> None:
+    best = (content.get("best") or {}).get("job")
     if best and content.get("best_logged") != best and settings.study is None:  # a study has logged its own files
-        log_again(sweep / best, settings, store)
-    update_sweep(sweep, {"summary": run.run_id, "best_logged": best, "tracked": True})
+        best = best if log_again(sweep / best, settings, store) else None
+    update_sweep(sweep, {"best_logged": best})
 
 
 def _readable(sweep: Path, jobs: Sequence[RecordedJob]) -> str:
