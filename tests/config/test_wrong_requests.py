@@ -51,6 +51,7 @@ REQUESTS = {
     "optimizer=null": "optimizer: unknown choice 'null' (there are: adadelta",
     "loss=true": "loss: unknown choice 'true' (there are: auto",
     "loss=3": "loss: unknown choice '3' (there are: auto",
+    "optimizer=[sgd,adam]": "optimizer: one choice, not several (got [sgd,adam]); a sweep over them: -m optimizer=sgd,adam",
     "activation=[relu,1]": "activation: unknown choice '[relu,1]'; did you mean 'relu'?",
     "hydra=3": "hydra: unknown choice '3'",
     "hydra/launcher=3": "hydra/launcher: unknown choice '3' (there are: basic, joblib, ray, stacked, submitit)",
