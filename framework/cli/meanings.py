@@ -88,7 +88,13 @@ def _of_figures(word: str) -> Iterator[About]:
     known = _figures()
     if word in ("figure", "figures"):
         tail = "`stackprop describe figure/NAME` shows the options of one."
-        yield About("figures", "stackprop figure RUN|SWEEP NAME draws one of these:", ("", ""), sorted(known.items()), tail)
+        yield About(
+            "figures of stackprop",
+            "stackprop figure RUN|SWEEP NAME draws one of these:",
+            ("", ""),
+            sorted(known.items()),
+            tail,
+        )
     name = word.removeprefix("figure/").removeprefix("figures/")
     if name in known:
         from framework.analysis import figures
