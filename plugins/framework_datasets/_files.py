@@ -74,17 +74,17 @@ def text_of(path: str | Path, encoding: str | None = None) -> str:
     if not name.startswith("utf-8") and _is_utf_8(content, name):
         way = f"set dataset.encoding=utf-8, or save the file as {encoding}"
         raise DataError(f"{path}: this is UTF-8 text, and dataset.encoding is {encoding}; {way}")
+    kind = "UTF-8" if name == "utf-8-sig" else name
     try:
         text = content.decode(name)
     except UnicodeError as error:
         start = getattr(error, "start", 0)
         line = len(re.findall(rb"\r\n|\r|\n", content[:start])) + 1
         way = f"set dataset.encoding={_likely(content)}, or save the file as UTF-8" if chosen else "save the file as UTF-8"
-        kind = "UTF-8" if name == "utf-8-sig" else name
         raise DataError(f"{path}: line {line}: this is not {kind} text (byte {content[start]:#04x}); {way}") from error
     if "\0" in text:
         way = f"set dataset.encoding={_likely(content)}, or save the file as UTF-8" if chosen else "save the file as UTF-8"
-        raise DataError(f"{path}: it holds zero bytes, so it is not {encoding or 'UTF-8'} text; {way}")
+        raise DataError(f"{path}: it holds zero bytes, so it is not {kind} text; {way}")
     return text
 
 

@@ -69,7 +69,7 @@ def test_a_prediction_for_utf_8_names_the_encoding_of_the_model(tmp_path):
         DataError, match=r"this is UTF-8 text, and dataset\.encoding is latin-1; .* save the file as latin-1"
     ):
         model.read(tmp_path / "new.csv", with_target=False)
-    with pytest.raises(DataError, match=r"zero bytes, so it is not latin-1 text; set dataset\.encoding=utf-16-le"):
+    with pytest.raises(DataError, match=r"zero bytes, so it is not iso8859-1 text; set dataset\.encoding=utf-16-le"):
         table(tmp_path, TOWNS.encode("utf-16-le"), encoding="latin-1").load(rng())
 
 
