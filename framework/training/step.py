@@ -261,7 +261,7 @@ def add_penalties(
     for regularizer in regularizers:
         for W, dW in penalised(regularizer, p, dp):
             result = regularizer(W, ctx)
-            check_penalty(f"regularizer ({type(regularizer).__name__})", result, W, W.shape[:-2])
+            check_penalty(regularizer, result, W)
             penalty, d = result
             dW += d
             total = penalty if total is None else total + penalty
