@@ -20,8 +20,10 @@ def note_command() -> None:
 
 
 def can_fork() -> bool:
-    """Whether a copy of this process can work on: no other thread may hold a lock, and a GPU belongs to one process."""
-    return _state["command"] and sys.platform == "linux" and threading.active_count() == 1 and "cupy" not in sys.modules
+    """Whether a copy of this process can work on, on another core. No other thread may hold a lock, and a GPU belongs to one
+    process."""
+    alone = _state["command"] and threading.active_count() == 1 and "cupy" not in sys.modules
+    return alone and sys.platform == "linux" and len(os.sched_getaffinity(0)) > 1
 
 
 @contextlib.contextmanager

@@ -74,16 +74,20 @@ class SweepSession:
         """
         if self.writers is not None:
             return
-        try:
-            lanes = 2 if jobs >= SECOND and not local and (os.cpu_count() or 1) > 1 else 1
-            if forks := local and can_fork():
-                import matplotlib.figure  # noqa: F401  # both processes will draw
+        lanes = 2 if jobs >= SECOND and not local and (os.cpu_count() or 1) > 1 else 1
+        forks = local and can_fork()
+        if forks:
+            import matplotlib.figure  # noqa: F401  # both processes will draw
 
-                gc.freeze()  # what they share is not written, and so not copied, by their garbage collectors
+            gc.freeze()  # what they share is not written, and so not copied, by their garbage collectors
+        try:
             self.writers = MlflowWriterPool(lanes, local, forks)
-            self.submit(defaults)  # for the page of the best job, while this process composes the jobs
-        except (OSError, ImportError) as error:  # no room in /dev/shm, or none to write to
-            print(f"stackprop: the training itself writes to MLflow, which takes longer ({error})", file=sys.stderr)
+        except (OSError, ImportError) as error:  # no room in /dev/shm, none to write to, or no further process
+            if local:
+                self.writers = MlflowWriterPool(local=True)
+            else:
+                print(f"stackprop: the training itself writes to MLflow, which takes longer ({error})", file=sys.stderr)
+        self.submit(defaults)  # for the page of the best job, while this process composes the jobs
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a function of the tracking store where the store is written: in a writer, or here."""

@@ -102,7 +102,7 @@ def test_a_feeder_that_is_gone_does_not_stop_the_training(tmp_path, copy):
     feeder.lanes[0].process.join()
     states = swept(tmp_path, feeder)
     assert [(state["status"], state["tracked"]) for state in states] == [("finished", False)] * 3
-    sent, unsent = sync_to_mlflow(tmp_path)
+    sent, unsent = feeder.call(sync_to_mlflow, tmp_path)
     assert (len(sent), unsent) == (3, [])
     assert len(content(tmp_path)) == 3
     feeder.close()
