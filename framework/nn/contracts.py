@@ -137,7 +137,7 @@ def check_loss(who: str, result: Any, y: Any, replicas: Shape) -> None:
 
 
 def check_penalty(regularizer: Any, result: Any, W: Any) -> None:
-    """Check what a regularizer returns for a tensor; in every step, where it takes less than a microsecond.
+    """Check what a regularizer returns for a tensor, in every step.
 
     Raises:
         ContractError: not (one penalty per replica, dW with the shape of W).
