@@ -49,6 +49,17 @@ class BrokenPipeTolerant:
         return getattr(self.stream, name)
 
 
+def open_closed() -> None:
+    """Open the standard streams that were closed (`>&-`), to nowhere: a database would get their number, and the output."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # it gets the lowest free number: this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
+
+
 def replace_unencodable() -> None:
     """From now on, a character that the output encoding lacks is shown as a question mark instead of raising an error."""
     for stream in (sys.stdout, sys.stderr):

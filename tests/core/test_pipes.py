@@ -1,6 +1,7 @@
 """A closed pipe costs what would have been printed, and nothing else."""
 
 import os
+import subprocess
 import sys
 
 import pytest
@@ -37,3 +38,10 @@ def test_a_sweep_whose_output_nobody_reads_is_recorded_to_its_end(closed, tmp_pa
     (sweep,) = tmp_path.glob("runs/sweep-*")
     assert [read_state(sweep / str(job))["status"] for job in range(2)] == ["finished"] * 2
     assert (sweep / "table.md").exists()
+
+
+def test_a_closed_stream_does_not_give_its_number_to_a_file(tmp_path):
+    lines = "import os; from framework.core.pipes import open_closed; open_closed(); print(1, flush=True); os.stat(0)"
+    opened = f"assert os.open({str(tmp_path / 'store')!r}, os.O_CREAT) > 2"
+    command = f'exec "{sys.executable}" -c "{lines}; {opened}" <&- >&- 2>&-'
+    assert subprocess.run(["sh", "-c", command], check=False).returncode == 0
