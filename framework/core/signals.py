@@ -134,10 +134,25 @@ def ignore_further_signals() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def held_back() -> Iterator[None]:
+    """Defer stop signals until the block has ended; in a process that starts in it, until it calls `ignore`."""
+    can_block = hasattr(signal, "pthread_sigmask")
+    with deferred():  # since another thread may get what this one blocks
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _numbers(ALL)) if can_block else None
+        try:
+            yield
+        finally:
+            if before is not None:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def ignore() -> None:
     """Ignore stop signals for the rest of this process: it was stopped already, or another process decides."""
     for number in _numbers(ALL):
         signal.signal(number, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _numbers(ALL))
 
 
 def _numbers(names: Sequence[str]) -> list[int]:

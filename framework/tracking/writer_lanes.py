@@ -20,7 +20,7 @@ from typing import Any
 from framework.core.log import quiet_others, show
 from framework.core.pipes import ignore_broken_pipe
 from framework.core.process import without_main
-from framework.core.signals import ignore
+from framework.core.signals import held_back, ignore
 from framework.tracking.writer_server import TOGETHER, WITH_ANSWER, Request, WriterServer, batch
 
 HEARTBEAT = 1.0  # seconds between checks whether the other process is alive
@@ -39,7 +39,7 @@ class WriterProcess:
         self.requests.cancel_join_thread()  # otherwise our exit would wait for requests that a killed process did not read
         self.replies, sends = context.Pipe(duplex=False)
         self.process: Any = context.Process(target=serve, args=(self.requests, sends, local), daemon=True)  # type: ignore[attr-defined]
-        with without_main():
+        with without_main(), held_back():  # a signal between its start and `serve` would print a traceback
             self.process.start()
         sends.close()  # so that its end is noticed here
         atexit.register(self.process.kill)  # if it was not closed; the interpreter would wait for it

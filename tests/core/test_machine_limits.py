@@ -17,7 +17,7 @@ import pytest
 from framework.analysis.report import write
 from framework.core import home, process, writing
 from framework.core.pipes import ignore_broken_pipe
-from framework.core.signals import FIRST, SignalInterrupt, deferred, raise_on_signals
+from framework.core.signals import FIRST, SignalInterrupt, deferred, held_back, ignore, raise_on_signals
 from framework.experiments.loading import tracking_of_run
 from framework.experiments.sync import sync_to_mlflow
 from framework.sweeps.session import SweepSession
@@ -524,3 +524,21 @@ def test_steps_that_were_written_before_are_sent_as_they_were(tmp_path):
     size = recorder.sync()
     MetricsRecorder(tmp_path, 1000, 10, again, 50, upto=size).on_end()
     assert again.found == first.found
+
+
+@held_back()
+def stopped_copy(ended):
+    """Note the exit status of a copy that is stopped, as this process is, before it ignores signals."""
+    os.kill(os.getpid(), signal.SIGTERM)
+    if (copy := os.fork()) == 0:
+        os.kill(os.getpid(), signal.SIGTERM)
+        ignore()
+        os._exit(7)
+    ended.append(os.waitstatus_to_exitcode(os.waitpid(copy, 0)[1]))
+
+
+def test_a_copy_that_starts_while_signals_are_held_back_ignores_them():
+    ended = []
+    with pytest.raises(SignalInterrupt, match="SIGTERM"), raise_on_signals():
+        stopped_copy(ended)
+    assert ended == [7]
