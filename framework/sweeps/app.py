@@ -26,8 +26,9 @@ def compare(sweep: Path, stopped: bool = False) -> None:
     """
     from framework.analysis.sweep_table import compare
     from framework.core.errors import ConfigError
+    from framework.core.signals import ignore_further_signals
     from framework.sweeps.session import session
-    from framework.sweeps.summary import log_best, send, summary_of
+    from framework.sweeps.summary import leave, log_best, send, summary_of
     from framework.tracking.run_dir import jobs_of, runs_dir
 
     if not jobs_of(sweep):
@@ -44,6 +45,11 @@ def compare(sweep: Path, stopped: bool = False) -> None:
         if unsent := session().call(send, sweep, runs_dir(), summary_of(sweep, *found)):
             print(f"stackprop: {sweep}: {unsent}; `stackprop doctor` sends the rest", file=sys.stderr)
         following = next_commands([job for group in found[0] for job in group.jobs])
+    except KeyboardInterrupt:
+        with ignore_further_signals():
+            left = session().call(leave, sweep)  # after what a writer still records of this sweep
+        print(f"stackprop: {sweep}: {left}", file=sys.stderr)
+        raise
     except Exception as error:  # the runs are recorded; an error in the figure must not make them fail
         print(f"stackprop: the figure of {sweep} could not be drawn: {error}", file=sys.stderr)
         following = ["report last"]

@@ -25,7 +25,7 @@ from framework.tracking.allowance import patiently
 from framework.tracking.edits import LONGEST, METRICS, notes_section
 from framework.tracking.mlflow import KEY, MlflowRun, MlflowStore, get_store, new_key
 from framework.tracking.naming import about_of
-from framework.tracking.run_dir import SWEEP, all_sweeps, read_state, read_sweep, tree_of_run, update_sweep
+from framework.tracking.run_dir import SWEEP, all_sweeps, jobs_of, read_state, read_sweep, tree_of_run, update_sweep
 from framework.tracking.store_errors import store_fault
 
 COMPARISON, ROOM = "comparison.png", 60  # ROOM: characters for the line about rows that do not fit
@@ -91,6 +91,15 @@ def send(sweep: Path, runs: Path, summary: Summary) -> str:
     return ""
 
 
+def leave(sweep: Path) -> str:
+    """Leave the summary to `stackprop doctor`, since a signal stopped the command; returns what does the rest."""
+    with suppress(ConfigError):
+        if tracking_of_run(jobs_of(sweep)[0]).type == "mlflow":
+            update_sweep(sweep, {"tracked": False})
+            return f"`stackprop compare {sweep.name}` draws its figure, `stackprop doctor` sends its summary to the store"
+    return f"`stackprop compare {sweep.name}` draws its figure"
+
+
 def send_later(runs: Path, stores: Stores) -> Iterator[tuple[Path, str]]:
     """Send the summaries that the stores lack: each sweep, and why it could not be sent, or nothing."""
     for sweep in all_sweeps(runs):
@@ -102,8 +111,9 @@ def send_later(runs: Path, stores: Stores) -> Iterator[tuple[Path, str]]:
             tracking = tracking_of_run(jobs[0].folder) if jobs else None
             if tracking is None or tracking.type != "mlflow" or not knows_store(tracking.uri):
                 continue  # a line for each of its runs says so
-            if content.get("summary") not in stores.of(tracking).by_id:
-                update_sweep(sweep, {"best_logged": None})
+            if content.get("summary") not in (known := stores.of(tracking).by_id):
+                if content.get("summary") or _best_id(sweep, content) not in known:
+                    update_sweep(sweep, {"best_logged": None})
             elif content.get("tracked") is not False:
                 continue
             _, _, groups, shown, _ = tabled(sweep, {}, jobs)
@@ -157,6 +167,12 @@ def _log_best(sweep: Path, content: Mapping[str, Any], settings: Settings, store
     if best and content.get("best_logged") != best and settings.study is None:  # a study has logged its own files
         best = best if log_again(sweep / best, settings, store) else None
     update_sweep(sweep, {"best_logged": best})
+
+
+def _best_id(sweep: Path, content: Mapping[str, Any]) -> str | None:
+    """The run of the job whose figures and model were logged."""
+    logged = content.get("best_logged")
+    return read_state(sweep / logged).get("mlflow_run_id") if logged else None
 
 
 def _readable(sweep: Path, jobs: Sequence[str]) -> str:

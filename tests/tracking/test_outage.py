@@ -7,6 +7,7 @@ import pytest
 from framework.cli.command_line import execute
 from framework.core.trust import trust_store
 from framework.experiments.sync import sync_to_mlflow
+from framework.sweeps.summary import log_best
 from framework.tracking import allowance
 from framework.tracking.allowance import StoreDownError, TimeBudget, is_outage
 from framework.tracking.run_dir import all_runs, find_sweep, read_state, read_sweep
@@ -80,6 +81,21 @@ def test_a_summary_that_the_store_has_lost_is_sent_again(store, tmp_path, monkey
     recover(store, monkeypatch)
     assert execute(["doctor"]) == 0
     assert "its summary is now in the store" in capsys.readouterr().out
+
+
+def test_a_summary_whose_sweep_was_stopped_at_its_figure_is_sent_later(store, tmp_path, monkeypatch, capsys):
+    def interrupted(*_):
+        log_best(tmp_path / "runs/s", tmp_path / "runs")  # as a writer does meanwhile
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("framework.analysis.sweep_table.draw", interrupted)
+    assert execute([*SWEEP, f"tracking.uri={store.uri}"]) == 130
+    assert "`stackprop compare s` draws its figure, `stackprop doctor` sends its summary" in capsys.readouterr().err
+    assert execute(["doctor"]) == 0
+    assert "its summary is now in the store" in capsys.readouterr().out
+    assert names_of(tmp_path) == [("s", "FINISHED"), *[(f"seed={i}", "FINISHED") for i in range(4)]]
+    with sqlite3.connect(tmp_path / "elsewhere.db") as connection:
+        assert connection.execute("SELECT count(*) FROM logged_models").fetchone() == (1,)
 
 
 def test_a_store_that_is_back_at_the_end_gets_everything(store, tmp_path, monkeypatch, capsys):
