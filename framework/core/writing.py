@@ -89,8 +89,11 @@ def lasting_together() -> Iterator[None]:
         yield
     finally:
         _later.reset(token)
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(_flushed, files))
+        try:
+            with ThreadPoolExecutor(AT_ONCE) as pool:
+                list(pool.map(_flushed, files))
+        except RuntimeError:  # no room for another thread
+            list(map(_flushed, files))
 
 
 def _flushed(path: Path) -> None:

@@ -90,8 +90,13 @@ class SweepSession:
         self.submit(defaults)  # for the page of the best job, while this process composes the jobs
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Call a function of the tracking store where the store is written: in a writer, or here."""
-        return self.writers.call(function, *arguments) if self.writers else function(*arguments)
+        """Call a function of the tracking store in the process that writes the store. A thread of this process would wait for
+        the lock of Hydra, which this thread holds."""
+        if self.writers and self.writers.beside:
+            return self.writers.call(function, *arguments)
+        if self.writers:
+            self.writers.settle()
+        return function(*arguments)
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Call a function in a process that writes the store, without waiting for it; not at all without such a process."""

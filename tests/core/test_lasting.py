@@ -52,3 +52,16 @@ def test_a_longer_end_is_not_written_in_place(tmp_path):
     write_text(tmp_path / "run.json", AFTER)
     assert not amend(tmp_path / "run.json", AFTER, BEFORE)
     assert (tmp_path / "run.json").read_text() == AFTER
+
+
+def test_files_wait_one_by_one_where_no_thread_can_start(tmp_path, monkeypatch):
+    def refused(*_):
+        raise RuntimeError("can't start new thread")
+
+    waited, real = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (waited.append(descriptor), real(descriptor)))
+    monkeypatch.setattr("threading.Thread.start", refused)
+    with lasting_together():
+        for name in ("a", "b"):
+            write_text(tmp_path / name, name)
+    assert len(waited) == 2

@@ -7,6 +7,7 @@ import os
 import queue
 import signal
 import sqlite3
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from framework.config.composition import compose
 from framework.experiments.experiment import prepare
 from framework.experiments.runner import run_stack
 from framework.experiments.sync import sync_to_mlflow
+from framework.sweeps.session import SweepSession
 from framework.tracking import sqlite_base
 from framework.tracking.mlflow import KEY, MlflowStore
 from framework.tracking.options import Tracking
@@ -225,3 +227,9 @@ def test_a_feeder_whose_last_wait_is_interrupted_is_closed_all_the_same():
     with pytest.raises(KeyboardInterrupt):
         feeder.close()
     assert not feeder.lanes[0].process.is_alive()
+
+
+def test_beside_a_thread_that_writes_a_summary_is_written_here():
+    session = SweepSession(writers=MlflowWriterPool(local=True))  # that thread would wait for the lock of Hydra
+    assert session.call(threading.current_thread) is threading.current_thread()
+    session.close()
