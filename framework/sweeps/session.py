@@ -90,8 +90,8 @@ class SweepSession:
         self.submit(defaults)  # for the page of the best job, while this process composes the jobs
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Call a function of the tracking store in the process that writes the store. A thread of this process would wait for
-        the lock of Hydra, which this thread holds."""
+        """Call a function of the tracking store in the process that writes it: not in another thread, which would wait for
+        the lock of Hydra that this thread holds."""
         if self.writers and self.writers.beside:
             return self.writers.call(function, *arguments)
         if self.writers:
