@@ -18,7 +18,7 @@ from framework.cli.help import FLAGS
 from framework.core import home
 from framework.core.log import quiet_others, quiet_variables, show
 from framework.core.pipes import ignore_broken_pipe
-from framework.core.process import environment
+from framework.core.process import environment, note_command
 from framework.core.signals import SignalInterrupt, deferred, ignore, ignore_further_signals, raise_on_signals
 from framework.core.trust import trusting
 from framework.sweeps.app import _of_many, compare, task
@@ -31,6 +31,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """The entry point of the command."""
     show()
     quiet_others()
+    if argv is None:
+        note_command()
     with (
         environment(home.variables() | quiet_variables()),
         raise_on_signals(for_good=argv is None),
