@@ -12,7 +12,7 @@ import numpy as np
 
 from framework.analysis.epochs import in_epochs
 from framework.core.direction import is_known, lower_is_better
-from framework.core.errors import DataError
+from framework.core.errors import ConfigError, DataError
 from framework.core.log import log
 from framework.core.reading import read_mapping
 from framework.core.repeats import REPEATS, name_of_repeats
@@ -140,6 +140,11 @@ def read_jobs(sweep: Path) -> list[RecordedJob]:
     searched = {goal["metric"]: goal["lower_is_better"]} if goal and known else {}  # overrides the metric's declaration
     found = [job for folder in folders if (job := read_job(folder))]
     return [replace(job, lower=searched | dict(job.lower) | searched) for job in found]
+
+
+def none_started(sweep: Path) -> ConfigError:
+    """The error of what needs a job of a sweep that was killed before the first one was recorded."""
+    return ConfigError(f"{sweep}: no job was started; `stackprop resume {sweep}` runs its jobs")
 
 
 def read_job(folder: Path) -> RecordedJob | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from framework.analysis import importance
-from framework.analysis.comparison import RecordedJob, grouped, metrics, over_epochs, read_jobs
+from framework.analysis.comparison import RecordedJob, grouped, metrics, none_started, over_epochs, read_jobs
 from framework.analysis.figures import learning, parallel, stacked
 from framework.analysis.figures import sweep as curves
 from framework.analysis.figures.options import LearningOptions, MetricOption, validated
@@ -22,7 +22,6 @@ from framework.analysis.sweep_table import (
     tree_of_first,
 )
 from framework.config.options import Appearance
-from framework.core.errors import ConfigError
 
 KINDS = {  # name -> a description
     "comparison": "The figure of the sweep, as `compare` draws it.",
@@ -49,7 +48,7 @@ def prepared(kind: str, sweep: Path, given: Mapping[str, Any]) -> tuple[Appearan
     """
     jobs = read_jobs(sweep)
     if not jobs:
-        raise ConfigError(f"{sweep}: no job was started")
+        raise none_started(sweep)
     if kind in ("comparison", *CURVES):
         return _of_curves(kind, sweep, jobs, given)
     own = (tree_of_first(sweep, jobs).get("figure") or {}).get("style")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from framework.analysis.comparison import (
     grouped,
     has_best,
     metrics,
+    none_started,
     ranked,
     read_jobs,
     rows,
@@ -46,6 +47,7 @@ def compare(
     to: Path | None = None,
     file: Path | None = None,
     jobs: Sequence[RecordedJob] | None = None,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> tuple[list[SeedGroup], dict[str, str]]:
     """Print the table of a sweep; write it to `table.md` and the figure to `comparison.png`.
 
@@ -54,6 +56,7 @@ def compare(
         to: the folder for both; None: that of the sweep.
         file: a file for the figure alone.
         jobs: runs to compare instead of the jobs of the sweep.
+        meanwhile: is called when `sweep.json` names the best job, before the figure is drawn.
 
     Returns:
         The rows of the table, and its metrics.
@@ -75,12 +78,15 @@ def compare(
         print(f"{len(table) - SHOWN} more rows in {to / 'table.md'}")
     lines = [f"| {' | '.join(row)} |" for row in (table[0], ["---"] * len(table[0]), *table[1:])]
     write_text(to / "table.md", "\n".join(lines) + "\n", lasting=False)
+    best = note_best(sweep, groups, metric) if to == sweep else None
+    if best is not None:
+        meanwhile()
     print(f"figure: {drawn(jobs, what, y, to / 'comparison.png')}")
     if effects := importance.importance(groups, metric, shown.get(metric, "kept")) if metric else {}:
         importance.write(to, effects, metric)
         print(f"importance (total effect): {', '.join(f'{key} {found.total:.2f}' for key, found in effects.items())}")
-    if to == sweep:
-        note_best(sweep, groups, metric)
+    if best is not None:
+        print_best(sweep, groups, metric, best)
     return groups, shown
 
 
@@ -94,7 +100,7 @@ def tabled(
         ConfigError: there is no job, a metric was not recorded, or a key was not swept.
     """
     if not jobs:
-        raise ConfigError(f"{sweep}: no job was started")
+        raise none_started(sweep)
     what = figure_options(sweep, jobs, changes)
     y = table_metrics(what, jobs)
     check_swept(what, jobs)
@@ -166,17 +172,24 @@ def sort_metric(sweep: Path, groups: Sequence[SeedGroup], shown: Iterable[str]) 
     return next(iter([goal] * bool(goal) + held_out + recorded + able), "")
 
 
-def note_best(sweep: Path, groups: Sequence[SeedGroup], metric: str) -> None:
-    """Print the best job, that of the group with the best mean over seeds, and write it into `sweep.json`."""
+def note_best(sweep: Path, groups: Sequence[SeedGroup], metric: str) -> SeedGroup | None:
+    """Write the best job into `sweep.json`: that of the group with the best mean over seeds, which is returned."""
     group = best_group(groups, metric)
     if group is None:
         update_sweep(sweep, {"best": None})
-        return
+        return None
     job, values = best_job(group, metric), group.values(metric, "kept")
     found = {"job": job.name, "metric": metric, "value": job.value(metric, "kept")}
     update_sweep(sweep, {"best": found | {"mean": float(values.mean()), "std": spread(values), "seeds": len(values)}})
+    return group
+
+
+def print_best(sweep: Path, groups: Sequence[SeedGroup], metric: str, group: SeedGroup) -> None:
+    """Print the best setting and its best job."""
+    job, values = best_job(group, metric), group.values(metric, "kept")
     named = " ".join(f"{key}={value}" for key, value in group.keys.items())
-    which = f" over {len(values)} {name_of_repeats(swept(group.jobs))} (best: job {job.name}, {found['value']:.4g})"
+    value = job.value(metric, "kept")
+    which = f" over {len(values)} {name_of_repeats(swept(group.jobs))} (best: job {job.name}, {value:.4g})"
     predicted = out_of_fold.write(sweep, group)
     print(f"best: {named or 'all jobs'}: {metric} {cell(values)}{which if len(values) > 1 else f' (job {job.name})'}")
     if predicted is not None:

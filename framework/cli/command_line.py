@@ -9,7 +9,8 @@ import importlib
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from framework.cli.help import FLAGS
 from framework.core import home
 from framework.core.log import quiet_others, quiet_variables, show
 from framework.core.pipes import ignore_broken_pipe
-from framework.core.process import environment
+from framework.core.process import environment, note_command
 from framework.core.signals import SignalInterrupt, deferred, ignore, ignore_further_signals, raise_on_signals
 from framework.core.trust import trusting
 from framework.sweeps.app import _of_many, compare, task
@@ -31,6 +32,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """The entry point of the command."""
     show()
     quiet_others()
+    if argv is None:
+        note_command()
     with (
         environment(home.variables() | quiet_variables()),
         raise_on_signals(for_good=argv is None),
@@ -198,7 +201,7 @@ def compose_and_run(arguments: Sequence[str]) -> int:
             failed.append(error)
             return None
 
-    with start_session(words, hidden) as session:
+    with start_session(words, hidden) as session, unread_files(words if shows else ()):
         install(None if shows or "COMP_LINE" in os.environ else session.check, runs=not shows)
         try:
             hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
@@ -216,6 +219,27 @@ def compose_and_run(arguments: Sequence[str]) -> int:
     if failed:
         raise failed[0]
     return 0
+
+
+@contextmanager
+def unread_files(words: Sequence[str]) -> Iterator[None]:
+    """Say of an error in what only shows a configuration that the files of `plugins=[...]` are not read.
+
+    Raises:
+        ConfigError: there is an error.
+    """
+    from hydra.errors import HydraException
+
+    from framework.config.messages import format_error
+    from framework.core.errors import ConfigError
+
+    try:
+        yield
+    except (HydraException, ConfigError) as error:
+        if not any(word.startswith("plugins=") for word in words):
+            raise
+        unread = "plugins: where a configuration is only shown, no file with components is read; a run reads them"
+        raise ConfigError(f"{format_error(error)}\n{unread}") from error
 
 
 def report_error(text: str) -> int:

@@ -82,7 +82,8 @@ def index() -> dict[str, Any]:
 
 def collected() -> dict[str, Any]:
     """What `index` keeps."""
-    from framework.config.about import all_keys, known_names
+    from framework.cli.meanings import known_names
+    from framework.config.about import all_keys
     from framework.config.presets import KINDS_OF, choices
     from framework.core.options import declared
     from framework.registry.discovery import discover

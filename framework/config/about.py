@@ -40,19 +40,23 @@ class About(NamedTuple):
     tail: str = ""
 
 
-def meanings(word: str) -> list[About]:
+def meanings(word: str, others: Sequence[About] = (), names: Sequence[str] = ()) -> list[About]:
     """Every meaning of a name: `adam`, `optimizer`, `model/lstm`, `vanishing_gradient`, `trainer`, `trainer.epochs`, `seed`.
+
+    Args:
+        others: meanings that the configuration does not know.
+        names: the names that have such meanings.
 
     Raises:
         ConfigError: it is unknown; the message has the closest names.
     """
-    found = [*_groups(word), *_components(word), *_presets(word), *_keys(word)]
+    found = [*_groups(word), *_components(word), *_presets(word), *_keys(word), *others]
     if found:
         return found
     kind, _, name = word.rpartition("/")
     registry = discover()
     reasons = [line for each in registry.entries if kind in ("", each) for line in registry.reasons(each, name)]
-    raise ConfigError("\n".join(dict.fromkeys([_unknown(word), *reasons])))
+    raise ConfigError("\n".join(dict.fromkeys([_unknown(word, names), *reasons])))
 
 
 def known_names() -> list[str]:
@@ -72,13 +76,15 @@ def all_keys() -> Iterator[Key]:
         yield from (Key(*key) for key in keys)
 
 
-def _unknown(word: str) -> str:
+def _unknown(word: str, names: Sequence[str]) -> str:
     kind, _, name = word.rpartition("/")
     if "." in word:
-        return f"unknown key '{word}'{did_you_mean(word, [name for name in known_names() if '.' in name])}"
+        return f"unknown key '{word}'{did_you_mean(word, [name for name in (*known_names(), *names) if '.' in name])}"
     entries = discover().entries
     within = {n for k, known in entries.items() for n in known if kind in ("", k)} | {*choices().get(kind, ())}
-    return f"unknown component '{word}'{did_you_mean(name, within if kind else {*within, *known_names()})}"
+    return (
+        f"unknown component '{word}'{did_you_mean(name, within if kind and within else {*within, *known_names(), *names})}"
+    )
 
 
 def _components(word: str) -> Iterator[About]:

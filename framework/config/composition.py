@@ -28,7 +28,7 @@ from framework.config.allowed import check_interpolations, check_packages, check
 from framework.config.arguments import readable
 from framework.config.hidden import warn_of_hidden
 from framework.config.mode import mode_of
-from framework.config.overrides import check_overrides, used_variables
+from framework.config.overrides import check_one, check_overrides, used_variables
 from framework.config.own_experiments import GROUP, MARK, install_sources, loading, sources, without_chosen
 from framework.config.parser import parse_config
 from framework.config.presets import KINDS_OF, RegistrySource
@@ -134,6 +134,7 @@ class ValidatingConfigLoader(ConfigLoaderImpl):
             group, value, word = override.key_or_group, override.value(), str(override.input_line)
             is_sweep = override.is_sweep_override() or override.is_delete()
             names = value if isinstance(value, list) else [value]
+            check_one(group, names)
             if is_sweep or isinstance(value, dict) or all(isinstance(name, str) for name in names):
                 continue
             if not self.repository.group_exists(group):

@@ -47,6 +47,8 @@ def format_error(error: BaseException) -> str:
         key, _, value = error.override.partition("=")
         if key.endswith(".yaml") and not value:
             return f"{key}: a file needs its key; write {GROUP}={key}"
+        if "=" not in error.override:
+            return f"{error.override}: an override is key=value{elsewhere(error.override)}"
         if CALL.match(value):
             return f"{key}: {value} cannot be parsed; allowed: range(4), interval(0.1,1), choice(a,b), tag(log,range(1,9))"
         typed = quoting(error.override)

@@ -11,7 +11,19 @@ from omegaconf import OmegaConf
 
 from framework.config.allowed import calls, leaves
 from framework.config.own_experiments import GROUP
+from framework.config.schema import COMPONENT_GROUPS
 from framework.core.errors import ConfigError, did_you_mean
+
+
+def check_one(group: str, names: Sequence[Any]) -> None:
+    """Check that a group of one choice is not given several: Hydra would mix their options.
+
+    Raises:
+        ConfigError: it is.
+    """
+    if group in (*COMPONENT_GROUPS, "model") and len(names) > 1 and all(isinstance(name, str) for name in names):
+        every = ",".join(names)
+        raise ConfigError(f"{group}: one choice, not several (got [{every}]); a sweep over them: -m {group}={every}")
 
 
 def check_overrides(task: Any, variables: Collection[str], overrides: Sequence[str]) -> None:

@@ -287,7 +287,18 @@ def _regularizers(j: Validator, value: Any) -> tuple[Any, ...]:
         return ()
     if isinstance(value, Mapping) and "type" not in value and all(isinstance(v, Mapping) for v in value.values()):
         return tuple(j.component("regularizer", v, f"regularizer.{name}") for name, v in value.items())
-    return (j.component("regularizer", value, "regularizer"),)
+    return () if _is_unchosen(j, "regularizer", value) else (j.component("regularizer", value, "regularizer"),)
+
+
+def _is_unchosen(j: Validator, group: str, value: Any) -> bool:
+    """Whether options are set of a group in which nothing is chosen, which is an error."""
+    if not isinstance(value, Mapping) or "type" in value or any(isinstance(each, Mapping) for each in value.values()):
+        return False
+    from framework.config.presets import choices
+
+    options = ", ".join(f"{group}.{name}" for name in value)
+    j.add_error(group, f"none is chosen that has {options}; {group}=NAME chooses one{did_you_mean('', choices()[group])}")
+    return True
 
 
 def _optimizer(j: Validator, tree: Mapping[str, Any]) -> dict[str, Any]:
@@ -337,7 +348,7 @@ def _numbered(path: str, regularizer: Any) -> str:
 
 
 def _study(j: Validator, value: Any) -> Any:
-    return j.component("study", value, "study") if value else None
+    return j.component("study", value, "study") if value and not _is_unchosen(j, "study", value) else None
 
 
 def _several(j: Validator, value: Any, group: str) -> dict[str, Any]:

@@ -1,14 +1,29 @@
-"""Context managers for the environment variables of this process, and the imports of new processes."""
+"""The environment variables of this process, its copies, and the imports of new processes."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import sys
+import threading
 import types
 from collections.abc import Iterator, Mapping
 
 from framework.core.secrets import URI
+
+_state = {"command": False}
+
+
+def note_command() -> None:
+    """Note that this process runs a command and nothing else."""
+    _state["command"] = True
+
+
+def can_fork() -> bool:
+    """Whether a copy of this process can work on, on another core. No other thread may hold a lock, and a GPU belongs to one
+    process."""
+    alone = _state["command"] and threading.active_count() == 1 and "cupy" not in sys.modules
+    return alone and sys.platform == "linux" and len(os.sched_getaffinity(0)) > 1
 
 
 @contextlib.contextmanager

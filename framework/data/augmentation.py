@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from framework.core.blame import described
 from framework.core.errors import did_you_mean
 from framework.core.protocols import Augmentation
 from framework.core.random import Key, generator
@@ -168,7 +169,7 @@ def check_augmentations(chosen: Chosen, fields: Mapping[str, Field], held: Mappi
             given = dict(_changes(augmentation, first, batch, fields, generator(0, f"augmentation/{key}")))
         except Exception as error:  # third-party code may raise anything
             why = str(error) if whole_batch(augmentation) and isinstance(error, ValueError) else ""
-            why = why or f"it fails on '{first}': {type(error).__name__}: {error}"
+            why = why or f"it fails on '{first}': {described(error)}"
             raise ValueError(f"augmentation.{key}: {why}") from error
         for name, a in given.items():
             changed[name] = _layout(key, name, fields, np.asarray(a), batch)

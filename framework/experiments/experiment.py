@@ -22,6 +22,7 @@ from framework.data.validation import checked
 from framework.experiments.builder import assemble, scaled_targets
 from framework.experiments.datasets import draw_data, load_data, scaled_data
 from framework.experiments.loading import load
+from framework.experiments.study import FirstMemberCallback
 from framework.inference.evaluation import in_units
 from framework.nn.arena import Arena
 from framework.nn.heads import Head, total_loss
@@ -106,6 +107,9 @@ class Experiment:
             callbacks: are called from several threads, for different members.
         """
         members = keys or [(self.settings.seed, member) for member in range(len(learners))]
+        for callback in self.callbacks:
+            if isinstance(callback, FirstMemberCallback):
+                callback.one_of(len(learners))
         watching = [*self.callbacks, *callbacks]
         return train_sliced(learners, data or [self.data], members, **self.how, callbacks=watching)
 

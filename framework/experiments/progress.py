@@ -25,12 +25,15 @@ class ProgressBar(Callback):
         steps: their maximum number.
         epoch: the steps of an epoch; 0: epochs are not shown.
         brief: show nothing until the end (one job of many).
+
+    Attributes:
+        networks: how many a study trains at once. The first one is shown.
     """
 
     def __init__(self, steps: int, epoch: int = 0, brief: bool = False) -> None:
         self.total, self.epoch, self.brief = steps, epoch, brief
         self.loss: dict[str, float] = {}  # empty before the first step
-        self.printed = 0
+        self.printed, self.networks = 0, 1
         self.began = time.monotonic()
         self.first: tuple[float, int, int] | None = None  # the time of the first report, and its first and last step
         self.bar: Any = None
@@ -81,7 +84,11 @@ class ProgressBar(Callback):
             self.bar = None
 
     def _place(self, step: int) -> str:
-        """`epoch  3/20  step  102/680`."""
+        """`epoch  3/20  step  102/680`; in a study, `network 1/50  epoch ...`."""
+        which = f"network 1/{self.networks}{GAP}" if self.networks > 1 else ""
+        return f"{which}{self._time(step)}"
+
+    def _time(self, step: int) -> str:
         steps = f"step {step:>{len(str(self.total))}}/{self.total}"
         if not self.epoch:
             return steps

@@ -23,8 +23,8 @@ from framework.experiments.predictions import write_held_out
 from framework.inference import model
 from framework.inference.baselines import baseline_metrics
 from framework.tracking.mlflow import MlflowRun
-from framework.tracking.mlflow_process import RemoteMlflowRun
 from framework.tracking.run_record import RunRecord
+from framework.tracking.writers import RemoteMlflowRun
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,8 @@ def send_artifacts(folders: Iterable[Path], runs: Path) -> Iterator[str]:
             yield f"{folder}: its figures and model are not in the store ({error})"
 
 
-def log_again(folder: Path, settings: Settings, store: MlflowStore) -> None:
-    """Log figures and model of an ended run."""
+def log_again(folder: Path, settings: Settings, store: MlflowStore) -> bool:
+    """Log figures and model of an ended run; returns whether the store has them."""
     state = read_state(folder)
     metrics = {name: float(value) for name, value in state.get("metrics", {}).items()}
     known = store.find(state.get("key", "")) or state.get("mlflow_run_id")
@@ -43,3 +43,4 @@ def log_again(folder: Path, settings: Settings, store: MlflowStore) -> None:
     data, scale = prepare(settings).measured
     trained, note = replace(load(folder), scale=scale), state.get("command") or folder.name
     artifacts.log_artifacts(folder, tracked, trained, data, metrics, note, settings.figures)
+    return tracked is not None and not tracked.lost

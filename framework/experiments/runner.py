@@ -7,6 +7,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import Any
 
+from framework.core.blame import blamed
 from framework.core.callback import Callback, Snapshot, StartedRun, TrainingResult
 from framework.core.errors import ConfigError, RunFailed
 from framework.core.signals import StoppedRun, StopRequest, deferred
@@ -20,9 +21,9 @@ from framework.experiments.recording import JobResult, RecordingCallback
 from framework.experiments.stack_parts import StackParts
 from framework.experiments.study import FirstMemberCallback, record_findings
 from framework.tracking.mlflow import PATIENCE
-from framework.tracking.mlflow_process import MlflowWriterPool
 from framework.tracking.run_dir import RunLocation, remember
 from framework.tracking.run_record import CHECKPOINT, RunRecord, claimed_by_us
+from framework.tracking.writers import MlflowWriterPool
 from framework.training.continued import train_on
 from framework.training.parallel import MemberCallback
 from framework.training.pruning import Rungs
@@ -39,18 +40,20 @@ def informed(
     callbacks: Sequence[Callback], experiments: Sequence[Experiment], places: Sequence[RunLocation]
 ) -> Iterator[list[Callback]]:
     """The callbacks of these runs, the configuration's own among them, between `on_start` and `on_finish`."""
-    everyone = [*callbacks, *experiments[0].settings.callbacks.values()]
+    own, study = experiments[0].settings.callbacks, experiments[0].settings.study
+    everyone = [*callbacks, *own.values()]
     pairs = zip(experiments, places, strict=True)
-    runs = [StartedRun(place.name, place.folder, own.settings.record, own.steps) for own, place in pairs]
+    runs = [StartedRun(place.name, place.folder, each.settings.record, each.steps) for each, place in pairs]
     started: list[Callback] = []
-    try:
-        for callback in everyone:
-            callback.on_start(runs)
-            started.append(callback)
-        yield everyone
-    finally:
-        for callback in started:
-            callback.on_finish()
+    with blamed([("study", study), *((f"callbacks.{name}", each) for name, each in own.items())]):
+        try:
+            for callback in everyone:
+                callback.on_start(runs)
+                started.append(callback)
+            yield everyone
+        finally:
+            for callback in started:
+                callback.on_finish()
 
 
 def run(

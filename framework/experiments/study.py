@@ -74,6 +74,11 @@ class FirstMemberCallback(Callback):
     def __init__(self, callback: Callback) -> None:
         self.callback = callback
 
+    def one_of(self, networks: int) -> None:
+        """Say of how many networks it is the first, to a callback that shows it."""
+        if hasattr(self.callback, "networks"):
+            self.callback.networks = networks
+
     def on_steps(self, member: int, first: int, columns: Sequence[str], rows: np.ndarray) -> None:
         """Pass it on."""
         if member == 0:

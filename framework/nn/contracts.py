@@ -1,4 +1,4 @@
-"""What layers and losses must return: checked in the first pass of a training, or while a step is traced.
+"""What layers, losses and other components must return: checked in the first pass of a training, or while a step is traced.
 
 Later passes are not checked: shapes and names do not change from step to step.
 """
@@ -27,13 +27,13 @@ def check_drawn(result: Any) -> None:
         ValueError: not (tensors, shape).
     """
     if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], Mapping)):
-        raise ValueError(f"init returns {_shown(result)}, not (tensors, shape of the output)")
+        raise ValueError(f"init returns {shown(result)}, not (tensors, shape of the output)")
     tensors, shape = result
     if not isinstance(shape, tuple):
         raise ValueError(f"init returns the shape {shape!r}; a shape is a tuple without N, such as (4,)")
     for tensor, a in tensors.items():
         if not hasattr(a, "shape"):
-            raise ValueError(f"init returns {_shown(a)} for the tensor '{tensor}', not an array with two axes")
+            raise ValueError(f"init returns {shown(a)} for the tensor '{tensor}', not an array with two axes")
 
 
 def check_output(who: str, result: Any, shape: Shape | None, n: int | None, replicas: Shape, dtype: Any) -> None:
@@ -48,10 +48,10 @@ def check_output(who: str, result: Any, shape: Shape | None, n: int | None, repl
         ContractError: not (y, cache), or y has another shape or a narrower dtype.
     """
     if not (isinstance(result, tuple) and len(result) == 2):
-        raise ContractError(f"{who}: forward returns {_shown(result)}, not (y, cache)")
+        raise ContractError(f"{who}: forward returns {shown(result)}, not (y, cache)")
     y = result[0]
     if not hasattr(y, "shape"):
-        raise ContractError(f"{who}: forward returns {_shown(y)} as y, not an array")
+        raise ContractError(f"{who}: forward returns {shown(y)} as y, not an array")
     if shape is not None and not fits(y.shape, shape, n, replicas):
         said = f"so y is {written(shape, n, replicas)} for replicas {replicas}"
         raise ContractError(f"{who}: init says {shape}, {said}; forward gave {tuple(y.shape)}")
@@ -69,7 +69,7 @@ def check_gradients(who: str, result: Any, tensors: Params, into: Params | None,
         ContractError: not (dx, gradients), a gradient is missing, of no tensor, or of another shape.
     """
     if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], Mapping)):
-        raise ContractError(f"{who}: backward returns {_shown(result)}, not (dx, gradients by tensor)")
+        raise ContractError(f"{who}: backward returns {shown(result)}, not (dx, gradients by tensor)")
     dx, grads = result
     if need_dx and dx is None:
         raise ContractError(f"{who}: backward returns None as dx with need_dx = True; a layer before needs it")
@@ -86,7 +86,7 @@ def check_gradients(who: str, result: Any, tensors: Params, into: Params | None,
             )
         shape = getattr(grads[tensor], "shape", None)
         if shape != view.shape:
-            got = _shown(grads[tensor]) if shape is None else f"shape {tuple(shape)}"
+            got = shown(grads[tensor]) if shape is None else f"shape {tuple(shape)}"
             raise ContractError(f"{who}: backward returns a gradient of '{tensor}' with {got}, not {tuple(view.shape)}")
         _check_dtype(f"{who}: backward returns the gradient of '{tensor}'", grads[tensor], view.dtype)
 
@@ -103,12 +103,12 @@ def check_dx(
         ContractError: there is not one for each source, or one has another shape.
     """
     if not isinstance(dxs, tuple) or len(dxs) != len(sources):
-        raise ContractError(f"{who}: backward returns {_shown(dxs)} as dx, not a tuple with one for each of {len(sources)}")
+        raise ContractError(f"{who}: backward returns {shown(dxs)} as dx, not a tuple with one for each of {len(sources)}")
     for source, want, dx in zip(sources, wanted, dxs, strict=True):
         if not want:
             continue
         if not hasattr(dx, "shape"):
-            raise ContractError(f"{who}: backward returns {_shown(dx)} as dx, the gradient of '{source}', not an array")
+            raise ContractError(f"{who}: backward returns {shown(dx)} as dx, the gradient of '{source}', not an array")
         shape = shapes.get(source)
         if shape is not None and not fits(dx.shape, shape, of["n"], of["replicas"]):
             right = written(shape, of["n"], of["replicas"])
@@ -123,17 +123,37 @@ def check_loss(who: str, result: Any, y: Any, replicas: Shape) -> None:
         ContractError: not (one value per replica, dy with the shape of y).
     """
     if not (isinstance(result, tuple) and len(result) == 2):
-        raise ContractError(f"{who}: it returns {_shown(result)}, not (value, dy)")
+        raise ContractError(f"{who}: it returns {shown(result)}, not (value, dy)")
     value, dy = result
     if not _is_per_replica(value, replicas):
-        raise ContractError(f"{who}: its value is {_shown(value)}, not one number per replica, an array of shape {replicas}")
+        raise ContractError(f"{who}: its value is {shown(value)}, not one number per replica, an array of shape {replicas}")
     ys, dys = (y, dy) if isinstance(y, tuple) else ((y,), (dy,))
     if not isinstance(dys, tuple) or len(dys) != len(ys):
-        raise ContractError(f"{who}: its dy is {_shown(dys)}, not a tuple with one for each of {len(ys)} nodes")
+        raise ContractError(f"{who}: its dy is {shown(dys)}, not a tuple with one for each of {len(ys)} nodes")
     for one, d in zip(ys, dys, strict=True):
         lead = len(replicas)
         if not (hasattr(d, "shape") and d.ndim == one.ndim and d.shape[lead:] == one.shape[lead:]):
-            raise ContractError(f"{who}: its dy is {_shown(d)}, but y, of which it is the gradient, is {tuple(one.shape)}")
+            raise ContractError(f"{who}: its dy is {shown(d)}, but y, of which it is the gradient, is {tuple(one.shape)}")
+
+
+def check_penalty(regularizer: Any, result: Any, W: Any) -> None:
+    """Check what a regularizer returns for a tensor, in every step.
+
+    Raises:
+        ContractError: not (one penalty per replica, dW with the shape of W).
+    """
+    replicas = W.shape[:-2]
+    if type(result) is tuple and [getattr(each, "shape", None) for each in result] == [replicas, W.shape]:
+        return
+    who = f"regularizer ({type(regularizer).__name__})"
+    if not (isinstance(result, tuple) and len(result) == 2):
+        raise ContractError(f"{who}: it returns {shown(result)}, not (penalty, dW)")
+    penalty, d = result
+    if not _is_per_replica(penalty, replicas):
+        what = f"one number per replica, an array of shape {replicas}"
+        raise ContractError(f"{who}: its penalty is {shown(penalty)}, not {what}")
+    if not (hasattr(d, "shape") and d.ndim == W.ndim and _leads(d.shape, replicas) and d.shape[-2:] == W.shape[-2:]):
+        raise ContractError(f"{who}: its dW is {shown(d)}, but W, of which it is the gradient, is {tuple(W.shape)}")
 
 
 def check_counts(who: str, counts: Any, replicas: Shape, rows: bool) -> None:
@@ -146,7 +166,7 @@ def check_counts(who: str, counts: Any, replicas: Shape, rows: bool) -> None:
     n, shape = len(replicas), getattr(counts, "shape", None)
     if shape is None or len(shape) != n + 1 + rows or not _leads(shape, replicas):
         lead = "".join(f"{r}, " for r in replicas)
-        raise ContractError(f"{who}: count gave {_shown(counts)}, not an array ({lead}{core}) for replicas {replicas}")
+        raise ContractError(f"{who}: count gave {shown(counts)}, not an array ({lead}{core}) for replicas {replicas}")
 
 
 def check_value(who: str, value: Any, replicas: Shape) -> None:
@@ -156,7 +176,7 @@ def check_value(who: str, value: Any, replicas: Shape) -> None:
         ContractError: not one number per replica.
     """
     if not _is_per_replica(value, replicas):
-        raise ContractError(f"{who}: value gave {_shown(value)}, not one number per replica, an array of shape {replicas}")
+        raise ContractError(f"{who}: value gave {shown(value)}, not one number per replica, an array of shape {replicas}")
 
 
 def dtype_of(p: Mapping[str, Params]) -> Any:
@@ -212,10 +232,10 @@ def _check_dtype(what: str, a: Array, dtype: Any) -> None:
         raise ContractError(f"{what} in {a.dtype}, but the run computes in {dtype}; keep the dtype of the arrays")
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """A value in a message: its type, with the shape of an array or the lengths of a tuple."""
     if hasattr(value, "shape"):
         return f"an array of shape {tuple(value.shape)}"
     if isinstance(value, tuple):
-        return f"({', '.join(map(_shown, value))})"
+        return f"({', '.join(map(shown, value))})"
     return "None" if value is None else f"a {type(value).__name__}"

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from framework.core.arrays import Array
-from framework.core.blame import described
+from framework.core.blame import blamed, described, is_message
 from framework.core.errors import did_you_mean
 from framework.core.types import Params
-from framework.nn import contracts
 
 LARGE = 10_000  # an option of at least this value may be why memory runs out
 
@@ -55,15 +54,18 @@ def named(name: str, layer: Any, in_shape: Any) -> Iterator[None]:
         ValueError: they cannot.
     """
     try:
-        yield
+        with blamed([(f"model.layers.{name}", layer)]):
+            yield
     except ValueError as error:
+        if not is_message(error) and "Maximum allowed" not in str(error):
+            raise ValueError(described(error)) from error
         why = large(layer) if "Maximum allowed" in str(error) else ""  # of NumPy: too large to index
         raise ValueError(f"model.layers.{name}{why}: {error}") from error
     except (MemoryError, OverflowError) as error:
         raise ValueError(f"model.layers.{name}{large(layer)}: its tensors take too much memory ({error})") from error
     except Exception as error:
         if not (isinstance(error, TypeError | IndexError) and _of_ids(in_shape)):
-            raise ValueError(f"{contracts.called(name, layer)}: init: {described(error)}") from error
+            raise ValueError(described(error)) from error
         what = f"{type(layer).__name__} cannot read ids (shape {in_shape})"
         raise ValueError(f"model.layers.{name}: {what}; an embedding or one_hot before it makes features") from error
 

@@ -27,7 +27,7 @@ def compare(sweep: Path, stopped: bool = False) -> None:
     from framework.analysis.sweep_table import compare
     from framework.core.errors import ConfigError
     from framework.sweeps.session import session
-    from framework.sweeps.summary import send
+    from framework.sweeps.summary import log_best, send, summary_of
     from framework.tracking.run_dir import jobs_of, runs_dir
 
     if not jobs_of(sweep):
@@ -35,13 +35,13 @@ def compare(sweep: Path, stopped: bool = False) -> None:
         return
     try:
         try:
-            found = compare(sweep, {})
+            found = compare(sweep, {}, meanwhile=lambda: session().submit(log_best, sweep, runs_dir()))
         except ConfigError as error:  # the figure options of a preset may not fit what was swept
             print(f"stackprop: {error}; drawn without the options figure.*", file=sys.stderr)
             found = compare(sweep, {"x": "step", "y": None, "panels": None})
         if (writers := session().writers) is not None:
             writers.settle()
-        if unsent := session().call(send, sweep, runs_dir(), *found):
+        if unsent := session().call(send, sweep, runs_dir(), summary_of(sweep, *found)):
             print(f"stackprop: {sweep}: {unsent}; `stackprop doctor` sends the rest", file=sys.stderr)
         following = next_commands([job for group in found[0] for job in group.jobs])
     except Exception as error:  # the runs are recorded; an error in the figure must not make them fail

@@ -1,8 +1,9 @@
 """Composes configurations fast: a full composition takes 50 ms, and a sweep has hundreds of jobs.
 
-Only a choice of groups changes how a configuration is composed. Each such choice is composed once, in full; the values of a
-job are then set on a copy. Of jobs that set the same keys, the first two are made like this; if plain trees give the second
-one as well, further jobs are plain trees. `JobComposer` uses private names of Hydra 1.3, as does `config/composition.py`.
+Only a choice of groups changes how a configuration is composed. Each such choice is composed once, in full, that of the
+command with the configuration of the sweep; the values of a job are then set on a copy. Of jobs that set the same keys, the
+first two are made like this; if plain trees give the second one as well, further jobs are plain trees. `JobComposer` uses
+private names of Hydra 1.3, as does `config/composition.py`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
@@ -61,10 +62,14 @@ class JobComposer:
         parser = OverridesParser.create(config_loader=loader)
         words: Any = OmegaConf.to_container(master.hydra.overrides.task, resolve=False)  # a reference may hold a password
         given = parser.parse_overrides(words)
-        self.fixed = {override.key_or_group for override in given if not override.is_sweep_override()}
+        fixed = [override for override in given if not override.is_sweep_override()]
+        self.fixed = {override.key_or_group for override in fixed}
         self.parse = functools.cache(lambda text: parser.parse_override(text))
         self.is_group = functools.cache(loader.repository.group_exists)
         self.bases: dict[tuple[str, ...], tuple[Any, Any, set[str]]] = {}
+        choices = [override for override in fixed if self._chooses(override)]
+        if all(override in choices or override.type == OverrideType.CHANGE for override in fixed):
+            self._keep(tuple(str(override.input_line) for override in choices), copy.deepcopy(master))
         self.makers: dict[
             tuple[Any, ...], PlainJobs | None
         ] = {}  # choices and keys -> what makes plain jobs, if they can be
@@ -125,9 +130,11 @@ class JobComposer:
 
     def _base(self, choices: tuple[str, ...]) -> tuple[Any, Any, set[str]]:
         if choices not in self.bases:
-            whole = self.loader.unvalidated(self.master, list(choices))
-            self.bases[choices] = whole, copy.deepcopy(task_part(whole)), self.loader.variables
+            self._keep(choices, self.loader.unvalidated(self.master, list(choices)))
         return self.bases[choices]
+
+    def _keep(self, choices: tuple[str, ...], whole: Any) -> None:
+        self.bases[choices] = whole, copy.deepcopy(task_part(whole)), self.loader.variables
 
     def _place(self, whole: Any, task: Any, overrides: Sequence[Override], number: int) -> str:
         """Write the job's name, number and folder into Hydra's part, which all jobs of these choices share; returns the

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import secrets
 import sys
@@ -11,11 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from framework.config.diff import defaults
 from framework.config.schema import Settings
 from framework.core.callback import Callback
-from framework.core.process import environment
+from framework.core.process import can_fork, environment
 from framework.experiments.experiment import Experiment, prepare
-from framework.tracking.mlflow_process import MlflowWriterPool
+from framework.tracking.writers import MlflowWriterPool
 
 POOLED = 8  # jobs from which writing to MLflow beside the training repays its start
 SECOND = 64  # jobs from which a second one does, for a store that is not the local one
@@ -72,14 +74,29 @@ class SweepSession:
         """
         if self.writers is not None:
             return
+        lanes = 2 if jobs >= SECOND and not local and (os.cpu_count() or 1) > 1 else 1
+        forks = local and can_fork()
+        if forks:
+            import matplotlib.figure  # noqa: F401  # both processes will draw
+
+            gc.freeze()  # what they share is not written, and so not copied, by their garbage collectors
         try:
-            self.writers = MlflowWriterPool(2 if jobs >= SECOND and not local and (os.cpu_count() or 1) > 1 else 1, local)
-        except (OSError, ImportError) as error:  # no room in /dev/shm, or none to write to
-            print(f"stackprop: the training itself writes to MLflow, which takes longer ({error})", file=sys.stderr)
+            self.writers = MlflowWriterPool(lanes, local, forks)
+        except (OSError, ImportError) as error:  # no room in /dev/shm, none to write to, or no further process
+            if local:
+                self.writers = MlflowWriterPool(local=True)
+            else:
+                print(f"stackprop: the training itself writes to MLflow, which takes longer ({error})", file=sys.stderr)
+        self.submit(defaults)  # for the page of the best job, while this process composes the jobs
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a function of the tracking store where the store is written: in a writer, or here."""
         return self.writers.call(function, *arguments) if self.writers else function(*arguments)
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Call a function in a process that writes the store, without waiting for it; not at all without such a process."""
+        if self.writers and self.writers.beside:
+            self.writers.submit(function, *arguments)
 
     def close(self) -> None:
         """Wait until the writers have written everything."""

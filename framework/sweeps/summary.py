@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from framework.analysis import importance
-from framework.analysis.comparison import RecordedJob, SeedGroup, read_jobs, spread, swept
+from framework.analysis.comparison import SeedGroup, read_jobs, spread, swept
 from framework.analysis.sweep_table import tabled
+from framework.config.schema import Settings
 from framework.core.errors import ConfigError
 from framework.core.reading import read_text
 from framework.core.repeats import name_of_repeats
@@ -30,12 +32,50 @@ COMPARISON, ROOM = "comparison.png", 60  # ROOM: characters for the line about r
 GROUPS = 100  # maximum rows of the table that become params
 
 
-def send(sweep: Path, runs: Path, groups: Sequence[SeedGroup], shown: Mapping[str, str]) -> str:
+@dataclass(frozen=True)
+class Summary:
+    """What the run of a sweep shows: small, as it may be sent to the process that writes the store.
+
+    Attributes:
+        jobs: the folders of the jobs, in the order of the table.
+        statuses: theirs.
+        rows: the settings of the first rows of the table.
+        points: metric -> its values, the last row first.
+        result: how many jobs ended how, and the best setting.
+    """
+
+    jobs: tuple[str, ...]
+    statuses: tuple[str, ...]
+    rows: tuple[str, ...]
+    points: Mapping[str, Sequence[float]]
+    result: str
+
+    @property
+    def counted(self) -> str:
+        """`30 finished, 2 diverged`."""
+        return ", ".join(f"{self.statuses.count(status)} {status}" for status in dict.fromkeys(self.statuses))
+
+
+def summary_of(sweep: Path, groups: Sequence[SeedGroup], shown: Mapping[str, str]) -> Summary:
+    """The summary of a sweep.
+
+    Args:
+        groups: the rows of the table, in its order.
+        shown: metric -> the value to show: last, first, best ...
+    """
+    jobs = [job for group in groups for job in group.jobs]
+    names, statuses = tuple(job.name for job in jobs), tuple(job.status for job in jobs)
+    rows = tuple(" ".join(f"{key}={value}" for key, value in group.keys.items()) for group in groups[:GROUPS])
+    found = Summary(names, statuses, rows, series(groups, shown), "")
+    return replace(found, result=_result(read_sweep(sweep), groups, found.counted))
+
+
+def send(sweep: Path, runs: Path, summary: Summary) -> str:
     """Send what the store lacks of the jobs, and then the summary; returns why that was not possible, or nothing.
 
     The store may have been down in between: then it is asked once more for all jobs, not once for each.
     """
-    jobs = [job.folder for group in groups for job in group.jobs]
+    jobs = [sweep / name for name in summary.jobs]
     unsent = [folder for folder in jobs if read_state(folder).get("tracked") is False]
     try:
         if tracking_of_run(jobs[0]).type != "mlflow":
@@ -44,7 +84,7 @@ def send(sweep: Path, runs: Path, groups: Sequence[SeedGroup], shown: Mapping[st
         if refused:
             update_sweep(sweep, {"tracked": False})
             return f"{len(refused)} of {len(jobs)} jobs are not in the tracking store ({refused[0][1]})"
-        record(sweep, runs, groups, shown)
+        record(sweep, runs, summary)
     except Exception as error:  # a store may raise anything
         update_sweep(sweep, {"tracked": False})
         return f"its summary is not in the tracking store ({store_fault(error)})"
@@ -68,54 +108,64 @@ def send_later(runs: Path, stores: Stores) -> Iterator[tuple[Path, str]]:
                 continue
             _, _, groups, shown, _ = tabled(sweep, {}, jobs)
             with patiently():
-                record(sweep, runs, groups, shown)
+                record(sweep, runs, summary_of(sweep, groups, shown))
             yield sweep, ""
         except Exception as error:  # a store may raise anything; the others continue
             yield sweep, store_fault(error)
 
 
-def record(sweep: Path, runs: Path, groups: Sequence[SeedGroup], shown: Mapping[str, str]) -> None:
+def record(sweep: Path, runs: Path, summary: Summary) -> None:
     """Write the summary of a sweep, updating the same run if the sweep was resumed.
-
-    Args:
-        groups: the rows of the table, in its order.
-        shown: metric -> the value to show: last, first, best ...
 
     Raises:
         Exception: an error of the store.
     """
-    jobs = [job for group in groups for job in group.jobs]
     content = read_sweep(sweep)
     best = (content.get("best") or {}).get("job")
-    settings = settings_of_run(sweep / (best or _readable(sweep, jobs)))
+    settings = settings_of_run(sweep / (best or _readable(sweep, summary.jobs)))
     if settings.tracking.type != "mlflow":
         return
     update_sweep(sweep, {"tracked": False})  # until the store has all of it
     store = get_store(settings.tracking, runs)
-    run = _summary_run(store, sweep, groups, content)
-    for name, points in series(groups, shown).items():
+    run = _summary_run(store, sweep, summary, content)
+    for name, points in summary.points.items():
         run.points([(name, value, place, 0) for place, value in enumerate(points) if math.isfinite(value)])
     drawn = [name for name in (COMPARISON, "search.png", importance.FIGURE) if (sweep / name).exists()]
     for path in (*(sweep / name for name in drawn), sweep / "table.md", sweep / SWEEP):
         if path.exists():
             run.artifact(path)
-    run.tag("mlflow.note.content", page(sweep, content, groups, pages.pictures(run.run_id, drawn)))
-    run.tag("stackprop.status", _counted(jobs))
+    run.tag("mlflow.note.content", page(sweep, content, summary.result, pages.pictures(run.run_id, drawn)))
+    run.tag("stackprop.status", summary.counted)
     if best:
         run.tag("sweep.best", str(read_state(sweep / best).get("mlflow_run_id")))
-    run.end("FINISHED" if all(job.status in ("finished", "stopped_early", "pruned") for job in jobs) else "FAILED")
+    run.end("FINISHED" if {*summary.statuses} <= {"finished", "stopped_early", "pruned"} else "FAILED")
+    _log_best(sweep, content, settings, store)
+    update_sweep(sweep, {"summary": run.run_id, "tracked": not run.lost})
+
+
+def log_best(sweep: Path, runs: Path) -> None:
+    """Log figures and model of the best job, while the figure of the sweep is drawn. If that fails, `record` does it."""
+    content = read_sweep(sweep)
+    folder = sweep / content["best"]["job"]
+    settings = settings_of_run(folder)
+    if settings.tracking.type == "mlflow" and (store := get_store(settings.tracking, runs)).find(read_state(folder)["key"]):
+        _log_best(sweep, content, settings, store)
+
+
+def _log_best(sweep: Path, content: Mapping[str, Any], settings: Settings, store: MlflowStore) -> None:
+    best = (content.get("best") or {}).get("job")
     if best and content.get("best_logged") != best and settings.study is None:  # a study has logged its own files
-        log_again(sweep / best, settings, store)
-    update_sweep(sweep, {"summary": run.run_id, "best_logged": best, "tracked": True})
+        best = best if log_again(sweep / best, settings, store) else None
+    update_sweep(sweep, {"best_logged": best})
 
 
-def _readable(sweep: Path, jobs: Sequence[RecordedJob]) -> str:
+def _readable(sweep: Path, jobs: Sequence[str]) -> str:
     """The first job whose configuration can be read."""
-    for job in jobs:
+    for name in jobs:
         with suppress(ConfigError):
-            tree_of_run(sweep / job.name)
-            return job.name
-    return jobs[0].name
+            tree_of_run(sweep / name)
+            return name
+    return jobs[0]
 
 
 def series(groups: Sequence[SeedGroup], shown: Mapping[str, str]) -> dict[str, list[float]]:
@@ -129,12 +179,12 @@ def series(groups: Sequence[SeedGroup], shown: Mapping[str, str]) -> dict[str, l
     return found
 
 
-def _summary_run(store: MlflowStore, sweep: Path, groups: Sequence[SeedGroup], content: Mapping[str, Any]) -> MlflowRun:
+def _summary_run(store: MlflowStore, sweep: Path, summary: Summary, content: Mapping[str, Any]) -> MlflowRun:
     """The summary run of a sweep: that of its key, or an older one without a key."""
     if "key" not in content:
         update_sweep(sweep, content := {**content, "key": new_key()})
     known = store.find(content["key"]) or content.get("summary")
-    params = {f"row.{i}": " ".join(f"{k}={v}" for k, v in group.keys.items()) for i, group in enumerate(groups[:GROUPS])}
+    params = {f"row.{i}": row for i, row in enumerate(summary.rows)}
     about = about_of(content)
     tags = {"kind": "sweep", "sweep": sweep.name, "stackprop.folder": str(sweep.resolve()), KEY: content["key"]}
     tags = {**about.tags, **tags}
@@ -144,22 +194,22 @@ def _summary_run(store: MlflowStore, sweep: Path, groups: Sequence[SeedGroup], c
     return store.begin(about.name or sweep.name, params, tags)
 
 
-def page(sweep: Path, content: Mapping[str, Any], groups: Sequence[SeedGroup], figures: str) -> str:
+def page(sweep: Path, content: Mapping[str, Any], result: str, figures: str) -> str:
     """The page of the run: result, command, notes, table, and figures."""
     command = " ".join(["stackprop", *map(str, content.get("command", []))])
     table = read_text(sweep / "table.md") if (sweep / "table.md").exists() else ""
     lines = table.splitlines(keepends=True)
-    parts = [_result(content, groups), f"    {command}\n\n", notes_section(about_of(content).notes), f"{METRICS}\n\n"]
+    parts = [result, f"    {command}\n\n", notes_section(about_of(content).notes), f"{METRICS}\n\n"]
     while lines and sum(map(len, lines)) > LONGEST - len("".join(parts)) - len(figures) - ROOM:
         lines = lines[: len(lines) * 3 // 4]
     more = f"\n{table.count(chr(10)) - len(lines)} more rows in table.md\n" if "".join(lines) != table else ""
     return pages.fitted([*parts, f"{''.join(lines)}{more}\n", figures])
 
 
-def _result(content: Mapping[str, Any], groups: Sequence[SeedGroup]) -> str:
+def _result(content: Mapping[str, Any], groups: Sequence[SeedGroup], counted: str) -> str:
     """How many jobs ended how, and the best setting with its spread."""
     jobs, best = [job for group in groups for job in group.jobs], content.get("best") or {}
-    text = f"{pages.counted(len(jobs), 'job')}: {_counted(jobs)}."
+    text = f"{pages.counted(len(jobs), 'job')}: {counted}."
     group = next((group for group in groups if any(job.name == best.get("job") for job in group.jobs)), None)
     if group is None:
         return f"**{text} There is no best setting: none has finished with a value in every job.**\n\n"
@@ -168,9 +218,3 @@ def _result(content: Mapping[str, Any], groups: Sequence[SeedGroup]) -> str:
     over = f" ± {best['std']:.2g} over {many} {kind}; the best of them is job {best['job']}" if many > 1 else ""
     value = best["mean"] if many > 1 else best["value"]
     return f"**{text} Best: {named}: {best['metric']} {value:.4g}{over}.**\n\n"
-
-
-def _counted(jobs: Sequence[RecordedJob]) -> str:
-    """`30 finished, 2 diverged`."""
-    statuses = [job.status for job in jobs]
-    return ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses))

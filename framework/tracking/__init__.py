@@ -6,7 +6,7 @@ naming.py            names, tags and notes
 metrics_file.py      metrics.jsonl; recorder.py writes it, and thins it for the store
 checkpoint.py        the state of a training
 locks.py             which process has a run; owner.py tells whether it is alive
-mlflow.py            the store; mlflow_client.py opens it, mlflow_process.py writes beside the training
+mlflow.py            the store; mlflow_client.py opens it, writers.py writes beside the training
 sqlite_client.py     the local store without MLflow: runs; sqlite_models.py models and data sets, sqlite_base.py the database
 entities.py          what its calls take; local_artifacts.py its files, empty_store.py the copy that a new one starts from
 allowance.py         how long a store may delay a training

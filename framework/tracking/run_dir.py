@@ -227,7 +227,8 @@ def _missing(what: str, word: str, runs: Path, known: Sequence[str]) -> ConfigEr
     names = NAMES[:1] if what == "sweep" else NAMES
     none = f"; there are no {'sweeps' if what == 'sweep' else 'runs'} yet"
     offered = did_you_mean(word, [*known, *names]) if known else none
-    return ConfigError(f"unknown {what} '{word}' in {runs}{offered}")
+    unused = "; a recorded run keeps its configuration, so that this sets nothing here" if "=" in word else ""
+    return ConfigError(f"unknown {what} '{word}' in {runs}{unused or offered}")
 
 
 def find_sweep(word: str) -> Path:

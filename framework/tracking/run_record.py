@@ -29,7 +29,6 @@ from framework.tracking import checkpoint as checkpoints
 from framework.tracking.allowance import StoreDownError
 from framework.tracking.locks import RunLock, lock_runs
 from framework.tracking.mlflow import KEY, NOTE, MlflowRun, MlflowStore, flattened, get_store, new_key, warn_of_store
-from framework.tracking.mlflow_process import MlflowWriterPool, RemoteMlflowRun
 from framework.tracking.naming import KEYS as ABOUT
 from framework.tracking.naming import about_of
 from framework.tracking.options import Tracking
@@ -40,6 +39,7 @@ from framework.tracking.recorder import MetricsRecorder
 from framework.tracking.relocation import relative_to
 from framework.tracking.run_dir import RunLocation
 from framework.tracking.run_dir import read_state as read_state
+from framework.tracking.writers import MlflowWriterPool, RemoteMlflowRun
 
 CHECKPOINT = "checkpoint.npz"
 UNSETTLED, SETTLED = (

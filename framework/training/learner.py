@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +43,15 @@ class Learner:
         parts = {"optimizer": self.optimizer, "schedule": self.schedule, "regularizers": self.regularizers or None}
         more = [f"{key}: {value}" for key, value in parts.items() if value is not None]
         return f"Learner: nodes {shown_names(list(self.network.nodes))}\n  {heads}\n  " + "\n  ".join(more)
+
+
+def parts(learner: Learner) -> Iterator[tuple[str, Any]]:
+    """The components of a training that are no part of its network, and their names in a configuration."""
+    yield "optimizer", learner.optimizer
+    yield "schedule", learner.schedule
+    yield from (("regularizer", each) for each in learner.regularizers)
+    yield from ((f"schedules.{name}", each) for name, each in learner.schedules.items())
+    yield from ((f"augmentation.{name}", each) for name, each in learner.augmentations.items())
 
 
 def directions(learner: Learner, study: Any = None) -> dict[str, bool]:

@@ -29,6 +29,9 @@ from framework.training.trainer import fall_back, takes_compiled, train
 
 CACHE = 8 << 20  # bytes that a step of one slice may use; measured: the time per step is flat around it
 NARROWEST = 8  # replicas: in narrower slices the overhead of NumPy calls shows again
+# Bytes of a step for each thread, also of networks over time. Measured: with less, the threads mainly wait for each other's
+# Python, and small networks take up to twice as long as on one thread.
+LEAST, LEAST_IN_TIME = 6 << 20, 2 << 20
 
 OWN = {"latest", "at_best", "left"}  # plain values of a snapshot that each member has for itself
 SaveMember = Callable[[int, Mapping[str, np.ndarray], Mapping[str, Any]], None]
@@ -59,7 +62,7 @@ def train_sliced(
     """Train a stack in slices; see `train`.
 
     Args:
-        threads: how many slices may run at once; None: as many as BLAS uses.
+        threads: the maximum of slices that run at once; None: as many as BLAS uses.
         callbacks: are called from several threads, for different members.
         save, save_end: receive a member and its snapshot.
         replicas: of the stack of which these are a part, and whose tier and device they have.
@@ -77,7 +80,7 @@ def train_sliced(
             if tier == "compiled":
                 raise
             fall_back(error)
-    at_once = (threads or blas_threads()) if xp is np else 1
+    at_once = busy_threads(learners, data, dtype, threads or blas_threads()) if xp is np else 1
     cut = slices(len(learners), width(learners[0], data, dtype) if xp is np else len(learners), at_once)
     stop = threading.Event()
     rungs = rungs_of(learners[0]) if len(cut) > 1 and rungs is None else rungs
@@ -127,6 +130,12 @@ def _on_threads(
             stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
+
+
+def busy_threads(learners: Sequence[Learner], data: Sequence[Data], dtype: Any, threads: int) -> int:
+    """How many threads have enough to do in a step of a stack."""
+    least = LEAST_IN_TIME if any(field.time_major for field in data[0].fields.values()) else LEAST
+    return min(threads, max(1, len(learners) * footprint(learners[0], data[0], dtype).step // least))
 
 
 def width(learner: Learner, data: Sequence[Data], dtype: Any) -> int:

@@ -6,6 +6,7 @@ value times the schedule's factor. Validation, tests and the recorded network ha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, NamedTuple
@@ -13,10 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from framework.core.arrays import Array, to_host
-from framework.core.errors import ConfigError, did_you_mean
+from framework.core.errors import ConfigError, ContractError, did_you_mean
 from framework.core.signatures import has_method
 from framework.core.stacking import keep_replicas
 from framework.core.validation import RULES
+from framework.nn.contracts import shown
 from framework.training.learner import Learner
 
 LR = "optimizer.lr"  # the group `schedule` drives it
@@ -144,16 +146,22 @@ class Schedules:
         """The factor at a step: a number, or an array (R,) where replicas differ.
 
         Raises:
-            ValueError: it is neither a number nor an array with one value per replica.
+            ContractError: it is neither a finite number, at least 0, nor an array with one value per replica.
         """
         schedule: Any = self.of[path]
         factor = schedule(step, total, self.state[path]) if path in self.state else schedule(step, total)
-        if getattr(factor, "ndim", 0) == 0:
-            return float(factor)  # a NumPy float64 would turn float32 into float64
-        if factor.shape != (self.replicas,):
-            name, wanted = type(schedule).__name__, (self.replicas,)
-            raise ValueError(f"schedule {name}: its factor has shape {factor.shape}; expected {wanted}, one per replica")
-        return np.asarray(factor)
+        who = f"{'schedule' if path == LR else f'schedules.{path}'} ({type(schedule).__name__})"
+        if not (hasattr(factor, "ndim") or isinstance(factor, int | float)):
+            raise ContractError(f"{who}: it returns {shown(factor)}, not a number")
+        if getattr(factor, "ndim", 0):
+            if factor.shape != (self.replicas,):
+                wanted = (self.replicas,)
+                raise ContractError(f"{who}: its factor has shape {factor.shape}; expected {wanted}, one per replica")
+            return np.asarray(factor)
+        number = float(factor)  # a NumPy float64 would turn float32 into float64
+        if not 0 <= number < math.inf:
+            raise ContractError(f"{who}: its factor at step {step} is {number}, not a finite number of at least 0")
+        return number
 
     @property
     def monitored(self) -> tuple[str, ...]:

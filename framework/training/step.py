@@ -20,6 +20,7 @@ from framework.data.dataset import Data
 from framework.data.loader import DataLoader
 from framework.inference.evaluation import MetricAccumulator
 from framework.nn.arena import Arena
+from framework.nn.contracts import check_penalty
 from framework.nn.heads import part_weights, single, total_loss
 from framework.nn.microbatch import MicrobatchedNetwork, in_blocks
 from framework.nn.network import Network, Values, slice_carry
@@ -28,7 +29,7 @@ from framework.training.check import check_changes
 from framework.training.groups import grouped, is_wide
 from framework.training.learner import Learner
 from framework.training.schedules import Schedules
-from framework.training.update import Update, by_array, rate
+from framework.training.update import Update, by_array, check_state, rate
 
 Rows = np.ndarray | slice
 
@@ -79,6 +80,7 @@ class TrainState:
         self.soft = self.augmenter.soft if self.augmenter else ()
         self._hold(xp.asarray(self.arena.fill(replicas, dtype)))
         self.state = self.learner.optimizer.init(self.trained)
+        check_state(self.learner.optimizer, self.state)
         self.update: Update = by_array
         self.carry: Mapping[str, Array] = {}  # final states of the previous batch, for stateful sequences and chunks
 
@@ -258,7 +260,9 @@ def add_penalties(
     total = None
     for regularizer in regularizers:
         for W, dW in penalised(regularizer, p, dp):
-            penalty, d = regularizer(W, ctx)
+            result = regularizer(W, ctx)
+            check_penalty(regularizer, result, W)
+            penalty, d = result
             dW += d
             total = penalty if total is None else total + penalty
     return total

@@ -15,6 +15,7 @@ import numpy as np
 
 from framework.config.options import Tier
 from framework.core.arrays import Array, keep_memory, to_host
+from framework.core.blame import blamed
 from framework.core.callback import Callback, Save, Snapshot, TrainingResult
 from framework.core.errors import TierError
 from framework.core.log import log
@@ -30,7 +31,7 @@ from framework.training.compiled.cuda.trainer import CudaTrainer
 from framework.training.compiled.deferred import DeferredTrainer
 from framework.training.compiled.trainer import CompiledTrainer
 from framework.training.device import chosen_device, is_worth_cuda
-from framework.training.learner import Learner
+from framework.training.learner import Learner, parts
 from framework.training.pruning import Rungs
 from framework.training.state import Trainer
 from framework.training.step import TrainState
@@ -87,19 +88,19 @@ def train(
     keep_memory()
     data = checked_data(learners, data, tier)
     xp = chosen_device(xp, learners, data, len(learners), threads, resume) if choose_device else xp
-    stack = TrainState(learners, data, keys, xp, dtype, threads)
-    run = _trainer(stack, callbacks, save, tier, takes_compiled(tier, learners, data, resume, xp=xp))
-    everything = run.stack.learner
-    if resume is not None:
-        run.restore(*resume)
-        run.end_restored(resume[1].get("left", {}) if stop is not None and stop.shared else {})
-    run.save_end, run.rungs = save_end, rungs or run.rungs
-    # `read` detects and reports non-finite values.
-    with blas_limited(run.stack.blas_threads(run.plan.update_size)), np.errstate(all="ignore"):
-        with contextlib.nullcontext() if stop is None or stop.shared else stop:
-            _take_steps(run, stop or StopRequest())
-        _test(run, everything, data, keys)
-    return [run.outcomes[member] for member in range(len(keys))]
+    with blamed(parts(learners[0])):
+        stack = TrainState(learners, data, keys, xp, dtype, threads)
+        run = _trainer(stack, callbacks, save, tier, takes_compiled(tier, learners, data, resume, xp=xp))
+        everything = run.stack.learner
+        if resume is not None:
+            run.restore(*resume)
+            run.end_restored(resume[1].get("left", {}) if stop is not None and stop.shared else {})
+        run.save_end, run.rungs = save_end, rungs or run.rungs
+        with blas_limited(run.stack.blas_threads(run.plan.update_size)), np.errstate(all="ignore"):  # `read` finds nan
+            with contextlib.nullcontext() if stop is None or stop.shared else stop:
+                _take_steps(run, stop or StopRequest())
+            _test(run, everything, data, keys)
+        return [run.outcomes[member] for member in range(len(keys))]
 
 
 def _take_steps(run: Trainer, stop: StopRequest) -> None:

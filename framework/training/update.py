@@ -13,8 +13,9 @@ import numpy as np
 
 from framework.core.arrays import Array
 from framework.core.context import Context
-from framework.core.errors import TierError
+from framework.core.errors import ContractError, TierError
 from framework.core.protocols import Optimizer
+from framework.nn.contracts import shown
 from framework.training.compiled.build import NoCompilerError, compiler
 from framework.training.groups import of_columns, part
 
@@ -56,12 +57,36 @@ def supports(optimizer: Optimizer, name: str) -> bool:
     return False
 
 
+def check_updated(optimizer: Optimizer, result: Any) -> None:
+    """Check what `update` returns.
+
+    Raises:
+        ContractError: something, so that it may not change w.
+    """
+    if result is not None:
+        raise ContractError(f"optimizer ({type(optimizer).__name__}): update returns {shown(result)}; it changes w in place")
+
+
+def check_state(optimizer: Optimizer, state: Any) -> None:
+    """Check what `init` returns.
+
+    Raises:
+        ContractError: it is no dict of arrays and numbers.
+    """
+    who = f"optimizer ({type(optimizer).__name__}): init returns"
+    if not isinstance(state, dict):
+        raise ContractError(f"{who} {shown(state)}, not a dict of arrays and numbers; one without a state returns {{}}")
+    for name, value in state.items():
+        if not (hasattr(value, "ndim") or isinstance(value, int | float)):
+            raise ContractError(f"{who} {shown(value)} as '{name}', not an array or a number")
+
+
 def by_array(optimizer: Optimizer, w: Array, g: Array, state: dict[str, Any], lr: float | Array, ctx: Context) -> None:
     """Update through NumPy, in blocks if the parameters are too many for the cache."""
     columns = w.shape[-1]
     blocks = min(w.size // BLOCK, columns // NARROWEST)
     if blocks < 2 or ctx.xp is not np or not supports(optimizer, "elementwise"):
-        optimizer.update(w, g, state, lr, ctx)
+        check_updated(optimizer, optimizer.update(w, g, state, lr, ctx))  # type: ignore[func-returns-value]
     else:
         by_blocks(optimizer, w, g, state, lr, ctx, -(-columns // blocks))
 

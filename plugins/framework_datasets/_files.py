@@ -71,18 +71,37 @@ def text_of(path: str | Path, encoding: str | None = None) -> str:
     name, chosen = _codec(path, encoding or "utf-8"), encoding is not None
     if name == "utf-8":
         name = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    if not name.startswith("utf-8") and _is_utf_8(content, name):
+        way = f"set dataset.encoding=utf-8, or save the file as {encoding}"
+        raise DataError(f"{path}: this is UTF-8 text, and dataset.encoding is {encoding}; {way}")
+    kind = "UTF-8" if name == "utf-8-sig" else name
     try:
         text = content.decode(name)
     except UnicodeError as error:
         start = getattr(error, "start", 0)
         line = len(re.findall(rb"\r\n|\r|\n", content[:start])) + 1
         way = f"set dataset.encoding={_likely(content)}, or save the file as UTF-8" if chosen else "save the file as UTF-8"
-        kind = "UTF-8" if name == "utf-8-sig" else name
         raise DataError(f"{path}: line {line}: this is not {kind} text (byte {content[start]:#04x}); {way}") from error
     if "\0" in text:
         way = f"set dataset.encoding={_likely(content)}, or save the file as UTF-8" if chosen else "save the file as UTF-8"
-        raise DataError(f"{path}: it holds zero bytes, so it is not UTF-8 text; {way}")
+        raise DataError(f"{path}: it holds zero bytes, so it is not {kind} text; {way}")
     return text
+
+
+def _is_utf_8(content: bytes, name: str) -> bool:
+    """Whether a text in another encoding, that of an option, is UTF-8 instead. Letters outside ASCII in a row that is valid
+    UTF-8 do not occur in texts of one byte per letter, nor texts without any zero byte in UTF-16 or UTF-32."""
+    if name.startswith(("utf-16", "utf-32")):
+        is_other = 0 in content or content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    else:
+        is_other = content.isascii() or len(bytes(range(128, 256)).decode(name, "replace")) != 128
+    if is_other:
+        return False
+    try:
+        content.decode("utf-8")
+    except UnicodeError:
+        return False
+    return True
 
 
 def _codec(path: str | Path, encoding: str) -> str:

@@ -30,6 +30,15 @@ def test_only_what_differs_is_shown_part_by_part(ask, runs):
     }
 
 
+def test_steps_and_saved_weights_are_apart(ask, tmp_path):
+    for name, steps, step in (("a", 8, 8), ("b", 16, 16), ("c", 16, 4)):
+        run(tmp_path / "runs" / name, kept={"steps": steps, "step": step, "epoch": step // 2})
+    assert json.loads(ask("diff", "a", "b", "--json")[1])["results"] == {"steps": ["8", "16"]}
+    assert json.loads(ask("diff", "b", "c", "--json")[1])["results"] == {
+        "saved weights": ["the last", "of step 4 (epoch 2)"]
+    }
+
+
 def test_a_table_has_a_column_for_each_run(ask, runs):
     lines = ask("diff", "first", "b", "c")[1].splitlines()
     assert lines[0].split() == ["configuration", "first", "b", "c"]

@@ -8,7 +8,7 @@ import pytest
 from framework.cli import help as helps
 from framework.cli.command_line import main
 from framework.cli.commands import VERBS
-from framework.config.about import known_names, meanings
+from framework.cli.meanings import known_names, meanings
 from framework.config.composition import compose
 from framework.core.errors import ConfigError
 
@@ -99,6 +99,13 @@ def test_an_unknown_verb_has_no_help(output):
         ("optimizer.lr", ["option 'optimizer.lr'", "sgd", "0.1"]),
         ("model.hidden", ["variable 'model.hidden'", "mlp2", "128"]),
         ("mae", ["loss 'mae'", "metric 'mae'"]),
+        ("optimizer=adam", ["optimizer 'adam'", "beta1"]),
+        ("hydra", ["group 'hydra/sweeper'", "optuna", "group 'hydra/launcher'", "Stacks as tasks of a Ray cluster"]),
+        ("hydra/sweeper=ant_colony", ["sweeper 'ant_colony'", "hydra.sweeper.evaporation", "0.2", "fraction of pheromone"]),
+        ("ray", ["launcher 'ray'", "hydra.launcher.parameters.num_gpus", "hydra/launcher=ray"]),
+        ("hydra.sweeper.n_trials", ["ant_colony_lstm", "160", "optuna", "64"]),
+        ("figures", ["confusion", "parallel", "describe figure/NAME"]),
+        ("figure/confusion", ["figure 'confusion'", "normalize", "width", "stackprop figure RUN|SWEEP confusion"]),
     ],
 )
 def test_describe_knows_every_kind_of_name(output, name, shown):
@@ -152,6 +159,12 @@ def test_a_misplaced_name_is_found_elsewhere(output, word, hint):
 
 
 def test_an_unknown_name_has_the_closest():
-    for name, near in {"adm": "adam", "model/lst": "lstm", "trainer.epoch": "trainer.epochs", "traner": "trainer"}.items():
+    for name, near in {
+        "adm": "adam",
+        "model/lst": "lstm",
+        "trainer.epoch": "trainer.epochs",
+        "traner": "trainer",
+        "hydra/sweeper=optun": "optuna",
+    }.items():
         with pytest.raises(ConfigError, match=f"did you mean '{near}'"):
             meanings(name)

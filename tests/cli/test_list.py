@@ -33,6 +33,22 @@ def names(ask, runs):
     return lambda *words: [row["name"] for row in json.loads(ask("list", *words, "--json")[1])]
 
 
+def test_a_sweep_that_was_killed_before_its_first_job_is_one_line(ask, tmp_path):
+    (tmp_path / "runs" / "s").mkdir(parents=True)
+    sweep(tmp_path / "runs" / "s", "seed", [], [])
+    way = "`stackprop resume runs/s` runs"
+    last_line = ask("list")[1].splitlines()[-1]
+    assert last_line == f"runs/s: none of its jobs has started; if its process has ended, {way} them"
+    for words in (
+        ["report", "last"],
+        ["compare", "last"],
+        ["figure", "last"],
+        ["figure", "last", "loss"],
+        ["diff", "s", "s"],
+    ):
+        assert ask(*words)[2] == f"stackprop: runs/s: no job was started; {way} its jobs\n"
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [

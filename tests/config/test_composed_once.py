@@ -7,7 +7,7 @@ COMMANDS = {
     "values": ["dataset=wine", "dataset.scale=standard", "model.hidden=3"],
     "other values": ["dataset=wine", "dataset.scale=minmax", "model.hidden=5"],
     "presets": ["experiment=dead_relu", "optimizer=adam", "+experiment/remedy=dropout"],
-    "several and none": ["regularizer=[l1,l2]", "probes=null", "augmentation=noise"],
+    "several and none": ["augmentation=[noise,scale]", "probes=null"],
     "a wrong choice": ["dataset=wine", "model=nothing"],
     "a wrong value": ["model=lstm", "dataset=hello", "model.nothing=3"],
 }

@@ -8,6 +8,13 @@ from framework.config.options import TrainerOptions
 from framework.tracking.options import Tracking
 
 
+def test_options_without_a_choice_say_what_can_be_chosen():
+    (line,) = messages("{regularizer: {strength: 0.1}}")
+    assert line.startswith("regularizer: none is chosen that has regularizer.strength; regularizer=NAME chooses one")
+    assert "l1, l1_proximal, l2, max_norm" in line
+    assert "study=NAME chooses one" in messages("{study: {members: 3}}")[0]
+
+
 def test_names_become_components():
     settings = judged()
     assert settings.seed == 3

@@ -156,6 +156,13 @@ def test_a_job_of_a_sweep_may_call_no_more_than_a_run(ask, stranger):
             assert "not allowed" in told or "not supported" in told
 
 
+def test_what_shows_a_configuration_says_that_it_reads_no_file(ask, stranger):
+    status, _, error = ask("plugins=[evil.py]", "activation=evil", "--cfg", "job")
+    assert status == 2
+    assert error.splitlines()[0].startswith("stackprop: activation: unknown choice 'evil'")
+    assert error.splitlines()[1].startswith("stackprop: plugins: where a configuration is only shown, no file with")
+
+
 def test_run_and_sweep_are_as_strict_as_the_shell(stranger):
     for word in ("+hydra.callbacks.x._target_=evil.write", "+hydra.sweeper.sampler._target_=evil.write"):
         for doing in (run, sweep):

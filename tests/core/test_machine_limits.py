@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from framework.analysis.report import write
-from framework.core import home, writing
+from framework.core import home, process, writing
 from framework.core.pipes import ignore_broken_pipe
 from framework.core.signals import FIRST, SignalInterrupt, deferred, raise_on_signals
 from framework.experiments.loading import tracking_of_run
@@ -200,12 +200,29 @@ def test_a_sweep_goes_on_without_shared_memory(monkeypatch, capsys):
 
     monkeypatch.setattr("multiprocessing.synchronize.SemLock.__init__", refuse)
     session = SweepSession()
+    session.start_writers(8, local=True)  # by a thread
+    session.close()
     session.start_writers(8, local=False)
     assert session.writers is None
     assert (
         "the training itself writes to MLflow, which takes longer ([Errno 30] Read-only file system)"
         in capsys.readouterr().err
     )
+
+
+def test_only_a_command_alone_in_its_process_is_copied(monkeypatch):
+    monkeypatch.setattr(process.threading, "active_count", lambda: 1)
+    monkeypatch.setattr(process.os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    monkeypatch.setattr(process, "_state", {"command": False})
+    assert not process.can_fork()
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    process.note_command()
+    assert process.can_fork() == (sys.platform == "linux")
+    monkeypatch.setitem(sys.modules, "cupy", object())
+    assert not process.can_fork()
+    monkeypatch.delitem(sys.modules, "cupy")
+    monkeypatch.setattr(process.threading, "active_count", lambda: 2)
+    assert not process.can_fork()
 
 
 # ---- no home, no name

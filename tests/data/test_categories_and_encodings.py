@@ -56,6 +56,31 @@ def test_an_error_suggests_the_likely_encoding(tmp_path, encoding):
         table(tmp_path, content.encode(encoding)).load(rng())
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "mac-roman", "utf-16", "utf-16-le"])
+def test_utf_8_in_another_encoding_is_an_error(tmp_path, encoding):
+    with pytest.raises(DataError, match=f"this is UTF-8 text, and dataset.encoding is {encoding}; set"):
+        table(tmp_path, TOWNS, encoding=encoding).load(rng())
+
+
+def test_a_prediction_for_utf_8_names_the_encoding_of_the_model(tmp_path):
+    model = again(table(tmp_path, TOWNS.encode("latin-1"), encoding="latin-1").load(rng()))
+    (tmp_path / "new.csv").write_text(TOWNS, encoding="utf-8")
+    with pytest.raises(
+        DataError, match=r"this is UTF-8 text, and dataset\.encoding is latin-1; .* save the file as latin-1"
+    ):
+        model.read(tmp_path / "new.csv", with_target=False)
+    with pytest.raises(DataError, match=r"zero bytes, so it is not iso8859-1 text; set dataset\.encoding=utf-16-le"):
+        table(tmp_path, TOWNS.encode("utf-16-le"), encoding="latin-1").load(rng())
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "shift_jis", "koi8-r", "utf-16-be"])
+def test_a_text_of_other_letters_is_read(tmp_path, encoding):
+    letters = {"gbk": "模型", "shift_jis": "模型", "koi8-r": "Тула", "utf-16-be": "模型"}[encoding]
+    content = TOWNS.replace("Köln", letters).replace("Plön", "Ulm").encode(encoding)
+    data = table(tmp_path, content, encoding=encoding).load(rng())
+    assert set(data.encoding.features[0].categories) == {letters, "Ulm"}
+
+
 def test_an_unknown_encoding_is_an_error(tmp_path):
     for name in ("latin1x", "hex"):
         with pytest.raises(DataError, match=f"dataset.encoding: unknown encoding '{name}'"):

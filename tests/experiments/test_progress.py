@@ -12,6 +12,7 @@ from framework.core import terminal
 from framework.core.callback import TrainingResult
 from framework.experiments import progress
 from framework.experiments.progress import ProgressBar, report
+from framework.experiments.study import FirstMemberCallback
 from framework.sweeps.app import is_number
 
 OUTCOME = TrainingResult(0, "finished", "", 100, 20, {}, kept="last", kept_epoch=20)
@@ -73,6 +74,15 @@ def test_without_epochs_a_line_counts_steps(clock, capsys):
     bar = ProgressBar(10)
     bar.on_metrics(0, 10, {"val/loss": 0.5})
     assert capsys.readouterr().out.startswith("step 10/10  0 s  val/loss")
+
+
+def test_in_a_study_a_line_says_which_network_it_shows(clock, capsys):
+    bar = ProgressBar(10, 5)
+    of_study = FirstMemberCallback(bar)
+    of_study.one_of(50)
+    of_study.on_metrics(0, 10, {"val/loss": 0.5})
+    of_study.on_metrics(1, 10, {"val/loss": 0.7})
+    assert capsys.readouterr().out == "network 1/50  epoch 2/2  step 10/10  0 s  val/loss 0.5\n"
 
 
 def test_of_many_metrics_a_line_shows_the_validation(clock, capsys):

@@ -18,7 +18,7 @@ from framework.tracking.checkpoint import load
 from framework.tracking.metrics_file import read_lines
 from framework.tracking.run_dir import RunLocation
 from framework.training.memory import Footprint, footprint, widest
-from framework.training.parallel import CACHE, NARROWEST, slices, train_sliced, width
+from framework.training.parallel import CACHE, NARROWEST, busy_threads, slices, train_sliced, width
 from framework.training.trainer import train
 
 pytestmark = pytest.mark.usefixtures("unrendered")
@@ -199,6 +199,7 @@ class Lines:
 def sliced(members, at_once, monkeypatch, watch, **how):
     monkeypatch.setattr("framework.training.parallel.width", lambda *_: 3)
     monkeypatch.setattr("framework.training.parallel.NARROWEST", 1)
+    monkeypatch.setattr("framework.training.parallel.LEAST", 1)
     found = [prepare(compose([*SMALL, "trainer.epochs=4", f"seed={s}"])) for s in range(members)]
     learners, keys = [e.learner for e in found], [e.settings.seed for e in found]
     return train_sliced(learners, [found[0].data], keys, dtype="float64", threads=at_once, callbacks=[watch], **how)
@@ -238,6 +239,7 @@ def test_a_stack_is_cut_on_the_cpu_only(xp, widths, monkeypatch):
     cut = []
     monkeypatch.setattr("framework.training.parallel.width", lambda *_: 3)
     monkeypatch.setattr("framework.training.parallel.train", lambda learners, *_, **__: cut.append(len(learners)) or [])
+    monkeypatch.setattr("framework.training.parallel.busy_threads", lambda *given: given[-1])
     learner = SimpleNamespace(options=TrainerOptions())
     train_sliced([learner] * 7, [None], [0] * 7, xp=xp, threads=1, tier="array")
     assert cut == widths
@@ -247,6 +249,15 @@ def test_a_stack_is_cut_on_the_cpu_only(xp, widths, monkeypatch):
 def test_a_slice_is_as_wide_as_the_cache_holds(replicas, widest, monkeypatch):
     monkeypatch.setattr("framework.training.parallel.footprint", lambda *_: SimpleNamespace(step=int(CACHE / replicas)))
     assert width(None, [None], np.float32) == widest
+
+
+@pytest.mark.parametrize(
+    ("members", "step", "in_time", "used"), [(16, 1 << 20, 0, 2), (200, 40_000, 0, 1), (16, 1 << 18, 1, 2), (1, 1, 0, 1)]
+)
+def test_threads_share_a_stack_that_keeps_them_busy(members, step, in_time, used, monkeypatch):
+    monkeypatch.setattr("framework.training.parallel.footprint", lambda *_: SimpleNamespace(step=step))
+    data = SimpleNamespace(fields={"x": SimpleNamespace(time_major=bool(in_time))})
+    assert busy_threads([None] * members, [data], np.float32, 2) == used
 
 
 @pytest.mark.parametrize(

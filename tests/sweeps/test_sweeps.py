@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import yaml
+from hydra.types import RunMode
 from omegaconf import OmegaConf
 from shell import COMMAND, QUICK, newest, stackprop, until
 
@@ -62,6 +63,31 @@ def test_values_put_on_a_copy_give_what_a_full_composition_gives(loader):
         assert fast.hydra["overrides"] == OmegaConf.to_container(full.hydra.overrides), words
         assert settings_of_trees(fast.resolved, fast.task) == settings_of(full)
     assert len(composer.bases) < len(JOBS)
+
+
+COMMANDS = [  # what is the same for all jobs of a sweep
+    "dataset=iris trainer.epochs=2 model.hidden=3 optimizer=sgd",
+    "experiment=ridge dataset.n=20 regularizer.strength=0.5 hydra.launcher.max_stack=3",
+    "dataset=iris model=deep model.depth=3 regularizer=null metrics=[accuracy,f1] name=mine",
+    "model.layers.act=null trainer={epochs:2} augmentation=[]",
+    "dataset=iris +model.layers.norm={type:batch_norm,after:hidden}",
+    "dataset=iris ~model.layers.act tags.why=x",
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_all_jobs_share_is_as_in_a_full_composition(command, loader):
+    fixed = command.split()
+    master = loader[0].load_configuration("config", [*fixed, "seed=1,2"], RunMode.MULTIRUN)
+    for number, words in enumerate([[*fixed, "seed=1"], [*fixed, "optimizer=adam", "seed=2"]]):
+        full = loader[0].load_sweep_config(master, words)
+        fast = JobComposer(loader[0], master).job(words, number)
+        assert fast.task == OmegaConf.to_container(task_part(full), resolve=False)
+        whole = OmegaConf.to_container(full.hydra, resolve=False, enum_to_str=True)
+        own = ("job", "runtime", "overrides", "sweeper")  # each its own, and what is swept, which no job needs
+        assert {**fast.hydra, **dict.fromkeys(own)} == {**whole, **dict.fromkeys(own)}
+        assert fast.hydra["overrides"] == whole["overrides"]
+        assert settings_of_trees(fast.resolved, fast.task) == settings_of(full)
 
 
 def test_a_job_does_not_see_the_values_of_the_one_before(loader):

@@ -106,7 +106,7 @@ def test_a_factor_of_another_shape_is_refused():
             return np.reshape(1 - self.drop * step / total, (-1, 1))
 
     members = [replace(learner(mlp(1), steps=3), schedule=Column(drop)) for drop in (0.0, 0.5)]
-    with pytest.raises(ValueError, match=r"schedule Column: its factor has shape \(2, 1\); expected \(2,\)"):
+    with pytest.raises(ValueError, match=r"schedule \(Column\): its factor has shape \(2, 1\); expected \(2,\)"):
         train(members, [regression(outputs=1)], [0, 1])
 
 

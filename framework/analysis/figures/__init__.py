@@ -21,6 +21,7 @@ from framework.analysis.figures import (
 from framework.analysis.figures.options import AlongTraining, ConfusionOptions, LearningOptions, NoOptions, SplitOptions
 from framework.analysis.figures.run_view import RunView
 from framework.analysis.style import save
+from framework.core.blame import described
 from framework.core.log import log
 from framework.core.protocols import Figure
 from framework.core.writing import inside
@@ -89,7 +90,7 @@ def _drawn(figure: Callable[[RunView], Any], run: RunView, path: Path) -> Path |
         save(fig, path)
         return path
     except Exception as error:  # an error in a figure must not make a finished run fail
-        log.error(f"{path} could not be drawn: {type(error).__name__}: {error}")
+        log.error(f"{path} could not be drawn: {described(error)}")
         return None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from framework.analysis.comparison import none_started
 from framework.analysis.listing.rows import RunRow, SweepRow, folded
 from framework.core.errors import ConfigError
 from framework.tracking.mlflow import flattened
@@ -34,7 +35,7 @@ def row_of(folder: Path) -> RunRow | SweepRow:
     group = read_sweep(folder)
     runs = [RunRow(job, read_state(job), folder, group) for job in jobs_of(folder)]
     if not runs:
-        raise ConfigError(f"{folder}: a sweep without any job")
+        raise none_started(folder)
     return folded(runs, runs)[0]
 
 
@@ -68,7 +69,9 @@ def about_run(row: RunRow) -> dict[str, dict[str, str]]:
     data = state.get("data")
     kept = state.get("kept") or {}
     results = {"status": row.status, **{name: f"{value:.6g}" for name, value in row.metrics.items()}}
-    results |= {key: str(kept[key]) for key in ("steps", "step") if key in kept} | {"tier": str(state.get("tier", NONE))}
+    if "steps" in kept:
+        results |= {"steps": str(kept["steps"]), "saved weights": _saved(kept)}
+    results["tier"] = str(state.get("tier", NONE))
     seconds = row.value("seconds")
     results |= {"seconds": f"{seconds:.1f}"} if isinstance(seconds, float) else {}
     return {
@@ -77,6 +80,13 @@ def about_run(row: RunRow) -> dict[str, dict[str, str]]:
         "data": {key: format_value(value) for key, value in flattened(data)} if isinstance(data, Mapping) else {},
         "results": results,
     }
+
+
+def _saved(kept: Mapping[str, Any]) -> str:
+    """Which weights a run has saved: `the last`, or `of step 34 (epoch 1)`."""
+    if kept.get("step") in (None, kept["steps"]):
+        return "the last"
+    return f"of step {kept['step']} (epoch {kept.get('epoch', NONE)})"
 
 
 def about_sweep(row: SweepRow) -> dict[str, dict[str, str]]:

@@ -4,7 +4,7 @@ VERBS: dict[str, str] = {
     "check": "the conformance kit on a component: stackprop check dense",
     "compare": "table and figure of a sweep: stackprop compare last y=val/accuracy x=optimizer.lr",
     "delete": "runs or sweeps, with their data in MLflow: stackprop delete wide",
-    "describe": "what a component, group, preset, experiment or key is: stackprop describe adam",
+    "describe": "what a component, group, preset, experiment, figure or key is: stackprop describe adam",
     "diff": "what differs between runs, or sweeps: stackprop diff last best",
     "doctor": "store, devices, versions; ends interrupted runs, sends missing data to the store",
     "evaluate": "a recorded run on its test split, or on a file: stackprop evaluate last [data.csv]",

@@ -1,4 +1,4 @@
-"""`stackprop describe NAME`: what a component, group, preset, experiment or key is, with options, ranges and defaults."""
+"""`stackprop describe NAME`: what a component, group, preset, experiment, figure or key is, its options and defaults."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from framework.config.about import About, meanings
+from framework.cli.meanings import meanings
+from framework.config.about import About
 from framework.config.keys import COLUMNS as COLUMNS
 from framework.config.keys import options_of as options_of
 
@@ -16,13 +17,17 @@ EXAMPLES = (
     "stackprop describe model/lstm",
     "stackprop describe vanishing_gradient",
     "stackprop describe trainer.epochs",
+    "stackprop describe hydra/sweeper=optuna",
 )
 
 
 def main(arguments: Sequence[str]) -> int:
     """Print every meaning of a name."""
     parser = argparse.ArgumentParser("stackprop describe", description=__doc__)
-    parser.add_argument("name", help="adam, optimizer, model/lstm, vanishing_gradient, trainer, trainer.epochs, seed")
+    parser.add_argument(
+        "name",
+        help="adam, optimizer, model/lstm, vanishing_gradient, trainer.epochs, seed, hydra/sweeper=optuna, figure/loss",
+    )
     found = meanings(parser.parse_args(arguments).name)
     for number, about in enumerate(found):
         print("\n" if number else "", end="")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from framework.analysis import figures, style, sweep_figures
+from framework.analysis.comparison import none_started, read_jobs
 from framework.analysis.figures.options import validated
 from framework.analysis.figures.run_view import RunView
 from framework.analysis.sweep_table import figure_file
@@ -125,6 +126,8 @@ class Subject:
 
 def show(subject: Subject) -> int:
     """Print what can be drawn, a line each."""
+    if not subject.is_run and not read_jobs(subject.folder):
+        raise none_started(subject.folder)
     print(f"{subject.folder} can draw:")
     for kind, about in drawable(subject):
         print(f"    {kind:16} {about}{subject.note(kind)}")

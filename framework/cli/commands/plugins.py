@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Sequence
 
@@ -13,6 +14,7 @@ from framework.registry.registry import Source
 def main(arguments: Sequence[str]) -> int:
     """Print every third-party plugin with its version, and every component and preset with its plugin and distribution;
     problems go to standard error."""
+    argparse.ArgumentParser("stackprop plugins", description=__doc__).parse_args(arguments)
     registry = discover()
     for point in third_party():
         state = "" if point.value in registry.sources else " (not loaded)"

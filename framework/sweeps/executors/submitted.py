@@ -57,9 +57,11 @@ def numbers_of(tasks: Iterable[Submitted]) -> set[int]:
 
 
 def not_started(runs: Path) -> Iterator[str]:
-    """A line for every sweep with jobs that were submitted and have not started."""
+    """A line for every sweep with jobs that were submitted and have not started, or that was killed before its first one."""
     for sweep in all_sweeps(runs):
         tasks = read_tasks(sweep).values()
+        if not tasks and not any(sweep.glob("*/run.json")):
+            yield f"{sweep}: none of its jobs has started; if its process has ended, `stackprop resume {sweep}` runs them"
         numbers, jobs = set(map(str, numbers_of(tasks))), read_sweep(sweep).get("jobs", {})
         folders = {str(job.get("folder")) for n, job in jobs.items() if n in numbers and isinstance(job, dict)}
         if left := sum(not (sweep / Path(name).name / "run.json").is_file() for name in folders):

@@ -20,6 +20,7 @@ from framework.training.compiled.parameter_groups import runs, update_by_runs
 from framework.training.learner import Learner
 from framework.training.schedules import stackable_options, with_value
 from framework.training.step import Batch, TrainState
+from framework.training.update import check_updated
 
 
 class Draw(NamedTuple):
@@ -189,7 +190,7 @@ class TracedState:
         if self.runs:
             update_by_runs(self.runs, optimizer, w, g, state, self.factor, ctx)
         else:
-            optimizer.update(w, g, state, lr, ctx)
+            check_updated(optimizer, optimizer.update(w, g, state, lr, ctx))
 
     def context(self, step: int, **more: Any) -> Context:
         """The context of the traced replica."""

@@ -1,10 +1,14 @@
 """The tracking store, fed by a process beside the training."""
 
+import contextlib
 import itertools
 import json
 import os
+import queue
 import signal
 import sqlite3
+import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -15,9 +19,11 @@ from framework.experiments.runner import run_stack
 from framework.experiments.sync import sync_to_mlflow
 from framework.tracking import sqlite_base
 from framework.tracking.mlflow import KEY, MlflowStore
-from framework.tracking.mlflow_process import MlflowWriterPool, WriterProcess, WriterServer
 from framework.tracking.options import Tracking
 from framework.tracking.run_dir import RunLocation, all_runs
+from framework.tracking.writer_lanes import WriterProcess
+from framework.tracking.writer_server import WAIT, WriterServer, batch
+from framework.tracking.writers import MlflowWriterPool
 
 pytestmark = pytest.mark.usefixtures("unrendered")
 
@@ -89,17 +95,80 @@ def test_what_a_killed_feeder_did_not_send_is_sent_later_and_nothing_twice(tmp_p
     assert len(list(all_runs(tmp_path))) == len(whole) == 3
 
 
-def test_a_feeder_that_is_gone_does_not_stop_the_training(tmp_path):
-    feeder = MlflowWriterPool()
+@pytest.mark.parametrize("copy", [False, True])
+def test_a_feeder_that_is_gone_does_not_stop_the_training(tmp_path, copy):
+    feeder = MlflowWriterPool(local=copy, forks=copy)
     os.kill(feeder.lanes[0].process.pid, signal.SIGKILL)
     feeder.lanes[0].process.join()
     states = swept(tmp_path, feeder)
     assert [(state["status"], state["tracked"]) for state in states] == [("finished", False)] * 3
-    sent, unsent = sync_to_mlflow(tmp_path)
+    sent, unsent = feeder.call(sync_to_mlflow, tmp_path)
     assert (len(sent), unsent) == (3, [])
     assert len(content(tmp_path)) == 3
     feeder.close()
     assert feeder.lanes[0].requests._joincancelled  # or this process would never end
+
+
+def rows_of(runs):
+    """What a store has of the runs, their points and tags, by name."""
+    with contextlib.closing(sqlite3.connect(runs / "mlflow.db")) as store:
+        points = store.execute("SELECT name, key, step, value FROM runs JOIN metrics USING (run_uuid) ORDER BY 1, 2, 3")
+        params = store.execute("SELECT name, key, value FROM runs JOIN params USING (run_uuid) ORDER BY 1, 2")
+        return points.fetchall(), params.fetchall(), store.execute("SELECT name, status FROM runs ORDER BY 1").fetchall()
+
+
+def test_a_copy_of_the_process_writes_what_a_thread_writes(tmp_path):
+    for name, forks in (("thread", False), ("copy", True)):
+        feeder = MlflowWriterPool(local=True, forks=forks)
+        states = swept(tmp_path / name, feeder)
+        feeder.close()
+        assert all(state["tracked"] and state["mlflow_run_id"] for state in states)
+    assert rows_of(tmp_path / "copy") == rows_of(tmp_path / "thread")
+    assert rows_of(tmp_path / "copy")[2] == [(f"job {i}", "FINISHED") for i in range(3)]
+
+
+def test_a_function_is_called_where_the_store_is_written():
+    feeder = MlflowWriterPool(local=True, forks=True)
+    assert feeder.call(os.getpid) == feeder.lanes[0].process.pid != os.getpid()
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        feeder.call(divmod, 1, 0)
+    feeder.submit(divmod, 1, 0)  # its error belongs to nobody
+    feeder.close()
+    assert not feeder.lanes[0].process.is_alive()
+
+
+def test_a_writer_ends_without_a_commit_when_its_parent_is_gone(tmp_path):
+    """A new command may already send the same runs."""
+    reads, writes = os.pipe()
+    if (parent := os.fork()) == 0:
+        feeder = MlflowWriterPool(local=True, forks=True)
+        os.write(writes, str(feeder.lanes[0].process.pid).encode())
+        feeder.begin(Tracking(), tmp_path, "lost", {"a": 1}, {KEY: "k"})
+        feeder.lanes[0].requests._thread.join(WAIT / 4)  # the request has left, and waits to be joined by others
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(parent, 0)
+    writer = int(os.read(reads, 20))
+    end = time.monotonic() + 60
+    while time.monotonic() < end and Path(f"/proc/{writer}").exists() and "Z" not in state_of(writer):
+        time.sleep(0.02)
+    assert MlflowStore(Tracking(), tmp_path).listed() == []
+
+
+def state_of(process):
+    """The state of a process, as Linux names it."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    return "Z"
+
+
+def test_requests_that_arrive_together_are_one_batch():
+    requests = queue.SimpleQueue()
+    for number, what in enumerate(["begin", "points", "end", "flush", "begin"]):
+        requests.put((number, what, ()))
+    assert [what for _, what, _ in batch(requests, 500)] == ["begin", "points", "end", "flush"]
+    assert [what for _, what, _ in batch(requests, 1)] == ["begin"]
+    with pytest.raises(queue.Empty):
+        batch(requests, 500, timeout=0)
 
 
 def test_many_runs_are_one_transaction_and_all_lost_if_it_fails(tmp_path, monkeypatch, capsys):
