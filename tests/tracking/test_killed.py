@@ -144,7 +144,7 @@ def test_a_run_killed_at_a_write_is_whole_after_the_doctor(ask, fresh, write):
 @pytest.fixture
 def undrawn(monkeypatch):
     """Without figures, which take most of the time and are written after all else."""
-    monkeypatch.setattr("framework.analysis.figures.draw", lambda run: [])
+    monkeypatch.setattr("framework.analysis.figures.draw", lambda *args: [])
     monkeypatch.setattr("framework.analysis.sweep_table.draw", lambda *args: args[-1])
 
 
