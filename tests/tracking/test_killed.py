@@ -240,7 +240,7 @@ def test_a_doctor_killed_at_a_write_is_followed_by_another(ask, fresh, ill, writ
 
 
 @pytest.mark.slow
-def test_a_doctor_killed_at_any_write_is_followed_by_another(ask, fresh, ill, warm):
+def test_a_doctor_killed_at_any_write_is_followed_by_another(ask, fresh, ill, undrawn):
     for write in itertools.count():
         place = fresh(of=ill)
         died = dies(lambda: ask("doctor"), write)
