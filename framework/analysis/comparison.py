@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +18,8 @@ from framework.core.repeats import REPEATS, name_of_repeats
 from framework.tracking.metrics_file import LazySeries
 from framework.tracking.naming import keyed, recorded_overrides
 from framework.tracking.run_dir import read_state
+from framework.tracking.thinning import is_long, parts, summary, thinned
+from framework.tracking.thinning import means as means
 
 WIDEST = 40  # maximum characters of a value in a table
 ENDED = ("finished", "stopped_early")  # statuses of runs that ended with a value
@@ -51,10 +52,23 @@ class RecordedJob:
             return float("nan")
         if at == "kept" and metric in self.kept:
             return self.kept[metric]
+        if is_long(self.series, metric) and (known := self._summarized(metric, at)) is not None:
+            return known
         series = self.series[metric]
         if at == "kept" and self.kept_step < series[-1, 0] and "_by_lag" not in metric:
             series = series[: max(1, int((series[:, 0] <= self.kept_step).sum()))]
         return reduce_series(series[:, 1], at, self.lower_is_better(metric))
+
+    def _summarized(self, metric: str, at: str) -> float | None:
+        """The same of a series that is not in memory; None: its points are needed."""
+        known, lower = summary(self.series, metric), self.lower_is_better(metric)
+        if at == "kept":
+            return None if self.kept_step < known.last[0] else float(known.last[1])
+        return {
+            "first": float(known.first[1]),
+            "last": float(known.last[1]),
+            "best": known.least if lower else known.greatest,
+        }.get(at)
 
     def lower_is_better(self, metric: str) -> bool:
         """Whether less of a metric is better, as recorded."""
@@ -79,9 +93,15 @@ class SeedGroup:
             points: maximum number of points: means of consecutive steps, computed per seed, so that the deviation is between
             seeds and not between batches.
         """
-        found = [job.series[metric] for job in self.jobs if metric in job.series]
-        if not found:
+        having = [job.series for job in self.jobs if metric in job.series]
+        if not having:
             return None
+        if points and any(is_long(series, metric) for series in having) and (upto := common(having, metric)):
+            thin = [thinned(series, metric, points, upto) for series in having]
+            values = np.stack([a[:, 1] for a in thin])
+            with np.errstate(invalid="ignore"):
+                return thin[0][:, 0], values.mean(0), values.std(0)
+        found = [series[metric] for series in having]
         steps = sorted(set.intersection(*(set(a[:, 0].tolist()) for a in found)))
         values = np.stack([a[np.isin(a[:, 0], steps), 1] for a in found])
         with np.errstate(invalid="ignore"):  # a diverged seed ends in inf, which has no spread
@@ -105,13 +125,16 @@ class SeedGroup:
     def reached(self, metric: str, goal: float) -> np.ndarray:
         """For each job with the metric, the first step at which it reaches the goal; NaN for jobs that never do."""
         lower = self.lower_is_better(metric)
-        return np.array([first_step(job.series[metric], goal, lower) for job in self.jobs if metric in job.series])
+        found = [parts(job.series, metric) for job in self.jobs if metric in job.series]
+        steps = [[first_step(part, goal, lower) for part in each] for each in found]
+        return np.array([next((step for step in each if np.isfinite(step)), np.nan) for each in steps])
 
 
-def means(a: np.ndarray, most: int) -> np.ndarray:
-    """Means of consecutive rows of (K, ...), in at most `most` groups of nearly equal size."""
-    edges = np.linspace(0, len(a), min(most, len(a)) + 1).astype(int)
-    return np.stack([a[i:j].mean(0) for i, j in itertools.pairwise(edges)])
+def common(series: Sequence[Series], metric: str) -> int:
+    """How many steps all series have at their start, where their steps are the same; 0: they are not."""
+    known = [summary(each, metric) for each in series]
+    same = len({(each.first[0], each.stride) for each in known}) == 1 and np.isfinite(known[0].stride)
+    return min(each.count for each in known) if same or len(known) == 1 else 0
 
 
 def reduce_series(values: np.ndarray, at: str, lower: bool) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 
 from framework.core.errors import ConfigError
 from framework.tracking.run_dir import read_state, tree_of_run
+from framework.tracking.thinning import Curves, Summary, is_long, parts, summary, thinned
 
 Series = Mapping[str, np.ndarray]
 
@@ -24,8 +25,9 @@ def steps_per_epoch(folder: Path, series: Series) -> float | None:
         every = float(options["validate_every"])
     except (ConfigError, KeyError, TypeError, ValueError):
         return None
-    validations = [a[:, 0] for name, a in series.items() if name.startswith("val/") and len(a) > 1]
-    return float(validations[0][0]) / every if validations and every > 0 else None
+    known = (summary(series, name) for name in series if name.startswith("val/"))
+    first = next((float(each.first[0]) for each in known if each.count > 1), None)
+    return first / every if first is not None and every > 0 else None
 
 
 def in_epochs(series: Series, folder: Path) -> Series:
@@ -40,7 +42,7 @@ def in_epochs(series: Series, folder: Path) -> Series:
     return SeriesOverEpochs(series, steps)
 
 
-class SeriesOverEpochs(Mapping[str, np.ndarray]):
+class SeriesOverEpochs(Curves):
     """name -> (K, 2) of epoch and value. Rows, whose steps are positions, stay unchanged.
 
     Args:
@@ -52,7 +54,9 @@ class SeriesOverEpochs(Mapping[str, np.ndarray]):
         self.rows: set[str] = getattr(series, "rows", set())
 
     def __getitem__(self, name: str) -> np.ndarray:
-        a = self.series[name]
+        return self._over(name, self.series[name])
+
+    def _over(self, name: str, a: np.ndarray) -> np.ndarray:
         return a if name in self.rows else a / np.array([self.steps, 1.0])
 
     def __iter__(self) -> Iterator[str]:
@@ -60,3 +64,25 @@ class SeriesOverEpochs(Mapping[str, np.ndarray]):
 
     def __len__(self) -> int:
         return len(self.series)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.series
+
+    def is_long(self, name: str) -> bool:
+        """Whether the points of a series are not in memory."""
+        return is_long(self.series, name)
+
+    def parts(self, name: str) -> Iterator[np.ndarray]:
+        """A series in pieces."""
+        return (self._over(name, a) for a in parts(self.series, name))
+
+    def thinned(self, name: str, most: int, upto: int | None = None) -> np.ndarray:
+        """Means of groups of its points."""
+        if not self.is_long(name):
+            return super().thinned(name, most, upto)
+        return self._over(name, thinned(self.series, name, most, upto))
+
+    def summary(self, name: str) -> Summary:
+        """What is known of a series."""
+        found = summary(self.series, name)
+        return found if name in self.rows else found.over(self.steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -38,7 +39,7 @@ def metrics_table(runs: Mapping[str, Path], form: Form = "wide") -> tuple[Column
         path = folder / "metrics.jsonl"
         if not path.is_file():
             raise ConfigError(f"{folder}: it has recorded no metrics")
-        series = LazySeries(path)
+        series = LazySeries(path, math.inf)
         steps = steps_per_epoch(folder, series)
         if form == "wide":
             left_out |= dict.fromkeys(metric for metric in series if metric in series.rows)

@@ -6,6 +6,7 @@ import base64
 import functools
 import html
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,7 +108,7 @@ class RunResult:
     def metrics(self) -> Metrics:
         """Metric -> steps and values."""
         path = self.folder / "metrics.jsonl"
-        return Metrics(LazySeries(path) if path.exists() else {})
+        return Metrics(LazySeries(path, math.inf) if path.exists() else {})
 
     def to_pandas(self) -> DataFrame:
         """The metrics along training as a pandas.DataFrame: a column for each metric, a row for each training step; NaN

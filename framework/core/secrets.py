@@ -7,6 +7,7 @@ password. The record holds `${oc.env:NAME}`, which means the same wherever that 
 from __future__ import annotations
 
 import json
+import marshal
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,8 @@ QUERY = re.compile(
 ENV = re.compile(r"\$\{oc\.env:\s*(\w+)\s*(?:,\s*([^{}]*?)\s*)?\}")  # nothing nested
 SUSPECT = re.compile(r"\$\{|://|[?&;]")  # in references, and in what is masked
 NODE = re.compile(r"\$\{([\w.]+)\}")
+MOST = 1000  # parts that are remembered
+_plain: dict[bytes, bool] = {}
 RESOLVERS = {"oc.env", "oc.decode", "oc.create"}  # of OmegaConf; allowed in a recorded reference
 
 
@@ -71,7 +74,15 @@ def recorded(raw: Any, value: Any, root: Any = None) -> Any:
 
 def _is_plain(raw: Any, value: Any) -> bool:
     """Whether surely nothing came from the environment, and nothing is masked; most parts are such, in each of many jobs."""
-    return not SUSPECT.search(json.dumps([raw, value], default=str))
+    try:
+        known = marshal.dumps((raw, value), 2)
+    except ValueError:  # a type of which marshal knows nothing
+        return not SUSPECT.search(json.dumps([raw, value], default=str))
+    if known not in _plain:
+        if len(_plain) >= MOST:
+            _plain.clear()
+        _plain[known] = not SUSPECT.search(json.dumps([raw, value], default=str))
+    return _plain[known]
 
 
 def _reference(raw: str, root: Any) -> str:

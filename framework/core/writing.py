@@ -10,6 +10,7 @@ import contextlib
 import errno
 import io
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -169,7 +170,11 @@ _quoted = json.encoder.encode_basestring_ascii  # what `json.dumps` does with a 
 
 
 def _json(value: Any) -> str:
-    return str(_quoted(value)) if type(value) is str else json.dumps(value)
+    if type(value) is str:
+        return str(_quoted(value))
+    if type(value) is int or (type(value) is float and math.isfinite(value)):
+        return repr(value)
+    return json.dumps(value)
 
 
 def overwrite(path: Path, content: Mapping[str, Any]) -> bool:

@@ -105,13 +105,16 @@ def norms_table(folder: Path) -> Path | None:
     names = [name for name in series if name.startswith("grad_norm/")]
     if len(names) <= LAYERS_SHOWN + 1:
         return None
-    steps = series[names[0]][:, :1]
-    table = np.concatenate([steps, *(series[name][:, 1:] for name in names)], 1)
+    every, before, parts = -(-series.summary(names[0]).count // TABLE_ROWS), 0, list[np.ndarray]()
+    for found, table in series.pieces():
+        columns = [0, *(1 + found.index(name) for name in names)]
+        parts.append(table[-before % every :: every, columns])
+        before += len(table)
     path = folder / "gradient_norms.csv"
     with replaced_text(path) as file:
-        rows = csv.writer(file)
-        rows.writerow(["step", *(spreadsheet_safe(name.removeprefix("grad_norm/")) for name in names)])
-        rows.writerows([int(step), *values] for step, *values in table[:: -(-len(table) // TABLE_ROWS)].tolist())
+        written = csv.writer(file)
+        written.writerow(["step", *(spreadsheet_safe(name.removeprefix("grad_norm/")) for name in names)])
+        written.writerows([int(step), *values] for part in parts for step, *values in part.tolist())
     return path
 
 

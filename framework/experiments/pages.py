@@ -77,14 +77,13 @@ def best_validation(folder: Path, state: Mapping[str, Any]) -> str:
     try:
         trainer = tree_of_run(folder).get("trainer") or {}
         name = str((trainer.get("early_stopping") or {}).get("monitor", "val/loss"))
-        series = LazySeries(folder / "metrics.jsonl")[name]
+        known = LazySeries(folder / "metrics.jsonl").summary(name)
     except (ConfigError, DataError, OSError, KeyError, AttributeError, ValueError):
         return ""
-    series = series[[math.isfinite(value) for value in series[:, 1]]]
-    if not len(series):
+    best = known.lowest if lower_is_better(name, state.get("lower_is_better", {})) else known.highest
+    if best is None:
         return ""
-    values = series[:, 1]
-    step, value = series[values.argmin() if lower_is_better(name, state.get("lower_is_better", {})) else values.argmax()]
+    step, value = best
     if int(step) == (state.get("kept") or {}).get("step"):
         return ""  # said already
     length = state.get("steps_per_epoch") or 0

@@ -4,6 +4,7 @@ run_record.py        a run's record, from start to end
 run_dir.py           finds the folders of runs and sweeps, and reads their records
 naming.py            names, tags and notes
 metrics_file.py      metrics.jsonl; recorder.py writes it, and thins it for the store
+thinning.py          means and summaries of series that are too long for the memory
 checkpoint.py        the state of a training
 locks.py             which process has a run; owner.py tells whether it is alive
 mlflow.py            the store; mlflow_client.py opens it, writers.py writes beside the training

@@ -168,7 +168,7 @@ def test_the_training_loss_is_a_mean_since_the_last_validation(tmp_path):
     assert [line.get_label() for line in loss.lines] == ["training", "validation"]
     assert loss.lines[0].get_ydata().tolist() == [2.5, 6.5, 10.5]
     assert accuracy.lines[1].get_ydata().tolist() == [0.25] * 3
-    assert since(run.series["train/loss"], np.array([1, 3])).tolist() == [[1, 1], [3, 2.5]]
+    assert since([run.series["train/loss"]], np.array([1, 3])).tolist() == [[1, 1], [3, 2.5]]
     with pytest.raises(ConfigError, match="no 'acuracy' of training or validation was recorded; did you mean 'accuracy'"):
         figure("learning", run, LearningOptions(y="acuracy"))
 

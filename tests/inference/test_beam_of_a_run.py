@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from framework import run
+from framework import run, sweep
 from framework.core.errors import ConfigError
 from framework.experiments.datasets import load_data
 from framework.experiments.loading import settings_of_run
@@ -61,14 +61,7 @@ def test_L3_a_fed_back_tag_makes_more_sentences_right(tmp_path, monkeypatch):
     monkeypatch.setenv("STACKPROP_RUNS", str(tmp_path))
     right = {}
     for feedback in ("tag", "none"):
-        words = (
-            "model=tag_decoder",
-            f"model.feedback={feedback}",
-            *ENTITIES,
-            "dataset.noise=0.3",
-            "trainer.epochs=8",
-            *QUICK,
-        )
-        runs = [run(*words, f"seed={seed}") for seed in range(3)]
-        right[feedback] = np.mean([done.metrics["val/exact_match"].values[-1] for done in runs])
+        words = ("model=tag_decoder", f"model.feedback={feedback}", *ENTITIES, "dataset.noise=0.3", "trainer.epochs=8")
+        jobs = sweep(*words, *QUICK, "seed=range(3)")
+        right[feedback] = np.mean([job.metrics["val/exact_match"].values[-1] for job in jobs])
     assert right["tag"] > right["none"] + 0.02

@@ -60,7 +60,8 @@ def test_it_writes_plugins_whose_tests_pass(installed, tmp_path):
     install = ("-m", "uv", "pip", "install", "--quiet", "--no-deps", "--target", tmp_path / "site", "./stackprop-mine")
     assert python(installed, tmp_path, *install).returncode == 0
     sites = f"{tmp_path / 'site'}{os.pathsep}{installed}"
-    done = python(sites, tmp_path / "stackprop-mine", "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    command = ("-m", "pytest", "-q", "-p", "no:cacheprovider")
+    done = python(sites, tmp_path / "stackprop-mine", *command, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
     assert done.returncode == 0, done.stdout
     assert " passed" in done.stdout
 

@@ -1,6 +1,7 @@
 """The shipped presets as trainings of a few steps: every experiment, and every model with data that it can read."""
 
 import functools
+from dataclasses import replace
 from pathlib import Path
 
 from framework.config.composition import compose
@@ -42,8 +43,9 @@ SHORTER = {  # sequences: the code is a loop, whose kernels are the same
 }
 EXPERIMENTS = {name: [*words, *SHORTER.get(name, [])] for name, words in EXPERIMENTS.items()}
 PRESETS = {**EXPERIMENTS, **{name: [*words, *DATA.get(name, [])] for name, words in MODELS.items()}, **WAYS}
-# Steps until both tiers are compared: past an epoch or more, and a validation.
-STEPS = {name: 40 if name in MODELS else 20 for name in PRESETS}
+# Steps until both tiers are compared: two epochs or more of two batches and a half, and validations.
+STEPS = {name: 12 if name in MODELS else 6 for name in PRESETS}
+BATCHES, JUDGED = 2.5, 40  # of the examples that train; examples that are judged
 SINGLE = ("mlp", "cnn", "lstm", "crf")  # trained in single precision too
 
 
@@ -51,7 +53,14 @@ SINGLE = ("mlp", "cnn", "lstm", "crf")  # trained in single precision too
 def prepared(name, steps, dtype):
     """The experiment of a preset, prepared once for both tiers."""
     words = [*PRESETS[name], f"trainer.steps={steps}", f"dtype={dtype}", "trainer.early_stopping.patience=null"]
-    return prepare(compose(words))
+    experiment = prepare(compose(words))
+    options = experiment.learner.options
+    size = JUDGED if options.batch_size == "all" else int(BATCHES * options.batch_size * options.accumulate)
+    splits = {
+        split: {field: array[: size if split == "train" else JUDGED] for field, array in arrays.items()}
+        for split, arrays in experiment.data.splits.items()
+    }
+    return replace(experiment, data=replace(experiment.data, splits=splits))
 
 
 def trained(name, tier, steps, dtype="float64", replicas=2, callbacks=()):

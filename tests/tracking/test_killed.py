@@ -5,6 +5,7 @@ something. The death is a real one: of a process that ends at once, without flus
 """
 
 import contextlib
+import importlib
 import itertools
 import json
 import os
@@ -143,12 +144,21 @@ def test_a_run_killed_at_a_write_is_whole_after_the_doctor(ask, fresh, write):
 @pytest.fixture
 def undrawn(monkeypatch):
     """Without figures, which take most of the time and are written after all else."""
-    monkeypatch.setattr("framework.analysis.figures.draw", lambda run: [])
+    monkeypatch.setattr("framework.analysis.figures.draw", lambda *args: [])
     monkeypatch.setattr("framework.analysis.sweep_table.draw", lambda *args: args[-1])
 
 
+@pytest.fixture
+def warm(ask, fresh, undrawn):
+    """This process has imported what the commands need and read the presets: each child would do so again."""
+    for words in (RUN, SWEEP, ["doctor"]):
+        fresh()
+        assert ask(*words)[0] == 0
+    importlib.import_module("mlflow")  # of `lethal`
+
+
 @pytest.mark.slow
-def test_a_run_killed_at_any_write_is_whole_after_the_doctor(ask, fresh, undrawn):
+def test_a_run_killed_at_any_write_is_whole_after_the_doctor(ask, fresh, warm):
     for write in itertools.count():
         place = fresh()
         died = dies(lambda: ask(*RUN), write)
@@ -170,7 +180,7 @@ def test_a_killed_sweep_is_whole_after_it_is_resumed(ask, fresh, undrawn, write)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("doctored", [False, True])  # each at every fourth write
-def test_a_sweep_killed_at_any_write_is_whole_once_it_is_resumed(ask, fresh, undrawn, doctored):
+def test_a_sweep_killed_at_any_write_is_whole_once_it_is_resumed(ask, fresh, warm, doctored):
     for write in itertools.count(2 * doctored, 4):
         place = fresh()
         died = dies(lambda: ask(*SWEEP), write)

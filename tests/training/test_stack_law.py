@@ -206,7 +206,7 @@ def images(lr, **options):
 
 
 @pytest.mark.parametrize(
-    ("dtype", "tolerance", "options"), [(np.float64, 1e-9, {"steps": 200}), (np.float32, 1e-4, {"epochs": 1})]
+    ("dtype", "tolerance", "options"), [(np.float64, 1e-9, {"steps": 80}), (np.float32, 1e-4, {"epochs": 1})]
 )
 def test_32_networks_on_digits(dtype, tolerance, options):
     data, members = digits(), [images(lr, **options) for lr in np.geomspace(1e-4, 1e-2, 32).tolist()]

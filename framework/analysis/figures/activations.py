@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
 from framework.analysis import style
-from framework.analysis.comparison import Series
 from framework.analysis.figures.run_view import RunView
+from framework.tracking.thinning import Summary, summary, thinned
 
 KINDS = {"dead": "dead units", "saturated": "saturated values", "std": "standard deviation"}
 DEPTH = 3  # with at least this many nodes, they are drawn by depth
@@ -28,33 +27,34 @@ def draw(run: RunView) -> Any:
     return fig
 
 
-def activations(found: Series) -> dict[str, Series]:
-    """dead, saturated, std -> node -> series, of `activation/<node>/<what>`, nodes in order."""
+def activations(found: Iterable[str]) -> dict[str, dict[str, str]]:
+    """dead, saturated, std -> node -> metric, of `activation/<node>/<what>`, nodes in order."""
     split = {name: name.removeprefix("activation/").rpartition("/") for name in found if name.startswith("activation/")}
-    panels = {what: {node: found[name] for name, (node, _, w) in split.items() if w == what} for what in KINDS}
+    panels = {what: {node: name for name, (node, _, w) in split.items() if w == what} for what in KINDS}
     return {what: nodes for what, nodes in panels.items() if nodes}
 
 
-def _panel(ax: Any, what: str, nodes: Series, run: RunView) -> None:
+def _panel(ax: Any, what: str, nodes: Mapping[str, str], run: RunView) -> None:
+    known = {node: summary(run.series, metric) for node, metric in nodes.items()}
     if len(nodes) >= DEPTH:
-        _by_depth(ax, nodes, run)
+        _by_depth(ax, known, run)
     else:
-        for number, (node, a) in enumerate(nodes.items()):
-            style.line(ax, a, number, node)
-    values = np.concatenate([a[:, 1] for a in nodes.values()])
-    values = values[np.isfinite(values) & (values > 0)]
+        for number, (node, metric) in enumerate(nodes.items()):
+            style.line(ax, thinned(run.series, metric, style.POINTS), number, node)
+    highest = max((each.highest[1] for each in known.values() if each.highest is not None), default=0.0)
     if what != "std":
         ax.set_ylim(-0.03, 1.03)
-    elif len(values) and values.max() > 20 * values.min():
+    elif highest > 20 * min(each.least_positive for each in known.values()):
         ax.set_yscale("log")
     else:
         ax.set_ylim(bottom=0)
     style.finish(ax, KINDS[what], "" if len(nodes) >= DEPTH else run.clock)
 
 
-def _by_depth(ax: Any, nodes: Series, run: RunView) -> None:
-    for colour, at in zip(style.COLOURS, (0, -1), strict=False):
-        places = {float(a[at, 0]) for a in nodes.values()}
+def _by_depth(ax: Any, nodes: Mapping[str, Summary], run: RunView) -> None:
+    ends = [[each.first for each in nodes.values()], [each.last for each in nodes.values()]]
+    for colour, rows in zip(style.COLOURS, ends, strict=False):
+        places = {float(row[0]) for row in rows}
         look = {"color": colour, "lw": style.LINE, "ms": style.MARKER, "label": run.named(min(places))}
-        ax.plot(range(len(nodes)), [a[at, 1] for a in nodes.values()], "o-", **look)
+        ax.plot(range(len(nodes)), [row[1] for row in rows], "o-", **look)
     style.names(ax.xaxis, list(nodes), rotation=45)

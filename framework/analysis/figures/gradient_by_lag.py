@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,20 +11,45 @@ from framework.analysis import style
 from framework.analysis.figures.run_view import RunView
 
 KIND = "gradient_by_lag/"
+MOST = 1000  # rows that are drawn
 FLOOR = 1e-12  # of the largest value: smaller values are rounding errors
 
 
 def rows(lines: Iterable[Mapping[str, Any]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """layer -> steps (K,) and rows (K, L) of a run's gradients by lag, without rows whose length differs from the first."""
-    found: dict[str, tuple[list[int], list[list[float]]]] = {}
+    """layer -> steps (K,) and rows (K, L) of a run's gradients by lag, without rows whose length differs from the first. Of
+    more rows than a figure has columns of pixels, every second one, every fourth ..., and the last one."""
+    found: dict[str, Rows] = {}
     for line in lines:
         for name, value in line.items():
             if name.startswith(KIND):
-                steps, kept = found.setdefault(name.removeprefix(KIND), ([], []))
-                if not kept or len(value) == len(kept[0]):
-                    steps.append(int(line["step"]))
-                    kept.append(value)
-    return {layer: (np.array(steps), np.array(kept, float)) for layer, (steps, kept) in found.items()}
+                found.setdefault(name.removeprefix(KIND), Rows()).add(int(line["step"]), value)
+    return {layer: rows.result() for layer, rows in found.items()}
+
+
+class Rows:
+    """The rows of a layer, at most about `MOST` of them."""
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[int, np.ndarray]] = []
+        self.every, self.seen = 1, 0
+        self.last: tuple[int, np.ndarray] | None = None
+
+    def add(self, step: int, row: Sequence[float]) -> None:
+        """The next row."""
+        if self.last is not None and len(row) != len(self.last[1]):
+            return
+        self.last = step, np.array(row, float)
+        if self.seen % self.every == 0:
+            self.kept.append(self.last)
+        self.seen += 1
+        if len(self.kept) > MOST:
+            self.kept, self.every = self.kept[::2], 2 * self.every
+
+    def result(self) -> tuple[np.ndarray, np.ndarray]:
+        """Steps (K,) and rows (K, L)."""
+        late = [] if self.last is None or self.kept[-1] is self.last else [self.last]
+        steps, rows = zip(*self.kept, *late, strict=True)
+        return np.array(steps), np.stack(rows)
 
 
 def draw(run: RunView) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from framework.analysis.figures.options import LearningOptions
 from framework.analysis.figures.run_view import RunView
 from framework.config.options import CLOCKS
 from framework.core.errors import ConfigError, did_you_mean
+from framework.tracking.thinning import parts, summary
 
 SPLITS = {"train": ("--", "training"), "val": ("-", "validation")}
 LINES = 7  # maximum settings of a sweep, a colour each; of more, the best ones by the first metric
@@ -40,11 +41,11 @@ def of_sweep(jobs: Sequence[RecordedJob], options: LearningOptions) -> Any:
     """The same for each setting of a sweep: the mean over seeds, and a band of one standard deviation."""
     jobs = over_epochs(jobs) if options.x == "epoch" else jobs
     groups = grouped([job for job in jobs if job.series])
-    names = measured({name: a for job in jobs for name, a in job.series.items()}, options)
+    names = measured([name for job in jobs for name in job.series], options)
     return figure(groups, names, CLOCKS[options.x]) if groups and names else None
 
 
-def measured(series: Mapping[str, np.ndarray], options: LearningOptions | None) -> list[str]:
+def measured(series: Iterable[str], options: LearningOptions | None) -> list[str]:
     """The metrics to draw, without their split.
 
     Raises:
@@ -104,14 +105,25 @@ def curve(group: SeedGroup, split: str, name: str) -> Curve | None:
 
 
 def _job(job: RecordedJob, metric: str, validation: str) -> RecordedJob:
-    a = job.series[metric]
-    if validation in job.series and len(a) > len(job.series[validation]):
-        a = since(a, job.series[validation][:, 0])
-    return RecordedJob(job.name, job.overrides, job.status, {metric: a})
+    series = job.series
+    if validation not in series or summary(series, metric).count <= summary(series, validation).count:
+        return job
+    return RecordedJob(job.name, job.overrides, job.status, {metric: since(parts(series, metric), series[validation][:, 0])})
 
 
-def since(a: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """(K, 2) of each end and the mean of the series a since the end before it."""
+def since(series: Iterable[np.ndarray], ends: np.ndarray) -> np.ndarray:
+    """(K, 2) of each end and the mean of a series, which comes in pieces, since the end before it."""
+    found, rest, done = list[np.ndarray](), np.zeros((0, 2)), 0
+    for a in series:
+        rest = np.concatenate([rest, a])
+        before = int(np.searchsorted(ends, rest[-1, 0]))  # ends before the last step: all their rows are there
+        if before > done:
+            found.append(_since(rest, ends[done:before]))
+            rest, done = rest[np.searchsorted(rest[:, 0], ends[before - 1], side="right") :], before
+    return np.concatenate([np.zeros((0, 2)), *found, *([_since(rest, ends[done:])] if done < len(ends) else [])])
+
+
+def _since(a: np.ndarray, ends: np.ndarray) -> np.ndarray:
     edges = np.searchsorted(a[:, 0], ends, side="right")
     pairs = [(end, a[i:j, 1].mean()) for end, i, j in zip(ends, [0, *edges[:-1]], edges, strict=True) if j > i]
     return np.array(pairs, float).reshape(-1, 2)

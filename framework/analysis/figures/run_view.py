@@ -60,6 +60,10 @@ class RunView:
         path = self.folder / "metrics.jsonl"
         return LazySeries(path) if path.exists() else None
 
+    def named_under(self, kind: str) -> dict[str, str]:
+        """`kind/<name>` by name, without its points."""
+        return {name.removeprefix(kind): name for name in self.series if name.startswith(kind)}
+
     def under(self, kind: str) -> dict[str, np.ndarray]:
         """The series `kind/<name>` by name."""
-        return {name.removeprefix(kind): a for name, a in self.series.items() if name.startswith(kind)}
+        return {name: self.series[metric] for name, metric in self.named_under(kind).items()}

@@ -17,6 +17,7 @@ from framework.core.direction import lower_is_better
 from framework.core.reading import is_regular, read_text, read_yaml
 from framework.tracking.origins import tags as plugin_tags
 from framework.tracking.run_dir import read_state
+from framework.tracking.thinning import summary
 
 MEASURED = ("train/", "val/", "test/")
 ENDS = {
@@ -98,24 +99,21 @@ def duration(seconds: float) -> str:
 def measured(series: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
     """Metric, value at the saved weights, best value, its step: for metrics of a split."""
     rows, kept = [], state.get("metrics") or {}
-    for name, a in series.items():
-        if not name.startswith(MEASURED) or not len(a):
-            continue
-        values = a[np.isfinite(a[:, 1])]
-        lower = lower_is_better(name, state.get("lower_is_better") or {})
-        best = values[(values[:, 1].argmin if lower else values[:, 1].argmax)()] if len(values) else None
+    for name in [name for name in series if name.startswith(MEASURED)]:
+        known, lower = summary(series, name), lower_is_better(name, state.get("lower_is_better") or {})
+        best = known.lowest if lower else known.highest
         has_best = best is not None and not name.startswith("test/") and not name.endswith("/penalty")
-        value = number(float(kept.get(name, a[-1, 1])))
+        value = number(float(kept.get(name, known.last[1])))
         rows.append((name, value, *((number(best[1]), f"{best[0]:.0f}") if has_best else ("", ""))))  # type: ignore[index]
     return sorted(rows, key=lambda row: MEASURED.index(row[0].partition("/")[0] + "/"))
 
 
 def recorded(series: Mapping[str, np.ndarray]) -> list[tuple[str, str, str, str, str]]:
     """Metric, points, first, last and largest value: for all other metrics."""
-    others = {name: a for name, a in series.items() if not name.startswith(MEASURED) and len(a)}
+    others = {name: summary(series, name) for name in series if not name.startswith(MEASURED)}
     return [
-        (name, str(len(a)), number(a[0, 1]), number(a[-1, 1]), number(np.nanmax(a[:, 1]) if a.size else np.nan))
-        for name, a in others.items()
+        (name, str(known.count), number(known.first[1]), number(known.last[1]), number(known.greatest))
+        for name, known in others.items()
     ]
 
 

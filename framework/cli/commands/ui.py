@@ -29,6 +29,7 @@ HOST, PORT = "127.0.0.1", 5000
 TRIED = 100  # ports
 PATIENCE = 120  # seconds to wait for the server
 LOG, LINES = "ui.log", 12  # lines of it in an error
+WITHOUT_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # six processes that judge traces of language models
 EXAMPLES = ("stackprop ui", "stackprop ui best", "stackprop ui --port 5001 --no-browser --links")
 
 
@@ -94,8 +95,8 @@ def serve(place: Place, port: int, found: dict[str, str], remarks: Sequence[str]
     """
     place_of_log = _log_file(place.runs)
     command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"]
-    # Not as an argument: other users can read the arguments of a command.
-    environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": tracking_uri(place.tracking, place.runs)}
+    # The address is not an argument, since other users can read the arguments of a command.
+    environment = {**WITHOUT_JOBS, **os.environ, "MLFLOW_BACKEND_STORE_URI": tracking_uri(place.tracking, place.runs)}
     with open(appending(place_of_log), "ab") as file:
         file.truncate(0)
         # A separate process group: the server starts workers, which must end with it.
