@@ -12,6 +12,7 @@ from framework.experiments import artifacts
 from framework.experiments.experiment import prepare
 from framework.experiments.loading import load, settings_of_run, tracking_of_run
 from framework.tracking.mlflow import NOTE, MlflowRun, MlflowStore, get_store
+from framework.tracking.naming import about_of
 from framework.tracking.run_dir import SWEEP, is_finished, read_state
 
 
@@ -26,9 +27,11 @@ def send_artifacts(folders: Iterable[Path], runs: Path) -> Iterator[str]:
             continue
         try:
             store = get_store(tracking_of_run(folder), runs)
-            run = store.client.get_run(read_state(folder)["mlflow_run_id"])
+            state = read_state(folder)
+            run = store.client.get_run(state["mlflow_run_id"])
             settings = settings_of_run(folder)
-            if NOTE not in run.data.tags and settings.study is None:  # a study has logged its own files
+            has_no_page = run.data.tags.get(NOTE, "") in ("", about_of(state).notes)  # the notes are there from the start
+            if has_no_page and settings.study is None:  # a study has logged its own files
                 log_again(folder, settings, store)
         except (ConfigError, DataError) as error:  # its code is not trusted, or its data are gone
             yield f"{folder}: its figures and model are not in the store ({error})"

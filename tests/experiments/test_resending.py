@@ -22,7 +22,7 @@ def artifacts(tmp_path):
 def test_figures_and_model_of_a_run_are_sent_to_a_new_store(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("STACKPROP_RUNS", raising=False)
-    assert execute(["dataset=iris", "trainer.epochs=1"]) == 0
+    assert execute(["dataset=iris", "trainer.epochs=1", "notes=why"]) == 0  # a page from the start
     before, models = artifacts(tmp_path), of_store(tmp_path, "SELECT name FROM logged_models")
     assert ("figures", "confusion.png") in before
     assert len(models) == 1
