@@ -25,7 +25,7 @@ ENV = re.compile(r"\$\{oc\.env:\s*(\w+)\s*(?:,\s*([^{}]*?)\s*)?\}")  # nothing n
 SUSPECT = re.compile(r"\$\{|://|[?&;]")  # in references, and in what is masked
 NODE = re.compile(r"\$\{([\w.]+)\}")
 MOST = 1000  # parts that are remembered
-_plain: dict[bytes, bool] = {}
+_plain: dict[bytes | str, bool] = {}
 RESOLVERS = {"oc.env", "oc.decode", "oc.create"}  # of OmegaConf; allowed in a recorded reference
 
 
@@ -75,9 +75,9 @@ def recorded(raw: Any, value: Any, root: Any = None) -> Any:
 def _is_plain(raw: Any, value: Any) -> bool:
     """Whether surely nothing came from the environment, and nothing is masked; most parts are such, in each of many jobs."""
     try:
-        known = marshal.dumps((raw, value), 2)
+        known: bytes | str = marshal.dumps((raw, value), 2)
     except ValueError:  # a type of which marshal knows nothing
-        return not SUSPECT.search(json.dumps([raw, value], default=str))
+        known = repr((raw, value))
     if known not in _plain:
         if len(_plain) >= MOST:
             _plain.clear()

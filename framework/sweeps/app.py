@@ -39,9 +39,9 @@ def compare(sweep: Path, stopped: bool = False) -> None:
             found = compare(sweep, {}, meanwhile=lambda: session().submit(log_best, sweep, runs_dir()))
         except ConfigError as error:  # the figure options of a preset may not fit what was swept
             print(f"stackprop: {error}; drawn without the options figure.*", file=sys.stderr)
+            session().settle()  # a writer may be at the sweep's record
             found = compare(sweep, {"x": "step", "y": None, "panels": None})
-        if (writers := session().writers) is not None:
-            writers.settle()
+        session().settle()
         if unsent := session().call(send, sweep, runs_dir(), summary_of(sweep, *found)):
             print(f"stackprop: {sweep}: {unsent}; `stackprop doctor` sends the rest", file=sys.stderr)
         following = next_commands([job for group in found[0] for job in group.jobs])

@@ -94,14 +94,18 @@ class SweepSession:
         the lock of Hydra that this thread holds."""
         if self.writers and self.writers.beside:
             return self.writers.call(function, *arguments)
-        if self.writers:
-            self.writers.settle()
+        self.settle()
         return function(*arguments)
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Call a function in a process that writes the store, without waiting for it; not at all without such a process."""
         if self.writers and self.writers.beside:
             self.writers.submit(function, *arguments)
+
+    def settle(self) -> None:
+        """Wait until the writers have done all requests so far."""
+        if self.writers:
+            self.writers.settle()
 
     def close(self) -> None:
         """Wait until the writers have written everything."""

@@ -26,7 +26,38 @@ from framework.tracking.writer_server import TOGETHER, WITH_ANSWER, Request, Wri
 HEARTBEAT = 1.0  # seconds between checks whether the other process is alive
 
 
-class WriterProcess:
+class Writer:
+    """What both kinds of writers do.
+
+    Attributes:
+        known: number of a request -> its answer.
+        last: the number of the last request with an answer; 0: there was none.
+    """
+
+    requests: Any  # a queue
+
+    def __init__(self) -> None:
+        self.numbers, self.last, self.known = itertools.count(1), 0, dict[int, Any]({0: None})
+
+    def ask(self, what: str, *args: Any) -> int:
+        """Send a request; returns the number of its answer."""
+        number = next(self.numbers)  # an iterator, since several threads send requests
+        self.requests.put((number, what, args))
+        if what in WITH_ANSWER:
+            self.last = number
+        return number
+
+    def answer(self, number: int) -> Any:
+        """Wait for an answer."""
+        raise NotImplementedError
+
+    def settle(self) -> None:
+        """Wait until all requests so far are done."""
+        if self.last:
+            self.answer(self.ask("flush"))
+
+
+class WriterProcess(Writer):
     """A writer in another process.
 
     Args:
@@ -34,8 +65,9 @@ class WriterProcess:
     """
 
     def __init__(self, local: bool = False) -> None:
+        super().__init__()
         context = multiprocessing.get_context("fork" if local else "spawn")
-        self.requests: Any = context.Queue()  # its `put` never blocks
+        self.requests = context.Queue()  # its `put` never blocks
         self.requests.cancel_join_thread()  # otherwise our exit would wait for requests that a killed process did not read
         self.replies, sends = context.Pipe(duplex=False)
         self.process: Any = context.Process(target=serve, args=(self.requests, sends, local), daemon=True)  # type: ignore[attr-defined]
@@ -43,27 +75,13 @@ class WriterProcess:
             self.process.start()
         sends.close()  # so that its end is noticed here
         atexit.register(self.process.kill)  # if it was not closed; the interpreter would wait for it
-        self.numbers, self.asked, self.known = itertools.count(1), False, dict[int, Any]({0: None})
-        self.last, self.receiving, self.gone = 0, threading.Lock(), False  # last: the last request with an answer
-
-    def ask(self, what: str, *args: Any) -> int:
-        """Send a request to the process; returns the number of its reply."""
-        number, self.asked = next(self.numbers), True  # an iterator, since several threads send requests
-        self.requests.put((number, what, args))
-        if what in WITH_ANSWER:
-            self.last = number
-        return number
+        self.receiving, self.gone = threading.Lock(), False
 
     def answer(self, number: int) -> Any:
         """Wait for a reply; None if the process was killed."""
         while number not in self.known and not self.gone:
             self._receive(number, HEARTBEAT)
         return self.known.get(number)
-
-    def settle(self) -> None:
-        """Wait until all requests so far are done."""
-        if self.last:
-            self.answer(self.ask("flush"))
 
     def received(self) -> dict[int, Any]:
         """The answers so far, without waiting."""
@@ -79,20 +97,19 @@ class WriterProcess:
 
     def close(self) -> None:
         """Let it finish its requests, and end it."""
-        if self.asked:
+        if self.last:
             self.ask("close")
         else:
             self.process.kill()  # it ignores stop signals
         self.process.join()
 
 
-class WriterThread:
+class WriterThread(Writer):
     """A writer in a thread of this process."""
 
     def __init__(self) -> None:
-        self.requests = queue.SimpleQueue[Request]()
-        self.numbers, self.last = itertools.count(1), 0
-        self.known, self.arrived = dict[int, Any]({0: None}), threading.Condition()
+        super().__init__()
+        self.requests, self.arrived = queue.SimpleQueue[Request](), threading.Condition()
         self.thread = threading.Thread(target=self._serve, daemon=True)
         self.thread.start()
 
@@ -105,24 +122,11 @@ class WriterThread:
                 self.known |= answers
                 self.arrived.notify_all()
 
-    def ask(self, what: str, *args: Any) -> int:
-        """Send a request; returns the number of its reply."""
-        number = next(self.numbers)
-        self.requests.put((number, what, args))
-        if what in WITH_ANSWER:
-            self.last = number
-        return number
-
     def answer(self, number: int) -> Any:
         """Wait for a reply."""
         with self.arrived:
             self.arrived.wait_for(lambda: number in self.known)
         return self.known[number]
-
-    def settle(self) -> None:
-        """Wait until all requests so far are done."""
-        if self.last:
-            self.answer(self.ask("flush"))
 
     def received(self) -> dict[int, Any]:
         """The answers so far, without waiting."""

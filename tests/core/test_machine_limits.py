@@ -529,7 +529,7 @@ def test_steps_that_were_written_before_are_sent_as_they_were(tmp_path):
 @held_back()
 def stopped_copy(ended):
     """Note the exit status of a copy that is stopped, as this process is, before it ignores signals."""
-    os.kill(os.getpid(), signal.SIGTERM)
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)  # another thread would get it at a time of its own
     if (copy := os.fork()) == 0:
         os.kill(os.getpid(), signal.SIGTERM)
         ignore()

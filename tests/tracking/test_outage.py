@@ -89,6 +89,7 @@ def test_a_summary_whose_sweep_was_stopped_at_its_figure_is_sent_later(store, tm
         raise KeyboardInterrupt
 
     monkeypatch.setattr("framework.analysis.sweep_table.draw", interrupted)
+    monkeypatch.setattr("framework.cli.command_line.ignore", lambda: None)  # this process goes on
     assert execute([*SWEEP, f"tracking.uri={store.uri}"]) == 130
     assert "`stackprop compare s` draws its figure, `stackprop doctor` sends its summary" in capsys.readouterr().err
     assert execute(["doctor"]) == 0
