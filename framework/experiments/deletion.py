@@ -37,6 +37,7 @@ from framework.tracking.run_dir import (
     store_dir,
     update_sweep,
 )
+from framework.tracking.store_errors import store_fault
 
 KEYED = re.compile(rb'"key": "([0-9a-f]+)"')
 MARK = "deleted.json"  # the record of a run or a sweep that is being deleted
@@ -189,7 +190,7 @@ class Deleter:
         except ConfigError:  # its configuration is lost, so that nothing names the store
             return 0, ""
         except Exception as error:  # a store may raise anything
-            return 0, f"the tracking store cannot be used ({type(error).__name__}); stackprop doctor deletes the rest later"
+            return 0, f"the tracking store cannot be used ({store_fault(error)}); stackprop doctor deletes the rest later"
 
 
 def erase_alone(runs: Path, run_id: str) -> int:

@@ -24,6 +24,7 @@ from framework.tracking.naming import (
     text_of_tag,
 )
 from framework.tracking.run_dir import RUNS, SWEEPS, all_runs, all_sweeps, jobs_of, read_state, read_sweep, store_dir
+from framework.tracking.store_errors import store_fault
 
 SENT = "about_sent"  # in a record: what the store has, if the last change did not reach it
 
@@ -97,10 +98,8 @@ def _record(folder: Path, kind: Kind, changes: Mapping[str, str | None]) -> None
 def _tried(folder: Path, kind: Kind) -> str:
     try:
         send(folder, kind)
-    except ConfigError as error:
-        return str(error)
     except Exception as error:  # a store may raise anything
-        return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        return store_fault(error)
     return ""
 
 

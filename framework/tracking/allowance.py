@@ -86,8 +86,8 @@ class TimeBudget:
 
 def is_outage(error: BaseException) -> bool:
     """Whether an error means that a store was not reached, or answers too slowly; otherwise it has answered."""
-    if isinstance(error, SlowServerError | ConnectionError):
-        return True
+    if isinstance(error, SlowServerError | ConnectionError) or type(error).__name__ == "OperationalError":
+        return True  # the latter: a database cannot be opened
     if type(error).__name__ == "RestException" or getattr(error, "response", None) is not None:
         return False
     # MLflow reports a refused connection, and a database that is down, with these codes.

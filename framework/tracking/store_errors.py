@@ -6,6 +6,7 @@ import re
 
 from framework.core.errors import ConfigError
 from framework.core.secrets import masked
+from framework.tracking.allowance import SlowServerError
 
 LONGEST = 200  # characters of an error that is not known
 # The pattern of an error -> the message, with the groups of the pattern.
@@ -24,6 +25,7 @@ KNOWN = (
         r"The experiment (\d+) must be in the 'active' state",
         "its experiment {0} is deleted; restore it with mlflow experiments restore -x {0}, or set tracking.experiment=NAME",
     ),
+    (r"\(sqlite3\.OperationalError\) unable to open database file", "its database file cannot be opened or created"),
     (
         r"filesystem tracking backend .* is in maintenance mode",
         "MLflow records in a database, not in a folder any more; set tracking.uri=sqlite:///FILE.db",
@@ -41,4 +43,4 @@ def store_fault(error: Exception) -> str:
             return message.format(*found.groups(), package=package)
     if isinstance(error, OSError) and error.strerror:
         return f"{f'{error.filename}: ' if error.filename else ''}{error.strerror}"
-    return text if isinstance(error, ConfigError) else f"{type(error).__name__}: {text}"[:LONGEST]
+    return text if isinstance(error, ConfigError | SlowServerError) else f"{type(error).__name__}: {text}"[:LONGEST]

@@ -183,7 +183,7 @@ def test_a_store_that_is_down_keeps_the_deletion_open(ask, runs, tracked, monkey
 
     monkeypatch.setattr("framework.experiments.deletion.get_store", down)
     status, _, err = ask("delete", "wide", "--yes")
-    assert (status, "the tracking store cannot be used (ConnectionError)" in err) == (1, True)
+    assert (status, "the tracking store cannot be used (ConnectionError: refused)" in err) == (1, True)
     assert "a" not in left(runs)
     monkeypatch.undo()
     os.chdir(runs.parent)

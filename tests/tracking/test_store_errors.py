@@ -1,6 +1,7 @@
 """Tracking stores that cannot be used: a wrong address is refused before the training, other errors say what helps."""
 
 import sqlite3
+from types import SimpleNamespace
 
 import pytest
 
@@ -66,6 +67,22 @@ def test_a_store_that_refuses_runs_says_what_helps(tmp_path, monkeypatch, capsys
     monkeypatch.setattr("framework.tracking.mlflow._opened", {})
     assert execute(["doctor"]) == 1
     assert f": {reason}" in capsys.readouterr().err
+
+
+def test_a_database_that_cannot_be_opened_is_left_alone(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("STACKPROP_RUNS", raising=False)
+    (tmp_path / "folder.db").mkdir()
+    naps = list[float]()
+    monkeypatch.setattr("mlflow.store.db.utils.time", SimpleNamespace(sleep=naps.append))
+    assert execute(["-m", *RUN, "seed=0,1,2", f"tracking.uri=sqlite:///{tmp_path}/folder.db"]) == 0
+    assert 0 < len(naps) < 4  # MLflow would wait ten times, each time twice as long
+    lines = capsys.readouterr().err.splitlines()
+    assert [line for line in lines if "cannot be used" in line] == [
+        "stackprop: the tracking store cannot be used (its database file cannot be opened or created)"
+    ]
+    assert not any("OperationalError" in line or "retried" in line for line in lines)
+    assert lines[-1].endswith("(the store was not reachable a moment ago); `stackprop doctor` sends the rest")
 
 
 def test_a_folder_and_a_missing_driver_say_what_helps(tmp_path):
