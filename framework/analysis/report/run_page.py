@@ -15,8 +15,8 @@ from framework.analysis.report.files import pictures, texts
 from framework.config.diff import differences
 from framework.core.direction import lower_is_better
 from framework.core.reading import is_regular, read_text, read_yaml
+from framework.tracking.locks import current_state
 from framework.tracking.origins import tags as plugin_tags
-from framework.tracking.run_dir import read_state
 from framework.tracking.thinning import summary
 
 MEASURED = ("train/", "val/", "test/")
@@ -34,7 +34,7 @@ ENDS = {
 
 def facts(folder: Path) -> dict[str, Any]:
     """The values that `page.html` shows for a run; missing figures are drawn."""
-    subject, state, tree = figures.RunView(folder), read_state(folder), config(folder)
+    subject, state, tree = figures.RunView(folder), current_state(folder), config(folder)
     if not pictures(folder) and not tree.get("study"):  # a study draws its own figures
         figures.draw(subject)
     traceback = folder / "traceback.txt"
