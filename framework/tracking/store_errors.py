@@ -11,6 +11,7 @@ from framework.tracking.allowance import SlowServerError
 LONGEST = 200  # characters of an error that is not known
 # The pattern of an error -> the message, with the groups of the pattern.
 KNOWN = (
+    (r"No space left on device|database or disk is full", "the disk is full"),
     (r"API request to (https?://[^/ ]+)\S* failed with exception", "{0} cannot be reached"),
     (
         r"^No module named '(psycopg2|MySQLdb|pymysql|pymssql|pyodbc|psycopg)'",

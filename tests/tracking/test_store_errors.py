@@ -1,5 +1,6 @@
 """Tracking stores that cannot be used: a wrong address is refused before the training, other errors say what helps."""
 
+import shutil
 import sqlite3
 from types import SimpleNamespace
 
@@ -85,10 +86,12 @@ def test_a_database_that_cannot_be_opened_is_left_alone(tmp_path, monkeypatch, c
     assert lines[-1].endswith("(the store was not reachable a moment ago); `stackprop doctor` sends the rest")
 
 
-def test_a_folder_and_a_missing_driver_say_what_helps(tmp_path):
+def test_a_folder_a_full_disk_and_a_missing_driver_are_named(tmp_path):
     with pytest.raises(Exception, match="maintenance") as refused:
         quiet_mlflow().MlflowClient(str(tmp_path / "mlruns"))
     assert store_fault(refused.value).startswith("MLflow records in a database, not in a folder any more")
+    many = shutil.Error([("/tmp/model", "runs/model", "[Errno 28] No space left on device: 'runs/model'")] * 20)
+    assert store_fault(many) == store_fault(sqlite3.OperationalError("database or disk is full")) == "the disk is full"
     missing = ModuleNotFoundError("No module named 'psycopg2'")
     assert store_fault(missing) == "this database needs a Python package: pip install psycopg2-binary"
     assert store_fault(PermissionError(13, "Permission denied", "runs/mlflow.db")) == "runs/mlflow.db: Permission denied"
