@@ -34,6 +34,7 @@ class TimeBudget:
     def __init__(self, served: bool, remote: bool = False) -> None:
         self.served, self.remote, self.most, self.left = served, remote, ALLOWED, ALLOWED
         self.at, self.complained, self.down_until = time.monotonic(), False, -math.inf
+        self.fault: Exception | None = None  # why the store was not reachable
 
     def begin_run(self) -> None:
         """Add the allowance of one more run."""
@@ -48,12 +49,12 @@ class TimeBudget:
             Exception: whatever it raises.
         """
         if time.monotonic() < self.down_until:
-            raise StoreDownError("the store was not reachable a moment ago")
+            raise StoreDownError("the store was not reachable a moment ago") from self.fault
         try:
             return self._call(action, *args, **kwargs)
         except Exception as error:
             if self.remote and is_outage(error) and not isinstance(error, SlowServerError):
-                self.down_until = time.monotonic() + PAUSE
+                self.down_until, self.fault = time.monotonic() + PAUSE, error
             raise
 
     def _call(self, action: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

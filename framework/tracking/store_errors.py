@@ -6,7 +6,7 @@ import re
 
 from framework.core.errors import ConfigError
 from framework.core.secrets import masked
-from framework.tracking.allowance import SlowServerError
+from framework.tracking.allowance import SlowServerError, StoreDownError
 
 LONGEST = 200  # characters of an error that is not known
 # The pattern of an error -> the message, with the groups of the pattern.
@@ -37,6 +37,8 @@ PACKAGES = {"psycopg2": "psycopg2-binary", "psycopg": "'psycopg[binary]'", "MySQ
 
 def store_fault(error: Exception) -> str:
     """Why a store could not be used, in one line, without passwords."""
+    if isinstance(error, StoreDownError) and isinstance(error.__cause__, Exception):
+        return store_fault(error.__cause__)
     text = masked(" ".join(str(error).split()))
     for pattern, message in KNOWN:
         if found := re.search(pattern, text):

@@ -83,7 +83,7 @@ def test_a_database_that_cannot_be_opened_is_left_alone(tmp_path, monkeypatch, c
         "stackprop: the tracking store cannot be used (its database file cannot be opened or created)"
     ]
     assert not any("OperationalError" in line or "retried" in line for line in lines)
-    assert lines[-1].endswith("(the store was not reachable a moment ago); `stackprop doctor` sends the rest")
+    assert lines[-1].endswith("(its database file cannot be opened or created); `stackprop doctor` sends the rest")
 
 
 def test_a_folder_a_full_disk_and_a_missing_driver_are_named(tmp_path):
