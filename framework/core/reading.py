@@ -67,8 +67,11 @@ def _kind(mode: int) -> str:
 def read_bytes(path: Path, most: int = LARGEST) -> bytes:
     """The content of a file; raises as `open_regular`."""
     with open(open_regular(path, most), "rb") as file:
-        found = file.read(most + 1)
-    if len(found) > most:  # it has grown meanwhile, or its size is unknown
+        size = os.fstat(file.fileno()).st_size
+        found = file.read(size + 1)  # `most` would be reserved first, which takes longer than to read
+        if len(found) > size:  # it has grown meanwhile, or its size is unknown
+            found += file.read(most + 1 - len(found))
+    if len(found) > most:
         raise UnreadableError(f"{path}: it has more than {most:,} bytes")
     return found
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from framework.core.reading import read_mapping
-from framework.experiments.deletion import MARK, marked
 from framework.experiments.sync import Stores
-from framework.tracking.run_dir import all_records, all_sweeps, read_state, read_sweep
+from framework.tracking.folders import MARK, walk
+from framework.tracking.run_dir import read_state, read_sweep
 
 SHOWN = 5  # of each kind
 
@@ -20,9 +20,10 @@ def strays(runs: Path, stores: Stores) -> Iterator[str]:
     Args:
         stores: those that `sync_to_mlflow` used.
     """
-    records = {folder: read_state(folder) for folder in all_records(runs)}
-    keys = {state.get("key") for state in records.values()} | {read_sweep(sweep).get("key") for sweep in all_sweeps(runs)}
-    keys |= {read_mapping(folder / MARK).get("key") for folder in marked(runs)}
+    there = walk(runs)  # after the store was read: a run that began meanwhile has a record
+    records = {folder: read_state(folder) for folder in there.records}
+    keys = {state.get("key") for state in records.values()} | {read_sweep(sweep).get("key") for sweep in there.sweeps}
+    keys |= {read_mapping(folder / MARK).get("key") for folder in there.marked}
     for tracking in stores.seen.values():
         if tracking.uri is not None:  # a server also has runs of other users and other folders
             continue

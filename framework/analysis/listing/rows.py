@@ -15,11 +15,12 @@ from typing import Any
 
 from framework.core.direction import lower_is_better
 from framework.core.reading import parse_yaml, read_text
+from framework.tracking.folders import SWEEP, walk
 from framework.tracking.locks import living
 from framework.tracking.mlflow import flattened
 from framework.tracking.naming import KEYS as ABOUT
 from framework.tracking.naming import ORIGINS, About, about_of, key_of, keyed, recorded_overrides, run_name, short_keys
-from framework.tracking.run_dir import SWEEP, all_runs, read_state, read_sweep, runs_dir
+from framework.tracking.run_dir import read_state, read_sweep, runs_dir
 
 FIELDS = ("status", "name", "sweep", *ORIGINS, "notes", "id", "folder", "started", "seconds", "reason", "version", "tier")
 SPAN = 24  # characters of the values of a swept key
@@ -214,7 +215,7 @@ def listed(runs: Path | None = None) -> list[RunRow]:
     """All recorded runs, jobs of sweeps included."""
     runs, groups = runs_dir() if runs is None else runs, dict[Path, Mapping[str, Any]]()
     busy, rows = living(runs), []
-    for folder in all_runs(runs):
+    for folder in walk(runs).runs:
         state, above = read_state(folder), folder.parent
         if above not in groups:
             groups[above] = read_sweep(above) if (above / SWEEP).is_file() else {}
