@@ -334,12 +334,14 @@ STATE = {  # the types of the entries of `run.json` that are read
     dict: ("tags", "metrics", "lower_is_better", "about", "choices", "process"),
     int: ("steps", "validations", "steps_per_epoch"),
 }
+ENTRIES = [(key, kind()) for kind, keys in STATE.items() for key in keys]
+TYPES = [type(default) for _, default in ENTRIES]
 
 
 def read_state(folder: Path) -> dict[str, Any]:
     """The content of `run.json`; empty if it is missing or not valid."""
     content = read_mapping(folder / "run.json")
-    if any(not isinstance(content.get(key, kind()), kind) for kind, keys in STATE.items() for key in keys):
+    if [type(content.get(key, default)) for key, default in ENTRIES] != TYPES:
         return {}
     try:
         numbers = [

@@ -213,13 +213,13 @@ Row = RunRow | SweepRow
 
 def listed(runs: Path | None = None) -> list[RunRow]:
     """All recorded runs, jobs of sweeps included."""
-    runs, groups = runs_dir() if runs is None else runs, dict[Path, Mapping[str, Any]]()
+    runs, groups = runs_dir() if runs is None else runs, dict[str, Mapping[str, Any]]()
     busy, rows = living(runs), []
     for folder in walk(runs).runs:
-        state, above = read_state(folder), folder.parent
+        state, above = read_state(folder), os.path.dirname(folder)
         if above not in groups:
-            groups[above] = read_sweep(above) if (above / SWEEP).is_file() else {}
-        sweep = above if groups[above] or "sweep" in state.get("tags", {}) else None
+            groups[above] = read_sweep(folder.parent) if (folder.parent / SWEEP).is_file() else {}
+        sweep = folder.parent if groups[above] or "sweep" in state.get("tags", {}) else None
         gone = state.get("status") == "running" and busy is not None and folder.resolve() not in busy
         rows.append(RunRow(folder, state, sweep, groups[above], gone))
     return rows
