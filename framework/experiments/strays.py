@@ -21,8 +21,8 @@ def strays(runs: Path, stores: Stores) -> Iterator[str]:
         stores: those that `sync_to_mlflow` used.
     """
     there = walk(runs)  # after the store was read: a run that began meanwhile has a record
-    records = {folder: read_state(folder) for folder in there.records}
-    keys = {state.get("key") for state in records.values()} | {read_sweep(sweep).get("key") for sweep in there.sweeps}
+    records = {folder: read_state(folder).get("key") for folder in there.records}
+    keys = {*records.values()} | {read_sweep(sweep).get("key") for sweep in there.sweeps}
     keys |= {read_mapping(folder / MARK).get("key") for folder in there.marked}
     for tracking in stores.seen.values():
         if tracking.uri is not None:  # a server also has runs of other users and other folders
@@ -32,7 +32,7 @@ def strays(runs: Path, stores: Stores) -> Iterator[str]:
             gone = [run for run in content.runs if run.active and run.key and run.key not in keys]
             hint = "its folder is gone; stackprop delete {} deletes the rest"
             yield from shortened(f"gone      MLflow run '{run.name}': {hint.format(run.run_id)}" for run in gone)
-            found = {folder: content.of(state) for folder, state in records.items() if state.get("key")}
+            found = {folder: content.by_key.get(key, []) for folder, key in records.items() if key}
             removed = [folder for folder, known in found.items() if known and not any(run.active for run in known)]
             hint = "its MLflow run was deleted; stackprop delete {} deletes the rest, the UI restores {}"
             yield from shortened(f"unlisted  {folder}: {hint.format(folder, found[folder][0].run_id)}" for folder in removed)
