@@ -20,8 +20,9 @@ from framework.experiments.pruning import rungs_of
 from framework.experiments.recording import JobResult, RecordingCallback
 from framework.experiments.stack_parts import StackParts
 from framework.experiments.study import FirstMemberCallback, record_findings
+from framework.tracking.folders import remember
 from framework.tracking.mlflow import PATIENCE
-from framework.tracking.run_dir import RunLocation, remember
+from framework.tracking.run_dir import RunLocation
 from framework.tracking.run_record import CHECKPOINT, RunRecord, claimed_by_us
 from framework.tracking.writers import MlflowWriterPool
 from framework.training.continued import train_on

@@ -19,10 +19,11 @@ from typing import Any
 from framework.core.direction import lower_is_better
 from framework.core.reading import open_regular
 from framework.core.repeats import REPEATS
+from framework.tracking.folders import SWEEP
 from framework.tracking.metrics_file import parsed
 from framework.tracking.naming import about_of, key_of, printable, run_name, varying
 from framework.tracking.owner import is_alive, process_of
-from framework.tracking.run_dir import SWEEP, read_state, read_sweep
+from framework.tracking.run_dir import read_state, read_sweep
 
 METRIC = "val/loss"
 DONE, FAILED = ("finished", "stopped_early", "pruned"), ("failed", "diverged", "killed", "lost")

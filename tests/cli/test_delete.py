@@ -8,9 +8,10 @@ from recorded import run, sweep
 
 from framework.cli.commands import delete as verb
 from framework.experiments.deletion import MARK, Deleter, finish_all
+from framework.tracking.folders import ELSEWHERE, walk
 from framework.tracking.mlflow import MlflowStore
 from framework.tracking.options import Tracking
-from framework.tracking.run_dir import ELSEWHERE, read_sweep
+from framework.tracking.run_dir import read_sweep
 
 QUICK = ["dataset=wine", "trainer.epochs=1", "model.hidden=3", "tracking=none", "threads=1"]
 
@@ -137,7 +138,7 @@ def test_an_interrupted_deletion_is_finished(ask, runs, monkeypatch, name):
     monkeypatch.undo()
     assert (runs / name / MARK).exists()
     assert name not in ask("list", "--all")[1].split()
-    assert list(finish_all(runs)) == [f"deleted   {runs / name}: its deletion was interrupted"]
+    assert list(finish_all(runs, walk(runs).marked)) == [f"deleted   {runs / name}: its deletion was interrupted"]
     assert not (runs / name).exists()
 
 

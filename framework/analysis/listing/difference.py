@@ -9,12 +9,13 @@ from typing import Any
 from framework.analysis.comparison import none_started
 from framework.analysis.listing.rows import RunRow, SweepRow, folded
 from framework.core.errors import ConfigError
+from framework.tracking.folders import SWEEP
 from framework.tracking.locks import current_state
 from framework.tracking.mlflow import flattened
 from framework.tracking.naming import KEYS as ABOUT
 from framework.tracking.naming import format_value, keyed
 from framework.tracking.origins import label, read
-from framework.tracking.run_dir import SWEEP, jobs_of, read_sweep, tree_of_run
+from framework.tracking.run_dir import jobs_of, read_sweep, tree_of_run
 
 Sections = dict[str, dict[str, list[str]]]  # part -> key -> a value for each run
 NONE = "-"
