@@ -9,7 +9,9 @@ from framework.testing import all_checks, tiers
 from framework.training.compiled.build import FLAGS
 
 CHECKS = list(all_checks(discover()))
-COMPONENTS = {name: [check for other, check in CHECKS if other == name] for name, _ in CHECKS}
+COMPONENTS = {}
+for name, check in CHECKS:
+    COMPONENTS.setdefault(name, []).append(check)
 
 
 @pytest.mark.parametrize("name", COMPONENTS)
