@@ -1,5 +1,6 @@
 """The commands of the README, from the first to the last in one folder, as a reader types them."""
 
+import os
 import re
 import shlex
 import signal
@@ -50,14 +51,15 @@ def shortened(words):
 
 
 def shows_the_ui(place):
-    """`stackprop ui` prints a link to the sweep, answers, and ends with Ctrl-C."""
+    """`stackprop ui` prints a link to the sweep and no warning of others, answers, and ends with Ctrl-C."""
     command = [*COMMAND, "ui", "--port", str(free_port())]
     pipe = subprocess.PIPE
-    process = subprocess.Popen(command, cwd=place, stdout=pipe, stderr=pipe, text=True, preexec_fn=interruptible)
+    env = os.environ | {"PYTHONWARNINGS": "default"}
+    process = subprocess.Popen(command, cwd=place, stdout=pipe, stderr=pipe, text=True, preexec_fn=interruptible, env=env)
     links = list(takewhile(lambda line: not line.startswith("Ctrl-C"), process.stdout))
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert (process.returncode, errors) == (0, "")
+    rest, errors = process.communicate(timeout=60)
+    assert (process.returncode, rest, errors) == (0, "", "")
     assert ["viewStateShareKey=sweep-" in link for link in links] == [True]
 
 
