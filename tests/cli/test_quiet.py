@@ -62,7 +62,7 @@ def place(tmp_path_factory):
     ids=" ".join,
 )
 def test_a_command_prints_no_warnings_of_others(place, words):
-    """Others do not either: a run and a sweep in tests/cli/test_shell.py, the UI in tests/docs/test_readme.py."""
+    """Others do not either: a run and a sweep in tests/cli/test_shell.py, the UI in tests/cli/test_ui.py."""
     done = started(place, *words, PYTHONWARNINGS="default")
     assert (done.returncode, done.stderr) == (0, "")
     assert "Warning" not in done.stdout
