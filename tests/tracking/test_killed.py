@@ -41,7 +41,7 @@ FILES, STORE = (
     ("create_run", "log_batch", "set_terminated", "update_run", "set_tag", "delete_run"),
 )
 DEAD, ALIVE = 9, 0
-# A run dies at every third write, a sweep at every fifth; EFFORT=10: at each.
+# A run or the doctor dies at every third write, a sweep at every fifth; EFFORT=10: at each.
 STEP_OF_RUN, STEP_OF_SWEEP = (1, 1) if EFFORT > 1 else (3, 5)
 
 
@@ -244,7 +244,7 @@ def test_a_doctor_killed_at_a_write_is_followed_by_another(ask, fresh, ill, writ
 
 @pytest.mark.slow
 def test_a_doctor_killed_at_any_write_is_followed_by_another(ask, fresh, ill, undrawn):
-    for write in itertools.count():
+    for write in itertools.count(0, STEP_OF_RUN):
         place = fresh(of=ill)
         died = dies(lambda: ask("doctor"), write)
         cured(ask, place)
