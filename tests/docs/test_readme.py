@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from shell import newest, stackprop
+from shell import newest
 
 from framework.cli.commands import ui
 
@@ -48,19 +48,18 @@ def shortened(words):
     return [*words, "trainer.steps=20" if by_steps else "trainer.epochs=1", *searching]
 
 
-def shows_the_ui(place, monkeypatch):
+def shows_the_ui(ask, monkeypatch):
     """`stackprop ui` would show the sweep; the server itself is started in tests/cli/test_ui.py."""
     shown = []
     with monkeypatch.context() as patch:
-        patch.chdir(place)
-        patch.delenv("STACKPROP_RUNS", raising=False)
-        patch.setattr(ui, "serve", lambda place, port, found, *_: shown.extend(found.values()))
-        ui.main([])
+        patch.setattr(ui, "serve", lambda place, port, found, *_: shown.extend(found.values()) or 0)
+        ask("ui")
     assert ["viewStateShareKey=sweep-" in link for link in shown] == [True]
 
 
 @pytest.mark.slow
-def test_the_commands_work_from_top_to_bottom(tmp_path, monkeypatch):
+@pytest.mark.usefixtures("unrendered")
+def test_the_commands_work_from_top_to_bottom(ask, tmp_path, monkeypatch):
     (tmp_path / "houses.csv").write_text(HOUSES)
     (tmp_path / "new.csv").write_text("area,rooms\n70,2\n90,3\n")
     start, afterwards = PAGE.split("A mistake is reported before anything runs:")
@@ -68,12 +67,12 @@ def test_the_commands_work_from_top_to_bottom(tmp_path, monkeypatch):
     given, printed = [*commands(start), *commands(afterwards)], {}
     for words in given:
         if words == ["ui"]:
-            shows_the_ui(tmp_path, monkeypatch)
+            shows_the_ui(ask, monkeypatch)
             continue
-        done = stackprop(tmp_path, *shortened(words), UNRENDERED="1")
-        assert done.returncode == 0, (words, done.stderr)
-        assert "Traceback" not in done.stderr
-        printed[words[0] if words else ""] = done.stdout
+        status, out, told = ask(*shortened(words))
+        assert status == 0, (words, told)
+        assert "Traceback" not in told
+        printed[words[0] if words else ""] = out
     assert len(given) > 25
     assert (tmp_path / "loss.pdf").is_file()
     assert (newest(tmp_path, "runs/sweep-*") / "comparison.png").is_file()
