@@ -19,7 +19,7 @@ from framework.cli.help import FLAGS
 from framework.core import home
 from framework.core.log import quiet_others, quiet_variables, show
 from framework.core.pipes import ignore_broken_pipe, open_closed
-from framework.core.process import environment, note_command
+from framework.core.process import environment, limit_heaps, note_command
 from framework.core.signals import SignalInterrupt, deferred, ignore, ignore_further_signals, raise_on_signals
 from framework.core.trust import trusting
 from framework.sweeps.app import _of_many, compare, task
@@ -33,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if argv is None:
         open_closed()
         note_command()
+        limit_heaps()
     show()
     quiet_others()
     with (

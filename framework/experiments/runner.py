@@ -32,7 +32,9 @@ from framework.training.trainer import train
 __all__ = ["Experiment", "JobResult", "RunFailed", "RunLocation", "prepare", "run", "run_stack"]
 
 
-SHARE_OF_TIME = 0.2  # seconds between two transfers of a run to the store, for each run of its stack
+# Seconds between two transfers of a run to the store, for each run of its stack. A transfer takes 10 ms or more in which no
+# network trains; 2 ms where another process writes the store.
+SHARE_OF_TIME, SHARE_BESIDE = 0.2, 0.02
 
 
 @contextmanager
@@ -257,9 +259,10 @@ def start_records(
             RecordingCallback(experiments, records).broken_off(error)
             claimed.release()
         raise
+    share = SHARE_BESIDE if feeder and feeder.beside else SHARE_OF_TIME
     for record in records:
-        if record.tracked:  # sending points takes 10 ms or more per run, during which no network trains
-            record.tracked.patience = max(PATIENCE, SHARE_OF_TIME * len(records))
+        if record.tracked:
+            record.tracked.patience = max(PATIENCE, share * len(records))
     return records
 
 

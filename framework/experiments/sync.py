@@ -19,10 +19,11 @@ from framework.tracking.allowance import patiently
 from framework.tracking.locks import claimed, close_orphans, lost_state
 from framework.tracking.mlflow import MlflowStore, RunListing, get_store
 from framework.tracking.options import Tracking
+from framework.tracking.origins import tags as plugin_tags
 from framework.tracking.owner import is_alive, this_process
 from framework.tracking.recorder import MetricsRecorder
 from framework.tracking.run_dir import RunLocation, all_records, is_finished, read_state, tree_of_run
-from framework.tracking.run_record import begin_tracked, send_end, series_points
+from framework.tracking.run_record import begin_tracked, send_end, send_files, series_points
 from framework.tracking.store_errors import store_fault
 
 StoreKey = tuple[str | None, str]
@@ -215,7 +216,8 @@ def sync_run(folder: Path, runs: Path) -> None:
             values = {name: float(value) for name, value in state["metrics"].items() if not name.startswith("test/")}
             recorder.restored(kept["steps"], values)
     recorder.sync()
-    send_end(tracked, folder, state)
+    send_files(tracked, folder, bool(plugin_tags(folder)))
+    send_end(tracked, state)
     if tracked.lost:
         raise ConnectionError("the store cannot be used")
     write_json(folder / "run.json", {**state, "mlflow_run_id": tracked.run_id, "tracked": True})

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from framework.core.arrays import Array
 from framework.core.errors import ContractError, did_you_mean
 from framework.core.types import Params, Shape
@@ -24,7 +26,7 @@ def check_drawn(result: Any) -> None:
     """Check what `init` returns.
 
     Raises:
-        ValueError: not (tensors, shape).
+        ValueError: not (tensors, shape), or a tensor contains NaN.
     """
     if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], Mapping)):
         raise ValueError(f"init returns {shown(result)}, not (tensors, shape of the output)")
@@ -34,6 +36,8 @@ def check_drawn(result: Any) -> None:
     for tensor, a in tensors.items():
         if not hasattr(a, "shape"):
             raise ValueError(f"init returns {shown(a)} for the tensor '{tensor}', not an array with two axes")
+        if bool(np.isnan(a).any()):  # otherwise the training would only say that it has diverged
+            raise ValueError(f"init returns NaN in the tensor '{tensor}'; initial values are numbers")
 
 
 def check_output(who: str, result: Any, shape: Shape | None, n: int | None, replicas: Shape, dtype: Any) -> None:

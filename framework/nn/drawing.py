@@ -43,6 +43,8 @@ def given_values(tensor: str, rows: Any, drawn: Params) -> Array:
             f"initial.{tensor}: {' x '.join(map(str, given.shape)) or 'one'} numbers given, but the tensor is "
             f"{' x '.join(map(str, wanted))}, one row for each input"
         )
+    if np.isnan(given).any():
+        raise ValueError(f"initial.{tensor}: NaN is not an initial value")
     return given.reshape(wanted)
 
 

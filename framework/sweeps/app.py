@@ -28,12 +28,13 @@ def compare(sweep: Path, stopped: bool = False) -> None:
     from framework.core.errors import ConfigError
     from framework.core.signals import ignore_further_signals
     from framework.sweeps.session import session
-    from framework.sweeps.summary import leave, log_best, send, summary_of
+    from framework.sweeps.summary import announce, leave, log_best, send, summary_of
     from framework.tracking.run_dir import jobs_of, runs_dir
 
     if not jobs_of(sweep):
         print(next_line([f"sweep.resume={sweep.name}"]), flush=True)
         return
+    announce(sweep)
     try:
         try:
             found = compare(sweep, {}, meanwhile=lambda: session().submit(log_best, sweep, runs_dir()))
@@ -52,6 +53,7 @@ def compare(sweep: Path, stopped: bool = False) -> None:
         raise
     except Exception as error:  # the runs are recorded; an error in the figure must not make them fail
         print(f"stackprop: the figure of {sweep} could not be drawn: {error}", file=sys.stderr)
+        session().call(leave, sweep)
         following = ["report last"]
     print(next_line([f"sweep.resume={sweep.name}"] if stopped else following), flush=True)
 

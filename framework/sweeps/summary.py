@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from framework.tracking.allowance import patiently
 from framework.tracking.edits import LONGEST, METRICS, notes_section
 from framework.tracking.mlflow import KEY, MlflowRun, MlflowStore, get_store, new_key
 from framework.tracking.naming import about_of
+from framework.tracking.owner import is_alive, this_process
 from framework.tracking.run_dir import SWEEP, all_sweeps, jobs_of, read_state, read_sweep, tree_of_run, update_sweep
 from framework.tracking.store_errors import store_fault
 
@@ -82,20 +84,27 @@ def send(sweep: Path, runs: Path, summary: Summary) -> str:
             return ""
         _, refused = sync_to_mlflow(runs, unsent) if unsent else ([], [])
         if refused:
-            update_sweep(sweep, {"tracked": False})
+            update_sweep(sweep, {"tracked": False, "sender": None})
             return f"{len(refused)} of {len(jobs)} jobs are not in the tracking store ({refused[0][1]})"
         record(sweep, runs, summary)
     except Exception as error:  # a store may raise anything
-        update_sweep(sweep, {"tracked": False})
+        update_sweep(sweep, {"tracked": False, "sender": None})
         return f"its summary is not in the tracking store ({store_fault(error)})"
     return ""
 
 
-def leave(sweep: Path) -> str:
-    """Leave the summary to `stackprop doctor`, since a signal stopped the command; returns what does the rest."""
+def announce(sweep: Path) -> None:
+    """Note that this process is about to send the summary. If it is killed before, `stackprop doctor` does it."""
     with suppress(ConfigError):
         if tracking_of_run(jobs_of(sweep)[0]).type == "mlflow":
-            update_sweep(sweep, {"tracked": False})
+            update_sweep(sweep, {"tracked": False, "sender": this_process()})
+
+
+def leave(sweep: Path) -> str:
+    """Leave the summary to `stackprop doctor`; returns what does the rest."""
+    with suppress(ConfigError):
+        if tracking_of_run(jobs_of(sweep)[0]).type == "mlflow":
+            update_sweep(sweep, {"tracked": False, "sender": None})
             return f"`stackprop compare {sweep.name}` draws its figure, `stackprop doctor` sends its summary to the store"
     return f"`stackprop compare {sweep.name}` draws its figure"
 
@@ -104,7 +113,7 @@ def send_later(runs: Path, stores: Stores) -> Iterator[tuple[Path, str]]:
     """Send the summaries that the stores lack: each sweep, and why it could not be sent, or nothing."""
     for sweep in all_sweeps(runs):
         content = read_sweep(sweep)
-        if content.get("tracked") is None and not content.get("summary"):
+        if (content.get("tracked") is None and not content.get("summary")) or _is_sent_now(sweep, content):
             continue  # it has not ended yet, or is not in a store
         try:
             jobs = read_jobs(sweep)
@@ -150,7 +159,13 @@ def record(sweep: Path, runs: Path, summary: Summary) -> None:
         run.tag("sweep.best", str(read_state(sweep / best).get("mlflow_run_id")))
     run.end("FINISHED" if {*summary.statuses} <= {"finished", "stopped_early", "pruned"} else "FAILED")
     _log_best(sweep, content, settings, store)
-    update_sweep(sweep, {"summary": run.run_id, "tracked": not run.lost})
+    update_sweep(sweep, {"summary": run.run_id, "tracked": not run.lost, "sender": None})
+
+
+def _is_sent_now(sweep: Path, content: Mapping[str, Any]) -> bool:
+    """Whether another process is about to send the summary."""
+    sender = content.get("sender")
+    return isinstance(sender, Mapping) and is_alive(sender, time.time() - (sweep / SWEEP).stat().st_mtime)
 
 
 def log_best(sweep: Path, runs: Path) -> None:

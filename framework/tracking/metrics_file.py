@@ -310,7 +310,7 @@ def _number(value: Any) -> Any:
 
 def lines(steps: Iterable[int], columns: Sequence[str], rows: np.ndarray) -> str:
     """A row per step as lines of JSON."""
-    digits = _digits(rows)
+    digits = number_format(rows)
     numbers = rows.tolist()
     if not np.isfinite(rows).all():
         return "".join(
@@ -323,7 +323,7 @@ def lines(steps: Iterable[int], columns: Sequence[str], rows: np.ndarray) -> str
     return template * len(numbers) % tuple(flat)
 
 
-def _digits(rows: np.ndarray) -> str:
+def number_format(rows: np.ndarray) -> str:
     """A number format with enough digits to restore each value exactly."""
     return "%.9g" if rows.dtype == np.float32 else "%.17g"
 

@@ -12,7 +12,7 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ from framework.tracking import mlflow_client
 from framework.tracking.allowance import SlowServerError, TimeBudget, is_outage
 from framework.tracking.mlflow_client import artifact_repository, entities_of, is_served, quiet_mlflow, together
 from framework.tracking.options import Tracking
+from framework.tracking.points import Point
 from framework.tracking.relocation import artifact_folder, is_missing, relocate
 from framework.tracking.sqlite_client import SqliteClient
 from framework.tracking.store_errors import store_fault
@@ -208,11 +209,11 @@ class MlflowRun:
         self.patience = PATIENCE
         self.known: set[tuple[str, int]] = set()
         self.lost = False
-        self.waiting: list[tuple[str, float, int, int]] = []
+        self.waiting: list[Point] = []
         self.sent = time.monotonic()
         self.before_sending: Callable[[], None] = lambda: None
 
-    def points(self, points: Sequence[tuple[str, float, int, int]]) -> None:
+    def points(self, points: Iterable[Point]) -> None:
         """Add points; they are sent once there are enough for a batch, or after a time limit."""
         self.waiting.extend(point for point in points if (point[0], point[2]) not in self.known)
         if len(self.waiting) >= BATCH or time.monotonic() - self.sent > self.patience:

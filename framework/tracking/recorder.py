@@ -20,7 +20,8 @@ import numpy as np
 from framework.core.callback import MEASURED, Callback
 from framework.core.log import log
 from framework.core.writing import NO_LINK, appending, to_disk
-from framework.tracking.metrics_file import LazySeries, _digits, _word, lines, started
+from framework.tracking.metrics_file import LazySeries, _word, lines, number_format, started
+from framework.tracking.points import Point, PointTable
 
 FLUSH_BYTES, FLUSH_SECONDS = 1 << 16, 1.0  # lines that wait longer, or are more, are written
 LAYERS_SHOWN = 20  # norms of further layers are only in the run folder: a thousand metric names freeze a tracking UI
@@ -28,7 +29,7 @@ PROBED_SHOWN = 120  # and so do more names from probes
 
 
 class MetricSink(Protocol):
-    """A receiver of downsampled series: (name, value, step, milliseconds since 1970).
+    """A receiver of downsampled series.
 
     Attributes:
         before_sending: is called before points leave this process.
@@ -36,7 +37,7 @@ class MetricSink(Protocol):
 
     before_sending: Callable[[], None]
 
-    def points(self, points: Sequence[tuple[str, float, int, int]]) -> None: ...
+    def points(self, points: Sequence[Point] | PointTable) -> None: ...
 
 
 class Downsampler:
@@ -85,7 +86,7 @@ class MetricsRecorder(Callback):
         self.steps, self.validations, self.max_points = steps, validations, max_points
         self.looks = steps // probe_every + 2  # the first and last step are always sampled
         self.columns: tuple[str, ...] = ()
-        self.shown: list[int] = []  # the columns that the sink gets
+        self.shown, self.shown_names = list[int](), tuple[str, ...]()  # the columns that the sink gets
         self.complained, self.flushed = False, time.monotonic()
         self.latest, self.had = dict[str, int](), dict[str, int]()  # name -> step of its latest point in the sink, ...
         self._begin()
@@ -122,13 +123,13 @@ class MetricsRecorder(Callback):
         """Append a line per sampled step."""
         self._write(lines(steps, columns, rows))
         if self.sink is not None:
-            digits = _digits(rows)
+            digits = number_format(rows)
             for step, row in zip(steps.tolist(), rows.tolist(), strict=True):
                 self._feed_measured(step, {c: float(digits % v) for c, v in zip(columns, row, strict=True)})
 
     def on_probe_row(self, member: int, step: int, metric: str, row: np.ndarray) -> None:
         """Append a line with a row."""
-        digits = _digits(row)
+        digits = number_format(row)
         values = [float(digits % v) for v in row.tolist()]
         self._write(json.dumps({"step": step, metric: [_word(v) for v in values]}) + "\n")
         self._keep_row(metric, values)
@@ -184,11 +185,13 @@ class MetricsRecorder(Callback):
             self.columns = columns
             norms = [c for c in columns if c.startswith("grad_norm/")][LAYERS_SHOWN + 1 :]
             self.shown = [i for i, c in enumerate(columns) if c not in norms]
+            self.shown_names = tuple(columns[i] for i in self.shown)
         now, start = _now(), (-self.per_step.seen) % self.per_step.stride
         self.per_step.seen += len(rows)
         kept = range(start, len(rows), self.per_step.stride)
         if kept:
-            self._send_rows([first + i for i in kept], rows[start :: self.per_step.stride], now)
+            steps = range(first + start, first + len(rows), self.per_step.stride)
+            self._send_rows(steps, rows[kept.start :: kept.step], now)
         whole = bool(kept) and kept[-1] == len(rows) - 1
         self.per_step.last = None if whole else (first + len(rows) - 1, rows[-1])
 
@@ -213,17 +216,16 @@ class MetricsRecorder(Callback):
         return self.measures[name]
 
     def _send_rows(self, steps: Sequence[int], rows: np.ndarray, now: int) -> None:
-        # As in the file, so that a store that is restored from it gets the same values.
-        rows, names = rows[:, self.shown], [self.columns[i] for i in self.shown]
-        texts = (f"{_digits(rows)} " * rows.size % tuple(rows.ravel().tolist())).split()
-        values = map(float, texts)
-        self._send([(name, next(values), step, now) for step in steps for name in names])
+        self._send(PointTable(self.shown_names, steps, rows[:, self.shown], now))
 
-    def _send(self, points: Sequence[tuple[str, float, int, int]]) -> None:
+    def _send(self, points: Sequence[Point] | PointTable) -> None:
         if self.sink is not None:
             if self.had:  # ... and before the training was started again
                 points = [point for point in points if point[2] > self.had.get(point[0], -1)]
-            self.latest |= {name: step for name, _, step, _ in points}
+            if isinstance(points, PointTable):
+                self.latest |= dict.fromkeys(points.names, points.steps[-1])
+            else:
+                self.latest |= {name: step for name, _, step, _ in points}
             self.sink.points(points)
 
     def _write(self, text: str) -> None:

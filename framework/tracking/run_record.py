@@ -101,7 +101,7 @@ class RunRecord:
         earlier: tuple[Snapshot, int] | None = None,
     ) -> None:
         self.settings, self.place, self.keep, self.feeder, self.ended = settings, place, keep, feeder, False
-        self.complained, self.unsettled, self.plugins = False, "", dict[str, str]()
+        self.complained, self.unsettled = False, ""
         place.folder.mkdir(parents=True, exist_ok=True)
         self.claimed = claimed or claimed_by_us([place])
         before = self._checkpoint() if resume else earlier
@@ -155,12 +155,16 @@ class RunRecord:
 
     def _tracked(self, feeder: MlflowWriterPool | None, fresh: bool) -> MlflowRun | RemoteMlflowRun | None:
         written, tracking = without_labels(self.settings.record), self.settings.tracking
-        self.plugins = plugin_tags(self.place.folder)
-        if feeder:
-            params, tags = dict(flattened(written)), tags_of(self.place, self.state, self.plugins)
-            return feeder.begin(tracking, self.place.runs, self.place.name, params, tags)
+        plugins = plugin_tags(self.place.folder)
+        tracked: MlflowRun | RemoteMlflowRun
         try:
-            return begin_tracked(get_store(tracking, self.place.runs), self.place, written, self.state, fresh)
+            if feeder:
+                params, tags = dict(flattened(written)), tags_of(self.place, self.state, plugins)
+                tracked = feeder.begin(tracking, self.place.runs, self.place.name, params, tags)
+            else:
+                tracked = begin_tracked(get_store(tracking, self.place.runs), self.place, written, self.state, fresh)
+            send_files(tracked, self.place.folder, bool(plugins))  # now: the store has little to do while a network trains
+            return tracked
         except StoreDownError:  # reported already
             return None
         except Exception as error:  # an error of the store must not stop the training
@@ -233,7 +237,7 @@ class RunRecord:
         unsettled = {**self.state, "tracked": False}  # `doctor` sends it later
         self.unsettled = json_text(unsettled) if self._write(unsettled) else ""
         if self.tracked:
-            send_end(self.tracked, self.place.folder, self.state, bool(self.plugins))
+            send_end(self.tracked, self.state)
         self.ended = True
         if settle:
             self.settle()
@@ -324,17 +328,19 @@ def _give_key(store: MlflowStore, place: RunLocation, state: dict[str, Any]) -> 
     write_json(place.folder / "run.json", state)
 
 
-def send_end(
-    tracked: MlflowRun | RemoteMlflowRun, folder: Path, state: Mapping[str, Any], has_plugins: bool | None = None
-) -> None:
-    """Send the recorded end of a run, and its files, to the store.
+def send_files(tracked: MlflowRun | RemoteMlflowRun, folder: Path, has_plugins: bool) -> None:
+    """Send the files that say what is trained to the store.
 
     Args:
-        has_plugins: whether it uses third-party components; None: as `plugins.json` says.
+        has_plugins: whether it uses third-party components.
     """
     tracked.artifact(folder / "config.yaml")
-    if plugin_tags(folder) if has_plugins is None else has_plugins:
+    if has_plugins:
         tracked.artifact(folder / ORIGINS)
+
+
+def send_end(tracked: MlflowRun | RemoteMlflowRun, state: Mapping[str, Any]) -> None:
+    """Send the recorded end of a run to the store."""
     reason, note = state.get("reason"), (state.get("kept") or {}).get("note")
     tags = {"stackprop.status": f"{state['status']}: {reason}" if reason else state["status"]}
     tracked.end(state.get("state", "FAILED"), tags | ({"stackprop.kept": note} if note else {}))

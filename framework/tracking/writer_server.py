@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import queue
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from framework.tracking.mlflow import MlflowRun, get_store, warn_of_store
 from framework.tracking.mlflow_client import together
 from framework.tracking.options import Tracking
+from framework.tracking.points import Point
 
-Point = tuple[str, float, int, int]
 Request = tuple[int, str, Sequence[Any]]  # its number, its name, its arguments
 TOGETHER, WAIT = 500, 0.2  # requests that are one transaction of a local store, and seconds in which they arrive
 WITH_ANSWER = ("begin", "end", "call", "flush")
@@ -97,10 +98,10 @@ class WriterServer:
             return None
         return self.runs[number].run_id
 
-    def points(self, number: int, run: int, points: Sequence[Point], tags: Mapping[str, str]) -> None:
+    def points(self, number: int, run: int, parts: Sequence[Iterable[Point]], tags: Mapping[str, str]) -> None:
         """Add points and tags to a run."""
         if run in self.runs:
-            self.runs[run].waiting.extend(points)
+            self.runs[run].waiting.extend(chain.from_iterable(parts))
             self.runs[run].send(tags)
 
     def artifact(self, number: int, run: int, path: Path, folder: str | None) -> None:
@@ -108,12 +109,12 @@ class WriterServer:
         if run in self.runs:
             self.runs[run].artifact(path, folder)
 
-    def end(self, number: int, run: int, points: Sequence[Point], state: str, tags: Mapping[str, str]) -> bool:
+    def end(self, number: int, run: int, parts: Sequence[Iterable[Point]], state: str, tags: Mapping[str, str]) -> bool:
         """End a run; returns whether the store has all of it."""
         if run not in self.runs:
             return False
         tracked = self.runs.pop(run)
-        tracked.waiting.extend(points)
+        tracked.waiting.extend(chain.from_iterable(parts))
         tracked.end(state, tags)
         return not tracked.lost
 

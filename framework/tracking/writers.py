@@ -13,8 +13,8 @@ from typing import Any
 from framework.core.writing import lasting_together
 from framework.tracking.mlflow import BATCH, PATIENCE
 from framework.tracking.options import Tracking
+from framework.tracking.points import Point, PointTable
 from framework.tracking.writer_lanes import WriterProcess, WriterThread
-from framework.tracking.writer_server import Point
 
 
 class MlflowWriterPool:
@@ -101,7 +101,7 @@ class RemoteMlflowRun:
     def __init__(self, lane: WriterProcess | WriterThread, number: int) -> None:
         self.lane, self.number = lane, number
         self.patience, self.sent = PATIENCE, time.monotonic()
-        self.waiting: list[Point] = []
+        self.waiting: list[Sequence[Point] | PointTable] = []
         self.ending: int | None = None
         self.before_sending: Callable[[], None] = lambda: None
 
@@ -127,10 +127,10 @@ class RemoteMlflowRun:
         """Whether some data did not reach the store."""
         return self.ending is not None and not self.lane.answer(self.ending)
 
-    def points(self, points: Sequence[Point]) -> None:
+    def points(self, points: Sequence[Point] | PointTable) -> None:
         """Add points; they are sent once there are enough, or after a time limit."""
-        self.waiting.extend(points)
-        if len(self.waiting) >= BATCH or time.monotonic() - self.sent > self.patience:
+        self.waiting.append(points)
+        if sum(map(len, self.waiting)) >= BATCH or time.monotonic() - self.sent > self.patience:
             self.send()
 
     def send(self, tags: Mapping[str, str] | None = None) -> None:

@@ -37,7 +37,7 @@ class Shapeless:
     """y = x."""
     how: str = option("", help="how it fails")
     def init(self, rng, in_shape):
-        return ({"W": [[1.0]]} if self.how == "list" else {}["size"]), in_shape
+        return {"list": {"W": [[1.0]]}, "nan": {"W": np.full((1, 1), np.nan)}}[self.how], in_shape
     def forward(self, p, x, ctx):
         return x, None
     def backward(self, p, cache, dy, ctx, need_dx=True):
@@ -129,8 +129,9 @@ def folder(tmp_path):
         (["activation=strict", "activation.k=3"], "activation: 'strict' raises ZeroDivisionError: "),
         (["dataset=torn"], "dataset 'torn' raises RuntimeError: out of paper (mine.py, line 27)"),
         (["dataset=torn", "dataset.how=file"], "dataset 'torn' raises FileNotFoundError: nix.txt not found. (mine.py, line"),
-        (layer("{type: shapeless}"), "model.layers.act (Shapeless): init: KeyError: 'size' (mine.py, line 35)"),
+        (layer("{type: shapeless}"), "model.layers.act (Shapeless): init: KeyError: '' (mine.py, line 35)"),
         (layer("{type: shapeless, how: list}"), "model.layers.act: init returns a list for the tensor 'W', not an array"),
+        (layer("{type: shapeless, how: 'nan'}"), "model.layers.act: init returns NaN in the tensor 'W'"),
         (
             layer("{type: halved}"),
             "model.layers.act (Halved): init says (128,), so y is (1, 16, 128) for replicas (1,)",

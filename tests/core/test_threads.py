@@ -1,6 +1,12 @@
-"""How many threads a matrix product runs on."""
+"""How many threads a matrix product runs on, and how many heaps the threads share."""
+
+import ctypes
+import os
+import subprocess
+import sys
 
 import numpy as np
+import pytest
 from threadpoolctl import ThreadpoolController
 
 from framework import Context, discover
@@ -34,3 +40,33 @@ def test_a_small_recurrent_layer_steps_on_one_thread(monkeypatch):
         layer.backward(p, cache, y, ctx)
         assert fewest() == 2
     assert seen == [1] * 8
+
+
+HEAPS = """
+import ctypes, os, sys, threading
+if sys.argv[1:]:
+    from framework.core.process import limit_heaps
+    limit_heaps()
+C, together, threads = ctypes.CDLL(None), threading.Barrier(4 * os.cpu_count()), []
+C.malloc.restype, C.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+for _ in range(together.parties):  # all hold memory of their heaps at the same time
+    threads.append(threading.Thread(target=lambda: (C.malloc(100_000), together.wait())))
+    threads[-1].start()
+for thread in threads:
+    thread.join()
+C.fopen.restype, C.malloc_info.argtypes = ctypes.c_void_p, [ctypes.c_int, ctypes.c_void_p]
+C.malloc_info(0, C.fopen(b"/dev/stdout", b"w"))
+C.fflush(None)
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_info"), reason="another library of C")
+def test_threads_of_a_command_share_a_heap_for_each_core():
+    own = {name: value for name, value in os.environ.items() if name != "MALLOC_ARENA_MAX"}
+    heaps = [
+        subprocess.run([sys.executable, "-c", HEAPS, *words], env=own, stdout=subprocess.PIPE, check=True).stdout.count(
+            b"<heap "
+        )
+        for words in ([], ["limited"])
+    ]
+    assert heaps[1] <= (os.cpu_count() or 1) < heaps[0]

@@ -42,6 +42,7 @@ def test_training_begins_with_them(tmp_path):
         ("{W:[1,2]}", "initial.W: 2 numbers given, but the tensor is 2 x 2, one row for each input"),
         ("{W:[[1,2,3],[4,5,6]]}", "initial.W: 2 x 3 numbers given, but the tensor is 2 x 2"),
         ("{W:[[1,2],[3]]}", "initial.W: [[1, 2], [3]] are not rows of numbers of equal length"),
+        ("{b:[[nan,1]]}", "initial.b: NaN is not an initial value"),
         ("{b:word}", "initial.b: 'word' are not rows of numbers"),
         ("3", "model.layers.hidden.initial: 3 is not a mapping"),
     ],

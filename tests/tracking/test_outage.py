@@ -1,5 +1,8 @@
 """A tracking store that is lost in the middle of a sweep: it is not asked run by run, and gets everything later."""
 
+import multiprocessing
+import os
+import signal
 import sqlite3
 
 import pytest
@@ -97,6 +100,27 @@ def test_a_summary_whose_sweep_was_stopped_at_its_figure_is_sent_later(store, tm
     assert names_of(tmp_path) == [("s", "FINISHED"), *[(f"seed={i}", "FINISHED") for i in range(4)]]
     with sqlite3.connect(tmp_path / "elsewhere.db") as connection:
         assert connection.execute("SELECT count(*) FROM logged_models").fetchone() == (1,)
+
+
+def test_the_summary_of_a_sweep_killed_at_its_figure_is_sent_later(store, tmp_path, monkeypatch, capsys):
+    drawing = multiprocessing.get_context("fork").Process(target=execute, args=([*SWEEP, f"tracking.uri={store.uri}"],))
+
+    def kill(*_):
+        assert read_sweep(tmp_path / "runs/s")["sender"]["pid"] == os.getpid()
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    monkeypatch.setattr("framework.analysis.sweep_table.draw", kill)
+    drawing.start()
+    os.waitpid(drawing.pid, os.WUNTRACED)
+    try:
+        assert execute(["doctor"]) == 0
+        assert "its summary" not in capsys.readouterr().out  # the command may still send it
+    finally:
+        drawing.kill()
+        drawing.join()
+    assert execute(["doctor"]) == 0
+    assert "its summary is now in the store" in capsys.readouterr().out
+    assert names_of(tmp_path) == [("s", "FINISHED"), *[(f"seed={i}", "FINISHED") for i in range(4)]]
 
 
 def test_a_store_that_is_back_at_the_end_gets_everything(store, tmp_path, monkeypatch, capsys):

@@ -176,7 +176,7 @@ def test_requests_that_arrive_together_are_one_batch():
 def test_many_runs_are_one_transaction_and_all_lost_if_it_fails(tmp_path, monkeypatch, capsys):
     desk, real = WriterServer(), sqlite_base.at_once
     begin = [(number, "begin", (Tracking(), tmp_path, f"job {number}", {"a": 1}, {KEY: f"k{number}"})) for number in (1, 2)]
-    end = [(number + 2, "end", (number, [("loss", 0.5, 1, 9)], "FINISHED", {})) for number in (1, 2)]
+    end = [(number + 2, "end", (number, [[("loss", 0.5, 1, 9)]], "FINISHED", {})) for number in (1, 2)]
 
     def full(statement, rows):
         if "end_time = ?" in statement:
