@@ -15,9 +15,9 @@ from framework.core.errors import ConfigError, DataError
 from framework.core.log import log
 from framework.core.reading import read_mapping
 from framework.core.repeats import REPEATS, name_of_repeats
+from framework.tracking.locks import current_state
 from framework.tracking.metrics_file import LazySeries
 from framework.tracking.naming import keyed, recorded_overrides
-from framework.tracking.run_dir import read_state
 from framework.tracking.thinning import is_long, parts, summary, thinned
 from framework.tracking.thinning import means as means
 
@@ -180,7 +180,7 @@ def read_job(folder: Path) -> RecordedJob | None:
 
 
 def _job(folder: Path) -> RecordedJob:
-    state = read_state(folder)
+    state = current_state(folder)
     if (words := recorded_overrides(state)) is None:
         raise DataError(f"{folder / 'run.json'}: cannot be read")
     path = folder / "metrics.jsonl"

@@ -111,18 +111,25 @@ def tabled(
 
 
 def figure_options(sweep: Path, jobs: Sequence[RecordedJob], changes: Mapping[str, Any]) -> FigureOptions:
-    """The options of the figure and the table of a sweep: those of its study, of its key `figure`, and changes. Metrics that
-    the user has named are in the table."""
+    """The options of the figure and the table of a sweep: those of its study, of its key `figure`, and changes. The metric
+    of early stopping comes first. Metrics that the user has named are in the table."""
     config = tree_of_first(sweep, jobs)
     what = settings({**of_study(config), **(config.get("figure") or {}), **changes})
-    own = config.get("metrics")
-    if what.y is None and what.table is None and isinstance(own, Mapping | list):
-        named = [f"val/{name}" for name in own if isinstance(name, str)]
-        table = [*table_metrics(what, jobs), *(name for name in named if metrics(jobs, name))]
-        what = replace(what, table=tuple(dict.fromkeys(table)))
+    if what.y is None:
+        own = config.get("metrics")
+        named = [f"val/{name}" for name in own if isinstance(name, str)] if isinstance(own, Mapping | list) else []
+        y = dict.fromkeys([*monitored(config, jobs), *table_metrics(what, jobs)])
+        table = y | dict.fromkeys(name for name in named if metrics(jobs, name))
+        what = replace(what, y=tuple(y), table=what.table or tuple(table))
     if what.x == "swept":
         return replace(what, x=next((key for key in swept(jobs) if key not in REPEATS), "step"))
     return what
+
+
+def monitored(config: Mapping[str, Any], jobs: Sequence[RecordedJob]) -> list[str]:
+    """The metric of early stopping, which also decided what the jobs saved; empty if they did not record it."""
+    stopping = (config.get("trainer") or {}).get("early_stopping") or {}
+    return [name for name in [str(stopping.get("monitor"))] if metrics(jobs, name)]
 
 
 def tree_of_first(sweep: Path, jobs: Sequence[RecordedJob]) -> dict[str, Any]:

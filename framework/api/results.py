@@ -23,9 +23,10 @@ from framework.experiments.experiment import prepare
 from framework.experiments.loading import load, settings_of_run
 from framework.experiments.study import read_findings
 from framework.inference.model import Model
+from framework.tracking.locks import current_state
 from framework.tracking.metrics_file import LazySeries
 from framework.tracking.naming import about_of
-from framework.tracking.run_dir import best_run, read_state, read_sweep
+from framework.tracking.run_dir import best_run, read_sweep
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -151,7 +152,7 @@ class RunResult:
 
     @property
     def _state(self) -> dict[str, Any]:
-        return read_state(self.folder)
+        return current_state(self.folder)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Predictions for examples (n, ...), as `model.predict`."""

@@ -22,8 +22,9 @@ from framework.core.trust import state_dir
 from framework.core.version import __version__
 from framework.core.writing import write_json
 from framework.registry.registry import conf_dir
+from framework.tracking.folders import SWEEP
 from framework.tracking.naming import about_of
-from framework.tracking.run_dir import NAMES, SWEEP, read_state, read_sweep, runs_dir
+from framework.tracking.run_dir import NAMES, read_state, read_sweep, runs_dir
 
 FILE = "completion.json"
 LASTS = 86_400  # seconds

@@ -64,7 +64,8 @@ class FigureOptions(Appearance):
     """The figure and the table of a sweep."""
 
     y: tuple[str, ...] | str | None = option(
-        None, help="one or more metrics, a panel for each, with * of all that match; null: the metric of early stopping"
+        None,
+        help="one or more metrics, a panel for each, with * of all that match; null: that of early stopping, and val/loss",
     )
     x: str = option(
         "step",

@@ -33,11 +33,11 @@ from framework.core.writing import check_no_link, write_text
 from framework.core.yaml_text import yaml_text
 from framework.registry.discovery import discover
 from framework.registry.names import name_error
+from framework.tracking.config_hash import config_hash
 from framework.tracking.naming import KEYS as ABOUT
 from framework.tracking.naming import key_of
 from framework.tracking.naming import recorded_overrides as overrides_of
 from framework.tracking.run_dir import find_any, read_state, read_sweep
-from framework.tracking.run_record import config_hash
 
 FLAGS = ("-m", "--multirun")
 CHECKED = 20  # values of a swept key that are composed before a file is written

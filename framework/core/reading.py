@@ -16,6 +16,7 @@ from typing import Any
 from framework.core.memory import free_bytes
 
 LARGEST = 1 << 26  # bytes of a record or a preset: a thousand times their usual size
+PIECE = 1 << 20  # bytes
 DEEPEST = 100  # mappings and lists within each other
 MOST = 1 << 20  # values in a YAML file, counting each reference as its values
 SHARE = 0.25  # of the free memory that the text of a file may take; the parsed values take more
@@ -66,9 +67,15 @@ def _kind(mode: int) -> str:
 
 def read_bytes(path: Path, most: int = LARGEST) -> bytes:
     """The content of a file; raises as `open_regular`."""
-    with open(open_regular(path, most), "rb") as file:
-        found = file.read(most + 1)
-    if len(found) > most:  # it has grown meanwhile, or its size is unknown
+    file = open_regular(path, most)
+    try:  # a file object, or a request for `most` bytes at once, would take longer than all the rest
+        size = os.fstat(file).st_size
+        found = os.read(file, size + 1)
+        while size != len(found) <= most and (more := os.read(file, PIECE)):  # it grows, or its size is unknown
+            found += more
+    finally:
+        os.close(file)
+    if len(found) > most:
         raise UnreadableError(f"{path}: it has more than {most:,} bytes")
     return found
 

@@ -34,6 +34,7 @@ from framework.tracking.origins import COPIES
 from framework.tracking.origins import FILE as ORIGINS
 from framework.tracking.recorder import LAYERS_SHOWN
 from framework.tracking.run_dir import read_state
+from framework.tracking.store_errors import store_fault
 
 TABLE_ROWS = 500
 MODEL_FILES = (model.WEIGHTS, model.ABOUT, "config.yaml", ORIGINS)
@@ -85,7 +86,7 @@ def _try(what: str, action: Callable[[], Any]) -> Any:
     except SlowServerError:  # reported already
         return None
     except Exception as error:  # an error in an artifact must not make a finished run fail
-        log.error(f"{what} could not be created: {type(error).__name__}: {error}")
+        log.error(f"{what} could not be created ({store_fault(error)})")
         return None
 
 

@@ -32,6 +32,7 @@ from framework.experiments.runner import JobResult, run
 from framework.experiments.sync import STRANGE
 from framework.registry.discovery import discover, scope
 from framework.registry.registry import Registry
+from framework.tracking.config_hash import config_hash
 from framework.tracking.naming import About, changed, not_copied, recorded_overrides, text_of_tag
 from framework.tracking.run_dir import (
     RunLocation,
@@ -44,7 +45,7 @@ from framework.tracking.run_dir import (
     store_dir,
     tree_of_run,
 )
-from framework.tracking.run_record import CHECKPOINT, config_hash, read_checkpoint
+from framework.tracking.run_record import CHECKPOINT, read_checkpoint
 from framework.training.plan import TrainingPlan
 from framework.training.schedules import LR, stackable_options
 

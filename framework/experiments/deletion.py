@@ -22,24 +22,14 @@ from framework.core.trust import knows_store
 from framework.core.writing import check_no_link, size_of
 from framework.experiments.loading import tracking_of_run
 from framework.tracking.edits import erase
+from framework.tracking.folders import MARK, SWEEP, forget, walk
 from framework.tracking.locks import claimed
 from framework.tracking.mlflow import MlflowStore, get_store
 from framework.tracking.options import Tracking
-from framework.tracking.run_dir import (
-    SWEEP,
-    all_records,
-    all_sweeps,
-    elsewhere,
-    forget,
-    jobs_of,
-    read_state,
-    read_sweep,
-    store_dir,
-    update_sweep,
-)
+from framework.tracking.run_dir import jobs_of, read_state, read_sweep, store_dir, update_sweep
+from framework.tracking.store_errors import store_fault
 
 KEYED = re.compile(rb'"key": "([0-9a-f]+)"')
-MARK = "deleted.json"  # the record of a run or a sweep that is being deleted
 # What may lie in a folder of a run that the user chose (`hydra.run.dir=here`), where other files stay.
 OURS = (
     *("run.json", "config.yaml", "metrics.jsonl", "model.npz", "model.json", "checkpoint.npz", "plugins.json", "plugins"),
@@ -118,9 +108,9 @@ class Deleter:
     @functools.cached_property
     def owners(self) -> dict[bytes, set[Path]]:
         """Key -> the records with that key: several, if a folder was copied."""
-        found = dict[bytes, set[Path]]()
-        records = [folder / "run.json" for folder in all_records(self.runs)]
-        for path in (*records, *(folder / SWEEP for folder in all_sweeps(self.runs))):
+        found, there = dict[bytes, set[Path]](), walk(self.runs)
+        records = [folder / "run.json" for folder in there.records]
+        for path in (*records, *(folder / SWEEP for folder in there.sweeps)):
             with contextlib.suppress(OSError, ValueError):
                 for key in KEYED.findall(read_bytes(path)):
                     found.setdefault(key, set()).add(path.resolve())
@@ -189,7 +179,7 @@ class Deleter:
         except ConfigError:  # its configuration is lost, so that nothing names the store
             return 0, ""
         except Exception as error:  # a store may raise anything
-            return 0, f"the tracking store cannot be used ({type(error).__name__}); stackprop doctor deletes the rest later"
+            return 0, f"the tracking store cannot be used ({store_fault(error)}); stackprop doctor deletes the rest later"
 
 
 def erase_alone(runs: Path, run_id: str) -> int:
@@ -236,18 +226,10 @@ def _remove(folder: Path, runs: Path) -> str:
     return ""
 
 
-def marked(runs: Path) -> Iterator[Path]:
-    """The folders whose deletion was not finished."""
-    places: Iterable[Path] = (*runs.glob(f"*/{MARK}"), *runs.glob(f"*/*/{MARK}"))
-    for folder in elsewhere(runs):
-        places = (*places, *folder.glob(MARK), *folder.glob(f"*/{MARK}"))
-    yield from (path.parent for path in places if path.parent.is_dir() and not path.parent.is_symlink())
-
-
-def finish_all(runs: Path) -> Iterator[str]:
+def finish_all(runs: Path, marked: Iterable[Path]) -> Iterator[str]:
     """Finish the deletions that were interrupted; yields a line for each."""
     deleter = Deleter(runs)
-    for folder in list(marked(runs)):
+    for folder in marked:
         if (folder / MARK).exists():
             done = deleter.finish(folder)
             yield f"left      {folder}: {done.left}" if done.left else f"deleted   {folder}: its deletion was interrupted"

@@ -11,6 +11,7 @@ from framework.core.trust import knows_store
 from framework.core.writing import write_json
 from framework.experiments.loading import tracking_of_run
 from framework.tracking.edits import relabel
+from framework.tracking.folders import Found
 from framework.tracking.mlflow import get_store
 from framework.tracking.naming import (
     Kind,
@@ -23,7 +24,8 @@ from framework.tracking.naming import (
     run_name,
     text_of_tag,
 )
-from framework.tracking.run_dir import RUNS, SWEEPS, all_runs, all_sweeps, jobs_of, read_state, read_sweep, store_dir
+from framework.tracking.run_dir import RUNS, SWEEPS, jobs_of, read_state, read_sweep, store_dir
+from framework.tracking.store_errors import store_fault
 
 SENT = "about_sent"  # in a record: what the store has, if the last change did not reach it
 
@@ -97,10 +99,8 @@ def _record(folder: Path, kind: Kind, changes: Mapping[str, str | None]) -> None
 def _tried(folder: Path, kind: Kind) -> str:
     try:
         send(folder, kind)
-    except ConfigError as error:
-        return str(error)
     except Exception as error:  # a store may raise anything
-        return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        return store_fault(error)
     return ""
 
 
@@ -148,10 +148,10 @@ def _first_job(sweep: Path) -> Path:
     return found
 
 
-def send_all(runs: Path) -> Iterator[str]:
+def send_all(found: Found) -> Iterator[str]:
     """Send every change that a store does not have yet; yields a line for each."""
-    waiting = [(folder, RUNS) for folder in all_runs(runs) if _may_wait(folder) and SENT in read_state(folder)]
-    waiting += [(sweep, SWEEPS) for sweep in all_sweeps(runs) if SENT in read_sweep(sweep)]
+    waiting = [(folder, RUNS) for folder in found.runs if _may_wait(folder) and SENT in read_state(folder)]
+    waiting += [(sweep, SWEEPS) for sweep in found.sweeps if SENT in read_sweep(sweep)]
     for folder, kind in waiting:
         why = _tried(folder, kind)
         if why:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from framework.tracking.run_dir import read_state
+from framework.tracking.run_record import CHECKPOINT
 
 
 def remedies(folders: Sequence[Path]) -> list[str]:
@@ -16,7 +17,10 @@ def remedies(folders: Sequence[Path]) -> list[str]:
         if "sweep" in read_state(folder).get("tags", {}):
             jobs[folder.parent] = jobs.get(folder.parent, 0) + 1
         else:
-            alone.append(f"{folder}: its process was killed; resume with `stackprop resume {folder}`")
+            remedy = "resume with `stackprop resume"
+            if not (folder / CHECKPOINT).exists():
+                remedy = "it left no checkpoint; train it again with `stackprop rerun"
+            alone.append(f"{folder}: its process was killed; {remedy} {folder}`")
     counted = {sweep: "1 job" if count == 1 else f"{count} jobs" for sweep, count in jobs.items()}
     own = [
         f"{sweep}: {count} ended, since the process was killed; `stackprop resume {sweep}` trains what is missing"

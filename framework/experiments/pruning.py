@@ -24,8 +24,8 @@ from framework.core.reading import read_json
 from framework.core.repeats import REPEATS
 from framework.core.writing import check_no_link, write_json
 from framework.experiments.experiment import Experiment
+from framework.tracking.config_hash import config_hash
 from framework.tracking.run_dir import RunLocation
-from framework.tracking.run_record import config_hash
 from framework.training.pruning import Entry, Rungs, Standing, pruning_warnings, ranked
 
 FILE, REMEDY = "rungs.json", "without this file, jobs are compared with later ones only"

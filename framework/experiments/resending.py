@@ -11,9 +11,10 @@ from framework.core.errors import ConfigError, DataError
 from framework.experiments import artifacts
 from framework.experiments.experiment import prepare
 from framework.experiments.loading import load, settings_of_run, tracking_of_run
+from framework.tracking.folders import SWEEP
 from framework.tracking.mlflow import NOTE, MlflowRun, MlflowStore, get_store
 from framework.tracking.naming import about_of
-from framework.tracking.run_dir import SWEEP, is_finished, read_state
+from framework.tracking.run_dir import is_finished, read_state
 
 
 def send_artifacts(folders: Iterable[Path], runs: Path) -> Iterator[str]:

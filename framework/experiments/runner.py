@@ -20,8 +20,9 @@ from framework.experiments.pruning import rungs_of
 from framework.experiments.recording import JobResult, RecordingCallback
 from framework.experiments.stack_parts import StackParts
 from framework.experiments.study import FirstMemberCallback, record_findings
+from framework.tracking.folders import remember
 from framework.tracking.mlflow import PATIENCE
-from framework.tracking.run_dir import RunLocation, remember
+from framework.tracking.run_dir import RunLocation
 from framework.tracking.run_record import CHECKPOINT, RunRecord, claimed_by_us
 from framework.tracking.writers import MlflowWriterPool
 from framework.training.continued import train_on
@@ -33,8 +34,8 @@ __all__ = ["Experiment", "JobResult", "RunFailed", "RunLocation", "prepare", "ru
 
 
 # Seconds between two transfers of a run to the store, for each run of its stack. A transfer takes 10 ms or more in which no
-# network trains; 2 ms where another process writes the store.
-SHARE_OF_TIME, SHARE_BESIDE = 0.2, 0.02
+# network trains; 2 ms where a copy of this process writes the local store.
+SHARE_OF_TIME, SHARE_OF_COPY = 0.2, 0.02
 
 
 @contextmanager
@@ -259,7 +260,7 @@ def start_records(
             RecordingCallback(experiments, records).broken_off(error)
             claimed.release()
         raise
-    share = SHARE_BESIDE if feeder and feeder.beside else SHARE_OF_TIME
+    share = SHARE_OF_COPY if feeder and feeder.quick else SHARE_OF_TIME
     for record in records:
         if record.tracked:
             record.tracked.patience = max(PATIENCE, share * len(records))

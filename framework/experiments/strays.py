@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from framework.core.reading import read_mapping
-from framework.experiments.deletion import MARK, marked
 from framework.experiments.sync import Stores
-from framework.tracking.run_dir import all_records, all_sweeps, read_state, read_sweep
+from framework.tracking.folders import MARK, walk
+from framework.tracking.run_dir import read_state, read_sweep
 
 SHOWN = 5  # of each kind
 
@@ -20,9 +20,10 @@ def strays(runs: Path, stores: Stores) -> Iterator[str]:
     Args:
         stores: those that `sync_to_mlflow` used.
     """
-    records = {folder: read_state(folder) for folder in all_records(runs)}
-    keys = {state.get("key") for state in records.values()} | {read_sweep(sweep).get("key") for sweep in all_sweeps(runs)}
-    keys |= {read_mapping(folder / MARK).get("key") for folder in marked(runs)}
+    there = walk(runs)  # after the store was read: a run that began meanwhile has a record
+    records = {folder: read_state(folder).get("key") for folder in there.records}
+    keys = {*records.values()} | {read_sweep(sweep).get("key") for sweep in there.sweeps}
+    keys |= {read_mapping(folder / MARK).get("key") for folder in there.marked}
     for tracking in stores.seen.values():
         if tracking.uri is not None:  # a server also has runs of other users and other folders
             continue
@@ -31,7 +32,7 @@ def strays(runs: Path, stores: Stores) -> Iterator[str]:
             gone = [run for run in content.runs if run.active and run.key and run.key not in keys]
             hint = "its folder is gone; stackprop delete {} deletes the rest"
             yield from shortened(f"gone      MLflow run '{run.name}': {hint.format(run.run_id)}" for run in gone)
-            found = {folder: content.of(state) for folder, state in records.items() if state.get("key")}
+            found = {folder: content.by_key.get(key, []) for folder, key in records.items() if key}
             removed = [folder for folder, known in found.items() if known and not any(run.active for run in known)]
             hint = "its MLflow run was deleted; stackprop delete {} deletes the rest, the UI restores {}"
             yield from shortened(f"unlisted  {folder}: {hint.format(folder, found[folder][0].run_id)}" for folder in removed)

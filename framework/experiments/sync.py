@@ -16,13 +16,14 @@ from framework.core.trust import knows_store
 from framework.core.writing import write_json
 from framework.experiments.loading import tracking_of_run
 from framework.tracking.allowance import patiently
+from framework.tracking.folders import walk
 from framework.tracking.locks import claimed, close_orphans, lost_state
 from framework.tracking.mlflow import MlflowStore, RunListing, get_store
 from framework.tracking.options import Tracking
 from framework.tracking.origins import tags as plugin_tags
 from framework.tracking.owner import is_alive, this_process
 from framework.tracking.recorder import MetricsRecorder
-from framework.tracking.run_dir import RunLocation, all_records, is_finished, read_state, tree_of_run
+from framework.tracking.run_dir import RunLocation, is_finished, read_state, tree_of_run
 from framework.tracking.run_record import begin_tracked, send_end, send_files, series_points
 from framework.tracking.store_errors import store_fault
 
@@ -60,14 +61,14 @@ def close_lost_runs(runs: Path, dead: Collection[Path] = ()) -> list[Path]:
     return close_orphans(runs, end, dead)
 
 
-def close_unlocked(runs: Path) -> list[Path]:
+def close_unlocked(runs: Path, records: Iterable[Path]) -> list[Path]:
     """End the runs that are recorded as running but not locked by any process: their locks were lost, with a full disk or a
     power failure. Their process is dead, or is of another machine and has written nothing for two minutes.
 
     Raises:
         OSError: a run belongs to another user.
     """
-    said = [f for f in all_records(runs) if _may_run(f) and read_state(f).get("status") == "running"]
+    said = [f for f in records if _may_run(f) and read_state(f).get("status") == "running"]
     alive = claimed(runs)  # read after the states: a run that ends meanwhile records it before it releases its lock
     said = [f for f in said if alive is not None and f.resolve() not in alive]
     lost = [f for f in said if (state := read_state(f)).get("status") == "running" and not _goes_on(f, state)]
@@ -166,7 +167,7 @@ def sync_to_mlflow(
 def _sync(runs: Path, folders: Iterable[Path] | None, stores: Stores) -> tuple[list[Path], list[tuple[Path, str]]]:
     sent, unsent = [], []
     busy = claimed(runs) or set()  # their process will send them
-    for folder in all_records(runs) if folders is None else folders:
+    for folder in walk(runs).records if folders is None else folders:
         state = read_state(folder)
         try:
             if not state:
@@ -256,7 +257,7 @@ def _without_orphans(content: StoreContent, runs: Path) -> Iterator[str]:
     busy = claimed(runs)  # read after the store: a record exists before its run in the store
     if not running or busy is None or not all(map(read_state, busy)):
         return  # a lock that cannot be read belongs to another user, who may be running it
-    folders = {folder: read_state(folder) for folder in all_records(runs)}
+    folders = {folder: read_state(folder) for folder in walk(runs).records}
     going = [state for folder, state in folders.items() if state.get("status") == "running" or folder.resolve() in busy]
     alive, client = {run.run_id for state in going for run in content.of(state)}, content.store.client
     for run in running:

@@ -120,7 +120,7 @@ def done_before(cfg: Any) -> list[float | None]:
     from framework.sweeps.job_dir import place_of
     from framework.sweeps.launcher import send_unsent
     from framework.sweeps.manifest import is_done, set_aside, value_of
-    from framework.tracking.run_record import config_hash
+    from framework.tracking.config_hash import config_hash
 
     hydra, settings = HydraConfig.get(), settings_of(cfg)
     where = (hydra.runtime.output_dir, overrides_of(hydra), hydra.sweep.dir)

@@ -27,11 +27,12 @@ from framework.core.yaml_text import yaml_text
 from framework.experiments.sync import STRANGE
 from framework.sweeps.jobs import Job
 from framework.sweeps.session import session
+from framework.tracking.config_hash import config_hash
+from framework.tracking.folders import SWEEP, remember
 from framework.tracking.mlflow import get_store, new_key
 from framework.tracking.naming import about_of
 from framework.tracking.options import Tracking
-from framework.tracking.run_dir import SWEEP, RunLocation, find_sweep, is_finished, read_state, read_sweep, remember
-from framework.tracking.run_record import config_hash
+from framework.tracking.run_dir import RunLocation, find_sweep, is_finished, read_state, read_sweep
 
 KEY = "sweep.resume"
 LENGTH = "hydra.sweeper.n_trials="  # of a search, which may be extended without changing its jobs

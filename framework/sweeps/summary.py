@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,10 +24,11 @@ from framework.experiments.resending import log_again
 from framework.experiments.sync import Stores, sync_to_mlflow
 from framework.tracking.allowance import patiently
 from framework.tracking.edits import LONGEST, METRICS, notes_section
+from framework.tracking.folders import SWEEP
 from framework.tracking.mlflow import KEY, MlflowRun, MlflowStore, get_store, new_key
 from framework.tracking.naming import about_of
 from framework.tracking.owner import is_alive, this_process
-from framework.tracking.run_dir import SWEEP, all_sweeps, jobs_of, read_state, read_sweep, tree_of_run, update_sweep
+from framework.tracking.run_dir import jobs_of, read_state, read_sweep, tree_of_run, update_sweep
 from framework.tracking.store_errors import store_fault
 
 COMPARISON, ROOM = "comparison.png", 60  # ROOM: characters for the line about rows that do not fit
@@ -109,15 +110,15 @@ def leave(sweep: Path) -> str:
     return f"`stackprop compare {sweep.name}` draws its figure"
 
 
-def send_later(runs: Path, stores: Stores) -> Iterator[tuple[Path, str]]:
+def send_later(runs: Path, sweeps: Iterable[Path], stores: Stores) -> Iterator[tuple[Path, str]]:
     """Send the summaries that the stores lack: each sweep, and why it could not be sent, or nothing."""
-    for sweep in all_sweeps(runs):
+    for sweep in sweeps:
         content = read_sweep(sweep)
         if (content.get("tracked") is None and not content.get("summary")) or _is_sent_now(sweep, content):
             continue  # it has not ended yet, or is not in a store
         try:
-            jobs = read_jobs(sweep)
-            tracking = tracking_of_run(jobs[0].folder) if jobs else None
+            first = next(filter(read_state, jobs_of(sweep)), None)
+            tracking = tracking_of_run(first) if first else None
             if tracking is None or tracking.type != "mlflow" or not knows_store(tracking.uri):
                 continue  # a line for each of its runs says so
             if content.get("summary") not in (known := stores.of(tracking).by_id):
@@ -125,10 +126,11 @@ def send_later(runs: Path, stores: Stores) -> Iterator[tuple[Path, str]]:
                     update_sweep(sweep, {"best_logged": None})
             elif content.get("tracked") is not False:
                 continue
-            _, _, groups, shown, _ = tabled(sweep, {}, jobs)
-            with patiently():
-                record(sweep, runs, summary_of(sweep, groups, shown))
-            yield sweep, ""
+            if jobs := read_jobs(sweep):
+                _, _, groups, shown, _ = tabled(sweep, {}, jobs)
+                with patiently():
+                    record(sweep, runs, summary_of(sweep, groups, shown))
+                yield sweep, ""
         except Exception as error:  # a store may raise anything; the others continue
             yield sweep, store_fault(error)
 

@@ -19,10 +19,11 @@ from typing import Any
 from framework.core.direction import lower_is_better
 from framework.core.reading import open_regular
 from framework.core.repeats import REPEATS
+from framework.tracking.folders import SWEEP
 from framework.tracking.metrics_file import parsed
 from framework.tracking.naming import about_of, key_of, printable, run_name, varying
-from framework.tracking.owner import is_alive, machine
-from framework.tracking.run_dir import SWEEP, read_state, read_sweep
+from framework.tracking.owner import is_alive, process_of
+from framework.tracking.run_dir import read_state, read_sweep
 
 METRIC = "val/loss"
 DONE, FAILED = ("finished", "stopped_early", "pruned"), ("failed", "diverged", "killed", "lost")
@@ -97,11 +98,6 @@ class JobView:
         if self.status in DONE:
             return float(self.state.get("metrics", {}).get(metric, math.nan))
         return self.points[-1] if self.points and self.status == "running" else math.nan
-
-
-def process_of(state: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The process of a run; an older record has its number only."""
-    return state.get("process") or {"machine": machine(), "pid": state.get("pid")}
 
 
 def _may_live(state: Mapping[str, Any]) -> bool:

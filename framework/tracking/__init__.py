@@ -1,7 +1,7 @@
 """Recording of runs: the folder, the metrics, the run in MLflow.
 
 run_record.py        a run's record, from start to end
-run_dir.py           finds the folders of runs and sweeps, and reads their records
+run_dir.py           finds a run or a sweep by its name, and reads its record; folders.py finds the folders of all
 naming.py            names, tags and notes
 metrics_file.py      metrics.jsonl; recorder.py writes it, and thins it for the store
 thinning.py          means and summaries of series that are too long for the memory

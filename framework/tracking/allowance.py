@@ -34,6 +34,7 @@ class TimeBudget:
     def __init__(self, served: bool, remote: bool = False) -> None:
         self.served, self.remote, self.most, self.left = served, remote, ALLOWED, ALLOWED
         self.at, self.complained, self.down_until = time.monotonic(), False, -math.inf
+        self.fault: Exception | None = None  # why the store was not reachable
 
     def begin_run(self) -> None:
         """Add the allowance of one more run."""
@@ -48,12 +49,12 @@ class TimeBudget:
             Exception: whatever it raises.
         """
         if time.monotonic() < self.down_until:
-            raise StoreDownError("the store was not reachable a moment ago")
+            raise StoreDownError("the store was not reachable a moment ago") from self.fault
         try:
             return self._call(action, *args, **kwargs)
         except Exception as error:
             if self.remote and is_outage(error) and not isinstance(error, SlowServerError):
-                self.down_until = time.monotonic() + PAUSE
+                self.down_until, self.fault = time.monotonic() + PAUSE, error
             raise
 
     def _call(self, action: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -86,8 +87,8 @@ class TimeBudget:
 
 def is_outage(error: BaseException) -> bool:
     """Whether an error means that a store was not reached, or answers too slowly; otherwise it has answered."""
-    if isinstance(error, SlowServerError | ConnectionError):
-        return True
+    if isinstance(error, SlowServerError | ConnectionError) or type(error).__name__ == "OperationalError":
+        return True  # the latter: a database cannot be opened
     if type(error).__name__ == "RestException" or getattr(error, "response", None) is not None:
         return False
     # MLflow reports a refused connection, and a database that is down, with these codes.

@@ -23,11 +23,12 @@ from framework.core.errors import StillRunning
 from framework.core.log import log
 from framework.core.reading import read_mapping
 from framework.core.writing import check_no_link, inside, write_text
-from framework.tracking.owner import HEART, SILENCE, is_alive, this_process
+from framework.tracking.owner import HEART, SILENCE, is_alive, process_of, this_process
 from framework.tracking.run_dir import read_state
 
 NO_LOCKS = errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS  # what a disk answers that has no locks
 WAIT = f"; a process that was killed counts as such after {SILENCE:.0f} s without a heartbeat"
+LOST = {"status": "lost", "reason": "its process was killed"}
 _held: set[Path] = set()  # the markers of this process
 
 
@@ -194,6 +195,16 @@ def close_orphans(runs: Path, end: Callable[[Path, dict[str, Any]], None], dead:
     return reaped
 
 
+def current_state(folder: Path) -> dict[str, Any]:
+    """The content of `run.json`. A run that is recorded as running is lost if its process was on this machine and does not
+    exist any more; nothing is changed."""
+    state = read_state(folder)
+    if state.get("status") != "running" or is_alive(process_of(state), silence=0.0):
+        return state
+    state = read_state(folder)  # it may just have ended
+    return {**state, **LOST} if state.get("status") == "running" else state
+
+
 def lost_state(state: dict[str, Any]) -> dict[str, Any]:
     """The state for `run.json` of a run whose process was killed."""
-    return {**state, "status": "lost", "reason": "its process was killed", "ended": time.time(), "state": "FAILED"}
+    return {**state, **LOST, "ended": time.time(), "state": "FAILED"}

@@ -19,6 +19,7 @@ from framework.tracking.local_artifacts import LocalArtifacts, is_local
 from framework.tracking.options import Tracking
 from framework.tracking.sqlite_client import SqliteClient, is_known
 
+ATTEMPTS = 4  # to reach a database, in 1.1 seconds
 SERVERS = ("http://", "https://", "databricks")  # prefixes of a server's URI; any other is a file or a database
 
 
@@ -47,7 +48,10 @@ def client_of(tracking: Tracking, runs: Path, database: Path | None) -> Any:
     """The client of a store; for a local one whose tables are known, one without MLflow."""
 
     def of_mlflow() -> Any:
-        return quiet_mlflow().MlflowClient(tracking_uri(tracking, runs))
+        mlflow = quiet_mlflow()
+        if not is_served(tracking):
+            _few_attempts()
+        return mlflow.MlflowClient(tracking_uri(tracking, runs))
 
     if database is None or not is_known(database):
         return of_mlflow()
@@ -55,6 +59,15 @@ def client_of(tracking: Tracking, runs: Path, database: Path | None) -> Any:
     if empty is None or empty_store.revision(empty) != empty_store.revision(database):
         client.made = of_mlflow()  # refuses tables of another version
     return client
+
+
+def _few_attempts() -> None:
+    """A database that is down, or a file that cannot be opened, is detected in seconds: MLflow tries ten times, for 102
+    seconds, and there is no setting for it."""
+    with contextlib.suppress(ImportError, AttributeError):
+        database: Any = importlib.import_module("mlflow.store.db.utils")
+        database.MAX_RETRY_COUNT = min(ATTEMPTS, database.MAX_RETRY_COUNT)
+        logging.getLogger(database.__name__).setLevel(logging.ERROR)  # a message of four lines for each attempt
 
 
 def together(client: Any) -> contextlib.AbstractContextManager[None]:

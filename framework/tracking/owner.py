@@ -49,6 +49,11 @@ def start_of(pid: int) -> int | None:
     return ENDED if after_name[0] in "ZX" else int(after_name[19])  # a zombie has ended, too
 
 
+def process_of(state: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The process of a run; an older record has its number only."""
+    return state.get("process") or {"machine": machine(), "pid": state.get("pid")}
+
+
 def is_alive(owner: Mapping[str, Any], silence: float) -> bool:
     """Whether a process may still run.
 

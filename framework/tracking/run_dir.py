@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,15 +13,16 @@ from typing import Any
 
 from framework.core.errors import ConfigError, did_you_mean
 from framework.core.log import log
-from framework.core.reading import read_mapping, read_text, read_yaml
-from framework.core.writing import appending, check_no_link, write_json, write_text
+from framework.core.reading import read_bytes, read_mapping, read_yaml
+from framework.core.writing import check_no_link, write_json
+from framework.tracking.folders import RUN, SWEEP, elsewhere, sweeps_in, walk
 from framework.tracking.naming import About, Kind, about_of, newest_named
 
-SWEEP = "sweep.json"  # the jobs of a sweep, and its results
 TASKS = "tasks.json"  # those of its jobs that a cluster has
-ELSEWHERE = ".elsewhere"  # in the folder of runs: lists folders of runs and sweeps outside it, one per line
 NAMES = ("last", "best")
 NEWEST = 40  # folders that the message about an unknown name offers
+# The value of each `started` in a record, without that of its process, which counts from the start of the machine.
+STARTED = re.compile(rb'"process"\s*:\s*\{[^{}]*\}|"started"\s*:\s*([^\s,}]+)')
 
 
 def runs_dir() -> Path:
@@ -27,54 +30,19 @@ def runs_dir() -> Path:
     return Path(os.environ.get("STACKPROP_RUNS", "runs"))
 
 
-def all_runs(runs: Path) -> Iterator[Path]:
-    """The folders of all runs: single runs and jobs of sweeps, also those outside the folder of runs."""
-    yield from (path.parent for path in sorted(runs.glob("*/run.json")))
-    yield from (path.parent for path in sorted(runs.glob("*/*/run.json")))
-    for folder in elsewhere(runs):
-        found = (folder / "run.json", *sorted(folder.glob("*/run.json")))
-        yield from (path.parent for path in found if os.path.isfile(path))
-
-
-def all_records(runs: Path) -> Iterator[Path]:
-    """The folders of all runs, and of the earlier attempts of resumed sweeps."""
-    yield from all_runs(runs)
-    for place in (runs, *elsewhere(runs)):
-        patterns = ("*/attempts/*/run.json", "attempts/*/run.json")[place is not runs :]
-        yield from (path.parent for pattern in patterns for path in sorted(place.glob(pattern)))
-
-
 def all_sweeps(runs: Path) -> list[Path]:
     """The folders of all sweeps, the last one launched at the end."""
-    found = [*(path.parent for path in runs.glob(f"*/{SWEEP}")), *elsewhere(runs)]
-    return sorted((folder for folder in found if os.path.isfile(folder / SWEEP)), key=_launched)
+    return by_launch(sweeps_in(runs))
+
+
+def by_launch(sweeps: Iterable[Path]) -> list[Path]:
+    """The folders of sweeps, the last one launched at the end."""
+    return sorted(sweeps, key=_launched)
 
 
 def _launched(folder: Path) -> float:
     launched = read_sweep(folder).get("launched")
     return float(launched) if isinstance(launched, int | float) else folder.stat().st_mtime
-
-
-def elsewhere(runs: Path) -> list[Path]:
-    """The folders that `remember` recorded."""
-    try:
-        lines = read_text(runs / ELSEWHERE).splitlines()
-    except (OSError, ValueError):
-        return []
-    return [Path(os.path.normpath(runs / line)) for line in dict.fromkeys(lines)]
-
-
-def remember(runs: Path, folder: Path) -> None:
-    """Record a run's or a sweep's folder outside the folder of runs, so that `last` finds it. The path is relative: a
-    project that is moved as a whole keeps it."""
-    if os.path.abspath(runs) == os.path.dirname(os.path.abspath(folder)):  # as nearly always
-        return
-    runs, folder = runs.resolve(), folder.resolve()
-    if runs in (folder, folder.parent) or folder in elsewhere(runs):
-        return
-    runs.mkdir(parents=True, exist_ok=True)
-    with open(appending(runs / ELSEWHERE), "a", encoding="utf-8") as file:
-        file.write(f"{os.path.relpath(folder, runs)}\n")
 
 
 def read_sweep(folder: Path) -> dict[str, Any]:
@@ -116,7 +84,7 @@ def find_run(word: str, runs: Path) -> Path:
         return found
     if sweep := newest_named(word, all_sweeps(runs), SWEEPS):
         raise SweepGivenError(word, sweep)
-    raise _missing("run", word, runs, _names(runs, list(all_runs(runs))))
+    raise _missing("run", word, runs, _names(runs, walk(runs).runs))
 
 
 def _run(word: str, runs: Path) -> Path | None:
@@ -134,7 +102,7 @@ def _run(word: str, runs: Path) -> Path | None:
         if not sweep and not all_sweeps(runs):
             raise ConfigError(f"best: there is no sweep yet in {runs}; it means the best job of the last sweep")
         return best_run(find_sweep(sweep or "last"))
-    folders = list(all_runs(runs))
+    folders = walk(runs).runs
     if word == "last" and folders:
         return newest(folders)
     return newest_named(word, folders, RUNS) or (_job(sweep, name) if sweep else None)
@@ -158,28 +126,28 @@ def find_any(word: str) -> Path:
     """
     check_name(word)
     runs = runs_dir()
-    if word == "last" and (known := list(all_runs(runs))):
-        last = newest(known)
-        if (waiting := _waiting(runs)) and _launched(waiting) > float(read_state(last).get("started", 0)):
+    if word == "last" and (found := walk(runs)).runs:
+        last = newest(found.runs)
+        if (waiting := _waiting(found.sweeps)) and _launched(waiting) > float(read_state(last).get("started", 0)):
             return waiting
         return last.parent if "sweep" in read_state(last).get("tags", {}) else last
     for folder in (Path(word), runs / word):
         if (folder / SWEEP).is_file() and not (folder / "run.json").exists():
             return folder
-    if not (found := _run(word, runs)):
+    if not (run := _run(word, runs)):
         with suppress(ConfigError):
             return find_sweep(word)
         if any((folder := path).is_dir() for path in (Path(word), runs / word)):
             raise ConfigError(f"{folder}: neither a run nor a sweep; it contains no run.json")
-        names = _names(runs, list(all_runs(runs))) + _names(runs, all_sweeps(runs))
+        names = _names(runs, walk(runs).runs) + _names(runs, all_sweeps(runs))
         raise _missing("run or sweep", word, runs, names)
     same = newest_named(word, all_sweeps(runs), SWEEPS)  # a run and a sweep may have one name
-    return same if same and _launched(same) > float(read_state(found).get("started", 0)) else found
+    return same if same and _launched(same) > float(read_state(run).get("started", 0)) else run
 
 
-def _waiting(runs: Path) -> Path | None:
+def _waiting(sweeps: Sequence[Path]) -> Path | None:
     """The last sweep, if its jobs wait in a cluster."""
-    last = next(reversed(all_sweeps(runs)), None)
+    last = next(reversed(by_launch(sweeps)), None)
     return last if last and (last / TASKS).is_file() else None
 
 
@@ -200,8 +168,28 @@ def check_name(word: Any) -> None:
 
 
 def newest(folders: Sequence[Path]) -> Path:
-    """The run that was started last."""
-    return max(folders, key=lambda folder: read_state(folder).get("started", 0))
+    """The run that was started last.
+
+    A record is parsed only if its text allows a later start than those before; names and times of files promise nothing,
+    since folders are renamed, copied and resumed.
+    """
+    last, latest = folders[0], -math.inf
+    for folder in reversed(folders):  # usually the latest comes first
+        if _bound(folder) < latest:
+            continue
+        started = float(read_state(folder).get("started", 0))
+        if started >= latest:
+            last, latest = folder, started
+    return last
+
+
+def _bound(folder: Path) -> float:
+    """A time that the start of a run does not exceed: the latest in the text of its record."""
+    try:
+        times = [float(text) for text in STARTED.findall(read_bytes(folder / RUN)) if text]
+    except (OSError, ValueError):
+        return math.inf
+    return max(0.0, *times) if times else math.inf
 
 
 def best_run(sweep: Path) -> Path:
@@ -272,15 +260,6 @@ def is_finished(folder: Path) -> bool:
     return read_state(folder).get("status") in ("finished", "stopped_early", "pruned", "diverged")
 
 
-def forget(runs: Path, folder: Path) -> None:
-    """Remove a folder that is deleted from those that `remember` recorded."""
-    runs = runs.resolve()
-    known = elsewhere(runs)
-    kept = [other for other in known if other != folder.resolve()]
-    if len(kept) < len(known):
-        write_text(runs / ELSEWHERE, "".join(f"{os.path.relpath(other, runs)}\n" for other in kept))
-
-
 def jobs_of(sweep: Path) -> list[Path]:
     """The folders of the started jobs of a sweep, in order. Links are left out: they may lead to other runs."""
     found = [path for path in sweep.glob("*/run.json") if not path.is_symlink() and not path.parent.is_symlink()]
@@ -311,9 +290,9 @@ def check_unused(folder: Path) -> None:
 
 
 __all__ = [
-    "all_runs",
     "all_sweeps",
     "best_run",
+    "by_launch",
     "check_unused",
     "find_any",
     "find_run",
@@ -321,7 +300,6 @@ __all__ = [
     "is_finished",
     "newest",
     "read_sweep",
-    "remember",
     "runs_dir",
     "store_dir",
     "update_sweep",
@@ -356,12 +334,14 @@ STATE = {  # the types of the entries of `run.json` that are read
     dict: ("tags", "metrics", "lower_is_better", "about", "choices", "process"),
     int: ("steps", "validations", "steps_per_epoch"),
 }
+ENTRIES = [(key, kind()) for kind, keys in STATE.items() for key in keys]
+TYPES = [type(default) for _, default in ENTRIES]
 
 
 def read_state(folder: Path) -> dict[str, Any]:
     """The content of `run.json`; empty if it is missing or not valid."""
     content = read_mapping(folder / "run.json")
-    if any(not isinstance(content.get(key, kind()), kind) for kind, keys in STATE.items() for key in keys):
+    if [type(content.get(key, default)) for key, default in ENTRIES] != TYPES:
         return {}
     try:
         numbers = [
@@ -370,7 +350,7 @@ def read_state(folder: Path) -> dict[str, Any]:
             (content.get("kept") or {}).get("step", 0),
         ]
         list(map(float, numbers))
-    except (TypeError, ValueError, AttributeError):
+    except (TypeError, ValueError, AttributeError, OverflowError):
         return {}
     return content if "status" in content else {}
 

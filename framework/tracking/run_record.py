@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
-import json
 import math
 import os
 import subprocess
@@ -27,9 +25,9 @@ from framework.core.writing import amend, json_text, overwrite, write_json, writ
 from framework.core.yaml_text import yaml_text
 from framework.tracking import checkpoint as checkpoints
 from framework.tracking.allowance import StoreDownError
+from framework.tracking.config_hash import config_hash, without_labels
 from framework.tracking.locks import RunLock, lock_runs
 from framework.tracking.mlflow import KEY, NOTE, MlflowRun, MlflowStore, flattened, get_store, new_key, warn_of_store
-from framework.tracking.naming import KEYS as ABOUT
 from framework.tracking.naming import about_of
 from framework.tracking.options import Tracking
 from framework.tracking.origins import FILE as ORIGINS
@@ -368,30 +366,6 @@ def tags_of(place: RunLocation, state: Mapping[str, Any], plugins: Mapping[str, 
     if commit:
         tags |= {"stackprop.git_commit": commit, "mlflow.source.git.commit": commit}
     return tags
-
-
-UNHASHED = ("tracking", "callbacks", "figures", "disable_plugins", *ABOUT)  # keys that do not change what is trained
-LATER = ("folds", "fold")  # keys that older records lack, where they mean null
-
-
-def without_labels(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration without the name, the tags and the notes of the run, which `run.json` holds: they may change later."""
-    return {key: value for key, value in tree.items() if key not in ABOUT}
-
-
-def config_hash(tree: Mapping[str, Any]) -> str:
-    """A hash that is equal for two runs if and only if they train the same thing, wherever they are tracked."""
-    hashed = {key: value for key, value in tree.items() if key not in UNHASHED and not (key in LATER and value is None)}
-    if isinstance(trainer := hashed.get("trainer"), Mapping):
-        hashed["trainer"] = {
-            key: value for key, value in trainer.items() if key != "checkpoint_at_end" and not _idle(key, value)
-        }
-    return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _idle(key: str, value: Any) -> bool:
-    """Whether a key of `trainer` that older records lack has no effect."""
-    return key == "prune" and not (isinstance(value, Mapping) and value.get("at"))
 
 
 @functools.cache

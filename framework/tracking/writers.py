@@ -27,10 +27,11 @@ class MlflowWriterPool:
 
     Attributes:
         beside: whether it uses another core, and no state of this process.
+        quick: whether it also writes a run in 2 ms.
     """
 
     def __init__(self, lanes: int = 1, local: bool = False, forks: bool = False) -> None:
-        self.beside = forks or not local
+        self.beside, self.quick = forks or not local, forks
         self.lanes: Sequence[WriterProcess | WriterThread] = [
             WriterProcess(local) if self.beside else WriterThread() for _ in range(lanes)
         ]

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from framework.analysis.comparison import RecordedJob, SeedGroup, best_group, best_job, reduce_series, rows
 from framework.analysis.figures.sweep import draw, panels
-from framework.analysis.sweep_table import incomparable
+from framework.analysis.sweep_table import incomparable, tabled
 from framework.config.options import FigureOptions
 from framework.core.direction import lower_is_better
 
@@ -139,3 +139,14 @@ def test_losses_of_other_losses_and_data_are_not_compared_in_silence():
     assert incomparable([job([1.0], **{"optimizer.lr": lr}) for lr in (1, 2)], "val/loss") == ""
     data = [job([1.0], dataset=name) for name in ("iris", "wine")]
     assert incomparable(data, "val/accuracy").endswith("another quantity with another dataset")
+
+
+def test_a_sweep_is_sorted_by_the_metric_of_early_stopping(tmp_path):
+    (tmp_path / "config.yaml").write_text("trainer: {early_stopping: {monitor: val/f1}}\nmetrics: [f1, recall]\n")
+    values = [{"val/loss": 0.1, "val/f1": 0.4, "val/recall": 0.5}, {"val/loss": 0.2, "val/f1": 0.6, "val/recall": 0.5}]
+    series = [{name: np.array([[1, value]]) for name, value in each.items()} for each in values]
+    jobs = [RecordedJob(str(i), {"k": str(i)}, "finished", each, folder=tmp_path) for i, each in enumerate(series)]
+    _, y, groups, shown, metric = tabled(tmp_path, {}, jobs)
+    assert (metric, y, list(shown)) == ("val/f1", ["val/f1", "val/loss"], ["val/f1", "val/loss", "val/recall"])
+    assert [group.keys["k"] for group in groups] == ["1", "0"]
+    assert tabled(tmp_path, {"y": "val/loss"}, jobs)[-1] == "val/loss"

@@ -225,6 +225,20 @@ def test_predictions_have_r2_and_rmse_of_the_split(tmp_path, regression):
     assert sum(bar.get_height() for bar in bars.patches) == len(data.splits["train"]["y"])
 
 
+def test_a_weighted_split_has_a_weighted_r2_and_the_name_of_its_target(tmp_path):
+    table = np.random.default_rng(0).normal(size=(60, 3))
+    rows = [f"{x:.6f},{x - y:.6f},{abs(w) + 0.1:.6f}" for x, y, w in table]
+    (tmp_path / "flats.csv").write_text("\n".join(["area,price,w", *rows]) + "\n")
+    words = ["dataset=csv", f"dataset.path={tmp_path}/flats.csv", "dataset.target=price", "dataset.weight=w", "metrics=[r2]"]
+    made = prepare(compose([*words, "trainer.steps=20", "tracking=none", "dtype=float64"]))
+    outcome = train([made.learner], [made.data], keys=[0], dtype=np.float64)[0]
+    data, scale = made.measured
+    (one,) = compared(RunView(tmp_path, Model.of(made.learner, outcome.weights, data, scale), data))
+    assert one.r2 == pytest.approx(outcome.metrics["test/r2"], rel=1e-9)
+    assert one.r2 != pytest.approx(r2_score(one.t, one.y), rel=1e-3)
+    assert one.name == "price"
+
+
 def test_an_option_of_another_figure_is_an_error_with_a_hint():
     with pytest.raises(ConfigError, match=r"figure\.normalise: figure 'confusion' has no such option; did you mean"):
         validated("confusion", ConfusionOptions, {"normalise": True})

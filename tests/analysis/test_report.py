@@ -4,12 +4,13 @@ import json
 import re
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 from framework import result
 from framework.analysis.report import write
 from framework.analysis.report.files import texts
-from framework.analysis.report.run_page import duration
+from framework.analysis.report.run_page import duration, measured
 from framework.analysis.report.sweep_page import table
 from framework.analysis.sweep_table import compare
 from framework.cli.commands.report import main
@@ -219,3 +220,10 @@ def test_a_report_names_the_epoch_whose_weights_were_kept(tmp_path):
     page = Page(write(tmp_path / "r"))
     assert note in page.text
     assert note in repr(result(str(tmp_path / "r")))
+
+
+def test_every_value_of_a_report_is_that_of_the_saved_weights():
+    series = {"train/loss": np.array([[1, 3.0], [2, 2.0], [3, 1.0]]), "val/loss": np.array([[2, 2.5], [3, 4.0]])}
+    state = {"metrics": {"val/loss": 2.5}, "kept": {"step": 2}}
+    assert measured(series, state) == [("train/loss", "2", "1", "3"), ("val/loss", "2.5", "2.5", "2")]
+    assert measured(series, {"status": "killed"})[0] == ("train/loss", "1", "1", "3")

@@ -8,9 +8,10 @@ from recorded import run, sweep
 
 from framework.cli.commands import delete as verb
 from framework.experiments.deletion import MARK, Deleter, finish_all
+from framework.tracking.folders import ELSEWHERE, walk
 from framework.tracking.mlflow import MlflowStore
 from framework.tracking.options import Tracking
-from framework.tracking.run_dir import ELSEWHERE, read_sweep
+from framework.tracking.run_dir import read_sweep
 
 QUICK = ["dataset=wine", "trainer.epochs=1", "model.hidden=3", "tracking=none", "threads=1"]
 
@@ -137,7 +138,7 @@ def test_an_interrupted_deletion_is_finished(ask, runs, monkeypatch, name):
     monkeypatch.undo()
     assert (runs / name / MARK).exists()
     assert name not in ask("list", "--all")[1].split()
-    assert list(finish_all(runs)) == [f"deleted   {runs / name}: its deletion was interrupted"]
+    assert list(finish_all(runs, walk(runs).marked)) == [f"deleted   {runs / name}: its deletion was interrupted"]
     assert not (runs / name).exists()
 
 
@@ -183,7 +184,7 @@ def test_a_store_that_is_down_keeps_the_deletion_open(ask, runs, tracked, monkey
 
     monkeypatch.setattr("framework.experiments.deletion.get_store", down)
     status, _, err = ask("delete", "wide", "--yes")
-    assert (status, "the tracking store cannot be used (ConnectionError)" in err) == (1, True)
+    assert (status, "the tracking store cannot be used (ConnectionError: refused)" in err) == (1, True)
     assert "a" not in left(runs)
     monkeypatch.undo()
     os.chdir(runs.parent)

@@ -64,6 +64,7 @@ def test_a_figure_of_a_sweep_is_of_all_jobs_or_of_the_best(ask, unrendered, tmp_
     assert (tmp_path / "out.svg").exists()
     assert (sweep / "table.md").read_bytes() == before
     assert ask("compare", "last", "x=optimizer.lr")[1].endswith("comparisons/x=optimizer.lr/comparison.png\n")
+    assert ask("compare", "last", "figure.x=epoch")[1].endswith("comparisons/x=epoch/comparison.png\n")
     assert ask("compare", "last", "to=out.jpeg")[2].startswith("stackprop: to: 'out.jpeg' is not a name of a figure")
 
 

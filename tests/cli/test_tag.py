@@ -7,6 +7,7 @@ from recorded import run, sweep
 
 from framework.experiments import labels
 from framework.tracking.edits import METRICS, notes_section, with_notes
+from framework.tracking.folders import walk
 from framework.tracking.naming import About, about_of
 from framework.tracking.run_dir import read_state, read_sweep
 
@@ -67,9 +68,9 @@ def test_a_change_waits_for_a_store_that_is_down(ask, tmp_path, monkeypatch):
     ask("tag", "a", "x=3")
     monkeypatch.setattr(labels, "get_store", lambda *_: SimpleNamespace(ids_of=lambda key: ["id"]))
     monkeypatch.setattr(labels, "relabel", lambda *found: sent.append(found[1:4]))
-    assert list(labels.send_all(tmp_path / "runs")) == [f"sent      the name, tags and notes of {folder}"]
+    assert list(labels.send_all(walk(tmp_path / "runs"))) == [f"sent      the name, tags and notes of {folder}"]
     assert sent == [("id", About("", {"x": "1"}), About("", {"x": "3"}))]  # from what the store has
-    assert list(labels.send_all(tmp_path / "runs")) == []
+    assert list(labels.send_all(walk(tmp_path / "runs"))) == []
 
 
 def test_the_notes_of_a_page_change_and_the_rest_stays():

@@ -8,8 +8,8 @@ import pytest
 from framework import run
 from framework.config.composition import compose
 from framework.core.errors import ConfigError
+from framework.tracking.config_hash import config_hash
 from framework.tracking.run_dir import read_state
-from framework.tracking.run_record import config_hash
 
 pytestmark = pytest.mark.usefixtures("unrendered")
 

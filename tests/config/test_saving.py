@@ -11,8 +11,8 @@ from framework.config.composition import compose, composed
 from framework.config.saving import recorded_overrides, save_experiment
 from framework.core.errors import ConfigError
 from framework.registry.discovery import discover
+from framework.tracking.config_hash import config_hash
 from framework.tracking.run_dir import read_state
-from framework.tracking.run_record import config_hash
 
 pytestmark = pytest.mark.usefixtures("unrendered")
 

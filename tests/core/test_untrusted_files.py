@@ -3,6 +3,7 @@
 import io
 import os
 import zipfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -150,3 +151,13 @@ def test_data_come_from_files(ask, tmp_path):
             f"dataset={name}", f"dataset.path=x.{name}", *(["dataset.target=y"] if name == "csv" else []), *QUICK
         )
         assert (status, "this is a pipe, not a file" in told) == (2, True), told
+
+
+@pytest.mark.parametrize("known", [0, 4, 9, 10, 12])
+def test_a_file_whose_size_changes_is_read_whole(tmp_path, monkeypatch, known):
+    (tmp_path / "file").write_bytes(b"0123456789")
+    status = os.stat(tmp_path / "file")
+    monkeypatch.setattr(os, "fstat", lambda file: SimpleNamespace(st_mode=status.st_mode, st_size=known))
+    assert read_bytes(tmp_path / "file") == b"0123456789"
+    with pytest.raises(UnreadableError, match="bytes"):
+        read_bytes(tmp_path / "file", most=8)

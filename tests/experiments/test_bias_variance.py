@@ -235,6 +235,19 @@ def test_several_labels_of_an_example_count_each():
     assert "zero_one/error" not in found.metrics
 
 
+def test_scaled_targets_are_decomposed_in_their_own_unit():
+    _, plain = studied()
+    experiment, scaled = studied("dataset.scale=standard", "dataset.scale_targets=true")
+    assert np.allclose(scaled.arrays["f"], plain.arrays["f"], rtol=0, atol=1e-12)
+    assert scaled.metrics["bias_variance/noise"] == pytest.approx(plain.metrics["bias_variance/noise"], rel=1e-12)
+    test, head = experiment.data.splits["test"], experiment.learner.heads["loss"]
+    fields = {name: a[np.argsort(test["x"][:, 0])] for name, a in test.items()}
+    y = experiment.predict([scaled.outcomes[0].weights], fields, head)[0]
+    assert np.allclose(scaled.arrays["predictions"][0], experiment.scale.undo("y", y)[:, 0], rtol=0, atol=1e-12)
+    with pytest.raises(ConfigError, match=r"known noise of variance 0\.04$"):
+        prepared("dataset.scale=standard", "dataset.scale_targets=true", "study.noise=1")
+
+
 def test_sequences_are_decomposed_too():
     words = ["dataset=weather", "dataset.days=80", "model=gru", "model.hidden=4", "trainer.steps=10"]
     experiment = prepare(compose([word for word in [*SMALL, *words] if word not in ("dataset=sine", "activation=tanh")]))

@@ -91,7 +91,7 @@ def test_a_sweep_is_submitted_without_waiting(jobs, tmp_path):
     queue, sweep = Queue(), tmp_path / "sweep-1"
     assert handed_over(jobs[:2], queue) == {}
     assert list(read_tasks(sweep).values()) == [Submitted("1", (0, 1))]
-    assert list(not_started(tmp_path)) == [f"{sweep}: 2 submitted jobs have not started (cluster task 1)"]
+    assert list(not_started([sweep])) == [f"{sweep}: 2 submitted jobs have not started (cluster task 1)"]
     assert list(queue.left) == ["1"]
 
 

@@ -11,8 +11,8 @@ from framework.experiments.experiment import prepare
 from framework.experiments.pruning import SweepRungs, comparable, read_rungs, setting_of, sweep_warnings
 from framework.experiments.runner import run, run_stack
 from framework.sweeps.manifest import is_done
+from framework.tracking.config_hash import config_hash
 from framework.tracking.run_dir import RunLocation, read_state
-from framework.tracking.run_record import config_hash
 from framework.training.state import Trainer
 
 pytestmark = pytest.mark.usefixtures("unrendered")

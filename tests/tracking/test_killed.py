@@ -19,10 +19,11 @@ from effort import EFFORT
 from framework.config.composition import compose
 from framework.experiments.experiment import prepare
 from framework.experiments.runner import run
+from framework.tracking.folders import walk
 from framework.tracking.metrics_file import read_lines
 from framework.tracking.mlflow import KEY, MlflowStore
 from framework.tracking.options import Tracking
-from framework.tracking.run_dir import RunLocation, all_records, read_state
+from framework.tracking.run_dir import RunLocation, read_state
 from framework.tracking.sqlite_client import SqliteClient
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the child is a fork")
@@ -115,7 +116,7 @@ def check(place):
     ]
     jobs = {run.data.tags[KEY]: run for run in found if run.data.tags.get("kind") != "sweep"}
     jobs.pop("of nobody", None)
-    records = {read_state(folder)["key"]: folder for folder in all_records(place / "runs")}
+    records = {read_state(folder)["key"]: folder for folder in walk(place / "runs").records}
     assert jobs.keys() == records.keys()
     assert sum("kind" in run.data.tags for run in found) <= 1
     for key, folder in records.items():

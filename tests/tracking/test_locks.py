@@ -15,6 +15,7 @@ from framework.core.errors import StillRunning
 from framework.core.writing import write_json
 from framework.experiments.sync import close_lost_runs, close_unlocked
 from framework.tracking import owner
+from framework.tracking.folders import walk
 from framework.tracking.locks import lock_runs
 from framework.tracking.owner import SILENCE, start_of, this_process
 from framework.tracking.run_dir import read_state
@@ -167,9 +168,9 @@ def test_a_run_without_a_marker_is_lost_if_its_process_is(runs):
     running(runs, "other", process={**this_process(), "pid": parent, "started": start_of(parent)})
     running(runs, "gone", process={**this_process(), "started": 1})
     running(runs, "far", process={**this_process(), "machine": "another"})
-    assert close_unlocked(runs) == [runs / "a", runs / "gone"]
+    assert close_unlocked(runs, walk(runs).records) == [runs / "a", runs / "gone"]
     for name in ("far", "other"):
         assert status(runs, name) == "running"
     for file in (runs / "far").iterdir():
         silent(file, SILENCE + 1)
-    assert close_unlocked(runs) == [runs / "far"]
+    assert close_unlocked(runs, walk(runs).records) == [runs / "far"]

@@ -6,6 +6,7 @@ import pytest
 
 import framework
 from framework.core.errors import ConfigError
+from framework.tracking.config_hash import config_hash
 from framework.tracking.naming import About, about_of, changed, fault_of_name, run_name, short_keys
 from framework.tracking.run_dir import (
     find_any,
@@ -16,7 +17,6 @@ from framework.tracking.run_dir import (
     runs_dir,
     tree_of_run,
 )
-from framework.tracking.run_record import config_hash
 
 pytestmark = pytest.mark.usefixtures("unrendered")
 

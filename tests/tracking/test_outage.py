@@ -13,7 +13,8 @@ from framework.experiments.sync import sync_to_mlflow
 from framework.sweeps.summary import log_best
 from framework.tracking import allowance
 from framework.tracking.allowance import StoreDownError, TimeBudget, is_outage
-from framework.tracking.run_dir import all_runs, find_sweep, read_state, read_sweep
+from framework.tracking.folders import walk
+from framework.tracking.run_dir import find_sweep, read_state, read_sweep
 
 pytestmark = pytest.mark.usefixtures("unrendered")
 
@@ -72,7 +73,7 @@ def test_a_store_lost_in_the_middle_is_asked_once_and_sent_later(store, tmp_path
     assert "its summary is now in the store" in printed
     assert names_of(tmp_path) == [("s", "FINISHED"), *[(f"seed={i}", "FINISHED") for i in range(4)]]
     assert read_sweep(sweep)["tracked"] is True
-    assert all(read_state(folder)["tracked"] for folder in all_runs(tmp_path / "runs"))
+    assert all(read_state(folder)["tracked"] for folder in walk(tmp_path / "runs").runs)
     assert execute(["doctor"]) == 0
     assert "its summary" not in capsys.readouterr().out
 

@@ -12,6 +12,7 @@ from framework.experiments.experiment import prepare
 from framework.experiments.runner import run
 from framework.experiments.sync import Stores, close_lost_runs, close_unlocked, repair, sync_run, sync_to_mlflow
 from framework.sweeps.manifest import resumed, set_aside
+from framework.tracking.folders import walk
 from framework.tracking.locks import claimed, lock_runs
 from framework.tracking.mlflow import KEY, MlflowStore
 from framework.tracking.mlflow_client import tracking_uri
@@ -118,13 +119,17 @@ def test_a_claim_in_a_copy_of_a_project_is_of_the_copy(copied, tmp_path):
     shutil.copytree(copied, tmp_path / "copy" / "runs")
     assert close_lost_runs(tmp_path / "copy" / "runs") == [tmp_path / "copy" / "runs" / "a"]
     assert read_state(copied / "a")["status"] == "running"
-    assert (close_lost_runs(copied), close_unlocked(copied), claimed(copied)) == ([], [], {copied / "a"})
+    assert (close_lost_runs(copied), close_unlocked(copied, walk(copied).records), claimed(copied)) == (
+        [],
+        [],
+        {copied / "a"},
+    )
     ours.release()
 
 
 def test_a_run_whose_claim_was_lost_is_ended(copied):
     write_json(copied / "a" / "run.json", {**read_state(copied / "a"), "status": "running"})
-    assert close_unlocked(copied) == [copied / "a"]
+    assert close_unlocked(copied, walk(copied).records) == [copied / "a"]
     assert read_state(copied / "a")["reason"] == "its process was killed"
 
 

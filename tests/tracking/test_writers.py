@@ -20,9 +20,10 @@ from framework.experiments.runner import run_stack
 from framework.experiments.sync import sync_to_mlflow
 from framework.sweeps.session import SweepSession
 from framework.tracking import sqlite_base
+from framework.tracking.folders import walk
 from framework.tracking.mlflow import KEY, MlflowStore
 from framework.tracking.options import Tracking
-from framework.tracking.run_dir import RunLocation, all_runs
+from framework.tracking.run_dir import RunLocation
 from framework.tracking.writer_lanes import WriterProcess
 from framework.tracking.writer_server import WAIT, WriterServer, batch
 from framework.tracking.writers import MlflowWriterPool
@@ -94,7 +95,7 @@ def test_what_a_killed_feeder_did_not_send_is_sent_later_and_nothing_twice(tmp_p
     (tmp_path / "sweep-1" / "1" / "run.json").write_text(json.dumps({**state, "tracked": False, "mlflow_run_id": None}))
     sync_to_mlflow(tmp_path)
     assert content(tmp_path) == whole
-    assert len(list(all_runs(tmp_path))) == len(whole) == 3
+    assert len(walk(tmp_path).runs) == len(whole) == 3
 
 
 @pytest.mark.parametrize("copy", [False, True])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,24 +25,26 @@ class Compared(NamedTuple):
     Attributes:
         name: of the column.
         y, t: (K,), in the unit of the target.
+        w: (K,), the weights of the examples.
         title: the split, and how much of it was evaluated.
     """
 
     name: str
     y: np.ndarray
     t: np.ndarray
+    w: np.ndarray
     title: str
 
     @property
     def rmse(self) -> float:
-        """sqrt(mean (y - t)^2)."""
-        return float(np.sqrt(np.mean((self.y - self.t) ** 2)))
+        """sqrt(mean (y - t)^2), the weighted mean."""
+        return float(np.sqrt(np.average((self.y - self.t) ** 2, weights=self.w)))
 
     @property
     def r2(self) -> float:
-        """1 - sum (t - y)^2 / sum (t - mean t)^2; NaN for targets that are all equal."""
-        total = float(np.sum((self.t - self.t.mean()) ** 2))
-        return 1 - float(np.sum((self.t - self.y) ** 2)) / total if total else float("nan")
+        """1 - sum w (t - y)^2 / sum w (t - mean t)^2; NaN for targets that are all equal."""
+        total = float(np.sum(self.w * (self.t - np.average(self.t, weights=self.w)) ** 2))
+        return 1 - float(np.sum(self.w * (self.t - self.y) ** 2)) / total if total else float("nan")
 
     @property
     def shown(self) -> slice:
@@ -104,17 +106,19 @@ def compared(run: RunView, options: SplitOptions | None = None) -> list[Compared
         return []
     target = str(model.head.target)
     y, t = (run.scale.undo(target, np.asarray(a, float).reshape(t.shape)) for a in (y, t))
-    known = np.broadcast_to(weights.reshape(weights.shape + (1,) * (t.ndim - weights.ndim)) > 0, t.shape)
-    known = known & np.isfinite(y)
+    w = np.broadcast_to(weights.reshape(weights.shape + (1,) * (t.ndim - weights.ndim)), t.shape)
+    known = (w > 0) & np.isfinite(y)
     if not known.any():
         return []
-    return list(_columns(y, t, known, target, title))
+    columns = _columns(target, about.features, t.shape)
+    return [Compared(name, y[i][known[i]], t[i][known[i]], w[i][known[i]], title) for name, i in columns]
 
 
-def _columns(y: np.ndarray, t: np.ndarray, known: np.ndarray, target: str, title: str) -> Iterator[Compared]:
-    F = t.shape[-1] if t.ndim > 1 else 1
+def _columns(target: str, names: Sequence[str], shape: Sequence[int]) -> Iterator[tuple[str, Any]]:
+    """The name and the index of each column of a target; a target of many columns is a whole."""
+    F = shape[-1] if len(shape) > 1 else 1
     if F == 1 or F > PANELS:
-        yield Compared(target, y[known], t[known], title)
+        yield names[0] if F == 1 and names else target, ...
         return
     for i in range(F):
-        yield Compared(f"{target}[{i}]", y[..., i][known[..., i]], t[..., i][known[..., i]], title)
+        yield names[i] if names else f"{target}[{i}]", (..., i)

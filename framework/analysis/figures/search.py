@@ -25,11 +25,13 @@ def draw(trials: Sequence[Trial], losses: Sequence[float | None], metric: str, s
     fig = style.sheet(1.0 + 3.2 * (1 + len(keys)), 3.4)
     axes = fig.subplots(1, 1 + len(keys), squeeze=False, sharey=True)[0]
     best = sign * np.fmin.accumulate(np.where(np.isfinite(values), sign * values, np.inf))
-    axes[0].plot(values, "o", ms=style.MARKER, color=style.COLOURS[0])
+    axes[0].plot(values, "o", ms=style.MARKER, color=style.COLOURS[0], label="trial")
     so_far = np.where(np.isfinite(best), best, np.nan)
-    axes[0].step(range(len(best)), so_far, where="post", color=style.COLOURS[1], lw=style.LINE)
-    axes[0].set_xlabel("trial")
-    axes[0].set_ylabel(metric)
+    axes[0].step(range(len(best)), so_far, where="post", color=style.COLOURS[1], lw=style.LINE, label="best so far")
+    style.finish(axes[0], "", "trial", y=metric)
+    axes[0].xaxis.get_major_locator().set_params(integer=True)
+    if keys:
+        axes[1].set_title("darker: later trials", fontsize=style.SMALL)
     for ax, key in zip(axes[1:], keys, strict=True):
         _against(ax, [trial[key] for trial in trials], values)
         ax.set_xlabel(key)

@@ -9,11 +9,13 @@ from typing import Any
 from framework.analysis.comparison import none_started
 from framework.analysis.listing.rows import RunRow, SweepRow, folded
 from framework.core.errors import ConfigError
+from framework.tracking.folders import SWEEP
+from framework.tracking.locks import current_state
 from framework.tracking.mlflow import flattened
 from framework.tracking.naming import KEYS as ABOUT
 from framework.tracking.naming import format_value, keyed
 from framework.tracking.origins import label, read
-from framework.tracking.run_dir import SWEEP, jobs_of, read_state, read_sweep, tree_of_run
+from framework.tracking.run_dir import jobs_of, read_sweep, tree_of_run
 
 Sections = dict[str, dict[str, list[str]]]  # part -> key -> a value for each run
 NONE = "-"
@@ -31,9 +33,9 @@ def row_of(folder: Path) -> RunRow | SweepRow:
     above = folder.parent
     if (folder / "run.json").is_file():
         group = read_sweep(above) if (above / SWEEP).is_file() else {}
-        return RunRow(folder, read_state(folder), above if group else None, group)
+        return RunRow(folder, current_state(folder), above if group else None, group)
     group = read_sweep(folder)
-    runs = [RunRow(job, read_state(job), folder, group) for job in jobs_of(folder)]
+    runs = [RunRow(job, current_state(job), folder, group) for job in jobs_of(folder)]
     if not runs:
         raise none_started(folder)
     return folded(runs, runs)[0]

@@ -15,11 +15,12 @@ from typing import Any
 
 from framework.core.direction import lower_is_better
 from framework.core.reading import parse_yaml, read_text
+from framework.tracking.folders import SWEEP, walk
 from framework.tracking.locks import living
 from framework.tracking.mlflow import flattened
 from framework.tracking.naming import KEYS as ABOUT
 from framework.tracking.naming import ORIGINS, About, about_of, key_of, keyed, recorded_overrides, run_name, short_keys
-from framework.tracking.run_dir import SWEEP, all_runs, read_state, read_sweep, runs_dir
+from framework.tracking.run_dir import read_state, read_sweep, runs_dir
 
 FIELDS = ("status", "name", "sweep", *ORIGINS, "notes", "id", "folder", "started", "seconds", "reason", "version", "tier")
 SPAN = 24  # characters of the values of a swept key
@@ -212,13 +213,13 @@ Row = RunRow | SweepRow
 
 def listed(runs: Path | None = None) -> list[RunRow]:
     """All recorded runs, jobs of sweeps included."""
-    runs, groups = runs_dir() if runs is None else runs, dict[Path, Mapping[str, Any]]()
+    runs, groups = runs_dir() if runs is None else runs, dict[str, Mapping[str, Any]]()
     busy, rows = living(runs), []
-    for folder in all_runs(runs):
-        state, above = read_state(folder), folder.parent
+    for folder in walk(runs).runs:
+        state, above = read_state(folder), os.path.dirname(folder)
         if above not in groups:
-            groups[above] = read_sweep(above) if (above / SWEEP).is_file() else {}
-        sweep = above if groups[above] or "sweep" in state.get("tags", {}) else None
+            groups[above] = read_sweep(folder.parent) if (folder.parent / SWEEP).is_file() else {}
+        sweep = folder.parent if groups[above] or "sweep" in state.get("tags", {}) else None
         gone = state.get("status") == "running" and busy is not None and folder.resolve() not in busy
         rows.append(RunRow(folder, state, sweep, groups[above], gone))
     return rows

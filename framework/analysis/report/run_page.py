@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,12 +12,12 @@ import numpy as np
 import yaml
 
 from framework.analysis import figures
+from framework.analysis.comparison import RecordedJob
 from framework.analysis.report.files import pictures, texts
 from framework.config.diff import differences
-from framework.core.direction import lower_is_better
 from framework.core.reading import is_regular, read_text, read_yaml
+from framework.tracking.locks import current_state
 from framework.tracking.origins import tags as plugin_tags
-from framework.tracking.run_dir import read_state
 from framework.tracking.thinning import summary
 
 MEASURED = ("train/", "val/", "test/")
@@ -34,7 +35,7 @@ ENDS = {
 
 def facts(folder: Path) -> dict[str, Any]:
     """The values that `page.html` shows for a run; missing figures are drawn."""
-    subject, state, tree = figures.RunView(folder), read_state(folder), config(folder)
+    subject, state, tree = figures.RunView(folder), current_state(folder), config(folder)
     if not pictures(folder) and not tree.get("study"):  # a study draws its own figures
         figures.draw(subject)
     traceback = folder / "traceback.txt"
@@ -98,12 +99,14 @@ def duration(seconds: float) -> str:
 
 def measured(series: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
     """Metric, value at the saved weights, best value, its step: for metrics of a split."""
-    rows, kept = [], state.get("metrics") or {}
+    rows, kept = [], {name: float(value) for name, value in (state.get("metrics") or {}).items()}
+    step = (state.get("kept") or {}).get("step", math.inf)
+    saved = RecordedJob("", {}, "", series, kept, state.get("lower_is_better") or {}, step)
     for name in [name for name in series if name.startswith(MEASURED)]:
-        known, lower = summary(series, name), lower_is_better(name, state.get("lower_is_better") or {})
-        best = known.lowest if lower else known.highest
+        known = summary(series, name)
+        best = known.lowest if saved.lower_is_better(name) else known.highest
         has_best = best is not None and not name.startswith("test/") and not name.endswith("/penalty")
-        value = number(float(kept.get(name, known.last[1])))
+        value = number(saved.value(name, "kept"))
         rows.append((name, value, *((number(best[1]), f"{best[0]:.0f}") if has_best else ("", ""))))  # type: ignore[index]
     return sorted(rows, key=lambda row: MEASURED.index(row[0].partition("/")[0] + "/"))
 

@@ -16,7 +16,8 @@ from framework.analysis.report.files import Picture, pictures, texts
 from framework.analysis.report.run_page import ENDS, config, number, status
 from framework.config.diff import differences
 from framework.core.reading import is_regular, read_text
-from framework.tracking.run_dir import read_state, read_sweep
+from framework.tracking.locks import current_state
+from framework.tracking.run_dir import read_sweep
 
 COLUMNS = 5  # metrics shown for each job
 
@@ -25,7 +26,7 @@ def facts(folder: Path) -> dict[str, Any]:
     """The values that `page.html` shows for a sweep."""
     jobs = read_jobs(folder)
     keys, first = swept(jobs), config(folder / jobs[0].name)
-    states = [read_state(folder / job.name) for job in jobs]
+    states = [current_state(folder / job.name) for job in jobs]
     shown = metrics(states)
     counts = Counter(status(state) for state in states)
     shared = [row for row in differences(first) if row[0] not in keys and row[0].removesuffix(".type") not in keys]

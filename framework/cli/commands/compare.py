@@ -22,7 +22,7 @@ NAMED = 100  # maximum characters of a folder's name
 def main(arguments: Sequence[str]) -> int:
     """Redraw the comparison of a sweep, or draw another one into a separate folder; or compare several runs."""
     words = [word for word in arguments if "=" not in word]
-    given = dict(word.split("=", 1) for word in arguments if "=" in word)
+    given = dict(word.removeprefix("figure.").split("=", 1) for word in arguments if "=" in word)  # as a sweep takes them
     to = given.pop("to", None)
     jobs = several(words) if len(words) > 1 else None
     sweep, changes = runs_dir() if jobs else one_sweep(words[0] if words else "last"), options(given)

@@ -24,7 +24,8 @@ from framework.experiments.sync import Stores, close_lost_runs, close_unlocked, 
 from framework.registry.discovery import discover
 from framework.sweeps.executors.submitted import not_started
 from framework.sweeps.summary import send_later
-from framework.tracking.run_dir import all_runs, runs_dir
+from framework.tracking.folders import Found, walk
+from framework.tracking.run_dir import by_launch, runs_dir
 from framework.training.compiled import cache
 from framework.training.compiled.build import NoCompilerError, compiler, version
 
@@ -55,13 +56,14 @@ def main(arguments: Sequence[str]) -> int:
     print(f"gpu       {_gpu()}")
     print(f"compiler  {_compiler()}")
     for folder in filter(Path.is_dir, cache.folders()):
-        found = list(cache.content(folder))
-        print(f"steps     {folder}: {len(found)} compiled, {format_bytes(sum(each.size for each in found))}")
+        steps = list(cache.content(folder))
+        print(f"steps     {folder}: {len(steps)} compiled, {format_bytes(sum(each.size for each in steps))}")
     for problem in discover().problems:
         print(f"plugin    {problem}", file=sys.stderr)
-    print(f"runs      {runs.resolve()}: {sum(1 for _ in all_runs(runs))}")
+    found = walk(runs)
+    print(f"runs      {runs.resolve()}: {len(found.runs)}")
     with trusting(given.trust):
-        return max(1 if discover().problems else 0, _store(runs))
+        return max(1 if discover().problems else 0, _store(runs, found))
 
 
 def _versions() -> Iterator[str]:
@@ -92,27 +94,27 @@ def _compiler() -> str:
         return f"none: {error}"
 
 
-def _store(runs: Path) -> int:
-    for line in remedies([*close_lost_runs(runs), *close_unlocked(runs)]):
+def _store(runs: Path, found: Found) -> int:
+    for line in remedies([*close_lost_runs(runs), *close_unlocked(runs, found.records)]):
         print(f"ended     {line}")
-    for line in not_started(runs):
+    for line in not_started(by_launch(found.sweeps)):
         print(f"waiting   {line}")
-    for line in finish_all(runs):
+    for line in finish_all(runs, found.marked):
         print(line)
-    stores = Stores(runs)
-    sent, unsent = sync_to_mlflow(runs, stores=stores)
+    found, stores = walk(runs) if found.marked else found, Stores(runs)
+    sent, unsent = sync_to_mlflow(runs, found.records, stores)
     for folder in sent:
         print(f"sent      {folder}: now in the store")
     for line in send_artifacts(sent, runs):
         print(f"partly    {line}", file=sys.stderr)
     for folder, why in unsent:
         print(f"unsent    {folder}: {why}", file=sys.stderr)
-    for sweep, why in send_later(runs, stores):
+    for sweep, why in send_later(runs, by_launch(found.sweeps), stores):
         print(f"unsent    {sweep}: {why}" if why else f"sent      {sweep}: its summary is now in the store")
         unsent += [(sweep, why)] if why else []
     if sent:
         stores.known.clear()  # their content has changed
-    for line in (*repair(runs, stores), *send_all(runs), *strays(runs, stores)):
+    for line in (*repair(runs, stores), *send_all(found), *strays(runs, stores)):
         print(line)
     if not unsent:
         print("store     has every run")

@@ -31,7 +31,7 @@ Prepared = tuple[Appearance, Callable[[], Any]]  # size, labels and style of a f
 def main(arguments: Sequence[str]) -> int:
     """Draw the figure into a file, by default in the folder of the run; without KIND, list what can be drawn."""
     named = [each for each in arguments if "=" not in each and each != "--trust"]  # RUN and KIND
-    given = dict(each.split("=", 1) for each in arguments if "=" in each)
+    given = dict(each.removeprefix("figure.").split("=", 1) for each in arguments if "=" in each)  # as a sweep takes them
     if not 1 <= len(named) <= 2 or any(each.startswith("-") for each in named):
         raise ConfigError(f"figure: a run and a kind of figure are needed (got {' '.join(named) or 'nothing'}); {USAGE}")
     subject, to = Subject(find_any(named[0]), "--trust" in arguments), given.pop("to", None)

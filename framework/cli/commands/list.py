@@ -20,8 +20,9 @@ from framework.analysis.listing.rows import Row, best_of, main_metrics, when
 from framework.core.errors import ConfigError
 from framework.core.spreadsheet import spreadsheet_safe
 from framework.sweeps.executors.submitted import not_started
+from framework.tracking.folders import walk
 from framework.tracking.naming import ORIGINS, printable
-from framework.tracking.run_dir import all_runs, runs_dir
+from framework.tracking.run_dir import all_sweeps, runs_dir
 
 SHOWN = 20  # rows on the screen
 WIDTH = 140  # characters of a line that is not for a terminal
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
         if len(shown) < len(rows):
             print(f"{len(rows) - len(shown)} more; --limit 0 shows all")
     if not (given.json or given.csv or given.filters):
-        for line in not_started(runs_dir()):
+        for line in not_started(all_sweeps(runs_dir())):
             print(line)
     return 0
 
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
 def nothing(filters: Sequence[str]) -> str:
     """What is said where there is nothing to list."""
     runs = runs_dir()
-    if not filters or not any(True for _ in all_runs(runs)):
+    if not filters or not walk(runs).runs:
         return f"there are no runs in {runs}; STACKPROP_RUNS=FOLDER selects another folder"
     return f"no run in {runs} has {' '.join(filters)}"
 

@@ -14,7 +14,8 @@ from framework.core.trust import trusting
 from framework.experiments.continuing import resumption
 from framework.experiments.loading import TRUST
 from framework.experiments.progress import ProgressBar, report
-from framework.tracking.run_dir import SWEEP, find_any
+from framework.tracking.folders import SWEEP
+from framework.tracking.run_dir import find_any
 
 
 def sweep_of(word: str) -> Path | None:

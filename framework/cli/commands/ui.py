@@ -24,6 +24,7 @@ from framework.core.writing import appending
 from framework.experiments.charts import Place, drawn, links, place_of
 from framework.tracking.mlflow import MlflowStore
 from framework.tracking.mlflow_client import is_served, tracking_uri
+from framework.tracking.store_errors import store_fault
 
 HOST, PORT = "127.0.0.1", 5000
 TRIED = 100  # ports
@@ -68,8 +69,7 @@ def _links(place: Place, host: str) -> dict[str, str]:
             return links(MlflowStore(place.tracking, place.runs), place.folder, host)
     except Exception as error:  # a store may raise anything
         uri = masked(tracking_uri(place.tracking, place.runs))
-        reason = masked(" ".join(str(error).split()))[:200]
-        raise ConfigError(f"ui: the store {uri} cannot be opened ({type(error).__name__}: {reason})") from error
+        raise ConfigError(f"ui: the store {uri} cannot be opened ({store_fault(error)})") from error
 
 
 def _first(place: Place, found: dict[str, str], word: str | None) -> dict[str, str]:

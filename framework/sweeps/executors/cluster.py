@@ -25,7 +25,7 @@ from framework.experiments.sync import close_lost_runs
 from framework.sweeps.executors.restart import saved_steps
 from framework.sweeps.executors.slurm import is_cancelled, requeue
 from framework.sweeps.executors.task import JobEnd, StackTask, train
-from framework.tracking.run_dir import SWEEP
+from framework.tracking.folders import SWEEP
 
 OF_TIME = ("SIGUSR1", "SIGUSR2")  # sent before the end of the time, or before another job takes the place
 ALL = "all"  # GPUs

@@ -15,8 +15,9 @@ from framework.core.signals import StopRequest
 from framework.experiments.experiment import Experiment
 from framework.experiments.runner import JobResult, RunFailed, run_stack
 from framework.sweeps.manifest import set_aside
+from framework.tracking.config_hash import config_hash
 from framework.tracking.run_dir import RunLocation, is_finished, read_state
-from framework.tracking.run_record import config_hash, read_checkpoint
+from framework.tracking.run_record import read_checkpoint
 
 INTERRUPTED = ("killed", "lost", "running")
 

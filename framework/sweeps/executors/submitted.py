@@ -8,7 +8,7 @@ from pathlib import Path
 
 from framework.core.reading import read_mapping
 from framework.core.writing import write_json
-from framework.tracking.run_dir import TASKS, all_sweeps, read_sweep
+from framework.tracking.run_dir import TASKS, read_sweep
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,9 @@ def numbers_of(tasks: Iterable[Submitted]) -> set[int]:
     return {number for task in tasks for number in task.jobs}
 
 
-def not_started(runs: Path) -> Iterator[str]:
+def not_started(sweeps: Iterable[Path]) -> Iterator[str]:
     """A line for every sweep with jobs that were submitted and have not started, or that was killed before its first one."""
-    for sweep in all_sweeps(runs):
+    for sweep in sweeps:
         tasks = read_tasks(sweep).values()
         if not tasks and not any(sweep.glob("*/run.json")):
             yield f"{sweep}: none of its jobs has started; if its process has ended, `stackprop resume {sweep}` runs them"

@@ -32,7 +32,8 @@ class BiasVariance:
     1 for each class; the 0-1 loss is decomposed separately (`zero_one/...`), where the terms do not add up.
 
     Recorded, with the training step: `bias_variance/bias2`, `variance`, `noise`, `epe` (the measured error), averaged over
-    points and outputs as `mse`; their standard errors; loss and gradient norms as means over the members.
+    points and outputs as `mse`, in the unit of the target; their standard errors; loss and gradient norms as means over
+    the members.
     Geman, Bienenstock, Doursat (Neural Computation 4, 1992); for the 0-1 loss Domingos (ICML 2000).
     """
 
@@ -42,7 +43,9 @@ class BiasVariance:
         help="fresh: new sets; noise: the same x with new noise; bootstrap: with replacement; disjoint: parts of the "
         "training split; auto: fresh or noise where the true function is known, else bootstrap",
     )
-    noise: float | None = option(None, least=0, help="variance of the noise in the targets, if the data do not give it")
+    noise: float | None = option(
+        None, least=0, help="variance of the noise in the targets, in their own unit, if the data do not give it"
+    )
     points: int = option(200, least=1, help="maximum number of places of the test split at which the networks are evaluated")
     looks: int = option(100, least=1, help="decompositions along training")
 
@@ -81,8 +84,9 @@ class BiasVariance:
         members = np.flatnonzero(kept).tolist()
         remaining = [outcomes[member] for member in members]
         final = experiment.predict([outcome.weights for outcome in remaining], at.fields, at.head)
-        final, end = final.reshape(len(final), -1), max(outcome.step for outcome in remaining)
-        looks = {step: filled(y[kept], final) for step, y in sorted(seen.looks.items()) if step < end} | {end: final}
+        final, end = at.in_unit(final.reshape(len(final), -1)), max(outcome.step for outcome in remaining)
+        earlier = [step for step in sorted(seen.looks) if step < end]
+        looks = {step: filled(at.in_unit(seen.looks[step][kept]), final) for step in earlier} | {end: final}
         targets = at.measured_against(members, experiment.settings.dataset_seed)
         found = {step: decompose(y, at.f, targets, at.noise) for step, y in looks.items()}
         classes = {step: zero_one(named(y, at), at.labels) for step, y in looks.items()} if at.labels is not None else {}

@@ -1,8 +1,8 @@
-"""The points at which all networks of a study are evaluated, and the true values there."""
+"""The points at which all networks of a study are evaluated, and the true values there, in the unit of the target."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ class Places:
         noise: E (y - f)^2.
         x: (n,), if x is a single number.
         labels: (G / outputs,) for a classifier.
+        in_unit: predictions (..., G), which are scaled like the targets, in the unit of the target.
     """
 
     head: Head
@@ -34,6 +35,7 @@ class Places:
     noise: float
     x: np.ndarray | None
     labels: np.ndarray | None
+    in_unit: Callable[[np.ndarray], np.ndarray]
 
     def measured_against(self, members: Sequence[int], seed: int) -> np.ndarray:
         """Targets: for each member f plus separate noise from (dataset.seed, member), (R, G); or the data's (G,)."""
@@ -56,7 +58,8 @@ def common_places(experiment: Any, points: int, noise: float | None) -> Places:
     if split is None:
         raise ValueError("study: the data set has neither a test split nor a validation split")
     fields = {name: a[:points] for name, a in data.splits[split].items()}
-    x = fields[next(iter(data.fields))]
+    first = next(iter(data.fields))
+    x = fields[first]
     line = x.ndim == 2 and x.shape[1] == 1
     if line:
         order = x[:, 0].argsort()
@@ -65,9 +68,21 @@ def common_places(experiment: Any, points: int, noise: float | None) -> Places:
     targets, labels = _targets(experiment, head, fields)
     classes = data.fields[str(head.target)].kind == "label"
     known = data.f is not None and not classes
-    f = np.asarray(data.f(x), float).reshape(-1) if known else None
-    batch = experiment.batch(fields)
-    return Places(head, fields, batch, f, targets, _noise(data, classes, known, noise), x[:, 0] if line else None, labels)
+    in_unit = _unit(experiment.scale, str(head.target))
+    f = in_unit(np.asarray(data.f(x), float).reshape(-1)) if known else None
+    noise = _noise(data, classes, known, noise, float(np.mean(experiment.scale.width.get(str(head.target), 1.0))))
+    batch, shown = experiment.batch(fields), experiment.scale.undo(first, x)[:, 0] if line else None
+    return Places(head, fields, batch, f, in_unit(targets), noise, shown, labels, in_unit)
+
+
+def _unit(scale: Any, target: str) -> Callable[[np.ndarray], np.ndarray]:
+    """What turns scaled values (..., G) of a target into its own unit; the outputs vary fastest in G."""
+
+    def in_unit(y: np.ndarray) -> np.ndarray:
+        outputs = np.size(scale.width[target])
+        return np.asarray(scale.undo(target, y.reshape(*y.shape[:-1], -1, outputs))).reshape(y.shape)
+
+    return in_unit if target in scale.width else lambda y: y
 
 
 def _head(experiment: Any) -> Head:
@@ -78,7 +93,7 @@ def _head(experiment: Any) -> Head:
     if head.target is None:
         raise ValueError("study: the loss has no target, so there is no error to decompose")
     if head.mask in experiment.data.fields:
-        raise ValueError(f"study: masks are not supported (the data have '{head.mask}')")
+        raise ValueError(f"study: masks and weights of examples are not supported (the data have '{head.mask}')")
     if experiment.data.stateful:
         raise ValueError("study: stateful sequences are not supported; set dataset.stateful=false")
     return head
@@ -111,11 +126,13 @@ def _targets(experiment: Any, head: Head, fields: Mapping[str, np.ndarray]) -> t
     return (np.eye(outputs)[labels].reshape(-1) if outputs > 1 else labels.astype(float)), labels
 
 
-def _noise(data: Data, classes: bool, known: bool, given: float | None) -> float:
+def _noise(data: Data, classes: bool, known: bool, given: float | None, width: float) -> float:
+    """The variance of the noise; `width` is that of a scaled target, in its own unit."""
     if known and data.sigma is not None:
+        variance = float((data.sigma * width) ** 2)
         if given is not None:
-            raise ValueError(f"study.noise: not allowed, since the data set has known noise of variance {data.sigma**2:g}")
-        return float(data.sigma**2)
+            raise ValueError(f"study.noise: not allowed, since the data set has known noise of variance {variance:g}")
+        return variance
     if given is None and not classes:
         raise ValueError(
             f"study.noise: the data set '{data.name}' has unknown noise in its targets; set its variance "
