@@ -1,6 +1,6 @@
 # make run    train a network on handwritten digits and record it
 # make test   lint, types, tests
-# make slow   the tests that take longer: every command of the docs, kills, other launchers; EFFORT=10 draws more at random
+# make slow   the tests that take longer: every command of the docs, kills, other launchers; EFFORT=10 tests all of what is sampled
 # make every  all tests in one go, as CI does: they are found once
 # make docs   write docs/reference/ from the docstrings, run the notebooks
 # make site   the docs as a web site in site/; show it with: python -m http.server -d site

@@ -1,13 +1,10 @@
 """What other libraries warn of or log does not reach a user of the command."""
 
-import itertools
-import re
-import signal
 import subprocess
 import warnings
 
 import pytest
-from shell import COMMAND, QUICK, _environment, free_port, interruptible, started
+from shell import COMMAND, QUICK, started
 
 from framework.core.log import quiet_others, quiet_variables
 
@@ -61,30 +58,11 @@ def place(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
-    [
-        QUICK,
-        ["-m", *QUICK, "seed=0,1"],
-        ["-m", *QUICK, "model.hidden=3,4", "hydra.launcher.n_jobs=2"],
-        ["evaluate", "last"],
-        ["report", "last"],
-        ["doctor"],
-    ],
+    [["-m", *QUICK, "model.hidden=3,4", "hydra.launcher.n_jobs=2"], ["evaluate", "last"], ["report", "last"], ["doctor"]],
     ids=" ".join,
 )
 def test_a_command_prints_no_warnings_of_others(place, words):
+    """Others do not either: a run and a sweep in tests/cli/test_shell.py, the UI in tests/cli/test_ui.py."""
     done = started(place, *words, PYTHONWARNINGS="default")
     assert (done.returncode, done.stderr) == (0, "")
     assert "Warning" not in done.stdout
-
-
-@pytest.mark.slow
-def test_the_ui_prints_its_link_and_no_log(place):
-    pipe, env = subprocess.PIPE, _environment() | {"PYTHONWARNINGS": "default"}
-    command = [*COMMAND, "ui", "--port", str(free_port()), "--no-browser"]
-    process = subprocess.Popen(command, cwd=place, stdout=pipe, stderr=pipe, text=True, env=env, preexec_fn=interruptible)
-    lines = list(itertools.takewhile(lambda line: not line.startswith("Ctrl-C"), process.stdout))
-    process.send_signal(signal.SIGINT)
-    rest, errors = process.communicate(timeout=60)
-    assert (process.returncode, rest, errors) == (0, "", "")
-    assert all(re.match(r"http://127\.0\.0\.1:", line) for line in lines)
-    assert lines

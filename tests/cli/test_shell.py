@@ -22,8 +22,9 @@ def place(tmp_path_factory):
 
 
 def test_a_run_trains_records_and_says_where_to_look(place):
-    done = started(place, *QUICK, "seed=1")
-    assert done.returncode == 0, done.stderr
+    done = started(place, *QUICK, "seed=1", PYTHONWARNINGS="default")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Warning" not in done.stdout
     assert "val/accuracy" in done.stdout
     folder = newest(place)
     assert f"written to {folder.relative_to(place)}" in done.stdout
@@ -91,8 +92,10 @@ def test_a_signal_ends_the_run_as_killed(place, sent, status):
 
 
 def test_a_sweep_is_flat_runs_under_one_tag(place):
-    done = started(place, "-m", *QUICK, "optimizer=sgd,adam", "optimizer.lr=0.1,0.01", "seed=range(2)")
-    assert done.returncode == 0, done.stderr
+    words = ["-m", *QUICK, "optimizer=sgd,adam", "optimizer.lr=0.1,0.01", "seed=range(2)"]
+    done = started(place, *words, PYTHONWARNINGS="default")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Warning" not in done.stdout
     store, sweep = MlflowStore(Tracking(), place / "runs"), newest(place, "runs/sweep-*")
     found = store.client.search_runs([store.experiment_id], f"tags.sweep = '{sweep.name}'")
     runs = [run for run in found if run.data.tags.get("kind") != "sweep"]

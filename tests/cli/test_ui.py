@@ -75,16 +75,18 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def links(place, proxy):
-    """What -> address, while the server runs; whatever it asks for elsewhere goes to the proxy."""
-    words, pipe, no = [*COMMAND, "ui", "--links", "--port", str(free_port())], subprocess.PIPE, subprocess.DEVNULL
+    """What -> address, while the server runs; whatever it asks for elsewhere goes to the proxy. It ends with Ctrl-C, and
+    prints no log and no warning of others."""
+    words, pipe = [*COMMAND, "ui", "--links", "--no-browser", "--port", str(free_port())], subprocess.PIPE
     env = os.environ | dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), proxy.address)
-    env |= dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost")
-    process = subprocess.Popen(words, cwd=place, stdout=pipe, stderr=no, text=True, preexec_fn=interruptible, env=env)
+    env |= {**dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost"), "PYTHONWARNINGS": "default"}
+    process = subprocess.Popen(words, cwd=place, stdout=pipe, stderr=pipe, text=True, preexec_fn=interruptible, env=env)
     lines = [process.stdout.readline() for _ in range(6)]
     assert lines[-1].startswith("Ctrl-C stops the UI; log: runs/ui.log")
     yield dict(re.match(r"([a-z ]+): (http.*)", line).groups() for line in lines[:-1])
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    rest, errors = process.communicate(timeout=60)
+    assert (process.returncode, rest, errors) == (0, "", "")
 
 
 @pytest.fixture(scope="module")

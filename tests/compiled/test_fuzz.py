@@ -8,13 +8,13 @@ from framework.testing import shim
 from framework.training.compiled import build
 
 CASES = [(first, 100, "-O0", None) for first in range(0, 200, 100)]
-MANY = [(1000 + 100 * i, 100, "-O0", None) for i in range(EFFORT)]
-MANY += [(10_000 + 50 * i, 50, "-O3", None) for i in range(EFFORT)]  # with every optimisation
-MANY += [(20_000 + 50 * i, 50, "-O0", 80) for i in range(EFFORT)]  # long ones
+MANY = [(1000 + 50 * i, 50, "-O0", None) for i in range(EFFORT)]
+MANY += [(10_000 + 30 * i, 30, "-O3", None) for i in range(EFFORT)]  # with every optimisation
+MANY += [(20_000 + 30 * i, 30, "-O0", 80) for i in range(EFFORT)]  # long ones
 CASES += [pytest.param(*case, marks=pytest.mark.slow) for case in MANY]
 
 ON_GPU = [(0, 12, True), (12, 12, False)]
-ON_GPU += [pytest.param(first, 100, whole, marks=pytest.mark.slow) for first in (100, 200) for whole in (True, False)]
+ON_GPU += [pytest.param(100 * EFFORT, 50 * EFFORT, whole, marks=pytest.mark.slow) for whole in (True, False)]
 
 
 @pytest.mark.parametrize(("first", "count", "level", "length"), CASES)

@@ -84,7 +84,7 @@ def test_what_a_later_row_overwrites_is_read_before():
     same(shifted, x=rng.standard_normal((1, 10, 16)))
 
 
-MANY = [(5100 + 100 * i, 100) for i in range(EFFORT)]
+MANY = [(5100 + 50 * i, 50) for i in range(EFFORT)]
 CASES = [(5000, 50), *(pytest.param(*case, marks=pytest.mark.slow) for case in MANY)]
 
 

@@ -161,7 +161,7 @@ def answered(composer, words):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", range(4 * EFFORT))  # of a hundred commands
+@pytest.mark.parametrize("part", range(2 * EFFORT))  # of a hundred commands
 def test_odd_configurations_are_run_or_refused(part, composer):
     @seed(part)
     @settings(max_examples=100 // EACH, deadline=None, database=None, suppress_health_check=list(HealthCheck))

@@ -1,9 +1,8 @@
 """Wrong requests, each answered with status 2 and a message, and with nothing left behind."""
 
 import pytest
-from shell import stackprop
 
-pytestmark = pytest.mark.slow  # processes of their own
+pytestmark = pytest.mark.slow
 
 REQUESTS = {
     "optimizer=adm": "optimizer: unknown choice 'adm'; did you mean 'adam'?",
@@ -105,10 +104,10 @@ REQUESTS = {
 
 
 @pytest.mark.parametrize("request_", REQUESTS)
-def test_a_wrong_request_is_answered_in_words_and_leaves_nothing(request_, tmp_path):
-    done = stackprop(tmp_path, *request_.split())
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert REQUESTS[request_] in done.stderr
-    assert "Traceback" not in done.stderr
+def test_a_wrong_request_is_answered_in_words_and_leaves_nothing(ask, request_, tmp_path):
+    status, out, told = ask(*request_.split())
+    assert status == 2, out + told
+    assert REQUESTS[request_] in told
+    assert "Traceback" not in told
     assert not list(tmp_path.rglob("run.json"))
     assert not (tmp_path / "runs" / "mlflow.db").exists()

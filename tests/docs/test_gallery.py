@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import pytest
-from shell import stackprop
 
 from docs._tools.gallery import PAGE, PICTURES, sections
 from framework.analysis.figures import FIGURES, MORE
@@ -34,10 +33,11 @@ def test_the_guide_names_every_figure_and_option():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unrendered")
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: " ".join(block[0]))
-def test_the_commands_of_the_gallery_run(block, tmp_path):
+def test_the_commands_of_the_gallery_run(block, ask):
     for words in block:
         more = [] if words[0] == "figure" else ["trainer.steps=20", "tracking=none"]
         more += ["seed=0"] if words[0].startswith("experiment=") else []
-        done = stackprop(tmp_path, *words, *more, UNRENDERED="1")
-        assert done.returncode == 0, done.stderr
+        status, _, told = ask(*words, *more)
+        assert status == 0, told

@@ -2,13 +2,12 @@
 
 import re
 import shlex
-import signal
-import subprocess
-from itertools import takewhile
 from pathlib import Path
 
 import pytest
-from shell import COMMAND, free_port, interruptible, newest, stackprop
+from shell import newest
+
+from framework.cli.commands import ui
 
 PAGE = (Path(__file__).resolve().parents[2] / "README.md").read_text()
 VERBS = (
@@ -49,20 +48,18 @@ def shortened(words):
     return [*words, "trainer.steps=20" if by_steps else "trainer.epochs=1", *searching]
 
 
-def shows_the_ui(place):
-    """`stackprop ui` prints a link to the sweep, answers, and ends with Ctrl-C."""
-    command = [*COMMAND, "ui", "--port", str(free_port())]
-    pipe = subprocess.PIPE
-    process = subprocess.Popen(command, cwd=place, stdout=pipe, stderr=pipe, text=True, preexec_fn=interruptible)
-    links = list(takewhile(lambda line: not line.startswith("Ctrl-C"), process.stdout))
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert (process.returncode, errors) == (0, "")
-    assert ["viewStateShareKey=sweep-" in link for link in links] == [True]
+def shows_the_ui(ask, monkeypatch):
+    """`stackprop ui` would show the sweep; the server itself is started in tests/cli/test_ui.py."""
+    shown = []
+    with monkeypatch.context() as patch:
+        patch.setattr(ui, "serve", lambda place, port, found, *_: shown.extend(found.values()) or 0)
+        ask("ui")
+    assert ["viewStateShareKey=sweep-" in link for link in shown] == [True]
 
 
 @pytest.mark.slow
-def test_the_commands_work_from_top_to_bottom(tmp_path):
+@pytest.mark.usefixtures("unrendered")
+def test_the_commands_work_from_top_to_bottom(ask, tmp_path, monkeypatch):
     (tmp_path / "houses.csv").write_text(HOUSES)
     (tmp_path / "new.csv").write_text("area,rooms\n70,2\n90,3\n")
     start, afterwards = PAGE.split("A mistake is reported before anything runs:")
@@ -70,12 +67,12 @@ def test_the_commands_work_from_top_to_bottom(tmp_path):
     given, printed = [*commands(start), *commands(afterwards)], {}
     for words in given:
         if words == ["ui"]:
-            shows_the_ui(tmp_path)
+            shows_the_ui(ask, monkeypatch)
             continue
-        done = stackprop(tmp_path, *shortened(words), UNRENDERED="1")
-        assert done.returncode == 0, (words, done.stderr)
-        assert "Traceback" not in done.stderr
-        printed[words[0] if words else ""] = done.stdout
+        status, out, told = ask(*shortened(words))
+        assert status == 0, (words, told)
+        assert "Traceback" not in told
+        printed[words[0] if words else ""] = out
     assert len(given) > 25
     assert (tmp_path / "loss.pdf").is_file()
     assert (newest(tmp_path, "runs/sweep-*") / "comparison.png").is_file()

@@ -5,17 +5,16 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import time
 
 import pytest
-from shell import COMMAND, QUICK, newest, stackprop
+from shell import QUICK, begun, newest, stackprop
 
 from framework.tracking.metrics_file import read_lines
 from framework.tracking.mlflow import MlflowStore
 from framework.tracking.options import Tracking
 
-pytestmark = pytest.mark.slow  # processes of their own
+pytestmark = pytest.mark.slow
 
 LONG = [*QUICK, "trainer.epochs=400", "trainer.checkpoint_every=50", "seed=4", "probes=layers"]
 
@@ -35,13 +34,13 @@ def whole(place):
 def killed(place, seconds):
     """A run that is killed so long after its first line of metrics."""
     before = set(place.glob("runs/2*"))
-    process = subprocess.Popen([*COMMAND, *LONG], cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = begun(place, *LONG, UNRENDERED="1")
     while not any(list(p.glob("checkpoint.npz")) for p in set(place.glob("runs/2*")) - before):
         assert process.poll() is None
         time.sleep(0.005)
     time.sleep(seconds)
     os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.end()
     return newest(place)
 
 
@@ -119,10 +118,9 @@ def test_a_changed_configuration_or_a_broken_checkpoint_is_refused(place):
 
 def test_processes_that_start_at_once_on_a_missing_store_all_record(tmp_path):
     """Three at a time here, on two cores; sixteen with three runs each were counted by hand."""
-    words = [*COMMAND, "-m", *QUICK, "seed=0,1"]
-    running = [subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for _ in range(3)]
+    running = [begun(tmp_path, "-m", *QUICK, "seed=0,1", UNRENDERED="1") for _ in range(3)]
     for process in running:
-        assert b"cannot be used" not in process.communicate(timeout=240)[1]
+        assert "cannot be used" not in process.end().stderr
     store = MlflowStore(Tracking(), tmp_path / "runs")
     runs = store.client.search_runs([store.experiment_id])
     runs = [run for run in runs if run.data.tags.get("kind") != "sweep"]

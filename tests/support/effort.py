@@ -1,4 +1,5 @@
-"""How much is drawn at random: `make slow EFFORT=10` draws ten times as many examples, by the same rules."""
+"""How much is sampled: `make slow EFFORT=10` draws ten times as many examples at random, by the same rules, and takes all
+presets, examples of components, and writes at which a process dies."""
 
 import os
 

@@ -4,6 +4,8 @@ import functools
 from dataclasses import replace
 from pathlib import Path
 
+import yaml
+
 from framework.config.composition import compose
 from framework.experiments.experiment import prepare
 from framework.training.trainer import train
@@ -45,8 +47,34 @@ EXPERIMENTS = {name: [*words, *SHORTER.get(name, [])] for name, words in EXPERIM
 PRESETS = {**EXPERIMENTS, **{name: [*words, *DATA.get(name, [])] for name, words in MODELS.items()}, **WAYS}
 # Steps until both tiers are compared: two epochs or more of two batches and a half, and validations.
 STEPS = {name: 12 if name in MODELS else 6 for name in PRESETS}
+UNSEEN = {"hydra", "figure", "study", "seed"}  # of an experiment: what a training of its own does not show
 BATCHES, JUDGED = 2.5, 40  # of the examples that train; examples that are judged
 SINGLE = ("mlp", "cnn", "lstm", "crf")  # trained in single precision too
+
+
+def chosen():
+    """The presets without the experiments that set nothing new: each key and each component that one sets is in another.
+    All values of a key that are numbers count as one."""
+    left_out, seen = set(), set()
+    set_by = {name: set(_set(yaml.safe_load((CONF / "experiment" / f"{name}.yaml").read_text()))) for name in EXPERIMENTS}
+    for name in sorted(set_by, key=lambda name: -len(set_by[name])):
+        if set_by[name] <= seen:
+            left_out.add(name)
+        seen |= set_by[name]
+    return [name for name in PRESETS if name not in left_out]
+
+
+def _set(tree, key=""):
+    """Every key with its value, or without it where that is a number."""
+    if isinstance(tree, dict):
+        for name, value in tree.items():
+            if key or name not in UNSEEN:
+                yield from _set(value, f"{key}.{name}")
+    elif isinstance(tree, list):
+        for value in tree:
+            yield from _set(value, key)
+    elif key != ".defaults.override /model":
+        yield key, tree if isinstance(tree, str | bool) else None
 
 
 @functools.lru_cache(maxsize=2)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 COMMAND = [str(Path(sys.executable).with_name("stackprop"))]
@@ -19,12 +20,38 @@ QUICK = ["dataset=spirals", "dataset.n=40", "model.hidden=4", "trainer.epochs=2"
 def stackprop(place, *words, **environment):
     """A command in a folder, answered by a fork of a process that has imported everything. With UNRENDERED="1", figures are
     made and saved without their pixels, as by the fixture of that name."""
-    process, to = server()
-    request = [list(map(str, words)), str(place), _environment() | environment, str(to)]
+    return begun(place, *words, **environment).end()
+
+
+def begun(place, *words, **environment):
+    """The same while it goes on."""
+    to = Path(tempfile.mkdtemp(dir=server()[1]))
+    return Begun(words, _asked("begin", list(map(str, words)), str(place), _environment() | environment, str(to)), to)
+
+
+@dataclass
+class Begun:
+    """A fork that answers a command, and the folder of what it prints."""
+
+    words: tuple
+    pid: int
+    to: Path
+
+    def poll(self):
+        """Its exit status; None while it goes on."""
+        return _asked("end", self.pid, os.WNOHANG)
+
+    def end(self):
+        """Wait until it has ended: status, output and errors."""
+        status, (out, err) = _asked("end", self.pid, 0), (self.to / name for name in ("stdout", "stderr"))
+        return subprocess.CompletedProcess(self.words, status, out.read_text(), err.read_text())
+
+
+def _asked(*request):
+    process, _ = server()
     process.stdin.write(json.dumps(request) + "\n")
     process.stdin.flush()
-    status = int(process.stdout.readline())
-    return subprocess.CompletedProcess(words, status, (to / "stdout").read_text(), (to / "stderr").read_text())
+    return json.loads(process.stdout.readline())
 
 
 def started(place, *words, **environment):

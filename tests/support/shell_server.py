@@ -2,7 +2,8 @@
 imports are paid once, as is the first composition, which finds the plugins and fills the caches of Hydra's parser; all
 else is as from the shell: arguments, environment, folder, output, exit status.
 
-`shell.stackprop` starts it. A request is a line of JSON, [words, folder, environment, folder for the output].
+`shell.stackprop` starts it. A request is a line of JSON: ["begin", words, folder, environment, folder for the output] gives
+the number of the fork, ["end", number, options of `waitpid`] its exit status, or null while it goes on.
 """
 
 import importlib
@@ -57,13 +58,30 @@ def answer(words, folder, environment, to):
     return status
 
 
+def begin(*request):
+    """Answer in a fork; its number."""
+    child = os.fork()
+    if not child:
+        os._exit(answer(*request))
+    return child
+
+
+def end(child, options, ended):
+    """The exit status of a fork; `ended` has those that were asked for before."""
+    if child not in ended:
+        found, status = os.waitpid(child, options)
+        if not found:
+            return None
+        ended[child] = os.waitstatus_to_exitcode(status)
+    return ended[child]
+
+
 if __name__ == "__main__":
     for module in IMPORTED:
         importlib.import_module(module)
     copy_stores(Path(sys.argv[1]))
     compose(["optimizer.lr=0.1", "model.hidden=3"])
+    ended = {}
     for line in sys.stdin:
-        child = os.fork()
-        if not child:
-            os._exit(answer(*json.loads(line)))
-        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        what, *request = json.loads(line)
+        print(json.dumps(begin(*request) if what == "begin" else end(*request, ended)), flush=True)

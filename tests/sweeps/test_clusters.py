@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -18,13 +17,7 @@ from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from plugin_file import doubling
-from shell import (
-    COMMAND,
-    QUICK,
-    newest,
-    stackprop,
-    until,
-)
+from shell import QUICK, begun, newest, stackprop, until
 
 from framework.cli import command_line as cli
 from framework.config.presets import BoundedSource
@@ -222,11 +215,8 @@ def test_a_launcher_of_others_runs_nothing_twice(loader, tmp_path, monkeypatch, 
 
 def killed_in_the_middle(place, launcher, **environment):
     """A sweep of three stacks, two at once, with one of their processes killed."""
-    words = ["-m", *QUICK[:-1], "model.hidden=4,5,6", "trainer.epochs=1500", "seed=0,1", *launcher]
-    env = {**os.environ, **environment}
-    process = subprocess.Popen(
-        [*COMMAND, *words], cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env
-    )
+    words = ["-m", *QUICK[:-1], "model.hidden=4,5,6", "trainer.epochs=600", "seed=0,1", *launcher]
+    process = begun(place, *words, UNRENDERED="1", **environment)
 
     def at_work():
         states = [json.loads(path.read_text()) for path in place.glob("runs/sweep-*/*/run.json")]
@@ -234,9 +224,9 @@ def killed_in_the_middle(place, launcher, **environment):
 
     until(at_work, process, 180)
     os.kill(min(at_work()), signal.SIGKILL)
-    _, err = process.communicate(timeout=180)
-    assert process.returncode == 1, err
-    return err, [json.loads(path.read_text())["status"] for path in place.glob("runs/sweep-*/*/run.json")]
+    done = process.end()
+    assert done.returncode == 1, done.stderr
+    return done.stderr, [json.loads(path.read_text())["status"] for path in place.glob("runs/sweep-*/*/run.json")]
 
 
 ENGINES = {

@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import re
 import signal
-import subprocess
 import sys
 from dataclasses import fields
 from types import SimpleNamespace
@@ -16,7 +15,7 @@ import pytest
 import yaml
 from hydra.types import RunMode
 from omegaconf import OmegaConf
-from shell import COMMAND, QUICK, newest, stackprop, until
+from shell import QUICK, begun, newest, stackprop, until
 
 from framework.config.composition import load_plugins_of, settings_of, settings_of_trees, task_part
 from framework.core.errors import ConfigError
@@ -326,8 +325,8 @@ def test_a_changed_preset_is_told(place, swept, tmp_path):
 
 @pytest.mark.slow
 def test_a_killed_sweep_loses_nothing_that_finished_and_runs_nothing_twice(tmp_path):
-    words = [*COMMAND, "-m", *QUICK[:-1], "model.hidden=4,5,6", "trainer.epochs=300", "seed=0,1"]
-    process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    words = ["-m", *QUICK[:-1], "model.hidden=4,5,6", "trainer.epochs=300", "seed=0,1"]
+    process = begun(tmp_path, *words, UNRENDERED="1")
 
     def finished():
         return [p for p in tmp_path.glob("runs/sweep-*/*/run.json") if json.loads(p.read_text())["status"] == "finished"]
@@ -340,7 +339,7 @@ def test_a_killed_sweep_loses_nothing_that_finished_and_runs_nothing_twice(tmp_p
 
     until(lambda: len(finished()) >= 2, process)
     os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.end()
     sweep = newest(tmp_path, "runs/sweep-*")
     before = {path: measured(path) for path in finished()}
     done = stackprop(tmp_path, "-m", "sweep.resume=last")
@@ -367,7 +366,7 @@ def test_a_worker_that_died_before_it_got_its_jobs_costs_them_alone(tmp_path, mo
 @pytest.mark.slow
 def test_a_killed_worker_costs_its_jobs_and_not_the_sweep(tmp_path):
     words = ["-m", *QUICK[:-1], "model.hidden=4,5,6", "trainer.epochs=1500", "seed=0,1", "hydra.launcher.n_jobs=2"]
-    process = subprocess.Popen([*COMMAND, *words], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = begun(tmp_path, *words, UNRENDERED="1")
 
     def at_work():
         states = [json.loads(p.read_text()) for p in tmp_path.glob("runs/sweep-*/*/run.json")]
@@ -375,11 +374,11 @@ def test_a_killed_worker_costs_its_jobs_and_not_the_sweep(tmp_path):
 
     until(lambda: len(at_work()) == 2, process)
     os.kill(min(at_work()), signal.SIGKILL)
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 1, err
-    assert err.count("its process was ended (SIGKILL)") >= 2
+    done = process.end()
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.count("its process was ended (SIGKILL)") >= 2
     ends = [json.loads(p.read_text())["status"] for p in tmp_path.glob("runs/sweep-*/*/run.json")]
-    assert ends.count("finished") == 4, out
+    assert ends.count("finished") == 4, done.stdout
     assert set(ends) == {"finished", "lost"}  # the other of the two may not even have begun its record
 
 

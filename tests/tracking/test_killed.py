@@ -14,6 +14,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from effort import EFFORT
 
 from framework.config.composition import compose
 from framework.experiments.experiment import prepare
@@ -41,6 +42,8 @@ FILES, STORE = (
     ("create_run", "log_batch", "set_terminated", "update_run", "set_tag", "delete_run"),
 )
 DEAD, ALIVE = 9, 0
+# A run or the doctor dies at every third write, a sweep at every fifth; EFFORT=10: at each.
+STEP_OF_RUN, STEP_OF_SWEEP = (1, 1) if EFFORT > 1 else (3, 5)
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +163,7 @@ def warm(ask, fresh, undrawn):
 
 @pytest.mark.slow
 def test_a_run_killed_at_any_write_is_whole_after_the_doctor(ask, fresh, warm):
-    for write in itertools.count():
+    for write in itertools.count(0, STEP_OF_RUN):
         place = fresh()
         died = dies(lambda: ask(*RUN), write)
         cured(ask, place)
@@ -180,9 +183,9 @@ def test_a_killed_sweep_is_whole_after_it_is_resumed(ask, fresh, undrawn, write)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("doctored", [False, True])  # each at every fourth write
+@pytest.mark.parametrize("doctored", [False, True])  # in turns
 def test_a_sweep_killed_at_any_write_is_whole_once_it_is_resumed(ask, fresh, warm, doctored):
-    for write in itertools.count(2 * doctored, 4):
+    for write in itertools.count(STEP_OF_SWEEP * doctored, 2 * STEP_OF_SWEEP):
         place = fresh()
         died = dies(lambda: ask(*SWEEP), write)
         if doctored:
@@ -242,7 +245,7 @@ def test_a_doctor_killed_at_a_write_is_followed_by_another(ask, fresh, ill, writ
 
 @pytest.mark.slow
 def test_a_doctor_killed_at_any_write_is_followed_by_another(ask, fresh, ill, undrawn):
-    for write in itertools.count():
+    for write in itertools.count(0, STEP_OF_RUN):
         place = fresh(of=ill)
         died = dies(lambda: ask("doctor"), write)
         cured(ask, place)
