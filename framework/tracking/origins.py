@@ -39,8 +39,13 @@ def is_own(about: Mapping[str, Any]) -> bool:
     return normalized(str(about.get("distribution"))) == GROUP
 
 
-def label(about: Mapping[str, Any]) -> str:
-    """`stackprop-bent 0.1.0`, or `bent.py (SHA-256 1a2b3c4d)`."""
-    if about.get("file"):
-        return f"{Path(str(about['file'])).name} (SHA-256 {str(about.get('sha256'))[:8]})"
-    return f"{about.get('distribution')} {about.get('version')}"
+def label(about: Mapping[str, Any], exact: bool = False) -> str:
+    """`stackprop-bent 0.1.0`, or `bent.py (SHA-256 1a2b3c4d)`.
+
+    Args:
+        exact: with the SHA-256 of a package's module too, whose code may change while its version stays the same.
+    """
+    file = about.get("file")
+    name = Path(str(file)).name if file else f"{about.get('distribution')} {about.get('version')}"
+    sha256 = about.get("sha256") if exact or file else None
+    return f"{name} (SHA-256 {str(sha256)[:8]})" if sha256 or file else name

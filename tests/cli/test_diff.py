@@ -49,6 +49,15 @@ def test_equal_runs_are_identical(ask, runs):
     assert ask("diff", "a", "c")[1].startswith("identical: the same configuration, code and results\n")
 
 
+def test_a_package_edited_under_one_version_is_other_code(ask, tmp_path):
+    for name, sha256 in (("a", "1" * 64), ("b", "2" * 64)):
+        run(tmp_path / "runs" / name)
+        about = {"distribution": "bent", "version": "0.1", "sha256": sha256}
+        (tmp_path / "runs" / name / "plugins.json").write_text(json.dumps({"components": {"layer/bent": about}, "files": {}}))
+    code = {"layer/bent": ["bent 0.1 (SHA-256 11111111)", "bent 0.1 (SHA-256 22222222)"]}
+    assert json.loads(ask("diff", "a", "b", "--json")[1])["code"] == code
+
+
 def test_sweeps_differ_in_what_they_swept_and_found(ask, tmp_path):
     sweep(tmp_path / "runs" / "s", "seed", ["0", "1"], [0.1, 0.2], name="one")
     sweep(tmp_path / "runs" / "t", "optimizer.lr", ["3", "4"], [0.4, 0.3])

@@ -67,7 +67,7 @@ def about_run(row: RunRow) -> dict[str, dict[str, str]]:
     tree = {key: value for key, value in tree_of_run(row.folder).items() if key not in UNTOLD}
     chosen = {key: str(state.get("choices", {}).get(key, NONE)) for key in CHOICES}
     code = {"version": str(state.get("version", NONE)), "commit": str(state.get("commit", NONE))}
-    code |= {name: label(about) for part in plugins.values() for name, about in part.items()}
+    code |= {name: label(about, exact=True) for part in plugins.values() for name, about in part.items()}
     data = state.get("data")
     kept = state.get("kept") or {}
     results = {"status": row.status, **{name: f"{value:.6g}" for name, value in row.metrics.items()}}
