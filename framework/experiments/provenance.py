@@ -10,7 +10,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -155,10 +156,29 @@ def _sha256(file: Path) -> str:
 
 def _compare(folder: Path, recorded: Mapping[str, Mapping[str, Any]], registry: Registry) -> None:
     """Print which installed components differ from those of the run."""
+    installed = {name: about for name, about in recorded.items() if not about.get("file")}
+    for why, names in _changes(installed, registry, "this run").items():
+        _say(f"{folder}: {_named(names)} {why}")
+
+
+def report_other_code(sweep: Path, finished: Sequence[Path]) -> None:
+    """Print which components of the finished jobs of a sweep have changed: its other jobs train with the present ones."""
+    found = Counter[str]()
+    for folder in finished:
+        changes = _changes(read(folder)["components"], discover(), "then")
+        found.update(f"{_named(names)} {why}" for why, names in changes.items())
+    for line, number in found.items():
+        _say(f"{sweep}: {number} of its finished jobs used other code, and are not repeated: {line}")
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _changes(recorded: Mapping[str, Mapping[str, Any]], registry: Registry, then: str) -> dict[str, list[str]]:
+    """What has happened since `then`, the time of a run -> the names of the components."""
     changed: dict[str, list[str]] = {}
     for name, about in recorded.items():
-        if about.get("file"):
-            continue
         kind, _, own = name.partition("/")
         entry = registry.entries.get(kind, {}).get(own)
         now = origin(entry, registry) if entry else {}
@@ -167,13 +187,11 @@ def _compare(folder: Path, recorded: Mapping[str, Mapping[str, Any]], registry: 
         elif (now["distribution"], now["version"]) != (about.get("distribution", ""), about.get("version", "")):
             why = f"was from {label(about)}; now it is from {label(now)}"
         elif now["sha256"] != about.get("sha256", ""):
-            why = f"is from {label(about)}, which has changed since this run"
+            why = f"is from {label(about)}, which has changed since {then}"
         else:
             continue
         changed.setdefault(why, []).append(name)
-    for why, names in changed.items():
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        _say(f"{folder}: {', '.join(names[:3])}{more} {why}")
+    return changed
 
 
 def _say(line: str) -> None:

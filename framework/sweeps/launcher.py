@@ -19,6 +19,7 @@ from framework.core.errors import ConfigError, JobsFailed
 from framework.experiments.failures import reason_of
 from framework.experiments.lost import remedies
 from framework.experiments.pages import counted
+from framework.experiments.provenance import report_other_code
 from framework.experiments.pruning import sweep_warnings
 from framework.experiments.runner import run_stack
 from framework.experiments.sync import close_lost_runs, sync_to_mlflow
@@ -183,7 +184,9 @@ def start_sweep(
     for line in remedies(others):
         print(f"stackprop: {line}", file=sys.stderr)
     done = write_manifest(sweep, jobs, numbers_of(queued))
-    send_unsent([job.place.folder for job in jobs if job.number in done], jobs[0].place.runs)
+    finished = [job.place.folder for job in jobs if job.number in done]
+    report_other_code(sweep, finished)
+    send_unsent(finished, jobs[0].place.runs)
     doubts = [*warnings_of(jobs), *(sweep_warnings([job.experiment for job in jobs]) if grid else [])]
     lines = [*notes_of(jobs), *(f"warning: {doubt}" for doubt in doubts)]
     session().warn(sweep, lines)

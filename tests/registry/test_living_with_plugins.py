@@ -4,6 +4,7 @@ import functools
 import json
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from plugin_file import doubling
@@ -121,3 +122,16 @@ def test_a_plugin_that_is_slow_to_import_is_named(site, monkeypatch, caplog):
     lines = {line for line in caplog.messages if "to import" in line and "stackprop-bent" in line}
     assert lines == {"plugin 'bent' of stackprop-bent took 3.0 s to import; disable_plugins=[bent] leaves it out"}
     assert not any("'layers' of stackprop " in line for line in caplog.messages)
+
+
+ANTS = ("hydra/sweeper=ant_colony", "optimizer.lr=interval(0.1,0.2)", "hydra.sweeper.k=2", "hydra.sweeper.n_trials=3")
+
+
+@pytest.mark.parametrize("swept", [("seed=0,1,2",), ANTS], ids=["grid", "search"])
+def test_a_sweep_that_goes_on_with_other_code_says_so(site, swept, ask):
+    ask("-m", *SMALL, "activation=bent", *swept)
+    (folder,) = (path.parent for path in Path("runs").glob("*/sweep.json"))
+    assert "other code" not in ask("-m", "sweep.resume=last")[2]
+    site(BENT.replace("2 *", "3 *"))
+    line = "3 of its finished jobs used other code, and are not repeated: activation/bent is from stackprop-bent 1.2"
+    assert f"stackprop: {folder}: {line}, which has changed since then\n" in ask("-m", "sweep.resume=last")[2]

@@ -22,6 +22,7 @@ from framework.core.errors import ConfigError, DataError, RunFailed, did_you_mea
 from framework.core.options import option
 from framework.core.writing import write_text
 from framework.experiments.experiment import Experiment
+from framework.experiments.provenance import report_other_code
 from framework.sweeps.composer import composer_of
 from framework.sweeps.jobs import compose_jobs, job_of
 from framework.sweeps.launcher import start_sweep
@@ -32,7 +33,7 @@ from framework.sweeps.search.space import Searcher, Space, Trial
 from framework.sweeps.session import session
 from framework.tracking.metrics_file import LazySeries
 from framework.tracking.naming import run_name
-from framework.tracking.run_dir import read_state, update_sweep
+from framework.tracking.run_dir import is_finished, jobs_of, read_state, update_sweep
 
 NAMED = 60  # maximum characters of the best trial's name while a search runs
 WRONG = (HydraException, OmegaConfBaseException, ConfigError, DataError)  # the errors of an invalid configuration
@@ -153,6 +154,7 @@ class SearchRunner:
             self._tell(search, iteration)
         self.iterations = known
         if known:
+            report_other_code(self.sweep, [job for job in jobs_of(self.sweep) if is_finished(job)])
             done, of = len(self.tried), max(self.goal.n_trials, len(self.tried))
             print(f"{done} of {of} trials had finished; {of - done} to go", flush=True)
 
