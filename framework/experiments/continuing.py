@@ -191,7 +191,25 @@ def _same(folder: Path, state: Mapping[str, Any], written: Mapping[str, Any], re
     place = RunLocation(folder, store_dir(folder), state["name"], state["tags"], state.get("command", ""))
     experiment = prepare(_settings(folder, written))
     experiment.check_tier()
+    _check_tensors(folder, experiment, _checkpoint(folder)[0])
     return Resumption(experiment, place, registry)
+
+
+def _checkpoint(folder: Path) -> tuple[Snapshot, int]:
+    try:
+        return read_checkpoint(folder)
+    except CheckpointError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _check_tensors(folder: Path, experiment: Experiment, snapshot: Snapshot) -> None:
+    network = experiment.learner.network
+    arena = network.arena(network.init(experiment.settings.seed)[0])
+    try:
+        arena.check_layout(snapshot[1].get("tensors", arena.layout))
+    except CheckpointError as error:
+        again = shlex.join(["stackprop", "rerun", str(folder)])
+        raise ConfigError(f"{folder}: its checkpoint is of another network: {error}; from the start: {again}") from error
 
 
 def _longer(
@@ -201,13 +219,11 @@ def _longer(
     before = _settings(folder, written)
     if state.get("config_hash") != config_hash(before.tree):
         raise ConfigError(f"{folder}/config.yaml: it, or a value from the environment, has changed since the run started")
-    try:
-        earlier = read_checkpoint(folder)
-    except CheckpointError as error:
-        raise ConfigError(str(error)) from error
+    earlier = _checkpoint(folder)
     changes = changed_values(overrides, before, state)
     experiment = prepare(_settings(folder, with_values(written, changes)))
     experiment.check_tier()
+    _check_tensors(folder, experiment, earlier[0])
     check_goes_on(folder, experiment, before.trainer, earlier[0])
     place = _new_place(folder, state, changes)
     done = int(earlier[0][1]["step"])

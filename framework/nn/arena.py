@@ -7,6 +7,7 @@ operations on one array, and never touch a buffer.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from framework.core.arrays import Array, launches_kernels
+from framework.core.errors import CheckpointError
 from framework.core.types import Params, Tensor
 
 TensorName = tuple[str, str]  # (node, tensor)
@@ -57,6 +59,21 @@ class Arena:
         """The trained tensors, in their order."""
         slots = [(node, name, slot) for node, named in self.trained.items() for name, slot in named.items()]
         return tuple(Tensor(node, name, s.start, s.stop, s.shape) for node, name, s in slots)
+
+    @property
+    def layout(self) -> list[list[Any]]:
+        """Node, name and core shape of every tensor, in the order of the memory; JSON can hold it."""
+        return [[*name, *slot.shape] for name, slot in self.slots.items()]
+
+    def check_layout(self, recorded: Sequence[Sequence[Any]]) -> None:
+        """Check that an array of another process has this layout.
+
+        Raises:
+            CheckpointError: it has not; the message names the first tensor that differs.
+        """
+        for was, now in itertools.zip_longest(recorded, self.layout, fillvalue=()):
+            if list(was) != list(now):
+                raise CheckpointError(f"it has {_described(was)} where the network now has {_described(now)}")
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -112,3 +129,7 @@ class Arena:
             squares[..., i] = (part[..., None, :] @ part[..., None])[..., 0, 0]  # takes half the time of einsum
         squares[..., 0] = squares[..., 1:].sum(-1)
         return squares
+
+
+def _described(tensor: Sequence[Any]) -> str:
+    return f"{tensor[0]}.{tensor[1]} {tuple(tensor[2:])}" if tensor else "no further tensor"

@@ -351,7 +351,7 @@ class Trainer:
             arrays[f"ended.{member}"] = s.arena.fill([outcome.weights], s.dtype)
         ended = {m: {k: v for k, v in vars(o).items() if k != "weights"} for m, o in self.outcomes.items()}
         plain = {"tier": self.tier, "step": self.step, "epoch": self.epoch, "done": self.done, "ended": ended}
-        plain |= {"latest": self.latest, "at_best": self.at_best, "loss_steps": self.loss_steps}
+        plain |= {"latest": self.latest, "at_best": self.at_best, "loss_steps": self.loss_steps, "tensors": s.arena.layout}
         plain["state"] = {name: a for name, a in s.state.items() if not hasattr(a, "ndim")}
         host = {name: np.array(to_host(a)) for name, a in arrays.items()}
         if who is not None:
@@ -360,8 +360,13 @@ class Trainer:
         return host, copy.deepcopy(plain)
 
     def restore(self, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> None:
-        """Restore a snapshot."""
+        """Restore a snapshot.
+
+        Raises:
+            CheckpointError: it is that of another network.
+        """
         s, on_device = self.stack, self.stack.xp.array
+        s.arena.check_layout(plain.get("tensors", s.arena.layout))  # older snapshots lack it
         keep = np.isin(s.members, arrays["members"])
         s.keep_replicas(keep)
         s.w[...] = on_device(arrays["w"])

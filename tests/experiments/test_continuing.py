@@ -226,3 +226,17 @@ def test_a_checkpoint_that_cannot_be_written_costs_no_run(ask, tmp_path, monkeyp
     ended, out, errors = ask(*SHORT, "trainer.epochs=1", "hydra.run.dir=runs/a")
     assert (ended, "finished" in out) == (0, True)
     assert "checkpoint.npz: No space left on device; the run cannot be trained longer" in errors
+
+
+@pytest.mark.parametrize(("status", "length"), [("finished", ["trainer.epochs=+1"]), ("killed", [])])
+def test_a_layer_whose_tensors_have_changed_cannot_go_on(runs, tmp_path, status, length):
+    folder = shutil.copytree(runs / "plain", tmp_path / "changed")
+    (folder / "run.json").write_text(json.dumps({**read_state(folder), "status": status}))
+    arrays, plain = checkpoints.load(folder / "checkpoint.npz")
+    plain["training"]["tensors"][0] = ["hidden", "scale", 1, 8]  # a plugin of an earlier version
+    checkpoints.save(folder / "checkpoint.npz", arrays, plain)
+    found = len(list(runs.iterdir()))
+    why = r"of another network: it has hidden.scale \(1, 8\) where the network now has hidden.W \(2, 4\)"
+    with pytest.raises(ConfigError, match=why + f"; from the start: stackprop rerun {folder}"):
+        resumption(str(folder), length)
+    assert len(list(runs.iterdir())) == found

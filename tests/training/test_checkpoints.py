@@ -51,6 +51,13 @@ def test_a_resumed_training_equals_the_uninterrupted_one_bit_by_bit(stack, tmp_p
                     assert np.array_equal(a, other.weights[node][name], equal_nan=True)
 
 
+def test_a_snapshot_of_a_network_with_other_tensors_is_refused():
+    arrays, plain, _ = trained([learner(checkpoint_every=1)])[2][3]
+    w, b, *others = plain["tensors"]  # as if the layer had listed them in another order, in as many numbers
+    with pytest.raises(CheckpointError, match=r"it has hidden\.b \(1, 6\) where the network now has hidden\.W \(2, 6\)"):
+        trained([learner()], (arrays, {**plain, "tensors": [b, w, *others]}))
+
+
 def written(tmp_path):
     path = tmp_path / "checkpoint.npz"
     checkpoints.save(
