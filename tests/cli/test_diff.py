@@ -53,7 +53,9 @@ def test_a_package_edited_under_one_version_is_other_code(ask, tmp_path):
     for name, sha256 in (("a", "1" * 64), ("b", "2" * 64)):
         run(tmp_path / "runs" / name)
         about = {"distribution": "bent", "version": "0.1", "sha256": sha256}
-        (tmp_path / "runs" / name / "plugins.json").write_text(json.dumps({"components": {"layer/bent": about}, "files": {}}))
+        (tmp_path / "runs" / name / "plugins.json").write_text(
+            json.dumps({"components": {"layer/bent": about}, "files": {}})
+        )
     code = {"layer/bent": ["bent 0.1 (SHA-256 11111111)", "bent 0.1 (SHA-256 22222222)"]}
     assert json.loads(ask("diff", "a", "b", "--json")[1])["code"] == code
 
