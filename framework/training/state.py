@@ -350,13 +350,7 @@ class Trainer:
         for member, outcome in self.outcomes.items():
             arrays[f"ended.{member}"] = s.arena.fill([outcome.weights], s.dtype)
         ended = {m: {k: v for k, v in vars(o).items() if k != "weights"} for m, o in self.outcomes.items()}
-        plain: dict[str, Any] = {
-            "tier": self.tier,
-            "step": self.step,
-            "epoch": self.epoch,
-            "done": self.done,
-            "ended": ended,
-        }
+        plain = dict[str, Any](tier=self.tier, step=self.step, epoch=self.epoch, done=self.done, ended=ended)
         plain |= {"latest": self.latest, "at_best": self.at_best, "loss_steps": self.loss_steps, "tensors": s.arena.layout}
         plain["state"] = {name: a for name, a in s.state.items() if not hasattr(a, "ndim")}
         host = {name: np.array(to_host(a)) for name, a in arrays.items()}
