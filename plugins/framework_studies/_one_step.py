@@ -20,7 +20,7 @@ class Eye:
 
     def __call__(self, seen: TrainingStep) -> Mapping[str, Any]:
         self.seen = seen
-        return {}
+        return {"loss": seen.loss}  # a probe that measures nothing is reported
 
 
 def exact(experiment: Any) -> Any:

@@ -26,3 +26,10 @@ def test_a_probe_that_finds_nothing_says_so_once(ask):
     said = ask(*QUICK, "activation=tanh", "probes=[dead]")[2]
     assert said.count("probes.dead: there is nothing in this network that it measures") == 1
     assert "probes" not in ask(*QUICK, "probes=[dead]")[2]
+
+
+@pytest.mark.parametrize("study", ["gradcheck", "trace", "overfit_batch", "lr_range", "bias_variance", "learning_curve"])
+def test_a_study_reports_no_probe_of_its_own(ask, study):
+    words = {"overfit_batch": ["study.steps=2"], "lr_range": ["study.steps=2"], "bias_variance": ["study.members=2"]}
+    said = ask(*QUICK[1:], "dataset=spirals", "dataset.n=40", "model.hidden=2", f"study={study}", *words.get(study, []))[2]
+    assert "probes" not in said
