@@ -27,12 +27,12 @@ from framework.core.yaml_text import yaml_text
 from framework.experiments.sync import STRANGE
 from framework.sweeps.jobs import Job
 from framework.sweeps.session import session
-from framework.tracking.config_hash import config_hash
+from framework.tracking.config_hash import config_hash, without_labels
 from framework.tracking.folders import SWEEP, remember
-from framework.tracking.mlflow import get_store, new_key
-from framework.tracking.naming import about_of
+from framework.tracking.mlflow import flattened, get_store, new_key
+from framework.tracking.naming import about_of, format_value
 from framework.tracking.options import Tracking
-from framework.tracking.run_dir import RunLocation, find_sweep, is_finished, read_state, read_sweep
+from framework.tracking.run_dir import RunLocation, find_sweep, is_finished, read_state, read_sweep, tree_of_run
 
 KEY = "sweep.resume"
 LENGTH = "hydra.sweeper.n_trials="  # of a search, which may be extended without changing its jobs
@@ -124,7 +124,10 @@ def write_manifest(folder: Path, jobs: Sequence[Job], queued: Collection[int] = 
     changed = [number for number, found in hashes.items() if known.get(str(number), {}).get("hash", found) != found]
     if changed:
         shown = ", ".join(map(str, changed[:10]))
-        raise ConfigError(f"{KEY}: the configuration of job {shown} has changed since {folder.name} started; sweep again")
+        what = _first_change(next(job for job in jobs if job.number == changed[0]))
+        raise ConfigError(
+            f"{KEY}: the configuration of job {shown} has changed since {folder.name} started{what}; sweep again"
+        )
     alive = [job.number for job in jobs if read_state(job.place.folder).get("status") == "running"]
     alive = [number for number in alive if number not in queued]
     if alive:  # interrupted ones have been ended before
@@ -145,6 +148,17 @@ def write_manifest(folder: Path, jobs: Sequence[Job], queued: Collection[int] = 
     own = ({"about": about} if about and not read_sweep(folder) else {}) | own  # `stackprop tag` may have changed it
     write_json(folder / SWEEP, {"command": command, "key": new_key(), **read_sweep(folder), **own})
     return {job.number: value_of(job.place.folder) for job in jobs if is_done(job.place.folder, hashes[job.number])}
+
+
+def _first_change(job: Job) -> str:
+    """The first key in which a job differs from its record; empty if it has none."""
+    try:
+        before = dict(flattened(tree_of_run(job.place.folder)))
+    except ConfigError:
+        return ""
+    now = dict(flattened(without_labels(job.experiment.settings.record)))
+    key = next((key for key in {**before, **now} if before.get(key) != now.get(key)), None)
+    return "" if key is None else f" ({key} was {format_value(before.get(key))}, is now {format_value(now.get(key))})"
 
 
 def with_labels(folder: Path, jobs: Sequence[Job]) -> list[Job]:

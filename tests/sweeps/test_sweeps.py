@@ -19,12 +19,14 @@ from shell import QUICK, begun, newest, stackprop, until
 
 from framework.config.composition import load_plugins_of, settings_of, settings_of_trees, task_part
 from framework.core.errors import ConfigError
+from framework.core.yaml_text import yaml_text
 from framework.sweeps.composer import JobComposer
 from framework.sweeps.executors import processes as workers
 from framework.sweeps.grouping import stacks
 from framework.sweeps.jobs import compose_jobs, job_of
-from framework.sweeps.manifest import resumed
+from framework.sweeps.manifest import resumed, write_manifest
 from framework.sweeps.progress import Progress
+from framework.tracking.config_hash import config_hash
 from framework.tracking.metrics_file import read_lines
 from framework.tracking.mlflow import MlflowStore
 from framework.tracking.options import Tracking
@@ -321,6 +323,18 @@ def test_a_changed_preset_is_told(place, swept, tmp_path):
     done = stackprop(tmp_path, "-m", "sweep.resume=last")
     assert done.returncode == 2
     assert "the configuration of job 3 has changed since sweep-1 started" in done.stderr
+
+
+def test_the_first_key_that_has_changed_is_named(jobs):
+    folder, sweep = jobs[1].place.folder, jobs[1].place.folder.parent
+    folder.mkdir()
+    before = {**jobs[1].experiment.settings.tree, "seed": 7}
+    (folder / "config.yaml").write_text(yaml_text(before))
+    content = json.loads((sweep / "sweep.json").read_text())
+    content["jobs"]["1"]["hash"] = config_hash(before)
+    (sweep / "sweep.json").write_text(json.dumps(content))
+    with pytest.raises(ConfigError, match=r"job 1 has changed since sweep-1 started \(seed was 7, is now 1\); sweep again"):
+        write_manifest(sweep, jobs)
 
 
 @pytest.mark.slow
