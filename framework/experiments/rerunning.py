@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -85,12 +86,13 @@ def rerun_of(word: str, changes: Sequence[str] = (), trust: bool = False, severa
         elsewhere = any(key_of(change) in ("tracking", "tracking.uri") for change in changes)
         if now.tracking.type == "mlflow" and not elsewhere and not knows_store(now.tracking.uri):
             raise ConfigError(f"{folder}: {STRANGE.format(masked(str(now.tracking.uri)))}")
+        written, moved = with_moved_file(written, now.record)
         pins = pins_of(folder, recorded, written, now)
         pins = {key: pin for key, pin in pins.items() if not any(_concerns(change, key) for change in changes)}
         kept = [each for each in with_pins(recorded, pins) if key_of(each) not in {key_of(change) for change in changes}]
         left_out = dict(unusable(kept, changes))
     own = {*now.about.entry, *(key_of(change).partition(".")[0] for change in changes)}
-    notes = (*(pin.note for pin in pins.values() if pin.note), *left_out.values(), *not_copied(state, own))
+    notes = (*moved, *(pin.note for pin in pins.values() if pin.note), *left_out.values(), *not_copied(state, own))
     words = [each for each in kept if each not in left_out]
     one = () if several or any(key_of(change) == "folds" for change in changes) else ("hydra.mode=RUN",)
     return Rerun(origin_of(folder), (*words, *changes, *one), notes)
@@ -109,6 +111,15 @@ def pins_of(folder: Path, words: Sequence[str], written: Mapping[str, Any], now:
         pins |= rest
         _check_same(folder, written, _composed(folder, with_pins(words, pins)).record)
     return pins
+
+
+def with_moved_file(written: dict[str, Any], now: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The recorded configuration and a note. If its data file is gone, it has the one that the overrides name here."""
+    was, here = ((tree.get("dataset") or {}).get("path") for tree in (written, now))
+    if not isinstance(was, str) or not isinstance(here, str) or os.path.exists(was) or not os.path.exists(here):
+        return written, []
+    note = f"dataset.path: {was} does not exist any more; {here} is used"
+    return {**written, "dataset": {**written["dataset"], "path": here}}, [note]
 
 
 def one_run(word: str) -> Path:

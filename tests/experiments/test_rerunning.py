@@ -169,6 +169,20 @@ def test_a_run_from_another_folder_finds_its_file(runs, tmp_path, monkeypatch):
     assert (found.notes, f"++dataset.path='{tmp_path}/a.csv'" in found.words) == ((), True)
 
 
+def test_a_run_of_a_project_that_was_moved_reads_the_file_there(tmp_path, monkeypatch):
+    before, after = tmp_path / "my project", tmp_path / "Übung"
+    before.mkdir()
+    (before / "a.csv").write_text("x,y\n" + "".join(f"{i},{i % 2}\n" for i in range(20)))
+    monkeypatch.chdir(before)
+    words = ["dataset=csv", "dataset.path=a.csv", "dataset.target=y", "tracking=none", "trainer.epochs=1"]
+    framework.run(*words, "hydra.run.dir=runs/csv")
+    before.rename(after)
+    monkeypatch.chdir(after)
+    found = rerun_of("runs/csv")
+    assert found.notes == (f"dataset.path: {before}/a.csv does not exist any more; {after}/a.csv is used",)
+    assert "dataset.path=a.csv" in found.words
+
+
 def test_a_file_with_components_is_that_of_the_run(runs, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "bent.py"
