@@ -14,7 +14,8 @@ from framework.sweeps.summary import log_best
 from framework.tracking import allowance
 from framework.tracking.allowance import StoreDownError, TimeBudget, is_outage
 from framework.tracking.folders import walk
-from framework.tracking.run_dir import find_sweep, read_state, read_sweep
+from framework.tracking.mlflow import MlflowRun
+from framework.tracking.run_dir import find_run, find_sweep, read_state, read_sweep
 
 pytestmark = pytest.mark.usefixtures("unrendered")
 
@@ -76,6 +77,27 @@ def test_a_store_lost_in_the_middle_is_asked_once_and_sent_later(store, tmp_path
     assert all(read_state(folder)["tracked"] for folder in walk(tmp_path / "runs").runs)
     assert execute(["doctor"]) == 0
     assert "its summary" not in capsys.readouterr().out
+
+
+def test_a_store_that_takes_no_files_gets_the_points(store, tmp_path, monkeypatch, capsys):
+    def refuse(*_):
+        raise PermissionError("no files")
+
+    def stored():
+        with sqlite3.connect(tmp_path / "elsewhere.db") as connection:
+            return connection.execute("SELECT key, step, value FROM metrics ORDER BY key, step").fetchall()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowRun, "_keep", refuse)
+        assert execute(["dataset=xor", "trainer.epochs=3", f"tracking.uri={store.uri}"]) == 0
+    assert capsys.readouterr().err.count("the tracking store cannot be used (PermissionError: no files)") == 1
+    points = stored()
+    assert ("train/loss", 3) in [point[:2] for point in points]
+    folder = find_run("last", tmp_path / "runs")
+    assert read_state(folder)["tracked"] is False
+    assert execute(["doctor"]) == 0
+    assert (stored(), read_state(folder)["tracked"]) == (points, True)
+    assert any((tmp_path / "runs/artifacts").rglob("config.yaml"))
 
 
 def test_a_summary_that_the_store_has_lost_is_sent_again(store, tmp_path, monkeypatch, capsys):
