@@ -1,5 +1,6 @@
 """A tracking store that is lost in the middle of a sweep: it is not asked run by run, and gets everything later."""
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -144,6 +145,18 @@ def test_the_summary_of_a_sweep_killed_at_its_figure_is_sent_later(store, tmp_pa
     assert execute(["doctor"]) == 0
     assert "its summary is now in the store" in capsys.readouterr().out
     assert names_of(tmp_path) == [("s", "FINISHED"), *[(f"seed={i}", "FINISHED") for i in range(4)]]
+
+
+def test_the_table_of_a_sweep_is_shown_on_a_full_disk(store, tmp_path, monkeypatch, capsys):
+    def full(path, *_):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path / "sweep.json"))
+
+    for module in ("framework.sweeps.summary", "framework.analysis.sweep_table"):
+        monkeypatch.setattr(f"{module}.update_sweep", full)
+    assert execute([*SWEEP, f"tracking.uri={store.uri}"]) == 0
+    printed = capsys.readouterr()
+    assert "val/loss" in printed.out
+    assert "No space left on device" in printed.err
 
 
 def test_a_store_that_is_back_at_the_end_gets_everything(store, tmp_path, monkeypatch, capsys):
