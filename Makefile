@@ -21,7 +21,8 @@ test slow every: export PYTHONDONTWRITEBYTECODE :=
 # Tests write thousands of small files, and wait for each to be on the disk: in memory, where there is room, this costs nothing.
 # They also load libraries that they compile, which some machines forbid there.
 IN_MEMORY := $(shell grep -qs ' /dev/shm .*noexec' /proc/mounts || df --output=avail /dev/shm 2>/dev/null | awk 'NR == 2 && $$1 > 4000000 {print "/dev/shm"}')
-test slow every: export TMPDIR := $(or $(TMPDIR),$(IN_MEMORY),/tmp)
+PYTEST = files=$$(mktemp -d "$(or $(TMPDIR),$(IN_MEMORY),/tmp)/t.XXXXXX") && trap 'rm -rf "$$files"' EXIT INT TERM && \
+	TMPDIR="$$files" $(BIN)/python -m pytest -n 2
 
 .PHONY: run lint test slow every docs claims site wheel bench mutants clean
 
@@ -34,13 +35,13 @@ lint: .venv/.test
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(PYTEST) --dist loadfile -m "not slow"
 
 slow: .venv/.test
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
+	$(PYTEST) --dist worksteal -m slow
 
 every: .venv/.test
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(PYTEST) --dist worksteal
 
 docs: .venv/.run
 	$(BIN)/python -m docs._tools.reference

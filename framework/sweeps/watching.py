@@ -17,13 +17,14 @@ from statistics import mean, pstdev
 from typing import Any
 
 from framework.core.direction import lower_is_better
+from framework.core.errors import ConfigError
 from framework.core.reading import open_regular
 from framework.core.repeats import REPEATS
 from framework.tracking.folders import SWEEP
 from framework.tracking.metrics_file import parsed
 from framework.tracking.naming import about_of, key_of, printable, run_name, varying
 from framework.tracking.owner import is_alive, process_of
-from framework.tracking.run_dir import read_state, read_sweep
+from framework.tracking.run_dir import read_state, read_sweep, tree_of_run
 
 METRIC = "val/loss"
 DONE, FAILED = ("finished", "stopped_early", "pruned"), ("failed", "diverged", "killed", "lost")
@@ -160,7 +161,7 @@ class Watcher:
         self.folder, self.is_sweep = folder, not (folder / "run.json").is_file()
         self.jobs: dict[str, JobView] = {} if self.is_sweep else {folder.name: JobView(folder)}
         self.content: dict[str, Any] = {}
-        self.seen = 0
+        self.seen, self.monitor = 0, ""
         self.began: dict[
             tuple[str, ...], tuple[float, int]
         ] = {}  # running jobs -> when they were first seen, and their step
@@ -170,7 +171,7 @@ class Watcher:
         if self.is_sweep:
             self._read_sweep()
         goal = self.content.get("objective") or {}
-        metric = str(goal.get("metric") or METRIC)
+        metric = str(goal.get("metric") or self._monitor())
         for job in self.jobs.values():
             if job.status not in (*DONE, *FAILED) or not self.is_sweep or not job.seen[0]:
                 job.read(metric)
@@ -184,6 +185,16 @@ class Watcher:
             self._running(),
             not counts["running"] and (not counts["left"] or not self._goes_on()) and not self._more_come(),
         )
+
+    def _monitor(self) -> str:
+        """The metric of early stopping, by which the table at the end is sorted, too."""
+        for job in self.jobs.values() if not self.monitor else ():
+            with contextlib.suppress(ConfigError):  # it has not started yet, or its file is damaged
+                trainer = tree_of_run(job.folder).get("trainer")
+                stopping = trainer.get("early_stopping") if isinstance(trainer, Mapping) else None
+                self.monitor = str(stopping.get("monitor") or METRIC) if isinstance(stopping, Mapping) else METRIC
+                break
+        return self.monitor or METRIC
 
     def _single(self) -> list[JobView]:
         return [] if self.is_sweep else list(self.jobs.values())

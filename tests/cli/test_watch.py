@@ -60,6 +60,15 @@ def test_settings_are_ranked_by_the_mean_over_seeds(sweep):
     assert (other.name, other.with_value, other.jobs) == ("lr=1", 2, 2)
 
 
+def test_settings_are_ranked_by_the_metric_of_early_stopping(sweep):
+    for number, accuracy in zip(JOBS, (0.1, 0.5, 0.4, 0.4), strict=True):
+        folder = job(sweep, number, "finished", metrics={"val/loss": 1.0, "val/accuracy": accuracy})
+        (folder / "config.yaml").write_text("trainer:\n  early_stopping:\n    monitor: val/accuracy\n")
+    frame = Watcher(sweep).frame()
+    assert frame.metric == "val/accuracy"
+    assert [(each.name, each.mean) for each in frame.settings] == [("lr=2", 0.4), ("lr=1", pytest.approx(0.3))]
+
+
 def test_a_setting_without_all_seeds_comes_later(sweep):
     for number, value in zip("023", (0.1, 0.2, 0.3), strict=True):
         job(sweep, number, "finished", metrics={"val/loss": value})

@@ -294,7 +294,9 @@ class Keyed(Curious):
 def test_code_that_traces_nothing_is_rejected(data, made):
     dense, act = get("layer", "dense"), get("layer", "activation")
     layers = {"hidden": dense(4), "act": act(made), "out": dense(2)}
-    with pytest.raises(ConfigError, match=r"the step cannot be traced: test_compiled_training\.py, line \d+: "):
+    with pytest.raises(
+        ConfigError, match=r"cannot be traced: model\.layers\.act \(\w+\): forward: test_compiled_training\.py, line \d+: "
+    ):
         train([learner(data, layers=layers)], [data], [0], tier="compiled")
 
 

@@ -110,7 +110,7 @@ def test_auto_falls_back_where_nothing_can_be_compiled(cause, why, way, monkeypa
 def test_auto_falls_back_for_a_component_that_cannot_be_traced(capsys):
     (found,) = train([learner(mlp(7, 2, activation=Curious()), epochs=2)], [DATA], [0])
     (line,) = capsys.readouterr().err.splitlines()
-    assert "since the step cannot be traced: untraceable.py, line" in line
+    assert "since the step cannot be traced: model.layers.act0 (Curious): forward: untraceable.py, line" in line
     assert found.tier == "array"
 
 
@@ -166,7 +166,8 @@ def plugin(name):
 def test_a_run_that_cannot_be_compiled_starts_nothing(ask):
     status, _, err = ask(plugin("curious"), *QUICK, "activation=curious")
     assert status != 0
-    assert "stackprop: tier: 'compiled' cannot be used here: the step cannot be traced: curious.py, line 9" in err
+    assert "stackprop: tier: 'compiled' cannot be used here: the step cannot be traced: " in err
+    assert "traced: model.layers.act (Curious): forward: curious.py, line 9" in err
     assert os.listdir() == ["curious.py"]
 
 
@@ -175,7 +176,7 @@ def test_a_sweep_with_such_a_job_starts_nothing(ask):
     assert status != 0
     named = [line for line in err.splitlines() if "activation=nosy" in line]
     assert [line.split(" (")[0] for line in named] == ["stackprop: job 2", "stackprop: job 3"]
-    assert all("cannot be used here: the step cannot be traced: nosy.py, line 9" in line for line in named)
+    assert all("the step cannot be traced: model.layers.act (Curious): forward: nosy.py, line 9" in line for line in named)
     assert "no job was started (4 in the sweep)" in err
     assert not list(Path().glob("runs/*"))
 

@@ -242,12 +242,13 @@ class EvaluationPass(TracedPass):
 
 
 def refusal(error: Exception) -> str:
-    """Why a step cannot be traced, with the place in the component's code."""
+    """Why a step cannot be traced, with the component if it is noted, and the place in its code."""
     frames = traceback.extract_tb(error.__traceback__)
     outside = [f for f in frames if FRAMEWORK not in Path(f.filename).resolve().parents]
     place = f"{Path(outside[-1].filename).name}, line {outside[-1].lineno}: " if outside else ""
     what = "" if isinstance(error, UntraceableError) else f"{type(error).__name__}: "
-    return f"{place}{what}{error}"
+    who = f"{error.component}: " if hasattr(error, "component") else ""
+    return f"{who}{place}{what}{error}"
 
 
 def _check_slots(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
