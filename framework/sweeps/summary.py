@@ -171,7 +171,9 @@ def record(sweep: Path, runs: Path, summary: Summary) -> None:
 def _is_sent_now(sweep: Path, content: Mapping[str, Any]) -> bool:
     """Whether another process is about to send the summary."""
     sender = content.get("sender")
-    return isinstance(sender, Mapping) and is_alive(sender, time.time() - (sweep / SWEEP).stat().st_mtime)
+    with suppress(OSError):  # deleted meanwhile
+        return isinstance(sender, Mapping) and is_alive(sender, time.time() - (sweep / SWEEP).stat().st_mtime)
+    return False
 
 
 def log_best(sweep: Path, runs: Path) -> None:
