@@ -19,7 +19,8 @@ FAST := $(if $(shell which $(firstword $(CC)) gcc clang 2>/dev/null),,fast)
 # Bytecode of tests and framework is kept, wherever that is switched off: every process would compile them again.
 test slow every: export PYTHONDONTWRITEBYTECODE :=
 # Tests write thousands of small files, and wait for each to be on the disk: in memory, where there is room, this costs nothing.
-IN_MEMORY := $(shell df --output=avail /dev/shm 2>/dev/null | awk 'NR == 2 && $$1 > 4000000 {print "/dev/shm"}')
+# They also load libraries that they compile, which some machines forbid there.
+IN_MEMORY := $(shell grep -qs ' /dev/shm .*noexec' /proc/mounts || df --output=avail /dev/shm 2>/dev/null | awk 'NR == 2 && $$1 > 4000000 {print "/dev/shm"}')
 PYTEST = files=$$(mktemp -d "$(or $(TMPDIR),$(IN_MEMORY),/tmp)/t.XXXXXX") && trap 'rm -rf "$$files"' EXIT INT TERM && \
 	TMPDIR="$$files" $(BIN)/python -m pytest -n 2
 

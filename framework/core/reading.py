@@ -71,7 +71,8 @@ def read_bytes(path: Path, most: int = LARGEST) -> bytes:
     try:  # a file object, or a request for `most` bytes at once, would take longer than all the rest
         size = os.fstat(file).st_size
         found = os.read(file, size + 1)
-        while size != len(found) <= most and (more := os.read(file, PIECE)):  # it grows, or its size is unknown
+        # It grows, its size is unknown, or it is larger than the 2 GiB that are read at once.
+        while size != len(found) <= most and (more := os.read(file, max(PIECE, size + 1 - len(found)))):
             found += more
     finally:
         os.close(file)

@@ -34,8 +34,8 @@ def compare(sweep: Path, stopped: bool = False) -> None:
     if not jobs_of(sweep):
         print(next_line([f"sweep.resume={sweep.name}"]), flush=True)
         return
-    announce(sweep)
     try:
+        announce(sweep)
         try:
             found = compare(sweep, {}, meanwhile=lambda: session().submit(log_best, sweep, runs_dir()))
         except ConfigError as error:  # the figure options of a preset may not fit what was swept

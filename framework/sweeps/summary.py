@@ -96,18 +96,22 @@ def send(sweep: Path, runs: Path, summary: Summary) -> str:
 
 def announce(sweep: Path) -> None:
     """Note that this process is about to send the summary. If it is killed before, `stackprop doctor` does it."""
-    with suppress(ConfigError):
-        if tracking_of_run(jobs_of(sweep)[0]).type == "mlflow":
-            update_sweep(sweep, {"tracked": False, "sender": this_process()})
+    _note_sender(sweep, this_process())
 
 
 def leave(sweep: Path) -> str:
     """Leave the summary to `stackprop doctor`; returns what does the rest."""
-    with suppress(ConfigError):
+    rest = ", `stackprop doctor` sends its summary to the store" if _note_sender(sweep, None) else ""
+    return f"`stackprop compare {sweep.name}` draws its figure{rest}"
+
+
+def _note_sender(sweep: Path, process: Mapping[str, Any] | None) -> bool:
+    """Note that the store lacks the summary, and who sends it; returns whether there is a store."""
+    with suppress(ConfigError, OSError):  # on a full disk, the table is shown all the same
         if tracking_of_run(jobs_of(sweep)[0]).type == "mlflow":
-            update_sweep(sweep, {"tracked": False, "sender": None})
-            return f"`stackprop compare {sweep.name}` draws its figure, `stackprop doctor` sends its summary to the store"
-    return f"`stackprop compare {sweep.name}` draws its figure"
+            update_sweep(sweep, {"tracked": False, "sender": process})
+            return True
+    return False
 
 
 def send_later(runs: Path, sweeps: Iterable[Path], stores: Stores) -> Iterator[tuple[Path, str]]:
@@ -167,7 +171,9 @@ def record(sweep: Path, runs: Path, summary: Summary) -> None:
 def _is_sent_now(sweep: Path, content: Mapping[str, Any]) -> bool:
     """Whether another process is about to send the summary."""
     sender = content.get("sender")
-    return isinstance(sender, Mapping) and is_alive(sender, time.time() - (sweep / SWEEP).stat().st_mtime)
+    with suppress(OSError):  # deleted meanwhile
+        return isinstance(sender, Mapping) and is_alive(sender, time.time() - (sweep / SWEEP).stat().st_mtime)
+    return False
 
 
 def log_best(sweep: Path, runs: Path) -> None:

@@ -77,8 +77,11 @@ def _content(folder: str) -> tuple[list[str], set[str]]:
         with os.scandir(folder) as entries:
             for entry in entries:
                 names.add(entry.name)
-                if entry.is_dir():
-                    inner.append(entry.name)
+                try:
+                    if entry.is_dir():
+                        inner.append(entry.name)
+                except OSError:  # a link to itself, or to where nothing may be read
+                    pass
     except PermissionError:  # what is in it may be readable still
         names = {RUN, SWEEP}
     except OSError:

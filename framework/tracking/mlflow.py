@@ -208,10 +208,15 @@ class MlflowRun:
         self.files: Any = None
         self.patience = PATIENCE
         self.known: set[tuple[str, int]] = set()
-        self.lost = False
+        self.gone, self.fileless = False, False  # the store is not used any more, or takes no files
         self.waiting: list[Point] = []
         self.sent = time.monotonic()
         self.before_sending: Callable[[], None] = lambda: None
+
+    @property
+    def lost(self) -> bool:
+        """Whether some data did not reach the store."""
+        return self.gone or self.fileless
 
     def points(self, points: Iterable[Point]) -> None:
         """Add points; they are sent once there are enough for a batch, or after a time limit."""
@@ -221,7 +226,7 @@ class MlflowRun:
 
     def send(self, tags: Mapping[str, str] | None = None) -> None:
         """Send all waiting points, and tags with the last of them."""
-        if self.lost:
+        if self.gone:
             return
         own = entities_of(self.client)
         if self.waiting:
@@ -237,9 +242,15 @@ class MlflowRun:
                 self._try(self.client.log_batch, self.run_id, metrics=metrics, tags=last)
 
     def artifact(self, path: Path, folder: str | None = None) -> None:
-        """Save a file with the run; a link is not sent, since it may lead to any file of the user's."""
-        if not path.is_symlink():
-            self._try(self._keep, str(path), folder)
+        """Save a file with the run; a link is not sent, since it may lead to any file of the user's. A store that refuses it
+        still gets the points."""
+        if path.is_symlink() or self.lost:
+            return
+        try:
+            self.allowance.call(self._keep, str(path), folder)
+        except Exception as error:  # an error of the store must not stop the training
+            self.fileless = True
+            self._warn(error)
 
     def _keep(self, path: str, folder: str | None) -> None:
         if self.files is None:
@@ -258,7 +269,7 @@ class MlflowRun:
                 self.send(tags)
                 self._try(self.client.set_terminated, self.run_id, state)
         except Exception as error:
-            if not self.lost:
+            if not self.gone:
                 self._lose(error)
 
     def ask(self, action: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -277,13 +288,17 @@ class MlflowRun:
             raise
 
     def _lose(self, error: Exception) -> None:
-        self.lost, outage = True, is_outage(error)
+        self.gone = True
+        self._warn(error)
+
+    def _warn(self, error: Exception) -> None:
+        outage = is_outage(error)
         if not (outage and self.allowance.complained):  # once for many runs
             warn_of_store(error)
         self.allowance.complained |= outage
 
     def _try(self, action: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-        if self.lost:
+        if self.gone:
             return
         try:
             self.allowance.call(action, *args, **kwargs)

@@ -102,7 +102,7 @@ class RemoteMlflowRun:
     def __init__(self, lane: WriterProcess | WriterThread, number: int) -> None:
         self.lane, self.number = lane, number
         self.patience, self.sent = PATIENCE, time.monotonic()
-        self.waiting: list[Sequence[Point] | PointTable] = []
+        self.waiting, self.count = list[Sequence[Point] | PointTable](), 0
         self.ending: int | None = None
         self.before_sending: Callable[[], None] = lambda: None
 
@@ -130,16 +130,16 @@ class RemoteMlflowRun:
 
     def points(self, points: Sequence[Point] | PointTable) -> None:
         """Add points; they are sent once there are enough, or after a time limit."""
-        self.waiting.append(points)
-        if sum(map(len, self.waiting)) >= BATCH or time.monotonic() - self.sent > self.patience:
+        if points:
+            self.waiting.append(points)
+            self.count += len(points)
+        if self.count >= BATCH or time.monotonic() - self.sent > self.patience:
             self.send()
 
     def send(self, tags: Mapping[str, str] | None = None) -> None:
         """Send all waiting points."""
-        self.before_sending()
-        waiting, self.waiting = self.waiting, []
+        self.lane.ask("points", self.number, self._waiting(), dict(tags or {}))
         self.sent = time.monotonic()
-        self.lane.ask("points", self.number, waiting, dict(tags or {}))
 
     def artifact(self, path: Path, folder: str | None = None) -> None:
         """Save a file with the run."""
@@ -151,6 +151,10 @@ class RemoteMlflowRun:
 
     def end(self, state: str, tags: Mapping[str, str] | None = None) -> None:
         """Send waiting points and tags, and end the run; `lost` waits for the result."""
+        self.ending = self.lane.ask("end", self.number, self._waiting(), state, dict(tags or {}))
+
+    def _waiting(self) -> list[Sequence[Point] | PointTable]:
+        """What is sent now."""
         self.before_sending()
-        waiting, self.waiting = self.waiting, []
-        self.ending = self.lane.ask("end", self.number, waiting, state, dict(tags or {}))
+        waiting, self.waiting, self.count = self.waiting, [], 0
+        return waiting

@@ -161,3 +161,11 @@ def test_a_file_whose_size_changes_is_read_whole(tmp_path, monkeypatch, known):
     assert read_bytes(tmp_path / "file") == b"0123456789"
     with pytest.raises(UnreadableError, match="bytes"):
         read_bytes(tmp_path / "file", most=8)
+
+
+def test_a_file_larger_than_one_read_is_asked_for_as_a_whole(tmp_path, monkeypatch):
+    asked, read = [], os.read
+    monkeypatch.setattr(os, "read", lambda file, most: asked.append(most) or read(file, min(most, 1 << 22)))
+    (tmp_path / "file").write_bytes(bytes(10 << 20))
+    assert len(read_bytes(tmp_path / "file")) == 10 << 20
+    assert asked == [(10 << 20) + 1, (6 << 20) + 1, (2 << 20) + 1]

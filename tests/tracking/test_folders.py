@@ -56,6 +56,7 @@ def test_a_walk_finds_runs_jobs_attempts_sweeps_and_marks(runs):
     (runs / "file").write_text("")
     (runs / "link").symlink_to("a")
     (runs / "dangling").symlink_to("nowhere")
+    (runs / "loop").symlink_to("loop")
     (runs / "broken").mkdir()
     (runs / "broken" / "run.json").symlink_to("nowhere")
     (runs / ELSEWHERE).write_text("../mine\n../grid\n../removed\n")

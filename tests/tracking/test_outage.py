@@ -1,5 +1,6 @@
 """A tracking store that is lost in the middle of a sweep: it is not asked run by run, and gets everything later."""
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -14,7 +15,8 @@ from framework.sweeps.summary import log_best
 from framework.tracking import allowance
 from framework.tracking.allowance import StoreDownError, TimeBudget, is_outage
 from framework.tracking.folders import walk
-from framework.tracking.run_dir import find_sweep, read_state, read_sweep
+from framework.tracking.mlflow import MlflowRun
+from framework.tracking.run_dir import find_run, find_sweep, read_state, read_sweep
 
 pytestmark = pytest.mark.usefixtures("unrendered")
 
@@ -78,6 +80,27 @@ def test_a_store_lost_in_the_middle_is_asked_once_and_sent_later(store, tmp_path
     assert "its summary" not in capsys.readouterr().out
 
 
+def test_a_store_that_takes_no_files_gets_the_points(store, tmp_path, monkeypatch, capsys):
+    def refuse(*_):
+        raise PermissionError("no files")
+
+    def stored():
+        with sqlite3.connect(tmp_path / "elsewhere.db") as connection:
+            return connection.execute("SELECT key, step, value FROM metrics ORDER BY key, step").fetchall()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowRun, "_keep", refuse)
+        assert execute(["dataset=xor", "trainer.epochs=3", f"tracking.uri={store.uri}"]) == 0
+    assert capsys.readouterr().err.count("the tracking store cannot be used (PermissionError: no files)") == 1
+    points = stored()
+    assert ("train/loss", 3) in [point[:2] for point in points]
+    folder = find_run("last", tmp_path / "runs")
+    assert read_state(folder)["tracked"] is False
+    assert execute(["doctor"]) == 0
+    assert (stored(), read_state(folder)["tracked"]) == (points, True)
+    assert any((tmp_path / "runs/artifacts").rglob("config.yaml"))
+
+
 def test_a_summary_that_the_store_has_lost_is_sent_again(store, tmp_path, monkeypatch, capsys):
     assert execute([*SWEEP, f"tracking.uri={store.uri}"]) == 0
     with sqlite3.connect(tmp_path / "elsewhere.db") as connection:
@@ -122,6 +145,18 @@ def test_the_summary_of_a_sweep_killed_at_its_figure_is_sent_later(store, tmp_pa
     assert execute(["doctor"]) == 0
     assert "its summary is now in the store" in capsys.readouterr().out
     assert names_of(tmp_path) == [("s", "FINISHED"), *[(f"seed={i}", "FINISHED") for i in range(4)]]
+
+
+def test_the_table_of_a_sweep_is_shown_on_a_full_disk(store, tmp_path, monkeypatch, capsys):
+    def full(path, *_):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path / "sweep.json"))
+
+    for module in ("framework.sweeps.summary", "framework.analysis.sweep_table"):
+        monkeypatch.setattr(f"{module}.update_sweep", full)
+    assert execute([*SWEEP, f"tracking.uri={store.uri}"]) == 0
+    printed = capsys.readouterr()
+    assert "val/loss" in printed.out
+    assert "No space left on device" in printed.err
 
 
 def test_a_store_that_is_back_at_the_end_gets_everything(store, tmp_path, monkeypatch, capsys):

@@ -26,7 +26,7 @@ from framework.tracking.options import Tracking
 from framework.tracking.run_dir import RunLocation
 from framework.tracking.writer_lanes import WriterProcess
 from framework.tracking.writer_server import WAIT, WriterServer, batch
-from framework.tracking.writers import MlflowWriterPool
+from framework.tracking.writers import MlflowWriterPool, RemoteMlflowRun
 
 pytestmark = pytest.mark.usefixtures("unrendered")
 
@@ -234,3 +234,16 @@ def test_beside_a_thread_that_writes_a_summary_is_written_here():
     session = SweepSession(writers=MlflowWriterPool(local=True))  # that thread would wait for the lock of Hydra
     assert session.call(threading.current_thread) is threading.current_thread()
     session.close()
+
+
+def test_an_empty_part_is_not_kept_until_the_next_transfer():
+    asked = []
+    run = RemoteMlflowRun(SimpleNamespace(ask=lambda *words: asked.append(words)), 1)
+    run.patience = 60
+    for _ in range(3):
+        run.points([])
+    run.points([("loss", 1.0, 1, 0)])
+    run.send()
+    run.patience = -1
+    run.points([])  # it is late: what waits is sent
+    assert [words[2] for words in asked] == [[[("loss", 1.0, 1, 0)]], []]

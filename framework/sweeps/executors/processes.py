@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from framework.core.arrays import take_gpu
 from framework.core.callback import Callback, StartedRun, TrainingResult
 from framework.core.log import quiet_others, show
-from framework.core.process import without_main
+from framework.core.process import limit_heaps, without_main
 from framework.core.signals import OF_CLUSTERS, deferred, raise_on_signals
 from framework.experiments.sync import close_lost_runs
 from framework.sweeps.executors.task import JobEnd, task_of, train, values
@@ -109,6 +109,7 @@ def exit_reason(code: int | None) -> str:
 
 def work(pipe: Connection, slot: int, threads: int) -> None:
     """The main loop of a worker: trains stacks until there are no more, or the sweep has ended."""
+    limit_heaps()
     show()
     quiet_others()
     threadpool_limits(threads)
