@@ -105,9 +105,9 @@ REQUESTS = {
 
 @pytest.mark.parametrize("request_", REQUESTS)
 def test_a_wrong_request_is_answered_in_words_and_leaves_nothing(ask, request_, tmp_path):
-    status, out, told = ask(*request_.split())
-    assert status == 2, out + told
-    assert REQUESTS[request_] in told
-    assert "Traceback" not in told
+    status, out, errors = ask(*request_.split())
+    assert status == 2, out + errors
+    assert REQUESTS[request_] in errors
+    assert "Traceback" not in errors
     assert not list(tmp_path.rglob("run.json"))
     assert not (tmp_path / "runs" / "mlflow.db").exists()

@@ -38,8 +38,8 @@ def test_a_command_of_the_docs_runs(page, command, ask):
     words = shlex.split(command)[1:]
     words += ["hydra.sweeper.n_trials=12"] if "hydra/sweeper=" in command else []
     quick = QUICK[1:] if "trainer.prune" in command else QUICK  # rungs are within the training
-    status, _, told = ask(*words, *quick)
-    assert status == 0, told
+    status, _, errors = ask(*words, *quick)
+    assert status == 0, errors
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())

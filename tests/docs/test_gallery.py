@@ -39,5 +39,5 @@ def test_the_commands_of_the_gallery_run(block, ask):
     for words in block:
         more = [] if words[0] == "figure" else ["trainer.steps=20", "tracking=none"]
         more += ["seed=0"] if words[0].startswith("experiment=") else []
-        status, _, told = ask(*words, *more)
-        assert status == 0, told
+        status, _, errors = ask(*words, *more)
+        assert status == 0, errors

@@ -69,9 +69,9 @@ def test_the_commands_work_from_top_to_bottom(ask, tmp_path, monkeypatch):
         if words == ["ui"]:
             shows_the_ui(ask, monkeypatch)
             continue
-        status, out, told = ask(*shortened(words))
-        assert status == 0, (words, told)
-        assert "Traceback" not in told
+        status, out, errors = ask(*shortened(words))
+        assert status == 0, (words, errors)
+        assert "Traceback" not in errors
         printed[words[0] if words else ""] = out
     assert len(given) > 25
     assert (tmp_path / "loss.pdf").is_file()

@@ -8,7 +8,7 @@ import signal
 import time
 
 import pytest
-from shell import QUICK, begun, newest, stackprop
+from shell import QUICK, forked, newest, stackprop
 
 from framework.tracking.metrics_file import read_lines
 from framework.tracking.mlflow import MlflowStore
@@ -34,7 +34,7 @@ def whole(place):
 def killed(place, seconds):
     """A run that is killed so long after its first line of metrics."""
     before = set(place.glob("runs/2*"))
-    process = begun(place, *LONG, UNRENDERED="1")
+    process = forked(place, *LONG, UNRENDERED="1")
     while not any(list(p.glob("checkpoint.npz")) for p in set(place.glob("runs/2*")) - before):
         assert process.poll() is None
         time.sleep(0.005)
@@ -118,7 +118,7 @@ def test_a_changed_configuration_or_a_broken_checkpoint_is_refused(place):
 
 def test_processes_that_start_at_once_on_a_missing_store_all_record(tmp_path):
     """Three at a time here, on two cores; sixteen with three runs each were counted by hand."""
-    running = [begun(tmp_path, "-m", *QUICK, "seed=0,1", UNRENDERED="1") for _ in range(3)]
+    running = [forked(tmp_path, "-m", *QUICK, "seed=0,1", UNRENDERED="1") for _ in range(3)]
     for process in running:
         assert "cannot be used" not in process.end().stderr
     store = MlflowStore(Tracking(), tmp_path / "runs")

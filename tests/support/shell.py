@@ -20,10 +20,10 @@ QUICK = ["dataset=spirals", "dataset.n=40", "model.hidden=4", "trainer.epochs=2"
 def stackprop(place, *words, **environment):
     """A command in a folder, answered by a fork of a process that has imported everything. With UNRENDERED="1", figures are
     made and saved without their pixels, as by the fixture of that name."""
-    return begun(place, *words, **environment).end()
+    return forked(place, *words, **environment).end()
 
 
-def begun(place, *words, **environment):
+def forked(place, *words, **environment):
     """The same while it goes on."""
     to = Path(tempfile.mkdtemp(dir=server()[1]))
     return Begun(words, _asked("begin", list(map(str, words)), str(place), _environment() | environment, str(to)), to)

@@ -17,7 +17,7 @@ from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from plugin_file import doubling
-from shell import QUICK, begun, newest, stackprop, until
+from shell import QUICK, forked, newest, stackprop, until
 
 from framework.cli import command_line as cli
 from framework.config.presets import BoundedSource
@@ -216,7 +216,7 @@ def test_a_launcher_of_others_runs_nothing_twice(loader, tmp_path, monkeypatch, 
 def killed_in_the_middle(place, launcher, **environment):
     """A sweep of three stacks, two at once, with one of their processes killed."""
     words = ["-m", *QUICK[:-1], "model.hidden=4,5,6", "trainer.epochs=600", "seed=0,1", *launcher]
-    process = begun(place, *words, UNRENDERED="1", **environment)
+    process = forked(place, *words, UNRENDERED="1", **environment)
 
     def at_work():
         states = [json.loads(path.read_text()) for path in place.glob("runs/sweep-*/*/run.json")]

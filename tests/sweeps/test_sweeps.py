@@ -15,7 +15,7 @@ import pytest
 import yaml
 from hydra.types import RunMode
 from omegaconf import OmegaConf
-from shell import QUICK, begun, newest, stackprop, until
+from shell import QUICK, forked, newest, stackprop, until
 
 from framework.config.composition import load_plugins_of, settings_of, settings_of_trees, task_part
 from framework.core.errors import ConfigError
@@ -340,7 +340,7 @@ def test_the_first_key_that_has_changed_is_named(jobs):
 @pytest.mark.slow
 def test_a_killed_sweep_loses_nothing_that_finished_and_runs_nothing_twice(tmp_path):
     words = ["-m", *QUICK[:-1], "model.hidden=4,5,6", "trainer.epochs=300", "seed=0,1"]
-    process = begun(tmp_path, *words, UNRENDERED="1")
+    process = forked(tmp_path, *words, UNRENDERED="1")
 
     def finished():
         return [p for p in tmp_path.glob("runs/sweep-*/*/run.json") if json.loads(p.read_text())["status"] == "finished"]
@@ -380,7 +380,7 @@ def test_a_worker_that_died_before_it_got_its_jobs_costs_them_alone(tmp_path, mo
 @pytest.mark.slow
 def test_a_killed_worker_costs_its_jobs_and_not_the_sweep(tmp_path):
     words = ["-m", *QUICK[:-1], "model.hidden=4,5,6", "trainer.epochs=1500", "seed=0,1", "hydra.launcher.n_jobs=2"]
-    process = begun(tmp_path, *words, UNRENDERED="1")
+    process = forked(tmp_path, *words, UNRENDERED="1")
 
     def at_work():
         states = [json.loads(p.read_text()) for p in tmp_path.glob("runs/sweep-*/*/run.json")]
